@@ -1,0 +1,1 @@
+//! The use cases; knows no HTTP server and no SQL.

@@ -1,0 +1,31 @@
+//! An app: a consumer key and secret registered with X, named in the configuration.
+
+use crate::model::Secret;
+
+/// A registered app. Its secrets sign for every account that connected to it.
+#[derive(Clone)]
+pub struct App {
+    pub name: String,
+    pub consumer_key: String,
+    pub consumer_secret: Secret,
+    /// A bearer token from the configuration, used as it is and never minted.
+    pub bearer_token: Option<Secret>,
+    pub app_only: AppOnly,
+}
+
+/// The form that app-only calls take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AppOnly {
+    /// `Authorization: Bearer`, minted from the consumer key unless the configuration gives one.
+    Bearer,
+    /// OAuth 1.0a without a token (reference 6.1).
+    TwoLegged,
+}
+
+/// Whether `name` can name an app: 1 to 40 of `a-z`, `0-9`, `-` and `_`, a letter first.
+pub fn is_name(name: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_';
+    (1..=40).contains(&name.len())
+        && name.bytes().all(allowed)
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+}

@@ -1,0 +1,154 @@
+//! What callers and admins present: its format, its checksum, and what it may be used for.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use crate::model::{Endpoint, Secret, UserId};
+
+const ID_LENGTH: usize = 12;
+/// 43 base62 digits hold 256 bits.
+const SECRET_LENGTH: usize = 43;
+const CHECK_LENGTH: usize = 6;
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// How many random base62 digits a new key takes.
+pub const RANDOM_LENGTH: usize = ID_LENGTH + SECRET_LENGTH;
+
+/// Who holds a key.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    /// An internal service, on the callers' listener.
+    Caller,
+    /// A person or script that administers, on the operators' listener.
+    Admin,
+}
+
+impl Kind {
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Kind::Caller => "csk_",
+            Kind::Admin => "csa_",
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Caller => "caller",
+            Kind::Admin => "admin",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Kind> {
+        [Kind::Caller, Kind::Admin].into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// A key as presented, its checksum already right: `csk_<12 id>_<43 secret><6 checksum>`.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    pub kind: Kind,
+    pub id: &'a str,
+    /// Everything that proves the key: the whole text.
+    pub proof: &'a str,
+}
+
+impl<'a> Presented<'a> {
+    /// Reads a key; `None` when the form or the checksum is wrong, which needs no database to know.
+    pub fn parse(text: &'a str) -> Option<Presented<'a>> {
+        let kind =
+            [Kind::Caller, Kind::Admin].into_iter().find(|it| text.starts_with(it.prefix()))?;
+        let (id, rest) = text.get(kind.prefix().len()..)?.split_once('_')?;
+        let is_base62 = |part: &str| part.bytes().all(|it| it.is_ascii_alphanumeric());
+        if id.len() != ID_LENGTH
+            || rest.len() != SECRET_LENGTH + CHECK_LENGTH
+            || !is_base62(id)
+            || !is_base62(rest)
+        {
+            return None;
+        }
+        let (body, check) = text.split_at_checked(text.len() - CHECK_LENGTH)?;
+        (check.as_bytes() == checksum(body)).then_some(Presented { kind, id, proof: text })
+    }
+}
+
+/// Writes a new key from random base62 digits; gives its id and its whole text.
+pub fn compose(kind: Kind, digits: &[u8; RANDOM_LENGTH]) -> (String, Secret) {
+    let digits = std::str::from_utf8(digits).expect("base62 digits are ASCII");
+    let (id, secret) = digits.split_at(ID_LENGTH);
+    let mut text = format!("{}{id}_{secret}", kind.prefix());
+    text.extend(checksum(&text).map(char::from));
+    (id.to_owned(), Secret::new(text))
+}
+
+/// Turns random bytes into base62 digits, skipping those that would favour some digits.
+pub fn base62_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    bytes.iter().filter_map(|it| (*it < 248).then(|| BASE62.get(usize::from(it % 62)).copied())?)
+}
+
+fn checksum(body: &str) -> [u8; CHECK_LENGTH] {
+    let mut left = crc32fast::hash(body.as_bytes());
+    let mut digits = [b'0'; CHECK_LENGTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62.get((left % 62) as usize).copied().unwrap_or(b'0');
+        left /= 62;
+    }
+    digits
+}
+
+/// What a key may be used for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Scopes {
+    /// The app whose credentials it uses; admin keys have none.
+    pub app: Option<String>,
+    /// The accounts it may name, or `None` for all of the app's.
+    pub accounts: Option<Vec<UserId>>,
+    /// The endpoints it may call, or `None` for all.
+    pub endpoints: Option<Vec<Endpoint>>,
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// What may be shown of a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Key {
+    pub id: String,
+    pub kind: Kind,
+    pub name: String,
+    pub scopes: Scopes,
+    pub created_at: OffsetDateTime,
+    pub revoked_at: Option<OffsetDateTime>,
+    /// To the hour.
+    pub last_used_at: Option<OffsetDateTime>,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_composed_reads_back() {
+        let digits: Vec<u8> = base62_digits(&[7; RANDOM_LENGTH]).collect();
+        let (id, key) = compose(Kind::Caller, &digits.try_into().unwrap());
+        let read = Presented::parse(key.expose()).unwrap();
+        assert_eq!((read.kind, read.id, key.expose().len()), (Kind::Caller, &*id, 66));
+    }
+
+    #[test]
+    fn every_changed_character_is_noticed() {
+        let (_, key) = compose(Kind::Admin, &[b'x'; RANDOM_LENGTH]);
+        for at in 0..key.expose().len() {
+            let mut text = key.expose().as_bytes().to_vec();
+            text[at] = if text[at] == b'q' { b'r' } else { b'q' };
+            assert!(Presented::parse(std::str::from_utf8(&text).unwrap()).is_none(), "at {at}");
+        }
+        for wrong in ["", "csk_", "csk_é", "Bearer x", &key.expose()[..65]] {
+            assert!(Presented::parse(wrong).is_none());
+        }
+    }
+}

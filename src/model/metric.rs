@@ -1,0 +1,136 @@
+//! The engagement types, where each is served, and which are private to the author (reference 2).
+
+use std::fmt;
+
+use crate::model::Endpoint;
+
+/// An engagement type as the upstream names it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Metric {
+    Impressions,
+    Engagements,
+    Favorites,
+    Retweets,
+    Replies,
+    QuoteTweets,
+    VideoViews,
+    MediaViews,
+    MediaEngagements,
+    UrlClicks,
+    HashtagClicks,
+    DetailExpands,
+    PermalinkClicks,
+    AppInstallAttempts,
+    AppOpens,
+    EmailTweet,
+    UserFollows,
+    UserProfileClicks,
+    /// The name of `media_engagements` before 2017-10-09; old clients still send it.
+    MediaClicks,
+}
+
+impl Metric {
+    pub const ALL: [Metric; 19] = [
+        Metric::Impressions,
+        Metric::Engagements,
+        Metric::Favorites,
+        Metric::Retweets,
+        Metric::Replies,
+        Metric::QuoteTweets,
+        Metric::VideoViews,
+        Metric::MediaViews,
+        Metric::MediaEngagements,
+        Metric::UrlClicks,
+        Metric::HashtagClicks,
+        Metric::DetailExpands,
+        Metric::PermalinkClicks,
+        Metric::AppInstallAttempts,
+        Metric::AppOpens,
+        Metric::EmailTweet,
+        Metric::UserFollows,
+        Metric::UserProfileClicks,
+        Metric::MediaClicks,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Metric::Impressions => "impressions",
+            Metric::Engagements => "engagements",
+            Metric::Favorites => "favorites",
+            Metric::Retweets => "retweets",
+            Metric::Replies => "replies",
+            Metric::QuoteTweets => "quote_tweets",
+            Metric::VideoViews => "video_views",
+            Metric::MediaViews => "media_views",
+            Metric::MediaEngagements => "media_engagements",
+            Metric::UrlClicks => "url_clicks",
+            Metric::HashtagClicks => "hashtag_clicks",
+            Metric::DetailExpands => "detail_expands",
+            Metric::PermalinkClicks => "permalink_clicks",
+            Metric::AppInstallAttempts => "app_install_attempts",
+            Metric::AppOpens => "app_opens",
+            Metric::EmailTweet => "email_tweet",
+            Metric::UserFollows => "user_follows",
+            Metric::UserProfileClicks => "user_profile_clicks",
+            Metric::MediaClicks => "media_clicks",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Metric> {
+        Metric::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Whether the endpoint serves this metric.
+    pub const fn is_served_by(self, endpoint: Endpoint) -> bool {
+        match (self, endpoint) {
+            (Metric::QuoteTweets, Endpoint::TwentyEightHours | Endpoint::Historical) => false,
+            (it, Endpoint::Totals) => it.is_public() || it.is_private_on_totals(),
+            _ => true,
+        }
+    }
+
+    /// Whether `totals` gives it for any post, with the app's credentials alone.
+    pub const fn is_public(self) -> bool {
+        matches!(
+            self,
+            Metric::Favorites
+                | Metric::Retweets
+                | Metric::Replies
+                | Metric::QuoteTweets
+                | Metric::VideoViews
+        )
+    }
+
+    /// Whether `totals` gives it to the author alone, and for posts of the last 90 days.
+    pub const fn is_private_on_totals(self) -> bool {
+        matches!(self, Metric::Impressions | Metric::Engagements)
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_those_of_the_reference() {
+        let served = |endpoint| Metric::ALL.iter().filter(|it| it.is_served_by(endpoint)).count();
+        assert_eq!(served(Endpoint::Totals), 7);
+        assert_eq!(served(Endpoint::TwentyEightHours), 17 + 1, "and the old name of one");
+        assert_eq!(served(Endpoint::Historical), 17 + 1);
+        assert_eq!(Metric::ALL.iter().filter(|it| it.is_public()).count(), 5);
+    }
+
+    #[test]
+    fn names_read_back() {
+        for metric in Metric::ALL {
+            assert_eq!(Metric::from_name(metric.name()), Some(metric));
+        }
+        assert_eq!(Metric::from_name("likes"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! The stand-in upstream: the same rules, invented numbers.

@@ -1,0 +1,1 @@
+//! axum: routes, layers, extractors, the one status table.

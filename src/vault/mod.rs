@@ -1,0 +1,1 @@
+//! Secrets at rest: seal, open, key ring.
