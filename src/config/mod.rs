@@ -1,1 +1,129 @@
-//! Settings as data.
+//! Settings as data: what `config/default.toml` documents, in its final types. Each module receives its own section.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::model::{App, Secret};
+
+/// All settings, checked.
+pub struct Config {
+    pub server: Server,
+    pub admin: Admin,
+    pub database: Database,
+    pub upstream: Upstream,
+    pub apps: BTreeMap<String, App>,
+    pub vault: Vault,
+    pub limits: Limits,
+    pub log: Log,
+}
+
+/// The callers' listener.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// Threads that serve; 0 for one a core.
+    pub workers: usize,
+}
+
+/// The operators' listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+/// Where data lives. The URL may hold a password, hence no `Debug`.
+#[derive(Clone)]
+pub struct Database {
+    /// `sqlite://path` or `postgres://…`.
+    pub url: Secret,
+    pub connections: u32,
+    /// The longest wait for a connection on a request's path.
+    pub call_wait: Duration,
+    /// The longest wait for a connection elsewhere.
+    pub wait: Duration,
+    pub statement_timeout: Duration,
+    pub connection_life: Duration,
+    /// How long what is cached is still used while the database is away.
+    pub stale: Duration,
+    /// How often changes made elsewhere are asked for.
+    pub poll: Duration,
+}
+
+/// The Engagement API and how to reach it.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Scheme and authority of the engagement endpoints, without a trailing slash.
+    pub data_url: String,
+    /// Scheme and authority of token and account endpoints, without a trailing slash.
+    pub api_url: String,
+    /// Whether plain `http` is allowed, for the sandbox and for tests.
+    pub allow_http: bool,
+}
+
+/// The key ring that seals what is stored.
+#[derive(Clone)]
+pub struct Vault {
+    /// Each key's id and its 32 bytes in base64.
+    pub keys: Vec<(String, Secret)>,
+    /// The id of the key that seals; every key opens.
+    pub active: String,
+}
+
+/// How much and how long.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub connections: usize,
+    pub header_timeout: Duration,
+    pub header_bytes: usize,
+    pub headers: usize,
+    pub body_bytes: usize,
+    pub body_idle: Duration,
+    pub write_idle: Duration,
+    pub keep_alive: Duration,
+    pub request_deadline: Duration,
+    /// How long a stopping gateway still accepts, answering `Connection: close`.
+    pub drain_notice: Duration,
+    /// How long a stopping gateway then waits for calls in flight.
+    pub drain: Duration,
+    pub upstream_connect: Duration,
+    pub upstream_first_byte: Duration,
+    pub upstream_total: Duration,
+    pub upstream_idle: Duration,
+    pub upstream_connection_age: Duration,
+    pub upstream_compressed_bytes: usize,
+    pub upstream_body_bytes: usize,
+    /// The largest factor by which an answer may grow when decompressed.
+    pub upstream_ratio: usize,
+    /// Second attempts allowed, as a share of calls.
+    pub retry_share: f64,
+    /// Second attempts allowed a second, whatever the share.
+    pub retry_floor: f64,
+    pub cached_keys: u64,
+    pub cached_accounts: u64,
+    /// How long an unknown key or account is remembered as unknown.
+    pub unknown_for: Duration,
+}
+
+/// How logs are written.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub format: LogFormat,
+    /// For this program's own lines; those of libraries never go below `info`.
+    pub level: LogLevel,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
