@@ -1,0 +1,66 @@
+//! Where a sealed record belongs. Whatever stands here is covered by the seal, though it is stored in the clear.
+
+use crate::model::UserId;
+use crate::model::key::Key;
+
+const DOMAIN: &str = "countersign.v1";
+
+/// A table, a column and the row's identity.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place(Vec<String>);
+
+impl Place {
+    pub fn access_token(app: &str, user_id: UserId) -> Place {
+        Place::new("account", "sealed_token", [app.to_owned(), user_id.to_string()])
+    }
+
+    pub fn access_token_secret(app: &str, user_id: UserId) -> Place {
+        Place::new("account", "sealed_token_secret", [app.to_owned(), user_id.to_string()])
+    }
+
+    pub fn bearer(app: &str) -> Place {
+        Place::new("bearer", "sealed_token", [app.to_owned()])
+    }
+
+    /// A caller's key with all that it may be used for, so that a row edited in the database no longer opens.
+    pub fn key(key: &Key) -> Place {
+        let list = |it: Option<String>| it.unwrap_or_else(|| "*".to_owned());
+        let scopes = &key.scopes;
+        let join = |names: Vec<String>| format!("[{}]", names.join(" "));
+        let accounts =
+            scopes.accounts.as_ref().map(|it| join(it.iter().map(ToString::to_string).collect()));
+        let endpoints =
+            scopes.endpoints.as_ref().map(|it| join(it.iter().map(ToString::to_string).collect()));
+        let time = |at: time::OffsetDateTime| at.unix_timestamp().to_string();
+        Place::new(
+            "key",
+            "sealed_verifier",
+            [
+                key.id.clone(),
+                key.kind.name().to_owned(),
+                key.name.clone(),
+                list(scopes.app.clone()),
+                list(accounts),
+                list(endpoints),
+                list(scopes.expires_at.map(time)),
+                time(key.created_at),
+                list(key.revoked_at.map(time)),
+            ],
+        )
+    }
+
+    /// Every part behind its length, then the record's header, so that no two places read alike.
+    pub(crate) fn associated_data(&self, header: &[u8]) -> Vec<u8> {
+        let mut data = Vec::with_capacity(128);
+        for part in self.0.iter().map(String::as_bytes).chain([header]) {
+            data.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            data.extend_from_slice(part);
+        }
+        data
+    }
+
+    fn new(table: &str, column: &str, row: impl IntoIterator<Item = String>) -> Place {
+        let fixed = [DOMAIN, table, column].map(str::to_owned);
+        Place(fixed.into_iter().chain(row).collect())
+    }
+}
