@@ -1,1 +1,124 @@
-//! The only HTTP client.
+//! The only HTTP client: engagement calls, bearer minting, account checks, and what can go wrong there.
+
+mod body;
+mod budget;
+mod engage;
+mod relay;
+mod skew;
+mod token;
+mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use hyper::{HeaderMap, StatusCode};
+
+pub use crate::upstream::token::{MintError, Profile, VerifyError};
+pub use crate::upstream::verdict::Verdict;
+
+use crate::config;
+use crate::model::{App, Clock, Secret};
+use crate::upstream::budget::Budget;
+use crate::upstream::relay::Relay;
+use crate::upstream::skew::Skew;
+
+/// The upstream as configured: its clients, what was learnt of its clock, and how many retries are left.
+pub struct Upstream {
+    relay: Relay,
+    tokens: reqwest::Client,
+    api_url: String,
+    limits: config::Limits,
+    skew: Skew,
+    budget: Budget,
+    clock: Arc<dyn Clock>,
+}
+
+/// A user's access token, opened. It lives here and in `gateway`, and nowhere else.
+pub struct Token {
+    pub token: Secret,
+    pub secret: Secret,
+}
+
+/// What proves a call.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    Bearer(&'a Secret),
+    TwoLegged(&'a App),
+    User(&'a App, &'a Token),
+}
+
+/// The upstream's answer, whole and unchanged.
+pub struct Answer {
+    pub status: StatusCode,
+    /// Those that may be relayed: type, date and quotas.
+    pub headers: HeaderMap,
+    /// As it came: gzipped when `plain` is there.
+    pub wire: Bytes,
+    /// The decompressed body of a gzipped answer.
+    pub plain: Option<Bytes>,
+    pub verdict: Verdict,
+    pub attempts: u32,
+    /// From the first attempt's start to the last byte of the answer.
+    pub elapsed: Duration,
+}
+
+impl Answer {
+    /// The body without compression.
+    pub fn text(&self) -> &Bytes {
+        self.plain.as_ref().unwrap_or(&self.wire)
+    }
+}
+
+/// Why there is no answer. Sources never hold a header or a body.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the upstream could not be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the upstream's answer was cut short: {0}")]
+    CutShort(&'static str),
+    #[error("the upstream's answer is too large: {0}")]
+    TooLarge(&'static str),
+    #[error("the upstream did not answer in time: {0}")]
+    Timeout(&'static str),
+}
+
+/// Why the clients could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("the TLS client could not be set up")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("{0} is not a URL that can be called")]
+    Url(String),
+}
+
+impl Upstream {
+    /// Makes the clients; nothing is connected yet.
+    pub fn new(
+        settings: &config::Upstream,
+        limits: &config::Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Upstream, SetupError> {
+        Ok(Upstream {
+            relay: Relay::new(settings, limits, &clock)?,
+            tokens: token::client(settings, limits)?,
+            api_url: settings.api_url.clone(),
+            limits: limits.clone(),
+            skew: Skew::default(),
+            budget: Budget::new(limits, clock.instant()),
+            clock,
+        })
+    }
+
+    /// Seconds by which the upstream's clock is ahead of ours, as far as its answers have told.
+    pub fn clock_offset(&self) -> i64 {
+        self.skew.seconds()
+    }
+
+    /// The time to sign with: ours, corrected by what the upstream's answers told of its clock.
+    fn signing_time(&self) -> u64 {
+        let corrected = self.clock.now().unix_timestamp().saturating_add(self.skew.seconds());
+        u64::try_from(corrected).unwrap_or_default()
+    }
+}

@@ -1,0 +1,60 @@
+//! Reading an answer whole: capped, decompressed to prove that nothing is missing, and complete.
+
+use std::io::{ErrorKind, Read};
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::StatusCode;
+use hyper::body::{Body, Incoming};
+use serde::de::IgnoredAny;
+
+use crate::config::Limits;
+use crate::upstream::Error;
+
+/// Below this size the ratio is not looked at: short repetitive answers compress well and cost nothing.
+const RATIO_COUNTS_FROM: usize = 1 << 20;
+
+/// Collects the body as it is on the wire, up to `limits.upstream_compressed_bytes`.
+pub(super) async fn collect(body: Incoming, limits: &Limits) -> Result<Bytes, Error> {
+    let cap = limits.upstream_compressed_bytes;
+    if body.size_hint().lower() > cap as u64 {
+        return Err(Error::TooLarge("it is longer than limits.upstream_compressed_bytes"));
+    }
+    match Limited::new(body, cap).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Error::TooLarge("it is longer than limits.upstream_compressed_bytes"))
+        }
+        Err(_) => Err(Error::CutShort("the connection ended before the body did")),
+    }
+}
+
+/// Decompresses a gzipped body, up to `limits.upstream_body_bytes` and `limits.upstream_ratio`.
+pub(super) fn inflate(wire: &Bytes, limits: &Limits) -> Result<Bytes, Error> {
+    let by_ratio = wire.len().saturating_mul(limits.upstream_ratio).max(RATIO_COUNTS_FROM);
+    let cap = limits.upstream_body_bytes.min(by_ratio);
+    let mut plain = Vec::with_capacity(wire.len().saturating_mul(4).min(cap));
+    let read = MultiGzDecoder::new(&**wire).take(cap as u64 + 1).read_to_end(&mut plain);
+    match read {
+        Ok(length) if length > cap => Err(Error::TooLarge(
+            "it decompresses beyond limits.upstream_body_bytes or limits.upstream_ratio",
+        )),
+        Ok(_) => Ok(plain.into()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(Error::CutShort("its gzip stream ends too early"))
+        }
+        Err(_) => Err(Error::CutShort("its gzip stream is damaged")),
+    }
+}
+
+/// Refuses a success whose JSON ends in the middle. Anything else that is not JSON is the upstream's own answer.
+pub(super) fn require_complete(status: StatusCode, text: &[u8]) -> Result<(), Error> {
+    if status != StatusCode::OK {
+        return Ok(());
+    }
+    match serde_json::from_slice::<IgnoredAny>(text) {
+        Err(error) if error.is_eof() => Err(Error::CutShort("its JSON ends in the middle")),
+        _ => Ok(()),
+    }
+}

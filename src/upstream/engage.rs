@@ -1,0 +1,214 @@
+//! One engagement call: signed afresh for each attempt, tried at most twice, read whole.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName};
+use hyper::http::{HeaderValue, Response};
+use hyper::{HeaderMap, StatusCode};
+
+use crate::model::{AuthKind, Endpoint, key};
+use crate::oauth1::{self, Credentials, Request};
+use crate::upstream::relay::Failure;
+use crate::upstream::{Answer, Credential, Error, Upstream, Verdict, body};
+
+/// Headers of an answer that callers may see: the type, the date, and the quotas by which clients pace themselves.
+const RELAYED: [HeaderName; 11] = [
+    CONTENT_TYPE,
+    DATE,
+    HeaderName::from_static("x-per-minute-limit"),
+    HeaderName::from_static("x-per-minute-remaining"),
+    HeaderName::from_static("x-per-minute-reset"),
+    HeaderName::from_static("x-per-second-limit"),
+    HeaderName::from_static("x-per-second-remaining"),
+    HeaderName::from_static("x-per-second-reset"),
+    HeaderName::from_static("x-rate-limit-limit"),
+    HeaderName::from_static("x-rate-limit-remaining"),
+    HeaderName::from_static("x-rate-limit-reset"),
+];
+
+impl Credential<'_> {
+    pub fn kind(self) -> AuthKind {
+        match self {
+            Credential::Bearer(_) | Credential::TwoLegged(_) => AuthKind::AppOnly,
+            Credential::User(..) => AuthKind::UserContext,
+        }
+    }
+}
+
+impl Upstream {
+    /// Posts `body` to `endpoint` and gives the upstream's whole answer, whatever its status.
+    ///
+    /// Tried a second time at most, within the retry budget: when no answer came, or 502, 503 or 504. A refused time
+    /// is signed once more with the clock corrected. Never with another credential.
+    pub async fn engage(
+        &self,
+        endpoint: Endpoint,
+        body: &Bytes,
+        credential: Credential<'_>,
+    ) -> Result<Answer, Error> {
+        self.budget.deposit();
+        let begun = self.clock.instant();
+        let whole = self.try_twice(endpoint, body, credential, begun);
+        let outcome = match tokio::time::timeout(self.limits.upstream_total, whole).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::Timeout("the answer did not end")),
+        };
+        metrics::histogram!("countersign_upstream_seconds", "endpoint" => endpoint.name())
+            .record(self.elapsed(begun));
+        outcome
+    }
+
+    async fn try_twice(
+        &self,
+        endpoint: Endpoint,
+        body: &Bytes,
+        credential: Credential<'_>,
+        begun: Instant,
+    ) -> Result<Answer, Error> {
+        let first = match self.attempt(endpoint, body, credential).await {
+            Ok(answer) if answer.verdict == Verdict::ClockRejected => {
+                if !self.skew.correct(&answer.headers, self.clock.now()) {
+                    return Ok(self.timed(answer, 1, begun));
+                }
+                Ok(answer)
+            }
+            Ok(answer) if !is_passing(answer.status) => return Ok(self.timed(answer, 1, begun)),
+            Err(Failure::Final(error)) => return Err(error),
+            retryable => retryable,
+        };
+        if !self.budget.withdraw(self.clock.instant()) {
+            return first.map(|it| self.timed(it, 1, begun)).map_err(Failure::into_error);
+        }
+        let second = self.attempt(endpoint, body, credential).await;
+        second.map(|it| self.timed(it, 2, begun)).map_err(Failure::into_error)
+    }
+
+    async fn attempt(
+        &self,
+        endpoint: Endpoint,
+        body: &Bytes,
+        credential: Credential<'_>,
+    ) -> Result<Answer, Failure> {
+        let authorization =
+            self.authorization(&Request::post(self.relay.url(endpoint)), credential);
+        let outcome = match self.relay.post(endpoint, authorization, body.clone()).await {
+            Ok(response) => self.read(response, credential).await.map_err(Failure::Final),
+            Err(failure) => Err(failure),
+        };
+        let label = match &outcome {
+            Ok(answer) => class(answer.status),
+            Err(Failure::Retryable(_)) => "unreachable",
+            Err(Failure::Final(_)) => "failed",
+        };
+        metrics::counter!("countersign_upstream_attempts_total", "endpoint" => endpoint.name(), "outcome" => label)
+            .increment(1);
+        outcome
+    }
+
+    /// The `Authorization` header for one attempt: a new nonce and the corrected time.
+    pub(super) fn authorization(
+        &self,
+        request: &Request<'_>,
+        credential: Credential<'_>,
+    ) -> HeaderValue {
+        let (app, token) = match credential {
+            Credential::Bearer(token) => return sensitive(&format!("Bearer {}", token.expose())),
+            Credential::TwoLegged(app) => (app, None),
+            Credential::User(app, token) => (
+                app,
+                Some(Credentials { key: token.token.expose(), secret: token.secret.expose() }),
+            ),
+        };
+        let consumer = Credentials { key: &app.consumer_key, secret: app.consumer_secret.expose() };
+        let header = oauth1::authorization(request, consumer, token, &nonce(), self.signing_time());
+        sensitive(&header)
+    }
+
+    async fn read(
+        &self,
+        response: Response<Incoming>,
+        credential: Credential<'_>,
+    ) -> Result<Answer, Error> {
+        let (parts, incoming) = response.into_parts();
+        self.skew.observe(&parts.headers, self.clock.now());
+        let wire = body::collect(incoming, &self.limits).await?;
+        let gzipped = parts
+            .headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        let plain = if gzipped { Some(body::inflate(&wire, &self.limits)?) } else { None };
+        let text = plain.as_ref().unwrap_or(&wire);
+        body::require_complete(parts.status, text)?;
+        let verdict = Verdict::of(parts.status, text, credential);
+        let headers = relayed(&parts.headers);
+        Ok(Answer {
+            status: parts.status,
+            headers,
+            wire,
+            plain,
+            verdict,
+            attempts: 1,
+            elapsed: Duration::ZERO,
+        })
+    }
+
+    fn timed(&self, answer: Answer, attempts: u32, begun: Instant) -> Answer {
+        let elapsed = self.clock.instant().saturating_duration_since(begun);
+        Answer { attempts, elapsed, ..answer }
+    }
+
+    fn elapsed(&self, begun: Instant) -> f64 {
+        self.clock.instant().saturating_duration_since(begun).as_secs_f64()
+    }
+}
+
+impl Failure {
+    fn into_error(self) -> Error {
+        let (Failure::Retryable(error) | Failure::Final(error)) = self;
+        error
+    }
+}
+
+/// Whether the same request may well be answered a moment later.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}
+
+fn relayed(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(8);
+    for name in &RELAYED {
+        if let Some(value) = headers.get(name) {
+            kept.insert(name, value.clone());
+        }
+    }
+    kept
+}
+
+fn sensitive(text: &str) -> HeaderValue {
+    // Tokens are checked when they are stored, so this holds for every credential that gets here.
+    let mut value =
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("invalid"));
+    value.set_sensitive(true);
+    value
+}
+
+/// 43 base62 digits hold 256 bits.
+fn nonce() -> String {
+    let mut bytes = [0; 64];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
+    key::base62_digits(&bytes).take(43).map(char::from).collect()
+}
