@@ -1,1 +1,106 @@
-//! The use cases; knows no HTTP server and no SQL.
+//! The use cases. It knows no HTTP server and no SQL; `forward.rs` is the heart.
+
+mod accounts;
+mod audit;
+mod bearers;
+mod check;
+mod credential;
+mod error;
+mod feed;
+mod forward;
+mod health;
+mod json;
+mod keys;
+mod known;
+mod rotate;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+pub use crate::gateway::accounts::{Import, KnownAccount, Verified};
+pub use crate::gateway::audit::Page;
+pub use crate::gateway::bearers::BearerSource;
+pub use crate::gateway::error::{Error, Place, Problem};
+pub use crate::gateway::forward::{Call, Trail};
+pub use crate::gateway::health::{Degraded, Health};
+pub use crate::gateway::keys::{KnownKey, NewKey};
+pub use crate::gateway::rotate::VaultStatus;
+pub use crate::upstream::{Answer, HeaderMap, StatusCode};
+
+use crate::config::Config;
+use crate::gateway::bearers::AppState;
+use crate::gateway::feed::Feed;
+use crate::gateway::known::Known;
+use crate::model::{App, Clock, UserId};
+use crate::store::Store;
+use crate::upstream::{SetupError, Upstream};
+use crate::vault::Vault;
+
+/// Everything a use case needs; a cheap clone.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    apps: BTreeMap<String, Arc<AppState>>,
+    keys: Known<String, KnownKey>,
+    accounts: Known<(String, UserId), KnownAccount>,
+    names: Known<(String, String), UserId>,
+    feed: Feed,
+    store: Store,
+    vault: Vault,
+    upstream: Upstream,
+    clock: Arc<dyn Clock>,
+    stale: Duration,
+    poll: Duration,
+}
+
+impl Gateway {
+    /// Puts the parts together. Nothing is asked of the database or the upstream yet.
+    pub fn new(
+        config: &Config,
+        store: Store,
+        vault: Vault,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Gateway, SetupError> {
+        let limits = &config.limits;
+        let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone())));
+        Ok(Gateway(Arc::new(Inner {
+            apps: config.apps.values().map(app).collect(),
+            keys: Known::new("keys", limits.cached_keys, limits.unknown_for),
+            accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
+            names: Known::new("names", limits.cached_accounts, limits.unknown_for),
+            feed: Feed::new(clock.instant()),
+            store,
+            vault,
+            upstream: Upstream::new(&config.upstream, limits, Arc::clone(&clock))?,
+            clock,
+            stale: config.database.stale,
+            poll: config.database.poll,
+        })))
+    }
+
+    /// The configured apps, without their secrets: name, consumer key, and where app-only credentials come from.
+    pub fn apps(&self) -> impl Iterator<Item = (&str, &str, BearerSource)> {
+        self.0.apps.values().map(|it| (&*it.app.name, &*it.app.consumer_key, it.source()))
+    }
+
+    /// The app of that name, or the only one when none is named.
+    fn app(&self, name: Option<&str>) -> Result<&Arc<AppState>, Error> {
+        let apps = &self.0.apps;
+        match name {
+            Some(name) => apps.get(name).ok_or(Error::NotFound("app in the configuration")),
+            None if apps.len() > 1 => {
+                let problem = Problem::at("/app", "several apps are configured; name one");
+                Err(Error::InvalidRequest(vec![problem]))
+            }
+            None => apps.values().next().ok_or(Error::NotFound("app in the configuration")),
+        }
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        self.0.clock.now()
+    }
+}

@@ -1,0 +1,365 @@
+//! Accounts: finding the one whose token signs, marking those that X refuses, and importing, checking and removing them.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use tracing::{error, warn};
+
+use crate::gateway::keys::KnownKey;
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::account::is_screen_name;
+use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
+use crate::store::{AccountFilter, NewAccount, StoredAccount};
+use crate::upstream::{Profile, Token, Verdict};
+use crate::vault::Place as Seal;
+
+const ACTOR: &str = "gateway";
+
+/// An account that the database knows, its token opened.
+pub struct KnownAccount {
+    pub account: Account,
+    /// `None` when what is stored does not open or is not this user's.
+    pub(super) token: Option<Token>,
+}
+
+/// An account whose tokens an admin brings.
+pub struct Import {
+    pub user_id: String,
+    pub screen_name: String,
+    pub access_token: Secret,
+    pub access_token_secret: Secret,
+}
+
+/// What X said of an account's token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verified {
+    Works(Profile),
+    /// The account was marked with this state.
+    Marked(AccountState),
+    /// The app or the clock is at fault, not the account.
+    NotTheAccount(&'static str),
+}
+
+impl Gateway {
+    /// The account that a call names, if the key may use it. One that exists but is not the key's looks like none.
+    pub(super) async fn account_for(
+        &self,
+        key: &KnownKey,
+        app: &str,
+        named: &AccountRef,
+    ) -> Result<Arc<KnownAccount>, Error> {
+        let user_id = match named {
+            AccountRef::Id(user_id) => *user_id,
+            AccountRef::ScreenName(name) => {
+                self.user_named(app, name).await?.ok_or(Error::AccountNotFound)?
+            }
+        };
+        let allowed = key.key.scopes.accounts.as_ref().is_none_or(|it| it.contains(&user_id));
+        let known = if allowed { self.known_account(app, user_id).await? } else { None };
+        let known = known.ok_or(Error::AccountNotFound)?;
+        match known.account.state {
+            AccountState::Active => Ok(known),
+            state => Err(Error::AccountNotActive { state, since: known.account.state_since }),
+        }
+    }
+
+    /// Marks an account after an answer that refused its token; what the database cannot take now, the next call tells again.
+    pub(super) async fn mark(&self, account: &Account, verdict: Verdict) {
+        let (state, reason) = match verdict {
+            Verdict::AccountRevoked => {
+                (AccountState::Revoked, "X answered that the access token is not valid any more")
+            }
+            Verdict::AccountBlocked => {
+                (AccountState::Blocked, "X answered that the user is suspended or locked")
+            }
+            _ => return,
+        };
+        if let Err(error) = self.set_state(account, state, reason, ACTOR).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                account = account.user_id.to_string(),
+                state = state.name(),
+                "an account's state was not stored"
+            );
+        }
+    }
+
+    /// Stores accounts with their tokens, all or none; problems are told by line, counted from 1.
+    pub async fn import_accounts(
+        &self,
+        app: &str,
+        imports: &[Import],
+        actor: &str,
+    ) -> Result<usize, Error> {
+        let app = &self.app(Some(app))?.app.name;
+        let mut problems = Vec::new();
+        let mut accounts = Vec::with_capacity(imports.len());
+        let mut seen = std::collections::HashMap::new();
+        for (index, import) in imports.iter().enumerate() {
+            let wrong = check_import(import);
+            problems.extend(wrong.into_iter().map(|it| Problem::in_line(index + 1, it)));
+            let Some(user_id) = UserId::parse(&import.user_id) else { continue };
+            if let Some(first) = seen.insert(user_id, index + 1) {
+                problems.push(Problem::in_line(
+                    index + 1,
+                    format!("user_id {user_id} stands in line {first} too"),
+                ));
+            }
+            accounts.push(self.seal_account(app, user_id, import)?);
+        }
+        if imports.is_empty() {
+            problems.push(Problem::in_line(1, "there is no account to import"));
+        }
+        if !problems.is_empty() {
+            return Err(Error::InvalidRequest(problems));
+        }
+        self.0.store.put_accounts(&accounts, actor, self.now()).await?;
+        for account in &accounts {
+            self.forget_account(app, account.user_id).await;
+        }
+        Ok(accounts.len())
+    }
+
+    /// Accounts by app and user id, without their tokens.
+    pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
+        Ok(self.0.store.list_accounts(filter).await?)
+    }
+
+    /// One account; `app` may be left out where only one is configured.
+    pub async fn show_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+    ) -> Result<Account, Error> {
+        Ok(self.stored_account(app, named).await?.account)
+    }
+
+    /// Asks X whether an account's token works, and brings its state in line with the answer.
+    pub async fn verify_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+        actor: &str,
+    ) -> Result<Verified, Error> {
+        let stored = self.stored_account(app, named).await?;
+        let account = &stored.account;
+        let app = self.app(Some(&account.app))?;
+        let Some(token) = self.open_token(&stored) else {
+            self.set_state(
+                account,
+                AccountState::Quarantined,
+                "the stored token does not open",
+                actor,
+            )
+            .await?;
+            return Ok(Verified::Marked(AccountState::Quarantined));
+        };
+        let answer =
+            self.0.upstream.verify_account(&app.app, &token).await.map_err(
+                |error| match error {
+                    crate::upstream::VerifyError::Upstream(error) => error.into(),
+                    odd @ crate::upstream::VerifyError::Odd(_) => {
+                        Error::UpstreamUnreachable(odd.into())
+                    }
+                },
+            )?;
+        let (state, reason) = match &answer {
+            Ok(profile) if profile.user_id != account.user_id => {
+                (AccountState::Quarantined, "X says that the token is another user's")
+            }
+            Ok(_) => (AccountState::Active, "X accepts the access token"),
+            Err(Verdict::AccountRevoked) => {
+                (AccountState::Revoked, "X says that the access token is not valid any more")
+            }
+            Err(Verdict::AccountBlocked) => {
+                (AccountState::Blocked, "X says that the user is suspended or locked")
+            }
+            Err(Verdict::ClockRejected) => {
+                return Ok(Verified::NotTheAccount(
+                    "X refused the time of the signature: set this machine's clock",
+                ));
+            }
+            Err(_) => {
+                return Ok(Verified::NotTheAccount("X refused the app's consumer key or secret"));
+            }
+        };
+        self.set_state(account, state, reason, actor).await?;
+        match answer {
+            Ok(profile) if state == AccountState::Active => Ok(Verified::Works(profile)),
+            _ => Ok(Verified::Marked(state)),
+        }
+    }
+
+    /// Forgets an account and its token for good.
+    pub async fn remove_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+        actor: &str,
+    ) -> Result<Account, Error> {
+        let account = self.stored_account(app, named).await?.account;
+        self.0.store.remove_account(&account.app, account.user_id, actor, self.now()).await?;
+        self.forget_account(&account.app, account.user_id).await;
+        Ok(account)
+    }
+
+    async fn user_named(&self, app: &str, name: &str) -> Result<Option<UserId>, Error> {
+        let key = (app.to_owned(), name.to_owned());
+        if self.may_remember()
+            && let Some(known) = self.0.names.peek(&key).await
+        {
+            return Ok(Some(*known));
+        }
+        let load = async {
+            let stored = self.0.store.find_account_by_screen_name(app, name).await?;
+            Ok(stored.map(|it| it.account.user_id))
+        };
+        Ok(self.0.names.load(&key, &self.0.feed, load).await?.map(|it| *it))
+    }
+
+    async fn known_account(
+        &self,
+        app: &str,
+        user_id: UserId,
+    ) -> Result<Option<Arc<KnownAccount>>, Error> {
+        let key = (app.to_owned(), user_id);
+        if self.may_remember()
+            && let Some(known) = self.0.accounts.peek(&key).await
+        {
+            return Ok(Some(known));
+        }
+        let load = async {
+            let stored = self.0.store.find_account(app, user_id).await?;
+            Ok(stored.map(|it| self.open_account(it)))
+        };
+        Ok(self.0.accounts.load(&key, &self.0.feed, load).await?)
+    }
+
+    async fn stored_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+    ) -> Result<StoredAccount, Error> {
+        let app = &self.app(app)?.app.name;
+        let found = match named {
+            AccountRef::Id(user_id) => self.0.store.find_account(app, *user_id).await?,
+            AccountRef::ScreenName(name) => {
+                self.0.store.find_account_by_screen_name(app, name).await?
+            }
+        };
+        found.ok_or(Error::NotFound("account"))
+    }
+
+    /// Opens an account's token, or quarantines the account: what does not open must not be signed with.
+    fn open_account(&self, stored: StoredAccount) -> KnownAccount {
+        let token = self.open_token(&stored);
+        let mut account = stored.account;
+        if token.is_none() && account.state == AccountState::Active {
+            error!(
+                app = account.app,
+                account = account.user_id.to_string(),
+                "a stored token does not open or is not this user's: quarantined"
+            );
+            account.state = AccountState::Quarantined;
+            account.state_since = self.now();
+            let (gateway, marked) = (self.clone(), account.clone());
+            tokio::spawn(async move {
+                let reason = "the stored token does not open or is not this user's";
+                let _ = gateway.set_state(&marked, AccountState::Quarantined, reason, ACTOR).await;
+            });
+        }
+        KnownAccount { account, token }
+    }
+
+    pub(super) fn open_token(&self, stored: &StoredAccount) -> Option<Token> {
+        let Account { app, user_id, .. } = &stored.account;
+        let token = self
+            .0
+            .vault
+            .open_text(&Seal::access_token(app, *user_id), &stored.sealed_token)
+            .ok()?;
+        let secret = Seal::access_token_secret(app, *user_id);
+        let secret = self.0.vault.open_text(&secret, &stored.sealed_token_secret).ok()?;
+        is_token_of(*user_id, token.expose()).then_some(Token { token, secret })
+    }
+
+    fn seal_account(
+        &self,
+        app: &str,
+        user_id: UserId,
+        import: &Import,
+    ) -> Result<NewAccount, Error> {
+        let seal = |place: Seal, secret: &Secret| {
+            self.0.vault.seal(&place, secret.expose().trim().as_bytes())
+        };
+        Ok(NewAccount {
+            app: app.to_owned(),
+            user_id,
+            screen_name: import.screen_name.trim_start_matches('@').to_owned(),
+            sealed_token: seal(Seal::access_token(app, user_id), &import.access_token)?,
+            sealed_token_secret: seal(
+                Seal::access_token_secret(app, user_id),
+                &import.access_token_secret,
+            )?,
+        })
+    }
+
+    async fn set_state(
+        &self,
+        account: &Account,
+        state: AccountState,
+        reason: &str,
+        actor: &str,
+    ) -> Result<(), Error> {
+        let now: OffsetDateTime = self.now();
+        self.0
+            .store
+            .update_account_state(&account.app, account.user_id, state, reason, actor, now)
+            .await?;
+        self.forget_account(&account.app, account.user_id).await;
+        Ok(())
+    }
+
+    async fn forget_account(&self, app: &str, user_id: UserId) {
+        self.0.accounts.forget(&(app.to_owned(), user_id)).await;
+        self.0.names.forget_all();
+    }
+}
+
+/// A token begins with its user's id (reference 6.4).
+fn is_token_of(user_id: UserId, token: &str) -> bool {
+    token
+        .split_once('-')
+        .is_some_and(|(id, rest)| UserId::parse(id) == Some(user_id) && is_printable(rest))
+}
+
+fn is_printable(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 200
+        && text.bytes().all(|it| it.is_ascii_graphic() && it != b'"')
+}
+
+fn check_import(import: &Import) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let user_id = UserId::parse(&import.user_id);
+    if user_id.is_none() {
+        wrong.push("user_id must be 1 to 19 digits".to_owned());
+    }
+    if !is_screen_name(import.screen_name.trim_start_matches('@')) {
+        wrong.push("screen_name must be 1 to 20 letters, digits and underscores".to_owned());
+    }
+    let token = import.access_token.expose().trim();
+    if let Some(user_id) = user_id
+        && !is_token_of(user_id, token)
+    {
+        wrong.push(format!(
+            "access_token must begin with the user's id, {user_id}-, and have no spaces"
+        ));
+    }
+    if !is_printable(import.access_token_secret.expose().trim()) {
+        wrong.push(
+            "access_token_secret must be 1 to 200 printable characters without spaces".to_owned(),
+        );
+    }
+    wrong
+}

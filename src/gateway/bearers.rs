@@ -1,0 +1,218 @@
+//! Bearer tokens: minted when needed, shared through the database, one mint at a time however many callers wait, and
+//! anew only for the generation that the upstream still rejects.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
+use tracing::{info, warn};
+
+use crate::gateway::{Error, Gateway};
+use crate::model::{App, AppOnly, Secret};
+use crate::upstream::MintError;
+use crate::vault::Place as Seal;
+
+/// X refuses those who mint too often (reference 6.1).
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
+/// An app with its bearer token of the moment.
+pub(super) struct AppState {
+    pub(super) app: App,
+    current: ArcSwapOption<Bearer>,
+    minting: Mutex<Minting>,
+}
+
+/// One generation of an app's bearer token.
+pub(super) struct Bearer {
+    pub(super) generation: i64,
+    pub(super) token: Secret,
+}
+
+/// Where an app's app-only credentials come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BearerSource {
+    Configured,
+    Minted,
+    TwoLegged,
+}
+
+#[derive(Default)]
+struct Minting {
+    renewed_at: Option<Instant>,
+    refused_at: Option<Instant>,
+}
+
+impl AppState {
+    pub(super) fn new(app: App) -> AppState {
+        AppState { app, current: ArcSwapOption::empty(), minting: Mutex::default() }
+    }
+
+    pub(super) fn source(&self) -> BearerSource {
+        match (self.app.app_only, &self.app.bearer_token) {
+            (AppOnly::TwoLegged, _) => BearerSource::TwoLegged,
+            (AppOnly::Bearer, Some(_)) => BearerSource::Configured,
+            (AppOnly::Bearer, None) => BearerSource::Minted,
+        }
+    }
+}
+
+impl Gateway {
+    /// The app's current bearer token: remembered, else stored, else minted.
+    pub(super) async fn bearer(&self, app: &AppState) -> Result<Arc<Bearer>, Error> {
+        if let Some(bearer) = app.current.load_full() {
+            return Ok(bearer);
+        }
+        let mut minting = app.minting.lock().await;
+        if let Some(bearer) = app.current.load_full() {
+            return Ok(bearer);
+        }
+        let stored = self.stored_bearer(app).await;
+        if let Some(bearer) = stored.usable {
+            return Ok(remember(app, bearer));
+        }
+        self.mint(app, stored.generation, &mut minting).await
+    }
+
+    /// Replaces the `rejected` generation: by what somebody else stored meanwhile, else by a new mint.
+    pub(super) async fn renew_bearer(
+        &self,
+        app: &AppState,
+        rejected: i64,
+    ) -> Result<Arc<Bearer>, Error> {
+        let mut minting = app.minting.lock().await;
+        if let Some(bearer) = app.current.load_full().filter(|it| it.generation != rejected) {
+            return Ok(bearer);
+        }
+        let stored = self.stored_bearer(app).await;
+        if let Some(bearer) = stored.usable.filter(|it| it.generation != rejected) {
+            return Ok(remember(app, bearer));
+        }
+        let now = self.0.clock.instant();
+        self.require_pause(app, minting.renewed_at, now)?;
+        minting.renewed_at = Some(now);
+        self.mint(app, stored.generation.or(Some(rejected)), &mut minting).await
+    }
+
+    /// Mints on purpose, to see whether the app's keys are accepted; X gives the token it gave before.
+    pub async fn try_mint(&self, app: &str) -> Result<(), Error> {
+        let app = self.app(Some(app))?;
+        match self.0.upstream.mint_bearer(&app.app).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(mint_error(&app.app.name, error)),
+        }
+    }
+
+    /// Another replica stored a new generation, so the database is asked at the next call.
+    pub(super) async fn forget_bearer(&self, app: &str) {
+        let Some(app) = self.0.apps.get(app) else { return };
+        let Some(current) = app.current.load_full() else { return };
+        if self.stored_bearer(app).await.generation != Some(current.generation) {
+            app.current.store(None);
+        }
+    }
+
+    pub(super) fn forget_bearers(&self) {
+        self.0.apps.values().for_each(|it| it.current.store(None));
+    }
+
+    async fn mint(
+        &self,
+        app: &AppState,
+        replaces: Option<i64>,
+        minting: &mut Minting,
+    ) -> Result<Arc<Bearer>, Error> {
+        let now = self.0.clock.instant();
+        self.require_pause(app, minting.refused_at, now)?;
+        let minted = self.0.upstream.mint_bearer(&app.app).await;
+        let outcome = if minted.is_ok() { "minted" } else { "failed" };
+        metrics::counter!("countersign_bearer_mints_total", "app" => app.app.name.clone(), "outcome" => outcome).increment(1);
+        let token = minted.map_err(|error| {
+            minting.refused_at = matches!(error, MintError::Refused { .. }).then_some(now);
+            mint_error(&app.app.name, error)
+        })?;
+        minting.refused_at = None;
+        info!(app = app.app.name, "a bearer token was minted");
+        let generation = replaces.unwrap_or_default() + 1;
+        let sealed = self.0.vault.seal(&Seal::bearer(&app.app.name), token.expose().as_bytes())?;
+        let stored =
+            self.0.store.replace_bearer(&app.app.name, replaces, &sealed, self.now()).await;
+        match stored {
+            Ok(true) => Ok(remember(app, Bearer { generation, token })),
+            // X gives every replica the same token, so whoever stored first stored this one or a newer one.
+            Ok(false) => match self.stored_bearer(app).await.usable {
+                Some(theirs) => Ok(remember(app, theirs)),
+                None => Ok(remember(app, Bearer { generation, token })),
+            },
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    app = app.app.name,
+                    "a bearer token was not stored"
+                );
+                Ok(remember(app, Bearer { generation, token }))
+            }
+        }
+    }
+
+    /// What the database holds; nothing when it cannot be asked, since a mint then gives the same token.
+    async fn stored_bearer(&self, app: &AppState) -> Stored {
+        match self.0.store.find_bearer(&app.app.name).await {
+            Ok(Some(row)) => {
+                let token =
+                    self.0.vault.open_text(&Seal::bearer(&app.app.name), &row.sealed_token).ok();
+                let generation = row.generation;
+                Stored {
+                    generation: Some(generation),
+                    usable: token.map(|token| Bearer { generation, token }),
+                }
+            }
+            Ok(None) => Stored { generation: None, usable: None },
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    app = app.app.name,
+                    "a stored bearer token was not read"
+                );
+                Stored { generation: None, usable: None }
+            }
+        }
+    }
+
+    fn require_pause(
+        &self,
+        app: &AppState,
+        last: Option<Instant>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let since = last.map(|it| now.saturating_duration_since(it));
+        match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
+            Some(left) => {
+                Err(Error::AppCredentialsRejected { app: app.app.name.clone(), retry_after: left })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+struct Stored {
+    generation: Option<i64>,
+    usable: Option<Bearer>,
+}
+
+fn remember(app: &AppState, bearer: Bearer) -> Arc<Bearer> {
+    let bearer = Arc::new(bearer);
+    app.current.store(Some(Arc::clone(&bearer)));
+    bearer
+}
+
+fn mint_error(app: &str, error: MintError) -> Error {
+    match error {
+        MintError::Upstream(error) => error.into(),
+        MintError::Odd(_) => Error::UpstreamUnreachable(error.into()),
+        MintError::Refused { .. } => {
+            warn!(error = &error as &dyn std::error::Error, app, "no bearer token was minted");
+            Error::AppCredentialsRejected { app: app.to_owned(), retry_after: BETWEEN_RENEWALS }
+        }
+    }
+}

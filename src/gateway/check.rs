@@ -1,0 +1,354 @@
+//! Checking a request here instead of spending quota on it: every rule of the upstream that is known for sure, all
+//! problems of a body at once (reference 1.3, 1.4, 1.5, 2).
+
+use std::fmt::Display;
+
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
+
+use crate::gateway::Problem;
+use crate::gateway::json::{Node, pointer};
+use crate::model::engagement::{Grouping, MAX_WINDOW, Request};
+use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
+use crate::model::{Endpoint, GroupBy, Metric};
+
+/// Enough for any request; a body that needs more is not meant well.
+const MAX_DEPTH: usize = 16;
+/// After this many the rest would say the same.
+const MAX_PROBLEMS: usize = 100;
+/// Clocks differ a little.
+const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
+
+/// Reads a body for `endpoint` at the time `now`.
+pub fn check(
+    endpoint: Endpoint,
+    body: &[u8],
+    now: OffsetDateTime,
+) -> Result<Request, Vec<Problem>> {
+    let root =
+        Node::read(body).map_err(|error| vec![Problem::at("", format!("not JSON: {error}"))])?;
+    let mut problems = Problems(Vec::new());
+    problems.duplicates("", &root, 1);
+    let Node::Map(entries) = &root else {
+        return Err(vec![Problem::at("", format!("must be an object, not {}", root.kind()))]);
+    };
+    let member = |name: &str| entries.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let post_ids = problems.post_ids(endpoint, member("tweet_ids"));
+    let metrics = problems.metrics(endpoint, member("engagement_types"));
+    let groupings = problems.groupings(endpoint, member("groupings"));
+    let (start, end) = match endpoint {
+        Endpoint::Historical => problems.window(member("start"), member("end"), now),
+        Endpoint::Totals | Endpoint::TwentyEightHours => (None, None),
+    };
+    if problems.0.is_empty() {
+        Ok(Request { post_ids, metrics, groupings, start, end })
+    } else {
+        Err(problems.0)
+    }
+}
+
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, at: &str, detail: impl Display) {
+        if self.0.len() < MAX_PROBLEMS {
+            self.0.push(Problem::at(at, detail.to_string()));
+        }
+    }
+
+    fn duplicates(&mut self, at: &str, node: &Node<'_>, depth: usize) {
+        if depth > MAX_DEPTH {
+            return self.add(at, format_args!("nested deeper than {MAX_DEPTH} levels"));
+        }
+        match node {
+            Node::List(items) => {
+                let nested = |it: &&Node<'_>| matches!(it, Node::List(_) | Node::Map(_));
+                for (index, item) in items.iter().enumerate().filter(|(_, it)| nested(it)) {
+                    self.duplicates(&pointer(at, index), item, depth + 1);
+                }
+            }
+            Node::Map(entries) => {
+                let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
+                keys.sort_unstable();
+                for twice in keys.windows(2).filter(|it| it.first() == it.last()) {
+                    let key = twice.first().copied().unwrap_or_default();
+                    self.add(
+                        &pointer(at, key),
+                        "this key stands here more than once; give it once",
+                    );
+                }
+                for (key, value) in entries {
+                    if matches!(value, Node::List(_) | Node::Map(_)) {
+                        self.duplicates(&pointer(at, key), value, depth + 1);
+                    }
+                }
+            }
+            _ => (),
+        }
+    }
+
+    fn list<'a, 'b>(&mut self, at: &str, node: Option<&'a Node<'b>>, of: &str) -> &'a [Node<'b>] {
+        match node {
+            Some(Node::List(items)) if !items.is_empty() => return items,
+            Some(Node::List(_)) => {
+                self.add(at, format_args!("is empty; give at least one of {of}"))
+            }
+            Some(other) => {
+                self.add(at, format_args!("must be an array of {of}, not {}", other.kind()))
+            }
+            None => self.add(at, format_args!("is missing; give an array of {of}")),
+        }
+        &[]
+    }
+
+    fn post_ids(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<u64> {
+        let items = self.list("/tweet_ids", node, "post ids");
+        if items.len() > endpoint.max_posts() {
+            let (count, most) = (items.len(), endpoint.max_posts());
+            self.add(
+                "/tweet_ids",
+                format_args!("has {count} ids; {endpoint} takes at most {most} a request"),
+            );
+        }
+        let mut ids = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match read_id(item) {
+                Some(id) => ids.push(id),
+                None => self.add(
+                    &pointer("/tweet_ids", index),
+                    format_args!(
+                        "must be a post id of 1 to 19 digits, as a string or a whole number{}",
+                        quoted(item)
+                    ),
+                ),
+            }
+        }
+        ids
+    }
+
+    fn metrics(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Metric> {
+        let items = self.list("/engagement_types", node, "engagement types");
+        let mut metrics = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let at = || pointer("/engagement_types", index);
+            let known = match item {
+                Node::Text(name) => Metric::from_name(name),
+                _ => None,
+            };
+            match known {
+                Some(metric) if metric.is_served_by(endpoint) => metrics.push(metric),
+                Some(metric) => {
+                    let others = Endpoint::ALL.iter().filter(|it| metric.is_served_by(**it));
+                    let others: Vec<&str> = others.map(|it| it.name()).collect();
+                    let detail = format!(
+                        "{metric} is not served by {endpoint}, only by {}",
+                        others.join(" and ")
+                    );
+                    self.add(&at(), detail);
+                }
+                None => {
+                    let names: Vec<&str> = Metric::ALL
+                        .iter()
+                        .filter(|it| it.is_served_by(endpoint))
+                        .map(|it| it.name())
+                        .collect();
+                    let detail = format!(
+                        "is not an engagement type{}; {endpoint} serves {}",
+                        quoted(item),
+                        names.join(", ")
+                    );
+                    self.add(&at(), detail);
+                }
+            }
+        }
+        metrics
+    }
+
+    fn groupings(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Grouping> {
+        const AT: &str = "/groupings";
+        const FORM: &str = r#"like {"by_tweet": {"group_by": ["tweet.id", "engagement.type"]}}"#;
+        let entries = match node {
+            Some(Node::Map(entries)) if !entries.is_empty() => entries,
+            Some(Node::Map(_)) => {
+                self.add(AT, format_args!("is empty; give at least one, {FORM}"));
+                return Vec::new();
+            }
+            Some(other) => {
+                self.add(AT, format_args!("must be an object {FORM}, not {}", other.kind()));
+                return Vec::new();
+            }
+            None => {
+                self.add(AT, format_args!("is missing; give at least one, {FORM}"));
+                return Vec::new();
+            }
+        };
+        if entries.len() > MAX_GROUPINGS {
+            self.add(
+                AT,
+                format_args!(
+                    "has {} groupings; a request takes at most {MAX_GROUPINGS}",
+                    entries.len()
+                ),
+            );
+        }
+        let mut groupings = Vec::with_capacity(entries.len());
+        for (name, value) in entries {
+            let levels = self.levels(endpoint, name, value);
+            groupings.push(Grouping { name: name.clone().into_owned(), levels });
+        }
+        if groupings.iter().filter(|it| it.levels.len() == 4).count() > 1 {
+            self.add(AT, "has more than one grouping of four values; a request takes at most one");
+        }
+        groupings
+    }
+
+    fn levels(&mut self, endpoint: Endpoint, name: &str, grouping: &Node<'_>) -> Vec<GroupBy> {
+        let at = pointer("/groupings", name);
+        if RESERVED_NAMES.contains(&name) {
+            self.add(&at, "takes the name of a key of the answer; choose another name");
+        }
+        let Node::Map(entries) = grouping else {
+            self.add(&at, format_args!("must be an object with group_by, not {}", grouping.kind()));
+            return Vec::new();
+        };
+        let list = entries.iter().find(|(key, _)| key == "group_by").map(|(_, value)| value);
+        let at = pointer(&at, "group_by");
+        let items =
+            self.list(&at, list, "tweet.id, engagement.type, engagement.day and engagement.hour");
+        let before = self.0.len();
+        let mut levels = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match self.level(endpoint, &levels, item) {
+                Ok(level) => levels.push(level),
+                Err(detail) => self.add(&pointer(&at, index), detail),
+            }
+        }
+        let in_order = GroupBy::FOUR_LEVEL_ORDERS.iter().any(|it| it.as_slice() == levels);
+        if self.0.len() == before && levels.len() == 4 && !in_order {
+            self.add(
+                &at,
+                "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour, \
+                 or with the first two exchanged",
+            );
+        }
+        levels
+    }
+
+    #[expect(clippy::unused_self, reason = "a step of levels, beside it")]
+    fn level(
+        &self,
+        endpoint: Endpoint,
+        before: &[GroupBy],
+        item: &Node<'_>,
+    ) -> Result<GroupBy, String> {
+        let known = match item {
+            Node::Text(name) => GroupBy::from_name(name),
+            _ => None,
+        };
+        match known {
+            None => Err(format!(
+                "is not a grouping value{}; these are tweet.id, engagement.type, engagement.day, engagement.hour",
+                quoted(item)
+            )),
+            Some(level) if before.contains(&level) => {
+                Err(format!("{level} stands here twice; give it once"))
+            }
+            Some(level) if level.is_time() && !endpoint.has_time_series() => Err(format!(
+                "{endpoint} has no time series, so it cannot group by {level}; 28hr and historical can"
+            )),
+            Some(level) => Ok(level),
+        }
+    }
+
+    fn window(
+        &mut self,
+        start: Option<&Node<'_>>,
+        end: Option<&Node<'_>>,
+        now: OffsetDateTime,
+    ) -> (Option<OffsetDateTime>, Option<OffsetDateTime>) {
+        let (start, end) = (self.time("/start", start), self.time("/end", end));
+        if let Some(start) = start
+            && start > now + FUTURE_TOLERANCE
+        {
+            self.add("/start", "is in the future");
+        }
+        if let Some(end) = end
+            && end > now + FUTURE_TOLERANCE
+        {
+            self.add("/end", format_args!("is in the future; it is {} now", rfc3339(now)));
+        }
+        if let (Some(start), Some(end)) = (start, end) {
+            if end <= start {
+                self.add("/end", "must be after start");
+            } else if end - start > MAX_WINDOW {
+                let latest = rfc3339(start + MAX_WINDOW);
+                self.add(
+                    "/end",
+                    format_args!("is more than 28 days after start; the latest end is {latest}"),
+                );
+            }
+        }
+        (start, end)
+    }
+
+    fn time(&mut self, at: &str, node: Option<&Node<'_>>) -> Option<OffsetDateTime> {
+        let node = node?;
+        let read = match node {
+            Node::Text(text) => read_time(text.trim()),
+            _ => None,
+        };
+        if read.is_none() {
+            let detail =
+                format!("must be a time like 2026-01-31 or 2026-01-31T13:00:00Z{}", quoted(node));
+            self.add(at, detail);
+        }
+        read
+    }
+}
+
+/// 1 to 19 digits after trimming: public clients send numbers and ids with line ends (reference 1.3).
+fn read_id(node: &Node<'_>) -> Option<u64> {
+    match node {
+        Node::Natural(id) => (*id < 10_000_000_000_000_000_000).then_some(*id),
+        Node::Text(text) => {
+            let digits = text.trim();
+            let fits =
+                (1..=19).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_digit());
+            if fits { digits.parse().ok() } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// The four forms that clients send; no zone means UTC (reference 1.5).
+fn read_time(text: &str) -> Option<OffsetDateTime> {
+    let seconds = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]"
+    );
+    if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Some(at);
+    }
+    if let Ok(at) = PrimitiveDateTime::parse(text, seconds) {
+        return Some(at.assume_utc());
+    }
+    let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
+    Some(day.midnight().assume_utc())
+}
+
+fn rfc3339(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+}
+
+/// The offending value, when it is short enough to help.
+fn quoted(node: &Node<'_>) -> String {
+    match node {
+        Node::Text(text) if text.chars().count() <= 40 => format!(", not {text:?}"),
+        Node::Text(_) => ", not a long string".to_owned(),
+        Node::Natural(number) => format!(", not {number}"),
+        other => format!(", not {}", other.kind()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What a caller can be told and act on. What caused it stays in `source`, for the log.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::gateway::credential::Refusal;
+use crate::model::AccountState;
+use crate::{store, upstream, vault};
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// Why a use case failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the request cannot be answered as it is")]
+    InvalidRequest(Vec<Problem>),
+    #[error("the key is not known, has expired or was revoked")]
+    UnknownKey,
+    #[error("the key may not do this: {0}")]
+    NotAllowed(String),
+    /// Said of accounts that do not exist and of those that are not the key's.
+    #[error("there is no such account for this key")]
+    AccountNotFound,
+    #[error("the account is {state} since {since}")]
+    AccountNotActive { state: AccountState, since: OffsetDateTime },
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("there is already {0}")]
+    AlreadyExists(String),
+    #[error("the upstream could not be reached")]
+    UpstreamUnreachable(#[source] Source),
+    #[error("the upstream's answer was not whole")]
+    UpstreamCutShort(#[source] Source),
+    #[error("the upstream's answer is too large")]
+    UpstreamTooLarge(#[source] Source),
+    #[error("the upstream did not answer in time")]
+    UpstreamTimeout(#[source] Source),
+    #[error("X does not accept the credentials of the app {app}")]
+    AppCredentialsRejected { app: String, retry_after: Duration },
+    #[error("the database cannot be asked")]
+    StoreUnavailable(#[source] Source),
+    #[error("something went wrong inside the gateway")]
+    Internal(#[source] Source),
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    pub place: Place,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+/// Where a problem is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// A JSON pointer into the body (RFC 6901).
+    Body(String),
+    /// A line of the body, where it is lines.
+    Line(usize),
+    Header(&'static str),
+}
+
+impl Problem {
+    pub fn at(pointer: &str, detail: impl Into<String>) -> Problem {
+        Problem { place: Place::Body(pointer.to_owned()), detail: detail.into() }
+    }
+
+    pub fn in_header(name: &'static str, detail: impl Into<String>) -> Problem {
+        Problem { place: Place::Header(name), detail: detail.into() }
+    }
+
+    pub fn in_line(number: usize, detail: impl Into<String>) -> Problem {
+        Problem { place: Place::Line(number), detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Body(pointer) => f.write_str(pointer),
+            Place::Line(number) => write!(f, "line {number}"),
+            Place::Header(name) => f.write_str(name),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        let problem = match refusal {
+            Refusal::EndpointIsPrivate(endpoint) => Problem::in_header(
+                "Countersign-Auth",
+                format!(
+                    "{endpoint} answers a post's author alone, so app cannot work; leave it out or say user"
+                ),
+            ),
+            Refusal::MetricIsPrivate(metric) => Problem::in_header(
+                "Countersign-Auth",
+                format!(
+                    "{metric} is for a post's author alone, so app cannot work; leave it out or say user"
+                ),
+            ),
+            Refusal::AccountNeeded => Problem::in_header(
+                "Countersign-Account",
+                "this request is signed as the posts' author: name the account, as a user id or as @screen_name",
+            ),
+        };
+        Error::InvalidRequest(vec![problem])
+    }
+}
+
+impl From<upstream::Error> for Error {
+    fn from(error: upstream::Error) -> Error {
+        match error {
+            upstream::Error::Unreachable(_) => Error::UpstreamUnreachable(error.into()),
+            upstream::Error::CutShort(_) => Error::UpstreamCutShort(error.into()),
+            upstream::Error::TooLarge(_) => Error::UpstreamTooLarge(error.into()),
+            upstream::Error::Timeout(_) => Error::UpstreamTimeout(error.into()),
+        }
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        match error {
+            store::Error::Unavailable(_) => Error::StoreUnavailable(error.into()),
+            _ => Error::Internal(error.into()),
+        }
+    }
+}
+
+impl From<vault::Error> for Error {
+    fn from(error: vault::Error) -> Error {
+        Error::Internal(error.into())
+    }
+}

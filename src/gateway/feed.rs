@@ -1,0 +1,179 @@
+//! Following the database's change feed: what changed anywhere is forgotten here, so that revoking a key or removing an
+//! account works on every replica within a second, also when the wake-up is lost.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tracing::{error, warn};
+
+use crate::gateway::{Gateway, Inner};
+use crate::model::AccountState;
+use crate::store::{self, Change, Wake};
+
+/// How often the accounts are counted for the metrics, and old changes dropped.
+const HOUSEKEEPING: Duration = Duration::from_secs(15);
+/// No replica is away longer and still serves from memory.
+const CHANGES_KEPT: time::Duration = time::Duration::days(1);
+/// Even when nothing may be stale, the feed is read only so often.
+const LEAST_STALE: Duration = Duration::from_secs(2);
+
+/// How far the feed was followed, and when that was known to be all.
+pub(super) struct Feed {
+    position: AtomicI64,
+    begun: Instant,
+    fresh_ms: AtomicU64,
+}
+
+impl Feed {
+    pub(super) fn new(now: Instant) -> Feed {
+        Feed { position: AtomicI64::new(-1), begun: now, fresh_ms: AtomicU64::new(0) }
+    }
+
+    /// The last change applied; -1 before the first look.
+    pub(super) fn position(&self) -> i64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// How long ago everything remembered was known to be right.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        let fresh = self.begun + Duration::from_millis(self.fresh_ms.load(Ordering::Relaxed));
+        now.saturating_duration_since(fresh)
+    }
+
+    fn advance(&self, position: i64, now: Instant) {
+        self.position.store(position, Ordering::Release);
+        let ms = now.saturating_duration_since(self.begun).as_millis();
+        self.fresh_ms.store(u64::try_from(ms).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Gateway {
+    /// Follows the feed until every clone of this gateway is dropped. Call it once.
+    pub fn follow(&self) -> impl Future<Output = ()> + Send + use<> {
+        let inner = Arc::downgrade(&self.0);
+        let poll = self.0.poll;
+        async move {
+            let mut follower = Follower { inner, wake: None, was_up: true, housekept: None };
+            while follower.step().await.is_some() {
+                follower.pause(poll).await;
+            }
+        }
+    }
+
+    /// Whether what is remembered may still be used: the feed was read lately enough.
+    pub(super) fn may_remember(&self) -> bool {
+        self.0.feed.age(self.0.clock.instant()) <= self.0.stale.max(LEAST_STALE)
+    }
+
+    /// Applies what changed since the last look; the error says that the database is away.
+    pub(super) async fn catch_up(&self) -> Result<(), store::Error> {
+        let inner = &self.0;
+        let asked_at = inner.clock.instant();
+        let position = inner.feed.position();
+        if position < 0 {
+            let latest = inner.store.latest_change().await?;
+            self.forget_everything();
+            inner.feed.advance(latest, asked_at);
+            return Ok(());
+        }
+        let changes = inner.store.list_changes(position).await?;
+        // First the position, so that a load in flight sees that it may be outdated.
+        inner.feed.advance(changes.latest, asked_at);
+        if changes.complete {
+            for change in &changes.changes {
+                self.forget(change).await;
+            }
+        } else {
+            self.forget_everything();
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, change: &Change) {
+        match change {
+            Change::Key { id } => self.0.keys.forget(id).await,
+            Change::Bearer { app } => self.forget_bearer(app).await,
+            Change::Account { app, user_id } => {
+                self.0.accounts.forget(&(app.clone(), *user_id)).await;
+                self.0.names.forget_all();
+            }
+        }
+    }
+
+    fn forget_everything(&self) {
+        self.0.keys.forget_all();
+        self.0.accounts.forget_all();
+        self.0.names.forget_all();
+        self.forget_bearers();
+    }
+
+    async fn housekeep(&self) -> Result<(), store::Error> {
+        let counts = self.0.store.count_accounts_by_state().await?;
+        for app in self.0.apps.keys() {
+            for state in AccountState::ALL {
+                let found =
+                    counts.iter().find(|it| it.0 == *app && it.1 == state).map_or(0, |it| it.2);
+                let found = f64::from(u32::try_from(found).unwrap_or(u32::MAX));
+                metrics::gauge!("countersign_accounts", "app" => app.clone(), "state" => state.name()).set(found);
+            }
+        }
+        self.0.store.prune_changes(self.now() - CHANGES_KEPT).await
+    }
+}
+
+struct Follower {
+    inner: Weak<Inner>,
+    wake: Option<Wake>,
+    was_up: bool,
+    housekept: Option<Instant>,
+}
+
+impl Follower {
+    /// One look at the feed; `None` when nobody uses the gateway any more.
+    async fn step(&mut self) -> Option<()> {
+        let gateway = Gateway(self.inner.upgrade()?);
+        let outcome = gateway.catch_up().await;
+        let up = outcome.is_ok();
+        match outcome {
+            Err(error) if self.was_up => {
+                let stale = gateway.0.stale.as_secs();
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "the database is away; known callers are served for {stale} s"
+                );
+            }
+            Ok(()) if !self.was_up => warn!("the database is back"),
+            _ => (),
+        }
+        self.was_up = up;
+        metrics::gauge!("countersign_database_up").set(f64::from(u8::from(up)));
+        let now = gateway.0.clock.instant();
+        metrics::gauge!("countersign_feed_age_seconds").set(gateway.0.feed.age(now).as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a clock is not 2^52 seconds off")]
+        metrics::gauge!("countersign_clock_offset_seconds")
+            .set(gateway.0.upstream.clock_offset() as f64);
+        if up && self.wake.is_none() {
+            self.wake = gateway.0.store.listen().await.ok().flatten();
+        }
+        if up && self.housekept.is_none_or(|it| now.saturating_duration_since(it) >= HOUSEKEEPING) {
+            self.housekept = Some(now);
+            if let Err(error) = gateway.housekeep().await {
+                warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
+            }
+        }
+        Some(())
+    }
+
+    /// Waits for a wake-up, at most `poll`; a lost connection is made anew at the next look.
+    async fn pause(&mut self, poll: Duration) {
+        let Some(wake) = &mut self.wake else { return tokio::time::sleep(poll).await };
+        match tokio::time::timeout(poll, wake.wait()).await {
+            Ok(Ok(())) | Err(_) => (),
+            Ok(Err(_)) => {
+                self.wake = None;
+                tokio::time::sleep(poll).await;
+            }
+        }
+    }
+}

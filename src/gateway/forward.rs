@@ -1,0 +1,146 @@
+//! The main job: a call comes in with a key, goes out with the right credentials, and its answer goes back unchanged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::gateway::bearers::{AppState, BearerSource};
+use crate::gateway::check::check;
+use crate::gateway::credential::choose;
+use crate::gateway::keys::KnownKey;
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::key::Kind;
+use crate::model::{AccountRef, AuthKind, Endpoint};
+use crate::upstream::{Answer, Credential, Verdict};
+
+/// What a caller sent.
+pub struct Call<'a> {
+    pub endpoint: Endpoint,
+    /// The key as presented.
+    pub key: &'a str,
+    /// `Countersign-Account`: a user id or `@screen_name`.
+    pub account: Option<&'a str>,
+    /// `Countersign-Auth`: `app` or `user`.
+    pub auth: Option<&'a str>,
+    pub body: Bytes,
+}
+
+/// What became known of a call on its way, for the log line, the metrics and the answer's headers.
+#[derive(Default)]
+pub struct Trail {
+    pub key: Option<Arc<KnownKey>>,
+    pub account: Option<String>,
+    pub auth: Option<AuthKind>,
+    pub upstream_status: Option<u16>,
+    pub attempts: u32,
+    pub upstream_time: Duration,
+}
+
+impl Gateway {
+    /// Answers a call with the upstream's own answer, or says why it was not made. Never with another credential than
+    /// the one that the table in `credential` names.
+    pub async fn forward(&self, call: &Call<'_>, trail: &mut Trail) -> Result<Answer, Error> {
+        let key = self.check_key(call.key, Kind::Caller).await?;
+        trail.key = Some(Arc::clone(&key));
+        let app = self.granted_app(&key, call.endpoint)?;
+        let (named, wanted) = read_headers(call, &key)?;
+        let request =
+            check(call.endpoint, &call.body, self.now()).map_err(Error::InvalidRequest)?;
+        let kind = choose(call.endpoint, &request.metrics, named.is_some(), wanted)?;
+        trail.auth = Some(kind);
+        let answer = match (kind, named) {
+            (AuthKind::UserContext, Some(named)) => {
+                self.call_as_user(&key, app, &named, call, trail).await
+            }
+            _ => self.call_as_app(app, call).await,
+        }?;
+        trail.upstream_status = Some(answer.status.as_u16());
+        trail.attempts += answer.attempts;
+        trail.upstream_time += answer.elapsed;
+        Ok(answer)
+    }
+
+    /// The app whose credentials the key may use on this endpoint.
+    fn granted_app(&self, key: &KnownKey, endpoint: Endpoint) -> Result<&AppState, Error> {
+        let scopes = &key.key.scopes;
+        if scopes.endpoints.as_ref().is_some_and(|it| !it.contains(&endpoint)) {
+            let allowed: Vec<&str> =
+                scopes.endpoints.iter().flatten().map(|it| it.name()).collect();
+            let detail =
+                format!("{endpoint} is not among its endpoints, which are {}", allowed.join(", "));
+            return Err(Error::NotAllowed(detail));
+        }
+        let app = scopes.app.as_deref().unwrap_or_default();
+        let known = self.0.apps.get(app).map(AsRef::as_ref);
+        known.ok_or_else(|| {
+            Error::NotAllowed(format!("its app {app} is not configured here any more"))
+        })
+    }
+
+    async fn call_as_user(
+        &self,
+        key: &KnownKey,
+        app: &AppState,
+        named: &AccountRef,
+        call: &Call<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        let known = self.account_for(key, &app.app.name, named).await?;
+        trail.account = Some(known.account.user_id.to_string());
+        let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
+        let credential = Credential::User(&app.app, token);
+        let answer = self.0.upstream.engage(call.endpoint, &call.body, credential).await?;
+        if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
+            self.mark(&known.account, answer.verdict).await;
+        }
+        Ok(answer)
+    }
+
+    async fn call_as_app(&self, app: &AppState, call: &Call<'_>) -> Result<Answer, Error> {
+        let engage = |credential| self.0.upstream.engage(call.endpoint, &call.body, credential);
+        match (app.source(), &app.app.bearer_token) {
+            (BearerSource::TwoLegged, _) => Ok(engage(Credential::TwoLegged(&app.app)).await?),
+            (BearerSource::Configured, Some(token)) => Ok(engage(Credential::Bearer(token)).await?),
+            _ => {
+                let bearer = self.bearer(app).await?;
+                let answer = engage(Credential::Bearer(&bearer.token)).await?;
+                if answer.verdict != Verdict::BearerRejected {
+                    return Ok(answer);
+                }
+                let renewed = self.renew_bearer(app, bearer.generation).await?;
+                Ok(engage(Credential::Bearer(&renewed.token)).await?)
+            }
+        }
+    }
+}
+
+/// The account and the kind of credentials that the caller's headers name; a key limited to one account names it.
+fn read_headers(
+    call: &Call<'_>,
+    key: &KnownKey,
+) -> Result<(Option<AccountRef>, Option<AuthKind>), Error> {
+    let mut problems = Vec::new();
+    let named = match (call.account, key.key.scopes.accounts.as_deref()) {
+        (Some(text), _) => {
+            let named = AccountRef::parse(text.trim());
+            if named.is_none() {
+                let detail = "must be a user id of 1 to 19 digits or @screen_name";
+                problems.push(Problem::in_header("Countersign-Account", detail));
+            }
+            named
+        }
+        (None, Some([only])) => Some(AccountRef::Id(*only)),
+        (None, _) => None,
+    };
+    let wanted = match call.auth.map(str::trim) {
+        None => None,
+        Some("app") => Some(AuthKind::AppOnly),
+        Some("user") => Some(AuthKind::UserContext),
+        Some(_) => {
+            problems.push(Problem::in_header("Countersign-Auth", "must be app or user"));
+            None
+        }
+    };
+    if problems.is_empty() { Ok((named, wanted)) } else { Err(Error::InvalidRequest(problems)) }
+}

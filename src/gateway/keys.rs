@@ -1,0 +1,193 @@
+//! Keys: checking the one that a call brings, and making, listing and revoking them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use time::{Duration, OffsetDateTime};
+use tracing::warn;
+
+use crate::gateway::audit::Page;
+use crate::gateway::{Error, Gateway, Place, Problem};
+use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes};
+use crate::model::{Endpoint, Secret, UserId};
+use crate::store::{KeyFilter, StoredKey};
+use crate::vault::{self, Place as Seal};
+
+/// A key that the database knows, its seal checked.
+pub struct KnownKey {
+    pub key: Key,
+    fingerprint: [u8; 32],
+    touched_hour: AtomicI64,
+}
+
+/// What a new key shall be.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    pub kind: Kind,
+    pub name: String,
+    /// The app's name; may be left out where only one is configured.
+    pub app: Option<String>,
+    pub accounts: Vec<UserId>,
+    pub endpoints: Vec<Endpoint>,
+    pub expires_in: Option<std::time::Duration>,
+}
+
+impl Gateway {
+    /// Checks what a caller presented: its checksum without any look-up, then what is remembered, then the database.
+    /// Unknown, expired, revoked and altered keys are told apart by nobody.
+    pub async fn check_key(&self, text: &str, kind: Kind) -> Result<Arc<KnownKey>, Error> {
+        let presented =
+            Presented::parse(text).filter(|it| it.kind == kind).ok_or(Error::UnknownKey)?;
+        let known = self.known_key(presented.id).await?.ok_or(Error::UnknownKey)?;
+        let expired = known.key.scopes.expires_at.is_some_and(|it| it <= self.now());
+        let usable = known.key.revoked_at.is_none() && known.key.kind == kind && !expired;
+        if !vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint) || !usable {
+            return Err(Error::UnknownKey);
+        }
+        self.touch(&known);
+        Ok(known)
+    }
+
+    /// Makes a key; its text is shown this once and stored only as a sealed hash.
+    pub async fn create_key(&self, new: NewKey, actor: &str) -> Result<(Key, Secret), Error> {
+        let (app, problems) = self.check_new_key(&new);
+        if !problems.is_empty() {
+            return Err(Error::InvalidRequest(problems));
+        }
+        let (id, text) = key::compose(new.kind, &vault::random_digits::<RANDOM_LENGTH>());
+        let now = whole_second(self.now());
+        let list = |it: Vec<UserId>| if it.is_empty() { None } else { Some(it) };
+        let scopes = Scopes {
+            app,
+            accounts: list(new.accounts),
+            endpoints: if new.endpoints.is_empty() { None } else { Some(new.endpoints) },
+            expires_at: new.expires_in.and_then(|it| now.checked_add(Duration::try_from(it).ok()?)),
+        };
+        let key = Key {
+            id,
+            kind: new.kind,
+            name: new.name,
+            scopes,
+            created_at: now,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        let sealed_verifier =
+            self.0.vault.seal(&Seal::key(&key), &vault::fingerprint(text.expose()))?;
+        let stored = StoredKey { key, sealed_verifier };
+        self.0.store.insert_key(&stored, actor, now).await.map_err(|error| match error {
+            crate::store::Error::AlreadyExists => {
+                Error::AlreadyExists(format!("a key named {}", stored.key.name))
+            }
+            other => other.into(),
+        })?;
+        Ok((stored.key, text))
+    }
+
+    /// Keys in the order of their ids, without anything that proves them.
+    pub async fn list_keys(&self, page: &Page) -> Result<Vec<Key>, Error> {
+        let filter = KeyFilter { after: page.after.clone(), limit: page.limit };
+        let stored = self.0.store.list_keys(&filter).await?;
+        Ok(stored.into_iter().map(|it| it.key).collect())
+    }
+
+    /// Ends a key, named by its id or by the name of one that is not revoked.
+    pub async fn revoke_key(&self, id_or_name: &str, actor: &str) -> Result<Key, Error> {
+        let stored = match self.0.store.find_key(id_or_name).await? {
+            Some(stored) => Some(stored),
+            None => self.0.store.find_key_by_name(id_or_name).await?,
+        };
+        let stored = stored.ok_or(Error::NotFound("key"))?;
+        let verifier = self.0.vault.open(&Seal::key(&stored.key), &stored.sealed_verifier);
+        if stored.key.revoked_at.is_some() {
+            return Ok(stored.key);
+        }
+        let now = whole_second(self.now());
+        let key = Key { revoked_at: Some(now), ..stored.key };
+        // A key whose seal is broken must still be revocable; an empty verifier matches nothing.
+        let plain = verifier.map_or_else(|_| Vec::new(), |it| it.to_vec());
+        let sealed = self.0.vault.seal(&Seal::key(&key), &plain)?;
+        self.0.store.revoke_key(&key.id, &sealed, actor, now).await?;
+        self.0.keys.forget(&key.id).await;
+        Ok(key)
+    }
+
+    async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
+        let id = id.to_owned();
+        if self.may_remember()
+            && let Some(known) = self.0.keys.peek(&id).await
+        {
+            return Ok(Some(known));
+        }
+        let load = async {
+            let stored = self.0.store.find_key(&id).await?;
+            Ok(stored.and_then(|it| self.open_key(it)))
+        };
+        Ok(self.0.keys.load(&id, &self.0.feed, load).await?)
+    }
+
+    fn open_key(&self, stored: StoredKey) -> Option<KnownKey> {
+        let plain = self.0.vault.open(&Seal::key(&stored.key), &stored.sealed_verifier);
+        let Some(fingerprint) = plain.ok().and_then(|it| it.as_slice().try_into().ok()) else {
+            warn!(key = stored.key.id, "a key's row does not match its seal, so it is refused");
+            return None;
+        };
+        let touched = stored.key.last_used_at.map_or(0, |it| it.unix_timestamp() / 3600);
+        Some(KnownKey { key: stored.key, fingerprint, touched_hour: AtomicI64::new(touched) })
+    }
+
+    /// Notes the hour of use, once an hour and beside the call.
+    fn touch(&self, known: &KnownKey) {
+        let hour = self.now().unix_timestamp() / 3600;
+        if known.touched_hour.swap(hour, Ordering::Relaxed) == hour {
+            return;
+        }
+        let (store, id) = (self.0.store.clone(), known.key.id.clone());
+        tokio::spawn(async move {
+            let at = OffsetDateTime::from_unix_timestamp(hour * 3600)
+                .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+            if let Err(error) = store.touch_key(&id, at).await {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    key = id,
+                    "the hour of a key's use was not stored"
+                );
+            }
+        });
+    }
+
+    fn check_new_key(&self, new: &NewKey) -> (Option<String>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let printable = |it: char| !it.is_control();
+        if !(1..=100).contains(&new.name.chars().count()) || !new.name.chars().all(printable) {
+            problems.push(Problem::at("/name", "must be 1 to 100 printable characters"));
+        }
+        if new.kind == Kind::Admin {
+            if new.app.is_some() || !new.accounts.is_empty() || !new.endpoints.is_empty() {
+                problems.push(Problem::at(
+                    "",
+                    "an admin key has no app, accounts or endpoints; leave them out",
+                ));
+            }
+            return (None, problems);
+        }
+        match self.app(new.app.as_deref()) {
+            Ok(app) => (Some(app.app.name.clone()), problems),
+            Err(Error::InvalidRequest(more)) => {
+                problems.extend(more);
+                (None, problems)
+            }
+            Err(_) => {
+                let names: Vec<&str> = self.0.apps.keys().map(String::as_str).collect();
+                let detail = format!("must name a configured app; these are: {}", names.join(", "));
+                problems.push(Problem { place: Place::Body("/app".to_owned()), detail });
+                (None, problems)
+            }
+        }
+    }
+}
+
+/// What the database keeps of a time.
+pub(super) fn whole_second(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(0).unwrap_or(at)
+}

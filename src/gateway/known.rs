@@ -1,0 +1,94 @@
+//! What the gateway remembers of the database, so that a call in steady state asks it nothing. Entries stay right
+//! because the change feed removes what changed; nothing here expires but the memory of what was not there.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::Counter;
+use moka::future::Cache;
+
+use crate::gateway::feed::Feed;
+use crate::store;
+
+/// How many absent keys are remembered as absent.
+const MOST_ABSENT: u64 = 10_000;
+
+pub(super) struct Known<K, V> {
+    present: Cache<K, Arc<V>>,
+    absent: Cache<K, ()>,
+    hits: Counter,
+    misses: Counter,
+}
+
+enum Miss {
+    Absent,
+    Store(store::Error),
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Known<K, V> {
+    pub(super) fn new(name: &'static str, most: u64, absent_for: Duration) -> Known<K, V> {
+        Known {
+            present: Cache::new(most),
+            absent: Cache::builder().max_capacity(MOST_ABSENT).time_to_live(absent_for).build(),
+            hits: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "hit"),
+            misses: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "miss"),
+        }
+    }
+
+    /// What is remembered, without asking the database.
+    pub(super) async fn peek(&self, key: &K) -> Option<Arc<V>> {
+        let found = self.present.get(key).await;
+        if found.is_some() {
+            self.hits.increment(1)
+        } else {
+            self.misses.increment(1)
+        }
+        found
+    }
+
+    /// Asks the database once, however many callers wait for the same key. `None` when there is no such thing.
+    pub(super) async fn load(
+        &self,
+        key: &K,
+        feed: &Feed,
+        load: impl Future<Output = Result<Option<V>, store::Error>>,
+    ) -> Result<Option<Arc<V>>, store::Error> {
+        if self.absent.contains_key(key) {
+            return Ok(None);
+        }
+        let before = feed.position();
+        let find = async {
+            match load.await {
+                Ok(Some(value)) => Ok(Arc::new(value)),
+                Ok(None) => Err(Miss::Absent),
+                Err(error) => Err(Miss::Store(error)),
+            }
+        };
+        let found = match self.present.try_get_with(key.clone(), find).await {
+            Ok(value) => Some(value),
+            Err(miss) => match &*miss {
+                Miss::Absent => {
+                    self.absent.insert(key.clone(), ()).await;
+                    None
+                }
+                Miss::Store(error) => return Err(error.clone()),
+            },
+        };
+        // A change that was applied meanwhile may be newer than what was read.
+        if feed.position() != before {
+            self.forget(key).await;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn forget(&self, key: &K) {
+        self.present.invalidate(key).await;
+        self.absent.invalidate(key).await;
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.present.invalidate_all();
+        self.absent.invalidate_all();
+    }
+}

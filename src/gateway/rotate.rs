@@ -1,0 +1,148 @@
+//! Key rotation: everything sealed is sealed again with the active key, row by row, while the gateway serves. What was
+//! done stays done, so an interrupted rotation is begun again without harm.
+
+use std::collections::BTreeMap;
+
+use crate::gateway::{Error, Gateway};
+use crate::store::{KeyFilter, StoredAccount, StoredKey};
+use crate::vault::{self, Place as Seal};
+
+const BATCH: u32 = 200;
+
+/// How many records each key of the ring has sealed, and how many do not open.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct VaultStatus {
+    pub active: String,
+    /// Records by the id of the key that sealed them.
+    pub records: BTreeMap<String, u64>,
+    /// In words, what does not open.
+    pub unopened: Vec<String>,
+    /// Records that this run sealed anew.
+    pub resealed: u64,
+}
+
+impl Gateway {
+    /// Opens everything that is stored and counts it by key.
+    pub async fn vault_status(&self) -> Result<VaultStatus, Error> {
+        self.walk(false).await
+    }
+
+    /// Seals everything anew that another key than the active one had sealed.
+    pub async fn rotate_vault(&self, actor: &str) -> Result<VaultStatus, Error> {
+        let status = self.walk(true).await?;
+        if status.resealed > 0 {
+            let detail = format!("{} records sealed with {}", status.resealed, status.active);
+            self.0.store.insert_audit(actor, "vault.rotated", "vault", &detail, self.now()).await?;
+        }
+        Ok(status)
+    }
+
+    async fn walk(&self, reseal: bool) -> Result<VaultStatus, Error> {
+        let mut status =
+            VaultStatus { active: self.0.vault.active_id().to_owned(), ..VaultStatus::default() };
+        let mut after = None;
+        loop {
+            let accounts = self.0.store.list_sealed_accounts(after.as_ref(), BATCH).await?;
+            let Some(last) = accounts.last() else { break };
+            after = Some((last.account.app.clone(), last.account.user_id));
+            for stored in accounts {
+                self.walk_account(stored, reseal, &mut status).await?;
+            }
+        }
+        let mut after = None;
+        loop {
+            let keys = self.0.store.list_keys(&KeyFilter { after, limit: BATCH }).await?;
+            let Some(last) = keys.last() else { break };
+            after = Some(last.key.id.clone());
+            for stored in keys {
+                self.walk_key(&stored, reseal, &mut status).await?;
+            }
+        }
+        self.walk_bearers(reseal, &mut status).await?;
+        Ok(status)
+    }
+
+    async fn walk_account(
+        &self,
+        stored: StoredAccount,
+        reseal: bool,
+        status: &mut VaultStatus,
+    ) -> Result<(), Error> {
+        let (app, user_id) = (&stored.account.app, stored.account.user_id);
+        let Some(token) = self.open_token(&stored) else {
+            status.unopened.push(format!("account {app}/{user_id}"));
+            return Ok(());
+        };
+        let current = [&stored.sealed_token, &stored.sealed_token_secret]
+            .iter()
+            .all(|it| self.0.vault.is_current(it));
+        if current || !reseal {
+            status.count(&stored.sealed_token);
+            status.count(&stored.sealed_token_secret);
+            return Ok(());
+        }
+        let seal = |place: Seal, text: &str| self.0.vault.seal(&place, text.as_bytes());
+        let sealed_token = seal(Seal::access_token(app, user_id), token.token.expose())?;
+        let sealed_token_secret =
+            seal(Seal::access_token_secret(app, user_id), token.secret.expose())?;
+        let anew =
+            StoredAccount { account: stored.account.clone(), sealed_token, sealed_token_secret };
+        // False when the account was imported again meanwhile, which sealed it with the active key.
+        if self.0.store.update_account_tokens(&anew, &stored.sealed_token).await? {
+            status.resealed += 2;
+        }
+        status.count(&anew.sealed_token);
+        status.count(&anew.sealed_token_secret);
+        Ok(())
+    }
+
+    async fn walk_key(
+        &self,
+        stored: &StoredKey,
+        reseal: bool,
+        status: &mut VaultStatus,
+    ) -> Result<(), Error> {
+        let place = Seal::key(&stored.key);
+        let Ok(plain) = self.0.vault.open(&place, &stored.sealed_verifier) else {
+            status.unopened.push(format!("key {}", stored.key.id));
+            return Ok(());
+        };
+        if !reseal || self.0.vault.is_current(&stored.sealed_verifier) {
+            status.count(&stored.sealed_verifier);
+            return Ok(());
+        }
+        let anew = self.0.vault.seal(&place, &plain)?;
+        if self.0.store.update_key_verifier(&stored.key.id, &anew, &stored.sealed_verifier).await? {
+            status.resealed += 1;
+        }
+        status.count(&anew);
+        Ok(())
+    }
+
+    async fn walk_bearers(&self, reseal: bool, status: &mut VaultStatus) -> Result<(), Error> {
+        for stored in self.0.store.list_bearers().await? {
+            let place = Seal::bearer(&stored.app);
+            let Ok(plain) = self.0.vault.open(&place, &stored.sealed_token) else {
+                status.unopened.push(format!("bearer of {}", stored.app));
+                continue;
+            };
+            if !reseal || self.0.vault.is_current(&stored.sealed_token) {
+                status.count(&stored.sealed_token);
+                continue;
+            }
+            let anew = self.0.vault.seal(&place, &plain)?;
+            if self.0.store.update_bearer_seal(&stored.app, &anew, &stored.sealed_token).await? {
+                status.resealed += 1;
+            }
+            status.count(&anew);
+        }
+        Ok(())
+    }
+}
+
+impl VaultStatus {
+    fn count(&mut self, record: &[u8]) {
+        let id = vault::key_id(record).unwrap_or("?").to_owned();
+        *self.records.entry(id).or_default() += 1;
+    }
+}
