@@ -1,1 +1,135 @@
-//! The only SQL: one text per query for both databases.
+//! The only SQL: accounts, keys, bearer tokens, the audit log and the change feed, on PostgreSQL or SQLite.
+//!
+//! Each query is written once, in the subset that both databases speak, and run by `on!` on the one that is there.
+//! A mutation is one transaction: the row, its audit entry, and a change that tells every replica's caches.
+//! Times are arguments and are kept in whole seconds, UTC. No error holds a bound value or a password.
+
+mod account;
+mod audit;
+mod backend;
+mod bearer;
+mod change;
+mod error;
+mod key;
+mod postgres;
+mod schema;
+mod sqlite;
+mod wake;
+
+use std::future::Future;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+pub use account::{AccountFilter, NewAccount, StoredAccount};
+pub use bearer::StoredBearer;
+pub use change::{Change, Changes};
+pub use error::{Cause, Error};
+pub use key::{KeyFilter, StoredKey};
+pub use schema::Schema;
+pub use wake::Wake;
+
+use crate::config;
+use crate::store::backend::{Lease, On, on};
+
+/// A handle on the database; clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    pools: On<PgPool, sqlite::Pools>,
+    /// The longest that a look-up on a request's path takes, all told.
+    call_wait: Duration,
+    /// The longest wait for a connection elsewhere.
+    wait: Duration,
+    /// The longest that anything else takes, all told.
+    patience: Duration,
+}
+
+impl Store {
+    /// Opens the database and proves that it answers. Creates a missing SQLite file for its owner alone.
+    pub async fn connect(settings: &config::Database) -> Result<Store, Error> {
+        let url = settings.url.expose();
+        let pools = if url.starts_with("sqlite:") {
+            On::Sqlite(sqlite::open(settings).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            On::Postgres(postgres::pool(settings, postgres::options(settings)?))
+        } else {
+            return Err(Error::settings("the URL must start with sqlite:// or postgres://"));
+        };
+        let patience = settings.wait + settings.statement_timeout * 2;
+        let store = Store { pools, call_wait: settings.call_wait, wait: settings.wait, patience };
+        store.reader(store.wait).await?;
+        Ok(store)
+    }
+
+    /// `postgres` or `sqlite`.
+    pub fn kind(&self) -> &'static str {
+        match self.pools {
+            On::Postgres(_) => "postgres",
+            On::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// Whether the database answers and its server may be written to.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.short(async {
+            let mut lease = self.reader(self.call_wait).await?;
+            Ok(on!(&mut lease, it => sqlx::query("select 1").execute(&mut **it).await.map(drop)?))
+        })
+        .await
+    }
+
+    /// Ends all connections; what is still asked for gets `Unavailable`.
+    pub async fn close(&self) {
+        match &self.pools {
+            On::Postgres(pool) => pool.close().await,
+            On::Sqlite(pools) => {
+                pools.reads.close().await;
+                pools.writes.close().await;
+            }
+        }
+    }
+
+    /// Work on a request's path.
+    async fn short<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        within(self.call_wait, work).await
+    }
+
+    /// All other work.
+    async fn long<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        within(self.patience, work).await
+    }
+
+    /// A connection to read with, within `limit`.
+    async fn reader(&self, limit: Duration) -> Result<Lease, Error> {
+        within(limit, async {
+            Ok(match &self.pools {
+                // Half the time for the first connection leaves half for another when that one is dead.
+                On::Postgres(pool) => On::Postgres(postgres::lease(pool, limit / 2).await?),
+                On::Sqlite(pools) => On::Sqlite(pools.reads.acquire().await?),
+            })
+        })
+        .await
+    }
+
+    /// A connection to write with.
+    async fn writer(&self) -> Result<Lease, Error> {
+        match &self.pools {
+            On::Postgres(_) => self.reader(self.wait).await,
+            On::Sqlite(pools) => Ok(On::Sqlite(pools.writes.acquire().await?)),
+        }
+    }
+}
+
+/// As the store keeps it: UTC, without fractions of a second, which the two databases would order differently.
+pub fn whole_seconds(at: OffsetDateTime) -> OffsetDateTime {
+    at.to_offset(time::UtcOffset::UTC).truncate_to_second()
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")))
+}

@@ -1,0 +1,112 @@
+//! App-only bearer tokens: one row an app, replaced by whoever knows the current generation.
+
+use time::OffsetDateTime;
+
+use crate::store::backend::on;
+use crate::store::change::{self, Change};
+use crate::store::{Error, Store, whole_seconds};
+
+/// A bearer token as stored. No `Debug`, so that no log line fills up with ciphertext.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredBearer {
+    pub app: String,
+    pub generation: i64,
+    pub sealed_token: Vec<u8>,
+    pub minted_at: OffsetDateTime,
+}
+
+type Row = (String, i64, Vec<u8>, OffsetDateTime);
+
+impl Store {
+    pub async fn find_bearer(&self, app: &str) -> Result<Option<StoredBearer>, Error> {
+        let sql = "select app, generation, sealed_token, minted_at from bearer where app = $1";
+        self.short(async {
+            let mut lease = self.reader(self.call_wait).await?;
+            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(app)
+                .fetch_optional(&mut **it)
+                .await?);
+            Ok(row.map(stored))
+        })
+        .await
+    }
+
+    /// All of them: there are no more than apps.
+    pub async fn list_bearers(&self) -> Result<Vec<StoredBearer>, Error> {
+        let sql = "select app, generation, sealed_token, minted_at from bearer order by app";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> =
+                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
+            Ok(rows.into_iter().map(stored).collect())
+        })
+        .await
+    }
+
+    /// Stores a new token under the next generation; false when somebody else has replaced the expected one.
+    /// The first one is expected to find `None` and becomes generation 1.
+    pub async fn replace_bearer(
+        &self,
+        app: &str,
+        expected_generation: Option<i64>,
+        sealed_token: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let sql = match expected_generation {
+            None => {
+                "insert into bearer (app, generation, sealed_token, minted_at)
+                 values ($1, $2 + 1, $3, $4) on conflict (app) do nothing"
+            }
+            Some(_) => {
+                "update bearer set generation = $2 + 1, sealed_token = $3, minted_at = $4
+                 where app = $1 and generation = $2"
+            }
+        };
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let replaced = on!(&mut work, it => sqlx::query(sql)
+                .bind(app)
+                .bind(expected_generation.unwrap_or(0))
+                .bind(sealed_token)
+                .bind(whole_seconds(now))
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            if replaced == 0 {
+                return Ok(false);
+            }
+            change::record(&mut work, &[Change::Bearer { app: app.to_owned() }], now).await?;
+            work.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Stores the same token sealed again, unless another generation or seal is there by now.
+    pub async fn update_bearer_seal(
+        &self,
+        stored: &StoredBearer,
+        previous_sealed_token: &[u8],
+    ) -> Result<bool, Error> {
+        let sql = "update bearer set sealed_token = $3
+             where app = $1 and generation = $2 and sealed_token = $4";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let updated = on!(&mut lease, it => sqlx::query(sql)
+                .bind(&stored.app)
+                .bind(stored.generation)
+                .bind(&stored.sealed_token)
+                .bind(previous_sealed_token)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            Ok(updated > 0)
+        })
+        .await
+    }
+}
+
+fn stored((app, generation, sealed_token, minted_at): Row) -> StoredBearer {
+    StoredBearer { app, generation, sealed_token, minted_at }
+}

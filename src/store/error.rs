@@ -1,0 +1,128 @@
+//! What can go wrong in the store, as far as a caller can act on it. Nothing here can hold a bound value or a password.
+
+use std::fmt;
+
+use sqlx::error::DatabaseError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Waiting helps: no connection in time, a server that stops, starts or only reads, a full disk, a lock.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] Cause),
+    #[error("the database's schema is version {found}, newer than the {known} this program knows")]
+    SchemaTooNew { found: i64, known: i64 },
+    #[error("the database's schema is version {found} and must be {known}: migrate it first")]
+    SchemaTooOld { found: i64, known: i64 },
+    /// A named constraint says so.
+    #[error("it exists already")]
+    AlreadyExists,
+    /// The settings name no usable database.
+    #[error("the database settings cannot be used")]
+    Settings(#[source] Cause),
+    #[error("the database did not do as asked")]
+    Query(#[source] Cause),
+}
+
+/// Why, in words of our own or the server's first line.
+///
+/// The driver's errors are not kept: their `Debug` shows rows (`Key (name)=(…) already exists`), values that
+/// do not decode, and parts of a URL that does not parse.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Cause(String);
+
+impl Cause {
+    pub(crate) fn new(text: impl Into<String>) -> Cause {
+        Cause(text.into())
+    }
+}
+
+impl Error {
+    pub(crate) fn unavailable(text: &str) -> Error {
+        Error::Unavailable(Cause::new(text))
+    }
+
+    pub(crate) fn settings(text: &str) -> Error {
+        Error::Settings(Cause::new(text))
+    }
+
+    /// A column that holds what this program never writes.
+    pub(crate) fn unreadable(column: &str) -> Error {
+        Error::Query(Cause::new(format!("{column} holds what cannot be read")))
+    }
+}
+
+/// Whether `error` says that the unique constraint or index `name` is violated.
+pub(crate) fn violates(error: &sqlx::Error, name: &str) -> bool {
+    error.as_database_error().is_some_and(|it| {
+        // SQLite has the name in its message alone.
+        it.is_unique_violation()
+            && (it.constraint() == Some(name) || it.message().ends_with(&format!("'{name}'")))
+    })
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Error {
+        let cause = Cause::new(describe(&error));
+        if waiting_helps(&error) { Error::Unavailable(cause) } else { Error::Query(cause) }
+    }
+}
+
+fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(it) => {
+            format!("{} ({})", it.message(), it.code().unwrap_or_default())
+        }
+        sqlx::Error::Io(it) => format!("connection: {it}"),
+        sqlx::Error::Tls(it) => format!("TLS: {it}"),
+        sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
+        sqlx::Error::PoolClosed => "closed".to_owned(),
+        sqlx::Error::WorkerCrashed => "the driver's thread has stopped".to_owned(),
+        sqlx::Error::ColumnDecode { index, .. } => format!("column {index} does not decode"),
+        sqlx::Error::RowNotFound => "a row is missing".to_owned(),
+        sqlx::Error::Protocol(_) => "the server does not speak the protocol".to_owned(),
+        _ => "the driver failed".to_owned(),
+    }
+}
+
+fn waiting_helps(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::BeginFailed => true,
+        sqlx::Error::Database(it) => it
+            .try_downcast_ref::<sqlx::sqlite::SqliteError>()
+            .map_or_else(|| postgres_recovers(it.as_ref()), |it| sqlite_recovers(it)),
+        _ => false,
+    }
+}
+
+/// By SQLSTATE: connections, sign-in, read-only after a failover, deadlocks, resources, locks, shutdown and timeouts.
+fn postgres_recovers(error: &dyn DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    matches!(&*code, "25006" | "40001" | "40P01" | "55P03" | "57014")
+        || ["08", "28", "53", "57P", "58"].iter().any(|it| code.starts_with(it))
+}
+
+/// By primary result code: busy, locked, read-only, I/O, full, cannot open.
+fn sqlite_recovers(error: &dyn DatabaseError) -> bool {
+    let code = error.code().and_then(|it| it.parse::<i32>().ok()).unwrap_or_default();
+    matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Cause {}

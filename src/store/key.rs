@@ -1,0 +1,215 @@
+//! Keys that callers and admins hold, and the sealed verifiers that prove them.
+
+use time::OffsetDateTime;
+
+use crate::model::key::{Key, Kind, Scopes};
+use crate::model::{Endpoint, UserId};
+use crate::store::audit::{self, Line};
+use crate::store::backend::on;
+use crate::store::change::{self, Change};
+use crate::store::{Error, Store, error, whole_seconds};
+
+/// A key as stored. No `Debug`, so that no log line shows a verifier.
+///
+/// Times are kept in whole seconds: a verifier that covers them must be made over `whole_seconds` of them.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredKey {
+    pub key: Key,
+    pub sealed_verifier: Vec<u8>,
+}
+
+/// Which keys to list, ordered by id.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFilter {
+    /// The last one of the page before.
+    pub after: Option<String>,
+    pub limit: u32,
+}
+
+type Row = (
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<OffsetDateTime>,
+    OffsetDateTime,
+    Option<OffsetDateTime>,
+    Option<OffsetDateTime>,
+    Vec<u8>,
+);
+
+impl Store {
+    pub async fn find_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
+        let sql = "select key_id, kind, name, app, accounts, endpoints, expires_at, created_at,
+                 revoked_at, last_used_at, sealed_verifier
+             from key where key_id = $1";
+        self.short(async {
+            let mut lease = self.reader(self.call_wait).await?;
+            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(id)
+                .fetch_optional(&mut **it)
+                .await?);
+            row.map(stored).transpose()
+        })
+        .await
+    }
+
+    /// Also those that are revoked or have expired.
+    pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
+        let sql = "select key_id, kind, name, app, accounts, endpoints, expires_at, created_at,
+                 revoked_at, last_used_at, sealed_verifier
+             from key where key_id > $1 order by key_id limit $2";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(filter.after.as_deref().unwrap_or_default())
+                .bind(i64::from(filter.limit))
+                .fetch_all(&mut **it)
+                .await?);
+            rows.into_iter().map(stored).collect()
+        })
+        .await
+    }
+
+    /// `AlreadyExists` when a key that is not revoked has the name, in whatever case. Audited as `key.created`.
+    pub async fn insert_key(
+        &self,
+        stored: &StoredKey,
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let sql = "insert into key (key_id, kind, name, app, accounts, endpoints, expires_at,
+                 created_at, revoked_at, last_used_at, sealed_verifier)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let StoredKey { key, sealed_verifier } = stored;
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            on!(&mut work, it => sqlx::query(sql)
+                .bind(&key.id)
+                .bind(key.kind.name())
+                .bind(&key.name)
+                .bind(&key.scopes.app)
+                .bind(key.scopes.accounts.as_deref().map(join))
+                .bind(key.scopes.endpoints.as_deref().map(join))
+                .bind(key.scopes.expires_at.map(whole_seconds))
+                .bind(whole_seconds(key.created_at))
+                .bind(key.revoked_at.map(whole_seconds))
+                .bind(key.last_used_at.map(whole_seconds))
+                .bind(sealed_verifier)
+                .execute(&mut **it)
+                .await
+                .map(drop))
+            .map_err(|it| {
+                if error::violates(&it, "key_name") { Error::AlreadyExists } else { it.into() }
+            })?;
+            let subject = format!("key:{}", key.id);
+            let detail = format!("{} key {:?}", key.kind, key.name);
+            let line = Line { actor, action: "key.created", subject: &subject, detail: &detail };
+            audit::record(&mut work, &line, now).await?;
+            change::record(&mut work, &[Change::Key { id: key.id.clone() }], now).await?;
+            work.commit().await
+        })
+        .await
+    }
+
+    /// False when it is absent or revoked already. `sealed_verifier` is made over the revoked row, whose
+    /// `revoked_at` is `whole_seconds(now)`. Audited as `key.revoked`.
+    pub async fn revoke_key(
+        &self,
+        id: &str,
+        sealed_verifier: &[u8],
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let sql = "update key set revoked_at = $2, sealed_verifier = $3
+             where key_id = $1 and revoked_at is null returning name";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let name: Option<String> = on!(&mut work, it => sqlx::query_scalar(sql)
+                .bind(id)
+                .bind(whole_seconds(now))
+                .bind(sealed_verifier)
+                .fetch_optional(&mut **it)
+                .await?);
+            let Some(name) = name else { return Ok(false) };
+            let (subject, detail) = (format!("key:{id}"), format!("key {name:?}"));
+            let line = Line { actor, action: "key.revoked", subject: &subject, detail: &detail };
+            audit::record(&mut work, &line, now).await?;
+            change::record(&mut work, &[Change::Key { id: id.to_owned() }], now).await?;
+            work.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Stores a verifier that was sealed again, unless it is no longer `previous`.
+    pub async fn update_key_verifier(
+        &self,
+        id: &str,
+        new: &[u8],
+        previous: &[u8],
+    ) -> Result<bool, Error> {
+        let sql = "update key set sealed_verifier = $2 where key_id = $1 and sealed_verifier = $3";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let updated = on!(&mut lease, it => sqlx::query(sql)
+                .bind(id)
+                .bind(new)
+                .bind(previous)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            Ok(updated > 0)
+        })
+        .await
+    }
+
+    /// Moves the last use forward to `hour`, never back.
+    pub async fn touch_key(&self, id: &str, hour: OffsetDateTime) -> Result<(), Error> {
+        let sql = "update key set last_used_at = $2
+             where key_id = $1 and (last_used_at is null or last_used_at < $2)";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(id)
+                .bind(whole_seconds(hour))
+                .execute(&mut **it)
+                .await
+                .map(drop)?);
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn join<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// One that does not read makes the whole row unreadable: leaving it out would change what the key may do.
+fn split<T>(
+    text: Option<String>,
+    column: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<Vec<T>>, Error> {
+    let all = |text: String| text.split_whitespace().map(&read).collect::<Option<_>>();
+    text.map(|it| all(it).ok_or_else(|| Error::unreadable(column))).transpose()
+}
+
+fn stored(row: Row) -> Result<StoredKey, Error> {
+    let (id, kind, name, app, accounts, endpoints, expires_at, created_at, revoked_at, used, proof) =
+        row;
+    let scopes = Scopes {
+        app,
+        accounts: split(accounts, "key.accounts", UserId::parse)?,
+        endpoints: split(endpoints, "key.endpoints", Endpoint::from_name)?,
+        expires_at,
+    };
+    let kind = Kind::from_name(&kind).ok_or_else(|| Error::unreadable("key.kind"))?;
+    let key = Key { id, kind, name, scopes, created_at, revoked_at, last_used_at: used };
+    Ok(StoredKey { key, sealed_verifier: proof })
+}
