@@ -32,8 +32,10 @@ pub const DATABASE_CONNECTIONS: Form<u32> =
     Form { expected: "a whole number from 1 to 1000", parse: whole::<_, 1, 1000> };
 
 /// The HTTP server's buffer cannot be smaller.
-pub const HEADER_BYTES: Form<usize> =
-    Form { expected: "a whole number of bytes, at least 8192", parse: whole::<_, 8192, { u32::MAX }> };
+pub const HEADER_BYTES: Form<usize> = Form {
+    expected: "a whole number of bytes, at least 8192",
+    parse: whole::<_, 8192, { u32::MAX }>,
+};
 
 pub const SHARE: Form<f64> = Form {
     expected: "a number from 0 to 1",
@@ -63,10 +65,8 @@ pub const HTTPS_URL: Form<String> = Form {
     parse: |text| origin(text).filter(|url| url.starts_with("https:")),
 };
 
-pub const ANY_URL: Form<String> = Form {
-    expected: "http:// or https:// and a host, without user, path or query",
-    parse: origin,
-};
+pub const ANY_URL: Form<String> =
+    Form { expected: "http:// or https:// and a host, without user, path or query", parse: origin };
 
 pub const DATABASE_URL: Form<Secret> = Form {
     expected: "sqlite://<path> or postgres://<user>:<password>@<host>/<database>",
@@ -168,8 +168,24 @@ mod tests {
             assert_eq!(origin(url).as_deref(), Some(url));
             assert_eq!(origin(&format!("{url}/")).as_deref(), Some(url), "one slash is taken off");
         }
-        let bad = ["", "https://", "ftp://a", "a.com", "https://a/b", "https://a//", "https://a?b", "https://a#b"];
-        let odd = ["https://u@a", "https://u:p@a", "https://a:99999", "https://a:", "https://a b", "https://:80"];
+        let bad = [
+            "",
+            "https://",
+            "ftp://a",
+            "a.com",
+            "https://a/b",
+            "https://a//",
+            "https://a?b",
+            "https://a#b",
+        ];
+        let odd = [
+            "https://u@a",
+            "https://u:p@a",
+            "https://a:99999",
+            "https://a:",
+            "https://a b",
+            "https://:80",
+        ];
         for url in bad.iter().chain(&odd) {
             assert_eq!(origin(url), None, "{url}");
         }

@@ -39,7 +39,10 @@ pub fn load(path: Option<&Path>) -> Result<Config, Errors> {
     load_with(path.or(named.as_deref()), &environment.collect())
 }
 
-fn load_with(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Config, Errors> {
+fn load_with(
+    path: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, Errors> {
     let Some(path) = path else { return parse_with(None, environment, &read_secret) };
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| {
@@ -58,7 +61,8 @@ fn parse_with(
     let defaults = layer::from_toml("default", DEFAULTS, &mut problems);
     let from_file = file.map(|(name, text)| layer::from_toml(name, text, &mut problems));
     // Without the file's settings, what is left would look wrong where it is not.
-    let (Some(defaults), Some(from_file)) = (defaults, from_file.unwrap_or_else(|| Some(Layer::new())))
+    let (Some(defaults), Some(from_file)) =
+        (defaults, from_file.unwrap_or_else(|| Some(Layer::new())))
     else {
         return Err(Errors(problems));
     };

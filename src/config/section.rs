@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::form::{self, Form};
 use crate::config::layer::app_name;
 use crate::config::reader::Reader;
-use crate::config::{
-    Admin, Config, Database, Limits, Log, Problem, Server, Upstream, vault,
-};
+use crate::config::{Admin, Config, Database, Limits, Log, Problem, Server, Upstream, vault};
 use crate::model::{App, AppOnly, Secret, app};
 
 /// Everything; what cannot be read is among the reader's problems.

@@ -59,7 +59,8 @@ fn key(entry: &str) -> Result<(&str, Secret), &'static str> {
         return Err("`id=key` with an id of 8 of a-z and 0-9");
     }
     let bytes = STANDARD.decode(key).map(Zeroizing::new);
-    let bytes = bytes.map_err(|_| "a key in standard base64, 44 characters with the = at its end")?;
+    let bytes =
+        bytes.map_err(|_| "a key in standard base64, 44 characters with the = at its end")?;
     match &**bytes {
         bytes if bytes.len() != 32 => Err("a key of exactly 32 bytes"),
         [first, rest @ ..] if rest.iter().all(|it| it == first) => {
