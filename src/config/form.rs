@@ -129,7 +129,7 @@ fn whole<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Option<
 
 /// The cap keeps every sum of an instant and a duration in range.
 fn duration(text: &str) -> Option<Duration> {
-    const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    const LONGEST: Duration = Duration::from_hours(30 * 24);
     humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST)
 }
 
