@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::form::{self, Form};
+use crate::config::form;
 use crate::config::layer::app_name;
 use crate::config::reader::Reader;
 use crate::config::{Admin, Config, Database, Limits, Log, Problem, Server, Upstream, vault};
@@ -117,13 +117,12 @@ fn one_app(it: &mut Reader<'_>, name: &str) -> App {
 
 /// A credential that an app cannot do without.
 fn required(it: &mut Reader<'_>, key: &str) -> Secret {
-    const FORM: &Form<Secret> = &form::CREDENTIAL;
     if it.setting(key).is_none() {
         let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
         let detail = "missing; an app needs both consumer_key and consumer_secret";
         refuse_app(it, &format!("{section}."), key.to_owned(), detail);
     }
-    it.find(key, FORM).unwrap_or_else(|| "".into())
+    it.find(key, &form::CREDENTIAL).unwrap_or_else(|| "".into())
 }
 
 /// A problem of the app as a whole, which has the origin of whatever is set of it.

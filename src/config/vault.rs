@@ -14,22 +14,26 @@ use crate::model::Secret;
 /// The ring, which may be empty: not every command needs it.
 pub fn ring(it: &mut Reader<'_>) -> Vault {
     let keys = keys(it);
-    let mut active = it.get("vault.active", &form::KEY_ID);
+    let named = it.get("vault.active", &form::KEY_ID);
     if it.is_wrong("vault.keys") || it.is_wrong("vault.active") {
-        return Vault { keys, active };
+        return Vault { keys, active: named };
     }
-    match &*keys {
-        [(only, _)] if active.is_empty() => active.clone_from(only),
-        [] if active.is_empty() => {}
-        _ if active.is_empty() => {
-            it.refuse("vault.active", "expected the id of one entry, since vault.keys has several");
-        }
-        _ if keys.iter().all(|(id, _)| *id != active) => {
-            it.refuse("vault.active", "expected the id of an entry of vault.keys");
-        }
-        _ => {}
-    }
+    let active = active(&keys, named).unwrap_or_else(|expected| {
+        it.refuse("vault.active", format!("expected {expected}"));
+        String::new()
+    });
     Vault { keys, active }
+}
+
+/// The id of the entry that seals, or what was expected.
+fn active(keys: &[(String, Secret)], named: String) -> Result<String, &'static str> {
+    match keys {
+        [] if named.is_empty() => Ok(named),
+        [(only, _)] if named.is_empty() => Ok(only.clone()),
+        _ if named.is_empty() => Err("the id of one entry, since vault.keys has several"),
+        _ if keys.iter().any(|(id, _)| *id == named) => Ok(named),
+        _ => Err("the id of an entry of vault.keys"),
+    }
 }
 
 fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
@@ -38,14 +42,14 @@ fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
     let mut ids = BTreeSet::new();
     let mut keys = Vec::new();
     for (number, entry) in (1..).zip(entries) {
-        match key(entry).and_then(|(id, key)| {
-            let new = ids.insert(id);
-            new.then_some((id.to_owned(), key)).ok_or("an id that no entry before it has")
-        }) {
-            Ok(key) => keys.push(key),
+        let entry = key(entry).and_then(|(id, key)| {
+            let is_new = ids.insert(id);
+            is_new.then(|| (id.to_owned(), key)).ok_or("an id that no entry before it has")
+        });
+        match entry {
+            Ok(entry) => keys.push(entry),
             Err(expected) => {
-                let detail = format!("entry {number}: expected {expected}");
-                it.problems.push(setting.problem(detail));
+                it.problems.push(setting.problem(format!("entry {number}: expected {expected}")));
             }
         }
     }

@@ -172,7 +172,7 @@ mod tests {
             tracing::debug!(target: "anything", "foreign debug");
             tracing::info!(target: "anything", "foreign info");
             tracing::info!(target: "hyper::proto", "chatty info");
-            tracing::warn!(target: "sqlx::query", "chatty warning");
+            tracing::warn!(target: "sqlx", "chatty warning");
             tracing::error!(target: "rustls", "chatty error");
         };
         let seen = |level| lines(LogFormat::Human, level, log).len();
