@@ -83,9 +83,9 @@ pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mu
     }
 }
 
-/// The name of the app whose key this is.
-pub fn app_name(key: &str) -> Option<&str> {
-    key.strip_prefix("apps.")?.rsplit_once('.').map(|(name, _)| name)
+/// The name of the app whose key this is, and what of it.
+pub fn app_field(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix("apps.")?.rsplit_once('.')
 }
 
 /// The parser's own message quotes the line, which may hold a secret.
@@ -128,8 +128,8 @@ fn flatten(
 
 /// The key with `<name>` for the app's name.
 fn pattern(key: &str) -> String {
-    match app_name(key) {
-        Some(name) => key.replacen(name, "<name>", 1),
+    match app_field(key) {
+        Some((_, field)) => format!("apps.<name>.{field}"),
         None => key.to_owned(),
     }
 }
@@ -143,7 +143,8 @@ fn unknown(key: &str, defaults: &Layer) -> String {
     if key == "apps" || defaults.keys().any(|it| it.starts_with(&section)) {
         return "expected a section, not a value".to_owned();
     }
-    let name = app_name(key).filter(|name| app::is_name(name)).unwrap_or("<name>");
+    let name = app_field(key).map(|(name, _)| name).filter(|it| app::is_name(it));
+    let name = name.unwrap_or("<name>");
     let without = WITHOUT_DEFAULT.iter().map(|it| it.replacen("<name>", name, 1));
     let files = SECRETS.iter().map(|it| it.replacen("<name>", name, 1) + "_file");
     let known = defaults.keys().cloned().chain(without).chain(files);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::form;
-use crate::config::layer::app_name;
+use crate::config::layer::app_field;
 use crate::config::reader::Reader;
 use crate::config::{Admin, Config, Database, Limits, Log, Problem, Server, Upstream, vault};
 use crate::model::{App, AppOnly, Secret, app};
@@ -96,7 +96,8 @@ fn limits(it: &mut Reader<'_>) -> Limits {
 }
 
 fn apps(it: &mut Reader<'_>) -> BTreeMap<String, App> {
-    let names: BTreeSet<&str> = it.settings.keys().filter_map(|key| app_name(key)).collect();
+    let names: BTreeSet<&str> =
+        it.settings.keys().filter_map(|key| app_field(key)).map(|(name, _)| name).collect();
     names.into_iter().map(|name| (name.to_owned(), one_app(it, name))).collect()
 }
 

@@ -334,6 +334,18 @@ fn the_environment_alone_is_enough() {
 }
 
 #[test]
+fn an_app_may_have_any_name_of_the_right_form() {
+    for name in ["a", "apps", "consumer_key", "my_app-2", "s_"] {
+        let key = format!("apps.{name}");
+        let file = format!("{key}.consumer_key = 'k'\n{key}.consumer_secret_file = 's'\n");
+        let read = |path: &Path| Ok(path.display().to_string());
+        let config = config::parse(Some(("x", &file)), &BTreeMap::new(), &read);
+        let config = config.unwrap_or_else(|it| panic!("{it}"));
+        assert_eq!(config.apps[name].consumer_secret.expose(), "s");
+    }
+}
+
+#[test]
 fn a_key_file_that_others_may_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join(CANARY);
