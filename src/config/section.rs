@@ -1,9 +1,9 @@
 //! Which key becomes which field, and what must hold between them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::form;
-use crate::config::layer::app_field;
+use crate::config::layer::{Setting, app_field};
 use crate::config::reader::Reader;
 use crate::config::{Admin, Config, Database, Limits, Log, Problem, Server, Upstream, vault};
 use crate::model::{App, AppOnly, Secret, app};
@@ -96,39 +96,41 @@ fn limits(it: &mut Reader<'_>) -> Limits {
 }
 
 fn apps(it: &mut Reader<'_>) -> BTreeMap<String, App> {
-    let names: BTreeSet<&str> =
-        it.settings.keys().filter_map(|key| app_field(key)).map(|(name, _)| name).collect();
-    names.into_iter().map(|name| (name.to_owned(), one_app(it, name))).collect()
+    let of_app = |(key, setting): (&String, &Setting)| {
+        let (name, _) = app_field(key)?;
+        Some((name.to_owned(), setting.origin.clone()))
+    };
+    let origins: BTreeMap<String, String> = it.settings.iter().filter_map(of_app).collect();
+    let apps = origins.iter().map(|(name, origin)| (name.clone(), one_app(it, name, origin)));
+    apps.collect()
 }
 
-fn one_app(it: &mut Reader<'_>, name: &str) -> App {
+/// An app; `origin` is where something of it was set, for what is not.
+fn one_app(it: &mut Reader<'_>, name: &str, origin: &str) -> App {
     let key = |field: &str| format!("apps.{name}.{field}");
     if !app::is_name(name) {
         let detail = "expected a name of 1 to 40 of a-z, 0-9, - and _, a letter first";
-        refuse_app(it, &key(""), format!("apps.{name}"), detail);
+        it.problems.push(problem(format!("apps.{name}"), origin, detail));
     }
     App {
         name: name.to_owned(),
-        consumer_key: required(it, &key("consumer_key")).expose().to_owned(),
-        consumer_secret: required(it, &key("consumer_secret")),
+        consumer_key: required(it, key("consumer_key"), origin).expose().to_owned(),
+        consumer_secret: required(it, key("consumer_secret"), origin),
         bearer_token: it.find(&key("bearer_token"), &form::CREDENTIAL),
         app_only: it.find(&key("app_only"), &form::APP_ONLY).unwrap_or(AppOnly::Bearer),
     }
 }
 
 /// A credential that an app cannot do without.
-fn required(it: &mut Reader<'_>, key: &str) -> Secret {
-    if it.setting(key).is_none() {
-        let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
+fn required(it: &mut Reader<'_>, key: String, origin: &str) -> Secret {
+    let value = it.find(&key, &form::CREDENTIAL);
+    if it.setting(&key).is_none() {
         let detail = "missing; an app needs both consumer_key and consumer_secret";
-        refuse_app(it, &format!("{section}."), key.to_owned(), detail);
+        it.problems.push(problem(key, origin, detail));
     }
-    it.find(key, &form::CREDENTIAL).unwrap_or_else(|| "".into())
+    value.unwrap_or_else(|| "".into())
 }
 
-/// A problem of the app as a whole, which has the origin of whatever is set of it.
-fn refuse_app(it: &mut Reader<'_>, section: &str, key: String, detail: &str) {
-    let origin = it.settings.iter().find(|(key, _)| key.starts_with(section));
-    let origin = origin.map_or_else(String::new, |(_, setting)| setting.origin.clone());
-    it.problems.push(Problem { key, origin, detail: detail.to_owned() });
+fn problem(key: String, origin: &str, detail: &str) -> Problem {
+    Problem { key, origin: origin.to_owned(), detail: detail.to_owned() }
 }
