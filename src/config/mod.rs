@@ -1,10 +1,24 @@
 //! Settings as data: what `config/default.toml` documents, in its final types. Each module receives its own section.
+//!
+//! Text becomes layers (`layer`), a layer's values are read by key (`reader`) in their forms (`form`), and `section`
+//! says which key becomes which field. `load` ties it together.
+
+mod form;
+mod layer;
+mod load;
+mod problem;
+mod reader;
+mod section;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::{App, Secret};
+
+pub use load::{describe, load, parse};
+pub use problem::{Errors, Problem};
 
 /// All settings, checked.
 pub struct Config {

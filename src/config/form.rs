@@ -1,0 +1,203 @@
+//! The forms that values take: one constant each, with the words that say what was expected.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::http::uri::Authority;
+
+use crate::config::{LogFormat, LogLevel};
+use crate::model::{AppOnly, Secret};
+
+/// A value's form: how to read it, and what to say when that fails.
+pub struct Form<T> {
+    pub expected: &'static str,
+    pub parse: fn(&str) -> Option<T>,
+}
+
+pub const ADDRESS: Form<SocketAddr> = Form {
+    expected: "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080",
+    parse: |text| text.parse().ok(),
+};
+
+pub const WORKERS: Form<usize> =
+    Form { expected: "a whole number from 0 to 1024", parse: whole::<_, 0, 1024> };
+
+pub const COUNT: Form<usize> =
+    Form { expected: "a whole number from 1 to 4294967295", parse: whole::<_, 1, { u32::MAX }> };
+
+pub const CACHE_SIZE: Form<u64> =
+    Form { expected: "a whole number from 0 to 4294967295", parse: whole::<_, 0, { u32::MAX }> };
+
+pub const DATABASE_CONNECTIONS: Form<u32> =
+    Form { expected: "a whole number from 1 to 1000", parse: whole::<_, 1, 1000> };
+
+/// The HTTP server's buffer cannot be smaller.
+pub const HEADER_BYTES: Form<usize> = Form {
+    expected: "a whole number of bytes, at least 8192",
+    parse: whole::<_, 8192, { u32::MAX }>,
+};
+
+pub const SHARE: Form<f64> = Form {
+    expected: "a number from 0 to 1",
+    parse: |text| text.parse().ok().filter(|share| (0.0..=1.0).contains(share)),
+};
+
+pub const RATE: Form<f64> = Form {
+    expected: "a number from 0 to 1000000",
+    parse: |text| text.parse().ok().filter(|rate| (0.0..=1_000_000.0).contains(rate)),
+};
+
+pub const DURATION: Form<Duration> = Form {
+    expected: "a duration above zero and at most 30 days, such as \"250ms\", \"10s\" or \"5m\"",
+    parse: |text| duration(text).filter(|it| !it.is_zero()),
+};
+
+/// For what zero turns off.
+pub const DURATION_OR_ZERO: Form<Duration> = Form {
+    expected: "a duration of at most 30 days, such as \"0s\", \"250ms\", \"10s\" or \"5m\"",
+    parse: duration,
+};
+
+pub const FLAG: Form<bool> = Form { expected: "true or false", parse: |text| text.parse().ok() };
+
+pub const HTTPS_URL: Form<String> = Form {
+    expected: "https:// and a host, without user, path or query (http:// needs upstream.allow_http)",
+    parse: |text| origin(text).filter(|url| url.starts_with("https:")),
+};
+
+pub const ANY_URL: Form<String> =
+    Form { expected: "http:// or https:// and a host, without user, path or query", parse: origin };
+
+pub const DATABASE_URL: Form<Secret> = Form {
+    expected: "sqlite://<path> or postgres://<user>:<password>@<host>/<database>",
+    parse: |text| {
+        let known = ["sqlite:", "postgres://", "postgresql://"];
+        let rest = known.iter().find_map(|scheme| text.strip_prefix(scheme))?;
+        (!rest.trim_matches('/').is_empty() && is_visible(text)).then(|| text.into())
+    },
+};
+
+pub const CREDENTIAL: Form<Secret> = Form {
+    expected: "the text that X gave you: not empty, without spaces, and not a placeholder",
+    parse: |text| (is_visible(text) && !is_placeholder(text)).then(|| text.into()),
+};
+
+pub const KEY_ID: Form<String> = Form {
+    expected: "the id of an entry of vault.keys, or nothing while there is one entry",
+    parse: |text| (text.is_empty() || is_key_id(text)).then(|| text.to_owned()),
+};
+
+pub const APP_ONLY: Form<AppOnly> = Form {
+    expected: "\"bearer\" or \"two_legged\"",
+    parse: |text| match text {
+        "bearer" => Some(AppOnly::Bearer),
+        "two_legged" => Some(AppOnly::TwoLegged),
+        _ => None,
+    },
+};
+
+pub const LOG_FORMAT: Form<LogFormat> = Form {
+    expected: "\"human\" or \"json\"",
+    parse: |text| match text {
+        "human" => Some(LogFormat::Human),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    },
+};
+
+pub const LOG_LEVEL: Form<LogLevel> = Form {
+    expected: "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+    parse: |text| match text {
+        "error" => Some(LogLevel::Error),
+        "warn" => Some(LogLevel::Warn),
+        "info" => Some(LogLevel::Info),
+        "debug" => Some(LogLevel::Debug),
+        "trace" => Some(LogLevel::Trace),
+        _ => None,
+    },
+};
+
+/// Whether `text` can name a vault key: 8 of `a-z` and `0-9`.
+pub fn is_key_id(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+}
+
+fn whole<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Option<T> {
+    let number = text.parse::<u32>().ok().filter(|it| (MIN..=MAX).contains(it))?;
+    T::try_from(number).ok()
+}
+
+/// The cap keeps every sum of an instant and a duration in range.
+fn duration(text: &str) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_hours(30 * 24);
+    humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST)
+}
+
+/// Scheme and authority; one slash at the end is taken off.
+fn origin(text: &str) -> Option<String> {
+    let url = text.strip_suffix('/').unwrap_or(text);
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority: Authority = rest.parse().ok()?;
+    let spelled = match authority.port_u16() {
+        Some(port) => format!("{}:{port}", authority.host()),
+        None => authority.host().to_owned(),
+    };
+    // User info, and a port that is no number, would be missing from what was understood.
+    (spelled == rest && !authority.host().is_empty()).then(|| url.to_owned())
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_graphic())
+}
+
+fn is_placeholder(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let starts = ["changeme", "change-me", "change_me", "xxx", "your-", "your_", "<", "..."];
+    let whole = ["todo", "secret", "example", "placeholder", "replace-me"];
+    starts.iter().any(|it| text.starts_with(it)) || whole.contains(&&*text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_scheme_and_an_authority() {
+        let good = ["https://api.twitter.com", "http://127.0.0.1:9000", "https://[::1]:8443"];
+        for url in good {
+            assert_eq!(origin(url).as_deref(), Some(url));
+            assert_eq!(origin(&format!("{url}/")).as_deref(), Some(url), "one slash is taken off");
+        }
+        let bad = [
+            "",
+            "https://",
+            "ftp://a",
+            "a.com",
+            "https://a/b",
+            "https://a//",
+            "https://a?b",
+            "https://a#b",
+        ];
+        let odd = [
+            "https://u@a",
+            "https://u:p@a",
+            "https://a:99999",
+            "https://a:",
+            "https://a b",
+            "https://:80",
+        ];
+        for url in bad.iter().chain(&odd) {
+            assert_eq!(origin(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn durations_are_bounded() {
+        assert_eq!((DURATION.parse)("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!((DURATION.parse)("0s"), None);
+        assert_eq!((DURATION_OR_ZERO.parse)("0s"), Some(Duration::ZERO));
+        for wrong in ["", "10", "-1s", "31d", "1e9s", "999999999999y"] {
+            assert_eq!((DURATION_OR_ZERO.parse)(wrong), None, "{wrong}");
+        }
+    }
+}

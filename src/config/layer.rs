@@ -1,0 +1,156 @@
+//! Layers: what the defaults, a file and the environment set, each flattened to `section.key` and then laid over the
+//! one before.
+
+use std::collections::BTreeMap;
+
+use ::config::{FileFormat, Format, Value, ValueKind};
+
+use crate::config::Problem;
+use crate::model::{Secret, app};
+
+/// Keys that the defaults leave out, with `<name>` for the name of an app.
+const WITHOUT_DEFAULT: &[&str] = &[
+    "apps.<name>.app_only",
+    "apps.<name>.bearer_token",
+    "apps.<name>.consumer_key",
+    "apps.<name>.consumer_secret",
+];
+
+/// Keys that may also name a file, with `_file` after them.
+const SECRETS: &[&str] = &[
+    "apps.<name>.bearer_token",
+    "apps.<name>.consumer_key",
+    "apps.<name>.consumer_secret",
+    "database.url",
+    "vault.keys",
+];
+
+/// A value as it was given, and where.
+pub struct Setting {
+    /// The key as it was given: for a secret in a file it ends in `_file`.
+    pub key: String,
+    pub origin: String,
+    /// Any value may be a secret in the wrong place.
+    pub text: Secret,
+}
+
+impl Setting {
+    pub fn problem(&self, detail: impl Into<String>) -> Problem {
+        Problem { key: self.key.clone(), origin: self.origin.clone(), detail: detail.into() }
+    }
+}
+
+/// What one source sets, or several laid over one another, by key.
+pub type Layer = BTreeMap<String, Setting>;
+
+/// What `text` sets. Lists are problems, but for the vault's keys, which become one line each.
+pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Option<Layer> {
+    let root = FileFormat::Toml.parse(None, text).map_err(|error| {
+        let detail = format!("is not valid TOML{}", place(&error.to_string()));
+        problems.push(Problem { key: "config file".into(), origin: origin.into(), detail });
+    });
+    let mut layer = Layer::new();
+    for (key, value) in root.ok()? {
+        flatten(key, value, origin, &mut layer, problems);
+    }
+    Some(layer)
+}
+
+/// What the variables `COUNTERSIGN__SECTION__KEY` set.
+pub fn from_environment(environment: &BTreeMap<String, String>) -> Layer {
+    let setting = |(name, text): (&String, &String)| {
+        let key = name.to_ascii_lowercase().strip_prefix("countersign__")?.replace("__", ".");
+        let text = Secret::new(text.clone());
+        Some((key.clone(), Setting { key, origin: name.clone(), text }))
+    };
+    environment.iter().filter_map(setting).collect()
+}
+
+/// Lays `upper` over `lower`. A secret and its file share the secret's place, so that either form replaces the other.
+pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mut Vec<Problem>) {
+    let both: Vec<String> =
+        upper.keys().filter(|key| upper.contains_key(&format!("{key}_file"))).cloned().collect();
+    for (key, setting) in upper {
+        let secret = key.strip_suffix("_file").filter(|it| SECRETS.contains(&&*pattern(it)));
+        let place = secret.unwrap_or(&key);
+        if secret.is_some() && both.iter().any(|it| it == place) {
+            problems.push(setting.problem(format!("expected either this or {place}, not both")));
+        } else if secret.is_some() || is_known(&key, defaults) {
+            lower.insert(place.to_owned(), setting);
+        } else {
+            problems.push(setting.problem(unknown(&key, defaults)));
+        }
+    }
+}
+
+/// The name of the app whose key this is, and what of it.
+pub fn app_field(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix("apps.")?.rsplit_once('.')
+}
+
+/// The parser's own message quotes the line, which may hold a secret.
+fn place(message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    first
+        .strip_prefix("TOML parse error at")
+        .map_or_else(|| ": a number is out of range".to_owned(), |place| format!(" at{place}"))
+}
+
+fn flatten(
+    key: String,
+    value: Value,
+    origin: &str,
+    layer: &mut Layer,
+    problems: &mut Vec<Problem>,
+) {
+    let mut setting = Setting { key, origin: origin.to_owned(), text: "".into() };
+    match value.kind {
+        ValueKind::Table(table) if table.is_empty() && setting.key.contains('.') => {
+            problems.push(setting.problem("expected a section with something in it"));
+        }
+        ValueKind::Table(table) => {
+            for (name, value) in table {
+                flatten(format!("{}.{name}", setting.key), value, origin, layer, problems);
+            }
+        }
+        ValueKind::Array(list) if setting.key == "vault.keys" => {
+            let lines: Vec<String> = list.into_iter().map(|it| it.kind.to_string()).collect();
+            setting.text = Secret::new(lines.join("\n"));
+            layer.insert(setting.key.clone(), setting);
+        }
+        ValueKind::Array(_) => problems.push(setting.problem("expected one value, not a list")),
+        kind => {
+            setting.text = Secret::new(kind.to_string());
+            layer.insert(setting.key.clone(), setting);
+        }
+    }
+}
+
+/// The key with `<name>` for the app's name.
+fn pattern(key: &str) -> String {
+    match app_field(key) {
+        Some((_, field)) => format!("apps.<name>.{field}"),
+        None => key.to_owned(),
+    }
+}
+
+fn is_known(key: &str, defaults: &Layer) -> bool {
+    defaults.contains_key(key) || WITHOUT_DEFAULT.contains(&&*pattern(key))
+}
+
+fn unknown(key: &str, defaults: &Layer) -> String {
+    let section = format!("{key}.");
+    if key == "apps" || defaults.keys().any(|it| it.starts_with(&section)) {
+        return "expected a section, not a value".to_owned();
+    }
+    let name = app_field(key).map(|(name, _)| name).filter(|it| app::is_name(it));
+    let name = name.unwrap_or("<name>");
+    let without = WITHOUT_DEFAULT.iter().map(|it| it.replacen("<name>", name, 1));
+    let files = SECRETS.iter().map(|it| it.replacen("<name>", name, 1) + "_file");
+    let known = defaults.keys().cloned().chain(without).chain(files);
+    let nearest = known.map(|it| (strsim::levenshtein(key, &it), it)).min();
+    match nearest.filter(|(distance, _)| *distance <= 3) {
+        Some((_, nearest)) => format!("unknown key; expected {nearest}?"),
+        None => "unknown key; `config/default.toml` lists them all".to_owned(),
+    }
+}

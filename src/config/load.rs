@@ -1,0 +1,93 @@
+//! From text to settings: purely by `parse`, out of the real environment and files by `load`.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::layer::{self, Layer};
+use crate::config::reader::{ReadFile, Reader};
+use crate::config::{Config, Errors, Problem, section};
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The text of `config/default.toml`: every key, its meaning and its default.
+pub fn describe() -> &'static str {
+    DEFAULTS
+}
+
+/// The settings that `file` (its name and text) and `environment` give over the defaults. `read` reads the files that
+/// hold secrets and says, for those it refuses, what is wrong with them; whether a file is private enough is its affair.
+pub fn parse(
+    file: Option<(&str, &str)>,
+    environment: &BTreeMap<String, String>,
+    read: &dyn Fn(&Path) -> Result<String, String>,
+) -> Result<Config, Errors> {
+    parse_with(file, environment, &|_, path| read(path))
+}
+
+/// The settings out of the real environment and the file at `path`, or else the one that `COUNTERSIGN_CONFIG` names.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn load(path: Option<&Path>) -> Result<Config, Errors> {
+    let named = env::var_os("COUNTERSIGN_CONFIG").map(PathBuf::from);
+    // What is not Unicode stays visible as such, for its form to refuse.
+    let environment = env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    });
+    load_with(path.or(named.as_deref()), &environment.collect())
+}
+
+fn load_with(
+    path: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, Errors> {
+    let Some(path) = path else { return parse_with(None, environment, &read_secret) };
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| {
+        let (key, detail) = ("config file".to_owned(), format!("cannot be read: {error}"));
+        Errors(vec![Problem { key, origin: name.clone(), detail }])
+    })?;
+    parse_with(Some((&name, &text)), environment, &read_secret)
+}
+
+fn parse_with(
+    file: Option<(&str, &str)>,
+    environment: &BTreeMap<String, String>,
+    read: ReadFile<'_>,
+) -> Result<Config, Errors> {
+    let mut problems = Vec::new();
+    let defaults = layer::from_toml("default", DEFAULTS, &mut problems);
+    let from_file = file.map(|(name, text)| layer::from_toml(name, text, &mut problems));
+    // Without the file's settings, what is left would look wrong where it is not.
+    let (Some(defaults), Some(from_file)) =
+        (defaults, from_file.unwrap_or_else(|| Some(Layer::new())))
+    else {
+        return Err(Errors(problems));
+    };
+
+    let mut settings = Layer::new();
+    layer::lay_over(&mut settings, from_file, &defaults, &mut problems);
+    let from_environment = layer::from_environment(environment);
+    layer::lay_over(&mut settings, from_environment, &defaults, &mut problems);
+
+    let mut reader = Reader { defaults: &defaults, settings: &settings, read, problems };
+    let config = section::config(&mut reader);
+    let mut problems = reader.problems;
+    problems.sort();
+    if problems.is_empty() { Ok(config) } else { Err(Errors(problems)) }
+}
+
+/// Reads the file that `key` names. Whoever reads the vault's keys reads everything, so only their owner may.
+fn read_secret(key: &str, path: &Path) -> Result<String, String> {
+    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+    if key == "vault.keys_file" && mode & 0o077 != 0 {
+        return Err(format!("has mode {mode:04o}: expected 0600 or 0400, for its owner alone"));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
+}

@@ -1,0 +1,69 @@
+//! Reads settings by key in the form they should have, and keeps what went wrong.
+
+use std::path::Path;
+
+use crate::config::Problem;
+use crate::config::form::Form;
+use crate::config::layer::{Layer, Setting};
+use crate::model::Secret;
+
+/// Reads the file that a key names; the key tells how private the file must be.
+pub type ReadFile<'a> = &'a dyn Fn(&str, &Path) -> Result<String, String>;
+
+/// The layers, the files they name, and the problems found so far.
+pub struct Reader<'a> {
+    pub defaults: &'a Layer,
+    pub settings: &'a Layer,
+    pub read: ReadFile<'a>,
+    pub problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    /// What `key` says. When that is wrong its default stands in, so that reading goes on to the next problem.
+    pub fn get<T>(&mut self, key: &str, form: &Form<T>) -> T {
+        self.find(key, form).unwrap_or_else(|| {
+            let default = self.defaults.get(key).and_then(|it| (form.parse)(it.text.expose()));
+            default.expect("a test reads every default in its form")
+        })
+    }
+
+    /// What `key` says, if anything says it in the right form.
+    pub fn find<T>(&mut self, key: &str, form: &Form<T>) -> Option<T> {
+        let (setting, text) = self.text(key)?;
+        let value = (form.parse)(text.expose());
+        if value.is_none() {
+            self.problems.push(setting.problem(format!("expected {}", form.expected)));
+        }
+        value
+    }
+
+    /// The text of `key`, out of its file if it names one.
+    pub fn text(&mut self, key: &str) -> Option<(&'a Setting, Secret)> {
+        let setting = self.setting(key)?;
+        if setting.key == key {
+            return Some((setting, setting.text.clone()));
+        }
+        match (self.read)(&setting.key, Path::new(setting.text.expose())) {
+            Ok(text) => Some((setting, text.trim().into())),
+            Err(detail) => {
+                self.problems.push(setting.problem(format!("the file {detail}")));
+                None
+            }
+        }
+    }
+
+    pub fn setting(&self, key: &str) -> Option<&'a Setting> {
+        self.settings.get(key).or_else(|| self.defaults.get(key))
+    }
+
+    pub fn is_wrong(&self, key: &str) -> bool {
+        let given = self.setting(key).map_or(key, |it| &it.key);
+        self.problems.iter().any(|it| it.key == given)
+    }
+
+    /// Adds a problem of `key` that its form alone does not show.
+    pub fn refuse(&mut self, key: &str, detail: impl Into<String>) {
+        let problem = self.setting(key).map(|it| it.problem(detail));
+        self.problems.extend(problem);
+    }
+}

@@ -1,0 +1,75 @@
+//! The key ring: one entry after another, each judged without repeating any of it.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::config::Vault;
+use crate::config::form::{self, is_key_id};
+use crate::config::reader::Reader;
+use crate::model::Secret;
+
+/// The ring, which may be empty: not every command needs it.
+pub fn ring(it: &mut Reader<'_>) -> Vault {
+    let keys = keys(it);
+    let named = it.get("vault.active", &form::KEY_ID);
+    if it.is_wrong("vault.keys") || it.is_wrong("vault.active") {
+        return Vault { keys, active: named };
+    }
+    let active = active(&keys, named).unwrap_or_else(|expected| {
+        it.refuse("vault.active", format!("expected {expected}"));
+        String::new()
+    });
+    Vault { keys, active }
+}
+
+/// The id of the entry that seals, or what was expected.
+fn active(keys: &[(String, Secret)], named: String) -> Result<String, &'static str> {
+    match keys {
+        [] if named.is_empty() => Ok(named),
+        [(only, _)] if named.is_empty() => Ok(only.clone()),
+        _ if named.is_empty() => Err("the id of one entry, since vault.keys has several"),
+        _ if keys.iter().any(|(id, _)| *id == named) => Ok(named),
+        _ => Err("the id of an entry of vault.keys"),
+    }
+}
+
+fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
+    let Some((setting, text)) = it.text("vault.keys") else { return Vec::new() };
+    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+    let mut ids = BTreeSet::new();
+    let mut keys = Vec::new();
+    for (number, entry) in (1..).zip(entries) {
+        let entry = key(entry).and_then(|(id, key)| {
+            let is_new = ids.insert(id);
+            is_new.then(|| (id.to_owned(), key)).ok_or("an id that no entry before it has")
+        });
+        match entry {
+            Ok(entry) => keys.push(entry),
+            Err(expected) => {
+                it.problems.push(setting.problem(format!("entry {number}: expected {expected}")));
+            }
+        }
+    }
+    keys
+}
+
+/// Reads `id=key`, or says what was expected.
+fn key(entry: &str) -> Result<(&str, Secret), &'static str> {
+    let (id, key) = entry.split_once('=').ok_or("`id=key`")?;
+    if !is_key_id(id) {
+        return Err("`id=key` with an id of 8 of a-z and 0-9");
+    }
+    let bytes = STANDARD.decode(key).map(Zeroizing::new);
+    let bytes =
+        bytes.map_err(|_| "a key in standard base64, 44 characters with the = at its end")?;
+    match &**bytes {
+        bytes if bytes.len() != 32 => Err("a key of exactly 32 bytes"),
+        [first, rest @ ..] if rest.iter().all(|it| it == first) => {
+            Err("a random key; `countersign vault generate-key` prints one")
+        }
+        _ => Ok((id, key.into())),
+    }
+}

@@ -1,0 +1,145 @@
+//! Metrics: one table says what there is; the rest of the program counts through the `metrics` facade.
+
+use std::sync::OnceLock;
+
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::telemetry::logs::dropped_lines;
+
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+use Kind::{Counter, Gauge, Histogram};
+
+/// Every metric: kind, name, labels, meaning. Each label has few values: never an account, a key, a post or a path.
+#[rustfmt::skip]
+const METRICS: &[(Kind, &str, &[&str], &str)] = &[
+    (Counter, "countersign_calls_total", &["endpoint", "auth", "status"], "Calls answered, by what the caller was told"),
+    (Histogram, "countersign_call_seconds", &["endpoint", "auth"], "From a call's header to the end of its answer"),
+    (Histogram, "countersign_gateway_seconds", &[], "The gateway's own share of a call, the upstream's taken off"),
+    (Counter, "countersign_upstream_attempts_total", &["endpoint", "outcome"], "Attempts on the upstream; a call may make two"),
+    (Histogram, "countersign_upstream_seconds", &["endpoint"], "From sending an attempt to the end of its answer"),
+    (Counter, "countersign_bearer_mints_total", &["app", "outcome"], "Bearer tokens asked for"),
+    (Counter, "countersign_cache_total", &["cache", "outcome"], "Look-ups in memory"),
+    (Gauge, "countersign_accounts", &["app", "state"], "Connected accounts"),
+    (Gauge, "countersign_database_up", &[], "1 while the database answers, 0 otherwise"),
+    (Gauge, "countersign_feed_age_seconds", &[], "Since changes made elsewhere were last asked for"),
+    (Gauge, "countersign_clock_offset_seconds", &[], "The upstream's clock less ours"),
+    (Gauge, "countersign_connections", &[], "Callers' connections that are open"),
+    (Counter, "countersign_refusals_total", &["code"], "Calls that the gateway answered itself, by its error code"),
+    (Counter, "countersign_log_lines_dropped_total", &[], "Log lines dropped because the writer could not keep up"),
+    (Gauge, "countersign_build_info", &["version"], "Always 1"),
+];
+
+/// Buckets for whole calls, which wait for the upstream.
+const CALL_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
+
+/// Buckets for our own share, which is mostly below a millisecond.
+const OWN_BUCKETS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 30.0];
+
+/// Hands out what was counted; cheap to clone.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+/// Starts counting. There is one recorder in a process, so every call returns the same one.
+pub fn start_metrics() -> Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(install).clone()
+}
+
+impl Metrics {
+    /// Everything counted so far, in Prometheus's text format.
+    pub fn render(&self) -> String {
+        counter!("countersign_log_lines_dropped_total").absolute(dropped_lines());
+        self.0.render()
+    }
+
+    /// Moves samples into their buckets; without it, every few seconds, an unscraped gateway's memory grows.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+fn install() -> Metrics {
+    const BOUNDED: &str = "the table above has buckets";
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(CALL_BUCKETS)
+        .expect(BOUNDED)
+        .set_buckets_for_metric(Matcher::Full("countersign_gateway_seconds".into()), OWN_BUCKETS)
+        .expect(BOUNDED)
+        .build_recorder();
+    let metrics = Metrics(recorder.handle());
+    ::metrics::set_global_recorder(recorder).expect("nothing else installs a recorder");
+    for (kind, name, _, meaning) in METRICS {
+        match kind {
+            Counter => describe_counter!(*name, *meaning),
+            Gauge => describe_gauge!(*name, *meaning),
+            Histogram => describe_histogram!(*name, *meaning),
+        }
+    }
+    gauge!("countersign_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use ::metrics::histogram;
+
+    use super::*;
+
+    #[test]
+    fn starting_twice_counts_in_one_place() {
+        let (first, second) = (start_metrics(), start_metrics());
+        counter!("countersign_refusals_total", "code" => "only_a_test").increment(1);
+        histogram!("countersign_call_seconds", "endpoint" => "totals", "auth" => "oauth1")
+            .record(0.2);
+        histogram!("countersign_gateway_seconds").record(0.0002);
+        first.upkeep();
+        let text = second.render();
+        for line in [
+            "# HELP countersign_refusals_total Calls that the gateway answered itself, by its error code",
+            "# TYPE countersign_refusals_total counter",
+            "countersign_refusals_total{code=\"only_a_test\"} 1",
+            "countersign_call_seconds_bucket{endpoint=\"totals\",auth=\"oauth1\",le=\"0.25\"} 1",
+            "countersign_gateway_seconds_bucket{le=\"0.00025\"} 1",
+            "countersign_log_lines_dropped_total 0",
+            "# TYPE countersign_build_info gauge",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is missing of:\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_that_is_counted_is_in_the_table() {
+        let known: BTreeSet<&str> = METRICS.iter().map(|(_, name, ..)| *name).collect();
+        assert_eq!(known.len(), METRICS.len());
+        for (file, text) in sources(Path::new("src")) {
+            let text: String = text.split_whitespace().collect();
+            for after in text.split("!(\"countersign_").skip(1) {
+                let rest = after.split('"').next().unwrap();
+                let known = known.contains(&*["countersign_", rest].concat());
+                assert!(known, "{file}: {rest} has no line in METRICS");
+            }
+        }
+    }
+
+    fn sources(folder: &Path) -> Vec<(String, String)> {
+        let paths = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+        let below = |path: PathBuf| {
+            if path.is_dir() {
+                return sources(&path);
+            }
+            vec![(path.display().to_string(), fs::read_to_string(path).unwrap())]
+        };
+        paths.flat_map(below).collect()
+    }
+}

@@ -1,0 +1,7 @@
+//! Logs and metrics: what an operator sees of a running gateway. No secret and no unbounded label reaches either.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogGuard, log_panics, start_logs, subscriber};
+pub use metrics::{Metrics, start_metrics};
