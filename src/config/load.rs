@@ -59,11 +59,10 @@ fn parse_with(
 ) -> Result<Config, Errors> {
     let mut problems = Vec::new();
     let defaults = layer::from_toml("default", DEFAULTS, &mut problems);
-    let from_file = file.map(|(name, text)| layer::from_toml(name, text, &mut problems));
+    let (name, text) = file.unwrap_or_default();
+    let from_file = layer::from_toml(name, text, &mut problems);
     // Without the file's settings, what is left would look wrong where it is not.
-    let (Some(defaults), Some(from_file)) =
-        (defaults, from_file.unwrap_or_else(|| Some(Layer::new())))
-    else {
+    let (Some(defaults), Some(from_file)) = (defaults, from_file) else {
         return Err(Errors(problems));
     };
 

@@ -1,0 +1,37 @@
+# Countersign in an image of its own: `docker build -t countersign .`
+
+FROM rust:1-bookworm AS build
+WORKDIR /build
+
+# The dependencies alone, in a layer that stays as long as these two files do.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src tests/it \
+ && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs \
+ && touch src/lib.rs \
+ && cargo build --profile dist --locked
+
+# Newer than the layer above, whatever time their files carry; or else cargo would keep what it built there.
+COPY . .
+RUN touch src/main.rs src/lib.rs \
+ && cargo build --profile dist --locked
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/* \
+ && install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/countersign
+COPY --from=build /build/target/dist/countersign /usr/local/bin/
+
+# The only place that is written, and only with SQLite, whose default path is relative.
+WORKDIR /var/lib/countersign
+VOLUME /var/lib/countersign
+
+# Loopback would be the container's own. What leaves the container is decided by what is published.
+ENV COUNTERSIGN__SERVER__LISTEN=0.0.0.0:8080 \
+    COUNTERSIGN__ADMIN__LISTEN=0.0.0.0:8081
+EXPOSE 8080 8081
+
+USER 65532:65532
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["countersign", "healthcheck"]
+ENTRYPOINT ["countersign"]
+CMD ["serve"]
