@@ -118,7 +118,8 @@ impl Gateway {
                 metrics::gauge!("countersign_accounts", "app" => app.clone(), "state" => state.name()).set(found);
             }
         }
-        self.0.store.prune_changes(self.now() - CHANGES_KEPT).await
+        self.0.store.prune_changes(self.now() - CHANGES_KEPT).await?;
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::gateway::{Error, Gateway};
-use crate::store::{KeyFilter, StoredAccount, StoredKey};
+use crate::store::{KeyFilter, StoredAccount, StoredBearer, StoredKey};
 use crate::vault::{self, Place as Seal};
 
 const BATCH: u32 = 200;
@@ -131,10 +131,12 @@ impl Gateway {
                 continue;
             }
             let anew = self.0.vault.seal(&place, &plain)?;
-            if self.0.store.update_bearer_seal(&stored.app, &anew, &stored.sealed_token).await? {
+            let previous = stored.sealed_token.clone();
+            let anew = StoredBearer { sealed_token: anew, ..stored };
+            if self.0.store.update_bearer_seal(&anew, &previous).await? {
                 status.resealed += 1;
             }
-            status.count(&anew);
+            status.count(&anew.sealed_token);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sqlx::error::DatabaseError;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Waiting helps: no connection in time, a server that stops, starts or only reads, a full disk, a lock.
     #[error("the database is unavailable")]

@@ -56,6 +56,22 @@ impl Store {
         .await
     }
 
+    /// The key of that name, in whatever case, that is not revoked.
+    pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
+        let sql = "select key_id, kind, name, app, accounts, endpoints, expires_at, created_at,
+                 revoked_at, last_used_at, sealed_verifier
+             from key where lower(name) = lower($1) and revoked_at is null";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(name)
+                .fetch_optional(&mut **it)
+                .await?);
+            row.map(stored).transpose()
+        })
+        .await
+    }
+
     /// Also those that are revoked or have expired.
     pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
         let sql = "select key_id, kind, name, app, accounts, endpoints, expires_at, created_at,

@@ -1,0 +1,93 @@
+//! Accepting connections. axum's own `serve` sets none of hyper's limits, so half-open requests would stay for ever.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+use crate::config::Limits;
+use crate::server::Life;
+use crate::server::stream::{Paced, Progress};
+
+/// When the machine has no file descriptor left, asking at once for the next connection would only burn time.
+const AFTER_A_FAILED_ACCEPT: Duration = Duration::from_millis(100);
+
+/// Serves `routes` until `life` drains, then waits for calls in flight, at most `limits.drain`.
+pub(super) async fn serve(listener: TcpListener, routes: Router, limits: &Limits, life: Life) {
+    let mut http = http1::Builder::new();
+    http.max_buf_size(limits.header_bytes).max_headers(limits.headers).half_close(false);
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let open = metrics::gauge!("countersign_connections");
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            () = life.draining() => break,
+        };
+        let Some((stream, peer, place)) = accepted else { continue };
+        let stream = Paced::new(stream, limits);
+        let service = service(routes.clone(), stream.progress(), peer);
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let open = open.clone();
+        open.increment(1);
+        tokio::spawn(async move {
+            // A client that breaks off, stalls or speaks no HTTP is no event of ours.
+            if let Err(error) = connection.await {
+                debug!(%peer, error = &error as &dyn std::error::Error, "a connection ended early");
+            }
+            open.decrement(1);
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+        warn!("calls were still in flight when the time to drain was over");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(room).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            warn!(%error, "a connection was not accepted");
+            tokio::time::sleep(AFTER_A_FAILED_ACCEPT).await;
+            None
+        }
+    }
+}
+
+fn service(
+    routes: Router,
+    progress: Progress,
+    peer: std::net::SocketAddr,
+) -> impl hyper::service::Service<hyper::Request<Incoming>, Response = Response, Error = Infallible, Future: Send> {
+    hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        progress.begin();
+        let (routes, progress) = (routes.clone(), progress.clone());
+        async move {
+            let mut request: Request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let response = routes.oneshot(request).await;
+            progress.finish();
+            response
+        }
+    })
+}

@@ -1,0 +1,157 @@
+//! A connection with manners enforced: a request's head must come in time, an idle connection ends, and a client that
+//! does not read its answer is dropped. One timer a connection serves all three.
+//!
+//! hyper has one timer for head and idleness; a load balancer needs the second to be much longer than the first.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::config::Limits;
+
+const HEAD: u8 = 0;
+const BUSY: u8 = 1;
+const IDLE: u8 = 2;
+
+/// What a connection waits for, shared with the service that it serves.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<AtomicU8>);
+
+impl Progress {
+    /// A whole head was read.
+    pub(super) fn begin(&self) {
+        self.0.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// The answer is on its way; the next head may come.
+    pub(super) fn finish(&self) {
+        self.0.store(IDLE, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn head_begins(&self) {
+        self.0.store(HEAD, Ordering::Relaxed);
+    }
+}
+
+pub(super) struct Paced {
+    stream: TcpStream,
+    progress: Progress,
+    head: Duration,
+    idle: Duration,
+    write: Duration,
+    timer: Pin<Box<Sleep>>,
+    waiting: Waiting,
+}
+
+/// What the timer runs for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Waiting {
+    Nothing,
+    Head,
+    Idle,
+    Write,
+}
+
+impl Paced {
+    pub(super) fn new(stream: TcpStream, limits: &Limits) -> Paced {
+        Paced {
+            stream,
+            progress: Progress::default(),
+            head: limits.header_timeout,
+            idle: limits.keep_alive,
+            write: limits.write_idle,
+            timer: Box::pin(sleep(limits.header_timeout)),
+            waiting: Waiting::Head,
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// Runs the timer for `what`, from now unless it runs for that already; an error when it is over.
+    fn wait(&mut self, what: Waiting, context: &mut Context<'_>) -> Poll<io::Error> {
+        if self.waiting != what {
+            let allowed = match what {
+                Waiting::Nothing => return Poll::Pending,
+                Waiting::Head => self.head,
+                Waiting::Idle => self.idle,
+                Waiting::Write => self.write,
+            };
+            let now = tokio_now();
+            self.timer.as_mut().reset(now + allowed);
+            self.waiting = what;
+        }
+        ready!(self.timer.as_mut().poll(context));
+        Poll::Ready(ErrorKind::TimedOut.into())
+    }
+
+    fn wrote(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if written.is_pending() {
+            return self.wait(Waiting::Write, context).map(Err);
+        }
+        if self.waiting == Waiting::Write {
+            self.waiting = Waiting::Nothing;
+        }
+        written
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a socket's timer runs on the runtime's own clock")]
+fn tokio_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        match (self.progress.get(), read.is_pending()) {
+            (BUSY, _) if self.waiting == Waiting::Head => self.waiting = Waiting::Nothing,
+            (HEAD, true) => return self.wait(Waiting::Head, context).map(Err),
+            (IDLE, true) if self.waiting != Waiting::Write => return self.wait(Waiting::Idle, context).map(Err),
+            (IDLE, false) if buffer.filled().len() > before => self.progress.head_begins(),
+            _ => (),
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.wrote(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
