@@ -6,4 +6,6 @@
     reason = "a test that fails should stop at the line where it fails"
 )]
 
+mod database;
+mod store;
 mod tidy;
