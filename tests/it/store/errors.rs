@@ -9,7 +9,7 @@ use crate::store::{key, new_account};
 
 /// Everything that an error can print.
 fn all_of(error: &Error) -> String {
-    let chain = std::iter::successors(error.source(), |it| it.source());
+    let chain = std::iter::successors(error.source(), |it| (**it).source());
     let sources: Vec<String> = chain.map(|it| format!("{it} {it:?}")).collect();
     format!("{error} {error:?} {error:#?} {sources:?}")
 }
