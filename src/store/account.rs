@@ -282,8 +282,7 @@ async fn put(work: &mut Work<'_>, account: &NewAccount, now: OffsetDateTime) -> 
         .bind(&account.sealed_token)
         .bind(&account.sealed_token_secret)
         .execute(&mut **it)
-        .await
-        .map(drop)?);
+        .await?.rows_affected());
     Ok(())
 }
 

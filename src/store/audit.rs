@@ -68,8 +68,7 @@ pub(crate) async fn record(
         .bind(line.subject)
         .bind(line.detail)
         .execute(&mut **it)
-        .await
-        .map(drop)?);
+        .await?.rows_affected());
     Ok(())
 }
 

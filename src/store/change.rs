@@ -128,8 +128,7 @@ async fn insert(
         .bind(subject)
         .bind(whole_seconds(now))
         .execute(&mut **it)
-        .await
-        .map(drop)?);
+        .await?.rows_affected());
     Ok(())
 }
 

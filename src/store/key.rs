@@ -194,8 +194,7 @@ impl Store {
                 .bind(id)
                 .bind(whole_seconds(hour))
                 .execute(&mut **it)
-                .await
-                .map(drop)?);
+                .await?.rows_affected());
             Ok(())
         })
         .await

@@ -75,7 +75,8 @@ impl Store {
     pub async fn ping(&self) -> Result<(), Error> {
         self.short(async {
             let mut lease = self.reader(self.call_wait).await?;
-            Ok(on!(&mut lease, it => sqlx::query("select 1").execute(&mut **it).await.map(drop)?))
+            on!(&mut lease, it => sqlx::query("select 1").execute(&mut **it).await?.rows_affected());
+            Ok(())
         })
         .await
     }
@@ -103,21 +104,22 @@ impl Store {
 
     /// A connection to read with, within `limit`.
     async fn reader(&self, limit: Duration) -> Result<Lease, Error> {
-        within(limit, async {
+        // Boxed, since connecting makes a large future that is seldom needed.
+        let lease = Box::pin(async {
             Ok(match &self.pools {
                 // Half the time for the first connection leaves half for another when that one is dead.
                 On::Postgres(pool) => On::Postgres(postgres::lease(pool, limit / 2).await?),
                 On::Sqlite(pools) => On::Sqlite(pools.reads.acquire().await?),
             })
-        })
-        .await
+        });
+        within(limit, lease).await
     }
 
     /// A connection to write with.
     async fn writer(&self) -> Result<Lease, Error> {
         match &self.pools {
             On::Postgres(_) => self.reader(self.wait).await,
-            On::Sqlite(pools) => Ok(On::Sqlite(pools.writes.acquire().await?)),
+            On::Sqlite(pools) => Ok(On::Sqlite(Box::pin(pools.writes.acquire()).await?)),
         }
     }
 }

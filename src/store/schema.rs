@@ -143,7 +143,6 @@ async fn apply(
         .bind(migration.name)
         .bind(whole_seconds(now))
         .execute(&mut **it)
-        .await
-        .map(drop)?);
+        .await?.rows_affected());
     Ok(())
 }

@@ -7,4 +7,6 @@
 )]
 
 mod config;
+mod database;
+mod store;
 mod tidy;

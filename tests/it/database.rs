@@ -1,0 +1,276 @@
+//! A database of its own for each test, of both kinds, and a PostgreSQL of its own for tests that stop it.
+
+use std::fs;
+use std::io::{Read, Seek};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use countersign::config;
+use countersign::model::Secret;
+use countersign::store::Store;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use time::macros::datetime;
+
+/// When tests take place.
+pub const NOW: time::OffsetDateTime = datetime!(2026-03-04 05:06:07 UTC);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// An empty database, gone when dropped.
+pub struct Database {
+    pub kind: Kind,
+    pub url: String,
+    keeper: Keeper,
+}
+
+enum Keeper {
+    Folder(TempDir),
+    /// The name on the server that all tests share.
+    Shared(String),
+}
+
+/// Makes an empty database.
+pub async fn fresh(kind: Kind) -> Database {
+    match kind {
+        Kind::Sqlite => {
+            let folder = TempDir::new().unwrap();
+            let url = format!("sqlite://{}", folder.path().join("test.db").display());
+            Database { kind, url, keeper: Keeper::Folder(folder) }
+        }
+        Kind::Postgres => {
+            let admin = admin();
+            let name = unique_name();
+            let mut connection = PgConnection::connect_with(&admin).await.unwrap();
+            let sql = AssertSqlSafe(format!("create database {name} template template0"));
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            let url = admin.database(&name).to_url_lossy().to_string();
+            Database { kind, url, keeper: Keeper::Shared(name) }
+        }
+    }
+}
+
+impl Database {
+    /// A store on it, migrated.
+    pub async fn store(&self) -> Store {
+        let store = self.connect().await;
+        store.migrate(NOW).await.unwrap();
+        store
+    }
+
+    /// A store on it as it is.
+    pub async fn connect(&self) -> Store {
+        Store::connect(&self.settings()).await.unwrap()
+    }
+
+    pub fn settings(&self) -> config::Database {
+        settings(&self.url)
+    }
+
+    /// Runs a statement that the store has no method for.
+    pub async fn run(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.kind {
+            Kind::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            }
+            Kind::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+
+    /// The folder that an SQLite database lives in.
+    pub fn folder(&self) -> &Path {
+        match &self.keeper {
+            Keeper::Folder(folder) => folder.path(),
+            Keeper::Shared(_) => panic!("PostgreSQL keeps its files to itself"),
+        }
+    }
+}
+
+/// Settings as shipped, for a database at `url`. Waits off the request's path are longer, for busy test machines.
+pub fn settings(url: &str) -> config::Database {
+    config::Database {
+        url: Secret::from(url),
+        connections: 5,
+        call_wait: Duration::from_millis(250),
+        wait: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(10),
+        connection_life: Duration::from_mins(30),
+        stale: Duration::from_mins(5),
+        poll: Duration::from_secs(1),
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Keeper::Shared(name) = &self.keeper else { return };
+        let sql = AssertSqlSafe(format!("drop database if exists {name} with (force)"));
+        let admin = admin();
+        // A runtime cannot be entered from within another one's thread.
+        let dropped = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut connection = PgConnection::connect_with(&admin).await?;
+                sqlx::raw_sql(sql).execute(&mut connection).await?;
+                Ok::<_, sqlx::Error>(())
+            })
+        });
+        let dropped = dropped.join();
+        assert!(thread::panicking() || matches!(dropped, Ok(Ok(()))), "{name} is not dropped");
+    }
+}
+
+/// Writes a test once and runs it on both kinds of databases.
+macro_rules! on_both {
+    ($(async fn $name:ident($database:ident: Database) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "not each test needs what its file imports")]
+            use super::*;
+
+            async fn run($database: $crate::database::Database) $body
+
+            #[tokio::test]
+            async fn on_sqlite() {
+                run($crate::database::fresh($crate::database::Kind::Sqlite).await).await;
+            }
+
+            #[tokio::test]
+            async fn on_postgres() {
+                run($crate::database::fresh($crate::database::Kind::Postgres).await).await;
+            }
+        }
+    )*};
+}
+pub(crate) use on_both;
+
+/// A PostgreSQL server of the test's own, on a loopback port, which it may stop, start and hang.
+pub struct PrivatePostgres {
+    folder: PathBuf,
+    port: u16,
+}
+
+impl PrivatePostgres {
+    /// Copies the cluster that `tests/run` has made, and starts it.
+    pub fn start_new() -> PrivatePostgres {
+        let folder = run(&["mktemp", "-d", "/tmp/countersign-test.XXXXXX"]);
+        let folder = PathBuf::from(folder.trim());
+        // Free now; nothing else takes it in the moment until the server does.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = PrivatePostgres { folder, port };
+        run(&["cp", "-r", &setting("COUNTERSIGN_TEST_PG_TEMPLATE"), &server.data()]);
+        server.start();
+        server
+    }
+
+    /// The URL of its only database, which is empty at first.
+    pub fn url(&self) -> String {
+        format!("postgres://countersign@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    /// Returns once it takes connections.
+    pub fn start(&self) {
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
+             -c shared_buffers=16MB -c max_connections=50",
+            self.port
+        );
+        let log = self.folder.join("log").display().to_string();
+        self.control(&["start", "-w", "-l", &log, "-o", &options]);
+    }
+
+    /// Stops at once, as a crash would.
+    pub fn stop(&self) {
+        self.control(&["stop", "-w", "-m", "immediate"]);
+    }
+
+    /// Answers nothing any more, and closes nothing either.
+    pub fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn data(&self) -> String {
+        self.folder.join("data").display().to_string()
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let program = format!("{}/pg_ctl", setting("COUNTERSIGN_TEST_PG_BIN"));
+        let data = self.data();
+        run(&[&[&*program, "-s", "-D", &data], arguments].concat());
+    }
+
+    /// Signals the server first, then its children, which are all there are since it makes no more.
+    fn signal(&self, signal: Signal) {
+        let file = fs::read_to_string(format!("{}/postmaster.pid", self.data())).unwrap();
+        let server: i32 = file.lines().next().unwrap().parse().unwrap();
+        kill_process(Pid::from_raw(server).unwrap(), signal).unwrap();
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+        for child in children.unwrap().split_whitespace() {
+            // One that ends in this moment is as silent as one that is stopped.
+            let _ = kill_process(Pid::from_raw(child.parse().unwrap()).unwrap(), signal);
+        }
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        if Path::new(&self.data()).join("postmaster.pid").exists() {
+            self.resume();
+            self.stop();
+        }
+        run(&["rm", "-rf", &self.folder.display().to_string()]);
+    }
+}
+
+/// Runs a command as the user that PostgreSQL runs as; gives what it prints.
+fn run(arguments: &[&str]) -> String {
+    let user = setting("COUNTERSIGN_TEST_PG_AS");
+    let words: Vec<&str> = user.split_whitespace().chain(arguments.iter().copied()).collect();
+    // A file, since a server that it starts would keep a pipe open.
+    let mut printed = tempfile::tempfile().unwrap();
+    let status = Command::new(words[0])
+        .args(&words[1..])
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(printed.try_clone().unwrap())
+        .stderr(printed.try_clone().unwrap())
+        .status()
+        .unwrap();
+    let mut text = String::new();
+    printed.rewind().unwrap();
+    printed.read_to_string(&mut text).unwrap();
+    assert!(status.success(), "{words:?}: {text}");
+    text
+}
+
+fn admin() -> PgConnectOptions {
+    setting("COUNTERSIGN_TEST_POSTGRES").parse().unwrap()
+}
+
+fn unique_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests/run says where its PostgreSQL is")]
+fn setting(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
+}

@@ -1,0 +1,76 @@
+//! Errors tell what happened, and never a password or a value.
+
+use std::error::Error as _;
+
+use countersign::store::{Error, Store};
+
+use crate::database::{Kind, NOW, fresh, on_both, settings};
+use crate::store::{key, new_account};
+
+/// Everything that an error can print.
+fn all_of(error: &Error) -> String {
+    let chain = std::iter::successors(error.source(), |it| (**it).source());
+    let sources: Vec<String> = chain.map(|it| format!("{it} {it:?}")).collect();
+    format!("{error} {error:?} {error:#?} {sources:?}")
+}
+
+#[tokio::test]
+async fn no_error_about_a_url_shows_its_password() {
+    let urls = [
+        "postgres://user:canary@127.0.0.1:1/db",
+        "postgres://user:canary@host.invalid/db",
+        "postgres://user:canary@127.0.0.1:notaport/db",
+        "postgres://user:ca?canary@127.0.0.1:1/db",
+        "postgres://user:ca/canary@127.0.0.1:1/db",
+        "postgres://user:ca#canary@127.0.0.1:1/db",
+        "postgres://127.0.0.1:1/db?user=user&password=canary",
+        "postgres://127.0.0.1:1/db?passwort=canary",
+        "postgres://127.0.0.1:1/db?port=canary",
+        "postgres://127.0.0.1:1/db?sslmode=canary",
+        "postgres:user:canary@127.0.0.1/db",
+        "mysql://user:canary@127.0.0.1/db",
+        "sqlite://file?canary=1",
+        "sqlite://file?mode=canary",
+    ];
+    for url in urls {
+        let mut settings = settings(url);
+        settings.wait = std::time::Duration::from_millis(100);
+        let error = Store::connect(&settings).await.err().unwrap();
+        assert!(!all_of(&error).contains("canary"), "{url}: {}", all_of(&error));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_shows_in_no_error() {
+    let database = fresh(Kind::Postgres).await;
+    let url = database.url.replacen("countersign@", "nobody:canary@", 1);
+    let error = Store::connect(&settings(&url)).await.err().unwrap();
+    assert!(matches!(error, Error::Unavailable(_)));
+    let text = all_of(&error);
+    assert!(text.contains("nobody") && !text.contains("canary"), "{text}");
+}
+
+on_both! {
+    async fn no_error_shows_a_bound_value(database: Database) {
+        let store = database.store().await;
+        store.insert_key(&key("canary", "one"), "cli", NOW).await.unwrap();
+        let twice = store.insert_key(&key("canary", "two"), "cli", NOW).await.unwrap_err();
+        assert!(matches!(twice, Error::Query(_)), "the id, not the name");
+
+        let mut account = new_account("canary", 1);
+        account.sealed_token = b"canary".to_vec();
+        database.run("drop table change_counter").await;
+        let broken = store.put_accounts(&[account], "canary", NOW).await.unwrap_err();
+        assert!(matches!(broken, Error::Query(_)));
+        for error in [twice, broken] {
+            assert!(!all_of(&error).contains("canary"), "{}", all_of(&error));
+        }
+    }
+
+    async fn a_closed_store_is_unavailable(database: Database) {
+        let store = database.store().await;
+        store.close().await;
+        assert!(matches!(store.find_key("abc").await, Err(Error::Unavailable(_))));
+        assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
+    }
+}

@@ -1,0 +1,116 @@
+//! PostgreSQL stopped, hung and demoted: look-ups give up in time, and all works again afterwards.
+
+use std::time::Duration;
+
+use countersign::model::{Clock, SystemClock};
+use countersign::store::{Error, Store};
+
+use tokio::task::JoinSet;
+
+use crate::database::{Kind, NOW, PrivatePostgres, fresh, settings};
+use crate::store::{id, new_account};
+
+/// What a look-up may take: `call_wait` is 250 ms; the rest is for busy test machines.
+const BOUND: Duration = Duration::from_millis(600);
+
+async fn connect(server: &PrivatePostgres) -> Store {
+    let mut settings = settings(&server.url());
+    settings.wait = Duration::from_secs(2);
+    settings.statement_timeout = Duration::from_secs(2);
+    let store = Store::connect(&settings).await.unwrap();
+    store.migrate(NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+    store
+}
+
+async fn look_ups_give_up_in_time(store: &Store) {
+    let mut look_ups = JoinSet::new();
+    for _ in 0..20 {
+        let store = store.clone();
+        look_ups.spawn(async move {
+            let start = SystemClock.instant();
+            let found = store.find_account("main", id(7)).await;
+            (found.err(), start.elapsed())
+        });
+    }
+    for (error, took) in look_ups.join_all().await {
+        assert!(matches!(error, Some(Error::Unavailable(_))), "{error:?}");
+        assert!(took < BOUND, "it took {took:?}");
+    }
+}
+
+async fn all_works_again(store: &Store) {
+    let start = SystemClock.instant();
+    while store.find_account("main", id(7)).await.is_err() {}
+    store.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    store.ping().await.unwrap();
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "it took {took:?}");
+}
+
+#[tokio::test]
+async fn look_ups_on_a_stopped_server_give_up_in_time_and_recover() {
+    let server = PrivatePostgres::start_new();
+    let store = connect(&server).await;
+    for _ in 0..2 {
+        server.stop();
+        look_ups_give_up_in_time(&store).await;
+        assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
+        let written = store.put_accounts(&[new_account("main", 9)], "cli", NOW).await;
+        assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
+        server.start();
+        all_works_again(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn look_ups_on_a_hung_server_give_up_in_time_and_recover() {
+    let server = PrivatePostgres::start_new();
+    let store = connect(&server).await;
+    server.hang();
+    for _ in 0..3 {
+        look_ups_give_up_in_time(&store).await;
+    }
+    server.resume();
+    all_works_again(&store).await;
+}
+
+#[tokio::test]
+async fn the_first_look_up_after_a_restart_succeeds() {
+    let server = PrivatePostgres::start_new();
+    let store = connect(&server).await;
+    server.stop();
+    server.start();
+    assert!(store.find_account("main", id(7)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_listener_hears_again_after_a_restart() {
+    let server = PrivatePostgres::start_new();
+    let store = connect(&server).await;
+    let mut wake = store.listen().await.unwrap().unwrap();
+    server.stop();
+    assert!(matches!(wake.wait().await, Err(Error::Unavailable(_))));
+    assert!(matches!(wake.wait().await, Err(Error::Unavailable(_))), "it is still away");
+    server.start();
+    wake.wait().await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    wake.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_demoted_server_is_unavailable_until_it_takes_writes_again() {
+    let database = fresh(Kind::Postgres).await;
+    let store = database.store().await;
+    let demote = "do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$";
+    database.run(demote).await;
+    database.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'countersign' and datname = current_database()").await;
+    for refused in [store.ping().await, Store::connect(&database.settings()).await.map(drop)] {
+        let Err(Error::Unavailable(cause)) = refused else { panic!("{refused:?}") };
+        assert_eq!(cause.to_string(), "the server is read-only");
+    }
+    let promote = "set transaction_read_only = off; do $$ begin execute format('alter database %I reset default_transaction_read_only', current_database()); end $$";
+    database.run(promote).await;
+    store.ping().await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+}

@@ -1,0 +1,98 @@
+//! Keys: names, revocation, last use, rotation.
+
+use countersign::model::key::{Kind, Scopes};
+use countersign::store::{Change, Error, KeyFilter};
+use time::Duration;
+use time::macros::datetime;
+
+use crate::database::{NOW, on_both};
+use crate::store::key;
+
+on_both! {
+    async fn what_is_inserted_is_found(database: Database) {
+        let store = database.store().await;
+        let narrow = key("abc", "reports");
+        let mut wide = key("def", "admin");
+        wide.key.kind = Kind::Admin;
+        wide.key.scopes = Scopes { app: None, accounts: None, endpoints: None, expires_at: None };
+        let mut none = key("ghi", "nothing");
+        none.key.scopes.accounts = Some(Vec::new());
+        for it in [&narrow, &wide, &none] {
+            store.insert_key(it, "cli", NOW).await.unwrap();
+            assert!(store.find_key(&it.key.id).await.unwrap().as_ref() == Some(it));
+        }
+        assert!(store.find_key("xyz").await.unwrap().is_none());
+        let entry = store.list_audit(None, 5).await.unwrap().pop().unwrap();
+        assert_eq!((&*entry.action, &*entry.subject), ("key.created", "key:abc"));
+        assert_eq!(entry.detail, "caller key \"reports\"");
+    }
+
+    async fn a_name_is_free_again_once_its_key_is_revoked(database: Database) {
+        let store = database.store().await;
+        store.insert_key(&key("abc", "Reports"), "cli", NOW).await.unwrap();
+        let taken = store.insert_key(&key("def", "rEPORTS"), "cli", NOW).await;
+        assert!(matches!(taken, Err(Error::AlreadyExists)), "{taken:?}");
+        assert!(store.find_key("def").await.unwrap().is_none());
+
+        assert!(store.revoke_key("abc", b"over the revoked row", "cli", NOW).await.unwrap());
+        store.insert_key(&key("def", "rEPORTS"), "cli", NOW).await.unwrap();
+        store.revoke_key("def", b"too", "cli", NOW).await.unwrap();
+        store.insert_key(&key("ghi", "reports"), "cli", NOW).await.unwrap();
+    }
+
+    async fn a_key_is_revoked_once(database: Database) {
+        let store = database.store().await;
+        store.insert_key(&key("abc", "reports"), "cli", NOW).await.unwrap();
+        let latest = store.latest_change().await.unwrap();
+        assert!(store.revoke_key("abc", b"first", "cli", NOW).await.unwrap());
+        let later = NOW + Duration::hours(1);
+        assert!(!store.revoke_key("abc", b"second", "cli", later).await.unwrap());
+        assert!(!store.revoke_key("xyz", b"none", "cli", NOW).await.unwrap());
+
+        let found = store.find_key("abc").await.unwrap().unwrap();
+        assert_eq!(found.key.revoked_at, Some(NOW));
+        assert_eq!(found.sealed_verifier, b"first");
+        let changes = store.list_changes(latest).await.unwrap();
+        assert_eq!(changes.changes, [Change::Key { id: "abc".to_owned() }]);
+        assert_eq!(store.list_audit(None, 1).await.unwrap()[0].action, "key.revoked");
+    }
+
+    async fn the_last_use_never_moves_back(database: Database) {
+        let store = database.store().await;
+        store.insert_key(&key("abc", "reports"), "cli", NOW).await.unwrap();
+        let (early, late) = (datetime!(2026-03-04 05:00 UTC), datetime!(2026-03-04 07:00 UTC));
+        for (hour, expected) in [(early, early), (late, late), (early, late)] {
+            store.touch_key("abc", hour).await.unwrap();
+            let found = store.find_key("abc").await.unwrap().unwrap();
+            assert_eq!(found.key.last_used_at, Some(expected));
+        }
+        store.touch_key("xyz", late).await.unwrap();
+    }
+
+    async fn a_verifier_is_resealed_only_over_what_was_read(database: Database) {
+        let store = database.store().await;
+        store.insert_key(&key("abc", "reports"), "cli", NOW).await.unwrap();
+        assert!(store.update_key_verifier("abc", b"new", b"verifier").await.unwrap());
+        assert!(!store.update_key_verifier("abc", b"newer", b"verifier").await.unwrap());
+        assert_eq!(store.find_key("abc").await.unwrap().unwrap().sealed_verifier, b"new");
+    }
+
+    async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
+        let store = database.store().await;
+        let mut ids = ["aB", "Ab", "ab", "0z", "_", "Zz", "zZ"];
+        for id in ids {
+            store.insert_key(&key(id, "one name"), "cli", NOW).await.unwrap();
+            store.revoke_key(id, b"so that names are free", "cli", NOW).await.unwrap();
+        }
+        ids.sort_unstable();
+        let mut filter = KeyFilter { after: None, limit: 2 };
+        let mut seen = Vec::new();
+        loop {
+            let page = store.list_keys(&filter).await.unwrap();
+            let Some(last) = page.last() else { break };
+            filter.after = Some(last.key.id.clone());
+            seen.extend(page.into_iter().map(|it| it.key.id));
+        }
+        assert_eq!(seen, ids);
+    }
+}

@@ -1,0 +1,50 @@
+//! The store, every test on both databases.
+
+mod accounts;
+mod audit;
+mod bearers;
+mod changes;
+mod errors;
+mod faults;
+mod files;
+mod keys;
+mod schema;
+
+use countersign::model::key::{Key, Kind, Scopes};
+use countersign::model::{Endpoint, UserId};
+use countersign::store::{NewAccount, StoredKey};
+
+use crate::database::NOW;
+
+fn id(number: u64) -> UserId {
+    UserId::parse(&number.to_string()).unwrap()
+}
+
+fn new_account(app: &str, number: u64) -> NewAccount {
+    NewAccount {
+        app: app.to_owned(),
+        user_id: id(number),
+        screen_name: format!("User_{number}"),
+        sealed_token: format!("token of {number}").into_bytes(),
+        sealed_token_secret: format!("secret of {number}").into_bytes(),
+    }
+}
+
+fn key(id: &str, name: &str) -> StoredKey {
+    let scopes = Scopes {
+        app: Some("main".to_owned()),
+        accounts: Some(vec![self::id(7), self::id(11)]),
+        endpoints: Some(vec![Endpoint::Totals, Endpoint::TwentyEightHours]),
+        expires_at: Some(NOW + time::Duration::days(90)),
+    };
+    let key = Key {
+        id: id.to_owned(),
+        kind: Kind::Caller,
+        name: name.to_owned(),
+        scopes,
+        created_at: NOW,
+        revoked_at: None,
+        last_used_at: None,
+    };
+    StoredKey { key, sealed_verifier: b"verifier".to_vec() }
+}
