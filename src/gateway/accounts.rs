@@ -24,6 +24,8 @@ pub struct KnownAccount {
 
 /// An account whose tokens an admin brings.
 pub struct Import {
+    /// Where it stands in what the admin brought, counted from 1.
+    pub line: usize,
     pub user_id: String,
     pub screen_name: String,
     pub access_token: Secret,
@@ -84,24 +86,24 @@ impl Gateway {
         }
     }
 
-    /// Stores accounts with their tokens, all or none; problems are told by line, counted from 1.
+    /// Stores accounts with their tokens, all or none; problems are told by line.
     pub async fn import_accounts(
         &self,
-        app: &str,
+        app: Option<&str>,
         imports: &[Import],
         actor: &str,
     ) -> Result<usize, Error> {
-        let app = &self.app(Some(app))?.app.name;
+        let app = &self.app(app)?.app.name;
         let mut problems = Vec::new();
         let mut accounts = Vec::with_capacity(imports.len());
         let mut seen = std::collections::HashMap::new();
-        for (index, import) in imports.iter().enumerate() {
+        for import in imports {
             let wrong = check_import(import);
-            problems.extend(wrong.into_iter().map(|it| Problem::in_line(index + 1, it)));
+            problems.extend(wrong.into_iter().map(|it| Problem::in_line(import.line, it)));
             let Some(user_id) = UserId::parse(&import.user_id) else { continue };
-            if let Some(first) = seen.insert(user_id, index + 1) {
+            if let Some(first) = seen.insert(user_id, import.line) {
                 problems.push(Problem::in_line(
-                    index + 1,
+                    import.line,
                     format!("user_id {user_id} stands in line {first} too"),
                 ));
             }

@@ -28,6 +28,7 @@ pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::rotate::VaultStatus;
+pub use crate::store::AccountFilter;
 pub use crate::upstream::{Answer, HeaderMap, StatusCode};
 
 use crate::config::Config;
@@ -82,9 +83,9 @@ impl Gateway {
         })))
     }
 
-    /// The configured apps, without their secrets: name, consumer key, and where app-only credentials come from.
-    pub fn apps(&self) -> impl Iterator<Item = (&str, &str, BearerSource)> {
-        self.0.apps.values().map(|it| (&*it.app.name, &*it.app.consumer_key, it.source()))
+    /// The configured apps by name, and where their app-only credentials come from.
+    pub fn apps(&self) -> impl Iterator<Item = (&str, BearerSource)> {
+        self.0.apps.values().map(|it| (&*it.app.name, it.source()))
     }
 
     /// The app of that name, or the only one when none is named.

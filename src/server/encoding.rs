@@ -22,7 +22,8 @@ impl Accepted {
         let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
         for item in values.flat_map(|it| it.split(',')) {
             let (coding, weight) = item.split_once(';').unwrap_or((item, "q=1"));
-            let weight = weight.trim().trim_start_matches(['q', 'Q']).trim_start().trim_start_matches('=');
+            let weight =
+                weight.trim().trim_start_matches(['q', 'Q']).trim_start().trim_start_matches('=');
             let wanted = weight.trim().parse::<f32>().is_ok_and(|it| it > 0.0);
             let coding = coding.trim();
             if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {

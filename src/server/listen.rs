@@ -78,7 +78,12 @@ fn service(
     routes: Router,
     progress: Progress,
     peer: std::net::SocketAddr,
-) -> impl hyper::service::Service<hyper::Request<Incoming>, Response = Response, Error = Infallible, Future: Send> {
+) -> impl hyper::service::Service<
+    hyper::Request<Incoming>,
+    Response = Response,
+    Error = Infallible,
+    Future: Send,
+> {
     hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         progress.begin();
         let (routes, progress) = (routes.clone(), progress.clone());

@@ -73,7 +73,10 @@ fn operators_routes(host: &Host) -> Router {
     let admin = Router::new()
         .route("/admin/v1/apps", get(admin::apps::list))
         .route("/admin/v1/accounts", get(admin::accounts::list).post(admin::accounts::import))
-        .route("/admin/v1/accounts/{account}", get(admin::accounts::show).delete(admin::accounts::remove))
+        .route(
+            "/admin/v1/accounts/{account}",
+            get(admin::accounts::show).delete(admin::accounts::remove),
+        )
         .route("/admin/v1/accounts/{account}/verify", post(admin::accounts::verify))
         .route("/admin/v1/keys", get(admin::keys::list).post(admin::keys::create))
         .route("/admin/v1/keys/{key}", delete(admin::keys::revoke))

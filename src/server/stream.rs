@@ -97,7 +97,11 @@ impl Paced {
         Poll::Ready(ErrorKind::TimedOut.into())
     }
 
-    fn wrote(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if written.is_pending() {
             return self.wait(Waiting::Write, context).map(Err);
         }
@@ -114,13 +118,19 @@ fn tokio_now() -> tokio::time::Instant {
 }
 
 impl AsyncRead for Paced {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         match (self.progress.get(), read.is_pending()) {
             (BUSY, _) if self.waiting == Waiting::Head => self.waiting = Waiting::Nothing,
             (HEAD, true) => return self.wait(Waiting::Head, context).map(Err),
-            (IDLE, true) if self.waiting != Waiting::Write => return self.wait(Waiting::Idle, context).map(Err),
+            (IDLE, true) if self.waiting != Waiting::Write => {
+                return self.wait(Waiting::Idle, context).map(Err);
+            }
             (IDLE, false) if buffer.filled().len() > before => self.progress.head_begins(),
             _ => (),
         }
@@ -129,7 +139,11 @@ impl AsyncRead for Paced {
 }
 
 impl AsyncWrite for Paced {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(written, context)
     }

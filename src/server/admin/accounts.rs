@@ -1,0 +1,117 @@
+//! `/admin/v1/accounts`.
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::gateway::{AccountFilter, Problem as Detail, Verified};
+use crate::model::{AccountState, UserId};
+use crate::server::admin::{Actor, MOST_BYTES, OfApp, account_ref, limit};
+use crate::server::problem::Problem;
+use crate::server::wire::{Account, read_imports};
+use crate::server::{Host, body};
+
+#[derive(Deserialize)]
+pub(in crate::server) struct Asked {
+    app: Option<String>,
+    state: Option<String>,
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Accounts by app and user id; `next` is the `after` of the next page.
+pub(in crate::server) async fn list(
+    State(host): State<Host>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let filter = filter(asked)?;
+    let accounts = host.0.gateway.list_accounts(&filter).await?;
+    let last = accounts.last().filter(|_| accounts.len() == filter.limit as usize);
+    let next = last.map(|it| format!("{}/{}", it.app, it.user_id));
+    let accounts: Vec<Account> = accounts.into_iter().map(Account::from).collect();
+    Ok(Json(json!({ "accounts": accounts, "next": next })))
+}
+
+/// Stores the accounts of a body of JSON lines, all or none.
+pub(in crate::server) async fn import(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Query(of): Query<OfApp>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let types = ["application/x-ndjson", "application/jsonl", "application/json"];
+    body::require_type(
+        request.headers(),
+        &types,
+        "send JSON lines as Content-Type: application/x-ndjson",
+    )?;
+    let body = body::read(request, MOST_BYTES, &host.0.limits).await?;
+    let text =
+        std::str::from_utf8(&body).map_err(|_| Problem::wrong_type("the body is not UTF-8"))?;
+    let imports = read_imports(text).map_err(Problem::invalid)?;
+    let imported = host.0.gateway.import_accounts(of.app.as_deref(), &imports, &actor.0).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "imported": imported }))).into_response())
+}
+
+pub(in crate::server) async fn show(
+    State(host): State<Host>,
+    Path(account): Path<String>,
+    Query(of): Query<OfApp>,
+) -> Result<Json<Account>, Problem> {
+    let account = account_ref(&account)?;
+    Ok(Json(host.0.gateway.show_account(of.app.as_deref(), &account).await?.into()))
+}
+
+/// Asks X whether the account's token works.
+pub(in crate::server) async fn verify(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path(account): Path<String>,
+    Query(of): Query<OfApp>,
+) -> Result<Json<Value>, Problem> {
+    let account = account_ref(&account)?;
+    let verified = host.0.gateway.verify_account(of.app.as_deref(), &account, &actor.0).await?;
+    Ok(Json(match verified {
+        Verified::Works(profile) => {
+            json!({ "works": true, "state": "active", "screen_name": profile.screen_name, "protected": profile.protected })
+        }
+        Verified::Marked(state) => json!({ "works": false, "state": state.name() }),
+        Verified::NotTheAccount(reason) => json!({ "works": false, "reason": reason }),
+    }))
+}
+
+pub(in crate::server) async fn remove(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path(account): Path<String>,
+    Query(of): Query<OfApp>,
+) -> Result<Json<Account>, Problem> {
+    let account = account_ref(&account)?;
+    Ok(Json(host.0.gateway.remove_account(of.app.as_deref(), &account, &actor.0).await?.into()))
+}
+
+fn filter(asked: Asked) -> Result<AccountFilter, Problem> {
+    let wrong = |name: &str, detail: &str| {
+        Problem::invalid(vec![Detail::at("", format!("{name} {detail}"))])
+    };
+    let state = match asked.state.as_deref() {
+        None => None,
+        Some(name) => Some(
+            AccountState::from_name(name)
+                .ok_or_else(|| wrong("state", "must be active, revoked, blocked or quarantined"))?,
+        ),
+    };
+    let after = match asked.after.as_deref() {
+        None => None,
+        Some(text) => {
+            let (app, id) = text.split_once('/').unwrap_or_default();
+            let id = UserId::parse(id)
+                .ok_or_else(|| wrong("after", "must be the next of the page before"))?;
+            Some((app.to_owned(), id))
+        }
+    };
+    Ok(AccountFilter { app: asked.app, state, after, limit: limit(asked.limit) })
+}

@@ -1,0 +1,14 @@
+//! `/admin/v1/apps`.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use crate::server::Host;
+use crate::server::wire::App;
+
+/// The configured apps.
+pub(in crate::server) async fn list(State(host): State<Host>) -> Json<Value> {
+    let apps: Vec<App> = host.0.gateway.apps().map(App::from).collect();
+    Json(json!({ "apps": apps }))
+}

@@ -1,0 +1,54 @@
+//! `/admin/v1/keys`.
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::gateway::Page;
+use crate::server::Host;
+use crate::server::admin::{self, Actor, limit};
+use crate::server::problem::Problem;
+use crate::server::wire::{CreatedKey, Key, NewKey};
+
+#[derive(Deserialize)]
+pub(in crate::server) struct Asked {
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Keys by id; `next` is the `after` of the next page.
+pub(in crate::server) async fn list(
+    State(host): State<Host>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let page = Page { after: asked.after, limit: limit(asked.limit) };
+    let keys = host.0.gateway.list_keys(&page).await?;
+    let next = keys.last().filter(|_| keys.len() == page.limit as usize).map(|it| it.id.clone());
+    let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
+    Ok(Json(json!({ "keys": keys, "next": next })))
+}
+
+/// Makes a key and shows its text, this once.
+pub(in crate::server) async fn create(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let new: NewKey = admin::json(&host, request).await?;
+    let new = new.read().map_err(Problem::invalid)?;
+    let (key, secret) = host.0.gateway.create_key(new, &actor.0).await?;
+    let created = CreatedKey { secret: secret.expose().to_owned(), key: key.into() };
+    Ok((StatusCode::CREATED, Json(created)).into_response())
+}
+
+/// Ends a key, named by id or name.
+pub(in crate::server) async fn revoke(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path(key): Path<String>,
+) -> Result<Json<Key>, Problem> {
+    Ok(Json(host.0.gateway.revoke_key(&key, &actor.0).await?.into()))
+}

@@ -1,0 +1,86 @@
+//! Reading a request's body: of the right type, not too large, and in time.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+use crate::config::Limits;
+use crate::server::problem::Problem;
+
+/// Refuses what says of itself that it is not JSON. Without a type it is taken for JSON, as the body itself will show.
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    require_type(headers, &["application/json"], "send the body as Content-Type: application/json")
+}
+
+/// Refuses other types than `types`, and compressed bodies.
+pub(super) fn require_type(
+    headers: &HeaderMap,
+    types: &[&str],
+    advice: &'static str,
+) -> Result<(), Problem> {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Problem::wrong_type(
+            "the body is compressed; send it as it is, without Content-Encoding",
+        ));
+    }
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if types.iter().any(|it| essence.eq_ignore_ascii_case(it)) {
+        Ok(())
+    } else {
+        Err(Problem::wrong_type(advice))
+    }
+}
+
+/// The whole body, at most `most` bytes, each part within `limits.body_idle` and all within `limits.request_deadline`.
+pub(super) async fn read(request: Request, most: usize, limits: &Limits) -> Result<Bytes, Problem> {
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|it| it > most) {
+        return Err(Problem::body_too_large(most));
+    }
+    let mut body = request.into_body();
+    let Some(first) = next(&mut body, limits.body_idle).await? else { return Ok(Bytes::new()) };
+    if length == Some(first.len()) && first.len() <= most {
+        return Ok(first);
+    }
+    let rest = async {
+        let mut whole = BytesMut::from(first);
+        while whole.len() <= most {
+            let Some(part) = next(&mut body, limits.body_idle).await? else {
+                return Ok(whole.freeze());
+            };
+            whole.extend_from_slice(&part);
+        }
+        Err(Problem::body_too_large(most))
+    };
+    tokio::time::timeout(limits.request_deadline, rest)
+        .await
+        .unwrap_or_else(|_| Err(Problem::body_timeout()))
+}
+
+async fn next(body: &mut axum::body::Body, idle: Duration) -> Result<Option<Bytes>, Problem> {
+    loop {
+        let Ok(frame) = tokio::time::timeout(idle, body.frame()).await else {
+            return Err(Problem::body_timeout());
+        };
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Problem::wrong_type("the body broke off before its end")),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The one status table: what the gateway answers itself, as `application/problem+json` (RFC 9457).
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+
+use crate::gateway::{Error, Place, Problem as Detail};
+use crate::model::AccountState;
+
+/// Tells a caller that the answer is the gateway's own, and why.
+pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
+
+/// How many problems a `detail` spells out; all of them stand in `problems`.
+const SPELT_OUT: usize = 5;
+const SOON: Duration = Duration::from_secs(1);
+
+/// An answer of the gateway's own. It becomes a body in the request-log layer, which knows the request's id.
+#[derive(Clone)]
+pub(super) struct Problem(Arc<Parts>);
+
+struct Parts {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    problems: Vec<Detail>,
+    retry_after: Option<Duration>,
+    cause: Option<Error>,
+}
+
+impl Problem {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Problem {
+        Problem(Arc::new(Parts {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            problems: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }))
+    }
+
+    pub(super) fn missing_key() -> Problem {
+        let detail =
+            "send a Countersign key as `Authorization: Bearer csk_…` or `X-Api-Key: csk_…`";
+        Problem::new(StatusCode::UNAUTHORIZED, "missing_key", "No key", detail)
+    }
+
+    pub(super) fn not_acceptable() -> Problem {
+        let detail = "Accept-Encoding rules out both gzip and identity; allow one of them";
+        Problem::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "Nothing acceptable can be sent",
+            detail,
+        )
+    }
+
+    pub(super) fn body_too_large(most: usize) -> Problem {
+        let detail = format!("the body is larger than {most} bytes");
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The body is too large",
+            detail,
+        )
+    }
+
+    pub(super) fn wrong_type(detail: &'static str) -> Problem {
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "The body is not JSON", detail)
+    }
+
+    pub(super) fn body_timeout() -> Problem {
+        let detail = "the body did not arrive in time";
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The request took too long",
+            detail,
+        )
+    }
+
+    pub(super) fn shutting_down() -> Problem {
+        let detail =
+            "this gateway is stopping; another one, or this one a moment later, will answer";
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "shutting_down",
+            "The gateway is stopping",
+            detail,
+        )
+        .retry(SOON)
+    }
+
+    pub(super) fn invalid(problems: Vec<Detail>) -> Problem {
+        Problem::from(Error::InvalidRequest(problems))
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// What caused it and what caused that, in one line; `None` when the answer says it all.
+    pub(super) fn causes(&self) -> Option<String> {
+        let mut source = self.0.cause.as_ref().and_then(StdError::source);
+        let mut chain = Vec::new();
+        while let Some(cause) = source {
+            chain.push(cause.to_string());
+            source = cause.source();
+        }
+        (!chain.is_empty()).then(|| chain.join(": "))
+    }
+
+    /// The body for the request of that id.
+    pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
+        let parts = &self.0;
+        let mut body = json!({
+            "type": format!("urn:countersign:problem:{}", parts.code),
+            "title": parts.title,
+            "status": parts.status.as_u16(),
+            "code": parts.code,
+            "detail": parts.detail,
+            "request_id": request_id,
+            "errors": [parts.detail],
+        });
+        if !parts.problems.is_empty() {
+            body["problems"] = parts.problems.iter().map(describe).collect();
+        }
+        body.to_string().into_bytes()
+    }
+
+    fn retry(self, after: Duration) -> Problem {
+        self.change(|it| it.retry_after = Some(after))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Parts)) -> Problem {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            change(parts);
+        }
+        self
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        let said = error.to_string();
+        let (status, code, title, retry_after) = status_of(&error);
+        let detail = match &error {
+            Error::InvalidRequest(problems) => spell_out(problems),
+            Error::AccountNotActive { state, since } => {
+                let since = since.format(&Rfc3339).unwrap_or_default();
+                format!("the account is {state} since {since}: {}", remedy(*state))
+            }
+            Error::AppCredentialsRejected { .. } => {
+                format!("{said}; an operator has to check them with `countersign check`")
+            }
+            _ => said,
+        };
+        Problem::new(status, code, title, detail).change(|it| {
+            it.retry_after = retry_after;
+            if let Error::InvalidRequest(problems) = &error {
+                it.problems.clone_from(problems);
+            }
+            it.cause = Some(error);
+        })
+    }
+}
+
+/// Status, code, title and time to wait of each error. No `_` arm: a new error does not compile until it stands here.
+fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str, Option<Duration>) {
+    match error {
+        Error::InvalidRequest(_) => {
+            (StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the rules", None)
+        }
+        Error::UnknownKey => {
+            (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted", None)
+        }
+        Error::NotAllowed(_) => {
+            (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this", None)
+        }
+        Error::AccountNotFound => {
+            (StatusCode::NOT_FOUND, "account_not_found", "No such account", None)
+        }
+        Error::AccountNotActive { .. } => {
+            (StatusCode::CONFLICT, "account_not_active", "The account cannot be used", None)
+        }
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found", None),
+        Error::AlreadyExists(_) => {
+            (StatusCode::CONFLICT, "already_exists", "It exists already", None)
+        }
+        Error::UpstreamUnreachable(_) => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_unreachable",
+            "The upstream could not be reached",
+            Some(SOON),
+        ),
+        Error::UpstreamCutShort(_) => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_cut_short",
+            "The upstream's answer was not whole",
+            Some(SOON),
+        ),
+        Error::UpstreamTooLarge(_) => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_too_large",
+            "The upstream's answer is too large",
+            None,
+        ),
+        Error::UpstreamTimeout(_) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "The upstream did not answer in time",
+            Some(SOON),
+        ),
+        Error::AppCredentialsRejected { retry_after, .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "app_credentials_rejected",
+            "X does not accept the app's credentials",
+            Some(*retry_after),
+        ),
+        Error::StoreUnavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "store_unavailable",
+            "The database cannot be asked",
+            Some(SOON),
+        ),
+        Error::Internal(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong in the gateway",
+            None,
+        ),
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status.into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(ERROR_HEADER, HeaderValue::from_static(self.0.code));
+        if let Some(after) = self.0.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"countersign\""));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+pub(super) async fn no_route(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(100).collect();
+    let detail = format!(
+        "there is nothing at {path}; the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical"
+    );
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(100).collect();
+    let method: String = method.as_str().chars().take(20).collect();
+    let detail = format!("{path} does not take {method}; the header Allow names what it takes");
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This method is not allowed",
+        detail,
+    )
+}
+
+/// The panic's own text was logged by the hook and may hold a value, so it goes no further.
+pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    let detail = "something went wrong inside the gateway";
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "Something went wrong in the gateway",
+        detail,
+    )
+    .into_response()
+}
+
+fn describe(problem: &Detail) -> serde_json::Value {
+    match &problem.place {
+        Place::Body(pointer) => json!({ "pointer": pointer, "detail": problem.detail }),
+        Place::Line(number) => json!({ "line": number, "detail": problem.detail }),
+        Place::Header(name) => json!({ "header": name, "detail": problem.detail }),
+    }
+}
+
+fn spell_out(problems: &[Detail]) -> String {
+    let said: Vec<String> = problems
+        .iter()
+        .take(SPELT_OUT)
+        .map(|it| match &it.place {
+            Place::Body(pointer) if pointer.is_empty() => format!("the body: {}", it.detail),
+            place => format!("{place}: {}", it.detail),
+        })
+        .collect();
+    let more = problems.len().saturating_sub(SPELT_OUT);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{}{more}", said.join("; "))
+}
+
+fn remedy(state: AccountState) -> &'static str {
+    match state {
+        AccountState::Active => "try again",
+        AccountState::Revoked => {
+            "its user took the app's access back, so an operator has to import a new token"
+        }
+        AccountState::Blocked => {
+            "X has suspended or locked its user, who has to clear that with X; then an operator verifies the account"
+        }
+        AccountState::Quarantined => {
+            "what is stored of it cannot be trusted, so an operator has to import its token again"
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The shapes of the operators' API in JSON, also those of `--json` on the command line.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::gateway::{self, BearerSource, Import, Problem, VaultStatus};
+use crate::model::key::Kind;
+use crate::model::{self, Endpoint, Secret, UserId};
+
+/// An account without its tokens.
+#[derive(Clone, Debug, Serialize)]
+pub struct Account {
+    pub app: String,
+    pub user_id: String,
+    pub screen_name: String,
+    pub state: &'static str,
+    pub state_since: String,
+    pub connected_at: String,
+}
+
+/// A key without what proves it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Key {
+    pub id: String,
+    pub kind: &'static str,
+    pub name: String,
+    pub app: Option<String>,
+    /// User ids, or `null` for all of the app's accounts.
+    pub accounts: Option<Vec<String>>,
+    /// `totals`, `28hr`, `historical`, or `null` for all.
+    pub endpoints: Option<Vec<&'static str>>,
+    pub created_at: String,
+    pub expires_at: Option<String>,
+    pub revoked_at: Option<String>,
+    /// To the hour.
+    pub last_used_at: Option<String>,
+}
+
+/// A key just made: the one time that its text is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct CreatedKey {
+    pub secret: String,
+    #[serde(flatten)]
+    pub key: Key,
+}
+
+/// What a new key shall be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    pub name: String,
+    #[serde(default)]
+    pub admin: bool,
+    pub app: Option<String>,
+    #[serde(default)]
+    pub accounts: Vec<String>,
+    #[serde(default)]
+    pub endpoints: Vec<String>,
+    /// A duration such as `90d`.
+    pub expires: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct App {
+    pub name: String,
+    /// `minted`, `configured` or `two_legged`.
+    pub app_only: &'static str,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    pub id: i64,
+    pub at: String,
+    pub actor: String,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+}
+
+/// One line of an import.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportLine {
+    pub user_id: String,
+    pub screen_name: String,
+    pub access_token: String,
+    pub access_token_secret: String,
+}
+
+/// What the vault's keys have sealed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Vault {
+    pub active: String,
+    pub records: std::collections::BTreeMap<String, u64>,
+    pub unopened: Vec<String>,
+    pub resealed: u64,
+}
+
+impl From<model::Account> for Account {
+    fn from(it: model::Account) -> Account {
+        Account {
+            app: it.app,
+            user_id: it.user_id.to_string(),
+            screen_name: it.screen_name,
+            state: it.state.name(),
+            state_since: rfc3339(it.state_since),
+            connected_at: rfc3339(it.connected_at),
+        }
+    }
+}
+
+impl From<model::key::Key> for Key {
+    fn from(it: model::key::Key) -> Key {
+        let ids = |it: Vec<UserId>| it.iter().map(ToString::to_string).collect();
+        let names = |it: Vec<Endpoint>| it.iter().map(|it| it.name()).collect();
+        Key {
+            id: it.id,
+            kind: it.kind.name(),
+            name: it.name,
+            app: it.scopes.app,
+            accounts: it.scopes.accounts.map(ids),
+            endpoints: it.scopes.endpoints.map(names),
+            created_at: rfc3339(it.created_at),
+            expires_at: it.scopes.expires_at.map(rfc3339),
+            revoked_at: it.revoked_at.map(rfc3339),
+            last_used_at: it.last_used_at.map(rfc3339),
+        }
+    }
+}
+
+impl From<model::audit::Entry> for Entry {
+    fn from(it: model::audit::Entry) -> Entry {
+        Entry {
+            id: it.id,
+            at: rfc3339(it.at),
+            actor: it.actor,
+            action: it.action,
+            subject: it.subject,
+            detail: it.detail,
+        }
+    }
+}
+
+impl From<(&str, BearerSource)> for App {
+    fn from((name, source): (&str, BearerSource)) -> App {
+        let app_only = match source {
+            BearerSource::Minted => "minted",
+            BearerSource::Configured => "configured",
+            BearerSource::TwoLegged => "two_legged",
+        };
+        App { name: name.to_owned(), app_only }
+    }
+}
+
+impl From<VaultStatus> for Vault {
+    fn from(it: VaultStatus) -> Vault {
+        Vault {
+            active: it.active,
+            records: it.records,
+            unopened: it.unopened,
+            resealed: it.resealed,
+        }
+    }
+}
+
+/// A time as the API writes it: RFC 3339, UTC.
+pub fn rfc3339(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
+}
+
+impl NewKey {
+    /// Reads the parts that JSON and a command line write as text; all problems at once.
+    pub fn read(self) -> Result<gateway::NewKey, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut accounts = Vec::new();
+        for (index, text) in self.accounts.iter().enumerate() {
+            match UserId::parse(text) {
+                Some(id) => accounts.push(id),
+                None => problems.push(Problem::at(
+                    &format!("/accounts/{index}"),
+                    format!("must be a user id of 1 to 19 digits, not {text:?}"),
+                )),
+            }
+        }
+        let mut endpoints = Vec::new();
+        for (index, text) in self.endpoints.iter().enumerate() {
+            match Endpoint::from_name(text) {
+                Some(endpoint) => endpoints.push(endpoint),
+                None => problems.push(Problem::at(
+                    &format!("/endpoints/{index}"),
+                    format!("must be totals, 28hr or historical, not {text:?}"),
+                )),
+            }
+        }
+        let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
+        if expires_in.is_err() {
+            problems.push(Problem::at("/expires", "must be a duration such as 90d or 12h"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let kind = if self.admin { Kind::Admin } else { Kind::Caller };
+        let expires_in = expires_in.ok().flatten();
+        Ok(gateway::NewKey {
+            kind,
+            name: self.name,
+            app: self.app,
+            accounts,
+            endpoints,
+            expires_in,
+        })
+    }
+}
+
+/// Reads an import, a JSON object a line; empty lines are passed over. What is wrong is told without what was read.
+pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
+    let mut imports = Vec::new();
+    let mut problems = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match serde_json::from_str::<ImportLine>(line) {
+            Ok(it) => imports.push(Import {
+                line: index + 1,
+                user_id: it.user_id,
+                screen_name: it.screen_name,
+                access_token: Secret::new(it.access_token),
+                access_token_secret: Secret::new(it.access_token_secret),
+            }),
+            Err(error) => {
+                let form = "one JSON object of the strings user_id, screen_name, access_token and access_token_secret";
+                let detail = format!("must be {form}; the mistake is at column {}", error.column());
+                problems.push(Problem::in_line(index + 1, detail));
+            }
+        }
+    }
+    if problems.is_empty() { Ok(imports) } else { Err(problems) }
+}
