@@ -66,12 +66,12 @@ impl Default for Switches {
 impl Switches {
     /// These switches with those that `changes` names set; an unknown name or value is an error.
     pub fn with(&self, changes: &Value) -> Result<Switches, serde_json::Error> {
+        let Value::Object(changes) = changes else {
+            return Err(serde::de::Error::custom("an object of switches is expected"));
+        };
         let mut merged = serde_json::to_value(self)?;
-        match (merged.as_object_mut(), changes.as_object()) {
-            (Some(merged), Some(changes)) => {
-                merged.extend(changes.iter().map(|(name, value)| (name.clone(), value.clone())));
-            }
-            _ => return serde_json::from_value(changes.clone()),
+        if let Some(switches) = merged.as_object_mut() {
+            switches.extend(changes.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         serde_json::from_value(merged)
     }

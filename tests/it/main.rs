@@ -6,4 +6,5 @@
     reason = "a test that fails should stop at the line where it fails"
 )]
 
+mod sandbox;
 mod tidy;
