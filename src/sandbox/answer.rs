@@ -127,18 +127,25 @@ impl<'a> Cut<'a> {
         self.metrics.iter().filter_map(part).collect()
     }
 
-    fn by_slot(&self, slots: &[Slot], name: impl Fn(&Slot) -> &str) -> Vec<(String, Cut<'a>)> {
-        let mut parts: Vec<(String, Cut<'a>)> = Vec::new();
+    fn by_slot<'s>(
+        &self,
+        slots: &'s [Slot],
+        name: impl Fn(&'s Slot) -> &'s str,
+    ) -> Vec<(String, Cut<'a>)> {
+        let mut parts: Vec<(&str, Vec<usize>)> = Vec::new();
         for place in &self.slots {
             let Some(name) = slots.get(*place).map(&name) else { continue };
-            match parts.iter_mut().find(|it| it.0 == name) {
-                Some((_, part)) => part.slots.push(*place),
-                None => {
-                    parts.push((name.to_owned(), Cut { slots: vec![*place], ..self.clone() }));
-                }
+            // Neighbours in time share a day, so the part is most often the last.
+            match parts.iter_mut().rev().find(|it| it.0 == name) {
+                Some((_, places)) => places.push(*place),
+                None => parts.push((name, vec![*place])),
             }
         }
-        parts
+        let cut = |(name, slots): (&str, Vec<usize>)| {
+            let cut = Cut { rows: self.rows.clone(), metrics: self.metrics.clone(), slots };
+            (name.to_owned(), cut)
+        };
+        parts.into_iter().map(cut).collect()
     }
 }
 

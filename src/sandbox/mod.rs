@@ -43,6 +43,9 @@ pub use switches::{
 };
 pub use world::{World, WorldApp, WorldPost, WorldUser};
 
+/// Ten years: windows around a clock that is as wrong as that are still in the calendar.
+const MOST_OFFSET_S: i64 = 10 * 365 * 86_400;
+
 /// What a sandbox is made from.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -103,7 +106,7 @@ impl Sandbox {
 
     /// The sandbox's clock, which a switch can put wrong.
     fn now(&self) -> OffsetDateTime {
-        let offset = self.state().switches.clock_offset_s;
+        let offset = self.state().switches.clock_offset_s.clamp(-MOST_OFFSET_S, MOST_OFFSET_S);
         self.inner.clock.now().saturating_add(Duration::seconds(offset))
     }
 

@@ -82,7 +82,7 @@ impl Switches {
 pub enum HistoryFloor {
     #[serde(rename = "2014-09-01")]
     September2014,
-    #[serde(rename = "365_days")]
+    #[serde(rename = "now-365d")]
     Last365Days,
 }
 

@@ -94,9 +94,9 @@ async fn anything_wrong_in_a_signature_is_code_32() {
 async fn extra_oauth_parameters_belong_to_the_base_string() {
     let bench = Bench::start().await;
     let extra = ("oauth_anything".to_owned(), "some + value".to_owned());
-    let signer = bench.signer("alice");
-    let signed = Signer { more: [signer.more.clone(), vec![extra]].concat(), ..signer };
-    assert_eq!(status(&bench, &signed).await, 200);
+    let plain = bench.signer("alice");
+    let signer = Signer { more: [plain.more.clone(), vec![extra]].concat(), ..plain };
+    assert_eq!(status(&bench, &signer).await, 200);
 
     let unsigned = bench.signer("alice").header("POST", TOTALS, &[]) + ", oauth_anything=\"x\"";
     let ask = bench.post(TOTALS, &favorites(&bench)).header("authorization", &unsigned);

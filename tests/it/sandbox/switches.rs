@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bench::{Bench, small};
+use super::bench::{Bench, LAST_28H, body, small};
 
 #[tokio::test]
 async fn named_switches_change_and_the_others_stay() {
@@ -25,6 +25,17 @@ async fn unknown_switches_and_values_are_refused() {
         assert!(answer.json()["error"].is_string());
     }
     assert_eq!(bench.get("/sandbox/switches").await, before);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_absurdly_wrong_still_answers() {
+    let bench = Bench::start().await;
+    let body = body(&bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    for offset in [i64::MIN, i64::MAX] {
+        bench.put("/sandbox/switches", json!({ "clock_offset_s": offset })).await;
+        assert_eq!(bench.public(&body).await.status, 200);
+        assert_eq!(bench.own("alice", LAST_28H, &body).await.status, 401);
+    }
 }
 
 #[tokio::test]
