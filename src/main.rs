@@ -1,3 +1,16 @@
-//! The `countersign` command.
+//! The `countersign` command: parse the command line, run it, print the error chain, choose the exit code.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+
+use countersign::cli::{self, Command};
+
+fn main() -> ExitCode {
+    match cli::run(Command::read()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "countersign: {:#}", failure.error);
+            ExitCode::from(failure.code)
+        }
+    }
+}

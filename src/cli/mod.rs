@@ -1,1 +1,102 @@
-//! The command line: the only printing.
+//! The command line: what can be asked of the program, and the only printing.
+
+mod account;
+mod check;
+mod demo;
+mod failure;
+mod key;
+mod output;
+mod parts;
+mod sandbox;
+mod serve;
+mod vault;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use crate::cli::failure::Failure;
+
+use crate::cli::parts::Parts;
+
+/// A gateway that holds the credentials for X's enterprise Engagement API and signs each call with the right one.
+#[derive(Parser)]
+#[command(name = "countersign", version, about, propagate_version = true)]
+pub struct Command {
+    /// The configuration file; `COUNTERSIGN_CONFIG` names it too
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Serve callers and operators
+    Serve(serve::Arguments),
+    /// The whole product on one machine, with the sandbox as upstream, ready to try
+    Demo(demo::Arguments),
+    /// The stand-in upstream: the Engagement API's rules with invented numbers
+    Sandbox(sandbox::Arguments),
+    /// Connected accounts
+    #[command(subcommand)]
+    Account(account::Task),
+    /// The keys that callers and admins hold
+    #[command(subcommand)]
+    Key(key::Task),
+    /// The keys that seal what is stored
+    #[command(subcommand)]
+    Vault(vault::Task),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Say whether this deployment is sound, a line each
+    Check,
+    /// Ask the running gateway whether it is ready; for containers
+    Healthcheck,
+    /// Print every setting with its meaning and default
+    Config,
+}
+
+/// Does what the command line asks.
+pub fn run(command: Command) -> Result<(), Failure> {
+    let config = command.config.as_deref();
+    match command.task {
+        Task::Serve(arguments) => serve::run(config, &arguments),
+        Task::Demo(arguments) => demo::run(arguments),
+        Task::Sandbox(arguments) => sandbox::run(&arguments),
+        Task::Account(task) => parts::block_on(account::run(config, task)),
+        Task::Key(task) => parts::block_on(key::run(config, task)),
+        Task::Vault(task) => vault::run(config, &task),
+        Task::Migrate => parts::block_on(migrate(config)),
+        Task::Check => parts::block_on(check::run(config)),
+        Task::Healthcheck => parts::block_on(check::health(config)),
+        Task::Config => {
+            output::line(crate::config::describe().trim_end());
+            Ok(())
+        }
+    }
+}
+
+async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
+    let config = parts::settings(config)?;
+    let store = parts::connect(&config).await?;
+    let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
+    let schema = store.schema().await.map_err(failure::of_store)?;
+    match applied.len() {
+        0 => output::line(&format!("the schema is up to date, at version {}", schema.known)),
+        count => output::line(&format!("applied {count} migrations; the schema is at version {}", schema.known)),
+    }
+    Ok(())
+}
+
+impl Command {
+    /// Reads the program's arguments; clap answers `--help` and mistakes itself.
+    pub fn read() -> Command {
+        Command::parse()
+    }
+}
+
+/// What most commands need: the settings, and a gateway on a database whose schema is right.
+async fn open(config: Option<&std::path::Path>) -> Result<Parts, Failure> {
+    Parts::open(parts::settings(config)?).await
+}

@@ -9,4 +9,5 @@
 mod config;
 mod database;
 mod store;
+mod sandbox;
 mod tidy;

@@ -1,0 +1,144 @@
+//! `countersign account`.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+
+use crate::cli::failure::Failure;
+use crate::cli::parts::{ACTOR, Parts};
+use crate::cli::{open, output};
+use crate::gateway::{AccountFilter, Verified};
+use crate::model::{AccountRef, AccountState};
+use crate::server::wire::{Account, read_imports};
+
+const PAGE: u32 = 1000;
+
+#[derive(Subcommand)]
+pub(super) enum Task {
+    /// Store accounts from standard input: a JSON object a line, all or none
+    ///
+    /// Each line: {"user_id": "…", "screen_name": "…", "access_token": "…", "access_token_secret": "…"}
+    Import {
+        /// The app that the tokens belong to
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+    },
+    /// List accounts
+    List {
+        /// Only those of this app
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+        /// Only those in this state: active, revoked, blocked or quarantined
+        #[arg(long)]
+        state: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one account
+    Show(Named),
+    /// Ask X whether an account's token works, and mark the account by the answer
+    Verify(Named),
+    /// Forget an account and its token
+    Remove(Named),
+}
+
+#[derive(Args)]
+pub(super) struct Named {
+    /// A user id or @screen_name
+    account: String,
+    /// Needed when several apps are configured
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
+    let parts = open(config).await?;
+    match task {
+        Task::Import { app } => import(&parts, app.as_deref()).await,
+        Task::List { app, state, json } => list(&parts, app, state.as_deref(), json).await,
+        Task::Show(named) => {
+            let account = parts.gateway.show_account(named.app.as_deref(), &named.account()?).await?;
+            show(&[account.into()], named.json);
+            Ok(())
+        }
+        Task::Verify(named) => verify(&parts, &named).await,
+        Task::Remove(named) => {
+            let account = parts.gateway.remove_account(named.app.as_deref(), &named.account()?, ACTOR).await?;
+            output::note(&format!("removed {} (@{}); its token is gone", account.user_id, account.screen_name));
+            if named.json {
+                output::json(&Account::from(account));
+            }
+            Ok(())
+        }
+    }
+}
+
+impl Named {
+    fn account(&self) -> Result<AccountRef, Failure> {
+        let wrong = || Failure::general(anyhow!("name the account as a user id of 1 to 19 digits or as @screen_name"));
+        AccountRef::parse(&self.account).ok_or_else(wrong)
+    }
+}
+
+async fn import(parts: &Parts, app: Option<&str>) -> Result<(), Failure> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    std::io::stdin().read_to_string(&mut text).map_err(Failure::general)?;
+    let imports = read_imports(&text).map_err(crate::gateway::Error::InvalidRequest)?;
+    let count = parts.gateway.import_accounts(app, &imports, ACTOR).await?;
+    output::line(&format!("imported {count} {}", if count == 1 { "account" } else { "accounts" }));
+    Ok(())
+}
+
+async fn list(parts: &Parts, app: Option<String>, state: Option<&str>, json: bool) -> Result<(), Failure> {
+    let state = match state {
+        None => None,
+        Some(name) => {
+            let wrong = || Failure::general(anyhow!("--state must be active, revoked, blocked or quarantined"));
+            Some(AccountState::from_name(name).ok_or_else(wrong)?)
+        }
+    };
+    let mut filter = AccountFilter { app, state, after: None, limit: PAGE };
+    let mut accounts = Vec::new();
+    loop {
+        let page = parts.gateway.list_accounts(&filter).await?;
+        let more = page.len() == PAGE as usize;
+        filter.after = page.last().map(|it| (it.app.clone(), it.user_id));
+        accounts.extend(page.into_iter().map(Account::from));
+        if !more {
+            break;
+        }
+    }
+    show(&accounts, json);
+    if accounts.is_empty() {
+        output::note("no accounts; bring some with `countersign account import`");
+    }
+    Ok(())
+}
+
+async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
+    let verified = parts.gateway.verify_account(named.app.as_deref(), &named.account()?, ACTOR).await?;
+    match verified {
+        Verified::Works(profile) => {
+            let protected = if profile.protected { "; protected, so its posts never have metrics" } else { "" };
+            output::line(&format!("works: {} (@{}){protected}", profile.user_id, output::plain(&profile.screen_name)));
+            Ok(())
+        }
+        Verified::Marked(state) => Err(Failure::general(anyhow!("does not work: the account is {state}"))),
+        Verified::NotTheAccount(reason) => Err(Failure::general(anyhow!("not known: {reason}"))),
+    }
+}
+
+fn show(accounts: &[Account], json: bool) {
+    if json {
+        return output::json(&accounts);
+    }
+    let row = |it: &Account| {
+        [&it.app, &it.user_id, &it.screen_name, it.state, &it.state_since, &it.connected_at].map(str::to_owned)
+    };
+    let rows: Vec<_> = accounts.iter().map(row).collect();
+    output::table(["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED"], &rows);
+}

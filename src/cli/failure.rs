@@ -1,0 +1,74 @@
+//! Why a command failed, and with which exit code it says so (sysexits.h).
+
+use anyhow::anyhow;
+
+use crate::{config, gateway, store, vault};
+
+const GENERAL: u8 = 1;
+const UNAVAILABLE: u8 = 69;
+const CONFIG: u8 = 78;
+
+/// What `main` prints and exits with.
+pub struct Failure {
+    pub error: anyhow::Error,
+    pub code: u8,
+}
+
+impl Failure {
+    pub(super) fn general(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { error: error.into(), code: GENERAL }
+    }
+
+    /// Something that this program needs is not there now: a port, the database.
+    pub(super) fn unavailable(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { error: error.into(), code: UNAVAILABLE }
+    }
+
+    pub(super) fn config(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { error: error.into(), code: CONFIG }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::general(error)
+    }
+}
+
+impl From<config::Errors> for Failure {
+    fn from(errors: config::Errors) -> Failure {
+        let count = errors.0.len();
+        let settings = if count == 1 { "1 setting is".to_owned() } else { format!("{count} settings are") };
+        Failure::config(anyhow!("{settings} wrong:\n{errors}"))
+    }
+}
+
+impl From<vault::Error> for Failure {
+    fn from(error: vault::Error) -> Failure {
+        Failure::config(error)
+    }
+}
+
+impl From<gateway::Error> for Failure {
+    fn from(error: gateway::Error) -> Failure {
+        match error {
+            gateway::Error::InvalidRequest(problems) => {
+                let lines: Vec<String> = problems
+                    .iter()
+                    .map(|it| format!("{}: {}", it.place, it.detail).trim_start_matches(": ").to_owned())
+                    .collect();
+                Failure::general(anyhow!("{}", lines.join("\n")))
+            }
+            gateway::Error::StoreUnavailable(_) => Failure::unavailable(error),
+            error => Failure::general(error),
+        }
+    }
+}
+
+pub(super) fn of_store(error: store::Error) -> Failure {
+    match error {
+        store::Error::Unavailable(_) => Failure::unavailable(error),
+        store::Error::Settings(_) => Failure::config(error),
+        error => Failure::general(error),
+    }
+}

@@ -1,0 +1,117 @@
+//! `countersign key`.
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use crate::cli::failure::Failure;
+use crate::cli::parts::{ACTOR, Parts};
+use crate::cli::{open, output};
+use crate::gateway::{self, Page};
+use crate::server::wire::{CreatedKey, Key, NewKey};
+
+const PAGE: u32 = 1000;
+
+#[derive(Subcommand)]
+pub(super) enum Task {
+    /// Make a key and print it, this once
+    Create {
+        /// What the key is for, such as the service that will hold it
+        name: String,
+        /// The app whose credentials it uses; needed when several are configured
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+        /// A user id that it may name; repeatable; all of the app's when left out
+        #[arg(long = "account", value_name = "USER ID")]
+        accounts: Vec<String>,
+        /// totals, 28hr or historical; repeatable; all when left out
+        #[arg(long = "endpoint", value_name = "NAME")]
+        endpoints: Vec<String>,
+        /// When it ends, such as 90d
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<String>,
+        /// A key for the operators' API instead
+        #[arg(long)]
+        admin: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// List keys, without what proves them
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a key, on every replica within a second
+    Revoke {
+        /// Its id or name
+        key: String,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
+    let parts = open(config).await?;
+    match task {
+        Task::Create { name, app, accounts, endpoints, expires, admin, json } => {
+            create(&parts, NewKey { name, admin, app, accounts, endpoints, expires }, json).await
+        }
+        Task::List { json } => list(&parts, json).await,
+        Task::Revoke { key, json } => {
+            let key = parts.gateway.revoke_key(&key, ACTOR).await?;
+            output::note(&format!("revoked {} ({})", key.id, output::plain(&key.name)));
+            if json {
+                output::json(&Key::from(key));
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
+    let new = new.read().map_err(gateway::Error::InvalidRequest)?;
+    let (key, secret) = parts.gateway.create_key(new, ACTOR).await?;
+    if json {
+        output::json(&CreatedKey { secret: secret.expose().to_owned(), key: key.into() });
+    } else {
+        output::note(&format!("key {} ({}); it is shown only now:", key.id, output::plain(&key.name)));
+        output::line(secret.expose());
+    }
+    Ok(())
+}
+
+async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
+    let mut page = Page { after: None, limit: PAGE };
+    let mut keys = Vec::new();
+    loop {
+        let part = parts.gateway.list_keys(&page).await?;
+        let more = part.len() == PAGE as usize;
+        page.after = part.last().map(|it| it.id.clone());
+        keys.extend(part.into_iter().map(Key::from));
+        if !more {
+            break;
+        }
+    }
+    if json {
+        output::json(&keys);
+        return Ok(());
+    }
+    let row = |it: &Key| {
+        let state = match (&it.revoked_at, &it.expires_at) {
+            (Some(at), _) => format!("revoked {at}"),
+            (None, Some(at)) => format!("until {at}"),
+            (None, None) => "valid".to_owned(),
+        };
+        let accounts = it.accounts.as_ref().map_or("all".to_owned(), |it| it.join(","));
+        let endpoints = it.endpoints.as_ref().map_or("all".to_owned(), |it| it.join(","));
+        let app = it.app.clone().unwrap_or_else(|| "-".to_owned());
+        let used = it.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
+        [it.id.clone(), output::plain(&it.name), it.kind.to_owned(), app, accounts, endpoints, used, state]
+    };
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    output::table(["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LAST USED", "STATE"], &rows);
+    if keys.is_empty() {
+        output::note("no keys; make one with `countersign key create NAME`");
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Putting the program together from its settings.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use time::OffsetDateTime;
+
+use crate::cli::failure::{self, Failure};
+use crate::config::{self, Config};
+use crate::gateway::Gateway;
+use crate::model::{Clock, SystemClock};
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// A gateway with what it was made from.
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) gateway: Gateway,
+    pub(super) store: Store,
+}
+
+impl Parts {
+    /// Opens the database that the settings name; its schema must be this program's.
+    pub(super) async fn open(config: Config) -> Result<Parts, Failure> {
+        let vault = Vault::new(&config.vault)?;
+        let store = connect(&config).await?;
+        store.check_schema().await.map_err(failure::of_store)?;
+        Parts::assemble(config, store, vault)
+    }
+
+    pub(super) fn assemble(config: Config, store: Store, vault: Vault) -> Result<Parts, Failure> {
+        let gateway = Gateway::new(&config, store.clone(), vault, clock()).map_err(Failure::config)?;
+        Ok(Parts { config, gateway, store })
+    }
+}
+
+pub(super) fn settings(path: Option<&Path>) -> Result<Config, Failure> {
+    Ok(config::load(path)?)
+}
+
+pub(super) async fn connect(config: &Config) -> Result<Store, Failure> {
+    Store::connect(&config.database).await.map_err(failure::of_store)
+}
+
+pub(super) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+pub(super) fn now() -> OffsetDateTime {
+    SystemClock.now()
+}
+
+/// Who acts, for the audit log.
+pub(super) const ACTOR: &str = "cli";
+
+/// Runs a command that does one thing and ends.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    runtime(1)?.block_on(work)
+}
+
+/// A runtime with that many workers, 0 for one a core. One worker needs no stealing, so it gets the runtime without.
+pub(super) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if workers == 0 { cores } else { workers };
+    let mut builder = match workers {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unavailable(anyhow!(error).context("the runtime could not be started")))
+}

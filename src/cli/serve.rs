@@ -1,0 +1,135 @@
+//! `countersign serve`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::cli::failure::{self, Failure};
+use crate::cli::parts::{self, Parts};
+use crate::config::Config;
+use crate::server::{self, Life};
+use crate::telemetry;
+use crate::vault::Vault;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Where callers are served, instead of `server.listen`
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+    /// Where operators are served, instead of `admin.listen`
+    #[arg(long, value_name = "IP:PORT")]
+    admin_listen: Option<SocketAddr>,
+}
+
+pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
+    let mut config = parts::settings(path)?;
+    config.server.listen = arguments.listen.unwrap_or(config.server.listen);
+    config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
+    harden();
+    let _logs = telemetry::start_logs(&config.log);
+    telemetry::log_panics();
+    parts::runtime(config.server.workers)?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let callers = bind(config.server.listen, "server.listen").await?;
+    let operators = bind(config.admin.listen, "admin.listen").await?;
+    let metrics = telemetry::start_metrics();
+    let parts = prepare(config).await?;
+    info!(
+        callers = address(&callers),
+        operators = address(&operators),
+        database = parts.store.kind(),
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+    let life = Life::default();
+    let notice = parts.config.limits.drain_notice;
+    let end = stop_on_signals(life.clone(), notice)?;
+    tokio::spawn(parts.gateway.follow());
+    let serving = server::serve(callers, operators, parts.gateway, metrics, &parts.config.limits, parts::clock(), life);
+    tokio::select! {
+        () = serving => info!("stopped"),
+        () = end => warn!("stopped by a second signal, with calls in flight"),
+    }
+    parts.store.close().await;
+    Ok(())
+}
+
+/// Opens the vault and the database, brings the schema up to date and reads what has changed so far.
+pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
+    let vault = Vault::new(&config.vault)?;
+    let store = parts::connect(&config).await?;
+    let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
+    if !applied.is_empty() {
+        info!(migrations = applied.len(), "the schema was brought up to date");
+    }
+    let parts = Parts::assemble(config, store, vault)?;
+    require_open_vault(&parts).await?;
+    parts.gateway.catch_up_once().await?;
+    Ok(parts)
+}
+
+/// A ring that cannot open what is stored would quarantine every account, one call at a time.
+async fn require_open_vault(parts: &Parts) -> Result<(), Failure> {
+    let sealed_by = parts.gateway.sealing_keys().await?;
+    let missing: Vec<&str> = sealed_by.iter().map(String::as_str).filter(|it| !parts.gateway.has_vault_key(it)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("the database holds secrets sealed with vault keys that are not in vault.keys: {}", missing.join(", "));
+    Err(Failure::config(anyhow!(detail)))
+}
+
+/// Listens, or says in one line which address is taken.
+pub(super) async fn bind(at: SocketAddr, name: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(at)
+        .await
+        .map_err(|error| Failure::unavailable(anyhow!("{name} {at} cannot be listened on: {error}")))
+}
+
+pub(super) fn address(listener: &TcpListener) -> String {
+    listener.local_addr().map(|it| it.to_string()).unwrap_or_default()
+}
+
+/// Ends `life` at the first SIGTERM, after a notice to clients, or at once at SIGINT; the future ends at a second signal.
+pub(super) fn stop_on_signals(life: Life, notice: Duration) -> Result<impl Future<Output = ()>, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::unavailable(anyhow!(error)));
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        let terminated = first(&mut term, &mut int).await;
+        life.close();
+        if terminated {
+            info!(notice_seconds = notice.as_secs(), "stopping: clients are asked to go elsewhere");
+            tokio::select! {
+                () = tokio::time::sleep(notice) => (),
+                _ = first(&mut term, &mut int) => return,
+            }
+        }
+        life.drain();
+        first(&mut term, &mut int).await;
+    })
+}
+
+/// Whether the next signal is SIGTERM.
+async fn first(term: &mut Signal, int: &mut Signal) -> bool {
+    tokio::select! {
+        _ = term.recv() => true,
+        _ = int.recv() => false,
+    }
+}
+
+/// No core dumps and no reading of this process's memory by others; as many open files as allowed.
+pub(super) fn harden() {
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let files = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
+}

@@ -1,0 +1,70 @@
+//! `countersign vault`.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use clap::Subcommand;
+
+use crate::cli::failure::Failure;
+use crate::cli::parts::{self, ACTOR};
+use crate::cli::{open, output};
+use crate::server::wire::Vault;
+use crate::vault;
+
+#[derive(Subcommand)]
+pub(super) enum Task {
+    /// Print a new entry for `vault.keys`, as id=base64
+    GenerateKey,
+    /// Open everything that is stored and count it by the key that sealed it
+    Status {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Seal everything anew with the active key, while gateways serve
+    Rotate {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(config: Option<&Path>, task: &Task) -> Result<(), Failure> {
+    match task {
+        Task::GenerateKey => {
+            output::line(vault::generate_key().expose());
+            Ok(())
+        }
+        Task::Status { json } => parts::block_on(walk(config, false, *json)),
+        Task::Rotate { json } => parts::block_on(walk(config, true, *json)),
+    }
+}
+
+async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Failure> {
+    let gateway = open(config).await?.gateway;
+    let status = if rotate { gateway.rotate_vault(ACTOR).await? } else { gateway.vault_status().await? };
+    let status = Vault::from(status);
+    if json {
+        output::json(&status);
+    } else {
+        show(&status, rotate);
+    }
+    match status.unopened.len() {
+        0 => Ok(()),
+        count => Err(Failure::general(anyhow!("{count} stored secrets do not open: {}", status.unopened.join(", ")))),
+    }
+}
+
+fn show(status: &Vault, rotated: bool) {
+    if rotated {
+        output::line(&format!("{} records sealed anew with {}", status.resealed, status.active));
+    }
+    let row = |(id, count): (&String, &u64)| {
+        let role = if *id == status.active { "active" } else { "opens only" };
+        [id.clone(), count.to_string(), role.to_owned()]
+    };
+    let rows: Vec<_> = status.records.iter().map(row).collect();
+    output::table(["KEY", "RECORDS", "ROLE"], &rows);
+    let idle = status.records.keys().all(|it| *it == status.active);
+    if idle {
+        output::note("every record is sealed with the active key; other keys may leave vault.keys");
+    }
+}

@@ -1,0 +1,161 @@
+//! Who is calling: bearer tokens and OAuth 1.0a signatures, verified (reference 6.1, 6.2).
+
+use crate::model::AuthKind;
+use crate::sandbox::arrival::Arrival;
+use crate::sandbox::credentials::{Credentials, Signed};
+use crate::sandbox::errors::{self, Refusal};
+use crate::sandbox::population::{Token, UserState};
+use crate::sandbox::signature::{base_string, body_hash, form_pairs, holds};
+use crate::sandbox::state::State;
+use crate::sandbox::{Sandbox, Switches};
+
+/// The tolerance, either way. Unpublished; reference 6.2 proposes this one.
+const CLOCK_TOLERANCE_S: u64 = 300;
+
+/// A caller who is who they say; apps and users by their places in the population.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    pub app: usize,
+    /// The user whose token signed; without one the call is app-only.
+    pub user: Option<usize>,
+}
+
+impl Caller {
+    pub fn kind(self) -> AuthKind {
+        if self.user.is_some() { AuthKind::UserContext } else { AuthKind::AppOnly }
+    }
+}
+
+/// Why credentials were not accepted. Each family of endpoints has its own words for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Denied {
+    /// No `Authorization`.
+    Missing,
+    /// Of a kind that is not taken here.
+    UnknownKind,
+    BadSignature,
+    ClockSkew,
+    TokenNotFound,
+    BearerNotFound,
+    Suspended,
+    Locked,
+}
+
+impl Denied {
+    /// The engagement endpoints' words. That a bad signature is refused by the layer in front, with a code,
+    /// is a guess (reference 10.14).
+    pub fn on_engagement(self, switches: &Switches) -> Refusal {
+        match self {
+            Denied::Missing | Denied::UnknownKind => errors::unknown_authorization(),
+            Denied::TokenNotFound => errors::token_not_found(switches.revoked_wording),
+            _ => self.on_api(),
+        }
+    }
+
+    /// The words of the token and account endpoints.
+    pub fn on_api(self) -> Refusal {
+        match self {
+            Denied::Missing | Denied::UnknownKind => errors::coded(215),
+            Denied::BadSignature => errors::coded(32),
+            Denied::ClockSkew => errors::coded(135),
+            Denied::TokenNotFound => errors::coded(89),
+            Denied::BearerNotFound => errors::bearer_not_found(),
+            Denied::Suspended => errors::coded(64),
+            Denied::Locked => errors::coded(326),
+        }
+    }
+}
+
+/// Tells who made a request.
+pub fn authenticate(sandbox: &Sandbox, arrival: &Arrival) -> Result<Caller, Denied> {
+    match &arrival.credentials {
+        Credentials::None => Err(Denied::Missing),
+        Credentials::Unknown | Credentials::Basic { .. } => Err(Denied::UnknownKind),
+        Credentials::Bearer(token) => bearer(sandbox, token),
+        Credentials::OAuth(signed) => signature(sandbox, arrival, signed),
+    }
+}
+
+fn bearer(sandbox: &Sandbox, token: &str) -> Result<Caller, Denied> {
+    let state = sandbox.state();
+    let population = sandbox.population();
+    let is_its = |app: &usize| population.bearer(*app, state.bearer_generation(*app)) == token;
+    let app = (0..population.apps.len()).find(is_its).ok_or(Denied::BearerNotFound)?;
+    Ok(Caller { app, user: None })
+}
+
+fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Caller, Denied> {
+    let now_s = sandbox.now().unix_timestamp();
+    let mut state = sandbox.state();
+    let key = signed.get("oauth_consumer_key");
+    let (app, its) = sandbox.population().find_app(key).ok_or(Denied::BadSignature)?;
+    let holder = token_holder(sandbox, &state, app, signed)?;
+
+    let timestamp = signed.get("oauth_timestamp");
+    let sent_s: i64 = timestamp.parse().map_err(|_| Denied::BadSignature)?;
+    if sent_s.abs_diff(now_s) > CLOCK_TOLERANCE_S {
+        return Err(Denied::ClockSkew);
+    }
+
+    let nonce = signed.get("oauth_nonce");
+    let token_secret = holder.map_or("", |(_, token)| &token.secret);
+    if nonce.is_empty()
+        || !is_well_formed(signed)
+        || !is_signed(arrival, signed, &its.consumer_secret, token_secret)
+        || !body_is_as_hashed(arrival, signed, &state.switches)
+    {
+        return Err(Denied::BadSignature);
+    }
+    // After the signature, or anybody could use up somebody's nonces.
+    if !state.is_fresh([key, signed.get("oauth_token"), timestamp, nonce], now_s) {
+        return Err(Denied::BadSignature);
+    }
+    match holder.map(|(user, _)| state.user_state(user)) {
+        Some(UserState::Suspended) => Err(Denied::Suspended),
+        Some(UserState::Locked) => Err(Denied::Locked),
+        _ => Ok(Caller { app, user: holder.map(|(user, _)| user) }),
+    }
+}
+
+fn token_holder<'a>(
+    sandbox: &'a Sandbox,
+    state: &State,
+    app: usize,
+    signed: &Signed,
+) -> Result<Option<(usize, &'a Token)>, Denied> {
+    let token = signed.get("oauth_token");
+    if token.is_empty() {
+        return if state.switches.two_legged_ok { Ok(None) } else { Err(Denied::UnknownKind) };
+    }
+    let found = sandbox.population().find_token(app, token);
+    let live = found.filter(|(user, _)| state.user_state(*user) != UserState::Revoked);
+    live.map(Some).ok_or(Denied::TokenNotFound)
+}
+
+fn is_well_formed(signed: &Signed) -> bool {
+    let version = !signed.has("oauth_version") || signed.get("oauth_version") == "1.0";
+    version && signed.get("oauth_signature_method") == "HMAC-SHA1" && !signed.repeats()
+}
+
+/// Over `https` or `http`: TLS may end in front of the sandbox.
+fn is_signed(
+    arrival: &Arrival,
+    signed: &Signed,
+    consumer_secret: &str,
+    token_secret: &str,
+) -> bool {
+    let mut parameters = signed.0.clone();
+    parameters.extend(form_pairs(arrival.query.as_deref().unwrap_or_default()));
+    parameters.extend(arrival.form());
+    ["https", "http"].iter().any(|scheme| {
+        let url = arrival.signed_url(scheme);
+        let base = base_string(&arrival.method, &url, &parameters);
+        holds(&base, consumer_secret, token_secret, signed.get("oauth_signature"))
+    })
+}
+
+/// Ruby clients send the body's hash; whether X checks it is unknown (reference 6.2).
+fn body_is_as_hashed(arrival: &Arrival, signed: &Signed, switches: &Switches) -> bool {
+    let hash = signed.get("oauth_body_hash");
+    hash.is_empty() || (switches.accept_body_hash && hash == body_hash(&arrival.body))
+}

@@ -1,0 +1,112 @@
+//! The sandbox's own interface under `/sandbox`: the world, what arrived, and how it should misbehave.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::sandbox::calls::Call;
+use crate::sandbox::faults::{Fault, Ordered};
+use crate::sandbox::population::UserState;
+use crate::sandbox::{Sandbox, Switches, World, world};
+
+type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
+
+/// Every route of the interface.
+pub fn router() -> Router<Sandbox> {
+    Router::new()
+        .route("/sandbox/world", get(list_world))
+        .route("/sandbox/calls", get(list_calls))
+        .route("/sandbox/counts", get(count_calls))
+        .route("/sandbox/switches", get(find_switches).put(change_switches))
+        .route("/sandbox/faults", get(list_faults).put(replace_faults))
+        .route("/sandbox/users/{user_id}", put(change_user))
+        .route("/sandbox/apps/{name}/rotate_bearer", post(rotate_bearer))
+        .route("/sandbox/reset", post(reset))
+}
+
+async fn list_world(State(sandbox): State<Sandbox>) -> Json<World> {
+    Json(world::list(&sandbox))
+}
+
+#[derive(Deserialize)]
+struct Which {
+    #[serde(default)]
+    path: String,
+}
+
+async fn list_calls(State(sandbox): State<Sandbox>, Query(which): Query<Which>) -> Json<Vec<Call>> {
+    Json(sandbox.calls().list(&which.path))
+}
+
+async fn count_calls(State(sandbox): State<Sandbox>) -> Json<Value> {
+    Json(json!(sandbox.calls().counts()))
+}
+
+async fn find_switches(State(sandbox): State<Sandbox>) -> Json<Switches> {
+    Json(sandbox.state().switches.clone())
+}
+
+/// Sets the switches that are named and leaves the others as they are.
+async fn change_switches(State(sandbox): State<Sandbox>, Json(changes): Json<Value>) -> Answer {
+    let mut state = sandbox.state();
+    let switches = state.switches.with(&changes).map_err(|it| complaint(&it.to_string()))?;
+    state.switches = switches.clone();
+    Ok(Json(json!(switches)))
+}
+
+async fn list_faults(State(sandbox): State<Sandbox>) -> Json<Vec<Ordered>> {
+    Json(sandbox.faults().list())
+}
+
+async fn replace_faults(State(sandbox): State<Sandbox>, Json(orders): Json<Value>) -> Answer {
+    let faults: Vec<Fault> =
+        serde_json::from_value(orders).map_err(|it| complaint(&it.to_string()))?;
+    if let Some(text) = faults.iter().find_map(Fault::complaint) {
+        return Err(complaint(&text));
+    }
+    sandbox.faults().replace(faults);
+    Ok(Json(json!(sandbox.faults().list())))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    state: UserState,
+}
+
+async fn change_user(
+    State(sandbox): State<Sandbox>,
+    Path(user_id): Path<String>,
+    Json(change): Json<Value>,
+) -> Answer {
+    let change: Change = serde_json::from_value(change).map_err(|it| complaint(&it.to_string()))?;
+    let users = &sandbox.population().users;
+    let place = users.iter().position(|it| it.id.to_string() == user_id);
+    let place = place.ok_or_else(|| missing("no such user"))?;
+    sandbox.state().set_user_state(place, change.state);
+    Ok(Json(json!({ "user_id": user_id, "state": change.state })))
+}
+
+/// Makes the app's bearer token void; the next mint gives another.
+async fn rotate_bearer(State(sandbox): State<Sandbox>, Path(name): Path<String>) -> Answer {
+    let place = sandbox.population().apps.iter().position(|it| it.name == name);
+    let place = place.ok_or_else(|| missing("no such app"))?;
+    sandbox.state().replace_bearer(place);
+    Ok(Json(json!({ "name": name })))
+}
+
+async fn reset(State(sandbox): State<Sandbox>) -> StatusCode {
+    sandbox.reset();
+    StatusCode::NO_CONTENT
+}
+
+fn complaint(text: &str) -> (StatusCode, Json<Value>) {
+    (StatusCode::BAD_REQUEST, Json(json!({ "error": text })))
+}
+
+fn missing(text: &str) -> (StatusCode, Json<Value>) {
+    (StatusCode::NOT_FOUND, Json(json!({ "error": text })))
+}

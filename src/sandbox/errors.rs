@@ -1,0 +1,214 @@
+//! Every refusal: its status, its text and where the text comes from (reference 4).
+//!
+//! Two families: the endpoints' own errors are plain strings, those of the layer in front are objects with a code.
+//! `DOC` and `OBS` texts are verbatim; predictions of reference 4.3 stand unmarked where the framework's wording is
+//! known; what is invented here begins with `SIM:` on the wire.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::{ForbiddenWording, RevokedWording};
+
+/// A refused request: what goes out instead of an answer.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub status: u16,
+    /// `None` for an empty body.
+    pub body: Option<Value>,
+}
+
+impl Refusal {
+    /// The string family.
+    pub fn texts(status: u16, texts: &[String]) -> Refusal {
+        Refusal { status, body: Some(json!({ "errors": texts })) }
+    }
+
+    fn text(status: u16, text: &str) -> Refusal {
+        Refusal { status, body: Some(json!({ "errors": [text] })) }
+    }
+
+    /// The code family.
+    pub fn code(status: u16, code: u32, message: &str) -> Refusal {
+        Refusal { status, body: Some(json!({ "errors": [{ "code": code, "message": message }] })) }
+    }
+}
+
+/// The code family's table (reference 6.8), with the statuses seen on the wire.
+const CODES: [(u32, u16, &str); 19] = [
+    (32, 401, "Could not authenticate you."),
+    (34, 404, "Sorry, that page does not exist."),
+    (64, 403, "Your account is suspended and is not permitted to access this feature."),
+    (87, 403, "Client is not permitted to perform this action."),
+    (88, 429, "Rate limit exceeded."),
+    (89, 401, "Invalid or expired token."),
+    (92, 403, "SSL is required."),
+    (99, 403, "Unable to verify your credentials"),
+    (130, 503, "Over capacity."),
+    (131, 500, "Internal error."),
+    (135, 401, "Timestamp out of bounds."),
+    (170, 403, "Missing required parameter: grant_type"),
+    (215, 400, "Bad Authentication data."),
+    (220, 403, "Your credentials do not allow access to this resource"),
+    (261, 403, "Your App cannot perform write actions."),
+    (
+        326,
+        403,
+        "To protect our users from spam and other malicious activity, this account is temporarily locked.",
+    ),
+    (
+        415,
+        403,
+        "Callback URL not approved for this client application. Approved callback URLs can be adjusted in your application settings",
+    ),
+    (416, 401, "Invalid / suspended App."),
+    (417, 401, "Desktop applications only support the oauth_callback value 'oob'"),
+];
+
+/// The error with a code from the table, or with an invented text when it is not there.
+pub fn coded(code: u32) -> Refusal {
+    match CODES.iter().find(|it| it.0 == code) {
+        // The one error with a label (reference 6.1).
+        Some((99, status, message)) => {
+            let error =
+                json!({ "code": 99, "label": "authenticity_token_error", "message": message });
+            Refusal { status: *status, body: Some(json!({ "errors": [error] })) }
+        }
+        Some((code, status, message)) => Refusal::code(*status, *code, message),
+        None => Refusal::code(400, code, "SIM: an error without a text here"),
+    }
+}
+
+/// `DOC` 6.1: a revoked bearer token, whose text lacks the final dot.
+pub fn bearer_not_found() -> Refusal {
+    Refusal::code(401, 89, "Invalid or expired token")
+}
+
+/// `INF` 4.3: no such route; also a known path with another method.
+pub fn no_route() -> Refusal {
+    Refusal { status: 404, body: None }
+}
+
+/// `OBS` 4.1.
+pub fn gzip_required() -> Refusal {
+    let text = "This request requires gzip compression. Retry the request after setting \
+                'Accept-Encoding' header in the request to 'gzip'.";
+    Refusal::text(406, text)
+}
+
+/// `DOC` 4.1.
+pub fn unknown_authorization() -> Refusal {
+    Refusal::text(
+        401,
+        "Your account could not be authenticated. Reason: Unknown Authorization Type",
+    )
+}
+
+/// `DOC` 4.1 as text, or `OBS` 6.6 with a code.
+pub fn token_not_found(wording: RevokedWording) -> Refusal {
+    let text = "Your account could not be authenticated. Reason: Access token not found";
+    match wording {
+        RevokedWording::StringFamily => Refusal::text(401, text),
+        RevokedWording::CodeFamily => coded(89),
+    }
+}
+
+/// `OBS` 4.1; the status and the capital are guesses.
+pub fn app_not_listed() -> Refusal {
+    Refusal::text(403, "Your application id is not authorized.")
+}
+
+/// Only `rate limit` is known of this text (4.1).
+pub fn too_many_calls() -> Refusal {
+    Refusal::text(429, "SIM: rate limit exceeded")
+}
+
+/// `INF` 4.3, Jackson's words, when what stands there is a word.
+pub fn unrecognized_token(word: &str) -> Refusal {
+    let text = format!(
+        "Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token \
+         'null', 'true' or 'false')"
+    );
+    Refusal::text(400, &text)
+}
+
+/// Any other malformed JSON.
+pub fn malformed(reason: &str) -> Refusal {
+    Refusal::text(400, &format!("SIM: malformed JSON: {reason}"))
+}
+
+/// `INF` 4.3.
+pub fn field_required(field: &str) -> String {
+    format!("{field}: field is required")
+}
+
+/// `INF` 4.3.
+pub fn wrong_size(field: &str, size: usize, most: usize) -> String {
+    format!("{field}: size [{size}] is not between 1 and {most}")
+}
+
+/// `INF` 4.3.
+pub fn not_a_number(field: &str, value: &str) -> String {
+    format!("{field}: '{value}' is not a valid Long")
+}
+
+/// `OBS` 4.1.
+pub fn unsupported_group_bys(names: &[String]) -> String {
+    format!(
+        "One or more of the groupBys you have specified are not supported: ({}). \
+         Please adjust your request and try again.",
+        names.join(", ")
+    )
+}
+
+/// An invented text among those of a request's form.
+pub fn invented(text: &str) -> String {
+    format!("SIM: {text}")
+}
+
+/// A window outside the rules of 1.5.
+pub fn bad_window(reason: &str) -> Refusal {
+    Refusal::text(400, &invented(reason))
+}
+
+/// `OBS` 4.1; the status is a guess.
+pub fn forbidden_metrics(names: &[String]) -> Refusal {
+    Refusal::text(403, &format!("Forbidden to access metrics: {}", names.join(", ")))
+}
+
+/// `DOC` 4.1.
+pub fn unavailable_text(count: usize) -> String {
+    format!("{count} Tweet ID(s) are unavailable")
+}
+
+/// `DOC` 4.1: nothing is left to answer.
+pub fn all_unavailable(ids: &[String]) -> Refusal {
+    let texts = [unavailable_text(ids.len())];
+    Refusal { status: 400, body: Some(json!({ "errors": texts, "unavailable_tweet_ids": ids })) }
+}
+
+/// `DOC` and, by author, `OBS` 4.1. `foreign` holds an author and the ids asked for, in order.
+pub fn forbidden_posts(foreign: &[(u64, Vec<String>)], wording: ForbiddenWording) -> Refusal {
+    let texts: Vec<String> = match wording {
+        ForbiddenWording::Current => {
+            let ids: Vec<&str> =
+                foreign.iter().flat_map(|(_, ids)| ids).map(String::as_str).collect();
+            vec![format!("Forbidden to access tweets: {}", ids.join(", "))]
+        }
+        ForbiddenWording::PerAuthor => {
+            let text = |(author, ids): &(u64, Vec<String>)| {
+                format!("Forbidden to access tweets for author id {author}: {}", ids.join(", "))
+            };
+            foreign.iter().map(text).collect()
+        }
+    };
+    Refusal::texts(403, &texts)
+}
+
+/// `DOC` 4.1; what stands in the parenthesis is unknown.
+pub fn too_old_for_impressions(cutoff: &str) -> String {
+    format!("Impressions & engagements for tweets older than 90 days ({cutoff}) are not supported")
+}
+
+/// `OBS` 4.1.
+pub fn internal() -> Refusal {
+    Refusal::text(500, "internal server error")
+}

@@ -1,0 +1,126 @@
+//! The switches: every point on which the documentation is silent or disagrees with itself (reference 9.2).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How the sandbox decides what nobody public knows. Names in JSON are the fields' names.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches are independent of one another")]
+pub struct Switches {
+    pub history_floor: HistoryFloor,
+    pub hour_without_day: HourWithoutDay,
+    pub forbidden_wording: ForbiddenWording,
+    /// Whether a partial answer says `N Tweet ID(s) are unavailable` beside the list of ids.
+    pub partial_unavailable_errors_key: bool,
+    pub echo_end: EchoEnd,
+    /// Whether `media_clicks` still names `media_engagements`.
+    pub accept_media_clicks_alias: bool,
+    /// Whether a signature may include `oauth_body_hash`, which is then checked.
+    pub accept_body_hash: bool,
+    /// Whether a signature without a token counts as app-only.
+    pub two_legged_ok: bool,
+    /// Whether totals name a `start` and an `end`.
+    pub totals_echo_window: bool,
+    /// Whether `Tweet.id` names `tweet.id`.
+    pub case_lenient: bool,
+    /// Whether `x-rate-limit-*` accompany the documented rate headers.
+    pub legacy_rate_headers: bool,
+    pub revoked_wording: RevokedWording,
+    /// Calls a minute, for each app, endpoint and kind of credentials.
+    pub per_minute: u32,
+    /// Calls a second, counted likewise.
+    pub per_second: u32,
+    /// Bearer tokens minted a minute, for each app.
+    pub mints_per_minute: u32,
+    /// How far the sandbox's clock is ahead.
+    pub clock_offset_s: i64,
+    /// Names of apps that X's account manager has not put on the list.
+    pub unlisted_apps: Vec<String>,
+}
+
+impl Default for Switches {
+    fn default() -> Switches {
+        Switches {
+            history_floor: HistoryFloor::Last365Days,
+            hour_without_day: HourWithoutDay::HourOfDay,
+            forbidden_wording: ForbiddenWording::Current,
+            partial_unavailable_errors_key: false,
+            echo_end: EchoEnd::Ceil,
+            accept_media_clicks_alias: true,
+            accept_body_hash: true,
+            two_legged_ok: true,
+            totals_echo_window: false,
+            case_lenient: false,
+            legacy_rate_headers: false,
+            revoked_wording: RevokedWording::StringFamily,
+            per_minute: 100_000,
+            per_second: 10_000,
+            mints_per_minute: 1_000,
+            clock_offset_s: 0,
+            unlisted_apps: Vec::new(),
+        }
+    }
+}
+
+impl Switches {
+    /// These switches with those that `changes` names set; an unknown name or value is an error.
+    pub fn with(&self, changes: &Value) -> Result<Switches, serde_json::Error> {
+        let Value::Object(changes) = changes else {
+            return Err(serde::de::Error::custom("an object of switches is expected"));
+        };
+        let mut merged = serde_json::to_value(self)?;
+        if let Some(switches) = merged.as_object_mut() {
+            switches.extend(changes.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        serde_json::from_value(merged)
+    }
+}
+
+/// The oldest `start` that historical serves (reference 1.5).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum HistoryFloor {
+    #[serde(rename = "2014-09-01")]
+    September2014,
+    #[serde(rename = "now-365d")]
+    Last365Days,
+}
+
+/// What `engagement.hour` means without `engagement.day` (reference 3.2).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HourWithoutDay {
+    /// Hours of the day, summed over the window.
+    HourOfDay,
+    /// Hours under days, as though the day had been named before.
+    NestedDay,
+}
+
+/// How a foreign post is refused (reference 4.1).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForbiddenWording {
+    Current,
+    /// The wording of 2015: one text an author.
+    PerAuthor,
+}
+
+/// The `end` that is echoed for a window up to now (reference 1.6).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EchoEnd {
+    /// The next whole hour.
+    Ceil,
+    /// The present second.
+    Now,
+}
+
+/// How a revoked or unknown access token is refused (reference 4.1, 6.6).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedWording {
+    /// `Your account could not be authenticated. Reason: Access token not found`.
+    StringFamily,
+    /// Code 89.
+    CodeFamily,
+}

@@ -1,0 +1,360 @@
+//! A running sandbox with a frozen clock, and a client that signs with code of its own.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::future::pending;
+use std::io::Read as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use countersign::model::{Clock, SystemClock};
+use countersign::sandbox::{Sandbox, Settings, World, WorldApp, WorldPost, WorldUser, serve};
+use flate2::read::GzDecoder;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+pub const NOW: OffsetDateTime = datetime!(2026-03-10 21:15:30 UTC);
+pub const TOTALS: &str = "/insights/engagement/totals";
+pub const LAST_28H: &str = "/insights/engagement/28hr";
+pub const HISTORICAL: &str = "/insights/engagement/historical";
+pub const VERIFY: &str = "/1.1/account/verify_credentials.json";
+
+/// A clock that moves when a test says so.
+pub struct HandClock {
+    now: Mutex<OffsetDateTime>,
+    instant: Instant,
+}
+
+impl HandClock {
+    pub fn at(now: OffsetDateTime) -> Arc<HandClock> {
+        Arc::new(HandClock { now: Mutex::new(now), instant: SystemClock.instant() })
+    }
+
+    pub fn forward(&self, by: Duration) {
+        *self.now.lock().unwrap() += by;
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> OffsetDateTime {
+        *self.now.lock().unwrap()
+    }
+
+    fn instant(&self) -> Instant {
+        self.instant
+    }
+}
+
+/// A small world, so that a test lists it quickly.
+pub fn small() -> Settings {
+    Settings { users: 2, posts_per_user: 16, ..Settings::default() }
+}
+
+pub struct Bench {
+    pub sandbox: Sandbox,
+    pub world: World,
+    pub clock: Arc<HandClock>,
+    pub address: String,
+    http: reqwest::Client,
+    nonces: AtomicU64,
+}
+
+impl Bench {
+    pub async fn start() -> Bench {
+        Bench::start_with(small()).await
+    }
+
+    pub async fn start_with(settings: Settings) -> Bench {
+        let clock = HandClock::at(NOW);
+        let sandbox = Sandbox::new(settings, clock.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(serve(listener, sandbox.clone(), pending()));
+        Bench {
+            world: sandbox.world(),
+            sandbox,
+            clock,
+            address,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            nonces: AtomicU64::new(0),
+        }
+    }
+
+    pub fn app(&self, name: &str) -> &WorldApp {
+        self.world.apps.iter().find(|it| it.name == name).unwrap()
+    }
+
+    pub fn user(&self, name: &str) -> &WorldUser {
+        self.world.users.iter().find(|it| it.screen_name == name).unwrap()
+    }
+
+    /// The posts of a user that are there, newest first.
+    pub fn posts(&self, name: &str) -> Vec<&WorldPost> {
+        self.user(name).posts.iter().filter(|it| it.state == "active").collect()
+    }
+
+    pub fn ids(&self, name: &str, count: usize) -> Vec<String> {
+        self.posts(name).into_iter().take(count).map(|it| it.id.clone()).collect()
+    }
+
+    /// A signer with the app `demo` and the user's token.
+    pub fn signer(&self, name: &str) -> Signer {
+        let user = self.user(name);
+        let token = (user.access_token.clone(), user.access_token_secret.clone());
+        Signer { token: Some(token), ..self.two_legged() }
+    }
+
+    /// A signer with the app `demo` alone.
+    pub fn two_legged(&self) -> Signer {
+        let app = self.app("demo");
+        let nonce = self.nonces.fetch_add(1, Ordering::Relaxed);
+        Signer {
+            consumer: (app.consumer_key.clone(), app.consumer_secret.clone()),
+            token: None,
+            nonce: format!("nonce{nonce}"),
+            timestamp: self.clock.now().unix_timestamp().to_string(),
+            method: "HMAC-SHA1".to_owned(),
+            origin: format!("http://{}", self.address),
+            more: vec![("oauth_version".to_owned(), "1.0".to_owned())],
+        }
+    }
+
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.app("demo").bearer_token)
+    }
+
+    pub fn basic(&self) -> String {
+        let app = self.app("demo");
+        basic(&app.consumer_key, &app.consumer_secret)
+    }
+
+    pub fn ask(&self, method: &str, path: &str) -> Ask<'_> {
+        Ask {
+            bench: self,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: vec![("accept-encoding".to_owned(), "gzip".to_owned())],
+            body: Vec::new(),
+        }
+    }
+
+    /// A `POST` of JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Ask<'_> {
+        let ask = self.ask("POST", path).header("content-type", "application/json");
+        ask.body(body.to_string())
+    }
+
+    /// A `POST` of a form.
+    pub fn form(&self, path: &str, body: &str) -> Ask<'_> {
+        let form = "application/x-www-form-urlencoded;charset=UTF-8";
+        self.ask("POST", path).header("content-type", form).body(body)
+    }
+
+    /// What the user's own token gets for that body.
+    pub async fn own(&self, name: &str, path: &str, body: &Value) -> Answer {
+        self.post(path, body).signed(&self.signer(name)).send().await
+    }
+
+    /// What the bearer token gets for that body.
+    pub async fn public(&self, body: &Value) -> Answer {
+        self.post(TOTALS, body).header("authorization", &self.bearer()).send().await
+    }
+
+    /// Puts JSON to the sandbox's own interface.
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        let ask = self.ask("PUT", path).header("content-type", "application/json");
+        ask.body(body.to_string()).send().await
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.ask("GET", path).send().await.json()
+    }
+}
+
+pub fn basic(key: &str, secret: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{key}:{secret}")))
+}
+
+/// A request body with one grouping called `g`.
+pub fn body(ids: &[String], types: &[&str], levels: &[&str]) -> Value {
+    json!({ "tweet_ids": ids, "engagement_types": types, "groupings": { "g": { "group_by": levels } } })
+}
+
+/// Adds fields to a request body.
+pub fn with(mut body: Value, more: &Value) -> Value {
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+/// What a signature is made from; tests change single fields.
+#[derive(Clone)]
+pub struct Signer {
+    pub consumer: (String, String),
+    pub token: Option<(String, String)>,
+    pub nonce: String,
+    pub timestamp: String,
+    pub method: String,
+    pub origin: String,
+    pub more: Vec<(String, String)>,
+}
+
+impl Signer {
+    /// The header for a request; `parameters` are those of query and form.
+    pub fn header(&self, method: &str, path: &str, parameters: &[(&str, &str)]) -> String {
+        let mut own: BTreeMap<&str, &str> = BTreeMap::from([
+            ("oauth_consumer_key", &*self.consumer.0),
+            ("oauth_nonce", &self.nonce),
+            ("oauth_signature_method", &self.method),
+            ("oauth_timestamp", &self.timestamp),
+        ]);
+        own.extend(self.token.iter().map(|(token, _)| ("oauth_token", &**token)));
+        own.extend(self.more.iter().map(|(name, value)| (&**name, &**value)));
+
+        let all = own.iter().map(|(name, value)| (*name, *value)).chain(parameters.iter().copied());
+        let mut all: Vec<String> =
+            all.map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+        all.sort();
+        let url = escape(&format!("{}{path}", self.origin));
+        let base = format!("{method}&{url}&{}", escape(&all.join("&")));
+        let secret = self.token.as_ref().map_or("", |it| &it.1);
+        let key = format!("{}&{}", escape(&self.consumer.1), escape(secret));
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes());
+        let signature = BASE64.encode(hmac::sign(&key, base.as_bytes()));
+
+        own.insert("oauth_signature", &signature);
+        let written: Vec<String> =
+            own.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+        format!("OAuth {}", written.join(", "))
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(byte.into());
+        } else {
+            write!(escaped, "%{byte:02X}").unwrap();
+        }
+    }
+    escaped
+}
+
+pub struct Ask<'a> {
+    bench: &'a Bench,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Ask<'_> {
+    /// Sets a header; an empty value takes it away.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|it| it.0 != name);
+        if !value.is_empty() {
+            self.headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Signs a request that has neither query nor form.
+    pub fn signed(self, signer: &Signer) -> Self {
+        let header = signer.header(&self.method, &self.path, &[]);
+        self.header("authorization", &header)
+    }
+
+    pub async fn send(self) -> Answer {
+        self.try_send().await.unwrap()
+    }
+
+    pub async fn try_send(self) -> reqwest::Result<Answer> {
+        let url = format!("http://{}{}", self.bench.address, self.path);
+        let method: Method = self.method.parse().unwrap();
+        let mut request = self.bench.http.request(method, url).body(self.body);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, raw: response.bytes().await?.to_vec() })
+    }
+}
+
+/// A complete answer, its body as it came over the wire.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub raw: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |it| it.to_str().unwrap())
+    }
+
+    pub fn number(&self, name: &str) -> i64 {
+        self.header(name).parse().unwrap_or_else(|_| panic!("{name} in {:?}", self.headers))
+    }
+
+    pub fn text(&self) -> String {
+        if self.header("content-encoding") != "gzip" {
+            return String::from_utf8(self.raw.clone()).unwrap();
+        }
+        let mut text = String::new();
+        GzDecoder::new(&*self.raw).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    pub fn json(&self) -> Value {
+        let text = self.text();
+        serde_json::from_str(&text).unwrap_or_else(|it| panic!("{it} in {text:?}"))
+    }
+
+    /// The grouping `g` of a good answer.
+    #[track_caller]
+    pub fn g(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text());
+        self.json()["g"].clone()
+    }
+
+    /// The answer is this refusal of the string family, and nothing else.
+    #[track_caller]
+    pub fn refuses(&self, status: u16, texts: &[&str]) {
+        assert_eq!((self.status.as_u16(), self.json()), (status, json!({ "errors": texts })));
+    }
+
+    /// The answer is this refusal of the code family.
+    #[track_caller]
+    pub fn has_code(&self, status: u16, code: u32, message: &str) {
+        let error = json!({ "code": code, "message": message });
+        assert_eq!((self.status.as_u16(), self.json()), (status, json!({ "errors": [error] })));
+    }
+}
+
+/// The sum of all leaves, each of which is a decimal string.
+pub fn leaves(value: &Value) -> u64 {
+    match value {
+        Value::Object(fields) => fields.values().map(leaves).sum(),
+        Value::String(text) => text.parse().unwrap(),
+        other => panic!("a leaf is a string, not {other}"),
+    }
+}
+
+/// A map's keys, sorted.
+pub fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap_or_else(|| panic!("{value}")).keys().map(String::as_str).collect()
+}

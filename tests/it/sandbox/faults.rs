@@ -1,0 +1,253 @@
+//! Each fault does what it says, counts itself, and ends.
+
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::bench::{Answer, Bench, TOTALS, body};
+
+async fn order(bench: &Bench, faults: Value) {
+    let answer = bench.put("/sandbox/faults", faults).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+async fn fired(bench: &Bench) -> Vec<u64> {
+    let list = bench.get("/sandbox/faults").await;
+    list.as_array().unwrap().iter().map(|it| it["fired"].as_u64().unwrap()).collect()
+}
+
+async fn ask(bench: &Bench) -> Answer {
+    bench.public(&favorites(bench)).await
+}
+
+fn favorites(bench: &Bench) -> Value {
+    body(&bench.ids("alice", 3), &["favorites"], &["tweet.id"])
+}
+
+/// Everything the server writes on a connection of its own, until it closes it.
+async fn raw(bench: &Bench) -> Vec<u8> {
+    let mut stream = TcpStream::connect(&bench.address).await.unwrap();
+    let body = favorites(bench).to_string();
+    let head = format!(
+        "POST {TOTALS} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nContent-Type: application/json\r\n\
+         Authorization: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        bench.bearer(),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    let _ = stream.read_to_end(&mut read).await;
+    read
+}
+
+/// The promised length and the body of a raw answer.
+fn framed(raw: &[u8]) -> (usize, &[u8]) {
+    let end = raw.windows(4).position(|it| it == b"\r\n\r\n").expect("a whole head") + 4;
+    let head = String::from_utf8_lossy(&raw[..end]).to_lowercase();
+    let length = head.lines().find_map(|it| it.strip_prefix("content-length: ")).unwrap();
+    (length.parse().unwrap(), &raw[end..])
+}
+
+#[tokio::test]
+async fn a_status_comes_so_often_and_counts() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "status", "status": 503, "times": 2, "path": "/insights/" }]))
+        .await;
+    let elsewhere = bench.form("/oauth2/token", "").send().await;
+    assert_eq!(elsewhere.status, 403);
+    for _ in 0..2 {
+        ask(&bench).await.has_code(503, 130, "Over capacity.");
+    }
+    assert_eq!(ask(&bench).await.status, 200);
+    let list = bench.get("/sandbox/faults").await;
+    assert_eq!(
+        list,
+        json!([{ "kind": "status", "status": 503, "times": 2, "path": "/insights/", "fired": 2 }])
+    );
+}
+
+#[tokio::test]
+async fn faults_without_a_path_leave_the_own_interface_alone() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "status", "status": 500 }])).await;
+    ask(&bench).await.refuses(500, &["internal server error"]);
+    assert_eq!(bench.ask("GET", "/").send().await.status, 500);
+    assert_eq!(bench.ask("GET", "/sandbox/counts").send().await.status, 200);
+    assert_eq!(fired(&bench).await, [2]);
+}
+
+#[tokio::test]
+async fn a_status_can_carry_a_code_a_body_or_headers() {
+    let bench = Bench::start().await;
+    order(
+        &bench,
+        json!([
+            { "kind": "status", "code": 32, "times": 1 },
+            { "kind": "status", "code": 64, "times": 1 },
+            { "kind": "status", "code": 416, "times": 1 },
+            { "kind": "status", "code": 99, "times": 1 },
+            { "kind": "status", "status": 418, "code": 1, "message": "I see.", "times": 1 },
+            { "kind": "status", "status": 400, "body": { "any": ["thing"] }, "times": 1 },
+            { "kind": "status", "status": 403, "message": "Words.", "times": 1 },
+            { "kind": "status", "status": 429, "headers": { "retry-after": "3" }, "times": 1 },
+        ]),
+    )
+    .await;
+    ask(&bench).await.has_code(401, 32, "Could not authenticate you.");
+    let suspended = "Your account is suspended and is not permitted to access this feature.";
+    ask(&bench).await.has_code(403, 64, suspended);
+    ask(&bench).await.has_code(401, 416, "Invalid / suspended App.");
+    assert_eq!(ask(&bench).await.json()["errors"][0]["label"], "authenticity_token_error");
+    ask(&bench).await.has_code(418, 1, "I see.");
+    assert_eq!(ask(&bench).await.json(), json!({ "any": ["thing"] }));
+    ask(&bench).await.refuses(403, &["Words."]);
+    let limited = ask(&bench).await;
+    assert_eq!((limited.status.as_u16(), limited.header("retry-after")), (429, "3"));
+    assert_eq!(limited.header("content-encoding"), "gzip");
+    assert_eq!(ask(&bench).await.status, 200);
+    assert_eq!(fired(&bench).await, [1; 8]);
+}
+
+#[tokio::test]
+async fn a_delay_goes_before_other_faults() {
+    let bench = Bench::start().await;
+    order(
+        &bench,
+        json!([
+            { "kind": "delay", "ms": 1 },
+            { "kind": "status", "status": 500, "times": 1 },
+            { "kind": "delay", "ms": 1, "path": "/oauth2" },
+        ]),
+    )
+    .await;
+    assert_eq!(ask(&bench).await.status, 500);
+    assert_eq!(ask(&bench).await.status, 200);
+    assert_eq!(fired(&bench).await, [2, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_hanging_call_gets_nothing_and_is_listed() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "hang", "times": 1 }])).await;
+    let counted = async {
+        while fired(&bench).await != [1] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = ask(&bench) => panic!("{answer:?}"),
+        () = counted => (),
+    }
+    assert_eq!(bench.get("/sandbox/calls").await[0]["status"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_reset_writes_nothing() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "reset", "times": 2 }])).await;
+    assert_eq!(raw(&bench).await, b"");
+    let ask = bench.post(TOTALS, &favorites(&bench)).header("authorization", &bench.bearer());
+    assert!(ask.try_send().await.unwrap_err().is_request());
+    assert_eq!(fired(&bench).await, [2]);
+    assert_eq!(bench.get("/sandbox/calls").await[0]["status"], Value::Null);
+    assert!(raw(&bench).await.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_cut_body_is_half_of_what_was_promised() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "cut_body", "times": 1 }])).await;
+    let cut = raw(&bench).await;
+    let (promised, got) = framed(&cut);
+    assert_eq!(got.len(), promised / 2);
+    let whole = raw(&bench).await;
+    assert_eq!(framed(&whole).0, promised);
+    assert!(framed(&whole).1.starts_with(got));
+    assert_eq!(fired(&bench).await, [1]);
+}
+
+#[tokio::test]
+async fn a_wrong_length_promises_more_than_comes() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "wrong_content_length", "times": 1 }])).await;
+    let wrong = raw(&bench).await;
+    let (promised, got) = framed(&wrong);
+    assert_eq!(got.len() + 64, promised);
+    assert_eq!(framed(&raw(&bench).await).1, got);
+    assert_eq!(fired(&bench).await, [1]);
+}
+
+#[tokio::test]
+async fn a_truncated_gzip_is_well_framed() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "truncated_gzip" }])).await;
+    let answer = ask(&bench).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-encoding")), (200, "gzip"));
+    assert!(GzDecoder::new(&*answer.raw).read_to_end(&mut Vec::new()).is_err());
+    assert_eq!(fired(&bench).await, [1]);
+}
+
+#[tokio::test]
+async fn html_comes_with_any_status() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "html", "times": 1 }, { "kind": "html", "status": 502 }])).await;
+    for status in [200, 502] {
+        let answer = ask(&bench).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (status, "text/html"));
+        assert!(answer.text().starts_with("<html>"));
+    }
+    assert_eq!(fired(&bench).await, [1, 1]);
+}
+
+#[tokio::test]
+async fn bad_json_is_a_200() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "bad_json" }])).await;
+    let answer = ask(&bench).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().starts_with("{\"g\""));
+    assert!(serde_json::from_str::<Value>(&answer.text()).is_err());
+    assert_eq!(fired(&bench).await, [1]);
+}
+
+#[tokio::test]
+async fn a_slow_body_comes_whole() {
+    let bench = Bench::start().await;
+    let expected = ask(&bench).await.json();
+    order(&bench, json!([{ "kind": "slow_body", "ms": 1 }])).await;
+    assert_eq!(ask(&bench).await.json(), expected);
+    assert_eq!(fired(&bench).await, [1]);
+}
+
+#[tokio::test]
+async fn a_gzip_bomb_is_small_until_opened() {
+    let bench = Bench::start().await;
+    order(&bench, json!([{ "kind": "gzip_bomb", "mb": 3 }])).await;
+    let answer = ask(&bench).await;
+    assert!(answer.raw.len() < 20_000, "{}", answer.raw.len());
+    assert_eq!(answer.text().len(), 3 << 20, "and the checksum is right");
+    assert_eq!(fired(&bench).await, [1]);
+}
+
+#[tokio::test]
+async fn unknown_and_incomplete_faults_are_refused() {
+    let bench = Bench::start().await;
+    for wrong in [
+        json!([{ "kind": "earthquake" }]),
+        json!([{ "kind": "hang", "size": 1 }]),
+        json!([{ "kind": "status" }]),
+        json!([{ "kind": "status", "status": 99 }]),
+        json!([{ "kind": "status", "status": 500, "headers": { "a b": "c" } }]),
+        json!([{ "kind": "delay" }]),
+        json!([{ "kind": "gzip_bomb" }]),
+        json!({ "kind": "hang" }),
+    ] {
+        let answer = bench.put("/sandbox/faults", wrong.clone()).await;
+        assert_eq!(answer.status, 400, "{wrong}");
+        assert!(answer.json()["error"].is_string());
+    }
+}

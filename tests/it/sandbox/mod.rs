@@ -1,0 +1,14 @@
+//! The sandbox behaves as the reference says the upstream does.
+
+mod ages;
+mod bench;
+mod credentials;
+mod faults;
+mod forms;
+mod groupings;
+mod numbers;
+mod quotas;
+mod switches;
+mod tokens;
+mod windows;
+mod world;
