@@ -24,7 +24,7 @@ comment on column account.connected_at is 'when the account first connected; a n
 create table key (
     key_id          text collate "C" not null,
     kind            text not null,
-    name            text not null,
+    name            text collate "C" not null,
     app             text collate "C",
     accounts        text,
     endpoints       text,

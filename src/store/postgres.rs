@@ -41,11 +41,13 @@ pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, E
             "the URL has an unknown parameter; write a ? inside a password as %3F",
         ));
     }
-    let options: PgConnectOptions =
+    let mut options: PgConnectOptions =
         url.parse().map_err(|_| Error::settings("the URL cannot be read"))?;
+    if options.get_application_name().is_none() {
+        options = options.application_name("countersign");
+    }
     let milliseconds = |it: Duration| it.as_millis().to_string();
     Ok(options
-        .application_name("countersign")
         .options([
             ("statement_timeout", milliseconds(settings.statement_timeout)),
             // A replica that hangs inside a transaction must not hold the change counter's lock.

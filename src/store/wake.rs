@@ -12,7 +12,7 @@ use crate::store::{Error, Store, within};
 pub(crate) const CHANNEL: &str = "countersign_change";
 
 /// How often a silent connection is asked whether it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// A connection of its own that hears of changes.
 pub struct Wake {

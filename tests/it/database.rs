@@ -181,6 +181,10 @@ impl PrivatePostgres {
         format!("postgres://countersign@127.0.0.1:{}/postgres?sslmode=disable", self.port)
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns once it takes connections.
     pub fn start(&self) {
         let options = format!(

@@ -14,10 +14,10 @@ on_both! {
     async fn a_poller_sees_each_change_of_fifty_writers_once_and_in_order(database: Database) {
         const WRITERS: u64 = 50;
         const EACH: u64 = 4;
-        let store = database.store().await;
+        let replicas = [database.store().await, database.connect().await];
         let reader = database.connect().await;
         let mut writers = JoinSet::new();
-        for writer in 1..=WRITERS {
+        for (writer, store) in (1..=WRITERS).zip(replicas.iter().cycle()) {
             let store = store.clone();
             writers.spawn(async move {
                 for round in 0..EACH {
