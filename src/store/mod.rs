@@ -81,15 +81,20 @@ impl Store {
         .await
     }
 
-    /// Ends all connections; what is still asked for gets `Unavailable`.
+    /// Ends all connections, waiting a while for work in progress; what is asked for later gets `Unavailable`.
     pub async fn close(&self) {
-        match &self.pools {
-            On::Postgres(pool) => pool.close().await,
-            On::Sqlite(pools) => {
-                pools.reads.close().await;
-                pools.writes.close().await;
+        let closed = async {
+            match &self.pools {
+                On::Postgres(pool) => pool.close().await,
+                On::Sqlite(pools) => {
+                    pools.reads.close().await;
+                    pools.writes.close().await;
+                }
             }
-        }
+            Ok(())
+        };
+        // What has not ended by then ends with the process.
+        let _ = self.long(closed).await;
     }
 
     /// Work on a request's path.

@@ -40,6 +40,12 @@ enum Keeper {
     Shared(String),
 }
 
+/// A connection past the store, with what it holds locked.
+pub enum Connected {
+    Sqlite { _connection: SqliteConnection },
+    Postgres { _connection: PgConnection },
+}
+
 /// Makes an empty database.
 pub async fn fresh(kind: Kind) -> Database {
     match kind {
@@ -79,15 +85,30 @@ impl Database {
 
     /// Runs a statement that the store has no method for.
     pub async fn run(&self, sql: &str) {
+        self.open(sql).await;
+    }
+
+    /// Holds, until dropped, what every writer needs.
+    pub async fn lock_writers_out(&self) -> Connected {
+        self.open(match self.kind {
+            Kind::Sqlite => "begin immediate",
+            Kind::Postgres => "begin; update change_counter set latest = latest",
+        })
+        .await
+    }
+
+    async fn open(&self, sql: &str) -> Connected {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.kind {
             Kind::Sqlite => {
                 let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                Connected::Sqlite { _connection: connection }
             }
             Kind::Postgres => {
                 let mut connection = PgConnection::connect(&self.url).await.unwrap();
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                Connected::Postgres { _connection: connection }
             }
         }
     }

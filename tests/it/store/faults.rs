@@ -1,19 +1,37 @@
-//! PostgreSQL stopped, hung, out of reach and demoted: look-ups give up in time, and all works again afterwards.
+//! The database locked, and PostgreSQL stopped, hung, out of reach and demoted: look-ups give up in time, and all works again afterwards.
 
 use std::time::Duration;
 
 use countersign::model::{Clock, SystemClock};
 use countersign::store::{Error, Store};
-
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::database::{Kind, NOW, PrivatePostgres, fresh, settings};
+use crate::database::{Kind, NOW, PrivatePostgres, fresh, on_both, settings};
 use crate::store::{id, new_account};
 
 /// What a look-up may take: `call_wait` is 250 ms; the rest is for busy test machines.
 const BOUND: Duration = Duration::from_millis(600);
+
+on_both! {
+    async fn a_writer_that_waits_too_long_for_another_gives_up_and_readers_do_not_wait(database: Database) {
+        database.store().await.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+        let mut settings = database.settings();
+        settings.wait = Duration::from_millis(300);
+        settings.statement_timeout = Duration::from_millis(300);
+        let store = Store::connect(&settings).await.unwrap();
+
+        let lock = database.lock_writers_out().await;
+        let written = store.put_accounts(&[new_account("main", 8)], "cli", NOW).await;
+        assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
+        assert!(store.find_account("main", id(7)).await.unwrap().is_some());
+        drop(lock);
+
+        database.connect().await.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+        assert_eq!(store.latest_change().await.unwrap(), 2);
+    }
+}
 
 /// A network between store and server that can lose what is in flight, as when a route goes away.
 struct Network {
