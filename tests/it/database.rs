@@ -113,6 +113,14 @@ impl Database {
         }
     }
 
+    /// What PostgreSQL calls it.
+    pub fn name(&self) -> &str {
+        match &self.keeper {
+            Keeper::Folder(_) => panic!("an SQLite database has no name"),
+            Keeper::Shared(name) => name,
+        }
+    }
+
     /// The folder that an SQLite database lives in.
     pub fn folder(&self) -> &Path {
         match &self.keeper {
@@ -122,7 +130,7 @@ impl Database {
     }
 }
 
-/// Settings as shipped, for a database at `url`. Waits off the request's path are longer, for busy test machines.
+/// Settings as shipped, for a database at `url`, but for longer waits off the request's path: test machines are busy.
 pub fn settings(url: &str) -> config::Database {
     config::Database {
         url: Secret::from(url),

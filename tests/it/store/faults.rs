@@ -1,4 +1,5 @@
-//! The database locked, and PostgreSQL stopped, hung, out of reach and demoted: look-ups give up in time, and all works again afterwards.
+//! The database locked, and PostgreSQL stopped, hung, out of reach and demoted: look-ups give up in time,
+//! and all works again afterwards.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::store::{id, new_account};
 const BOUND: Duration = Duration::from_millis(600);
 
 on_both! {
-    async fn a_writer_that_waits_too_long_for_another_gives_up_and_readers_do_not_wait(database: Database) {
+    async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
         database.store().await.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
         let mut settings = database.settings();
         settings.wait = Duration::from_millis(300);
@@ -176,15 +177,19 @@ async fn a_listener_hears_again_after_a_restart() {
 async fn a_demoted_server_is_unavailable_until_it_takes_writes_again() {
     let database = fresh(Kind::Postgres).await;
     let store = database.store().await;
-    let demote = "do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$";
-    database.run(demote).await;
-    database.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'countersign' and datname = current_database()").await;
+    let name = database.name();
+    let demote = format!("alter database {name} set default_transaction_read_only = on");
+    database.run(&demote).await;
+    let hang_up = "select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'countersign' and datname = current_database()";
+    database.run(hang_up).await;
     for refused in [store.ping().await, Store::connect(&database.settings()).await.map(drop)] {
         let Err(Error::Unavailable(cause)) = refused else { panic!("{refused:?}") };
         assert_eq!(cause.to_string(), "the server is read-only");
     }
-    let promote = "set transaction_read_only = off; do $$ begin execute format('alter database %I reset default_transaction_read_only', current_database()); end $$";
-    database.run(promote).await;
+
+    let promote = format!("alter database {name} reset default_transaction_read_only");
+    database.run(&format!("set transaction_read_only = off; {promote}")).await;
     store.ping().await.unwrap();
     store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
 }
