@@ -174,6 +174,22 @@ async fn a_listener_hears_again_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_listener_that_fell_silent_is_noticed() {
+    let server = PrivatePostgres::start_new();
+    let network = Network::before(&server).await;
+    connect(&network.url).await;
+    let mut settings = settings(&network.url);
+    settings.wait = Duration::from_millis(500);
+    let store = Store::connect(&settings).await.unwrap();
+    let mut wake = store.listen().await.unwrap().unwrap();
+    network.silence();
+    assert!(matches!(wake.wait().await, Err(Error::Unavailable(_))));
+    wake.wait().await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    wake.wait().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_demoted_server_is_unavailable_until_it_takes_writes_again() {
     let database = fresh(Kind::Postgres).await;
     let store = database.store().await;
