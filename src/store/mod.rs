@@ -112,8 +112,10 @@ impl Store {
         // Boxed, since connecting makes a large future that is seldom needed.
         let lease = Box::pin(async {
             Ok(match &self.pools {
-                // Half the time for the first connection leaves half for another when that one is dead.
-                On::Postgres(pool) => On::Postgres(postgres::lease(pool, limit / 2).await?),
+                // Half of the shortest limit for a connection that is dead leaves half for another.
+                On::Postgres(pool) => {
+                    On::Postgres(postgres::lend(pool, self.call_wait.min(limit / 2)).await?)
+                }
                 On::Sqlite(pools) => On::Sqlite(pools.reads.acquire().await?),
             })
         });
