@@ -17,7 +17,9 @@ create table account (
     sealed_token        blob not null,
     sealed_token_secret blob not null,
     constraint account_pkey primary key (app, user_id),
-    constraint account_user_id_digits check (user_id glob '[1-9]*' and user_id not glob '*[^0-9]*' and length(user_id) <= 19),
+    constraint account_user_id_digits check (
+        user_id glob '[1-9]*' and user_id not glob '*[^0-9]*' and length(user_id) <= 19
+    ),
     constraint account_state_known check (state in ('active', 'revoked', 'blocked', 'quarantined'))
 ) strict, without rowid;
 create index account_screen_name on account (app, lower(screen_name));

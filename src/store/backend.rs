@@ -4,6 +4,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Postgres, Sqlite, Transaction};
 
 use crate::store::Error;
+use crate::store::postgres::Loan;
 
 /// Something of the one database or of the other.
 #[derive(Clone)]
@@ -13,7 +14,7 @@ pub(crate) enum On<P, S> {
 }
 
 /// A connection, given back to its pool when dropped.
-pub(crate) type Lease = On<PoolConnection<Postgres>, PoolConnection<Sqlite>>;
+pub(crate) type Lease = On<Loan, PoolConnection<Sqlite>>;
 
 /// A transaction, rolled back unless committed.
 pub(crate) type Work<'c> = On<Transaction<'c, Postgres>, Transaction<'c, Sqlite>>;

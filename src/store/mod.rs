@@ -81,15 +81,20 @@ impl Store {
         .await
     }
 
-    /// Ends all connections; what is still asked for gets `Unavailable`.
+    /// Ends all connections, waiting a while for work in progress; what is asked for later gets `Unavailable`.
     pub async fn close(&self) {
-        match &self.pools {
-            On::Postgres(pool) => pool.close().await,
-            On::Sqlite(pools) => {
-                pools.reads.close().await;
-                pools.writes.close().await;
+        let closed = async {
+            match &self.pools {
+                On::Postgres(pool) => pool.close().await,
+                On::Sqlite(pools) => {
+                    pools.reads.close().await;
+                    pools.writes.close().await;
+                }
             }
-        }
+            Ok(())
+        };
+        // What has not ended by then ends with the process.
+        let _ = self.long(closed).await;
     }
 
     /// Work on a request's path.
@@ -107,8 +112,10 @@ impl Store {
         // Boxed, since connecting makes a large future that is seldom needed.
         let lease = Box::pin(async {
             Ok(match &self.pools {
-                // Half the time for the first connection leaves half for another when that one is dead.
-                On::Postgres(pool) => On::Postgres(postgres::lease(pool, limit / 2).await?),
+                // Half of the shortest limit for a connection that is dead leaves half for another.
+                On::Postgres(pool) => {
+                    On::Postgres(postgres::lend(pool, self.call_wait.min(limit / 2)).await?)
+                }
                 On::Sqlite(pools) => On::Sqlite(pools.reads.acquire().await?),
             })
         });

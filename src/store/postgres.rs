@@ -1,10 +1,12 @@
 //! PostgreSQL: the pool, and connections that are alive and may write.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Row};
+use sqlx::{ConnectOptions, PgConnection, PgPool, Postgres, Row};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::config;
@@ -41,11 +43,13 @@ pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, E
             "the URL has an unknown parameter; write a ? inside a password as %3F",
         ));
     }
-    let options: PgConnectOptions =
+    let mut options: PgConnectOptions =
         url.parse().map_err(|_| Error::settings("the URL cannot be read"))?;
+    if options.get_application_name().is_none() {
+        options = options.application_name("countersign");
+    }
     let milliseconds = |it: Duration| it.as_millis().to_string();
     Ok(options
-        .application_name("countersign")
         .options([
             ("statement_timeout", milliseconds(settings.statement_timeout)),
             // A replica that hangs inside a transaction must not hold the change counter's lock.
@@ -56,42 +60,64 @@ pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, E
 
 /// The pool, not connected yet.
 pub(crate) fn pool(settings: &config::Database, options: PgConnectOptions) -> PgPool {
-    let release_wait = settings.wait;
     PgPoolOptions::new()
         .max_connections(settings.connections)
         .acquire_timeout(settings.wait)
         .max_lifetime(settings.connection_life)
-        // `lease` does its own test, which also asks whether the server may be written to.
+        // `lend` does its own test, which also asks whether the server may be written to.
         .test_before_acquire(false)
-        // An abandoned query leaves a connection whose server may be hung; without a limit it would
-        // hold its place in the pool until TCP gives up.
-        .after_release(move |connection, _| {
-            Box::pin(async move {
-                Ok(matches!(timeout(release_wait, connection.ping()).await, Ok(Ok(()))))
-            })
-        })
         .connect_lazy_with(options)
 }
 
-/// A connection that has just answered, and whose server is no standby. Dead ones are thrown away on the way.
-pub(crate) async fn lease(
-    pool: &PgPool,
+/// A connection on loan, which goes back to its pool when dropped.
+pub(crate) struct Loan {
+    connection: PoolConnection<Postgres>,
     answer_within: Duration,
-) -> Result<PoolConnection<Postgres>, Error> {
+    is_sound: bool,
+}
+
+/// A connection that has just answered, and whose server is no standby. Dead ones are thrown away on the way.
+pub(crate) async fn lend(pool: &PgPool, answer_within: Duration) -> Result<Loan, Error> {
     loop {
-        let mut connection = pool.acquire().await?;
-        let answer = timeout(answer_within, is_read_only(&mut connection)).await;
+        let mut loan = Loan { connection: pool.acquire().await?, answer_within, is_sound: true };
+        let answer = timeout(answer_within, is_read_only(&mut loan)).await;
         if let Ok(Ok(false)) = answer {
-            return Ok(connection);
+            return Ok(loan);
         }
-        connection.close_on_drop();
+        loan.is_sound = false;
         if let Ok(Ok(true)) = answer {
             return Err(Error::unavailable("the server is read-only"));
         }
     }
 }
 
-async fn is_read_only(connection: &mut PoolConnection<Postgres>) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(&mut **connection).await?;
+async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(connection).await?;
     Ok(row.try_get::<String, _>(0)? == "on")
+}
+
+impl Drop for Loan {
+    /// Gives the driver a limit: it waits for an answer before the connection is back in the pool, and
+    /// when the server is out of reach that would take its place in the pool until TCP gives up.
+    fn drop(&mut self) {
+        if !self.is_sound {
+            self.connection.close_on_drop();
+        } else if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(self.answer_within, self.connection.return_to_pool()));
+        }
+    }
+}
+
+impl Deref for Loan {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Loan {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
 }

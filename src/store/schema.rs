@@ -1,6 +1,5 @@
 //! Migrations: applied once and in order, however many replicas start at the same time.
 
-use sqlx::Row;
 use time::OffsetDateTime;
 
 use crate::store::backend::{On, Work, on};
@@ -33,7 +32,7 @@ pub struct Schema {
 }
 
 impl Store {
-    /// Brings the schema up to date; gives the versions that were missing.
+    /// Brings the schema up to date, after waiting for whoever else does; gives the versions that were missing.
     pub async fn migrate(&self, now: OffsetDateTime) -> Result<Vec<i64>, Error> {
         let mut lease = self.writer().await?;
         let mut work = lease.begin().await?;
@@ -64,7 +63,7 @@ impl Store {
             let found = if tables == 0 {
                 0
             } else {
-                on!(&mut lease, it => sqlx::query(LATEST).fetch_one(&mut **it).await?.try_get(0)?)
+                on!(&mut lease, it => sqlx::query_scalar(LATEST).fetch_one(&mut **it).await?)
             };
             Ok(Schema { found, known: known() })
         })

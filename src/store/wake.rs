@@ -11,14 +11,12 @@ use crate::store::{Error, Store, within};
 
 pub(crate) const CHANNEL: &str = "countersign_change";
 
-/// How often a silent connection is asked whether it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(10);
-
 /// A connection of its own that hears of changes.
 pub struct Wake {
     options: PgConnectOptions,
     wait: Duration,
     listener: Option<PgListener>,
+    /// When a silent connection is next asked whether it is still there.
     heartbeat: Interval,
 }
 
@@ -28,7 +26,7 @@ impl Store {
         let On::Postgres(pool) = &self.pools else { return Ok(None) };
         let options = pool.connect_options().as_ref().clone();
         let listener = Some(listen(&options, self.wait).await?);
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval(self.wait);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
         Ok(Some(Wake { options, wait: self.wait, listener, heartbeat }))

@@ -40,6 +40,12 @@ enum Keeper {
     Shared(String),
 }
 
+/// A connection past the store, with what it holds locked.
+pub enum Connected {
+    Sqlite { _connection: SqliteConnection },
+    Postgres { _connection: PgConnection },
+}
+
 /// Makes an empty database.
 pub async fn fresh(kind: Kind) -> Database {
     match kind {
@@ -79,16 +85,39 @@ impl Database {
 
     /// Runs a statement that the store has no method for.
     pub async fn run(&self, sql: &str) {
+        self.open(sql).await;
+    }
+
+    /// Holds, until dropped, what every writer needs.
+    pub async fn lock_writers_out(&self) -> Connected {
+        self.open(match self.kind {
+            Kind::Sqlite => "begin immediate",
+            Kind::Postgres => "begin; update change_counter set latest = latest",
+        })
+        .await
+    }
+
+    async fn open(&self, sql: &str) -> Connected {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.kind {
             Kind::Sqlite => {
                 let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                Connected::Sqlite { _connection: connection }
             }
             Kind::Postgres => {
                 let mut connection = PgConnection::connect(&self.url).await.unwrap();
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                Connected::Postgres { _connection: connection }
             }
+        }
+    }
+
+    /// What PostgreSQL calls it.
+    pub fn name(&self) -> &str {
+        match &self.keeper {
+            Keeper::Folder(_) => panic!("an SQLite database has no name"),
+            Keeper::Shared(name) => name,
         }
     }
 
@@ -101,7 +130,7 @@ impl Database {
     }
 }
 
-/// Settings as shipped, for a database at `url`. Waits off the request's path are longer, for busy test machines.
+/// Settings as shipped, for a database at `url`, but for longer waits off the request's path: test machines are busy.
 pub fn settings(url: &str) -> config::Database {
     config::Database {
         url: Secret::from(url),
@@ -179,6 +208,10 @@ impl PrivatePostgres {
     /// The URL of its only database, which is empty at first.
     pub fn url(&self) -> String {
         format!("postgres://countersign@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Returns once it takes connections.

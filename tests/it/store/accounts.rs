@@ -82,8 +82,8 @@ on_both! {
 
     async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
         let store = database.store().await;
-        let accounts: Vec<_> =
-            ["b-side", "a_side", "b_side"].iter().flat_map(|app| (95..105).map(|it| new_account(app, it))).collect();
+        let of_app = |app| (95..105).map(move |it| new_account(app, it));
+        let accounts: Vec<_> = ["b-side", "a_side", "b_side"].into_iter().flat_map(of_app).collect();
         store.put_accounts(&accounts, "cli", NOW).await.unwrap();
 
         let mut expected: Vec<_> =
@@ -130,7 +130,9 @@ on_both! {
         let latest = store.latest_change().await.unwrap();
         let revoke = async |number| {
             let revoked = AccountState::Revoked;
-            store.update_account_state("main", id(number), revoked, "code 89", "gateway", NOW).await.unwrap()
+            let (app, reason) = ("main", "code 89");
+            let changed = store.update_account_state(app, id(number), revoked, reason, "gateway", NOW);
+            changed.await.unwrap()
         };
         assert!(revoke(7).await);
         assert!(!revoke(7).await, "it was so already");
