@@ -61,14 +61,21 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Import { app } => import(&parts, app.as_deref()).await,
         Task::List { app, state, json } => list(&parts, app, state.as_deref(), json).await,
         Task::Show(named) => {
-            let account = parts.gateway.show_account(named.app.as_deref(), &named.account()?).await?;
+            let account =
+                parts.gateway.show_account(named.app.as_deref(), &named.account()?).await?;
             show(&[account.into()], named.json);
             Ok(())
         }
         Task::Verify(named) => verify(&parts, &named).await,
         Task::Remove(named) => {
-            let account = parts.gateway.remove_account(named.app.as_deref(), &named.account()?, ACTOR).await?;
-            output::note(&format!("removed {} (@{}); its token is gone", account.user_id, account.screen_name));
+            let account = parts
+                .gateway
+                .remove_account(named.app.as_deref(), &named.account()?, ACTOR)
+                .await?;
+            output::note(&format!(
+                "removed {} (@{}); its token is gone",
+                account.user_id, account.screen_name
+            ));
             if named.json {
                 output::json(&Account::from(account));
             }
@@ -79,7 +86,11 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
 
 impl Named {
     fn account(&self) -> Result<AccountRef, Failure> {
-        let wrong = || Failure::general(anyhow!("name the account as a user id of 1 to 19 digits or as @screen_name"));
+        let wrong = || {
+            Failure::general(anyhow!(
+                "name the account as a user id of 1 to 19 digits or as @screen_name"
+            ))
+        };
         AccountRef::parse(&self.account).ok_or_else(wrong)
     }
 }
@@ -93,11 +104,18 @@ async fn import(parts: &Parts, app: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list(parts: &Parts, app: Option<String>, state: Option<&str>, json: bool) -> Result<(), Failure> {
+async fn list(
+    parts: &Parts,
+    app: Option<String>,
+    state: Option<&str>,
+    json: bool,
+) -> Result<(), Failure> {
     let state = match state {
         None => None,
         Some(name) => {
-            let wrong = || Failure::general(anyhow!("--state must be active, revoked, blocked or quarantined"));
+            let wrong = || {
+                Failure::general(anyhow!("--state must be active, revoked, blocked or quarantined"))
+            };
             Some(AccountState::from_name(name).ok_or_else(wrong)?)
         }
     };
@@ -120,14 +138,22 @@ async fn list(parts: &Parts, app: Option<String>, state: Option<&str>, json: boo
 }
 
 async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
-    let verified = parts.gateway.verify_account(named.app.as_deref(), &named.account()?, ACTOR).await?;
+    let verified =
+        parts.gateway.verify_account(named.app.as_deref(), &named.account()?, ACTOR).await?;
     match verified {
         Verified::Works(profile) => {
-            let protected = if profile.protected { "; protected, so its posts never have metrics" } else { "" };
-            output::line(&format!("works: {} (@{}){protected}", profile.user_id, output::plain(&profile.screen_name)));
+            let protected =
+                if profile.protected { "; protected, so its posts never have metrics" } else { "" };
+            output::line(&format!(
+                "works: {} (@{}){protected}",
+                profile.user_id,
+                output::plain(&profile.screen_name)
+            ));
             Ok(())
         }
-        Verified::Marked(state) => Err(Failure::general(anyhow!("does not work: the account is {state}"))),
+        Verified::Marked(state) => {
+            Err(Failure::general(anyhow!("does not work: the account is {state}")))
+        }
         Verified::NotTheAccount(reason) => Err(Failure::general(anyhow!("not known: {reason}"))),
     }
 }
@@ -137,7 +163,8 @@ fn show(accounts: &[Account], json: bool) {
         return output::json(&accounts);
     }
     let row = |it: &Account| {
-        [&it.app, &it.user_id, &it.screen_name, it.state, &it.state_since, &it.connected_at].map(str::to_owned)
+        [&it.app, &it.user_id, &it.screen_name, it.state, &it.state_since, &it.connected_at]
+            .map(str::to_owned)
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
     output::table(["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED"], &rows);

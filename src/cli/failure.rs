@@ -38,7 +38,8 @@ impl From<anyhow::Error> for Failure {
 impl From<config::Errors> for Failure {
     fn from(errors: config::Errors) -> Failure {
         let count = errors.0.len();
-        let settings = if count == 1 { "1 setting is".to_owned() } else { format!("{count} settings are") };
+        let settings =
+            if count == 1 { "1 setting is".to_owned() } else { format!("{count} settings are") };
         Failure::config(anyhow!("{settings} wrong:\n{errors}"))
     }
 }
@@ -55,7 +56,9 @@ impl From<gateway::Error> for Failure {
             gateway::Error::InvalidRequest(problems) => {
                 let lines: Vec<String> = problems
                     .iter()
-                    .map(|it| format!("{}: {}", it.place, it.detail).trim_start_matches(": ").to_owned())
+                    .map(|it| {
+                        format!("{}: {}", it.place, it.detail).trim_start_matches(": ").to_owned()
+                    })
                     .collect();
                 Failure::general(anyhow!("{}", lines.join("\n")))
             }

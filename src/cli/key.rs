@@ -74,7 +74,11 @@ async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
     if json {
         output::json(&CreatedKey { secret: secret.expose().to_owned(), key: key.into() });
     } else {
-        output::note(&format!("key {} ({}); it is shown only now:", key.id, output::plain(&key.name)));
+        output::note(&format!(
+            "key {} ({}); it is shown only now:",
+            key.id,
+            output::plain(&key.name)
+        ));
         output::line(secret.expose());
     }
     Ok(())
@@ -106,10 +110,22 @@ async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
         let endpoints = it.endpoints.as_ref().map_or("all".to_owned(), |it| it.join(","));
         let app = it.app.clone().unwrap_or_else(|| "-".to_owned());
         let used = it.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
-        [it.id.clone(), output::plain(&it.name), it.kind.to_owned(), app, accounts, endpoints, used, state]
+        [
+            it.id.clone(),
+            output::plain(&it.name),
+            it.kind.to_owned(),
+            app,
+            accounts,
+            endpoints,
+            used,
+            state,
+        ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
-    output::table(["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LAST USED", "STATE"], &rows);
+    output::table(
+        ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LAST USED", "STATE"],
+        &rows,
+    );
     if keys.is_empty() {
         output::note("no keys; make one with `countersign key create NAME`");
     }

@@ -84,7 +84,10 @@ async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
     let schema = store.schema().await.map_err(failure::of_store)?;
     match applied.len() {
         0 => output::line(&format!("the schema is up to date, at version {}", schema.known)),
-        count => output::line(&format!("applied {count} migrations; the schema is at version {}", schema.known)),
+        count => output::line(&format!(
+            "applied {count} migrations; the schema is at version {}",
+            schema.known
+        )),
     }
     Ok(())
 }

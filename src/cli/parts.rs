@@ -30,7 +30,8 @@ impl Parts {
     }
 
     pub(super) fn assemble(config: Config, store: Store, vault: Vault) -> Result<Parts, Failure> {
-        let gateway = Gateway::new(&config, store.clone(), vault, clock()).map_err(Failure::config)?;
+        let gateway =
+            Gateway::new(&config, store.clone(), vault, clock()).map_err(Failure::config)?;
         Ok(Parts { config, gateway, store })
     }
 }
@@ -67,9 +68,7 @@ pub(super) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::unavailable(anyhow!(error).context("the runtime could not be started")))
+    builder.worker_threads(workers).enable_all().build().map_err(|error| {
+        Failure::unavailable(anyhow!(error).context("the runtime could not be started"))
+    })
 }

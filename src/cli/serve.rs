@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -54,7 +56,15 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let notice = parts.config.limits.drain_notice;
     let end = stop_on_signals(life.clone(), notice)?;
     tokio::spawn(parts.gateway.follow());
-    let serving = server::serve(callers, operators, parts.gateway, metrics, &parts.config.limits, parts::clock(), life);
+    let serving = server::serve(
+        callers,
+        operators,
+        parts.gateway,
+        metrics,
+        &parts.config.limits,
+        parts::clock(),
+        life,
+    );
     tokio::select! {
         () = serving => info!("stopped"),
         () = end => warn!("stopped by a second signal, with calls in flight"),
@@ -80,19 +90,26 @@ pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
 /// A ring that cannot open what is stored would quarantine every account, one call at a time.
 async fn require_open_vault(parts: &Parts) -> Result<(), Failure> {
     let sealed_by = parts.gateway.sealing_keys().await?;
-    let missing: Vec<&str> = sealed_by.iter().map(String::as_str).filter(|it| !parts.gateway.has_vault_key(it)).collect();
+    let missing: Vec<&str> = sealed_by
+        .iter()
+        .map(String::as_str)
+        .filter(|it| !parts.gateway.has_vault_key(it))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let detail = format!("the database holds secrets sealed with vault keys that are not in vault.keys: {}", missing.join(", "));
+    let detail = format!(
+        "the database holds secrets sealed with vault keys that are not in vault.keys: {}",
+        missing.join(", ")
+    );
     Err(Failure::config(anyhow!(detail)))
 }
 
 /// Listens, or says in one line which address is taken.
 pub(super) async fn bind(at: SocketAddr, name: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(at)
-        .await
-        .map_err(|error| Failure::unavailable(anyhow!("{name} {at} cannot be listened on: {error}")))
+    TcpListener::bind(at).await.map_err(|error| {
+        Failure::unavailable(anyhow!("{name} {at} cannot be listened on: {error}"))
+    })
 }
 
 pub(super) fn address(listener: &TcpListener) -> String {
@@ -100,7 +117,10 @@ pub(super) fn address(listener: &TcpListener) -> String {
 }
 
 /// Ends `life` at the first SIGTERM, after a notice to clients, or at once at SIGINT; the future ends at a second signal.
-pub(super) fn stop_on_signals(life: Life, notice: Duration) -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop_on_signals(
+    life: Life,
+    notice: Duration,
+) -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::unavailable(anyhow!(error)));
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {

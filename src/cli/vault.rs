@@ -40,7 +40,8 @@ pub(super) fn run(config: Option<&Path>, task: &Task) -> Result<(), Failure> {
 
 async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Failure> {
     let gateway = open(config).await?.gateway;
-    let status = if rotate { gateway.rotate_vault(ACTOR).await? } else { gateway.vault_status().await? };
+    let status =
+        if rotate { gateway.rotate_vault(ACTOR).await? } else { gateway.vault_status().await? };
     let status = Vault::from(status);
     if json {
         output::json(&status);
@@ -49,7 +50,10 @@ async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Fai
     }
     match status.unopened.len() {
         0 => Ok(()),
-        count => Err(Failure::general(anyhow!("{count} stored secrets do not open: {}", status.unopened.join(", ")))),
+        count => Err(Failure::general(anyhow!(
+            "{count} stored secrets do not open: {}",
+            status.unopened.join(", ")
+        ))),
     }
 }
 

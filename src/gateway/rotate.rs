@@ -37,6 +37,15 @@ impl Gateway {
         Ok(status)
     }
 
+    /// The ids of the vault keys that sealed what is stored.
+    pub async fn sealing_keys(&self) -> Result<Vec<String>, Error> {
+        Ok(self.0.store.list_sealing_keys().await?)
+    }
+
+    pub fn has_vault_key(&self, id: &str) -> bool {
+        self.0.vault.has_key(id)
+    }
+
     async fn walk(&self, reseal: bool) -> Result<VaultStatus, Error> {
         let mut status =
             VaultStatus { active: self.0.vault.active_id().to_owned(), ..VaultStatus::default() };

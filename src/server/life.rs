@@ -40,7 +40,7 @@ impl Life {
     }
 
     /// Waits until draining begins.
-    pub(super) async fn draining(&self) {
+    pub async fn draining(&self) {
         // The sender lives in `self`, so this ends by the phase alone.
         let _ = self.0.subscribe().wait_for(|it| *it == Phase::Draining).await;
     }

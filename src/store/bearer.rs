@@ -43,6 +43,21 @@ impl Store {
         .await
     }
 
+    /// The ids of the vault keys that sealed what is stored: bytes 2 to 9 of each record.
+    pub async fn list_sealing_keys(&self) -> Result<Vec<String>, Error> {
+        let sql = "select substr(sealed_token, 2, 8) from account
+             union select substr(sealed_token_secret, 2, 8) from account
+             union select substr(sealed_verifier, 2, 8) from key
+             union select substr(sealed_token, 2, 8) from bearer";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let ids: Vec<Vec<u8>> =
+                on!(&mut lease, it => sqlx::query_scalar(sql).fetch_all(&mut **it).await?);
+            Ok(ids.into_iter().map(|it| String::from_utf8_lossy(&it).into_owned()).collect())
+        })
+        .await
+    }
+
     /// Stores a new token under the next generation; false when somebody else has replaced the expected one.
     /// The first one is expected to find `None` and becomes generation 1.
     pub async fn replace_bearer(

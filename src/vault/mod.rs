@@ -61,6 +61,10 @@ impl Vault {
         self.keys.get(self.active).map_or("", |(id, _)| id)
     }
 
+    pub fn has_key(&self, id: &str) -> bool {
+        self.keys.iter().any(|(it, _)| it == id)
+    }
+
     /// Seals `plain` for `place`, with the active key and a random nonce.
     pub fn seal(&self, place: &Place, plain: &[u8]) -> Result<Vec<u8>, Error> {
         let (id, key) = self.keys.get(self.active).ok_or(Error::BadRing)?;

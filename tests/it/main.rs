@@ -8,6 +8,6 @@
 
 mod config;
 mod database;
-mod store;
 mod sandbox;
+mod store;
 mod tidy;

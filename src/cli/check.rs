@@ -1,0 +1,155 @@
+//! `countersign check` and `countersign healthcheck`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::parts::{self, Parts};
+use crate::gateway::BearerSource;
+use crate::vault::Vault;
+
+const CLOCK_WARNING_SECONDS: i64 = 30;
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Goes through everything that a deployment needs, as far as the failures allow, a line each.
+pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
+    let mut report = Report { failed: 0 };
+    let config = match parts::settings(path) {
+        Ok(config) => config,
+        Err(failure) => {
+            report.fail("config", &format!("{:#}", failure.error));
+            return Err(Failure {
+                error: anyhow!("the settings must be right first"),
+                code: failure.code,
+            });
+        }
+    };
+    report.pass("config", &format!("{} apps", config.apps.len()));
+    let ring = Vault::new(&config.vault);
+    match &ring {
+        Ok(vault) => report.pass(
+            "vault ring",
+            &format!("{} keys, {} seals", config.vault.keys.len(), vault.active_id()),
+        ),
+        Err(error) => report.fail("vault ring", &error.to_string()),
+    }
+    match parts::connect(&config).await {
+        Err(failure) => report.fail("database", &format!("{:#}", failure.error)),
+        Ok(store) => {
+            report.pass("database", store.kind());
+            match (store.check_schema().await, ring) {
+                (Err(error), _) => report.fail("schema", &error.to_string()),
+                (Ok(()), Err(_)) => report.pass("schema", "up to date"),
+                (Ok(()), Ok(vault)) => {
+                    report.pass("schema", "up to date");
+                    check_parts(&mut report, &Parts::assemble(config, store, vault)?).await;
+                }
+            }
+        }
+    }
+    match report.failed {
+        0 => Ok(()),
+        1 => Err(Failure::general(anyhow!("1 check failed"))),
+        count => Err(Failure::general(anyhow!("{count} checks failed"))),
+    }
+}
+
+/// Exits with success when the gateway that runs with these settings is ready.
+pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
+    let at = reachable(parts::settings(path)?.admin.listen);
+    let ask = async {
+        let mut stream = TcpStream::connect(at).await?;
+        stream
+            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await?;
+        let mut answer = String::new();
+        stream.take(64 * 1024).read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(PROBE_TIMEOUT, ask).await;
+    let answer = answer
+        .map_err(|_| Failure::general(anyhow!("http://{at}/readyz did not answer in time")))?;
+    let answer = answer.map_err(|error| {
+        Failure::general(anyhow!("http://{at}/readyz cannot be asked: {error}"))
+    })?;
+    let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+    if answer.starts_with("HTTP/1.1 200 ") {
+        output::line(body);
+        return Ok(());
+    }
+    Err(Failure::general(anyhow!("not ready: {body}")))
+}
+
+struct Report {
+    failed: usize,
+}
+
+impl Report {
+    fn pass(&mut self, what: &str, detail: &str) {
+        output::line(&format!("ok    {what}: {}", output::plain(detail)));
+    }
+
+    fn fail(&mut self, what: &str, detail: &str) {
+        self.failed += 1;
+        output::line(&format!("FAIL  {what}: {detail}"));
+    }
+}
+
+async fn check_parts(report: &mut Report, parts: &Parts) {
+    match parts.gateway.vault_status().await {
+        Ok(status) if status.unopened.is_empty() => {
+            report.pass(
+                "vault",
+                &format!("opens all {} stored secrets", status.records.values().sum::<u64>()),
+            );
+        }
+        Ok(status) => {
+            report.fail("vault", &format!("does not open: {}", status.unopened.join(", ")))
+        }
+        Err(error) => report.fail("vault", &format!("{:#}", anyhow!(error))),
+    }
+    let apps: Vec<(String, BearerSource)> =
+        parts.gateway.apps().map(|(name, it)| (name.to_owned(), it)).collect();
+    if apps.is_empty() {
+        report.fail("apps", "none is configured: set apps.<name>.consumer_key and consumer_secret");
+    }
+    for (name, source) in apps {
+        let what = format!("app {name}");
+        match source {
+            BearerSource::TwoLegged => {
+                report.pass(&what, "signs two-legged, so there is no bearer token to try")
+            }
+            BearerSource::Configured | BearerSource::Minted => {
+                match parts.gateway.try_mint(&name).await {
+                    Ok(()) => report.pass(
+                        &what,
+                        "X accepts its consumer key and secret and gives a bearer token",
+                    ),
+                    Err(error) => report.fail(&what, &format!("{:#}", anyhow!(error))),
+                }
+            }
+        }
+    }
+    match parts.gateway.clock_offset() {
+        it if it.abs() > CLOCK_WARNING_SECONDS => {
+            report.fail("clock", &format!("the upstream's clock is {it} s from this machine's"));
+        }
+        it => report.pass("clock", &format!("{it} s from the upstream's")),
+    }
+}
+
+/// An address to connect to, where the gateway listens on every interface.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

@@ -1,0 +1,338 @@
+//! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that can be used again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::parts::{self, Parts};
+use crate::cli::serve::{address, bind, harden, prepare, stop_on_signals};
+use crate::config::{self, Config};
+use crate::gateway::{self, Import};
+use crate::model::Secret;
+use crate::model::key::Kind;
+use crate::sandbox::{Sandbox, Settings, World, WorldUser};
+use crate::server::{self, Life};
+use crate::{sandbox, telemetry, vault};
+
+const APP: &str = "demo";
+const ACTOR: &str = "demo";
+const CONNECTED: usize = 3;
+const SHOWN_POSTS: usize = 5;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Where callers are served
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where operators are served
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081")]
+    admin_listen: SocketAddr,
+    /// Where the stand-in upstream listens
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+    sandbox_listen: SocketAddr,
+    /// Where the database and its keys are kept; made when missing, used again when there
+    #[arg(long, value_name = "FOLDER", default_value = "countersign-demo")]
+    dir: PathBuf,
+    /// Print one JSON object instead of the tour
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a demo can be reached and with what.
+#[derive(Serialize)]
+struct Card {
+    gateway: String,
+    admin: String,
+    sandbox: String,
+    key: String,
+    admin_key: String,
+    accounts: Vec<CardAccount>,
+}
+
+#[derive(Serialize)]
+struct CardAccount {
+    user_id: String,
+    screen_name: String,
+    tweet_ids: Vec<String>,
+}
+
+/// The keys of a demo, kept so that its commands still work after a restart. They open invented numbers alone.
+#[derive(Deserialize, Serialize)]
+struct Keys {
+    key: String,
+    admin_key: String,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    harden();
+    make_folder(&arguments.dir)?;
+    parts::runtime(0)?.block_on(demo(arguments))
+}
+
+async fn demo(arguments: Arguments) -> Result<(), Failure> {
+    let upstream = bind(arguments.sandbox_listen, "--sandbox-listen").await?;
+    let callers = bind(arguments.listen, "--listen").await?;
+    let operators = bind(arguments.admin_listen, "--admin-listen").await?;
+    let sandbox = Sandbox::new(Settings::default(), parts::clock());
+    let world = sandbox.world();
+    let config = settings(&arguments.dir, &upstream, &world)?;
+    let _logs = telemetry::start_logs(&config.log);
+    telemetry::log_panics();
+    let metrics = telemetry::start_metrics();
+    let parts = prepare(config).await?;
+    let connected: Vec<&WorldUser> =
+        world.users.iter().filter(|it| it.state == "active").take(CONNECTED).collect();
+    import(&parts, &connected).await?;
+    let keys = keys(&parts, &arguments.dir).await?;
+    let card = card(&callers, &operators, &upstream, keys, &connected);
+    if arguments.json {
+        output::json(&card);
+    } else {
+        print_tour(&card, &arguments.dir);
+    }
+    let life = Life::default();
+    let end = stop_on_signals(life.clone(), Duration::ZERO)?;
+    let drained = life.clone();
+    tokio::spawn(parts.gateway.follow());
+    let limits = parts.config.limits.clone();
+    let serving = async {
+        tokio::join!(
+            server::serve(
+                callers,
+                operators,
+                parts.gateway.clone(),
+                metrics,
+                &limits,
+                parts::clock(),
+                life
+            ),
+            sandbox::serve(upstream, sandbox, async move { drained.draining().await }),
+        )
+    };
+    tokio::select! {
+        (..) = serving => info!("stopped"),
+        () = end => warn!("stopped by a second signal, with calls in flight"),
+    }
+    parts.store.close().await;
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("the folder {} cannot be made", folder.display()))
+        .map_err(Failure::unavailable)
+}
+
+/// The settings of a demo: nothing of the environment or of a file, so that it is the same everywhere.
+fn settings(folder: &Path, upstream: &TcpListener, world: &World) -> Result<Config, Failure> {
+    let app = world
+        .apps
+        .iter()
+        .find(|it| it.name == APP)
+        .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
+    let sandbox = format!("http://{}", address(upstream));
+    let ring = kept(&folder.join("vault_keys"), || vault::generate_key().expose().to_owned())?;
+    let database = format!("sqlite://{}", folder.join("countersign.db").display());
+    let set = [
+        ("DATABASE__URL", &*database),
+        ("UPSTREAM__DATA_URL", &sandbox),
+        ("UPSTREAM__API_URL", &sandbox),
+        ("UPSTREAM__ALLOW_HTTP", "true"),
+        ("APPS__DEMO__CONSUMER_KEY", &app.consumer_key),
+        ("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret),
+        ("VAULT__KEYS", ring.trim()),
+    ];
+    let environment: BTreeMap<String, String> = set
+        .into_iter()
+        .map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()))
+        .collect();
+    Ok(config::parse(None, &environment, &|_| Err("a demo reads no files".to_owned()))?)
+}
+
+/// What a private file holds; made when it is missing.
+fn kept(path: &Path, make: impl FnOnce() -> String) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::unavailable(anyhow!(error).context(format!("{} cannot be used", path.display())))
+    };
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let text = make();
+            write_private(path, &text).map_err(failed)?;
+            Ok(text)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")
+}
+
+async fn import(parts: &Parts, users: &[&WorldUser]) -> Result<(), Failure> {
+    let import = |(index, it): (usize, &&WorldUser)| Import {
+        line: index + 1,
+        user_id: it.user_id.clone(),
+        screen_name: it.screen_name.clone(),
+        access_token: Secret::from(&*it.access_token),
+        access_token_secret: Secret::from(&*it.access_token_secret),
+    };
+    let imports: Vec<Import> = users.iter().enumerate().map(import).collect();
+    parts.gateway.import_accounts(Some(APP), &imports, ACTOR).await?;
+    Ok(())
+}
+
+/// The keys of the last run, if the database still knows them, else new ones.
+async fn keys(parts: &Parts, folder: &Path) -> Result<Keys, Failure> {
+    let path = folder.join("keys.json");
+    let kept = fs::read_to_string(&path).ok().and_then(|it| serde_json::from_str::<Keys>(&it).ok());
+    if let Some(keys) = kept {
+        let key = parts.gateway.check_key(&keys.key, Kind::Caller).await;
+        let admin = parts.gateway.check_key(&keys.admin_key, Kind::Admin).await;
+        if key.is_ok() && admin.is_ok() {
+            return Ok(keys);
+        }
+    }
+    let keys = Keys {
+        key: make_key(parts, Kind::Caller).await?,
+        admin_key: make_key(parts, Kind::Admin).await?,
+    };
+    let text = serde_json::to_string(&keys).map_err(Failure::general)?;
+    write_private(&path, &text).map_err(Failure::unavailable)?;
+    Ok(keys)
+}
+
+async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
+    let name = format!("demo {kind}");
+    let _ = parts.gateway.revoke_key(&name, ACTOR).await;
+    let app = (kind == Kind::Caller).then(|| APP.to_owned());
+    let new = gateway::NewKey {
+        kind,
+        name,
+        app,
+        accounts: Vec::new(),
+        endpoints: Vec::new(),
+        expires_in: None,
+    };
+    let (_, secret) = parts.gateway.create_key(new, ACTOR).await?;
+    Ok(secret.expose().to_owned())
+}
+
+fn card(
+    callers: &TcpListener,
+    operators: &TcpListener,
+    upstream: &TcpListener,
+    keys: Keys,
+    users: &[&WorldUser],
+) -> Card {
+    let account = |it: &&WorldUser| CardAccount {
+        user_id: it.user_id.clone(),
+        screen_name: it.screen_name.clone(),
+        tweet_ids: it
+            .posts
+            .iter()
+            .filter(|it| it.state == "active")
+            .take(SHOWN_POSTS)
+            .map(|it| it.id.clone())
+            .collect(),
+    };
+    let url = |it| format!("http://{}", address(it));
+    Card {
+        gateway: url(callers),
+        admin: url(operators),
+        sandbox: url(upstream),
+        key: keys.key,
+        admin_key: keys.admin_key,
+        accounts: users.iter().map(account).collect(),
+    }
+}
+
+fn print_tour(card: &Card, folder: &Path) {
+    let Card { gateway, admin, sandbox, key, admin_key, accounts } = card;
+    let posts = |account: Option<&CardAccount>, count: usize| {
+        let ids: Vec<String> = account
+            .iter()
+            .flat_map(|it| &it.tweet_ids)
+            .take(count)
+            .map(|it| format!("{it:?}"))
+            .collect();
+        ids.join(",")
+    };
+    let (alice, bob) = (accounts.first(), accounts.get(1));
+    let id = |account: Option<&CardAccount>| account.map_or("", |it| &it.user_id).to_owned();
+    let call = |title: &str, endpoint: &str, account: &str, body: String| {
+        format!(
+            "{title}\n\n  curl --compressed {gateway}/insights/engagement/{endpoint} \\\n    -H 'Authorization: Bearer {key}' \\\n{account}    \
+             -H 'Content-Type: application/json' \\\n    -d '{body}'\n"
+        )
+    };
+    let account = |of| format!("    -H 'Countersign-Account: {}' \\\n", id(of));
+    let grouped = |levels: &str| format!(r#""groupings":{{"by_tweet":{{"group_by":[{levels}]}}}}"#);
+    let by_type = grouped(r#""tweet.id","engagement.type""#);
+    let by_hour = grouped(r#""tweet.id","engagement.type","engagement.day","engagement.hour""#);
+    let public = format!(
+        r#"{{"tweet_ids":[{},{}],"engagement_types":["favorites","retweets","replies"],{by_type}}}"#,
+        posts(alice, 2),
+        posts(bob, 1)
+    );
+    let private = format!(
+        r#"{{"tweet_ids":[{}],"engagement_types":["impressions","engagements","favorites"],{by_type}}}"#,
+        posts(alice, 2)
+    );
+    let series = format!(
+        r#"{{"tweet_ids":[{}],"engagement_types":["impressions","url_clicks"],{by_hour}}}"#,
+        posts(bob, 1)
+    );
+    let text = format!(
+        "Countersign is running on invented numbers. Ctrl-C stops it; {folder} keeps its database.
+
+  gateway    {gateway}    for your services
+  operators  {admin}    /metrics, /readyz, /admin/v1
+  sandbox    {sandbox}    the stand-in upstream; curl {sandbox}/sandbox/world shows what it knows
+
+  key        {key}
+  admin key  {admin_key}
+
+{public}
+{private}
+{series}
+Operators see the connected accounts with
+
+  curl {admin}/admin/v1/accounts -H 'Authorization: Bearer {admin_key}'
+",
+        folder = folder.display(),
+        public = call(
+            "Try it, in another terminal. Public totals of anybody's posts, asked with the app's credentials:",
+            "totals",
+            "",
+            public
+        ),
+        private = call(
+            "Private totals, signed as the posts' author:",
+            "totals",
+            &account(alice),
+            private
+        ),
+        series = call(
+            "The last 28 hours, hour by hour, signed as the author:",
+            "28hr",
+            &account(bob),
+            series
+        ),
+    );
+    output::line(&text);
+}
