@@ -19,7 +19,7 @@ const PAGE: u32 = 1000;
 pub(super) enum Task {
     /// Store accounts from standard input: a JSON object a line, all or none
     ///
-    /// Each line: {"user_id": "…", "screen_name": "…", "access_token": "…", "access_token_secret": "…"}
+    /// Each line: {"`user_id"`: "…", "`screen_name"`: "…", "`access_token"`: "…", "`access_token_secret"`: "…"}
     Import {
         /// The app that the tokens belong to
         #[arg(long, value_name = "NAME")]
@@ -46,7 +46,7 @@ pub(super) enum Task {
 
 #[derive(Args)]
 pub(super) struct Named {
-    /// A user id or @screen_name
+    /// A user id or @`screen_name`
     account: String,
     /// Needed when several apps are configured
     #[arg(long, value_name = "NAME")]

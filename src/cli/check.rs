@@ -110,7 +110,7 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
             );
         }
         Ok(status) => {
-            report.fail("vault", &format!("does not open: {}", status.unopened.join(", ")))
+            report.fail("vault", &format!("does not open: {}", status.unopened.join(", ")));
         }
         Err(error) => report.fail("vault", &format!("{:#}", anyhow!(error))),
     }
@@ -123,7 +123,7 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
         let what = format!("app {name}");
         match source {
             BearerSource::TwoLegged => {
-                report.pass(&what, "signs two-legged, so there is no bearer token to try")
+                report.pass(&what, "signs two-legged, so there is no bearer token to try");
             }
             BearerSource::Configured | BearerSource::Minted => {
                 match parts.gateway.try_mint(&name).await {

@@ -92,10 +92,10 @@ impl Problems {
         match node {
             Some(Node::List(items)) if !items.is_empty() => return items,
             Some(Node::List(_)) => {
-                self.add(at, format_args!("is empty; give at least one of {of}"))
+                self.add(at, format_args!("is empty; give at least one of {of}"));
             }
             Some(other) => {
-                self.add(at, format_args!("must be an array of {of}, not {}", other.kind()))
+                self.add(at, format_args!("must be an array of {of}, not {}", other.kind()));
             }
             None => self.add(at, format_args!("is missing; give an array of {of}")),
         }

@@ -40,9 +40,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
     pub(super) async fn peek(&self, key: &K) -> Option<Arc<V>> {
         let found = self.present.get(key).await;
         if found.is_some() {
-            self.hits.increment(1)
+            self.hits.increment(1);
         } else {
-            self.misses.increment(1)
+            self.misses.increment(1);
         }
         found
     }

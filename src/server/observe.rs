@@ -162,7 +162,7 @@ fn log(
             endpoint = endpoint.name(),
             key,
             account = trail.account.as_deref(),
-            auth = trail.auth.map(|it| it.name()),
+            auth = trail.auth.map(super::super::model::credential::AuthKind::name),
             status,
             code,
             upstream_status = trail.upstream_status,
