@@ -4,7 +4,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::sandbox::calls::Call;
@@ -12,7 +14,8 @@ use crate::sandbox::faults::{Fault, Ordered};
 use crate::sandbox::population::UserState;
 use crate::sandbox::{Sandbox, Switches, World, world};
 
-type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
+type Problem = (StatusCode, Json<Value>);
+type Answer = Result<Json<Value>, Problem>;
 
 /// Every route of the interface.
 pub fn router() -> Router<Sandbox> {
@@ -50,7 +53,8 @@ async fn find_switches(State(sandbox): State<Sandbox>) -> Json<Switches> {
 }
 
 /// Sets the switches that are named and leaves the others as they are.
-async fn change_switches(State(sandbox): State<Sandbox>, Json(changes): Json<Value>) -> Answer {
+async fn change_switches(State(sandbox): State<Sandbox>, body: Bytes) -> Answer {
+    let changes: Value = read(&body)?;
     let mut state = sandbox.state();
     let switches = state.switches.with(&changes).map_err(|it| complaint(&it.to_string()))?;
     state.switches = switches.clone();
@@ -61,9 +65,8 @@ async fn list_faults(State(sandbox): State<Sandbox>) -> Json<Vec<Ordered>> {
     Json(sandbox.faults().list())
 }
 
-async fn replace_faults(State(sandbox): State<Sandbox>, Json(orders): Json<Value>) -> Answer {
-    let faults: Vec<Fault> =
-        serde_json::from_value(orders).map_err(|it| complaint(&it.to_string()))?;
+async fn replace_faults(State(sandbox): State<Sandbox>, body: Bytes) -> Answer {
+    let faults: Vec<Fault> = read(&body)?;
     if let Some(text) = faults.iter().find_map(Fault::complaint) {
         return Err(complaint(&text));
     }
@@ -80,9 +83,9 @@ struct Change {
 async fn change_user(
     State(sandbox): State<Sandbox>,
     Path(user_id): Path<String>,
-    Json(change): Json<Value>,
+    body: Bytes,
 ) -> Answer {
-    let change: Change = serde_json::from_value(change).map_err(|it| complaint(&it.to_string()))?;
+    let change: Change = read(&body)?;
     let users = &sandbox.population().users;
     let place = users.iter().position(|it| it.id.to_string() == user_id);
     let place = place.ok_or_else(|| missing("no such user"))?;
@@ -103,10 +106,15 @@ async fn reset(State(sandbox): State<Sandbox>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn complaint(text: &str) -> (StatusCode, Json<Value>) {
+/// JSON whatever its declared type, since `curl -d` declares a form.
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|it| complaint(&it.to_string()))
+}
+
+fn complaint(text: &str) -> Problem {
     (StatusCode::BAD_REQUEST, Json(json!({ "error": text })))
 }
 
-fn missing(text: &str) -> (StatusCode, Json<Value>) {
+fn missing(text: &str) -> Problem {
     (StatusCode::NOT_FOUND, Json(json!({ "error": text })))
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use crate::model::{AuthKind, Endpoint, Metric};
+use crate::model::{Endpoint, Metric};
 use crate::sandbox::answer::{
     MOST_IMPRESSION_AGE, MOST_VIDEO_AGE, Table, hour_by_hour, is_older_than,
 };
@@ -16,7 +16,7 @@ use crate::sandbox::quota::{Allowance, Pool};
 use crate::sandbox::reply::{Reply, takes_gzip};
 use crate::sandbox::request::{self, Request};
 use crate::sandbox::window::{self, Window};
-use crate::sandbox::{Sandbox, Switches};
+use crate::sandbox::{Sandbox, Switches, access};
 
 /// Answers a `POST` to an endpoint. Rate headers come with every answer to a caller who is known.
 pub fn reply(sandbox: &Sandbox, arrival: &Arrival, endpoint: Endpoint) -> Reply {
@@ -66,10 +66,10 @@ fn answer(
     let now = sandbox.now();
     let switches = sandbox.state().switches.clone();
     let request = request::read(arrival, endpoint, &switches)?;
-    let metrics = allowed_metrics(&request, endpoint, caller, &switches)?;
+    let metrics = access::allowed_metrics(&request, endpoint, caller, &switches)?;
     let window = window_of(&request, endpoint, now, &switches)?;
-    let (posts, unavailable) = available_posts(sandbox, &request)?;
-    refuse_foreign(sandbox, caller, &posts, &switches)?;
+    let (posts, unavailable) = access::available_posts(sandbox, &request)?;
+    access::refuse_foreign(sandbox, caller, &posts, &switches)?;
 
     let mut body = Map::new();
     if let Some(window) = window.as_ref().or(totals_echo(now, &switches).as_ref()) {
@@ -95,34 +95,6 @@ fn answer(
     Ok(body)
 }
 
-/// Every metric that is asked for, or the names of those that are not to be had here so.
-fn allowed_metrics(
-    request: &Request,
-    endpoint: Endpoint,
-    caller: Caller,
-    switches: &Switches,
-) -> Result<Vec<Metric>, Refusal> {
-    let is_allowed = |it: &Metric| {
-        let is_alias = *it == Metric::MediaClicks;
-        it.is_served_by(endpoint)
-            && (!is_alias || switches.accept_media_clicks_alias)
-            && match caller.kind() {
-                AuthKind::UserContext => true,
-                AuthKind::AppOnly => endpoint == Endpoint::Totals && it.is_public(),
-            }
-    };
-    let named = request.metrics.iter();
-    let found: Vec<_> = named
-        .map(|name| Metric::from_name(name).filter(is_allowed).ok_or_else(|| name.clone()))
-        .collect();
-    let refused: Vec<String> = found.iter().filter_map(|it| it.clone().err()).collect();
-    if refused.is_empty() {
-        Ok(found.into_iter().flatten().collect())
-    } else {
-        Err(errors::forbidden_metrics(&refused))
-    }
-}
-
 fn window_of(
     request: &Request,
     endpoint: Endpoint,
@@ -142,51 +114,6 @@ fn window_of(
 /// The window that one documented totals sample shows by mistake.
 fn totals_echo(now: OffsetDateTime, switches: &Switches) -> Option<Window> {
     switches.totals_echo_window.then(|| window::last_28_hours(now, switches.echo_end))
-}
-
-/// The posts that exist and can be seen, and the ids of the others. With none left the request fails.
-fn available_posts(
-    sandbox: &Sandbox,
-    request: &Request,
-) -> Result<(Vec<Post>, Vec<String>), Refusal> {
-    let state = sandbox.state();
-    let mut posts = Vec::new();
-    let mut unavailable = Vec::new();
-    for id in &request.post_ids {
-        let found = sandbox.population().find_post(*id);
-        match found.filter(|it| !it.is_deleted && state.user_state(it.author).shows_posts()) {
-            Some(post) => posts.push(post),
-            None => unavailable.push(id.to_string()),
-        }
-    }
-    if posts.is_empty() {
-        Err(errors::all_unavailable(&unavailable))
-    } else {
-        Ok((posts, unavailable))
-    }
-}
-
-/// With a user's token, one post of somebody else spoils the whole request (reference 2.2).
-fn refuse_foreign(
-    sandbox: &Sandbox,
-    caller: Caller,
-    posts: &[Post],
-    switches: &Switches,
-) -> Result<(), Refusal> {
-    let Some(user) = caller.user else { return Ok(()) };
-    let mut foreign: Vec<(u64, Vec<String>)> = Vec::new();
-    for post in posts.iter().filter(|it| it.author != user) {
-        let author = sandbox.population().users.get(post.author).map_or(0, |it| it.id);
-        match foreign.iter_mut().find(|it| it.0 == author) {
-            Some((_, ids)) => ids.push(post.id.to_string()),
-            None => foreign.push((author, vec![post.id.to_string()])),
-        }
-    }
-    if foreign.is_empty() {
-        Ok(())
-    } else {
-        Err(errors::forbidden_posts(&foreign, switches.forbidden_wording))
-    }
 }
 
 /// Lists the posts that are too old for something that was asked.

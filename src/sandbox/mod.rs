@@ -2,10 +2,11 @@
 //!
 //! It imports `model` alone, so it checks the gateway's signatures with code of its own.
 //! A request's way through it: `arrival` reads, records and routes; `engagement` applies the rules in the order of
-//! reference 4.4, with `auth`, `quota`, `request`, `window` and `answer` each doing one step; `reply` puts it on the wire.
+//! reference 4.4, with `auth`, `quota`, `request`, `access`, `window` and `answer` each doing one step; `reply` puts it on the wire.
 //! `population` invents who exists, `numbers` what happened to their posts, `faults` what goes wrong, and `control`
 //! is the sandbox's own interface under `/sandbox`.
 
+mod access;
 mod answer;
 mod arrival;
 mod auth;

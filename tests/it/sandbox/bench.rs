@@ -265,6 +265,10 @@ impl Ask<'_> {
         self
     }
 
+    pub fn method(self, method: &str) -> Self {
+        Ask { method: method.to_owned(), ..self }
+    }
+
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self

@@ -86,6 +86,20 @@ async fn missing_fields_are_told_together() {
 }
 
 #[tokio::test]
+async fn engagement_types_are_one_to_eighteen_strings() {
+    let bench = Bench::start().await;
+    let ask = async |types: Value| {
+        let body = body(&bench.ids("alice", 1), &[], &["tweet.id"]);
+        bench.own("alice", TOTALS, &with(body, &json!({ "engagement_types": types }))).await
+    };
+    let size = |size| format!("engagement_types: size [{size}] is not between 1 and 18");
+    ask(json!([])).await.refuses(400, &[&size(0)]);
+    ask(json!(vec!["replies"; 19])).await.refuses(400, &[&size(19)]);
+    ask(json!("replies")).await.refuses(400, &["SIM: engagement_types is not an array"]);
+    ask(json!([5])).await.refuses(400, &["SIM: engagement_types: '5' is not a string"]);
+}
+
+#[tokio::test]
 async fn posts_are_limited_by_endpoint() {
     let bench = Bench::start().await;
     for (path, most) in [(TOTALS, 250), (LAST_28H, 25), (HISTORICAL, 25)] {

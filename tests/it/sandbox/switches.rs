@@ -16,6 +16,13 @@ async fn named_switches_change_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn the_declared_type_of_a_change_does_not_matter() {
+    let bench = Bench::start().await;
+    let answer = bench.form("/sandbox/switches", r#"{"per_minute":7}"#).method("PUT").send().await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["per_minute"]), (200, &json!(7)));
+}
+
+#[tokio::test]
 async fn unknown_switches_and_values_are_refused() {
     let bench = Bench::start().await;
     let before = bench.get("/sandbox/switches").await;
