@@ -19,7 +19,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Goes through everything that a deployment needs, as far as the failures allow, a line each.
 pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
-    let mut report = Report { failed: 0 };
+    let mut report = Report::default();
     let config = match parts::settings(path) {
         Ok(config) => config,
         Err(failure) => {
@@ -54,7 +54,10 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         }
     }
     match report.failed {
-        0 => Ok(()),
+        0 => {
+            output::line(&format!("all {} checks passed", report.passed));
+            Ok(())
+        }
         1 => Err(Failure::general(anyhow!("1 check failed"))),
         count => Err(Failure::general(anyhow!("{count} checks failed"))),
     }
@@ -86,12 +89,15 @@ pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
     Err(Failure::general(anyhow!("not ready: {body}")))
 }
 
+#[derive(Default)]
 struct Report {
+    passed: usize,
     failed: usize,
 }
 
 impl Report {
     fn pass(&mut self, what: &str, detail: &str) {
+        self.passed += 1;
         output::line(&format!("ok    {what}: {}", output::plain(detail)));
     }
 

@@ -89,7 +89,7 @@ impl Gateway {
             return Ok(remember(app, bearer));
         }
         let now = self.0.clock.instant();
-        self.require_pause(app, minting.renewed_at, now)?;
+        require_pause(app, minting.renewed_at, now)?;
         minting.renewed_at = Some(now);
         self.mint(app, stored.generation.or(Some(rejected)), &mut minting).await
     }
@@ -123,7 +123,7 @@ impl Gateway {
         minting: &mut Minting,
     ) -> Result<Arc<Bearer>, Error> {
         let now = self.0.clock.instant();
-        self.require_pause(app, minting.refused_at, now)?;
+        require_pause(app, minting.refused_at, now)?;
         let minted = self.0.upstream.mint_bearer(&app.app).await;
         let outcome = if minted.is_ok() { "minted" } else { "failed" };
         metrics::counter!("countersign_bearer_mints_total", "app" => app.app.name.clone(), "outcome" => outcome).increment(1);
@@ -178,21 +178,6 @@ impl Gateway {
             }
         }
     }
-
-    fn require_pause(
-        &self,
-        app: &AppState,
-        last: Option<Instant>,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let since = last.map(|it| now.saturating_duration_since(it));
-        match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
-            Some(left) => {
-                Err(Error::AppCredentialsRejected { app: app.app.name.clone(), retry_after: left })
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 struct Stored {
@@ -214,5 +199,16 @@ fn mint_error(app: &str, error: MintError) -> Error {
             warn!(error = &error as &dyn std::error::Error, app, "no bearer token was minted");
             Error::AppCredentialsRejected { app: app.to_owned(), retry_after: BETWEEN_RENEWALS }
         }
+    }
+}
+
+/// Refuses while `last` is too near; says how long to wait.
+fn require_pause(app: &AppState, last: Option<Instant>, now: Instant) -> Result<(), Error> {
+    let since = last.map(|it| now.saturating_duration_since(it));
+    match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
+        Some(left) => {
+            Err(Error::AppCredentialsRejected { app: app.app.name.clone(), retry_after: left })
+        }
+        None => Ok(()),
     }
 }

@@ -131,7 +131,7 @@ impl Problem {
     /// The body for the request of that id.
     pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         let parts = &self.0;
-        let mut body = json!({
+        let body = json!({
             "type": format!("urn:countersign:problem:{}", parts.code),
             "title": parts.title,
             "status": parts.status.as_u16(),
@@ -139,10 +139,8 @@ impl Problem {
             "detail": parts.detail,
             "request_id": request_id,
             "errors": [parts.detail],
+            "problems": parts.problems.iter().map(describe).collect::<Vec<_>>(),
         });
-        if !parts.problems.is_empty() {
-            body["problems"] = parts.problems.iter().map(describe).collect();
-        }
         body.to_string().into_bytes()
     }
 
