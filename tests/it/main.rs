@@ -6,8 +6,11 @@
     reason = "a test that fails should stop at the line where it fails"
 )]
 
+mod bench;
 mod config;
 mod database;
+mod house;
+mod relay;
 mod sandbox;
 mod store;
 mod tidy;

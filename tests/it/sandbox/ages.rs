@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bench::{Bench, HISTORICAL, NOW, TOTALS, body, keys};
+use crate::bench::{Bench, HISTORICAL, NOW, TOTALS, body, keys};
 use time::{Duration, OffsetDateTime};
 
 const OLD_IMPRESSIONS: &str = "unsupported_for_impressions_engagements_tweet_ids";

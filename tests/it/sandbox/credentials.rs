@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, HISTORICAL, LAST_28H, Signer, TOTALS, VERIFY, body};
+use crate::bench::{Bench, HISTORICAL, LAST_28H, Signer, TOTALS, VERIFY, body};
 
 const NOT_AUTHENTICATED: &str = "Could not authenticate you.";
 const UNKNOWN_TYPE: &str =
@@ -53,7 +53,7 @@ async fn a_signature_counts_over_https_and_http_and_the_host_header() {
 async fn an_independent_signer_is_understood() {
     let bench = Bench::start().await;
     let (app, user) = (bench.app("demo"), bench.user("alice"));
-    let now = u64::try_from(super::bench::NOW.unix_timestamp()).unwrap();
+    let now = u64::try_from(crate::bench::NOW.unix_timestamp()).unwrap();
     let client = oauth1_request::Credentials::new(&*app.consumer_key, &*app.consumer_secret);
     let token = oauth1_request::Credentials::new(&*user.access_token, &*user.access_token_secret);
     let header = oauth1_request::Builder::new(client, oauth1_request::HMAC_SHA1)
@@ -138,7 +138,7 @@ async fn a_nonce_is_taken_once() {
 #[tokio::test]
 async fn a_timestamp_may_be_off_by_300_seconds() {
     let bench = Bench::start().await;
-    let now = super::bench::NOW.unix_timestamp();
+    let now = crate::bench::NOW.unix_timestamp();
     for (off, good) in [(-301, false), (-300, true), (300, true), (301, false)] {
         let signer = Signer { timestamp: (now + off).to_string(), ..bench.signer("alice") };
         let answer = bench.post(TOTALS, &favorites(&bench)).signed(&signer).send().await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::bench::{Answer, Bench, TOTALS, body};
+use crate::bench::{Answer, Bench, TOTALS, body};
 
 async fn order(bench: &Bench, faults: Value) {
     let answer = bench.put("/sandbox/faults", faults).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::bench::{Bench, HISTORICAL, LAST_28H, TOTALS, body, with};
+use crate::bench::{Bench, HISTORICAL, LAST_28H, TOTALS, body, with};
 
 const GZIP: &str = "This request requires gzip compression. Retry the request after setting 'Accept-Encoding' header in the request to 'gzip'.";
 const UNRECOGNIZED: &str =
@@ -296,7 +296,7 @@ async fn deleted_protected_suspended_and_unknown_posts_are_unavailable() {
 
     let some = body(&[bench.ids("alice", 1), gone.clone()].concat(), &["favorites"], &["tweet.id"]);
     let partial = bench.public(&some).await;
-    assert_eq!(super::bench::keys(&partial.g()), bench.ids("alice", 1));
+    assert_eq!(crate::bench::keys(&partial.g()), bench.ids("alice", 1));
     assert_eq!(partial.json()["unavailable_tweet_ids"], json!(gone));
     assert!(partial.json().get("errors").is_none());
     bench.put("/sandbox/switches", json!({ "partial_unavailable_errors_key": true })).await;
@@ -311,7 +311,7 @@ async fn deleted_protected_suspended_and_unknown_posts_are_unavailable() {
 /// Everything is wrong at first; each step mends what was refused.
 #[tokio::test]
 async fn refusals_come_in_the_documented_order() {
-    let mut settings = super::bench::small();
+    let mut settings = crate::bench::small();
     settings.switches.unlisted_apps = vec!["demo".to_owned()];
     settings.switches.per_minute = 0;
     let bench = Bench::start_with(settings).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::bench::{Answer, Bench, HISTORICAL, LAST_28H, TOTALS, body, keys, leaves, with};
+use crate::bench::{Answer, Bench, HISTORICAL, LAST_28H, TOTALS, body, keys, leaves, with};
 
 const T: &str = "tweet.id";
 const E: &str = "engagement.type";

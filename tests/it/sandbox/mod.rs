@@ -1,7 +1,6 @@
 //! The sandbox behaves as the reference says the upstream does.
 
 mod ages;
-mod bench;
 mod credentials;
 mod faults;
 mod forms;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use time::{Date, Duration};
 
-use super::bench::{Bench, HISTORICAL, LAST_28H, NOW, TOTALS, body, leaves, with};
+use crate::bench::{Bench, HISTORICAL, LAST_28H, NOW, TOTALS, body, leaves, with};
 
 async fn historical(bench: &Bench, ids: &[String], start: String, end: String) -> u64 {
     let body = body(ids, &["favorites", "replies"], &["engagement.type"]);

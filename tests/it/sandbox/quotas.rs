@@ -3,7 +3,7 @@
 use serde_json::json;
 use time::Duration;
 
-use super::bench::{Answer, Bench, HISTORICAL, NOW, TOTALS, body, small};
+use crate::bench::{Answer, Bench, HISTORICAL, NOW, TOTALS, body, small};
 
 async fn limited(per_minute: u32, per_second: u32) -> Bench {
     let mut settings = small();

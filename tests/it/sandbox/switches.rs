@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bench::{Bench, LAST_28H, body, small};
+use crate::bench::{Bench, LAST_28H, body, small};
 
 #[tokio::test]
 async fn named_switches_change_and_the_others_stay() {

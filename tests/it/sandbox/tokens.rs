@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bench::{Answer, Bench, Signer, TOTALS, basic, body, small};
+use crate::bench::{Answer, Bench, Signer, TOTALS, basic, body, small};
 
 const MINT: &str = "/oauth2/token";
 const INVALIDATE: &str = "/oauth2/invalidate_token";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use super::bench::{Answer, Bench, HISTORICAL, LAST_28H, body, keys, with};
+use crate::bench::{Answer, Bench, HISTORICAL, LAST_28H, body, keys, with};
 
 async fn ask(bench: &Bench, window: Value) -> Answer {
     let body =

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::bench::{Bench, HandClock, LAST_28H, NOW, TOTALS, VERIFY, body, leaves, small};
+use crate::bench::{Bench, HandClock, LAST_28H, NOW, TOTALS, VERIFY, body, leaves, small};
 
 fn world(seed: u64, now: OffsetDateTime) -> Value {
     let settings = Settings { seed, ..small() };

@@ -28,13 +28,13 @@ pub const VERIFY: &str = "/1.1/account/verify_credentials.json";
 
 /// A clock that moves when a test says so.
 pub struct HandClock {
+    begun: (OffsetDateTime, Instant),
     now: Mutex<OffsetDateTime>,
-    instant: Instant,
 }
 
 impl HandClock {
     pub fn at(now: OffsetDateTime) -> Arc<HandClock> {
-        Arc::new(HandClock { now: Mutex::new(now), instant: SystemClock.instant() })
+        Arc::new(HandClock { begun: (now, SystemClock.instant()), now: Mutex::new(now) })
     }
 
     pub fn forward(&self, by: Duration) {
@@ -48,7 +48,8 @@ impl Clock for HandClock {
     }
 
     fn instant(&self) -> Instant {
-        self.instant
+        let (now, instant) = self.begun;
+        instant + (self.now() - now).unsigned_abs()
     }
 }
 
@@ -84,6 +85,18 @@ impl Bench {
             address,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             nonces: AtomicU64::new(0),
+        }
+    }
+
+    /// The same sandbox and clock once more, for a second gateway in front of it.
+    pub fn again(&self) -> Bench {
+        Bench {
+            sandbox: self.sandbox.clone(),
+            world: self.world.clone(),
+            clock: Arc::clone(&self.clock),
+            address: self.address.clone(),
+            http: self.http.clone(),
+            nonces: AtomicU64::new(1 << 32),
         }
     }
 
@@ -135,24 +148,19 @@ impl Bench {
         basic(&app.consumer_key, &app.consumer_secret)
     }
 
-    pub fn ask(&self, method: &str, path: &str) -> Ask<'_> {
-        Ask {
-            bench: self,
-            method: method.to_owned(),
-            path: path.to_owned(),
-            headers: vec![("accept-encoding".to_owned(), "gzip".to_owned())],
-            body: Vec::new(),
-        }
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
+        let origin = format!("http://{}", self.address);
+        Ask::new(&self.http, &origin, method, path).header("accept-encoding", "gzip")
     }
 
     /// A `POST` of JSON.
-    pub fn post(&self, path: &str, body: &Value) -> Ask<'_> {
+    pub fn post(&self, path: &str, body: &Value) -> Ask {
         let ask = self.ask("POST", path).header("content-type", "application/json");
         ask.body(body.to_string())
     }
 
     /// A `POST` of a form.
-    pub fn form(&self, path: &str, body: &str) -> Ask<'_> {
+    pub fn form(&self, path: &str, body: &str) -> Ask {
         let form = "application/x-www-form-urlencoded;charset=UTF-8";
         self.ask("POST", path).header("content-type", form).body(body)
     }
@@ -247,15 +255,29 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-pub struct Ask<'a> {
-    bench: &'a Bench,
+/// A request in the making.
+#[derive(Clone)]
+pub struct Ask {
+    http: reqwest::Client,
+    origin: String,
     method: String,
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-impl Ask<'_> {
+impl Ask {
+    pub fn new(http: &reqwest::Client, origin: &str, method: &str, path: &str) -> Ask {
+        Ask {
+            http: http.clone(),
+            origin: origin.to_owned(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
     /// Sets a header; an empty value takes it away.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|it| it.0 != name);
@@ -285,9 +307,9 @@ impl Ask<'_> {
     }
 
     pub async fn try_send(self) -> reqwest::Result<Answer> {
-        let url = format!("http://{}{}", self.bench.address, self.path);
+        let url = format!("{}{}", self.origin, self.path);
         let method: Method = self.method.parse().unwrap();
-        let mut request = self.bench.http.request(method, url).body(self.body);
+        let mut request = self.http.request(method, url).body(self.body);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

@@ -1,0 +1,221 @@
+//! A whole house for a test: a gateway on ports of its own, a database, the sandbox as upstream, and one frozen clock.
+
+use std::time::Duration;
+
+use countersign::config::{self, Config};
+use countersign::gateway::{Gateway, Import, NewKey};
+use countersign::model::key::Kind;
+use countersign::model::{Endpoint, Secret, UserId};
+use countersign::server::{self, Life};
+use countersign::store::Store;
+use countersign::telemetry;
+use countersign::vault::Vault;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::bench::{Answer, Ask, Bench};
+use crate::database::Database;
+
+/// The vault's ring in tests.
+pub const RING: &str = "testkey1=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// The sandbox and a gateway in front of it; drop it to stop both.
+pub struct House {
+    pub bench: Bench,
+    pub gateway: Gateway,
+    pub store: Store,
+    /// Where callers are served, as `http://…`.
+    pub url: String,
+    /// Where operators are served.
+    pub admin_url: String,
+    /// A key for everything of the app `demo`.
+    pub key: String,
+    pub life: Life,
+    pub http: reqwest::Client,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl House {
+    /// With alice's and bob's accounts connected.
+    pub async fn start(database: &Database) -> House {
+        House::start_with(database, |_| ()).await
+    }
+
+    /// The same, with the settings changed first.
+    pub async fn start_with(database: &Database, change: impl FnOnce(&mut Config)) -> House {
+        House::build(Bench::start().await, &database.settings(), change).await
+    }
+
+    /// In front of a sandbox that runs already, on a database that may be another gateway's too.
+    pub async fn build(
+        bench: Bench,
+        database: &config::Database,
+        change: impl FnOnce(&mut Config),
+    ) -> House {
+        let mut config = settings(&bench, database);
+        change(&mut config);
+        let store = Store::connect(&config.database).await.unwrap();
+        store.migrate(countersign::model::Clock::now(&*bench.clock)).await.unwrap();
+        let vault = Vault::new(&config.vault).unwrap();
+        let gateway = Gateway::new(&config, store.clone(), vault, bench.clock.clone()).unwrap();
+        gateway.catch_up_once().await.unwrap();
+        let (callers, url) = listen().await;
+        let (operators, admin_url) = listen().await;
+        let life = Life::default();
+        let (served, limits, clock, told) =
+            (gateway.clone(), config.limits.clone(), bench.clock.clone(), life.clone());
+        let serving = tokio::spawn(async move {
+            let metrics = telemetry::start_metrics();
+            server::serve(callers, operators, served, metrics, &limits, clock, told).await;
+        });
+        let tasks = vec![serving, tokio::spawn(gateway.follow())];
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut house =
+            House { bench, gateway, store, url, admin_url, key: String::new(), life, http, tasks };
+        house.connect(&["alice", "bob"]).await;
+        house.key = house.new_key(|_| ()).await;
+        house
+    }
+
+    /// Connects users of the sandbox, with their tokens for the app `demo`.
+    pub async fn connect(&self, names: &[&str]) {
+        let imports: Vec<Import> = names.iter().map(|it| self.import_of(it)).collect();
+        self.gateway.import_accounts(Some("demo"), &imports, "test").await.unwrap();
+    }
+
+    pub fn import_of(&self, name: &str) -> Import {
+        let user = self.bench.user(name);
+        Import {
+            line: 1,
+            user_id: user.user_id.clone(),
+            screen_name: user.screen_name.clone(),
+            access_token: Secret::from(&*user.access_token),
+            access_token_secret: Secret::from(&*user.access_token_secret),
+        }
+    }
+
+    /// Makes a key for callers; `change` narrows it. Names need not be unique.
+    pub async fn new_key(&self, change: impl FnOnce(&mut NewKey)) -> String {
+        self.make_key(Kind::Caller, change).await
+    }
+
+    pub async fn new_admin_key(&self) -> String {
+        self.make_key(Kind::Admin, |_| ()).await
+    }
+
+    async fn make_key(&self, kind: Kind, change: impl FnOnce(&mut NewKey)) -> String {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let app = (kind == Kind::Caller).then(|| "demo".to_owned());
+        let name = format!("key {number}");
+        let mut new = NewKey {
+            kind,
+            name,
+            app,
+            accounts: Vec::new(),
+            endpoints: Vec::new(),
+            expires_in: None,
+        };
+        change(&mut new);
+        self.gateway.create_key(new, "test").await.unwrap().1.expose().to_owned()
+    }
+
+    pub fn id(&self, name: &str) -> UserId {
+        UserId::parse(&self.bench.user(name).user_id).unwrap()
+    }
+
+    /// A request to the callers' listener, with the key of the house and no other header.
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
+        let bearer = format!("Bearer {}", self.key);
+        Ask::new(&self.http, &self.url, method, path).header("authorization", &bearer)
+    }
+
+    /// A call as clients make it.
+    pub fn call(&self, endpoint: Endpoint, body: &Value) -> Ask {
+        let ask = self.ask("POST", endpoint.path()).header("content-type", "application/json");
+        ask.header("accept-encoding", "gzip").body(body.to_string())
+    }
+
+    /// A call with an account named.
+    pub fn call_as(&self, name: &str, endpoint: Endpoint, body: &Value) -> Ask {
+        self.call(endpoint, body).header("countersign-account", &self.bench.user(name).user_id)
+    }
+
+    /// A request to the operators' listener with an admin key.
+    pub fn admin(&self, key: &str, method: &str, path: &str) -> Ask {
+        Ask::new(&self.http, &self.admin_url, method, path)
+            .header("authorization", &format!("Bearer {key}"))
+    }
+
+    /// What reached the upstream on a path and below, in order of arrival.
+    pub async fn arrived(&self, path: &str) -> Vec<Value> {
+        let calls = self.bench.get(&format!("/sandbox/calls?path={path}")).await;
+        calls.as_array().unwrap().clone()
+    }
+
+    /// Orders faults of the sandbox.
+    pub async fn order(&self, faults: Value) {
+        let answer = self.bench.put("/sandbox/faults", faults).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// How often each ordered fault fired.
+    pub async fn fired(&self) -> Vec<u64> {
+        let list = self.bench.get("/sandbox/faults").await;
+        list.as_array().unwrap().iter().map(|it| it["fired"].as_u64().unwrap()).collect()
+    }
+}
+
+impl Answer {
+    /// The answer is the gateway's own, with this status and code, in the shape that the README promises.
+    #[track_caller]
+    pub fn is_own(&self, status: u16, code: &str) {
+        let body = self.json();
+        assert_eq!((self.status.as_u16(), body["code"].as_str()), (status, Some(code)), "{body}");
+        assert_eq!(self.header("countersign-error"), code);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["errors"][0], body["detail"]);
+        assert_eq!(body["request_id"], self.header("x-request-id"));
+        assert!(body["type"].is_string() && body["title"].is_string(), "{body}");
+    }
+
+    /// The answer is the upstream's, with this status.
+    #[track_caller]
+    pub fn is_relayed(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("countersign-error"), "", "{}", self.text());
+    }
+}
+
+fn settings(bench: &Bench, database: &config::Database) -> Config {
+    let app = bench.app("demo");
+    let upstream = format!("http://{}", bench.address);
+    let set = [
+        ("UPSTREAM__DATA_URL", &*upstream),
+        ("UPSTREAM__API_URL", &upstream),
+        ("UPSTREAM__ALLOW_HTTP", "true"),
+        ("APPS__DEMO__CONSUMER_KEY", &app.consumer_key),
+        ("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret),
+        ("VAULT__KEYS", RING),
+    ];
+    let environment = set.map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()));
+    let parsed =
+        config::parse(None, &environment.into(), &|_| Err("tests read no files".to_owned()));
+    let mut config = parsed.map_err(|it| it.to_string()).unwrap();
+    config.database = config::Database { poll: Duration::from_millis(50), ..database.clone() };
+    config
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
