@@ -1,4 +1,40 @@
 //! Countersign: a gateway that holds the credentials for X's enterprise Engagement API.
+//!
+//! An internal service sends its engagement request with a Countersign key; the gateway decides which credential the
+//! request needs, signs, forwards and relays the answer. Nobody else ever sees a secret.
+//!
+//! # The map
+//!
+//! In reading order, from the values that everything speaks of to the program itself. Each module may name those that
+//! it lists and nothing else; `tests/it/tidy.rs` holds that table and the homes of the outside crates.
+//!
+//! | module | what it is | may import |
+//! |---|---|---|
+//! | [`model`] | plain values: app, account, key, engagement request, metric, secret, clock | - |
+//! | [`oauth1`] | OAuth 1.0a: parameters in, `Authorization` header out | `model` |
+//! | [`config`] | settings as data | `model` |
+//! | [`telemetry`] | logs and metrics | `config` |
+//! | [`vault`] | secrets at rest: seal, open, key ring | `config`, `model` |
+//! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
+//! | [`upstream`] | the only HTTP client: engagement calls, bearer minting, account checks | `config`, `model`, `oauth1` |
+//! | [`gateway`] | the use cases; `forward` is the heart | `config`, `model`, `store`, `upstream`, `vault` |
+//! | [`server`] | axum: routes, layers, the one status table | `config`, `gateway`, `model`, `telemetry` |
+//! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
+//! | [`cli`] | the command line | all but `oauth1` and `upstream` |
+//!
+//! A call's way: in by [`server`], through [`gateway::Gateway::forward`], out by [`upstream::Upstream::engage`].
+//!
+//! # What never happens
+//!
+//! - [`model`] and [`oauth1`] do no I/O; they take time and nonce as arguments. Values in `model` cannot be serialised:
+//!   wire shapes belong to whoever owns the wire.
+//! - Nothing outside [`store`] knows SQL, nothing outside [`upstream`] knows the upstream's URLs, [`gateway`] knows no
+//!   status codes of its own answers, [`server`] knows no tables.
+//! - Only [`config`] reads the environment; only [`cli`] prints; only [`model::SystemClock`] asks for the time.
+//! - An opened access token exists only in [`gateway`] and [`upstream`], as a [`model::Secret`], and never crosses
+//!   [`server`].
+//! - A call in steady state asks the database nothing and holds no lock across an `await`.
+//! - A call that failed with one kind of credentials is never tried with the other.
 
 pub mod model;
 
