@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(8);
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node<'de>, A::Error> {
-        let mut map = Vec::new();
+        let mut map = Vec::with_capacity(4);
         while let Some((Key(key), value)) = entries.next_entry()? {
             map.push((key, value));
         }

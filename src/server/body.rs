@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::{Bytes, BytesMut};
@@ -40,15 +40,16 @@ pub(super) fn require_type(
 }
 
 /// The whole body, at most `most` bytes, each part within `limits.body_idle` and all within `limits.request_deadline`.
-pub(super) async fn read(request: Request, most: usize, limits: &Limits) -> Result<Bytes, Problem> {
-    let length = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    most: usize,
+    limits: &Limits,
+) -> Result<Bytes, Problem> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|it| it > most) {
         return Err(Problem::body_too_large(most));
     }
-    let mut body = request.into_body();
     let Some(first) = next(&mut body, limits.body_idle).await? else { return Ok(Bytes::new()) };
     if length == Some(first.len()) && first.len() <= most {
         return Ok(first);
@@ -68,7 +69,7 @@ pub(super) async fn read(request: Request, most: usize, limits: &Limits) -> Resu
         .unwrap_or_else(|_| Err(Problem::body_timeout()))
 }
 
-async fn next(body: &mut axum::body::Body, idle: Duration) -> Result<Option<Bytes>, Problem> {
+async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Problem> {
     loop {
         let Ok(frame) = tokio::time::timeout(idle, body.frame()).await else {
             return Err(Problem::body_timeout());

@@ -1,11 +1,11 @@
 //! Accepting connections. axum's own `serve` sets none of hyper's limits, so half-open requests would stay for ever.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{ConnectInfo, Request};
+use axum::body::Body;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -13,18 +13,18 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::config::Limits;
-use crate::server::Life;
+use crate::server::observe::observe;
 use crate::server::stream::{Paced, Progress};
+use crate::server::{Host, Routes};
 
 /// When the machine has no file descriptor left, asking at once for the next connection would only burn time.
 const AFTER_A_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
-/// Serves `routes` until `life` drains, then waits for calls in flight, at most `limits.drain`.
-pub(super) async fn serve(listener: TcpListener, routes: Router, limits: &Limits, life: Life) {
+/// Serves `routes` until the host's life drains, then waits for calls in flight, at most `limits.drain`.
+pub(super) async fn serve(listener: TcpListener, routes: Routes, host: &Host) {
+    let (limits, life) = (&host.0.limits, &host.0.life);
     let mut http = http1::Builder::new();
     http.max_buf_size(limits.header_bytes).max_headers(limits.headers).half_close(false);
     let room = Arc::new(Semaphore::new(limits.connections));
@@ -37,7 +37,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, limits: &Limits
         };
         let Some((stream, peer, place)) = accepted else { continue };
         let stream = Paced::new(stream, limits);
-        let service = service(routes.clone(), stream.progress(), peer);
+        let service = service(host, &routes, stream.progress(), peer);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         let open = open.clone();
         open.increment(1);
@@ -59,7 +59,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, limits: &Limits
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> Option<(TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(room).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
@@ -75,24 +75,24 @@ async fn accept(
 }
 
 fn service(
-    routes: Router,
+    host: &Host,
+    routes: &Routes,
     progress: Progress,
-    peer: std::net::SocketAddr,
+    peer: SocketAddr,
 ) -> impl hyper::service::Service<
     hyper::Request<Incoming>,
     Response = Response,
     Error = Infallible,
     Future: Send,
-> {
+> + use<> {
+    let (host, routes) = (host.clone(), routes.clone());
     hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         progress.begin();
-        let (routes, progress) = (routes.clone(), progress.clone());
+        let (host, routes, progress) = (host.clone(), routes.clone(), progress.clone());
         async move {
-            let mut request: Request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let response = routes.oneshot(request).await;
+            let response = observe(&host, routes, peer, request.map(Body::new)).await;
             progress.finish();
-            response
+            Ok(response)
         }
     })
 }

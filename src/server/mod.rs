@@ -8,6 +8,7 @@ mod body;
 mod encoding;
 mod life;
 mod listen;
+mod meter;
 mod observe;
 mod probe;
 mod problem;
@@ -15,17 +16,22 @@ mod relay;
 mod stream;
 pub mod wire;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 use tokio::net::TcpListener;
+use tower::Layer;
+use tower_http::catch_panic::{CatchPanic, CatchPanicLayer};
 
 pub use crate::server::life::Life;
 
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::model::{Clock, Endpoint};
+use crate::server::meter::Meters;
 use crate::telemetry::Metrics;
 
 /// What every handler may use; a cheap clone.
@@ -38,7 +44,11 @@ struct Parts {
     limits: Limits,
     clock: Arc<dyn Clock>,
     life: Life,
+    meters: Meters,
 }
+
+/// The routes of one listener; a panic in one of them becomes an answer.
+type Routes = CatchPanic<Router, fn(Box<dyn Any + Send>) -> Response>;
 
 /// Serves both listeners until `life` ends and the last call is answered, at most `limits.drain` later.
 pub async fn serve(
@@ -50,18 +60,18 @@ pub async fn serve(
     clock: Arc<dyn Clock>,
     life: Life,
 ) {
-    let parts = Parts { gateway, metrics, limits: limits.clone(), clock, life: life.clone() };
-    let host = Host(Arc::new(parts));
-    let callers = listen::serve(callers, callers_routes(&host), limits, life.clone());
-    let operators = listen::serve(operators, operators_routes(&host), limits, life.clone());
-    let upkeep = host.upkeep();
+    let limits = limits.clone();
+    let host =
+        Host(Arc::new(Parts { gateway, metrics, limits, clock, life, meters: Meters::new() }));
+    let callers = listen::serve(callers, callers_routes(&host), &host);
+    let operators = listen::serve(operators, operators_routes(&host), &host);
     tokio::select! {
         _ = async { tokio::join!(callers, operators) } => (),
-        () = upkeep => (),
+        () = host.upkeep() => (),
     }
 }
 
-fn callers_routes(host: &Host) -> Router {
+fn callers_routes(host: &Host) -> Routes {
     let mut routes = probes();
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
@@ -69,7 +79,7 @@ fn callers_routes(host: &Host) -> Router {
     finish(routes, host)
 }
 
-fn operators_routes(host: &Host) -> Router {
+fn operators_routes(host: &Host) -> Routes {
     let admin = Router::new()
         .route("/admin/v1/apps", get(admin::apps::list))
         .route("/admin/v1/accounts", get(admin::accounts::list).post(admin::accounts::import))
@@ -90,13 +100,12 @@ fn probes() -> Router<Host> {
     Router::new().route("/livez", live).route("/readyz", get(probe::ready))
 }
 
-fn finish(routes: Router<Host>, host: &Host) -> Router {
-    routes
+fn finish(routes: Router<Host>, host: &Host) -> Routes {
+    let routes = routes
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::wrong_method)
-        .layer(tower_http::catch_panic::CatchPanicLayer::custom(problem::panicked))
-        .layer(axum::middleware::from_fn_with_state(host.clone(), observe::observe))
-        .with_state(host.clone())
+        .with_state(host.clone());
+    CatchPanicLayer::custom(problem::panicked as fn(_) -> _).layer(routes)
 }
 
 impl Host {

@@ -6,21 +6,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
+use tower::Service;
 use tracing::{info, warn};
 
 use crate::gateway::Trail;
 use crate::model::{AuthKind, Endpoint};
-use crate::server::Host;
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::problem::Problem;
+use crate::server::{Host, Routes};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Asked every few seconds by machines.
+const UNLOGGED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// What the relay's handler leaves for the log line.
 #[derive(Clone)]
@@ -29,26 +32,34 @@ pub(super) struct Relayed {
     pub(super) trail: Arc<Trail>,
 }
 
-/// What the request line and headers say that the log line repeats.
+/// What the request line and headers say that the answer or the log line repeats.
 struct Asked {
     id: String,
     accepted: Accepted,
     bytes: u64,
-    peer: Option<SocketAddr>,
-    what: String,
+    peer: SocketAddr,
+    method: Method,
+    uri: Uri,
 }
 
-pub(super) async fn observe(State(host): State<Host>, request: Request, next: Next) -> Response {
+/// Answers one request by `routes`, and tells of it.
+pub(super) async fn observe(
+    host: &Host,
+    mut routes: Routes,
+    peer: SocketAddr,
+    request: Request,
+) -> Response {
     let begun = host.0.clock.instant();
-    let asked = Asked::of(&request);
+    let asked = Asked::of(&request, peer);
     let life = &host.0.life;
     let response = if life.is_draining() {
         Problem::shutting_down().into_response()
     } else {
-        next.run(request).await
+        let Ok(response) = routes.call(request).await;
+        response.map(Body::new)
     };
     let elapsed = host.0.clock.instant().saturating_duration_since(begun);
-    let mut response = finish(&asked, response, elapsed);
+    let mut response = finish(host, &asked, response, elapsed);
     if life.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -56,21 +67,21 @@ pub(super) async fn observe(State(host): State<Host>, request: Request, next: Ne
 }
 
 impl Asked {
-    fn of(request: &Request) -> Asked {
+    fn of(request: &Request, peer: SocketAddr) -> Asked {
         let headers = request.headers();
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
-        let path: String = request.uri().path().chars().take(100).collect();
         Asked {
             id: request_id(headers),
             accepted: Accepted::of(headers),
             bytes: length.unwrap_or_default(),
-            peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0),
-            what: format!("{} {path}", request.method()),
+            peer,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
         }
     }
 }
 
-fn finish(asked: &Asked, mut response: Response, elapsed: Duration) -> Response {
+fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
     if let Some(problem) = &problem {
         response = render(problem, response, asked);
@@ -81,7 +92,8 @@ fn finish(asked: &Asked, mut response: Response, elapsed: Duration) -> Response 
     if let Some(relayed) = &relayed {
         let own = elapsed.saturating_sub(relayed.trail.upstream_time);
         headers.insert(SERVER_TIMING, timing(relayed.trail.upstream_time, own));
-        count(relayed, response.status().as_u16(), elapsed, own);
+        let meter = host.0.meters.of(relayed.endpoint, relayed.trail.auth);
+        meter.count(response.status(), elapsed, own);
     }
     if let Some(problem) = &problem {
         metrics::counter!("countersign_refusals_total", "code" => problem.code()).increment(1);
@@ -109,43 +121,6 @@ fn timing(upstream: Duration, own: Duration) -> HeaderValue {
     HeaderValue::from_str(&text).expect("numbers are printable")
 }
 
-fn count(relayed: &Relayed, status: u16, elapsed: Duration, own: Duration) {
-    let endpoint = relayed.endpoint.name();
-    let auth = relayed.trail.auth.map_or("none", |it| it.name());
-    metrics::counter!("countersign_calls_total", "endpoint" => endpoint, "auth" => auth, "status" => status_label(status))
-        .increment(1);
-    metrics::histogram!("countersign_call_seconds", "endpoint" => endpoint, "auth" => auth)
-        .record(elapsed.as_secs_f64());
-    metrics::histogram!("countersign_gateway_seconds").record(own.as_secs_f64());
-}
-
-/// The statuses that the reference names; the upstream may send any.
-fn status_label(status: u16) -> &'static str {
-    const TOLD_APART: [(u16, &str); 14] = [
-        (200, "200"),
-        (400, "400"),
-        (401, "401"),
-        (403, "403"),
-        (404, "404"),
-        (406, "406"),
-        (409, "409"),
-        (413, "413"),
-        (415, "415"),
-        (429, "429"),
-        (500, "500"),
-        (502, "502"),
-        (503, "503"),
-        (504, "504"),
-    ];
-    let named = TOLD_APART.iter().find(|it| it.0 == status).map(|it| it.1);
-    named.unwrap_or(match status {
-        ..300 => "2xx",
-        300..400 => "3xx",
-        400..500 => "4xx",
-        _ => "5xx",
-    })
-}
-
 fn log(
     asked: &Asked,
     response: &Response,
@@ -156,7 +131,7 @@ fn log(
     let status = response.status().as_u16();
     let bytes_out = response.body().size_hint().exact().unwrap_or_default();
     let ms = elapsed.as_secs_f64() * 1000.0;
-    let (request_id, what, bytes_in) = (&*asked.id, &*asked.what, asked.bytes);
+    let (request_id, bytes_in) = (&*asked.id, asked.bytes);
     let code = problem.map(Problem::code);
     if let Some(Relayed { endpoint, trail }) = relayed {
         let key = trail.key.as_ref().map(|it| &*it.key.name);
@@ -176,10 +151,10 @@ fn log(
             bytes_out,
             "call"
         );
-    } else if !what.ends_with("/livez") && !what.ends_with("/readyz") && !what.ends_with("/metrics")
-    {
-        let peer = asked.peer.map(tracing::field::display);
-        info!(request_id, what, peer, status, code, ms, bytes_in, bytes_out, "request");
+    } else if !UNLOGGED.contains(&asked.uri.path()) {
+        let path: String = asked.uri.path().chars().take(100).collect();
+        let (method, peer) = (asked.method.as_str(), asked.peer.to_string());
+        info!(request_id, method, path, peer, status, code, ms, bytes_in, bytes_out, "request");
     }
     if let Some(problem) = problem
         && problem.status().is_server_error()

@@ -47,8 +47,7 @@ async fn relay(
     let text = |name: &str| parts.headers.get(name).map(|it| it.to_str().unwrap_or("\u{fffd}"));
     let (account, auth) = (text(ACCOUNT), text(AUTH.as_str()));
     let limits = &host.0.limits;
-    let incoming = Request::from_parts(framing(&parts), incoming);
-    let body = body::read(incoming, limits.body_bytes, limits).await?;
+    let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
     let call = Call { endpoint, key, account, auth, body };
     let answer = host.0.gateway.forward(&call, trail).await?;
     Ok(respond(answer, accepted))
@@ -79,13 +78,4 @@ fn respond(answer: Answer, accepted: Accepted) -> Response {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
-}
-
-/// The head without what was read of it already; only the length of the body still matters.
-fn framing(parts: &axum::http::request::Parts) -> axum::http::request::Parts {
-    let mut framing = Request::new(()).into_parts().0;
-    if let Some(length) = parts.headers.get(axum::http::header::CONTENT_LENGTH) {
-        framing.headers.insert(axum::http::header::CONTENT_LENGTH, length.clone());
-    }
-    framing
 }

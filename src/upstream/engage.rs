@@ -55,8 +55,7 @@ impl Upstream {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Timeout("the answer did not end")),
         };
-        metrics::histogram!("countersign_upstream_seconds", "endpoint" => endpoint.name())
-            .record(self.elapsed(begun));
+        self.meters.of(endpoint).seconds.record(self.since(begun).as_secs_f64());
         outcome
     }
 
@@ -97,13 +96,7 @@ impl Upstream {
             Ok(response) => self.read(response, credential).await.map_err(Failure::Final),
             Err(failure) => Err(failure),
         };
-        let label = match &outcome {
-            Ok(answer) => class(answer.status),
-            Err(Failure::Retryable(_)) => "unreachable",
-            Err(Failure::Final(_)) => "failed",
-        };
-        metrics::counter!("countersign_upstream_attempts_total", "endpoint" => endpoint.name(), "outcome" => label)
-            .increment(1);
+        self.meters.of(endpoint).count(&outcome);
         outcome
     }
 
@@ -155,12 +148,11 @@ impl Upstream {
     }
 
     fn timed(&self, answer: Answer, attempts: u32, begun: Instant) -> Answer {
-        let elapsed = self.clock.instant().saturating_duration_since(begun);
-        Answer { attempts, elapsed, ..answer }
+        Answer { attempts, elapsed: self.since(begun), ..answer }
     }
 
-    fn elapsed(&self, begun: Instant) -> f64 {
-        self.clock.instant().saturating_duration_since(begun).as_secs_f64()
+    fn since(&self, begun: Instant) -> Duration {
+        self.clock.instant().saturating_duration_since(begun)
     }
 }
 
@@ -177,15 +169,6 @@ fn is_passing(status: StatusCode) -> bool {
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     )
-}
-
-fn class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        200..300 => "2xx",
-        300..400 => "3xx",
-        400..500 => "4xx",
-        _ => "5xx",
-    }
 }
 
 fn relayed(headers: &HeaderMap) -> HeaderMap {

@@ -3,6 +3,7 @@
 mod body;
 mod budget;
 mod engage;
+mod meter;
 mod relay;
 mod skew;
 mod token;
@@ -21,6 +22,7 @@ pub use crate::upstream::verdict::Verdict;
 use crate::config;
 use crate::model::{App, Clock, Secret};
 use crate::upstream::budget::Budget;
+use crate::upstream::meter::Meters;
 use crate::upstream::relay::Relay;
 use crate::upstream::skew::Skew;
 
@@ -32,6 +34,7 @@ pub struct Upstream {
     limits: config::Limits,
     skew: Skew,
     budget: Budget,
+    meters: Meters,
     clock: Arc<dyn Clock>,
 }
 
@@ -107,6 +110,7 @@ impl Upstream {
             limits: limits.clone(),
             skew: Skew::default(),
             budget: Budget::new(limits, clock.instant()),
+            meters: Meters::new(),
             clock,
         })
     }

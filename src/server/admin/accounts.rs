@@ -48,7 +48,8 @@ pub(in crate::server) async fn import(
         &types,
         "send JSON lines as Content-Type: application/x-ndjson",
     )?;
-    let body = body::read(request, MOST_BYTES, &host.0.limits).await?;
+    let (parts, body) = request.into_parts();
+    let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
     let text =
         std::str::from_utf8(&body).map_err(|_| Problem::wrong_type("the body is not UTF-8"))?;
     let imports = read_imports(text).map_err(Problem::invalid)?;

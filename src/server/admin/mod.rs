@@ -63,7 +63,8 @@ fn account_ref(text: &str) -> Result<AccountRef, Problem> {
 
 async fn json<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
     body::require_json(request.headers())?;
-    let body = body::read(request, MOST_BYTES, &host.0.limits).await?;
+    let (parts, body) = request.into_parts();
+    let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
     serde_json::from_slice(&body)
         .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
 }
