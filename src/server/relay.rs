@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
-use crate::gateway::{Answer, Call, Trail};
+use crate::gateway::{Answer, Call, Error, Trail};
 use crate::model::Endpoint;
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::observe::Relayed;
@@ -50,7 +50,10 @@ async fn relay(
     let incoming = Request::from_parts(framing(&parts), incoming);
     let body = body::read(incoming, limits.body_bytes, limits).await?;
     let call = Call { endpoint, key, account, auth, body };
-    let answer = host.0.gateway.forward(&call, trail).await?;
+    let forwarded = host.0.gateway.forward(&call, trail);
+    let answer = tokio::time::timeout(limits.request_deadline, forwarded)
+        .await
+        .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
     Ok(respond(answer, accepted))
 }
 
