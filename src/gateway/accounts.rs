@@ -207,16 +207,15 @@ impl Gateway {
 
     async fn user_named(&self, app: &str, name: &str) -> Result<Option<UserId>, Error> {
         let key = (app.to_owned(), name.to_owned());
-        if self.may_remember()
-            && let Some(known) = self.0.names.peek(&key).await
-        {
+        let remembers = self.may_remember();
+        if remembers && let Some(known) = self.0.names.peek(&key).await {
             return Ok(Some(*known));
         }
         let load = async {
             let stored = self.0.store.find_account_by_screen_name(app, name).await?;
             Ok(stored.map(|it| it.account.user_id))
         };
-        Ok(self.0.names.load(&key, &self.0.feed, load).await?.map(|it| *it))
+        Ok(self.0.names.load(&key, &self.0.feed, !remembers, load).await?.map(|it| *it))
     }
 
     async fn known_account(
@@ -225,16 +224,15 @@ impl Gateway {
         user_id: UserId,
     ) -> Result<Option<Arc<KnownAccount>>, Error> {
         let key = (app.to_owned(), user_id);
-        if self.may_remember()
-            && let Some(known) = self.0.accounts.peek(&key).await
-        {
+        let remembers = self.may_remember();
+        if remembers && let Some(known) = self.0.accounts.peek(&key).await {
             return Ok(Some(known));
         }
         let load = async {
             let stored = self.0.store.find_account(app, user_id).await?;
             Ok(stored.map(|it| self.open_account(it)))
         };
-        Ok(self.0.accounts.load(&key, &self.0.feed, load).await?)
+        Ok(self.0.accounts.load(&key, &self.0.feed, !remembers, load).await?)
     }
 
     async fn stored_account(

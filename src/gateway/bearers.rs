@@ -2,6 +2,7 @@
 //! anew only for the generation that the upstream still rejects.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -10,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::gateway::{Error, Gateway};
 use crate::model::{App, AppOnly, Secret};
-use crate::upstream::MintError;
+use crate::upstream::{self, MintError};
 use crate::vault::Place as Seal;
 
 /// X refuses those who mint too often (reference 6.1).
@@ -21,6 +22,8 @@ pub(super) struct AppState {
     pub(super) app: App,
     current: ArcSwapOption<Bearer>,
     minting: Mutex<Minting>,
+    /// Mints that have ended, well or not.
+    ended: AtomicU64,
 }
 
 /// One generation of an app's bearer token.
@@ -41,11 +44,17 @@ pub enum BearerSource {
 struct Minting {
     renewed_at: Option<Instant>,
     refused_at: Option<Instant>,
+    failure: Option<Arc<MintError>>,
 }
 
 impl AppState {
     pub(super) fn new(app: App) -> AppState {
-        AppState { app, current: ArcSwapOption::empty(), minting: Mutex::default() }
+        AppState {
+            app,
+            current: ArcSwapOption::empty(),
+            minting: Mutex::default(),
+            ended: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn source(&self) -> BearerSource {
@@ -55,18 +64,45 @@ impl AppState {
             (AppOnly::Bearer, None) => BearerSource::Minted,
         }
     }
+
+    /// Whoever waited while a mint failed is told so, instead of trying the same again one after the other.
+    fn share_failure(&self, minting: &Minting, ended: u64) -> Result<(), Error> {
+        match &minting.failure {
+            Some(error) if self.ended.load(Ordering::Acquire) != ended => {
+                Err(mint_error(&self.app.name, Arc::clone(error)))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Gateway {
     /// The app's current bearer token: remembered, else stored, else minted.
-    pub(super) async fn bearer(&self, app: &AppState) -> Result<Arc<Bearer>, Error> {
+    pub(super) async fn bearer(&self, app: &Arc<AppState>) -> Result<Arc<Bearer>, Error> {
         if let Some(bearer) = app.current.load_full() {
             return Ok(bearer);
         }
+        let (gateway, app) = (self.clone(), Arc::clone(app));
+        outlive(async move { gateway.first_bearer(&app).await }).await
+    }
+
+    /// Replaces the `rejected` generation: by what somebody else stored meanwhile, else by a new mint.
+    pub(super) async fn renew_bearer(
+        &self,
+        app: &Arc<AppState>,
+        rejected: i64,
+    ) -> Result<Arc<Bearer>, Error> {
+        let (gateway, app) = (self.clone(), Arc::clone(app));
+        outlive(async move { gateway.next_bearer(&app, rejected).await }).await
+    }
+
+    async fn first_bearer(&self, app: &AppState) -> Result<Arc<Bearer>, Error> {
+        let ended = app.ended.load(Ordering::Acquire);
         let mut minting = app.minting.lock().await;
         if let Some(bearer) = app.current.load_full() {
             return Ok(bearer);
         }
+        app.share_failure(&minting, ended)?;
         let stored = self.stored_bearer(app).await;
         if let Some(bearer) = stored.usable {
             return Ok(remember(app, bearer));
@@ -74,24 +110,22 @@ impl Gateway {
         self.mint(app, stored.generation, &mut minting).await
     }
 
-    /// Replaces the `rejected` generation: by what somebody else stored meanwhile, else by a new mint.
-    pub(super) async fn renew_bearer(
-        &self,
-        app: &AppState,
-        rejected: i64,
-    ) -> Result<Arc<Bearer>, Error> {
+    async fn next_bearer(&self, app: &AppState, rejected: i64) -> Result<Arc<Bearer>, Error> {
+        let ended = app.ended.load(Ordering::Acquire);
         let mut minting = app.minting.lock().await;
         if let Some(bearer) = app.current.load_full().filter(|it| it.generation != rejected) {
             return Ok(bearer);
         }
+        app.share_failure(&minting, ended)?;
         let stored = self.stored_bearer(app).await;
         if let Some(bearer) = stored.usable.filter(|it| it.generation != rejected) {
             return Ok(remember(app, bearer));
         }
         let now = self.0.clock.instant();
         require_pause(app, minting.renewed_at, now)?;
+        let renewed = self.mint(app, stored.generation.or(Some(rejected)), &mut minting).await?;
         minting.renewed_at = Some(now);
-        self.mint(app, stored.generation.or(Some(rejected)), &mut minting).await
+        Ok(renewed)
     }
 
     /// Mints on purpose, to see whether the app's keys are accepted; X gives the token it gave before.
@@ -99,7 +133,7 @@ impl Gateway {
         let app = self.app(Some(app))?;
         match self.0.upstream.mint_bearer(&app.app).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(mint_error(&app.app.name, error)),
+            Err(error) => Err(mint_error(&app.app.name, error.into())),
         }
     }
 
@@ -125,13 +159,16 @@ impl Gateway {
         let now = self.0.clock.instant();
         require_pause(app, minting.refused_at, now)?;
         let minted = self.0.upstream.mint_bearer(&app.app).await;
+        app.ended.fetch_add(1, Ordering::Release);
         let outcome = if minted.is_ok() { "minted" } else { "failed" };
         metrics::counter!("countersign_bearer_mints_total", "app" => app.app.name.clone(), "outcome" => outcome).increment(1);
         let token = minted.map_err(|error| {
             minting.refused_at = matches!(error, MintError::Refused { .. }).then_some(now);
+            let error = Arc::new(error);
+            minting.failure = Some(Arc::clone(&error));
             mint_error(&app.app.name, error)
         })?;
-        minting.refused_at = None;
+        (minting.refused_at, minting.failure) = (None, None);
         info!(app = app.app.name, "a bearer token was minted");
         let generation = replaces.unwrap_or_default() + 1;
         let sealed = self.0.vault.seal(&Seal::bearer(&app.app.name), token.expose().as_bytes())?;
@@ -185,16 +222,27 @@ struct Stored {
     usable: Option<Bearer>,
 }
 
+/// Work that goes on though the caller who began it has gone: others wait for it.
+async fn outlive<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Error::Internal(error.into())))
+}
+
 fn remember(app: &AppState, bearer: Bearer) -> Arc<Bearer> {
     let bearer = Arc::new(bearer);
     app.current.store(Some(Arc::clone(&bearer)));
     bearer
 }
 
-fn mint_error(app: &str, error: MintError) -> Error {
-    match error {
-        MintError::Upstream(error) => error.into(),
-        MintError::Odd(_) => Error::UpstreamUnreachable(error.into()),
+fn mint_error(app: &str, error: Arc<MintError>) -> Error {
+    match &*error {
+        MintError::Upstream(upstream::Error::Timeout(_)) => Error::UpstreamTimeout(error.into()),
+        MintError::Upstream(upstream::Error::CutShort(_)) => Error::UpstreamCutShort(error.into()),
+        MintError::Upstream(upstream::Error::TooLarge(_)) => Error::UpstreamTooLarge(error.into()),
+        MintError::Upstream(upstream::Error::Unreachable(_)) | MintError::Odd(_) => {
+            Error::UpstreamUnreachable(error.into())
+        }
         MintError::Refused { .. } => {
             warn!(error = &error as &dyn std::error::Error, app, "no bearer token was minted");
             Error::AppCredentialsRejected { app: app.to_owned(), retry_after: BETWEEN_RENEWALS }

@@ -37,6 +37,13 @@ pub struct Trail {
     pub upstream_time: Duration,
 }
 
+impl Trail {
+    fn add(&mut self, answer: &Answer) {
+        self.attempts += answer.attempts;
+        self.upstream_time += answer.elapsed;
+    }
+}
+
 impl Gateway {
     /// Answers a call with the upstream's own answer, or says why it was not made. Never with another credential than
     /// the one that the table in `credential` names.
@@ -53,16 +60,15 @@ impl Gateway {
             (AuthKind::UserContext, Some(named)) => {
                 self.call_as_user(&key, app, &named, call, trail).await
             }
-            _ => self.call_as_app(app, call).await,
+            _ => self.call_as_app(app, call, trail).await,
         }?;
         trail.upstream_status = Some(answer.status.as_u16());
-        trail.attempts += answer.attempts;
-        trail.upstream_time += answer.elapsed;
+        trail.add(&answer);
         Ok(answer)
     }
 
     /// The app whose credentials the key may use on this endpoint.
-    fn granted_app(&self, key: &KnownKey, endpoint: Endpoint) -> Result<&AppState, Error> {
+    fn granted_app(&self, key: &KnownKey, endpoint: Endpoint) -> Result<&Arc<AppState>, Error> {
         let scopes = &key.key.scopes;
         if scopes.endpoints.as_ref().is_some_and(|it| !it.contains(&endpoint)) {
             let allowed: Vec<&str> =
@@ -72,8 +78,7 @@ impl Gateway {
             return Err(Error::NotAllowed(detail));
         }
         let app = scopes.app.as_deref().unwrap_or_default();
-        let known = self.0.apps.get(app).map(AsRef::as_ref);
-        known.ok_or_else(|| {
+        self.0.apps.get(app).ok_or_else(|| {
             Error::NotAllowed(format!("its app {app} is not configured here any more"))
         })
     }
@@ -97,19 +102,36 @@ impl Gateway {
         Ok(answer)
     }
 
-    async fn call_as_app(&self, app: &AppState, call: &Call<'_>) -> Result<Answer, Error> {
+    async fn call_as_app(
+        &self,
+        app: &Arc<AppState>,
+        call: &Call<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
         let engage = |credential| self.0.upstream.engage(call.endpoint, &call.body, credential);
         match (app.source(), &app.app.bearer_token) {
             (BearerSource::TwoLegged, _) => Ok(engage(Credential::TwoLegged(&app.app)).await?),
             (BearerSource::Configured, Some(token)) => Ok(engage(Credential::Bearer(token)).await?),
             _ => {
                 let bearer = self.bearer(app).await?;
-                let answer = engage(Credential::Bearer(&bearer.token)).await?;
-                if answer.verdict != Verdict::BearerRejected {
-                    return Ok(answer);
+                let mut answer = engage(Credential::Bearer(&bearer.token)).await?;
+                let mut rejected = bearer.generation;
+                // The second time, since what another replica has stored may be outdated too.
+                for is_last in [false, true] {
+                    if answer.verdict != Verdict::BearerRejected {
+                        break;
+                    }
+                    let renewed = match self.renew_bearer(app, rejected).await {
+                        Ok(renewed) => renewed,
+                        Err(Error::AppCredentialsRejected { .. }) if is_last => break,
+                        Err(error) => return Err(error),
+                    };
+                    trail.add(&answer);
+                    rejected = renewed.generation;
+                    let credential = Credential::Bearer(&renewed.token);
+                    answer = self.0.upstream.engage(call.endpoint, &call.body, credential).await?;
                 }
-                let renewed = self.renew_bearer(app, bearer.generation).await?;
-                Ok(engage(Credential::Bearer(&renewed.token)).await?)
+                Ok(answer)
             }
         }
     }

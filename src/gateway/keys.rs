@@ -10,7 +10,7 @@ use crate::gateway::audit::Page;
 use crate::gateway::{Error, Gateway, Place, Problem};
 use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes};
 use crate::model::{Endpoint, Secret, UserId};
-use crate::store::{KeyFilter, StoredKey};
+use crate::store::{self, KeyFilter, StoredKey};
 use crate::vault::{self, Place as Seal};
 
 /// A key that the database knows, its seal checked.
@@ -76,7 +76,7 @@ impl Gateway {
             self.0.vault.seal(&Seal::key(&key), &vault::fingerprint(text.expose()))?;
         let stored = StoredKey { key, sealed_verifier };
         self.0.store.insert_key(&stored, actor, now).await.map_err(|error| match error {
-            crate::store::Error::AlreadyExists => {
+            store::Error::AlreadyExists => {
                 Error::AlreadyExists(format!("a key named {}", stored.key.name))
             }
             other => other.into(),
@@ -114,16 +114,20 @@ impl Gateway {
 
     async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
         let id = id.to_owned();
-        if self.may_remember()
-            && let Some(known) = self.0.keys.peek(&id).await
-        {
+        let remembers = self.may_remember();
+        if remembers && let Some(known) = self.0.keys.peek(&id).await {
             return Ok(Some(known));
         }
         let load = async {
-            let stored = self.0.store.find_key(&id).await?;
-            Ok(stored.and_then(|it| self.open_key(it)))
+            match self.0.store.find_key(&id).await {
+                Err(store::Error::Unreadable(cause)) => {
+                    warn!(key = id, %cause, "a key's row cannot be read, so it is refused");
+                    Ok(None)
+                }
+                stored => Ok(stored?.and_then(|it| self.open_key(it))),
+            }
         };
-        Ok(self.0.keys.load(&id, &self.0.feed, load).await?)
+        Ok(self.0.keys.load(&id, &self.0.feed, !remembers, load).await?)
     }
 
     fn open_key(&self, stored: StoredKey) -> Option<KnownKey> {

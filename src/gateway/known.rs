@@ -48,12 +48,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
     }
 
     /// Asks the database once, however many callers wait for the same key. `None` when there is no such thing.
+    /// With `anew`, what is remembered does not count.
     pub(super) async fn load(
         &self,
         key: &K,
         feed: &Feed,
+        anew: bool,
         load: impl Future<Output = Result<Option<V>, store::Error>>,
     ) -> Result<Option<Arc<V>>, store::Error> {
+        if anew {
+            self.forget(key).await;
+        }
         if self.absent.contains_key(key) {
             return Ok(None);
         }

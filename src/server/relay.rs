@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
-use crate::gateway::{Answer, Call, Trail};
+use crate::gateway::{Answer, Call, Error, Trail};
 use crate::model::Endpoint;
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::observe::Relayed;
@@ -49,7 +49,10 @@ async fn relay(
     let limits = &host.0.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
     let call = Call { endpoint, key, account, auth, body };
-    let answer = host.0.gateway.forward(&call, trail).await?;
+    let forwarded = host.0.gateway.forward(&call, trail);
+    let answer = tokio::time::timeout(limits.request_deadline, forwarded)
+        .await
+        .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
     Ok(respond(answer, accepted))
 }
 

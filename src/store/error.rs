@@ -21,6 +21,9 @@ pub enum Error {
     Settings(#[source] Cause),
     #[error("the database did not do as asked")]
     Query(#[source] Cause),
+    /// A row that this program never writes: somebody else did.
+    #[error("a row cannot be read")]
+    Unreadable(#[source] Cause),
 }
 
 /// Why, in words of our own or the server's first line.
@@ -47,7 +50,7 @@ impl Error {
 
     /// A column that holds what this program never writes.
     pub(crate) fn unreadable(column: &str) -> Error {
-        Error::Query(Cause::new(format!("{column} holds what cannot be read")))
+        Error::Unreadable(Cause::new(format!("{column} holds what cannot be read")))
     }
 }
 

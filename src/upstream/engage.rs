@@ -66,18 +66,22 @@ impl Upstream {
         credential: Credential<'_>,
         begun: Instant,
     ) -> Result<Answer, Error> {
+        let used = self.skew.seconds();
+        let mut is_free = false;
         let first = match self.attempt(endpoint, body, credential).await {
             Ok(answer) if answer.verdict == Verdict::ClockRejected => {
-                if !self.skew.correct(&answer.headers, self.clock.now()) {
+                if !self.skew.correct(&answer.headers, self.clock.now(), used) {
                     return Ok(self.timed(answer, 1, begun));
                 }
+                // The upstream is well; every call that was signed with the old offset needs this once.
+                is_free = true;
                 Ok(answer)
             }
             Ok(answer) if !is_passing(answer.status) => return Ok(self.timed(answer, 1, begun)),
             Err(Failure::Final(error)) => return Err(error),
             retryable => retryable,
         };
-        if !self.budget.withdraw(self.clock.instant()) {
+        if !is_free && !self.budget.withdraw(self.clock.instant()) {
             return first.map(|it| self.timed(it, 1, begun)).map_err(Failure::into_error);
         }
         let second = self.attempt(endpoint, body, credential).await;
@@ -131,7 +135,12 @@ impl Upstream {
             .headers
             .get(CONTENT_ENCODING)
             .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"gzip"));
-        let plain = if gzipped { Some(body::inflate(&wire, &self.limits)?) } else { None };
+        // Answers without a body, such as 204, may name an encoding all the same.
+        let plain = if gzipped && !wire.is_empty() {
+            Some(body::inflate(&wire, &self.limits)?)
+        } else {
+            None
+        };
         let text = plain.as_ref().unwrap_or(&wire);
         body::require_complete(parts.status, text)?;
         let verdict = Verdict::of(parts.status, text, credential);

@@ -38,13 +38,15 @@ impl Skew {
         }
     }
 
-    /// Believes this one answer, since it refused our time; says whether that changes the time we sign with.
-    pub(super) fn correct(&self, headers: &HeaderMap, now: OffsetDateTime) -> bool {
+    /// Believes this one answer, since it refused our time; says whether it tells of another offset than the one `used`.
+    /// Compared with what was used, since the same answer, or another call's, may have taught the new one already.
+    pub(super) fn correct(&self, headers: &HeaderMap, now: OffsetDateTime, used: i64) -> bool {
         let Some(theirs) = date(headers) else { return false };
         let offset = theirs.unix_timestamp() - now.unix_timestamp();
         let mut samples = self.samples.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *samples = vec![offset];
-        self.offset.swap(offset, Ordering::Relaxed) != offset
+        self.offset.store(offset, Ordering::Relaxed);
+        offset != used
     }
 
     fn learn(&self, offset: i64) {
@@ -92,9 +94,10 @@ mod tests {
     fn a_refused_time_is_corrected_at_once() {
         let (skew, now) = (Skew::default(), datetime!(2026-01-01 00:10:00 UTC));
         let headers = dated("Thu, 01 Jan 2026 00:00:00 GMT");
-        assert!(skew.correct(&headers, now));
+        skew.observe(&headers, now);
+        assert!(skew.correct(&headers, now, 0));
         assert_eq!(skew.seconds(), -600);
-        assert!(!skew.correct(&headers, now), "nothing new the second time");
-        assert!(!skew.correct(&HeaderMap::new(), now));
+        assert!(!skew.correct(&headers, now, -600), "nothing new the second time");
+        assert!(!skew.correct(&HeaderMap::new(), now, 0));
     }
 }

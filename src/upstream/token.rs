@@ -109,6 +109,7 @@ impl Upstream {
                 callback: None,
                 verifier: None,
             };
+            let used = self.skew.seconds();
             let authorization = self.authorization(&signed, credential);
             let query = "include_entities=false&skip_status=true";
             let request =
@@ -120,7 +121,7 @@ impl Upstream {
             match Verdict::of(status, &body, credential) {
                 Verdict::Fine => return Err(VerifyError::Odd(status.as_u16())),
                 Verdict::ClockRejected
-                    if attempt == 1 && self.skew.correct(&headers, self.clock.now()) => {}
+                    if attempt == 1 && self.skew.correct(&headers, self.clock.now(), used) => {}
                 verdict => return Ok(Err(verdict)),
             }
         }

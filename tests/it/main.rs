@@ -14,3 +14,4 @@ mod relay;
 mod sandbox;
 mod store;
 mod tidy;
+mod trouble;

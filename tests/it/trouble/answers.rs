@@ -1,0 +1,129 @@
+//! Answers that do not come, come slowly, end too early, or are too large: a reason, and never half a body.
+
+use std::time::Duration;
+
+use countersign::config::Config;
+use serde_json::json;
+
+use crate::database::{Database, Kind, fresh};
+use crate::house::House;
+use crate::trouble::{attempts, private, public};
+
+/// With the database that goes when it is dropped.
+async fn house(change: impl FnOnce(&mut Config)) -> (Database, House) {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start_with(&database, change).await;
+    (database, house)
+}
+
+fn impatient(config: &mut Config) {
+    config.limits.upstream_first_byte = Duration::from_millis(200);
+    config.limits.upstream_total = Duration::from_millis(400);
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_is_a_timeout_and_is_asked_once() {
+    let (_database, house) = house(impatient).await;
+    house.order(json!([{ "kind": "hang" }])).await;
+    let answer = private(&house, "alice").send().await;
+    answer.is_own(504, "upstream_timeout");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(house.fired().await, [1]);
+    house.order(json!([])).await;
+    private(&house, "alice").send().await.is_relayed(200);
+}
+
+#[tokio::test]
+async fn no_caller_waits_beyond_the_requests_deadline() {
+    let (_database, house) =
+        house(|it| it.limits.request_deadline = Duration::from_millis(200)).await;
+    for (ask, path) in [(private(&house, "alice"), "/insights/"), (public(&house), "/oauth2/")] {
+        house.order(json!([{ "kind": "hang", "path": path }])).await;
+        ask.send().await.is_own(504, "upstream_timeout");
+        assert_eq!(house.fired().await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_in_time_is_a_timeout() {
+    let (_database, house) = house(impatient).await;
+    house.order(json!([{ "kind": "slow_body", "ms": 60_000 }])).await;
+    private(&house, "alice").send().await.is_own(504, "upstream_timeout");
+    assert_eq!(house.fired().await, [1]);
+}
+
+#[tokio::test]
+async fn a_body_that_only_takes_its_time_is_relayed_whole() {
+    let (_database, house) = house(|_| ()).await;
+    let expected = private(&house, "alice").send().await.json();
+    house.order(json!([{ "kind": "slow_body", "ms": 5 }, { "kind": "delay", "ms": 5 }])).await;
+    let answer = private(&house, "alice").send().await;
+    answer.is_relayed(200);
+    assert_eq!(answer.json(), expected);
+    assert_eq!(house.fired().await, [1, 1]);
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_too_early_is_never_relayed() {
+    for kind in ["cut_body", "wrong_content_length", "truncated_gzip", "bad_json"] {
+        let (_database, house) = house(|_| ()).await;
+        house.order(json!([{ "kind": kind, "path": "/insights/" }])).await;
+        for ask in [private(&house, "alice"), public(&house)] {
+            let answer = ask.send().await;
+            answer.is_own(502, "upstream_cut_short");
+            assert_eq!(answer.header("retry-after"), "1", "{kind}");
+        }
+        assert_eq!(house.fired().await, [2], "{kind} is asked once each");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_success_is_cut_short_too() {
+    let (_database, house) = house(|_| ()).await;
+    // The promised encoding is what an empty body lacks.
+    house.order(json!([{ "kind": "gzip_bomb", "mb": 0 }])).await;
+    private(&house, "alice").send().await.is_own(502, "upstream_cut_short");
+    assert_eq!(house.fired().await, [1]);
+}
+
+#[tokio::test]
+async fn an_answer_that_decompresses_without_end_is_too_large() {
+    // 64 MiB are beyond upstream_body_bytes, 3 MiB from some kilobytes beyond upstream_ratio.
+    for mb in [64, 3] {
+        let (_database, house) = house(|_| ()).await;
+        house.order(json!([{ "kind": "gzip_bomb", "mb": mb }])).await;
+        let answer = private(&house, "alice").send().await;
+        answer.is_own(502, "upstream_too_large");
+        assert_eq!(answer.header("retry-after"), "", "waiting does not help");
+        assert_eq!(house.fired().await, [1], "{mb} MiB");
+        house.order(json!([])).await;
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limits_is_too_large() {
+    let limits: [fn(&mut Config); 2] =
+        [|it| it.limits.upstream_compressed_bytes = 100, |it| it.limits.upstream_body_bytes = 100];
+    for change in limits {
+        let (_database, house) = house(change).await;
+        let long = "x".repeat(10_000);
+        house.order(json!([{ "kind": "status", "status": 200, "body": { "long": long } }])).await;
+        private(&house, "alice").send().await.is_own(502, "upstream_too_large");
+        assert_eq!(house.fired().await, [1]);
+        assert_eq!(attempts(&house).await, 1, "it is not asked again");
+    }
+}
+
+#[tokio::test]
+async fn pages_in_html_are_relayed_as_they_are() {
+    for status in [200, 403, 500] {
+        let (_database, house) = house(|_| ()).await;
+        house.order(json!([{ "kind": "html", "status": status }])).await;
+        let answer = private(&house, "alice").send().await;
+        answer.is_relayed(status);
+        assert_eq!(answer.header("content-type"), "text/html");
+        assert!(answer.text().starts_with("<html>"), "{}", answer.text());
+        assert_eq!(house.fired().await, [1]);
+    }
+}

@@ -1,0 +1,118 @@
+//! Keys whose row was edited in the database: none of them opens anything, and they look like no key at all.
+
+use std::time::Duration;
+
+use countersign::gateway::NewKey;
+use countersign::model::Endpoint;
+use countersign::model::key::Kind;
+
+use crate::database::{Database, on_both};
+use crate::house::House;
+use crate::trouble::{attempts, id_of, private, public, with_key};
+
+/// Narrow in every way that a key can be.
+fn narrow(house: &House) -> impl FnOnce(&mut NewKey) {
+    let alice = house.id("alice");
+    move |key: &mut NewKey| {
+        key.accounts = vec![alice];
+        key.endpoints = vec![Endpoint::Totals];
+        key.expires_in = Some(Duration::from_hours(1));
+    }
+}
+
+async fn edit(database: &Database, key: &str, what: &str) {
+    database.run(&format!("update key set {what} where key_id = '{}'", id_of(key))).await;
+}
+
+async fn is_refused(house: &House, key: &str, why: &str) {
+    let before = attempts(house).await;
+    let answer = with_key(private(house, "alice"), key).send().await;
+    assert_eq!(answer.status, 401, "{why}: {}", answer.text());
+    answer.is_own(401, "unknown_key");
+    assert_eq!(attempts(house).await, before, "{why}");
+}
+
+on_both! {
+    async fn a_row_edited_in_any_column_is_refused(database: Database) {
+        let house = House::start(&database).await;
+        let bob = house.id("bob");
+        let edits = [
+            "name = 'another'".to_owned(),
+            "app = 'other'".to_owned(),
+            "app = null".to_owned(),
+            "accounts = null".to_owned(),
+            "accounts = ''".to_owned(),
+            format!("accounts = '{bob}'"),
+            format!("accounts = accounts || ' {bob}'"),
+            "endpoints = null".to_owned(),
+            "endpoints = '28hr'".to_owned(),
+            "endpoints = 'totals historical'".to_owned(),
+            "endpoints = 'everything'".to_owned(),
+            "accounts = 'everybody'".to_owned(),
+            "expires_at = null".to_owned(),
+            "expires_at = '2036-01-01 00:00:00+00:00'".to_owned(),
+            "created_at = '2020-01-01 00:00:00+00:00'".to_owned(),
+            "kind = 'admin'".to_owned(),
+            "revoked_at = '2026-01-01 00:00:00+00:00'".to_owned(),
+            "sealed_verifier = substr(sealed_verifier, 2)".to_owned(),
+        ];
+        for what in edits {
+            let key = house.new_key(narrow(&house)).await;
+            edit(&database, &key, &what).await;
+            is_refused(&house, &key, &what).await;
+        }
+        let untouched = house.new_key(narrow(&house)).await;
+        with_key(private(&house, "alice"), &untouched).send().await.is_relayed(200);
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+
+    async fn a_revoked_key_stays_so_when_its_row_says_otherwise(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_key(|_| ()).await;
+        with_key(public(&house), &key).send().await.is_relayed(200);
+        house.gateway.revoke_key(id_of(&key), "test").await.unwrap();
+        is_refused(&house, &key, "revoked").await;
+        edit(&database, &key, "revoked_at = null").await;
+        house.gateway.catch_up_once().await.unwrap();
+        let again = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+        is_refused(&again, &key, "revoked, then edited").await;
+    }
+
+    async fn rows_do_not_stand_in_for_one_another(database: Database) {
+        let house = House::start(&database).await;
+        let (wide, narrow) = (house.new_key(|_| ()).await, house.new_key(narrow(&house)).await);
+        edit(&database, &narrow, "key_id = 'aside'").await;
+        edit(&database, &wide, &format!("key_id = '{}'", id_of(&narrow))).await;
+        is_refused(&house, &narrow, "another key's row under this id").await;
+        is_refused(&house, &wide, "no row under this id").await;
+    }
+
+    async fn a_verifier_copied_from_another_row_is_refused(database: Database) {
+        let house = House::start(&database).await;
+        let (mine, victim) = (house.new_key(|_| ()).await, house.new_key(|_| ()).await);
+        let copied = format!(
+            "sealed_verifier = (select it.sealed_verifier from key as it where it.key_id = '{}')",
+            id_of(&mine)
+        );
+        edit(&database, &victim, &copied).await;
+        is_refused(&house, &victim, "the verifier is another row's").await;
+        with_key(private(&house, "alice"), &mine).send().await.is_relayed(200);
+    }
+
+    async fn an_edited_row_can_still_be_revoked(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_key(|_| ()).await;
+        edit(&database, &key, "name = 'another'").await;
+        let revoked = house.gateway.revoke_key(id_of(&key), "test").await.unwrap();
+        assert!(revoked.revoked_at.is_some());
+        is_refused(&house, &key, "edited and revoked").await;
+    }
+
+    async fn the_hour_of_use_is_not_sealed(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_key(|_| ()).await;
+        edit(&database, &key, "last_used_at = '2026-01-01 00:00:00+00:00'").await;
+        with_key(private(&house, "alice"), &key).send().await.is_relayed(200);
+        assert!(house.gateway.check_key(&key, Kind::Caller).await.is_ok());
+    }
+}

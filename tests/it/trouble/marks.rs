@@ -1,0 +1,131 @@
+//! Accounts that X refuses: marked, answered at once with what to do, and healed; and what never marks one.
+
+use serde_json::{Value, json};
+
+use crate::bench::Answer;
+use crate::database::on_both;
+use crate::house::House;
+use crate::trouble::{attempts, private, public, switch, user_becomes};
+
+/// Makes the call that marks alice, and the one after it.
+async fn is_marked(house: &House, status: u16, state: &str, remedy: &str) {
+    let first = private(house, "alice").send().await;
+    first.is_relayed(status);
+    let before = attempts(house).await;
+    let second = private(house, "alice").send().await;
+    second.is_own(409, "account_not_active");
+    let detail = second.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains(&format!("{state} since 2026-03-10T21:15:30Z")), "{detail}");
+    assert!(detail.contains(remedy), "{detail}");
+    assert_eq!(second.header("retry-after"), "", "waiting does not help");
+    assert_eq!(attempts(house).await, before, "X is not asked again");
+    private(house, "bob").send().await.is_relayed(200);
+    public(house).send().await.is_relayed(200);
+}
+
+async fn stored_state(house: &House, name: &str) -> String {
+    let key = house.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}", house.id(name));
+    let shown = house.admin(&key, "GET", &path).send().await.json();
+    shown["state"].as_str().unwrap().to_owned()
+}
+
+async fn verify(house: &House, name: &str) -> Answer {
+    let key = house.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}/verify", house.id(name));
+    house.admin(&key, "POST", &path).send().await
+}
+
+on_both! {
+    async fn a_revoked_token_marks_its_account_in_either_wording(database: Database) {
+        for wording in ["string_family", "code_family"] {
+            let house = House::start(&database).await;
+            switch(&house, json!({ "revoked_wording": wording })).await;
+            user_becomes(&house, "alice", "revoked").await;
+            is_marked(&house, 401, "revoked", "import a new token").await;
+            assert_eq!(stored_state(&house, "alice").await, "revoked");
+        }
+    }
+
+    async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "suspended").await;
+        is_marked(&house, 403, "blocked", "verifies the account").await;
+        assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "blocked" }));
+        user_becomes(&house, "alice", "active").await;
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+        assert_eq!(verify(&house, "alice").await.json()["works"], true);
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+
+    async fn a_locked_user_is_blocked(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "locked").await;
+        is_marked(&house, 403, "blocked", "verifies the account").await;
+    }
+
+    async fn a_marked_account_heals_by_importing_it_again(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "revoked").await;
+        private(&house, "alice").send().await.is_relayed(401);
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+        user_becomes(&house, "alice", "active").await;
+        house.connect(&["alice"]).await;
+        private(&house, "alice").send().await.is_relayed(200);
+        assert_eq!(stored_state(&house, "alice").await, "active");
+    }
+
+    async fn a_check_marks_what_it_finds(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "revoked").await;
+        assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "revoked" }));
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+        assert_eq!(attempts(&house).await, 0);
+    }
+
+    async fn the_apps_and_the_clocks_faults_never_touch_an_account(database: Database) {
+        let house = House::start(&database).await;
+        let coded = |status: u16, code: i64| json!({ "status": status, "code": code });
+        let said = |status: u16, text: &str| json!({ "status": status, "message": text });
+        let faults = [
+            coded(401, 32), coded(401, 135), coded(403, 99), coded(401, 416), coded(403, 87), coded(403, 220),
+            coded(400, 89), coded(429, 88), coded(500, 64), coded(401, 215), coded(403, 261),
+            said(403, "Forbidden to access tweets: 1"),
+            said(401, "Your account could not be authenticated. Reason: Unknown Authorization Type"),
+            said(403, "Access token not found"),
+            said(200, "Access token not found"),
+        ];
+        for fault in faults {
+            let mut order = json!({ "kind": "status", "times": 1, "path": "/insights/" });
+            order.as_object_mut().unwrap().extend(fault.as_object().unwrap().clone());
+            house.order(Value::Array(vec![order])).await;
+            let status = fault["status"].as_u64().unwrap();
+            private(&house, "alice").send().await.is_relayed(u16::try_from(status).unwrap());
+            assert_eq!(house.fired().await, [1], "{fault}");
+            private(&house, "alice").send().await.is_relayed(200);
+        }
+        assert_eq!(stored_state(&house, "alice").await, "active");
+    }
+
+    async fn app_only_calls_never_mark_an_account(database: Database) {
+        let house = House::start(&database).await;
+        private(&house, "alice").send().await.is_relayed(200);
+        for code in [64, 326] {
+            house.order(json!([{ "kind": "status", "code": code, "times": 1, "path": "/insights/" }])).await;
+            let ask = public(&house).header("countersign-account", &house.id("alice").to_string());
+            ask.send().await.is_relayed(403);
+            assert_eq!(house.fired().await, [1]);
+        }
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+
+    async fn a_mark_is_written_down_once(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "revoked").await;
+        crate::trouble::at_once(&private(&house, "alice"), 20).await;
+        let entries = house.gateway.list_audit(None, 100).await.unwrap();
+        let marked: Vec<_> = entries.iter().filter(|it| it.action == "account.revoked").collect();
+        assert_eq!(marked.len(), 1);
+        assert_eq!(marked[0].actor, "gateway");
+    }
+}

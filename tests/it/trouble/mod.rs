@@ -1,0 +1,97 @@
+//! What goes wrong around a gateway: the upstream, the credentials, the database, and other replicas' changes.
+
+mod answers;
+mod away;
+mod bearers;
+mod clocks;
+mod key_rows;
+mod marks;
+mod mints;
+mod replicas;
+mod retries;
+mod seals;
+
+use std::time::Duration;
+
+use countersign::model::Endpoint;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::bench::{Answer, Ask, body};
+use crate::house::House;
+
+const LEVELS: [&str; 2] = ["tweet.id", "engagement.type"];
+
+/// A call for bob's public totals, which goes out with the app's credentials.
+fn public(house: &House) -> Ask {
+    house.call(Endpoint::Totals, &body(&house.bench.ids("bob", 2), &["favorites"], &LEVELS))
+}
+
+/// A call for a user's private totals, which goes out with the user's token.
+fn private(house: &House, name: &str) -> Ask {
+    let body = body(&house.bench.ids(name, 2), &["impressions"], &LEVELS);
+    house.call_as(name, Endpoint::Totals, &body)
+}
+
+/// The same call with another key.
+fn with_key(ask: Ask, key: &str) -> Ask {
+    ask.header("authorization", &format!("Bearer {key}"))
+}
+
+/// The public part of a key.
+fn id_of(key: &str) -> &str {
+    key.split('_').nth(1).unwrap()
+}
+
+async fn attempts(house: &House) -> usize {
+    house.arrived("/insights/").await.len()
+}
+
+/// How often a bearer token was asked for.
+async fn mints(house: &House) -> u64 {
+    house.bench.get("/sandbox/counts").await["/oauth2/token"].as_u64().unwrap_or(0)
+}
+
+async fn rotate_bearer(house: &House) {
+    let answer = house.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+    assert_eq!(answer.status, 200);
+}
+
+/// What X thinks of a user from now on.
+async fn user_becomes(house: &House, name: &str, state: &str) {
+    let path = format!("/sandbox/users/{}", house.id(name));
+    let answer = house.bench.put(&path, serde_json::json!({ "state": state })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+async fn switch(house: &House, switches: Value) {
+    let answer = house.bench.put("/sandbox/switches", switches).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// The same request so many times at once.
+async fn at_once(ask: &Ask, times: usize) -> Vec<Answer> {
+    let mut asked = JoinSet::new();
+    for _ in 0..times {
+        asked.spawn(ask.clone().send());
+    }
+    asked.join_all().await
+}
+
+/// Asks until an answer is as wanted; what brings it about happens beside the test.
+async fn eventually(ask: &Ask, wanted: impl Fn(&Answer) -> bool) -> Answer {
+    let mut last = None;
+    for _ in 0..1500 {
+        let answer = ask.clone().send().await;
+        if wanted(&answer) {
+            return answer;
+        }
+        last = Some(answer);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never as wanted: {}", last.unwrap().text());
+}
+
+async fn eventually_status(ask: &Ask, status: u16) -> Answer {
+    eventually(ask, |it| it.status == status).await
+}
