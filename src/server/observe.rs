@@ -17,7 +17,7 @@ use crate::gateway::Trail;
 use crate::model::{AuthKind, Endpoint};
 use crate::server::Host;
 use crate::server::encoding::{Accepted, gzip};
-use crate::server::problem::Problem;
+use crate::server::problem::{Problem, shown_path};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -59,7 +59,7 @@ impl Asked {
     fn of(request: &Request) -> Asked {
         let headers = request.headers();
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
-        let path: String = request.uri().path().chars().take(100).collect();
+        let path = shown_path(request.uri());
         Asked {
             id: request_id(headers),
             accepted: Accepted::of(headers),
