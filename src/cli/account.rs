@@ -11,15 +11,16 @@ use crate::cli::parts::{ACTOR, Parts};
 use crate::cli::{open, output};
 use crate::gateway::{AccountFilter, Verified};
 use crate::model::{AccountRef, AccountState};
-use crate::server::wire::{Account, read_imports};
+use crate::server::wire::{self, Account, read_imports};
 
 const PAGE: u32 = 1000;
+const IMPORT_FORM: &str = "Each line of the input:
+  {\"user_id\": \"…\", \"screen_name\": \"…\", \"access_token\": \"…\", \"access_token_secret\": \"…\"}";
 
 #[derive(Subcommand)]
 pub(super) enum Task {
     /// Store accounts from standard input: a JSON object a line, all or none
-    ///
-    /// Each line: {"`user_id"`: "…", "`screen_name"`: "…", "`access_token"`: "…", "`access_token_secret"`: "…"}
+    #[command(after_help = IMPORT_FORM)]
     Import {
         /// The app that the tokens belong to
         #[arg(long, value_name = "NAME")]
@@ -33,6 +34,7 @@ pub(super) enum Task {
         /// Only those in this state: active, revoked, blocked or quarantined
         #[arg(long)]
         state: Option<String>,
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -46,11 +48,12 @@ pub(super) enum Task {
 
 #[derive(Args)]
 pub(super) struct Named {
-    /// A user id or @`screen_name`
+    #[arg(help = "A user id or @screen_name")]
     account: String,
     /// Needed when several apps are configured
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -63,7 +66,12 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Show(named) => {
             let account =
                 parts.gateway.show_account(named.app.as_deref(), &named.account()?).await?;
-            show(&[account.into()], named.json);
+            let account = Account::from(account);
+            if named.json {
+                output::json(&account);
+            } else {
+                show(&[account], false);
+            }
             Ok(())
         }
         Task::Verify(named) => verify(&parts, &named).await,
@@ -140,7 +148,11 @@ async fn list(
 async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
     let verified =
         parts.gateway.verify_account(named.app.as_deref(), &named.account()?, ACTOR).await?;
+    if named.json {
+        output::json(&wire::verified(&verified));
+    }
     match verified {
+        Verified::Works(_) if named.json => Ok(()),
         Verified::Works(profile) => {
             let protected =
                 if profile.protected { "; protected, so its posts never have metrics" } else { "" };

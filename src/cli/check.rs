@@ -24,18 +24,19 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         Ok(config) => config,
         Err(failure) => {
             report.fail("config", &format!("{:#}", failure.error));
-            return Err(Failure {
-                error: anyhow!("the settings must be right first"),
-                code: failure.code,
-            });
+            return Err(Failure::general(anyhow!("the settings must be right first")));
         }
     };
-    report.pass("config", &format!("{} apps", config.apps.len()));
+    report.pass("config", &count(config.apps.len(), "app", "apps"));
     let ring = Vault::new(&config.vault);
     match &ring {
         Ok(vault) => report.pass(
             "vault ring",
-            &format!("{} keys, {} seals", config.vault.keys.len(), vault.active_id()),
+            &format!(
+                "{}; {} seals",
+                count(config.vault.keys.len(), "key", "keys"),
+                vault.active_id()
+            ),
         ),
         Err(error) => report.fail("vault ring", &error.to_string()),
     }
@@ -148,6 +149,10 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
         }
         it => report.pass("clock", &format!("{it} s from the upstream's")),
     }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// An address to connect to, where the gateway listens on every interface.

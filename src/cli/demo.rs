@@ -98,7 +98,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let keys = keys(&parts, &arguments.dir).await?;
     let card = card(&callers, &operators, &upstream, keys, &connected);
     if arguments.json {
-        output::json(&card);
+        output::json_line(&card);
     } else {
         print_tour(&card, &arguments.dir);
     }

@@ -57,7 +57,8 @@ impl From<gateway::Error> for Failure {
                 let lines: Vec<String> = problems
                     .iter()
                     .map(|it| {
-                        format!("{}: {}", it.place, it.detail).trim_start_matches(": ").to_owned()
+                        let said = format!("{}: {}", it.place, it.detail);
+                        said.trim_start_matches('/').trim_start_matches(": ").to_owned()
                     })
                     .collect();
                 Failure::general(anyhow!("{}", lines.join("\n")))

@@ -33,11 +33,13 @@ pub(super) enum Task {
         /// A key for the operators' API instead
         #[arg(long)]
         admin: bool,
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// List keys, without what proves them
     List {
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -45,6 +47,7 @@ pub(super) enum Task {
     Revoke {
         /// Its id or name
         key: String,
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

@@ -40,7 +40,19 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
     }
 }
 
-/// What a screen may show of text that others wrote: no control characters.
+/// A value as JSON on one line, for whoever reads line by line.
+pub(super) fn json_line(value: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        line(&text);
+    }
+}
+
+/// What a screen may show of text that others wrote: no control characters, none that turn the direction of writing
+/// and none that take no room.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect()
+    let hides = |it: char| {
+        it.is_control()
+            || matches!(it, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().map(|it| if hides(it) { '\u{fffd}' } else { it }).collect()
 }

@@ -16,6 +16,7 @@ use crate::telemetry;
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// Where it listens
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
     /// The world to invent: the same seed gives the same users, tokens and numbers

@@ -17,11 +17,13 @@ pub(super) enum Task {
     GenerateKey,
     /// Open everything that is stored and count it by the key that sealed it
     Status {
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Seal everything anew with the active key, while gateways serve
     Rotate {
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

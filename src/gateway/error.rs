@@ -62,6 +62,8 @@ pub enum Place {
     /// A line of the body, where it is lines.
     Line(usize),
     Header(&'static str),
+    Path,
+    Query,
 }
 
 impl Problem {
@@ -71,6 +73,14 @@ impl Problem {
 
     pub fn in_header(name: &'static str, detail: impl Into<String>) -> Problem {
         Problem { place: Place::Header(name), detail: detail.into() }
+    }
+
+    pub fn in_path(detail: impl Into<String>) -> Problem {
+        Problem { place: Place::Path, detail: detail.into() }
+    }
+
+    pub fn in_query(detail: impl Into<String>) -> Problem {
+        Problem { place: Place::Query, detail: detail.into() }
     }
 
     pub fn in_line(number: usize, detail: impl Into<String>) -> Problem {
@@ -84,6 +94,8 @@ impl fmt::Display for Place {
             Place::Body(pointer) => f.write_str(pointer),
             Place::Line(number) => write!(f, "line {number}"),
             Place::Header(name) => f.write_str(name),
+            Place::Path => f.write_str("the path"),
+            Place::Query => f.write_str("the query"),
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
 use crate::vault::{self, Place as Seal};
 
+/// The longest that a new key may live when it shall end at all.
+const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);
+
 /// A key that the database knows, its seal checked.
 pub struct KnownKey {
     pub key: Key,
@@ -165,6 +168,9 @@ impl Gateway {
         let printable = |it: char| !it.is_control();
         if !(1..=100).contains(&new.name.chars().count()) || !new.name.chars().all(printable) {
             problems.push(Problem::at("/name", "must be 1 to 100 printable characters"));
+        }
+        if new.expires_in.is_some_and(|it| it.is_zero() || it > LONGEST_LIFE) {
+            problems.push(Problem::at("/expires", "must be above zero and at most 100 years"));
         }
         if new.kind == Kind::Admin {
             if new.app.is_some() || !new.accounts.is_empty() || !new.endpoints.is_empty() {

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::gateway::Trail;
 use crate::model::{AuthKind, Endpoint};
 use crate::server::encoding::{Accepted, gzip};
-use crate::server::problem::Problem;
+use crate::server::problem::{Problem, shown_path};
 use crate::server::{Host, Routes};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -152,7 +152,7 @@ fn log(
             "call"
         );
     } else if !UNLOGGED.contains(&asked.uri.path()) {
-        let path: String = asked.uri.path().chars().take(100).collect();
+        let path = shown_path(&asked.uri);
         let (method, peer) = (asked.method.as_str(), asked.peer.to_string());
         info!(request_id, method, path, peer, status, code, ms, bytes_in, bytes_out, "request");
     }

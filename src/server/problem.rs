@@ -268,7 +268,7 @@ impl IntoResponse for Problem {
 }
 
 pub(super) async fn no_route(uri: Uri) -> Problem {
-    let path: String = uri.path().chars().take(100).collect();
+    let path = shown_path(&uri);
     let detail = format!(
         "there is nothing at {path}; the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical"
     );
@@ -276,7 +276,7 @@ pub(super) async fn no_route(uri: Uri) -> Problem {
 }
 
 pub(super) async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let path: String = uri.path().chars().take(100).collect();
+    let path = shown_path(&uri);
     let method: String = method.as_str().chars().take(20).collect();
     let detail = format!("{path} does not take {method}; the header Allow names what it takes");
     Problem::new(
@@ -285,6 +285,17 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Problem {
         "This method is not allowed",
         detail,
     )
+}
+
+/// A path as it may be logged and repeated. Parts are cut after what a user id or a screen name needs, since a key or
+/// a token may stand where its id should.
+pub(super) fn shown_path(uri: &Uri) -> String {
+    const MOST_OF_A_PART: usize = 21;
+    let parts = uri.path().split('/').map(|part| match part.char_indices().nth(MOST_OF_A_PART) {
+        Some((end, _)) => format!("{}…", part.get(..end).unwrap_or_default()),
+        None => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/").chars().take(100).collect()
 }
 
 /// The panic's own text was logged by the hook and may hold a value, so it goes no further.
@@ -304,6 +315,8 @@ fn describe(problem: &Detail) -> serde_json::Value {
         Place::Body(pointer) => json!({ "pointer": pointer, "detail": problem.detail }),
         Place::Line(number) => json!({ "line": number, "detail": problem.detail }),
         Place::Header(name) => json!({ "header": name, "detail": problem.detail }),
+        Place::Path => json!({ "part": "path", "detail": problem.detail }),
+        Place::Query => json!({ "part": "query", "detail": problem.detail }),
     }
 }
 

@@ -131,7 +131,13 @@ impl AsyncRead for Paced {
             (IDLE, true) if self.waiting != Waiting::Write => {
                 return self.wait(Waiting::Idle, context).map(Err);
             }
-            (IDLE, false) if buffer.filled().len() > before => self.progress.head_begins(),
+            (IDLE, false) if buffer.filled().len() > before => {
+                self.progress.head_begins();
+                // What the timer ran for is over; the same wait may begin again before any other does.
+                if self.waiting != Waiting::Write {
+                    self.waiting = Waiting::Nothing;
+                }
+            }
             _ => (),
         }
         read

@@ -1,10 +1,11 @@
 //! The shapes of the operators' API in JSON, also those of `--json` on the command line.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::gateway::{self, BearerSource, Import, Problem, VaultStatus};
+use crate::gateway::{self, BearerSource, Import, Problem, VaultStatus, Verified};
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
 
@@ -161,6 +162,20 @@ impl From<VaultStatus> for Vault {
             unopened: it.unopened,
             resealed: it.resealed,
         }
+    }
+}
+
+/// What X said of an account's token.
+pub fn verified(it: &Verified) -> serde_json::Value {
+    match it {
+        Verified::Works(profile) => json!({
+            "works": true,
+            "state": "active",
+            "screen_name": profile.screen_name,
+            "protected": profile.protected,
+        }),
+        Verified::Marked(state) => json!({ "works": false, "state": state.name() }),
+        Verified::NotTheAccount(reason) => json!({ "works": false, "reason": reason }),
     }
 }
 

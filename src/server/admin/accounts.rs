@@ -1,17 +1,17 @@
 //! `/admin/v1/accounts`.
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::gateway::{AccountFilter, Problem as Detail, Verified};
+use crate::gateway::{AccountFilter, Problem as Detail};
 use crate::model::{AccountState, UserId};
-use crate::server::admin::{Actor, MOST_BYTES, OfApp, account_ref, limit};
+use crate::server::admin::{Actor, MOST_BYTES, OfApp, Path, Query, account_ref, limit};
 use crate::server::problem::Problem;
-use crate::server::wire::{Account, read_imports};
+use crate::server::wire::{self, Account, read_imports};
 use crate::server::{Host, body};
 
 #[derive(Deserialize)]
@@ -59,7 +59,7 @@ pub(in crate::server) async fn import(
 
 pub(in crate::server) async fn show(
     State(host): State<Host>,
-    Path(account): Path<String>,
+    Path(account): Path,
     Query(of): Query<OfApp>,
 ) -> Result<Json<Account>, Problem> {
     let account = account_ref(&account)?;
@@ -70,24 +70,18 @@ pub(in crate::server) async fn show(
 pub(in crate::server) async fn verify(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
-    Path(account): Path<String>,
+    Path(account): Path,
     Query(of): Query<OfApp>,
 ) -> Result<Json<Value>, Problem> {
     let account = account_ref(&account)?;
     let verified = host.0.gateway.verify_account(of.app.as_deref(), &account, &actor.0).await?;
-    Ok(Json(match verified {
-        Verified::Works(profile) => {
-            json!({ "works": true, "state": "active", "screen_name": profile.screen_name, "protected": profile.protected })
-        }
-        Verified::Marked(state) => json!({ "works": false, "state": state.name() }),
-        Verified::NotTheAccount(reason) => json!({ "works": false, "reason": reason }),
-    }))
+    Ok(Json(wire::verified(&verified)))
 }
 
 pub(in crate::server) async fn remove(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
-    Path(account): Path<String>,
+    Path(account): Path,
     Query(of): Query<OfApp>,
 ) -> Result<Json<Account>, Problem> {
     let account = account_ref(&account)?;
@@ -96,7 +90,7 @@ pub(in crate::server) async fn remove(
 
 fn filter(asked: Asked) -> Result<AccountFilter, Problem> {
     let wrong = |name: &str, detail: &str| {
-        Problem::invalid(vec![Detail::at("", format!("{name} {detail}"))])
+        Problem::invalid(vec![Detail::in_query(format!("{name} {detail}"))])
     };
     let state = match asked.state.as_deref() {
         None => None,

@@ -1,12 +1,12 @@
 //! `/admin/v1/audit`.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::server::Host;
-use crate::server::admin::limit;
+use crate::server::admin::{Query, limit};
 use crate::server::problem::Problem;
 use crate::server::wire::Entry;
 

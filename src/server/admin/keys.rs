@@ -1,6 +1,6 @@
 //! `/admin/v1/keys`.
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::Page;
 use crate::server::Host;
-use crate::server::admin::{self, Actor, limit};
+use crate::server::admin::{self, Actor, Path, Query, limit};
 use crate::server::problem::Problem;
 use crate::server::wire::{CreatedKey, Key, NewKey};
 
@@ -48,7 +48,7 @@ pub(in crate::server) async fn create(
 pub(in crate::server) async fn revoke(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
-    Path(key): Path<String>,
+    Path(key): Path,
 ) -> Result<Json<Key>, Problem> {
     Ok(Json(host.0.gateway.revoke_key(&key, &actor.0).await?.into()))
 }

@@ -5,7 +5,8 @@ pub(super) mod apps;
 pub(super) mod audit;
 pub(super) mod keys;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State, rejection::QueryRejection};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -51,14 +52,46 @@ pub(super) struct OfApp {
     app: Option<String>,
 }
 
+/// axum's own, but for a refusal in the shape of every other answer.
+pub(super) struct Query<T>(pub(super) T);
+
+/// The same, for the one text in a path.
+pub(super) struct Path(pub(super) String);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, Problem> {
+        let read = axum::extract::Query::try_from_uri(&parts.uri);
+        read.map(|it| Query(it.0)).map_err(|it| wrong_query(&it))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path, Problem> {
+        let read = axum::extract::Path::from_request_parts(parts, state).await;
+        read.map(|it| Path(it.0))
+            .map_err(|_| Problem::invalid(vec![Detail::in_path("must be UTF-8 once decoded")]))
+    }
+}
+
+/// What the parser says of a query names the parameter, and never its value.
+fn wrong_query(rejection: &QueryRejection) -> Problem {
+    let said = std::error::Error::source(rejection).map(ToString::to_string);
+    let said = said.unwrap_or_else(|| "cannot be read".to_owned());
+    Problem::invalid(vec![Detail::in_query(said)])
+}
+
 /// A `limit` within bounds.
 fn limit(wanted: Option<u32>) -> u32 {
     wanted.unwrap_or(ITEMS).clamp(1, MOST_ITEMS)
 }
 
 fn account_ref(text: &str) -> Result<AccountRef, Problem> {
-    let detail = "the account in the path must be a user id of 1 to 19 digits or @screen_name";
-    AccountRef::parse(text).ok_or_else(|| Problem::invalid(vec![Detail::at("", detail)]))
+    let detail = "the account must be a user id of 1 to 19 digits or @screen_name";
+    AccountRef::parse(text).ok_or_else(|| Problem::invalid(vec![Detail::in_path(detail)]))
 }
 
 async fn json<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
