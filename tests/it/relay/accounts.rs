@@ -84,7 +84,8 @@ on_both! {
 
 #[tokio::test]
 async fn an_account_that_is_badly_named_is_refused_with_the_form_that_is_right() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     for account in ["alice", "@", "-1", "12345678901234567890", "@a b", "@alice,@bob", "1,2", "0"] {
         let answer = ask(&house, &house.key, account).send().await;
         answer.is_own(400, "invalid_request");
@@ -100,7 +101,8 @@ async fn an_account_that_is_badly_named_is_refused_with_the_form_that_is_right()
 
 #[tokio::test]
 async fn headers_that_contradict_themselves_are_refused_all_at_once() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let answer =
         ask(&house, &house.key, "@alice").another("countersign-account", "@bob").send().await;
     answer.is_own(400, "invalid_request");

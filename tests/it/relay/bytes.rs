@@ -110,7 +110,8 @@ const CLIENTS: [Client; 6] = {
 
 #[tokio::test]
 async fn public_clients_get_what_the_upstream_gives_them() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let id = &house.bench.ids("alice", 1)[0];
     for client in &CLIENTS {
         let body = client.body.replace("ID", id);
@@ -145,7 +146,8 @@ async fn public_clients_get_what_the_upstream_gives_them() {
 
 #[tokio::test]
 async fn the_upstreams_errors_come_through_unchanged() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let body = json!({
         "tweet_ids": ["20"], "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } },
     });

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use countersign::model::Endpoint;
+use reqwest::header::HeaderName;
 use serde_json::{Value, json};
 
 use crate::bench::{Answer, TOTALS};
@@ -17,7 +18,8 @@ async fn asked(house: &House, accepted: &str) -> Answer {
 
 #[tokio::test]
 async fn a_gzipped_answer_comes_as_the_caller_takes_it() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let direct = house.bench.public(&public(&house)).await;
     assert_eq!(direct.header("content-encoding"), "gzip");
     for accepted in
@@ -42,7 +44,8 @@ async fn a_gzipped_answer_comes_as_the_caller_takes_it() {
 
 #[tokio::test]
 async fn a_plain_answer_is_gzipped_only_for_who_takes_nothing_else() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     house.order(json!([{ "kind": "html", "status": 502, "path": "/insights/" }])).await;
     for (accepted, encoding) in [
         ("gzip", ""),
@@ -61,7 +64,8 @@ async fn a_plain_answer_is_gzipped_only_for_who_takes_nothing_else() {
 
 #[tokio::test]
 async fn who_takes_nothing_that_can_be_sent_is_told_before_quota_is_spent() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     for accepted in ["br, identity;q=0", "identity;q=0", "*;q=0", "gzip;q=0, identity;q=0"] {
         let answer = asked(&house, accepted).await;
         answer.is_own(406, "not_acceptable");
@@ -72,11 +76,12 @@ async fn who_takes_nothing_that_can_be_sent_is_told_before_quota_is_spent() {
 
 #[tokio::test]
 async fn an_encoding_that_nobody_asked_for_is_passed_on_under_its_name() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     for accepted in ["gzip", "", "gzip, identity;q=0"] {
         let headers = json!({ "content-encoding": "br" });
         house
-            .order(json!([{ "kind": "status", "status": 200, "headers": headers, "body": 7 }]))
+            .order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }]))
             .await;
         let answer = asked(&house, accepted).await;
         answer.is_relayed(200);
@@ -87,13 +92,14 @@ async fn an_encoding_that_nobody_asked_for_is_passed_on_under_its_name() {
         );
     }
     let headers = json!({ "content-encoding": "x-gzip" });
-    house.order(json!([{ "kind": "status", "status": 200, "headers": headers, "body": 7 }])).await;
+    house.order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }])).await;
     asked(&house, "gzip").await.is_own(502, "upstream_cut_short");
 }
 
 #[tokio::test]
 async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let asks = || {
         [
             house.call(Endpoint::Totals, &json!({})),
@@ -125,7 +131,8 @@ async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
 
 #[tokio::test]
 async fn an_answers_headers_are_those_of_the_list_and_no_other() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let quotas = [
         "x-per-minute-limit",
         "x-per-minute-remaining",
@@ -167,7 +174,7 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
         headers.insert(name.to_owned(), json!("from-upstream"));
     }
     for status in [200, 429] {
-        house.order(json!([{ "kind": "status", "status": status, "body": { "a": 1 }, "headers": headers }])).await;
+        house.order(json!([{ "kind": "status", "path": "/insights/", "status": status, "body": { "a": 1 }, "headers": headers }])).await;
         let answer = asked(&house, "gzip").await;
         answer.is_relayed(status);
         let own = [
@@ -180,7 +187,7 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
             "server-timing",
             "countersign-auth",
         ];
-        let names: BTreeSet<&str> = answer.headers.keys().map(|it| it.as_str()).collect();
+        let names: BTreeSet<&str> = answer.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, quotas.iter().chain(&own).copied().collect::<BTreeSet<&str>>());
         for name in quotas {
             assert_eq!(answer.header(name), format!("from-upstream {name}"));

@@ -79,7 +79,8 @@ const CASES: [Case; 22] = {
 
 #[tokio::test]
 async fn endpoint_types_and_account_decide_and_a_wish_that_cannot_work_is_refused() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let mut expected = Vec::new();
     for (endpoint, types, named, wish, outcome) in CASES {
         let body = body(&house.bench.ids("alice", 1), types, &["tweet.id", "engagement.type"]);
@@ -112,7 +113,8 @@ async fn endpoint_types_and_account_decide_and_a_wish_that_cannot_work_is_refuse
 
 #[tokio::test]
 async fn a_refusal_by_the_upstream_is_never_tried_again_with_the_other_kind() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let foreign = body(&house.bench.ids("bob", 1), &["favorites"], &["tweet.id"]);
     let ask = house.call_as("alice", TOTALS, &foreign).header("countersign-auth", "user");
     let answer = ask.send().await;
@@ -143,7 +145,8 @@ async fn an_app_may_be_app_only_by_a_signature_without_a_token() {
     let change = |config: &mut Config| {
         config.apps.get_mut("demo").unwrap().app_only = AppOnly::TwoLegged;
     };
-    let house = House::start_with(&fresh(Kind::Sqlite).await, change).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start_with(&database, change).await;
     let answer = house.call(TOTALS, &public(&house)).send().await;
     answer.is_relayed(200);
     assert_eq!(answer.header("countersign-auth"), "app-only");

@@ -41,7 +41,8 @@ fn is_the_gateways_own(house: &House, call: &Value) {
 
 #[tokio::test]
 async fn what_callers_send_in_headers_stays_here() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let sets: [&[(&str, &str)]; 6] = [
         &[
             ("cookie", "session=1"),
@@ -104,14 +105,17 @@ async fn what_callers_send_in_headers_stays_here() {
 
     let arrived = house.arrived("/insights/").await;
     assert_eq!(arrived.len(), sets.len() + 2);
-    arrived.iter().for_each(|it| is_the_gateways_own(&house, it));
+    for call in &arrived {
+        is_the_gateways_own(&house, call);
+    }
     let alices = house.bench.user("alice").access_token.clone();
     assert!(arrived[..sets.len()].iter().all(|it| it["token"] == alices));
 }
 
 #[tokio::test]
 async fn a_flood_of_headers_is_refused_before_anything_is_done() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let key = format!("authorization: Bearer {}", house.key);
     let mut lines = vec!["host: x", &key, "content-length: 0"];
     lines.extend(["x-more: 1"; 100]);
@@ -122,7 +126,8 @@ async fn a_flood_of_headers_is_refused_before_anything_is_done() {
 
 #[tokio::test]
 async fn no_request_says_where_its_call_goes_or_what_is_signed() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let evil = TcpListener::bind("127.0.0.1:0").unwrap();
     evil.set_nonblocking(true).unwrap();
     let there = evil.local_addr().unwrap();
@@ -148,7 +153,9 @@ async fn no_request_says_where_its_call_goes_or_what_is_signed() {
     let arrived = house.arrived("/insights/").await;
     assert_eq!(arrived.len(), 6);
     // The sandbox checked each signature against the host that it was called by.
-    arrived.iter().for_each(|it| is_the_gateways_own(&house, it));
+    for call in &arrived {
+        is_the_gateways_own(&house, call);
+    }
     assert!(arrived.iter().all(|it| it["path"] == TOTALS && it["auth_kind"] == "user"));
     assert_eq!(evil.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came elsewhere");
 }

@@ -31,7 +31,7 @@ fn visible(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
 on_both! {
     async fn keys_that_are_not_accepted_look_alike_to_the_last_byte(database: Database) {
         let house = House::start(&database).await;
-        let expired = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_secs(60))).await;
+        let expired = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
         bearer(&house, &expired).send().await.is_relayed(200);
         let revoked = house.new_key(|_| ()).await;
         bearer(&house, &revoked).send().await.is_relayed(200);
@@ -67,7 +67,7 @@ on_both! {
 
     async fn a_key_expires_at_its_time_and_not_before(database: Database) {
         let house = House::start(&database).await;
-        let key = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_secs(3600))).await;
+        let key = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_hours(1))).await;
         house.bench.clock.forward(Duration::seconds(3599));
         bearer(&house, &key).send().await.is_relayed(200);
         house.bench.clock.forward(Duration::seconds(1));
@@ -77,7 +77,8 @@ on_both! {
 
 #[tokio::test]
 async fn a_key_comes_in_either_header() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     for (header, value) in [
         ("authorization", format!("Bearer {}", house.key)),
         ("authorization", format!("bearer {}", house.key)),
@@ -90,7 +91,8 @@ async fn a_key_comes_in_either_header() {
 
 #[tokio::test]
 async fn without_a_key_the_answer_says_how_to_send_one() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let oauth = house.bench.signer("alice").header("POST", TOTALS, &[]);
     for authorization in ["", "Bearer", &house.key, "Basic YTpi", &oauth] {
         let answer = with_key(&house, "authorization", authorization).send().await;
@@ -110,7 +112,8 @@ async fn without_a_key_the_answer_says_how_to_send_one() {
 
 #[tokio::test]
 async fn an_authorization_of_somebody_elses_stands_beside_x_api_key() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     for other in ["Bearer eyJhbGciOiJub25lIn0.e30.", "Basic YTpi", "Negotiate abc"] {
         let ask = with_key(&house, "x-api-key", &house.key).header("authorization", other);
         ask.send().await.is_relayed(200);
@@ -125,7 +128,8 @@ async fn an_authorization_of_somebody_elses_stands_beside_x_api_key() {
 
 #[tokio::test]
 async fn two_keys_in_one_request_are_refused_whichever_is_good() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let second = house.new_key(|_| ()).await;
     let good = format!("Bearer {}", house.key);
     for (first, another, header) in [
@@ -146,7 +150,8 @@ async fn two_keys_in_one_request_are_refused_whichever_is_good() {
 
 #[tokio::test]
 async fn each_listener_takes_its_own_kind_of_keys() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let admin = house.new_admin_key().await;
     house.admin(&admin, "GET", "/admin/v1/keys").send().await.is_relayed(200);
     house.admin(&house.key, "GET", "/admin/v1/keys").send().await.is_own(401, "unknown_key");

@@ -7,6 +7,7 @@ mod encoding;
 mod forward;
 mod framing;
 mod headers;
+mod json;
 mod keys;
 mod scopes;
 
@@ -40,6 +41,6 @@ async fn raw(house: &House, request: &[u8]) -> (String, String) {
 
 /// A request's head; each line ends as HTTP wants it, and the connection ends with the answer.
 fn head(first: &str, lines: &[&str]) -> String {
-    let lines: String = lines.iter().map(|it| format!("{it}\r\n")).collect();
+    let lines = [lines, &[""]].concat().join("\r\n");
     format!("{first} HTTP/1.1\r\n{lines}connection: close\r\n\r\n")
 }
