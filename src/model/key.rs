@@ -25,6 +25,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind of key that `text` begins like.
+    pub fn of(text: &str) -> Option<Kind> {
+        [Kind::Caller, Kind::Admin].into_iter().find(|it| text.starts_with(it.prefix()))
+    }
+
     pub const fn prefix(self) -> &'static str {
         match self {
             Kind::Caller => "csk_",
@@ -56,8 +61,7 @@ pub struct Presented<'a> {
 impl<'a> Presented<'a> {
     /// Reads a key; `None` when the form or the checksum is wrong, which needs no database to know.
     pub fn parse(text: &'a str) -> Option<Presented<'a>> {
-        let kind =
-            [Kind::Caller, Kind::Admin].into_iter().find(|it| text.starts_with(it.prefix()))?;
+        let kind = Kind::of(text)?;
         let (id, rest) = text.get(kind.prefix().len()..)?.split_once('_')?;
         let is_base62 = |part: &str| part.bytes().all(|it| it.is_ascii_alphanumeric());
         if id.len() != ID_LENGTH

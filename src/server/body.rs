@@ -9,11 +9,16 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
 use crate::config::Limits;
+use crate::gateway::Problem as Detail;
 use crate::server::problem::Problem;
 
 /// Refuses what says of itself that it is not JSON. Without a type it is taken for JSON, as the body itself will show.
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    require_type(headers, &["application/json"], "send the body as Content-Type: application/json")
+    require_type(
+        headers,
+        &["application/json"],
+        "the body is declared as another type than JSON; send it as Content-Type: application/json",
+    )
 }
 
 /// Refuses other types than `types`, and compressed bodies.
@@ -76,7 +81,10 @@ async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Problem>
         };
         match frame {
             None => return Ok(None),
-            Some(Err(_)) => return Err(Problem::wrong_type("the body broke off before its end")),
+            Some(Err(_)) => {
+                let detail = "broke off before its end, or is not framed as its headers say";
+                return Err(Problem::invalid(vec![Detail::at("", detail)]));
+            }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));

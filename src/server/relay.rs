@@ -6,15 +6,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
-use crate::gateway::{Answer, Call, Error, Trail};
+use crate::gateway::{Answer, Call, Error, Problem as Detail, Trail};
 use crate::model::Endpoint;
+use crate::model::key::Kind;
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::observe::Relayed;
 use crate::server::problem::Problem;
 use crate::server::{Host, body};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const ACCOUNT: &str = "countersign-account";
+const ACCOUNT: HeaderName = HeaderName::from_static("countersign-account");
 const AUTH: HeaderName = HeaderName::from_static("countersign-auth");
 
 pub(super) fn route(endpoint: Endpoint) -> MethodRouter<Host> {
@@ -38,14 +39,15 @@ async fn relay(
     trail: &mut Trail,
 ) -> Result<Response, Problem> {
     let (parts, incoming) = request.into_parts();
-    let key = key(&parts.headers).ok_or_else(Problem::missing_key)?;
+    let key = key(&parts.headers)?;
+    require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::of(&parts.headers);
     if accepted.nothing() {
         return Err(Problem::not_acceptable());
     }
     body::require_json(&parts.headers)?;
-    let text = |name: &str| parts.headers.get(name).map(|it| it.to_str().unwrap_or("\u{fffd}"));
-    let (account, auth) = (text(ACCOUNT), text(AUTH.as_str()));
+    let text = |name| parts.headers.get(name).map(|it| it.to_str().unwrap_or("\u{fffd}"));
+    let (account, auth) = (text(ACCOUNT), text(AUTH));
     let limits = &host.0.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
     let call = Call { endpoint, key, account, auth, body };
@@ -56,18 +58,54 @@ async fn relay(
     Ok(respond(answer, accepted))
 }
 
-/// What a caller presents as its key; the header decides, never the query.
-pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
-    if let Some(value) = headers.get(API_KEY) {
-        return value.to_str().ok().map(str::trim);
+/// What a caller presents as its key; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`
+/// of somebody else's, but two keys of ours would leave open whose call it is.
+pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
+    require_once(headers, &[AUTHORIZATION, API_KEY])?;
+    // What cannot be read as text is a key like any other that is not known.
+    let api_key = headers.get(API_KEY).map(|it| it.to_str().unwrap_or_default().trim());
+    let bearer = headers.get(AUTHORIZATION).and_then(bearer);
+    match (api_key, bearer) {
+        (Some(api_key), Some(bearer)) if Kind::of(bearer).is_some() && api_key != bearer => {
+            let detail = "holds another key than Authorization does; send one of the two";
+            Err(Problem::invalid(vec![Detail::in_header("X-Api-Key", detail)]))
+        }
+        (Some(key), _) | (None, Some(key)) => Ok(key),
+        (None, None) => Err(Problem::missing_key()),
     }
-    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+/// Which of two values counts is for the caller to say: proxies on the way may disagree about it.
+fn require_once(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), Problem> {
+    let repeated = names.iter().filter(|it| headers.get_all(*it).iter().nth(1).is_some());
+    let problems: Vec<Detail> = repeated
+        .map(|it| {
+            Detail::in_header(written(it), "stands in the request more than once; send it once")
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Problem::invalid(problems)) }
+}
+
+/// As the manual writes it.
+fn written(name: &HeaderName) -> &'static str {
+    match name.as_str() {
+        "authorization" => "Authorization",
+        "x-api-key" => "X-Api-Key",
+        "countersign-account" => "Countersign-Account",
+        _ => "Countersign-Auth",
+    }
 }
 
 /// The upstream's status, headers and body; recoded only where the client cannot take the upstream's encoding.
 fn respond(answer: Answer, accepted: Accepted) -> Response {
+    let encoded = answer.headers.contains_key(CONTENT_ENCODING);
     let (body, gzipped) = match (answer.plain, accepted) {
+        _ if encoded => (answer.wire, false),
         (Some(_), Accepted { gzip: true, .. }) => (answer.wire, true),
         (Some(plain), _) => (plain, false),
         (None, Accepted { identity: true, .. }) => (answer.wire, false),

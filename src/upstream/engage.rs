@@ -131,20 +131,22 @@ impl Upstream {
         let (parts, incoming) = response.into_parts();
         self.skew.observe(&parts.headers, self.clock.now());
         let wire = body::collect(incoming, &self.limits).await?;
-        let gzipped = parts
-            .headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        let mut headers = relayed(&parts.headers);
+        let encoding = parts.headers.get(CONTENT_ENCODING);
+        let is = |name: &[u8]| encoding.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name));
+        let gzipped = is(b"gzip") || is(b"x-gzip");
         // Answers without a body, such as 204, may name an encoding all the same.
-        let plain = if gzipped && !wire.is_empty() {
-            Some(body::inflate(&wire, &self.limits)?)
-        } else {
-            None
-        };
+        let packed = gzipped && !wire.is_empty();
+        let plain = if packed { Some(body::inflate(&wire, &self.limits)?) } else { None };
         let text = plain.as_ref().unwrap_or(&wire);
-        body::require_complete(parts.status, text)?;
+        match encoding {
+            // Nobody asked for it; whoever sent it must say what it is, or the body is of no use to anybody.
+            Some(other) if !gzipped && !is(b"identity") => {
+                headers.insert(CONTENT_ENCODING, other.clone());
+            }
+            _ => body::require_complete(parts.status, text)?,
+        }
         let verdict = Verdict::of(parts.status, text, credential);
-        let headers = relayed(&parts.headers);
         Ok(Answer {
             status: parts.status,
             headers,

@@ -287,6 +287,12 @@ impl Ask {
         self
     }
 
+    /// Adds a header beside those of the same name.
+    pub fn another(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     pub fn method(self, method: &str) -> Self {
         Ask { method: method.to_owned(), ..self }
     }

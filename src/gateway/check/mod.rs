@@ -17,6 +17,8 @@ use crate::model::{Endpoint, GroupBy, Metric};
 const MAX_DEPTH: usize = 16;
 /// After this many the rest would say the same.
 const MAX_PROBLEMS: usize = 100;
+/// Bytes of pointers after which no more are told, so that an answer does not grow far beyond its request.
+const MAX_POINTERS: usize = 16 * 1024;
 /// Clocks differ a little.
 const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
 
@@ -26,6 +28,10 @@ pub fn check(
     body: &[u8],
     now: OffsetDateTime,
 ) -> Result<Request, Vec<Problem>> {
+    if body.trim_ascii().is_empty() {
+        let detail = "is empty; send a JSON object with tweet_ids, engagement_types and groupings";
+        return Err(vec![Problem::at("", detail)]);
+    }
     let root =
         Node::read(body).map_err(|error| vec![Problem::at("", format!("not JSON: {error}"))])?;
     let mut problems = Problems(Vec::new());
@@ -52,7 +58,9 @@ struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, at: &str, detail: impl Display) {
-        if self.0.len() < MAX_PROBLEMS {
+        // A pointer is as long as the names that the caller chose.
+        let told: usize = self.0.iter().map(|it| it.place.to_string().len()).sum();
+        if self.0.len() < MAX_PROBLEMS && told < MAX_POINTERS {
             self.0.push(Problem::at(at, detail.to_string()));
         }
     }
@@ -71,8 +79,8 @@ impl Problems {
             Node::Map(entries) => {
                 let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
                 keys.sort_unstable();
-                for twice in keys.windows(2).filter(|it| it.first() == it.last()) {
-                    let key = twice.first().copied().unwrap_or_default();
+                let runs = keys.chunk_by(|one, next| one == next);
+                for key in runs.filter(|it| it.len() > 1).filter_map(|it| it.first()) {
                     self.add(
                         &pointer(at, key),
                         "this key stands here more than once; give it once",
@@ -119,7 +127,12 @@ impl Problems {
                     &pointer("/tweet_ids", index),
                     format_args!(
                         "must be a post id of 1 to 19 digits, as a string or a whole number{}",
-                        quoted(item)
+                        match item {
+                            Node::Number =>
+                                ", not a number with a sign, a fraction, an exponent or more digits"
+                                    .to_owned(),
+                            other => quoted(other),
+                        }
                     ),
                 ),
             }
@@ -271,7 +284,7 @@ impl Problems {
         if let Some(start) = start
             && start > now + FUTURE_TOLERANCE
         {
-            self.add("/start", "is in the future");
+            self.add("/start", format_args!("is in the future; it is {} now", rfc3339(now)));
         }
         if let Some(end) = end
             && end > now + FUTURE_TOLERANCE

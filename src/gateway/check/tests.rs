@@ -52,7 +52,10 @@ fn a_right_body_is_read() {
 
 #[test]
 fn what_is_no_json_object_is_refused() {
-    for text in ["", "{", "nope", "{\"a\":}", "\u{feff}{}", "{} {}", r#"{"a":"\ud800"}"#] {
+    for text in ["", " \n"] {
+        finds(Endpoint::Totals, text, "", "is empty; send a JSON object");
+    }
+    for text in ["{", "nope", "{\"a\":}", "\u{feff}{}", "{} {}", r#"{"a":"\ud800"}"#] {
         finds(Endpoint::Totals, text, "", "not JSON");
     }
     for text in ["[]", "null", "7", "\"x\""] {

@@ -34,8 +34,8 @@ pub(super) async fn require_key(
     next: Next,
 ) -> Response {
     let admin = match relay::key(request.headers()) {
-        Some(key) => host.0.gateway.check_key(key, Kind::Admin).await.map_err(Problem::from),
-        None => Err(Problem::missing_key()),
+        Ok(key) => host.0.gateway.check_key(key, Kind::Admin).await.map_err(Problem::from),
+        Err(problem) => Err(problem),
     };
     match admin {
         Ok(admin) => {

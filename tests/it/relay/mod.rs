@@ -1,3 +1,46 @@
 //! The main job: a call comes in with a key, goes out signed, and its answer comes back.
 
+mod accounts;
+mod bytes;
+mod checks;
+mod encoding;
 mod forward;
+mod framing;
+mod headers;
+mod json;
+mod keys;
+mod scopes;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::bench::body;
+use crate::house::House;
+
+/// What anybody may ask of alice's posts.
+fn public(house: &House) -> Value {
+    body(&house.bench.ids("alice", 2), &["favorites", "replies"], &["tweet.id", "engagement.type"])
+}
+
+/// What only the author may ask.
+fn private(house: &House, author: &str) -> Value {
+    body(&house.bench.ids(author, 2), &["impressions"], &["tweet.id", "engagement.type"])
+}
+
+/// Sends bytes as they are over a connection of their own; gives the answer's head in lower case, and its body.
+async fn raw(house: &House, request: &[u8]) -> (String, String) {
+    let mut stream = TcpStream::connect(house.url.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+/// A request's head; each line ends as HTTP wants it, and the connection ends with the answer.
+fn head(first: &str, lines: &[&str]) -> String {
+    let lines = [lines, &[""]].concat().join("\r\n");
+    format!("{first} HTTP/1.1\r\n{lines}connection: close\r\n\r\n")
+}

@@ -1,0 +1,196 @@
+//! What is refused here instead of being spent upstream, with what is wrong, where, and what would be right.
+
+use countersign::model::Endpoint;
+use serde_json::{Value, json};
+
+use crate::bench::{Answer, with};
+use crate::database::{Kind, fresh, on_both};
+use crate::house::House;
+
+const TOTALS: Endpoint = Endpoint::Totals;
+const HOURS: Endpoint = Endpoint::TwentyEightHours;
+const HISTORICAL: Endpoint = Endpoint::Historical;
+
+/// A call of alice's that would be good but for its body.
+pub(super) async fn answer(house: &House, endpoint: Endpoint, body: impl Into<Vec<u8>>) -> Answer {
+    house.call_as("alice", endpoint, &json!({})).body(body).send().await
+}
+
+pub(super) fn plain() -> Value {
+    json!({
+        "tweet_ids": ["1"],
+        "engagement_types": ["favorites"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    })
+}
+
+/// Each change of the good body is refused with that one problem, and never reaches the upstream.
+async fn are_refused(cases: &[(Endpoint, Value, &str, &str)]) {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    for (endpoint, change, pointer, words) in cases {
+        let body = with(plain(), change);
+        let answer = answer(&house, *endpoint, body.to_string()).await;
+        answer.is_own(400, "invalid_request");
+        let problems = answer.json()["problems"].clone();
+        assert_eq!(problems.as_array().unwrap().len(), 1, "{change}: {problems}");
+        assert_eq!(problems[0]["pointer"], *pointer, "{change}: {problems}");
+        let detail = problems[0]["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{change}: {detail}");
+        assert_eq!(answer.json()["detail"], format!("{pointer}: {detail}"));
+    }
+    assert!(house.arrived("/").await.is_empty());
+}
+
+#[tokio::test]
+async fn wrong_ids_are_told_with_their_place() {
+    let ids = |value: Value| json!({ "tweet_ids": value });
+    let many = |count: usize| ids(json!(vec!["1"; count]));
+    are_refused(&[
+        (
+            TOTALS,
+            ids(json!(["1", "x1"])),
+            "/tweet_ids/1",
+            "must be a post id of 1 to 19 digits, as a string or a whole number, not \"x1\"",
+        ),
+        (TOTALS, ids(json!(["12345678901234567890"])), "/tweet_ids/0", "1 to 19 digits"),
+        (
+            TOTALS,
+            ids(json!([1.5])),
+            "/tweet_ids/0",
+            "not a number with a sign, a fraction, an exponent or more digits",
+        ),
+        (TOTALS, ids(json!([-1])), "/tweet_ids/0", "not a number with a sign"),
+        (TOTALS, ids(json!([[1]])), "/tweet_ids/0", "not an array"),
+        (TOTALS, ids(json!([])), "/tweet_ids", "is empty; give at least one of post ids"),
+        (TOTALS, ids(json!("1")), "/tweet_ids", "must be an array of post ids, not a string"),
+        (TOTALS, many(251), "/tweet_ids", "has 251 ids; totals takes at most 250 a request"),
+        (HOURS, many(26), "/tweet_ids", "has 26 ids; 28hr takes at most 25 a request"),
+        (HISTORICAL, many(26), "/tweet_ids", "has 26 ids; historical takes at most 25 a request"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_engagement_types_are_told_with_those_that_are_served() {
+    let types = |value: Value| json!({ "engagement_types": value });
+    let at = "/engagement_types/0";
+    are_refused(&[
+        (
+            TOTALS,
+            types(json!(["likes"])),
+            at,
+            "is not an engagement type, not \"likes\"; totals serves impressions",
+        ),
+        (TOTALS, types(json!([7])), at, "is not an engagement type"),
+        (
+            TOTALS,
+            types(json!(["url_clicks"])),
+            at,
+            "url_clicks is not served by totals, only by 28hr and historical",
+        ),
+        (
+            HISTORICAL,
+            types(json!(["quote_tweets"])),
+            at,
+            "quote_tweets is not served by historical, only by totals",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_groupings_are_told_with_what_is_allowed() {
+    let grouped = |groupings: Value| json!({ "groupings": groupings });
+    let levels = |levels: &[&str]| grouped(json!({ "g": { "group_by": levels } }));
+    let all = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
+    let (one, four) = (json!({ "group_by": ["tweet.id"] }), json!({ "group_by": all }));
+    are_refused(&[
+        (TOTALS, grouped(json!({ "a": one, "b": one, "c": one, "d": one })), "/groupings", "has 4 groupings; a request takes at most 3"),
+        (TOTALS, grouped(json!({})), "/groupings", "is empty; give at least one, like {\"by_tweet\""),
+        (TOTALS, levels(&all[..3]), "/groupings/g/group_by/2", "totals has no time series, so it cannot group by engagement.day; 28hr and historical can"),
+        (TOTALS, levels(&["Tweet.id"]), "/groupings/g/group_by/0", "these are tweet.id, engagement.type"),
+        (TOTALS, levels(&["tweet.id", "tweet.id"]), "/groupings/g/group_by/1", "tweet.id stands here twice; give it once"),
+        (HISTORICAL, levels(&[all[0], all[1], all[3], all[2]]), "/groupings/g/group_by", "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour"),
+        (HOURS, grouped(json!({ "a": four, "b": four })), "/groupings", "more than one grouping of four values"),
+        (TOTALS, grouped(json!({ "unavailable_tweet_ids": one })), "/groupings/unavailable_tweet_ids", "takes the name of a key of the answer; choose another name"),
+        (TOTALS, grouped(json!({ "a/b~": { "group_by": [] } })), "/groupings/a~1b~0/group_by", "is empty"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_windows_are_told_with_the_nearest_that_is_right() {
+    let window = |start: &str, end: &str| json!({ "start": start, "end": end });
+    are_refused(&[
+        (
+            HISTORICAL,
+            json!({ "start": "20260301" }),
+            "/start",
+            "must be a time like 2026-01-31 or 2026-01-31T13:00:00Z, not \"20260301\"",
+        ),
+        (HISTORICAL, json!({ "end": 7 }), "/end", "must be a time like 2026-01-31"),
+        (
+            HISTORICAL,
+            json!({ "end": "2026-04-01" }),
+            "/end",
+            "is in the future; it is 2026-03-10T21:15:30Z now",
+        ),
+        (
+            HISTORICAL,
+            json!({ "start": "2026-04-01" }),
+            "/start",
+            "is in the future; it is 2026-03-10T21:15:30Z now",
+        ),
+        (
+            HISTORICAL,
+            window("2026-02-01", "2026-03-02"),
+            "/end",
+            "is more than 28 days after start; the latest end is 2026-03-01T00:00:00Z",
+        ),
+        (HISTORICAL, window("2026-02-02", "2026-02-02"), "/end", "must be after start"),
+    ])
+    .await;
+}
+
+on_both! {
+    async fn all_problems_of_a_body_are_reported_at_once(database: Database) {
+        let house = House::start(&database).await;
+        let body = json!({
+            "tweet_ids": ["1", "x", null],
+            "engagement_types": ["likes", "url_clicks"],
+            "groupings": { "start": { "group_by": ["engagement.day"] }, "b": 7 },
+        });
+        let answer = answer(&house, Endpoint::Totals, body.to_string()).await;
+        answer.is_own(400, "invalid_request");
+        let problems = answer.json()["problems"].clone();
+        let mut at: Vec<&str> =
+            problems.as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+        at.sort_unstable();
+        let expected = [
+            "/engagement_types/0", "/engagement_types/1", "/groupings/b", "/groupings/start",
+            "/groupings/start/group_by/0", "/tweet_ids/1", "/tweet_ids/2",
+        ];
+        assert_eq!(at, expected);
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("/tweet_ids/1: ") && detail.ends_with("; and 2 more"), "{detail}");
+        assert!(house.arrived("/").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_window_of_exactly_28_days_up_to_now_is_relayed() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let alice = json!(house.bench.ids("alice", 1));
+    for (start, end) in [
+        ("2026-02-10T21:15:30Z", "2026-03-10T21:15:30Z"),
+        ("2026-02-01", "2026-03-01"),
+        ("2026-03-01T12:00:00", "2026-03-02T00:00:00+00:00"),
+    ] {
+        let mut body = with(plain(), &json!({ "tweet_ids": alice }));
+        body["start"] = json!(start);
+        body["end"] = json!(end);
+        answer(&house, Endpoint::Historical, body.to_string()).await.is_relayed(200);
+    }
+}

@@ -1,0 +1,200 @@
+//! What comes back: the upstream's bytes in an encoding that the caller takes, under headers from an allow-list.
+
+use std::collections::BTreeSet;
+
+use countersign::model::Endpoint;
+use reqwest::header::HeaderName;
+use serde_json::{Value, json};
+
+use crate::bench::{Answer, TOTALS};
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::relay::{private, public};
+
+/// A good call with that `Accept-Encoding`, or none when it is empty.
+async fn asked(house: &House, accepted: &str) -> Answer {
+    house.call(Endpoint::Totals, &public(house)).header("accept-encoding", accepted).send().await
+}
+
+#[tokio::test]
+async fn a_gzipped_answer_comes_as_the_caller_takes_it() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let direct = house.bench.public(&public(&house)).await;
+    assert_eq!(direct.header("content-encoding"), "gzip");
+    for accepted in
+        ["gzip", "gzip, deflate", "GZIP;q=0.5, identity;q=0", "br, *", "x-gzip", "*;q=0.1"]
+    {
+        let answer = asked(&house, accepted).await;
+        answer.is_relayed(200);
+        assert_eq!(answer.header("content-encoding"), "gzip", "{accepted}");
+        assert_eq!(answer.raw, direct.raw, "{accepted}");
+    }
+    for accepted in ["", "identity", "gzip;q=0", "br", "deflate, gzip;q=0.000", "*;q=0, identity"] {
+        let answer = asked(&house, accepted).await;
+        answer.is_relayed(200);
+        assert_eq!(answer.header("content-encoding"), "", "{accepted}");
+        assert_eq!(answer.raw, direct.text().into_bytes(), "{accepted}");
+        assert_eq!(answer.header("content-length"), direct.text().len().to_string());
+    }
+    assert_eq!(asked(&house, "").await.header("vary"), "accept-encoding");
+    let arrived = house.arrived("/insights/").await;
+    assert!(arrived.iter().all(|it| it["header_values"]["accept-encoding"] == "gzip"));
+}
+
+#[tokio::test]
+async fn a_plain_answer_is_gzipped_only_for_who_takes_nothing_else() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    house.order(json!([{ "kind": "html", "status": 502, "path": "/insights/" }])).await;
+    for (accepted, encoding) in [
+        ("gzip", ""),
+        ("", ""),
+        ("identity", ""),
+        ("gzip, identity;q=0", "gzip"),
+        ("gzip, *;q=0", "gzip"),
+    ] {
+        let answer = asked(&house, accepted).await;
+        answer.is_relayed(502);
+        assert_eq!(answer.header("content-encoding"), encoding, "{accepted}");
+        assert!(answer.text().starts_with("<html>") && answer.text().ends_with("</html>\n"));
+        assert_eq!(answer.header("content-type"), "text/html");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_nothing_that_can_be_sent_is_told_before_quota_is_spent() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    for accepted in ["br, identity;q=0", "identity;q=0", "*;q=0", "gzip;q=0, identity;q=0"] {
+        let answer = asked(&house, accepted).await;
+        answer.is_own(406, "not_acceptable");
+        assert_eq!(answer.header("content-encoding"), "", "{accepted}");
+    }
+    assert!(house.arrived("/").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_encoding_that_nobody_asked_for_is_passed_on_under_its_name() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    for accepted in ["gzip", "", "gzip, identity;q=0"] {
+        let headers = json!({ "content-encoding": "br" });
+        house
+            .order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }]))
+            .await;
+        let answer = asked(&house, accepted).await;
+        answer.is_relayed(200);
+        assert_eq!(
+            (answer.header("content-encoding"), &*answer.raw),
+            ("br", &b"7"[..]),
+            "{accepted}"
+        );
+    }
+    let headers = json!({ "content-encoding": "x-gzip" });
+    house.order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }])).await;
+    asked(&house, "gzip").await.is_own(502, "upstream_cut_short");
+}
+
+#[tokio::test]
+async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let asks = || {
+        [
+            house.call(Endpoint::Totals, &json!({})),
+            house.call(Endpoint::Totals, &private(&house, "alice")),
+            house.call(Endpoint::Totals, &public(&house)).header("authorization", ""),
+            house.call(Endpoint::Totals, &public(&house)).header("content-type", "text/plain"),
+            house.call_as("suspended_sam", Endpoint::Totals, &private(&house, "alice")),
+            house.ask("GET", TOTALS),
+            house.ask("GET", "/nowhere"),
+        ]
+    };
+    for (zipped, plain) in asks().into_iter().zip(asks()) {
+        let zipped = zipped
+            .header("accept-encoding", "gzip, deflate")
+            .header("x-request-id", "same")
+            .send()
+            .await;
+        let plain = plain.header("accept-encoding", "").header("x-request-id", "same").send().await;
+        assert_eq!(
+            (zipped.header("content-encoding"), plain.header("content-encoding")),
+            ("gzip", "")
+        );
+        assert_eq!(&zipped.raw[..2], b"\x1f\x8b");
+        assert_eq!(zipped.json(), plain.json());
+        assert_ne!(zipped.header("countersign-error"), "");
+        assert_eq!(zipped.header("vary"), "accept-encoding");
+    }
+}
+
+#[tokio::test]
+async fn an_answers_headers_are_those_of_the_list_and_no_other() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let quotas = [
+        "x-per-minute-limit",
+        "x-per-minute-remaining",
+        "x-per-minute-reset",
+        "x-per-second-limit",
+        "x-per-second-remaining",
+        "x-per-second-reset",
+        "x-rate-limit-limit",
+        "x-rate-limit-remaining",
+        "x-rate-limit-reset",
+    ];
+    let odd = [
+        "set-cookie",
+        "server",
+        "location",
+        "x-connection-hash",
+        "x-access-level",
+        "x-response-time",
+        "x-transaction",
+        "strict-transport-security",
+        "cache-control",
+        "etag",
+        "www-authenticate",
+        "access-control-allow-origin",
+        "countersign-error",
+        "link",
+        "refresh",
+        "x-powered-by",
+        "via",
+        "alt-svc",
+        "x-frame-options",
+    ];
+    let mut headers: serde_json::Map<String, Value> = quotas
+        .iter()
+        .chain(&odd)
+        .map(|it| ((*it).to_owned(), json!(format!("from-upstream {it}"))))
+        .collect();
+    for name in ["x-request-id", "server-timing", "countersign-auth", "vary"] {
+        headers.insert(name.to_owned(), json!("from-upstream"));
+    }
+    for status in [200, 429] {
+        house.order(json!([{ "kind": "status", "path": "/insights/", "status": status, "body": { "a": 1 }, "headers": headers }])).await;
+        let answer = asked(&house, "gzip").await;
+        answer.is_relayed(status);
+        let own = [
+            "content-type",
+            "content-encoding",
+            "content-length",
+            "date",
+            "vary",
+            "x-request-id",
+            "server-timing",
+            "countersign-auth",
+        ];
+        let names: BTreeSet<&str> = answer.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, quotas.iter().chain(&own).copied().collect::<BTreeSet<&str>>());
+        for name in quotas {
+            assert_eq!(answer.header(name), format!("from-upstream {name}"));
+        }
+        assert_eq!(answer.header("server-timing"), "upstream;dur=0.0, gateway;dur=0.00");
+        assert_eq!(answer.header("countersign-auth"), "app-only");
+        assert_ne!(answer.header("x-request-id"), "from-upstream");
+        assert!(names.iter().all(|it| answer.headers.get_all(*it).iter().count() == 1));
+    }
+}

@@ -1,0 +1,161 @@
+//! Nothing of a caller's headers gets upstream, and nothing of them moves the call elsewhere.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
+use countersign::model::Endpoint;
+use serde_json::Value;
+
+use crate::bench::TOTALS;
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::relay::{head, private, public, raw};
+
+/// Every header that the gateway sends.
+const SENT: [&str; 7] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "content-length",
+    "content-type",
+    "host",
+    "user-agent",
+];
+
+/// The call's headers are the gateway's own, whatever the caller sent.
+#[track_caller]
+fn is_the_gateways_own(house: &House, call: &Value) {
+    let names: BTreeSet<&str> =
+        call["headers"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(names, BTreeSet::from(SENT));
+    let values = &call["header_values"];
+    assert_eq!(values["accept"], "application/json");
+    assert_eq!(values["accept-encoding"], "gzip");
+    assert_eq!(values["content-type"], "application/json");
+    assert_eq!(values["host"], *house.bench.address);
+    assert_eq!(values["user-agent"], concat!("countersign/", env!("CARGO_PKG_VERSION")));
+    assert_eq!(call["query"], Value::Null);
+    assert!(!call.to_string().contains(&house.key[4..]), "the caller's key stays here");
+}
+
+#[tokio::test]
+async fn what_callers_send_in_headers_stays_here() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let sets: [&[(&str, &str)]; 6] = [
+        &[
+            ("cookie", "session=1"),
+            ("set-cookie", "a=b"),
+            ("referer", "http://internal/"),
+            ("origin", "http://x"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil.example"),
+            ("forwarded", "for=1;host=evil.example;proto=https"),
+            ("x-real-ip", "10.0.0.1"),
+            ("via", "1.1 x"),
+            ("proxy-authorization", "Basic YTpi"),
+            ("proxy-connection", "keep-alive"),
+            ("x-original-url", "/admin"),
+        ],
+        &[("connection", "authorization, x-foo"), ("x-foo", "1")],
+        &[
+            ("connection", "content-type, accept-encoding, host, content-length"),
+            ("keep-alive", "timeout=9"),
+        ],
+        &[
+            ("x_api_key", "csk_x"),
+            ("x_forwarded_for", "1"),
+            ("content_length", "5"),
+            ("authorization_", "x"),
+            ("countersign_account", "@bob"),
+            ("x-http-method-override", "DELETE"),
+        ],
+        &[
+            ("accept", "text/html"),
+            ("accept-encoding", "br, identity"),
+            ("accept-language", "de"),
+            ("user-agent", "evil"),
+            ("te", "trailers"),
+            ("expect", "100-continue"),
+            ("range", "bytes=0-1"),
+            ("if-none-match", "*"),
+        ],
+        &[
+            ("x-b3-traceid", "1"),
+            ("traceparent", "00-1-2-01"),
+            ("x-request-id", "mine"),
+            ("countersign-auth", "user"),
+        ],
+    ];
+    for set in sets {
+        let mut ask = house.call_as("alice", Endpoint::Totals, &private(&house, "alice"));
+        for (name, value) in set {
+            ask = ask.header(name, value);
+        }
+        ask.send().await.is_relayed(200);
+    }
+    let by_api_key = house.call(Endpoint::Totals, &public(&house)).header("authorization", "");
+    by_api_key.header("x-api-key", &house.key).send().await.is_relayed(200);
+    let ask = house
+        .ask("POST", &format!("{TOTALS}?a=1&oauth_token=x"))
+        .header("content-type", "application/json; charset=utf-8");
+    ask.body(public(&house).to_string()).send().await.is_relayed(200);
+
+    let arrived = house.arrived("/insights/").await;
+    assert_eq!(arrived.len(), sets.len() + 2);
+    for call in &arrived {
+        is_the_gateways_own(&house, call);
+    }
+    let alices = house.bench.user("alice").access_token.clone();
+    assert!(arrived[..sets.len()].iter().all(|it| it["token"] == alices));
+}
+
+#[tokio::test]
+async fn a_flood_of_headers_is_refused_before_anything_is_done() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let key = format!("authorization: Bearer {}", house.key);
+    let mut lines = vec!["host: x", &key, "content-length: 0"];
+    lines.extend(["x-more: 1"; 100]);
+    let (head, _) = raw(&house, head(&format!("POST {TOTALS}"), &lines).as_bytes()).await;
+    assert!(head.starts_with("http/1.1 431 "), "{head}");
+    assert!(house.arrived("/").await.is_empty());
+}
+
+#[tokio::test]
+async fn no_request_says_where_its_call_goes_or_what_is_signed() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let evil = TcpListener::bind("127.0.0.1:0").unwrap();
+    evil.set_nonblocking(true).unwrap();
+    let there = evil.local_addr().unwrap();
+    let body = private(&house, "alice").to_string();
+    let length = format!("content-length: {}", body.len());
+    let key = format!("authorization: Bearer {}", house.key);
+    let host = format!("host: {there}");
+    let forwarded = format!("forwarded: host={there};proto=https");
+    let x_forwarded = format!("x-forwarded-host: {there}");
+    for (target, lines) in [
+        (TOTALS.to_owned(), vec![&*host]),
+        (format!("http://{there}{TOTALS}"), vec![&*host]),
+        (format!("https://user:password@{there}{TOTALS}"), vec!["host: x"]),
+        (format!("http://{there}{TOTALS}?x=1"), vec![]),
+        (TOTALS.to_owned(), vec!["host: data-api.twitter.com", &*forwarded, &*x_forwarded]),
+        (TOTALS.to_owned(), vec![&*host, "x-forwarded-proto: https", "x-forwarded-port: 443"]),
+    ] {
+        let lines = [&lines[..], &[&*key, &*length, "countersign-account: @alice"]].concat();
+        let request = head(&format!("POST {target}"), &lines) + &body;
+        let (head, _) = raw(&house, request.as_bytes()).await;
+        assert!(head.starts_with("http/1.1 200 "), "{target} {lines:?}: {head}");
+    }
+    let arrived = house.arrived("/insights/").await;
+    assert_eq!(arrived.len(), 6);
+    // The sandbox checked each signature against the host that it was called by.
+    for call in &arrived {
+        is_the_gateways_own(&house, call);
+    }
+    assert!(arrived.iter().all(|it| it["path"] == TOTALS && it["auth_kind"] == "user"));
+    assert_eq!(evil.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came elsewhere");
+}

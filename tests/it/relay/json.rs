@@ -1,0 +1,95 @@
+//! Bodies that are no proper JSON never reach the upstream: broken, ambiguous, too deep.
+
+use countersign::model::Endpoint;
+use serde_json::json;
+
+use crate::bench::with;
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::relay::checks::{answer, plain};
+
+#[tokio::test]
+async fn what_is_no_json_object_is_refused() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let deep = "[".repeat(60_000);
+    for (body, words) in [
+        (
+            "",
+            "the body: is empty; send a JSON object with tweet_ids, engagement_types and groupings",
+        ),
+        (" \n", "is empty; send a JSON object"),
+        ("{", "not JSON: EOF while parsing an object at line 1 column 1"),
+        ("tweet_ids=1&groupings=2", "not JSON: expected"),
+        ("{'tweet_ids':[]}", "not JSON: key must be a string"),
+        ("{} {}", "not JSON: trailing characters"),
+        ("\u{feff}{}", "not JSON"),
+        ("[]", "must be an object, not an array"),
+        ("null", "must be an object, not null"),
+        (&deep, "not JSON: recursion limit exceeded"),
+        (&"{\"a\":".repeat(10_000), "not JSON: recursion limit exceeded"),
+    ] {
+        let answer = answer(&house, Endpoint::Totals, body).await;
+        answer.is_own(400, "invalid_request");
+        assert_eq!(answer.json()["problems"][0]["pointer"], "");
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(words), "{detail}");
+    }
+    for body in [&b"\xff\xfe{}"[..], b"{\"a\":\"\xff\"}", b"{\"a\":\"\0\"}", b"\x1f\x8b\x08\0"] {
+        answer(&house, Endpoint::Totals, body).await.is_own(400, "invalid_request");
+    }
+    assert!(house.arrived("/").await.is_empty());
+}
+
+#[tokio::test]
+async fn keys_given_twice_are_refused_at_any_depth_and_however_they_are_spelt() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let good = plain().to_string();
+    for (from, to, pointer) in [
+        (r#"{"engagement_types""#, r#"{"tweet_ids":["2"],"engagement_types""#, "/tweet_ids"),
+        (r#"{"engagement_types""#, r#"{"tweet\u005fids":["2"],"engagement_types""#, "/tweet_ids"),
+        (
+            r#"{"group_by""#,
+            r#"{"group_by":["tweet.id"],"group_by":["tweet.id"],"group_by""#,
+            "/groupings/g/group_by",
+        ),
+        (r#"{"engagement_types""#, r#"{"x":[{"y":1,"y":2}],"engagement_types""#, "/x/0/y"),
+    ] {
+        assert!(good.contains(from), "{good}");
+        let answer = answer(&house, Endpoint::Totals, good.replacen(from, to, 1)).await;
+        answer.is_own(400, "invalid_request");
+        let detail = "this key stands here more than once; give it once";
+        assert_eq!(answer.json()["problems"], json!([{ "pointer": pointer, "detail": detail }]));
+    }
+    assert!(house.arrived("/").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_nested_deeper_than_sixteen_levels_is_refused_and_sixteen_are_relayed() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let nested = |levels: usize| {
+        let inner = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        plain().to_string().replacen('{', &format!(r#"{{"x":{inner},"#), 1)
+    };
+    let refused = answer(&house, Endpoint::Totals, nested(16)).await;
+    refused.is_own(400, "invalid_request");
+    assert_eq!(refused.json()["problems"][0]["detail"], "nested deeper than 16 levels");
+    assert!(house.arrived("/insights/").await.is_empty());
+    answer(&house, Endpoint::Totals, nested(15)).await;
+    assert_eq!(house.arrived("/insights/").await[0]["body"], nested(15));
+}
+
+#[tokio::test]
+async fn an_answer_does_not_grow_far_beyond_the_request_that_it_refuses() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let name = "n".repeat(30_000);
+    let body = with(plain(), &json!({ "groupings": { name: { "group_by": vec!["x"; 4_000] } } }))
+        .to_string();
+    let ask = house.call_as("alice", Endpoint::Totals, &json!({})).header("accept-encoding", "");
+    let answer = ask.body(&*body).send().await;
+    answer.is_own(400, "invalid_request");
+    assert!(answer.raw.len() < 3 * body.len(), "{} for {}", answer.raw.len(), body.len());
+}
