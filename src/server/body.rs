@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
@@ -27,10 +27,10 @@ pub(super) fn require_type(
     types: &[&str],
     advice: &'static str,
 ) -> Result<(), Problem> {
-    if headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
+    let is_only = |name, plain: &[u8]| {
+        headers.get_all(name).iter().all(|it| it.as_bytes().eq_ignore_ascii_case(plain))
+    };
+    if !is_only(CONTENT_ENCODING, b"identity") || !is_only(TRANSFER_ENCODING, b"chunked") {
         return Err(Problem::wrong_type(
             "the body is compressed; send it as it is, without Content-Encoding",
         ));

@@ -70,7 +70,9 @@ impl Problem {
     }
 
     pub(super) fn body_too_large(most: usize) -> Problem {
-        let detail = format!("the body is larger than {most} bytes");
+        let detail = format!(
+            "the body is larger than {most} bytes, the most that is taken; send it in parts"
+        );
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",

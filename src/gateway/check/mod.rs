@@ -100,7 +100,7 @@ impl Problems {
         match node {
             Some(Node::List(items)) if !items.is_empty() => return items,
             Some(Node::List(_)) => {
-                self.add(at, format_args!("is empty; give at least one of {of}"));
+                self.add(at, format_args!("is empty; give one or more {of}"));
             }
             Some(other) => {
                 self.add(at, format_args!("must be an array of {of}, not {}", other.kind()));
@@ -167,8 +167,8 @@ impl Problems {
                         .map(|it| it.name())
                         .collect();
                     let detail = format!(
-                        "is not an engagement type{}; {endpoint} serves {}",
-                        quoted(item),
+                        "{} is not an engagement type; {endpoint} serves {}",
+                        shown(item),
                         names.join(", ")
                     );
                     self.add(&at(), detail);
@@ -227,8 +227,7 @@ impl Problems {
         };
         let list = entries.iter().find(|(key, _)| key == "group_by").map(|(_, value)| value);
         let at = pointer(&at, "group_by");
-        let items =
-            self.list(&at, list, "tweet.id, engagement.type, engagement.day and engagement.hour");
+        let items = self.list(&at, list, &format!("grouping values ({})", group_bys(endpoint)));
         let before = self.0.len();
         let mut levels = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
@@ -261,8 +260,9 @@ impl Problems {
         };
         match known {
             None => Err(format!(
-                "is not a grouping value{}; these are tweet.id, engagement.type, engagement.day, engagement.hour",
-                quoted(item)
+                "{} is not a grouping value; {endpoint} can group by {}",
+                shown(item),
+                group_bys(endpoint)
             )),
             Some(level) if before.contains(&level) => {
                 Err(format!("{level} stands here twice; give it once"))
@@ -353,13 +353,24 @@ fn rfc3339(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
-/// The offending value, when it is short enough to help.
+/// What results of an endpoint can be grouped by.
+fn group_bys(endpoint: Endpoint) -> String {
+    let can = GroupBy::ALL.into_iter().filter(|it| !it.is_time() || endpoint.has_time_series());
+    can.map(GroupBy::name).collect::<Vec<_>>().join(", ")
+}
+
+/// The offending value after what would be right.
 fn quoted(node: &Node<'_>) -> String {
+    format!(", not {}", shown(node))
+}
+
+/// A value, when it is short enough to help.
+fn shown(node: &Node<'_>) -> String {
     match node {
-        Node::Text(text) if text.chars().count() <= 40 => format!(", not {text:?}"),
-        Node::Text(_) => ", not a long string".to_owned(),
-        Node::Natural(number) => format!(", not {number}"),
-        other => format!(", not {}", other.kind()),
+        Node::Text(text) if text.chars().count() <= 40 => format!("{text:?}"),
+        Node::Text(_) => "a long string".to_owned(),
+        Node::Natural(number) => number.to_string(),
+        other => other.kind().to_owned(),
     }
 }
 

@@ -142,7 +142,7 @@ fn engagement_types_are_those_of_the_endpoint() {
         "only by 28hr and historical",
     );
     finds(Endpoint::Historical, &of("quote_tweets"), "/engagement_types/0", "only by totals");
-    finds(Endpoint::Totals, &with(r#"["1"]"#, "[7]", G), "/engagement_types/0", "not 7");
+    finds(Endpoint::Totals, &with(r#"["1"]"#, "[7]", G), "/engagement_types/0", "7 is not");
     for metric in Metric::ALL {
         for endpoint in Endpoint::ALL {
             let found = problems(endpoint, &of(metric.name()));
@@ -162,7 +162,12 @@ fn groupings_follow_the_rules() {
     finds(hours, &one(&[d, h, t, e]), "/groupings/g/group_by", "four values must stand");
     finds(hours, &one(&[t, e, h, d]), "/groupings/g/group_by", "four values must stand");
     finds(hours, &one(&[t, t]), "/groupings/g/group_by/1", "twice");
-    finds(hours, &one(&["Tweet.id"]), "/groupings/g/group_by/0", "is not a grouping value");
+    finds(
+        hours,
+        &one(&["Tweet.id"]),
+        "/groupings/g/group_by/0",
+        "\"Tweet.id\" is not a grouping value",
+    );
     finds(hours, &one(&[]), "/groupings/g/group_by", "empty");
     finds(Endpoint::Totals, &one(&[t, h]), "/groupings/g/group_by/1", "no time series");
     finds(hours, &grouped("{}"), "/groupings", "empty");

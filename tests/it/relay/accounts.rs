@@ -116,3 +116,15 @@ async fn headers_that_contradict_themselves_are_refused_all_at_once() {
     assert_eq!(problems[0]["detail"], "stands in the request more than once; send it once");
     assert!(house.arrived("/").await.is_empty());
 }
+
+#[tokio::test]
+async fn an_account_that_is_not_needed_is_not_looked_for() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let key = house.new_key(|it| it.accounts = vec![house.id("alice")]).await;
+    for account in ["@alice", "@bob", "@nobody", "999"] {
+        let answer = ask(&house, &key, account).body(public(&house).to_string()).send().await;
+        answer.is_relayed(200);
+        assert_eq!(answer.header("countersign-auth"), "app-only", "{account}");
+    }
+}

@@ -62,7 +62,7 @@ async fn wrong_ids_are_told_with_their_place() {
         ),
         (TOTALS, ids(json!([-1])), "/tweet_ids/0", "not a number with a sign"),
         (TOTALS, ids(json!([[1]])), "/tweet_ids/0", "not an array"),
-        (TOTALS, ids(json!([])), "/tweet_ids", "is empty; give at least one of post ids"),
+        (TOTALS, ids(json!([])), "/tweet_ids", "is empty; give one or more post ids"),
         (TOTALS, ids(json!("1")), "/tweet_ids", "must be an array of post ids, not a string"),
         (TOTALS, many(251), "/tweet_ids", "has 251 ids; totals takes at most 250 a request"),
         (HOURS, many(26), "/tweet_ids", "has 26 ids; 28hr takes at most 25 a request"),
@@ -80,9 +80,9 @@ async fn wrong_engagement_types_are_told_with_those_that_are_served() {
             TOTALS,
             types(json!(["likes"])),
             at,
-            "is not an engagement type, not \"likes\"; totals serves impressions",
+            "\"likes\" is not an engagement type; totals serves impressions",
         ),
-        (TOTALS, types(json!([7])), at, "is not an engagement type"),
+        (TOTALS, types(json!([7])), at, "7 is not an engagement type"),
         (
             TOTALS,
             types(json!(["url_clicks"])),
@@ -109,12 +109,12 @@ async fn wrong_groupings_are_told_with_what_is_allowed() {
         (TOTALS, grouped(json!({ "a": one, "b": one, "c": one, "d": one })), "/groupings", "has 4 groupings; a request takes at most 3"),
         (TOTALS, grouped(json!({})), "/groupings", "is empty; give at least one, like {\"by_tweet\""),
         (TOTALS, levels(&all[..3]), "/groupings/g/group_by/2", "totals has no time series, so it cannot group by engagement.day; 28hr and historical can"),
-        (TOTALS, levels(&["Tweet.id"]), "/groupings/g/group_by/0", "these are tweet.id, engagement.type"),
+        (TOTALS, levels(&["Tweet.id"]), "/groupings/g/group_by/0", "\"Tweet.id\" is not a grouping value; totals can group by tweet.id, engagement.type"),
         (TOTALS, levels(&["tweet.id", "tweet.id"]), "/groupings/g/group_by/1", "tweet.id stands here twice; give it once"),
         (HISTORICAL, levels(&[all[0], all[1], all[3], all[2]]), "/groupings/g/group_by", "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour"),
         (HOURS, grouped(json!({ "a": four, "b": four })), "/groupings", "more than one grouping of four values"),
         (TOTALS, grouped(json!({ "unavailable_tweet_ids": one })), "/groupings/unavailable_tweet_ids", "takes the name of a key of the answer; choose another name"),
-        (TOTALS, grouped(json!({ "a/b~": { "group_by": [] } })), "/groupings/a~1b~0/group_by", "is empty"),
+        (TOTALS, grouped(json!({ "a/b~": { "group_by": [] } })), "/groupings/a~1b~0/group_by", "is empty; give one or more grouping values (tweet.id, engagement.type)"),
     ])
     .await;
 }

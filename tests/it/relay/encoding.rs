@@ -1,10 +1,14 @@
 //! What comes back: the upstream's bytes in an encoding that the caller takes, under headers from an allow-list.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
 use countersign::model::Endpoint;
+use flate2::{Compression, GzBuilder};
 use reqwest::header::HeaderName;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::bench::{Answer, TOTALS};
 use crate::database::{Kind, fresh};
@@ -40,6 +44,55 @@ async fn a_gzipped_answer_comes_as_the_caller_takes_it() {
     assert_eq!(asked(&house, "").await.header("vary"), "accept-encoding");
     let arrived = house.arrived("/insights/").await;
     assert!(arrived.iter().all(|it| it["header_values"]["accept-encoding"] == "gzip"));
+}
+
+/// An upstream that answers whatever comes with these bytes, one connection each.
+async fn canned(answers: Vec<Vec<u8>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "no body came");
+            }
+            stream.write_all(&answer).await.unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_gzip_stream_of_any_form_passes_through_untouched() {
+    let mut stream = Vec::new();
+    for part in ["{\"a\":", "[1, 2]}"] {
+        let builder = GzBuilder::new().comment("as the upstream made it").mtime(7);
+        let mut member = builder.write(&mut stream, Compression::none());
+        member.write_all(part.as_bytes()).unwrap();
+        member.finish().unwrap();
+    }
+    let answer = |status: &str, body: &[u8]| {
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-encoding: gzip\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    };
+    let (good, empty) = (answer("200 OK", &stream), answer("404 Not Found", b""));
+    let url = canned(vec![good.clone(), good, empty.clone(), empty]).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start_with(&database, |config| config.upstream.data_url = url).await;
+    for (accepted, status, body) in
+        [("gzip", 200, &*stream), ("", 200, b"{\"a\":[1, 2]}"), ("gzip", 404, b""), ("", 404, b"")]
+    {
+        let answer = asked(&house, accepted).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("countersign-error"), "");
+        assert_eq!(answer.raw, body, "{accepted}");
+        let encoding = if accepted == "gzip" { "gzip" } else { "" };
+        assert_eq!(answer.header("content-encoding"), encoding);
+    }
 }
 
 #[tokio::test]

@@ -125,7 +125,10 @@ async fn a_body_may_be_as_large_as_the_limit_and_not_one_byte_larger() {
     let answer =
         house.call(Endpoint::Totals, &Value::Null).body(padded(&house, MOST + 1)).send().await;
     answer.is_own(413, "body_too_large");
-    assert_eq!(answer.json()["detail"], "the body is larger than 65536 bytes");
+    assert_eq!(
+        answer.json()["detail"],
+        "the body is larger than 65536 bytes, the most that is taken; send it in parts"
+    );
 
     let key = format!("authorization: Bearer {}", house.key);
     let head = head(&format!("POST {TOTALS}"), &["host: x", &key, "transfer-encoding: chunked"]);

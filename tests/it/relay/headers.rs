@@ -117,11 +117,16 @@ async fn a_flood_of_headers_is_refused_before_anything_is_done() {
     let database = fresh(Kind::Sqlite).await;
     let house = House::start(&database).await;
     let key = format!("authorization: Bearer {}", house.key);
-    let mut lines = vec!["host: x", &key, "content-length: 0"];
-    lines.extend(["x-more: 1"; 100]);
-    let (head, _) = raw(&house, head(&format!("POST {TOTALS}"), &lines).as_bytes()).await;
-    assert!(head.starts_with("http/1.1 431 "), "{head}");
-    assert!(house.arrived("/").await.is_empty());
+    let body = public(&house).to_string();
+    let length = format!("content-length: {}", body.len());
+    // As shipped: 64, of which one asks for the connection's end.
+    for (more, status) in [(60, 200), (61, 431)] {
+        let lines = [&["host: x", &*key, &*length][..], &vec!["x-more: 1"; more]].concat();
+        let request = head(&format!("POST {TOTALS}"), &lines) + &body;
+        let (head, _) = raw(&house, request.as_bytes()).await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{more}: {head}");
+    }
+    assert_eq!(house.arrived("/insights/").await.len(), 1);
 }
 
 #[tokio::test]

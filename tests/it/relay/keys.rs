@@ -61,6 +61,8 @@ on_both! {
             let named = with_key(&house, "x-api-key", key).send().await;
             assert_eq!(visible(&named), visible(&first), "{key}");
         }
+        let odd = with_key(&house, "x-api-key", "csk_é").send().await;
+        assert_eq!(visible(&odd), visible(&first));
         assert_eq!(house.arrived("/").await, arrived, "nothing of it reached the upstream");
         bearer(&house, &house.key).send().await.is_relayed(200);
     }

@@ -10,6 +10,7 @@ mod headers;
 mod json;
 mod keys;
 mod scopes;
+mod smuggling;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
