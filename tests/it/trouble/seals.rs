@@ -46,8 +46,8 @@ async fn only_alice_is_quarantined(house: &House) {
     assert_eq!(attempts(house).await, before);
     private(house, "bob").send().await.is_relayed(200);
     let key = house.new_admin_key().await;
-    let path = format!("/admin/v1/accounts?state=quarantined&app=demo");
-    let listed = house.admin(&key, "GET", &path);
+    let path = "/admin/v1/accounts?state=quarantined&app=demo";
+    let listed = house.admin(&key, "GET", path);
     let alice = house.id("alice").to_string();
     crate::trouble::eventually(&listed, |it| {
         it.json()["accounts"]
