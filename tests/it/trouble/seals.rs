@@ -95,6 +95,15 @@ on_both! {
         only_alice_is_quarantined(&house).await;
     }
 
+    async fn a_secret_alone_that_was_moved_is_refused(database: Database) {
+        let house = House::start(&database).await;
+        let bob = sealed(&house, "demo", "bob").await;
+        set(&database, &house, "alice", "sealed_token_secret", &bob.sealed_token_secret).await;
+        only_alice_is_quarantined(&house).await;
+        heal(&house).await;
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+
     async fn tokens_moved_between_columns_are_refused(database: Database) {
         let house = House::start(&database).await;
         let alice = sealed(&house, "demo", "alice").await;
