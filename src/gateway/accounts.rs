@@ -1,6 +1,7 @@
 //! Accounts: finding the one whose token signs, marking those that X refuses, and importing, checking and removing them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tracing::{error, warn};
@@ -14,6 +15,8 @@ use crate::upstream::{Profile, Token, Verdict};
 use crate::vault::Place as Seal;
 
 const ACTOR: &str = "gateway";
+/// How long an answer waits for its account to be marked.
+const MARKING: Duration = Duration::from_secs(1);
 
 /// An account that the database knows, its token opened.
 pub struct KnownAccount {
@@ -65,8 +68,15 @@ impl Gateway {
         }
     }
 
-    /// Marks an account after an answer that refused its token; what the database cannot take now, the next call tells again.
+    /// Marks an account after an answer that refused its token; what the database cannot take now, the next call tells
+    /// again. The caller's answer waits for it a moment, so that the next call meets the mark.
     pub(super) async fn mark(&self, account: &Account, verdict: Verdict) {
+        let (gateway, account) = (self.clone(), account.clone());
+        let marking = tokio::spawn(async move { gateway.set_mark(&account, verdict).await });
+        let _ = tokio::time::timeout(MARKING, marking).await;
+    }
+
+    async fn set_mark(&self, account: &Account, verdict: Verdict) {
         let (state, reason) = match verdict {
             Verdict::AccountRevoked => {
                 (AccountState::Revoked, "X answered that the access token is not valid any more")

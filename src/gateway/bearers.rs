@@ -17,6 +17,9 @@ use crate::vault::Place as Seal;
 /// X refuses those who mint too often (reference 6.1).
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
 
+/// How long those who wait for a minted token wait for it to be stored, too.
+const STORING: Duration = Duration::from_secs(1);
+
 /// An app with its bearer token of the moment.
 pub(super) struct AppState {
     pub(super) app: App,
@@ -172,21 +175,25 @@ impl Gateway {
         info!(app = app.app.name, "a bearer token was minted");
         let generation = replaces.unwrap_or_default() + 1;
         let sealed = self.0.vault.seal(&Seal::bearer(&app.app.name), token.expose().as_bytes())?;
-        let stored =
-            self.0.store.replace_bearer(&app.app.name, replaces, &sealed, self.now()).await;
+        let storing = self.0.store.replace_bearer(&app.app.name, replaces, &sealed, self.now());
+        let stored = tokio::time::timeout(STORING, storing).await;
         match stored {
-            Ok(true) => Ok(remember(app, Bearer { generation, token })),
+            Ok(Ok(true)) => Ok(remember(app, Bearer { generation, token })),
             // X gives every replica the same token, so whoever stored first stored this one or a newer one.
-            Ok(false) => match self.stored_bearer(app).await.usable {
+            Ok(Ok(false)) => match self.stored_bearer(app).await.usable {
                 Some(theirs) => Ok(remember(app, theirs)),
                 None => Ok(remember(app, Bearer { generation, token })),
             },
-            Err(error) => {
+            Ok(Err(error)) => {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     app = app.app.name,
                     "a bearer token was not stored"
                 );
+                Ok(remember(app, Bearer { generation, token }))
+            }
+            Err(_) => {
+                warn!(app = app.app.name, "a bearer token was not stored in time");
                 Ok(remember(app, Bearer { generation, token }))
             }
         }

@@ -190,6 +190,23 @@ async fn an_account_that_x_refuses_is_told_while_postgres_is_stopped() {
     eventually_status(&private(&house, "alice"), 409).await.is_own(409, "account_not_active");
 }
 
+/// Without a limit of its own, each of these waits would last an hour.
+#[tokio::test]
+async fn answers_do_not_wait_for_a_database_that_hangs() {
+    let server = PrivatePostgres::start_new();
+    let mut settings = settings(&server.url());
+    settings.wait = Duration::from_hours(1);
+    let house = House::build(Bench::start().await, &settings, |_| ()).await;
+    warm_up(&house).await;
+    crate::trouble::user_becomes(&house, "alice", "revoked").await;
+    crate::trouble::rotate_bearer(&house).await;
+    server.hang();
+    private(&house, "alice").send().await.is_relayed(401);
+    public(&house).send().await.is_relayed(200);
+    server.resume();
+    eventually_status(&private(&house, "alice"), 409).await.is_own(409, "account_not_active");
+}
+
 #[tokio::test]
 async fn nothing_is_remembered_for_those_who_want_it_so() {
     let server = PrivatePostgres::start_new();

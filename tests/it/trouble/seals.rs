@@ -46,8 +46,8 @@ async fn only_alice_is_quarantined(house: &House) {
     assert_eq!(attempts(house).await, before);
     private(house, "bob").send().await.is_relayed(200);
     let key = house.new_admin_key().await;
-    let path = format!("/admin/v1/accounts?state=quarantined&app=demo");
-    let listed = house.admin(&key, "GET", &path);
+    let path = "/admin/v1/accounts?state=quarantined&app=demo";
+    let listed = house.admin(&key, "GET", path);
     let alice = house.id("alice").to_string();
     crate::trouble::eventually(&listed, |it| {
         it.json()["accounts"]
@@ -93,6 +93,15 @@ on_both! {
         set(&database, &house, "alice", "sealed_token", &bob.sealed_token).await;
         set(&database, &house, "alice", "sealed_token_secret", &bob.sealed_token_secret).await;
         only_alice_is_quarantined(&house).await;
+    }
+
+    async fn a_secret_alone_that_was_moved_is_refused(database: Database) {
+        let house = House::start(&database).await;
+        let bob = sealed(&house, "demo", "bob").await;
+        set(&database, &house, "alice", "sealed_token_secret", &bob.sealed_token_secret).await;
+        only_alice_is_quarantined(&house).await;
+        heal(&house).await;
+        private(&house, "alice").send().await.is_relayed(200);
     }
 
     async fn tokens_moved_between_columns_are_refused(database: Database) {
