@@ -9,6 +9,7 @@
 mod bench;
 mod config;
 mod database;
+mod edge;
 mod house;
 mod relay;
 mod sandbox;
