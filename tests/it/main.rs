@@ -11,6 +11,7 @@ mod config;
 mod database;
 mod edge;
 mod house;
+mod program;
 mod relay;
 mod sandbox;
 mod store;
