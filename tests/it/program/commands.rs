@@ -9,16 +9,12 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|it| panic!("{it}: {text}"))
 }
 
-/// The columns of a table, cut where its headings begin.
+/// The cells of a table, cut where its headings begin; a heading has no two spaces within.
 fn cells(table: &str) -> Vec<Vec<String>> {
     let heading = table.lines().next().unwrap();
-    let mut starts = vec![0];
-    starts.extend(
-        heading
-            .match_indices("  ")
-            .map(|(at, _)| at + 2)
-            .filter(|at| heading[*at..].starts_with(|it: char| it != ' ')),
-    );
+    let begins =
+        |at: &usize| heading[*at..].starts_with(|it| it != ' ') && heading[..*at].ends_with("  ");
+    let starts: Vec<usize> = (0..heading.len()).filter(|at| *at == 0 || begins(at)).collect();
     let cut = |line: &str| {
         let line: Vec<char> = line.chars().collect();
         let ends = starts.iter().skip(1).copied().chain([usize::MAX]);

@@ -105,8 +105,7 @@ async fn a_database_that_is_away_is_one_line_without_its_password() {
     let mut it = Deployment::new(&database).await;
     it.set("DATABASE__WAIT", "500ms");
     // Port 1 is nobody's.
-    for url in ["postgres://canary:canary@127.0.0.1:1/canary", "sqlite:///nowhere/at/all/canary.db"]
-    {
+    for url in ["postgres://canary:canary@127.0.0.1:1/canary", "sqlite:///nowhere/at/all/x.db"] {
         it.set("DATABASE__URL", url);
         for command in [
             &["serve"][..],
