@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -144,7 +145,7 @@ fn settings(folder: &Path, upstream: &TcpListener, world: &World) -> Result<Conf
         .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
     let sandbox = format!("http://{}", address(upstream));
     let ring = kept(&folder.join("vault_keys"), || vault::generate_key().expose().to_owned())?;
-    let database = format!("sqlite://{}", folder.join("countersign.db").display());
+    let database = format!("sqlite://{}", escaped(&folder.join("countersign.db")));
     let set = [
         ("DATABASE__URL", &*database),
         ("UPSTREAM__DATA_URL", &sandbox),
@@ -159,6 +160,18 @@ fn settings(folder: &Path, upstream: &TcpListener, world: &World) -> Result<Conf
         .map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()))
         .collect();
     Ok(config::parse(None, &environment, &|_| Err("a demo reads no files".to_owned()))?)
+}
+
+/// A path as a URL has it.
+fn escaped(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes
+        .map(|it| match it {
+            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(*it).to_string(),
+            it if it.is_ascii_alphanumeric() => char::from(*it).to_string(),
+            it => format!("%{it:02X}"),
+        })
+        .collect()
 }
 
 /// What a private file holds; made when it is missing.

@@ -95,13 +95,16 @@ async fn require_open_vault(parts: &Parts) -> Result<(), Failure> {
         .map(String::as_str)
         .filter(|it| !parts.gateway.has_vault_key(it))
         .collect();
-    if missing.is_empty() {
+    let detail = if !missing.is_empty() {
+        format!(
+            "the database holds secrets sealed with vault keys that are not in vault.keys: {}",
+            missing.join(", ")
+        )
+    } else if !parts.gateway.opens_what_is_stored().await? {
+        "vault.keys has the ids of the keys that sealed what the database holds, but other keys under them".to_owned()
+    } else {
         return Ok(());
-    }
-    let detail = format!(
-        "the database holds secrets sealed with vault keys that are not in vault.keys: {}",
-        missing.join(", ")
-    );
+    };
     Err(Failure::config(anyhow!(detail)))
 }
 

@@ -8,6 +8,7 @@ use crate::store::{KeyFilter, StoredAccount, StoredBearer, StoredKey};
 use crate::vault::{self, Place as Seal};
 
 const BATCH: u32 = 200;
+const SAMPLE: u32 = 20;
 
 /// How many records each key of the ring has sealed, and how many do not open.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -40,6 +41,19 @@ impl Gateway {
     /// The ids of the vault keys that sealed what is stored.
     pub async fn sealing_keys(&self) -> Result<Vec<String>, Error> {
         Ok(self.0.store.list_sealing_keys().await?)
+    }
+
+    /// Whether the ring opens any of a sample of what is stored; also when nothing is. A key of the right id may be another.
+    pub async fn opens_what_is_stored(&self) -> Result<bool, Error> {
+        let filter = KeyFilter { after: None, limit: SAMPLE };
+        let keys = self.0.store.list_keys(&filter).await?;
+        let accounts = self.0.store.list_sealed_accounts(None, SAMPLE).await?;
+        let opens =
+            |it: &StoredKey| self.0.vault.open(&Seal::key(&it.key), &it.sealed_verifier).is_ok();
+        let is_empty = keys.is_empty() && accounts.is_empty();
+        let opened =
+            keys.iter().any(opens) || accounts.iter().any(|it| self.open_token(it).is_some());
+        Ok(is_empty || opened)
     }
 
     pub fn has_vault_key(&self, id: &str) -> bool {

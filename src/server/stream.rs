@@ -168,7 +168,13 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        // hyper does not read again after an answer when it has found nothing to read before, so the timer starts here.
+        let is_idle = self.progress.get() == IDLE && self.waiting != Waiting::Write;
+        if is_idle && self.wait(Waiting::Idle, context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,7 +11,9 @@ pub enum Error {
     Unavailable(#[source] Cause),
     #[error("the database's schema is version {found}, newer than the {known} this program knows")]
     SchemaTooNew { found: i64, known: i64 },
-    #[error("the database's schema is version {found} and must be {known}: migrate it first")]
+    #[error(
+        "the database's schema is version {found} and must be {known}: run `countersign migrate`"
+    )]
     SchemaTooOld { found: i64, known: i64 },
     /// A named constraint says so.
     #[error("it exists already")]

@@ -73,7 +73,12 @@ impl Bench {
     }
 
     pub async fn start_with(settings: Settings) -> Bench {
-        let clock = HandClock::at(NOW);
+        Bench::start_at(settings, NOW).await
+    }
+
+    /// With another time, for programs that go by the machine's.
+    pub async fn start_at(settings: Settings, now: OffsetDateTime) -> Bench {
+        let clock = HandClock::at(now);
         let sandbox = Sandbox::new(settings, clock.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

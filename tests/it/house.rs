@@ -84,6 +84,11 @@ impl House {
         house
     }
 
+    /// Returns once both listeners are gone and nothing is in flight.
+    pub async fn stopped(&mut self) {
+        self.tasks.remove(0).await.unwrap();
+    }
+
     /// Connects users of the sandbox, with their tokens for the app `demo`.
     pub async fn connect(&self, names: &[&str]) {
         let imports: Vec<Import> = names.iter().map(|it| self.import_of(it)).collect();

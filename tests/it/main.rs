@@ -9,7 +9,9 @@
 mod bench;
 mod config;
 mod database;
+mod edge;
 mod house;
+mod program;
 mod relay;
 mod sandbox;
 mod store;

@@ -1,0 +1,198 @@
+//! Nobody gets past the operators' door without an admin key, however the path is spelt.
+
+use std::collections::BTreeSet;
+
+use crate::bench::Ask;
+use crate::database::on_both;
+use crate::edge::raw::Raw;
+use crate::house::House;
+
+const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/admin/v1/apps"),
+    ("GET", "/admin/v1/accounts"),
+    ("POST", "/admin/v1/accounts"),
+    ("GET", "/admin/v1/accounts/{account}"),
+    ("DELETE", "/admin/v1/accounts/{account}"),
+    ("POST", "/admin/v1/accounts/{account}/verify"),
+    ("GET", "/admin/v1/keys"),
+    ("POST", "/admin/v1/keys"),
+    ("DELETE", "/admin/v1/keys/{key}"),
+    ("GET", "/admin/v1/audit"),
+];
+
+const SPELLINGS: &[&str] = &[
+    "//admin/v1/keys",
+    "/admin//v1/keys",
+    "/admin/v1//keys",
+    "/admin/v1/keys/",
+    "/admin/v1/keys//",
+    "/admin%2fv1%2fkeys",
+    "/admin/v1%2Fkeys",
+    "/%61dmin/v1/keys",
+    "/admin/v1/%6beys",
+    "/admin/v1/keys%00",
+    "/admin/v1/keys%20",
+    "/admin/v1/keys%0a",
+    "/admin/v1/keys;",
+    "/admin/v1/keys;x=.css",
+    "/admin;/v1/keys",
+    "/livez;/admin/v1/keys",
+    "/livez/../admin/v1/keys",
+    "/livez/%2e%2e/admin/v1/keys",
+    "/./admin/v1/keys",
+    "/admin/./v1/keys",
+    "/admin/v1/x/../keys",
+    "/admin/v1/accounts/../keys",
+    "/metrics/..%2fadmin/v1/keys",
+    "/admin/v1/keys#/livez",
+    "/admin/v1/keys#",
+    "/admin/v1/keys?/livez",
+    "/admin/v1/keys?",
+    "/ADMIN/v1/keys",
+    "/Admin/V1/Keys",
+    "/admin/v1/keys.json",
+    "/admin/v1/keys/.",
+    "/admin/v1/keys/..",
+    "/admin/v2/keys",
+    "/admin",
+    "/admin/",
+    "/admin/v1",
+    "\\admin\\v1\\keys",
+    "/\\admin/v1/keys",
+    "/admin\\v1/keys",
+    "http://a/admin/v1/keys",
+    "http://127.0.0.1/admin/v1/keys",
+    "/admin/v1/keys\u{ff0f}",
+    "*",
+    "",
+];
+
+/// Headers by which other servers are talked into another path, method or user.
+const TALK: &[&str] = &[
+    "X-Original-URL: /livez",
+    "X-Rewrite-URL: /livez",
+    "X-HTTP-Method-Override: GET",
+    "X-Method-Override: OPTIONS",
+    "X-Forwarded-For: 127.0.0.1",
+    "X-Forwarded-User: admin",
+    "X-Remote-User: admin",
+    "Cookie: key=csa_x",
+    "User-Agent: kube-probe/1.30",
+    "Authorization: Basic YWRtaW46YWRtaW4=",
+    "Authorization: Bearer",
+    "Authorization:",
+    "X-Api-Key:",
+    "Connection: authorization, x-api-key",
+];
+
+#[test]
+fn every_admin_route_is_in_the_list() {
+    let source = include_str!("../../../src/server/mod.rs");
+    let written: BTreeSet<&str> =
+        source.split('"').filter(|it| it.starts_with("/admin/v1/")).collect();
+    let listed: BTreeSet<&str> = ROUTES.iter().map(|it| it.1).collect();
+    assert_eq!(written, listed);
+}
+
+on_both! {
+    async fn every_admin_route_asks_for_an_admin_key(database: Database) {
+        let house = House::start(&database).await;
+        let admin = house.new_admin_key().await;
+        let revoked = house.new_admin_key().await;
+        let id = revoked[4..16].to_owned();
+        house.admin(&admin, "DELETE", &format!("/admin/v1/keys/{id}")).send().await;
+        let mut altered = admin.clone();
+        altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
+        for (method, path) in ROUTES {
+            let path = path.replace("{account}", "@alice").replace("{key}", &id);
+            let bare = Ask::new(&house.http, &house.admin_url, method, &path);
+            bare.clone().send().await.is_own(401, "missing_key");
+            for key in [&house.key, &revoked, &altered, "csa_", "x"] {
+                house.admin(key, method, &path).send().await.is_own(401, "unknown_key");
+                bare.clone().header("x-api-key", key).send().await.is_own(401, "unknown_key");
+            }
+            let query = Ask::new(&house.http, &house.admin_url, method, &format!("{path}?key={admin}&access_token={admin}"));
+            query.send().await.is_own(401, "missing_key");
+        }
+        let accounts = house.admin(&admin, "GET", "/admin/v1/accounts").send().await.json();
+        assert_eq!(accounts["accounts"].as_array().unwrap().len(), 2, "nothing was removed");
+    }
+
+    async fn an_admin_key_opens_nothing_for_callers(database: Database) {
+        let house = House::start(&database).await;
+        let admin = house.new_admin_key().await;
+        let ask = house.ask("POST", crate::bench::TOTALS).header("authorization", &format!("Bearer {admin}"));
+        ask.body("{}").send().await.is_own(401, "unknown_key");
+        // The callers' listener knows none of the operators' routes.
+        for path in ["/admin/v1/keys", "/metrics"] {
+            let ask = Ask::new(&house.http, &house.url, "GET", path).header("x-api-key", &admin);
+            ask.send().await.is_own(404, "not_found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_path_passes_without_a_key() {
+    let house = House::start(&crate::database::fresh(crate::database::Kind::Sqlite).await).await;
+    for path in SPELLINGS {
+        for method in ["GET", "POST", "HEAD", "OPTIONS", "get", "DELETE", "QUERY"] {
+            let mut raw = Raw::connect(&house.admin_url).await;
+            raw.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+                .await;
+            let answer = raw.rest().await;
+            let refused = ["HTTP/1.1 400", "HTTP/1.1 401", "HTTP/1.1 404", "HTTP/1.1 405"];
+            assert!(refused.iter().any(|it| answer.starts_with(it)), "{method} {path:?}: {answer}");
+            assert!(!answer.contains("\"keys\""), "{method} {path:?}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_header_passes_for_a_key() {
+    let house = House::start(&crate::database::fresh(crate::database::Kind::Sqlite).await).await;
+    for header in TALK {
+        for (method, path) in [
+            ("GET", "/admin/v1/keys"),
+            ("POST", "/admin/v1/keys"),
+            ("DELETE", "/admin/v1/accounts/@alice"),
+        ] {
+            let mut raw = Raw::connect(&house.admin_url).await;
+            raw.send(format!(
+                "{method} {path} HTTP/1.1\r\nHost: a\r\n{header}\r\nConnection: close\r\n\r\n"
+            ))
+            .await;
+            let answer = raw.rest().await;
+            assert!(answer.starts_with("HTTP/1.1 401"), "{header}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_answer_allows_another_origin() {
+    let house = House::start(&crate::database::fresh(crate::database::Kind::Sqlite).await).await;
+    let admin = house.new_admin_key().await;
+    for origin in [
+        "null",
+        "https://evil.example",
+        "http://localhost",
+        &*house.admin_url,
+        "*",
+        "https://x.com",
+    ] {
+        for method in ["GET", "POST", "OPTIONS"] {
+            for path in ["/admin/v1/accounts", crate::bench::TOTALS, "/livez", "/nowhere"] {
+                for base in [&house.url, &house.admin_url] {
+                    let ask = Ask::new(&house.http, base, method, path)
+                        .header("origin", origin)
+                        .header("x-api-key", &admin)
+                        .header("access-control-request-method", "POST")
+                        .header("access-control-request-headers", "authorization");
+                    let answer = ask.send().await;
+                    let cors =
+                        answer.headers.keys().find(|it| it.as_str().starts_with("access-control"));
+                    assert_eq!(cors, None, "{method} {base}{path} from {origin}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A connection that sends what a test says, byte for byte.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Only so that a test that fails ends: no test measures time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Raw(TcpStream);
+
+impl Raw {
+    pub async fn connect(url: &str) -> Raw {
+        Raw(TcpStream::connect(authority(url)).await.unwrap())
+    }
+
+    /// With hardly any room for what is not read yet.
+    pub async fn connect_narrow(url: &str) -> Raw {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Raw(socket.connect(authority(url).parse().unwrap()).await.unwrap())
+    }
+
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Sends as much as the other end takes.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.0.write_all(bytes.as_ref()).await;
+    }
+
+    /// One answer that has a length, head and body.
+    pub async fn answer(&mut self) -> String {
+        let mut text = String::new();
+        while !is_whole(&text) {
+            let mut part = [0; 4096];
+            let read = tokio::time::timeout(PATIENCE, self.0.read(&mut part)).await;
+            let count = read.expect("no answer came").unwrap();
+            assert_ne!(count, 0, "closed after {text:?}");
+            text.push_str(std::str::from_utf8(&part[..count]).unwrap());
+        }
+        text
+    }
+
+    /// Whatever still comes until the other end closes.
+    pub async fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // A reset closes as well.
+        let read = self.0.read_to_end(&mut bytes);
+        let _ = tokio::time::timeout(PATIENCE, read).await.expect("the connection stayed open");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Whether nothing has come.
+    pub fn is_silent(&self) -> bool {
+        self.0.try_read(&mut [0]).is_err()
+    }
+}
+
+fn authority(url: &str) -> &str {
+    url.strip_prefix("http://").unwrap()
+}
+
+fn is_whole(text: &str) -> bool {
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let head = head.to_lowercase();
+    let length = head.lines().find_map(|it| it.strip_prefix("content-length: "));
+    length.is_none_or(|it| body.len() >= it.parse::<usize>().unwrap())
+}

@@ -1,0 +1,68 @@
+//! How much a stranger may take: of header, of header fields, and of connections.
+
+use crate::database::{Kind, fresh};
+use crate::edge::raw::Raw;
+use crate::house::House;
+
+const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+
+async fn house() -> House {
+    House::start_with(&fresh(Kind::Sqlite).await, |it| it.limits.connections = 2).await
+}
+
+#[tokio::test]
+async fn a_head_may_be_as_large_as_it_may() {
+    let house = house().await;
+    for (bytes, status) in [(15_000, 200), (17_000, 431), (400_000, 431)] {
+        let mut raw = Raw::connect(&house.url).await;
+        let head = format!(
+            "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Long: {}\r\n\r\n",
+            "x".repeat(bytes)
+        );
+        raw.try_send(head).await;
+        let answer = raw.rest().await;
+        // What is sent after the refusal may reset the connection before the refusal is read.
+        let refused = answer.starts_with("HTTP/1.1 431") || answer.is_empty();
+        let served = answer.starts_with("HTTP/1.1 200");
+        assert!(if status == 200 { served } else { refused }, "{bytes}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_of_too_many_fields_is_refused() {
+    let house = house().await;
+    for (fields, status) in [(60, 200), (65, 431), (1000, 431)] {
+        let mut raw = Raw::connect(&house.url).await;
+        let head = format!(
+            "GET /livez HTTP/1.1\r\nConnection: close\r\n{}\r\n",
+            "a: b\r\n".repeat(fields)
+        );
+        raw.send(head).await;
+        let answer = raw.rest().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{fields}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_too_many_waits_until_another_ends() {
+    let house = house().await;
+    let mut first = Raw::connect(&house.url).await;
+    let mut second = Raw::connect(&house.url).await;
+    for raw in [&mut first, &mut second] {
+        raw.send(LIVE).await;
+        raw.answer().await;
+    }
+    let mut third = Raw::connect(&house.url).await;
+    third.send(LIVE).await;
+    for _ in 0..50 {
+        first.send(LIVE).await;
+        first.answer().await;
+    }
+    assert!(third.is_silent(), "served although there is no place");
+    // Operators have places of their own.
+    let mut operator = Raw::connect(&house.admin_url).await;
+    operator.send(LIVE).await;
+    operator.answer().await;
+    drop(second);
+    assert!(third.answer().await.starts_with("HTTP/1.1 200"));
+}

@@ -1,0 +1,214 @@
+//! Requests whose end two readers may see in different places. Whatever a proxy in front takes for the body of one
+//! request must not be run as another.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bench::{TOTALS, body};
+use crate::database::{Kind, fresh};
+use crate::edge::raw::Raw;
+use crate::house::House;
+
+const SOON: Duration = Duration::from_millis(500);
+
+/// Connections end soon by themselves: a client that ends its half early would spare the gateway what it sent last.
+async fn house() -> House {
+    House::start_with(&fresh(Kind::Sqlite).await, |it| {
+        it.limits.header_timeout = SOON;
+        it.limits.keep_alive = SOON;
+        it.limits.body_idle = SOON;
+    })
+    .await
+}
+
+/// A request that works, which the bodies of others carry.
+fn inner(house: &House, mark: &str) -> String {
+    let ids = house.bench.ids("alice", 1);
+    let body = body(&ids, &["favorites"], &["tweet.id"])
+        .to_string()
+        .replace("\"g\"", &format!("{mark:?}"));
+    request(&house.key, "", &body)
+}
+
+fn request(key: &str, more: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n{more}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+async fn arrived(house: &House) -> Vec<String> {
+    let calls = house.arrived("/insights/").await;
+    calls.iter().map(|it: &Value| it["body"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn no_ambiguous_request_hides_another() {
+    let house = house().await;
+    let hidden = inner(&house, "hidden");
+    let (length, chunk) = (hidden.len() + 5, format!("{:x}", hidden.len()));
+    let start = format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: wrong\r\n");
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let payloads = [
+        // A length and chunks, in both orders: the hidden request follows the last chunk.
+        format!("{start}Content-Length: {length}\r\n{chunked}\r\n0\r\n\r\n{hidden}"),
+        format!("{start}{chunked}Content-Length: {length}\r\n\r\n0\r\n\r\n{hidden}"),
+        // The other reader goes by the shorter length.
+        format!("{start}Content-Length: 4\r\n{chunked}\r\n{chunk}\r\n{hidden}\r\n0\r\n\r\n"),
+        // Two lengths.
+        format!("{start}Content-Length: {length}\r\nContent-Length: 0\r\n\r\n{hidden}"),
+        format!("{start}Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{hidden}"),
+        format!("{start}Content-Length: 0, {length}\r\n\r\n{hidden}"),
+        // Lengths that are no numbers everywhere.
+        format!("{start}Content-Length: +0\r\n\r\n{hidden}"),
+        format!("{start}Content-Length: -1\r\n\r\n{hidden}"),
+        format!("{start}Content-Length: 0x0\r\n\r\n{hidden}"),
+        format!("{start}Content-Length: 0 0\r\n\r\n{hidden}"),
+        format!("{start}Content-Length: 18446744073709551616\r\n\r\n{hidden}"),
+        // Codings that some take for chunked and some do not.
+        format!("{start}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{start} Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{start}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{start}Transfer-Encoding: identity\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{start}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{start}Transfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{start}Transfer-Encoding\u{0}: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        // A folded line, a bare carriage return, a name with a space.
+        format!("{start}X: a\r\n b: c\r\n\r\n{hidden}"),
+        format!("{start}X: a\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("{start}Content Length: 0\r\n\r\n{hidden}"),
+        // Chunks with bare line feeds, odd sizes, and data beyond their size.
+        format!("{start}{chunked}\r\n0x0\r\n\r\n{hidden}"),
+        format!("{start}{chunked}\r\n-1\r\n\r\n{hidden}"),
+        format!("{start}{chunked}\r\n1;a=\"\n\r\nx\r\n0\r\n\r\n{hidden}")
+            .replace("0\r\n\r\n", "0\n\r\n"),
+        format!("{start}{chunked}\r\n1\r\nxx\r\n0\r\n\r\n{hidden}"),
+        format!("{start}{chunked}\r\nffffffffffffffff1\r\nx\r\n0\r\n\r\n{hidden}"),
+        // Chunks do not exist in HTTP/1.0.
+        format!("{}{chunked}\r\n0\r\n\r\n{hidden}", start.replace("HTTP/1.1", "HTTP/1.0")),
+        format!(
+            "{}{chunked}Connection: keep-alive\r\n\r\n0\r\n\r\n{hidden}",
+            start.replace("HTTP/1.1", "HTTP/1.0")
+        ),
+        // Other protocols.
+        format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{hidden}"),
+        format!("{}\r\n{hidden}", start.replace("HTTP/1.1", "HTTP/1.2")),
+        format!("{}\r\n{hidden}", start.replace("HTTP/1.1", "HTTP/9.9")),
+        format!("GET  /livez HTTP/1.1\r\n\r\n{hidden}"),
+        format!("\u{0}GET /livez HTTP/1.1\r\n\r\n{hidden}"),
+    ];
+    let mut sent = Vec::new();
+    for (number, payload) in payloads.iter().enumerate() {
+        let mut raw = Raw::connect(&house.url).await;
+        raw.try_send(payload.replace("hidden", &format!("h{number:05}"))).await;
+        sent.push((payload, raw));
+    }
+    for (payload, mut raw) in sent {
+        let answer = raw.rest().await;
+        assert!(!answer.contains("HTTP/1.1 200"), "{payload}\n\n{answer}");
+    }
+    assert_eq!(arrived(&house).await, [""; 0]);
+    let mut raw = Raw::connect(&house.url).await;
+    raw.send(&hidden).await;
+    assert!(raw.answer().await.starts_with("HTTP/1.1 200"), "what was hidden would have worked");
+    assert_eq!(arrived(&house).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_early_refusal_does_not_run_the_rest_of_the_body() {
+    let house = house().await;
+    let hidden = inner(&house, "hidden");
+    let before = [
+        format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\n"),
+        format!(
+            "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: wrong\r\nContent-Type: text/plain\r\n"
+        ),
+        "POST /nowhere HTTP/1.1\r\nHost: a\r\n".to_owned(),
+        "GET /livez HTTP/1.1\r\nHost: a\r\n".to_owned(),
+        format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"),
+    ];
+    for start in before {
+        let mut raw = Raw::connect(&house.url).await;
+        raw.try_send(format!("{start}Content-Length: {}\r\n\r\n{hidden}", hidden.len())).await;
+        let answer = raw.rest().await;
+        assert!(arrived(&house).await.is_empty(), "{start}\n\n{answer}");
+    }
+    // Too much to be passed over.
+    let mut raw = Raw::connect(&house.url).await;
+    let most = house.key.len() + 70_000;
+    raw.try_send(format!(
+        "{}{}{hidden}",
+        request(&house.key, "", "")
+            .replace("Length: 0", &format!("Length: {}", most + hidden.len())),
+        "x".repeat(most)
+    ))
+    .await;
+    raw.rest().await;
+    assert!(arrived(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn methods_that_open_tunnels_or_echo_are_refused() {
+    let house = house().await;
+    let key = &house.key;
+    for start in [
+        "CONNECT example.com:443",
+        "TRACE /livez",
+        "TRACE /insights/engagement/totals",
+        "OPTIONS *",
+        "PATCH /livez",
+    ] {
+        let mut raw = Raw::connect(&house.url).await;
+        raw.send(format!("{start} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n\r\n")).await;
+        let answer = raw.rest().await;
+        let refused = ["HTTP/1.1 400", "HTTP/1.1 404", "HTTP/1.1 405"];
+        assert!(refused.iter().any(|it| answer.starts_with(it)), "{start}: {answer}");
+        assert!(!answer.contains(key.as_str()), "{start}: {answer}");
+    }
+    for upgrade in ["h2c", "websocket"] {
+        let mut raw = Raw::connect(&house.url).await;
+        raw.send(format!(
+            "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: {upgrade}\r\n\r\n"
+        ))
+        .await;
+        let answer = raw.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{upgrade}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_each_with_its_own_key() {
+    let house = house().await;
+    let (first, second) = (inner(&house, "first"), inner(&house, "second"));
+    let between = request("wrong", "", "{}");
+    let mut raw = Raw::connect(&house.url).await;
+    raw.send(format!("{first}{between}{second}")).await;
+    let answer = raw.rest().await;
+    let order: Vec<&str> =
+        answer.match_indices("HTTP/1.1 ").map(|(at, it)| &answer[at + it.len()..][..3]).collect();
+    assert_eq!(order, ["200", "401", "200"], "{answer}");
+    let arrived = arrived(&house).await;
+    assert!(arrived[0].contains("first") && arrived[1].contains("second"), "{arrived:?}");
+    assert_eq!(arrived.len(), 2);
+}
+
+/// The absolute form names a host, which must not decide where a call goes.
+#[tokio::test]
+async fn no_header_sends_a_call_elsewhere() {
+    let house = house().await;
+    let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = elsewhere.local_addr().unwrap();
+    let call = inner(&house, "here").replace("POST /", &format!("POST http://{host}/")).replace("Host: a", &format!("Host: {host}\r\nX-Forwarded-Host: {host}\r\nForwarded: host={host}\r\nX-Original-URL: http://{host}/"));
+    let mut raw = Raw::connect(&house.url).await;
+    raw.send(call).await;
+    let answer = raw.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let arrived = house.arrived("/insights/").await;
+    assert_eq!(arrived.len(), 1);
+    tokio::select! {
+        biased;
+        _ = elsewhere.accept() => panic!("a call went elsewhere"),
+        () = std::future::ready(()) => (),
+    }
+}

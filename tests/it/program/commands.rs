@@ -1,0 +1,149 @@
+//! Accounts and keys from the command line.
+
+use serde_json::Value;
+
+use crate::database::{Kind, fresh, on_both};
+use crate::program::deployment::Deployment;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|it| panic!("{it}: {text}"))
+}
+
+/// The cells of a table, cut where its headings begin; a heading has no two spaces within.
+fn cells(table: &str) -> Vec<Vec<String>> {
+    let heading = table.lines().next().unwrap();
+    let begins =
+        |at: &usize| heading[*at..].starts_with(|it| it != ' ') && heading[..*at].ends_with("  ");
+    let starts: Vec<usize> = (0..heading.len()).filter(|at| *at == 0 || begins(at)).collect();
+    let cut = |line: &str| {
+        let line: Vec<char> = line.chars().collect();
+        let ends = starts.iter().skip(1).copied().chain([usize::MAX]);
+        starts
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| {
+                line.iter().skip(*start).take(end - start).collect::<String>().trim().to_owned()
+            })
+            .collect()
+    };
+    table.lines().map(cut).collect()
+}
+
+on_both! {
+    async fn accounts_come_and_go(database: Database) {
+        let it = Deployment::new(&database).await;
+        it.prepare().await;
+        let alice = it.bench.user("alice").user_id.clone();
+        let table = cells(&it.must(&["account", "list"]).await);
+        assert_eq!(table[0], ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED"]);
+        let row = table.iter().find(|it| it[2] == "alice").unwrap();
+        assert_eq!(row[..4], ["demo", &alice, "alice", "active"]);
+        let listed = json(&it.must(&["account", "list", "--app", "demo", "--state", "active", "--json"]).await);
+        assert_eq!(listed.as_array().unwrap().len(), 2);
+        let shown = json(&it.must(&["account", "show", "@alice", "--json"]).await);
+        assert_eq!(shown["user_id"], alice.as_str());
+        assert!(it.must(&["account", "show", &alice]).await.contains("alice"));
+        assert!(it.must(&["account", "verify", "@alice"]).await.starts_with(&format!("works: {alice} (@alice)")));
+        assert_eq!(json(&it.must(&["account", "verify", "@alice", "--json"]).await)["works"], true);
+
+        it.bench.put(&format!("/sandbox/users/{alice}"), serde_json::json!({ "state": "revoked" })).await;
+        let refused = it.run(&["account", "verify", "@alice"]).await;
+        assert_eq!((refused.code, &*refused.err), (1, "countersign: does not work: the account is revoked\n"));
+        let refused = it.run(&["account", "verify", "@alice", "--json"]).await;
+        assert_eq!((refused.code, json(&refused.out)["state"].clone()), (1, "revoked".into()));
+
+        let removed = it.run(&["account", "remove", "@alice"]).await;
+        assert_eq!(removed.code, 0, "{removed:?}");
+        let gone = it.run(&["account", "show", "@alice"]).await;
+        assert_eq!((gone.code, &*gone.err), (1, "countersign: there is no such account\n"));
+    }
+
+    async fn an_import_is_all_or_nothing(database: Database) {
+        let it = Deployment::new(&database).await;
+        it.must(&["migrate"]).await;
+        let good = it.lines(&["alice", "bob"]);
+        let alice = it.bench.user("alice");
+        let broken = good.replacen(&alice.access_token, "canary", 1);
+        let done = it.run_with(&["account", "import", "--app", "demo"], &broken).await;
+        assert_eq!(done.code, 1);
+        assert!(done.err.starts_with("countersign: line 1: access_token must begin"), "{done:?}");
+        let done = it.run_with(&["account", "import", "--app", "demo"], &format!("{good}canary\n{{}}\n")).await;
+        assert_eq!(done.code, 1);
+        assert!(done.err.contains("line 3: ") && done.err.contains("line 4: "), "{done:?}");
+        for text in ["canary", &alice.access_token, &alice.access_token_secret] {
+            assert!(!done.err.contains(text), "{done:?}");
+        }
+        let done = it.run_with(&["account", "import", "--app", "nowhere"], &good).await;
+        assert_eq!(done.code, 1, "{done:?}");
+        assert_eq!(json(&it.must(&["account", "list", "--json"]).await), serde_json::json!([]));
+    }
+
+    async fn keys_come_and_go(database: Database) {
+        let it = Deployment::new(&database).await;
+        it.prepare().await;
+        let alice = &it.bench.user("alice").user_id;
+        let odd = "a \"b\" \u{202e}c\u{200b} žluť";
+        let secret = it.key(odd, &["--app", "demo", "--account", alice, "--endpoint", "totals", "--endpoint", "28hr", "--expires", "90d"]).await;
+        assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
+        let admin = it.key("boss", &["--admin"]).await;
+        assert!(admin.starts_with("csa_"), "{admin}");
+        let made = json(&it.must(&["key", "create", "third", "--json"]).await);
+        assert_eq!(made["secret"].as_str().map(str::len), Some(66));
+
+        let table = it.must(&["key", "list"]).await;
+        assert!(!table.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{table:?}");
+        let table = cells(&table);
+        assert_eq!(table[0], ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LAST USED", "STATE"]);
+        let row = table.iter().find(|it| it[0] == secret[4..16]).unwrap();
+        assert_eq!(row[1..7], ["a \"b\" \u{fffd}c\u{fffd} žluť", "caller", "demo", alice, "totals,28hr", "never"]);
+        assert!(row[7].starts_with("until "), "{row:?}");
+        let listed = it.must(&["key", "list", "--json"]).await;
+        assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
+        assert_eq!(json(&listed).as_array().unwrap().len(), 3);
+
+        let revoked = json(&it.must(&["key", "revoke", "boss", "--json"]).await);
+        assert_eq!(revoked["id"], &admin[4..16]);
+        let unknown = it.run(&["key", "revoke", "nobody"]).await;
+        assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    it.must(&["migrate"]).await;
+    for (more, told) in [
+        (&["--account", "@alice"][..], "accounts/0: must be a user id"),
+        (&["--endpoint", "weekly"], "endpoints/0: must be totals, 28hr or historical"),
+        (&["--expires", "soon"], "expires: must be a duration"),
+        (&["--expires", "9999y"], "expires: must be above zero and at most 100 years"),
+        (&["--app", "nowhere"], "app: must name a configured app; these are: demo"),
+        (&["--admin", "--app", "demo"], "an admin key has no app"),
+    ] {
+        let done = it.run(&[&["key", "create", "odd"], more].concat()).await;
+        assert_eq!(done.code, 1, "{done:?}");
+        assert!(done.err.starts_with(&format!("countersign: {told}")), "{done:?}");
+    }
+    let empty = it.run(&["key", "list"]).await;
+    assert!(empty.err.contains("countersign key create"), "{empty:?}");
+}
+
+#[tokio::test]
+async fn every_command_explains_itself() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    let commands = "serve demo sandbox migrate check healthcheck config account,import account,list account,show account,verify account,remove key,create key,list key,revoke vault,generate-key vault,status vault,rotate";
+    for command in commands.split(' ') {
+        let arguments: Vec<&str> = command.split(',').chain(["--help"]).collect();
+        let help = it.must(&arguments).await;
+        assert!(!help.contains('`') || !help.contains("\"`"), "{help}");
+        for line in help.lines().filter(|it| it.trim_start().starts_with("--")) {
+            let explained = line.trim().split("  ").filter(|it| !it.is_empty()).count() > 1;
+            assert!(
+                explained || help.contains(&format!("{line}\n          ")),
+                "{command}: {line}"
+            );
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `countersign demo`: everything that a new user sees first.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::bench::{Ask, TOTALS, leaves};
+use crate::program::deployment::Running;
+
+const PORTS: [&str; 6] =
+    ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"];
+
+fn start(folder: &Path, more: &[&str]) -> Running {
+    // Nothing of the environment reaches a demo.
+    let environment =
+        BTreeMap::from([("COUNTERSIGN__SERVER__LISTEN".to_owned(), "nonsense".to_owned())]);
+    Running::start(folder, &environment, &[&["demo"], &PORTS[..], more].concat())
+}
+
+async fn card(folder: &Path) -> (Running, Value) {
+    let running = start(folder, &["--json"]);
+    let line = running.out.wait_for("{").await;
+    (running, serde_json::from_str(&line).unwrap())
+}
+
+#[tokio::test]
+async fn its_card_says_where_and_with_what() {
+    let folder = TempDir::new().unwrap();
+    let (running, first) = card(folder.path()).await;
+    let mut fields: Vec<&str> = first.as_object().unwrap().keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["accounts", "admin", "admin_key", "gateway", "key", "sandbox"]);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let text = |field: &str| first[field].as_str().unwrap().to_owned();
+
+    let world = Ask::new(&http, &text("sandbox"), "GET", "/sandbox/world").send().await.json();
+    let account = &first["accounts"][0];
+    let post = account["tweet_ids"][0].as_str().unwrap();
+    let users = world["users"].as_array().unwrap();
+    let known = users.iter().find(|it| it["user_id"] == account["user_id"]).unwrap();
+    let known = known["posts"].as_array().unwrap().iter().find(|it| it["id"] == post).unwrap();
+    let body = json!({
+        "tweet_ids": [post],
+        "engagement_types": ["impressions"],
+        "groupings": { "g": { "group_by": ["tweet.id", "engagement.type"] } },
+    });
+    let call = Ask::new(&http, &text("gateway"), "POST", TOTALS)
+        .header("authorization", &format!("Bearer {}", text("key")))
+        .header("countersign-account", account["user_id"].as_str().unwrap())
+        .body(body.to_string());
+    let answer = call.clone().send().await;
+    answer.is_relayed(200);
+    assert_eq!(leaves(&answer.json()["g"]), known["totals"]["impressions"].as_u64().unwrap());
+
+    let accounts = Ask::new(&http, &text("admin"), "GET", "/admin/v1/accounts")
+        .header("x-api-key", &text("admin_key"));
+    let listed = accounts.send().await.json();
+    let ids = |list: &Value| {
+        let mut ids: Vec<String> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["user_id"].as_str().unwrap().to_owned())
+            .collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids(&listed["accounts"]), ids(&first["accounts"]));
+    assert_eq!(ids(&first["accounts"]).len(), 3);
+
+    running.signal(Signal::TERM);
+    let done = running.end().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(done.out.lines().count(), 1, "one object and nothing else: {}", done.out);
+
+    // Again in the same folder: the same keys.
+    let (running, second) = card(folder.path()).await;
+    assert_eq!((&second["key"], &second["admin_key"]), (&first["key"], &first["admin_key"]));
+    let ready = Ask::new(&http, second["gateway"].as_str().unwrap(), "GET", "/readyz").send().await;
+    assert_eq!(ready.status, 200);
+    running.signal(Signal::INT);
+    assert_eq!(running.end().await.code, 0);
+}
+
+#[tokio::test]
+async fn the_three_commands_that_it_prints_work_as_they_stand() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = TempDir::new().unwrap();
+    let running = start(folder.path(), &["--dir", "odd name/demo"]);
+    running.out.wait_for("/admin/v1/accounts").await;
+    let text = running.out.text();
+    let commands = curls(&text);
+    assert_eq!(commands.len(), 4, "{text}");
+    let mut answers = Vec::new();
+    for command in commands {
+        let ran = tokio::task::spawn_blocking(move || {
+            Command::new("sh")
+                .args(["-c", &command])
+                .env("no_proxy", "*")
+                .output()
+                .expect("sh and curl are installed")
+        });
+        let ran = ran.await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{said} {}", String::from_utf8_lossy(&ran.stderr));
+        answers
+            .push(serde_json::from_str::<Value>(&said).unwrap_or_else(|it| panic!("{it}: {said}")));
+    }
+    assert_eq!(answers[0]["by_tweet"].as_object().unwrap().len(), 3, "{}", answers[0]);
+    for answer in &answers[..2] {
+        assert!(leaves(&answer["by_tweet"]) > 0, "{answer}");
+    }
+    let hours = answers[2]["by_tweet"].to_string();
+    assert!(answers[2].get("errors").is_none() && hours.contains("impressions"), "{hours}");
+    assert_eq!(answers[3]["accounts"].as_array().unwrap().len(), 3);
+
+    let mode = |path: &str| {
+        std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!(mode("odd name/demo"), 0o700);
+    for file in std::fs::read_dir(folder.path().join("odd name/demo")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert_eq!(mode(&format!("odd name/demo/{name}")) & 0o077, 0, "{name}");
+    }
+}
+
+/// The commands in a text: each begins with `curl` in a line of its own, and ends with the last line that is continued.
+fn curls(text: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in text.lines() {
+        if goes_on {
+            let command = commands.last_mut().unwrap();
+            command.push('\n');
+            command.push_str(line);
+        } else if line.trim_start().starts_with("curl ") {
+            commands.push(line.to_owned());
+        } else {
+            continue;
+        }
+        goes_on = line.ends_with('\\');
+    }
+    commands
+}

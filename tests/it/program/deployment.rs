@@ -1,0 +1,243 @@
+//! A folder, an environment and a sandbox that the program is run with.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use countersign::model::{Clock, SystemClock};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::bench::{Bench, small};
+use crate::database::Database;
+use crate::house::RING;
+
+/// Only so that a test that fails ends: no test measures time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Deployment {
+    pub bench: Bench,
+    pub folder: TempDir,
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Output {
+    /// -1 when a signal ended it.
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Deployment {
+    /// One that is sound, but for its schema, which `migrate` or `serve` brings.
+    pub async fn new(database: &Database) -> Deployment {
+        let bench = Bench::start_at(small(), SystemClock.now()).await;
+        let upstream = format!("http://{}", bench.address);
+        let app = bench.app("demo").clone();
+        let mut it =
+            Deployment { bench, folder: TempDir::new().unwrap(), environment: BTreeMap::new() };
+        it.set("DATABASE__URL", database.settings().url.expose());
+        // Test machines are busy.
+        it.set("DATABASE__WAIT", "20s");
+        it.set("DATABASE__STATEMENT_TIMEOUT", "20s");
+        it.set("UPSTREAM__DATA_URL", &upstream);
+        it.set("UPSTREAM__API_URL", &upstream);
+        it.set("UPSTREAM__ALLOW_HTTP", "true");
+        it.set("APPS__DEMO__CONSUMER_KEY", &app.consumer_key);
+        it.set("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret);
+        it.set("VAULT__KEYS", RING);
+        it.set("SERVER__LISTEN", "127.0.0.1:0");
+        it.set("ADMIN__LISTEN", "127.0.0.1:0");
+        it.set("LIMITS__DRAIN_NOTICE", "0s");
+        it.set("LOG__FORMAT", "json");
+        it
+    }
+
+    /// Sets what the environment says of a setting; nothing takes it away.
+    pub fn set(&mut self, key: &str, value: &str) {
+        let key = format!("COUNTERSIGN__{key}");
+        if value.is_empty() {
+            self.environment.remove(&key);
+        } else {
+            self.environment.insert(key, value.to_owned());
+        }
+    }
+
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, "").await
+    }
+
+    /// Runs a command that must work; gives what it printed.
+    pub async fn must(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments).await;
+        assert_eq!(done.code, 0, "{arguments:?}: {done:?}");
+        done.out
+    }
+
+    /// The same with text on its standard input.
+    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Output {
+        let mut running = self.start(arguments);
+        let mut stdin = running.child.stdin.take().unwrap();
+        // It may end before it has read all.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        running.end().await
+    }
+
+    /// Starts a command that goes on.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(self.folder.path(), &self.environment, arguments)
+    }
+
+    /// Starts `serve` and waits until it serves.
+    pub async fn serve(&self) -> Running {
+        let mut running = self.start(&["serve"]);
+        let line = running.err.wait_for("\"serving\"").await;
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        running.url = format!("http://{}", line["callers"].as_str().unwrap());
+        running.admin_url = format!("http://{}", line["operators"].as_str().unwrap());
+        running
+    }
+
+    /// The lines that import these users.
+    pub fn lines(&self, names: &[&str]) -> String {
+        let line = |name: &&str| {
+            let user = self.bench.user(name);
+            serde_json::json!({
+                "user_id": user.user_id,
+                "screen_name": user.screen_name,
+                "access_token": user.access_token,
+                "access_token_secret": user.access_token_secret,
+            })
+        };
+        names.iter().map(|it| format!("{}\n", line(it))).collect()
+    }
+
+    /// Migrates, and connects alice and bob.
+    pub async fn prepare(&self) {
+        self.must(&["migrate"]).await;
+        let done = self
+            .run_with(&["account", "import", "--app", "demo"], &self.lines(&["alice", "bob"]))
+            .await;
+        assert_eq!((done.code, &*done.out), (0, "imported 2 accounts\n"), "{done:?}");
+    }
+
+    pub async fn key(&self, name: &str, more: &[&str]) -> String {
+        let arguments = [&["key", "create", name], more].concat();
+        self.must(&arguments).await.trim().to_owned()
+    }
+}
+
+/// A process, ended when dropped.
+pub struct Running {
+    pub child: Child,
+    pub out: Stream,
+    pub err: Stream,
+    pub url: String,
+    pub admin_url: String,
+}
+
+impl Running {
+    pub fn start(
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+        arguments: &[&str],
+    ) -> Running {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (url, admin_url) = (String::new(), String::new());
+        Running { child, out: Stream::of(out), err: Stream::of(err), url, admin_url }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Waits until it ends.
+    pub async fn end(mut self) -> Output {
+        let out = self.out.all().await;
+        let err = self.err.all().await;
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        Output { code, out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a process prints, read by a thread so that it never waits for a reader.
+pub struct Stream {
+    text: Arc<Mutex<String>>,
+    lines: Arc<Mutex<mpsc::Receiver<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    fn of(pipe: impl Read + Send + 'static) -> Stream {
+        let text = Arc::new(Mutex::new(String::new()));
+        let (sender, lines) = mpsc::channel();
+        let kept = Arc::clone(&text);
+        let reader = thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while pipe.read_until(b'\n', &mut line).is_ok_and(|it| it > 0) {
+                let read = String::from_utf8_lossy(&line).into_owned();
+                kept.lock().unwrap().push_str(&read);
+                let _ = sender.send(read);
+                line.clear();
+            }
+        });
+        Stream { text, lines: Arc::new(Mutex::new(lines)), reader: Some(reader) }
+    }
+
+    /// Waits for a line with `part` in it.
+    pub async fn wait_for(&self, part: &str) -> String {
+        let (lines, part, text) =
+            (Arc::clone(&self.lines), part.to_owned(), Arc::clone(&self.text));
+        let found = tokio::task::spawn_blocking(move || {
+            let lines = lines.lock().unwrap();
+            loop {
+                match lines.recv_timeout(PATIENCE) {
+                    Ok(line) if line.contains(&part) => return line,
+                    Ok(_) => (),
+                    Err(_) => panic!("no line with {part}:\n{}", text.lock().unwrap()),
+                }
+            }
+        });
+        found.await.unwrap()
+    }
+
+    /// Everything until it is closed.
+    async fn all(&mut self) -> String {
+        let reader = self.reader.take().unwrap();
+        let ended = tokio::task::spawn_blocking(move || reader.join().unwrap());
+        let in_time = tokio::time::timeout(PATIENCE, ended).await.is_ok();
+        assert!(in_time, "it does not end:\n{}", self.text());
+        self.text()
+    }
+
+    /// What was printed so far.
+    pub fn text(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+}

@@ -1,0 +1,256 @@
+//! A whole session of the real program at its most talkative, then a search for every secret in all that it left.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::bench::{Ask, TOTALS, body};
+use crate::database::{Database, Kind, on_both};
+use crate::house::RING;
+use crate::program::deployment::{Deployment, Output, Running};
+use crate::program::scan::Canary;
+
+/// Everything that the program said or stored, by where.
+#[derive(Default)]
+struct Seen(Vec<(String, Vec<u8>)>);
+
+impl Seen {
+    fn add(&mut self, place: &str, bytes: impl Into<Vec<u8>>) {
+        self.0.push((place.to_owned(), bytes.into()));
+    }
+
+    fn output(&mut self, place: &str, done: Output) {
+        self.add(&format!("{place}: stdout"), done.out);
+        self.add(&format!("{place}: stderr"), done.err);
+    }
+
+    async fn ask(&mut self, ask: Ask) {
+        let Ok(answer) = ask.try_send().await else { return };
+        let text = answer.text();
+        self.add("an answer", format!("{:?}\n{text}", answer.headers));
+        self.add("an answer as sent", answer.raw);
+    }
+}
+
+/// A second entry of the ring.
+const SECOND: &str = "testkey2=ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+
+fn canaries(it: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
+    let app = it.bench.app("demo");
+    let mut canaries = vec![
+        Canary::new("consumer secret", &app.consumer_secret),
+        Canary::new("consumer key", &app.consumer_key),
+        Canary::new("bearer token", &app.bearer_token),
+        Canary::new("vault key", RING.split_once('=').unwrap().1),
+        Canary::new("second vault key", SECOND.split_once('=').unwrap().1),
+        // What opens the vault, as the bytes that it is.
+        Canary::new(
+            "vault key, decoded",
+            "\u{0}\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}",
+        ),
+    ];
+    for name in ["alice", "bob"] {
+        let user = it.bench.user(name);
+        // Its user's id, which is no secret, stands before the dash.
+        let (_, token) = user.access_token.split_once('-').unwrap();
+        canaries.push(Canary::new(&format!("{name}'s token"), token));
+        canaries.push(Canary::new(&format!("{name}'s token secret"), &user.access_token_secret));
+    }
+    // The id of a key is public; what proves it is the rest.
+    canaries.extend(keys.iter().map(|(name, key)| Canary::new(name, &key[17..])));
+    canaries
+}
+
+/// Good and bad calls, with a fault of every kind.
+async fn calls(it: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = |path: &str| {
+        Ask::new(&http, &running.url, "POST", path)
+            .header("authorization", &format!("Bearer {key}"))
+    };
+    let body = body(&it.bench.ids("alice", 1), &["impressions"], &["tweet.id"]).to_string();
+    let call = ask(TOTALS).header("countersign-account", "@alice").body(&*body);
+    let public = ask(TOTALS)
+        .header("accept-encoding", "gzip")
+        .body(body.replace("impressions", "favorites"));
+    for call in [&call, &public] {
+        seen.ask(call.clone()).await;
+        seen.ask(call.clone().body("{")).await;
+        seen.ask(call.clone().header("content-type", "text/plain")).await;
+        seen.ask(call.clone().header("countersign-account", "@nobody")).await;
+        seen.ask(call.clone().header("authorization", &format!("Bearer {}x", &key[..65]))).await;
+    }
+    // A key where it does not belong.
+    for path in [format!("/{key}"), format!("{TOTALS}/{key}"), format!("{TOTALS}?key={key}")] {
+        let ask = Ask::new(&http, &running.url, "GET", &path);
+        // The answer goes to whom the key was sent by; the log is everybody's.
+        seen.ask(ask.header("user-agent", key).header("cookie", key).header("referer", key)).await;
+    }
+    for kind in ["reset", "cut_body", "truncated_gzip", "wrong_content_length", "html", "bad_json"]
+    {
+        it.bench.put("/sandbox/faults", json!([{ "kind": kind, "path": "/insights/" }])).await;
+        seen.ask(call.clone()).await;
+    }
+    let app = it.bench.app("demo");
+    let echo = json!({ "errors": [{ "code": 32, "message": "no" }] });
+    for fault in [
+        json!({ "kind": "gzip_bomb", "mb": 64 }),
+        json!({ "kind": "status", "status": 401, "body": echo }),
+        json!({ "kind": "status", "code": 89 }),
+        json!({ "kind": "status", "code": 135 }),
+        json!({ "kind": "status", "status": 500 }),
+        json!({ "kind": "status", "status": 302, "headers": { "location": format!("http://x/?t={}", app.bearer_token), "set-cookie": app.consumer_secret } }),
+    ] {
+        it.bench.put("/sandbox/faults", json!([fault])).await;
+        for call in [&call, &public] {
+            seen.ask(call.clone()).await;
+        }
+    }
+    it.bench.put("/sandbox/faults", json!([])).await;
+}
+
+/// The operators' side: every listing, refusals, and changes.
+async fn administer(it: &Deployment, running: &Running, admin: &str, other: &str, seen: &mut Seen) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = |method: &str, path: &str| {
+        Ask::new(&http, &running.admin_url, method, path)
+            .header("authorization", &format!("Bearer {admin}"))
+    };
+    let lines = it.lines(&["alice", "bob"]);
+    seen.ask(ask("POST", "/admin/v1/accounts?app=demo").body(&*lines)).await;
+    // Each line broken in another place.
+    for (from, to) in [
+        ("\"user_id\"", "\"id\""),
+        ("}", ""),
+        ("screen_name\":\"", "screen_name\":7,\"x\":\""),
+        ("_secret\":", "_secret\":1,\"y\":"),
+        ("access_token\":\"", "access_token\":\"9-"),
+    ] {
+        seen.ask(ask("POST", "/admin/v1/accounts?app=demo").body(lines.replace(from, to))).await;
+    }
+    for path in [
+        "/admin/v1/accounts",
+        "/admin/v1/keys",
+        "/admin/v1/apps",
+        "/admin/v1/audit?limit=1000",
+        "/metrics",
+        "/readyz",
+    ] {
+        seen.ask(ask("GET", path)).await;
+    }
+    seen.ask(ask("POST", "/admin/v1/accounts/@alice/verify")).await;
+    seen.ask(ask("DELETE", &format!("/admin/v1/keys/{other}"))).await;
+    seen.ask(ask("DELETE", &format!("/admin/v1/keys/{}", &other[4..16]))).await;
+    seen.ask(ask("GET", &format!("/admin/v1/accounts/{}", it.bench.user("bob").access_token)))
+        .await;
+    seen.ask(ask("GET", "/metrics")).await;
+}
+
+/// What the database keeps, as whoever steals it finds it.
+async fn stored(database: &Database, seen: &mut Seen) {
+    if database.kind == Kind::Sqlite {
+        let files: Vec<_> =
+            std::fs::read_dir(database.folder()).unwrap().map(|it| it.unwrap().path()).collect();
+        assert!(!files.is_empty());
+        for file in files {
+            seen.add(&file.display().to_string(), std::fs::read(&file).unwrap());
+        }
+        return;
+    }
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    for table in ["account", "key", "bearer", "audit", "change", "schema_version"] {
+        let sql = AssertSqlSafe(format!("select it::text from {table} it"));
+        let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();
+        let rows: Vec<String> = rows.iter().map(|it| it.get(0)).collect();
+        assert!(table == "change" || !rows.is_empty(), "{table} is empty");
+        seen.add(table, rows.join("\n"));
+    }
+}
+
+on_both! {
+    async fn no_secret_is_said_or_stored(database: Database) {
+        let mut it = Deployment::new(&database).await;
+        it.set("LOG__LEVEL", "trace");
+        it.set("VAULT__KEYS", &format!("{RING},{SECOND}"));
+        it.set("VAULT__ACTIVE", "testkey1");
+        it.set("LIMITS__UPSTREAM_FIRST_BYTE", "2s");
+        it.prepare().await;
+        // The one place where a key is shown, which the search leaves out.
+        let key = it.key("reports", &[]).await;
+        let other = it.key("other", &[]).await;
+        let admin = it.key("boss", &["--admin"]).await;
+
+        let mut seen = Seen::default();
+        let running = it.serve().await;
+        calls(&it, &running, &key, &mut seen).await;
+        administer(&it, &running, &admin, &other, &mut seen).await;
+        it.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+        calls(&it, &running, &key, &mut seen).await;
+        let bearer = it.bench.get("/sandbox/world").await["apps"][0]["bearer_token"].as_str().unwrap().to_owned();
+        stored(&database, &mut seen).await;
+        it.set("VAULT__ACTIVE", "testkey2");
+        for command in ["migrate", "check", "account list", "account show @alice", "account verify @bob", "account list --json", "key list", "key list --json", "vault status", "vault rotate", "account show @nobody", "config"] {
+            let arguments: Vec<&str> = command.split(' ').collect();
+            seen.output(command, it.run(&arguments).await);
+        }
+        seen.output("key revoke", it.run(&["key", "revoke", &key]).await);
+        running.signal(Signal::TERM);
+        let done = running.end().await;
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.err.lines().count() > 40, "the log has nothing to search: {}", done.err);
+        seen.output("serve", done);
+        stored(&database, &mut seen).await;
+        misconfigured(&it, &key, &mut seen).await;
+
+        let mut canaries = canaries(&it, &[("key", &key), ("other key", &other), ("admin key", &admin)]);
+        canaries.push(Canary::new("later bearer token", &bearer));
+        for canary in &canaries {
+            for (place, bytes) in &seen.0 {
+                let found = canary.found_in(bytes);
+                assert_eq!(found, None, "the {} is in {place}: {}", canary.name, String::from_utf8_lossy(bytes));
+            }
+        }
+        // The search would have found each.
+        let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, it.bench.app("demo").bearer_token] }).to_string();
+        for canary in canaries.iter().filter(|it| !it.name.ends_with("decoded")) {
+            assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
+        }
+    }
+}
+
+/// Every secret in a place where another thing belongs.
+async fn misconfigured(it: &Deployment, key: &str, seen: &mut Seen) {
+    let user = it.bench.user("alice");
+    let app = it.bench.app("demo");
+    let wrong: [(&str, String); 8] = [
+        ("SERVER__LISTEN", key.to_owned()),
+        ("VAULT__ACTIVE", RING.to_owned()),
+        ("VAULT__KEYS", format!("{RING},{}", RING.replace("testkey1", "testkey1x"))),
+        ("UPSTREAM__DATA_URL", format!("https://{}@x.com/", user.access_token_secret)),
+        ("LOG__LEVEL", app.bearer_token.clone()),
+        ("APPS__DEMO__APP_ONLY", app.consumer_secret.clone()),
+        ("LIMITS__DRAIN", user.access_token.clone()),
+        ("DATABASE__URL", format!("mysql://root:{key}@db/x")),
+    ];
+    let environment = it.environment.clone();
+    let mut broken = Deployment {
+        bench: it.bench.again(),
+        folder: tempfile::TempDir::new().unwrap(),
+        environment,
+    };
+    for (setting, value) in wrong {
+        broken.set(setting, &value);
+        for command in ["serve", "check"] {
+            let done = broken.run(&[command]).await;
+            assert_ne!(done.code, 0, "{done:?}");
+            seen.output(&format!("{command} with a wrong {setting}"), done);
+        }
+    }
+    let secret: Value = app.consumer_secret.clone().into();
+    std::fs::write(
+        broken.folder.path().join("bad.toml"),
+        format!("[apps.demo]\nconsumer_secret = {secret} {secret}\n"),
+    )
+    .unwrap();
+    seen.output("a bad file", broken.run(&["check", "--config", "bad.toml"]).await);
+}

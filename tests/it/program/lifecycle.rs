@@ -1,0 +1,152 @@
+//! A running `serve`: what it says, what it lets others see of it, and how it ends.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::bench::{Ask, TOTALS, body};
+use crate::database::{Kind, fresh, on_both};
+use crate::program::deployment::Deployment;
+
+on_both! {
+    async fn it_serves_and_stops_at_a_signal(database: Database) {
+        let it = Deployment::new(&database).await;
+        it.prepare().await;
+        let key = it.key("reports", &[]).await;
+        let running = it.serve().await;
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let body = body(&it.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+        let alice = &it.bench.user("alice").user_id;
+        let call = Ask::new(&http, &running.url, "POST", TOTALS)
+            .header("x-api-key", &key)
+            .header("countersign-account", alice)
+            .header("x-request-id", "the-call")
+            .body(body.to_string());
+        let answer = call.send().await;
+        answer.is_relayed(200);
+        assert_eq!(answer.json(), it.bench.own("alice", TOTALS, &body).await.json());
+        running.signal(Signal::TERM);
+        let done = running.end().await;
+        assert_eq!((done.code, &*done.out), (0, ""), "{done:?}");
+        let lines: Vec<Value> = done.err.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+        let call = lines.iter().find(|it| it["message"] == "call").unwrap();
+        let expected = json!({
+            "request_id": "the-call",
+            "key": "reports",
+            "account": alice,
+            "endpoint": "totals",
+            "auth": "user-context",
+            "status": 200,
+            "upstream_status": 200,
+            "attempts": 1,
+            "bytes_in": body.to_string().len(),
+            "bytes_out": answer.raw.len(),
+            "level": "INFO",
+        });
+        for (field, value) in expected.as_object().unwrap() {
+            assert_eq!(&call[field], value, "{field} in {call}");
+        }
+        assert!(call["ms"].is_f64() && call["upstream_ms"].is_f64(), "{call}");
+        assert_eq!(lines.last().unwrap()["message"], "stopped");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_it_too() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("LOG__FORMAT", "human");
+    let running = it.start(&["serve"]);
+    running.err.wait_for("serving").await;
+    running.signal(Signal::INT);
+    let done = running.end().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(!done.err.contains('\u{1b}'), "colours in a pipe: {}", done.err);
+}
+
+#[tokio::test]
+async fn between_the_signal_and_the_end_it_asks_clients_to_leave() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("LIMITS__DRAIN_NOTICE", "10m");
+    let running = it.serve().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    running.signal(Signal::TERM);
+    running.err.wait_for("stopping").await;
+    let ready = Ask::new(&http, &running.url, "GET", "/readyz").send().await;
+    assert_eq!((ready.status.as_u16(), ready.header("connection")), (503, "close"));
+    let live = Ask::new(&http, &running.admin_url, "GET", "/livez").send().await;
+    assert_eq!((live.status.as_u16(), live.header("connection")), (200, "close"));
+    running.signal(Signal::TERM);
+    let done = running.end().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("second signal"), "{}", done.err);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_with_calls_in_flight() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    let running = it.serve().await;
+    it.bench.put("/sandbox/faults", json!([{ "kind": "hang", "path": "/insights/" }])).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = body(&it.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let call = Ask::new(&http, &running.url, "POST", TOTALS)
+        .header("x-api-key", &key)
+        .body(body.to_string());
+    let call = tokio::spawn(call.try_send());
+    while it.bench.get("/sandbox/calls?path=/insights/").await.as_array().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    running.signal(Signal::INT);
+    // Once the listener is gone it waits for the call alone.
+    let address = running.url.strip_prefix("http://").unwrap();
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    running.signal(Signal::INT);
+    let done = running.end().await;
+    assert!(done.err.contains("second signal"), "{done:?}");
+    assert!(call.await.unwrap().is_err(), "the call was cut");
+}
+
+#[tokio::test]
+async fn nobody_reads_its_memory() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    let running = it.serve().await;
+    let proc = format!("/proc/{}", running.child.id());
+    let limits = std::fs::read_to_string(format!("{proc}/limits")).unwrap();
+    let core = limits.lines().find(|it| it.starts_with("Max core file size")).unwrap();
+    let numbers: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(numbers, ["0", "0"], "{core}");
+    // What is not dumpable belongs to root.
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(format!("{proc}/environ")).unwrap().uid();
+    assert_eq!(owner, 0);
+    let own = std::fs::metadata("/proc/self/environ").unwrap().uid();
+    if own != 0 {
+        assert!(std::fs::read(format!("{proc}/environ")).is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_health_check_says_what_the_gateway_says() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("LIMITS__DRAIN_NOTICE", "10m");
+    let running = it.serve().await;
+    it.set("ADMIN__LISTEN", running.admin_url.strip_prefix("http://").unwrap());
+    let done = it.run(&["healthcheck"]).await;
+    assert_eq!((done.code, &*done.out), (0, "{\"reasons\":[],\"status\":\"ready\"}\n"), "{done:?}");
+    running.signal(Signal::TERM);
+    running.err.wait_for("stopping").await;
+    let done = it.run(&["healthcheck"]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.err.contains("the gateway is stopping"), "{done:?}");
+    drop(running);
+    let done = it.run(&["healthcheck"]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    assert_eq!(done.err.lines().count(), 1, "{done:?}");
+}

@@ -1,0 +1,104 @@
+//! Looks for secrets in bytes: as they are, and in every coding that something may have put them in.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+/// A secret and every form that gives it away.
+pub struct Canary {
+    pub name: String,
+    forms: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Canary {
+    pub fn new(name: &str, secret: &str) -> Canary {
+        assert!(secret.len() >= 16, "{name} is too short to be told from noise");
+        let bytes = secret.as_bytes();
+        let hex: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
+        let percent: String = bytes.iter().map(|it| format!("%{it:02X}")).collect();
+        let spare = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
+        let escaped: String = bytes
+            .iter()
+            .map(|it| if spare(*it) { char::from(*it).to_string() } else { format!("%{it:02X}") })
+            .collect();
+        let debug: String = bytes.iter().map(|it| format!("{it}, ")).collect();
+        let mut forms = vec![
+            ("raw", bytes.to_vec()),
+            ("hex", hex.clone().into_bytes()),
+            ("upper hex", hex.to_uppercase().into_bytes()),
+            ("percent", percent.clone().into_bytes()),
+            ("lower percent", percent.to_lowercase().into_bytes()),
+            ("escaped", escaped.into_bytes()),
+            ("list of bytes", debug.trim_end_matches(", ").as_bytes().to_vec()),
+            ("reversed", bytes.iter().rev().copied().collect()),
+        ];
+        for phase in 0..3 {
+            forms.push((
+                "base64",
+                middle(&STANDARD.encode([&vec![0; phase], bytes].concat()), phase, bytes.len()),
+            ));
+            forms.push((
+                "base64url",
+                middle(&URL_SAFE.encode([&vec![0; phase], bytes].concat()), phase, bytes.len()),
+            ));
+        }
+        Canary { name: name.to_owned(), forms }
+    }
+
+    /// The form in which it stands in `bytes`, if it does.
+    pub fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
+        let found = self.forms.iter().find(|(_, form)| contains(bytes, form));
+        found.map(|it| it.0)
+    }
+}
+
+/// The digits that the secret alone decides, whatever stands around it.
+fn middle(text: &str, phase: usize, length: usize) -> Vec<u8> {
+    let start = (phase * 8).div_ceil(6);
+    let end = (phase + length) * 8 / 6;
+    text.as_bytes()[start..end].to_vec()
+}
+
+fn contains(bytes: &[u8], form: &[u8]) -> bool {
+    let Some((first, rest)) = form.split_first() else { return false };
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|it| it == first) {
+        from += at + 1;
+        if bytes[from..].starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn what_is_planted_is_found() {
+    let secret = "Th1s+is/a_secret~of=some length";
+    let canary = Canary::new("planted", secret);
+    let bytes = secret.as_bytes();
+    let hex: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
+    let percent: String = bytes.iter().map(|it| format!("%{it:02X}")).collect();
+    let mut plants = vec![
+        secret.as_bytes().to_vec(),
+        hex.clone().into_bytes(),
+        hex.to_uppercase().into_bytes(),
+        percent.clone().into_bytes(),
+        percent.to_lowercase().into_bytes(),
+        b"Th1s%2Bis%2Fa_secret~of%3Dsome%20length".to_vec(),
+        format!("{bytes:?}").into_bytes(),
+    ];
+    for before in ["", "a", "ab", "abc", "Basic key:", "longer:"] {
+        for after in ["", "z", "yz", "xyz"] {
+            let text = format!("{before}{secret}{after}");
+            plants.push(STANDARD.encode(&text).into_bytes());
+            plants.push(URL_SAFE.encode(&text).into_bytes());
+            plants.push(STANDARD.encode(&text).trim_end_matches('=').as_bytes().to_vec());
+        }
+    }
+    for plant in plants {
+        let around = [b"{\"log\":\"Th1s+is/a_secret", &*plant, b"\n\"}\0\xff"].concat();
+        assert!(canary.found_in(&around).is_some(), "{}", String::from_utf8_lossy(&plant));
+    }
+    for innocent in ["", "Th1s+is/a_secret~of=some", "is/a_secret~of=some length", &hex[2..]] {
+        assert_eq!(canary.found_in(innocent.as_bytes()), None, "{innocent}");
+    }
+}

@@ -1,0 +1,208 @@
+//! How the program refuses to start: with everything that is wrong at once, or in one clear line, and the exit code that says which.
+
+use countersign::store::Store;
+use tokio::net::TcpListener;
+
+use crate::database::{Kind, fresh, on_both};
+use crate::house::RING;
+use crate::program::deployment::{Deployment, Output};
+
+/// The one line that a failure is told in.
+#[track_caller]
+fn one_line(done: &Output, code: i32) -> String {
+    assert_eq!(done.code, code, "{done:?}");
+    let told: Vec<&str> = done.err.lines().filter(|it| it.starts_with("countersign: ")).collect();
+    let [line] = told[..] else { panic!("{done:?}") };
+    assert_eq!(done.err.lines().last(), Some(line), "{done:?}");
+    line.to_owned()
+}
+
+#[tokio::test]
+async fn every_wrong_setting_is_told_at_once_and_none_is_shown() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("SERVER__LISTEN", "canary1");
+    it.set("SERVER__LISTENN", "canary2");
+    it.set("LIMITS__HEADER_BYTES", "-5");
+    it.set("UPSTREAM__DATA_URL", "https://user:canary3@x.com/path");
+    it.set("APPS__DEMO__CONSUMER_SECRET", "canary4 canary5");
+    it.set("VAULT__KEYS", "canary6=canary7");
+    it.set("DATABASE__URL", "mysql://root:canary8@db/x");
+    for command in [
+        &["serve"][..],
+        &["migrate"],
+        &["key", "list"],
+        &["account", "list"],
+        &["vault", "rotate"],
+        &["healthcheck"],
+    ] {
+        let done = it.run(command).await;
+        assert_eq!(done.code, 78, "{command:?}: {done:?}");
+        assert!(done.err.starts_with("countersign: 7 settings are wrong:\n"), "{}", done.err);
+        for key in [
+            "server.listen",
+            "SERVER__LISTENN",
+            "limits.header_bytes",
+            "upstream.data_url",
+            "apps.demo.consumer_secret",
+            "vault.keys",
+            "database.url",
+        ] {
+            let key = key.to_lowercase().replace("__", ".");
+            assert!(
+                done.err.to_lowercase().replace("__", ".").contains(&key),
+                "{key}: {}",
+                done.err
+            );
+        }
+        assert!(!done.err.contains("canary") && done.out.is_empty(), "{done:?}");
+        assert_eq!(done.err.lines().count(), 8, "{}", done.err);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_or_no_toml_is_a_wrong_setting() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    let done = it.run(&["serve", "--config", "nowhere.toml"]).await;
+    assert_eq!(done.code, 78, "{done:?}");
+    assert!(done.err.contains("nowhere.toml"), "{done:?}");
+    std::fs::write(it.folder.path().join("odd.toml"), "[vault]\nkeys = [\"canary\n").unwrap();
+    let done = it.run(&["--config", "odd.toml", "serve"]).await;
+    assert_eq!(done.code, 78, "{done:?}");
+    assert!(done.err.contains("odd.toml") && !done.err.contains("canary"), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_one_line() {
+    let database = fresh(Kind::Sqlite).await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    for (setting, name) in [("SERVER__LISTEN", "server.listen"), ("ADMIN__LISTEN", "admin.listen")]
+    {
+        let mut it = Deployment::new(&database).await;
+        it.set(setting, &at);
+        let line = one_line(&it.run(&["serve"]).await, 69);
+        assert!(line.contains(name) && line.contains(&at), "{line}");
+    }
+    let it = Deployment::new(&database).await;
+    let line = one_line(&it.run(&["sandbox", "--listen", &at]).await, 69);
+    assert!(line.contains(&at), "{line}");
+    let ports = ["--listen", "--admin-listen", "--sandbox-listen"];
+    for name in ports {
+        let mut arguments = vec!["demo"];
+        arguments.extend(
+            ports.iter().flat_map(|it| [*it, if *it == name { &*at } else { "127.0.0.1:0" }]),
+        );
+        let line = one_line(&it.run(&arguments).await, 69);
+        assert!(line.contains(name) && line.contains(&at), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_one_line_without_its_password() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("DATABASE__WAIT", "500ms");
+    // Port 1 is nobody's.
+    for url in ["postgres://canary:canary@127.0.0.1:1/canary", "sqlite:///nowhere/at/all/x.db"] {
+        it.set("DATABASE__URL", url);
+        for command in [
+            &["serve"][..],
+            &["migrate"],
+            &["key", "list"],
+            &["account", "list", "--json"],
+            &["vault", "status"],
+        ] {
+            let done = it.run(command).await;
+            let line = one_line(&done, 69);
+            assert!(line.contains("database"), "{line}");
+            assert!(!done.err.contains("canary"), "{done:?}");
+        }
+    }
+}
+
+on_both! {
+    async fn a_schema_newer_than_the_program_is_refused(database: Database) {
+        let store = database.store().await;
+        database.run("insert into schema_version select 99, 'future', applied_at from schema_version where version = 1").await;
+        drop::<Store>(store);
+        let it = Deployment::new(&database).await;
+        for command in [&["serve"][..], &["migrate"], &["key", "list"]] {
+            let done = it.run(command).await;
+            assert_ne!(done.code, 0, "{done:?}");
+            let code = done.code;
+            let line = one_line(&done, code);
+            assert!(line.contains("version 99, newer than"), "{line}");
+        }
+    }
+
+    async fn a_schema_that_is_missing_is_said_to_be(database: Database) {
+        let it = Deployment::new(&database).await;
+        let line = one_line(&it.run(&["key", "list"]).await, 1);
+        assert!(line.contains("countersign migrate"), "{line}");
+    }
+
+    async fn eight_that_start_at_once_agree_on_one_schema(database: Database) {
+        let it = Deployment::new(&database).await;
+        let migrating: Vec<_> = (0..5).map(|_| it.start(&["migrate"])).collect();
+        let serving: Vec<_> = (0..3).map(|_| it.start(&["serve"])).collect();
+        let mut applied = 0;
+        for one in migrating {
+            let done = one.end().await;
+            assert_eq!(done.code, 0, "{done:?}");
+            applied += usize::from(done.out.contains("applied"));
+        }
+        for one in serving {
+            one.err.wait_for("\"serving\"").await;
+            applied += usize::from(one.err.text().contains("the schema was brought up to date"));
+        }
+        assert_eq!(applied, 1);
+    }
+}
+
+#[tokio::test]
+async fn key_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("VAULT__KEYS", "");
+    it.set("VAULT__KEYS_FILE", "ring");
+    let path = it.folder.path().join("ring");
+    std::fs::write(&path, format!("{RING}\n")).unwrap();
+    for mode in [0o644, 0o640, 0o604] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let done = it.run(&["migrate"]).await;
+        assert_eq!(done.code, 78, "{done:?}");
+        assert!(done.err.contains("expected 0600 or 0400"), "{done:?}");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    it.must(&["migrate"]).await;
+}
+
+#[tokio::test]
+async fn a_working_directory_needs_no_writing_with_postgresql() {
+    use std::os::unix::fs::PermissionsExt;
+    let database = fresh(Kind::Postgres).await;
+    let it = Deployment::new(&database).await;
+    let before = std::fs::metadata(it.folder.path()).unwrap().permissions();
+    std::fs::set_permissions(it.folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    let running = it.serve().await;
+    // Where root runs the tests, the mode stops nobody, so what was written tells.
+    assert_eq!(std::fs::read_dir(it.folder.path()).unwrap().count(), 0);
+    drop(running);
+    std::fs::set_permissions(it.folder.path(), before).unwrap();
+}
+
+#[tokio::test]
+async fn mistakes_on_the_command_line_are_told_with_the_usage() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    for arguments in
+        [&["sirve"][..], &[], &["key"], &["serve", "--listen", "nowhere"], &["key", "create"]]
+    {
+        let done = it.run(arguments).await;
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.err.contains("Usage:") || done.err.contains("--help"), "{done:?}");
+    }
+}
