@@ -21,8 +21,8 @@ pub(super) enum Node<'a> {
 
 impl<'a> Node<'a> {
     /// Reads one value; the error says line and column.
-    pub(super) fn read(text: &'a [u8]) -> Result<Node<'a>, serde_json::Error> {
-        serde_json::from_slice(text)
+    pub(super) fn read(text: &'a str) -> Result<Node<'a>, serde_json::Error> {
+        serde_json::from_str(text)
     }
 
     /// What it is, for messages.
@@ -38,9 +38,22 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Appends one step to a JSON pointer (RFC 6901).
-pub(super) fn pointer(to: &str, step: impl fmt::Display) -> String {
-    format!("{to}/{}", step.to_string().replace('~', "~0").replace('/', "~1"))
+/// A place in a body. It becomes a JSON pointer (RFC 6901) only when something is wrong there.
+#[derive(Clone, Copy)]
+pub(super) enum Path<'a> {
+    Root,
+    Key(&'a Path<'a>, &'a str),
+    Index(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Key(of, key) => write!(f, "{of}/{}", key.replace('~', "~0").replace('/', "~1")),
+            Path::Index(of, index) => write!(f, "{of}/{index}"),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node<'de> {

@@ -1,5 +1,6 @@
 //! Logs and metrics: what an operator sees of a running gateway. No secret and no unbounded label reaches either.
 
+mod json;
 mod logs;
 mod metrics;
 

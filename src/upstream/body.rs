@@ -7,7 +7,6 @@ use flate2::bufread::MultiGzDecoder;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use serde::de::IgnoredAny;
 
 use crate::config::Limits;
 use crate::upstream::Error;
@@ -57,8 +56,45 @@ pub(super) fn require_complete(status: StatusCode, text: &[u8]) -> Result<(), Er
     if status != StatusCode::OK {
         return Ok(());
     }
-    match serde_json::from_slice::<IgnoredAny>(text) {
-        Err(error) if error.is_eof() => Err(Error::CutShort("its JSON ends in the middle")),
-        _ => Ok(()),
+    if ends_in_the_middle(text) {
+        return Err(Error::CutShort("its JSON ends in the middle"));
+    }
+    Ok(())
+}
+
+/// Whether a string, object or array is still open at the end. Only that is looked for, which is cheaper than parsing.
+fn ends_in_the_middle(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    if !matches!(text.first(), None | Some(b'{' | b'[')) {
+        return false;
+    }
+    let (mut open, mut in_string, mut escaped) = (0_i32, false, false);
+    for byte in text {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[') => open += 1,
+            (false, b'}' | b']') => open -= 1,
+            _ => (),
+        }
+    }
+    in_string || open > 0 || text.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_proper_beginning_of_an_answer_ends_in_the_middle() {
+        let whole = br#" {"a":{"\"}[\\":["1","{"],"b":"\u0022"},"n":-1,"e":[]} "#;
+        let last = whole.trim_ascii_end().len();
+        for length in 0..whole.len() {
+            assert_eq!(ends_in_the_middle(&whole[..length]), length < last, "{length} bytes");
+        }
+        for other in ["<html>{", "null", "12", "{}", "[]", "} {"] {
+            assert!(!ends_in_the_middle(other.as_bytes()), "{other}");
+        }
     }
 }

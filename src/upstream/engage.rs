@@ -204,5 +204,6 @@ fn sensitive(text: &str) -> HeaderValue {
 fn nonce() -> String {
     let mut bytes = [0; 64];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
-    key::base62_digits(&bytes).take(43).map(char::from).collect()
+    let digits = key::base62_digits(&bytes).take(43).collect();
+    String::from_utf8(digits).expect("base62 digits are ASCII")
 }

@@ -1,14 +1,14 @@
 //! Checking a request here instead of spending quota on it: every rule of the upstream that is known for sure, all
 //! problems of a body at once (reference 1.3, 1.4, 1.5, 2).
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
 use crate::gateway::Problem;
-use crate::gateway::json::{Node, pointer};
+use crate::gateway::json::{Node, Path};
 use crate::model::engagement::{Grouping, MAX_WINDOW, Request};
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
@@ -19,6 +19,11 @@ const MAX_DEPTH: usize = 16;
 const MAX_PROBLEMS: usize = 100;
 /// Bytes of pointers after which no more are told, so that an answer does not grow far beyond its request.
 const MAX_POINTERS: usize = 16 * 1024;
+const IDS: Path = Path::Key(&Path::Root, "tweet_ids");
+const TYPES: Path = Path::Key(&Path::Root, "engagement_types");
+const GROUPINGS: Path = Path::Key(&Path::Root, "groupings");
+const START: Path = Path::Key(&Path::Root, "start");
+const END: Path = Path::Key(&Path::Root, "end");
 /// Clocks differ a little.
 const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
 
@@ -32,10 +37,11 @@ pub fn check(
         let detail = "is empty; send a JSON object with tweet_ids, engagement_types and groupings";
         return Err(vec![Problem::at("", detail)]);
     }
-    let root =
-        Node::read(body).map_err(|error| vec![Problem::at("", format!("not JSON: {error}"))])?;
+    let not_json = |error: String| vec![Problem::at("", format!("not JSON: {error}"))];
+    let body = std::str::from_utf8(body).map_err(|error| not_json(error.to_string()))?;
+    let root = Node::read(body).map_err(|error| not_json(error.to_string()))?;
     let mut problems = Problems(Vec::new());
-    problems.duplicates("", &root, 1);
+    problems.duplicates(&Path::Root, &root, 1);
     let Node::Map(entries) = &root else {
         return Err(vec![Problem::at("", format!("must be an object, not {}", root.kind()))]);
     };
@@ -57,15 +63,15 @@ pub fn check(
 struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, at: &str, detail: impl Display) {
+    fn add(&mut self, at: &Path<'_>, detail: impl Display) {
         // A pointer is as long as the names that the caller chose.
         let told: usize = self.0.iter().map(|it| it.place.to_string().len()).sum();
         if self.0.len() < MAX_PROBLEMS && told < MAX_POINTERS {
-            self.0.push(Problem::at(at, detail.to_string()));
+            self.0.push(Problem::at(&at.to_string(), detail.to_string()));
         }
     }
 
-    fn duplicates(&mut self, at: &str, node: &Node<'_>, depth: usize) {
+    fn duplicates(&mut self, at: &Path<'_>, node: &Node<'_>, depth: usize) {
         if depth > MAX_DEPTH {
             return self.add(at, format_args!("nested deeper than {MAX_DEPTH} levels"));
         }
@@ -73,7 +79,7 @@ impl Problems {
             Node::List(items) => {
                 let nested = |it: &&Node<'_>| matches!(it, Node::List(_) | Node::Map(_));
                 for (index, item) in items.iter().enumerate().filter(|(_, it)| nested(it)) {
-                    self.duplicates(&pointer(at, index), item, depth + 1);
+                    self.duplicates(&Path::Index(at, index), item, depth + 1);
                 }
             }
             Node::Map(entries) => {
@@ -82,13 +88,13 @@ impl Problems {
                 let runs = keys.chunk_by(|one, next| one == next);
                 for key in runs.filter(|it| it.len() > 1).filter_map(|it| it.first()) {
                     self.add(
-                        &pointer(at, key),
+                        &Path::Key(at, key),
                         "this key stands here more than once; give it once",
                     );
                 }
                 for (key, value) in entries {
                     if matches!(value, Node::List(_) | Node::Map(_)) {
-                        self.duplicates(&pointer(at, key), value, depth + 1);
+                        self.duplicates(&Path::Key(at, key), value, depth + 1);
                     }
                 }
             }
@@ -96,7 +102,12 @@ impl Problems {
         }
     }
 
-    fn list<'a, 'b>(&mut self, at: &str, node: Option<&'a Node<'b>>, of: &str) -> &'a [Node<'b>] {
+    fn list<'a, 'b>(
+        &mut self,
+        at: &Path<'_>,
+        node: Option<&'a Node<'b>>,
+        of: impl Display,
+    ) -> &'a [Node<'b>] {
         match node {
             Some(Node::List(items)) if !items.is_empty() => return items,
             Some(Node::List(_)) => {
@@ -111,11 +122,11 @@ impl Problems {
     }
 
     fn post_ids(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<u64> {
-        let items = self.list("/tweet_ids", node, "post ids");
+        let items = self.list(&IDS, node, "post ids");
         if items.len() > endpoint.max_posts() {
             let (count, most) = (items.len(), endpoint.max_posts());
             self.add(
-                "/tweet_ids",
+                &IDS,
                 format_args!("has {count} ids; {endpoint} takes at most {most} a request"),
             );
         }
@@ -124,7 +135,7 @@ impl Problems {
             match read_id(item) {
                 Some(id) => ids.push(id),
                 None => self.add(
-                    &pointer("/tweet_ids", index),
+                    &Path::Index(&IDS, index),
                     format_args!(
                         "must be a post id of 1 to 19 digits, as a string or a whole number{}",
                         match item {
@@ -141,10 +152,10 @@ impl Problems {
     }
 
     fn metrics(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Metric> {
-        let items = self.list("/engagement_types", node, "engagement types");
+        let items = self.list(&TYPES, node, "engagement types");
         let mut metrics = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let at = || pointer("/engagement_types", index);
+            let at = Path::Index(&TYPES, index);
             let known = match item {
                 Node::Text(name) => Metric::from_name(name),
                 _ => None,
@@ -158,7 +169,7 @@ impl Problems {
                         "{metric} is not served by {endpoint}, only by {}",
                         others.join(" and ")
                     );
-                    self.add(&at(), detail);
+                    self.add(&at, detail);
                 }
                 None => {
                     let names: Vec<&str> = Metric::ALL
@@ -171,7 +182,7 @@ impl Problems {
                         shown(item),
                         names.join(", ")
                     );
-                    self.add(&at(), detail);
+                    self.add(&at, detail);
                 }
             }
         }
@@ -179,26 +190,28 @@ impl Problems {
     }
 
     fn groupings(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Grouping> {
-        const AT: &str = "/groupings";
         const FORM: &str = r#"like {"by_tweet": {"group_by": ["tweet.id", "engagement.type"]}}"#;
         let entries = match node {
             Some(Node::Map(entries)) if !entries.is_empty() => entries,
             Some(Node::Map(_)) => {
-                self.add(AT, format_args!("is empty; give at least one, {FORM}"));
+                self.add(&GROUPINGS, format_args!("is empty; give at least one, {FORM}"));
                 return Vec::new();
             }
             Some(other) => {
-                self.add(AT, format_args!("must be an object {FORM}, not {}", other.kind()));
+                self.add(
+                    &GROUPINGS,
+                    format_args!("must be an object {FORM}, not {}", other.kind()),
+                );
                 return Vec::new();
             }
             None => {
-                self.add(AT, format_args!("is missing; give at least one, {FORM}"));
+                self.add(&GROUPINGS, format_args!("is missing; give at least one, {FORM}"));
                 return Vec::new();
             }
         };
         if entries.len() > MAX_GROUPINGS {
             self.add(
-                AT,
+                &GROUPINGS,
                 format_args!(
                     "has {} groupings; a request takes at most {MAX_GROUPINGS}",
                     entries.len()
@@ -211,13 +224,16 @@ impl Problems {
             groupings.push(Grouping { name: name.clone().into_owned(), levels });
         }
         if groupings.iter().filter(|it| it.levels.len() == 4).count() > 1 {
-            self.add(AT, "has more than one grouping of four values; a request takes at most one");
+            self.add(
+                &GROUPINGS,
+                "has more than one grouping of four values; a request takes at most one",
+            );
         }
         groupings
     }
 
     fn levels(&mut self, endpoint: Endpoint, name: &str, grouping: &Node<'_>) -> Vec<GroupBy> {
-        let at = pointer("/groupings", name);
+        let at = Path::Key(&GROUPINGS, name);
         if RESERVED_NAMES.contains(&name) {
             self.add(&at, "takes the name of a key of the answer; choose another name");
         }
@@ -226,14 +242,14 @@ impl Problems {
             return Vec::new();
         };
         let list = entries.iter().find(|(key, _)| key == "group_by").map(|(_, value)| value);
-        let at = pointer(&at, "group_by");
-        let items = self.list(&at, list, &format!("grouping values ({})", group_bys(endpoint)));
+        let at = Path::Key(&at, "group_by");
+        let items = self.list(&at, list, format_args!("grouping values ({})", GroupBys(endpoint)));
         let before = self.0.len();
         let mut levels = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match self.level(endpoint, &levels, item) {
                 Ok(level) => levels.push(level),
-                Err(detail) => self.add(&pointer(&at, index), detail),
+                Err(detail) => self.add(&Path::Index(&at, index), detail),
             }
         }
         let in_order = GroupBy::FOUR_LEVEL_ORDERS.iter().any(|it| it.as_slice() == levels);
@@ -262,7 +278,7 @@ impl Problems {
             None => Err(format!(
                 "{} is not a grouping value; {endpoint} can group by {}",
                 shown(item),
-                group_bys(endpoint)
+                GroupBys(endpoint)
             )),
             Some(level) if before.contains(&level) => {
                 Err(format!("{level} stands here twice; give it once"))
@@ -280,24 +296,24 @@ impl Problems {
         end: Option<&Node<'_>>,
         now: OffsetDateTime,
     ) -> (Option<OffsetDateTime>, Option<OffsetDateTime>) {
-        let (start, end) = (self.time("/start", start), self.time("/end", end));
+        let (start, end) = (self.time(&START, start), self.time(&END, end));
         if let Some(start) = start
             && start > now + FUTURE_TOLERANCE
         {
-            self.add("/start", format_args!("is in the future; it is {} now", rfc3339(now)));
+            self.add(&START, format_args!("is in the future; it is {} now", rfc3339(now)));
         }
         if let Some(end) = end
             && end > now + FUTURE_TOLERANCE
         {
-            self.add("/end", format_args!("is in the future; it is {} now", rfc3339(now)));
+            self.add(&END, format_args!("is in the future; it is {} now", rfc3339(now)));
         }
         if let (Some(start), Some(end)) = (start, end) {
             if end <= start {
-                self.add("/end", "must be after start");
+                self.add(&END, "must be after start");
             } else if end - start > MAX_WINDOW {
                 let latest = rfc3339(start + MAX_WINDOW);
                 self.add(
-                    "/end",
+                    &END,
                     format_args!("is more than 28 days after start; the latest end is {latest}"),
                 );
             }
@@ -305,7 +321,7 @@ impl Problems {
         (start, end)
     }
 
-    fn time(&mut self, at: &str, node: Option<&Node<'_>>) -> Option<OffsetDateTime> {
+    fn time(&mut self, at: &Path<'_>, node: Option<&Node<'_>>) -> Option<OffsetDateTime> {
         let node = node?;
         let read = match node {
             Node::Text(text) => read_time(text.trim()),
@@ -326,9 +342,12 @@ fn read_id(node: &Node<'_>) -> Option<u64> {
         Node::Natural(id) => (*id < 10_000_000_000_000_000_000).then_some(*id),
         Node::Text(text) => {
             let digits = text.trim();
-            let fits =
-                (1..=19).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_digit());
-            if fits { digits.parse().ok() } else { None }
+            let value = |sum: u64, digit: u8| {
+                digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'))
+            };
+            // 19 digits cannot overflow.
+            let fits = (1..=19).contains(&digits.len());
+            if fits { digits.bytes().try_fold(0, value) } else { None }
         }
         _ => None,
     }
@@ -354,9 +373,13 @@ fn rfc3339(at: OffsetDateTime) -> String {
 }
 
 /// What results of an endpoint can be grouped by.
-fn group_bys(endpoint: Endpoint) -> String {
-    let can = GroupBy::ALL.into_iter().filter(|it| !it.is_time() || endpoint.has_time_series());
-    can.map(GroupBy::name).collect::<Vec<_>>().join(", ")
+struct GroupBys(Endpoint);
+
+impl Display for GroupBys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let can = GroupBy::ALL.into_iter().filter(|it| !it.is_time() || self.0.has_time_series());
+        f.write_str(&can.map(GroupBy::name).collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// The offending value after what would be right.
