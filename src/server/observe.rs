@@ -115,9 +115,16 @@ fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
+/// Milliseconds, written from whole microseconds: formatting a float costs as much as the rest of the header.
 fn timing(upstream: Duration, own: Duration) -> HeaderValue {
-    let ms = |it: Duration| it.as_secs_f64() * 1000.0;
-    let text = format!("upstream;dur={:.1}, gateway;dur={:.2}", ms(upstream), ms(own));
+    let (upstream, own) = (upstream.as_micros(), own.as_micros());
+    let text = format!(
+        "upstream;dur={}.{:03}, gateway;dur={}.{:03}",
+        upstream / 1000,
+        upstream % 1000,
+        own / 1000,
+        own % 1000
+    );
     HeaderValue::from_str(&text).expect("numbers are printable")
 }
 
@@ -130,7 +137,7 @@ fn log(
 ) {
     let status = response.status().as_u16();
     let bytes_out = response.body().size_hint().exact().unwrap_or_default();
-    let ms = elapsed.as_secs_f64() * 1000.0;
+    let us = micros(elapsed);
     let (request_id, bytes_in) = (&*asked.id, asked.bytes);
     let code = problem.map(Problem::code);
     if let Some(Relayed { endpoint, trail }) = relayed {
@@ -145,8 +152,8 @@ fn log(
             code,
             upstream_status = trail.upstream_status,
             attempts = trail.attempts,
-            ms,
-            upstream_ms = trail.upstream_time.as_secs_f64() * 1000.0,
+            us,
+            upstream_us = micros(trail.upstream_time),
             bytes_in,
             bytes_out,
             "call"
@@ -154,7 +161,7 @@ fn log(
     } else if !UNLOGGED.contains(&asked.uri.path()) {
         let path = shown_path(&asked.uri);
         let (method, peer) = (asked.method.as_str(), asked.peer.to_string());
-        info!(request_id, method, path, peer, status, code, ms, bytes_in, bytes_out, "request");
+        info!(request_id, method, path, peer, status, code, us, bytes_in, bytes_out, "request");
     }
     if let Some(problem) = problem
         && problem.status().is_server_error()
@@ -162,6 +169,10 @@ fn log(
         let cause = problem.causes();
         warn!(request_id, code, cause, "answered with an error of the gateway's own");
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The caller's own id when it is short and plain, else a new one, unique among this machine's recent processes.

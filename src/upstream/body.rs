@@ -68,18 +68,23 @@ fn ends_in_the_middle(text: &[u8]) -> bool {
     if !matches!(text.first(), None | Some(b'{' | b'[')) {
         return false;
     }
-    let (mut open, mut in_string, mut escaped) = (0_i32, false, false);
-    for byte in text {
-        match (in_string, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'{' | b'[') => open += 1,
-            (false, b'}' | b']') => open -= 1,
+    let (mut open, mut rest) = (0_i32, text.iter());
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => open -= 1,
+            b'"' => loop {
+                match rest.next() {
+                    None => return true,
+                    Some(b'"') => break,
+                    Some(b'\\') => drop(rest.next()),
+                    Some(_) => (),
+                }
+            },
             _ => (),
         }
     }
-    in_string || open > 0 || text.is_empty()
+    open > 0 || text.is_empty()
 }
 
 #[cfg(test)]
