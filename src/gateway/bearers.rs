@@ -143,14 +143,12 @@ impl Gateway {
     /// Another replica stored a new generation, so the database is asked at the next call.
     pub(super) async fn forget_bearer(&self, app: &str) {
         let Some(app) = self.0.apps.get(app) else { return };
-        let Some(current) = app.current.load_full() else { return };
-        if self.stored_bearer(app).await.generation != Some(current.generation) {
-            app.current.store(None);
+        let current = app.current.load_full();
+        let known = current.as_ref().map(|it| it.generation);
+        // Not when the database cannot tell, nor when what was minted here is newer than what is stored.
+        if known.is_some() && self.stored_bearer(app).await.generation > known {
+            app.current.compare_and_swap(&current, None);
         }
-    }
-
-    pub(super) fn forget_bearers(&self) {
-        self.0.apps.values().for_each(|it| it.current.store(None));
     }
 
     async fn mint(
@@ -175,16 +173,17 @@ impl Gateway {
         info!(app = app.app.name, "a bearer token was minted");
         let generation = replaces.unwrap_or_default() + 1;
         let sealed = self.0.vault.seal(&Seal::bearer(&app.app.name), token.expose().as_bytes())?;
-        let storing = self.0.store.replace_bearer(&app.app.name, replaces, &sealed, self.now());
-        let stored = tokio::time::timeout(STORING, storing).await;
-        match stored {
-            Ok(Ok(true)) => Ok(remember(app, Bearer { generation, token })),
+        let (store, name, now) = (self.0.store.clone(), app.app.name.clone(), self.now());
+        let storing =
+            tokio::spawn(async move { store.replace_bearer(&name, replaces, &sealed, now).await });
+        match tokio::time::timeout(STORING, storing).await {
+            Ok(Ok(Ok(true))) => Ok(remember(app, Bearer { generation, token })),
             // X gives every replica the same token, so whoever stored first stored this one or a newer one.
-            Ok(Ok(false)) => match self.stored_bearer(app).await.usable {
+            Ok(Ok(Ok(false))) => match self.stored_bearer(app).await.usable {
                 Some(theirs) => Ok(remember(app, theirs)),
                 None => Ok(remember(app, Bearer { generation, token })),
             },
-            Ok(Err(error)) => {
+            Ok(Ok(Err(error))) => {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     app = app.app.name,
@@ -192,8 +191,8 @@ impl Gateway {
                 );
                 Ok(remember(app, Bearer { generation, token }))
             }
-            Err(_) => {
-                warn!(app = app.app.name, "a bearer token was not stored in time");
+            Ok(Err(_)) | Err(_) => {
+                warn!(app = app.app.name, "a bearer token is not stored yet");
                 Ok(remember(app, Bearer { generation, token }))
             }
         }

@@ -101,11 +101,11 @@ impl Gateway {
         }
     }
 
+    /// Bearer tokens stay: one that is outdated is rejected, and then replaced by what is stored.
     fn forget_everything(&self) {
         self.0.keys.forget_all();
         self.0.accounts.forget_all();
         self.0.names.forget_all();
-        self.forget_bearers();
     }
 
     async fn housekeep(&self) -> Result<(), store::Error> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::{Answer, Bench};
-use crate::database::{PrivatePostgres, on_both, settings};
+use crate::database::{Kind, PrivatePostgres, fresh, on_both, settings};
 use crate::house::House;
 use crate::trouble::{
     at_once, eventually, eventually_status, id_of, mints, private, public, with_key,
@@ -188,6 +188,20 @@ async fn an_account_that_x_refuses_is_told_while_postgres_is_stopped() {
     private(&house, "alice").send().await.is_relayed(401);
     server.start();
     eventually_status(&private(&house, "alice"), 409).await.is_own(409, "account_not_active");
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_is_not_ready_but_alive_and_still_answers() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    assert_eq!(ready(&house).await, (200, "ready".to_owned(), String::new()));
+    house.life.close();
+    let stopping = "the gateway is stopping";
+    assert_eq!(ready(&house).await, (503, "not ready".to_owned(), stopping.to_owned()));
+    is_live(&house).await;
+    let answer = private(&house, "alice").send().await;
+    answer.is_relayed(200);
+    assert_eq!(answer.header("connection"), "close");
 }
 
 /// Without a limit of its own, each of these waits would last an hour.

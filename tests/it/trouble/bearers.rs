@@ -41,7 +41,10 @@ on_both! {
 
     async fn a_thousand_callers_after_a_rotation_see_one_mint_and_no_error(database: Database) {
         let house = House::start(&database).await;
-        public(&house).send().await.is_relayed(200);
+        for _ in 0..2 {
+            public(&house).send().await.is_relayed(200);
+            house.gateway.catch_up_once().await.unwrap();
+        }
         rotate_bearer(&house).await;
         for answer in at_once(&public(&house), 1000).await {
             answer.is_relayed(200);
@@ -49,7 +52,15 @@ on_both! {
         assert_eq!(mints(&house).await, 2);
         let refused = house.arrived("/insights/").await.iter().filter(|it| it["status"] == 401).count();
         assert!(refused > 0, "the rotation was met");
-        assert_eq!(house.store.find_bearer("demo").await.unwrap().unwrap().generation, 2);
+        // On a busy machine the callers have their answers before the database has the token.
+        let stored = async || house.store.find_bearer("demo").await.unwrap().unwrap().generation;
+        for _ in 0..1500 {
+            if stored().await == 2 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the new token was never stored");
     }
 
     async fn two_replicas_share_a_rotation(database: Database) {
