@@ -23,9 +23,11 @@ use crate::config::{self, Config};
 use crate::gateway::{self, Import};
 use crate::model::Secret;
 use crate::model::key::Kind;
+use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldUser};
 use crate::server::{self, Life};
-use crate::{sandbox, telemetry, vault};
+use crate::telemetry;
+use crate::vault;
 
 const APP: &str = "demo";
 const ACTOR: &str = "demo";
