@@ -2,7 +2,10 @@
 
 use anyhow::anyhow;
 
-use crate::{config, gateway, store, vault};
+use crate::config;
+use crate::gateway;
+use crate::store;
+use crate::vault;
 
 const GENERAL: u8 = 1;
 const UNAVAILABLE: u8 = 69;

@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 
 use crate::gateway::credential::Refusal;
 use crate::model::AccountState;
-use crate::{store, upstream, vault};
+use crate::store;
+use crate::upstream;
+use crate::vault;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
