@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::bench::Ask;
 use crate::database::on_both;
+use crate::edge::own;
 use crate::edge::raw::Raw;
 use crate::house::House;
 
@@ -133,7 +134,7 @@ on_both! {
 
 #[tokio::test]
 async fn no_spelling_of_a_path_passes_without_a_key() {
-    let house = House::start(&crate::database::fresh(crate::database::Kind::Sqlite).await).await;
+    let house = own(|_| ()).await;
     for path in SPELLINGS {
         for method in ["GET", "POST", "HEAD", "OPTIONS", "get", "DELETE", "QUERY"] {
             let mut raw = Raw::connect(&house.admin_url).await;
@@ -149,7 +150,7 @@ async fn no_spelling_of_a_path_passes_without_a_key() {
 
 #[tokio::test]
 async fn no_header_passes_for_a_key() {
-    let house = House::start(&crate::database::fresh(crate::database::Kind::Sqlite).await).await;
+    let house = own(|_| ()).await;
     for header in TALK {
         for (method, path) in [
             ("GET", "/admin/v1/keys"),
@@ -169,7 +170,7 @@ async fn no_header_passes_for_a_key() {
 
 #[tokio::test]
 async fn no_answer_allows_another_origin() {
-    let house = House::start(&crate::database::fresh(crate::database::Kind::Sqlite).await).await;
+    let house = own(|_| ()).await;
     let admin = house.new_admin_key().await;
     for origin in [
         "null",
