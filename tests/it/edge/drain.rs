@@ -78,11 +78,13 @@ async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() 
             tokio::task::yield_now().await;
         }
     }
+    house.stopped().await;
+    let arrived = house.arrived("/insights/").await;
+    assert_eq!(arrived[0]["status"], 200, "the gateway ended before the call");
     let answer = call.await.unwrap();
     answer.is_relayed(200);
     assert_eq!(answer.header("connection"), "close");
     assert_eq!(house.fired().await, [1]);
-    house.stopped().await;
 }
 
 #[tokio::test]
