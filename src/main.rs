@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match cli::run(Command::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "countersign: {:#}", failure.error);
+            let _ = writeln!(std::io::stderr(), "countersign: {}", failure.text());
             ExitCode::from(failure.code)
         }
     }

@@ -18,6 +18,13 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The error and what caused it, in one line; a cause that says the same again is passed over.
+    pub fn text(&self) -> String {
+        let mut said: Vec<String> = self.error.chain().map(ToString::to_string).collect();
+        said.dedup();
+        said.join(": ")
+    }
+
     pub(super) fn general(error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), code: GENERAL }
     }

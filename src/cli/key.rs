@@ -5,10 +5,10 @@ use std::path::Path;
 use clap::Subcommand;
 
 use crate::cli::failure::Failure;
-use crate::cli::parts::{ACTOR, Parts};
+use crate::cli::parts::{self, ACTOR, Parts};
 use crate::cli::{open, output};
 use crate::gateway::{self, Page};
-use crate::server::wire::{CreatedKey, Key, NewKey};
+use crate::server::wire::{CreatedKey, Key, NewKey, rfc3339};
 
 const PAGE: u32 = 1000;
 
@@ -87,11 +87,11 @@ async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
+async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
     let mut page = Page { after: None, limit: PAGE };
     let mut keys = Vec::new();
     loop {
-        let part = parts.gateway.list_keys(&page).await?;
+        let part = opened.gateway.list_keys(&page).await?;
         let more = part.len() == PAGE as usize;
         page.after = part.last().map(|it| it.id.clone());
         keys.extend(part.into_iter().map(Key::from));
@@ -103,14 +103,18 @@ async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
         output::json(&keys);
         return Ok(());
     }
+    // Times in one form, whole seconds in UTC, compare as text.
+    let now = rfc3339(parts::now().truncate_to_second());
     let row = |it: &Key| {
         let state = match (&it.revoked_at, &it.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
+            (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
         };
-        let accounts = it.accounts.as_ref().map_or("all".to_owned(), |it| it.join(","));
-        let endpoints = it.endpoints.as_ref().map_or("all".to_owned(), |it| it.join(","));
+        let all = if it.app.is_some() { "all" } else { "-" };
+        let accounts = it.accounts.as_ref().map_or(all.to_owned(), |it| it.join(","));
+        let endpoints = it.endpoints.as_ref().map_or(all.to_owned(), |it| it.join(","));
         let app = it.app.clone().unwrap_or_else(|| "-".to_owned());
         let used = it.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
         [

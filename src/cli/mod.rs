@@ -85,7 +85,8 @@ async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
     match applied.len() {
         0 => output::line(&format!("the schema is up to date, at version {}", schema.known)),
         count => output::line(&format!(
-            "applied {count} migrations; the schema is at version {}",
+            "applied {}; the schema is at version {}",
+            output::count(count, "migration", "migrations"),
             schema.known
         )),
     }

@@ -14,6 +14,11 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// A number of things.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// A value as indented JSON.
 pub(super) fn json(value: &impl Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(value) {

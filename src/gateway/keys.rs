@@ -189,7 +189,12 @@ impl Gateway {
             }
             Err(_) => {
                 let names: Vec<&str> = self.0.apps.keys().map(String::as_str).collect();
-                let detail = format!("must name a configured app; these are: {}", names.join(", "));
+                let detail = if names.is_empty() {
+                    "no app is configured: set apps.<name>.consumer_key and consumer_secret"
+                        .to_owned()
+                } else {
+                    format!("must name a configured app; these are: {}", names.join(", "))
+                };
                 problems.push(Problem { place: Place::Body("/app".to_owned()), detail });
                 (None, problems)
             }

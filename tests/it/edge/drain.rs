@@ -7,14 +7,14 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::bench::body;
-use crate::database::{Kind, fresh};
 use crate::edge::raw::Raw;
+use crate::edge::{Own, own};
 use crate::house::House;
 
 const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 
-async fn house() -> House {
-    House::start_with(&fresh(Kind::Sqlite).await, |it| {
+async fn house() -> Own {
+    own(|it| {
         it.limits.drain = Duration::from_millis(200);
         it.limits.request_deadline = Duration::from_secs(30);
         it.limits.upstream_first_byte = Duration::from_secs(25);
@@ -61,7 +61,7 @@ async fn a_closing_gateway_is_not_ready_and_still_answers() {
 
 #[tokio::test]
 async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() {
-    let mut house = House::start(&fresh(Kind::Sqlite).await).await;
+    let mut house = own(|_| ()).await;
     let mut idle = Raw::connect(&house.url).await;
     idle.send(LIVE).await;
     idle.answer().await;
@@ -78,11 +78,13 @@ async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() 
             tokio::task::yield_now().await;
         }
     }
+    house.stopped().await;
+    let arrived = house.arrived("/insights/").await;
+    assert_eq!(arrived[0]["status"], 200, "the gateway ended before the call");
     let answer = call.await.unwrap();
     answer.is_relayed(200);
     assert_eq!(answer.header("connection"), "close");
     assert_eq!(house.fired().await, [1]);
-    house.stopped().await;
 }
 
 #[tokio::test]

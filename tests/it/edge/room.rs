@@ -1,13 +1,12 @@
 //! How much a stranger may take: of header, of header fields, and of connections.
 
-use crate::database::{Kind, fresh};
 use crate::edge::raw::Raw;
-use crate::house::House;
+use crate::edge::{Own, own};
 
 const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 
-async fn house() -> House {
-    House::start_with(&fresh(Kind::Sqlite).await, |it| it.limits.connections = 2).await
+async fn house() -> Own {
+    own(|it| it.limits.connections = 2).await
 }
 
 #[tokio::test]

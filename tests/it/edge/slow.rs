@@ -6,17 +6,16 @@ use countersign::config::Config;
 use countersign::model::Endpoint;
 
 use crate::bench::{TOTALS, body};
-use crate::database::{Kind, fresh};
 use crate::edge::raw::Raw;
-use crate::house::House;
+use crate::edge::{Own, own};
 
 const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 const HALF: &str = "POST /insights/engagement/totals HTTP/1.1\r\nHost: a\r\nX-Half: ";
 const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_mins(10);
 
-async fn house(change: impl FnOnce(&mut Config)) -> House {
-    House::start_with(&fresh(Kind::Sqlite).await, change).await
+async fn house(change: impl FnOnce(&mut Config)) -> Own {
+    own(change).await
 }
 
 #[tokio::test]

@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::bench::{TOTALS, body};
-use crate::database::{Kind, fresh};
 use crate::edge::raw::Raw;
+use crate::edge::{Own, own};
 use crate::house::House;
 
 const SOON: Duration = Duration::from_millis(500);
 
 /// Connections end soon by themselves: a client that ends its half early would spare the gateway what it sent last.
-async fn house() -> House {
-    House::start_with(&fresh(Kind::Sqlite).await, |it| {
+async fn house() -> Own {
+    own(|it| {
         it.limits.header_timeout = SOON;
         it.limits.keep_alive = SOON;
         it.limits.body_idle = SOON;

@@ -48,12 +48,20 @@ on_both! {
 
         it.bench.put("/sandbox/faults", json!([{ "kind": "status", "status": 503, "path": "/oauth2/" }])).await;
         let lines = failing(&it).await;
-        assert!(lines.iter().any(|it| it.contains("app demo")), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].contains("app demo"), "{lines:?}");
         it.bench.put("/sandbox/faults", json!([])).await;
 
         it.set("APPS__DEMO__CONSUMER_SECRET", "wrongwrongwrong");
         let lines = failing(&it).await;
         assert!(lines.len() == 1 && lines[0].contains("app demo"), "{lines:?}");
+
+        for part in ["DATA_URL", "API_URL"] {
+            // Port 1 is nobody's.
+            it.set(&format!("UPSTREAM__{part}"), "http://127.0.0.1:1");
+        }
+        let done = it.run(&["check"]).await;
+        assert_eq!(done.out.matches("could not be reached").count(), 1, "{}", done.out);
+        assert!(done.out.contains("clock: not compared"), "{}", done.out);
 
         it.set("DATABASE__WAIT", "500ms");
         it.set("DATABASE__URL", "postgres://canary:canary@127.0.0.1:1/canary");

@@ -97,9 +97,15 @@ on_both! {
         let row = table.iter().find(|it| it[0] == secret[4..16]).unwrap();
         assert_eq!(row[1..7], ["a \"b\" \u{fffd}c\u{fffd} žluť", "caller", "demo", alice, "totals,28hr", "never"]);
         assert!(row[7].starts_with("until "), "{row:?}");
+        let boss = table.iter().find(|it| it[1] == "boss").unwrap();
+        assert_eq!(boss[2..], ["admin", "-", "-", "-", "never", "valid"]);
+        let ended = it.key("ended", &["--expires", "1ms"]).await;
+        let table = cells(&it.must(&["key", "list"]).await);
+        let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
+        assert!(row[7].starts_with("expired "), "{row:?}");
         let listed = it.must(&["key", "list", "--json"]).await;
         assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
-        assert_eq!(json(&listed).as_array().unwrap().len(), 3);
+        assert_eq!(json(&listed).as_array().unwrap().len(), 4);
 
         let revoked = json(&it.must(&["key", "revoke", "boss", "--json"]).await);
         assert_eq!(revoked["id"], &admin[4..16]);

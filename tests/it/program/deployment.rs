@@ -17,7 +17,7 @@ use crate::database::Database;
 use crate::house::RING;
 
 /// Only so that a test that fails ends: no test measures time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Deployment {
     pub bench: Bench,
@@ -116,7 +116,7 @@ impl Deployment {
                 "access_token_secret": user.access_token_secret,
             })
         };
-        names.iter().map(|it| format!("{}\n", line(it))).collect()
+        names.iter().map(|it| line(it).to_string() + "\n").collect()
     }
 
     /// Migrates, and connects alice and bob.
@@ -220,7 +220,7 @@ impl Stream {
                 match lines.recv_timeout(PATIENCE) {
                     Ok(line) if line.contains(&part) => return line,
                     Ok(_) => (),
-                    Err(_) => panic!("no line with {part}:\n{}", text.lock().unwrap()),
+                    Err(error) => panic!("no line with {part}, {error}:\n{}", text.lock().unwrap()),
                 }
             }
         });

@@ -1,5 +1,7 @@
 //! A running `serve`: what it says, what it lets others see of it, and how it ends.
 
+use std::os::unix::fs::MetadataExt;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -122,7 +124,6 @@ async fn nobody_reads_its_memory() {
     let numbers: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
     assert_eq!(numbers, ["0", "0"], "{core}");
     // What is not dumpable belongs to root.
-    use std::os::unix::fs::MetadataExt;
     let owner = std::fs::metadata(format!("{proc}/environ")).unwrap().uid();
     assert_eq!(owner, 0);
     let own = std::fs::metadata("/proc/self/environ").unwrap().uid();

@@ -13,14 +13,14 @@ impl Canary {
     pub fn new(name: &str, secret: &str) -> Canary {
         assert!(secret.len() >= 16, "{name} is too short to be told from noise");
         let bytes = secret.as_bytes();
-        let hex: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
-        let percent: String = bytes.iter().map(|it| format!("%{it:02X}")).collect();
+        let hex = written(bytes, |it| format!("{it:02x}"));
+        let percent = written(bytes, |it| format!("%{it:02X}"));
         let spare = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
         let escaped: String = bytes
             .iter()
             .map(|it| if spare(*it) { char::from(*it).to_string() } else { format!("%{it:02X}") })
             .collect();
-        let debug: String = bytes.iter().map(|it| format!("{it}, ")).collect();
+        let debug = written(bytes, |it| format!("{it}, "));
         let mut forms = vec![
             ("raw", bytes.to_vec()),
             ("hex", hex.clone().into_bytes()),
@@ -51,6 +51,10 @@ impl Canary {
     }
 }
 
+fn written(bytes: &[u8], write: impl Fn(u8) -> String) -> String {
+    bytes.iter().map(|it| write(*it)).collect::<Vec<_>>().concat()
+}
+
 /// The digits that the secret alone decides, whatever stands around it.
 fn middle(text: &str, phase: usize, length: usize) -> Vec<u8> {
     let start = (phase * 8).div_ceil(6);
@@ -75,8 +79,8 @@ fn what_is_planted_is_found() {
     let secret = "Th1s+is/a_secret~of=some length";
     let canary = Canary::new("planted", secret);
     let bytes = secret.as_bytes();
-    let hex: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
-    let percent: String = bytes.iter().map(|it| format!("%{it:02X}")).collect();
+    let hex = written(bytes, |it| format!("{it:02x}"));
+    let percent = written(bytes, |it| format!("%{it:02X}"));
     let mut plants = vec![
         secret.as_bytes().to_vec(),
         hex.clone().into_bytes(),
