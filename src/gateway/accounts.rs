@@ -6,6 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tracing::{error, warn};
 
+use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::account::is_screen_name;
@@ -50,7 +51,7 @@ impl Gateway {
     pub(super) async fn account_for(
         &self,
         key: &KnownKey,
-        app: &str,
+        app: &AppState,
         named: &AccountRef,
     ) -> Result<Arc<KnownAccount>, Error> {
         let user_id = match named {
@@ -215,34 +216,32 @@ impl Gateway {
         Ok(account)
     }
 
-    async fn user_named(&self, app: &str, name: &str) -> Result<Option<UserId>, Error> {
-        let key = (app.to_owned(), name.to_owned());
+    async fn user_named(&self, app: &AppState, name: &str) -> Result<Option<UserId>, Error> {
         let remembers = self.may_remember();
-        if remembers && let Some(known) = self.0.names.peek(&key).await {
+        if remembers && let Some(known) = app.names.peek(name).await {
             return Ok(Some(*known));
         }
         let load = async {
-            let stored = self.0.store.find_account_by_screen_name(app, name).await?;
-            Ok(stored.map(|it| it.account.user_id))
+            let found = self.0.store.find_account_by_screen_name(&app.app.name, name).await?;
+            Ok(found.map(|it| it.account.user_id))
         };
-        Ok(self.0.names.load(&key, &self.0.feed, !remembers, load).await?.map(|it| *it))
+        Ok(app.names.load(name.to_owned(), &self.0.feed, !remembers, load).await?.map(|it| *it))
     }
 
     async fn known_account(
         &self,
-        app: &str,
+        app: &AppState,
         user_id: UserId,
     ) -> Result<Option<Arc<KnownAccount>>, Error> {
-        let key = (app.to_owned(), user_id);
         let remembers = self.may_remember();
-        if remembers && let Some(known) = self.0.accounts.peek(&key).await {
+        if remembers && let Some(known) = app.accounts.peek(&user_id).await {
             return Ok(Some(known));
         }
         let load = async {
-            let stored = self.0.store.find_account(app, user_id).await?;
+            let stored = self.0.store.find_account(&app.app.name, user_id).await?;
             Ok(stored.map(|it| self.open_account(it)))
         };
-        Ok(self.0.accounts.load(&key, &self.0.feed, !remembers, load).await?)
+        Ok(app.accounts.load(user_id, &self.0.feed, !remembers, load).await?)
     }
 
     async fn stored_account(
@@ -330,9 +329,11 @@ impl Gateway {
         Ok(())
     }
 
-    async fn forget_account(&self, app: &str, user_id: UserId) {
-        self.0.accounts.forget(&(app.to_owned(), user_id)).await;
-        self.0.names.forget_all();
+    pub(super) async fn forget_account(&self, app: &str, user_id: UserId) {
+        // Accounts of an app that is not configured any more are not remembered.
+        let Some(app) = self.0.apps.get(app) else { return };
+        app.accounts.forget(&user_id).await;
+        app.names.forget_all();
     }
 }
 

@@ -9,8 +9,11 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
+use crate::config::Limits;
+use crate::gateway::accounts::KnownAccount;
+use crate::gateway::known::Known;
 use crate::gateway::{Error, Gateway};
-use crate::model::{App, AppOnly, Secret};
+use crate::model::{App, AppOnly, Secret, UserId};
 use crate::upstream::{self, MintError};
 use crate::vault::Place as Seal;
 
@@ -20,13 +23,16 @@ const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
 /// How long those who wait for a minted token wait for it to be stored, too.
 const STORING: Duration = Duration::from_secs(1);
 
-/// An app with its bearer token of the moment.
+/// An app with its bearer token of the moment, and what is remembered of its accounts.
 pub(super) struct AppState {
     pub(super) app: App,
     current: ArcSwapOption<Bearer>,
     minting: Mutex<Minting>,
     /// Mints that have ended, well or not.
     ended: AtomicU64,
+    pub(super) accounts: Known<UserId, KnownAccount>,
+    /// Whose screen name it is.
+    pub(super) names: Known<String, UserId>,
 }
 
 /// One generation of an app's bearer token.
@@ -51,12 +57,14 @@ struct Minting {
 }
 
 impl AppState {
-    pub(super) fn new(app: App) -> AppState {
+    pub(super) fn new(app: App, limits: &Limits) -> AppState {
         AppState {
             app,
             current: ArcSwapOption::empty(),
             minting: Mutex::default(),
             ended: AtomicU64::new(0),
+            accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
+            names: Known::new("names", limits.cached_accounts, limits.unknown_for),
         }
     }
 

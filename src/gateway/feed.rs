@@ -94,18 +94,17 @@ impl Gateway {
         match change {
             Change::Key { id } => self.0.keys.forget(id).await,
             Change::Bearer { app } => self.forget_bearer(app).await,
-            Change::Account { app, user_id } => {
-                self.0.accounts.forget(&(app.clone(), *user_id)).await;
-                self.0.names.forget_all();
-            }
+            Change::Account { app, user_id } => self.forget_account(app, *user_id).await,
         }
     }
 
     /// Bearer tokens stay: one that is outdated is rejected, and then replaced by what is stored.
     fn forget_everything(&self) {
         self.0.keys.forget_all();
-        self.0.accounts.forget_all();
-        self.0.names.forget_all();
+        for app in self.0.apps.values() {
+            app.accounts.forget_all();
+            app.names.forget_all();
+        }
     }
 
     async fn housekeep(&self) -> Result<(), store::Error> {

@@ -1,7 +1,6 @@
 //! The main job: a call comes in with a key, goes out with the right credentials, and its answer goes back unchanged.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,7 +11,7 @@ use crate::gateway::keys::KnownKey;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::key::Kind;
 use crate::model::{AccountRef, AuthKind, Endpoint};
-use crate::upstream::{Answer, Credential, Verdict};
+use crate::upstream::{Answer, Credential, Spent, Verdict};
 
 /// What a caller sent.
 pub struct Call<'a> {
@@ -33,15 +32,7 @@ pub struct Trail {
     pub account: Option<String>,
     pub auth: Option<AuthKind>,
     pub upstream_status: Option<u16>,
-    pub attempts: u32,
-    pub upstream_time: Duration,
-}
-
-impl Trail {
-    fn add(&mut self, answer: &Answer) {
-        self.attempts += answer.attempts;
-        self.upstream_time += answer.elapsed;
-    }
+    pub spent: Spent,
 }
 
 impl Gateway {
@@ -56,15 +47,12 @@ impl Gateway {
             check(call.endpoint, &call.body, self.now()).map_err(Error::InvalidRequest)?;
         let kind = choose(call.endpoint, &request.metrics, named.is_some(), wanted)?;
         trail.auth = Some(kind);
-        let answer = match (kind, named) {
+        match (kind, named) {
             (AuthKind::UserContext, Some(named)) => {
                 self.call_as_user(&key, app, &named, call, trail).await
             }
             _ => self.call_as_app(app, call, trail).await,
-        }?;
-        trail.upstream_status = Some(answer.status.as_u16());
-        trail.add(&answer);
-        Ok(answer)
+        }
     }
 
     /// The app whose credentials the key may use on this endpoint.
@@ -91,11 +79,11 @@ impl Gateway {
         call: &Call<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
-        let known = self.account_for(key, &app.app.name, named).await?;
+        let known = self.account_for(key, app, named).await?;
         trail.account = Some(known.account.user_id.to_string());
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let credential = Credential::User(&app.app, token);
-        let answer = self.0.upstream.engage(call.endpoint, &call.body, credential).await?;
+        let answer = self.engage(call, credential, trail).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
             self.mark(&known.account, answer.verdict).await;
         }
@@ -108,32 +96,64 @@ impl Gateway {
         call: &Call<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
-        let engage = |credential| self.0.upstream.engage(call.endpoint, &call.body, credential);
         match (app.source(), &app.app.bearer_token) {
-            (BearerSource::TwoLegged, _) => Ok(engage(Credential::TwoLegged(&app.app)).await?),
-            (BearerSource::Configured, Some(token)) => Ok(engage(Credential::Bearer(token)).await?),
+            (BearerSource::TwoLegged, _) => {
+                self.engage(call, Credential::TwoLegged(&app.app), trail).await
+            }
+            (BearerSource::Configured, Some(token)) => {
+                self.engage(call, Credential::Bearer(token), trail).await
+            }
             _ => {
                 let bearer = self.bearer(app).await?;
-                let mut answer = engage(Credential::Bearer(&bearer.token)).await?;
-                let mut rejected = bearer.generation;
-                // The second time, since what another replica has stored may be outdated too.
-                for is_last in [false, true] {
-                    if answer.verdict != Verdict::BearerRejected {
-                        break;
+                let answer = self.engage(call, Credential::Bearer(&bearer.token), trail).await?;
+                match answer.verdict {
+                    // Boxed, since it is seldom needed: each call's future would have to make room for it.
+                    Verdict::BearerRejected => {
+                        Box::pin(self.call_with_newer(app, bearer.generation, answer, call, trail))
+                            .await
                     }
-                    let renewed = match self.renew_bearer(app, rejected).await {
-                        Ok(renewed) => renewed,
-                        Err(Error::AppCredentialsRejected { .. }) if is_last => break,
-                        Err(error) => return Err(error),
-                    };
-                    trail.add(&answer);
-                    rejected = renewed.generation;
-                    let credential = Credential::Bearer(&renewed.token);
-                    answer = self.0.upstream.engage(call.endpoint, &call.body, credential).await?;
+                    _ => Ok(answer),
                 }
-                Ok(answer)
             }
         }
+    }
+
+    /// Calls with newer bearer tokens than the one that was `rejected`: twice at most, since what another replica has
+    /// stored may be outdated too.
+    async fn call_with_newer(
+        &self,
+        app: &Arc<AppState>,
+        mut rejected: i64,
+        mut answer: Answer,
+        call: &Call<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        for is_last in [false, true] {
+            let renewed = match self.renew_bearer(app, rejected).await {
+                Ok(renewed) => renewed,
+                Err(Error::AppCredentialsRejected { .. }) if is_last => break,
+                Err(error) => return Err(error),
+            };
+            rejected = renewed.generation;
+            answer = self.engage(call, Credential::Bearer(&renewed.token), trail).await?;
+            if answer.verdict != Verdict::BearerRejected {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// One call on the upstream, and what it took, for the trail.
+    async fn engage(
+        &self,
+        call: &Call<'_>,
+        credential: Credential<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        let spent = &mut trail.spent;
+        let answer = self.0.upstream.engage(call.endpoint, &call.body, credential, spent).await?;
+        trail.upstream_status = Some(answer.status.as_u16());
+        Ok(answer)
     }
 }
 

@@ -116,13 +116,12 @@ impl Gateway {
     }
 
     async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
-        let id = id.to_owned();
         let remembers = self.may_remember();
-        if remembers && let Some(known) = self.0.keys.peek(&id).await {
+        if remembers && let Some(known) = self.0.keys.peek(id).await {
             return Ok(Some(known));
         }
         let load = async {
-            match self.0.store.find_key(&id).await {
+            match self.0.store.find_key(id).await {
                 Err(store::Error::Unreadable(cause)) => {
                     warn!(key = id, %cause, "a key's row cannot be read, so it is refused");
                     Ok(None)
@@ -130,7 +129,7 @@ impl Gateway {
                 stored => Ok(stored?.and_then(|it| self.open_key(it))),
             }
         };
-        Ok(self.0.keys.load(&id, &self.0.feed, !remembers, load).await?)
+        Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !remembers, load).await?)
     }
 
     fn open_key(&self, stored: StoredKey) -> Option<KnownKey> {

@@ -1,7 +1,9 @@
 //! What the gateway remembers of the database, so that a call in steady state asks it nothing. Entries stay right
 //! because the change feed removes what changed; nothing here expires but the memory of what was not there.
 
+use std::borrow::Borrow;
 use std::hash::Hash;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,9 @@ pub(super) struct Known<K, V> {
     misses: Counter,
 }
 
+type Found<V> = Result<Option<Arc<V>>, store::Error>;
+type Loading<'a, V> = Pin<Box<dyn Future<Output = Found<V>> + Send + 'a>>;
+
 enum Miss {
     Absent,
     Store(store::Error),
@@ -37,7 +42,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
     }
 
     /// What is remembered, without asking the database.
-    pub(super) async fn peek(&self, key: &K) -> Option<Arc<V>> {
+    pub(super) async fn peek<Q>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let found = self.present.get(key).await;
         if found.is_some() {
             self.hits.increment(1);
@@ -49,13 +58,26 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
 
     /// Asks the database once, however many callers wait for the same key. `None` when there is no such thing.
     /// With `anew`, what is remembered does not count.
-    pub(super) async fn load(
+    ///
+    /// Boxed, since it is seldom needed and large: each call's future would have to make room for it.
+    pub(super) fn load<'a>(
+        &'a self,
+        key: K,
+        feed: &'a Feed,
+        anew: bool,
+        load: impl Future<Output = Result<Option<V>, store::Error>> + Send + 'a,
+    ) -> Loading<'a, V> {
+        Box::pin(self.load_now(key, feed, anew, load))
+    }
+
+    async fn load_now(
         &self,
-        key: &K,
+        key: K,
         feed: &Feed,
         anew: bool,
-        load: impl Future<Output = Result<Option<V>, store::Error>>,
-    ) -> Result<Option<Arc<V>>, store::Error> {
+        load: impl Future<Output = Result<Option<V>, store::Error>> + Send,
+    ) -> Found<V> {
+        let key = &key;
         if anew {
             self.forget(key).await;
         }

@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::gateway::bearers::AppState;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
-use crate::model::{App, Clock, UserId};
+use crate::model::{App, Clock};
 use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
 use crate::vault::Vault;
@@ -47,8 +47,6 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     apps: BTreeMap<String, Arc<AppState>>,
     keys: Known<String, KnownKey>,
-    accounts: Known<(String, UserId), KnownAccount>,
-    names: Known<(String, String), UserId>,
     feed: Feed,
     store: Store,
     vault: Vault,
@@ -67,12 +65,10 @@ impl Gateway {
         clock: Arc<dyn Clock>,
     ) -> Result<Gateway, SetupError> {
         let limits = &config.limits;
-        let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone())));
+        let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits)));
         Ok(Gateway(Arc::new(Inner {
             apps: config.apps.values().map(app).collect(),
             keys: Known::new("keys", limits.cached_keys, limits.unknown_for),
-            accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
-            names: Known::new("names", limits.cached_accounts, limits.unknown_for),
             feed: Feed::new(clock.instant()),
             store,
             vault,

@@ -90,8 +90,8 @@ fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration)
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::from_str(&asked.id).expect("an id is printable"));
     if let Some(relayed) = &relayed {
-        let own = elapsed.saturating_sub(relayed.trail.upstream_time);
-        headers.insert(SERVER_TIMING, timing(relayed.trail.upstream_time, own));
+        let own = elapsed.saturating_sub(relayed.trail.spent.time);
+        headers.insert(SERVER_TIMING, timing(relayed.trail.spent.time, own));
         let meter = host.0.meters.of(relayed.endpoint, relayed.trail.auth);
         meter.count(response.status(), elapsed, own);
     }
@@ -151,9 +151,9 @@ fn log(
             status,
             code,
             upstream_status = trail.upstream_status,
-            attempts = trail.attempts,
+            attempts = trail.spent.attempts,
             us,
-            upstream_us = micros(trail.upstream_time),
+            upstream_us = micros(trail.spent.time),
             bytes_in,
             bytes_out,
             "call"

@@ -7,6 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
+use memchr::memchr2;
 
 use crate::config::Limits;
 use crate::upstream::Error;
@@ -68,23 +69,32 @@ fn ends_in_the_middle(text: &[u8]) -> bool {
     if !matches!(text.first(), None | Some(b'{' | b'[')) {
         return false;
     }
-    let (mut open, mut rest) = (0_i32, text.iter());
-    while let Some(byte) = rest.next() {
+    let (mut open, mut rest) = (0_i32, text);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
         match byte {
             b'{' | b'[' => open += 1,
             b'}' | b']' => open -= 1,
-            b'"' => loop {
-                match rest.next() {
-                    None => return true,
-                    Some(b'"') => break,
-                    Some(b'\\') => drop(rest.next()),
-                    Some(_) => (),
-                }
+            b'"' => match after_string(after) {
+                Some(after) => rest = after,
+                None => return true,
             },
             _ => (),
         }
     }
     open > 0 || text.is_empty()
+}
+
+/// What follows a string whose opening quote was read; `None` when it does not end.
+fn after_string(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        let at = memchr2(b'"', b'\\', rest)?;
+        let (found, after) = rest.get(at..)?.split_first()?;
+        if *found == b'"' {
+            return Some(after);
+        }
+        rest = after.get(1..)?;
+    }
 }
 
 #[cfg(test)]

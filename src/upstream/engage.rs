@@ -1,7 +1,5 @@
 //! One engagement call: signed afresh for each attempt, tried at most twice, read whole.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName};
@@ -11,7 +9,7 @@ use hyper::{HeaderMap, StatusCode};
 use crate::model::{AuthKind, Endpoint, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::relay::Failure;
-use crate::upstream::{Answer, Credential, Error, Upstream, Verdict, body};
+use crate::upstream::{Answer, Credential, Error, Spent, Upstream, Verdict, body};
 
 /// Headers of an answer that callers may see: the type, the date, and the quotas by which clients pace themselves.
 const RELAYED: [HeaderName; 11] = [
@@ -47,15 +45,18 @@ impl Upstream {
         endpoint: Endpoint,
         body: &Bytes,
         credential: Credential<'_>,
+        spent: &mut Spent,
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
-        let whole = self.try_twice(endpoint, body, credential, begun);
+        let whole = self.try_twice(endpoint, body, credential, &mut spent.attempts);
         let outcome = match tokio::time::timeout(self.limits.upstream_total, whole).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => outcome.map_err(Failure::into_error),
             Err(_) => Err(Error::Timeout("the answer did not end")),
         };
-        self.meters.of(endpoint).seconds.record(self.since(begun).as_secs_f64());
+        let time = self.clock.instant().saturating_duration_since(begun);
+        spent.time += time;
+        self.meters.of(endpoint).seconds.record(time.as_secs_f64());
         outcome
     }
 
@@ -64,28 +65,25 @@ impl Upstream {
         endpoint: Endpoint,
         body: &Bytes,
         credential: Credential<'_>,
-        begun: Instant,
-    ) -> Result<Answer, Error> {
+        attempts: &mut u32,
+    ) -> Result<Answer, Failure> {
         let used = self.skew.seconds();
-        let mut is_free = false;
-        let first = match self.attempt(endpoint, body, credential).await {
+        *attempts += 1;
+        let first = self.attempt(endpoint, body, credential).await;
+        let again = match &first {
+            // The upstream is well; every call that was signed with the old offset needs this once.
             Ok(answer) if answer.verdict == Verdict::ClockRejected => {
-                if !self.skew.correct(&answer.headers, self.clock.now(), used) {
-                    return Ok(self.timed(answer, 1, begun));
-                }
-                // The upstream is well; every call that was signed with the old offset needs this once.
-                is_free = true;
-                Ok(answer)
+                self.skew.correct(&answer.headers, self.clock.now(), used)
             }
-            Ok(answer) if !is_passing(answer.status) => return Ok(self.timed(answer, 1, begun)),
-            Err(Failure::Final(error)) => return Err(error),
-            retryable => retryable,
+            Ok(answer) if !is_passing(answer.status) => false,
+            Err(Failure::Final(_)) => false,
+            _ => self.budget.withdraw(self.clock.instant()),
         };
-        if !is_free && !self.budget.withdraw(self.clock.instant()) {
-            return first.map(|it| self.timed(it, 1, begun)).map_err(Failure::into_error);
+        if !again {
+            return first;
         }
-        let second = self.attempt(endpoint, body, credential).await;
-        second.map(|it| self.timed(it, 2, begun)).map_err(Failure::into_error)
+        *attempts += 1;
+        self.attempt(endpoint, body, credential).await
     }
 
     async fn attempt(
@@ -147,23 +145,7 @@ impl Upstream {
             _ => body::require_complete(parts.status, text)?,
         }
         let verdict = Verdict::of(parts.status, text, credential);
-        Ok(Answer {
-            status: parts.status,
-            headers,
-            wire,
-            plain,
-            verdict,
-            attempts: 1,
-            elapsed: Duration::ZERO,
-        })
-    }
-
-    fn timed(&self, answer: Answer, attempts: u32, begun: Instant) -> Answer {
-        Answer { attempts, elapsed: self.since(begun), ..answer }
-    }
-
-    fn since(&self, begun: Instant) -> Duration {
-        self.clock.instant().saturating_duration_since(begun)
+        Ok(Answer { status: parts.status, headers, wire, plain, verdict })
     }
 }
 

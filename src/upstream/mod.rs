@@ -62,9 +62,14 @@ pub struct Answer {
     /// The decompressed body of a gzipped answer.
     pub plain: Option<Bytes>,
     pub verdict: Verdict,
+}
+
+/// What calls on the upstream have taken so far, whether they were answered or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
     pub attempts: u32,
     /// From the first attempt's start to the last byte of the answer.
-    pub elapsed: Duration,
+    pub time: Duration,
 }
 
 impl Answer {
