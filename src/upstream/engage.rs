@@ -95,7 +95,13 @@ impl Upstream {
         let authorization =
             self.authorization(&Request::post(self.relay.url(endpoint)), credential);
         let outcome = match self.relay.post(endpoint, authorization, body.clone()).await {
-            Ok(response) => self.read(response, credential).await.map_err(Failure::Final),
+            Ok((response, connection)) => {
+                let answer = self.read(response, credential).await;
+                if answer.is_ok() {
+                    self.relay.put_back(connection);
+                }
+                answer.map_err(Failure::Final)
+            }
             Err(failure) => Err(failure),
         };
         self.meters.of(endpoint).count(&outcome);

@@ -1,46 +1,64 @@
-//! The client on the path of every relayed call: hyper-util's, which reqwest is built on and which costs less.
-//! Everything about that choice is in this file.
+//! The client on the path of every relayed call: hyper's connections, kept and lent by a pool of our own. Everything
+//! about that choice is in this file.
+//!
+//! Measured as CPU for a whole call: reqwest costs 1.4 times hyper-util's pooled client, and that one 1.1 times this.
 
-use std::error::Error as _;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::http::{HeaderValue, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower::{Service, ServiceExt};
 
 use crate::config;
 use crate::model::{Clock, Endpoint};
 use crate::upstream::{Error, SetupError, token};
 
 const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// Connections beyond this are closed after use.
+const MOST_IDLE: usize = 1024;
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION")));
 
-type Pool = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
-/// A pool of connections that is begun anew once it is old, so that a moved upstream is found.
+/// A pool of connections to the one host that serves engagement calls.
 pub(super) struct Relay {
-    pool: ArcSwap<(Pool, Instant)>,
+    /// The one used last is lent first, so that those not needed grow old together at the front.
+    idle: Mutex<VecDeque<Idle>>,
     connector: HttpsConnector<HttpConnector>,
-    targets: [Target; 3],
-    idle: Duration,
+    origin: Uri,
+    host: HeaderValue,
+    /// The URL of each endpoint, as it is signed.
+    urls: [String; 3],
+    keep: Duration,
     age: Duration,
     first_byte: Duration,
     clock: Arc<dyn Clock>,
 }
 
-/// An endpoint's URL, as called and as signed.
-struct Target {
-    uri: Uri,
-    url: String,
+/// A connection that is lent. It goes back by [`Relay::put_back`], once the whole answer was read; else it is closed.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    born: Instant,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// Why no head of an answer came.
+pub(super) enum Failure {
+    /// The upstream cannot have acted on it, or reading twice does no harm.
+    Retryable(Error),
+    Final(Error),
 }
 
 impl Relay {
@@ -56,24 +74,16 @@ impl Relay {
         let builder = HttpsConnectorBuilder::new().with_tls_config(token::tls(settings)?);
         let builder =
             if settings.allow_http { builder.https_or_http() } else { builder.https_only() };
-        let connector = builder.enable_http1().wrap_connector(tcp);
-        let target = |endpoint: Endpoint| {
-            let url = format!("{}{}", settings.data_url, endpoint.path());
-            match url.parse() {
-                Ok(uri) => Ok(Target { uri, url }),
-                Err(_) => Err(SetupError::Url(url)),
-            }
-        };
-        let pool = pool(&connector, limits.upstream_idle);
+        let url = || SetupError::Url(settings.data_url.clone());
+        let origin: Uri = settings.data_url.parse().map_err(|_| url())?;
+        let host = origin.authority().ok_or_else(url)?.as_str();
         Ok(Relay {
-            pool: ArcSwap::from_pointee((pool, clock.instant())),
-            connector,
-            targets: [
-                target(Endpoint::Totals)?,
-                target(Endpoint::TwentyEightHours)?,
-                target(Endpoint::Historical)?,
-            ],
-            idle: limits.upstream_idle,
+            idle: Mutex::default(),
+            connector: builder.enable_http1().wrap_connector(tcp),
+            host: HeaderValue::from_str(host).map_err(|_| url())?,
+            urls: Endpoint::ALL.map(|it| format!("{}{}", settings.data_url, it.path())),
+            origin,
+            keep: limits.upstream_idle,
             age: limits.upstream_connection_age,
             first_byte: limits.upstream_first_byte,
             clock: Arc::clone(clock),
@@ -82,7 +92,12 @@ impl Relay {
 
     /// The URL that a signature for `endpoint` has to cover.
     pub(super) fn url(&self, endpoint: Endpoint) -> &str {
-        &self.target(endpoint).url
+        let [totals, hours, historical] = &self.urls;
+        match endpoint {
+            Endpoint::Totals => totals,
+            Endpoint::TwentyEightHours => hours,
+            Endpoint::Historical => historical,
+        }
     }
 
     /// Posts `body` and waits for the answer's head, at most the time to the first byte.
@@ -91,70 +106,112 @@ impl Relay {
         endpoint: Endpoint,
         authorization: HeaderValue,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<(Response<Incoming>, Connection), Failure> {
+        let sent = self.send(self.request(endpoint, authorization, body));
+        match tokio::time::timeout(self.first_byte, sent).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Final(Error::Timeout("no first byte"))),
+        }
+    }
+
+    /// Takes a connection back whose answer was read to its end.
+    pub(super) fn put_back(&self, connection: Connection) {
+        if connection.sender.is_closed() {
+            return;
+        }
+        let now = self.clock.instant();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while idle.front().is_some_and(|it| idle.len() >= MOST_IDLE || self.is_stale(it, now)) {
+            idle.pop_front();
+        }
+        idle.push_back(Idle { connection, since: now });
+    }
+
+    fn request(
+        &self,
+        endpoint: Endpoint,
+        authorization: HeaderValue,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = hyper::Method::POST;
-        *request.uri_mut() = self.target(endpoint).uri.clone();
+        *request.uri_mut() = Uri::from_static(endpoint.path());
         let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         // Without gzip the upstream answers 406 (reference 1.2).
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(AUTHORIZATION, authorization);
         headers.insert(USER_AGENT, AGENT);
-        let pending = self.pool().request(request);
-        match tokio::time::timeout(self.first_byte, pending).await {
-            Err(_) => Err(Failure::Final(Error::Timeout("no first byte"))),
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(classify(error)),
+        request
+    }
+
+    /// Sends on a kept connection, or on a new one when none is left that still takes requests.
+    async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Connection), Failure> {
+        while let Some(mut connection) = self.lend() {
+            if connection.sender.ready().await.is_err() {
+                continue;
+            }
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, connection)),
+                // The upstream closed it before anything was sent.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(classify(error.into_error().into())),
+                },
+            }
+        }
+        let mut connection = Box::pin(self.connect()).await.map_err(classify)?;
+        match connection.sender.send_request(request).await {
+            Ok(response) => Ok((response, connection)),
+            Err(error) => Err(classify(error.into())),
         }
     }
 
-    fn target(&self, endpoint: Endpoint) -> &Target {
-        let [totals, hours, historical] = &self.targets;
-        match endpoint {
-            Endpoint::Totals => totals,
-            Endpoint::TwentyEightHours => hours,
-            Endpoint::Historical => historical,
-        }
-    }
-
-    fn pool(&self) -> Pool {
-        let (current, born) = &**self.pool.load();
+    /// The connection used last, if it is not too old.
+    fn lend(&self) -> Option<Connection> {
         let now = self.clock.instant();
-        if now.saturating_duration_since(*born) < self.age {
-            return current.clone();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let last = idle.pop_back()?;
+            if !self.is_stale(&last, now) && !last.connection.sender.is_closed() {
+                return Some(last.connection);
+            }
         }
-        let fresh = pool(&self.connector, self.idle);
-        self.pool.store(Arc::new((fresh.clone(), now)));
-        fresh
+    }
+
+    /// Whether a connection has idled too long, or is so old that a moved upstream would not be found.
+    fn is_stale(&self, it: &Idle, now: Instant) -> bool {
+        now.saturating_duration_since(it.since) >= self.keep
+            || now.saturating_duration_since(it.connection.born) >= self.age
+    }
+
+    async fn connect(&self) -> Result<Connection, Box<dyn StdError + Send + Sync>> {
+        let mut connector = self.connector.clone();
+        let stream = connector.ready().await?.call(self.origin.clone()).await?;
+        let (sender, driver) =
+            http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).handshake(stream).await?;
+        // What ends a connection early is told to whoever waits for its answer.
+        tokio::spawn(async move { drop(driver.await) });
+        Ok(Connection { sender, born: self.clock.instant() })
     }
 }
 
-/// Why no head of an answer came.
-pub(super) enum Failure {
-    /// The upstream cannot have acted on it, or reading twice does no harm.
-    Retryable(Error),
-    Final(Error),
-}
-
-fn pool(connector: &HttpsConnector<HttpConnector>, idle: Duration) -> Pool {
-    Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(idle)
-        .pool_timer(TokioTimer::new())
-        .http1_max_buf_size(MAX_HEADER_BYTES)
-        .build(connector.clone())
-}
-
-fn classify(error: legacy::Error) -> Failure {
-    let mut source = error.source();
+fn classify(error: Box<dyn StdError + Send + Sync>) -> Failure {
     let mut malformed = false;
-    while let Some(cause) = source {
-        malformed |= cause.is::<rustls::Error>();
-        malformed |= cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
-        source = cause.source();
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
+    while let Some(it) = cause {
+        // rustls' own error is wrapped in an I/O error, whose source is that of what it wraps.
+        let wrapped = it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        malformed |= it.is::<rustls::Error>() || wrapped.is_some_and(|it| it.is::<rustls::Error>());
+        malformed |= it.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+        cause = it.source();
     }
     // A certificate or an answer that is wrong now will be wrong again.
-    let error = Error::Unreachable(Box::new(error));
+    let error = Error::Unreachable(error);
     if malformed { Failure::Final(error) } else { Failure::Retryable(error) }
 }
