@@ -77,7 +77,28 @@ impl Metric {
     }
 
     pub fn from_name(name: &str) -> Option<Metric> {
-        Metric::ALL.into_iter().find(|it| it.name() == name)
+        Some(match name {
+            "impressions" => Metric::Impressions,
+            "engagements" => Metric::Engagements,
+            "favorites" => Metric::Favorites,
+            "retweets" => Metric::Retweets,
+            "replies" => Metric::Replies,
+            "quote_tweets" => Metric::QuoteTweets,
+            "video_views" => Metric::VideoViews,
+            "media_views" => Metric::MediaViews,
+            "media_engagements" => Metric::MediaEngagements,
+            "url_clicks" => Metric::UrlClicks,
+            "hashtag_clicks" => Metric::HashtagClicks,
+            "detail_expands" => Metric::DetailExpands,
+            "permalink_clicks" => Metric::PermalinkClicks,
+            "app_install_attempts" => Metric::AppInstallAttempts,
+            "app_opens" => Metric::AppOpens,
+            "email_tweet" => Metric::EmailTweet,
+            "user_follows" => Metric::UserFollows,
+            "user_profile_clicks" => Metric::UserProfileClicks,
+            "media_clicks" => Metric::MediaClicks,
+            _ => return None,
+        })
     }
 
     /// Whether the endpoint serves this metric.

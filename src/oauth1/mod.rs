@@ -53,18 +53,19 @@ fn sign(
     timestamp: u64,
     version: bool,
 ) -> String {
-    let of = |it: Credentials<'_>| {
-        oauth1_request::Credentials::new(it.key.to_owned(), it.secret.to_owned())
-    };
-    let mut builder = Builder::new(of(consumer), HMAC_SHA1);
+    let mut builder = Builder::new(pair(consumer), HMAC_SHA1);
     builder
-        .token(token.map(of))
+        .token(token.map(pair))
         .callback(request.callback)
         .verifier(request.verifier)
         .nonce(nonce)
         .timestamp(NonZeroU64::new(timestamp))
         .version(version);
     builder.authorize(request.method, request.url, &Parameters::of(request.parameters))
+}
+
+fn pair(it: Credentials<'_>) -> oauth1_request::Credentials<&str> {
+    oauth1_request::Credentials::new(it.key, it.secret)
 }
 
 /// Parameters percent-encoded and in the order of the base string.

@@ -117,14 +117,15 @@ fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
 
 /// Milliseconds, written from whole microseconds: formatting a float costs as much as the rest of the header.
 fn timing(upstream: Duration, own: Duration) -> HeaderValue {
-    let (upstream, own) = (upstream.as_micros(), own.as_micros());
-    let text = format!(
-        "upstream;dur={}.{:03}, gateway;dur={}.{:03}",
-        upstream / 1000,
-        upstream % 1000,
-        own / 1000,
-        own % 1000
-    );
+    let mut text = String::with_capacity(48);
+    for (name, duration) in [("upstream;dur=", upstream), (", gateway;dur=", own)] {
+        let (micros, mut digits) = (micros(duration), itoa::Buffer::new());
+        text.push_str(name);
+        text.push_str(digits.format(micros / 1000));
+        // The leading 1 keeps the zeros behind it.
+        text.push('.');
+        text.push_str(digits.format(1000 + micros % 1000).get(1..).unwrap_or_default());
+    }
     HeaderValue::from_str(&text).expect("numbers are printable")
 }
 

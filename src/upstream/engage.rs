@@ -49,15 +49,11 @@ impl Upstream {
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
-        let whole = self.try_twice(endpoint, body, credential, &mut spent.attempts);
-        let outcome = match tokio::time::timeout(self.limits.upstream_total, whole).await {
-            Ok(outcome) => outcome.map_err(Failure::into_error),
-            Err(_) => Err(Error::Timeout("the answer did not end")),
-        };
+        let outcome = self.try_twice(endpoint, body, credential, &mut spent.attempts).await;
         let time = self.clock.instant().saturating_duration_since(begun);
         spent.time += time;
         self.meters.of(endpoint).seconds.record(time.as_secs_f64());
-        outcome
+        outcome.map_err(Failure::into_error)
     }
 
     async fn try_twice(
@@ -134,7 +130,12 @@ impl Upstream {
     ) -> Result<Answer, Error> {
         let (parts, incoming) = response.into_parts();
         self.skew.observe(&parts.headers, self.clock.now());
-        let wire = body::collect(incoming, &self.limits).await?;
+        // A body that is there already sets no timer.
+        let total = self.limits.upstream_total;
+        let wire = match tokio::time::timeout(total, body::collect(incoming, &self.limits)).await {
+            Ok(wire) => wire?,
+            Err(_) => return Err(Error::Timeout("the answer did not end")),
+        };
         let mut headers = relayed(&parts.headers);
         let encoding = parts.headers.get(CONTENT_ENCODING);
         let is = |name: &[u8]| encoding.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name));

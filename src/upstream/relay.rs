@@ -205,9 +205,10 @@ fn classify(error: Box<dyn StdError + Send + Sync>) -> Failure {
     let mut malformed = false;
     let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
     while let Some(it) = cause {
-        // rustls' own error is wrapped in an I/O error, whose source is that of what it wraps.
+        // rustls' own error comes wrapped in an I/O error, whose source is that of what it wraps.
         let wrapped = it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        malformed |= it.is::<rustls::Error>() || wrapped.is_some_and(|it| it.is::<rustls::Error>());
+        malformed |= it.is::<rustls::Error>();
+        malformed |= wrapped.and_then(|it| it.downcast_ref::<rustls::Error>()).is_some();
         malformed |= it.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
         cause = it.source();
     }

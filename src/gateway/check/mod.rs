@@ -341,13 +341,13 @@ fn read_id(node: &Node<'_>) -> Option<u64> {
     match node {
         Node::Natural(id) => (*id < 10_000_000_000_000_000_000).then_some(*id),
         Node::Text(text) => {
-            let digits = text.trim();
-            let value = |sum: u64, digit: u8| {
+            let digits = text.as_bytes().trim_ascii();
+            let value = |sum: u64, digit: &u8| {
                 digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'))
             };
             // 19 digits cannot overflow.
             let fits = (1..=19).contains(&digits.len());
-            if fits { digits.bytes().try_fold(0, value) } else { None }
+            if fits { digits.iter().try_fold(0, value) } else { None }
         }
         _ => None,
     }
