@@ -7,6 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
+use memchr::memchr_iter;
 
 use crate::config::Limits;
 use crate::upstream::Error;
@@ -73,10 +74,9 @@ fn ends_in_the_middle(text: &[u8]) -> bool {
     }
 }
 
-/// A glance that the compiler turns into vector instructions. It may miss that an answer is whole, where a grouping's
-/// name has brackets in it.
+/// A glance by vector instructions. It may miss that an answer is whole, where a grouping's name has brackets in it.
 fn is_balanced(text: &[u8]) -> bool {
-    let count = |wanted| text.iter().filter(|it| **it == wanted).count();
+    let count = |wanted| memchr_iter(wanted, text).count();
     matches!(text.last(), Some(b'}' | b']'))
         && count(b'{') == count(b'}')
         && count(b'[') == count(b']')
