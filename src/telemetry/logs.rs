@@ -23,7 +23,7 @@ const CHATTY: &[&str] =
     &["h2", "hyper", "hyper_util", "reqwest", "rustls", "sqlx", "tower", "tower_http"];
 
 /// Lines that may wait for the writer before further ones are dropped and counted.
-const WAITING_LINES: usize = 4096;
+const WAITING_LINES: usize = 1024;
 
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 

@@ -1,5 +1,7 @@
 //! One engagement call: signed afresh for each attempt, tried at most twice, read whole.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName};
@@ -189,10 +191,20 @@ fn sensitive(text: &str) -> HeaderValue {
     value
 }
 
-/// 43 base62 digits hold 256 bits.
+/// 43 base62 digits, which hold 256 bits. Random bytes are drawn for some nonces at once, since each draw has its price;
+/// a nonce is no secret.
 fn nonce() -> String {
-    let mut bytes = [0; 64];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
-    let digits = key::base62_digits(&bytes).take(43).collect();
-    String::from_utf8(digits).expect("base62 digits are ASCII")
+    const LENGTH: usize = 43;
+    thread_local! {
+        static DIGITS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    DIGITS.with_borrow_mut(|digits| {
+        while digits.len() < LENGTH {
+            let mut bytes = [0; 1024];
+            aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
+            digits.extend(key::base62_digits(&bytes));
+        }
+        let taken = digits.split_off(digits.len() - LENGTH);
+        String::from_utf8(taken).expect("base62 digits are ASCII")
+    })
 }
