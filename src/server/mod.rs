@@ -111,7 +111,7 @@ fn finish(routes: Router<Host>, host: &Host) -> Routes {
 impl Host {
     /// Keeps an unscraped gateway's samples from piling up.
     async fn upkeep(&self) {
-        let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(250));
         loop {
             tick.tick().await;
             self.0.metrics.upkeep();
