@@ -142,9 +142,7 @@ impl Upstream {
         let encoding = parts.headers.get(CONTENT_ENCODING);
         let is = |name: &[u8]| encoding.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name));
         let gzipped = is(b"gzip") || is(b"x-gzip");
-        // Answers without a body, such as 204, may name an encoding all the same.
-        let packed = gzipped && !wire.is_empty();
-        let plain = if packed { Some(body::inflate(&wire, &self.limits)?) } else { None };
+        let plain = if gzipped { Some(body::inflate(&wire, &self.limits)?) } else { None };
         let text = plain.as_ref().unwrap_or(&wire);
         match encoding {
             // Nobody asked for it; whoever sent it must say what it is, or the body is of no use to anybody.

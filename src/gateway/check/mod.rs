@@ -247,7 +247,7 @@ impl Problems {
         let before = self.0.len();
         let mut levels = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            match self.level(endpoint, &levels, item) {
+            match read_level(endpoint, &levels, item) {
                 Ok(level) => levels.push(level),
                 Err(detail) => self.add(&Path::Index(&at, index), detail),
             }
@@ -261,33 +261,6 @@ impl Problems {
             );
         }
         levels
-    }
-
-    #[expect(clippy::unused_self, reason = "a step of levels, beside it")]
-    fn level(
-        &self,
-        endpoint: Endpoint,
-        before: &[GroupBy],
-        item: &Node<'_>,
-    ) -> Result<GroupBy, String> {
-        let known = match item {
-            Node::Text(name) => GroupBy::from_name(name),
-            _ => None,
-        };
-        match known {
-            None => Err(format!(
-                "{} is not a grouping value; {endpoint} can group by {}",
-                shown(item),
-                GroupBys(endpoint)
-            )),
-            Some(level) if before.contains(&level) => {
-                Err(format!("{level} stands here twice; give it once"))
-            }
-            Some(level) if level.is_time() && !endpoint.has_time_series() => Err(format!(
-                "{endpoint} has no time series, so it cannot group by {level}; 28hr and historical can"
-            )),
-            Some(level) => Ok(level),
-        }
     }
 
     fn window(
@@ -333,6 +306,28 @@ impl Problems {
             self.add(at, detail);
         }
         read
+    }
+}
+
+/// One value of a `group_by`, after those `before` it.
+fn read_level(endpoint: Endpoint, before: &[GroupBy], item: &Node<'_>) -> Result<GroupBy, String> {
+    let known = match item {
+        Node::Text(name) => GroupBy::from_name(name),
+        _ => None,
+    };
+    match known {
+        None => Err(format!(
+            "{} is not a grouping value; {endpoint} can group by {}",
+            shown(item),
+            GroupBys(endpoint)
+        )),
+        Some(level) if before.contains(&level) => {
+            Err(format!("{level} stands here twice; give it once"))
+        }
+        Some(level) if level.is_time() && !endpoint.has_time_series() => Err(format!(
+            "{endpoint} has no time series, so it cannot group by {level}; 28hr and historical can"
+        )),
+        Some(level) => Ok(level),
     }
 }
 

@@ -47,7 +47,7 @@ on_both! {
         for (field, value) in expected.as_object().unwrap() {
             assert_eq!(&call[field], value, "{field} in {call}");
         }
-        assert!(call["ms"].is_f64() && call["upstream_ms"].is_f64(), "{call}");
+        assert!(call["us"].is_u64() && call["upstream_us"].is_u64(), "{call}");
         assert_eq!(lines.last().unwrap()["message"], "stopped");
     }
 }

@@ -245,7 +245,7 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
         for name in quotas {
             assert_eq!(answer.header(name), format!("from-upstream {name}"));
         }
-        assert_eq!(answer.header("server-timing"), "upstream;dur=0.0, gateway;dur=0.00");
+        assert_eq!(answer.header("server-timing"), "upstream;dur=0.000, gateway;dur=0.000");
         assert_eq!(answer.header("countersign-auth"), "app-only");
         assert_ne!(answer.header("x-request-id"), "from-upstream");
         assert!(names.iter().all(|it| answer.headers.get_all(*it).iter().count() == 1));
