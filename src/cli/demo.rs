@@ -85,9 +85,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn demo(arguments: Arguments) -> Result<(), Failure> {
-    let upstream = bind(arguments.sandbox_listen, "--sandbox-listen").await?;
-    let callers = bind(arguments.listen, "--listen").await?;
-    let operators = bind(arguments.admin_listen, "--admin-listen").await?;
+    let upstream = bind(arguments.sandbox_listen, "--sandbox-listen")?;
+    let callers = bind(arguments.listen, "--listen")?;
+    let operators = bind(arguments.admin_listen, "--admin-listen")?;
     let sandbox = Sandbox::new(Settings::default(), parts::clock());
     let world = sandbox.world();
     let config = settings(&arguments.dir, &upstream, &world)?;

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let _logs = telemetry::start_logs(&Log { format: LogFormat::Human, level: LogLevel::Info });
     telemetry::log_panics();
     parts::runtime(0)?.block_on(async {
-        let listener = bind(arguments.listen, "--listen").await?;
+        let listener = bind(arguments.listen, "--listen")?;
         let settings = Settings { seed: arguments.seed, users: arguments.users, ..Settings::default() };
         let sandbox = Sandbox::new(settings, parts::clock());
         let at = address(&listener);

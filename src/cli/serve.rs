@@ -9,7 +9,7 @@ use clap::Args;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -19,6 +19,9 @@ use crate::config::Config;
 use crate::server::{self, Life};
 use crate::telemetry;
 use crate::vault::Vault;
+
+/// Connections that may wait to be accepted; the kernel has a limit of its own.
+const BACKLOG: u32 = 4096;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -41,8 +44,8 @@ pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Fail
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    let callers = bind(config.server.listen, "server.listen").await?;
-    let operators = bind(config.admin.listen, "admin.listen").await?;
+    let callers = bind(config.server.listen, "server.listen")?;
+    let operators = bind(config.admin.listen, "admin.listen")?;
     let metrics = telemetry::start_metrics();
     let parts = prepare(config).await?;
     info!(
@@ -109,8 +112,15 @@ async fn require_open_vault(parts: &Parts) -> Result<(), Failure> {
 }
 
 /// Listens, or says in one line which address is taken.
-pub(super) async fn bind(at: SocketAddr, name: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(at).await.map_err(|error| {
+pub(super) fn bind(at: SocketAddr, name: &str) -> Result<TcpListener, Failure> {
+    let listen = || {
+        let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(at)?;
+        // Beyond the backlog a client's first packet is dropped, and sent again a second later.
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error: std::io::Error| {
         Failure::unavailable(anyhow!("{name} {at} cannot be listened on: {error}"))
     })
 }
