@@ -1,5 +1,6 @@
 //! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that can be used again.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
@@ -21,10 +22,10 @@ use crate::cli::parts::{self, Parts};
 use crate::cli::serve::{address, bind, harden, prepare, stop_on_signals};
 use crate::config::{self, Config};
 use crate::gateway::{self, Import};
-use crate::model::Secret;
 use crate::model::key::Kind;
+use crate::model::{Metric, Secret};
 use crate::sandbox;
-use crate::sandbox::{Sandbox, Settings, World, WorldUser};
+use crate::sandbox::{Sandbox, Settings, World, WorldPost, WorldUser};
 use crate::server::{self, Life};
 use crate::telemetry;
 use crate::vault;
@@ -33,6 +34,10 @@ const APP: &str = "demo";
 const ACTOR: &str = "demo";
 const CONNECTED: usize = 3;
 const SHOWN_POSTS: usize = 5;
+/// Of some weeks, so that private totals are to be had.
+const RECENT_POSTS: usize = 12;
+/// Of the last day, so that there is something to see hour by hour.
+const FRESH_POSTS: usize = 3;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -69,6 +74,8 @@ struct CardAccount {
     user_id: String,
     screen_name: String,
     tweet_ids: Vec<String>,
+    #[serde(skip)]
+    fresh: Vec<String>,
 }
 
 /// The keys of a demo, kept so that its commands still work after a restart. They open invented numbers alone.
@@ -247,6 +254,14 @@ async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
     Ok(secret.expose().to_owned())
 }
 
+/// The most seen of a user's newest posts.
+fn most_seen(user: &WorldUser, newest: usize) -> Vec<String> {
+    let active = user.posts.iter().filter(|it| it.state == "active");
+    let mut posts: Vec<&WorldPost> = active.take(newest).collect();
+    posts.sort_by_key(|it| Reverse(it.totals.get(Metric::Impressions.name()).copied()));
+    posts.into_iter().take(SHOWN_POSTS).map(|it| it.id.clone()).collect()
+}
+
 fn card(
     callers: &TcpListener,
     operators: &TcpListener,
@@ -257,13 +272,8 @@ fn card(
     let account = |it: &&WorldUser| CardAccount {
         user_id: it.user_id.clone(),
         screen_name: it.screen_name.clone(),
-        tweet_ids: it
-            .posts
-            .iter()
-            .filter(|it| it.state == "active")
-            .take(SHOWN_POSTS)
-            .map(|it| it.id.clone())
-            .collect(),
+        tweet_ids: most_seen(it, RECENT_POSTS),
+        fresh: most_seen(it, FRESH_POSTS),
     };
     let url = |it| format!("http://{}", address(it));
     Card {
@@ -278,15 +288,13 @@ fn card(
 
 fn print_tour(card: &Card, folder: &Path) {
     let Card { gateway, admin, sandbox, key, admin_key, accounts } = card;
-    let posts = |account: Option<&CardAccount>, count: usize| {
-        let ids: Vec<String> = account
-            .iter()
-            .flat_map(|it| &it.tweet_ids)
-            .take(count)
-            .map(|it| format!("{it:?}"))
-            .collect();
+    let quoted = |ids: Option<&Vec<String>>, count: usize| {
+        let ids: Vec<String> =
+            ids.into_iter().flatten().take(count).map(|it| format!("{it:?}")).collect();
         ids.join(",")
     };
+    let posts =
+        |account: Option<&CardAccount>, count| quoted(account.map(|it| &it.tweet_ids), count);
     let (alice, bob) = (accounts.first(), accounts.get(1));
     let id = |account: Option<&CardAccount>| account.map_or("", |it| &it.user_id).to_owned();
     let call = |title: &str, endpoint: &str, account: &str, body: String| {
@@ -310,7 +318,7 @@ fn print_tour(card: &Card, folder: &Path) {
     );
     let series = format!(
         r#"{{"tweet_ids":[{}],"engagement_types":["impressions","url_clicks"],{by_hour}}}"#,
-        posts(bob, 1)
+        quoted(bob.map(|it| &it.fresh), 1)
     );
     let text = format!(
         "Countersign is running on invented numbers. Ctrl-C stops it; {folder} keeps its database.
