@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use countersign::cli::{self, Command};
 
-/// Measured: a relayed call makes some hundred small allocations, and this serves them for half the price of glibc's.
+/// Measured: with glibc's allocator a relayed call takes 1.08 times the instructions.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

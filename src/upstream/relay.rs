@@ -1,7 +1,7 @@
 //! The client on the path of every relayed call: hyper's connections, kept and lent by a pool of our own. Everything
 //! about that choice is in this file.
 //!
-//! Measured as CPU for a whole call: reqwest costs 1.4 times hyper-util's pooled client, and that one 1.1 times this.
+//! Measured: with hyper-util's pooled client, which reqwest is built on, a whole call takes 1.05 times the instructions.
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
