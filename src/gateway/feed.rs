@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use tracing::{error, warn};
 
 use crate::gateway::{Gateway, Inner};
@@ -23,11 +24,18 @@ pub(super) struct Feed {
     position: AtomicI64,
     begun: Instant,
     fresh_ms: AtomicU64,
+    /// Held while changes are applied: two readers of the same changes would forget anew what was learnt in between.
+    reading: Mutex<()>,
 }
 
 impl Feed {
     pub(super) fn new(now: Instant) -> Feed {
-        Feed { position: AtomicI64::new(-1), begun: now, fresh_ms: AtomicU64::new(0) }
+        Feed {
+            position: AtomicI64::new(-1),
+            begun: now,
+            fresh_ms: AtomicU64::new(0),
+            reading: Mutex::default(),
+        }
     }
 
     /// The last change applied; -1 before the first look.
@@ -69,6 +77,7 @@ impl Gateway {
     /// Applies what changed since the last look; the error says that the database is away.
     pub(super) async fn catch_up(&self) -> Result<(), store::Error> {
         let inner = &self.0;
+        let _reading = inner.feed.reading.lock().await;
         let asked_at = inner.clock.instant();
         let position = inner.feed.position();
         if position < 0 {
