@@ -26,6 +26,8 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("hyper_rustls", &["upstream"]),
     ("rustls", &["upstream"]),
     ("oauth1_request", &["oauth1"]),
+    ("aws_lc_rs", &["sandbox", "upstream", "vault"]),
+    ("moka", &["gateway"]),
     ("axum", &["sandbox", "server"]),
     ("tower_http", &["sandbox", "server"]),
     ("clap", &["cli", "main"]),
