@@ -107,13 +107,14 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     import(&parts, &connected).await?;
     let keys = keys(&parts, &arguments.dir).await?;
     let card = card(&callers, &operators, &upstream, keys, &connected);
+    // Before anybody is told that it serves, who may then stop it.
+    let life = Life::default();
+    let end = stop_on_signals(life.clone(), Duration::ZERO)?;
     if arguments.json {
         output::json_line(&card);
     } else {
         print_tour(&card, &arguments.dir);
     }
-    let life = Life::default();
-    let end = stop_on_signals(life.clone(), Duration::ZERO)?;
     let drained = life.clone();
     tokio::spawn(parts.gateway.follow());
     let limits = parts.config.limits.clone();

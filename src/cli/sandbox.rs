@@ -35,9 +35,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let settings = Settings { seed: arguments.seed, users: arguments.users, ..Settings::default() };
         let sandbox = Sandbox::new(settings, parts::clock());
         let at = address(&listener);
-        output::line(&format!("the sandbox listens on http://{at}; its users, tokens and posts: curl http://{at}/sandbox/world"));
+        // Before anybody is told that it serves, who may then stop it.
         let life = Life::default();
         let end = stop_on_signals(life.clone(), std::time::Duration::ZERO)?;
+        output::line(&format!("the sandbox listens on http://{at}; its users, tokens and posts: curl http://{at}/sandbox/world"));
         let drained = async move { life.draining().await };
         tokio::select! {
             served = serve(listener, sandbox, drained) => served.map_err(Failure::unavailable)?,

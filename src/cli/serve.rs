@@ -48,6 +48,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let operators = bind(config.admin.listen, "admin.listen")?;
     let metrics = telemetry::start_metrics();
     let parts = prepare(config).await?;
+    // Before anybody is told that it serves, who may then stop it.
+    let life = Life::default();
+    let notice = parts.config.limits.drain_notice;
+    let end = stop_on_signals(life.clone(), notice)?;
     info!(
         callers = address(&callers),
         operators = address(&operators),
@@ -55,9 +59,6 @@ async fn serve(config: Config) -> Result<(), Failure> {
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let life = Life::default();
-    let notice = parts.config.limits.drain_notice;
-    let end = stop_on_signals(life.clone(), notice)?;
     tokio::spawn(parts.gateway.follow());
     let serving = server::serve(
         callers,
