@@ -43,9 +43,9 @@ impl Gateway {
         trail.key = Some(Arc::clone(&key));
         let app = self.granted_app(&key, call.endpoint)?;
         let (named, wanted) = read_headers(call, &key)?;
-        let request =
+        let metrics =
             check(call.endpoint, &call.body, self.now()).map_err(Error::InvalidRequest)?;
-        let kind = choose(call.endpoint, &request.metrics, named.is_some(), wanted)?;
+        let kind = choose(call.endpoint, &metrics, named.is_some(), wanted)?;
         trail.auth = Some(kind);
         match (kind, named) {
             (AuthKind::UserContext, Some(named)) => {

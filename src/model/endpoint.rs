@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use time::Duration;
+
+/// The longest span of a historical request.
+pub const MAX_WINDOW: Duration = Duration::days(28);
+
 /// One of the Engagement API's endpoints.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Endpoint {

@@ -7,7 +7,6 @@ pub mod audit;
 pub mod clock;
 pub mod credential;
 pub mod endpoint;
-pub mod engagement;
 pub mod grouping;
 pub mod key;
 pub mod metric;

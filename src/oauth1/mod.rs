@@ -1,10 +1,10 @@
 //! OAuth 1.0a signatures (RFC 5849, HMAC-SHA1): parameters in, `Authorization` header out. Pure: the caller brings
 //! nonce and time. The signing itself is the `oauth1-request` crate's.
 
-use std::num::NonZeroU64;
+use std::borrow::Cow;
 
-use oauth1_request::serializer::{Serializer, SerializerExt};
-use oauth1_request::{Builder, HMAC_SHA1};
+use oauth1_request::HMAC_SHA1;
+use oauth1_request::signature_method::{Sign, SignatureMethod};
 
 /// A consumer key or token with its secret.
 #[derive(Clone, Copy)]
@@ -53,58 +53,63 @@ fn sign(
     timestamp: u64,
     version: bool,
 ) -> String {
-    let mut builder = Builder::new(pair(consumer), HMAC_SHA1);
-    builder
-        .token(token.map(pair))
-        .callback(request.callback)
-        .verifier(request.verifier)
-        .nonce(nonce)
-        .timestamp(NonZeroU64::new(timestamp))
-        .version(version);
-    builder.authorize(request.method, request.url, &Parameters::of(request.parameters))
-}
-
-fn pair(it: Credentials<'_>) -> oauth1_request::Credentials<&str> {
-    oauth1_request::Credentials::new(it.key, it.secret)
-}
-
-/// Parameters percent-encoded and in the order of the base string.
-struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    fn of(decoded: &[(&str, &str)]) -> Parameters {
-        let mut pairs: Vec<_> = decoded
-            .iter()
-            .map(|(key, value)| (percent_encode(key), percent_encode(value)))
-            .collect();
-        pairs.sort_unstable();
-        // The crate encodes values for the base string, but takes keys as they are.
-        Parameters(pairs.into_iter().map(|(key, value)| (percent_encode(&key), value)).collect())
+    let mut digits = itoa::Buffer::new();
+    let own = [
+        ("oauth_callback", request.callback),
+        ("oauth_consumer_key", Some(consumer.key)),
+        ("oauth_nonce", Some(nonce)),
+        ("oauth_signature_method", Some("HMAC-SHA1")),
+        ("oauth_timestamp", Some(digits.format(timestamp))),
+        ("oauth_token", token.map(|it| it.key)),
+        ("oauth_verifier", request.verifier),
+        ("oauth_version", version.then_some("1.0")),
+    ];
+    let own = own.into_iter().filter_map(|(name, value)| Some((name, percent_encode(value?))));
+    let mut header = String::with_capacity(512);
+    header.push_str("OAuth ");
+    let mut parameters = Vec::with_capacity(8 + request.parameters.len());
+    for (name, value) in own {
+        push_parameter(&mut header, name, &value);
+        header.push(',');
+        parameters.push((Cow::Borrowed(name), value));
     }
+    for &(name, value) in request.parameters {
+        parameters.push((percent_encode(name), percent_encode(value)));
+    }
+    parameters.sort_unstable();
+    let mut signer = HMAC_SHA1.sign_with(consumer.secret, token.map(|it| it.secret));
+    signer.request_method(request.method);
+    signer.uri(percent_encode(request.url));
+    for (index, (name, value)) in parameters.iter().enumerate() {
+        if index > 0 {
+            signer.delimiter();
+        }
+        // The base string has them encoded once more (RFC 5849, 3.4.1.1).
+        signer.parameter(&percent_encode(name), percent_encode(value));
+    }
+    push_parameter(&mut header, "oauth_signature", &signer.end().to_string());
+    header
 }
 
-impl oauth1_request::Request for Parameters {
-    fn serialize<S: Serializer>(&self, mut serializer: S) -> S::Output {
-        let own = self.0.partition_point(|(key, _)| key.as_str() < "oauth_callback");
-        let (before, after) = self.0.split_at(own);
-        for (key, value) in before {
-            serializer.serialize_parameter_encoded(key, value);
-        }
-        serializer.serialize_oauth_parameters();
-        for (key, value) in after {
-            serializer.serialize_parameter_encoded(key, value);
-        }
-        serializer.end()
-    }
+fn push_parameter(header: &mut String, name: &str, encoded: &str) {
+    header.push_str(name);
+    header.push_str("=\"");
+    header.push_str(encoded);
+    header.push('"');
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986, in upper-case hexadecimal (RFC 5849, 3.6).
-pub fn percent_encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> Cow<'_, str> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let hex = |it: u8| HEX.get(usize::from(it)).copied().map(char::from);
-    let mut encoded = String::with_capacity(text.len());
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() | matches!(it, b'-' | b'.' | b'_' | b'~');
+    // Most texts are tokens, which need no encoding; without an early end this is done with vector instructions.
+    if text.bytes().fold(true, |plain, it| plain & is_plain(it)) {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if is_plain(byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
@@ -112,7 +117,7 @@ pub fn percent_encode(text: &str) -> String {
             encoded.extend(hex(byte & 15));
         }
     }
-    encoded
+    Cow::Owned(encoded)
 }
 
 #[cfg(test)]

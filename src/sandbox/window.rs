@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::{datetime, format_description};
 use time::{Duration, OffsetDateTime};
 
-use crate::model::engagement::MAX_WINDOW;
+use crate::model::endpoint::MAX_WINDOW;
 use crate::sandbox::errors::{self, Refusal};
 use crate::sandbox::numbers::{hour_after, hour_of};
 use crate::sandbox::{EchoEnd, HistoryFloor, Switches};

@@ -130,7 +130,7 @@ impl Upstream {
         response: Response<Incoming>,
         credential: Credential<'_>,
     ) -> Result<Answer, Error> {
-        let (parts, incoming) = response.into_parts();
+        let (mut parts, incoming) = response.into_parts();
         self.skew.observe(&parts.headers, self.clock.now());
         // A body that is there already sets no timer.
         let total = self.limits.upstream_total;
@@ -138,13 +138,15 @@ impl Upstream {
             Ok(wire) => wire?,
             Err(_) => return Err(Error::Timeout("the answer did not end")),
         };
-        let mut headers = relayed(&parts.headers);
-        let encoding = parts.headers.get(CONTENT_ENCODING);
-        let is = |name: &[u8]| encoding.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name));
+        let encoding = parts.headers.remove(CONTENT_ENCODING);
+        let mut headers = relayed(parts.headers);
+        let is = |name: &[u8]| {
+            encoding.as_ref().is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name))
+        };
         let gzipped = is(b"gzip") || is(b"x-gzip");
         let plain = if gzipped { Some(body::inflate(&wire, &self.limits)?) } else { None };
         let text = plain.as_ref().unwrap_or(&wire);
-        match encoding {
+        match &encoding {
             // Nobody asked for it; whoever sent it must say what it is, or the body is of no use to anybody.
             Some(other) if !gzipped && !is(b"identity") => {
                 headers.insert(CONTENT_ENCODING, other.clone());
@@ -171,11 +173,13 @@ fn is_passing(status: StatusCode) -> bool {
     )
 }
 
-fn relayed(headers: &HeaderMap) -> HeaderMap {
+/// The first value of each header that callers may see.
+fn relayed(headers: HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(8);
-    for name in &RELAYED {
-        if let Some(value) = headers.get(name) {
-            kept.insert(name, value.clone());
+    // A repeated header's name is given but once.
+    for (name, value) in headers {
+        if let Some(name) = name.filter(|it| RELAYED.contains(it)) {
+            kept.insert(name, value);
         }
     }
     kept

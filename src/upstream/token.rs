@@ -183,7 +183,7 @@ pub(super) fn tls(settings: &config::Upstream) -> Result<rustls::ClientConfig, S
 
 /// RFC 1738 encoding, then `Basic` (reference 6.1).
 fn basic(app: &App) -> HeaderValue {
-    let secret = Zeroizing::new(percent_encode(app.consumer_secret.expose()));
+    let secret = Zeroizing::new(percent_encode(app.consumer_secret.expose()).into_owned());
     let pair = Zeroizing::new(format!("{}:{}", percent_encode(&app.consumer_key), &*secret));
     let text = Zeroizing::new(format!("Basic {}", &*Zeroizing::new(STANDARD.encode(&*pair))));
     let mut value = HeaderValue::from_str(&text).expect("base64 is a header value");

@@ -43,10 +43,8 @@ fn a_right_body_is_read() {
         r#"["impressions","url_clicks"]"#,
         r#"{"a b":{"group_by":["engagement.type","tweet.id","engagement.day","engagement.hour"]},"h":{"group_by":["engagement.hour"]}}"#,
     );
-    let read = check(Endpoint::TwentyEightHours, text.as_bytes(), NOW).unwrap();
-    assert_eq!(read.post_ids, [1_560_000_000_000_000_000, 20, 9_999_999_999_999_999_999]);
-    assert_eq!(read.metrics, [Metric::Impressions, Metric::UrlClicks]);
-    assert_eq!(read.groupings.iter().map(|it| it.levels.len()).collect::<Vec<_>>(), [4, 1]);
+    let metrics = check(Endpoint::TwentyEightHours, text.as_bytes(), NOW).unwrap();
+    assert_eq!(metrics, [Metric::Impressions, Metric::UrlClicks]);
     assert!(check(Endpoint::Totals, body("").as_bytes(), NOW).is_ok());
 }
 
