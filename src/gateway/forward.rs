@@ -9,15 +9,13 @@ use crate::gateway::check::check;
 use crate::gateway::credential::choose;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::{Error, Gateway, Problem};
-use crate::model::key::Kind;
 use crate::model::{AccountRef, AuthKind, Endpoint};
 use crate::upstream::{Answer, Credential, Spent, Verdict};
 
-/// What a caller sent.
+/// What a caller sent whose key was checked.
 pub struct Call<'a> {
+    pub key: &'a KnownKey,
     pub endpoint: Endpoint,
-    /// The key as presented.
-    pub key: &'a str,
     /// `Countersign-Account`: a user id or `@screen_name`.
     pub account: Option<&'a str>,
     /// `Countersign-Auth`: `app` or `user`.
@@ -39,17 +37,15 @@ impl Gateway {
     /// Answers a call with the upstream's own answer, or says why it was not made. Never with another credential than
     /// the one that the table in `credential` names.
     pub async fn forward(&self, call: &Call<'_>, trail: &mut Trail) -> Result<Answer, Error> {
-        let key = self.check_key(call.key, Kind::Caller).await?;
-        trail.key = Some(Arc::clone(&key));
-        let app = self.granted_app(&key, call.endpoint)?;
-        let (named, wanted) = read_headers(call, &key)?;
+        let app = self.granted_app(call.key, call.endpoint)?;
+        let (named, wanted) = read_headers(call)?;
         let metrics =
             check(call.endpoint, &call.body, self.now()).map_err(Error::InvalidRequest)?;
         let kind = choose(call.endpoint, &metrics, named.is_some(), wanted)?;
         trail.auth = Some(kind);
         match (kind, named) {
             (AuthKind::UserContext, Some(named)) => {
-                self.call_as_user(&key, app, &named, call, trail).await
+                self.call_as_user(app, &named, call, trail).await
             }
             _ => self.call_as_app(app, call, trail).await,
         }
@@ -73,13 +69,12 @@ impl Gateway {
 
     async fn call_as_user(
         &self,
-        key: &KnownKey,
         app: &AppState,
         named: &AccountRef,
         call: &Call<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
-        let known = self.account_for(key, app, named).await?;
+        let known = self.account_for(call.key, app, named).await?;
         trail.account = Some(known.account.user_id.to_string());
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let credential = Credential::User(&app.app, token);
@@ -158,12 +153,9 @@ impl Gateway {
 }
 
 /// The account and the kind of credentials that the caller's headers name; a key limited to one account names it.
-fn read_headers(
-    call: &Call<'_>,
-    key: &KnownKey,
-) -> Result<(Option<AccountRef>, Option<AuthKind>), Error> {
+fn read_headers(call: &Call<'_>) -> Result<(Option<AccountRef>, Option<AuthKind>), Error> {
     let mut problems = Vec::new();
-    let named = match (call.account, key.key.scopes.accounts.as_deref()) {
+    let named = match (call.account, call.key.key.scopes.accounts.as_deref()) {
         (Some(text), _) => {
             let named = AccountRef::parse(text.trim());
             if named.is_none() {

@@ -1,5 +1,7 @@
 //! The relay's handler: what HTTP says, turned into one call on the gateway, and its answer turned back.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -39,7 +41,9 @@ async fn relay(
     trail: &mut Trail,
 ) -> Result<Response, Problem> {
     let (parts, incoming) = request.into_parts();
-    let key = key(&parts.headers)?;
+    // Before its body is read: strangers' bodies take no memory.
+    let key = host.0.gateway.check_key(key(&parts.headers)?, Kind::Caller).await?;
+    trail.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::of(&parts.headers);
     if accepted.nothing() {
@@ -50,7 +54,7 @@ async fn relay(
     let (account, auth) = (text(ACCOUNT), text(AUTH));
     let limits = &host.0.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
-    let call = Call { endpoint, key, account, auth, body };
+    let call = Call { key: &key, endpoint, account, auth, body };
     let forwarded = host.0.gateway.forward(&call, trail);
     let answer = tokio::time::timeout(limits.request_deadline, forwarded)
         .await

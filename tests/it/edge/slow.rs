@@ -95,12 +95,14 @@ async fn a_request_begins_the_idle_time_anew() {
         raw.send(LIVE).await;
         raw.answer().await;
     }
-    let head =
-        format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: k\r\nContent-Length: 2\r\n\r\n");
+    let head = format!(
+        "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\nContent-Length: 2\r\n\r\n",
+        house.key
+    );
     busy.send(head).await;
     assert_eq!(idle.rest().await, "", "the idle time since the first answer is over");
     busy.send("{}").await;
-    assert!(busy.answer().await.starts_with("HTTP/1.1 401"));
+    assert!(busy.answer().await.starts_with("HTTP/1.1 400"));
     busy.send(LIVE).await;
     assert!(busy.answer().await.starts_with("HTTP/1.1 200"));
 }
@@ -118,6 +120,18 @@ async fn a_body_that_stalls_is_answered_with_408() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("countersign-error: request_timeout"), "{answer}");
     assert!(house.arrived("/insights/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_strangers_body_is_not_waited_for() {
+    let house = house(|it| it.limits.body_idle = NEVER).await;
+    let head =
+        format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: k\r\nContent-Length: 9\r\n\r\n{{");
+    let mut raw = Raw::connect(&house.url).await;
+    raw.send(head).await;
+    let answer = raw.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert!(answer.contains("countersign-error: unknown_key"), "{answer}");
 }
 
 #[tokio::test]
