@@ -45,7 +45,7 @@ pub(super) enum Task {
     },
     /// End a key, on every replica within a second
     Revoke {
-        /// Its id or name
+        /// Its id, its name, or the whole key
         key: String,
         /// Print JSON
         #[arg(long)]

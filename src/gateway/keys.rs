@@ -94,11 +94,13 @@ impl Gateway {
         Ok(stored.into_iter().map(|it| it.key).collect())
     }
 
-    /// Ends a key, named by its id or by the name of one that is not revoked.
-    pub async fn revoke_key(&self, id_or_name: &str, actor: &str) -> Result<Key, Error> {
-        let stored = match self.0.store.find_key(id_or_name).await? {
+    /// Ends a key, named by its id, by the name of one that is not revoked, or by its whole text, which is all that
+    /// one may have of a key that leaked.
+    pub async fn revoke_key(&self, named: &str, actor: &str) -> Result<Key, Error> {
+        let named = Presented::parse(named).map_or(named, |it| it.id);
+        let stored = match self.0.store.find_key(named).await? {
             Some(stored) => Some(stored),
-            None => self.0.store.find_key_by_name(id_or_name).await?,
+            None => self.0.store.find_key_by_name(named).await?,
         };
         let stored = stored.ok_or(Error::NotFound("key"))?;
         let verifier = self.0.vault.open(&Seal::key(&stored.key), &stored.sealed_verifier);

@@ -20,6 +20,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 use tokio::net::TcpListener;
@@ -76,7 +77,9 @@ fn callers_routes(host: &Host) -> Routes {
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
-    finish(routes, host)
+    let offered =
+        "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical";
+    finish(routes, offered, host)
 }
 
 fn operators_routes(host: &Host) -> Routes {
@@ -92,7 +95,8 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/keys/{key}", delete(admin::keys::revoke))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
-    finish(probes().route("/metrics", get(probe::metrics)).merge(admin), host)
+    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys and audit here";
+    finish(probes().route("/metrics", get(probe::metrics)).merge(admin), offered, host)
 }
 
 fn probes() -> Router<Host> {
@@ -100,9 +104,10 @@ fn probes() -> Router<Host> {
     Router::new().route("/livez", live).route("/readyz", get(probe::ready))
 }
 
-fn finish(routes: Router<Host>, host: &Host) -> Routes {
+/// `offered` is told to whoever asks for anything else.
+fn finish(routes: Router<Host>, offered: &'static str, host: &Host) -> Routes {
     let routes = routes
-        .fallback(problem::no_route)
+        .fallback(async move |uri: Uri| problem::no_route(&uri, offered))
         .method_not_allowed_fallback(problem::wrong_method)
         .with_state(host.clone());
     CatchPanicLayer::custom(problem::panicked as fn(_) -> _).layer(routes)

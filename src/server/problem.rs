@@ -269,11 +269,10 @@ impl IntoResponse for Problem {
     }
 }
 
-pub(super) async fn no_route(uri: Uri) -> Problem {
-    let path = shown_path(&uri);
-    let detail = format!(
-        "there is nothing at {path}; the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical"
-    );
+/// `offered` is what the listener serves.
+pub(super) fn no_route(uri: &Uri, offered: &str) -> Problem {
+    let path = shown_path(uri);
+    let detail = format!("there is nothing at {path}; {offered}");
     Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
 }
 

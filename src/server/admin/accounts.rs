@@ -15,6 +15,7 @@ use crate::server::wire::{self, Account, read_imports};
 use crate::server::{Host, body};
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::server) struct Asked {
     app: Option<String>,
     state: Option<String>,

@@ -11,6 +11,7 @@ use crate::server::problem::Problem;
 use crate::server::wire::Entry;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::server) struct Asked {
     before: Option<i64>,
     limit: Option<u32>,

@@ -14,6 +14,7 @@ use crate::server::problem::Problem;
 use crate::server::wire::{CreatedKey, Key, NewKey};
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::server) struct Asked {
     after: Option<String>,
     limit: Option<u32>,

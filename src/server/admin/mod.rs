@@ -48,6 +48,7 @@ pub(super) async fn require_key(
 
 /// Which app is meant; may be left out where only one is configured.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct OfApp {
     app: Option<String>,
 }

@@ -127,8 +127,15 @@ on_both! {
         // The callers' listener knows none of the operators' routes.
         for path in ["/admin/v1/keys", "/metrics"] {
             let ask = Ask::new(&house.http, &house.url, "GET", path).header("x-api-key", &admin);
-            ask.send().await.is_own(404, "not_found");
+            let answer = ask.send().await;
+            answer.is_own(404, "not_found");
+            assert!(answer.text().contains("/insights/engagement/totals"), "{}", answer.text());
         }
+        // Nor the other way round.
+        let ask = Ask::new(&house.http, &house.admin_url, "POST", crate::bench::TOTALS);
+        let answer = ask.header("x-api-key", &admin).send().await;
+        answer.is_own(404, "not_found");
+        assert!(answer.text().contains("/admin/v1/"), "{}", answer.text());
     }
 }
 

@@ -109,6 +109,9 @@ on_both! {
 
         let revoked = json(&it.must(&["key", "revoke", "boss", "--json"]).await);
         assert_eq!(revoked["id"], &admin[4..16]);
+        let leaked = it.key("leaked", &[]).await;
+        let revoked = json(&it.must(&["key", "revoke", &leaked, "--json"]).await);
+        assert_eq!(revoked["id"], &leaked[4..16]);
         let unknown = it.run(&["key", "revoke", "nobody"]).await;
         assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
     }
