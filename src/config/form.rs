@@ -133,17 +133,26 @@ fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST)
 }
 
-/// Scheme and authority; one slash at the end is taken off.
+/// Scheme and authority as signatures want them: in lower case and without the scheme's own port (RFC 5849,
+/// 3.4.1.2). One slash at the end is taken off.
 fn origin(text: &str) -> Option<String> {
     let url = text.strip_suffix('/').unwrap_or(text);
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let (scheme, rest) = url.split_once("://")?;
+    let own_port = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return None,
+    };
     let authority: Authority = rest.parse().ok()?;
+    let host = authority.host();
     let spelled = match authority.port_u16() {
-        Some(port) => format!("{}:{port}", authority.host()),
-        None => authority.host().to_owned(),
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     };
     // User info, and a port that is no number, would be missing from what was understood.
-    (spelled == rest && !authority.host().is_empty()).then(|| url.to_owned())
+    let understood = spelled == rest && !host.is_empty();
+    let named = if authority.port_u16() == Some(own_port) { host } else { &spelled };
+    understood.then(|| format!("{scheme}://{}", named.to_ascii_lowercase()))
 }
 
 fn is_visible(text: &str) -> bool {
@@ -188,6 +197,19 @@ mod tests {
         ];
         for url in bad.iter().chain(&odd) {
             assert_eq!(origin(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_understood_as_signatures_want_it() {
+        for (written, understood) in [
+            ("https://Data-API.Twitter.com", "https://data-api.twitter.com"),
+            ("https://a:443/", "https://a"),
+            ("http://a:80", "http://a"),
+            ("https://a:80", "https://a:80"),
+            ("http://a:443", "http://a:443"),
+        ] {
+            assert_eq!(origin(written).as_deref(), Some(understood), "{written}");
         }
     }
 
