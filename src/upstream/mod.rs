@@ -3,6 +3,7 @@
 mod body;
 mod budget;
 mod engage;
+mod handshake;
 mod meter;
 mod relay;
 mod skew;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 
 pub use hyper::{HeaderMap, StatusCode};
 
+pub use crate::upstream::handshake::{Granted, HandshakeError};
 pub use crate::upstream::token::{MintError, Profile, VerifyError};
 pub use crate::upstream::verdict::Verdict;
 

@@ -128,7 +128,8 @@ impl Upstream {
         Ok(Err(Verdict::ClockRejected))
     }
 
-    async fn ask(
+    /// Sends a request of the seldom kind and reads its whole answer.
+    pub(super) async fn ask(
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<(StatusCode, HeaderMap, Zeroizing<Vec<u8>>), Error> {

@@ -1,0 +1,213 @@
+//! The three-legged flow's calls (reference 6.4): a request token, and its exchange for a user's access token.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use form_urlencoded::parse;
+use hyper::{HeaderMap, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH};
+use zeroize::Zeroizing;
+
+use crate::model::account::is_screen_name;
+use crate::model::{App, Secret, UserId};
+use crate::oauth1::{Request, percent_encode};
+use crate::upstream::verdict::Failure;
+use crate::upstream::{Credential, Error, Token, Upstream};
+
+/// Why a step of a handshake failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    #[error("X has not approved this callback URL for the app")]
+    CallbackNotApproved,
+    #[error("X refused the time of the signature")]
+    ClockRejected,
+    #[error("X has suspended the app")]
+    AppSuspended,
+    #[error("X refused the app's consumer key and secret")]
+    AppRejected,
+    #[error("X does not take the request token or the verifier any more")]
+    NotValid,
+    #[error("X's answer cannot be trusted: {0}")]
+    Odd(&'static str),
+    #[error(transparent)]
+    Upstream(#[from] Error),
+}
+
+/// What X gave for a request token that its user allowed.
+pub struct Granted {
+    pub token: Token,
+    pub user_id: UserId,
+    /// Left out by older versions of X's answer.
+    pub screen_name: Option<String>,
+}
+
+impl Upstream {
+    /// Asks for a request token. `callback` is the URL that X sends the user back to, or `oob` for a PIN.
+    pub async fn request_token(&self, app: &App, callback: &str) -> Result<Token, HandshakeError> {
+        let url = format!("{}/oauth/request_token", self.api_url);
+        let signed = Request { callback: Some(callback), ..Request::post(&url) };
+        let used = self.skew.seconds();
+        let (mut status, headers, mut body) =
+            self.step(&signed, Credential::TwoLegged(app)).await?;
+        // Asking again does no harm: a request token that nobody follows ends by itself.
+        if status != StatusCode::OK
+            && matches!(refusal(status, &body), HandshakeError::ClockRejected)
+            && self.skew.correct(&headers, self.clock.now(), used)
+        {
+            (status, _, body) = self.step(&signed, Credential::TwoLegged(app)).await?;
+        }
+        match status {
+            StatusCode::OK => read_request_token(&body),
+            _ => Err(refusal(status, &body)),
+        }
+    }
+
+    /// Where X asks its user about a request token.
+    pub fn authorize_url(&self, request_token: &Secret) -> String {
+        let token = percent_encode(request_token.expose());
+        format!("{}/oauth/authorize?oauth_token={token}", self.api_url)
+    }
+
+    /// Exchanges a request token that its user allowed. Sent once, whatever comes of it: X takes a verifier but once.
+    pub async fn access_token(
+        &self,
+        app: &App,
+        request_token: &Token,
+        verifier: &str,
+    ) -> Result<Granted, HandshakeError> {
+        let url = format!("{}/oauth/access_token", self.api_url);
+        let signed = Request { verifier: Some(verifier), ..Request::post(&url) };
+        let (status, _, body) = self.step(&signed, Credential::User(app, request_token)).await?;
+        match status {
+            StatusCode::OK => read_granted(&body),
+            _ => Err(match refusal(status, &body) {
+                // That a token or a verifier is not valid, X says in many ways (reference 6.4).
+                HandshakeError::AppRejected if !Failure::read(&body).has_code(32) => {
+                    HandshakeError::NotValid
+                }
+                other => other,
+            }),
+        }
+    }
+
+    async fn step(
+        &self,
+        signed: &Request<'_>,
+        credential: Credential<'_>,
+    ) -> Result<(StatusCode, HeaderMap, Zeroizing<Vec<u8>>), Error> {
+        let authorization = self.authorization(signed, credential);
+        let request = self.tokens.post(signed.url).header(AUTHORIZATION, authorization);
+        self.ask(request.header(CONTENT_LENGTH, 0)).await
+    }
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> HandshakeError {
+    let failure = Failure::read(body);
+    // An app without any callback URL is told so in XML.
+    let has_no_callback =
+        String::from_utf8_lossy(body).contains("Desktop applications only support");
+    if failure.has_code(415) || failure.has_code(417) || has_no_callback {
+        HandshakeError::CallbackNotApproved
+    } else if failure.has_code(135) {
+        HandshakeError::ClockRejected
+    } else if failure.has_code(416) {
+        HandshakeError::AppSuspended
+    } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        HandshakeError::AppRejected
+    } else {
+        HandshakeError::Odd("its status is none that this step has")
+    }
+}
+
+fn read_request_token(body: &[u8]) -> Result<Token, HandshakeError> {
+    let fields = fields(body)?;
+    // Without it X would not send the user back to the callback that was named.
+    match fields.get("oauth_callback_confirmed").map(|it| &**it) {
+        Some("true") => token(&fields),
+        _ => Err(HandshakeError::Odd("it does not confirm the callback")),
+    }
+}
+
+fn read_granted(body: &[u8]) -> Result<Granted, HandshakeError> {
+    let fields = fields(body)?;
+    let (token, odd) = (token(&fields)?, HandshakeError::Odd);
+    let prefix = token.token.expose().split_once('-').and_then(|it| UserId::parse(it.0));
+    let user_id = prefix.ok_or(odd("its access token does not begin with a user id"))?;
+    if fields.get("user_id").is_some_and(|it| UserId::parse(it) != Some(user_id)) {
+        return Err(odd("its access token is another user's"));
+    }
+    let screen_name = fields.get("screen_name").map(ToString::to_string);
+    if screen_name.as_deref().is_some_and(|it| !is_screen_name(it)) {
+        return Err(odd("its screen name is none"));
+    }
+    Ok(Granted { token, user_id, screen_name })
+}
+
+type Fields<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
+fn fields(body: &[u8]) -> Result<Fields<'_>, HandshakeError> {
+    let mut fields = Fields::new();
+    for (name, value) in parse(body.trim_ascii()) {
+        if fields.insert(name, value).is_some() {
+            return Err(HandshakeError::Odd("a field stands in it twice"));
+        }
+    }
+    Ok(fields)
+}
+
+fn token(fields: &Fields<'_>) -> Result<Token, HandshakeError> {
+    let part = |name: &str| {
+        let text = fields.get(name).map(|it| &**it).unwrap_or_default();
+        let plain = (1..=250).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic());
+        plain.then(|| Secret::from(text)).ok_or(HandshakeError::Odd("it has no token"))
+    };
+    Ok(Token { token: part("oauth_token")?, secret: part("oauth_token_secret")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_answer_is_a_request_token() {
+        let right = "oauth_token=a-1&oauth_token_secret=s%2B&oauth_callback_confirmed=true\n";
+        let token = read_request_token(right.as_bytes()).ok().unwrap();
+        assert_eq!((token.token.expose(), token.secret.expose()), ("a-1", "s+"));
+        for wrong in [
+            "",
+            "<html>Over capacity</html>",
+            r#"{"oauth_token":"a","oauth_token_secret":"s","oauth_callback_confirmed":"true"}"#,
+            "oauth_token=a&oauth_token_secret=s",
+            "oauth_token=a&oauth_token_secret=s&oauth_callback_confirmed=false",
+            "oauth_token=a&oauth_token_secret=s&oauth_callback_confirmed=tru",
+            "oauth_token=a&oauth_callback_confirmed=true",
+            "oauth_token=&oauth_token_secret=s&oauth_callback_confirmed=true",
+            "oauth_token=a&oauth_token=b&oauth_token_secret=s&oauth_callback_confirmed=true",
+            "oauth_token=a%0Ab&oauth_token_secret=s&oauth_callback_confirmed=true",
+        ] {
+            assert!(read_request_token(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_a_users_own_token_is_granted() {
+        let read = |body: &str| read_granted(body.as_bytes());
+        let whole = read("oauth_token=12-x&oauth_token_secret=s&user_id=12&screen_name=al_1").ok();
+        let whole = whole.unwrap();
+        assert_eq!(
+            (whole.user_id.to_string(), whole.screen_name.as_deref()),
+            ("12".to_owned(), Some("al_1"))
+        );
+        assert!(read("oauth_token=12-x&oauth_token_secret=s").ok().unwrap().screen_name.is_none());
+        for wrong in [
+            "oauth_token=12-x",
+            "oauth_token=x&oauth_token_secret=s&user_id=12&screen_name=a",
+            "oauth_token=12-x&oauth_token_secret=s&user_id=13&screen_name=a",
+            "oauth_token=12-x&oauth_token_secret=s&user_id=&screen_name=a",
+            "oauth_token=12-x&oauth_token_secret=s&user_id=12&screen_name=%3Cb%3E",
+            "oauth_token=12-x&oauth_token_secret=s&user_id=12&user_id=12&screen_name=a",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
