@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use crate::config::Limits;
 use crate::gateway::accounts::KnownAccount;
 use crate::gateway::known::Known;
+use crate::gateway::standing::{Fault, Standing};
 use crate::gateway::{Error, Gateway};
-use crate::model::{App, AppOnly, Secret, UserId};
-use crate::upstream::{self, MintError};
+use crate::model::{App, AppOnly, Endpoint, Secret, UserId};
+use crate::upstream::{self, Credential, MintError, Spent, StatusCode};
 use crate::vault::Place as Seal;
 
 /// X refuses those who mint too often (reference 6.1).
@@ -30,6 +32,7 @@ pub(super) struct AppState {
     minting: Mutex<Minting>,
     /// Mints that have ended, well or not.
     ended: AtomicU64,
+    pub(super) standing: Standing,
     pub(super) accounts: Known<UserId, KnownAccount>,
     /// Whose screen name it is.
     pub(super) names: Known<String, UserId>,
@@ -63,6 +66,7 @@ impl AppState {
             current: ArcSwapOption::empty(),
             minting: Mutex::default(),
             ended: AtomicU64::new(0),
+            standing: Standing::default(),
             accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
         }
@@ -139,12 +143,29 @@ impl Gateway {
         Ok(renewed)
     }
 
-    /// Mints on purpose, to see whether the app's keys are accepted; X gives the token it gave before.
-    pub async fn try_mint(&self, app: &str) -> Result<(), Error> {
+    /// Tries an app's credentials on purpose; gives what X holds against them. A mint gives the token that X gave
+    /// before; other kinds are tried on a call that is refused for its body once X knows who calls (reference 4.4).
+    pub async fn try_app(&self, app: &str) -> Result<Option<Fault>, Error> {
         let app = self.app(Some(app))?;
-        match self.0.upstream.mint_bearer(&app.app).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(mint_error(&app.app.name, error.into())),
+        let credential = match (app.source(), &app.app.bearer_token) {
+            (BearerSource::TwoLegged, _) => Credential::TwoLegged(&app.app),
+            (BearerSource::Configured, Some(token)) => Credential::Bearer(token),
+            _ => {
+                return match self.0.upstream.mint_bearer(&app.app).await {
+                    Ok(_) => Ok(None),
+                    Err(error) => Err(mint_error(&app.app.name, error.into())),
+                };
+            }
+        };
+        let (body, mut spent) = (Bytes::from_static(b"{}"), Spent::default());
+        let answer =
+            self.0.upstream.engage(Endpoint::Totals, &body, credential, &mut spent).await?;
+        match app.judge(credential, &answer) {
+            // Whoever is let in is told of the body.
+            None if answer.status != StatusCode::BAD_REQUEST => {
+                Err(Error::UpstreamUnreachable(format!("X answered {}", answer.status).into()))
+            }
+            fault => Ok(fault),
         }
     }
 
@@ -172,12 +193,18 @@ impl Gateway {
         let outcome = if minted.is_ok() { "minted" } else { "failed" };
         metrics::counter!("countersign_bearer_mints_total", "app" => app.app.name.clone(), "outcome" => outcome).increment(1);
         let token = minted.map_err(|error| {
-            minting.refused_at = matches!(error, MintError::Refused { .. }).then_some(now);
+            if matches!(error, MintError::Refused { .. }) {
+                minting.refused_at = Some(now);
+                app.standing.show(Fault::Bearer);
+            } else {
+                minting.refused_at = None;
+            }
             let error = Arc::new(error);
             minting.failure = Some(Arc::clone(&error));
             mint_error(&app.app.name, error)
         })?;
         (minting.refused_at, minting.failure) = (None, None);
+        app.standing.clear(Fault::Bearer);
         info!(app = app.app.name, "a bearer token was minted");
         let generation = replaces.unwrap_or_default() + 1;
         let sealed = self.0.vault.seal(&Seal::bearer(&app.app.name), token.expose().as_bytes())?;

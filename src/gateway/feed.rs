@@ -161,7 +161,7 @@ impl Follower {
         metrics::gauge!("countersign_feed_age_seconds").set(gateway.0.feed.age(now).as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a clock is not 2^52 seconds off")]
         metrics::gauge!("countersign_clock_offset_seconds")
-            .set(gateway.0.upstream.clock_offset() as f64);
+            .set(gateway.0.upstream.clock_offset().unwrap_or_default() as f64);
         if up && self.wake.is_none() {
             self.wake = gateway.0.store.listen().await.ok().flatten();
         }

@@ -29,7 +29,6 @@ pub struct Trail {
     pub key: Option<Arc<KnownKey>>,
     pub account: Option<String>,
     pub auth: Option<AuthKind>,
-    pub upstream_status: Option<u16>,
     pub spent: Spent,
 }
 
@@ -39,8 +38,8 @@ impl Gateway {
     pub async fn forward(&self, call: &Call<'_>, trail: &mut Trail) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
         let (named, wanted) = read_headers(call)?;
-        let metrics =
-            check(call.endpoint, &call.body, self.now()).map_err(Error::InvalidRequest)?;
+        let metrics = check(call.endpoint, &call.body, self.0.upstream.now())
+            .map_err(Error::InvalidRequest)?;
         let kind = choose(call.endpoint, &metrics, named.is_some(), wanted)?;
         trail.auth = Some(kind);
         match (kind, named) {
@@ -78,7 +77,7 @@ impl Gateway {
         trail.account = Some(known.account.user_id.to_string());
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let credential = Credential::User(&app.app, token);
-        let answer = self.engage(call, credential, trail).await?;
+        let answer = self.engage(app, call, credential, trail).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
             self.mark(&known.account, answer.verdict).await;
         }
@@ -93,14 +92,15 @@ impl Gateway {
     ) -> Result<Answer, Error> {
         match (app.source(), &app.app.bearer_token) {
             (BearerSource::TwoLegged, _) => {
-                self.engage(call, Credential::TwoLegged(&app.app), trail).await
+                self.engage(app, call, Credential::TwoLegged(&app.app), trail).await
             }
             (BearerSource::Configured, Some(token)) => {
-                self.engage(call, Credential::Bearer(token), trail).await
+                self.engage(app, call, Credential::Bearer(token), trail).await
             }
             _ => {
                 let bearer = self.bearer(app).await?;
-                let answer = self.engage(call, Credential::Bearer(&bearer.token), trail).await?;
+                let answer =
+                    self.engage(app, call, Credential::Bearer(&bearer.token), trail).await?;
                 match answer.verdict {
                     // Boxed, since it is seldom needed: each call's future would have to make room for it.
                     Verdict::BearerRejected => {
@@ -130,7 +130,7 @@ impl Gateway {
                 Err(error) => return Err(error),
             };
             rejected = renewed.generation;
-            answer = self.engage(call, Credential::Bearer(&renewed.token), trail).await?;
+            answer = self.engage(app, call, Credential::Bearer(&renewed.token), trail).await?;
             if answer.verdict != Verdict::BearerRejected {
                 break;
             }
@@ -141,13 +141,14 @@ impl Gateway {
     /// One call on the upstream, and what it took, for the trail.
     async fn engage(
         &self,
+        app: &AppState,
         call: &Call<'_>,
         credential: Credential<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let spent = &mut trail.spent;
         let answer = self.0.upstream.engage(call.endpoint, &call.body, credential, spent).await?;
-        trail.upstream_status = Some(answer.status.as_u16());
+        app.judge(credential, &answer);
         Ok(answer)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::gateway::{Error, Gateway};
+use crate::gateway::{Error, Fault, Gateway};
 
 /// Beyond this the upstream may refuse signatures that were not corrected.
 const CLOCK_WARNING_SECONDS: i64 = 30;
@@ -25,6 +25,11 @@ pub enum Degraded {
         seconds: i64,
     },
     NotCaughtUp,
+    NoApp,
+    App {
+        name: String,
+        fault: Fault,
+    },
 }
 
 impl fmt::Display for Degraded {
@@ -43,12 +48,16 @@ impl fmt::Display for Degraded {
                 )
             }
             Degraded::NotCaughtUp => f.write_str("the database was not read yet"),
+            Degraded::NoApp => f.write_str(
+                "no app is configured: set apps.<name>.consumer_key and consumer_secret",
+            ),
+            Degraded::App { name, fault } => write!(f, "app {name}: {fault}"),
         }
     }
 }
 
 impl Gateway {
-    /// Ready means: can serve known callers. It asks neither the database nor the upstream.
+    /// Ready means: can serve known callers, as far as this side goes. It asks neither the database nor the upstream.
     pub fn health(&self) -> Health {
         let mut degraded = Vec::new();
         let age = self.0.feed.age(self.0.clock.instant());
@@ -59,10 +68,18 @@ impl Gateway {
             degraded.push(Degraded::DatabaseAway { serving_for: left.as_secs() });
         }
         let offset = self.0.upstream.clock_offset();
-        if offset.abs() > CLOCK_WARNING_SECONDS {
-            degraded.push(Degraded::ClockOff { seconds: offset });
+        if let Some(seconds) = offset.filter(|it| it.abs() > CLOCK_WARNING_SECONDS) {
+            degraded.push(Degraded::ClockOff { seconds });
         }
-        let ready = self.0.feed.position() >= 0 && self.may_remember();
+        let apps = &self.0.apps;
+        if apps.is_empty() {
+            degraded.push(Degraded::NoApp);
+        }
+        for (name, app) in apps {
+            let faults = Fault::ALL.into_iter().filter(|it| app.standing.has(*it));
+            degraded.extend(faults.map(|fault| Degraded::App { name: name.clone(), fault }));
+        }
+        let ready = self.0.feed.position() >= 0 && self.may_remember() && !apps.is_empty();
         Health { ready, degraded }
     }
 
@@ -71,8 +88,8 @@ impl Gateway {
         Ok(self.catch_up().await?)
     }
 
-    /// Seconds by which the upstream's clock is ahead, as far as known.
-    pub fn clock_offset(&self) -> i64 {
+    /// Seconds by which the upstream's clock is ahead; `None` before any answer has told.
+    pub fn clock_offset(&self) -> Option<i64> {
         self.0.upstream.clock_offset()
     }
 }

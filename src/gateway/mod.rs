@@ -13,6 +13,7 @@ mod json;
 mod keys;
 mod known;
 mod rotate;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::rotate::VaultStatus;
+pub use crate::gateway::standing::Fault;
 pub use crate::store::AccountFilter;
 pub use crate::upstream::{Answer, HeaderMap, StatusCode};
 

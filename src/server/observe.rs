@@ -151,7 +151,7 @@ fn log(
             auth = trail.auth.map(AuthKind::name),
             status,
             code,
-            upstream_status = trail.upstream_status,
+            upstream_status = trail.spent.status,
             attempts = trail.spent.attempts,
             us,
             upstream_us = micros(trail.spent.time),

@@ -51,7 +51,7 @@ impl Upstream {
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
-        let outcome = self.try_twice(endpoint, body, credential, &mut spent.attempts).await;
+        let outcome = self.try_twice(endpoint, body, credential, spent).await;
         let time = self.clock.instant().saturating_duration_since(begun);
         spent.time += time;
         self.meters.of(endpoint).seconds.record(time.as_secs_f64());
@@ -63,11 +63,10 @@ impl Upstream {
         endpoint: Endpoint,
         body: &Bytes,
         credential: Credential<'_>,
-        attempts: &mut u32,
+        spent: &mut Spent,
     ) -> Result<Answer, Failure> {
         let used = self.skew.seconds();
-        *attempts += 1;
-        let first = self.attempt(endpoint, body, credential).await;
+        let first = self.attempt(endpoint, body, credential, spent).await;
         let again = match &first {
             // The upstream is well; every call that was signed with the old offset needs this once.
             Ok(answer) if answer.verdict == Verdict::ClockRejected => {
@@ -80,8 +79,7 @@ impl Upstream {
         if !again {
             return first;
         }
-        *attempts += 1;
-        self.attempt(endpoint, body, credential).await
+        self.attempt(endpoint, body, credential, spent).await
     }
 
     async fn attempt(
@@ -89,11 +87,15 @@ impl Upstream {
         endpoint: Endpoint,
         body: &Bytes,
         credential: Credential<'_>,
+        spent: &mut Spent,
     ) -> Result<Answer, Failure> {
+        spent.attempts += 1;
+        spent.status = None;
         let authorization =
             self.authorization(&Request::post(self.relay.url(endpoint)), credential);
         let outcome = match self.relay.post(endpoint, authorization, body.clone()).await {
             Ok((response, connection)) => {
+                spent.status = Some(response.status().as_u16());
                 let answer = self.read(response, credential).await;
                 if answer.is_ok() {
                     self.relay.put_back(connection);
@@ -121,7 +123,8 @@ impl Upstream {
             ),
         };
         let consumer = Credentials { key: &app.consumer_key, secret: app.consumer_secret.expose() };
-        let header = oauth1::authorization(request, consumer, token, &nonce(), self.signing_time());
+        let time = u64::try_from(self.now().unix_timestamp()).unwrap_or_default();
+        let header = oauth1::authorization(request, consumer, token, &nonce(), time);
         sensitive(&header)
     }
 

@@ -11,9 +11,9 @@ mod token;
 mod verdict;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use time::{Duration, OffsetDateTime};
 
 pub use hyper::{HeaderMap, StatusCode};
 
@@ -70,8 +70,10 @@ pub struct Answer {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     pub attempts: u32,
+    /// Of the last attempt, once the answer's head came.
+    pub status: Option<u16>,
     /// From the first attempt's start to the last byte of the answer.
-    pub time: Duration,
+    pub time: std::time::Duration,
 }
 
 impl Answer {
@@ -122,14 +124,14 @@ impl Upstream {
         })
     }
 
-    /// Seconds by which the upstream's clock is ahead of ours, as far as its answers have told.
-    pub fn clock_offset(&self) -> i64 {
-        self.skew.seconds()
+    /// Seconds by which the upstream's clock is ahead of ours; `None` before any answer has told.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.skew.is_known().then(|| self.skew.seconds())
     }
 
-    /// The time to sign with: ours, corrected by what the upstream's answers told of its clock.
-    fn signing_time(&self) -> u64 {
-        let corrected = self.clock.now().unix_timestamp().saturating_add(self.skew.seconds());
-        u64::try_from(corrected).unwrap_or_default()
+    /// The time as the upstream has it: ours, corrected by what its answers told of its clock.
+    pub fn now(&self) -> OffsetDateTime {
+        let (now, ahead) = (self.clock.now(), Duration::seconds(self.skew.seconds()));
+        now.checked_add(ahead).unwrap_or(now)
     }
 }

@@ -27,6 +27,11 @@ impl Skew {
         self.offset.load(Ordering::Relaxed)
     }
 
+    /// Whether any answer has told the time.
+    pub(super) fn is_known(&self) -> bool {
+        !self.samples.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty()
+    }
+
     /// Learns from one answer, at most once a second.
     pub(super) fn observe(&self, headers: &HeaderMap, now: OffsetDateTime) {
         let second = now.unix_timestamp();

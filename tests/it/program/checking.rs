@@ -55,6 +55,17 @@ on_both! {
         let lines = failing(&it).await;
         assert!(lines.len() == 1 && lines[0].contains("app demo"), "{lines:?}");
 
+        // Neither is minted, so each is tried as it is.
+        it.set("APPS__DEMO__APP_ONLY", "two_legged");
+        let lines = failing(&it).await;
+        assert!(lines.len() == 1 && lines[0].contains("app demo: X refuses its consumer key"), "{lines:?}");
+        it.set("APPS__DEMO__APP_ONLY", "bearer");
+        it.set("APPS__DEMO__BEARER_TOKEN", "bogus");
+        let lines = failing(&it).await;
+        assert!(lines.len() == 1 && lines[0].contains("app demo: X refuses its bearer token"), "{lines:?}");
+        it.set("APPS__DEMO__BEARER_TOKEN", &it.bench.app("demo").bearer_token.clone());
+        assert!(failing(&it).await.is_empty());
+
         for part in ["DATA_URL", "API_URL"] {
             // Port 1 is nobody's.
             it.set(&format!("UPSTREAM__{part}"), "http://127.0.0.1:1");

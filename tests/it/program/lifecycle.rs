@@ -151,3 +151,31 @@ async fn a_health_check_says_what_the_gateway_says() {
     assert_eq!(done.code, 1, "{done:?}");
     assert_eq!(done.err.lines().count(), 1, "{done:?}");
 }
+
+#[tokio::test]
+async fn without_an_app_it_is_not_ready_and_says_why() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.environment.retain(|name, _| !name.contains("__APPS__"));
+    let running = it.serve().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = Ask::new(&http, &running.url, "GET", "/readyz").send().await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("no app is configured"), "{}", ready.text());
+}
+
+#[tokio::test]
+async fn the_upstreams_status_is_logged_though_its_answer_was_cut_short() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    let running = it.serve().await;
+    it.bench.put("/sandbox/faults", json!([{ "kind": "cut_body", "path": "/insights/" }])).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = body(&it.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let call = Ask::new(&http, &running.url, "POST", TOTALS).header("x-api-key", &key);
+    call.body(body.to_string()).send().await.is_own(502, "upstream_cut_short");
+    let line: Value = serde_json::from_str(&running.err.wait_for("\"call\"").await).unwrap();
+    assert_eq!((&line["status"], &line["upstream_status"]), (&json!(502), &json!(200)), "{line}");
+}

@@ -1,7 +1,9 @@
 //! Clocks that differ: one answer teaches the offset, and every signature after it is right.
 
+use countersign::model::{Clock, Endpoint};
 use serde_json::json;
 
+use crate::bench::{body, with};
 use crate::database::{Kind, fresh, on_both};
 use crate::house::House;
 use crate::trouble::{at_once, attempts, private, public, switch};
@@ -21,7 +23,7 @@ on_both! {
 
             private(&house, "bob").send().await.is_relayed(200);
             assert_eq!(attempts(&house).await, 3, "what was learnt holds");
-            assert_eq!(house.gateway.clock_offset(), offset);
+            assert_eq!(house.gateway.clock_offset(), Some(offset));
         }
     }
 }
@@ -90,4 +92,28 @@ async fn a_clock_that_is_off_is_told_but_does_not_stop_the_gateway() {
     let ready = house.ask("GET", "/readyz").send().await;
     assert_eq!((ready.status.as_u16(), ready.json()["status"].as_str()), (200, Some("degraded")));
     assert!(ready.json()["reasons"][0].as_str().unwrap().contains("600 s"), "{}", ready.text());
+}
+
+/// What is the future here may be the upstream's past: a clock that lags once refused good calls.
+#[tokio::test]
+async fn an_end_is_held_against_the_upstreams_clock() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    switch(&house, json!({ "clock_offset_s": 600 })).await;
+    private(&house, "alice").send().await.is_relayed(200);
+    let in_minutes = |minutes| {
+        let at = house.bench.clock.now() + time::Duration::minutes(minutes);
+        let end = at.format(&time::format_description::well_known::Rfc3339).unwrap();
+        let start = (at - time::Duration::days(1))
+            .format(&time::format_description::well_known::Rfc3339)
+            .unwrap();
+        let body = body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+        house.call_as(
+            "alice",
+            Endpoint::Historical,
+            &with(body, &json!({ "start": start, "end": end })),
+        )
+    };
+    in_minutes(5).send().await.is_relayed(200);
+    in_minutes(15).send().await.is_own(400, "invalid_request");
 }

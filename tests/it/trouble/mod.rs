@@ -10,6 +10,7 @@ mod mints;
 mod replicas;
 mod retries;
 mod seals;
+mod standing;
 
 use std::time::Duration;
 

@@ -1,0 +1,102 @@
+//! What X holds against an app: relayed to callers as it is, and told to operators until it is well again.
+
+use countersign::config::Config;
+use countersign::model::{AppOnly, Secret};
+use serde_json::{Value, json};
+
+use crate::bench::Bench;
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::trouble::{private, public};
+
+const KEYS: &str = "app demo: X refuses its consumer key and secret, or has suspended it";
+const TIME: &str = "app demo: X refuses the time of its signatures";
+const BEARER: &str = "app demo: X refuses its bearer token, or gives it none";
+
+async fn house(change: impl FnOnce(&mut Config)) -> House {
+    let database = fresh(Kind::Sqlite).await;
+    House::build(Bench::start().await, &database.settings(), change).await
+}
+
+/// What readiness tells of the app.
+async fn reasons(house: &House) -> Vec<String> {
+    let answer = house.ask("GET", "/readyz").send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let reasons: Vec<String> = serde_json::from_value(answer.json()["reasons"].take()).unwrap();
+    reasons.into_iter().filter(|it| it.starts_with("app ")).collect()
+}
+
+/// Whoever refuses the app says so on every engagement call.
+fn refusal(code: i64) -> Value {
+    json!({ "kind": "status", "status": 401, "path": "/insights/", "code": code })
+}
+
+#[tokio::test]
+async fn an_app_that_x_refuses_is_told_until_it_is_let_in_again() {
+    let house = house(|_| ()).await;
+    private(&house, "alice").send().await.is_relayed(200);
+    for (code, reason) in [(32, KEYS), (416, KEYS), (135, TIME)] {
+        house.order(json!([refusal(code)])).await;
+        private(&house, "alice").send().await.is_relayed(401);
+        assert_eq!(reasons(&house).await, [reason]);
+        house.order(json!([])).await;
+        public(&house).send().await.is_relayed(200);
+        assert_eq!(reasons(&house).await, [reason], "a bearer token says nothing of signatures");
+        private(&house, "alice").send().await.is_relayed(200);
+        assert!(reasons(&house).await.is_empty());
+    }
+    let metrics = house.http.get(format!("{}/metrics", house.admin_url)).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for fault in ["keys", "time"] {
+        let series = format!("countersign_app_faults_total{{app=\"demo\",fault=\"{fault}\"}}");
+        assert!(metrics.contains(&series), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_configured_bearer_that_x_refuses_is_told() {
+    let house = house(|it| {
+        it.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::from("bogus"));
+    })
+    .await;
+    public(&house).send().await.is_relayed(401);
+    assert_eq!(reasons(&house).await, [BEARER]);
+    private(&house, "alice").send().await.is_relayed(200);
+    assert_eq!(reasons(&house).await, [BEARER], "a signature says nothing of bearer tokens");
+}
+
+#[tokio::test]
+async fn an_app_that_gets_no_bearer_is_told_until_it_gets_one() {
+    let house = house(|_| ()).await;
+    let refused = json!({ "kind": "status", "status": 403, "path": "/oauth2/token", "code": 99 });
+    house.order(json!([refused])).await;
+    public(&house).send().await.is_own(503, "app_credentials_rejected");
+    assert_eq!(reasons(&house).await, [BEARER]);
+    house.order(json!([])).await;
+    house.bench.clock.forward(time::Duration::seconds(10));
+    public(&house).send().await.is_relayed(200);
+    assert!(reasons(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_about_a_user_is_not_held_against_the_app() {
+    let house = house(|_| ()).await;
+    for (name, status, code) in [("alice", 403, 220), ("alice", 403, 64), ("bob", 401, 89)] {
+        let fault =
+            json!({ "kind": "status", "status": status, "path": "/insights/", "code": code });
+        house.order(json!([fault])).await;
+        private(&house, name).send().await.is_relayed(status);
+        assert!(reasons(&house).await.is_empty(), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn two_legged_signatures_count_as_signatures() {
+    let house = house(|it| it.apps.get_mut("demo").unwrap().app_only = AppOnly::TwoLegged).await;
+    house.order(json!([refusal(32)])).await;
+    public(&house).send().await.is_relayed(401);
+    assert_eq!(reasons(&house).await, [KEYS]);
+    house.order(json!([])).await;
+    public(&house).send().await.is_relayed(200);
+    assert!(reasons(&house).await.is_empty());
+}
