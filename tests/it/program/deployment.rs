@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::bench::{Bench, small};
 use crate::database::Database;
 use crate::house::RING;
+use crate::program::front::{Authority, Front};
 
 /// Only so that a test that fails ends: no test measures time.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -67,6 +68,16 @@ impl Deployment {
         } else {
             self.environment.insert(key, value.to_owned());
         }
+    }
+
+    /// Sends calls on the upstream to `front`, and trusts `authority` alone.
+    pub fn trust(&mut self, front: &Front, authority: &Authority) {
+        let file = self.folder.path().join("trusted.pem");
+        authority.save(&file);
+        self.environment.insert("SSL_CERT_FILE".to_owned(), file.display().to_string());
+        self.set("UPSTREAM__DATA_URL", &front.url);
+        self.set("UPSTREAM__API_URL", &front.url);
+        self.set("UPSTREAM__ALLOW_HTTP", "");
     }
 
     pub async fn run(&self, arguments: &[&str]) -> Output {
