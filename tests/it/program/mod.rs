@@ -7,6 +7,7 @@ mod deployment;
 mod front;
 mod leaks;
 mod lifecycle;
+mod proxies;
 mod rotation;
 mod scan;
 mod starting;
