@@ -2,6 +2,7 @@
 
 mod checking;
 mod commands;
+mod crashes;
 mod demo;
 mod deployment;
 mod front;
