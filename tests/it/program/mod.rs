@@ -5,6 +5,7 @@ mod commands;
 mod crashes;
 mod demo;
 mod deployment;
+mod disk;
 mod front;
 mod leaks;
 mod lifecycle;
