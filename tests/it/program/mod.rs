@@ -7,6 +7,7 @@ mod demo;
 mod deployment;
 mod disk;
 mod front;
+mod killer;
 mod leaks;
 mod lifecycle;
 mod proxies;
