@@ -37,6 +37,12 @@ pub(crate) async fn open(settings: &config::Database) -> Result<Pools, Error> {
             .acquire_timeout(settings.wait)
             .max_lifetime(None)
             .idle_timeout(None)
+            // SQLite itself ends a transaction that the disk fails. The driver does not count that, and would refuse
+            // all later ones as nested.
+            .before_acquire(|connection, _| {
+                let idle = !connection.is_in_transaction();
+                Box::pin(async move { Ok(idle) })
+            })
             .connect_lazy_with(options.clone())
     };
     Ok(Pools { reads: pool(settings.connections), writes: pool(1) })

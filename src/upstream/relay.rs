@@ -205,12 +205,13 @@ fn classify(error: Box<dyn StdError + Send + Sync>) -> Failure {
     let mut malformed = false;
     let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
     while let Some(it) = cause {
-        // rustls' own error comes wrapped in an I/O error, whose source is that of what it wraps.
-        let wrapped = it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         malformed |= it.is::<rustls::Error>();
-        malformed |= wrapped.and_then(|it| it.downcast_ref::<rustls::Error>()).is_some();
         malformed |= it.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
-        cause = it.source();
+        // rustls' own error comes wrapped in I/O errors, one in another; the source of each is that of what it wraps.
+        cause = match it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => it.source(),
+        };
     }
     // A certificate or an answer that is wrong now will be wrong again.
     let error = Error::Unreachable(error);

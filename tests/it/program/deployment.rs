@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::bench::{Bench, small};
 use crate::database::Database;
 use crate::house::RING;
+use crate::program::front::{Authority, Front};
 
 /// Only so that a test that fails ends: no test measures time.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -69,6 +70,16 @@ impl Deployment {
         }
     }
 
+    /// Sends calls on the upstream to `front`, and trusts `authority` alone.
+    pub fn trust(&mut self, front: &Front, authority: &Authority) {
+        let file = self.folder.path().join("trusted.pem");
+        authority.save(&file);
+        self.environment.insert("SSL_CERT_FILE".to_owned(), file.display().to_string());
+        self.set("UPSTREAM__DATA_URL", &front.url);
+        self.set("UPSTREAM__API_URL", &front.url);
+        self.set("UPSTREAM__ALLOW_HTTP", "");
+    }
+
     pub async fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(arguments, "").await
     }
@@ -83,10 +94,7 @@ impl Deployment {
     /// The same with text on its standard input.
     pub async fn run_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut running = self.start(arguments);
-        let mut stdin = running.child.stdin.take().unwrap();
-        // It may end before it has read all.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
+        running.tell(input);
         running.end().await
     }
 
@@ -95,16 +103,17 @@ impl Deployment {
         Running::start(self.folder.path(), &self.environment, arguments)
     }
 
-    /// Starts `serve` and waits until it serves.
-    pub async fn serve(&self) -> Running {
-        let mut running = self.start(&["serve"]);
-        let line = running.err.wait_for("\"serving\"").await;
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        running.url = format!("http://{}", line["callers"].as_str().unwrap());
-        running.admin_url = format!("http://{}", line["operators"].as_str().unwrap());
-        running
+    /// Starts a shell that becomes the command, by way of a line of script, so that it has the shell's process id.
+    pub fn start_by(&self, script: &str, arguments: &[&str]) -> Running {
+        let program = env!("CARGO_BIN_EXE_countersign");
+        let words = [&["-c", script, program], arguments].concat();
+        Running::spawn("/bin/sh", self.folder.path(), &self.environment, &words)
     }
 
+    /// Starts `serve` and waits until it serves.
+    pub async fn serve(&self) -> Running {
+        self.start(&["serve"]).serving().await
+    }
     /// The lines that import these users.
     pub fn lines(&self, names: &[&str]) -> String {
         let line = |name: &&str| {
@@ -149,7 +158,16 @@ impl Running {
         environment: &BTreeMap<String, String>,
         arguments: &[&str],
     ) -> Running {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        Running::spawn(env!("CARGO_BIN_EXE_countersign"), folder, environment, arguments)
+    }
+
+    fn spawn(
+        program: &str,
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+        arguments: &[&str],
+    ) -> Running {
+        let mut child = Command::new(program)
             .args(arguments)
             .current_dir(folder)
             .env_clear()
@@ -164,9 +182,27 @@ impl Running {
         Running { child, out: Stream::of(out), err: Stream::of(err), url, admin_url }
     }
 
+    /// Waits until it serves.
+    pub async fn serving(mut self) -> Running {
+        let line = self.err.wait_for("\"serving\"").await;
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        self.url = format!("http://{}", line["callers"].as_str().unwrap());
+        self.admin_url = format!("http://{}", line["operators"].as_str().unwrap());
+        self
+    }
+
+    /// Gives it text on its standard input, and no more.
+    pub fn tell(&mut self, input: &str) {
+        // It may end before it has read all.
+        let _ = self.child.stdin.take().unwrap().write_all(input.as_bytes());
+    }
+
+    pub fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+        kill_process(self.id(), signal).unwrap();
     }
 
     /// Waits until it ends.

@@ -2,10 +2,16 @@
 
 mod checking;
 mod commands;
+mod crashes;
 mod demo;
 mod deployment;
+mod disk;
+mod front;
+mod killer;
 mod leaks;
 mod lifecycle;
+mod proxies;
 mod rotation;
 mod scan;
 mod starting;
+mod tls;

@@ -1,0 +1,64 @@
+//! Proxy variables in the environment, which must not lead credentials away.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::bench::{Ask, TOTALS, VERIFY, body};
+use crate::database::{Kind, fresh};
+use crate::program::deployment::Deployment;
+use crate::program::front::{Authority, Front};
+
+/// Uses every way to the upstream, with proxy variables that name a listener to which nothing may connect.
+async fn goes_straight_to_the_upstream(mut it: Deployment) {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        for name in [name.to_owned(), name.to_lowercase()] {
+            it.environment.insert(name, url.clone());
+        }
+    }
+    // A proxy that takes a connection and is silent is met in this time.
+    it.set("LIMITS__UPSTREAM_FIRST_BYTE", "5s");
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    it.must(&["check"]).await;
+    it.must(&["account", "verify", "@alice"]).await;
+    let running = it.serve().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (metric, account) in [("impressions", "@alice"), ("favorites", "")] {
+        let body = body(&it.bench.ids("alice", 1), &[metric], &["tweet.id"]);
+        let call = Ask::new(&http, &running.url, "POST", TOTALS)
+            .header("x-api-key", &key)
+            .header("countersign-account", account)
+            .body(body.to_string());
+        call.send().await.is_relayed(200);
+    }
+    for (path, times) in [("/oauth2/token", 2), (VERIFY, 1), (TOTALS, 2)] {
+        let Value::Array(arrived) = it.bench.get(&format!("/sandbox/calls?path={path}")).await
+        else {
+            panic!("{path}")
+        };
+        assert_eq!(arrived.len(), times, "{path}: {arrived:?}");
+    }
+    // Whatever had connected would wait here to be accepted.
+    proxy.set_nonblocking(true).unwrap();
+    assert_eq!(proxy.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn proxy_variables_do_not_lead_plain_calls_away() {
+    let database = fresh(Kind::Sqlite).await;
+    goes_straight_to_the_upstream(Deployment::new(&database).await).await;
+}
+
+#[tokio::test]
+async fn proxy_variables_do_not_lead_tls_calls_away() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    let authority = Authority::new("ours");
+    let front = Front::before(&it.bench.address, &authority, "localhost", |_| ()).await;
+    it.trust(&front, &authority);
+    goes_straight_to_the_upstream(it).await;
+}

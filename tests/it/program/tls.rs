@@ -1,0 +1,129 @@
+//! The upstream behind TLS: certificates that are good, and such as nobody may be trusted by.
+
+use rcgen::date_time_ymd;
+use serde_json::Value;
+
+use crate::bench::{Answer, Ask, TOTALS, VERIFY, body};
+use crate::database::{Kind, fresh};
+use crate::program::deployment::{Deployment, Running};
+use crate::program::front::{Authority, Front};
+
+/// A call of a metric that is the author's alone, or of one that is everybody's.
+async fn call(it: &Deployment, running: &Running, key: &str, metric: &str) -> (Value, Answer) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = body(&it.bench.ids("alice", 1), &[metric], &["tweet.id"]);
+    let call = Ask::new(&http, &running.url, "POST", TOTALS)
+        .header("x-api-key", key)
+        .body(body.to_string());
+    let call =
+        if metric == "impressions" { call.header("countersign-account", "@alice") } else { call };
+    (body, call.send().await)
+}
+
+#[tokio::test]
+async fn an_upstream_whose_certificate_is_good_is_called() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    let authority = Authority::new("ours");
+    let front = Front::before(&it.bench.address, &authority, "localhost", |_| ()).await;
+    it.trust(&front, &authority);
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    it.must(&["check"]).await;
+    it.must(&["account", "verify", "@alice"]).await;
+    let running = it.serve().await;
+    for metric in ["impressions", "favorites"] {
+        let (body, answer) = call(&it, &running, &key, metric).await;
+        answer.is_relayed(200);
+        let direct = match metric {
+            "impressions" => it.bench.own("alice", TOTALS, &body).await,
+            _ => it.bench.public(&body).await,
+        };
+        assert_eq!(answer.json(), direct.json());
+    }
+    for path in ["/oauth2/token", VERIFY, TOTALS] {
+        let arrived = it.bench.get(&format!("/sandbox/calls?path={path}")).await;
+        assert!(!arrived.as_array().unwrap().is_empty(), "{path}");
+    }
+    // `check`, `verify`, the two calls on one connection, and what mints for the second.
+    assert_eq!(front.handshakes().await, [None, None, None, None]);
+}
+
+/// Every way to the upstream is refused at its certificate, once and before anything is sent, and `told` says why.
+async fn is_refused(it: &mut Deployment, front: &Front, trusted: &Authority, told: &str) {
+    it.trust(front, trusted);
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    for command in [&["check"][..], &["account", "verify", "@alice"]] {
+        let done = it.run(command).await;
+        assert_eq!(done.code, 1, "{done:?}");
+        let said = done.out + &done.err;
+        let lines: Vec<&str> =
+            said.lines().filter(|it| it.contains("could not be reached")).collect();
+        assert!(lines.len() == 1 && lines[0].matches(told).count() == 1, "{said}");
+        refused_once(front).await;
+    }
+    let running = it.serve().await;
+    for metric in ["impressions", "favorites"] {
+        let (_, answer) = call(it, &running, &key, metric).await;
+        answer.is_own(502, "upstream_unreachable");
+        assert!(!answer.text().contains(told), "a caller needs no more: {}", answer.text());
+        refused_once(front).await;
+        let line = running.err.wait_for("answered with an error").await;
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let cause = line["cause"].as_str().unwrap();
+        assert_eq!(cause.matches(told).count(), 1, "{cause}");
+    }
+    let calls: Vec<Value> = running
+        .err
+        .text()
+        .lines()
+        .map(|it| serde_json::from_str(it).unwrap())
+        .filter(|it: &Value| it["message"] == "call")
+        .collect();
+    // The second was not attempted, since no token could be had for it.
+    let attempts: Vec<&Value> = calls.iter().map(|it| &it["attempts"]).collect();
+    assert_eq!(attempts, [1, 0], "{calls:?}");
+    let user = it.bench.user("alice");
+    for secret in
+        [&user.access_token, &user.access_token_secret, &it.bench.app("demo").consumer_secret, &key]
+    {
+        assert!(!running.err.text().contains(secret.as_str()));
+    }
+    assert_eq!(it.bench.get("/sandbox/calls").await, Value::Array(Vec::new()));
+}
+
+async fn refused_once(front: &Front) {
+    let handshakes = front.handshakes().await;
+    assert!(matches!(&handshakes[..], [Some(alert)] if alert.contains("alert")), "{handshakes:?}");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    let authority = Authority::new("ours");
+    let front = Front::before(&it.bench.address, &authority, "localhost", |it| {
+        it.not_after = date_time_ymd(2026, 1, 2);
+    })
+    .await;
+    is_refused(&mut it, &front, &authority, "certificate expired").await;
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    let authority = Authority::new("ours");
+    let front = Front::before(&it.bench.address, &authority, "data-api.x.com", |_| ()).await;
+    is_refused(&mut it, &front, &authority, "certificate not valid for name \"localhost\"").await;
+}
+
+#[tokio::test]
+async fn a_certificate_by_an_unknown_authority_is_refused() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    let (trusted, other) = (Authority::new("ours"), Authority::new("theirs"));
+    let front = Front::before(&it.bench.address, &other, "localhost", |_| ()).await;
+    is_refused(&mut it, &front, &trusted, "UnknownIssuer").await;
+}
