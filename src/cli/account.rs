@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
+use crate::cli::connect;
 use crate::cli::failure::Failure;
 use crate::cli::parts::{ACTOR, Parts};
 use crate::cli::{open, output};
@@ -26,6 +27,8 @@ pub(super) enum Task {
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
     },
+    /// Make a one-time link by which a user connects an account, or connect one here with --pin
+    Connect(connect::Arguments),
     /// List accounts
     List {
         /// Only those of this app
@@ -62,6 +65,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     let parts = open(config).await?;
     match task {
         Task::Import { app } => import(&parts, app.as_deref()).await,
+        Task::Connect(arguments) => connect::run(&parts, arguments).await,
         Task::List { app, state, json } => list(&parts, app, state.as_deref(), json).await,
         Task::Show(named) => {
             let account =

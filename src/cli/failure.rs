@@ -73,6 +73,9 @@ impl From<gateway::Error> for Failure {
                     .collect();
                 Failure::general(anyhow!("{}", lines.join("\n")))
             }
+            gateway::Error::NotConnected(end) => {
+                Failure::general(anyhow!("{} {}", end.what(), end.advice()))
+            }
             gateway::Error::StoreUnavailable(_) => Failure::unavailable(error),
             error => Failure::general(error),
         }

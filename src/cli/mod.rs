@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod connect;
 mod demo;
 mod failure;
 mod key;

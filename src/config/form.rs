@@ -68,6 +68,36 @@ pub const HTTPS_URL: Form<String> = Form {
 pub const ANY_URL: Form<String> =
     Form { expected: "http:// or https:// and a host, without user, path or query", parse: origin };
 
+/// Browsers bring cookies and X's answers to it, so plain `http` is for this machine alone.
+pub const PUBLIC_URL: Form<Option<String>> = Form {
+    expected: "https:// and a host, without user, path or query (http:// for a loopback address), or nothing",
+    parse: |text| {
+        if text.is_empty() {
+            return Some(None);
+        }
+        let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+        let url = origin(text)?;
+        let is_local = loopback.iter().any(|it| {
+            url.strip_prefix(it).is_some_and(|port| port.is_empty() || port.starts_with(':'))
+        });
+        (url.starts_with("https:") || is_local).then_some(Some(url))
+    },
+};
+
+pub const RETURN_TO: Form<Vec<String>> = Form {
+    expected: "absolute URLs, one an entry, such as https://app.example.com/settings",
+    parse: |text| {
+        let entries = text.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+        let absolute = |it: &str| {
+            let rest = it.strip_prefix("https://").or_else(|| it.strip_prefix("http://"))?;
+            let (host, _) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            let plain = is_visible(it) && !it.contains(['\\', '#', '"', '<', '>']);
+            (plain && origin(&format!("https://{host}")).is_some()).then(|| it.to_owned())
+        };
+        entries.map(absolute).collect()
+    },
+};
+
 pub const DATABASE_URL: Form<Secret> = Form {
     expected: "sqlite://<path> or postgres://<user>:<password>@<host>/<database>",
     parse: |text| {

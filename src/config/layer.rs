@@ -25,6 +25,9 @@ const SECRETS: &[&str] = &[
     "vault.keys",
 ];
 
+/// Keys whose values are lists, which become one line for each entry.
+const LISTS: &[&str] = &["connect.return_to", "vault.keys"];
+
 /// A value as it was given, and where.
 pub struct Setting {
     /// The key as it was given: for a secret in a file it ends in `_file`.
@@ -43,7 +46,7 @@ impl Setting {
 /// What one source sets, or several laid over one another, by key.
 pub type Layer = BTreeMap<String, Setting>;
 
-/// What `text` sets. Lists are problems, but for the vault's keys, which become one line each.
+/// What `text` sets.
 pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Option<Layer> {
     let root = FileFormat::Toml.parse(None, text).map_err(|error| {
         let detail = format!("is not valid TOML{}", place(&error.to_string()));
@@ -113,7 +116,7 @@ fn flatten(
                 flatten(format!("{}.{name}", setting.key), value, origin, layer, problems);
             }
         }
-        ValueKind::Array(list) if setting.key == "vault.keys" => {
+        ValueKind::Array(list) if LISTS.contains(&&*setting.key) => {
             let lines: Vec<String> = list.into_iter().map(|it| it.kind.to_string()).collect();
             setting.text = Secret::new(lines.join("\n"));
             layer.insert(setting.key.clone(), setting);

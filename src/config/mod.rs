@@ -26,6 +26,7 @@ pub struct Config {
     pub admin: Admin,
     pub database: Database,
     pub upstream: Upstream,
+    pub connect: Connect,
     pub apps: BTreeMap<String, App>,
     pub vault: Vault,
     pub limits: Limits,
@@ -73,6 +74,15 @@ pub struct Upstream {
     pub api_url: String,
     /// Whether plain `http` is allowed, for the sandbox and for tests.
     pub allow_http: bool,
+}
+
+/// Connecting accounts in a browser.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// Scheme and authority under which browsers reach the callers' listener; without it there are no links.
+    pub public_url: Option<String>,
+    /// Where a browser may go on to once an account is connected, letter for letter.
+    pub return_to: Vec<String>,
 }
 
 /// The key ring that seals what is stored.

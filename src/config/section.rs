@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::config::form;
 use crate::config::layer::{Setting, app_field};
 use crate::config::reader::Reader;
-use crate::config::{Admin, Config, Database, Limits, Log, Problem, Server, Upstream, vault};
+use crate::config::{
+    Admin, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, vault,
+};
 use crate::model::{App, AppOnly, Secret, app};
 
 /// Everything; what cannot be read is among the reader's problems.
@@ -18,6 +20,10 @@ pub fn config(it: &mut Reader<'_>) -> Config {
         admin: admin(it),
         database: database(it),
         upstream: upstream(it),
+        connect: Connect {
+            public_url: it.get("server.public_url", &form::PUBLIC_URL),
+            return_to: it.get("connect.return_to", &form::RETURN_TO),
+        },
         apps: apps(it),
         vault: vault::ring(it),
         limits: limits(it),

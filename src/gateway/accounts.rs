@@ -344,7 +344,7 @@ fn is_token_of(user_id: UserId, token: &str) -> bool {
         .is_some_and(|(id, rest)| UserId::parse(id) == Some(user_id) && is_printable(rest))
 }
 
-fn is_printable(text: &str) -> bool {
+pub(super) fn is_printable(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 200
         && text.bytes().all(|it| it.is_ascii_graphic() && it != b'"')

@@ -264,7 +264,7 @@ struct Stored {
 }
 
 /// Work that goes on though the caller who began it has gone: others wait for it.
-async fn outlive<T: Send + 'static>(
+pub(super) async fn outlive<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or_else(|error| Err(Error::Internal(error.into())))

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::gateway::credential::Refusal;
 use crate::model::AccountState;
+use crate::model::handshake::NotConnected;
 use crate::store;
 use crate::upstream;
 use crate::vault;
@@ -32,6 +33,8 @@ pub enum Error {
     NotFound(&'static str),
     #[error("there is already {0}")]
     AlreadyExists(String),
+    #[error("{}", .0.what())]
+    NotConnected(NotConnected),
     #[error("the upstream could not be reached")]
     UpstreamUnreachable(#[source] Source),
     #[error("the upstream's answer was not whole")]
@@ -123,6 +126,12 @@ impl From<Refusal> for Error {
             ),
         };
         Error::InvalidRequest(vec![problem])
+    }
+}
+
+impl From<NotConnected> for Error {
+    fn from(end: NotConnected) -> Error {
+        Error::NotConnected(end)
     }
 }
 

@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod bearers;
 mod check;
+mod connect;
 mod credential;
 mod error;
 mod feed;
@@ -24,6 +25,9 @@ use time::OffsetDateTime;
 pub use crate::gateway::accounts::{Import, KnownAccount, Verified};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
+pub use crate::gateway::connect::{
+    Begun, BegunPin, Callback, CreatedLink, Invitation, NewLink, Standing,
+};
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
@@ -33,7 +37,7 @@ pub use crate::gateway::standing::Fault;
 pub use crate::store::AccountFilter;
 pub use crate::upstream::{Answer, HeaderMap, StatusCode};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::gateway::bearers::AppState;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
@@ -53,6 +57,7 @@ struct Inner {
     store: Store,
     vault: Vault,
     upstream: Upstream,
+    connect: config::Connect,
     clock: Arc<dyn Clock>,
     stale: Duration,
     poll: Duration,
@@ -75,6 +80,7 @@ impl Gateway {
             store,
             vault,
             upstream: Upstream::new(&config.upstream, limits, Arc::clone(&clock))?,
+            connect: config.connect.clone(),
             clock,
             stale: config.database.stale,
             poll: config.database.poll,

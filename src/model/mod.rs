@@ -8,6 +8,7 @@ pub mod clock;
 pub mod credential;
 pub mod endpoint;
 pub mod grouping;
+pub mod handshake;
 pub mod key;
 pub mod metric;
 pub mod post;

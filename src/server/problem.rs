@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::gateway::{Error, Place, Problem as Detail};
 use crate::model::AccountState;
+use crate::model::handshake::NotConnected;
 
 /// Tells a caller that the answer is the gateway's own, and why.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
@@ -168,6 +169,7 @@ impl From<Error> for Problem {
                 let since = since.format(&Rfc3339).unwrap_or_default();
                 format!("the account is {state} since {since}: {}", remedy(*state))
             }
+            Error::NotConnected(end) => format!("{said} {}", end.advice()),
             Error::AppCredentialsRejected { .. } => {
                 format!("{said}; an operator has to check them with `countersign check`")
             }
@@ -204,6 +206,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str, Option<D
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found", None),
         Error::AlreadyExists(_) => {
             (StatusCode::CONFLICT, "already_exists", "It exists already", None)
+        }
+        Error::NotConnected(end) => {
+            (status_of_end(*end), "not_connected", "The account was not connected", None)
         }
         Error::UpstreamUnreachable(_) => (
             StatusCode::BAD_GATEWAY,
@@ -247,6 +252,22 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str, Option<D
             "Something went wrong in the gateway",
             None,
         ),
+    }
+}
+
+fn status_of_end(end: NotConnected) -> StatusCode {
+    match end {
+        NotConnected::LinkUnknown => StatusCode::NOT_FOUND,
+        NotConnected::LinkUsed | NotConnected::TookTooLong => StatusCode::GONE,
+        NotConnected::OtherBrowser | NotConnected::Cancelled | NotConnected::OtherUser => {
+            StatusCode::FORBIDDEN
+        }
+        NotConnected::CallbackNotApproved
+        | NotConnected::ClockRejected
+        | NotConnected::AppSuspended
+        | NotConnected::AppRejected
+        | NotConnected::OddAnswer
+        | NotConnected::XAway => StatusCode::BAD_GATEWAY,
     }
 }
 

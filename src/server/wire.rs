@@ -62,6 +62,30 @@ pub struct NewKey {
     pub expires: Option<String>,
 }
 
+/// A link to make.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    pub app: Option<String>,
+    pub label: String,
+    /// The only user who may connect by it.
+    pub user_id: Option<String>,
+    pub return_to: Option<String>,
+    /// A duration such as `2h`.
+    pub expires: Option<String>,
+}
+
+/// A link that was made; its URL is shown this once.
+#[derive(Clone, Debug, Serialize)]
+pub struct CreatedLink {
+    pub url: String,
+    pub app: String,
+    pub label: String,
+    pub user_id: Option<String>,
+    pub return_to: Option<String>,
+    pub expires_at: String,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct App {
     pub name: String,
@@ -225,6 +249,44 @@ impl NewKey {
             endpoints,
             expires_in,
         })
+    }
+}
+
+impl NewLink {
+    /// Reads the parts that JSON and a command line write as text; all problems at once.
+    pub fn read(self) -> Result<gateway::NewLink, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let expected_user = self.user_id.as_deref().map(UserId::parse);
+        if expected_user == Some(None) {
+            problems.push(Problem::at("/user_id", "must be a user id of 1 to 19 digits"));
+        }
+        let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
+        if expires_in.is_err() {
+            problems.push(Problem::at("/expires", "must be a duration such as 24h or 30m"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(gateway::NewLink {
+            app: self.app,
+            label: self.label,
+            expected_user: expected_user.flatten(),
+            return_to: self.return_to,
+            expires_in: expires_in.ok().flatten(),
+        })
+    }
+}
+
+impl From<gateway::CreatedLink> for CreatedLink {
+    fn from(it: gateway::CreatedLink) -> CreatedLink {
+        CreatedLink {
+            url: it.url.expose().to_owned(),
+            app: it.link.app,
+            label: it.link.label,
+            user_id: it.link.expected_user.map(|it| it.to_string()),
+            return_to: it.link.return_to,
+            expires_at: rfc3339(it.link.expires_at),
+        }
     }
 }
 

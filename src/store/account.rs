@@ -263,7 +263,11 @@ impl Store {
     }
 }
 
-async fn put(work: &mut Work<'_>, account: &NewAccount, now: OffsetDateTime) -> Result<(), Error> {
+pub(super) async fn put(
+    work: &mut Work<'_>,
+    account: &NewAccount,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
     let sql = "insert into account (app, user_id, screen_name, state, state_since, connected_at,
              sealed_token, sealed_token_secret)
          values ($1, $2, $3, 'active', $4, $4, $5, $6)
@@ -286,11 +290,11 @@ async fn put(work: &mut Work<'_>, account: &NewAccount, now: OffsetDateTime) -> 
     Ok(())
 }
 
-fn subject(app: &str, user_id: UserId) -> String {
+pub(super) fn subject(app: &str, user_id: UserId) -> String {
     format!("account:{app}/{user_id}")
 }
 
-fn changed(app: &str, user_id: UserId) -> Change {
+pub(super) fn changed(app: &str, user_id: UserId) -> Change {
     Change::Account { app: app.to_owned(), user_id }
 }
 

@@ -11,6 +11,7 @@ mod bearer;
 mod change;
 mod error;
 mod key;
+mod link;
 mod postgres;
 mod schema;
 mod sqlite;
@@ -28,6 +29,7 @@ pub use bearer::StoredBearer;
 pub use change::{Change, Changes};
 pub use error::{Cause, Error};
 pub use key::{KeyFilter, StoredKey};
+pub use link::{StoredHandshake, StoredLink};
 pub use schema::Schema;
 pub use wake::Wake;
 

@@ -24,6 +24,7 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Histogram, "countersign_upstream_seconds", &["endpoint"], "From sending an attempt to the end of its answer"),
     (Counter, "countersign_bearer_mints_total", &["app", "outcome"], "Bearer tokens asked for"),
     (Counter, "countersign_app_faults_total", &["app", "fault"], "Answers that hold something against an app: keys, time or bearer"),
+    (Counter, "countersign_connects_total", &["end"], "Tries to connect an account by a link, by how they ended"),
     (Counter, "countersign_cache_total", &["cache", "outcome"], "Look-ups in memory"),
     (Gauge, "countersign_accounts", &["app", "state"], "Connected accounts"),
     (Gauge, "countersign_database_up", &[], "1 while the database answers, 0 otherwise"),

@@ -1,13 +1,14 @@
 //! Where a sealed record belongs. Whatever stands here is covered by the seal, though it is stored in the clear.
 
 use crate::model::UserId;
+use crate::model::handshake::Link;
 use crate::model::key::Key;
 
 const DOMAIN: &str = "countersign.v1";
 
 /// A table, a column and the row's identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Place(Vec<String>);
+pub struct Place(Vec<Vec<u8>>);
 
 impl Place {
     pub fn access_token(app: &str, user_id: UserId) -> Place {
@@ -20,6 +21,21 @@ impl Place {
 
     pub fn bearer(app: &str) -> Place {
         Place::new("bearer", "sealed_token", [app.to_owned()])
+    }
+
+    /// A request token's secret.
+    pub fn request_secret(app: &str, token_hash: &[u8]) -> Place {
+        Place::new("handshake", "sealed_secret", [app.as_bytes(), token_hash])
+    }
+
+    /// A link with all that it invites to, so that a row edited in the database no longer opens.
+    pub fn link(hash: &[u8], link: &Link) -> Place {
+        let Link { app, label, expected_user, return_to, created_at: _, expires_at } = link;
+        let expected = expected_user.map_or_else(|| "*".to_owned(), |it| it.to_string());
+        let return_to = return_to.as_deref().unwrap_or("*");
+        let until = expires_at.unix_timestamp().to_string();
+        let parts = [app, label, &*expected, return_to, &until].map(str::as_bytes);
+        Place::new("link", "sealed_proof", [hash].into_iter().chain(parts))
     }
 
     /// A caller's key with all that it may be used for, so that a row edited in the database no longer opens.
@@ -52,15 +68,15 @@ impl Place {
     /// Every part behind its length, then the record's header, so that no two places read alike.
     pub(crate) fn associated_data(&self, header: &[u8]) -> Vec<u8> {
         let mut data = Vec::with_capacity(128);
-        for part in self.0.iter().map(String::as_bytes).chain([header]) {
+        for part in self.0.iter().map(Vec::as_slice).chain([header]) {
             data.extend_from_slice(&(part.len() as u64).to_be_bytes());
             data.extend_from_slice(part);
         }
         data
     }
 
-    fn new(table: &str, column: &str, row: impl IntoIterator<Item = String>) -> Place {
-        let fixed = [DOMAIN, table, column].map(str::to_owned);
-        Place(fixed.into_iter().chain(row).collect())
+    fn new<T: Into<Vec<u8>>>(table: &str, column: &str, row: impl IntoIterator<Item = T>) -> Place {
+        let fixed = [DOMAIN, table, column].map(Vec::from);
+        Place(fixed.into_iter().chain(row.into_iter().map(Into::into)).collect())
     }
 }

@@ -1,0 +1,87 @@
+//! `countersign account connect`.
+
+use std::io::{BufRead, Write};
+
+use anyhow::anyhow;
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::parts::{ACTOR, Parts};
+use crate::gateway;
+use crate::model::UserId;
+use crate::server::wire::{self, CreatedLink, NewLink};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The app to connect to; needed when several are configured
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+    /// Connect here and now: prints a page to open, and reads the PIN that X shows there
+    #[arg(long, conflicts_with_all = ["label", "return_to", "expires"])]
+    pin: bool,
+    /// The only user id that may connect
+    #[arg(long, value_name = "USER ID")]
+    user: Option<String>,
+    /// What the link is called in the audit log
+    #[arg(long, value_name = "TEXT", default_value = "from the command line")]
+    label: String,
+    /// Where the browser goes on to: one of those in `connect.return_to`
+    #[arg(long, value_name = "URL")]
+    return_to: Option<String>,
+    /// When the link ends, at most 24h
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    expires: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(parts: &Parts, it: Arguments) -> Result<(), Failure> {
+    if it.pin { by_pin(parts, &it).await } else { by_link(parts, it).await }
+}
+
+async fn by_link(parts: &Parts, it: Arguments) -> Result<(), Failure> {
+    let Arguments { app, user, label, return_to, expires, json, .. } = it;
+    let new = NewLink { app, label, user_id: user, return_to, expires: Some(expires) };
+    let new = new.read().map_err(gateway::Error::InvalidRequest)?;
+    let created = CreatedLink::from(parts.gateway.create_link(new, ACTOR).await?);
+    if json {
+        output::json(&created);
+    } else {
+        output::note("send this to the account's owner; it works once, and is shown only now:");
+        output::line(&created.url);
+    }
+    Ok(())
+}
+
+async fn by_pin(parts: &Parts, it: &Arguments) -> Result<(), Failure> {
+    let wrong = || Failure::general(anyhow!("--user must be a user id of 1 to 19 digits"));
+    let expected_user = it.user.as_deref().map(|it| UserId::parse(it).ok_or_else(wrong));
+    let expected_user = expected_user.transpose()?;
+    let begun = parts.gateway.begin_pin(it.app.as_deref()).await?;
+    output::note("Open this page as the user to connect, allow the app, and note the PIN:");
+    output::note(&format!("  {}", begun.authorize_url));
+    let pin = read_pin()?;
+    let account = parts.gateway.finish_pin(begun, &pin, expected_user, ACTOR).await?;
+    if it.json {
+        output::json(&wire::Account::from(account));
+    } else {
+        output::line(&format!("connected {} (@{})", account.user_id, account.screen_name));
+    }
+    Ok(())
+}
+
+fn read_pin() -> Result<String, Failure> {
+    let mut err = std::io::stderr();
+    let _ = write!(err, "PIN: ").and_then(|()| err.flush());
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(Failure::general)?;
+    let pin = line.trim();
+    let fits = (4..=20).contains(&pin.len()) && pin.bytes().all(|it| it.is_ascii_digit());
+    if fits {
+        Ok(pin.to_owned())
+    } else {
+        Err(Failure::general(anyhow!("a PIN has some 7 digits; nothing was connected")))
+    }
+}

@@ -1,0 +1,358 @@
+//! Connecting accounts by the three-legged flow (reference 6.4): from a one-time link in a browser, or by a PIN.
+//!
+//! A link belongs to the first browser that begins with it. What X sends back counts for that browser alone and but
+//! once: whoever removes the handshake's row makes the one exchange.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::gateway::accounts::is_printable;
+use crate::gateway::bearers::{AppState, outlive};
+use crate::gateway::keys::whole_second;
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::handshake::{Link, NotConnected};
+use crate::model::{Account, AccountRef, Secret, UserId};
+use crate::store::{NewAccount, StoredHandshake, StoredLink};
+use crate::upstream::{Granted, HandshakeError, Token};
+use crate::vault::{self, Place as Seal};
+
+const ACTOR: &str = "link";
+/// Digits of what stands in a link and in a cookie: 256 bits.
+const DIGITS: usize = 43;
+const LONGEST_LINK: Duration = Duration::from_hours(24);
+/// X tells no lifetime of a request token; nobody takes longer to say yes (reference 6.4).
+const HANDSHAKE: Duration = Duration::from_mins(15);
+/// The callback of those who have none.
+const PIN: &str = "oob";
+
+/// What a new link shall invite to.
+#[derive(Clone, Debug, Default)]
+pub struct NewLink {
+    /// The app's name; may be left out where only one is configured.
+    pub app: Option<String>,
+    pub label: String,
+    pub expected_user: Option<UserId>,
+    /// One of `connect.return_to`.
+    pub return_to: Option<String>,
+    /// At most, and by default, 24 hours.
+    pub expires_in: Option<Duration>,
+}
+
+/// A link that was made.
+pub struct CreatedLink {
+    pub link: Link,
+    /// Shown this once: whoever has it can connect an account.
+    pub url: Secret,
+}
+
+/// What a link's page has to tell.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Invitation {
+    pub link: Link,
+    pub standing: Standing,
+}
+
+/// How far a link has come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// Nobody has begun, or this browser may begin again; with how its last try ended.
+    Open(Option<NotConnected>),
+    /// As this screen name.
+    Connected(String),
+}
+
+/// A flow that goes on at X.
+pub struct Begun {
+    pub authorize_url: String,
+    /// What this browser has to bring back, as a cookie.
+    pub browser: Secret,
+}
+
+/// A flow that goes on at X, whose user brings back a PIN.
+pub struct BegunPin {
+    pub authorize_url: String,
+    app: String,
+    request_token: Token,
+}
+
+/// What X sends a browser back with.
+pub enum Callback<'a> {
+    Allowed { token: &'a str, verifier: &'a str },
+    Denied { token: &'a str },
+}
+
+impl Gateway {
+    /// Makes a link; what stands in it is shown this once and stored only as a hash.
+    pub async fn create_link(&self, new: NewLink, actor: &str) -> Result<CreatedLink, Error> {
+        let mut problems = Vec::new();
+        let public_url = self.0.connect.public_url.clone().unwrap_or_default();
+        if public_url.is_empty() {
+            let detail = "there are no links without server.public_url: set it, or connect by PIN";
+            problems.push(Problem::at("", detail));
+        }
+        if !(1..=100).contains(&new.label.chars().count())
+            || new.label.chars().any(char::is_control)
+        {
+            problems.push(Problem::at("/label", "must be 1 to 100 printable characters"));
+        }
+        let lasts = new.expires_in.unwrap_or(LONGEST_LINK);
+        if lasts.is_zero() || lasts > LONGEST_LINK {
+            problems.push(Problem::at("/expires", "must be above zero and at most 24 hours"));
+        }
+        if new.return_to.as_ref().is_some_and(|it| !self.0.connect.return_to.contains(it)) {
+            let detail = "must be one of connect.return_to, letter for letter";
+            problems.push(Problem::at("/return_to", detail));
+        }
+        let app = self.app(new.app.as_deref());
+        if let Err(Error::InvalidRequest(more)) = &app {
+            problems.extend(more.iter().cloned());
+        }
+        if !problems.is_empty() {
+            return Err(Error::InvalidRequest(problems));
+        }
+        let now = whole_second(self.now());
+        let link = Link {
+            app: app?.app.name.clone(),
+            label: new.label,
+            expected_user: new.expected_user,
+            return_to: new.return_to,
+            created_at: now,
+            expires_at: now + lasts,
+        };
+        let id = random();
+        let hash = vault::fingerprint(id.expose());
+        let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
+        self.0.store.insert_link(&hash, &link, &proof, actor).await?;
+        Ok(CreatedLink { link, url: Secret::new(format!("{public_url}/connect/{}", id.expose())) })
+    }
+
+    /// What a link's page has to tell to the browser that brings that cookie.
+    pub async fn show_link(&self, id: &str, browser: Option<&str>) -> Result<Invitation, Error> {
+        let stored = self.stored_link(id).await?;
+        let is_own = stored.is_of(browser);
+        let standing = match (stored.connected, &stored.browser_hash) {
+            (Some((_, name)), _) if is_own => Standing::Connected(name),
+            (Some(_), _) => return Err(NotConnected::LinkUsed.into()),
+            (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
+            (None, _) => Standing::Open(stored.last_end),
+        };
+        Ok(Invitation { link: stored.link, standing })
+    }
+
+    /// Begins, or begins again: gives the link to this browser and asks X for a request token.
+    pub async fn begin_link(&self, id: &str, browser: Option<&str>) -> Result<Begun, Error> {
+        let stored = self.stored_link(id).await?;
+        // A browser that has begun before goes on under the same cookie.
+        let browser = match browser {
+            Some(it) if stored.is_of(browser) => Secret::from(it),
+            _ => random(),
+        };
+        let browser_hash = vault::fingerprint(browser.expose());
+        let now = self.now();
+        if !self.0.store.claim_link(&stored.hash, &browser_hash, now).await? {
+            let used = stored.connected.is_some();
+            return Err(
+                if used { NotConnected::LinkUsed } else { NotConnected::OtherBrowser }.into()
+            );
+        }
+        let begun = self.begin_handshake(&stored, &browser_hash).await;
+        self.tell_end(&stored.hash, &begun).await;
+        Ok(Begun { authorize_url: begun?, browser })
+    }
+
+    /// Takes what X sent a browser back with: exchanges it once, and stores the account.
+    pub async fn finish_link(&self, callback: Callback<'_>, browser: &str) -> Result<(), Error> {
+        let (Callback::Allowed { token, .. } | Callback::Denied { token }) = callback;
+        let hashes = (vault::fingerprint(token), vault::fingerprint(browser));
+        let handshake = self.0.store.take_handshake(&hashes.0, &hashes.1, self.now()).await?;
+        let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
+        let verifier = match callback {
+            Callback::Denied { .. } => None,
+            Callback::Allowed { verifier, .. } => Some(verifier.to_owned()),
+        };
+        // A browser that goes away in the middle must not lose what X gives but once.
+        let (gateway, token) = (self.clone(), Secret::from(token));
+        outlive(async move {
+            let ended = match verifier {
+                None => Err(NotConnected::Cancelled.into()),
+                Some(verifier) => gateway.exchange(&handshake, token, &verifier).await,
+            };
+            gateway.tell_end(&handshake.link_hash, &ended).await;
+            ended.map(drop)
+        })
+        .await
+    }
+
+    /// Begins without a browser of ours: the user reads a PIN at X and brings it back.
+    pub async fn begin_pin(&self, app: Option<&str>) -> Result<BegunPin, Error> {
+        let app = self.app(app)?;
+        let request_token = self
+            .0
+            .upstream
+            .request_token(&app.app, PIN)
+            .await
+            .map_err(|error| refused(&app.app.name, &error))?;
+        let authorize_url = self.0.upstream.authorize_url(&request_token.token);
+        Ok(BegunPin { authorize_url, app: app.app.name.clone(), request_token })
+    }
+
+    /// Exchanges the PIN, once, and stores the account.
+    pub async fn finish_pin(
+        &self,
+        begun: BegunPin,
+        pin: &str,
+        expected_user: Option<UserId>,
+        actor: &str,
+    ) -> Result<Account, Error> {
+        let app = self.app(Some(&begun.app))?;
+        let granted = self.0.upstream.access_token(&app.app, &begun.request_token, pin).await;
+        let granted = granted.map_err(|error| refused(&begun.app, &error))?;
+        self.connect(app, granted, expected_user, None, actor).await
+    }
+
+    async fn stored_link(&self, id: &str) -> Result<StoredLink, Error> {
+        let hash = vault::fingerprint(id);
+        let stored = self.0.store.find_link(&hash).await?.ok_or(NotConnected::LinkUnknown)?;
+        self.require_terms(&stored)?;
+        Ok(stored)
+    }
+
+    /// A link's row must be as it was made, and its time not over.
+    fn require_terms(&self, stored: &StoredLink) -> Result<(), Error> {
+        let place = Seal::link(&stored.hash, &stored.link);
+        if self.0.vault.open(&place, &stored.sealed_proof).is_err() {
+            warn!(app = stored.link.app, "a link's row does not match its seal, so it is refused");
+            return Err(NotConnected::LinkUnknown.into());
+        }
+        if stored.connected.is_none() && stored.link.expires_at <= self.now() {
+            return Err(NotConnected::LinkUnknown.into());
+        }
+        Ok(())
+    }
+
+    async fn begin_handshake(
+        &self,
+        stored: &StoredLink,
+        browser_hash: &[u8],
+    ) -> Result<String, Error> {
+        let app = self.app(Some(&stored.link.app))?;
+        let public_url = self.0.connect.public_url.as_ref();
+        let public_url = public_url.ok_or(NotConnected::CallbackNotApproved)?;
+        let callback = format!("{public_url}/connect/callback");
+        let requested = self.0.upstream.request_token(&app.app, &callback).await;
+        let token = requested.map_err(|error| refused(&app.app.name, &error))?;
+        let token_hash = vault::fingerprint(token.token.expose());
+        let place = Seal::request_secret(&app.app.name, &token_hash);
+        let handshake = StoredHandshake {
+            token_hash: token_hash.to_vec(),
+            link_hash: stored.hash.clone(),
+            browser_hash: browser_hash.to_vec(),
+            sealed_secret: self.0.vault.seal(&place, token.secret.expose().as_bytes())?,
+            expires_at: self.now() + HANDSHAKE,
+        };
+        self.0.store.insert_handshake(&handshake).await?;
+        Ok(self.0.upstream.authorize_url(&token.token))
+    }
+
+    async fn exchange(
+        &self,
+        handshake: &StoredHandshake,
+        token: Secret,
+        verifier: &str,
+    ) -> Result<Account, Error> {
+        let stored = self.0.store.find_link(&handshake.link_hash).await?;
+        let stored = stored.ok_or(NotConnected::LinkUnknown)?;
+        self.require_terms(&stored)?;
+        let app = self.app(Some(&stored.link.app))?;
+        let place = Seal::request_secret(&app.app.name, &handshake.token_hash);
+        let secret = self.0.vault.open_text(&place, &handshake.sealed_secret)?;
+        let request_token = Token { token, secret };
+        let granted = self.0.upstream.access_token(&app.app, &request_token, verifier).await;
+        let granted = granted.map_err(|error| refused(&app.app.name, &error))?;
+        let expected = stored.link.expected_user;
+        self.connect(app, granted, expected, Some(&stored.hash), ACTOR).await
+    }
+
+    /// Stores what X granted, if it is for whom it should be.
+    async fn connect(
+        &self,
+        app: &AppState,
+        granted: Granted,
+        expected_user: Option<UserId>,
+        link_hash: Option<&[u8]>,
+        actor: &str,
+    ) -> Result<Account, Error> {
+        let Granted { token, user_id, screen_name } = granted;
+        if expected_user.is_some_and(|it| it != user_id) {
+            return Err(NotConnected::OtherUser.into());
+        }
+        let name = &app.app.name;
+        let screen_name = match screen_name {
+            Some(screen_name) => screen_name,
+            None => match self.0.upstream.verify_account(&app.app, &token).await {
+                Ok(Ok(profile)) if profile.user_id == user_id => profile.screen_name,
+                _ => return Err(NotConnected::OddAnswer.into()),
+            },
+        };
+        if !is_printable(token.secret.expose()) {
+            return Err(NotConnected::OddAnswer.into());
+        }
+        let seal = |place, secret: &Secret| self.0.vault.seal(&place, secret.expose().as_bytes());
+        let new = NewAccount {
+            app: name.clone(),
+            user_id,
+            screen_name,
+            sealed_token: seal(Seal::access_token(name, user_id), &token.token)?,
+            sealed_token_secret: seal(Seal::access_token_secret(name, user_id), &token.secret)?,
+        };
+        if !self.0.store.connect_account(link_hash, &new, actor, self.now()).await? {
+            return Err(NotConnected::LinkUsed.into());
+        }
+        metrics::counter!("countersign_connects_total", "end" => "connected").increment(1);
+        self.forget_account(name, user_id).await;
+        info!(app = name, account = user_id.to_string(), "an account was connected");
+        self.show_account(Some(name), &AccountRef::Id(user_id)).await
+    }
+
+    /// Keeps how a try ended, so that the link's page can say it.
+    async fn tell_end<T>(&self, link_hash: &[u8], ended: &Result<T, Error>) {
+        let end = match ended {
+            Err(Error::NotConnected(end)) => *end,
+            _ => return,
+        };
+        metrics::counter!("countersign_connects_total", "end" => end.name()).increment(1);
+        if let Err(error) = self.0.store.end_link(link_hash, end).await {
+            warn!(error = &error as &dyn std::error::Error, "how a try ended was not stored");
+        }
+    }
+}
+
+impl StoredLink {
+    /// Whether that cookie is the one of the browser that began.
+    fn is_of(&self, browser: Option<&str>) -> bool {
+        match (&self.browser_hash, browser) {
+            (Some(hash), Some(browser)) => vault::is_same(hash, &vault::fingerprint(browser)),
+            _ => false,
+        }
+    }
+}
+
+fn random() -> Secret {
+    let digits = vault::random_digits::<DIGITS>();
+    Secret::new(digits.into_iter().map(char::from).collect())
+}
+
+fn refused(app: &str, error: &HandshakeError) -> Error {
+    let end = match error {
+        HandshakeError::CallbackNotApproved => NotConnected::CallbackNotApproved,
+        HandshakeError::ClockRejected => NotConnected::ClockRejected,
+        HandshakeError::AppSuspended => NotConnected::AppSuspended,
+        HandshakeError::AppRejected => NotConnected::AppRejected,
+        HandshakeError::NotValid => NotConnected::TookTooLong,
+        HandshakeError::Odd(_) => NotConnected::OddAnswer,
+        HandshakeError::Upstream(_) => NotConnected::XAway,
+    };
+    warn!(error = error as &dyn std::error::Error, app, end = end.name(), "not connected");
+    end.into()
+}

@@ -1,0 +1,141 @@
+//! Connecting an account: the one-time link that an admin makes, and how a try can end.
+
+use time::OffsetDateTime;
+
+use crate::model::UserId;
+
+/// What an admin invites to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    pub app: String,
+    /// What the admin calls it.
+    pub label: String,
+    /// The only user who may connect by it; anybody when left out.
+    pub expected_user: Option<UserId>,
+    /// Where a browser goes on to once the account is connected.
+    pub return_to: Option<String>,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+}
+
+/// Why a try connected nothing.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum NotConnected {
+    /// The link never existed, or its time is over.
+    LinkUnknown,
+    LinkUsed,
+    /// Another browser has begun with this link.
+    OtherBrowser,
+    /// The user said no at X.
+    Cancelled,
+    /// Another user than the link is for.
+    OtherUser,
+    /// X took the request token or the verifier no longer.
+    TookTooLong,
+    CallbackNotApproved,
+    ClockRejected,
+    AppSuspended,
+    AppRejected,
+    /// X answered what cannot be trusted.
+    OddAnswer,
+    /// X was not reached, or did not answer in time.
+    XAway,
+}
+
+impl NotConnected {
+    pub const ALL: [NotConnected; 12] = [
+        NotConnected::LinkUnknown,
+        NotConnected::LinkUsed,
+        NotConnected::OtherBrowser,
+        NotConnected::Cancelled,
+        NotConnected::OtherUser,
+        NotConnected::TookTooLong,
+        NotConnected::CallbackNotApproved,
+        NotConnected::ClockRejected,
+        NotConnected::AppSuspended,
+        NotConnected::AppRejected,
+        NotConnected::OddAnswer,
+        NotConnected::XAway,
+    ];
+
+    /// As it is stored and counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NotConnected::LinkUnknown => "link_unknown",
+            NotConnected::LinkUsed => "link_used",
+            NotConnected::OtherBrowser => "other_browser",
+            NotConnected::Cancelled => "cancelled",
+            NotConnected::OtherUser => "other_user",
+            NotConnected::TookTooLong => "took_too_long",
+            NotConnected::CallbackNotApproved => "callback_not_approved",
+            NotConnected::ClockRejected => "clock_rejected",
+            NotConnected::AppSuspended => "app_suspended",
+            NotConnected::AppRejected => "app_rejected",
+            NotConnected::OddAnswer => "odd_answer",
+            NotConnected::XAway => "x_away",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<NotConnected> {
+        NotConnected::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// What happened, in a sentence for whoever tried.
+    pub const fn what(self) -> &'static str {
+        match self {
+            NotConnected::LinkUnknown => "This link is not known, or its time is over.",
+            NotConnected::LinkUsed => "This link was used already.",
+            NotConnected::OtherBrowser => "Another browser has begun with this link.",
+            NotConnected::Cancelled => "X was told not to allow it, so nothing was connected.",
+            NotConnected::OtherUser => {
+                "This link is for another X user than the one who allowed it."
+            }
+            NotConnected::TookTooLong => "X does not take this try any more; it took too long.",
+            NotConnected::CallbackNotApproved => {
+                "X does not know the address that it should send you back to."
+            }
+            NotConnected::ClockRejected => "X says that this server's clock is wrong.",
+            NotConnected::AppSuspended => "X has suspended the app.",
+            NotConnected::AppRejected => "X does not accept the app's keys.",
+            NotConnected::OddAnswer => "X answered something that cannot be trusted.",
+            NotConnected::XAway => "X could not be reached.",
+        }
+    }
+
+    /// What to do next.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            NotConnected::LinkUnknown | NotConnected::LinkUsed => {
+                "Ask whoever sent it for a new link."
+            }
+            NotConnected::OtherBrowser => {
+                "Go on in the browser where you began, or ask for a new link."
+            }
+            NotConnected::Cancelled => "If that was not meant, begin again.",
+            NotConnected::OtherUser => {
+                "Sign in to X as the user that the link is for, then begin again."
+            }
+            NotConnected::TookTooLong => "Begin again.",
+            NotConnected::CallbackNotApproved => {
+                "Whoever runs this server has to add its callback address in the app's settings at X."
+            }
+            NotConnected::ClockRejected => {
+                "Whoever runs this server has to set its clock; then begin again."
+            }
+            NotConnected::AppSuspended | NotConnected::AppRejected => {
+                "Whoever runs this server has to look at the app in X's developer portal."
+            }
+            NotConnected::OddAnswer | NotConnected::XAway => {
+                "Begin again in a moment; if it stays so, tell whoever runs this server."
+            }
+        }
+    }
+
+    /// Whether the same link can be tried again in the same browser.
+    pub const fn may_begin_again(self) -> bool {
+        !matches!(
+            self,
+            NotConnected::LinkUnknown | NotConnected::LinkUsed | NotConnected::OtherBrowser
+        )
+    }
+}
