@@ -72,7 +72,7 @@ fn plain_status(fault: &Fault) -> Reply {
     let known = fault.code.map(errors::coded);
     let status = fault.status.or(known.as_ref().map(|it| it.status)).unwrap_or(500);
     let refusal = match (&fault.body, fault.code, &fault.message, known) {
-        (Some(body), ..) => Refusal { status, body: Some(body.clone()) },
+        (Some(body), ..) => Refusal { status, body: errors::Body::Json(body.clone()) },
         (None, Some(code), Some(message), _) => Refusal::code(status, code, message),
         (None, _, _, Some(known)) => Refusal { status, ..known },
         (None, _, Some(message), None) => Refusal::texts(status, std::slice::from_ref(message)),
