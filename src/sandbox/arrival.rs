@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use crate::model::Endpoint;
 use crate::sandbox::credentials::Credentials;
+use crate::sandbox::handshake::{consent, exchange};
 use crate::sandbox::reply::{Reply, takes_gzip};
 use crate::sandbox::signature::{Pairs, form_pairs};
-use crate::sandbox::{Sandbox, engagement, errors, faults, profile, token};
+use crate::sandbox::{Sandbox, connected_apps, engagement, errors, faults, profile, token};
 
 const MOST_BODY_BYTES: usize = 8 * 1024 * 1024;
 
@@ -95,6 +96,17 @@ fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let endpoint = Endpoint::ALL.into_iter().find(|it| it.path() == arrival.path);
     match (&*arrival.method, &*arrival.path, endpoint) {
         ("POST", _, Some(endpoint)) => engagement::reply(sandbox, arrival, endpoint),
+        ("POST", "/oauth/request_token", _) => exchange::request_token(sandbox, arrival),
+        ("GET", "/oauth/authorize" | "/oauth/authenticate", _) => consent::ask(sandbox, arrival),
+        ("POST", "/oauth/authorize" | "/oauth/authenticate", _) => {
+            consent::decide(sandbox, arrival)
+        }
+        ("POST", "/oauth/access_token", _) => exchange::access_token(sandbox, arrival),
+        ("GET", connected_apps::PATH, _) => connected_apps::list(sandbox),
+        ("POST", connected_apps::PATH, _) => connected_apps::revoke(sandbox, arrival),
+        ("POST", "/1.1/oauth/invalidate_token" | "/1.1/oauth/invalidate_token.json", _) => {
+            connected_apps::invalidate(sandbox, arrival)
+        }
         ("POST", "/oauth2/token", _) => token::mint(sandbox, arrival),
         ("POST", "/oauth2/invalidate_token", _) => token::invalidate(sandbox, arrival),
         ("GET", "/1.1/account/verify_credentials.json", _) => profile::reply(sandbox, arrival),

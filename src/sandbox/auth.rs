@@ -4,7 +4,7 @@ use crate::model::AuthKind;
 use crate::sandbox::arrival::Arrival;
 use crate::sandbox::credentials::{Credentials, Signed};
 use crate::sandbox::errors::{self, Refusal};
-use crate::sandbox::population::{Token, UserState};
+use crate::sandbox::population::{App, Token, UserState};
 use crate::sandbox::signature::{base_string, body_hash, form_pairs, holds};
 use crate::sandbox::state::State;
 use crate::sandbox::{Sandbox, Switches};
@@ -37,6 +37,7 @@ pub enum Denied {
     ClockSkew,
     TokenNotFound,
     BearerNotFound,
+    AppSuspended,
     Suspended,
     Locked,
 }
@@ -60,6 +61,7 @@ impl Denied {
             Denied::ClockSkew => errors::coded(135),
             Denied::TokenNotFound => errors::coded(89),
             Denied::BearerNotFound => errors::bearer_not_found(),
+            Denied::AppSuspended => errors::coded(416),
             Denied::Suspended => errors::coded(64),
             Denied::Locked => errors::coded(326),
         }
@@ -90,7 +92,25 @@ fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Ca
     let key = signed.get("oauth_consumer_key");
     let (app, its) = sandbox.population().find_app(key).ok_or(Denied::BadSignature)?;
     let holder = token_holder(sandbox, &state, app, signed)?;
+    let token_secret = holder.as_ref().map_or("", |(_, token)| &token.secret);
+    verify(&mut state, arrival, signed, its, token_secret, now_s)?;
+    let user = holder.map(|(user, _)| user);
+    match user.map(|it| state.user_state(it)) {
+        Some(UserState::Suspended) => Err(Denied::Suspended),
+        Some(UserState::Locked) => Err(Denied::Locked),
+        _ => Ok(Caller { app, user }),
+    }
+}
 
+/// Checks the time, the signature, the nonce, and that the app is in good standing.
+pub fn verify(
+    state: &mut State,
+    arrival: &Arrival,
+    signed: &Signed,
+    app: &App,
+    token_secret: &str,
+    now_s: i64,
+) -> Result<(), Denied> {
     let timestamp = signed.get("oauth_timestamp");
     let sent_s: i64 = timestamp.parse().map_err(|_| Denied::BadSignature)?;
     if sent_s.abs_diff(now_s) > CLOCK_TOLERANCE_S {
@@ -98,38 +118,41 @@ fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Ca
     }
 
     let nonce = signed.get("oauth_nonce");
-    let token_secret = holder.map_or("", |(_, token)| &token.secret);
     if nonce.is_empty()
         || !is_well_formed(signed)
-        || !is_signed(arrival, signed, &its.consumer_secret, token_secret)
+        || !is_signed(arrival, signed, &app.consumer_secret, token_secret)
         || !body_is_as_hashed(arrival, signed, &state.switches)
     {
         return Err(Denied::BadSignature);
     }
     // After the signature, or anybody could use up somebody's nonces.
-    if !state.is_fresh([key, signed.get("oauth_token"), timestamp, nonce], now_s) {
+    let token = signed.get("oauth_token");
+    if !state.is_fresh([&app.consumer_key, token, timestamp, nonce], now_s) {
         return Err(Denied::BadSignature);
     }
-    match holder.map(|(user, _)| state.user_state(user)) {
-        Some(UserState::Suspended) => Err(Denied::Suspended),
-        Some(UserState::Locked) => Err(Denied::Locked),
-        _ => Ok(Caller { app, user: holder.map(|(user, _)| user) }),
+    if state.switches.suspended_apps.iter().any(|it| it == app.name) {
+        return Err(Denied::AppSuspended);
     }
+    Ok(())
 }
 
-fn token_holder<'a>(
-    sandbox: &'a Sandbox,
+/// The user whose live token it is, when it was given to that app.
+fn token_holder(
+    sandbox: &Sandbox,
     state: &State,
     app: usize,
     signed: &Signed,
-) -> Result<Option<(usize, &'a Token)>, Denied> {
+) -> Result<Option<(usize, Token)>, Denied> {
     let token = signed.get("oauth_token");
     if token.is_empty() {
         return if state.switches.two_legged_ok { Ok(None) } else { Err(Denied::UnknownKind) };
     }
-    let found = sandbox.population().find_token(app, token);
-    let live = found.filter(|(user, _)| state.user_state(*user) != UserState::Revoked);
-    live.map(Some).ok_or(Denied::TokenNotFound)
+    // Its numeric prefix is the user's id (reference 6.4).
+    let id = token.split_once('-').and_then(|(id, _)| id.parse().ok());
+    let user = id.and_then(|it| sandbox.population().find_user(it)).ok_or(Denied::TokenNotFound)?;
+    let its = state.grants.token(user, app).filter(|it| it.text == token);
+    let live = its.filter(|_| state.grants.is_live(user, app)).ok_or(Denied::TokenNotFound)?;
+    Ok(Some((user, live.clone())))
 }
 
 fn is_well_formed(signed: &Signed) -> bool {

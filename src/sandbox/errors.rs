@@ -12,23 +12,33 @@ use crate::sandbox::{ForbiddenWording, RevokedWording};
 #[derive(Clone, Debug)]
 pub struct Refusal {
     pub status: u16,
-    /// `None` for an empty body.
-    pub body: Option<Value>,
+    pub body: Body,
+}
+
+/// What a refusal says.
+#[derive(Clone, Debug)]
+pub enum Body {
+    Nothing,
+    Json(Value),
+    /// Text as it is, declared as HTML: so the handshake's answers come (reference 6.4).
+    Text(String),
+    Xml(String),
 }
 
 impl Refusal {
     /// The string family.
     pub fn texts(status: u16, texts: &[String]) -> Refusal {
-        Refusal { status, body: Some(json!({ "errors": texts })) }
+        Refusal { status, body: Body::Json(json!({ "errors": texts })) }
     }
 
     fn text(status: u16, text: &str) -> Refusal {
-        Refusal { status, body: Some(json!({ "errors": [text] })) }
+        Refusal::texts(status, &[text.to_owned()])
     }
 
     /// The code family.
     pub fn code(status: u16, code: u32, message: &str) -> Refusal {
-        Refusal { status, body: Some(json!({ "errors": [{ "code": code, "message": message }] })) }
+        let body = json!({ "errors": [{ "code": code, "message": message }] });
+        Refusal { status, body: Body::Json(body) }
     }
 }
 
@@ -70,7 +80,7 @@ pub fn coded(code: u32) -> Refusal {
         Some((99, status, message)) => {
             let error =
                 json!({ "code": 99, "label": "authenticity_token_error", "message": message });
-            Refusal { status: *status, body: Some(json!({ "errors": [error] })) }
+            Refusal { status: *status, body: Body::Json(json!({ "errors": [error] })) }
         }
         Some((code, status, message)) => Refusal::code(*status, *code, message),
         None => Refusal::code(400, code, "SIM: an error without a text here"),
@@ -84,7 +94,7 @@ pub fn bearer_not_found() -> Refusal {
 
 /// `INF` 4.3: no such route; also a known path with another method.
 pub fn no_route() -> Refusal {
-    Refusal { status: 404, body: None }
+    Refusal { status: 404, body: Body::Nothing }
 }
 
 /// `OBS` 4.1.
@@ -114,6 +124,34 @@ pub fn token_not_found(wording: RevokedWording) -> Refusal {
 /// `OBS` 4.1; the status and the capital are guesses.
 pub fn app_not_listed() -> Refusal {
     Refusal::text(403, "Your application id is not authorized.")
+}
+
+/// What X says of a missing callback is not known.
+pub fn callback_missing() -> Refusal {
+    Refusal::code(400, 38, "SIM: oauth_callback parameter is missing.")
+}
+
+/// `OBS` 6.4: an app without callbacks in its settings, in the older form.
+pub fn no_callbacks(path: &str) -> Refusal {
+    let text = "Desktop applications only support the oauth_callback value 'oob'";
+    let body = format!("<hash><error>{text}</error><request>{path}</request></hash>");
+    Refusal { status: 401, body: Body::Xml(body) }
+}
+
+/// `OBS` 6.4: nothing says which handshake an exchange is about.
+pub fn no_request_token() -> Refusal {
+    Refusal { status: 401, body: Body::Text("Reverse auth credentials are invalid".to_owned()) }
+}
+
+/// `OBS` 6.4; that it means an unknown request token is a guess.
+pub fn request_token_missing() -> Refusal {
+    Refusal { status: 401, body: Body::Text("Request token missing".to_owned()) }
+}
+
+/// `OBS` 6.4: a request token that was used or is not allowed yet, or another's verifier.
+pub fn exchange_unavailable() -> Refusal {
+    let text = "This feature is temporarily unavailable";
+    Refusal { status: 401, body: Body::Text(text.to_owned()) }
 }
 
 /// Only `rate limit` is known of this text (4.1).
@@ -182,7 +220,8 @@ pub fn unavailable_text(count: usize) -> String {
 /// `DOC` 4.1: nothing is left to answer.
 pub fn all_unavailable(ids: &[String]) -> Refusal {
     let texts = [unavailable_text(ids.len())];
-    Refusal { status: 400, body: Some(json!({ "errors": texts, "unavailable_tweet_ids": ids })) }
+    let body = json!({ "errors": texts, "unavailable_tweet_ids": ids });
+    Refusal { status: 400, body: Body::Json(body) }
 }
 
 /// `DOC` and, by author, `OBS` 4.1. `foreign` holds an author and the ids asked for, in order.

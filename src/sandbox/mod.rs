@@ -3,6 +3,7 @@
 //! It imports `model` alone, so it checks the gateway's signatures with code of its own.
 //! A request's way through it: `arrival` reads, records and routes; `engagement` applies the rules in the order of
 //! reference 4.4, with `auth`, `quota`, `request`, `access`, `window` and `answer` each doing one step; `reply` puts it on the wire.
+//! `handshake` lets apps in and `connected_apps` shuts them out, with `pages` for the people who do it.
 //! `population` invents who exists, `numbers` what happened to their posts, `faults` what goes wrong, and `control`
 //! is the sandbox's own interface under `/sandbox`.
 
@@ -11,12 +12,16 @@ mod answer;
 mod arrival;
 mod auth;
 mod calls;
+mod connected_apps;
 mod control;
 mod credentials;
 mod engagement;
 mod errors;
 mod faults;
+mod grants;
+mod handshake;
 mod numbers;
+mod pages;
 mod population;
 mod profile;
 mod quota;

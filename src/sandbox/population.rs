@@ -55,17 +55,17 @@ pub struct App {
     pub consumer_secret: String,
 }
 
-/// A user, with one token for each app, in the apps' order.
+/// A user; the tokens that apps have of them are `grants`' matter.
 pub struct User {
     pub id: u64,
     pub screen_name: String,
     pub first_state: UserState,
-    pub tokens: Vec<Token>,
     /// Newest first.
     pub posts: Vec<Post>,
 }
 
 /// An access token and its secret.
+#[derive(Clone)]
 pub struct Token {
     pub text: String,
     pub secret: String,
@@ -85,8 +85,7 @@ pub struct Population {
     pub apps: Vec<App>,
     pub users: Vec<User>,
     by_post_id: HashMap<u64, Post>,
-    /// App and user of each access token.
-    by_token: HashMap<String, (usize, usize)>,
+    by_user_id: HashMap<u64, usize>,
 }
 
 impl Population {
@@ -109,13 +108,11 @@ impl Population {
             })
             .collect();
         let posts = users.iter().flat_map(|it| &it.posts).map(|it| (it.id, *it)).collect();
-        let tokens = users.iter().enumerate().flat_map(|(index, user)| {
-            user.tokens.iter().enumerate().map(move |(app, it)| (it.text.clone(), (app, index)))
-        });
+        let places = users.iter().enumerate().map(|(place, it)| (it.id, place)).collect();
         Population {
             seed,
             apps: APPS.map(|name| app(seed, name)).into(),
-            by_token: tokens.collect(),
+            by_user_id: places,
             by_post_id: posts,
             users,
         }
@@ -125,11 +122,24 @@ impl Population {
         self.apps.iter().enumerate().find(|(_, it)| it.consumer_key == consumer_key)
     }
 
-    /// The user whom a token belongs to, when it was given to that app.
-    pub fn find_token(&self, app: usize, token: &str) -> Option<(usize, &Token)> {
-        let (holder, user) = self.by_token.get(token).copied()?;
-        let token = self.users.get(user)?.tokens.get(app)?;
-        (holder == app).then_some((user, token))
+    pub fn find_user(&self, id: u64) -> Option<usize> {
+        self.by_user_id.get(&id).copied()
+    }
+
+    pub fn find_named(&self, screen_name: &str) -> Option<usize> {
+        self.users.iter().position(|it| it.screen_name == screen_name)
+    }
+
+    /// The token that an app has of a user after so many others.
+    pub fn token(&self, user: usize, app: usize, generation: u64) -> Token {
+        let app = self.apps.get(app).map_or("", |it| it.name);
+        let (id, name) = self.users.get(user).map_or((0, ""), |it| (it.id, &it.screen_name));
+        let salt = match generation {
+            0 => format!("{name}, {app}"),
+            _ => format!("{name}, {app}, {generation}"),
+        };
+        let digits = |what: &str, length| self.digits(&format!("{what} of {salt}"), length);
+        Token { text: format!("{id}-{}", digits("token", 40)), secret: digits("token secret", 45) }
     }
 
     pub fn find_post(&self, id: i64) -> Option<Post> {
@@ -140,14 +150,23 @@ impl Population {
     pub fn bearer(&self, app: usize, generation: u64) -> String {
         let name = self.apps.get(app).map_or("", |it| it.name);
         let salt = format!("bearer of {name}, {generation}");
-        let digits =
-            |part: &str, length| alphanumeric(self.seed, &format!("{salt}: {part}"), length);
+        let digits = |part: &str, length| self.digits(&format!("{salt}: {part}"), length);
         format!(
             "AAAAAAAAAAAAAAAAAAAAA{}%2F{}%3D{}",
             digits("first", 10),
             digits("second", 22),
             digits("third", 48)
         )
+    }
+
+    /// Seven digits, as a handshake without a callback shows them.
+    pub fn pin(&self, handshake: u64) -> String {
+        (1_000_000 + named(self.seed, &format!("pin {handshake}")) % 9_000_000).to_string()
+    }
+
+    /// Letters and digits that follow from the seed and a name.
+    pub fn digits(&self, name: &str, length: usize) -> String {
+        alphanumeric(self.seed, name, length)
     }
 
     pub fn story(&self, post: u64) -> Story {
@@ -165,11 +184,7 @@ fn app(seed: u64, name: &'static str) -> App {
 
 fn user(seed: u64, screen_name: String, first_state: UserState, posts: Vec<Post>) -> User {
     let id = 1_000_000_000 + named(seed, &format!("id of {screen_name}")) % 900_000_000_000;
-    let token = |app: &str| Token {
-        text: format!("{id}-{}", alphanumeric(seed, &format!("token of {screen_name}, {app}"), 40)),
-        secret: alphanumeric(seed, &format!("token secret of {screen_name}, {app}"), 45),
-    };
-    User { id, first_state, tokens: APPS.map(token).into(), posts, screen_name }
+    User { id, screen_name, first_state, posts }
 }
 
 fn posts(seed: u64, author: usize, name: &str, count: usize, now: OffsetDateTime) -> Vec<Post> {

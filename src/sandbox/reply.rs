@@ -2,8 +2,7 @@
 
 use std::io::Write as _;
 
-use axum::body::Body;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use flate2::Compression;
@@ -12,10 +11,14 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::sandbox::errors::Refusal;
+use crate::sandbox::errors::{Body, Refusal};
+use crate::sandbox::signature::percent_encode;
 
 /// The framework's default (`INF` 3.3).
 pub const JSON: &str = "application/json;charset=utf-8";
+/// Of pages, and of the handshake's answers, which are none (`DOC` 6.4).
+pub const HTML: &str = "text/html; charset=utf-8";
+const XML: &str = "application/xml; charset=utf-8";
 
 /// A complete answer before it is compressed.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,18 @@ impl Reply {
         Reply { status, headers, body }
     }
 
+    /// Names and values as a form has them.
+    pub fn form(pairs: &[(&str, &str)]) -> Reply {
+        let written: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
+        Reply::of_type(StatusCode::OK, HTML, written.join("&").into_bytes())
+    }
+
+    pub fn redirect(status: StatusCode, url: &str) -> Reply {
+        let to = HeaderValue::try_from(url).ok().map(|it| (LOCATION, it));
+        Reply { status, headers: HeaderMap::from_iter(to), body: Vec::new() }
+    }
+
     /// Compresses the body if the client takes that.
     pub fn compressed(mut self, takes_gzip: bool) -> Reply {
         if takes_gzip && !self.body.is_empty() && !self.headers.contains_key(CONTENT_ENCODING) {
@@ -46,7 +61,7 @@ impl Reply {
     }
 
     pub fn into_response(self, now: OffsetDateTime) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+        let mut response = Response::new(self.body.into());
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         date(response.headers_mut(), now);
@@ -58,8 +73,10 @@ impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Reply {
         let status = StatusCode::from_u16(refusal.status).unwrap_or_default();
         match refusal.body {
-            Some(body) => Reply::json(status, &body),
-            None => Reply { status, ..Reply::default() },
+            Body::Nothing => Reply { status, ..Reply::default() },
+            Body::Json(body) => Reply::json(status, &body),
+            Body::Text(text) => Reply::of_type(status, HTML, text.into_bytes()),
+            Body::Xml(text) => Reply::of_type(status, XML, text.into_bytes()),
         }
     }
 }

@@ -1,10 +1,12 @@
-//! What changes while the sandbox runs: switches, users' states, bearer tokens, quotas and used nonces.
+//! What changes while the sandbox runs: switches, users' states and grants, bearer tokens, quotas and used nonces.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
 use crate::sandbox::Switches;
+use crate::sandbox::grants::Grants;
+use crate::sandbox::handshake::Handshakes;
 use crate::sandbox::population::{Population, UserState};
 use crate::sandbox::quota::Quotas;
 
@@ -14,6 +16,9 @@ const NONCE_MEMORY_S: i64 = 600;
 pub struct State {
     pub switches: Switches,
     pub quotas: Quotas,
+    pub grants: Grants,
+    pub handshakes: Handshakes,
+    /// Never `Revoked`, which the grants tell.
     user_states: Vec<UserState>,
     /// How often each app's bearer token was replaced.
     bearer_generations: Vec<u64>,
@@ -25,18 +30,31 @@ impl State {
         State {
             switches,
             quotas: Quotas::default(),
+            grants: Grants::new(population),
+            handshakes: Handshakes::default(),
             user_states: population.users.iter().map(|it| it.first_state).collect(),
             bearer_generations: population.apps.iter().map(|_| 0).collect(),
             nonces: Nonces::default(),
         }
     }
 
+    /// The user's standing with X, whatever apps they have let in.
     pub fn user_state(&self, user: usize) -> UserState {
-        self.user_states.get(user).copied().unwrap_or(UserState::Revoked)
+        self.user_states.get(user).copied().unwrap_or(UserState::Suspended)
     }
 
+    /// The state by which the user is listed: `Revoked` once no app is let in.
+    pub fn listed_state(&self, user: usize) -> UserState {
+        if self.grants.is_any_live(user) { self.user_state(user) } else { UserState::Revoked }
+    }
+
+    /// `Revoked` withdraws every app's access; any other state gives the latest tokens back.
     pub fn set_user_state(&mut self, user: usize, state: UserState) {
-        if let Some(it) = self.user_states.get_mut(user) {
+        let is_revoked = state == UserState::Revoked;
+        self.grants.set_all(user, !is_revoked);
+        if let Some(it) = self.user_states.get_mut(user)
+            && !is_revoked
+        {
             *it = state;
         }
     }

@@ -37,6 +37,11 @@ pub struct Switches {
     pub clock_offset_s: i64,
     /// Names of apps that X's account manager has not put on the list.
     pub unlisted_apps: Vec<String>,
+    /// Names of apps that X has suspended: whatever they sign is refused with code 416.
+    pub suspended_apps: Vec<String>,
+    /// The callback URLs in every app's settings, matched exactly. Null, the start: any `http` or `https` URL will do.
+    /// Empty: the apps have none, and `oob` is refused with the rest.
+    pub callbacks: Option<Vec<String>>,
 }
 
 impl Default for Switches {
@@ -59,6 +64,8 @@ impl Default for Switches {
             mints_per_minute: 1_000,
             clock_offset_s: 0,
             unlisted_apps: Vec::new(),
+            suspended_apps: Vec::new(),
+            callbacks: None,
         }
     }
 }

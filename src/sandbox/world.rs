@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::model::{Endpoint, Metric, post};
 use crate::sandbox::Sandbox;
 use crate::sandbox::answer::{MOST_VIDEO_AGE, is_older_than};
-use crate::sandbox::population::{Post, UserState};
+use crate::sandbox::population::Post;
 
 /// Everything that exists.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +38,8 @@ pub struct WorldUser {
     pub access_token_secret: String,
     pub other_access_token: String,
     pub other_access_token_secret: String,
+    /// The names of the apps that the user has let in; the tokens of others are void.
+    pub connected_apps: Vec<&'static str>,
     /// Newest first.
     pub posts: Vec<WorldPost>,
 }
@@ -56,42 +58,45 @@ pub struct WorldPost {
 /// Lists the world as of now.
 pub fn list(sandbox: &Sandbox) -> World {
     let population = sandbox.population();
-    let (generations, states): (Vec<u64>, Vec<UserState>) = {
-        let state = sandbox.state();
-        (
-            (0..population.apps.len()).map(|it| state.bearer_generation(it)).collect(),
-            (0..population.users.len()).map(|it| state.user_state(it)).collect(),
-        )
-    };
-    let apps = population.apps.iter().enumerate().zip(generations);
-    let apps = apps.map(|((place, app), generation)| WorldApp {
+    let now = sandbox.now();
+    let state = sandbox.state();
+    let apps = population.apps.iter().enumerate().map(|(place, app)| WorldApp {
         name: app.name.to_owned(),
         consumer_key: app.consumer_key.clone(),
         consumer_secret: app.consumer_secret.clone(),
-        bearer_token: population.bearer(place, generation),
+        bearer_token: population.bearer(place, state.bearer_generation(place)),
     });
-    let now = sandbox.now();
-    let users = population.users.iter().zip(states).map(|(user, state)| {
+    let users = population.users.iter().enumerate().map(|(place, user)| {
         let token = |app: usize| {
-            user.tokens.get(app).map(|it| (it.text.clone(), it.secret.clone())).unwrap_or_default()
+            let token = state.grants.token(place, app);
+            token.map(|it| (it.text.clone(), it.secret.clone())).unwrap_or_default()
         };
+        let connected = population.apps.iter().enumerate();
+        let connected = connected.filter(|(app, _)| state.grants.is_live(place, *app));
         let (access_token, access_token_secret) = token(0);
         let (other_access_token, other_access_token_secret) = token(1);
         WorldUser {
             user_id: user.id.to_string(),
             screen_name: user.screen_name.clone(),
-            state: state.name().to_owned(),
+            state: state.listed_state(place).name().to_owned(),
             access_token,
             access_token_secret,
             other_access_token,
             other_access_token_secret,
-            posts: user.posts.iter().map(|it| listed(sandbox, *it, now)).collect(),
+            connected_apps: connected.map(|(_, it)| it.name).collect(),
+            posts: Vec::new(),
         }
     });
-    World { apps: apps.collect(), users: users.collect() }
+    let mut world = World { apps: apps.collect(), users: users.collect() };
+    // The numbers take their time, and calls need not wait for them.
+    drop(state);
+    for (listed, user) in world.users.iter_mut().zip(&population.users) {
+        listed.posts = user.posts.iter().map(|it| listed_post(sandbox, *it, now)).collect();
+    }
+    world
 }
 
-fn listed(sandbox: &Sandbox, it: Post, now: OffsetDateTime) -> WorldPost {
+fn listed_post(sandbox: &Sandbox, it: Post, now: OffsetDateTime) -> WorldPost {
     let story = sandbox.population().story(it.id);
     let created_at = post::created_at(it.id);
     let hours = story.hours_until(now);

@@ -88,7 +88,7 @@ impl Bench {
             sandbox,
             clock,
             address,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: client(),
             nonces: AtomicU64::new(0),
         }
     }
@@ -189,6 +189,12 @@ impl Bench {
     pub async fn get(&self, path: &str) -> Value {
         self.ask("GET", path).send().await.json()
     }
+}
+
+/// A client that goes nowhere by itself.
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy();
+    builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 pub fn basic(key: &str, secret: &str) -> String {

@@ -30,6 +30,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("moka", &["gateway"]),
     ("axum", &["sandbox", "server"]),
     ("tower_http", &["sandbox", "server"]),
+    ("askama", &["console", "sandbox"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
     ("tracing_subscriber", &["telemetry"]),

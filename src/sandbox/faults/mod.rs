@@ -1,5 +1,6 @@
 //! Faults on demand: what they are, which one strikes a request, and how often each did.
 
+mod fields;
 mod respond;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,12 @@ pub struct Fault {
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
+    /// A body that is sent as it is, as HTML unless `headers` declare another type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What fields of a form shall say; null takes a field away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Option<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +69,8 @@ pub enum Kind {
     Html,
     /// Status 200 and well framed, but the JSON is cut.
     BadJson,
+    /// Other fields in the handshake's answers, and in the callbacks that it redirects to.
+    Fields,
     SlowBody,
     GzipBomb,
 }
@@ -79,6 +88,7 @@ impl Fault {
             Kind::Status if self.status.is_none() && self.code.is_none() => {
                 Some("a status fault needs status or code".to_owned())
             }
+            Kind::Fields if self.fields.is_empty() => Some("fields are missing".to_owned()),
             Kind::Delay | Kind::SlowBody if self.ms.is_none() => Some("ms is missing".to_owned()),
             Kind::GzipBomb if self.mb.is_none_or(|it| it > MOST_BOMB_MB) => {
                 Some(format!("mb is missing or above {MOST_BOMB_MB}"))

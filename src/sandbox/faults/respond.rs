@@ -11,7 +11,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use time::OffsetDateTime;
 
 use crate::sandbox::errors::{self, Refusal};
-use crate::sandbox::faults::{Fault, Kind};
+use crate::sandbox::faults::{Fault, Kind, fields};
 use crate::sandbox::reply::{JSON, Reply, date, gzip};
 use crate::sandbox::scripted::{self, Step};
 
@@ -47,6 +47,9 @@ pub async fn respond(
             let reply = Reply::of_type(status.unwrap_or_default(), "text/html", HTML.to_vec());
             with_headers(reply, fault).into_response(now)
         }
+        Kind::Fields => {
+            fields::replaced(respond(), &fault.fields).compressed(zipped).into_response(now)
+        }
         Kind::BadJson => {
             let mut reply = respond();
             reply.body.truncate(reply.body.len() / 2);
@@ -71,8 +74,11 @@ pub async fn respond(
 fn plain_status(fault: &Fault) -> Reply {
     let known = fault.code.map(errors::coded);
     let status = fault.status.or(known.as_ref().map(|it| it.status)).unwrap_or(500);
+    if let Some(text) = &fault.text {
+        return Refusal { status, body: errors::Body::Text(text.clone()) }.into();
+    }
     let refusal = match (&fault.body, fault.code, &fault.message, known) {
-        (Some(body), ..) => Refusal { status, body: Some(body.clone()) },
+        (Some(body), ..) => Refusal { status, body: errors::Body::Json(body.clone()) },
         (None, Some(code), Some(message), _) => Refusal::code(status, code, message),
         (None, _, _, Some(known)) => Refusal { status, ..known },
         (None, _, Some(message), None) => Refusal::texts(status, std::slice::from_ref(message)),
@@ -90,7 +96,9 @@ fn with_headers(mut reply: Reply, fault: &Fault) -> Reply {
     let parsed = fault.headers.iter().filter_map(|(name, value)| {
         Some((name.parse::<HeaderName>().ok()?, HeaderValue::try_from(value).ok()?))
     });
-    reply.headers.extend(parsed);
+    for (name, value) in parsed {
+        reply.headers.insert(name, value);
+    }
     reply
 }
 

@@ -8,6 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::bench::{Answer, Bench, TOTALS, body};
+use crate::sandbox::handshake::{
+    ACCESS_TOKEN, AUTHORIZE, CALLBACK, REQUEST_TOKEN, begin, begun, decide, exchange, fields,
+};
 
 async fn order(bench: &Bench, faults: Value) {
     let answer = bench.put("/sandbox/faults", faults).await;
@@ -204,6 +207,66 @@ async fn html_comes_with_any_status() {
 }
 
 #[tokio::test]
+async fn a_text_is_sent_as_it_is() {
+    let bench = Bench::start().await;
+    let text = "<hash><error>Invalid / expired Token</error></hash>";
+    let xml = json!({ "content-type": "application/xml" });
+    let once = json!({ "kind": "status", "status": 401, "text": text, "times": 1 });
+    let typed = json!({ "kind": "status", "status": 401, "text": text, "headers": xml });
+    order(&bench, json!([once, typed])).await;
+    for declared in ["text/html; charset=utf-8", "application/xml"] {
+        let answer = ask(&bench).await;
+        assert_eq!((answer.status.as_u16(), &*answer.text()), (401, text));
+        assert_eq!(answer.header("content-type"), declared);
+    }
+    assert_eq!(fired(&bench).await, [1, 1]);
+}
+
+#[tokio::test]
+async fn fields_of_the_handshake_are_changed_added_and_taken_away() {
+    let bench = Bench::start().await;
+    let fault =
+        |path: &str, fields: Value| json!([{ "kind": "fields", "path": path, "fields": fields }]);
+    let whole = begin(&bench, CALLBACK).await.text();
+    order(&bench, fault(REQUEST_TOKEN, json!({ "oauth_callback_confirmed": "false" }))).await;
+    let unconfirmed = begin(&bench, CALLBACK).await.text();
+    assert!(unconfirmed.ends_with("&oauth_callback_confirmed=false"), "{unconfirmed}");
+    assert_eq!(unconfirmed.len(), whole.len() + "false".len() - "true".len());
+    order(&bench, fault(REQUEST_TOKEN, json!({ "oauth_token": null, "more": "a b" }))).await;
+    let names: Vec<String> = fields(&begin(&bench, CALLBACK).await.text()).into_keys().collect();
+    assert_eq!(names, ["more", "oauth_callback_confirmed", "oauth_token_secret"]);
+
+    order(&bench, fault(AUTHORIZE, json!({ "oauth_token": "another" }))).await;
+    let token = begun(&bench, CALLBACK).await;
+    let page = bench.ask("GET", &format!("{AUTHORIZE}?oauth_token={}", token.0)).send().await;
+    assert!(page.text().contains(&token.0), "a page stays as it is");
+    let answer = decide(&bench, &token.0, "allow", "alice").await;
+    let back = answer.header("location");
+    assert!(
+        back.starts_with("http://127.0.0.1:9/back?state=a%20b&oauth_token=another&oauth_verifier="),
+        "{back}"
+    );
+    let verifier = fields(back)["oauth_verifier"].clone();
+    assert_eq!(fields(back)["oauth_token"], "another");
+
+    let changes = json!({ "oauth_token": "1-x", "user_id": "2", "screen_name": null });
+    order(&bench, fault(ACCESS_TOKEN, changes)).await;
+    let given = fields(&exchange(&bench, &token, &verifier).await.text());
+    assert_eq!((&*given["oauth_token"], &*given["user_id"]), ("1-x", "2"));
+    assert_eq!(given["oauth_token_secret"], bench.user("alice").access_token_secret);
+    assert!(!given.contains_key("screen_name"));
+    assert_eq!(fired(&bench).await, [1]);
+}
+
+#[tokio::test]
+async fn fields_leave_other_answers_alone() {
+    let bench = Bench::start().await;
+    let expected = ask(&bench).await.json();
+    order(&bench, json!([{ "kind": "fields", "fields": { "oauth_token": "x" } }])).await;
+    assert_eq!(ask(&bench).await.json(), expected);
+}
+
+#[tokio::test]
 async fn bad_json_is_a_200() {
     let bench = Bench::start().await;
     order(&bench, json!([{ "kind": "bad_json" }])).await;
@@ -244,6 +307,8 @@ async fn unknown_and_incomplete_faults_are_refused() {
         json!([{ "kind": "status", "status": 500, "headers": { "a b": "c" } }]),
         json!([{ "kind": "delay" }]),
         json!([{ "kind": "gzip_bomb" }]),
+        json!([{ "kind": "fields" }]),
+        json!([{ "kind": "fields", "fields": { "user_id": 7 } }]),
         json!({ "kind": "hang" }),
     ] {
         let answer = bench.put("/sandbox/faults", wrong.clone()).await;

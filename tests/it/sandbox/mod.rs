@@ -1,10 +1,14 @@
 //! The sandbox behaves as the reference says the upstream does.
 
 mod ages;
+mod connected_apps;
+mod consent;
 mod credentials;
+mod exchange;
 mod faults;
 mod forms;
 mod groupings;
+mod handshake;
 mod numbers;
 mod quotas;
 mod switches;
