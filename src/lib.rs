@@ -18,7 +18,8 @@
 //! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
 //! | [`upstream`] | the only HTTP client: engagement calls, bearer minting, account checks | `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `config`, `model`, `store`, `upstream`, `vault` |
-//! | [`server`] | axum: routes, layers, the one status table | `config`, `gateway`, `model`, `telemetry` |
+//! | [`console`] | the pages that people see in a browser | `model` |
+//! | [`server`] | axum: routes, layers, the one status table | `config`, `console`, `gateway`, `model`, `telemetry` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
 //! | [`cli`] | the command line | all but `oauth1` and `upstream` |
 //!
@@ -51,6 +52,8 @@ pub mod store;
 pub mod upstream;
 
 pub mod gateway;
+
+pub mod console;
 
 pub mod server;
 

@@ -62,11 +62,12 @@ pub enum Standing {
     Connected(String),
 }
 
-/// A flow that goes on at X.
+/// A flow that a browser has begun.
 pub struct Begun {
-    pub authorize_url: String,
-    /// What this browser has to bring back, as a cookie.
+    /// What it has to bring back, as a cookie, also when it has to begin again.
     pub browser: Secret,
+    /// Where it goes on at X.
+    pub authorize_url: Result<String, Error>,
 }
 
 /// A flow that goes on at X, whose user brings back a PIN.
@@ -127,6 +128,11 @@ impl Gateway {
         Ok(CreatedLink { link, url: Secret::new(format!("{public_url}/connect/{}", id.expose())) })
     }
 
+    /// Scheme and authority under which browsers come.
+    pub fn public_url(&self) -> Option<&str> {
+        self.0.connect.public_url.as_deref()
+    }
+
     /// What a link's page has to tell to the browser that brings that cookie.
     pub async fn show_link(&self, id: &str, browser: Option<&str>) -> Result<Invitation, Error> {
         let stored = self.stored_link(id).await?;
@@ -156,13 +162,18 @@ impl Gateway {
                 if used { NotConnected::LinkUsed } else { NotConnected::OtherBrowser }.into()
             );
         }
-        let begun = self.begin_handshake(&stored, &browser_hash).await;
-        self.tell_end(&stored.hash, &begun).await;
-        Ok(Begun { authorize_url: begun?, browser })
+        let authorize_url = self.begin_handshake(&stored, &browser_hash).await;
+        self.tell_end(&stored.hash, &authorize_url).await;
+        Ok(Begun { browser, authorize_url })
     }
 
-    /// Takes what X sent a browser back with: exchanges it once, and stores the account.
-    pub async fn finish_link(&self, callback: Callback<'_>, browser: &str) -> Result<(), Error> {
+    /// Takes what X sent a browser back with: exchanges it once, and stores the account. Gives where the browser goes
+    /// on to, if the link says so.
+    pub async fn finish_link(
+        &self,
+        callback: Callback<'_>,
+        browser: &str,
+    ) -> Result<Option<String>, Error> {
         let (Callback::Allowed { token, .. } | Callback::Denied { token }) = callback;
         let hashes = (vault::fingerprint(token), vault::fingerprint(browser));
         let handshake = self.0.store.take_handshake(&hashes.0, &hashes.1, self.now()).await?;
@@ -179,7 +190,7 @@ impl Gateway {
                 Some(verifier) => gateway.exchange(&handshake, token, &verifier).await,
             };
             gateway.tell_end(&handshake.link_hash, &ended).await;
-            ended.map(drop)
+            ended
         })
         .await
     }
@@ -260,7 +271,7 @@ impl Gateway {
         handshake: &StoredHandshake,
         token: Secret,
         verifier: &str,
-    ) -> Result<Account, Error> {
+    ) -> Result<Option<String>, Error> {
         let stored = self.0.store.find_link(&handshake.link_hash).await?;
         let stored = stored.ok_or(NotConnected::LinkUnknown)?;
         self.require_terms(&stored)?;
@@ -271,7 +282,8 @@ impl Gateway {
         let granted = self.0.upstream.access_token(&app.app, &request_token, verifier).await;
         let granted = granted.map_err(|error| refused(&app.app.name, &error))?;
         let expected = stored.link.expected_user;
-        self.connect(app, granted, expected, Some(&stored.hash), ACTOR).await
+        self.connect(app, granted, expected, Some(&stored.hash), ACTOR).await?;
+        Ok(stored.link.return_to)
     }
 
     /// Stores what X granted, if it is for whom it should be.

@@ -1,10 +1,12 @@
 //! What can be asked of a gateway over HTTP: every route is on this page.
 //!
-//! Callers' listener: the relay on the upstream's own paths, `/livez`, `/readyz`. Operators' listener: the same probes,
+//! Callers' listener: the relay on the upstream's own paths, the pages under `/connect` by which users connect their
+//! accounts, `/livez`, `/readyz`. Operators' listener: the same probes,
 //! `/metrics`, and `/admin/v1`, which asks for an admin key.
 
 mod admin;
 mod body;
+mod connect;
 mod encoding;
 mod life;
 mod listen;
@@ -77,6 +79,7 @@ fn callers_routes(host: &Host) -> Routes {
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
+    routes = routes.merge(connect::routes());
     let offered =
         "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical";
     finish(routes, offered, host)

@@ -14,7 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["config", "model"]),
     ("upstream", &["config", "model", "oauth1"]),
     ("gateway", &["config", "model", "store", "upstream", "vault"]),
-    ("server", &["config", "gateway", "model", "telemetry"]),
+    ("console", &["model"]),
+    ("server", &["config", "console", "gateway", "model", "telemetry"]),
     ("sandbox", &["model"]),
     ("cli", &["config", "gateway", "model", "sandbox", "server", "store", "telemetry", "vault"]),
 ];

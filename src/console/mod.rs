@@ -1,0 +1,99 @@
+//! The pages that people see in a browser, checked at compile time. They need no script and no outside network, and
+//! escape all that they show.
+
+use askama::Template;
+
+use crate::model::UserId;
+use crate::model::handshake::{Link, NotConnected};
+
+/// The one style sheet.
+pub const STYLE: &str = include_str!("style.css");
+
+/// Asks the owner of an account to go on to X.
+#[derive(Template)]
+#[template(path = "console/invitation.html", config = ".askama.toml")]
+struct InvitationPage<'a> {
+    action: &'a str,
+    app: &'a str,
+    label: &'a str,
+    expected_user: Option<UserId>,
+    expires_at: &'a str,
+    last_end: Option<NotConnected>,
+}
+
+#[derive(Template)]
+#[template(path = "console/connected.html", config = ".askama.toml")]
+struct ConnectedPage<'a> {
+    app: &'a str,
+    screen_name: &'a str,
+    return_to: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "console/trouble.html", config = ".askama.toml")]
+struct TroublePage<'a> {
+    title: &'a str,
+    what: &'a str,
+    advice: &'a str,
+}
+
+/// The page of a link that can be begun with; `action` is where its button posts to, `expires_at` for people.
+pub fn invitation(
+    link: &Link,
+    last_end: Option<NotConnected>,
+    action: &str,
+    expires_at: &str,
+) -> String {
+    let Link { app, label, expected_user, .. } = link;
+    text(&InvitationPage {
+        action,
+        app,
+        label,
+        expected_user: *expected_user,
+        expires_at,
+        last_end,
+    })
+}
+
+/// The page of a link by which somebody has connected.
+pub fn connected(link: &Link, screen_name: &str) -> String {
+    let return_to = link.return_to.as_deref();
+    text(&ConnectedPage { app: &link.app, screen_name, return_to })
+}
+
+/// Any other page: what went wrong and what to do.
+pub fn trouble(title: &str, what: &str, advice: &str) -> String {
+    text(&TroublePage { title, what, advice })
+}
+
+fn text(page: &impl Template) -> String {
+    page.render().expect("a page is written into memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn what_a_page_shows_is_escaped() {
+        let hostile = "</title><script>alert(1)</script>\"'&";
+        let link = Link {
+            app: hostile.to_owned(),
+            label: hostile.to_owned(),
+            expected_user: None,
+            return_to: Some(format!("https://a/?{hostile}")),
+            created_at: datetime!(2026-01-01 0:00 UTC),
+            expires_at: datetime!(2026-01-02 0:00 UTC),
+        };
+        for page in [
+            invitation(&link, Some(NotConnected::Cancelled), hostile, hostile),
+            connected(&link, hostile),
+            trouble(hostile, hostile, hostile),
+        ] {
+            assert!(!page.contains("<script") && !page.contains("alert(1)</title"), "{page}");
+            assert!(!page.contains(hostile) && page.contains("&#60;script&#62;"), "{page}");
+        }
+    }
+}

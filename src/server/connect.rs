@@ -1,0 +1,203 @@
+//! The pages by which a user connects an account (reference 6.4): a link's page, the way to X, and the way back.
+//!
+//! What a browser has to bring back is in a cookie of its own; no page, URL or log of ours ever holds a token.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use serde::Deserialize;
+use time::macros::format_description;
+use tracing::warn;
+
+use crate::console;
+use crate::gateway::{Callback, Error, Standing};
+use crate::model::handshake::NotConnected;
+use crate::server::Host;
+use crate::server::problem::Problem;
+
+/// Scripts none, styles our own, forms to us and on to X alone, and never in a frame.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// What X sends a browser back with (reference 6.4).
+#[derive(Deserialize)]
+struct Returned {
+    oauth_token: Option<String>,
+    oauth_verifier: Option<String>,
+    denied: Option<String>,
+}
+
+/// The cookie: which link this browser has begun with, and its proof that it was this browser.
+struct Browser<'a> {
+    link: &'a str,
+    proof: &'a str,
+}
+
+pub(super) fn routes() -> Router<Host> {
+    Router::new()
+        .route("/connect/style.css", get(style))
+        .route("/connect/callback", get(callback))
+        .route("/connect/{link}", get(show))
+        .route("/connect/{link}/begin", post(begin))
+        .layer(middleware::map_response(guard))
+}
+
+async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], console::STYLE).into_response()
+}
+
+/// The page that asks, or tells how it ended.
+async fn show(State(host): State<Host>, Path(link): Path<String>, headers: HeaderMap) -> Response {
+    let browser = Browser::of(&headers, host.0.gateway.public_url()).filter(|it| it.link == link);
+    match host.0.gateway.show_link(&link, browser.map(|it| it.proof)).await {
+        Ok(it) => page(
+            StatusCode::OK,
+            match &it.standing {
+                Standing::Connected(screen_name) => console::connected(&it.link, screen_name),
+                Standing::Open(last_end) => {
+                    let form = format_description!(
+                        "[hour]:[minute] UTC on [day] [month repr:long] [year]"
+                    );
+                    let expires_at = it.link.expires_at.format(form).unwrap_or_default();
+                    let action = format!("/connect/{link}/begin");
+                    console::invitation(&it.link, *last_end, &action, &expires_at)
+                }
+            },
+        ),
+        Err(error) => trouble(error),
+    }
+}
+
+/// The button: gives this browser its cookie and sends it on to X.
+async fn begin(State(host): State<Host>, Path(link): Path<String>, request: Request) -> Response {
+    let headers = request.headers();
+    if !is_same_origin(headers, host.0.gateway.public_url()) {
+        let advice = "Open the link itself and press its button.";
+        let text = console::trouble("Not begun", "Another site sent you here.", advice);
+        return page(StatusCode::FORBIDDEN, text);
+    }
+    let public_url = host.0.gateway.public_url();
+    let browser = Browser::of(headers, public_url).filter(|it| it.link == link);
+    let begun = match host.0.gateway.begin_link(&link, browser.map(|it| it.proof)).await {
+        Ok(begun) => begun,
+        Err(error) => return trouble(error),
+    };
+    let mut response = match begun.authorize_url {
+        Ok(url) => see_other(url),
+        // The link's own page tells it, and lets the user try again.
+        Err(Error::NotConnected(_)) => see_other(format!("/connect/{link}")),
+        Err(error) => trouble(error),
+    };
+    let cookie = cookie(public_url, &link, begun.browser.expose());
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    response
+}
+
+/// Where X sends the browser back to. It goes on to a clean URL at once.
+async fn callback(
+    State(host): State<Host>,
+    headers: HeaderMap,
+    returned: Result<Query<Returned>, QueryRejection>,
+) -> Response {
+    let Some(browser) = Browser::of(&headers, host.0.gateway.public_url()) else {
+        return trouble(NotConnected::OtherBrowser.into());
+    };
+    let clean = format!("/connect/{}", browser.link);
+    let returned = returned.map(|Query(it)| (it.oauth_token, it.oauth_verifier, it.denied));
+    let callback = match &returned {
+        Ok((Some(token), Some(verifier), None)) => Callback::Allowed { token, verifier },
+        Ok((None, None, Some(token))) => Callback::Denied { token },
+        _ => return trouble(NotConnected::OddAnswer.into()),
+    };
+    match host.0.gateway.finish_link(callback, browser.proof).await {
+        Ok(Some(return_to)) => see_other(return_to),
+        Ok(None) | Err(Error::NotConnected(_)) => see_other(clean),
+        Err(error) => trouble(error),
+    }
+}
+
+impl Browser<'_> {
+    fn of<'a>(headers: &'a HeaderMap, public_url: Option<&str>) -> Option<Browser<'a>> {
+        let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
+        let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+        let (_, value) = pairs.find(|(name, _)| *name == cookie_name(public_url))?;
+        let (link, proof) = value.split_once('.')?;
+        link.bytes().all(|it| it.is_ascii_alphanumeric()).then_some(Browser { link, proof })
+    }
+}
+
+/// `__Host-` keeps other hosts of the domain from setting it; without TLS, on this machine alone, browsers refuse that.
+fn cookie_name(public_url: Option<&str>) -> &'static str {
+    if is_secure(public_url) { "__Host-countersign-connect" } else { "countersign-connect" }
+}
+
+fn cookie(public_url: Option<&str>, link: &str, proof: &str) -> HeaderValue {
+    let secure = if is_secure(public_url) { "; Secure" } else { "" };
+    let name = cookie_name(public_url);
+    let text =
+        format!("{name}={link}.{proof}; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&text).expect("a link that is stored has digits alone")
+}
+
+fn is_secure(public_url: Option<&str>) -> bool {
+    public_url.is_some_and(|it| it.starts_with("https:"))
+}
+
+/// Whether a form of our own was sent: browsers say where a request comes from.
+fn is_same_origin(headers: &HeaderMap, public_url: Option<&str>) -> bool {
+    let site = headers.get(SEC_FETCH_SITE).is_none_or(|it| it == "same-origin");
+    // A policy of no referrer makes it `null`, also for one's own forms.
+    let origin = headers.get(ORIGIN).is_none_or(|it| {
+        it == "null" && headers.contains_key(SEC_FETCH_SITE)
+            || public_url.is_some_and(|own| it.as_bytes() == own.as_bytes())
+    });
+    site && origin
+}
+
+fn see_other(url: String) -> Response {
+    match HeaderValue::try_from(url) {
+        Ok(url) => (StatusCode::SEE_OTHER, [(LOCATION, url)]).into_response(),
+        Err(_) => trouble(NotConnected::OddAnswer.into()),
+    }
+}
+
+fn page(status: StatusCode, text: String) -> Response {
+    (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()
+}
+
+/// Any failure as a page: what happened and what to do.
+fn trouble(error: Error) -> Response {
+    let (what, advice) = match &error {
+        Error::NotConnected(end) => (end.what(), end.advice()),
+        _ => ("The server cannot do this now.", "Try again in a moment."),
+    };
+    let text = console::trouble("Not connected", what, advice);
+    let problem = Problem::from(error);
+    if let Some(cause) = problem.causes() {
+        warn!(code = problem.code(), cause, "a page could not be shown");
+    }
+    page(problem.status(), text)
+}
+
+/// What every answer here carries.
+async fn guard(mut response: Response) -> Response {
+    let fixed = [
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
