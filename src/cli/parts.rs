@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use time::OffsetDateTime;
 
 use crate::cli::failure::{self, Failure};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Ring};
 use crate::gateway::Gateway;
 use crate::model::{Clock, SystemClock};
 use crate::store::Store;
@@ -36,8 +36,14 @@ impl Parts {
     }
 }
 
+/// The settings of a command that seals and opens nothing.
 pub(super) fn settings(path: Option<&Path>) -> Result<Config, Failure> {
-    Ok(config::load(path)?)
+    Ok(config::load(path, Ring::NotNeeded)?)
+}
+
+/// The settings of a command that cannot do without the vault's keys.
+pub(super) fn settings_with_ring(path: Option<&Path>) -> Result<Config, Failure> {
+    Ok(config::load(path, Ring::Needed)?)
 }
 
 pub(super) async fn connect(config: &Config) -> Result<Store, Failure> {

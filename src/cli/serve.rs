@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
-    let mut config = parts::settings(path)?;
+    let mut config = parts::settings_with_ring(path)?;
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
     config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
     harden();
