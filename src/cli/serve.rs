@@ -71,7 +71,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     );
     tokio::select! {
         () = serving => info!("stopped"),
-        () = end => warn!("stopped by a second signal, with calls in flight"),
+        () = end => warn!("stopped at once by a second signal"),
     }
     parts.store.close().await;
     Ok(())
