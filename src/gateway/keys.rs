@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use tracing::warn;
 
 use crate::gateway::audit::Page;
-use crate::gateway::{Error, Gateway, Place, Problem};
+use crate::gateway::{Error, Gateway, Problem};
 use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
@@ -196,7 +196,7 @@ impl Gateway {
                 } else {
                     format!("must name a configured app; these are: {}", names.join(", "))
                 };
-                problems.push(Problem { place: Place::Body("/app".to_owned()), detail });
+                problems.push(Problem::at("/app", detail));
                 (None, problems)
             }
         }

@@ -26,6 +26,7 @@ pub use crate::gateway::bearers::BearerSource;
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
+pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::store::AccountFilter;

@@ -17,7 +17,7 @@ use crate::model::AccountState;
 /// Tells a caller that the answer is the gateway's own, and why.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
 
-/// How many problems a `detail` spells out; all of them stand in `problems`.
+/// How many problems a `detail` spells out; `problems` has more.
 const SPELT_OUT: usize = 5;
 const SOON: Duration = Duration::from_secs(1);
 
@@ -330,7 +330,7 @@ fn spell_out(problems: &[Detail]) -> String {
             place => format!("{place}: {}", it.detail),
         })
         .collect();
-    let more = problems.len().saturating_sub(SPELT_OUT);
+    let more: usize = problems.iter().skip(SPELT_OUT).map(|it| it.stands_for).sum();
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     format!("{}{more}", said.join("; "))
 }

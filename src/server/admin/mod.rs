@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::gateway::Problem as Detail;
+use crate::gateway::{Problem as Detail, explain_json};
 use crate::model::AccountRef;
 use crate::model::key::Kind;
 use crate::server::problem::Problem;
@@ -100,5 +100,5 @@ async fn json<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, P
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
     serde_json::from_slice(&body)
-        .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
+        .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }
