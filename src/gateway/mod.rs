@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-pub use crate::gateway::accounts::{Import, KnownAccount, Verified};
+pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
 pub use crate::gateway::error::{Error, Place, Problem};

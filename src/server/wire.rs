@@ -5,7 +5,9 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::gateway::{self, BearerSource, Import, Problem, VaultStatus, Verified};
+use crate::gateway::{
+    self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
+};
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
 
@@ -248,5 +250,15 @@ pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
             }
         }
     }
-    if problems.is_empty() { Ok(imports) } else { Err(problems) }
+    if problems.is_empty() {
+        return Ok(imports);
+    }
+    if !imports.is_empty() {
+        problems.extend(check_imports(&imports));
+        problems.sort_by_key(|it| match it.place {
+            Place::Line(number) => number,
+            _ => 0,
+        });
+    }
+    Err(problems)
 }

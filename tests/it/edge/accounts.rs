@@ -162,6 +162,25 @@ on_both! {
         assert_eq!(names(&house.admin(&key, "GET", ACCOUNTS).send().await).len(), 2);
     }
 
+    async fn mistakes_of_every_stage_are_told_in_the_order_of_the_lines(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_admin_key().await;
+        let mut foreign = line(&house, "suspended_sam");
+        foreign["access_token"] = json!("1-of-somebody-else");
+        let lines = format!("{{\n{foreign}\nno json\n{foreign}\n");
+        let answer = import(&house, &key, &lines).await;
+        answer.is_own(400, "invalid_request");
+        let body = answer.json();
+        let told: Vec<u64> =
+            body["problems"].as_array().unwrap().iter().map(|it| it["line"].as_u64().unwrap()).collect();
+        assert_eq!(told, [1, 2, 3, 4, 4], "{body}");
+
+        let nothing = import(&house, &key, "\n").await;
+        nothing.is_own(400, "invalid_request");
+        let said = "the body: there is no account to import; give one JSON object a line";
+        assert_eq!(nothing.json()["detail"], said);
+    }
+
     async fn what_cannot_be_read_is_refused_in_one_shape(database: Database) {
         let house = House::start(&database).await;
         let key = house.new_admin_key().await;
