@@ -13,6 +13,7 @@ mod error;
 mod key;
 mod postgres;
 mod schema;
+mod seal;
 mod sqlite;
 mod wake;
 
