@@ -57,6 +57,10 @@ impl Gateway {
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
         }
+        // An id is random, so none that is made later can be this name: no text ever means two keys.
+        if self.0.store.find_key(&new.name).await?.is_some() {
+            return Err(Error::AlreadyExists(format!("a key whose id is {}", new.name)));
+        }
         let (id, text) = key::compose(new.kind, &vault::random_digits::<RANDOM_LENGTH>());
         let now = whole_second(self.now());
         let list = |it: Vec<UserId>| if it.is_empty() { None } else { Some(it) };
