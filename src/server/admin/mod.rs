@@ -33,7 +33,7 @@ pub(super) async fn require_key(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let admin = match relay::key(request.headers()) {
+    let admin = match relay::key(request.headers(), Kind::Admin) {
         Ok(key) => host.0.gateway.check_key(key, Kind::Admin).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
