@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::cli::failure::{self, Failure};
 use crate::config::{self, Config, Ring};
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
 use crate::model::{Clock, SystemClock};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -56,6 +56,22 @@ pub(super) fn clock() -> Arc<dyn Clock> {
 
 pub(super) fn now() -> OffsetDateTime {
     SystemClock.now()
+}
+
+/// A whole listing, page by page; `ask` is given the last item so far and how many to bring.
+pub(super) async fn all_pages<T>(
+    ask: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
+) -> Result<Vec<T>, Failure> {
+    const PAGE: u32 = 1000;
+    let mut items = Vec::new();
+    loop {
+        let page = ask(items.last(), PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        items.extend(page);
+        if is_last {
+            return Ok(items);
+        }
+    }
 }
 
 /// Who acts, for the audit log.

@@ -119,8 +119,12 @@ impl Gateway {
         Ok(accounts.len())
     }
 
-    /// Accounts by app and user id, without their tokens.
+    /// Accounts by app and user id, without their tokens. An app that is asked for must be configured; without one,
+    /// those of apps that are not any more are listed too.
     pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
+        if filter.app.is_some() {
+            self.app(filter.app.as_deref())?;
+        }
         Ok(self.0.store.list_accounts(filter).await?)
     }
 

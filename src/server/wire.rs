@@ -67,8 +67,10 @@ pub struct NewKey {
 #[derive(Clone, Debug, Serialize)]
 pub struct App {
     pub name: String,
-    /// `minted`, `configured` or `two_legged`.
+    /// `bearer` or `two_legged`, as in the configuration.
     pub app_only: &'static str,
+    /// Where the bearer comes from: `minted`, `configured`, or `null` where none is used.
+    pub bearer_source: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -147,12 +149,12 @@ impl From<model::audit::Entry> for Entry {
 
 impl From<(&str, BearerSource)> for App {
     fn from((name, source): (&str, BearerSource)) -> App {
-        let app_only = match source {
-            BearerSource::Minted => "minted",
-            BearerSource::Configured => "configured",
-            BearerSource::TwoLegged => "two_legged",
+        let (app_only, bearer_source) = match source {
+            BearerSource::Minted => ("bearer", Some("minted")),
+            BearerSource::Configured => ("bearer", Some("configured")),
+            BearerSource::TwoLegged => ("two_legged", None),
         };
-        App { name: name.to_owned(), app_only }
+        App { name: name.to_owned(), app_only, bearer_source }
     }
 }
 

@@ -187,6 +187,9 @@ on_both! {
         for (method, path) in [
             ("GET", "/admin/v1/accounts?limit=many"),
             ("GET", "/admin/v1/accounts?limit=-1"),
+            ("GET", "/admin/v1/accounts?limit=0"),
+            ("GET", "/admin/v1/keys?limit=1001"),
+            ("GET", "/admin/v1/audit?limit="),
             ("GET", "/admin/v1/accounts?limit=99999999999"),
             ("GET", "/admin/v1/accounts?limit=1&limit=2"),
             ("GET", "/admin/v1/accounts?state=asleep"),
@@ -208,7 +211,16 @@ on_both! {
             answer.is_own(400, "invalid_request");
             assert!(!answer.text().contains("the body"), "{method} {path}: {}", answer.text());
         }
-        house.admin(&key, "GET", "/admin/v1/accounts/1?app=nowhere").send().await.is_own(404, "not_found");
+        for (query, told) in [
+            ("limit=many", "the query: limit: must be a whole number from 1 to 1000"),
+            ("before=yesterday", "the query: before: must be the next of the page before"),
+        ] {
+            let answer = house.admin(&key, "GET", &format!("/admin/v1/audit?{query}")).send().await;
+            assert_eq!(answer.json()["detail"], told);
+        }
+        for path in ["/admin/v1/accounts/1?app=nowhere", "/admin/v1/accounts?app=nowhere"] {
+            house.admin(&key, "GET", path).send().await.is_own(404, "not_found");
+        }
         let typed = |kind: &str| {
             house.admin(&key, "POST", ACCOUNTS).header("content-type", kind).body("{}")
         };
@@ -225,6 +237,6 @@ on_both! {
         let house = House::start(&database).await;
         let key = house.new_admin_key().await;
         let answer = house.admin(&key, "GET", "/admin/v1/apps").send().await;
-        assert_eq!(answer.json(), json!({ "apps": [{ "name": "demo", "app_only": "minted" }] }));
+        assert_eq!(answer.json(), json!({ "apps": [{ "name": "demo", "app_only": "bearer", "bearer_source": "minted" }] }));
     }
 }
