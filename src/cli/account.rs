@@ -8,13 +8,12 @@ use clap::{Args, Subcommand};
 
 use crate::cli::connect;
 use crate::cli::failure::Failure;
-use crate::cli::parts::{ACTOR, Parts};
+use crate::cli::parts::{ACTOR, Parts, all_pages};
 use crate::cli::{open, output};
 use crate::gateway::{AccountFilter, Verified};
-use crate::model::{AccountRef, AccountState};
+use crate::model::{self, AccountRef, AccountState};
 use crate::server::wire::{self, Account, read_imports};
 
-const PAGE: u32 = 1000;
 const IMPORT_FORM: &str = "Each line of the input:
   {\"user_id\": \"…\", \"screen_name\": \"…\", \"access_token\": \"…\", \"access_token_secret\": \"…\"}";
 
@@ -131,17 +130,12 @@ async fn list(
             Some(AccountState::from_name(name).ok_or_else(wrong)?)
         }
     };
-    let mut filter = AccountFilter { app, state, after: None, limit: PAGE };
-    let mut accounts = Vec::new();
-    loop {
-        let page = parts.gateway.list_accounts(&filter).await?;
-        let more = page.len() == PAGE as usize;
-        filter.after = page.last().map(|it| (it.app.clone(), it.user_id));
-        accounts.extend(page.into_iter().map(Account::from));
-        if !more {
-            break;
-        }
-    }
+    let accounts = all_pages(async |last: Option<&model::Account>, limit| {
+        let after = last.map(|it| (it.app.clone(), it.user_id));
+        let filter = AccountFilter { app: app.clone(), state, after, limit };
+        parts.gateway.list_accounts(&filter).await
+    });
+    let accounts: Vec<Account> = accounts.await?.into_iter().map(Account::from).collect();
     show(&accounts, json);
     if accounts.is_empty() {
         output::note("no accounts; bring some with `countersign account import`");

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 
 use crate::config;
-use crate::gateway;
+use crate::gateway::{self, Place};
 use crate::store;
 use crate::vault;
 
@@ -64,13 +64,7 @@ impl From<gateway::Error> for Failure {
     fn from(error: gateway::Error) -> Failure {
         match error {
             gateway::Error::InvalidRequest(problems) => {
-                let lines: Vec<String> = problems
-                    .iter()
-                    .map(|it| {
-                        let said = format!("{}: {}", it.place, it.detail);
-                        said.trim_start_matches('/').trim_start_matches(": ").to_owned()
-                    })
-                    .collect();
+                let lines: Vec<String> = problems.iter().map(in_words).collect();
                 Failure::general(anyhow!("{}", lines.join("\n")))
             }
             gateway::Error::NotConnected(end) => {
@@ -79,6 +73,21 @@ impl From<gateway::Error> for Failure {
             gateway::Error::StoreUnavailable(_) => Failure::unavailable(error),
             error => Failure::general(error),
         }
+    }
+}
+
+/// A problem as the command line says it: what is a member of a body there is an option here.
+fn in_words(problem: &gateway::Problem) -> String {
+    let detail = &problem.detail;
+    let Place::Body(pointer) = &problem.place else {
+        return format!("{}: {detail}", problem.place);
+    };
+    match pointer.split('/').nth(1) {
+        None => detail.clone(),
+        Some("name") => format!("NAME: {detail}"),
+        Some("accounts") => format!("--account: {detail}"),
+        Some("endpoints") => format!("--endpoint: {detail}"),
+        Some(member) => format!("--{member}: {detail}"),
     }
 }
 

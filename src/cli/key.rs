@@ -8,9 +8,8 @@ use crate::cli::failure::Failure;
 use crate::cli::parts::{self, ACTOR, Parts};
 use crate::cli::{open, output};
 use crate::gateway::{self, Page};
+use crate::model;
 use crate::server::wire::{CreatedKey, Key, NewKey, rfc3339};
-
-const PAGE: u32 = 1000;
 
 #[derive(Subcommand)]
 pub(super) enum Task {
@@ -88,17 +87,11 @@ async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
 }
 
 async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
-    let mut page = Page { after: None, limit: PAGE };
-    let mut keys = Vec::new();
-    loop {
-        let part = opened.gateway.list_keys(&page).await?;
-        let more = part.len() == PAGE as usize;
-        page.after = part.last().map(|it| it.id.clone());
-        keys.extend(part.into_iter().map(Key::from));
-        if !more {
-            break;
-        }
-    }
+    let keys = parts::all_pages(async |last: Option<&model::key::Key>, limit| {
+        let page = Page { after: last.map(|it| it.id.clone()), limit };
+        opened.gateway.list_keys(&page).await
+    });
+    let keys: Vec<Key> = keys.await?.into_iter().map(Key::from).collect();
     if json {
         output::json(&keys);
         return Ok(());

@@ -103,5 +103,5 @@ impl Command {
 
 /// What most commands need: the settings, and a gateway on a database whose schema is right.
 async fn open(config: Option<&std::path::Path>) -> Result<Parts, Failure> {
-    Parts::open(parts::settings(config)?).await
+    Parts::open(parts::settings_with_ring(config)?).await
 }

@@ -7,8 +7,8 @@ use anyhow::anyhow;
 use time::OffsetDateTime;
 
 use crate::cli::failure::{self, Failure};
-use crate::config::{self, Config};
-use crate::gateway::Gateway;
+use crate::config::{self, Config, Ring};
+use crate::gateway::{self, Gateway};
 use crate::model::{Clock, SystemClock};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -36,8 +36,14 @@ impl Parts {
     }
 }
 
+/// The settings of a command that seals and opens nothing.
 pub(super) fn settings(path: Option<&Path>) -> Result<Config, Failure> {
-    Ok(config::load(path)?)
+    Ok(config::load(path, Ring::NotNeeded)?)
+}
+
+/// The settings of a command that cannot do without the vault's keys.
+pub(super) fn settings_with_ring(path: Option<&Path>) -> Result<Config, Failure> {
+    Ok(config::load(path, Ring::Needed)?)
 }
 
 pub(super) async fn connect(config: &Config) -> Result<Store, Failure> {
@@ -50,6 +56,22 @@ pub(super) fn clock() -> Arc<dyn Clock> {
 
 pub(super) fn now() -> OffsetDateTime {
     SystemClock.now()
+}
+
+/// A whole listing, page by page; `ask` is given the last item so far and how many to bring.
+pub(super) async fn all_pages<T>(
+    ask: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
+) -> Result<Vec<T>, Failure> {
+    const PAGE: u32 = 1000;
+    let mut items = Vec::new();
+    loop {
+        let page = ask(items.last(), PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        items.extend(page);
+        if is_last {
+            return Ok(items);
+        }
+    }
 }
 
 /// Who acts, for the audit log.

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
-    let mut config = parts::settings(path)?;
+    let mut config = parts::settings_with_ring(path)?;
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
     config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
     harden();
@@ -71,7 +71,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     );
     tokio::select! {
         () = serving => info!("stopped"),
-        () = end => warn!("stopped by a second signal, with calls in flight"),
+        () = end => warn!("stopped at once by a second signal"),
     }
     parts.store.close().await;
     Ok(())

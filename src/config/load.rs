@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::layer::{self, Layer};
 use crate::config::reader::{ReadFile, Reader};
-use crate::config::{Config, Errors, Problem, section};
+use crate::config::{Config, Errors, Problem, Ring, section};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
@@ -25,37 +25,39 @@ pub fn parse(
     environment: &BTreeMap<String, String>,
     read: &dyn Fn(&Path) -> Result<String, String>,
 ) -> Result<Config, Errors> {
-    parse_with(file, environment, &|_, path| read(path))
+    parse_with(file, environment, &|_, path| read(path), Ring::NotNeeded)
 }
 
 /// The settings out of the real environment and the file at `path`, or else the one that `COUNTERSIGN_CONFIG` names.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn load(path: Option<&Path>) -> Result<Config, Errors> {
+pub fn load(path: Option<&Path>, ring: Ring) -> Result<Config, Errors> {
     let named = env::var_os("COUNTERSIGN_CONFIG").map(PathBuf::from);
     // What is not Unicode stays visible as such, for its form to refuse.
     let environment = env::vars_os().filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
     });
-    load_with(path.or(named.as_deref()), &environment.collect())
+    load_with(path.or(named.as_deref()), &environment.collect(), ring)
 }
 
 fn load_with(
     path: Option<&Path>,
     environment: &BTreeMap<String, String>,
+    ring: Ring,
 ) -> Result<Config, Errors> {
-    let Some(path) = path else { return parse_with(None, environment, &read_secret) };
+    let Some(path) = path else { return parse_with(None, environment, &read_secret, ring) };
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| {
         let (key, detail) = ("config file".to_owned(), format!("cannot be read: {error}"));
         Errors(vec![Problem { key, origin: name.clone(), detail }])
     })?;
-    parse_with(Some((&name, &text)), environment, &read_secret)
+    parse_with(Some((&name, &text)), environment, &read_secret, ring)
 }
 
 fn parse_with(
     file: Option<(&str, &str)>,
     environment: &BTreeMap<String, String>,
     read: ReadFile<'_>,
+    ring: Ring,
 ) -> Result<Config, Errors> {
     let mut problems = Vec::new();
     let defaults = layer::from_toml("default", DEFAULTS, &mut problems);
@@ -71,7 +73,7 @@ fn parse_with(
     let from_environment = layer::from_environment(environment);
     layer::lay_over(&mut settings, from_environment, &defaults, &mut problems);
 
-    let mut reader = Reader { defaults: &defaults, settings: &settings, read, problems };
+    let mut reader = Reader { defaults: &defaults, settings: &settings, read, ring, problems };
     let config = section::config(&mut reader);
     let mut problems = reader.problems;
     problems.sort();

@@ -129,6 +129,13 @@ pub struct Limits {
     pub unknown_for: Duration,
 }
 
+/// Whether there must be a key in the vault's ring. Not every command seals or opens something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ring {
+    Needed,
+    NotNeeded,
+}
+
 /// How logs are written.
 #[derive(Clone, Debug)]
 pub struct Log {

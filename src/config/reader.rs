@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::Problem;
 use crate::config::form::Form;
 use crate::config::layer::{Layer, Setting};
+use crate::config::{Problem, Ring};
 use crate::model::Secret;
 
 /// Reads the file that a key names; the key tells how private the file must be.
@@ -15,6 +15,7 @@ pub struct Reader<'a> {
     pub defaults: &'a Layer,
     pub settings: &'a Layer,
     pub read: ReadFile<'a>,
+    pub ring: Ring,
     pub problems: Vec<Problem>,
 }
 

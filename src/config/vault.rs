@@ -6,14 +6,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::config::Vault;
 use crate::config::form::{self, is_key_id};
 use crate::config::reader::Reader;
+use crate::config::{Ring, Vault};
 use crate::model::Secret;
 
-/// The ring, which may be empty: not every command needs it.
+/// The ring, which may be empty where it is not needed.
 pub fn ring(it: &mut Reader<'_>) -> Vault {
     let keys = keys(it);
+    if it.ring == Ring::Needed && keys.is_empty() && !it.is_wrong("vault.keys") {
+        let detail = "expected an entry; `countersign vault generate-key` prints one";
+        it.refuse("vault.keys", detail);
+    }
     let named = it.get("vault.active", &form::KEY_ID);
     if it.is_wrong("vault.keys") || it.is_wrong("vault.active") {
         return Vault { keys, active: named };

@@ -1,5 +1,6 @@
 //! Accounts: finding the one whose token signs, marking those that X refuses, and importing, checking and removing them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,27 +106,12 @@ impl Gateway {
         actor: &str,
     ) -> Result<usize, Error> {
         let app = &self.app(app)?.app.name;
-        let mut problems = Vec::new();
-        let mut accounts = Vec::with_capacity(imports.len());
-        let mut seen = std::collections::HashMap::new();
-        for import in imports {
-            let wrong = check_import(import);
-            problems.extend(wrong.into_iter().map(|it| Problem::in_line(import.line, it)));
-            let Some(user_id) = UserId::parse(&import.user_id) else { continue };
-            if let Some(first) = seen.insert(user_id, import.line) {
-                problems.push(Problem::in_line(
-                    import.line,
-                    format!("user_id {user_id} stands in line {first} too"),
-                ));
-            }
-            accounts.push(self.seal_account(app, user_id, import)?);
-        }
-        if imports.is_empty() {
-            problems.push(Problem::in_line(1, "there is no account to import"));
-        }
+        let problems = check_imports(imports);
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
         }
+        let seal = |it: &Import| Some(self.seal_account(app, UserId::parse(&it.user_id)?, it));
+        let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
         self.0.store.put_accounts(&accounts, actor, self.now()).await?;
         for account in &accounts {
             self.forget_account(app, account.user_id).await;
@@ -133,8 +119,12 @@ impl Gateway {
         Ok(accounts.len())
     }
 
-    /// Accounts by app and user id, without their tokens.
+    /// Accounts by app and user id, without their tokens. An app that is asked for must be configured; without one,
+    /// those of apps that are not any more are listed too.
     pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
+        if filter.app.is_some() {
+            self.app(filter.app.as_deref())?;
+        }
         Ok(self.0.store.list_accounts(filter).await?)
     }
 
@@ -335,6 +325,28 @@ impl Gateway {
         app.accounts.forget(&user_id).await;
         app.names.forget_all();
     }
+}
+
+/// Everything that is wrong with accounts to import, in their order.
+pub fn check_imports(imports: &[Import]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut seen = HashMap::new();
+    for import in imports {
+        let wrong = check_import(import);
+        problems.extend(wrong.into_iter().map(|it| Problem::in_line(import.line, it)));
+        let user_id = UserId::parse(&import.user_id);
+        if let Some(user_id) = user_id
+            && let Some(first) = seen.insert(user_id, import.line)
+        {
+            let detail = format!("user_id {user_id} stands in line {first} too");
+            problems.push(Problem::in_line(import.line, detail));
+        }
+    }
+    if imports.is_empty() {
+        let detail = "there is no account to import; give one JSON object a line";
+        problems.push(Problem::at("", detail));
+    }
+    problems
 }
 
 /// A token begins with its user's id (reference 6.4).

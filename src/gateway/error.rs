@@ -57,6 +57,8 @@ pub struct Problem {
     pub place: Place,
     /// What is wrong, and what would be right.
     pub detail: String,
+    /// How many it is: more than one where it only counts what is not told one by one.
+    pub stands_for: usize,
 }
 
 /// Where a problem is.
@@ -73,23 +75,27 @@ pub enum Place {
 
 impl Problem {
     pub fn at(pointer: &str, detail: impl Into<String>) -> Problem {
-        Problem { place: Place::Body(pointer.to_owned()), detail: detail.into() }
+        Problem::new(Place::Body(pointer.to_owned()), detail)
     }
 
     pub fn in_header(name: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { place: Place::Header(name), detail: detail.into() }
+        Problem::new(Place::Header(name), detail)
     }
 
     pub fn in_path(detail: impl Into<String>) -> Problem {
-        Problem { place: Place::Path, detail: detail.into() }
+        Problem::new(Place::Path, detail)
     }
 
     pub fn in_query(detail: impl Into<String>) -> Problem {
-        Problem { place: Place::Query, detail: detail.into() }
+        Problem::new(Place::Query, detail)
     }
 
     pub fn in_line(number: usize, detail: impl Into<String>) -> Problem {
-        Problem { place: Place::Line(number), detail: detail.into() }
+        Problem::new(Place::Line(number), detail)
+    }
+
+    fn new(place: Place, detail: impl Into<String>) -> Problem {
+        Problem { place, detail: detail.into(), stands_for: 1 }
     }
 }
 
@@ -105,9 +111,9 @@ impl fmt::Display for Place {
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Error {
-        let problem = match refusal {
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        match refusal {
             Refusal::EndpointIsPrivate(endpoint) => Problem::in_header(
                 "Countersign-Auth",
                 format!(
@@ -124,8 +130,7 @@ impl From<Refusal> for Error {
                 "Countersign-Account",
                 "this request is signed as the posts' author: name the account, as a user id or as @screen_name",
             ),
-        };
-        Error::InvalidRequest(vec![problem])
+        }
     }
 }
 

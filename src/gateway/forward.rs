@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use time::OffsetDateTime;
 
 use crate::gateway::bearers::{AppState, BearerSource};
 use crate::gateway::check::check;
@@ -18,7 +19,7 @@ pub struct Call<'a> {
     pub endpoint: Endpoint,
     /// `Countersign-Account`: a user id or `@screen_name`.
     pub account: Option<&'a str>,
-    /// `Countersign-Auth`: `app` or `user`.
+    /// `Countersign-Auth`: `app` or `user`, or as answers say it, `app-only` or `user-context`.
     pub auth: Option<&'a str>,
     pub body: Bytes,
 }
@@ -37,10 +38,7 @@ impl Gateway {
     /// the one that the table in `credential` names.
     pub async fn forward(&self, call: &Call<'_>, trail: &mut Trail) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
-        let (named, wanted) = read_headers(call)?;
-        let metrics = check(call.endpoint, &call.body, self.0.upstream.now())
-            .map_err(Error::InvalidRequest)?;
-        let kind = choose(call.endpoint, &metrics, named.is_some(), wanted)?;
+        let (named, kind) = read(call, self.0.upstream.now()).map_err(Error::InvalidRequest)?;
         trail.auth = Some(kind);
         match (kind, named) {
             (AuthKind::UserContext, Some(named)) => {
@@ -153,8 +151,27 @@ impl Gateway {
     }
 }
 
-/// The account and the kind of credentials that the caller's headers name; a key limited to one account names it.
-fn read_headers(call: &Call<'_>) -> Result<(Option<AccountRef>, Option<AuthKind>), Error> {
+/// The account that a call names and the kind of credentials that it needs, or everything that is wrong with it.
+fn read(
+    call: &Call<'_>,
+    now: OffsetDateTime,
+) -> Result<(Option<AccountRef>, AuthKind), Vec<Problem>> {
+    let (named, wanted, mut problems) = read_headers(call);
+    let (metrics, wrong) = check(call.endpoint, &call.body, now);
+    problems.extend(wrong);
+    // What some of the metrics rule out, and some of the headers, the others cannot bring back.
+    let account_named = named.is_some() || call.account.is_some();
+    match choose(call.endpoint, &metrics, account_named, wanted) {
+        Ok(kind) if problems.is_empty() => return Ok((named, kind)),
+        Ok(_) => (),
+        Err(refusal) => problems.push(refusal.into()),
+    }
+    Err(problems)
+}
+
+/// The account and the kind of credentials that the caller's headers name, and what is wrong with these. A key limited
+/// to one account names it.
+fn read_headers(call: &Call<'_>) -> (Option<AccountRef>, Option<AuthKind>, Vec<Problem>) {
     let mut problems = Vec::new();
     let named = match (call.account, call.key.key.scopes.accounts.as_deref()) {
         (Some(text), _) => {
@@ -170,12 +187,13 @@ fn read_headers(call: &Call<'_>) -> Result<(Option<AccountRef>, Option<AuthKind>
     };
     let wanted = match call.auth.map(str::trim) {
         None => None,
-        Some("app") => Some(AuthKind::AppOnly),
-        Some("user") => Some(AuthKind::UserContext),
+        Some("app" | "app-only") => Some(AuthKind::AppOnly),
+        Some("user" | "user-context") => Some(AuthKind::UserContext),
         Some(_) => {
-            problems.push(Problem::in_header("Countersign-Auth", "must be app or user"));
+            let detail = "must be app or user; app-only and user-context say the same";
+            problems.push(Problem::in_header("Countersign-Auth", detail));
             None
         }
     };
-    if problems.is_empty() { Ok((named, wanted)) } else { Err(Error::InvalidRequest(problems)) }
+    (named, wanted, problems)
 }

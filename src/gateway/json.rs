@@ -1,9 +1,14 @@
-//! JSON as it was written: keys in order and duplicates kept, so that what is checked is what the upstream will read.
+//! JSON as it was written: keys in order and duplicates kept, so that what is checked is what the upstream will read;
+//! and what is said of text that is no JSON.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+
+/// Enough for any request; a body that needs more is not meant well.
+pub(super) const MAX_DEPTH: usize = 16;
 
 /// A JSON value that forgets nothing.
 #[derive(Debug)]
@@ -19,12 +24,70 @@ pub(super) enum Node<'a> {
     Map(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-impl<'a> Node<'a> {
-    /// Reads one value; the error says line and column.
-    pub(super) fn read(text: &'a str) -> Result<Node<'a>, serde_json::Error> {
-        serde_json::from_str(text)
-    }
+/// Reads one value, or says what is wrong, where, and what would be right.
+pub(super) fn read(body: &[u8]) -> Result<Node<'_>, String> {
+    serde_json::from_str(as_text(body)?).map_err(|error| explain(&error))
+}
 
+/// A body as text, or where it is none.
+fn as_text(body: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(body).map_err(|error| {
+        let (before, _) = body.split_at(error.valid_up_to());
+        let line = before.split(|it| *it == b'\n').count();
+        let column = before.rsplit(|it| *it == b'\n').next().map_or(0, <[u8]>::len) + 1;
+        format!("not JSON: a byte that is no UTF-8 stands there; send text encoded as UTF-8 (line {line}, column {column})")
+    })
+}
+
+/// What is wrong with JSON that could not be read, where, and what would be right. The parser's own words are for
+/// programmers of parsers.
+pub fn explain(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let said = said.rsplit_once(" at line ").map_or(&*said, |(said, _)| said);
+    let at = match error.line() {
+        0 => String::new(),
+        line => format!(" (line {line}, column {})", error.column()),
+    };
+    match error.classify() {
+        Category::Syntax | Category::Eof if said == "recursion limit exceeded" => {
+            format!("nested deeper than {MAX_DEPTH} levels{at}")
+        }
+        Category::Syntax | Category::Eof => format!("not JSON: {}{at}", in_our_words(said)),
+        Category::Data | Category::Io => format!("{said}{at}"),
+    }
+}
+
+fn in_our_words(said: &str) -> &str {
+    match said {
+        "EOF while parsing an object" => "it ends within an object; close it with }",
+        "EOF while parsing a list" => "it ends within an array; close it with ]",
+        "EOF while parsing a string" => "it ends within a string; close it with \"",
+        "EOF while parsing a value" => "it ends where a value must stand",
+        "expected value" | "expected ident" => {
+            "there must be a value: an object, an array, a string in \"\", a number, true, false or null"
+        }
+        "key must be a string" => "a key must be a string in \"\"",
+        "expected `:`" => "between a key and its value there must be a :",
+        "expected `,` or `}`" => "after a key's value there must be a , or a }",
+        "expected `,` or `]`" => "after an item there must be a , or a ]",
+        "trailing comma" => "after the last item or value there must be no comma",
+        "trailing characters" => "after the end of the value there must be nothing",
+        "invalid number" => "a number must look like 10, -1 or 0.5",
+        "number out of range" => "the number is too large; ids may be strings",
+        "invalid escape" => "after a \\ there must be one of \" \\ / b f n r t u",
+        "control character (\\u0000-\\u001F) found while parsing a string" => {
+            "a control character in a string must be escaped, such as \\n"
+        }
+        "lone leading surrogate in hex escape"
+        | "unexpected end of hex escape"
+        | "invalid unicode code point" => {
+            "after a \\u there must be four hexadecimal digits, and after one half of a pair the other half"
+        }
+        other => other,
+    }
+}
+
+impl Node<'_> {
     /// What it is, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use tracing::warn;
 
 use crate::gateway::audit::Page;
-use crate::gateway::{Error, Gateway, Place, Problem};
+use crate::gateway::{Error, Gateway, Problem};
 use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
@@ -56,6 +56,10 @@ impl Gateway {
         let (app, problems) = self.check_new_key(&new);
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
+        }
+        // An id is random, so none that is made later can be this name: no text ever means two keys.
+        if self.0.store.find_key(&new.name).await?.is_some() {
+            return Err(Error::AlreadyExists(format!("a key whose id is {}", new.name)));
         }
         let (id, text) = key::compose(new.kind, &vault::random_digits::<RANDOM_LENGTH>());
         let now = whole_second(self.now());
@@ -196,7 +200,7 @@ impl Gateway {
                 } else {
                     format!("must name a configured app; these are: {}", names.join(", "))
                 };
-                problems.push(Problem { place: Place::Body("/app".to_owned()), detail });
+                problems.push(Problem::at("/app", detail));
                 (None, problems)
             }
         }

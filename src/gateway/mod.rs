@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-pub use crate::gateway::accounts::{Import, KnownAccount, Verified};
+pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
 pub use crate::gateway::connect::{
@@ -31,6 +31,7 @@ pub use crate::gateway::connect::{
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
+pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::standing::Fault;

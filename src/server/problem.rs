@@ -14,11 +14,12 @@ use time::format_description::well_known::Rfc3339;
 use crate::gateway::{Error, Place, Problem as Detail};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
+use crate::model::key::Kind;
 
 /// Tells a caller that the answer is the gateway's own, and why.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
 
-/// How many problems a `detail` spells out; all of them stand in `problems`.
+/// How many problems a `detail` spells out; `problems` has more.
 const SPELT_OUT: usize = 5;
 const SOON: Duration = Duration::from_secs(1);
 
@@ -54,9 +55,11 @@ impl Problem {
         }))
     }
 
-    pub(super) fn missing_key() -> Problem {
-        let detail =
-            "send a Countersign key as `Authorization: Bearer csk_…` or `X-Api-Key: csk_…`";
+    pub(super) fn missing_key(kind: Kind) -> Problem {
+        let prefix = kind.prefix();
+        let detail = format!(
+            "send a Countersign key as `Authorization: Bearer {prefix}…` or `X-Api-Key: {prefix}…`"
+        );
         Problem::new(StatusCode::UNAUTHORIZED, "missing_key", "No key", detail)
     }
 
@@ -162,7 +165,7 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let said = error.to_string();
-        let (status, code, title, retry_after) = status_of(&error);
+        let (status, code, title) = status_of(&error);
         let detail = match &error {
             Error::InvalidRequest(problems) => spell_out(problems),
             Error::AccountNotActive { state, since } => {
@@ -176,7 +179,7 @@ impl From<Error> for Problem {
             _ => said,
         };
         Problem::new(status, code, title, detail).change(|it| {
-            it.retry_after = retry_after;
+            it.retry_after = retry_after(&error);
             if let Error::InvalidRequest(problems) = &error {
                 it.problems.clone_from(problems);
             }
@@ -185,73 +188,58 @@ impl From<Error> for Problem {
     }
 }
 
-/// Status, code, title and time to wait of each error. No `_` arm: a new error does not compile until it stands here.
-fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str, Option<Duration>) {
+/// Status, code and title of each error. No `_` arm: a new error does not compile until it stands here.
+fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::InvalidRequest(_) => {
-            (StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the rules", None)
+            (StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the rules")
         }
-        Error::UnknownKey => {
-            (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted", None)
-        }
-        Error::NotAllowed(_) => {
-            (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this", None)
-        }
-        Error::AccountNotFound => {
-            (StatusCode::NOT_FOUND, "account_not_found", "No such account", None)
-        }
+        Error::UnknownKey => (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted"),
+        Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this"),
+        Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "No such account"),
         Error::AccountNotActive { .. } => {
-            (StatusCode::CONFLICT, "account_not_active", "The account cannot be used", None)
+            (StatusCode::CONFLICT, "account_not_active", "The account cannot be used")
         }
-        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found", None),
-        Error::AlreadyExists(_) => {
-            (StatusCode::CONFLICT, "already_exists", "It exists already", None)
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
+        Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "It exists already"),
+        Error::UpstreamUnreachable(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The upstream could not be reached")
         }
         Error::NotConnected(end) => {
-            (status_of_end(*end), "not_connected", "The account was not connected", None)
+            (status_of_end(*end), "not_connected", "The account was not connected")
         }
-        Error::UpstreamUnreachable(_) => (
-            StatusCode::BAD_GATEWAY,
-            "upstream_unreachable",
-            "The upstream could not be reached",
-            Some(SOON),
-        ),
-        Error::UpstreamCutShort(_) => (
-            StatusCode::BAD_GATEWAY,
-            "upstream_cut_short",
-            "The upstream's answer was not whole",
-            Some(SOON),
-        ),
-        Error::UpstreamTooLarge(_) => (
-            StatusCode::BAD_GATEWAY,
-            "upstream_too_large",
-            "The upstream's answer is too large",
-            None,
-        ),
-        Error::UpstreamTimeout(_) => (
-            StatusCode::GATEWAY_TIMEOUT,
-            "upstream_timeout",
-            "The upstream did not answer in time",
-            Some(SOON),
-        ),
-        Error::AppCredentialsRejected { retry_after, .. } => (
+        Error::UpstreamCutShort(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "The upstream's answer was not whole")
+        }
+        Error::UpstreamTooLarge(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream_too_large", "The upstream's answer is too large")
+        }
+        Error::UpstreamTimeout(_) => {
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The upstream did not answer in time")
+        }
+        Error::AppCredentialsRejected { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             "app_credentials_rejected",
             "X does not accept the app's credentials",
-            Some(*retry_after),
         ),
-        Error::StoreUnavailable(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store_unavailable",
-            "The database cannot be asked",
-            Some(SOON),
-        ),
-        Error::Internal(_) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong in the gateway",
-            None,
-        ),
+        Error::StoreUnavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database cannot be asked")
+        }
+        Error::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in the gateway")
+        }
+    }
+}
+
+/// How long to wait before the same may work, where waiting helps.
+fn retry_after(error: &Error) -> Option<Duration> {
+    match error {
+        Error::UpstreamUnreachable(_)
+        | Error::UpstreamCutShort(_)
+        | Error::UpstreamTimeout(_)
+        | Error::StoreUnavailable(_) => Some(SOON),
+        Error::AppCredentialsRejected { retry_after, .. } => Some(*retry_after),
+        _ => None,
     }
 }
 
@@ -351,7 +339,7 @@ fn spell_out(problems: &[Detail]) -> String {
             place => format!("{place}: {}", it.detail),
         })
         .collect();
-    let more = problems.len().saturating_sub(SPELT_OUT);
+    let more: usize = problems.iter().skip(SPELT_OUT).map(|it| it.stands_for).sum();
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     format!("{}{more}", said.join("; "))
 }

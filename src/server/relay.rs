@@ -42,7 +42,7 @@ async fn relay(
 ) -> Result<Response, Problem> {
     let (parts, incoming) = request.into_parts();
     // Before its body is read: strangers' bodies take no memory.
-    let key = host.0.gateway.check_key(key(&parts.headers)?, Kind::Caller).await?;
+    let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
     trail.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::of(&parts.headers);
@@ -62,9 +62,9 @@ async fn relay(
     Ok(respond(answer, accepted))
 }
 
-/// What a caller presents as its key; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`
+/// What is presented as a key of that kind; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`
 /// of somebody else's, but two keys of ours would leave open whose call it is.
-pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(super) fn key(headers: &HeaderMap, kind: Kind) -> Result<&str, Problem> {
     require_once(headers, &[AUTHORIZATION, API_KEY])?;
     // What cannot be read as text is a key like any other that is not known.
     let api_key = headers.get(API_KEY).map(|it| it.to_str().unwrap_or_default().trim());
@@ -75,7 +75,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
             Err(Problem::invalid(vec![Detail::in_header("X-Api-Key", detail)]))
         }
         (Some(key), _) | (None, Some(key)) => Ok(key),
-        (None, None) => Err(Problem::missing_key()),
+        (None, None) => Err(Problem::missing_key(kind)),
     }
 }
 

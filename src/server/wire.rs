@@ -5,7 +5,9 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::gateway::{self, BearerSource, Import, Problem, VaultStatus, Verified};
+use crate::gateway::{
+    self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
+};
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
 
@@ -89,8 +91,10 @@ pub struct CreatedLink {
 #[derive(Clone, Debug, Serialize)]
 pub struct App {
     pub name: String,
-    /// `minted`, `configured` or `two_legged`.
+    /// `bearer` or `two_legged`, as in the configuration.
     pub app_only: &'static str,
+    /// Where the bearer comes from: `minted`, `configured`, or `null` where none is used.
+    pub bearer_source: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -169,12 +173,12 @@ impl From<model::audit::Entry> for Entry {
 
 impl From<(&str, BearerSource)> for App {
     fn from((name, source): (&str, BearerSource)) -> App {
-        let app_only = match source {
-            BearerSource::Minted => "minted",
-            BearerSource::Configured => "configured",
-            BearerSource::TwoLegged => "two_legged",
+        let (app_only, bearer_source) = match source {
+            BearerSource::Minted => ("bearer", Some("minted")),
+            BearerSource::Configured => ("bearer", Some("configured")),
+            BearerSource::TwoLegged => ("two_legged", None),
         };
-        App { name: name.to_owned(), app_only }
+        App { name: name.to_owned(), app_only, bearer_source }
     }
 }
 
@@ -310,5 +314,15 @@ pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
             }
         }
     }
-    if problems.is_empty() { Ok(imports) } else { Err(problems) }
+    if problems.is_empty() {
+        return Ok(imports);
+    }
+    if !imports.is_empty() {
+        problems.extend(check_imports(&imports));
+        problems.sort_by_key(|it| match it.place {
+            Place::Line(number) => number,
+            _ => 0,
+        });
+    }
+    Err(problems)
 }

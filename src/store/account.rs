@@ -199,20 +199,9 @@ impl Store {
     ) -> Result<bool, Error> {
         let sql = "update account set sealed_token = $3, sealed_token_secret = $4
              where app = $1 and user_id = $2 and sealed_token = $5";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let updated = on!(&mut lease, it => sqlx::query(sql)
-                .bind(&stored.account.app)
-                .bind(stored.account.user_id.to_string())
-                .bind(&stored.sealed_token)
-                .bind(&stored.sealed_token_secret)
-                .bind(previous_sealed_token)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(updated > 0)
-        })
-        .await
+        let row = [&*stored.account.app, &stored.account.user_id.to_string()];
+        let seals = [&*stored.sealed_token, &stored.sealed_token_secret, previous_sealed_token];
+        self.reseal(sql, &row, &seals).await
     }
 
     /// False when there is none. Audited as `account.removed`.

@@ -43,21 +43,6 @@ impl Store {
         .await
     }
 
-    /// The ids of the vault keys that sealed what is stored: bytes 2 to 9 of each record.
-    pub async fn list_sealing_keys(&self) -> Result<Vec<String>, Error> {
-        let sql = "select substr(sealed_token, 2, 8) from account
-             union select substr(sealed_token_secret, 2, 8) from account
-             union select substr(sealed_verifier, 2, 8) from key
-             union select substr(sealed_token, 2, 8) from bearer";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let ids: Vec<Vec<u8>> =
-                on!(&mut lease, it => sqlx::query_scalar(sql).fetch_all(&mut **it).await?);
-            Ok(ids.into_iter().map(|it| String::from_utf8_lossy(&it).into_owned()).collect())
-        })
-        .await
-    }
-
     /// Stores a new token under the next generation; false when somebody else has replaced the expected one.
     /// The first one is expected to find `None` and becomes generation 1.
     pub async fn replace_bearer(
@@ -98,27 +83,14 @@ impl Store {
         .await
     }
 
-    /// Stores the same token sealed again, unless another generation or seal is there by now.
+    /// Stores the same token sealed again, unless another seal is there by now, as each generation has.
     pub async fn update_bearer_seal(
         &self,
         stored: &StoredBearer,
         previous_sealed_token: &[u8],
     ) -> Result<bool, Error> {
-        let sql = "update bearer set sealed_token = $3
-             where app = $1 and generation = $2 and sealed_token = $4";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let updated = on!(&mut lease, it => sqlx::query(sql)
-                .bind(&stored.app)
-                .bind(stored.generation)
-                .bind(&stored.sealed_token)
-                .bind(previous_sealed_token)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(updated > 0)
-        })
-        .await
+        let sql = "update bearer set sealed_token = $2 where app = $1 and sealed_token = $3";
+        self.reseal(sql, &[&stored.app], &[&stored.sealed_token, previous_sealed_token]).await
     }
 }
 

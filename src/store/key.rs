@@ -170,18 +170,7 @@ impl Store {
         previous: &[u8],
     ) -> Result<bool, Error> {
         let sql = "update key set sealed_verifier = $2 where key_id = $1 and sealed_verifier = $3";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let updated = on!(&mut lease, it => sqlx::query(sql)
-                .bind(id)
-                .bind(new)
-                .bind(previous)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(updated > 0)
-        })
-        .await
+        self.reseal(sql, &[id], &[new, previous]).await
     }
 
     /// Moves the last use forward to `hour`, never back.

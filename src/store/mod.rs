@@ -14,6 +14,7 @@ mod key;
 mod link;
 mod postgres;
 mod schema;
+mod seal;
 mod sqlite;
 mod wake;
 
@@ -50,7 +51,16 @@ pub struct Store {
 
 impl Store {
     /// Opens the database and proves that it answers. Creates a missing SQLite file for its owner alone.
+    ///
+    /// Whatever stops the first connection, a wrong password or a missing database too, is `Unavailable`.
     pub async fn connect(settings: &config::Database) -> Result<Store, Error> {
+        Store::open(settings).await.map_err(|error| match error {
+            Error::Query(cause) => Error::Unavailable(cause),
+            other => other,
+        })
+    }
+
+    async fn open(settings: &config::Database) -> Result<Store, Error> {
         let url = settings.url.expose();
         let pools = if url.starts_with("sqlite:") {
             On::Sqlite(sqlite::open(settings).await?)
@@ -61,8 +71,13 @@ impl Store {
         };
         let patience = settings.wait + settings.statement_timeout * 2;
         let store = Store { pools, call_wait: settings.call_wait, wait: settings.wait, patience };
-        store.reader(store.wait).await?;
-        Ok(store)
+        match (store.reader(store.wait).await, &store.pools) {
+            (Ok(_), _) => Ok(store),
+            (Err(error), On::Postgres(pool)) => {
+                Err(postgres::locate(error, pool, store.call_wait).await)
+            }
+            (Err(error), On::Sqlite(_)) => Err(error),
+        }
     }
 
     /// `postgres` or `sqlite`.

@@ -1,5 +1,6 @@
 //! PostgreSQL: the pool, and connections that are alive and may write.
 
+use std::error::Error as _;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -36,7 +37,14 @@ const PARAMETERS: [&str; 17] = [
 /// Reads the URL; nothing of it goes into an error, since a part may be the password.
 pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, Error> {
     let url = settings.url.expose();
-    let query = url.split_once('?').map_or("", |(_, it)| it);
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    // Read on, a password with one of these would be taken for a host and a port, which may be told.
+    let rest = address.splitn(3, '/').nth(2).and_then(|it| it.split_once(['/', '#']));
+    if rest.is_some_and(|(_, it)| it.contains('@')) {
+        return Err(Error::settings(
+            "the URL cannot be read; write a / inside a password as %2F, a # as %23",
+        ));
+    }
     let known = |it: &str| PARAMETERS.contains(&it.split_once('=').map_or(it, |(key, _)| key));
     if !query.is_empty() && !query.split('&').all(known) {
         return Err(Error::settings(
@@ -67,6 +75,19 @@ pub(crate) fn pool(settings: &config::Database, options: PgConnectOptions) -> Pg
         // `lend` does its own test, which also asks whether the server may be written to.
         .test_before_acquire(false)
         .connect_lazy_with(options)
+}
+
+/// Why the first connection did not come about, with the server's host and port. The pool tries a server that refuses
+/// again until its time is up, and then says only that it is.
+pub(crate) async fn locate(error: Error, pool: &PgPool, limit: Duration) -> Error {
+    let options = pool.connect_options();
+    let error = match timeout(limit, options.connect()).await {
+        Ok(Err(refused)) => refused.into(),
+        _ => error,
+    };
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    let host = options.get_socket().map_or(options.get_host().into(), |it| it.to_string_lossy());
+    Error::unavailable(&format!("host {host}, port {}: {cause}", options.get_port()))
 }
 
 /// A connection on loan, which goes back to its pool when dropped.

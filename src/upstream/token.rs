@@ -23,7 +23,7 @@ const VERIFY_PATH: &str = "/1.1/account/verify_credentials.json";
 /// Why no bearer token was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
-    #[error("X refused the app's consumer key and secret (status {status}, code {code:?})")]
+    #[error("X refused the app's consumer key and secret (status {status}{})", shown(*code))]
     Refused { status: u16, code: Option<i64> },
     #[error("X answered the token request with status {0} and without a bearer token")]
     Odd(u16),
@@ -38,6 +38,10 @@ pub enum VerifyError {
     Odd(u16),
     #[error(transparent)]
     Upstream(#[from] Error),
+}
+
+fn shown(code: Option<i64>) -> String {
+    code.map(|it| format!(", code {it}")).unwrap_or_default()
 }
 
 /// What X says of the user whose token it is.
@@ -212,6 +216,14 @@ fn unreachable(error: reqwest::Error) -> Error {
 mod tests {
     use super::*;
     use crate::model::AppOnly;
+
+    #[test]
+    fn a_refusal_says_its_code_in_plain_words() {
+        let said = |code| MintError::Refused { status: 403, code }.to_string();
+        let refused = "X refused the app's consumer key and secret";
+        assert_eq!(said(Some(99)), format!("{refused} (status 403, code 99)"));
+        assert_eq!(said(None), format!("{refused} (status 403)"));
+    }
 
     #[test]
     fn basic_is_the_published_example() {

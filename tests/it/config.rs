@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use countersign::config::{self, Config, Errors, LogFormat, LogLevel, Problem};
+use countersign::config::{self, Config, Errors, LogFormat, LogLevel, Problem, Ring};
 use countersign::model::AppOnly;
 
 /// In every secret and in every wrong value: no problem may show it.
@@ -357,14 +357,24 @@ fn a_key_file_that_others_may_read_is_refused() {
     for mode in [0o644, 0o640, 0o604, 0o660] {
         fs::set_permissions(&keys, fs::Permissions::from_mode(mode)).unwrap();
         let words = format!("has mode {mode:04o}: expected 0600 or 0400");
-        expect(config::load(Some(&settings)), "vault.keys_file", &origin, &words);
+        expect(config::load(Some(&settings), Ring::NotNeeded), "vault.keys_file", &origin, &words);
     }
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o400)).unwrap();
-    assert_eq!(config::load(Some(&settings)).ok().unwrap().vault.keys.len(), 1);
+    assert_eq!(config::load(Some(&settings), Ring::NotNeeded).ok().unwrap().vault.keys.len(), 1);
 
     fs::remove_file(&keys).unwrap();
-    expect(config::load(Some(&settings)), "vault.keys_file", &origin, "cannot be read");
-    expect(config::load(Some(&keys)), "config file", &keys.display().to_string(), "cannot be read");
+    expect(
+        config::load(Some(&settings), Ring::NotNeeded),
+        "vault.keys_file",
+        &origin,
+        "cannot be read",
+    );
+    expect(
+        config::load(Some(&keys), Ring::NotNeeded),
+        "config file",
+        &keys.display().to_string(),
+        "cannot be read",
+    );
 }
 
 /// Asks for this one problem, and for no secret in any.

@@ -1,6 +1,8 @@
 //! Checking a request here instead of spending quota on it: every rule of the upstream that is known for sure, all
 //! problems of a body at once (reference 1.3, 1.4, 1.5, 2).
 
+mod problems;
+
 use std::fmt::{self, Display};
 
 use time::format_description::well_known::Rfc3339;
@@ -8,17 +10,12 @@ use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
 use crate::gateway::Problem;
-use crate::gateway::json::{Node, Path};
+use crate::gateway::check::problems::Problems;
+use crate::gateway::json::{self, MAX_DEPTH, Node, Path};
 use crate::model::endpoint::MAX_WINDOW;
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 
-/// Enough for any request; a body that needs more is not meant well.
-const MAX_DEPTH: usize = 16;
-/// After this many the rest would say the same.
-const MAX_PROBLEMS: usize = 100;
-/// Bytes of pointers after which no more are told, so that an answer does not grow far beyond its request.
-const MAX_POINTERS: usize = 16 * 1024;
 const IDS: Path = Path::Key(&Path::Root, "tweet_ids");
 const TYPES: Path = Path::Key(&Path::Root, "engagement_types");
 const GROUPINGS: Path = Path::Key(&Path::Root, "groupings");
@@ -27,45 +24,34 @@ const END: Path = Path::Key(&Path::Root, "end");
 /// Clocks differ a little.
 const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
 
-/// Checks a body for `endpoint` at the time `now`, and gives the metrics that it asks for.
-pub fn check(
-    endpoint: Endpoint,
-    body: &[u8],
-    now: OffsetDateTime,
-) -> Result<Vec<Metric>, Vec<Problem>> {
+/// Checks a body for `endpoint` at the time `now`: the metrics that it asks for, as far as they can be read, and
+/// everything that is wrong with it.
+pub fn check(endpoint: Endpoint, body: &[u8], now: OffsetDateTime) -> (Vec<Metric>, Vec<Problem>) {
+    let refused = |detail: String| (Vec::new(), vec![Problem::at("", detail)]);
     if body.trim_ascii().is_empty() {
         let detail = "is empty; send a JSON object with tweet_ids, engagement_types and groupings";
-        return Err(vec![Problem::at("", detail)]);
+        return refused(detail.to_owned());
     }
-    let not_json = |error: String| vec![Problem::at("", format!("not JSON: {error}"))];
-    let body = std::str::from_utf8(body).map_err(|error| not_json(error.to_string()))?;
-    let root = Node::read(body).map_err(|error| not_json(error.to_string()))?;
-    let mut problems = Problems(Vec::new());
-    problems.duplicates(&Path::Root, &root, 1);
+    let root = match json::read(body) {
+        Ok(root) => root,
+        Err(detail) => return refused(detail),
+    };
     let Node::Map(entries) = &root else {
-        return Err(vec![Problem::at("", format!("must be an object, not {}", root.kind()))]);
+        return refused(format!("must be an object, not {}", root.kind()));
     };
     let member = |name: &str| entries.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    problems.post_ids(endpoint, member("tweet_ids"));
-    let metrics = problems.metrics(endpoint, member("engagement_types"));
-    problems.groupings(endpoint, member("groupings"));
+    let mut problems = Problems::default();
+    problems.part(&Path::Root, |it| it.duplicates(&Path::Root, &root, 1));
+    problems.part(&IDS, |it| it.post_ids(endpoint, member("tweet_ids")));
+    let metrics = problems.part(&TYPES, |it| it.metrics(endpoint, member("engagement_types")));
+    problems.part(&GROUPINGS, |it| it.groupings(endpoint, member("groupings")));
     if endpoint == Endpoint::Historical {
-        problems.window(member("start"), member("end"), now);
+        problems.part(&Path::Root, |it| it.window(member("start"), member("end"), now));
     }
-    if problems.0.is_empty() { Ok(metrics) } else { Err(problems.0) }
+    (metrics, problems.into_told())
 }
 
-struct Problems(Vec<Problem>);
-
 impl Problems {
-    fn add(&mut self, at: &Path<'_>, detail: impl Display) {
-        // A pointer is as long as the names that the caller chose.
-        let told: usize = self.0.iter().map(|it| it.place.to_string().len()).sum();
-        if self.0.len() < MAX_PROBLEMS && told < MAX_POINTERS {
-            self.0.push(Problem::at(&at.to_string(), detail.to_string()));
-        }
-    }
-
     fn duplicates(&mut self, at: &Path<'_>, node: &Node<'_>, depth: usize) {
         if depth > MAX_DEPTH {
             return self.add(at, format_args!("nested deeper than {MAX_DEPTH} levels"));
@@ -226,7 +212,7 @@ impl Problems {
         let list = entries.iter().find(|(key, _)| key == "group_by").map(|(_, value)| value);
         let at = Path::Key(&at, "group_by");
         let items = self.list(&at, list, format_args!("grouping values ({})", GroupBys(endpoint)));
-        let before = self.0.len();
+        let before = self.count();
         let mut levels = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match read_level(endpoint, &levels, item) {
@@ -235,7 +221,7 @@ impl Problems {
             }
         }
         let in_order = GroupBy::FOUR_LEVEL_ORDERS.iter().any(|it| it.as_slice() == levels);
-        if self.0.len() == before && levels.len() == 4 && !in_order {
+        if self.count() == before && levels.len() == 4 && !in_order {
             self.add(
                 &at,
                 "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour, \

@@ -12,7 +12,7 @@ fn body(change: &str) -> String {
 }
 
 fn problems(endpoint: Endpoint, body: &str) -> Vec<String> {
-    let found = check(endpoint, body.as_bytes(), NOW).err().unwrap_or_default();
+    let (_, found) = check(endpoint, body.as_bytes(), NOW);
     found.iter().map(|it| format!("{} {}", it.place, it.detail)).collect()
 }
 
@@ -43,9 +43,9 @@ fn a_right_body_is_read() {
         r#"["impressions","url_clicks"]"#,
         r#"{"a b":{"group_by":["engagement.type","tweet.id","engagement.day","engagement.hour"]},"h":{"group_by":["engagement.hour"]}}"#,
     );
-    let metrics = check(Endpoint::TwentyEightHours, text.as_bytes(), NOW).unwrap();
-    assert_eq!(metrics, [Metric::Impressions, Metric::UrlClicks]);
-    assert!(check(Endpoint::Totals, body("").as_bytes(), NOW).is_ok());
+    let (metrics, problems) = check(Endpoint::TwentyEightHours, text.as_bytes(), NOW);
+    assert_eq!((&*metrics, &*problems), (&[Metric::Impressions, Metric::UrlClicks][..], &[][..]));
+    assert!(check(Endpoint::Totals, body("").as_bytes(), NOW).1.is_empty());
 }
 
 #[test]
@@ -221,6 +221,18 @@ fn windows_are_checked_on_historical_alone() {
         finds(historical, &window(wrong, r#""2026-06-01""#), "/start", "must be a time");
     }
     assert!(problems(Endpoint::Totals, &window("7", "7")).is_empty(), "totals has no window");
+}
+
+#[test]
+fn no_part_of_a_body_crowds_out_another() {
+    let ids = format!("[{}]", vec!["\"x\""; 250].join(","));
+    let text = with(&ids, r#"["likes"]"#, r#"{"g":7}"#);
+    let (_, found) = check(Endpoint::Totals, text.as_bytes(), NOW);
+    let places: Vec<String> = found.iter().skip(99).map(|it| it.place.to_string()).collect();
+    let expected = ["/tweet_ids/99", "/tweet_ids", "/engagement_types/0", "/groupings/g"];
+    assert_eq!(places, expected);
+    assert_eq!(found[100].detail, "has 150 more problems, which are not listed");
+    assert_eq!(found.iter().map(|it| it.stands_for).sum::<usize>(), 252);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::gateway::{AccountFilter, Problem as Detail};
-use crate::model::{AccountState, UserId};
-use crate::server::admin::{Actor, MOST_BYTES, OfApp, Path, Query, account_ref, limit};
+use crate::model::{self, AccountState, UserId};
+use crate::server::admin::{Actor, Limit, MOST_BYTES, OfApp, Path, Query, account_ref, page};
 use crate::server::problem::Problem;
 use crate::server::wire::{self, Account, read_imports};
 use crate::server::{Host, body};
@@ -20,7 +20,8 @@ pub(in crate::server) struct Asked {
     app: Option<String>,
     state: Option<String>,
     after: Option<String>,
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
 }
 
 /// Accounts by app and user id; `next` is the `after` of the next page.
@@ -28,12 +29,10 @@ pub(in crate::server) async fn list(
     State(host): State<Host>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let filter = filter(asked)?;
+    let filter = filter(&asked)?;
     let accounts = host.0.gateway.list_accounts(&filter).await?;
-    let last = accounts.last().filter(|_| accounts.len() == filter.limit as usize);
-    let next = last.map(|it| format!("{}/{}", it.app, it.user_id));
-    let accounts: Vec<Account> = accounts.into_iter().map(Account::from).collect();
-    Ok(Json(json!({ "accounts": accounts, "next": next })))
+    let place = |it: &model::Account| format!("{}/{}", it.app, it.user_id);
+    Ok(page::<_, Account, _>("accounts", accounts, &asked.limit, place))
 }
 
 /// Stores the accounts of a body of JSON lines, all or none.
@@ -89,7 +88,7 @@ pub(in crate::server) async fn remove(
     Ok(Json(host.0.gateway.remove_account(of.app.as_deref(), &account, &actor.0).await?.into()))
 }
 
-fn filter(asked: Asked) -> Result<AccountFilter, Problem> {
+fn filter(asked: &Asked) -> Result<AccountFilter, Problem> {
     let wrong = |name: &str, detail: &str| {
         Problem::invalid(vec![Detail::in_query(format!("{name} {detail}"))])
     };
@@ -109,5 +108,5 @@ fn filter(asked: Asked) -> Result<AccountFilter, Problem> {
             Some((app.to_owned(), id))
         }
     };
-    Ok(AccountFilter { app: asked.app, state, after, limit: limit(asked.limit) })
+    Ok(AccountFilter { app: asked.app.clone(), state, after, limit: asked.limit.0 })
 }

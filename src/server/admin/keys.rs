@@ -5,11 +5,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::gateway::Page;
 use crate::server::Host;
-use crate::server::admin::{self, Actor, Path, Query, limit};
+use crate::server::admin::{self, Actor, Limit, Path, Query, page};
 use crate::server::problem::Problem;
 use crate::server::wire::{CreatedKey, Key, NewKey};
 
@@ -17,7 +17,8 @@ use crate::server::wire::{CreatedKey, Key, NewKey};
 #[serde(deny_unknown_fields)]
 pub(in crate::server) struct Asked {
     after: Option<String>,
-    limit: Option<u32>,
+    #[serde(default)]
+    limit: Limit,
 }
 
 /// Keys by id; `next` is the `after` of the next page.
@@ -25,11 +26,9 @@ pub(in crate::server) async fn list(
     State(host): State<Host>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let page = Page { after: asked.after, limit: limit(asked.limit) };
-    let keys = host.0.gateway.list_keys(&page).await?;
-    let next = keys.last().filter(|_| keys.len() == page.limit as usize).map(|it| it.id.clone());
-    let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
-    Ok(Json(json!({ "keys": keys, "next": next })))
+    let wanted = Page { after: asked.after, limit: asked.limit.0 };
+    let keys = host.0.gateway.list_keys(&wanted).await?;
+    Ok(page::<_, Key, _>("keys", keys, &asked.limit, |it| it.id.clone()))
 }
 
 /// Makes a key and shows its text, this once.

@@ -5,14 +5,16 @@ pub(super) mod apps;
 pub(super) mod audit;
 pub(super) mod keys;
 
+use axum::Json;
 use axum::extract::{FromRequestParts, Request, State, rejection::QueryRejection};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 
-use crate::gateway::Problem as Detail;
+use crate::gateway::{Problem as Detail, explain_json};
 use crate::model::AccountRef;
 use crate::model::key::Kind;
 use crate::server::problem::Problem;
@@ -33,7 +35,7 @@ pub(super) async fn require_key(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let admin = match relay::key(request.headers()) {
+    let admin = match relay::key(request.headers(), Kind::Admin) {
         Ok(key) => host.0.gateway.check_key(key, Kind::Admin).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
@@ -85,9 +87,35 @@ fn wrong_query(rejection: &QueryRejection) -> Problem {
     Problem::invalid(vec![Detail::in_query(said)])
 }
 
-/// A `limit` within bounds.
-fn limit(wanted: Option<u32>) -> u32 {
-    wanted.unwrap_or(ITEMS).clamp(1, MOST_ITEMS)
+/// How many items of a listing to give at most: 1 to 1000, or 100 where nothing is said.
+pub(super) struct Limit(u32);
+
+impl Default for Limit {
+    fn default() -> Limit {
+        Limit(ITEMS)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
+        let limit = String::deserialize(deserializer)?.parse().ok();
+        let limit = limit.filter(|it| (1..=MOST_ITEMS).contains(it)).map(Limit);
+        let expected = format!("must be a whole number from 1 to {MOST_ITEMS}");
+        limit.ok_or_else(|| D::Error::custom(expected))
+    }
+}
+
+/// A part of a listing under its `name`. `next` is where the next part begins, after the last item of one that is full.
+fn page<T, W: From<T> + Serialize, N: Serialize>(
+    name: &str,
+    items: Vec<T>,
+    limit: &Limit,
+    place: impl Fn(&T) -> N,
+) -> Json<Value> {
+    let last = items.last().filter(|_| items.len() == limit.0 as usize);
+    let next = last.map(place);
+    let items: Vec<W> = items.into_iter().map(W::from).collect();
+    Json(json!({ name: items, "next": next }))
 }
 
 fn account_ref(text: &str) -> Result<AccountRef, Problem> {
@@ -100,5 +128,5 @@ async fn json<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, P
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
     serde_json::from_slice(&body)
-        .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
+        .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }

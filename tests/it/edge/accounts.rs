@@ -162,12 +162,34 @@ on_both! {
         assert_eq!(names(&house.admin(&key, "GET", ACCOUNTS).send().await).len(), 2);
     }
 
+    async fn mistakes_of_every_stage_are_told_in_the_order_of_the_lines(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_admin_key().await;
+        let mut foreign = line(&house, "suspended_sam");
+        foreign["access_token"] = json!("1-of-somebody-else");
+        let lines = format!("{{\n{foreign}\nno json\n{foreign}\n");
+        let answer = import(&house, &key, &lines).await;
+        answer.is_own(400, "invalid_request");
+        let body = answer.json();
+        let told: Vec<u64> =
+            body["problems"].as_array().unwrap().iter().map(|it| it["line"].as_u64().unwrap()).collect();
+        assert_eq!(told, [1, 2, 3, 4, 4], "{body}");
+
+        let nothing = import(&house, &key, "\n").await;
+        nothing.is_own(400, "invalid_request");
+        let said = "the body: there is no account to import; give one JSON object a line";
+        assert_eq!(nothing.json()["detail"], said);
+    }
+
     async fn what_cannot_be_read_is_refused_in_one_shape(database: Database) {
         let house = House::start(&database).await;
         let key = house.new_admin_key().await;
         for (method, path) in [
             ("GET", "/admin/v1/accounts?limit=many"),
             ("GET", "/admin/v1/accounts?limit=-1"),
+            ("GET", "/admin/v1/accounts?limit=0"),
+            ("GET", "/admin/v1/keys?limit=1001"),
+            ("GET", "/admin/v1/audit?limit="),
             ("GET", "/admin/v1/accounts?limit=99999999999"),
             ("GET", "/admin/v1/accounts?limit=1&limit=2"),
             ("GET", "/admin/v1/accounts?state=asleep"),
@@ -189,7 +211,16 @@ on_both! {
             answer.is_own(400, "invalid_request");
             assert!(!answer.text().contains("the body"), "{method} {path}: {}", answer.text());
         }
-        house.admin(&key, "GET", "/admin/v1/accounts/1?app=nowhere").send().await.is_own(404, "not_found");
+        for (query, told) in [
+            ("limit=many", "the query: limit: must be a whole number from 1 to 1000"),
+            ("before=yesterday", "the query: before: must be the next of the page before"),
+        ] {
+            let answer = house.admin(&key, "GET", &format!("/admin/v1/audit?{query}")).send().await;
+            assert_eq!(answer.json()["detail"], told);
+        }
+        for path in ["/admin/v1/accounts/1?app=nowhere", "/admin/v1/accounts?app=nowhere"] {
+            house.admin(&key, "GET", path).send().await.is_own(404, "not_found");
+        }
         let typed = |kind: &str| {
             house.admin(&key, "POST", ACCOUNTS).header("content-type", kind).body("{}")
         };
@@ -206,6 +237,6 @@ on_both! {
         let house = House::start(&database).await;
         let key = house.new_admin_key().await;
         let answer = house.admin(&key, "GET", "/admin/v1/apps").send().await;
-        assert_eq!(answer.json(), json!({ "apps": [{ "name": "demo", "app_only": "minted" }] }));
+        assert_eq!(answer.json(), json!({ "apps": [{ "name": "demo", "app_only": "bearer", "bearer_source": "minted" }] }));
     }
 }

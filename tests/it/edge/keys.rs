@@ -76,6 +76,30 @@ on_both! {
         assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
     }
 
+    async fn no_name_is_the_id_of_another_key(database: Database) {
+        let house = House::start(&database).await;
+        let admin = house.new_admin_key().await;
+        let id = &house.key[4..16];
+        let answer = create(&house, &admin, &json!({ "name": id })).await;
+        answer.is_own(409, "already_exists");
+        assert_eq!(answer.json()["detail"], format!("there is already a key whose id is {id}"));
+        assert_eq!(create(&house, &admin, &json!({ "name": "dashboard123" })).await.status, 201);
+    }
+
+    async fn a_body_that_does_not_read_is_told_in_plain_words(database: Database) {
+        let house = House::start(&database).await;
+        let admin = house.new_admin_key().await;
+        for (text, told) in [
+            ("{\"name\": a}", "the body: not JSON: there must be a value: an object, an array"),
+            ("{\n\"name\":\"a\"", "(line 2, column 10)"),
+            ("{}", "the body: missing field `name` (line 1, column 2)"),
+        ] {
+            let answer = house.admin(&admin, "POST", KEYS).body(text).send().await;
+            answer.is_own(400, "invalid_request");
+            assert!(answer.json()["detail"].as_str().unwrap().contains(told), "{}", answer.text());
+        }
+    }
+
     async fn an_admin_key_makes_an_admin_key(database: Database) {
         let house = House::start(&database).await;
         let admin = house.new_admin_key().await;

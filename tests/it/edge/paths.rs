@@ -107,7 +107,9 @@ on_both! {
         for (method, path) in ROUTES {
             let path = path.replace("{account}", "@alice").replace("{key}", &id);
             let bare = Ask::new(&house.http, &house.admin_url, method, &path);
-            bare.clone().send().await.is_own(401, "missing_key");
+            let unnamed = bare.clone().send().await;
+            unnamed.is_own(401, "missing_key");
+            assert!(unnamed.text().contains("csa_") && !unnamed.text().contains("csk_"));
             for key in [&house.key, &revoked, &altered, "csa_", "x"] {
                 house.admin(key, method, &path).send().await.is_own(401, "unknown_key");
                 bare.clone().header("x-api-key", key).send().await.is_own(401, "unknown_key");

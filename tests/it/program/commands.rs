@@ -75,7 +75,13 @@ on_both! {
         }
         let done = it.run_with(&["account", "import", "--app", "nowhere"], &good).await;
         assert_eq!(done.code, 1, "{done:?}");
+        let done = it.run_with(&["account", "import"], "").await;
+        let told = "countersign: there is no account to import; give one JSON object a line\n";
+        assert_eq!((done.code, &*done.err), (1, told));
         assert_eq!(json(&it.must(&["account", "list", "--json"]).await), serde_json::json!([]));
+        let done = it.run(&["account", "list", "--app", "nowhere"]).await;
+        let told = "countersign: there is no such app in the configuration\n";
+        assert_eq!((done.code, &*done.err), (1, told));
     }
 
     async fn keys_come_and_go(database: Database) {
@@ -123,11 +129,14 @@ async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {
     let it = Deployment::new(&database).await;
     it.must(&["migrate"]).await;
     for (more, told) in [
-        (&["--account", "@alice"][..], "accounts/0: must be a user id"),
-        (&["--endpoint", "weekly"], "endpoints/0: must be totals, 28hr or historical"),
-        (&["--expires", "soon"], "expires: must be a duration"),
-        (&["--expires", "9999y"], "expires: must be above zero and at most 100 years"),
-        (&["--app", "nowhere"], "app: must name a configured app; these are: demo"),
+        (
+            &["--account", "@alice"][..],
+            "--account: must be a user id of 1 to 19 digits, not \"@alice\"",
+        ),
+        (&["--endpoint", "weekly"], "--endpoint: must be totals, 28hr or historical"),
+        (&["--expires", "soon"], "--expires: must be a duration"),
+        (&["--expires", "9999y"], "--expires: must be above zero and at most 100 years"),
+        (&["--app", "nowhere"], "--app: must name a configured app; these are: demo"),
         (&["--admin", "--app", "demo"], "an admin key has no app"),
     ] {
         let done = it.run(&[&["key", "create", "odd"], more].concat()).await;

@@ -81,7 +81,7 @@ async fn between_the_signal_and_the_end_it_asks_clients_to_leave() {
     running.signal(Signal::TERM);
     let done = running.end().await;
     assert_eq!(done.code, 0, "{done:?}");
-    assert!(done.err.contains("second signal"), "{}", done.err);
+    assert!(done.err.contains("stopped at once by a second signal"), "{}", done.err);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_second_signal_ends_it_with_calls_in_flight() {
     }
     running.signal(Signal::INT);
     let done = running.end().await;
-    assert!(done.err.contains("second signal"), "{done:?}");
+    assert!(done.err.contains("stopped at once by a second signal"), "{done:?}");
     assert!(call.await.unwrap().is_err(), "the call was cut");
 }
 

@@ -61,6 +61,23 @@ async fn every_wrong_setting_is_told_at_once_and_none_is_shown() {
 }
 
 #[tokio::test]
+async fn a_missing_ring_is_told_with_the_other_wrong_settings() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("VAULT__KEYS", "");
+    for command in [&["migrate"][..], &["config"], &["vault", "generate-key"]] {
+        it.must(command).await;
+    }
+    it.set("LOG__FORMAT", "xml");
+    for command in [&["serve"][..], &["key", "list"], &["account", "list"], &["vault", "status"]] {
+        let done = it.run(command).await;
+        assert_eq!(done.code, 78, "{done:?}");
+        assert!(done.err.starts_with("countersign: 2 settings are wrong:\n"), "{}", done.err);
+        assert!(done.err.contains("vault.keys (default): expected an entry"), "{}", done.err);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_or_no_toml_is_a_wrong_setting() {
     let database = fresh(Kind::Sqlite).await;
     let it = Deployment::new(&database).await;

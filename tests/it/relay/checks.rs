@@ -179,6 +179,55 @@ on_both! {
 }
 
 #[tokio::test]
+async fn each_part_of_a_body_has_its_say_and_the_count_is_true() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let change = json!({ "tweet_ids": vec!["x"; 250], "groupings": { "g": 7 } });
+    let answer = answer(&house, TOTALS, with(plain(), &change).to_string()).await;
+    answer.is_own(400, "invalid_request");
+    let body = answer.json();
+    let problems = body["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 102);
+    let rest =
+        json!({ "pointer": "/tweet_ids", "detail": "has 150 more problems, which are not listed" });
+    assert_eq!(problems[100], rest);
+    assert_eq!(problems[101]["pointer"], "/groupings/g");
+    assert!(body["detail"].as_str().unwrap().ends_with("; and 246 more"), "{}", body["detail"]);
+}
+
+#[tokio::test]
+async fn mistakes_of_headers_and_body_are_told_together() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let (ids, types) = (json!({ "tweet_ids": [] }), json!({ "engagement_types": ["likes"] }));
+    let mixed = json!({ "engagement_types": ["impressions", "likes"] });
+    for (endpoint, change, account, auth, expected) in [
+        (HOURS, &ids, "", "", &["/tweet_ids", "Countersign-Account"][..]),
+        (HOURS, &ids, "alice", "", &["Countersign-Account", "/tweet_ids"]),
+        (HOURS, &ids, "@alice", "both", &["Countersign-Auth", "/tweet_ids"]),
+        (HOURS, &types, "@alice", "app", &["/engagement_types/0", "Countersign-Auth"]),
+        (TOTALS, &mixed, "", "", &["/engagement_types/1", "Countersign-Account"]),
+        (TOTALS, &mixed, "@alice", "app", &["/engagement_types/1", "Countersign-Auth"]),
+        // Whether the right name is a private metric's cannot be known.
+        (TOTALS, &types, "", "", &["/engagement_types/0"]),
+        (TOTALS, &types, "@alice", "app", &["/engagement_types/0"]),
+    ] {
+        let mut ask = house.call(endpoint, &with(plain(), change));
+        for (name, value) in [("countersign-account", account), ("countersign-auth", auth)] {
+            ask = if value.is_empty() { ask } else { ask.header(name, value) };
+        }
+        let answer = ask.send().await;
+        answer.is_own(400, "invalid_request");
+        let body = answer.json();
+        let problems = body["problems"].as_array().unwrap().iter();
+        let told: Vec<&str> =
+            problems.map(|it| it["pointer"].as_str().or(it["header"].as_str()).unwrap()).collect();
+        assert_eq!(told, expected, "{endpoint} {change} {account} {auth}: {body}");
+    }
+    assert!(house.arrived("/").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_window_of_exactly_28_days_up_to_now_is_relayed() {
     let database = fresh(Kind::Sqlite).await;
     let house = House::start(&database).await;

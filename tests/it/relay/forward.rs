@@ -44,7 +44,7 @@ type Case = (Endpoint, &'static [&'static str], bool, &'static str, Result<&'sta
 
 type Wrong = (&'static str, &'static str);
 
-const CASES: [Case; 22] = {
+const CASES: [Case; 26] = {
     const AUTH: &str = "Countersign-Auth";
     const NO_ACCOUNT: Result<&str, Wrong> = Err(("Countersign-Account", "name the account"));
     const PUBLIC: &[&str] = &["favorites", "retweets", "replies", "quote_tweets", "video_views"];
@@ -72,6 +72,16 @@ const CASES: [Case; 22] = {
         (HISTORICAL, BOTH, true, "user", Ok("user")),
         (HISTORICAL, BOTH, false, "", NO_ACCOUNT),
         (HISTORICAL, BOTH, true, "app", Err((AUTH, "historical answers a post's author alone"))),
+        (TOTALS, PUBLIC, true, "app-only", Ok("bearer")),
+        (TOTALS, PUBLIC, true, "user-context", Ok("user")),
+        (
+            TOTALS,
+            PRIVATE,
+            true,
+            "app-only",
+            Err((AUTH, "impressions is for a post's author alone")),
+        ),
+        (HOURS, BOTH, false, "user-context", NO_ACCOUNT),
         (TOTALS, PUBLIC, true, "bearer", Err((AUTH, "must be app or user"))),
         (TOTALS, PUBLIC, true, "APP", Err((AUTH, "must be app or user"))),
     ]

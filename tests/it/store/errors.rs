@@ -23,6 +23,8 @@ async fn no_error_about_a_url_shows_its_password() {
         "postgres://user:ca?canary@127.0.0.1:1/db",
         "postgres://user:ca/canary@127.0.0.1:1/db",
         "postgres://user:ca#canary@127.0.0.1:1/db",
+        "postgres://canary:1/canary@127.0.0.1:1/db",
+        "postgres://canary:1#canary@127.0.0.1:1/db",
         "postgres://127.0.0.1:1/db?user=user&password=canary",
         "postgres://127.0.0.1:1/db?passwort=canary",
         "postgres://127.0.0.1:1/db?port=canary",
@@ -37,6 +39,31 @@ async fn no_error_about_a_url_shows_its_password() {
         settings.wait = std::time::Duration::from_millis(100);
         let error = Store::connect(&settings).await.err().unwrap();
         assert!(!all_of(&error).contains("canary"), "{url}: {}", all_of(&error));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_is_told_with_its_host_and_port() {
+    let mut settings = settings("postgres://user:canary@127.0.0.1:1/db");
+    settings.wait = std::time::Duration::from_millis(100);
+    let error = Store::connect(&settings).await.err().unwrap();
+    let text = all_of(&error);
+    assert!(text.contains("host 127.0.0.1, port 1: connection: Connection refused"), "{text}");
+    assert!(!text.contains("user") && !text.contains("canary"), "{text}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_missing_or_none_is_unavailable() {
+    let database = fresh(Kind::Postgres).await;
+    let missing = database.url.replacen("/test_", "/missing_", 1);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "no database, but long enough to be taken for one".repeat(40))
+        .unwrap();
+    let odd = format!("sqlite://{}", file.path().display());
+    for (url, words) in [(missing, "does not exist"), (odd, "not a database")] {
+        let error = Store::connect(&settings(&url)).await.err().unwrap();
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        assert!(all_of(&error).contains(words), "{}", all_of(&error));
     }
 }
 

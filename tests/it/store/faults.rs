@@ -189,7 +189,7 @@ async fn a_demoted_server_is_unavailable_until_it_takes_writes_again() {
     database.run(hang_up).await;
     for refused in [store.ping().await, Store::connect(&database.settings()).await.map(drop)] {
         let Err(Error::Unavailable(cause)) = refused else { panic!("{refused:?}") };
-        assert_eq!(cause.to_string(), "the server is read-only");
+        assert!(cause.to_string().ends_with("the server is read-only"), "{cause}");
     }
 
     let promote = format!("alter database {name} reset default_transaction_read_only");
