@@ -9,6 +9,7 @@ mod output;
 mod parts;
 mod sandbox;
 mod serve;
+mod tour;
 mod vault;
 
 use std::path::PathBuf;
