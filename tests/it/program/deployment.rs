@@ -149,11 +149,13 @@ impl Running {
         environment: &BTreeMap<String, String>,
         arguments: &[&str],
     ) -> Running {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .envs(environment)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(arguments).current_dir(folder).env_clear().envs(environment);
+        Running::of(command)
+    }
+
+    pub fn of(mut command: Command) -> Running {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -2,6 +2,7 @@
 
 mod checking;
 mod commands;
+mod containers;
 mod demo;
 mod deployment;
 mod leaks;
