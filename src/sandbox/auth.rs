@@ -2,6 +2,7 @@
 
 use crate::model::AuthKind;
 use crate::sandbox::arrival::Arrival;
+use crate::sandbox::calls::Undone;
 use crate::sandbox::credentials::{Credentials, Signed};
 use crate::sandbox::errors::{self, Refusal};
 use crate::sandbox::population::{Token, UserState};
@@ -80,7 +81,15 @@ fn bearer(sandbox: &Sandbox, token: &str) -> Result<Caller, Denied> {
     let state = sandbox.state();
     let population = sandbox.population();
     let is_its = |app: &usize| population.bearer(*app, state.bearer_generation(*app)) == token;
-    let app = (0..population.apps.len()).find(is_its).ok_or(Denied::BearerNotFound)?;
+    let Some(app) = (0..population.apps.len()).find(is_its) else {
+        let was_its = |app: usize| {
+            (0..state.bearer_generation(app)).any(|it| population.bearer(app, it) == token)
+        };
+        if (0..population.apps.len()).any(was_its) {
+            sandbox.calls().undone(Undone::RotatedBearer);
+        }
+        return Err(Denied::BearerNotFound);
+    };
     Ok(Caller { app, user: None })
 }
 
@@ -94,6 +103,10 @@ fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Ca
     let timestamp = signed.get("oauth_timestamp");
     let sent_s: i64 = timestamp.parse().map_err(|_| Denied::BadSignature)?;
     if sent_s.abs_diff(now_s) > CLOCK_TOLERANCE_S {
+        let right_s = sandbox.inner.clock.now().unix_timestamp();
+        if sent_s.abs_diff(right_s) <= CLOCK_TOLERANCE_S {
+            sandbox.calls().undone(Undone::ClockOffset);
+        }
         return Err(Denied::ClockSkew);
     }
 
@@ -128,8 +141,13 @@ fn token_holder<'a>(
         return if state.switches.two_legged_ok { Ok(None) } else { Err(Denied::UnknownKind) };
     }
     let found = sandbox.population().find_token(app, token);
-    let live = found.filter(|(user, _)| state.user_state(*user) != UserState::Revoked);
-    live.map(Some).ok_or(Denied::TokenNotFound)
+    match found {
+        Some((user, _)) if state.user_state(user) == UserState::Revoked => {
+            sandbox.calls().undone(Undone::RevokedToken);
+            Err(Denied::TokenNotFound)
+        }
+        found => found.map(Some).ok_or(Denied::TokenNotFound),
+    }
 }
 
 fn is_well_formed(signed: &Signed) -> bool {
