@@ -5,6 +5,7 @@ mod credentials;
 mod faults;
 mod forms;
 mod groupings;
+mod manual;
 mod numbers;
 mod quotas;
 mod switches;
