@@ -32,6 +32,6 @@ ENV COUNTERSIGN__SERVER__LISTEN=0.0.0.0:8080 \
 EXPOSE 8080 8081
 
 USER 65532:65532
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["countersign", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["countersign", "healthcheck"]
 ENTRYPOINT ["countersign"]
 CMD ["serve"]

@@ -1,6 +1,5 @@
 //! `countersign check` and `countersign healthcheck`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::net::TcpStream;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::parts::{self, Parts};
+use crate::cli::serve::reachable;
 use crate::gateway::BearerSource;
 use crate::vault::Vault;
 
@@ -153,14 +153,4 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
         Some(it) => report.pass("clock", &format!("{it} s from the upstream's")),
         None => Report::skip("clock", "not compared, since the upstream told no time"),
     }
-}
-
-/// An address to connect to, where the gateway listens on every interface.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }

@@ -1,6 +1,5 @@
 //! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that can be used again.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
@@ -19,25 +18,20 @@ use tracing::{info, warn};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::parts::{self, Parts};
-use crate::cli::serve::{address, bind, harden, prepare, stop_on_signals};
+use crate::cli::serve::{bind, harden, prepare, stop_on_signals, url};
+use crate::cli::tour::{self, CONNECTED, Card};
 use crate::config::{self, Config};
 use crate::gateway::{self, Import};
+use crate::model::Secret;
 use crate::model::key::Kind;
-use crate::model::{Metric, Secret};
 use crate::sandbox;
-use crate::sandbox::{Sandbox, Settings, World, WorldPost, WorldUser};
+use crate::sandbox::{Sandbox, Settings, World, WorldUser};
 use crate::server::{self, Life};
 use crate::telemetry;
 use crate::vault;
 
 const APP: &str = "demo";
 const ACTOR: &str = "demo";
-const CONNECTED: usize = 3;
-const SHOWN_POSTS: usize = 5;
-/// Of some weeks, so that private totals are to be had.
-const RECENT_POSTS: usize = 12;
-/// Of the last day, so that there is something to see hour by hour.
-const FRESH_POSTS: usize = 3;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -56,26 +50,6 @@ pub(super) struct Arguments {
     /// Print one JSON object instead of the tour
     #[arg(long)]
     json: bool,
-}
-
-/// Where a demo can be reached and with what.
-#[derive(Serialize)]
-struct Card {
-    gateway: String,
-    admin: String,
-    sandbox: String,
-    key: String,
-    admin_key: String,
-    accounts: Vec<CardAccount>,
-}
-
-#[derive(Serialize)]
-struct CardAccount {
-    user_id: String,
-    screen_name: String,
-    tweet_ids: Vec<String>,
-    #[serde(skip)]
-    fresh: Vec<String>,
 }
 
 /// The keys of a demo, kept so that its commands still work after a restart. They open invented numbers alone.
@@ -102,18 +76,24 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
     let parts = prepare(config).await?;
-    let connected: Vec<&WorldUser> =
-        world.users.iter().filter(|it| it.state == "active").take(CONNECTED).collect();
+    let connected = connected(&world)?;
     import(&parts, &connected).await?;
     let keys = keys(&parts, &arguments.dir).await?;
-    let card = card(&callers, &operators, &upstream, keys, &connected);
+    let card = Card {
+        gateway: url(&callers),
+        admin: url(&operators),
+        sandbox: url(&upstream),
+        key: keys.key,
+        admin_key: keys.admin_key,
+        accounts: connected.map(tour::account),
+    };
     // Before anybody is told that it serves, who may then stop it.
     let life = Life::default();
     let end = stop_on_signals(life.clone(), Duration::ZERO)?;
     if arguments.json {
         output::json_line(&card);
     } else {
-        print_tour(&card, &arguments.dir);
+        output::line(&tour::text(&card, &arguments.dir));
     }
     let drained = life.clone();
     tokio::spawn(parts.gateway.follow());
@@ -153,7 +133,7 @@ fn settings(folder: &Path, upstream: &TcpListener, world: &World) -> Result<Conf
         .iter()
         .find(|it| it.name == APP)
         .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
-    let sandbox = format!("http://{}", address(upstream));
+    let sandbox = url(upstream);
     let ring = kept(&folder.join("vault_keys"), || vault::generate_key().expose().to_owned())?;
     let database = format!("sqlite://{}", escaped(&folder.join("countersign.db")));
     let set = [
@@ -206,6 +186,15 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     writeln!(file, "{text}")
 }
 
+/// The users whose tokens the gateway gets.
+fn connected(world: &World) -> Result<[&WorldUser; CONNECTED], Failure> {
+    let active = world.users.iter().filter(|it| it.state == "active");
+    let connected: Vec<&WorldUser> = active.take(CONNECTED).collect();
+    connected
+        .try_into()
+        .map_err(|_| Failure::general(anyhow!("the sandbox has fewer users than {CONNECTED}")))
+}
+
 async fn import(parts: &Parts, users: &[&WorldUser]) -> Result<(), Failure> {
     let import = |(index, it): (usize, &&WorldUser)| Import {
         line: index + 1,
@@ -253,110 +242,4 @@ async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
     };
     let (_, secret) = parts.gateway.create_key(new, ACTOR).await?;
     Ok(secret.expose().to_owned())
-}
-
-/// The most seen of a user's newest posts.
-fn most_seen(user: &WorldUser, newest: usize) -> Vec<String> {
-    let active = user.posts.iter().filter(|it| it.state == "active");
-    let mut posts: Vec<&WorldPost> = active.take(newest).collect();
-    posts.sort_by_key(|it| Reverse(it.totals.get(Metric::Impressions.name()).copied()));
-    posts.into_iter().take(SHOWN_POSTS).map(|it| it.id.clone()).collect()
-}
-
-fn card(
-    callers: &TcpListener,
-    operators: &TcpListener,
-    upstream: &TcpListener,
-    keys: Keys,
-    users: &[&WorldUser],
-) -> Card {
-    let account = |it: &&WorldUser| CardAccount {
-        user_id: it.user_id.clone(),
-        screen_name: it.screen_name.clone(),
-        tweet_ids: most_seen(it, RECENT_POSTS),
-        fresh: most_seen(it, FRESH_POSTS),
-    };
-    let url = |it| format!("http://{}", address(it));
-    Card {
-        gateway: url(callers),
-        admin: url(operators),
-        sandbox: url(upstream),
-        key: keys.key,
-        admin_key: keys.admin_key,
-        accounts: users.iter().map(account).collect(),
-    }
-}
-
-fn print_tour(card: &Card, folder: &Path) {
-    let Card { gateway, admin, sandbox, key, admin_key, accounts } = card;
-    let quoted = |ids: Option<&Vec<String>>, count: usize| {
-        let ids: Vec<String> =
-            ids.into_iter().flatten().take(count).map(|it| format!("{it:?}")).collect();
-        ids.join(",")
-    };
-    let posts =
-        |account: Option<&CardAccount>, count| quoted(account.map(|it| &it.tweet_ids), count);
-    let (alice, bob) = (accounts.first(), accounts.get(1));
-    let id = |account: Option<&CardAccount>| account.map_or("", |it| &it.user_id).to_owned();
-    let call = |title: &str, endpoint: &str, account: &str, body: String| {
-        format!(
-            "{title}\n\n  curl --compressed {gateway}/insights/engagement/{endpoint} \\\n    -H 'Authorization: Bearer {key}' \\\n{account}    \
-             -H 'Content-Type: application/json' \\\n    -d '{body}'\n"
-        )
-    };
-    let account = |of| format!("    -H 'Countersign-Account: {}' \\\n", id(of));
-    let grouped = |levels: &str| format!(r#""groupings":{{"by_tweet":{{"group_by":[{levels}]}}}}"#);
-    let by_type = grouped(r#""tweet.id","engagement.type""#);
-    let by_hour = grouped(r#""tweet.id","engagement.type","engagement.day","engagement.hour""#);
-    let public = format!(
-        r#"{{"tweet_ids":[{},{}],"engagement_types":["favorites","retweets","replies"],{by_type}}}"#,
-        posts(alice, 2),
-        posts(bob, 1)
-    );
-    let private = format!(
-        r#"{{"tweet_ids":[{}],"engagement_types":["impressions","engagements","favorites"],{by_type}}}"#,
-        posts(alice, 2)
-    );
-    let series = format!(
-        r#"{{"tweet_ids":[{}],"engagement_types":["impressions","url_clicks"],{by_hour}}}"#,
-        quoted(bob.map(|it| &it.fresh), 1)
-    );
-    let text = format!(
-        "Countersign is running on invented numbers. Ctrl-C stops it; {folder} keeps its database.
-
-  gateway    {gateway}    for your services
-  operators  {admin}    /metrics, /readyz, /admin/v1
-  sandbox    {sandbox}    the stand-in upstream; curl {sandbox}/sandbox/world shows what it knows
-
-  key        {key}
-  admin key  {admin_key}
-
-{public}
-{private}
-{series}
-Operators see the connected accounts with
-
-  curl {admin}/admin/v1/accounts -H 'Authorization: Bearer {admin_key}'
-",
-        folder = folder.display(),
-        public = call(
-            "Try it, in another terminal. Public totals of anybody's posts, asked with the app's credentials:",
-            "totals",
-            "",
-            public
-        ),
-        private = call(
-            "Private totals, signed as the posts' author:",
-            "totals",
-            &account(alice),
-            private
-        ),
-        series = call(
-            "The last 28 hours, hour by hour, signed as the author:",
-            "28hr",
-            &account(bob),
-            series
-        ),
-    );
-    output::line(&text);
 }

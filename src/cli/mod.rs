@@ -10,11 +10,13 @@ mod output;
 mod parts;
 mod sandbox;
 mod serve;
+mod tour;
 mod vault;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
 pub use crate::cli::failure::Failure;
 
@@ -97,8 +99,33 @@ async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
 impl Command {
     /// Reads the program's arguments; clap answers `--help` and mistakes itself.
     pub fn read() -> Command {
-        Command::parse()
+        let mut rules = Command::command()
+            .mut_subcommand("demo", without_config)
+            .mut_subcommand("sandbox", without_config)
+            .mut_subcommand("config", without_config)
+            .mut_subcommand("vault", |it| it.mut_subcommand("generate-key", without_config));
+        let command = Command::from_arg_matches(&rules.get_matches_mut());
+        let command = command.unwrap_or_else(|error| error.format(&mut rules).exit());
+        if command.config.is_some() && !command.task.reads_settings() {
+            let told = "this command reads no settings, so it takes no '--config'";
+            rules.error(ErrorKind::ArgumentConflict, told).exit();
+        }
+        command
     }
+}
+
+impl Task {
+    fn reads_settings(&self) -> bool {
+        let alone = matches!(self, Task::Demo(_) | Task::Sandbox(_) | Task::Config)
+            || matches!(self, Task::Vault(vault::Task::GenerateKey));
+        !alone
+    }
+}
+
+/// Keeps the global option out of the help of a command that has no use for it.
+fn without_config(task: clap::Command) -> clap::Command {
+    let file = Arg::new("config").long("config").value_name("FILE");
+    task.arg(file.value_parser(value_parser!(PathBuf)).hide(true))
 }
 
 /// What most commands need: the settings, and a gateway on a database whose schema is right.

@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 
+use anyhow::anyhow;
 use clap::Args;
+use serde_json::{Map, Value};
 use tracing::info;
 
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::parts;
-use crate::cli::serve::{address, bind, stop_on_signals};
+use crate::cli::serve::{bind, stop_on_signals, url};
 use crate::config::{Log, LogFormat, LogLevel};
-use crate::sandbox::{Sandbox, Settings, serve};
+use crate::sandbox::{Sandbox, Settings, Switches, serve};
 use crate::server::Life;
 use crate::telemetry;
 
@@ -25,20 +27,28 @@ pub(super) struct Arguments {
     /// How many ordinary users the world has
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().users)]
     users: usize,
+    /// Sets a switch at the start, such as `per_minute=30` or `echo_end=now`; may be repeated. The names are those of
+    /// `GET /sandbox/switches`, the values JSON or a plain word
+    #[arg(long = "switch", value_name = "NAME=VALUE")]
+    switches: Vec<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let switches = switches(&arguments.switches)?;
     let _logs = telemetry::start_logs(&Log { format: LogFormat::Human, level: LogLevel::Info });
     telemetry::log_panics();
     parts::runtime(0)?.block_on(async {
         let listener = bind(arguments.listen, "--listen")?;
-        let settings = Settings { seed: arguments.seed, users: arguments.users, ..Settings::default() };
+        let (seed, users) = (arguments.seed, arguments.users);
+        let settings = Settings { seed, users, switches, ..Settings::default() };
         let sandbox = Sandbox::new(settings, parts::clock());
-        let at = address(&listener);
+        let at = url(&listener);
         // Before anybody is told that it serves, who may then stop it.
         let life = Life::default();
         let end = stop_on_signals(life.clone(), std::time::Duration::ZERO)?;
-        output::line(&format!("the sandbox listens on http://{at}; its users, tokens and posts: curl http://{at}/sandbox/world"));
+        output::line(&format!(
+            "the sandbox listens on {at}; its users, tokens and posts: curl {at}/sandbox/world"
+        ));
         let drained = async move { life.draining().await };
         tokio::select! {
             served = serve(listener, sandbox, drained) => served.map_err(Failure::unavailable)?,
@@ -47,4 +57,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         info!("stopped");
         Ok(())
     })
+}
+
+fn switches(given: &[String]) -> Result<Switches, Failure> {
+    let mut changes = Map::new();
+    for it in given {
+        let Some((name, value)) = it.split_once('=') else {
+            return Err(Failure::config(anyhow!("--switch {it}: expected NAME=VALUE")));
+        };
+        // A word that is no JSON is a text, so that a shell needs no quotes within quotes.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        changes.insert(name.to_owned(), value);
+    }
+    let switches = Switches::default().with(&Value::Object(changes));
+    switches.map_err(|it| Failure::config(anyhow!("--switch {it}")))
 }

@@ -1,6 +1,6 @@
 //! `countersign serve`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -130,6 +130,22 @@ pub(super) fn address(listener: &TcpListener) -> String {
     listener.local_addr().map(|it| it.to_string()).unwrap_or_default()
 }
 
+/// The URL under which this machine reaches a listener.
+pub(super) fn url(listener: &TcpListener) -> String {
+    let at = listener.local_addr().map(|it| reachable(it).to_string());
+    format!("http://{}", at.unwrap_or_default())
+}
+
+/// Where to connect to, for what listens there: every address includes loopback.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
 /// Ends `life` at the first SIGTERM, after a notice to clients, or at once at SIGINT; the future ends at a second signal.
 pub(super) fn stop_on_signals(
     life: Life,
@@ -166,4 +182,22 @@ pub(super) fn harden() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let files = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_reached_at_loopback_and_others_at_themselves() {
+        for (listen, expected) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "[::1]:8080"),
+            ("10.0.0.7:80", "10.0.0.7:80"),
+            ("[fd00::7]:80", "[fd00::7]:80"),
+        ] {
+            let at = reachable(listen.parse().expect("an address"));
+            assert_eq!(at.to_string(), expected);
+        }
+    }
 }

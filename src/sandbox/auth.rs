@@ -2,6 +2,7 @@
 
 use crate::model::AuthKind;
 use crate::sandbox::arrival::Arrival;
+use crate::sandbox::calls::Undone;
 use crate::sandbox::credentials::{Credentials, Signed};
 use crate::sandbox::errors::{self, Refusal};
 use crate::sandbox::population::{App, Token, UserState};
@@ -82,18 +83,25 @@ fn bearer(sandbox: &Sandbox, token: &str) -> Result<Caller, Denied> {
     let state = sandbox.state();
     let population = sandbox.population();
     let is_its = |app: &usize| population.bearer(*app, state.bearer_generation(*app)) == token;
-    let app = (0..population.apps.len()).find(is_its).ok_or(Denied::BearerNotFound)?;
+    let Some(app) = (0..population.apps.len()).find(is_its) else {
+        let was_its = |app: usize| {
+            (0..state.bearer_generation(app)).any(|it| population.bearer(app, it) == token)
+        };
+        if (0..population.apps.len()).any(was_its) {
+            sandbox.calls().undone(Undone::RotatedBearer);
+        }
+        return Err(Denied::BearerNotFound);
+    };
     Ok(Caller { app, user: None })
 }
 
 fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Caller, Denied> {
-    let now_s = sandbox.now().unix_timestamp();
     let mut state = sandbox.state();
     let key = signed.get("oauth_consumer_key");
     let (app, its) = sandbox.population().find_app(key).ok_or(Denied::BadSignature)?;
     let holder = token_holder(sandbox, &state, app, signed)?;
     let token_secret = holder.as_ref().map_or("", |(_, token)| &token.secret);
-    verify(&mut state, arrival, signed, its, token_secret, now_s)?;
+    verify(sandbox, &mut state, arrival, signed, its, token_secret)?;
     let user = holder.map(|(user, _)| user);
     match user.map(|it| state.user_state(it)) {
         Some(UserState::Suspended) => Err(Denied::Suspended),
@@ -104,16 +112,21 @@ fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Ca
 
 /// Checks the time, the signature, the nonce, and that the app is in good standing.
 pub fn verify(
+    sandbox: &Sandbox,
     state: &mut State,
     arrival: &Arrival,
     signed: &Signed,
     app: &App,
     token_secret: &str,
-    now_s: i64,
 ) -> Result<(), Denied> {
+    let now_s = sandbox.now().unix_timestamp();
     let timestamp = signed.get("oauth_timestamp");
     let sent_s: i64 = timestamp.parse().map_err(|_| Denied::BadSignature)?;
     if sent_s.abs_diff(now_s) > CLOCK_TOLERANCE_S {
+        let right_s = sandbox.inner.clock.now().unix_timestamp();
+        if sent_s.abs_diff(right_s) <= CLOCK_TOLERANCE_S {
+            sandbox.calls().undone(Undone::ClockOffset);
+        }
         return Err(Denied::ClockSkew);
     }
 
@@ -151,8 +164,12 @@ fn token_holder(
     let id = token.split_once('-').and_then(|(id, _)| id.parse().ok());
     let user = id.and_then(|it| sandbox.population().find_user(it)).ok_or(Denied::TokenNotFound)?;
     let its = state.grants.token(user, app).filter(|it| it.text == token);
-    let live = its.filter(|_| state.grants.is_live(user, app)).ok_or(Denied::TokenNotFound)?;
-    Ok(Some((user, live.clone())))
+    let its = its.ok_or(Denied::TokenNotFound)?.clone();
+    if !state.grants.is_live(user, app) {
+        sandbox.calls().undone(Undone::RevokedToken);
+        return Err(Denied::TokenNotFound);
+    }
+    Ok(Some((user, its)))
 }
 
 fn is_well_formed(signed: &Signed) -> bool {

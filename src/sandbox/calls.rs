@@ -1,4 +1,4 @@
-//! What arrived: the latest calls in order, and counters by path.
+//! What arrived: the latest calls in order, and counters by path and by what was put wrong at run time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -13,6 +13,28 @@ use crate::sandbox::held;
 const MOST_CALLS: usize = 10_000;
 /// Paths beyond these are counted together, so that a scan does not grow the map.
 const MOST_PATHS: usize = 1_000;
+
+/// What was put wrong by something else than a fault, and refused a call that would have been let in without.
+#[derive(Clone, Copy, Debug)]
+pub enum Undone {
+    /// The user's token was revoked.
+    RevokedToken,
+    /// The bearer token was the app's before another replaced it.
+    RotatedBearer,
+    /// The timestamp is right by the clock without its offset.
+    ClockOffset,
+}
+
+impl Undone {
+    /// Its name among the counts; paths begin with a slash.
+    const fn name(self) -> &'static str {
+        match self {
+            Undone::RevokedToken => "revoked_token",
+            Undone::RotatedBearer => "rotated_bearer",
+            Undone::ClockOffset => "clock_offset",
+        }
+    }
+}
 
 /// One call as it arrived.
 #[derive(Clone, Debug, Serialize)]
@@ -64,6 +86,10 @@ impl Calls {
         }
         log.kept.push_back(call);
         Ticket(log.gone + log.kept.len() as u64 - 1)
+    }
+
+    pub fn undone(&self, by: Undone) {
+        *held(&self.log).counts.entry(by.name().to_owned()).or_default() += 1;
     }
 
     pub fn answered(&self, ticket: Ticket, status: u16) {

@@ -56,7 +56,7 @@ async fn find_switches(State(sandbox): State<Sandbox>) -> Json<Switches> {
 async fn change_switches(State(sandbox): State<Sandbox>, body: Bytes) -> Answer {
     let changes: Value = read(&body)?;
     let mut state = sandbox.state();
-    let switches = state.switches.with(&changes).map_err(|it| complaint(&it.to_string()))?;
+    let switches = state.switches.with(&changes).map_err(|it| complaint(&it))?;
     state.switches = switches.clone();
     Ok(Json(json!(switches)))
 }

@@ -1,7 +1,7 @@
 //! The switches: every point on which the documentation is silent or disagrees with itself (reference 9.2).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// How the sandbox decides what nobody public knows. Names in JSON are the fields' names.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -71,16 +71,33 @@ impl Default for Switches {
 }
 
 impl Switches {
-    /// These switches with those that `changes` names set; an unknown name or value is an error.
-    pub fn with(&self, changes: &Value) -> Result<Switches, serde_json::Error> {
+    /// These switches with those that `changes` names set; else what is wrong with each unknown name or value.
+    pub fn with(&self, changes: &Value) -> Result<Switches, String> {
         let Value::Object(changes) = changes else {
-            return Err(serde::de::Error::custom("an object of switches is expected"));
+            return Err("an object of switches is expected".to_owned());
         };
-        let mut merged = serde_json::to_value(self)?;
-        if let Some(switches) = merged.as_object_mut() {
-            switches.extend(changes.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let mut merged = self.clone();
+        let mut wrong = Vec::new();
+        for (name, value) in changes {
+            match merged.with_one(name, value) {
+                Ok(switches) => merged = switches,
+                Err(problem) => wrong.push(format!("{name}: {problem}")),
+            }
         }
-        serde_json::from_value(merged)
+        if wrong.is_empty() { Ok(merged) } else { Err(wrong.join("; ")) }
+    }
+
+    fn with_one(&self, name: &str, value: &Value) -> Result<Switches, String> {
+        let mut switches = match serde_json::to_value(self) {
+            Ok(Value::Object(switches)) => switches,
+            _ => Map::new(),
+        };
+        if !switches.contains_key(name) {
+            let known: Vec<&str> = switches.keys().map(String::as_str).collect();
+            return Err(format!("no such switch; there are {}", known.join(", ")));
+        }
+        switches.insert(name.to_owned(), value.clone());
+        serde_json::from_value(Value::Object(switches)).map_err(|it| it.to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::bench::{Ask, TOTALS, leaves};
+use crate::bench::{Ask, TOTALS, body, leaves};
 use crate::program::deployment::Running;
 
 const PORTS: [&str; 6] =
@@ -84,6 +84,33 @@ async fn its_card_says_where_and_with_what() {
     assert_eq!(ready.status, 200);
     running.signal(Signal::INT);
     assert_eq!(running.end().await.code, 0);
+}
+
+#[tokio::test]
+async fn addresses_that_nobody_can_call_are_shown_as_ones_that_work() {
+    let folder = TempDir::new().unwrap();
+    let everywhere: Vec<&str> =
+        PORTS.iter().map(|it| if it.starts_with("--") { it } else { "0.0.0.0:0" }).collect();
+    let arguments = [&["demo", "--json"], &everywhere[..]].concat();
+    let running = Running::start(folder.path(), &BTreeMap::new(), &arguments);
+    let card: Value = serde_json::from_str(&running.out.wait_for("{").await).unwrap();
+    for url in ["gateway", "admin", "sandbox"] {
+        assert!(card[url].as_str().unwrap().starts_with("http://127.0.0.1:"), "{card}");
+    }
+    // Through the gateway to the sandbox, and signed for the address under which it is called.
+    let ids: Vec<String> =
+        serde_json::from_value(card["accounts"][0]["tweet_ids"].clone()).unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = Ask::new(&http, card["gateway"].as_str().unwrap(), "POST", TOTALS)
+        .header("x-api-key", card["key"].as_str().unwrap())
+        .header("countersign-account", card["accounts"][0]["user_id"].as_str().unwrap())
+        .body(body(&ids, &["impressions"], &["tweet.id"]).to_string())
+        .send()
+        .await;
+    answer.is_relayed(200);
+    let sandbox = card["sandbox"].as_str().unwrap();
+    let calls = Ask::new(&http, sandbox, "GET", "/sandbox/calls").send().await.json();
+    assert_eq!(calls[0]["header_values"]["host"], sandbox.trim_start_matches("http://"));
 }
 
 #[tokio::test]

@@ -167,11 +167,13 @@ impl Running {
         environment: &BTreeMap<String, String>,
         arguments: &[&str],
     ) -> Running {
-        let mut child = Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .envs(environment)
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder).env_clear().envs(environment);
+        Running::of(command)
+    }
+
+    pub fn of(mut command: Command) -> Running {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -2,6 +2,7 @@
 
 mod checking;
 mod commands;
+mod containers;
 mod crashes;
 mod demo;
 mod deployment;

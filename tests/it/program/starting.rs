@@ -1,8 +1,10 @@
 //! How the program refuses to start: with everything that is wrong at once, or in one clear line, and the exit code that says which.
 
 use countersign::store::Store;
+use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::bench::Ask;
 use crate::database::{Kind, fresh, on_both};
 use crate::house::RING;
 use crate::program::deployment::{Deployment, Output};
@@ -88,6 +90,81 @@ async fn a_file_that_is_not_there_or_no_toml_is_a_wrong_setting() {
     let done = it.run(&["--config", "odd.toml", "serve"]).await;
     assert_eq!(done.code, 78, "{done:?}");
     assert!(done.err.contains("odd.toml") && !done.err.contains("canary"), "{done:?}");
+}
+
+#[tokio::test]
+async fn commands_that_read_no_settings_refuse_a_file_of_them() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    let commands =
+        [&["sandbox"][..], &["demo"], &["config"], &["vault", "generate-key"], &["sandbox", "-h"]];
+    for command in commands {
+        for arguments in [
+            [command, &["--config", "x.toml"]].concat(),
+            [&["--config", "x.toml"], command].concat(),
+        ] {
+            let done = it.run(&arguments).await;
+            if command.contains(&"-h") {
+                assert!(done.code == 0 && !done.out.contains("--config"), "{done:?}");
+                continue;
+            }
+            assert_eq!((done.code, &*done.out), (2, ""), "{done:?}");
+            assert!(
+                done.err.contains("reads no settings") && done.err.contains("--config"),
+                "{done:?}"
+            );
+        }
+    }
+    assert!(it.must(&["serve", "--help"]).await.contains("--config"));
+}
+
+#[tokio::test]
+async fn the_sandbox_starts_with_its_switches_set() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    let set =
+        ["per_minute=7", "echo_end=now", "history_floor=2014-09-01", "unlisted_apps=[\"demo\"]"];
+    let switches = set.iter().flat_map(|it| ["--switch", it]);
+    let arguments: Vec<_> =
+        ["sandbox", "--listen", "127.0.0.1:0"].into_iter().chain(switches).collect();
+    let running = it.start(&arguments);
+    let line = running.out.wait_for("listens on").await;
+    let (url, _) = line.split_once("listens on ").unwrap().1.split_once(';').unwrap();
+    let ask = async |method: &str, path: &str| {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Ask::new(&http, url, method, path).send().await
+    };
+    let first = ask("GET", "/sandbox/switches").await.json();
+    for (name, value) in [
+        ("per_minute", json!(7)),
+        ("echo_end", json!("now")),
+        ("history_floor", json!("2014-09-01")),
+        ("unlisted_apps", json!(["demo"])),
+        ("per_second", json!(10_000)),
+    ] {
+        assert_eq!(first[name], value);
+    }
+    assert_eq!(ask("POST", "/sandbox/reset").await.status, 204);
+    assert_eq!(ask("GET", "/sandbox/switches").await.json(), first);
+}
+
+#[tokio::test]
+async fn switches_that_cannot_be_set_are_told_with_what_would_be_right() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    for (switches, told) in [
+        (&["speed=1"][..], &["speed: no such switch", "per_minute", "unlisted_apps"][..]),
+        (&["echo_end=later"], &["echo_end: ", "`ceil` or `now`"]),
+        (&["per_minute=many", "two_legged_ok=1"], &["per_minute: ", "two_legged_ok: ", "boolean"]),
+        (&["per_minute"], &["per_minute: expected NAME=VALUE"]),
+    ] {
+        let switches = switches.iter().flat_map(|it| ["--switch", it]);
+        let line = one_line(
+            &it.run(&["sandbox"].into_iter().chain(switches).collect::<Vec<_>>()).await,
+            78,
+        );
+        assert!(told.iter().all(|it| line.contains(it)), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -316,3 +316,32 @@ async fn unknown_and_incomplete_faults_are_refused() {
         assert!(answer.json()["error"].is_string());
     }
 }
+
+#[tokio::test]
+async fn revoked_tokens_rotated_bearers_and_a_wrong_clock_count_what_they_refused() {
+    let bench = Bench::start().await;
+    let counted = async |name: &str| bench.get("/sandbox/counts").await[name].as_u64();
+    let alice = format!("/sandbox/users/{}", bench.user("alice").user_id);
+    bench.put(&alice, json!({ "state": "revoked" })).await;
+    for _ in 0..2 {
+        assert_eq!(bench.own("alice", TOTALS, &favorites(&bench)).await.status, 401);
+    }
+    assert_eq!(counted("revoked_token").await, Some(2));
+
+    assert_eq!(ask(&bench).await.status, 200);
+    bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+    assert_eq!(ask(&bench).await.status, 401);
+    let nobodys = bench.post(TOTALS, &favorites(&bench)).header("authorization", "Bearer x");
+    assert_eq!(nobodys.send().await.status, 401);
+    assert_eq!(counted("rotated_bearer").await, Some(1), "an unknown token was never the app's");
+
+    bench.put("/sandbox/switches", json!({ "clock_offset_s": 3600 })).await;
+    assert_eq!(bench.own("bob", TOTALS, &favorites(&bench)).await.status, 401);
+    let mut late = bench.signer("bob");
+    late.timestamp = "1".to_owned();
+    assert_eq!(bench.post(TOTALS, &favorites(&bench)).signed(&late).send().await.status, 401);
+    assert_eq!(counted("clock_offset").await, Some(1), "what is late by any clock is not counted");
+
+    bench.ask("POST", "/sandbox/reset").send().await;
+    assert_eq!(bench.get("/sandbox/counts").await, json!({}));
+}

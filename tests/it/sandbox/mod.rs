@@ -9,6 +9,7 @@ mod faults;
 mod forms;
 mod groupings;
 mod handshake;
+mod manual;
 mod numbers;
 mod quotas;
 mod switches;

@@ -1,0 +1,118 @@
+//! What a demo shows: where it is reached, with what, and what to type next.
+
+use std::cmp::Reverse;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::model::Metric;
+use crate::sandbox::{WorldPost, WorldUser};
+
+/// How many accounts a demo has.
+pub(super) const CONNECTED: usize = 3;
+const SHOWN_POSTS: usize = 5;
+/// Of some weeks, so that private totals are to be had.
+const RECENT_POSTS: usize = 12;
+/// Of the last day, so that there is something to see hour by hour.
+const FRESH_POSTS: usize = 3;
+
+/// Where a demo can be reached and with what.
+#[derive(Serialize)]
+pub(super) struct Card {
+    pub(super) gateway: String,
+    pub(super) admin: String,
+    pub(super) sandbox: String,
+    pub(super) key: String,
+    pub(super) admin_key: String,
+    pub(super) accounts: [Account; CONNECTED],
+}
+
+#[derive(Serialize)]
+pub(super) struct Account {
+    user_id: String,
+    screen_name: String,
+    tweet_ids: Vec<String>,
+    #[serde(skip)]
+    fresh: Vec<String>,
+}
+
+pub(super) fn account(user: &WorldUser) -> Account {
+    Account {
+        user_id: user.user_id.clone(),
+        screen_name: user.screen_name.clone(),
+        tweet_ids: most_seen(user, RECENT_POSTS),
+        fresh: most_seen(user, FRESH_POSTS),
+    }
+}
+
+/// The tour, with commands that work as they stand.
+pub(super) fn text(card: &Card, folder: &Path) -> String {
+    let Card { gateway, admin, sandbox, key, admin_key, accounts: [alice, bob, _] } = card;
+    let (alice_id, bob_id, folder) = (&alice.user_id, &bob.user_id, folder.display());
+    let alices: Vec<&String> = alice.tweet_ids.iter().take(2).collect();
+    let everybodys: Vec<&String> = alices.iter().copied().chain(bob.tweet_ids.first()).collect();
+    let bobs: Vec<&String> = bob.fresh.iter().take(1).collect();
+    let (by_type, by_hour) = (
+        ["tweet.id", "engagement.type"],
+        ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"],
+    );
+    let public = body(&everybodys, &["favorites", "retweets", "replies"], &by_type);
+    let private = body(&alices, &["impressions", "engagements", "favorites"], &by_type);
+    let series = body(&bobs, &["impressions", "url_clicks"], &by_hour);
+    format!(
+        "\
+Countersign is running on invented numbers. Ctrl-C stops it; {folder} keeps its database.
+
+  gateway    {gateway}    for your services
+  operators  {admin}    /metrics, /readyz, /admin/v1
+  sandbox    {sandbox}    the stand-in upstream; curl {sandbox}/sandbox/world shows what it knows
+
+  key        {key}
+  admin key  {admin_key}
+
+Try it, in another terminal. Public totals of anybody's posts, asked with the app's credentials:
+
+  curl --compressed {gateway}/insights/engagement/totals \\
+    -H 'Authorization: Bearer {key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{public}'
+
+Private totals, signed as the posts' author:
+
+  curl --compressed {gateway}/insights/engagement/totals \\
+    -H 'Authorization: Bearer {key}' \\
+    -H 'Countersign-Account: {alice_id}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{private}'
+
+The last 28 hours, hour by hour, signed as the author:
+
+  curl --compressed {gateway}/insights/engagement/28hr \\
+    -H 'Authorization: Bearer {key}' \\
+    -H 'Countersign-Account: {bob_id}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{series}'
+
+Operators see the connected accounts with
+
+  curl {admin}/admin/v1/accounts -H 'Authorization: Bearer {admin_key}'
+"
+    )
+}
+
+/// The body of an engagement request, in the order in which one reads it.
+fn body(ids: &[&String], types: &[&str], levels: &[&str]) -> String {
+    let (ids, types, levels) = (json!(ids), json!(types), json!(levels));
+    format!(
+        r#"{{"tweet_ids":{ids},"engagement_types":{types},"groupings":{{"by_tweet":{{"group_by":{levels}}}}}}}"#
+    )
+}
+
+/// The most seen of a user's newest posts.
+fn most_seen(user: &WorldUser, newest: usize) -> Vec<String> {
+    let active = user.posts.iter().filter(|it| it.state == "active");
+    let mut posts: Vec<&WorldPost> = active.take(newest).collect();
+    posts.sort_by_key(|it| Reverse(it.totals.get(Metric::Impressions.name()).copied()));
+    posts.into_iter().take(SHOWN_POSTS).map(|it| it.id.clone()).collect()
+}

@@ -1,0 +1,103 @@
+//! The container files as data: what an engine would read in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::{Map, Value};
+
+/// The last stage of the Dockerfile, and what all stages copy from the repository.
+#[derive(Debug, Default)]
+pub struct Image {
+    pub environment: BTreeMap<String, String>,
+    pub user: String,
+    pub folder: String,
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub healthcheck: Vec<String>,
+    pub ports: BTreeSet<u16>,
+    pub copied: Vec<String>,
+    /// The scripts of the first stage.
+    pub building: String,
+}
+
+impl Image {
+    pub fn read() -> Image {
+        let text = fs::read_to_string("Dockerfile").unwrap();
+        let lines: Vec<&str> = text.lines().filter(|it| !it.starts_with('#')).collect();
+        let mut it = Image::default();
+        for line in lines.join("\n").replace("\\\n", " ").lines().filter(|it| !it.is_empty()) {
+            let (instruction, rest) = line.split_once(' ').unwrap();
+            it.follow(instruction, rest.trim());
+        }
+        it
+    }
+
+    fn follow(&mut self, instruction: &str, rest: &str) {
+        let list = |text: &str| serde_json::from_str::<Vec<String>>(text).unwrap();
+        match instruction {
+            "FROM" => {
+                let (copied, building) = (self.copied.clone(), self.building.clone());
+                *self = Image { copied, building, ..Image::default() };
+            }
+            "COPY" if rest.starts_with("--from=") => (),
+            "COPY" => {
+                let words: Vec<&str> = rest.split_whitespace().collect();
+                let (_, sources) = words.split_last().unwrap();
+                self.copied.extend(sources.iter().map(ToString::to_string));
+            }
+            "RUN" => self.building.push_str(rest),
+            "ENV" => self.environment.extend(rest.split_whitespace().map(|it| {
+                let (name, value) = it.split_once('=').unwrap();
+                (name.to_owned(), value.to_owned())
+            })),
+            "USER" => rest.clone_into(&mut self.user),
+            "WORKDIR" => rest.clone_into(&mut self.folder),
+            "EXPOSE" => {
+                self.ports = rest.split_whitespace().map(|it| it.parse().unwrap()).collect();
+            }
+            "ENTRYPOINT" => self.entrypoint = list(rest),
+            "CMD" => self.command = list(rest),
+            "HEALTHCHECK" => self.healthcheck = list(rest.split_once("CMD ").unwrap().1),
+            "VOLUME" => assert_eq!(rest, self.folder),
+            other => panic!("what does {other} do?"),
+        }
+    }
+}
+
+/// The composition, with its merges made and its `$$` read as an engine reads them.
+pub fn compose() -> Value {
+    let text = fs::read_to_string("docker-compose.yml").unwrap();
+    let plain = text.replace("$$", "");
+    assert!(!plain.contains('$'), "an engine would put a variable of its own there");
+    value(&Yaml::load_from_str(&text.replace("$$", "$")).unwrap()[0])
+}
+
+fn value(yaml: &Yaml) -> Value {
+    match yaml {
+        Yaml::Value(Scalar::String(it)) => Value::from(&**it),
+        Yaml::Value(Scalar::Integer(it)) => Value::from(*it),
+        Yaml::Value(Scalar::Boolean(it)) => Value::from(*it),
+        Yaml::Value(Scalar::Null) => Value::Null,
+        Yaml::Sequence(list) => list.iter().map(value).collect(),
+        Yaml::Mapping(map) => {
+            let mut merged = Map::new();
+            let (below, own): (Vec<_>, Vec<_>) =
+                map.iter().partition(|(key, _)| key.as_str() == Some("<<"));
+            for (_, it) in below {
+                merged.extend(value(it).as_object().unwrap().clone());
+            }
+            merged.extend(
+                own.into_iter().map(|(key, it)| (key.as_str().unwrap().to_owned(), value(it))),
+            );
+            Value::Object(merged)
+        }
+        other => panic!("nobody expects {other:?}"),
+    }
+}
+
+/// A list of texts.
+pub fn texts(value: &Value) -> Vec<String> {
+    let list = value.as_array().into_iter().flatten();
+    list.map(|it| it.as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,131 @@
+//! The README on the sandbox's own interface: what it names is there, and nothing that is there is missing from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, keys};
+
+/// The rows of the README's table whose first heading is this one, as cells.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let part = readme.lines().skip_while(|it| *it != "## Without an enterprise contract");
+    let rows = part.skip_while(|it| !it.starts_with(&format!("| {heading} |")));
+    let rows = rows.skip(2).take_while(|it| it.starts_with('|'));
+    let cells =
+        |row: &str| row.trim_matches('|').split('|').map(|it| it.trim().to_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.map(cells).collect();
+    assert!(!rows.is_empty(), "no table of {heading}");
+    rows
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn set(names: &[String]) -> BTreeSet<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+/// Method and path of every route, as the router has them.
+fn routes() -> BTreeSet<(String, String)> {
+    let source = fs::read_to_string("src/sandbox/control.rs").unwrap();
+    let lines = source.split(".route(\"").skip(1).map(|it| it.lines().next().unwrap());
+    let of_line = |line: &str| {
+        let (path, methods) = line.split_once('"').unwrap();
+        let has = |it: &&str| methods.contains(&format!("{}(", it.to_lowercase()));
+        let methods = ["GET", "PUT", "POST", "DELETE", "PATCH"].into_iter().filter(has);
+        methods.map(|it| (it.to_owned(), path.to_owned())).collect::<Vec<_>>()
+    };
+    lines.flat_map(of_line).collect()
+}
+
+#[tokio::test]
+async fn it_names_every_route() {
+    let bench = Bench::start().await;
+    let mut named = BTreeSet::new();
+    for row in table("route").iter().filter(|it| it[0].contains("/sandbox/")) {
+        let (methods, path) = row[0].rsplit_once(' ').unwrap();
+        let path = path.trim_matches('`').split('?').next().unwrap();
+        for method in methods.split(',').map(|it| it.trim().trim_matches('`')) {
+            named.insert((method.to_owned(), path.to_owned()));
+            let path =
+                path.replace("{user_id}", &bench.user("alice").user_id).replace("{name}", "demo");
+            let status = bench.ask(method, &path).send().await.status.as_u16();
+            assert!(![404, 405].contains(&status), "{method} {path}: {status}");
+        }
+    }
+    assert_eq!(named, routes());
+}
+
+#[tokio::test]
+async fn it_names_every_state_of_a_user() {
+    let bench = Bench::start().await;
+    let alice = format!("/sandbox/users/{}", bench.user("alice").user_id);
+    let refused = bench.put(&alice, json!({ "state": "?" })).await.json();
+    let row = table("route").into_iter().find(|it| it[0].contains("/sandbox/users/")).unwrap();
+    for state in &quoted(refused["error"].as_str().unwrap())[1..] {
+        assert!(row[1].contains(&**state), "{state}");
+    }
+}
+
+#[tokio::test]
+async fn it_names_every_fault_with_its_fields() {
+    let bench = Bench::start().await;
+    let refused = bench.put("/sandbox/faults", json!([{ "kind": "?" }])).await.json();
+    let known = quoted(refused["error"].as_str().unwrap());
+    let rows = table("kind");
+    let named: Vec<String> = rows.iter().flat_map(|it| quoted(&it[0])).collect();
+    assert_eq!(set(&named), set(&known[1..]), "{refused}");
+
+    let refused = bench.put("/sandbox/faults", json!([{ "?": 1 }])).await.json();
+    let known = quoted(refused["error"].as_str().unwrap());
+    let mut fields: Vec<String> = rows.iter().flat_map(|it| quoted(&it[1])).collect();
+    fields.extend(["kind", "path", "times"].map(str::to_owned));
+    assert_eq!(set(&fields), set(&known[1..]), "{refused}");
+
+    let values = BTreeMap::from([
+        ("status", json!(502)),
+        ("code", json!(89)),
+        ("message", json!("text")),
+        ("body", json!({ "any": "thing" })),
+        ("headers", json!({ "retry-after": "1" })),
+        ("ms", json!(5)),
+        ("mb", json!(1)),
+    ]);
+    for row in rows {
+        let mut fault = json!({ "kind": quoted(&row[0])[0], "path": "/nowhere", "times": 1 });
+        for field in quoted(&row[1]) {
+            fault[&field] = values[&*field].clone();
+        }
+        let answer = bench.put("/sandbox/faults", json!([fault])).await;
+        assert_eq!(answer.status, 200, "{fault}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn it_names_every_switch_with_its_default_and_its_other_values() {
+    let bench = Bench::start().await;
+    let mut told = serde_json::Map::new();
+    let json_of = |text: &String| serde_json::from_str::<Value>(text).unwrap();
+    for row in table("switch") {
+        let (switch, defaults) = (quoted(&row[0]), quoted(&row[1]));
+        assert_eq!(switch.len(), defaults.len(), "{row:?}");
+        if defaults[0].starts_with('"') {
+            let refused = bench.put("/sandbox/switches", json!({ &*switch[0]: "?" })).await.json();
+            let known = quoted(refused["error"].as_str().unwrap());
+            let values = [defaults.clone(), quoted(&row[2])].concat();
+            let words = values.iter().filter(|it| it.starts_with('"'));
+            let words: Vec<String> = words.map(|it| it.trim_matches('"').to_owned()).collect();
+            assert_eq!(set(&words), set(&known[1..]), "{row:?}");
+        }
+        told.extend(switch.into_iter().zip(defaults.iter().map(json_of)));
+    }
+    bench.ask("POST", "/sandbox/reset").send().await;
+    let switches = bench.get("/sandbox/switches").await;
+    let defaults = countersign::sandbox::Switches::default();
+    assert_eq!(Value::Object(told), json!(defaults));
+    assert_eq!(keys(&switches), keys(&json!(defaults)));
+}
