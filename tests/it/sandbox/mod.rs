@@ -8,7 +8,7 @@ mod exchange;
 mod faults;
 mod forms;
 mod groupings;
-mod handshake;
+pub mod handshake;
 mod numbers;
 mod quotas;
 mod switches;
