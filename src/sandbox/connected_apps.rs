@@ -10,6 +10,7 @@ use crate::sandbox::auth::{Denied, authenticate};
 use crate::sandbox::errors::{self, Refusal};
 use crate::sandbox::pages::{self, Connected, ConnectedApps, Owner};
 use crate::sandbox::reply::Reply;
+use crate::sandbox::signature::find;
 
 pub const PATH: &str = "/settings/connected_apps";
 
@@ -30,7 +31,7 @@ pub fn list(sandbox: &Sandbox) -> Reply {
 /// `POST` of the fields `screen_name` and `app`: the user withdraws the app's access.
 pub fn revoke(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let form = arrival.form();
-    let value = |name: &str| form.iter().find(|it| it.0 == name).map_or("", |it| &it.1);
+    let value = |name: &str| find(&form, name).unwrap_or_default();
     let population = sandbox.population();
     let user = population.find_named(value("screen_name"));
     let app = population.apps.iter().position(|it| it.name == value("app"));

@@ -9,7 +9,7 @@ use crate::sandbox::auth::{Denied, authenticate};
 use crate::sandbox::credentials::Credentials;
 use crate::sandbox::errors::{self, Refusal};
 use crate::sandbox::reply::Reply;
-use crate::sandbox::signature::{form_pairs, percent_decode};
+use crate::sandbox::signature::{find, form_pairs, percent_decode};
 
 /// `POST /oauth2/token`: the app's one bearer token, the same until it is invalidated.
 pub fn mint(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
@@ -23,7 +23,7 @@ pub fn invalidate(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
 
 fn minted(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     let app = app_of(sandbox, arrival)?;
-    match parameter(&arrival.form(), "grant_type") {
+    match find(&arrival.form(), "grant_type") {
         None => return Err(errors::coded(170)),
         Some("client_credentials") => (),
         Some(_) => return Err(errors::coded(99)),
@@ -46,7 +46,7 @@ fn invalidated(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
         }
         _ => (app_of(sandbox, arrival)?, arrival.form()),
     };
-    let token = parameter(&named, "access_token").unwrap_or_default();
+    let token = find(&named, "access_token").unwrap_or_default();
     let mut state = sandbox.state();
     let live = sandbox.population().bearer(app, state.bearer_generation(app));
     // The token has escapes of its own; whether clients escape those again differs.
@@ -65,8 +65,4 @@ fn app_of(sandbox: &Sandbox, arrival: &Arrival) -> Result<usize, Refusal> {
     let (app, _) =
         found.filter(|(_, it)| it.consumer_secret == *secret).ok_or_else(|| errors::coded(99))?;
     Ok(app)
-}
-
-fn parameter<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs.iter().find(|it| it.0 == name).map(|it| &*it.1)
 }

@@ -18,8 +18,9 @@ pub fn check(callback: &str, approved: Option<&[String]>, path: &str) -> Result<
         // A PIN as well needs a callback in the settings; how X refuses that is not known.
         Some([]) if callback != BY_PIN => return Err(errors::no_callbacks(path)),
         Some(list) if callback == BY_PIN => !list.is_empty(),
-        Some(list) => list.iter().any(|it| it == callback) && !is_refused(callback),
+        Some(list) => list.iter().any(|it| it == callback),
     };
+    let is_approved = is_approved && !is_refused(callback);
     if is_approved { Ok(()) } else { Err(errors::coded(415)) }
 }
 

@@ -10,7 +10,7 @@ use crate::sandbox::arrival::Arrival;
 use crate::sandbox::handshake::{Step, callback};
 use crate::sandbox::pages::{self, Choice, Consent};
 use crate::sandbox::reply::Reply;
-use crate::sandbox::signature::{Pairs, form_pairs};
+use crate::sandbox::signature::{Pairs, find, form_pairs};
 use crate::sandbox::state::State;
 
 /// `GET`: the page that asks.
@@ -91,5 +91,5 @@ fn consent(
 }
 
 fn value<'a>(pairs: &'a Pairs, name: &str) -> &'a str {
-    pairs.iter().find(|it| it.0 == name).map_or("", |it| &it.1)
+    find(pairs, name).unwrap_or_default()
 }

@@ -53,6 +53,11 @@ pub fn form_pairs(text: &str) -> Pairs {
         .collect()
 }
 
+/// The first value of that name.
+pub fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|it| it.0 == name).map(|it| &*it.1)
+}
+
 /// The signature base string. `url` has no query; `parameters` are those of query, form body and header,
 /// of which `oauth_signature` and `realm` do not count. Whatever else begins with `oauth_` does.
 pub fn base_string(method: &str, url: &str, parameters: &[(String, String)]) -> String {

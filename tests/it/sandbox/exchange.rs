@@ -169,6 +169,8 @@ async fn any_web_address_is_a_callback_until_there_is_a_list() {
         "OOB",
         "http://a.example/\r\nx: y",
         "http://a.example/ x",
+        "http://a.example/#\r\nx: y",
+        "http://a.example/é",
         "//a.example/",
     ] {
         begin(&bench, wrong).await.has_code(403, 415, NOT_APPROVED);

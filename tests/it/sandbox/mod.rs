@@ -10,6 +10,7 @@ mod forms;
 mod groupings;
 mod handshake;
 mod manual;
+pub mod handshake;
 mod numbers;
 mod quotas;
 mod switches;
