@@ -96,12 +96,13 @@ fn bearer(sandbox: &Sandbox, token: &str) -> Result<Caller, Denied> {
 }
 
 fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Caller, Denied> {
+    let now_s = sandbox.now().unix_timestamp();
     let mut state = sandbox.state();
     let key = signed.get("oauth_consumer_key");
     let (app, its) = sandbox.population().find_app(key).ok_or(Denied::BadSignature)?;
     let holder = token_holder(sandbox, &state, app, signed)?;
     let token_secret = holder.as_ref().map_or("", |(_, token)| &token.secret);
-    verify(sandbox, &mut state, arrival, signed, its, token_secret)?;
+    verify(sandbox, &mut state, arrival, signed, its, token_secret, now_s)?;
     let user = holder.map(|(user, _)| user);
     match user.map(|it| state.user_state(it)) {
         Some(UserState::Suspended) => Err(Denied::Suspended),
@@ -118,8 +119,8 @@ pub fn verify(
     signed: &Signed,
     app: &App,
     token_secret: &str,
+    now_s: i64,
 ) -> Result<(), Denied> {
-    let now_s = sandbox.now().unix_timestamp();
     let timestamp = signed.get("oauth_timestamp");
     let sent_s: i64 = timestamp.parse().map_err(|_| Denied::BadSignature)?;
     if sent_s.abs_diff(now_s) > CLOCK_TOLERANCE_S {

@@ -24,7 +24,7 @@ fn begun(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     let (signed, app, its) = signer(sandbox, arrival)?;
     let now_s = sandbox.now().unix_timestamp();
     let mut state = sandbox.state();
-    verify(sandbox, &mut state, arrival, signed, its, "").map_err(Denied::on_api)?;
+    verify(sandbox, &mut state, arrival, signed, its, "", now_s).map_err(Denied::on_api)?;
 
     let callback =
         parameter(arrival, signed, "oauth_callback").ok_or_else(errors::callback_missing)?;
@@ -47,7 +47,7 @@ fn exchanged(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     let known = known.ok_or_else(errors::request_token_missing)?;
     let (secret, is_expired) = (known.secret.clone(), known.is_expired(now_s));
     let step = known.step.clone();
-    verify(sandbox, &mut state, arrival, signed, its, &secret).map_err(Denied::on_api)?;
+    verify(sandbox, &mut state, arrival, signed, its, &secret, now_s).map_err(Denied::on_api)?;
     if is_expired {
         return Err(errors::coded(89));
     }
