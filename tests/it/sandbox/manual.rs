@@ -90,6 +90,8 @@ async fn it_names_every_fault_with_its_fields() {
         ("status", json!(502)),
         ("code", json!(89)),
         ("message", json!("text")),
+        ("text", json!("anything")),
+        ("fields", json!({ "user_id": null })),
         ("body", json!({ "any": "thing" })),
         ("headers", json!({ "retry-after": "1" })),
         ("ms", json!(5)),
