@@ -71,7 +71,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let operators = bind(arguments.admin_listen, "--admin-listen")?;
     let sandbox = Sandbox::new(Settings::default(), parts::clock());
     let world = sandbox.world();
-    let config = settings(&arguments.dir, &upstream, &world)?;
+    let config = settings(&arguments.dir, &upstream, &callers, &world)?;
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
@@ -79,12 +79,15 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let connected = connected(&world)?;
     import(&parts, &connected).await?;
     let keys = keys(&parts, &arguments.dir).await?;
+    let link = gateway::NewLink { label: "a link to try".to_owned(), ..Default::default() };
+    let link = parts.gateway.create_link(link, ACTOR).await?;
     let card = Card {
         gateway: url(&callers),
         admin: url(&operators),
         sandbox: url(&upstream),
         key: keys.key,
         admin_key: keys.admin_key,
+        link: link.url.expose().to_owned(),
         accounts: connected.map(tour::account),
     };
     // Before anybody is told that it serves, who may then stop it.
@@ -114,7 +117,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     };
     tokio::select! {
         (..) = serving => info!("stopped"),
-        () = end => warn!("stopped by a second signal, with calls in flight"),
+        () = end => warn!("stopped at once by a second signal"),
     }
     parts.store.close().await;
     Ok(())
@@ -127,17 +130,23 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 /// The settings of a demo: nothing of the environment or of a file, so that it is the same everywhere.
-fn settings(folder: &Path, upstream: &TcpListener, world: &World) -> Result<Config, Failure> {
+fn settings(
+    folder: &Path,
+    upstream: &TcpListener,
+    callers: &TcpListener,
+    world: &World,
+) -> Result<Config, Failure> {
     let app = world
         .apps
         .iter()
         .find(|it| it.name == APP)
         .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
-    let sandbox = url(upstream);
+    let (sandbox, public_url) = (url(upstream), url(callers));
     let ring = kept(&folder.join("vault_keys"), || vault::generate_key().expose().to_owned())?;
     let database = format!("sqlite://{}", escaped(&folder.join("countersign.db")));
     let set = [
         ("DATABASE__URL", &*database),
+        ("SERVER__PUBLIC_URL", &public_url),
         ("UPSTREAM__DATA_URL", &sandbox),
         ("UPSTREAM__API_URL", &sandbox),
         ("UPSTREAM__ALLOW_HTTP", "true"),

@@ -25,6 +25,8 @@ pub(super) struct Card {
     pub(super) sandbox: String,
     pub(super) key: String,
     pub(super) admin_key: String,
+    /// By which a further account can be connected, once.
+    pub(super) link: String,
     pub(super) accounts: [Account; CONNECTED],
 }
 
@@ -48,7 +50,7 @@ pub(super) fn account(user: &WorldUser) -> Account {
 
 /// The tour, with commands that work as they stand.
 pub(super) fn text(card: &Card, folder: &Path) -> String {
-    let Card { gateway, admin, sandbox, key, admin_key, accounts: [alice, bob, _] } = card;
+    let Card { gateway, admin, sandbox, key, admin_key, link, accounts: [alice, bob, _] } = card;
     let (alice_id, bob_id, folder) = (&alice.user_id, &bob.user_id, folder.display());
     let alices: Vec<&String> = alice.tweet_ids.iter().take(2).collect();
     let everybodys: Vec<&String> = alices.iter().copied().chain(bob.tweet_ids.first()).collect();
@@ -93,6 +95,10 @@ The last 28 hours, hour by hour, signed as the author:
     -H 'Countersign-Account: {bob_id}' \\
     -H 'Content-Type: application/json' \\
     -d '{series}'
+
+Connect a further account in a browser, as one of the sandbox's users; the link works once:
+
+  {link}
 
 Operators see the connected accounts with
 

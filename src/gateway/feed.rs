@@ -16,6 +16,8 @@ use crate::store::{self, Change, Wake};
 const HOUSEKEEPING: Duration = Duration::from_secs(15);
 /// No replica is away longer and still serves from memory.
 const CHANGES_KEPT: time::Duration = time::Duration::days(1);
+/// How long a link's page still tells how it ended.
+const LINKS_KEPT: time::Duration = time::Duration::days(7);
 /// Even when nothing may be stale, the feed is read only so often.
 const LEAST_STALE: Duration = Duration::from_secs(2);
 
@@ -126,7 +128,9 @@ impl Gateway {
                 metrics::gauge!("countersign_accounts", "app" => app.clone(), "state" => state.name()).set(found);
             }
         }
-        self.0.store.prune_changes(self.now() - CHANGES_KEPT).await?;
+        let now = self.now();
+        self.0.store.prune_changes(now - CHANGES_KEPT).await?;
+        self.0.store.prune_links(now, now - LINKS_KEPT).await?;
         Ok(())
     }
 }

@@ -96,9 +96,10 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/accounts/{account}/verify", post(admin::accounts::verify))
         .route("/admin/v1/keys", get(admin::keys::list).post(admin::keys::create))
         .route("/admin/v1/keys/{key}", delete(admin::keys::revoke))
+        .route("/admin/v1/links", post(admin::links::create))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys and audit here";
+    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links and audit here";
     finish(probes().route("/metrics", get(probe::metrics)).merge(admin), offered, host)
 }
 

@@ -4,6 +4,7 @@ pub(super) mod accounts;
 pub(super) mod apps;
 pub(super) mod audit;
 pub(super) mod keys;
+pub(super) mod links;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Request, State, rejection::QueryRejection};

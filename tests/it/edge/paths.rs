@@ -18,6 +18,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/v1/keys"),
     ("POST", "/admin/v1/keys"),
     ("DELETE", "/admin/v1/keys/{key}"),
+    ("POST", "/admin/v1/links"),
     ("GET", "/admin/v1/audit"),
 ];
 

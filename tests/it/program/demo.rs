@@ -33,7 +33,7 @@ async fn its_card_says_where_and_with_what() {
     let (running, first) = card(folder.path()).await;
     let mut fields: Vec<&str> = first.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["accounts", "admin", "admin_key", "gateway", "key", "sandbox"]);
+    assert_eq!(fields, ["accounts", "admin", "admin_key", "gateway", "key", "link", "sandbox"]);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let text = |field: &str| first[field].as_str().unwrap().to_owned();
 
