@@ -22,7 +22,7 @@ const MARKING: Duration = Duration::from_secs(1);
 
 /// An account that the database knows, its token opened.
 pub struct KnownAccount {
-    pub account: Account,
+    pub(super) stored: StoredAccount,
     /// `None` when what is stored does not open or is not this user's.
     pub(super) token: Option<Token>,
 }
@@ -64,21 +64,23 @@ impl Gateway {
         let allowed = key.key.scopes.accounts.as_ref().is_none_or(|it| it.contains(&user_id));
         let known = if allowed { self.known_account(app, user_id).await? } else { None };
         let known = known.ok_or(Error::AccountNotFound)?;
-        match known.account.state {
-            AccountState::Active => Ok(known),
-            state => Err(Error::AccountNotActive { state, since: known.account.state_since }),
+        match known.stored.account {
+            Account { state: AccountState::Active, .. } => Ok(known),
+            Account { state, state_since, .. } => {
+                Err(Error::AccountNotActive { state, since: state_since })
+            }
         }
     }
 
     /// Marks an account after an answer that refused its token; what the database cannot take now, the next call tells
     /// again. The caller's answer waits for it a moment, so that the next call meets the mark.
-    pub(super) async fn mark(&self, account: &Account, verdict: Verdict) {
-        let (gateway, account) = (self.clone(), account.clone());
-        let marking = tokio::spawn(async move { gateway.set_mark(&account, verdict).await });
+    pub(super) async fn mark(&self, known: &Arc<KnownAccount>, verdict: Verdict) {
+        let (gateway, known) = (self.clone(), Arc::clone(known));
+        let marking = tokio::spawn(async move { gateway.set_mark(&known.stored, verdict).await });
         let _ = tokio::time::timeout(MARKING, marking).await;
     }
 
-    async fn set_mark(&self, account: &Account, verdict: Verdict) {
+    async fn set_mark(&self, stored: &StoredAccount, verdict: Verdict) {
         let (state, reason) = match verdict {
             Verdict::AccountRevoked => {
                 (AccountState::Revoked, "X answered that the access token is not valid any more")
@@ -88,10 +90,10 @@ impl Gateway {
             }
             _ => return,
         };
-        if let Err(error) = self.set_state(account, state, reason, ACTOR).await {
+        if let Err(error) = self.set_state(stored, state, reason, ACTOR).await {
             warn!(
                 error = &error as &dyn std::error::Error,
-                account = account.user_id.to_string(),
+                account = stored.account.user_id.to_string(),
                 state = state.name(),
                 "an account's state was not stored"
             );
@@ -149,7 +151,7 @@ impl Gateway {
         let app = self.app(Some(&account.app))?;
         let Some(token) = self.open_token(&stored) else {
             self.set_state(
-                account,
+                &stored,
                 AccountState::Quarantined,
                 "the stored token does not open",
                 actor,
@@ -186,7 +188,7 @@ impl Gateway {
                 return Ok(Verified::NotTheAccount("X refused the app's consumer key or secret"));
             }
         };
-        self.set_state(account, state, reason, actor).await?;
+        self.set_state(&stored, state, reason, actor).await?;
         match answer {
             Ok(profile) if state == AccountState::Active => Ok(Verified::Works(profile)),
             _ => Ok(Verified::Marked(state)),
@@ -250,9 +252,9 @@ impl Gateway {
     }
 
     /// Opens an account's token, or quarantines the account: what does not open must not be signed with.
-    fn open_account(&self, stored: StoredAccount) -> KnownAccount {
+    fn open_account(&self, mut stored: StoredAccount) -> KnownAccount {
         let token = self.open_token(&stored);
-        let mut account = stored.account;
+        let account = &mut stored.account;
         if token.is_none() && account.state == AccountState::Active {
             error!(
                 app = account.app,
@@ -261,13 +263,13 @@ impl Gateway {
             );
             account.state = AccountState::Quarantined;
             account.state_since = self.now();
-            let (gateway, marked) = (self.clone(), account.clone());
+            let (gateway, marked) = (self.clone(), stored.clone());
             tokio::spawn(async move {
                 let reason = "the stored token does not open or is not this user's";
                 let _ = gateway.set_state(&marked, AccountState::Quarantined, reason, ACTOR).await;
             });
         }
-        KnownAccount { account, token }
+        KnownAccount { stored, token }
     }
 
     pub(super) fn open_token(&self, stored: &StoredAccount) -> Option<Token> {
@@ -305,17 +307,14 @@ impl Gateway {
 
     async fn set_state(
         &self,
-        account: &Account,
+        stored: &StoredAccount,
         state: AccountState,
         reason: &str,
         actor: &str,
     ) -> Result<(), Error> {
         let now: OffsetDateTime = self.now();
-        self.0
-            .store
-            .update_account_state(&account.app, account.user_id, state, reason, actor, now)
-            .await?;
-        self.forget_account(&account.app, account.user_id).await;
+        self.0.store.update_account_state(stored, state, reason, actor, now).await?;
+        self.forget_account(&stored.account.app, stored.account.user_id).await;
         Ok(())
     }
 

@@ -72,12 +72,12 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let known = self.account_for(call.key, app, named).await?;
-        trail.account = Some(known.account.user_id.to_string());
+        trail.account = Some(known.stored.account.user_id.to_string());
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let credential = Credential::User(&app.app, token);
         let answer = self.engage(app, call, credential, trail).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
-            self.mark(&known.account, answer.verdict).await;
+            self.mark(&known, answer.verdict).await;
         }
         Ok(answer)
     }

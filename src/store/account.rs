@@ -154,18 +154,19 @@ impl Store {
         .await
     }
 
-    /// False when the account is absent or in that state already. Audited as `account.<state>`.
+    /// False when the account is absent, in that state already, or has another token by now than the one that the state
+    /// is about. Audited as `account.<state>`.
     pub async fn update_account_state(
         &self,
-        app: &str,
-        user_id: UserId,
+        stored: &StoredAccount,
         state: AccountState,
         reason: &str,
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<bool, Error> {
         let sql = "update account set state = $3, state_since = $4
-             where app = $1 and user_id = $2 and state <> $3";
+             where app = $1 and user_id = $2 and state <> $3 and sealed_token = $5";
+        let Account { app, user_id, .. } = &stored.account;
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
@@ -174,6 +175,7 @@ impl Store {
                 .bind(user_id.to_string())
                 .bind(state.name())
                 .bind(whole_seconds(now))
+                .bind(&stored.sealed_token)
                 .execute(&mut **it)
                 .await?
                 .rows_affected());
@@ -181,10 +183,10 @@ impl Store {
                 return Ok(false);
             }
             let action = format!("account.{}", state.name());
-            let subject = subject(app, user_id);
+            let subject = subject(app, *user_id);
             let line = Line { actor, action: &action, subject: &subject, detail: reason };
             audit::record(&mut work, &line, now).await?;
-            change::record(&mut work, &[changed(app, user_id)], now).await?;
+            change::record(&mut work, &[changed(app, *user_id)], now).await?;
             work.commit().await?;
             Ok(true)
         })

@@ -1,7 +1,7 @@
 //! Accounts: importing, finding, paging, states, rotation.
 
 use countersign::model::AccountState;
-use countersign::store::{AccountFilter, Change, Error};
+use countersign::store::{AccountFilter, Change, Error, StoredAccount};
 use time::Duration;
 
 use crate::database::{NOW, on_both};
@@ -51,7 +51,8 @@ on_both! {
         store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
         let (hour, two) = (NOW + Duration::hours(1), NOW + Duration::hours(2));
         let revoked = AccountState::Revoked;
-        store.update_account_state("main", id(7), revoked, "code 89", "gateway", hour).await.unwrap();
+        let first = store.find_account("main", id(7)).await.unwrap().unwrap();
+        store.update_account_state(&first, revoked, "code 89", "gateway", hour).await.unwrap();
 
         let mut again = new_account("main", 7);
         again.screen_name = "Renamed".into();
@@ -108,7 +109,8 @@ on_both! {
         let accounts = [new_account("a", 1), new_account("a", 2), new_account("b", 1)];
         store.put_accounts(&accounts, "cli", NOW).await.unwrap();
         let blocked = AccountState::Blocked;
-        store.update_account_state("a", id(2), blocked, "locked", "gateway", NOW).await.unwrap();
+        let second = store.find_account("a", id(2)).await.unwrap().unwrap();
+        store.update_account_state(&second, blocked, "locked", "gateway", NOW).await.unwrap();
 
         let list = async |app: Option<&str>, state| {
             let filter = AccountFilter { app: app.map(str::to_owned), state, after: None, limit: 9 };
@@ -128,15 +130,19 @@ on_both! {
         let store = database.store().await;
         store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
         let latest = store.latest_change().await.unwrap();
-        let revoke = async |number| {
+        let revoke = async |stored: &StoredAccount| {
             let revoked = AccountState::Revoked;
-            let (app, reason) = ("main", "code 89");
-            let changed = store.update_account_state(app, id(number), revoked, reason, "gateway", NOW);
+            let changed = store.update_account_state(stored, revoked, "code 89", "gateway", NOW);
             changed.await.unwrap()
         };
-        assert!(revoke(7).await);
-        assert!(!revoke(7).await, "it was so already");
-        assert!(!revoke(8).await, "it is absent");
+        let stored = store.find_account("main", id(7)).await.unwrap().unwrap();
+        let (mut absent, mut older) = (stored.clone(), stored.clone());
+        absent.account.user_id = id(8);
+        older.sealed_token = b"an older token".to_vec();
+        assert!(!revoke(&absent).await, "it is absent");
+        assert!(!revoke(&older).await, "it has a newer token");
+        assert!(revoke(&stored).await);
+        assert!(!revoke(&stored).await, "it was so already");
 
         let entry = store.list_audit(None, 1).await.unwrap().remove(0);
         assert_eq!((&*entry.actor, &*entry.action), ("gateway", "account.revoked"));

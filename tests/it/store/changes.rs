@@ -116,7 +116,8 @@ async fn a_listener_on_postgres_wakes_at_a_change() {
 
     let woken = tokio::spawn(async move { wake.wait().await });
     let revoked = AccountState::Revoked;
-    store.update_account_state("main", id(7), revoked, "code 89", "gateway", NOW).await.unwrap();
+    let stored = store.find_account("main", id(7)).await.unwrap().unwrap();
+    store.update_account_state(&stored, revoked, "code 89", "gateway", NOW).await.unwrap();
     woken.await.unwrap().unwrap();
 }
 

@@ -47,6 +47,20 @@ on_both! {
         }
     }
 
+    // The refusal of an old token that came late once marked the account though it had a new one.
+    async fn a_late_refusal_of_an_old_token_leaves_the_new_one_alone(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "revoked").await;
+        house.order(json!([{ "kind": "delay", "ms": 500, "path": "/insights/", "times": 1 }])).await;
+        let late = tokio::spawn(private(&house, "alice").send());
+        while house.fired().await != [1] {
+            tokio::task::yield_now().await;
+        }
+        house.connect(&["alice"]).await;
+        late.await.unwrap().is_relayed(401);
+        assert_eq!(stored_state(&house, "alice").await, "active");
+    }
+
     async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
         let house = House::start(&database).await;
         user_becomes(&house, "alice", "suspended").await;
