@@ -79,8 +79,9 @@ impl Database {
         Store::connect(&self.settings()).await.unwrap()
     }
 
+    /// With patience, since a busy machine is no database that is away.
     pub fn settings(&self) -> config::Database {
-        settings(&self.url)
+        config::Database { call_wait: Duration::from_secs(20), ..settings(&self.url) }
     }
 
     /// Runs a statement that the store has no method for.

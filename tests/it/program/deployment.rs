@@ -45,6 +45,7 @@ impl Deployment {
             Deployment { bench, folder: TempDir::new().unwrap(), environment: BTreeMap::new() };
         it.set("DATABASE__URL", database.settings().url.expose());
         // Test machines are busy.
+        it.set("DATABASE__CALL_WAIT", "20s");
         it.set("DATABASE__WAIT", "20s");
         it.set("DATABASE__STATEMENT_TIMEOUT", "20s");
         it.set("UPSTREAM__DATA_URL", &upstream);

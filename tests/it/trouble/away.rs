@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use countersign::config;
+
 use crate::bench::{Answer, Bench};
 use crate::database::{Kind, PrivatePostgres, fresh, on_both, settings};
 use crate::house::House;
@@ -9,9 +11,14 @@ use crate::trouble::{
     at_once, eventually, eventually_status, id_of, mints, private, public, with_key,
 };
 
+/// With a wait that a busy machine does not use up, and that a test can wait for.
+fn settings_of(server: &PrivatePostgres) -> config::Database {
+    config::Database { call_wait: Duration::from_secs(1), ..settings(&server.url()) }
+}
+
 /// A house on a server of its own, with everything that alice's and the app's calls need in memory.
 async fn warm(server: &PrivatePostgres) -> House {
-    let mut settings = settings(&server.url());
+    let mut settings = settings_of(server);
     settings.wait = Duration::from_secs(2);
     settings.statement_timeout = Duration::from_secs(2);
     let house = House::build(Bench::start().await, &settings, |_| ()).await;
@@ -141,7 +148,7 @@ async fn what_was_revoked_elsewhere_meanwhile_is_obeyed_after_the_return() {
     server.stop();
     call.clone().send().await.is_relayed(200);
     server.start();
-    let other = House::build(house.bench.again(), &settings(&server.url()), |_| ()).await;
+    let other = House::build(house.bench.again(), &settings_of(&server), |_| ()).await;
     other.gateway.revoke_key(id_of(&key), "test").await.unwrap();
     eventually_status(&call, 401).await.is_own(401, "unknown_key");
     known_are_served(&house).await;
@@ -208,7 +215,7 @@ async fn a_gateway_that_stops_is_not_ready_but_alive_and_still_answers() {
 #[tokio::test]
 async fn answers_do_not_wait_for_a_database_that_hangs() {
     let server = PrivatePostgres::start_new();
-    let mut settings = settings(&server.url());
+    let mut settings = settings_of(&server);
     settings.wait = Duration::from_hours(1);
     let house = House::build(Bench::start().await, &settings, |_| ()).await;
     warm_up(&house).await;
@@ -224,7 +231,7 @@ async fn answers_do_not_wait_for_a_database_that_hangs() {
 #[tokio::test]
 async fn nothing_is_remembered_for_those_who_want_it_so() {
     let server = PrivatePostgres::start_new();
-    let house = House::build(Bench::start().await, &settings(&server.url()), |config| {
+    let house = House::build(Bench::start().await, &settings_of(&server), |config| {
         config.database.stale = Duration::ZERO;
     })
     .await;
