@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use time::OffsetDateTime;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
@@ -16,9 +15,7 @@ use crate::store::{AccountFilter, NewAccount, StoredAccount};
 use crate::upstream::{Profile, Token, Verdict};
 use crate::vault::Place as Seal;
 
-const ACTOR: &str = "gateway";
-/// How long an answer waits for its account to be marked.
-const MARKING: Duration = Duration::from_secs(1);
+pub(super) const ACTOR: &str = "gateway";
 
 /// An account that the database knows, its token opened.
 pub struct KnownAccount {
@@ -69,34 +66,6 @@ impl Gateway {
             Account { state, state_since, .. } => {
                 Err(Error::AccountNotActive { state, since: state_since })
             }
-        }
-    }
-
-    /// Marks an account after an answer that refused its token; what the database cannot take now, the next call tells
-    /// again. The caller's answer waits for it a moment, so that the next call meets the mark.
-    pub(super) async fn mark(&self, known: &Arc<KnownAccount>, verdict: Verdict) {
-        let (gateway, known) = (self.clone(), Arc::clone(known));
-        let marking = tokio::spawn(async move { gateway.set_mark(&known.stored, verdict).await });
-        let _ = tokio::time::timeout(MARKING, marking).await;
-    }
-
-    async fn set_mark(&self, stored: &StoredAccount, verdict: Verdict) {
-        let (state, reason) = match verdict {
-            Verdict::AccountRevoked => {
-                (AccountState::Revoked, "X answered that the access token is not valid any more")
-            }
-            Verdict::AccountBlocked => {
-                (AccountState::Blocked, "X answered that the user is suspended or locked")
-            }
-            _ => return,
-        };
-        if let Err(error) = self.set_state(stored, state, reason, ACTOR).await {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                account = stored.account.user_id.to_string(),
-                state = state.name(),
-                "an account's state was not stored"
-            );
         }
     }
 
@@ -220,7 +189,7 @@ impl Gateway {
         Ok(app.names.load(name.to_owned(), &self.0.feed, !remembers, load).await?.map(|it| *it))
     }
 
-    async fn known_account(
+    pub(super) async fn known_account(
         &self,
         app: &AppState,
         user_id: UserId,
@@ -305,7 +274,7 @@ impl Gateway {
         })
     }
 
-    async fn set_state(
+    pub(super) async fn set_state(
         &self,
         stored: &StoredAccount,
         state: AccountState,

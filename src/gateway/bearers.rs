@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::config::Limits;
 use crate::gateway::accounts::KnownAccount;
 use crate::gateway::known::Known;
+use crate::gateway::mark::Suspects;
 use crate::gateway::standing::{Fault, Standing};
 use crate::gateway::{Error, Gateway};
 use crate::model::{App, AppOnly, Endpoint, Secret, UserId};
@@ -33,6 +34,7 @@ pub(super) struct AppState {
     /// Mints that have ended, well or not.
     ended: AtomicU64,
     pub(super) standing: Standing,
+    pub(super) suspects: Suspects,
     pub(super) accounts: Known<UserId, KnownAccount>,
     /// Whose screen name it is.
     pub(super) names: Known<String, UserId>,
@@ -67,6 +69,7 @@ impl AppState {
             minting: Mutex::default(),
             ended: AtomicU64::new(0),
             standing: Standing::default(),
+            suspects: Suspects::default(),
             accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
         }

@@ -66,7 +66,7 @@ impl Gateway {
 
     async fn call_as_user(
         &self,
-        app: &AppState,
+        app: &Arc<AppState>,
         named: &AccountRef,
         call: &Call<'_>,
         trail: &mut Trail,
@@ -77,7 +77,7 @@ impl Gateway {
         let credential = Credential::User(&app.app, token);
         let answer = self.engage(app, call, credential, trail).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
-            self.mark(&known, answer.verdict).await;
+            self.look_into(app, &known).await;
         }
         Ok(answer)
     }

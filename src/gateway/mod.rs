@@ -13,6 +13,7 @@ mod health;
 mod json;
 mod keys;
 mod known;
+mod mark;
 mod rotate;
 mod standing;
 

@@ -61,6 +61,43 @@ on_both! {
         assert_eq!(stored_state(&house, "alice").await, "active");
     }
 
+    async fn one_wrong_answer_is_no_proof(database: Database) {
+        let house = House::start(&database).await;
+        for code in [89, 64] {
+            house.order(json!([{ "kind": "status", "code": code, "path": "/insights/", "times": 1 }])).await;
+            private(&house, "alice").send().await;
+            assert_eq!(house.fired().await, [1]);
+            private(&house, "alice").send().await.is_relayed(200);
+        }
+    }
+
+    async fn while_x_refuses_everybody_nobody_is_marked(database: Database) {
+        let house = House::start(&database).await;
+        let refuse = |path| json!({ "kind": "status", "code": 89, "path": path });
+        house.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
+        for name in ["alice", "bob", "alice"] {
+            private(&house, name).send().await.is_relayed(401);
+        }
+        assert_eq!(house.fired().await, [3, 2], "X is asked about it but once in a while");
+        house.order(json!([])).await;
+        private(&house, "alice").send().await.is_relayed(200);
+        private(&house, "bob").send().await.is_relayed(200);
+        user_becomes(&house, "alice", "revoked").await;
+        house.bench.clock.forward(time::Duration::seconds(30));
+        private(&house, "alice").send().await.is_relayed(401);
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+    }
+
+    async fn an_account_without_others_is_marked_by_the_second_refusal(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_admin_key().await;
+        let path = format!("/admin/v1/accounts/{}", house.id("bob"));
+        assert_eq!(house.admin(&key, "DELETE", &path).send().await.status, 200);
+        user_becomes(&house, "alice", "revoked").await;
+        private(&house, "alice").send().await.is_relayed(401);
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+    }
+
     async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
         let house = House::start(&database).await;
         user_becomes(&house, "alice", "suspended").await;

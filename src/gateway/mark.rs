@@ -1,0 +1,111 @@
+//! Marking the accounts whose tokens X refuses. One answer is no proof: X is asked about the token itself, and whether
+//! it takes another account's, so that a fault of X's never marks accounts by the hundred.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use crate::gateway::accounts::{ACTOR, KnownAccount};
+use crate::gateway::bearers::AppState;
+use crate::gateway::{Error, Gateway};
+use crate::model::{Account, AccountState, UserId};
+use crate::store::AccountFilter;
+use crate::upstream::Verdict;
+
+/// How long an answer waits for its account to be marked, so that the next call meets the mark.
+const MARKING: Duration = Duration::from_secs(1);
+/// While X refuses everybody, it is asked about that only so often.
+const BETWEEN_DOUBTS: Duration = Duration::from_secs(30);
+/// How many other accounts are tried before X is thought to refuse everybody.
+const OTHERS: u32 = 3;
+
+/// The accounts of an app that X has refused and that are looked into.
+#[derive(Default)]
+pub(super) struct Suspects {
+    asked_about: Mutex<HashSet<UserId>>,
+    /// Held while X is asked; when it last refused the others, too.
+    doubted_at: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Gateway {
+    /// Looks into an answer that refused an account's token. What cannot be settled now, the next refusal tells again.
+    pub(super) async fn look_into(&self, app: &Arc<AppState>, known: &Arc<KnownAccount>) {
+        let user_id = known.stored.account.user_id;
+        if !app.suspects.held().insert(user_id) {
+            return;
+        }
+        let (gateway, app, known) = (self.clone(), Arc::clone(app), Arc::clone(known));
+        let looking = tokio::spawn(async move {
+            if let Err(error) = gateway.confirm(&app, &known).await {
+                let account = user_id.to_string();
+                let error = &error as &dyn std::error::Error;
+                warn!(error, account, "whether X takes an account's token could not be settled");
+            }
+            app.suspects.held().remove(&user_id);
+        });
+        let _ = tokio::time::timeout(MARKING, looking).await;
+    }
+
+    async fn confirm(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
+        let Some(token) = &known.token else { return Ok(()) };
+        let mut doubted_at = app.suspects.doubted_at.lock().await;
+        let now = self.0.clock.instant();
+        if doubted_at.is_some_and(|it| now.saturating_duration_since(it) < BETWEEN_DOUBTS) {
+            return Ok(());
+        }
+        let account = &known.stored.account;
+        let (state, reason) = match self.0.upstream.verify_account(&app.app, token).await {
+            Ok(Err(Verdict::AccountRevoked)) => (
+                AccountState::Revoked,
+                "X answered twice that the access token is not valid any more",
+            ),
+            Ok(Err(Verdict::AccountBlocked)) => {
+                (AccountState::Blocked, "X answered twice that the user is suspended or locked")
+            }
+            _ => {
+                let account = account.user_id.to_string();
+                info!(account, "X refused a call, but not the account's token: it is not marked");
+                return Ok(());
+            }
+        };
+        if !self.takes_others(app, account).await? {
+            *doubted_at = Some(now);
+            let app = &account.app;
+            warn!(app, "X refuses one account after the other, so none is marked");
+            return Ok(());
+        }
+        self.set_state(&known.stored, state, reason, ACTOR).await
+    }
+
+    /// Whether X takes the token of another active account, or there is no other to ask with.
+    async fn takes_others(&self, app: &AppState, suspect: &Account) -> Result<bool, Error> {
+        let mut filter = AccountFilter {
+            app: Some(suspect.app.clone()),
+            state: Some(AccountState::Active),
+            after: Some((suspect.app.clone(), suspect.user_id)),
+            limit: OTHERS,
+        };
+        let mut others = self.0.store.list_accounts(&filter).await?;
+        if others.is_empty() {
+            filter.after = None;
+            others = self.0.store.list_accounts(&filter).await?;
+            others.retain(|it| it.user_id != suspect.user_id);
+        }
+        for other in &others {
+            let known = self.known_account(app, other.user_id).await?;
+            let Some(token) = known.as_ref().and_then(|it| it.token.as_ref()) else { continue };
+            if matches!(self.0.upstream.verify_account(&app.app, token).await, Ok(Ok(_))) {
+                return Ok(true);
+            }
+        }
+        Ok(others.is_empty())
+    }
+}
+
+impl Suspects {
+    fn held(&self) -> std::sync::MutexGuard<'_, HashSet<UserId>> {
+        self.asked_about.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
