@@ -1,9 +1,11 @@
 //! Accounts that X refuses: marked, answered at once with what to do, and healed; and what never marks one.
 
+use countersign::sandbox::Settings;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use crate::bench::Answer;
-use crate::database::on_both;
+use crate::bench::{Answer, Bench, small};
+use crate::database::{Kind, fresh, on_both};
 use crate::house::House;
 use crate::trouble::{attempts, private, public, switch, user_becomes};
 
@@ -179,4 +181,57 @@ on_both! {
         assert_eq!(marked.len(), 1);
         assert_eq!(marked[0].actor, "gateway");
     }
+}
+
+/// One call for each; gives their statuses in turn.
+async fn call_all(house: &House, names: &[String]) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for some in names.chunks(50) {
+        let mut calls = JoinSet::new();
+        for name in some {
+            calls.spawn(private(house, name).send());
+        }
+        statuses.extend(calls.join_all().await.iter().map(|it| it.status.as_u16()));
+    }
+    statuses
+}
+
+async fn revoked(house: &House) -> Vec<String> {
+    let key = house.new_admin_key().await;
+    let path = "/admin/v1/accounts?state=revoked&limit=1000";
+    let listed = house.admin(&key, "GET", path).send().await.json();
+    let accounts = listed["accounts"].as_array().unwrap();
+    let mut names: Vec<String> =
+        accounts.iter().map(|it| it["screen_name"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn of_five_hundred_accounts_exactly_the_revoked_ones_are_marked() {
+    let database = fresh(Kind::Sqlite).await;
+    let settings = Settings { users: 500, posts_per_user: 2, ..small() };
+    let house = House::build(Bench::start_with(settings).await, &database.settings(), |_| ()).await;
+    let active = house.bench.world.users.iter().filter(|it| it.state == "active");
+    let names: Vec<String> = active.map(|it| it.screen_name.clone()).take(500).collect();
+    assert_eq!(names.len(), 500);
+    house.connect(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+
+    let refuse = |path| json!({ "kind": "status", "code": 89, "path": path });
+    house.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
+    assert!(call_all(&house, &names).await.iter().all(|it| *it == 401));
+    assert!(revoked(&house).await.is_empty());
+    house.order(json!([])).await;
+    assert!(call_all(&house, &names).await.iter().all(|it| *it == 200));
+
+    house.bench.clock.forward(time::Duration::seconds(30));
+    let mut truly: Vec<String> = names.iter().step_by(25).cloned().collect();
+    for name in &truly {
+        user_becomes(&house, name, "revoked").await;
+    }
+    for _ in 0..2 {
+        call_all(&house, &names).await;
+    }
+    truly.sort();
+    assert_eq!(revoked(&house).await, truly);
 }
