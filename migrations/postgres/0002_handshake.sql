@@ -38,3 +38,7 @@ create index handshake_link on handshake (link_hash);
 comment on table handshake is 'three-legged flows in flight; removed by the callback, before the exchange';
 comment on column handshake.token_hash is 'SHA-256 of the request token';
 comment on column handshake.sealed_secret is 'the request token''s secret';
+
+alter table account add column checked_at timestamptz;
+create index account_checked_at on account (checked_at);
+comment on column account.checked_at is 'when X was last asked about it in the background';

@@ -37,3 +37,7 @@ create table handshake (
     constraint handshake_link_fkey foreign key (link_hash) references link on delete cascade
 ) strict, without rowid;
 create index handshake_link on handshake (link_hash);
+
+-- When X was last asked about it in the background.
+alter table account add column checked_at text;
+create index account_checked_at on account (checked_at);

@@ -100,6 +100,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     }
     let drained = life.clone();
     tokio::spawn(parts.gateway.follow());
+    tokio::spawn(parts.gateway.check_accounts());
     let limits = parts.config.limits.clone();
     let serving = async {
         tokio::join!(

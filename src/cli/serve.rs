@@ -60,6 +60,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         "serving"
     );
     tokio::spawn(parts.gateway.follow());
+    tokio::spawn(parts.gateway.check_accounts());
     let serving = server::serve(
         callers,
         operators,

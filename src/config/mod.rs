@@ -76,13 +76,15 @@ pub struct Upstream {
     pub allow_http: bool,
 }
 
-/// Connecting accounts in a browser.
+/// Connecting accounts, and keeping them connected.
 #[derive(Clone, Debug)]
 pub struct Connect {
     /// Scheme and authority under which browsers reach the callers' listener; without it there are no links.
     pub public_url: Option<String>,
     /// Where a browser may go on to once an account is connected, letter for letter.
     pub return_to: Vec<String>,
+    /// How often X is asked about each account in the background; zero for never.
+    pub check_every: Duration,
 }
 
 /// The key ring that seals what is stored.

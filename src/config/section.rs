@@ -23,6 +23,7 @@ pub fn config(it: &mut Reader<'_>) -> Config {
         connect: Connect {
             public_url: it.get("server.public_url", &form::PUBLIC_URL),
             return_to: it.get("connect.return_to", &form::RETURN_TO),
+            check_every: it.get("connect.check_every", &form::DURATION_OR_ZERO),
         },
         apps: apps(it),
         vault: vault::ring(it),

@@ -221,7 +221,7 @@ impl Gateway {
     }
 
     /// Opens an account's token, or quarantines the account: what does not open must not be signed with.
-    fn open_account(&self, mut stored: StoredAccount) -> KnownAccount {
+    pub(super) fn open_account(&self, mut stored: StoredAccount) -> KnownAccount {
         let token = self.open_token(&stored);
         let account = &mut stored.account;
         if token.is_none() && account.state == AccountState::Active {

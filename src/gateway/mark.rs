@@ -18,6 +18,8 @@ use crate::upstream::Verdict;
 const MARKING: Duration = Duration::from_secs(1);
 /// While X refuses everybody, it is asked about that only so often.
 const BETWEEN_DOUBTS: Duration = Duration::from_secs(30);
+/// X is asked about no more than one account in this time, by each replica.
+const BETWEEN_CHECKS: Duration = Duration::from_secs(2);
 /// How many other accounts are tried before X is thought to refuse everybody.
 const OTHERS: u32 = 3;
 
@@ -46,6 +48,49 @@ impl Gateway {
             app.suspects.held().remove(&user_id);
         });
         let _ = tokio::time::timeout(MARKING, looking).await;
+    }
+
+    /// Asks X in the background about each account in its turn, until every clone of this gateway is dropped: one that
+    /// works again is healed, one that X refuses is looked into. Call it once.
+    pub fn check_accounts(&self) -> impl Future<Output = ()> + Send + use<> {
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            while let Some(inner) = inner.upgrade() {
+                let gateway = Gateway(inner);
+                if gateway.0.connect.check_every.is_zero() {
+                    return;
+                }
+                if let Err(error) = gateway.check_next_account().await {
+                    warn!(error = &error as &dyn std::error::Error, "no account could be checked");
+                }
+                drop(gateway);
+                tokio::time::sleep(BETWEEN_CHECKS).await;
+            }
+        }
+    }
+
+    /// Asks X about the account that it was not asked about for longest; false when none is due. Of many replicas each
+    /// gets another one.
+    pub async fn check_next_account(&self) -> Result<bool, Error> {
+        let (now, every) = (self.now(), self.0.connect.check_every);
+        let claimed = self.0.store.claim_unchecked_account(now, now - every).await?;
+        let Some(stored) = claimed else { return Ok(false) };
+        let Some(app) = self.0.apps.get(&stored.account.app) else { return Ok(true) };
+        let known = self.open_account(stored);
+        let Some(token) = &known.token else { return Ok(true) };
+        let account = &known.stored.account;
+        match self.0.upstream.verify_account(&app.app, token).await {
+            Ok(Ok(profile)) if profile.user_id == account.user_id => {
+                let reason = "X accepts the access token";
+                self.set_state(&known.stored, AccountState::Active, reason, ACTOR).await?;
+            }
+            Ok(Err(Verdict::AccountRevoked | Verdict::AccountBlocked)) => {
+                self.confirm(app, &known).await?;
+            }
+            // The app's or X's fault, or nobody can tell: the account's turn comes again.
+            _ => (),
+        }
+        Ok(true)
     }
 
     async fn confirm(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {

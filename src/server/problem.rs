@@ -348,7 +348,7 @@ fn remedy(state: AccountState) -> &'static str {
     match state {
         AccountState::Active => "try again",
         AccountState::Revoked => {
-            "its user took the app's access back, so an operator has to import a new token"
+            "its user took the app's access back, so an operator has to import a new token, or send the user a link to connect again"
         }
         AccountState::Blocked => {
             "X has suspended or locked its user, who has to clear that with X; then an operator verifies the account"

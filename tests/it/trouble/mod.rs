@@ -3,6 +3,7 @@
 mod answers;
 mod away;
 mod bearers;
+mod checks;
 mod clocks;
 mod key_rows;
 mod marks;

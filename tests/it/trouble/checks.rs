@@ -1,0 +1,70 @@
+//! The background check: what nobody calls for is found out, too.
+
+use crate::database::on_both;
+use crate::house::House;
+use crate::trouble::{private, user_becomes};
+
+/// Asks about every account that is due; gives how often X was asked.
+async fn check_all(house: &House) -> usize {
+    while house.gateway.check_next_account().await.unwrap() {}
+    house.arrived("/1.1/").await.len()
+}
+
+async fn a_day_later(house: &House) {
+    house.bench.clock.forward(time::Duration::hours(24) + time::Duration::seconds(1));
+    house.gateway.catch_up_once().await.unwrap();
+}
+
+async fn state(house: &House, name: &str) -> String {
+    let key = house.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}", house.id(name));
+    let shown = house.admin(&key, "GET", &path).send().await.json();
+    shown["state"].as_str().unwrap().to_owned()
+}
+
+on_both! {
+    async fn each_account_is_asked_about_once_a_day(database: Database) {
+        let house = House::start(&database).await;
+        assert_eq!(check_all(&house).await, 0, "nothing is due on the first day");
+        a_day_later(&house).await;
+        assert_eq!(check_all(&house).await, 2);
+        assert_eq!(check_all(&house).await, 2, "they have had their turn");
+        a_day_later(&house).await;
+        assert_eq!(check_all(&house).await, 4);
+    }
+
+    async fn a_token_that_nobody_uses_is_found_to_be_revoked(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "revoked").await;
+        a_day_later(&house).await;
+        check_all(&house).await;
+        assert_eq!((&*state(&house, "alice").await, &*state(&house, "bob").await), ("revoked", "active"));
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+    }
+
+    async fn an_account_that_works_again_is_healed(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "suspended").await;
+        private(&house, "alice").send().await.is_relayed(403);
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+        user_becomes(&house, "alice", "active").await;
+        a_day_later(&house).await;
+        check_all(&house).await;
+        assert_eq!(state(&house, "alice").await, "active");
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+
+    async fn of_two_replicas_each_asks_about_others(database: Database) {
+        let one = House::start(&database).await;
+        let two = House::build(one.bench.again(), &database.settings(), |_| ()).await;
+        a_day_later(&one).await;
+        let (mut all, mut none) = (0, 0);
+        while none < 2 {
+            let (first, second) = tokio::join!(one.gateway.check_next_account(), two.gateway.check_next_account());
+            let found = usize::from(first.unwrap()) + usize::from(second.unwrap());
+            all += found;
+            none = if found == 0 { none + 1 } else { 0 };
+        }
+        assert_eq!((all, one.arrived("/1.1/").await.len()), (2, 2));
+    }
+}
