@@ -1,10 +1,8 @@
 //! What X holds against an app: relayed to callers as it is, and told to operators until it is well again.
 
-use countersign::config::Config;
 use countersign::model::{AppOnly, Secret};
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
 use crate::database::{Kind, fresh};
 use crate::house::House;
 use crate::trouble::{private, public};
@@ -12,11 +10,6 @@ use crate::trouble::{private, public};
 const KEYS: &str = "app demo: X refuses its consumer key and secret, or has suspended it";
 const TIME: &str = "app demo: X refuses the time of its signatures";
 const BEARER: &str = "app demo: X refuses its bearer token, or gives it none";
-
-async fn house(change: impl FnOnce(&mut Config)) -> House {
-    let database = fresh(Kind::Sqlite).await;
-    House::build(Bench::start().await, &database.settings(), change).await
-}
 
 /// What readiness tells of the app.
 async fn reasons(house: &House) -> Vec<String> {
@@ -33,7 +26,8 @@ fn refusal(code: i64) -> Value {
 
 #[tokio::test]
 async fn an_app_that_x_refuses_is_told_until_it_is_let_in_again() {
-    let house = house(|_| ()).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     private(&house, "alice").send().await.is_relayed(200);
     for (code, reason) in [(32, KEYS), (416, KEYS), (135, TIME)] {
         house.order(json!([refusal(code)])).await;
@@ -55,7 +49,8 @@ async fn an_app_that_x_refuses_is_told_until_it_is_let_in_again() {
 
 #[tokio::test]
 async fn a_configured_bearer_that_x_refuses_is_told() {
-    let house = house(|it| {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start_with(&database, |it| {
         it.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::from("bogus"));
     })
     .await;
@@ -67,7 +62,8 @@ async fn a_configured_bearer_that_x_refuses_is_told() {
 
 #[tokio::test]
 async fn an_app_that_gets_no_bearer_is_told_until_it_gets_one() {
-    let house = house(|_| ()).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let refused = json!({ "kind": "status", "status": 403, "path": "/oauth2/token", "code": 99 });
     house.order(json!([refused])).await;
     public(&house).send().await.is_own(503, "app_credentials_rejected");
@@ -80,7 +76,8 @@ async fn an_app_that_gets_no_bearer_is_told_until_it_gets_one() {
 
 #[tokio::test]
 async fn an_answer_about_a_user_is_not_held_against_the_app() {
-    let house = house(|_| ()).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     for (name, status, code) in [("alice", 403, 220), ("alice", 403, 64), ("bob", 401, 89)] {
         let fault =
             json!({ "kind": "status", "status": status, "path": "/insights/", "code": code });
@@ -92,7 +89,11 @@ async fn an_answer_about_a_user_is_not_held_against_the_app() {
 
 #[tokio::test]
 async fn two_legged_signatures_count_as_signatures() {
-    let house = house(|it| it.apps.get_mut("demo").unwrap().app_only = AppOnly::TwoLegged).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start_with(&database, |it| {
+        it.apps.get_mut("demo").unwrap().app_only = AppOnly::TwoLegged;
+    })
+    .await;
     house.order(json!([refusal(32)])).await;
     public(&house).send().await.is_relayed(401);
     assert_eq!(reasons(&house).await, [KEYS]);
