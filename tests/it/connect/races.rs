@@ -1,5 +1,7 @@
 //! Replays and races: what X sends back counts once, whoever brings it and however often.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -10,6 +12,9 @@ use crate::connect::{fault, open_house, path_of};
 use crate::database::on_both;
 use crate::house::House;
 use crate::sandbox::handshake::ACCESS_TOKEN;
+
+/// Only so that a test that fails ends: no test measures time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 on_both! {
     async fn a_hundred_callbacks_at_once_on_two_gateways_make_one_exchange(database: Database) {
@@ -82,9 +87,12 @@ on_both! {
             tokio::task::yield_now().await;
         }
         drop(stream);
-        while !house.is_connected("carol").await {
-            tokio::task::yield_now().await;
-        }
+        let connected = async {
+            while !house.is_connected("carol").await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, connected).await.expect("the account is lost");
         browser.follow(&back).await.goes_to(path_of(&link));
         browser.open(&link).await.is_page(200, &["as @carol"]);
         assert_eq!(house.audited("account.connected").await.len(), 1);
