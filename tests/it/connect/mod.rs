@@ -2,6 +2,7 @@
 
 pub mod browser;
 mod ends;
+mod history;
 mod hostile;
 mod links;
 mod odd;
