@@ -152,7 +152,8 @@ impl Gateway {
             (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
             (None, _) => Standing::Open(stored.last_end),
         };
-        Ok(Invitation { link: stored.link, standing })
+        let return_to = self.return_to(&stored.link);
+        Ok(Invitation { link: Link { return_to, ..stored.link }, standing })
     }
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
@@ -242,6 +243,11 @@ impl Gateway {
         Ok(stored)
     }
 
+    /// Where a browser goes on to, if the settings still allow it.
+    fn return_to(&self, link: &Link) -> Option<String> {
+        link.return_to.clone().filter(|it| self.0.connect.return_to.contains(it))
+    }
+
     /// A link's row must be as it was made, and its time not over.
     fn require_terms(&self, stored: &StoredLink) -> Result<(), Error> {
         let place = Seal::link(&stored.hash, &stored.link);
@@ -293,8 +299,7 @@ impl Gateway {
         let granted = granted.map_err(|error| refused(&app.app.name, &error))?;
         let expected = stored.link.expected_user;
         self.connect(app, granted, expected, Some(&stored.hash), ACTOR).await?;
-        let return_to = stored.link.return_to.as_ref();
-        Ok(return_to.filter(|it| self.0.connect.return_to.contains(it)).cloned())
+        Ok(self.return_to(&stored.link))
     }
 
     /// Stores what X granted, if it is for whom it should be.

@@ -7,6 +7,7 @@ use time::Duration;
 use crate::connect::browser::Browser;
 use crate::connect::{open_house, open_house_with, path_of, private, token_in};
 use crate::database::on_both;
+use crate::house::House;
 use crate::sandbox::handshake::ACCESS_TOKEN;
 
 on_both! {
@@ -132,6 +133,19 @@ on_both! {
         browser.open(&link).await.is_page(200, &["as @carol", &format!("href=\"{target}\"")]);
         // Who comes back a second time is told as well, on our page.
         browser.follow(&back).await.goes_to(path_of(&link));
+    }
+
+    async fn a_browser_no_longer_goes_where_the_settings_no_longer_say(database: Database) {
+        let target = "https://app.example.com/done";
+        let house = open_house_with(&database, |it| it.connect.return_to = vec![target.to_owned()]).await;
+        let link = house.link_with(|it| it.return_to = Some(target.to_owned())).await;
+        let house = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+        let (link, mut browser) = (format!("{}{}", house.url, path_of(&link)), Browser::new());
+        let back = house.allow(&mut browser, &link, "carol").await;
+        browser.follow(&back).await.goes_to(path_of(&link));
+        let page = browser.open(&link).await;
+        page.is_page(200, &["as @carol", "You can close this page."]);
+        assert!(!page.text().contains(target), "{}", page.text());
     }
 
     async fn two_links_can_be_begun_in_one_browser(database: Database) {
