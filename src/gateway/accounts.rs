@@ -318,7 +318,7 @@ pub fn check_imports(imports: &[Import]) -> Vec<Problem> {
 }
 
 /// A token begins with its user's id (reference 6.4).
-fn is_token_of(user_id: UserId, token: &str) -> bool {
+pub(super) fn is_token_of(user_id: UserId, token: &str) -> bool {
     token
         .split_once('-')
         .is_some_and(|(id, rest)| UserId::parse(id) == Some(user_id) && is_printable(rest))

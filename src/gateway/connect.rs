@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use tracing::{info, warn};
+use zeroize::Zeroizing;
 
-use crate::gateway::accounts::is_printable;
+use crate::gateway::accounts::{is_printable, is_token_of};
 use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::keys::whole_second;
 use crate::gateway::{Error, Gateway, Problem};
@@ -68,6 +69,14 @@ pub struct Begun {
     pub browser: Secret,
     /// Where it goes on at X.
     pub authorize_url: Result<String, Error>,
+}
+
+/// A flow that came back from X.
+pub struct Finished {
+    /// What stands in the link that it began from.
+    pub link: Secret,
+    /// Where the browser goes on to, if the link says so; or why nothing was connected.
+    pub return_to: Result<Option<String>, Error>,
 }
 
 /// A flow that goes on at X, whose user brings back a PIN.
@@ -135,7 +144,7 @@ impl Gateway {
 
     /// What a link's page has to tell to the browser that brings that cookie.
     pub async fn show_link(&self, id: &str, browser: Option<&str>) -> Result<Invitation, Error> {
-        let stored = self.stored_link(id).await?;
+        let stored = self.stored_link(&vault::fingerprint(id)).await?;
         let is_own = stored.is_of(browser);
         let standing = match (stored.connected, &stored.browser_hash) {
             (Some((_, name)), _) if is_own => Standing::Connected(name),
@@ -143,17 +152,15 @@ impl Gateway {
             (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
             (None, _) => Standing::Open(stored.last_end),
         };
-        Ok(Invitation { link: stored.link, standing })
+        let return_to = self.return_to(&stored.link);
+        Ok(Invitation { link: Link { return_to, ..stored.link }, standing })
     }
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
     pub async fn begin_link(&self, id: &str, browser: Option<&str>) -> Result<Begun, Error> {
-        let stored = self.stored_link(id).await?;
-        // A browser that has begun before goes on under the same cookie.
-        let browser = match browser {
-            Some(it) if stored.is_of(browser) => Secret::from(it),
-            _ => random(),
-        };
+        let stored = self.stored_link(&vault::fingerprint(id)).await?;
+        // A browser that has begun before, also with another link, goes on under the same cookie.
+        let browser = browser.filter(|it| is_random(it)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
         let now = self.now();
         if !self.0.store.claim_link(&stored.hash, &browser_hash, now).await? {
@@ -162,22 +169,19 @@ impl Gateway {
                 if used { NotConnected::LinkUsed } else { NotConnected::OtherBrowser }.into()
             );
         }
-        let authorize_url = self.begin_handshake(&stored, &browser_hash).await;
+        let authorize_url = self.begin_handshake(&stored, id, &browser_hash).await;
         self.tell_end(&stored.hash, &authorize_url).await;
         Ok(Begun { browser, authorize_url })
     }
 
-    /// Takes what X sent a browser back with: exchanges it once, and stores the account. Gives where the browser goes
-    /// on to, if the link says so.
+    /// Takes what X sent a browser back with: exchanges it once, and stores the account.
     pub async fn finish_link(
         &self,
         callback: Callback<'_>,
         browser: &str,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Finished, Error> {
         let (Callback::Allowed { token, .. } | Callback::Denied { token }) = callback;
         let hashes = (vault::fingerprint(token), vault::fingerprint(browser));
-        let handshake = self.0.store.take_handshake(&hashes.0, &hashes.1, self.now()).await?;
-        let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
         let verifier = match callback {
             Callback::Denied { .. } => None,
             Callback::Allowed { verifier, .. } => Some(verifier.to_owned()),
@@ -185,12 +189,23 @@ impl Gateway {
         // A browser that goes away in the middle must not lose what X gives but once.
         let (gateway, token) = (self.clone(), Secret::from(token));
         outlive(async move {
+            let handshake = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
+            let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
+            let stored = gateway.stored_link(&handshake.link_hash).await?;
+            let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);
+            let sealed = gateway.0.vault.open_text(&place, &handshake.sealed_secret)?;
+            let (secret, link) =
+                sealed.expose().split_once(' ').ok_or(NotConnected::TookTooLong)?;
+            let request_token = Token { token, secret: Secret::from(secret) };
             let ended = match verifier {
                 None => Err(NotConnected::Cancelled.into()),
-                Some(verifier) => gateway.exchange(&handshake, token, &verifier).await,
+                Some(_) if handshake.expires_at <= gateway.now() => {
+                    Err(NotConnected::TookTooLong.into())
+                }
+                Some(verifier) => gateway.exchange(&stored, &request_token, &verifier).await,
             };
-            gateway.tell_end(&handshake.link_hash, &ended).await;
-            ended
+            gateway.tell_end(&stored.hash, &ended).await;
+            Ok(Finished { link: Secret::from(link), return_to: ended })
         })
         .await
     }
@@ -222,11 +237,15 @@ impl Gateway {
         self.connect(app, granted, expected_user, None, actor).await
     }
 
-    async fn stored_link(&self, id: &str) -> Result<StoredLink, Error> {
-        let hash = vault::fingerprint(id);
-        let stored = self.0.store.find_link(&hash).await?.ok_or(NotConnected::LinkUnknown)?;
+    async fn stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {
+        let stored = self.0.store.find_link(hash).await?.ok_or(NotConnected::LinkUnknown)?;
         self.require_terms(&stored)?;
         Ok(stored)
+    }
+
+    /// Where a browser goes on to, if the settings still allow it.
+    fn return_to(&self, link: &Link) -> Option<String> {
+        link.return_to.clone().filter(|it| self.0.connect.return_to.contains(it))
     }
 
     /// A link's row must be as it was made, and its time not over.
@@ -245,6 +264,7 @@ impl Gateway {
     async fn begin_handshake(
         &self,
         stored: &StoredLink,
+        id: &str,
         browser_hash: &[u8],
     ) -> Result<String, Error> {
         let app = self.app(Some(&stored.link.app))?;
@@ -255,11 +275,13 @@ impl Gateway {
         let token = requested.map_err(|error| refused(&app.app.name, &error))?;
         let token_hash = vault::fingerprint(token.token.expose());
         let place = Seal::request_secret(&app.app.name, &token_hash);
+        // X sends the browser back to one address for all links: which it was, only we can read.
+        let sealed = Zeroizing::new(format!("{} {id}", token.secret.expose()));
         let handshake = StoredHandshake {
             token_hash: token_hash.to_vec(),
             link_hash: stored.hash.clone(),
             browser_hash: browser_hash.to_vec(),
-            sealed_secret: self.0.vault.seal(&place, token.secret.expose().as_bytes())?,
+            sealed_secret: self.0.vault.seal(&place, sealed.as_bytes())?,
             expires_at: self.now() + HANDSHAKE,
         };
         self.0.store.insert_handshake(&handshake).await?;
@@ -268,22 +290,16 @@ impl Gateway {
 
     async fn exchange(
         &self,
-        handshake: &StoredHandshake,
-        token: Secret,
+        stored: &StoredLink,
+        request_token: &Token,
         verifier: &str,
     ) -> Result<Option<String>, Error> {
-        let stored = self.0.store.find_link(&handshake.link_hash).await?;
-        let stored = stored.ok_or(NotConnected::LinkUnknown)?;
-        self.require_terms(&stored)?;
         let app = self.app(Some(&stored.link.app))?;
-        let place = Seal::request_secret(&app.app.name, &handshake.token_hash);
-        let secret = self.0.vault.open_text(&place, &handshake.sealed_secret)?;
-        let request_token = Token { token, secret };
-        let granted = self.0.upstream.access_token(&app.app, &request_token, verifier).await;
+        let granted = self.0.upstream.access_token(&app.app, request_token, verifier).await;
         let granted = granted.map_err(|error| refused(&app.app.name, &error))?;
         let expected = stored.link.expected_user;
         self.connect(app, granted, expected, Some(&stored.hash), ACTOR).await?;
-        Ok(stored.link.return_to)
+        Ok(self.return_to(&stored.link))
     }
 
     /// Stores what X granted, if it is for whom it should be.
@@ -299,6 +315,9 @@ impl Gateway {
         if expected_user.is_some_and(|it| it != user_id) {
             return Err(NotConnected::OtherUser.into());
         }
+        if !is_token_of(user_id, token.token.expose()) || !is_printable(token.secret.expose()) {
+            return Err(NotConnected::OddAnswer.into());
+        }
         let name = &app.app.name;
         let screen_name = match screen_name {
             Some(screen_name) => screen_name,
@@ -307,9 +326,6 @@ impl Gateway {
                 _ => return Err(NotConnected::OddAnswer.into()),
             },
         };
-        if !is_printable(token.secret.expose()) {
-            return Err(NotConnected::OddAnswer.into());
-        }
         let seal = |place, secret: &Secret| self.0.vault.seal(&place, secret.expose().as_bytes());
         let new = NewAccount {
             app: name.clone(),
@@ -350,6 +366,10 @@ impl StoredLink {
     }
 }
 
+fn is_random(text: &str) -> bool {
+    text.len() == DIGITS && text.bytes().all(|it| it.is_ascii_alphanumeric())
+}
+
 fn random() -> Secret {
     let digits = vault::random_digits::<DIGITS>();
     Secret::new(digits.into_iter().map(char::from).collect())
@@ -363,7 +383,7 @@ fn refused(app: &str, error: &HandshakeError) -> Error {
         HandshakeError::AppRejected => NotConnected::AppRejected,
         HandshakeError::NotValid => NotConnected::TookTooLong,
         HandshakeError::Odd(_) => NotConnected::OddAnswer,
-        HandshakeError::Upstream(_) => NotConnected::XAway,
+        HandshakeError::Busy(_) | HandshakeError::Upstream(_) => NotConnected::XAway,
     };
     warn!(error = error as &dyn std::error::Error, app, end = end.name(), "not connected");
     end.into()

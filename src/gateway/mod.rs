@@ -27,7 +27,7 @@ pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
 pub use crate::gateway::connect::{
-    Begun, BegunPin, Callback, CreatedLink, Invitation, NewLink, Standing,
+    Begun, BegunPin, Callback, CreatedLink, Finished, Invitation, NewLink, Standing,
 };
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};

@@ -3,11 +3,12 @@
 //! What a browser has to bring back is in a cookie of its own; no page, URL or log of ours ever holds a token.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN,
     REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,12 +18,13 @@ use time::macros::format_description;
 use tracing::warn;
 
 use crate::console;
-use crate::gateway::{Callback, Error, Standing};
+use crate::gateway::{Callback, Error, Finished, Standing};
 use crate::model::handshake::NotConnected;
 use crate::server::Host;
 use crate::server::problem::Problem;
 
-/// Scripts none, styles our own, forms to us and on to X alone, and never in a frame.
+/// Scripts none, styles our own, and never in a frame. Forms are not named: browsers hold that against what X redirects
+/// to as well.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -35,7 +37,10 @@ struct Returned {
     denied: Option<String>,
 }
 
-/// The cookie: which link this browser has begun with, and its proof that it was this browser.
+/// What stands in a link, or in its place.
+struct Linked(String);
+
+/// The cookie: which link this browser has begun with last, and its proof that it was this browser.
 struct Browser<'a> {
     link: &'a str,
     proof: &'a str,
@@ -55,8 +60,8 @@ async fn style() -> Response {
 }
 
 /// The page that asks, or tells how it ended.
-async fn show(State(host): State<Host>, Path(link): Path<String>, headers: HeaderMap) -> Response {
-    let browser = Browser::of(&headers, host.0.gateway.public_url()).filter(|it| it.link == link);
+async fn show(State(host): State<Host>, Linked(link): Linked, headers: HeaderMap) -> Response {
+    let browser = Browser::of(&headers, host.0.gateway.public_url());
     match host.0.gateway.show_link(&link, browser.map(|it| it.proof)).await {
         Ok(it) => page(
             StatusCode::OK,
@@ -77,7 +82,7 @@ async fn show(State(host): State<Host>, Path(link): Path<String>, headers: Heade
 }
 
 /// The button: gives this browser its cookie and sends it on to X.
-async fn begin(State(host): State<Host>, Path(link): Path<String>, request: Request) -> Response {
+async fn begin(State(host): State<Host>, Linked(link): Linked, request: Request) -> Response {
     let headers = request.headers();
     if !is_same_origin(headers, host.0.gateway.public_url()) {
         let advice = "Open the link itself and press its button.";
@@ -85,7 +90,7 @@ async fn begin(State(host): State<Host>, Path(link): Path<String>, request: Requ
         return page(StatusCode::FORBIDDEN, text);
     }
     let public_url = host.0.gateway.public_url();
-    let browser = Browser::of(headers, public_url).filter(|it| it.link == link);
+    let browser = Browser::of(headers, public_url);
     let begun = match host.0.gateway.begin_link(&link, browser.map(|it| it.proof)).await {
         Ok(begun) => begun,
         Err(error) => return trouble(error),
@@ -110,7 +115,6 @@ async fn callback(
     let Some(browser) = Browser::of(&headers, host.0.gateway.public_url()) else {
         return trouble(NotConnected::OtherBrowser.into());
     };
-    let clean = format!("/connect/{}", browser.link);
     let returned = returned.map(|Query(it)| (it.oauth_token, it.oauth_verifier, it.denied));
     let callback = match &returned {
         Ok((Some(token), Some(verifier), None)) => Callback::Allowed { token, verifier },
@@ -118,9 +122,22 @@ async fn callback(
         _ => return trouble(NotConnected::OddAnswer.into()),
     };
     match host.0.gateway.finish_link(callback, browser.proof).await {
-        Ok(Some(return_to)) => see_other(return_to),
-        Ok(None) | Err(Error::NotConnected(_)) => see_other(clean),
-        Err(error) => trouble(error),
+        Ok(Finished { return_to: Ok(Some(url)), .. }) => see_other(url),
+        Ok(Finished { return_to: Ok(None) | Err(Error::NotConnected(_)), link }) => {
+            see_other(format!("/connect/{}", link.expose()))
+        }
+        // Nothing is known of it, or not any more: the link's own page tells how it ended.
+        Err(Error::NotConnected(_)) => see_other(format!("/connect/{}", browser.link)),
+        Ok(Finished { return_to: Err(error), .. }) | Err(error) => trouble(error),
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Linked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Linked, Response> {
+        let read = Path::from_request_parts(parts, state).await;
+        read.map(|Path(it)| Linked(it)).map_err(|_| trouble(NotConnected::LinkUnknown.into()))
     }
 }
 
@@ -130,7 +147,8 @@ impl Browser<'_> {
         let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
         let (_, value) = pairs.find(|(name, _)| *name == cookie_name(public_url))?;
         let (link, proof) = value.split_once('.')?;
-        link.bytes().all(|it| it.is_ascii_alphanumeric()).then_some(Browser { link, proof })
+        let plain = !link.is_empty() && link.bytes().all(|it| it.is_ascii_alphanumeric());
+        plain.then_some(Browser { link, proof })
     }
 }
 

@@ -158,15 +158,15 @@ impl Store {
         .await
     }
 
-    /// Removes and gives the handshake of that request token and that browser: whoever gets it, gets it alone.
+    /// Removes and gives the handshake of that request token and that browser, also when its time is over: whoever
+    /// gets it, gets it alone.
     pub async fn take_handshake(
         &self,
         token_hash: &[u8],
         browser_hash: &[u8],
-        now: OffsetDateTime,
     ) -> Result<Option<StoredHandshake>, Error> {
         let sql = "delete from handshake
-             where token_hash = $1 and browser_hash = $2 and expires_at > $3
+             where token_hash = $1 and browser_hash = $2
              returning link_hash, sealed_secret, expires_at";
         self.long(async {
             let mut lease = self.writer().await?;
@@ -174,7 +174,6 @@ impl Store {
                 on!(&mut lease, it => sqlx::query_as(sql)
                     .bind(token_hash)
                     .bind(browser_hash)
-                    .bind(whole_seconds(now))
                     .fetch_optional(&mut **it)
                     .await?);
             Ok(row.map(|(link_hash, sealed_secret, expires_at)| StoredHandshake {
@@ -227,17 +226,17 @@ impl Store {
         .await
     }
 
-    /// Forgets handshakes that are over, and links that have been over since `links_before`.
+    /// Forgets handshakes and links that have been over since then.
     pub async fn prune_links(
         &self,
-        now: OffsetDateTime,
+        handshakes_before: OffsetDateTime,
         links_before: OffsetDateTime,
     ) -> Result<(), Error> {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             for (sql, before) in [
-                ("delete from handshake where expires_at <= $1", now),
+                ("delete from handshake where expires_at <= $1", handshakes_before),
                 ("delete from link where expires_at <= $1", links_before),
             ] {
                 on!(&mut work, it => sqlx::query(sql)

@@ -27,6 +27,8 @@ pub enum HandshakeError {
     AppRejected,
     #[error("X does not take the request token or the verifier any more")]
     NotValid,
+    #[error("X cannot do this now: it answered {0}")]
+    Busy(StatusCode),
     #[error("X's answer cannot be trusted: {0}")]
     Odd(&'static str),
     #[error(transparent)]
@@ -114,6 +116,8 @@ fn refusal(status: StatusCode, body: &[u8]) -> HandshakeError {
         HandshakeError::AppSuspended
     } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         HandshakeError::AppRejected
+    } else if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        HandshakeError::Busy(status)
     } else {
         HandshakeError::Odd("its status is none that this step has")
     }

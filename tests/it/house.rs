@@ -59,15 +59,16 @@ impl House {
         database: &config::Database,
         change: impl FnOnce(&mut Config),
     ) -> House {
+        let (callers, url) = listen().await;
+        let (operators, admin_url) = listen().await;
         let mut config = settings(&bench, database);
+        config.connect.public_url = Some(url.clone());
         change(&mut config);
         let store = Store::connect(&config.database).await.unwrap();
         store.migrate(countersign::model::Clock::now(&*bench.clock)).await.unwrap();
         let vault = Vault::new(&config.vault).unwrap();
         let gateway = Gateway::new(&config, store.clone(), vault, bench.clock.clone()).unwrap();
         gateway.catch_up_once().await.unwrap();
-        let (callers, url) = listen().await;
-        let (operators, admin_url) = listen().await;
         let life = Life::default();
         let (served, limits, clock, told) =
             (gateway.clone(), config.limits.clone(), bench.clock.clone(), life.clone());

@@ -8,6 +8,7 @@
 
 mod bench;
 mod config;
+mod connect;
 mod database;
 mod edge;
 mod house;

@@ -5,10 +5,15 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::bench::{Ask, TOTALS, body};
+use crate::connect::browser::Browser;
 use crate::database::{Database, Kind, on_both};
 use crate::house::RING;
 use crate::program::deployment::{Deployment, Output, Running};
 use crate::program::scan::Canary;
+use crate::sandbox::handshake::{allowed, fields};
+
+/// Where its pages are said to be.
+const PUBLIC_URL: &str = "https://countersign.example.com";
 
 /// Everything that the program said or stored, by where.
 #[derive(Default)]
@@ -146,6 +151,35 @@ async fn administer(it: &Deployment, running: &Running, admin: &str, other: &str
     seen.ask(ask("GET", "/metrics")).await;
 }
 
+/// Connects alice by a link, with repeated and failed steps, and begins with another. Gives what only the browser and X
+/// should know; the browser's own pages are not searched for it.
+async fn connect(it: &Deployment, running: &Running) -> Vec<(String, String)> {
+    let (mut browser, mut known) = (Browser::new(), Vec::new());
+    let mut know = |name: &str, text: &str| known.push((name.to_owned(), text.to_owned()));
+    for is_finished in [true, false] {
+        let link = it.must(&["account", "connect"]).await;
+        let id = link.trim().rsplit_once('/').unwrap().1;
+        know("link", id);
+        let here = format!("{}/connect/{id}", running.url);
+        assert_eq!(browser.open(&here).await.status, 200);
+        let pressed = browser.press(&here).await;
+        let token = fields(pressed.header("location"))["oauth_token"].clone();
+        know("request token", &token);
+        know("cookie", browser.cookies[0].1.split_once('.').unwrap().1);
+        let verifier = allowed(&it.bench, &token, "alice").await;
+        know("verifier", &verifier);
+        let query = format!("oauth_token={token}&oauth_verifier={verifier}");
+        let back = format!("{}/connect/callback?{query}", running.url);
+        assert_eq!(Browser::new().follow(&back).await.status, 403);
+        assert_eq!(browser.open(&format!("{here}/{query}")).await.status, 404);
+        assert_eq!(browser.ask("PUT", &here).send().await.status, 405);
+        for _ in 0..usize::from(is_finished) * 2 {
+            assert_eq!(browser.follow(&back).await.status, 303);
+        }
+    }
+    known
+}
+
 /// What the database keeps, as whoever steals it finds it.
 async fn stored(database: &Database, seen: &mut Seen) {
     if database.kind == Kind::Sqlite {
@@ -158,7 +192,9 @@ async fn stored(database: &Database, seen: &mut Seen) {
         return;
     }
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    for table in ["account", "key", "bearer", "audit", "change", "schema_version"] {
+    let tables =
+        ["account", "key", "bearer", "audit", "change", "link", "handshake", "schema_version"];
+    for table in tables {
         let sql = AssertSqlSafe(format!("select it::text from {table} it"));
         let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();
         let rows: Vec<String> = rows.iter().map(|it| it.get(0)).collect();
@@ -174,6 +210,7 @@ on_both! {
         it.set("VAULT__KEYS", &format!("{RING},{SECOND}"));
         it.set("VAULT__ACTIVE", "testkey1");
         it.set("LIMITS__UPSTREAM_FIRST_BYTE", "2s");
+        it.set("SERVER__PUBLIC_URL", PUBLIC_URL);
         it.prepare().await;
         // The one place where a key is shown, which the search leaves out.
         let key = it.key("reports", &[]).await;
@@ -184,6 +221,9 @@ on_both! {
         let running = it.serve().await;
         calls(&it, &running, &key, &mut seen).await;
         administer(&it, &running, &admin, &other, &mut seen).await;
+        let connecting = connect(&it, &running).await;
+        let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
+        seen.ask(metrics).await;
         it.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
         calls(&it, &running, &key, &mut seen).await;
         let bearer = it.bench.get("/sandbox/world").await["apps"][0]["bearer_token"].as_str().unwrap().to_owned();
@@ -204,6 +244,7 @@ on_both! {
 
         let mut canaries = canaries(&it, &[("key", &key), ("other key", &other), ("admin key", &admin)]);
         canaries.push(Canary::new("later bearer token", &bearer));
+        canaries.extend(connecting.iter().map(|(name, text)| Canary::new(name, text)));
         for canary in &canaries {
             for (place, bytes) in &seen.0 {
                 let found = canary.found_in(bytes);
@@ -211,7 +252,7 @@ on_both! {
             }
         }
         // The search would have found each.
-        let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, it.bench.app("demo").bearer_token] }).to_string();
+        let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, it.bench.app("demo").bearer_token] }).to_string();
         for canary in canaries.iter().filter(|it| !it.name.ends_with("decoded")) {
             assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
         }

@@ -2,6 +2,7 @@
 
 mod checking;
 mod commands;
+mod connecting;
 mod containers;
 mod crashes;
 mod demo;

@@ -8,6 +8,7 @@ mod errors;
 mod faults;
 mod files;
 mod keys;
+mod links;
 mod schema;
 
 use countersign::model::key::{Key, Kind, Scopes};

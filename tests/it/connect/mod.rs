@@ -1,0 +1,162 @@
+//! Connecting accounts: one-time links in a browser, every way in which a try can end, and what must never happen.
+
+pub mod browser;
+mod ends;
+mod history;
+mod hostile;
+mod links;
+mod odd;
+mod races;
+mod whole;
+
+use countersign::config::Config;
+use countersign::gateway::NewLink;
+use countersign::sandbox::Settings;
+use serde_json::{Value, json};
+
+use crate::bench::{Answer, Bench, small};
+use crate::connect::browser::Browser;
+use crate::database::Database;
+use crate::house::House;
+use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN, decide, fields};
+
+/// A house with alice and bob connected, and carol and dave not.
+async fn open_house(database: &Database) -> House {
+    open_house_with(database, |_| ()).await
+}
+
+async fn open_house_with(database: &Database, change: impl FnOnce(&mut Config)) -> House {
+    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+    House::build(bench, &database.settings(), change).await
+}
+
+impl House {
+    /// A link to send.
+    async fn link(&self) -> String {
+        self.link_with(|_| ()).await
+    }
+
+    async fn link_with(&self, change: impl FnOnce(&mut NewLink)) -> String {
+        let mut new = NewLink { label: "for the report".to_owned(), ..NewLink::default() };
+        change(&mut new);
+        let created = self.gateway.create_link(new, "test").await.unwrap();
+        created.url.expose().to_owned()
+    }
+
+    /// Begins in that browser; gives the request token.
+    async fn begin(&self, browser: &mut Browser, link: &str) -> String {
+        token_in(&browser.press(link).await)
+    }
+
+    /// Begins, and lets the app in; gives where X sends the browser back to.
+    async fn allow(&self, browser: &mut Browser, link: &str, name: &str) -> String {
+        let token = self.begin(browser, link).await;
+        self.allowed(&token, name).await
+    }
+
+    async fn allowed(&self, token: &str, name: &str) -> String {
+        let answer = decide(&self.bench, token, "allow", name).await;
+        assert_eq!(answer.status, 302, "{}", answer.text());
+        answer.header("location").to_owned()
+    }
+
+    async fn switch(&self, switches: Value) {
+        let answer = self.bench.put("/sandbox/switches", switches).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// How many calls of a handshake reached the sandbox: request tokens, and exchanges.
+    async fn steps(&self) -> (usize, usize) {
+        (self.arrived(REQUEST_TOKEN).await.len(), self.arrived(ACCESS_TOKEN).await.len())
+    }
+
+    async fn is_connected(&self, name: &str) -> bool {
+        self.store.find_account("demo", self.id(name)).await.unwrap().is_some()
+    }
+
+    async fn audited(&self, action: &str) -> Vec<(String, String, String)> {
+        let entries = self.store.list_audit(None, 1000).await.unwrap();
+        let entries = entries.into_iter().filter(|it| it.action == action);
+        entries.map(|it| (it.actor, it.subject, it.detail)).collect()
+    }
+
+    /// Nobody was connected but alice and bob, who were at first.
+    async fn nothing_stored(&self) {
+        assert_eq!(self.audited("account.connected").await, []);
+        for name in ["carol", "dave"] {
+            assert!(!self.is_connected(name).await, "{name}");
+        }
+    }
+}
+
+impl Answer {
+    /// A page of ours: its status, and texts in it.
+    #[track_caller]
+    fn is_page(&self, status: u16, texts: &[&str]) {
+        let text = self.text();
+        assert_eq!(self.status, status, "{text}");
+        self.is_guarded();
+        assert_eq!(self.header("content-type"), "text/html; charset=utf-8");
+        assert!(text.starts_with("<!doctype html>\n<html lang=\"en\">"), "{text}");
+        for has in ["<meta name=\"viewport\"", "<main>", "<h1>", "<title>"] {
+            assert!(text.contains(has), "{has} is not in {text}");
+        }
+        for part in texts {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+        let lower = text.to_lowercase();
+        for never in ["<script", "javascript:", " onerror", " onload", " src=", "style=", "oauth_"]
+        {
+            assert!(!lower.contains(never), "{never} is in {text}");
+        }
+    }
+
+    /// What every answer under `/connect` carries.
+    #[track_caller]
+    fn is_guarded(&self) {
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            (
+                "content-security-policy",
+                "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+            ),
+        ] {
+            assert_eq!(self.header(name), value, "{name} of {:?}", self.headers);
+        }
+        assert_eq!(self.header("access-control-allow-origin"), "");
+    }
+
+    /// Goes on to `url`, and carries no page of its own.
+    #[track_caller]
+    fn goes_to(&self, url: &str) {
+        assert_eq!((self.status.as_u16(), self.header("location")), (303, url), "{}", self.text());
+        assert_eq!(self.raw.len(), 0);
+        self.is_guarded();
+    }
+}
+
+/// The request token in an answer that goes on to X.
+#[track_caller]
+fn token_in(answer: &Answer) -> String {
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    assert!(answer.header("location").contains("/oauth/authorize?"), "{:?}", answer.headers);
+    fields(answer.header("location"))["oauth_token"].clone()
+}
+
+/// The link without scheme and host.
+fn path_of(link: &str) -> &str {
+    &link[link.find("/connect/").unwrap()..]
+}
+
+/// What only that author may ask.
+fn private(house: &House, author: &str) -> Value {
+    crate::bench::body(&house.bench.ids(author, 2), &["impressions"], &["tweet.id"])
+}
+
+/// A fault of the sandbox at one step of the handshake.
+fn fault(path: &str, fault: &Value) -> Value {
+    crate::bench::with(json!({ "path": path }), fault)
+}

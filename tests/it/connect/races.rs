@@ -1,0 +1,100 @@
+//! Replays and races: what X sends back counts once, whoever brings it and however often.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::connect::browser::Browser;
+use crate::connect::{fault, open_house, path_of};
+use crate::database::on_both;
+use crate::house::House;
+use crate::sandbox::handshake::ACCESS_TOKEN;
+
+/// Only so that a test that fails ends: no test measures time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+on_both! {
+    async fn a_hundred_callbacks_at_once_on_two_gateways_make_one_exchange(database: Database) {
+        let one = open_house(&database).await;
+        let two = House::build(one.bench.again(), &database.settings(), |_| ()).await;
+        let (link, mut browser) = (one.link().await, Browser::new());
+        let back = one.allow(&mut browser, &link, "carol").await;
+        let (path, before) = (back.strip_prefix(&one.url).unwrap(), one.steps().await.1);
+        let urls = [format!("{}{path}", one.url), format!("{}{path}", two.url)];
+        let mut asked = JoinSet::new();
+        for number in 0..100 {
+            asked.spawn(browser.ask("GET", &urls[number % 2]).send());
+        }
+        let answers = asked.join_all().await;
+        for answer in &answers {
+            answer.goes_to(path_of(&link));
+        }
+        assert_eq!(one.steps().await.1, before + 1);
+        assert_eq!(one.audited("account.connected").await.len(), 1);
+        // Afterwards each says the same, on both.
+        for url in &urls {
+            browser.follow(url).await.goes_to(path_of(&link));
+        }
+        browser.open(&link).await.is_page(200, &["as @carol"]);
+        browser.open(&format!("{}{}", two.url, path_of(&link))).await.is_page(200, &["as @carol"]);
+        assert_eq!(one.steps().await.1, before + 1);
+        assert_eq!(one.audited("account.connected").await.len(), 1);
+    }
+
+    async fn a_link_is_used_once_though_it_was_begun_twice(database: Database) {
+        let house = open_house(&database).await;
+        let (link, mut browser) = (house.link().await, Browser::new());
+        let first = house.allow(&mut browser, &link, "carol").await;
+        let second = house.allow(&mut browser, &link, "dave").await;
+        browser.follow(&first).await.goes_to(path_of(&link));
+        browser.follow(&second).await.goes_to(path_of(&link));
+        browser.open(&link).await.is_page(200, &["as @carol"]);
+        assert!(house.is_connected("carol").await && !house.is_connected("dave").await);
+        assert_eq!(house.audited("account.connected").await.len(), 1);
+    }
+
+    async fn of_many_browsers_that_begin_at_once_one_has_the_link(database: Database) {
+        let house = open_house(&database).await;
+        let link = house.link().await;
+        let mut asked = JoinSet::new();
+        for _ in 0..20 {
+            let ask = Browser::new().button(&link).header("sec-fetch-site", "same-origin");
+            asked.spawn(ask.send());
+        }
+        let answers = asked.join_all().await;
+        let answers: Vec<u16> = answers.iter().map(|it| it.status.as_u16()).collect();
+        assert_eq!(answers.iter().filter(|it| **it == 303).count(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter(|it| **it == 403).count(), 19, "{answers:?}");
+        assert_eq!(house.steps().await.0, 1);
+    }
+
+    async fn a_browser_that_goes_away_in_the_middle_does_not_lose_the_account(database: Database) {
+        let house = open_house(&database).await;
+        let (link, mut browser) = (house.link().await, Browser::new());
+        let back = house.allow(&mut browser, &link, "carol").await;
+        house.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "delay", "ms": 300 }))])).await;
+        let cookie = format!("{}={}", browser.cookies[0].0, browser.cookies[0].1);
+        let address = house.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let path = back.strip_prefix(&house.url).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\ncookie: {cookie}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Gone as soon as the exchange has begun.
+        while house.fired().await != [1] {
+            tokio::task::yield_now().await;
+        }
+        drop(stream);
+        let connected = async {
+            while !house.is_connected("carol").await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, connected).await.expect("the account is lost");
+        browser.follow(&back).await.goes_to(path_of(&link));
+        browser.open(&link).await.is_page(200, &["as @carol"]);
+        assert_eq!(house.audited("account.connected").await.len(), 1);
+    }
+}
