@@ -16,9 +16,9 @@ use crate::store::{self, Change, Wake};
 const HOUSEKEEPING: Duration = Duration::from_secs(15);
 /// No replica is away longer and still serves from memory.
 const CHANGES_KEPT: time::Duration = time::Duration::days(1);
-/// How long a link's page still tells how it ended.
 /// Until their links are over, so that a browser that comes back late is told so.
 const HANDSHAKES_KEPT: time::Duration = time::Duration::days(1);
+/// How long a link's page still tells how it ended.
 const LINKS_KEPT: time::Duration = time::Duration::days(7);
 /// Even when nothing may be stale, the feed is read only so often.
 const LEAST_STALE: Duration = Duration::from_secs(2);
