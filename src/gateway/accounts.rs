@@ -1,4 +1,4 @@
-//! Accounts: finding the one whose token signs, marking those that X refuses, and importing, checking and removing them.
+//! Accounts: finding the one whose token signs, and importing, checking and removing them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

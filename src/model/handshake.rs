@@ -130,12 +130,4 @@ impl NotConnected {
             }
         }
     }
-
-    /// Whether the same link can be tried again in the same browser.
-    pub const fn may_begin_again(self) -> bool {
-        !matches!(
-            self,
-            NotConnected::LinkUnknown | NotConnected::LinkUsed | NotConnected::OtherBrowser
-        )
-    }
 }

@@ -1,4 +1,4 @@
-//! The only HTTP client: engagement calls, bearer minting, account checks, and what can go wrong there.
+//! The only HTTP client: engagement calls, bearer minting, handshakes, account checks, and what can go wrong there.
 
 mod body;
 mod budget;
