@@ -10,13 +10,13 @@
 //!
 //! | module | what it is | may import |
 //! |---|---|---|
-//! | [`model`] | plain values: app, account, key, link, metric, secret, clock | - |
+//! | [`model`] | plain values: app, account, key, link, webhook, metric, secret, clock | - |
 //! | [`oauth1`] | OAuth 1.0a: parameters in, `Authorization` header out | `model` |
 //! | [`config`] | settings as data | `model` |
 //! | [`telemetry`] | logs and metrics | `config` |
 //! | [`vault`] | secrets at rest: seal, open, key ring | `config`, `model` |
 //! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
-//! | [`upstream`] | the only HTTP client: engagement calls, bearer minting, handshakes, account checks | `config`, `model`, `oauth1` |
+//! | [`upstream`] | the only HTTP client: engagement calls, bearer minting, handshakes, account checks, webhooks | `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `config`, `model`, `store`, `upstream`, `vault` |
 //! | [`console`] | the pages that people see in a browser | `model` |
 //! | [`server`] | axum: routes, layers, the one status table | `config`, `console`, `gateway`, `model`, `telemetry` |

@@ -101,6 +101,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let drained = life.clone();
     tokio::spawn(parts.gateway.follow());
     tokio::spawn(parts.gateway.check_accounts());
+    tokio::spawn(parts.gateway.deliver_events());
     let limits = parts.config.limits.clone();
     let serving = async {
         tokio::join!(
@@ -151,6 +152,7 @@ fn settings(
         ("UPSTREAM__DATA_URL", &sandbox),
         ("UPSTREAM__API_URL", &sandbox),
         ("UPSTREAM__ALLOW_HTTP", "true"),
+        ("WEBHOOKS__ALLOW_HTTP", "true"),
         ("APPS__DEMO__CONSUMER_KEY", &app.consumer_key),
         ("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret),
         ("VAULT__KEYS", ring.trim()),

@@ -84,6 +84,7 @@ fn in_words(problem: &gateway::Problem) -> String {
     };
     match pointer.split('/').nth(1) {
         None => detail.clone(),
+        Some("url") => format!("URL: {detail}"),
         Some("name") => format!("NAME: {detail}"),
         Some("accounts") => format!("--account: {detail}"),
         Some("endpoints") => format!("--endpoint: {detail}"),

@@ -12,6 +12,7 @@ mod sandbox;
 mod serve;
 mod tour;
 mod vault;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,9 @@ enum Task {
     /// The keys that callers and admins hold
     #[command(subcommand)]
     Key(key::Task),
+    /// Where events are sent that tell what becomes of accounts
+    #[command(subcommand)]
+    Webhook(webhook::Task),
     /// The keys that seal what is stored
     #[command(subcommand)]
     Vault(vault::Task),
@@ -69,6 +73,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Sandbox(arguments) => sandbox::run(&arguments),
         Task::Account(task) => parts::block_on(account::run(config, task)),
         Task::Key(task) => parts::block_on(key::run(config, task)),
+        Task::Webhook(task) => parts::block_on(webhook::run(config, task)),
         Task::Vault(task) => vault::run(config, &task),
         Task::Migrate => parts::block_on(migrate(config)),
         Task::Check => parts::block_on(check::run(config)),

@@ -61,6 +61,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     );
     tokio::spawn(parts.gateway.follow());
     tokio::spawn(parts.gateway.check_accounts());
+    tokio::spawn(parts.gateway.deliver_events());
     let serving = server::serve(
         callers,
         operators,

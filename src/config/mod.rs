@@ -27,6 +27,7 @@ pub struct Config {
     pub database: Database,
     pub upstream: Upstream,
     pub connect: Connect,
+    pub webhooks: Webhooks,
     pub apps: BTreeMap<String, App>,
     pub vault: Vault,
     pub limits: Limits,
@@ -85,6 +86,13 @@ pub struct Connect {
     pub return_to: Vec<String>,
     /// How often X is asked about each account in the background; zero for never.
     pub check_every: Duration,
+}
+
+/// Telling services what becomes of accounts.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// Whether receivers may be called over plain `http`.
+    pub allow_http: bool,
 }
 
 /// The key ring that seals what is stored.

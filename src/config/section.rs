@@ -6,7 +6,7 @@ use crate::config::form;
 use crate::config::layer::{Setting, app_field};
 use crate::config::reader::Reader;
 use crate::config::{
-    Admin, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, vault,
+    Admin, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, Webhooks, vault,
 };
 use crate::model::{App, AppOnly, Secret, app};
 
@@ -25,6 +25,7 @@ pub fn config(it: &mut Reader<'_>) -> Config {
             return_to: it.get("connect.return_to", &form::RETURN_TO),
             check_every: it.get("connect.check_every", &form::DURATION_OR_ZERO),
         },
+        webhooks: Webhooks { allow_http: it.get("webhooks.allow_http", &form::FLAG) },
         apps: apps(it),
         vault: vault::ring(it),
         limits: limits(it),

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use time::OffsetDateTime;
 use tracing::error;
 
 use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::account::is_screen_name;
+use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
 use crate::store::{AccountFilter, NewAccount, StoredAccount};
 use crate::upstream::{Profile, Token, Verdict};
@@ -84,6 +84,7 @@ impl Gateway {
         let seal = |it: &Import| Some(self.seal_account(app, UserId::parse(&it.user_id)?, it));
         let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
         self.0.store.put_accounts(&accounts, actor, self.now()).await?;
+        self.tell(Event::Connected, accounts.len());
         for account in &accounts {
             self.forget_account(app, account.user_id).await;
         }
@@ -172,7 +173,10 @@ impl Gateway {
         actor: &str,
     ) -> Result<Account, Error> {
         let account = self.stored_account(app, named).await?.account;
-        self.0.store.remove_account(&account.app, account.user_id, actor, self.now()).await?;
+        let (app, user_id) = (&account.app, account.user_id);
+        if self.0.store.remove_account(app, user_id, actor, self.now()).await? {
+            self.tell(Event::Removed, 1);
+        }
         self.forget_account(&account.app, account.user_id).await;
         Ok(account)
     }
@@ -281,8 +285,10 @@ impl Gateway {
         reason: &str,
         actor: &str,
     ) -> Result<(), Error> {
-        let now: OffsetDateTime = self.now();
-        self.0.store.update_account_state(stored, state, reason, actor, now).await?;
+        let now = self.now();
+        if self.0.store.update_account_state(stored, state, reason, actor, now).await? {
+            self.tell(Event::of_state(state), 1);
+        }
         self.forget_account(&stored.account.app, stored.account.user_id).await;
         Ok(())
     }

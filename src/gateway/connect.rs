@@ -13,6 +13,7 @@ use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::keys::whole_second;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::handshake::{Link, NotConnected};
+use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::store::{NewAccount, StoredHandshake, StoredLink};
 use crate::upstream::{Granted, HandshakeError, Token};
@@ -338,6 +339,7 @@ impl Gateway {
             return Err(NotConnected::LinkUsed.into());
         }
         metrics::counter!("countersign_connects_total", "end" => "connected").increment(1);
+        self.tell(Event::Connected, 1);
         self.forget_account(name, user_id).await;
         info!(app = name, account = user_id.to_string(), "an account was connected");
         self.show_account(Some(name), &AccountRef::Id(user_id)).await

@@ -20,6 +20,8 @@ const CHANGES_KEPT: time::Duration = time::Duration::days(1);
 const HANDSHAKES_KEPT: time::Duration = time::Duration::days(1);
 /// How long a link's page still tells how it ended.
 const LINKS_KEPT: time::Duration = time::Duration::days(7);
+/// How long can be read how an event was delivered.
+const DELIVERIES_KEPT: time::Duration = time::Duration::days(30);
 /// Even when nothing may be stale, the feed is read only so often.
 const LEAST_STALE: Duration = Duration::from_secs(2);
 
@@ -133,6 +135,7 @@ impl Gateway {
         let now = self.now();
         self.0.store.prune_changes(now - CHANGES_KEPT).await?;
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
+        self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod bearers;
 mod check;
 mod connect;
 mod credential;
+mod deliver;
 mod error;
 mod feed;
 mod forward;
@@ -16,12 +17,14 @@ mod known;
 mod mark;
 mod rotate;
 mod standing;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
 pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
 pub use crate::gateway::audit::Page;
@@ -29,6 +32,7 @@ pub use crate::gateway::bearers::BearerSource;
 pub use crate::gateway::connect::{
     Begun, BegunPin, Callback, CreatedLink, Finished, Invitation, NewLink, Standing,
 };
+pub use crate::gateway::deliver::Answered;
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
@@ -36,7 +40,8 @@ pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::standing::Fault;
-pub use crate::store::AccountFilter;
+pub use crate::gateway::webhooks::NewWebhook;
+pub use crate::store::{AccountFilter, Backlog, DeliveryFilter};
 pub use crate::upstream::{Answer, HeaderMap, StatusCode};
 
 use crate::config::{self, Config};
@@ -60,6 +65,8 @@ struct Inner {
     vault: Vault,
     upstream: Upstream,
     connect: config::Connect,
+    /// Told when there is an event to send.
+    events: Arc<Notify>,
     clock: Arc<dyn Clock>,
     stale: Duration,
     poll: Duration,
@@ -81,8 +88,14 @@ impl Gateway {
             feed: Feed::new(clock.instant()),
             store,
             vault,
-            upstream: Upstream::new(&config.upstream, limits, Arc::clone(&clock))?,
+            upstream: Upstream::new(
+                &config.upstream,
+                &config.webhooks,
+                limits,
+                Arc::clone(&clock),
+            )?,
             connect: config.connect.clone(),
+            events: Arc::default(),
             clock,
             stale: config.database.stale,
             poll: config.database.poll,

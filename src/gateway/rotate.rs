@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::gateway::{Error, Gateway};
-use crate::store::{KeyFilter, StoredAccount, StoredBearer, StoredKey};
+use crate::store::{KeyFilter, StoredAccount, StoredBearer, StoredKey, StoredWebhook};
 use crate::vault::{self, Place as Seal};
 
 const BATCH: u32 = 200;
@@ -82,6 +82,7 @@ impl Gateway {
             }
         }
         self.walk_bearers(reseal, &mut status).await?;
+        self.walk_webhooks(reseal, &mut status).await?;
         Ok(status)
     }
 
@@ -160,6 +161,39 @@ impl Gateway {
                 status.resealed += 1;
             }
             status.count(&anew.sealed_token);
+        }
+        Ok(())
+    }
+
+    async fn walk_webhooks(&self, reseal: bool, status: &mut VaultStatus) -> Result<(), Error> {
+        for stored in self.0.store.list_webhooks().await? {
+            let webhook = &stored.webhook;
+            let (place, old_place) =
+                (Seal::webhook_secret(webhook), Seal::webhook_old_secret(webhook));
+            let secret = self.0.vault.open(&place, &stored.sealed_secret);
+            let old = stored.sealed_old_secret.as_ref();
+            let old = old.map(|it| self.0.vault.open(&old_place, it)).transpose();
+            let (Ok(secret), Ok(old)) = (secret, old) else {
+                status.unopened.push(format!("webhook {}", webhook.id));
+                continue;
+            };
+            let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
+            if !reseal || records.iter().flatten().all(|it| self.0.vault.is_current(it)) {
+                records.iter().flatten().for_each(|it| status.count(it));
+                continue;
+            }
+            let anew = StoredWebhook {
+                sealed_secret: self.0.vault.seal(&place, &secret)?,
+                sealed_old_secret: old.map(|it| self.0.vault.seal(&old_place, &it)).transpose()?,
+                webhook: webhook.clone(),
+            };
+            let records = [Some(&anew.sealed_secret), anew.sealed_old_secret.as_ref()];
+            let resealed =
+                self.0.store.update_webhook_secrets(&anew, &stored.sealed_secret).await?;
+            for record in records.into_iter().flatten() {
+                status.count(record);
+                status.resealed += u64::from(resealed);
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ pub mod key;
 pub mod metric;
 pub mod post;
 pub mod secret;
+pub mod webhook;
 
 pub use account::{Account, AccountRef, AccountState, UserId};
 pub use app::{App, AppOnly};

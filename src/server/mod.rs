@@ -97,9 +97,14 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/keys", get(admin::keys::list).post(admin::keys::create))
         .route("/admin/v1/keys/{key}", delete(admin::keys::revoke))
         .route("/admin/v1/links", post(admin::links::create))
+        .route("/admin/v1/webhooks", get(admin::webhooks::list).post(admin::webhooks::add))
+        .route("/admin/v1/webhooks/{webhook}", delete(admin::webhooks::remove))
+        .route("/admin/v1/webhooks/{webhook}/deliveries", get(admin::webhooks::deliveries))
+        .route("/admin/v1/webhooks/{webhook}/rotate", post(admin::webhooks::rotate))
+        .route("/admin/v1/webhooks/{webhook}/test", post(admin::webhooks::test))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links and audit here";
+    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks and audit here";
     finish(probes().route("/metrics", get(probe::metrics)).merge(admin), offered, host)
 }
 

@@ -2,10 +2,12 @@
 
 use time::OffsetDateTime;
 
+use crate::model::webhook::Event;
 use crate::model::{Account, AccountState, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::backend::{Work, on};
 use crate::store::change::{self, Change};
+use crate::store::delivery::{self, Told};
 use crate::store::{Error, Store, whole_seconds, within};
 
 /// What importing one account may take, on top of what any change may take.
@@ -147,6 +149,7 @@ impl Store {
                 let line =
                     Line { actor, action: "account.imported", subject: &subject, detail: &detail };
                 audit::record(&mut work, &line, now).await?;
+                tell_connected(&mut work, account, "the tokens were imported", now).await?;
             }
             change::record(&mut work, &changes, now).await?;
             work.commit().await
@@ -155,7 +158,7 @@ impl Store {
     }
 
     /// False when the account is absent, in that state already, or has another token by now than the one that the state
-    /// is about. Audited as `account.<state>`.
+    /// is about. Audited as the event that it tells of.
     pub async fn update_account_state(
         &self,
         stored: &StoredAccount,
@@ -166,7 +169,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let sql = "update account set state = $3, state_since = $4
              where app = $1 and user_id = $2 and state <> $3 and sealed_token = $5";
-        let Account { app, user_id, .. } = &stored.account;
+        let Account { app, user_id, screen_name, .. } = &stored.account;
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
@@ -182,10 +185,12 @@ impl Store {
             if updated == 0 {
                 return Ok(false);
             }
-            let action = format!("account.{}", state.name());
+            let event = Event::of_state(state);
             let subject = subject(app, *user_id);
-            let line = Line { actor, action: &action, subject: &subject, detail: reason };
+            let line = Line { actor, action: event.name(), subject: &subject, detail: reason };
             audit::record(&mut work, &line, now).await?;
+            let told = Told { event, app, user_id: *user_id, screen_name, reason };
+            delivery::record(&mut work, &told, now).await?;
             change::record(&mut work, &[changed(app, *user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -263,6 +268,9 @@ impl Store {
             let line =
                 Line { actor, action: "account.removed", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
+            let (event, reason) = (Event::Removed, "the account was removed here");
+            let told = Told { event, app, user_id, screen_name: &name, reason };
+            delivery::record(&mut work, &told, now).await?;
             change::record(&mut work, &[changed(app, user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -314,6 +322,18 @@ pub(super) async fn put(
         .execute(&mut **it)
         .await?.rows_affected());
     Ok(())
+}
+
+/// Writes the event of an account that got a token.
+pub(super) async fn tell_connected(
+    work: &mut Work<'_>,
+    new: &NewAccount,
+    reason: &str,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let NewAccount { app, user_id, screen_name, .. } = new;
+    let told = Told { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
+    delivery::record(work, &told, now).await
 }
 
 pub(super) fn subject(app: &str, user_id: UserId) -> String {

@@ -1,4 +1,5 @@
-//! The only SQL: accounts, links, keys, bearer tokens, the audit log and the change feed, on PostgreSQL or SQLite.
+//! The only SQL: accounts, links, keys, bearer tokens, webhooks, the audit log and the change feed, on PostgreSQL or
+//! SQLite.
 //!
 //! Each query is written once, in the subset that both databases speak, and run by `on!` on the one that is there.
 //! A mutation is one transaction: the row, its audit entry, and a change that tells every replica's caches.
@@ -9,6 +10,7 @@ mod audit;
 mod backend;
 mod bearer;
 mod change;
+mod delivery;
 mod error;
 mod key;
 mod link;
@@ -17,6 +19,7 @@ mod schema;
 mod seal;
 mod sqlite;
 mod wake;
+mod webhook;
 
 use std::future::Future;
 use std::time::Duration;
@@ -28,11 +31,13 @@ use tokio::time::timeout;
 pub use account::{AccountFilter, NewAccount, StoredAccount};
 pub use bearer::StoredBearer;
 pub use change::{Change, Changes};
+pub use delivery::{ClaimedDelivery, DeliveryFilter, Outcome};
 pub use error::{Cause, Error};
 pub use key::{KeyFilter, StoredKey};
 pub use link::{StoredHandshake, StoredLink};
 pub use schema::Schema;
 pub use wake::Wake;
+pub use webhook::{Backlog, StoredWebhook};
 
 use crate::config;
 use crate::store::backend::{Lease, On, on};

@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "initial",
@@ -25,6 +25,12 @@ const MIGRATIONS: [Migration; 2] = [
         name: "handshake",
         postgres: include_str!("../../migrations/postgres/0002_handshake.sql"),
         sqlite: include_str!("../../migrations/sqlite/0002_handshake.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "webhook",
+        postgres: include_str!("../../migrations/postgres/0003_webhook.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0003_webhook.sql"),
     },
 ];
 

@@ -25,6 +25,8 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Counter, "countersign_bearer_mints_total", &["app", "outcome"], "Bearer tokens asked for"),
     (Counter, "countersign_app_faults_total", &["app", "fault"], "Answers that hold something against an app: keys, time or bearer"),
     (Counter, "countersign_connects_total", &["end"], "Tries to connect an account by a link, by how they ended"),
+    (Counter, "countersign_account_events_total", &["event"], "What became of accounts, by the name of the event"),
+    (Counter, "countersign_webhook_attempts_total", &["outcome"], "Attempts to send an event: delivered, failed, or given_up after the last"),
     (Counter, "countersign_cache_total", &["cache", "outcome"], "Look-ups in memory"),
     (Gauge, "countersign_accounts", &["app", "state"], "Connected accounts"),
     (Gauge, "countersign_database_up", &[], "1 while the database answers, 0 otherwise"),

@@ -1,4 +1,5 @@
-//! The only HTTP client: engagement calls, bearer minting, handshakes, account checks, and what can go wrong there.
+//! The only HTTP client: engagement calls, bearer minting, handshakes, account checks, events for webhooks, and what can
+//! go wrong there.
 
 mod body;
 mod budget;
@@ -9,6 +10,7 @@ mod relay;
 mod skew;
 mod token;
 mod verdict;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ pub use hyper::{HeaderMap, StatusCode};
 pub use crate::upstream::handshake::{Granted, HandshakeError};
 pub use crate::upstream::token::{MintError, Profile, VerifyError};
 pub use crate::upstream::verdict::Verdict;
+pub use crate::upstream::webhook::Message;
 
 use crate::config;
 use crate::model::{App, Clock, Secret};
@@ -27,11 +30,13 @@ use crate::upstream::budget::Budget;
 use crate::upstream::meter::Meters;
 use crate::upstream::relay::Relay;
 use crate::upstream::skew::Skew;
+use crate::upstream::webhook::Receivers;
 
 /// The upstream as configured: its clients, what was learnt of its clock, and how many retries are left.
 pub struct Upstream {
     relay: Relay,
     tokens: reqwest::Client,
+    receivers: Receivers,
     api_url: String,
     limits: config::Limits,
     skew: Skew,
@@ -109,12 +114,14 @@ impl Upstream {
     /// Makes the clients; nothing is connected yet.
     pub fn new(
         settings: &config::Upstream,
+        webhooks: &config::Webhooks,
         limits: &config::Limits,
         clock: Arc<dyn Clock>,
     ) -> Result<Upstream, SetupError> {
         Ok(Upstream {
             relay: Relay::new(settings, limits, &clock)?,
             tokens: token::client(settings, limits)?,
+            receivers: Receivers::new(webhooks.allow_http),
             api_url: settings.api_url.clone(),
             limits: limits.clone(),
             skew: Skew::default(),

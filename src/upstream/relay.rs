@@ -71,7 +71,8 @@ impl Relay {
         tcp.set_connect_timeout(Some(limits.upstream_connect));
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
-        let builder = HttpsConnectorBuilder::new().with_tls_config(token::tls(settings)?);
+        let tls = token::tls(token::uses_tls(settings))?;
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         let builder =
             if settings.allow_http { builder.https_or_http() } else { builder.https_only() };
         let url = || SetupError::Url(settings.data_url.clone());

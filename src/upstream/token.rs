@@ -157,7 +157,7 @@ pub(super) fn client(
     limits: &config::Limits,
 ) -> Result<reqwest::Client, SetupError> {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(settings)?)
+        .tls_backend_preconfigured(tls(uses_tls(settings))?)
         .https_only(!settings.allow_http)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -171,13 +171,18 @@ pub(super) fn client(
         .map_err(|error| SetupError::Tls(Box::new(error)))
 }
 
-/// TLS with the system's own trust. Where every URL is plain `http` no certificate is read.
-pub(super) fn tls(settings: &config::Upstream) -> Result<rustls::ClientConfig, SetupError> {
+/// Whether any URL of the upstream needs TLS.
+pub(super) fn uses_tls(settings: &config::Upstream) -> bool {
+    [&settings.data_url, &settings.api_url].iter().any(|it| it.starts_with("https:"))
+}
+
+/// TLS with the system's own trust. Where it is not used no certificate is read.
+pub(super) fn tls(is_used: bool) -> Result<rustls::ClientConfig, SetupError> {
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| SetupError::Tls(Box::new(error)))?;
-    if [&settings.data_url, &settings.api_url].iter().all(|it| it.starts_with("http:")) {
+    if !is_used {
         let nobody = rustls::RootCertStore::empty();
         return Ok(builder.with_root_certificates(nobody).with_no_client_auth());
     }

@@ -146,6 +146,13 @@ pub fn random_digits<const N: usize>() -> [u8; N] {
     digits
 }
 
+/// A new secret to sign webhooks with, in the form of Standard Webhooks: `whsec_` and 32 bytes in base64.
+pub fn generate_signing_secret() -> Secret {
+    let mut key = Zeroizing::new([0; KEY_LENGTH]);
+    rand::fill(&mut *key).expect("the system's random source works");
+    Secret::new(format!("whsec_{}", &*Zeroizing::new(STANDARD.encode(*key))))
+}
+
 /// What is kept of a caller's key, before sealing.
 pub fn fingerprint(proof: &str) -> [u8; 32] {
     let mut hash = [0; 32];

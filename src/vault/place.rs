@@ -3,6 +3,7 @@
 use crate::model::UserId;
 use crate::model::handshake::Link;
 use crate::model::key::Key;
+use crate::model::webhook::Webhook;
 
 const DOMAIN: &str = "countersign.v1";
 
@@ -36,6 +37,21 @@ impl Place {
         let until = expires_at.unix_timestamp().to_string();
         let parts = [app, label, &*expected, return_to, &until].map(str::as_bytes);
         Place::new("link", "sealed_proof", [hash].into_iter().chain(parts))
+    }
+
+    /// The secret that signs for a webhook, with where it is sent, so that a row edited in the database no longer opens.
+    pub fn webhook_secret(webhook: &Webhook) -> Place {
+        Place::of_webhook("sealed_secret", webhook)
+    }
+
+    /// The secret before, which signs for a while, too.
+    pub fn webhook_old_secret(webhook: &Webhook) -> Place {
+        Place::of_webhook("sealed_old_secret", webhook)
+    }
+
+    /// The link that an event carries.
+    pub fn delivery_link(webhook_id: &str, number: i64) -> Place {
+        Place::new("delivery", "sealed_link", [webhook_id.to_owned(), number.to_string()])
     }
 
     /// A caller's key with all that it may be used for, so that a row edited in the database no longer opens.
@@ -73,6 +89,11 @@ impl Place {
             data.extend_from_slice(part);
         }
         data
+    }
+
+    fn of_webhook(column: &str, webhook: &Webhook) -> Place {
+        let app = webhook.app.as_deref().unwrap_or("*");
+        Place::new("webhook", column, [&*webhook.id, &webhook.url, app])
     }
 
     fn new<T: Into<Vec<u8>>>(table: &str, column: &str, row: impl IntoIterator<Item = T>) -> Place {

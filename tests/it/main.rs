@@ -18,3 +18,4 @@ mod sandbox;
 mod store;
 mod tidy;
 mod trouble;
+mod webhooks;

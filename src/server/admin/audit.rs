@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::server::Host;
-use crate::server::admin::{Limit, Query, page};
+use crate::server::admin::{Before, Limit, Query, page};
 use crate::server::problem::Problem;
 use crate::server::wire::Entry;
 
@@ -17,16 +16,6 @@ pub(in crate::server) struct Asked {
     before: Option<Before>,
     #[serde(default)]
     limit: Limit,
-}
-
-/// The `next` of the page before.
-struct Before(i64);
-
-impl<'de> Deserialize<'de> for Before {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Before, D::Error> {
-        let id = String::deserialize(deserializer)?.parse().map(Before);
-        id.map_err(|_| D::Error::custom("must be the next of the page before"))
-    }
 }
 
 /// Entries, newest first; `next` is the `before` of the next page.

@@ -5,6 +5,7 @@ pub(super) mod apps;
 pub(super) mod audit;
 pub(super) mod keys;
 pub(super) mod links;
+pub(super) mod webhooks;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Request, State, rejection::QueryRejection};
@@ -103,6 +104,16 @@ impl<'de> Deserialize<'de> for Limit {
         let limit = limit.filter(|it| (1..=MOST_ITEMS).contains(it)).map(Limit);
         let expected = format!("must be a whole number from 1 to {MOST_ITEMS}");
         limit.ok_or_else(|| D::Error::custom(expected))
+    }
+}
+
+/// The `next` of the page before, where a listing is numbered.
+pub(super) struct Before(i64);
+
+impl<'de> Deserialize<'de> for Before {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Before, D::Error> {
+        let id = String::deserialize(deserializer)?.parse().map(Before);
+        id.map_err(|_| D::Error::custom("must be the next of the page before"))
     }
 }
 

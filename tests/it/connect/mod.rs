@@ -32,11 +32,11 @@ async fn open_house_with(database: &Database, change: impl FnOnce(&mut Config)) 
 
 impl House {
     /// A link to send.
-    async fn link(&self) -> String {
+    pub async fn link(&self) -> String {
         self.link_with(|_| ()).await
     }
 
-    async fn link_with(&self, change: impl FnOnce(&mut NewLink)) -> String {
+    pub async fn link_with(&self, change: impl FnOnce(&mut NewLink)) -> String {
         let mut new = NewLink { label: "for the report".to_owned(), ..NewLink::default() };
         change(&mut new);
         let created = self.gateway.create_link(new, "test").await.unwrap();
@@ -44,17 +44,17 @@ impl House {
     }
 
     /// Begins in that browser; gives the request token.
-    async fn begin(&self, browser: &mut Browser, link: &str) -> String {
+    pub async fn begin(&self, browser: &mut Browser, link: &str) -> String {
         token_in(&browser.press(link).await)
     }
 
     /// Begins, and lets the app in; gives where X sends the browser back to.
-    async fn allow(&self, browser: &mut Browser, link: &str, name: &str) -> String {
+    pub async fn allow(&self, browser: &mut Browser, link: &str, name: &str) -> String {
         let token = self.begin(browser, link).await;
         self.allowed(&token, name).await
     }
 
-    async fn allowed(&self, token: &str, name: &str) -> String {
+    pub async fn allowed(&self, token: &str, name: &str) -> String {
         let answer = decide(&self.bench, token, "allow", name).await;
         assert_eq!(answer.status, 302, "{}", answer.text());
         answer.header("location").to_owned()
@@ -74,7 +74,7 @@ impl House {
         self.store.find_account("demo", self.id(name)).await.unwrap().is_some()
     }
 
-    async fn audited(&self, action: &str) -> Vec<(String, String, String)> {
+    pub async fn audited(&self, action: &str) -> Vec<(String, String, String)> {
         let entries = self.store.list_audit(None, 1000).await.unwrap();
         let entries = entries.into_iter().filter(|it| it.action == action);
         entries.map(|it| (it.actor, it.subject, it.detail)).collect()
@@ -92,7 +92,7 @@ impl House {
 impl Answer {
     /// A page of ours: its status, and texts in it.
     #[track_caller]
-    fn is_page(&self, status: u16, texts: &[&str]) {
+    pub fn is_page(&self, status: u16, texts: &[&str]) {
         let text = self.text();
         assert_eq!(self.status, status, "{text}");
         self.is_guarded();
@@ -131,7 +131,7 @@ impl Answer {
 
     /// Goes on to `url`, and carries no page of its own.
     #[track_caller]
-    fn goes_to(&self, url: &str) {
+    pub fn goes_to(&self, url: &str) {
         assert_eq!((self.status.as_u16(), self.header("location")), (303, url), "{}", self.text());
         assert_eq!(self.raw.len(), 0);
         self.is_guarded();
@@ -147,7 +147,7 @@ fn token_in(answer: &Answer) -> String {
 }
 
 /// The link without scheme and host.
-fn path_of(link: &str) -> &str {
+pub fn path_of(link: &str) -> &str {
     &link[link.find("/connect/").unwrap()..]
 }
 

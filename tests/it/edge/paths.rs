@@ -19,6 +19,12 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/admin/v1/keys"),
     ("DELETE", "/admin/v1/keys/{key}"),
     ("POST", "/admin/v1/links"),
+    ("GET", "/admin/v1/webhooks"),
+    ("POST", "/admin/v1/webhooks"),
+    ("DELETE", "/admin/v1/webhooks/{webhook}"),
+    ("GET", "/admin/v1/webhooks/{webhook}/deliveries"),
+    ("POST", "/admin/v1/webhooks/{webhook}/rotate"),
+    ("POST", "/admin/v1/webhooks/{webhook}/test"),
     ("GET", "/admin/v1/audit"),
 ];
 
@@ -106,7 +112,7 @@ on_both! {
         let mut altered = admin.clone();
         altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
         for (method, path) in ROUTES {
-            let path = path.replace("{account}", "@alice").replace("{key}", &id);
+            let path = path.replace("{account}", "@alice").replace("{key}", &id).replace("{webhook}", "x");
             let bare = Ask::new(&house.http, &house.admin_url, method, &path);
             let unnamed = bare.clone().send().await;
             unnamed.is_own(401, "missing_key");

@@ -11,6 +11,7 @@ use crate::house::RING;
 use crate::program::deployment::{Deployment, Output, Running};
 use crate::program::scan::Canary;
 use crate::sandbox::handshake::{allowed, fields};
+use crate::webhooks::receiver::Receiver;
 
 /// Where its pages are said to be.
 const PUBLIC_URL: &str = "https://countersign.example.com";
@@ -180,6 +181,44 @@ async fn connect(it: &Deployment, running: &Running) -> Vec<(String, String)> {
     known
 }
 
+/// Lets events go to a receiver that is down at first and then takes them; gives what nobody else should know. The
+/// program's own word of the secret is not searched.
+async fn tell(
+    it: &Deployment,
+    running: &Running,
+    admin: &str,
+    seen: &mut Seen,
+) -> Vec<(String, String)> {
+    let receiver = Receiver::start().await;
+    receiver.next(&[500]);
+    let secret = it.must(&["webhook", "add", &receiver.url]).await.trim().to_owned();
+    let ask = |method: &str, path: &str| {
+        Ask::new(&reqwest::Client::new(), &running.admin_url, method, path)
+            .header("authorization", &format!("Bearer {admin}"))
+    };
+    let bob = format!("/sandbox/users/{}", it.bench.user("bob").user_id);
+    it.bench.put(&bob, json!({ "state": "revoked" })).await;
+    seen.ask(ask("POST", "/admin/v1/accounts/@bob/verify")).await;
+    it.bench.put(&bob, json!({ "state": "active" })).await;
+    receiver.wait_for(1).await;
+    let listed = ask("GET", "/admin/v1/webhooks").send().await.json();
+    let id = listed["webhooks"][0]["id"].as_str().unwrap().to_owned();
+    seen.ask(ask("POST", &format!("/admin/v1/webhooks/{id}/test"))).await;
+    receiver.wait_for(3).await;
+    for path in ["/admin/v1/webhooks".to_owned(), format!("/admin/v1/webhooks/{id}/deliveries")] {
+        seen.ask(ask("GET", &path)).await;
+    }
+    let arrived = receiver.arrived();
+    let link = arrived[0].json()["data"]["reconnect_url"].as_str().unwrap().to_owned();
+    let link = link.rsplit_once('/').unwrap().1.to_owned();
+    for it in arrived {
+        // The link is what an event is for; nothing else may be in it.
+        let body = String::from_utf8_lossy(&it.body).replace(&link, "");
+        seen.add("an event", format!("{:?}\n{body}", it.headers));
+    }
+    vec![("webhook's secret".to_owned(), secret), ("link in an event".to_owned(), link)]
+}
+
 /// What the database keeps, as whoever steals it finds it.
 async fn stored(database: &Database, seen: &mut Seen) {
     if database.kind == Kind::Sqlite {
@@ -192,8 +231,18 @@ async fn stored(database: &Database, seen: &mut Seen) {
         return;
     }
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    let tables =
-        ["account", "key", "bearer", "audit", "change", "link", "handshake", "schema_version"];
+    let tables = [
+        "account",
+        "key",
+        "bearer",
+        "audit",
+        "change",
+        "link",
+        "handshake",
+        "webhook",
+        "delivery",
+        "schema_version",
+    ];
     for table in tables {
         let sql = AssertSqlSafe(format!("select it::text from {table} it"));
         let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();
@@ -211,6 +260,7 @@ on_both! {
         it.set("VAULT__ACTIVE", "testkey1");
         it.set("LIMITS__UPSTREAM_FIRST_BYTE", "2s");
         it.set("SERVER__PUBLIC_URL", PUBLIC_URL);
+        it.set("WEBHOOKS__ALLOW_HTTP", "true");
         it.prepare().await;
         // The one place where a key is shown, which the search leaves out.
         let key = it.key("reports", &[]).await;
@@ -221,7 +271,8 @@ on_both! {
         let running = it.serve().await;
         calls(&it, &running, &key, &mut seen).await;
         administer(&it, &running, &admin, &other, &mut seen).await;
-        let connecting = connect(&it, &running).await;
+        let mut connecting = connect(&it, &running).await;
+        connecting.extend(tell(&it, &running, &admin, &mut seen).await);
         let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
         seen.ask(metrics).await;
         it.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
@@ -229,7 +280,7 @@ on_both! {
         let bearer = it.bench.get("/sandbox/world").await["apps"][0]["bearer_token"].as_str().unwrap().to_owned();
         stored(&database, &mut seen).await;
         it.set("VAULT__ACTIVE", "testkey2");
-        for command in ["migrate", "check", "account list", "account show @alice", "account verify @bob", "account list --json", "key list", "key list --json", "vault status", "vault rotate", "account show @nobody", "config"] {
+        for command in ["migrate", "check", "account list", "account show @alice", "account verify @bob", "account list --json", "key list", "key list --json", "webhook list", "webhook list --json", "vault status", "vault rotate", "account show @nobody", "config"] {
             let arguments: Vec<&str> = command.split(' ').collect();
             seen.output(command, it.run(&arguments).await);
         }

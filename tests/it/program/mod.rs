@@ -17,3 +17,4 @@ mod rotation;
 mod scan;
 mod starting;
 mod tls;
+mod webhooks;

@@ -30,7 +30,7 @@ fn public(house: &House) -> Ask {
 }
 
 /// A call for a user's private totals, which goes out with the user's token.
-fn private(house: &House, name: &str) -> Ask {
+pub fn private(house: &House, name: &str) -> Ask {
     let body = body(&house.bench.ids(name, 2), &["impressions"], &LEVELS);
     house.call_as(name, Endpoint::Totals, &body)
 }
@@ -60,7 +60,7 @@ async fn rotate_bearer(house: &House) {
 }
 
 /// What X thinks of a user from now on.
-async fn user_becomes(house: &House, name: &str, state: &str) {
+pub async fn user_becomes(house: &House, name: &str, state: &str) {
     let path = format!("/sandbox/users/{}", house.id(name));
     let answer = house.bench.put(&path, serde_json::json!({ "state": state })).await;
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -1,5 +1,7 @@
 //! The shapes of the operators' API in JSON, also those of `--json` on the command line.
 
+pub mod webhook;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;

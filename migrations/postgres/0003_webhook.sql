@@ -1,0 +1,47 @@
+-- Telling the operator's services what becomes of accounts: the receivers, and the events on their way to them.
+
+create table webhook (
+    webhook_id        text collate "C" not null,
+    url               text not null,
+    app               text collate "C",
+    created_at        timestamptz not null,
+    sealed_secret     bytea not null,
+    sealed_old_secret bytea,
+    old_secret_until  timestamptz,
+    leased_until      timestamptz not null,
+    constraint webhook_pkey primary key (webhook_id)
+);
+comment on table webhook is 'where events are sent';
+comment on column webhook.app is 'the app whose events it gets; null for all';
+comment on column webhook.sealed_secret is
+    'signs the events, and proves this row''s URL and app; nobody without the vault can make one';
+comment on column webhook.sealed_old_secret is
+    'the secret before, which signs too until old_secret_until';
+comment on column webhook.leased_until is 'until then one sender has the webhook to itself';
+
+create table delivery (
+    delivery_id  bigint generated always as identity,
+    webhook_id   text collate "C" not null,
+    event        text not null,
+    app          text collate "C" not null,
+    user_id      text collate "C" not null,
+    screen_name  text not null,
+    reason       text not null,
+    occurred_at  timestamptz not null,
+    attempts     bigint not null default 0,
+    attempt_at   timestamptz,
+    delivered_at timestamptz,
+    status       bigint,
+    failure      text,
+    sealed_link  bytea,
+    constraint delivery_pkey primary key (delivery_id)
+);
+create index delivery_waiting on delivery (webhook_id, app, user_id, delivery_id)
+    where attempt_at is not null;
+create index delivery_attempt_at on delivery (attempt_at) where attempt_at is not null;
+create index delivery_of_webhook on delivery (webhook_id, delivery_id);
+comment on table delivery is
+    'an event for a webhook; numbered in the order of an account''s events';
+comment on column delivery.attempt_at is 'when it is tried next; null once it is over';
+comment on column delivery.status is 'of the receiver''s last answer';
+comment on column delivery.sealed_link is 'the link to reconnect that was sent, and when it ends';

@@ -1,0 +1,147 @@
+//! `countersign webhook`.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use clap::Subcommand;
+
+use crate::cli::failure::Failure;
+use crate::cli::parts::{ACTOR, Parts};
+use crate::cli::{open, output};
+use crate::gateway;
+use crate::server::wire::webhook::{
+    ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
+};
+
+#[derive(Subcommand)]
+pub(super) enum Task {
+    /// Have events sent to a URL, and print the secret that signs them, this once
+    Add {
+        /// Where to, such as <https://hooks.example.com/countersign>
+        url: String,
+        /// Events of this app's accounts only
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List webhooks, and what waits for each
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send an event of no account, now, and say what the receiver did with it
+    Test {
+        /// Its id
+        webhook: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new secret and print it, this once; the old one signs beside it for a while
+    Rotate {
+        /// Its id
+        webhook: String,
+        /// How long the old secret signs, too
+        #[arg(long, value_name = "DURATION", default_value = "24h")]
+        overlap: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a webhook and what waits for it
+    Remove {
+        /// Its id
+        webhook: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
+    let parts = open(config).await?;
+    match task {
+        Task::Add { url, app, json } => {
+            let new = NewWebhook { url, app };
+            show(parts.gateway.add_webhook(new.into(), ACTOR).await?.into(), json);
+            Ok(())
+        }
+        Task::List { json } => list(&parts, json).await,
+        Task::Test { webhook, json } => test(&parts, &webhook, json).await,
+        Task::Rotate { webhook, overlap, json } => {
+            let rotation = Rotation { overlap: Some(overlap) };
+            let overlap = rotation.read().map_err(gateway::Error::InvalidRequest)?;
+            show(parts.gateway.rotate_webhook(&webhook, overlap, ACTOR).await?.into(), json);
+            Ok(())
+        }
+        Task::Remove { webhook, json } => {
+            let removed = parts.gateway.remove_webhook(&webhook, ACTOR).await?;
+            output::note(&format!("removed {}", removed.id));
+            if json {
+                output::json(&Webhook::from(removed));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn show(made: WebhookSecret, json: bool) {
+    if json {
+        output::json(&made);
+        return;
+    }
+    let WebhookSecret { secret, webhook } = made;
+    output::note(&format!(
+        "webhook {}; the secret that signs for it is shown only now:",
+        webhook.id
+    ));
+    output::line(&secret);
+    if let Some(until) = webhook.old_secret_until {
+        output::note(&format!("the old secret signs, too, until {until}"));
+    }
+}
+
+async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
+    let webhooks = parts.gateway.list_webhooks().await?;
+    let webhooks: Vec<ListedWebhook> = webhooks.into_iter().map(ListedWebhook::from).collect();
+    if json {
+        output::json(&webhooks);
+        return Ok(());
+    }
+    let row = |it: &ListedWebhook| {
+        let since = it.waiting_since.as_ref().map(|at| format!(" since {at}"));
+        [
+            it.webhook.id.clone(),
+            it.webhook.url.clone(),
+            it.webhook.app.clone().unwrap_or_else(|| "all".to_owned()),
+            format!("{}{}", it.waiting, since.unwrap_or_default()),
+            it.failure.as_ref().map_or("-".to_owned(), |it| output::plain(it)),
+        ]
+    };
+    let rows: Vec<_> = webhooks.iter().map(row).collect();
+    output::table(["ID", "URL", "APP", "WAITING", "LAST FAILURE"], &rows);
+    if webhooks.is_empty() {
+        output::note("no webhooks; add one with `countersign webhook add URL`");
+    }
+    Ok(())
+}
+
+async fn test(parts: &Parts, id: &str, json: bool) -> Result<(), Failure> {
+    let tested = Tested::from(parts.gateway.test_webhook(id).await?);
+    if json {
+        output::json(&tested);
+    }
+    match (&tested.failure, tested.status) {
+        (None, Some(status)) => {
+            output::note(&format!("received: it answered with status {status}"));
+            Ok(())
+        }
+        (failure, _) => {
+            let failure = failure.as_deref().unwrap_or("nothing was sent");
+            Err(Failure::general(anyhow!("not received: {}", output::plain(failure))))
+        }
+    }
+}

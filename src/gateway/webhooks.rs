@@ -1,0 +1,154 @@
+//! Webhooks: adding, listing, testing and removing them, and giving them new secrets.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::gateway::deliver::{Answered, message};
+use crate::gateway::keys::whole_second;
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::Secret;
+use crate::model::webhook::{Delivery, Webhook};
+use crate::store::{Backlog, DeliveryFilter, StoredWebhook};
+use crate::vault::{self, Place as Seal};
+
+/// Digits of a webhook's id.
+const DIGITS: usize = 12;
+/// How long an old secret signs beside the new one where nothing is said.
+const OVERLAP: Duration = Duration::from_hours(24);
+const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
+
+/// What a new webhook shall be.
+#[derive(Clone, Debug, Default)]
+pub struct NewWebhook {
+    pub url: String,
+    /// The app whose accounts' events it gets; all apps' when left out.
+    pub app: Option<String>,
+}
+
+impl Gateway {
+    /// Adds a receiver; the secret that signs for it is shown this once.
+    pub async fn add_webhook(
+        &self,
+        new: NewWebhook,
+        actor: &str,
+    ) -> Result<(Webhook, Secret), Error> {
+        let mut problems = Vec::new();
+        let url = self.0.upstream.receiver(&new.url);
+        if let Err(detail) = &url {
+            problems.push(Problem::at("/url", *detail));
+        }
+        if new.app.as_ref().is_some_and(|it| !self.0.apps.contains_key(it)) {
+            let names: Vec<&str> = self.0.apps.keys().map(String::as_str).collect();
+            let detail = format!("must name a configured app; these are: {}", names.join(", "));
+            problems.push(Problem::at("/app", detail));
+        }
+        let (Ok(url), true) = (url, problems.is_empty()) else {
+            return Err(Error::InvalidRequest(problems));
+        };
+        let is_same = |it: &StoredWebhook| it.webhook.url == url && it.webhook.app == new.app;
+        if let Some(there) = self.0.store.list_webhooks().await?.iter().find(|it| is_same(it)) {
+            let id = &there.webhook.id;
+            return Err(Error::AlreadyExists(format!("a webhook with this URL: {id}")));
+        }
+        let webhook = Webhook {
+            id: vault::random_digits::<DIGITS>().into_iter().map(char::from).collect(),
+            url,
+            app: new.app,
+            created_at: whole_second(self.now()),
+            old_secret_until: None,
+        };
+        let secret = vault::generate_signing_secret();
+        let place = Seal::webhook_secret(&webhook);
+        let sealed_secret = self.0.vault.seal(&place, secret.expose().as_bytes())?;
+        let stored = StoredWebhook { webhook, sealed_secret, sealed_old_secret: None };
+        self.0.store.insert_webhook(&stored, actor).await?;
+        Ok((stored.webhook, secret))
+    }
+
+    /// All webhooks by id, with what waits for each.
+    pub async fn list_webhooks(&self) -> Result<Vec<(Webhook, Backlog)>, Error> {
+        let stored = self.0.store.list_webhooks().await?;
+        let mut backlogs: std::collections::HashMap<String, Backlog> =
+            self.0.store.list_backlogs().await?.into_iter().collect();
+        let with_backlog = |it: StoredWebhook| {
+            let backlog = backlogs.remove(&it.webhook.id).unwrap_or_default();
+            (it.webhook, backlog)
+        };
+        Ok(stored.into_iter().map(with_backlog).collect())
+    }
+
+    /// Events for a webhook, newest first, however they ended.
+    pub async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Error> {
+        self.stored_webhook(&filter.webhook_id).await?;
+        Ok(self.0.store.list_deliveries(filter).await?)
+    }
+
+    /// Sends an event of no account, once and now. A receiver that takes it gets what waits for it, too.
+    pub async fn test_webhook(&self, id: &str) -> Result<Answered, Error> {
+        let stored = self.stored_webhook(id).await?;
+        let now = self.now();
+        let number = String::from_utf8_lossy(&vault::random_digits::<DIGITS>()).into_owned();
+        let body = message("webhook.test", whole_second(now), &json!({ "webhook_id": id }));
+        let answered = self.send(&stored, &format!("evt_{id}_test_{number}"), body).await;
+        if answered.failure.is_none() {
+            self.0.store.hurry_deliveries(id, now).await?;
+            self.0.events.notify_one();
+        }
+        Ok(answered)
+    }
+
+    /// Gives a webhook a new secret, shown this once; the old one signs beside it for a while, a day by default.
+    pub async fn rotate_webhook(
+        &self,
+        id: &str,
+        overlap: Option<Duration>,
+        actor: &str,
+    ) -> Result<(Webhook, Secret), Error> {
+        let overlap = overlap.unwrap_or(OVERLAP);
+        if overlap > LONGEST_OVERLAP {
+            let problem = Problem::at("/overlap", "must be at most 30 days");
+            return Err(Error::InvalidRequest(vec![problem]));
+        }
+        let stored = self.stored_webhook(id).await?;
+        let now = whole_second(self.now());
+        let webhook = Webhook { old_secret_until: Some(now + overlap), ..stored.webhook };
+        let old = self.0.vault.open(&Seal::webhook_secret(&webhook), &stored.sealed_secret)?;
+        let secret = vault::generate_signing_secret();
+        let seal = |place: Seal, plain: &[u8]| self.0.vault.seal(&place, plain);
+        let rotated = StoredWebhook {
+            sealed_secret: seal(Seal::webhook_secret(&webhook), secret.expose().as_bytes())?,
+            sealed_old_secret: Some(seal(Seal::webhook_old_secret(&webhook), &old)?),
+            webhook,
+        };
+        if !self.0.store.rotate_webhook(&rotated, &stored.sealed_secret, actor, now).await? {
+            return Err(Error::NotFound("webhook with the secret that was just there"));
+        }
+        Ok((rotated.webhook, secret))
+    }
+
+    /// Forgets a receiver and what waits for it.
+    pub async fn remove_webhook(&self, id: &str, actor: &str) -> Result<Webhook, Error> {
+        let webhook = self.stored_webhook(id).await?.webhook;
+        self.0.store.remove_webhook(&webhook, actor, self.now()).await?;
+        Ok(webhook)
+    }
+
+    /// What signs an event now: the secret, and the one before while it lasts. `None` when the row was altered.
+    pub(super) fn signing_secrets(&self, stored: &StoredWebhook) -> Option<Vec<Secret>> {
+        let webhook = &stored.webhook;
+        let place = Seal::webhook_secret(webhook);
+        let mut secrets = vec![self.0.vault.open_text(&place, &stored.sealed_secret).ok()?];
+        if let Some(sealed) = &stored.sealed_old_secret
+            && webhook.old_secret_until.is_some_and(|it| it > self.now())
+        {
+            let place = Seal::webhook_old_secret(webhook);
+            secrets.push(self.0.vault.open_text(&place, sealed).ok()?);
+        }
+        Some(secrets)
+    }
+
+    async fn stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {
+        self.0.store.find_webhook(id).await?.ok_or(Error::NotFound("webhook"))
+    }
+}

@@ -1,0 +1,111 @@
+//! Webhooks: where the operator wants to be told what becomes of accounts, and the events that are told.
+
+use time::OffsetDateTime;
+
+use crate::model::{AccountState, UserId};
+
+/// What became of an account.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Event {
+    /// A token was stored: of a new account, or a newer one.
+    Connected,
+    /// X takes the token again that it had refused.
+    Recovered,
+    Revoked,
+    Blocked,
+    Quarantined,
+    Removed,
+}
+
+impl Event {
+    pub const ALL: [Event; 6] = [
+        Event::Connected,
+        Event::Recovered,
+        Event::Revoked,
+        Event::Blocked,
+        Event::Quarantined,
+        Event::Removed,
+    ];
+
+    /// What an account that comes to be in this state has to tell.
+    pub const fn of_state(state: AccountState) -> Event {
+        match state {
+            AccountState::Active => Event::Recovered,
+            AccountState::Revoked => Event::Revoked,
+            AccountState::Blocked => Event::Blocked,
+            AccountState::Quarantined => Event::Quarantined,
+        }
+    }
+
+    /// As it is told, stored and audited.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Event::Connected => "account.connected",
+            Event::Recovered => "account.recovered",
+            Event::Revoked => "account.revoked",
+            Event::Blocked => "account.blocked",
+            Event::Quarantined => "account.quarantined",
+            Event::Removed => "account.removed",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Event> {
+        Event::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Whether calls cannot be made for the account from then on.
+    pub const fn ends_account(self) -> bool {
+        !matches!(self, Event::Connected | Event::Recovered)
+    }
+}
+
+/// A receiver of events.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Webhook {
+    pub id: String,
+    pub url: String,
+    /// The app whose accounts' events it gets; all apps' when left out.
+    pub app: Option<String>,
+    pub created_at: OffsetDateTime,
+    /// Until then events are signed with the secret before the present one, too.
+    pub old_secret_until: Option<OffsetDateTime>,
+}
+
+impl Webhook {
+    /// The URL without what follows the host, which may be a secret of the receiver's.
+    pub fn host(&self) -> &str {
+        let rest = self.url.find("://").map_or(0, |at| at + 3);
+        let path = self.url.get(rest..).and_then(|it| it.find(['/', '?']));
+        path.and_then(|it| self.url.get(..rest + it)).unwrap_or(&self.url)
+    }
+}
+
+/// An event on its way to a webhook, or arrived there, or given up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delivery {
+    pub number: i64,
+    pub webhook_id: String,
+    pub event: Event,
+    pub app: String,
+    pub user_id: UserId,
+    pub screen_name: String,
+    /// Why, in words.
+    pub reason: String,
+    pub occurred_at: OffsetDateTime,
+    /// Those begun so far.
+    pub attempts: u32,
+    /// When it is tried next; `None` once it is over.
+    pub attempt_at: Option<OffsetDateTime>,
+    pub delivered_at: Option<OffsetDateTime>,
+    /// Of the last answer.
+    pub status: Option<u16>,
+    /// Why the last attempt failed, in words.
+    pub failure: Option<String>,
+}
+
+impl Delivery {
+    /// What a receiver knows the event by, the same with every attempt.
+    pub fn message_id(&self) -> String {
+        format!("evt_{}_{}", self.webhook_id, self.number)
+    }
+}

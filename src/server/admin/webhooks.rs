@@ -1,0 +1,83 @@
+//! `/admin/v1/webhooks`.
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::gateway::DeliveryFilter;
+use crate::server::Host;
+use crate::server::admin::{self, Actor, Before, Limit, Path, Query, page};
+use crate::server::problem::Problem;
+use crate::server::wire::webhook::{
+    Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::server) struct Asked {
+    before: Option<Before>,
+    #[serde(default)]
+    limit: Limit,
+}
+
+/// All webhooks by id, with what waits for each.
+pub(in crate::server) async fn list(State(host): State<Host>) -> Result<Json<Value>, Problem> {
+    let webhooks = host.0.gateway.list_webhooks().await?;
+    let webhooks: Vec<ListedWebhook> = webhooks.into_iter().map(ListedWebhook::from).collect();
+    Ok(Json(json!({ "webhooks": webhooks })))
+}
+
+/// Adds a webhook and shows the secret that signs for it, this once.
+pub(in crate::server) async fn add(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let new: NewWebhook = admin::json(&host, request).await?;
+    let added = host.0.gateway.add_webhook(new.into(), &actor.0).await?;
+    Ok((StatusCode::CREATED, Json(WebhookSecret::from(added))).into_response())
+}
+
+/// Sends an event of no account, now, and says what the receiver did with it.
+pub(in crate::server) async fn test(
+    State(host): State<Host>,
+    Path(webhook): Path,
+) -> Result<Json<Tested>, Problem> {
+    Ok(Json(host.0.gateway.test_webhook(&webhook).await?.into()))
+}
+
+/// Gives a webhook a new secret, shown this once.
+pub(in crate::server) async fn rotate(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path(webhook): Path,
+    request: Request,
+) -> Result<Json<WebhookSecret>, Problem> {
+    let rotation: Rotation = admin::json(&host, request).await?;
+    let overlap = rotation.read().map_err(Problem::invalid)?;
+    Ok(Json(host.0.gateway.rotate_webhook(&webhook, overlap, &actor.0).await?.into()))
+}
+
+/// Events for a webhook, newest first; `next` is the `before` of the next page.
+pub(in crate::server) async fn deliveries(
+    State(host): State<Host>,
+    Path(webhook): Path,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let before = asked.before.map(|it| it.0);
+    let filter = DeliveryFilter { webhook_id: webhook, before, limit: asked.limit.0 };
+    let deliveries = host.0.gateway.list_deliveries(&filter).await?;
+    Ok(page::<_, Delivery, _>("deliveries", deliveries, &asked.limit, |it| it.number))
+}
+
+/// Forgets a webhook and what waits for it.
+pub(in crate::server) async fn remove(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path(webhook): Path,
+) -> Result<Json<Webhook>, Problem> {
+    Ok(Json(host.0.gateway.remove_webhook(&webhook, &actor.0).await?.into()))
+}

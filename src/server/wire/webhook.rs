@@ -1,0 +1,164 @@
+//! The shapes of webhooks and of what was sent to them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::{self, Answered, Backlog, Problem};
+use crate::model::{self, Secret};
+use crate::server::wire::rfc3339;
+
+/// A webhook without what signs for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Webhook {
+    pub id: String,
+    pub url: String,
+    /// `null` for all apps.
+    pub app: Option<String>,
+    pub created_at: String,
+    /// Until then events are signed with the secret before the present one, too.
+    pub old_secret_until: Option<String>,
+}
+
+/// A webhook with what waits for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedWebhook {
+    #[serde(flatten)]
+    pub webhook: Webhook,
+    /// Events that have not arrived yet.
+    pub waiting: i64,
+    pub waiting_since: Option<String>,
+    /// Why the last attempt failed, if one did of those that wait.
+    pub failure: Option<String>,
+}
+
+/// A webhook that was made or got a new secret: the one time that it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct WebhookSecret {
+    pub secret: String,
+    #[serde(flatten)]
+    pub webhook: Webhook,
+}
+
+/// A webhook to add.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewWebhook {
+    pub url: String,
+    pub app: Option<String>,
+}
+
+/// How long the old secret signs beside the new one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// A duration such as `2h`; a day where nothing is said.
+    pub overlap: Option<String>,
+}
+
+/// What a receiver did with an event.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tested {
+    pub received: bool,
+    pub status: Option<u16>,
+    pub failure: Option<String>,
+}
+
+/// An event for a webhook.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delivery {
+    /// The `webhook-id` that the receiver sees.
+    pub id: String,
+    pub number: i64,
+    pub event: &'static str,
+    pub app: String,
+    pub user_id: String,
+    pub screen_name: String,
+    pub reason: String,
+    pub occurred_at: String,
+    /// `waiting`, `delivered` or `given_up`.
+    pub state: &'static str,
+    pub attempts: u32,
+    pub attempt_at: Option<String>,
+    pub delivered_at: Option<String>,
+    /// Of the last answer.
+    pub status: Option<u16>,
+    pub failure: Option<String>,
+}
+
+impl From<model::webhook::Webhook> for Webhook {
+    fn from(it: model::webhook::Webhook) -> Webhook {
+        Webhook {
+            id: it.id,
+            url: it.url,
+            app: it.app,
+            created_at: rfc3339(it.created_at),
+            old_secret_until: it.old_secret_until.map(rfc3339),
+        }
+    }
+}
+
+impl From<(model::webhook::Webhook, Backlog)> for ListedWebhook {
+    fn from((webhook, backlog): (model::webhook::Webhook, Backlog)) -> ListedWebhook {
+        ListedWebhook {
+            webhook: webhook.into(),
+            waiting: backlog.waiting,
+            waiting_since: backlog.since.map(rfc3339),
+            failure: backlog.failure,
+        }
+    }
+}
+
+impl From<(model::webhook::Webhook, Secret)> for WebhookSecret {
+    fn from((webhook, secret): (model::webhook::Webhook, Secret)) -> WebhookSecret {
+        WebhookSecret { secret: secret.expose().to_owned(), webhook: webhook.into() }
+    }
+}
+
+impl From<NewWebhook> for gateway::NewWebhook {
+    fn from(it: NewWebhook) -> gateway::NewWebhook {
+        gateway::NewWebhook { url: it.url, app: it.app }
+    }
+}
+
+impl Rotation {
+    /// Reads the duration.
+    pub fn read(&self) -> Result<Option<Duration>, Vec<Problem>> {
+        let overlap = self.overlap.as_deref().map(humantime::parse_duration).transpose();
+        overlap.map_err(|_| {
+            vec![Problem::at("/overlap", "must be a duration such as 24h; 0s ends the old secret")]
+        })
+    }
+}
+
+impl From<Answered> for Tested {
+    fn from(it: Answered) -> Tested {
+        Tested { received: it.failure.is_none(), status: it.status, failure: it.failure }
+    }
+}
+
+impl From<model::webhook::Delivery> for Delivery {
+    fn from(it: model::webhook::Delivery) -> Delivery {
+        let state = match (it.attempt_at, it.delivered_at) {
+            (Some(_), _) => "waiting",
+            (None, Some(_)) => "delivered",
+            (None, None) => "given_up",
+        };
+        Delivery {
+            id: it.message_id(),
+            number: it.number,
+            event: it.event.name(),
+            app: it.app,
+            user_id: it.user_id.to_string(),
+            screen_name: it.screen_name,
+            reason: it.reason,
+            occurred_at: rfc3339(it.occurred_at),
+            state,
+            attempts: it.attempts,
+            attempt_at: it.attempt_at.map(rfc3339),
+            delivered_at: it.delivered_at.map(rfc3339),
+            status: it.status,
+            failure: it.failure,
+        }
+    }
+}

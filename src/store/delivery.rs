@@ -1,0 +1,305 @@
+//! Events on their way to webhooks. Each is written in the transaction that it tells of, sent by one sender at a time,
+//! and kept until it has arrived or was given up.
+
+use time::OffsetDateTime;
+
+use crate::model::UserId;
+use crate::model::webhook::{Delivery, Event};
+use crate::store::backend::{Work, on};
+use crate::store::{Error, Store, whole_seconds};
+
+/// A delivery that one sender has to itself, until `until`. No `Debug`, so that no log line fills up with ciphertext.
+#[derive(Clone, Eq, PartialEq)]
+pub struct ClaimedDelivery {
+    pub delivery: Delivery,
+    pub sealed_link: Option<Vec<u8>>,
+    pub until: OffsetDateTime,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// Of the answer, if there was one.
+    pub status: Option<u16>,
+    /// Why it failed; `None` when the event arrived.
+    pub failure: Option<String>,
+    /// When to try again, if it failed and that has a point.
+    pub again_at: Option<OffsetDateTime>,
+}
+
+/// Which deliveries of a webhook to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub webhook_id: String,
+    /// The number of the last one of the page before.
+    pub before: Option<i64>,
+    pub limit: u32,
+}
+
+/// Something about to be told.
+pub(crate) struct Told<'a> {
+    pub(crate) event: Event,
+    pub(crate) app: &'a str,
+    pub(crate) user_id: UserId,
+    pub(crate) screen_name: &'a str,
+    pub(crate) reason: &'a str,
+}
+
+type Row = (
+    i64,
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OffsetDateTime,
+    i64,
+    Option<OffsetDateTime>,
+    Option<OffsetDateTime>,
+    Option<i64>,
+    Option<String>,
+    Option<Vec<u8>>,
+);
+
+impl Store {
+    /// Gives one delivery that is due, and notes an attempt: until `until` its webhook is nobody else's. An event never
+    /// overtakes one of the same account that waits for the same webhook.
+    pub async fn claim_delivery(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<ClaimedDelivery>, Error> {
+        let find = "select delivery_id, delivery.webhook_id
+             from delivery join webhook on webhook.webhook_id = delivery.webhook_id
+             where attempt_at <= $1 and leased_until <= $1 and not exists (
+                 select 1 from delivery as first
+                 where first.webhook_id = delivery.webhook_id and first.app = delivery.app
+                     and first.user_id = delivery.user_id and first.attempt_at is not null
+                     and first.delivery_id < delivery.delivery_id
+             )
+             order by attempt_at, delivery_id limit 1";
+        self.long(async {
+            loop {
+                let mut lease = self.reader(self.wait).await?;
+                let found: Option<(i64, String)> = on!(&mut lease, it => sqlx::query_as(find)
+                    .bind(whole_seconds(now))
+                    .fetch_optional(&mut **it)
+                    .await?);
+                let Some((number, webhook_id)) = found else { return Ok(None) };
+                drop(lease);
+                // Whoever was quicker has leased the webhook, so the next look finds something else.
+                if let Some(claimed) = self.claim(number, &webhook_id, now, until).await? {
+                    return Ok(Some(claimed));
+                }
+            }
+        })
+        .await
+    }
+
+    async fn claim(
+        &self,
+        number: i64,
+        webhook_id: &str,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<ClaimedDelivery>, Error> {
+        let take =
+            "update webhook set leased_until = $2 where webhook_id = $1 and leased_until <= $3";
+        let begin = "update delivery set attempts = attempts + 1, attempt_at = $2
+             where delivery_id = $1 and attempt_at <= $3
+             returning delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
+                 attempts, attempt_at, delivered_at, status, failure, sealed_link";
+        let (now, until) = (whole_seconds(now), whole_seconds(until));
+        let mut lease = self.writer().await?;
+        let mut work = lease.begin().await?;
+        let leased = on!(&mut work, it => sqlx::query(take)
+            .bind(webhook_id)
+            .bind(until)
+            .bind(now)
+            .execute(&mut **it)
+            .await?
+            .rows_affected());
+        if leased == 0 {
+            return Ok(None);
+        }
+        let row: Option<Row> = on!(&mut work, it => sqlx::query_as(begin)
+            .bind(number)
+            .bind(until)
+            .bind(now)
+            .fetch_optional(&mut **it)
+            .await?);
+        let Some(mut row) = row else { return Ok(None) };
+        work.commit().await?;
+        let sealed_link = row.13.take();
+        Ok(Some(ClaimedDelivery { delivery: delivery(row)?, sealed_link, until }))
+    }
+
+    /// Keeps the link that a delivery carries, before it is sent.
+    pub async fn keep_link(&self, number: i64, sealed_link: &[u8]) -> Result<(), Error> {
+        let sql = "update delivery set sealed_link = $2 where delivery_id = $1";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(number)
+                .bind(sealed_link)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes how an attempt ended, and gives its webhook back. What a later attempt has noted stays.
+    pub async fn settle_delivery(
+        &self,
+        claimed: &ClaimedDelivery,
+        outcome: &Outcome,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let settle = "update delivery
+             set attempt_at = $3, delivered_at = $4, status = $5, failure = $6,
+                 sealed_link = case when $3 is null then null else sealed_link end
+             where delivery_id = $1 and attempts = $2";
+        let give_back =
+            "update webhook set leased_until = $2 where webhook_id = $1 and leased_until = $3";
+        let arrived = outcome.failure.is_none().then(|| whole_seconds(now));
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            on!(&mut work, it => sqlx::query(settle)
+                .bind(claimed.delivery.number)
+                .bind(i64::from(claimed.delivery.attempts))
+                .bind(outcome.again_at.map(whole_seconds))
+                .bind(arrived)
+                .bind(outcome.status.map(i64::from))
+                .bind(&outcome.failure)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            on!(&mut work, it => sqlx::query(give_back)
+                .bind(&claimed.delivery.webhook_id)
+                .bind(whole_seconds(now))
+                .bind(whole_seconds(claimed.until))
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            work.commit().await
+        })
+        .await
+    }
+
+    /// Makes everything due that waits for a webhook; gives how much that is.
+    pub async fn hurry_deliveries(
+        &self,
+        webhook_id: &str,
+        now: OffsetDateTime,
+    ) -> Result<u64, Error> {
+        let sql = "update delivery set attempt_at = $2 where webhook_id = $1 and attempt_at > $2";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            Ok(on!(&mut lease, it => sqlx::query(sql)
+                .bind(webhook_id)
+                .bind(whole_seconds(now))
+                .execute(&mut **it)
+                .await?
+                .rows_affected()))
+        })
+        .await
+    }
+
+    pub async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Error> {
+        let sql =
+            "select delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
+                 attempts, attempt_at, delivered_at, status, failure, sealed_link
+             from delivery where webhook_id = $1 and delivery_id < $2
+             order by delivery_id desc limit $3";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(&filter.webhook_id)
+                .bind(filter.before.unwrap_or(i64::MAX))
+                .bind(i64::from(filter.limit))
+                .fetch_all(&mut **it)
+                .await?);
+            rows.into_iter().map(delivery).collect()
+        })
+        .await
+    }
+
+    /// Forgets events from before `older_than` that are over, and those whose webhook was removed while they came.
+    pub async fn prune_deliveries(&self, older_than: OffsetDateTime) -> Result<u64, Error> {
+        let sql = "delete from delivery where occurred_at < $1
+             and (attempt_at is null or webhook_id not in (select webhook_id from webhook))";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            Ok(on!(&mut lease, it => sqlx::query(sql)
+                .bind(whole_seconds(older_than))
+                .execute(&mut **it)
+                .await?
+                .rows_affected()))
+        })
+        .await
+    }
+}
+
+/// Writes an event for each webhook that wants it, into the transaction that makes the change. The account's row is
+/// locked by then, so an account's events are numbered in their order.
+pub(crate) async fn record(
+    work: &mut Work<'_>,
+    told: &Told<'_>,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let sql =
+        "insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at,
+             attempt_at)
+         select webhook_id, $1, $2, $3, $4, $5, $6, $6 from webhook
+         where app is null or app = $2 order by webhook_id";
+    on!(work, it => sqlx::query(sql)
+        .bind(told.event.name())
+        .bind(told.app)
+        .bind(told.user_id.to_string())
+        .bind(told.screen_name)
+        .bind(told.reason)
+        .bind(whole_seconds(now))
+        .execute(&mut **it)
+        .await?.rows_affected());
+    Ok(())
+}
+
+fn delivery(row: Row) -> Result<Delivery, Error> {
+    let (
+        number,
+        webhook_id,
+        event,
+        app,
+        user_id,
+        screen_name,
+        reason,
+        occurred_at,
+        attempts,
+        attempt_at,
+        delivered_at,
+        status,
+        failure,
+        _,
+    ) = row;
+    let event = Event::from_name(&event).ok_or_else(|| Error::unreadable("delivery.event"))?;
+    let user_id = UserId::parse(&user_id).ok_or_else(|| Error::unreadable("delivery.user_id"))?;
+    Ok(Delivery {
+        number,
+        webhook_id,
+        event,
+        app,
+        user_id,
+        screen_name,
+        reason,
+        occurred_at,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        attempt_at,
+        delivered_at,
+        status: status.and_then(|it| u16::try_from(it).ok()),
+        failure,
+    })
+}

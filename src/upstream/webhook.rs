@@ -1,0 +1,150 @@
+//! Sending an event to a receiver of the operator's, signed as the Standard Webhooks specification says.
+
+use std::error::Error as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use zeroize::Zeroizing;
+
+use crate::model::Secret;
+use crate::upstream::{SetupError, Upstream, token};
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// The specification's advice: long enough for a receiver that is slow, short enough to try again.
+const TOTAL: Duration = Duration::from_secs(15);
+const LONGEST_URL: usize = 2000;
+
+/// An event as it is sent.
+pub struct Message<'a> {
+    pub url: &'a str,
+    /// The same with every attempt.
+    pub id: &'a str,
+    /// JSON; it may hold a link that is a secret.
+    pub body: Bytes,
+}
+
+/// The clients for receivers, made when the first one is called.
+pub(super) struct Receivers {
+    allow_http: bool,
+    secure: OnceLock<reqwest::Client>,
+    plain: OnceLock<reqwest::Client>,
+}
+
+impl Receivers {
+    pub(super) fn new(allow_http: bool) -> Receivers {
+        Receivers { allow_http, secure: OnceLock::new(), plain: OnceLock::new() }
+    }
+
+    fn client(&self, url: &str) -> Result<&reqwest::Client, SetupError> {
+        let is_secure = url.starts_with("https:");
+        let slot = if is_secure { &self.secure } else { &self.plain };
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(token::tls(is_secure)?)
+            .https_only(is_secure)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| SetupError::Tls(Box::new(error)))?;
+        Ok(slot.get_or_init(|| client))
+    }
+}
+
+impl Upstream {
+    /// An address that events may be sent to, as it will be called; or what would be right.
+    pub fn receiver(&self, text: &str) -> Result<String, &'static str> {
+        const RIGHT: &str = "must be https:// and a host, with a path and a query if need be, but no user and no fragment; at most 2000 characters";
+        let url = reqwest::Url::parse(text).map_err(|_| RIGHT)?;
+        let bare = url.username().is_empty() && url.password().is_none();
+        // The parser is kinder than an operator may think who made a slip.
+        let plain = text.bytes().all(|it| it.is_ascii_graphic() && it != b'\\');
+        let host = text.split_once("://").map_or("", |it| it.1);
+        let whole = plain && text.len() <= LONGEST_URL && !host.starts_with('/');
+        match url.scheme() {
+            _ if !bare || !whole || host.is_empty() || url.fragment().is_some() => Err(RIGHT),
+            "https" => Ok(url.into()),
+            "http" if self.receivers.allow_http => Ok(url.into()),
+            "http" => Err("must be https://, unless webhooks.allow_http is set"),
+            _ => Err(RIGHT),
+        }
+    }
+
+    /// Posts an event, signed with each of the secrets; gives the status of the answer, whatever it is, or why there was
+    /// none. A redirect is an answer, and is not followed.
+    pub async fn send_event(
+        &self,
+        message: &Message<'_>,
+        secrets: &[Secret],
+    ) -> Result<u16, String> {
+        // What was right when it was added may not be allowed any more.
+        self.receiver(message.url)?;
+        let seconds = self.clock.now().unix_timestamp();
+        let signatures: Vec<String> =
+            secrets.iter().filter_map(|it| sign(it, message.id, seconds, &message.body)).collect();
+        let client = self.receivers.client(message.url).map_err(|error| error.to_string())?;
+        let request = client
+            .post(message.url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", message.id)
+            .header("webhook-timestamp", seconds)
+            .header("webhook-signature", signatures.join(" "))
+            .body(message.body.clone());
+        // What the receiver says beyond its status is of no use here, so it is not read.
+        match request.send().await {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) => Err(in_words(&error)),
+        }
+    }
+}
+
+/// `v1,` and the HMAC-SHA-256 of id, time and body in base64, by the key in `whsec_<base64>`.
+fn sign(secret: &Secret, id: &str, seconds: i64, body: &[u8]) -> Option<String> {
+    let key = STANDARD.decode(secret.expose().strip_prefix("whsec_")?).map(Zeroizing::new).ok()?;
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
+    context.update(format!("{id}.{seconds}.").as_bytes());
+    context.update(body);
+    Some(format!("v1,{}", STANDARD.encode(context.sign())))
+}
+
+/// Why there was no answer, without the address, which may hold what nobody should read.
+fn in_words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("it did not answer within {} s", TOTAL.as_secs());
+    }
+    let mut cause = error.source();
+    let mut last = None;
+    while let Some(it) = cause {
+        (last, cause) = (Some(it.to_string()), it.source());
+    }
+    match last {
+        Some(why) if error.is_connect() => format!("it could not be reached: {why}"),
+        Some(why) => format!("it did not answer: {why}"),
+        None => "it did not answer".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_the_published_example() {
+        let secret = Secret::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let body = br#"{"test": 2432232314}"#;
+        let signed = sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
+        assert_eq!(signed.as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+        assert_eq!(sign(&"whsec_?".into(), "a", 1, body), None);
+        assert_eq!(sign(&"MfKQ9r8G".into(), "a", 1, body), None);
+    }
+}

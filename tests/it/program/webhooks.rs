@@ -1,0 +1,104 @@
+//! Webhooks from the command line, and a program that is killed while it sends.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::database::{Kind, on_both};
+use crate::program::deployment::Deployment;
+use crate::webhooks::receiver::Receiver;
+
+async fn with_http(database: &crate::database::Database) -> Deployment {
+    let mut it = Deployment::new(database).await;
+    it.set("WEBHOOKS__ALLOW_HTTP", "true");
+    it.prepare().await;
+    it
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|it| panic!("{it}: {text}"))
+}
+
+on_both! {
+    async fn webhooks_come_and_go(database: Database) {
+        let it = with_http(&database).await;
+        let receiver = Receiver::start().await;
+        let empty = it.run(&["webhook", "list"]).await;
+        assert!(empty.err.contains("countersign webhook add URL"), "{empty:?}");
+        let added = it.run(&["webhook", "add", &receiver.url]).await;
+        assert_eq!(added.code, 0, "{added:?}");
+        assert!(added.out.starts_with("whsec_") && added.out.lines().count() == 1, "{added:?}");
+        let listed = json_of(&it.must(&["webhook", "list", "--json"]).await);
+        let id = listed[0]["id"].as_str().unwrap();
+        assert!(added.err.contains(id) && added.err.contains("only now"), "{added:?}");
+        it.must(&["account", "remove", "@alice"]).await;
+        let table = it.must(&["webhook", "list"]).await;
+        assert!(table.contains(&receiver.url) && table.contains(" 1 since 20"), "{table}");
+        assert!(!table.contains("whsec_"), "{table}");
+
+        let tested = it.run(&["webhook", "test", id]).await;
+        assert_eq!((tested.code, &*tested.err), (0, "received: it answered with status 204\n"));
+        receiver.next(&[500, 500]);
+        let refused = it.run(&["webhook", "test", id]).await;
+        let told = "countersign: not received: it answered with status 500\n";
+        assert_eq!((refused.code, &*refused.err), (1, told));
+        let refused = it.run(&["webhook", "test", id, "--json"]).await;
+        assert_eq!(json_of(&refused.out), json!({ "received": false, "status": 500, "failure": "it answered with status 500" }));
+
+        let rotated = it.run(&["webhook", "rotate", id, "--overlap", "1h"]).await;
+        assert!(rotated.out.starts_with("whsec_") && rotated.out != added.out, "{rotated:?}");
+        assert!(rotated.err.contains("the old secret signs, too, until 20"), "{rotated:?}");
+        for (arguments, told) in [
+            (&["webhook", "add", "hooks.example.com"][..], "URL: must be https://"),
+            (&["webhook", "add", "https://a/", "--app", "nope"], "--app: must name a configured app; these are: demo"),
+            (&["webhook", "add", &receiver.url], "there is already a webhook with this URL"),
+            (&["webhook", "test", "nope"], "there is no such webhook"),
+            (&["webhook", "remove", "nope"], "there is no such webhook"),
+            (&["webhook", "rotate", id, "--overlap", "soon"], "--overlap: must be a duration"),
+        ] {
+            let done = it.run(arguments).await;
+            assert_eq!(done.code, 1, "{done:?}");
+            assert!(done.err.starts_with(&format!("countersign: {told}")), "{done:?}");
+        }
+        let removed = it.run(&["webhook", "remove", id]).await;
+        assert_eq!((removed.code, removed.err), (0, format!("removed {id}\n")));
+        assert_eq!(json_of(&it.must(&["webhook", "list", "--json"]).await), json!([]));
+    }
+
+    async fn what_another_command_changed_is_told_by_the_program_that_serves(database: Database) {
+        let it = with_http(&database).await;
+        let receiver = Receiver::start().await;
+        it.must(&["webhook", "add", &receiver.url]).await;
+        let running = it.serve().await;
+        it.must(&["account", "remove", "@alice"]).await;
+        receiver.wait_for(1).await;
+        assert_eq!(receiver.told()[0].0, "account.removed");
+        running.signal(Signal::TERM);
+        assert_eq!(running.end().await.code, 0);
+    }
+
+    async fn a_program_that_is_killed_while_it_sends_loses_no_event(database: Database) {
+        let it = with_http(&database).await;
+        let receiver = Receiver::start().await;
+        it.must(&["webhook", "add", &receiver.url]).await;
+        receiver.close();
+        it.must(&["account", "remove", "@alice"]).await;
+        it.must(&["account", "remove", "@bob"]).await;
+        let running = it.serve().await;
+        receiver.wait_for(1).await;
+        running.signal(Signal::KILL);
+        running.end().await;
+        receiver.open();
+        // A minute later.
+        let past = "2020-01-01T00:00:00Z";
+        let then = if database.kind == Kind::Postgres { format!("timestamptz '{past}'") } else { format!("'{past}'") };
+        database.run(&format!("update webhook set leased_until = {then}")).await;
+        database.run(&format!("update delivery set attempt_at = {then}")).await;
+        let running = it.serve().await;
+        receiver.wait_for(3).await;
+        let arrived = receiver.arrived();
+        assert_eq!(arrived[0].id(), arrived[1].id(), "the same once more");
+        assert_ne!(arrived[1].id(), arrived[2].id());
+        running.signal(Signal::TERM);
+        assert_eq!(running.end().await.code, 0);
+    }
+}

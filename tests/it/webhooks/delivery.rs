@@ -1,0 +1,185 @@
+//! Delivery when a receiver is down, slow, wrong or gone: at least once, in order for each account, under one id.
+
+use std::collections::HashMap;
+
+use countersign::gateway::{DeliveryFilter, NewWebhook};
+use countersign::model::{AccountState, Clock};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use crate::database::on_both;
+use crate::house::House;
+use crate::webhooks::receiver::{Arrived, Receiver};
+use crate::webhooks::{names, open_house};
+
+/// The waits between attempts, in seconds: a day, all told.
+const WAITS: [i64; 10] = [5, 30, 120, 600, 1800, 3600, 7200, 14_400, 21_600, 36_000];
+
+async fn mark(house: &House, name: &str, state: AccountState) {
+    let stored = house.store.find_account("demo", house.id(name)).await.unwrap().unwrap();
+    let now = house.bench.clock.now();
+    let marked = house.store.update_account_state(&stored, state, "a test says so", "test", now);
+    assert!(marked.await.unwrap());
+}
+
+on_both! {
+    async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        house.hook(&receiver).await;
+        receiver.answers(503);
+        let begun = house.bench.clock.now();
+        let mut changes = [AccountState::Blocked, AccountState::Active, AccountState::Revoked].into_iter();
+        while house.bench.clock.now() < begun + Duration::hours(1) {
+            house.deliver().await;
+            if let Some(state) = changes.next() {
+                mark(&house, "alice", state).await;
+                mark(&house, "bob", state).await;
+            }
+            house.later(Duration::minutes(2)).await;
+        }
+        let tried = receiver.arrived();
+        assert!(tried.len() > 4 && receiver.told().iter().all(|it| it.0 == "account.blocked"), "{tried:?}");
+        receiver.answers(204);
+        while house.bench.clock.now() < begun + Duration::hours(3) {
+            house.deliver().await;
+            house.later(Duration::minutes(2)).await;
+        }
+        let arrived: Vec<_> = receiver.arrived().split_off(tried.len());
+        for name in ["alice", "bob"] {
+            let of_one: Vec<_> = arrived.iter().map(Arrived::what).filter(|it| it.1 == name).collect();
+            assert_eq!(of_one, names(&[("blocked", name), ("recovered", name), ("revoked", name)]));
+        }
+        let mut id_of = HashMap::new();
+        for it in tried.iter().chain(&arrived) {
+            assert_eq!(id_of.entry(it.what()).or_insert(it.id().to_owned()), it.id(), "one event, one id");
+        }
+        let distinct: std::collections::HashSet<_> = id_of.values().collect();
+        assert_eq!(distinct.len(), 6);
+    }
+
+    async fn attempts_follow_each_other_for_a_day_and_then_the_next_event_has_its_turn(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        receiver.answers(500);
+        mark(&house, "alice", AccountState::Blocked).await;
+        house.later(Duration::seconds(1)).await;
+        mark(&house, "alice", AccountState::Active).await;
+        for (so_far, wait) in WAITS.into_iter().enumerate() {
+            assert_eq!(house.deliver().await, 1, "attempt {so_far}");
+            house.later(Duration::seconds(wait - 1)).await;
+            assert_eq!(house.deliver().await, 0, "not before its time, after attempt {so_far}");
+            house.later(Duration::seconds(1)).await;
+        }
+        assert_eq!(house.deliver().await, 2, "the last attempt, and the next event's first");
+        let told = receiver.told();
+        assert_eq!(told[WAITS.len() ..], names(&[("blocked", "alice"), ("recovered", "alice")]));
+        let filter = DeliveryFilter { webhook_id: id, before: None, limit: 9 };
+        let listed = house.gateway.list_deliveries(&filter).await.unwrap();
+        let ends: Vec<_> = listed.iter().map(|it| (it.attempts, it.attempt_at.is_some(), it.status)).collect();
+        assert_eq!(ends, [(1, true, Some(500)), (11, false, Some(500))]);
+        assert_eq!(listed[1].delivered_at, None);
+    }
+
+    async fn an_event_that_cannot_arrive_holds_up_its_own_account_alone(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        house.hook(&receiver).await;
+        mark(&house, "alice", AccountState::Blocked).await;
+        receiver.next(&[500]);
+        house.deliver().await;
+        mark(&house, "alice", AccountState::Active).await;
+        mark(&house, "bob", AccountState::Blocked).await;
+        mark(&house, "bob", AccountState::Active).await;
+        house.deliver().await;
+        assert_eq!(receiver.told()[1..], names(&[("blocked", "bob"), ("recovered", "bob")]));
+        house.later(Duration::seconds(5)).await;
+        house.deliver().await;
+        assert_eq!(receiver.told()[3..], names(&[("blocked", "alice"), ("recovered", "alice")]));
+    }
+
+    async fn only_an_answer_of_the_two_hundreds_counts_and_no_redirect_is_followed(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        for (status, received) in [
+            (200, true), (201, true), (202, true), (204, true), (299, true),
+            (301, false), (302, false), (303, false), (304, false), (307, false), (308, false),
+            (400, false), (401, false), (404, false), (410, false), (429, false), (500, false), (503, false),
+        ] {
+            receiver.next(&[status]);
+            let answered = house.gateway.test_webhook(&id).await.unwrap();
+            assert_eq!((answered.status, answered.failure.is_none()), (Some(status), received));
+        }
+        let arrived = receiver.arrived();
+        assert_eq!(arrived.len(), 18);
+        assert!(arrived.iter().all(|it| it.path == "/hook?token=abc"), "{arrived:?}");
+        assert!(arrived.iter().all(|it| it.json()["type"] == "webhook.test"));
+    }
+
+    async fn a_receiver_that_is_gone_is_told_of_in_words_without_its_address(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        drop(receiver);
+        mark(&house, "alice", AccountState::Blocked).await;
+        while house.gateway.test_webhook(&id).await.unwrap().failure.is_none() {}
+        assert_eq!(house.deliver().await, 1);
+        let filter = DeliveryFilter { webhook_id: id, before: None, limit: 9 };
+        let failed = house.gateway.list_deliveries(&filter).await.unwrap().remove(0);
+        let why = failed.failure.unwrap();
+        assert!(why.starts_with("it could not be reached: ") && !why.contains("token=abc"), "{why}");
+        assert_eq!((failed.attempts, failed.status), (1, None));
+    }
+
+    async fn a_test_that_arrives_sends_what_waits(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        receiver.answers(500);
+        mark(&house, "alice", AccountState::Blocked).await;
+        house.deliver().await;
+        house.gateway.test_webhook(&id).await.unwrap();
+        assert_eq!(house.deliver().await, 0, "a test that failed changes nothing");
+        receiver.answers(200);
+        house.gateway.test_webhook(&id).await.unwrap();
+        assert_eq!(house.deliver().await, 1);
+        assert_eq!(receiver.arrived().last().unwrap().what(), names(&[("blocked", "alice")])[0]);
+    }
+
+    async fn a_link_is_sent_again_while_it_lasts_and_then_made_anew(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        house.hook(&receiver).await;
+        receiver.answers(500);
+        mark(&house, "alice", AccountState::Revoked).await;
+        house.deliver().await;
+        for wait in WAITS {
+            house.later(Duration::seconds(wait)).await;
+            house.deliver().await;
+        }
+        let links: Vec<String> =
+            receiver.arrived().iter().map(|it| it.json()["data"]["reconnect_url"].to_string()).collect();
+        assert_eq!(links.len(), 11);
+        let distinct: std::collections::HashSet<&String> = links.iter().collect();
+        assert_eq!(distinct.len(), 2, "{links:?}");
+        assert_eq!(links[0], links[8]);
+        let last = receiver.arrived().pop().unwrap().json();
+        let until = last["data"]["reconnect_until"].as_str().unwrap();
+        let left = OffsetDateTime::parse(until, &Rfc3339).unwrap() - house.bench.clock.now();
+        assert!(left >= Duration::hours(12), "{left}");
+    }
+
+    async fn a_receiver_over_plain_http_must_be_allowed(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        let strict = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+        let answered = strict.gateway.test_webhook(&id).await.unwrap();
+        assert!(answered.failure.unwrap().contains("webhooks.allow_http"));
+        assert_eq!(receiver.arrived().len(), 0);
+        let new = NewWebhook { url: receiver.url.replace("hook", "other"), app: None };
+        assert!(strict.gateway.add_webhook(new, "test").await.is_err());
+    }
+}

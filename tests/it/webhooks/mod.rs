@@ -1,0 +1,58 @@
+//! Telling the operator's services what becomes of accounts.
+
+mod admin;
+mod delivery;
+mod events;
+pub mod receiver;
+mod replicas;
+mod signature;
+
+use countersign::config::Config;
+use countersign::gateway::NewWebhook;
+use countersign::model::AccountRef;
+use time::Duration;
+
+use crate::database::Database;
+use crate::house::House;
+use crate::webhooks::receiver::Receiver;
+
+/// A house that may send to receivers over plain `http`.
+async fn open_house(database: &Database) -> House {
+    House::start_with(database, with_http).await
+}
+
+fn with_http(config: &mut Config) {
+    config.webhooks.allow_http = true;
+}
+
+impl House {
+    /// Adds a webhook for that receiver; gives its id and secret.
+    async fn hook(&self, receiver: &Receiver) -> (String, String) {
+        let new = NewWebhook { url: receiver.url.clone(), app: None };
+        let (webhook, secret) = self.gateway.add_webhook(new, "test").await.unwrap();
+        (webhook.id, secret.expose().to_owned())
+    }
+
+    fn named(&self, name: &str) -> AccountRef {
+        AccountRef::Id(self.id(name))
+    }
+
+    /// Sends what is due; gives how many attempts that were.
+    async fn deliver(&self) -> usize {
+        let mut attempts = 0;
+        while self.gateway.deliver_next().await.unwrap() {
+            attempts += 1;
+        }
+        attempts
+    }
+
+    /// Moves the clock, and reads the feed, so that the house does not take itself for lonely.
+    async fn later(&self, by: Duration) {
+        self.bench.clock.forward(by);
+        self.gateway.catch_up_once().await.unwrap();
+    }
+}
+
+fn names(told: &[(&str, &str)]) -> Vec<(String, String)> {
+    told.iter().map(|(event, name)| (format!("account.{event}"), (*name).to_owned())).collect()
+}

@@ -1,0 +1,124 @@
+//! Signatures, checked by an implementation of the specification that is not ours; and new secrets.
+
+use countersign::model::{Clock, SystemClock};
+use standardwebhooks::Webhook;
+use time::Duration;
+
+use crate::bench::{Bench, small};
+use crate::database::on_both;
+use crate::house::House;
+use crate::webhooks::receiver::{Arrived, Receiver};
+use crate::webhooks::{open_house, with_http};
+
+/// Whether that secret has signed it, whatever its time.
+fn signed_by(arrived: &Arrived, secret: &str) -> bool {
+    let time = arrived.header("webhook-timestamp").parse().unwrap();
+    let signature = Webhook::new(secret).unwrap().sign(arrived.id(), time, &arrived.body).unwrap();
+    arrived.header("webhook-signature").split(' ').any(|it| it == signature)
+}
+
+on_both! {
+    async fn an_independent_receiver_takes_the_signature(database: Database) {
+        // It holds the time against its own clock.
+        let bench = Bench::start_at(small(), SystemClock.now()).await;
+        let house = House::build(bench, &database.settings(), with_http).await;
+        let receiver = Receiver::start().await;
+        let (id, secret) = house.hook(&receiver).await;
+        house.connect(&["alice"]).await;
+        house.deliver().await;
+        house.gateway.test_webhook(&id).await.unwrap();
+        for arrived in receiver.arrived() {
+            let check = Webhook::new(&secret).unwrap();
+            check.verify(&arrived.body, &arrived.headers).unwrap();
+            let mut other = arrived.body.to_vec();
+            other.push(b' ');
+            assert!(check.verify(&other, &arrived.headers).is_err());
+            let mut headers = arrived.headers.clone();
+            headers.insert("webhook-id", "evt_other".parse().unwrap());
+            assert!(check.verify(&arrived.body, &headers).is_err());
+        }
+        assert_eq!(receiver.arrived().len(), 2);
+    }
+
+    async fn a_new_secret_signs_beside_the_old_one_for_a_while(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, first) = house.hook(&receiver).await;
+        let hour = std::time::Duration::from_hours(1);
+        let (webhook, second) = house.gateway.rotate_webhook(&id, Some(hour), "test").await.unwrap();
+        assert_eq!(webhook.old_secret_until, Some(house.bench.clock.now() + Duration::hours(1)));
+        house.connect(&["alice"]).await;
+        house.deliver().await;
+        house.later(Duration::hours(1)).await;
+        house.connect(&["alice"]).await;
+        house.deliver().await;
+        let arrived = receiver.arrived();
+        let by = |at: usize| (signed_by(&arrived[at], &first), signed_by(&arrived[at], second.expose()));
+        assert_eq!((by(0), by(1)), ((true, true), (false, true)));
+        assert_eq!(house.audited("webhook.rotated").await.len(), 1);
+    }
+
+    async fn an_old_secret_can_end_at_once(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, first) = house.hook(&receiver).await;
+        let at_once = Some(std::time::Duration::ZERO);
+        let (_, second) = house.gateway.rotate_webhook(&id, at_once, "test").await.unwrap();
+        house.gateway.test_webhook(&id).await.unwrap();
+        let arrived = receiver.arrived();
+        assert!(!signed_by(&arrived[0], &first) && signed_by(&arrived[0], second.expose()));
+    }
+
+    async fn of_rotations_at_the_same_time_each_secret_shown_is_kept_or_refused(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, first) = house.hook(&receiver).await;
+        let rotate = || house.gateway.rotate_webhook(&id, None, "test");
+        let (one, two) = tokio::join!(rotate(), rotate());
+        house.gateway.test_webhook(&id).await.unwrap();
+        let arrived = receiver.arrived().remove(0);
+        let kept: Vec<String> =
+            [one, two].into_iter().flatten().map(|it| it.1.expose().to_owned()).collect();
+        assert!(signed_by(&arrived, kept.last().unwrap()) || signed_by(&arrived, &kept[0]));
+        assert_eq!(signed_by(&arrived, &first), kept.len() == 1);
+    }
+
+    async fn a_row_that_was_edited_in_the_database_sends_nothing(database: Database) {
+        let house = open_house(&database).await;
+        let (receiver, thief) = (Receiver::start().await, Receiver::start().await);
+        let (id, _) = house.hook(&receiver).await;
+        let taken = format!("update webhook set url = '{}' where webhook_id = '{id}'", thief.url);
+        database.run(&taken).await;
+        house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
+        assert_eq!(house.deliver().await, 1);
+        assert_eq!((thief.arrived().len(), receiver.arrived().len()), (0, 0));
+        let tested = house.gateway.test_webhook(&id).await.unwrap();
+        assert!(tested.failure.unwrap().contains("does not match its seal"));
+        // Put right, nothing was lost.
+        let back = format!("update webhook set url = '{}' where webhook_id = '{id}'", receiver.url);
+        database.run(&back).await;
+        house.later(Duration::seconds(5)).await;
+        assert_eq!(house.deliver().await, 1);
+        assert_eq!(receiver.arrived().len(), 1);
+    }
+
+    async fn secrets_are_sealed_anew_when_the_vault_gets_a_new_key(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, first) = house.hook(&receiver).await;
+        let (_, second) = house.gateway.rotate_webhook(&id, None, "test").await.unwrap();
+        let newer = House::build(house.bench.again(), &database.settings(), |it| {
+            with_http(it);
+            it.vault.keys.push(("newerkey".to_owned(), "IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=".into()));
+            it.vault.active = "newerkey".into();
+        })
+        .await;
+        newer.gateway.rotate_vault("test").await.unwrap();
+        let status = newer.gateway.vault_status().await.unwrap();
+        assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
+        newer.gateway.test_webhook(&id).await.unwrap();
+        let arrived = receiver.arrived().remove(0);
+        assert!(signed_by(&arrived, &first) && signed_by(&arrived, second.expose()));
+        assert_eq!(newer.gateway.sealing_keys().await.unwrap(), ["newerkey"]);
+    }
+}
