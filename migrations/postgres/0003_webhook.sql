@@ -45,3 +45,6 @@ comment on table delivery is
 comment on column delivery.attempt_at is 'when it is tried next; null once it is over';
 comment on column delivery.status is 'of the receiver''s last answer';
 comment on column delivery.sealed_link is 'the link to reconnect that was sent, and when it ends';
+
+alter table key add column links boolean not null default false;
+comment on column key.links is 'whether it may make links by which users connect its accounts';

@@ -41,3 +41,6 @@ create index delivery_waiting on delivery (webhook_id, app, user_id, delivery_id
     where attempt_at is not null;
 create index delivery_attempt_at on delivery (attempt_at) where attempt_at is not null;
 create index delivery_of_webhook on delivery (webhook_id, delivery_id);
+
+-- Whether a key may make links by which users connect its accounts.
+alter table key add column links integer not null default 0;

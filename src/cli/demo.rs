@@ -250,6 +250,7 @@ async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
         app,
         accounts: Vec::new(),
         endpoints: Vec::new(),
+        links: kind == Kind::Caller,
         expires_in: None,
     };
     let (_, secret) = parts.gateway.create_key(new, ACTOR).await?;

@@ -26,6 +26,9 @@ pub(super) enum Task {
         /// totals, 28hr or historical; repeatable; all when left out
         #[arg(long = "endpoint", value_name = "NAME")]
         endpoints: Vec<String>,
+        /// It may also make links by which users connect these accounts
+        #[arg(long)]
+        links: bool,
         /// When it ends, such as 90d
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
@@ -55,8 +58,9 @@ pub(super) enum Task {
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
     let parts = open(config).await?;
     match task {
-        Task::Create { name, app, accounts, endpoints, expires, admin, json } => {
-            create(&parts, NewKey { name, admin, app, accounts, endpoints, expires }, json).await
+        Task::Create { name, app, accounts, endpoints, links, expires, admin, json } => {
+            let new = NewKey { name, admin, app, accounts, endpoints, links, expires };
+            create(&parts, new, json).await
         }
         Task::List { json } => list(&parts, json).await,
         Task::Revoke { key, json } => {
@@ -117,13 +121,14 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
             app,
             accounts,
             endpoints,
+            if it.links { "yes" } else { "-" }.to_owned(),
             used,
             state,
         ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     output::table(
-        ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LAST USED", "STATE"],
+        ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"],
         &rows,
     );
     if keys.is_empty() {

@@ -61,12 +61,13 @@ impl Gateway {
         let allowed = key.key.scopes.accounts.as_ref().is_none_or(|it| it.contains(&user_id));
         let known = if allowed { self.known_account(app, user_id).await? } else { None };
         let known = known.ok_or(Error::AccountNotFound)?;
-        match known.stored.account {
-            Account { state: AccountState::Active, .. } => Ok(known),
-            Account { state, state_since, .. } => {
-                Err(Error::AccountNotActive { state, since: state_since })
-            }
+        let account = &known.stored.account;
+        let (state, since) = (account.state, account.state_since);
+        if state == AccountState::Active {
+            return Ok(known);
         }
+        let reconnect = Box::pin(self.reconnect(key, app, account)).await;
+        Err(Error::AccountNotActive { state, since, reconnect })
     }
 
     /// Stores accounts with their tokens, all or none; problems are told by line.
@@ -297,6 +298,7 @@ impl Gateway {
         // Accounts of an app that is not configured any more are not remembered.
         let Some(app) = self.0.apps.get(app) else { return };
         app.accounts.forget(&user_id).await;
+        app.reconnects.forget(user_id).await;
         app.names.forget_all();
     }
 }

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::config::Limits;
 use crate::gateway::accounts::KnownAccount;
 use crate::gateway::known::Known;
+use crate::gateway::links::Reconnects;
 use crate::gateway::mark::Suspects;
 use crate::gateway::standing::{Fault, Standing};
 use crate::gateway::{Error, Gateway};
@@ -35,6 +36,7 @@ pub(super) struct AppState {
     ended: AtomicU64,
     pub(super) standing: Standing,
     pub(super) suspects: Suspects,
+    pub(super) reconnects: Reconnects,
     pub(super) accounts: Known<UserId, KnownAccount>,
     /// Whose screen name it is.
     pub(super) names: Known<String, UserId>,
@@ -70,6 +72,7 @@ impl AppState {
             ended: AtomicU64::new(0),
             standing: Standing::default(),
             suspects: Suspects::default(),
+            reconnects: Reconnects::default(),
             accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
         }

@@ -10,8 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::gateway::accounts::{is_printable, is_token_of};
 use crate::gateway::bearers::{AppState, outlive};
-use crate::gateway::keys::whole_second;
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Error, Gateway};
 use crate::model::handshake::{Link, NotConnected};
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, Secret, UserId};
@@ -22,31 +21,10 @@ use crate::vault::{self, Place as Seal};
 const ACTOR: &str = "link";
 /// Digits of what stands in a link and in a cookie: 256 bits.
 const DIGITS: usize = 43;
-const LONGEST_LINK: Duration = Duration::from_hours(24);
 /// X tells no lifetime of a request token; nobody takes longer to say yes (reference 6.4).
 const HANDSHAKE: Duration = Duration::from_mins(15);
 /// The callback of those who have none.
 const PIN: &str = "oob";
-
-/// What a new link shall invite to.
-#[derive(Clone, Debug, Default)]
-pub struct NewLink {
-    /// The app's name; may be left out where only one is configured.
-    pub app: Option<String>,
-    pub label: String,
-    pub expected_user: Option<UserId>,
-    /// One of `connect.return_to`.
-    pub return_to: Option<String>,
-    /// At most, and by default, 24 hours.
-    pub expires_in: Option<Duration>,
-}
-
-/// A link that was made.
-pub struct CreatedLink {
-    pub link: Link,
-    /// Shown this once: whoever has it can connect an account.
-    pub url: Secret,
-}
 
 /// What a link's page has to tell.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -94,50 +72,6 @@ pub enum Callback<'a> {
 }
 
 impl Gateway {
-    /// Makes a link; what stands in it is shown this once and stored only as a hash.
-    pub async fn create_link(&self, new: NewLink, actor: &str) -> Result<CreatedLink, Error> {
-        let mut problems = Vec::new();
-        let public_url = self.0.connect.public_url.clone().unwrap_or_default();
-        if public_url.is_empty() {
-            let detail = "there are no links without server.public_url: set it, or connect by PIN";
-            problems.push(Problem::at("", detail));
-        }
-        if !(1..=100).contains(&new.label.chars().count())
-            || new.label.chars().any(char::is_control)
-        {
-            problems.push(Problem::at("/label", "must be 1 to 100 printable characters"));
-        }
-        let lasts = new.expires_in.unwrap_or(LONGEST_LINK);
-        if lasts.is_zero() || lasts > LONGEST_LINK {
-            problems.push(Problem::at("/expires", "must be above zero and at most 24 hours"));
-        }
-        if new.return_to.as_ref().is_some_and(|it| !self.0.connect.return_to.contains(it)) {
-            let detail = "must be one of connect.return_to, letter for letter";
-            problems.push(Problem::at("/return_to", detail));
-        }
-        let app = self.app(new.app.as_deref());
-        if let Err(Error::InvalidRequest(more)) = &app {
-            problems.extend(more.iter().cloned());
-        }
-        if !problems.is_empty() {
-            return Err(Error::InvalidRequest(problems));
-        }
-        let now = whole_second(self.now());
-        let link = Link {
-            app: app?.app.name.clone(),
-            label: new.label,
-            expected_user: new.expected_user,
-            return_to: new.return_to,
-            created_at: now,
-            expires_at: now + lasts,
-        };
-        let id = random();
-        let hash = vault::fingerprint(id.expose());
-        let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
-        self.0.store.insert_link(&hash, &link, &proof, actor).await?;
-        Ok(CreatedLink { link, url: Secret::new(format!("{public_url}/connect/{}", id.expose())) })
-    }
-
     /// Scheme and authority under which browsers come.
     pub fn public_url(&self) -> Option<&str> {
         self.0.connect.public_url.as_deref()
@@ -372,7 +306,7 @@ fn is_random(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|it| it.is_ascii_alphanumeric())
 }
 
-fn random() -> Secret {
+pub(super) fn random() -> Secret {
     let digits = vault::random_digits::<DIGITS>();
     Secret::new(digits.into_iter().map(char::from).collect())
 }

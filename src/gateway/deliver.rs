@@ -11,7 +11,8 @@ use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::gateway::{Error, Gateway, NewLink};
+use crate::gateway::links::{LINK_LEFT, NewLink, Reconnect};
+use crate::gateway::{Error, Gateway};
 use crate::model::Secret;
 use crate::model::webhook::{Delivery, Event, Webhook};
 use crate::store::{ClaimedDelivery, Outcome, StoredWebhook};
@@ -38,8 +39,6 @@ const LEASE: Duration = Duration::from_mins(1);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// Webhooks served at a time.
 const SENDERS: usize = 16;
-/// What a link must have left to be sent once more; a new one lasts a day.
-const LINK_LEFT: Duration = Duration::from_hours(12);
 
 /// What a receiver did with an event.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,10 +135,7 @@ impl Gateway {
 
     /// The link that an event carries: the one that an earlier attempt carried while it lasts, or a new one. None where
     /// links cannot be made.
-    async fn link_for(
-        &self,
-        claimed: &ClaimedDelivery,
-    ) -> Result<Option<(Secret, OffsetDateTime)>, Error> {
+    async fn link_for(&self, claimed: &ClaimedDelivery) -> Result<Option<Reconnect>, Error> {
         let Delivery { number, webhook_id, event, app, user_id, screen_name, .. } =
             &claimed.delivery;
         let possible = self.0.connect.public_url.is_some() && self.0.apps.contains_key(app);
@@ -149,21 +145,16 @@ impl Gateway {
         let place = Seal::delivery_link(webhook_id, *number);
         let kept = claimed.sealed_link.as_ref();
         let kept = kept.and_then(|it| read_link(&self.0.vault.open_text(&place, it).ok()?));
-        if let Some(link) = kept.filter(|(_, until)| *until >= self.now() + LINK_LEFT) {
+        if let Some(link) = kept.filter(|it| it.until >= self.now() + LINK_LEFT) {
             return Ok(Some(link));
         }
-        let new = NewLink {
-            app: Some(app.clone()),
-            label: format!("to reconnect @{screen_name}"),
-            expected_user: Some(*user_id),
-            ..NewLink::default()
-        };
+        let new = NewLink::to_reconnect(app, *user_id, screen_name);
         let created = self.create_link(new, ACTOR).await?;
         let until = created.link.expires_at;
         let text = format!("{} {}", until.unix_timestamp(), created.url.expose());
         let sealed = self.0.vault.seal(&place, Secret::new(text).expose().as_bytes())?;
         self.0.store.keep_link(*number, &sealed).await?;
-        Ok(Some((created.url, until)))
+        Ok(Some(Reconnect { url: created.url, until }))
     }
 
     /// Counts what became of an account, and has its event sent.
@@ -175,20 +166,20 @@ impl Gateway {
     }
 }
 
-fn read_link(text: &Secret) -> Option<(Secret, OffsetDateTime)> {
+fn read_link(text: &Secret) -> Option<Reconnect> {
     let (until, url) = text.expose().split_once(' ')?;
     let until = OffsetDateTime::from_unix_timestamp(until.parse().ok()?).ok()?;
-    Some((Secret::from(url), until))
+    Some(Reconnect { url: Secret::from(url), until })
 }
 
-fn body(delivery: &Delivery, link: Option<(Secret, OffsetDateTime)>) -> Bytes {
+fn body(delivery: &Delivery, link: Option<Reconnect>) -> Bytes {
     let mut data = json!({
         "app": delivery.app,
         "user_id": delivery.user_id.to_string(),
         "screen_name": delivery.screen_name,
         "reason": delivery.reason,
     });
-    if let (Some((url, until)), Some(data)) = (link, data.as_object_mut()) {
+    if let (Some(Reconnect { url, until }), Some(data)) = (link, data.as_object_mut()) {
         data.insert("reconnect_url".to_owned(), url.expose().into());
         data.insert("reconnect_until".to_owned(), rfc3339(until).into());
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::gateway::credential::Refusal;
+use crate::gateway::links::Reconnect;
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::store;
@@ -28,7 +29,12 @@ pub enum Error {
     #[error("there is no such account for this key")]
     AccountNotFound,
     #[error("the account is {state} since {since}")]
-    AccountNotActive { state: AccountState, since: OffsetDateTime },
+    AccountNotActive {
+        state: AccountState,
+        since: OffsetDateTime,
+        /// For keys that may make links.
+        reconnect: Option<Reconnect>,
+    },
     #[error("there is no such {0}")]
     NotFound(&'static str),
     #[error("there is already {0}")]

@@ -32,6 +32,8 @@ pub struct NewKey {
     pub app: Option<String>,
     pub accounts: Vec<UserId>,
     pub endpoints: Vec<Endpoint>,
+    /// Whether it may make links by which users connect these accounts.
+    pub links: bool,
     pub expires_in: Option<std::time::Duration>,
 }
 
@@ -68,6 +70,7 @@ impl Gateway {
             app,
             accounts: list(new.accounts),
             endpoints: if new.endpoints.is_empty() { None } else { Some(new.endpoints) },
+            links: new.links,
             expires_at: new.expires_in.and_then(|it| now.checked_add(Duration::try_from(it).ok()?)),
         };
         let key = Key {
@@ -178,11 +181,14 @@ impl Gateway {
             problems.push(Problem::at("/expires", "must be above zero and at most 100 years"));
         }
         if new.kind == Kind::Admin {
-            if new.app.is_some() || !new.accounts.is_empty() || !new.endpoints.is_empty() {
-                problems.push(Problem::at(
-                    "",
-                    "an admin key has no app, accounts or endpoints; leave them out",
-                ));
+            let scoped = new.app.is_some()
+                || !new.accounts.is_empty()
+                || !new.endpoints.is_empty()
+                || new.links;
+            if scoped {
+                let detail =
+                    "an admin key has no app, accounts, endpoints or links; leave them out";
+                problems.push(Problem::at("", detail));
             }
             return (None, problems);
         }

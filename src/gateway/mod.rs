@@ -14,6 +14,7 @@ mod health;
 mod json;
 mod keys;
 mod known;
+mod links;
 mod mark;
 mod rotate;
 mod standing;
@@ -29,15 +30,14 @@ use tokio::sync::Notify;
 pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
-pub use crate::gateway::connect::{
-    Begun, BegunPin, Callback, CreatedLink, Finished, Invitation, NewLink, Standing,
-};
+pub use crate::gateway::connect::{Begun, BegunPin, Callback, Finished, Invitation, Standing};
 pub use crate::gateway::deliver::Answered;
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
+pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::webhooks::NewWebhook;

@@ -109,6 +109,8 @@ pub struct Scopes {
     pub accounts: Option<Vec<UserId>>,
     /// The endpoints it may call, or `None` for all.
     pub endpoints: Option<Vec<Endpoint>>,
+    /// Whether it may make links by which users connect these accounts.
+    pub links: bool,
     pub expires_at: Option<OffsetDateTime>,
 }
 

@@ -1,7 +1,7 @@
 //! What can be asked of a gateway over HTTP: every route is on this page.
 //!
-//! Callers' listener: the relay on the upstream's own paths, the pages under `/connect` by which users connect their
-//! accounts, `/livez`, `/readyz`. Operators' listener: the same probes,
+//! Callers' listener: the relay on the upstream's own paths, `/v1/links` for keys that may invite users, the pages under
+//! `/connect` by which these connect their accounts, `/livez`, `/readyz`. Operators' listener: the same probes,
 //! `/metrics`, and `/admin/v1`, which asks for an admin key.
 
 mod admin;
@@ -9,6 +9,7 @@ mod body;
 mod connect;
 mod encoding;
 mod life;
+mod links;
 mod listen;
 mod meter;
 mod observe;
@@ -79,7 +80,7 @@ fn callers_routes(host: &Host) -> Routes {
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
-    routes = routes.merge(connect::routes());
+    routes = routes.route("/v1/links", post(links::create)).merge(connect::routes());
     let offered =
         "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical";
     finish(routes, offered, host)

@@ -9,12 +9,12 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use time::format_description::well_known::Rfc3339;
 
-use crate::gateway::{Error, Place, Problem as Detail};
+use crate::gateway::{Error, Place, Problem as Detail, Reconnect};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::model::key::Kind;
+use crate::server::wire::rfc3339;
 
 /// Tells a caller that the answer is the gateway's own, and why.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
@@ -137,7 +137,7 @@ impl Problem {
     /// The body for the request of that id.
     pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         let parts = &self.0;
-        let body = json!({
+        let mut body = json!({
             "type": format!("urn:countersign:problem:{}", parts.code),
             "title": parts.title,
             "status": parts.status.as_u16(),
@@ -147,7 +147,18 @@ impl Problem {
             "errors": [parts.detail],
             "problems": parts.problems.iter().map(describe).collect::<Vec<_>>(),
         });
+        if let (Some(it), Some(body)) = (self.reconnect(), body.as_object_mut()) {
+            body.insert("reconnect_url".to_owned(), it.url.expose().into());
+            body.insert("reconnect_until".to_owned(), rfc3339(it.until).into());
+        }
         body.to_string().into_bytes()
+    }
+
+    fn reconnect(&self) -> Option<&Reconnect> {
+        match &self.0.cause {
+            Some(Error::AccountNotActive { reconnect, .. }) => reconnect.as_ref(),
+            _ => None,
+        }
     }
 
     fn retry(self, after: Duration) -> Problem {
@@ -168,9 +179,11 @@ impl From<Error> for Problem {
         let (status, code, title) = status_of(&error);
         let detail = match &error {
             Error::InvalidRequest(problems) => spell_out(problems),
-            Error::AccountNotActive { state, since } => {
-                let since = since.format(&Rfc3339).unwrap_or_default();
-                format!("the account is {state} since {since}: {}", remedy(*state))
+            Error::AccountNotActive { state, since, reconnect } => {
+                let link = "; by the link in reconnect_url its user connects it again";
+                let link = if reconnect.is_some() { link } else { "" };
+                let since = rfc3339(*since);
+                format!("the account is {state} since {since}: {}{link}", remedy(*state))
             }
             Error::NotConnected(end) => format!("{said} {}", end.advice()),
             Error::AppCredentialsRejected { .. } => {

@@ -33,6 +33,7 @@ type Row = (
     Option<String>,
     Option<String>,
     Option<String>,
+    bool,
     Option<OffsetDateTime>,
     OffsetDateTime,
     Option<OffsetDateTime>,
@@ -42,7 +43,8 @@ type Row = (
 
 impl Store {
     pub async fn find_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
-        let sql = "select key_id, kind, name, app, accounts, endpoints, expires_at, created_at,
+        let sql =
+            "select key_id, kind, name, app, accounts, endpoints, links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where key_id = $1";
         self.short(async {
@@ -58,7 +60,8 @@ impl Store {
 
     /// The key of that name, in whatever case, that is not revoked.
     pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
-        let sql = "select key_id, kind, name, app, accounts, endpoints, expires_at, created_at,
+        let sql =
+            "select key_id, kind, name, app, accounts, endpoints, links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where lower(name) = lower($1) and revoked_at is null";
         self.long(async {
@@ -74,7 +77,8 @@ impl Store {
 
     /// Also those that are revoked or have expired.
     pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
-        let sql = "select key_id, kind, name, app, accounts, endpoints, expires_at, created_at,
+        let sql =
+            "select key_id, kind, name, app, accounts, endpoints, links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where key_id > $1 order by key_id limit $2";
         self.long(async {
@@ -96,9 +100,10 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let sql = "insert into key (key_id, kind, name, app, accounts, endpoints, expires_at,
+        let sql =
+            "insert into key (key_id, kind, name, app, accounts, endpoints, links, expires_at,
                  created_at, revoked_at, last_used_at, sealed_verifier)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let StoredKey { key, sealed_verifier } = stored;
         self.long(async {
             let mut lease = self.writer().await?;
@@ -110,6 +115,7 @@ impl Store {
                 .bind(&key.scopes.app)
                 .bind(key.scopes.accounts.as_deref().map(join))
                 .bind(key.scopes.endpoints.as_deref().map(join))
+                .bind(key.scopes.links)
                 .bind(key.scopes.expires_at.map(whole_seconds))
                 .bind(whole_seconds(key.created_at))
                 .bind(key.revoked_at.map(whole_seconds))
@@ -205,12 +211,25 @@ fn split<T>(
 }
 
 fn stored(row: Row) -> Result<StoredKey, Error> {
-    let (id, kind, name, app, accounts, endpoints, expires_at, created_at, revoked_at, used, proof) =
-        row;
+    let (
+        id,
+        kind,
+        name,
+        app,
+        accounts,
+        endpoints,
+        links,
+        expires_at,
+        created_at,
+        revoked_at,
+        used,
+        proof,
+    ) = row;
     let scopes = Scopes {
         app,
         accounts: split(accounts, "key.accounts", UserId::parse)?,
         endpoints: split(endpoints, "key.endpoints", Endpoint::from_name)?,
+        links,
         expires_at,
     };
     let kind = Kind::from_name(&kind).ok_or_else(|| Error::unreadable("key.kind"))?;

@@ -64,6 +64,8 @@ impl Place {
         let endpoints =
             scopes.endpoints.as_ref().map(|it| join(it.iter().map(ToString::to_string).collect()));
         let time = |at: time::OffsetDateTime| at.unix_timestamp().to_string();
+        // Only where it is so: keys that are older than this right opened without.
+        let links = scopes.links.then(|| "links".to_owned());
         Place::new(
             "key",
             "sealed_verifier",
@@ -77,7 +79,9 @@ impl Place {
                 list(scopes.expires_at.map(time)),
                 time(key.created_at),
                 list(key.revoked_at.map(time)),
-            ],
+            ]
+            .into_iter()
+            .chain(links),
         )
     }
 

@@ -127,6 +127,7 @@ impl House {
             app,
             accounts: Vec::new(),
             endpoints: Vec::new(),
+            links: false,
             expires_in: None,
         };
         change(&mut new);

@@ -35,6 +35,8 @@ pub struct Key {
     pub accounts: Option<Vec<String>>,
     /// `totals`, `28hr`, `historical`, or `null` for all.
     pub endpoints: Option<Vec<&'static str>>,
+    /// Whether it may make links by which users connect these accounts.
+    pub links: bool,
     pub created_at: String,
     pub expires_at: Option<String>,
     pub revoked_at: Option<String>,
@@ -62,6 +64,8 @@ pub struct NewKey {
     pub accounts: Vec<String>,
     #[serde(default)]
     pub endpoints: Vec<String>,
+    #[serde(default)]
+    pub links: bool,
     /// A duration such as `90d`.
     pub expires: Option<String>,
 }
@@ -152,6 +156,7 @@ impl From<model::key::Key> for Key {
             app: it.scopes.app,
             accounts: it.scopes.accounts.map(ids),
             endpoints: it.scopes.endpoints.map(names),
+            links: it.scopes.links,
             created_at: rfc3339(it.created_at),
             expires_at: it.scopes.expires_at.map(rfc3339),
             revoked_at: it.revoked_at.map(rfc3339),
@@ -253,6 +258,7 @@ impl NewKey {
             app: self.app,
             accounts,
             endpoints,
+            links: self.links,
             expires_in,
         })
     }

@@ -7,6 +7,7 @@ mod hostile;
 mod links;
 mod odd;
 mod races;
+mod rights;
 mod whole;
 
 use countersign::config::Config;

@@ -36,6 +36,7 @@ fn key(id: &str, name: &str) -> StoredKey {
         app: Some("main".to_owned()),
         accounts: Some(vec![self::id(7), self::id(11)]),
         endpoints: Some(vec![Endpoint::Totals, Endpoint::TwentyEightHours]),
+        links: true,
         expires_at: Some(NOW + time::Duration::days(90)),
     };
     let key = Key {

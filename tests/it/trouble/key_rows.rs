@@ -49,6 +49,7 @@ on_both! {
             "endpoints = 'totals historical'".to_owned(),
             "endpoints = 'everything'".to_owned(),
             "accounts = 'everybody'".to_owned(),
+            "links = true".to_owned(),
             "expires_at = null".to_owned(),
             "expires_at = '2036-01-01 00:00:00+00:00'".to_owned(),
             "created_at = '2020-01-01 00:00:00+00:00'".to_owned(),
