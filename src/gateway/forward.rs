@@ -71,6 +71,7 @@ impl Gateway {
         call: &Call<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
+        let seen = app.accounts.forgotten();
         let known = self.account_for(call.key, app, named).await?;
         trail.account = Some(known.stored.account.user_id.to_string());
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
@@ -78,6 +79,8 @@ impl Gateway {
         let answer = self.engage(app, call, credential, trail).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
             self.look_into(app, &known).await;
+        } else if answer.status.is_success() && app.accounts.forgotten() != seen {
+            self.look_again(app, known.clone());
         }
         Ok(answer)
     }

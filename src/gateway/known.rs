@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::Counter;
@@ -21,6 +22,7 @@ pub(super) struct Known<K, V> {
     absent: Cache<K, ()>,
     hits: Counter,
     misses: Counter,
+    forgotten: AtomicU64,
 }
 
 type Found<V> = Result<Option<Arc<V>>, store::Error>;
@@ -36,6 +38,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
         Known {
             present: Cache::new(most),
             absent: Cache::builder().max_capacity(MOST_ABSENT).time_to_live(absent_for).build(),
+            forgotten: AtomicU64::new(0),
             hits: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "hit"),
             misses: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "miss"),
         }
@@ -109,13 +112,20 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
         Ok(found)
     }
 
+    /// How many times anything was forgotten: while this stays the same, what was remembered is still right.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
     pub(super) async fn forget(&self, key: &K) {
         self.present.invalidate(key).await;
         self.absent.invalidate(key).await;
+        self.forgotten.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn forget_all(&self) {
         self.present.invalidate_all();
         self.absent.invalidate_all();
+        self.forgotten.fetch_add(1, Ordering::Release);
     }
 }

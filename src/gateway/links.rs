@@ -202,8 +202,8 @@ impl Gateway {
                 link: Reconnect { until: made.link.expires_at, url: made.url },
             }))
         };
-        let made = kept.try_get_with(user_id, make).await;
-        Ok(made.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
+        let link = kept.try_get_with(user_id, make).await;
+        Ok(link.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
     }
 
     /// Whether a link can still be given out: it lasts, and no browser has begun with it.

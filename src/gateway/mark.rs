@@ -20,6 +20,8 @@ const MARKING: Duration = Duration::from_secs(1);
 const BETWEEN_DOUBTS: Duration = Duration::from_secs(30);
 /// X is asked about no more than one account in this time, by each replica.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(2);
+/// A blocked account may work again any time, so X is asked about it so many times as often as about others.
+const BLOCKED_AS_OFTEN: u32 = 24;
 /// How many other accounts are tried before X is thought to refuse everybody.
 const OTHERS: u32 = 3;
 
@@ -34,20 +36,29 @@ pub(super) struct Suspects {
 impl Gateway {
     /// Looks into an answer that refused an account's token. What cannot be settled now, the next refusal tells again.
     pub(super) async fn look_into(&self, app: &Arc<AppState>, known: &Arc<KnownAccount>) {
-        let user_id = known.stored.account.user_id;
-        if !app.suspects.held().insert(user_id) {
-            return;
-        }
-        let (gateway, app, known) = (self.clone(), Arc::clone(app), Arc::clone(known));
+        let Some(suspect) = Suspect::of(app, known) else { return };
+        let gateway = self.clone();
         let looking = tokio::spawn(async move {
-            if let Err(error) = gateway.confirm(&app, &known).await {
-                let account = user_id.to_string();
-                let error = &error as &dyn std::error::Error;
-                warn!(error, account, "whether X takes an account's token could not be settled");
-            }
-            app.suspects.held().remove(&user_id);
+            let asked = gateway.confirm(&suspect.app, &suspect.known).await;
+            suspect.settle(asked);
         });
         let _ = tokio::time::timeout(MARKING, looking).await;
+    }
+
+    /// Looks into an account that a call has worked for, though it may have been marked meanwhile; beside the call.
+    pub(super) fn look_again(&self, app: &Arc<AppState>, known: Arc<KnownAccount>) {
+        let (gateway, app) = (self.clone(), Arc::clone(app));
+        tokio::spawn(async move {
+            let current = gateway.known_account(&app, known.stored.account.user_id).await;
+            let Ok(Some(current)) = current else { return };
+            let is_same = current.stored.sealed_token == known.stored.sealed_token;
+            if !is_same || current.stored.account.state == AccountState::Active {
+                return;
+            }
+            let Some(suspect) = Suspect::of(&app, &current) else { return };
+            let asked = gateway.ask_about(&suspect.app, &suspect.known).await;
+            suspect.settle(asked);
+        });
     }
 
     /// Asks X in the background about each account in its turn, until every clone of this gateway is dropped: one that
@@ -73,24 +84,32 @@ impl Gateway {
     /// gets another one.
     pub async fn check_next_account(&self) -> Result<bool, Error> {
         let (now, every) = (self.now(), self.0.connect.check_every);
-        let claimed = self.0.store.claim_unchecked_account(now, now - every).await?;
+        let (before, before_blocked) = (now - every, now - every / BLOCKED_AS_OFTEN);
+        let claimed = self.0.store.claim_unchecked_account(now, before, before_blocked).await?;
         let Some(stored) = claimed else { return Ok(false) };
-        let Some(app) = self.0.apps.get(&stored.account.app) else { return Ok(true) };
-        let known = self.open_account(stored);
-        let Some(token) = &known.token else { return Ok(true) };
+        if let Some(app) = self.0.apps.get(&stored.account.app) {
+            let known = self.open_account(stored);
+            self.ask_about(app, &known).await?;
+        }
+        Ok(true)
+    }
+
+    /// Asks X about an account's token: one that it takes is healed, one that it refuses is looked into.
+    async fn ask_about(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
+        let Some(token) = &known.token else { return Ok(()) };
         let account = &known.stored.account;
         match self.0.upstream.verify_account(&app.app, token).await {
             Ok(Ok(profile)) if profile.user_id == account.user_id => {
                 let reason = "X accepts the access token";
                 self.set_state(&known.stored, AccountState::Active, reason, ACTOR).await?;
             }
-            Ok(Err(Verdict::AccountRevoked | Verdict::AccountBlocked)) => {
-                self.confirm(app, &known).await?;
+            Ok(Ok(_) | Err(Verdict::AccountRevoked | Verdict::AccountBlocked)) => {
+                self.confirm(app, known).await?;
             }
             // The app's or X's fault, or nobody can tell: the account's turn comes again.
             _ => (),
         }
-        Ok(true)
+        Ok(())
     }
 
     async fn confirm(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
@@ -108,6 +127,9 @@ impl Gateway {
             ),
             Ok(Err(Verdict::AccountBlocked)) => {
                 (AccountState::Blocked, "X answered twice that the user is suspended or locked")
+            }
+            Ok(Ok(profile)) if profile.user_id != account.user_id => {
+                (AccountState::Quarantined, "X said twice that the token is another user's")
             }
             _ => {
                 let account = account.user_id.to_string();
@@ -146,6 +168,34 @@ impl Gateway {
             }
         }
         Ok(others.is_empty())
+    }
+}
+
+/// An account that is being looked into; it can be so again once this is dropped.
+struct Suspect {
+    app: Arc<AppState>,
+    known: Arc<KnownAccount>,
+}
+
+impl Suspect {
+    /// `None` while it is looked into already.
+    fn of(app: &Arc<AppState>, known: &Arc<KnownAccount>) -> Option<Suspect> {
+        let is_new = app.suspects.held().insert(known.stored.account.user_id);
+        is_new.then(|| Suspect { app: Arc::clone(app), known: Arc::clone(known) })
+    }
+
+    fn settle(&self, asked: Result<(), Error>) {
+        if let Err(error) = asked {
+            let account = self.known.stored.account.user_id.to_string();
+            let error = &error as &dyn std::error::Error;
+            warn!(error, account, "whether X takes an account's token could not be settled");
+        }
+    }
+}
+
+impl Drop for Suspect {
+    fn drop(&mut self) {
+        self.app.suspects.held().remove(&self.known.stored.account.user_id);
     }
 }
 

@@ -211,24 +211,28 @@ impl Store {
         self.reseal(sql, &row, &seals).await
     }
 
-    /// Gives one account that X was not asked about since `before`, and notes that it is asked `now`: whoever gets it,
-    /// gets it alone. Those that were never asked about wait as long as if they had been when they connected.
+    /// Gives one account that X was not asked about since `before`, or `before_blocked` where it is blocked, and notes
+    /// that it is asked `now`: whoever gets it, gets it alone. Those that were never asked about wait as long as if they
+    /// had been when they connected.
     pub async fn claim_unchecked_account(
         &self,
         now: OffsetDateTime,
         before: OffsetDateTime,
+        before_blocked: OffsetDateTime,
     ) -> Result<Option<StoredAccount>, Error> {
         let find = "select app, user_id from account
-             where coalesce(checked_at, connected_at) < $1
+             where coalesce(checked_at, connected_at) < case state when 'blocked' then $2 else $1 end
              order by coalesce(checked_at, connected_at), app, user_id limit 1";
         let claim = "update account set checked_at = $3
-             where app = $1 and user_id = $2 and coalesce(checked_at, connected_at) < $4
+             where app = $1 and user_id = $2 and coalesce(checked_at, connected_at)
+                 < case state when 'blocked' then $5 else $4 end
              returning app, user_id, screen_name, state, state_since, connected_at,
                  sealed_token, sealed_token_secret";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let found: Option<(String, String)> = on!(&mut lease, it => sqlx::query_as(find)
                 .bind(whole_seconds(before))
+                .bind(whole_seconds(before_blocked))
                 .fetch_optional(&mut **it)
                 .await?);
             let Some((app, user_id)) = found else { return Ok(None) };
@@ -239,6 +243,7 @@ impl Store {
                 .bind(user_id)
                 .bind(whole_seconds(now))
                 .bind(whole_seconds(before))
+                .bind(whole_seconds(before_blocked))
                 .fetch_optional(&mut **it)
                 .await?);
             row.map(stored).transpose()

@@ -1,5 +1,8 @@
 //! The background check: what nobody calls for is found out, too.
 
+use countersign::model::AccountRef;
+use serde_json::json;
+
 use crate::database::on_both;
 use crate::house::House;
 use crate::trouble::{private, user_becomes};
@@ -52,6 +55,40 @@ on_both! {
         check_all(&house).await;
         assert_eq!(state(&house, "alice").await, "active");
         private(&house, "alice").send().await.is_relayed(200);
+    }
+
+    async fn a_blocked_account_is_asked_about_every_hour(database: Database) {
+        let house = House::start(&database).await;
+        user_becomes(&house, "alice", "suspended").await;
+        user_becomes(&house, "bob", "revoked").await;
+        for name in ["alice", "bob"] {
+            let account = AccountRef::Id(house.id(name));
+            house.gateway.verify_account(None, &account, "test").await.unwrap();
+        }
+        user_becomes(&house, "alice", "active").await;
+        user_becomes(&house, "bob", "active").await;
+        let asked = house.arrived("/1.1/").await.len();
+        house.bench.clock.forward(time::Duration::minutes(59));
+        assert_eq!(check_all(&house).await, asked);
+        house.bench.clock.forward(time::Duration::minutes(2));
+        assert_eq!(check_all(&house).await, asked + 1);
+        assert_eq!((&*state(&house, "alice").await, &*state(&house, "bob").await), ("active", "revoked"));
+    }
+
+    async fn a_token_that_x_calls_another_users_is_quarantined_when_x_says_so_twice(database: Database) {
+        let house = House::start(&database).await;
+        let other = json!({ "id_str": "999", "screen_name": "mallory" });
+        for (times, state_then) in [(1, "active"), (2, "quarantined")] {
+            let path = "/1.1/account/verify_credentials.json";
+            house.order(json!([{ "kind": "status", "status": 200, "body": other, "path": path, "times": times }])).await;
+            // The first of the two that are due is whoever has the smaller number.
+            a_day_later(&house).await;
+            assert!(house.gateway.check_next_account().await.unwrap());
+            house.order(json!([])).await;
+            check_all(&house).await;
+            let states = [state(&house, "alice").await, state(&house, "bob").await];
+            assert!(states.contains(&state_then.to_owned()) && states.contains(&"active".to_owned()), "{states:?}");
+        }
     }
 
     async fn of_two_replicas_each_asks_about_others(database: Database) {

@@ -1,5 +1,6 @@
 //! Accounts that X refuses: marked, answered at once with what to do, and healed; and what never marks one.
 
+use countersign::model::AccountState;
 use countersign::sandbox::Settings;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -47,6 +48,25 @@ on_both! {
             is_marked(&house, 401, "revoked", "import a new token").await;
             assert_eq!(stored_state(&house, "alice").await, "revoked");
         }
+    }
+
+    async fn a_call_that_works_heals_a_mark_that_was_set_meanwhile(database: Database) {
+        let house = House::start(&database).await;
+        house.order(json!([{ "kind": "delay", "ms": 500, "path": "/insights/", "times": 1 }])).await;
+        let under_way = tokio::spawn(private(&house, "alice").send());
+        while house.fired().await != [1] {
+            tokio::task::yield_now().await;
+        }
+        let stored = house.store.find_account("demo", house.id("alice")).await.unwrap().unwrap();
+        let (state, now) = (AccountState::Revoked, countersign::model::Clock::now(&*house.bench.clock));
+        assert!(house.store.update_account_state(&stored, state, "a mistake", "test", now).await.unwrap());
+        house.gateway.catch_up_once().await.unwrap();
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+        under_way.await.unwrap().is_relayed(200);
+        while stored_state(&house, "alice").await != "active" {
+            tokio::task::yield_now().await;
+        }
+        private(&house, "alice").send().await.is_relayed(200);
     }
 
     // The refusal of an old token that came late once marked the account though it had a new one.
