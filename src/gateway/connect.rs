@@ -128,7 +128,9 @@ impl Gateway {
             let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
             let stored = gateway.stored_link(&handshake.link_hash).await?;
             let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);
-            let sealed = gateway.0.vault.open_text(&place, &handshake.sealed_secret)?;
+            // Its key may have been taken out since it began.
+            let sealed = gateway.0.vault.open_text(&place, &handshake.sealed_secret);
+            let sealed = sealed.map_err(|_| NotConnected::TookTooLong)?;
             let (secret, link) =
                 sealed.expose().split_once(' ').ok_or(NotConnected::TookTooLong)?;
             let request_token = Token { token, secret: Secret::from(secret) };

@@ -83,6 +83,7 @@ impl Gateway {
         }
         self.walk_bearers(reseal, &mut status).await?;
         self.walk_webhooks(reseal, &mut status).await?;
+        self.walk_links(reseal, &mut status).await?;
         Ok(status)
     }
 
@@ -196,6 +197,32 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    async fn walk_links(&self, reseal: bool, status: &mut VaultStatus) -> Result<(), Error> {
+        let mut after = Vec::new();
+        loop {
+            let links = self.0.store.list_links(&after, BATCH).await?;
+            let Some(last) = links.last() else { return Ok(()) };
+            after.clone_from(&last.hash);
+            for stored in links {
+                let place = Seal::link(&stored.hash, &stored.link);
+                let Ok(plain) = self.0.vault.open(&place, &stored.sealed_proof) else {
+                    status.unopened.push(format!("link {:?}", stored.link.label));
+                    continue;
+                };
+                if !reseal || self.0.vault.is_current(&stored.sealed_proof) {
+                    status.count(&stored.sealed_proof);
+                    continue;
+                }
+                let anew = self.0.vault.seal(&place, &plain)?;
+                let (hash, previous) = (&stored.hash, &stored.sealed_proof);
+                if self.0.store.update_link_proof(hash, &anew, previous).await? {
+                    status.resealed += 1;
+                }
+                status.count(&anew);
+            }
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub struct StoredHandshake {
 }
 
 type LinkRow = (
+    Vec<u8>,
     String,
     String,
     Option<String>,
@@ -84,7 +85,8 @@ impl Store {
     }
 
     pub async fn find_link(&self, hash: &[u8]) -> Result<Option<StoredLink>, Error> {
-        let sql = "select app, label, expected_user_id, return_to, created_at, expires_at,
+        let sql =
+            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
                  sealed_proof, browser_hash, last_end, user_id, screen_name
              from link where link_hash = $1";
         self.long(async {
@@ -93,9 +95,38 @@ impl Store {
                 .bind(hash)
                 .fetch_optional(&mut **it)
                 .await?);
-            row.map(|it| stored(hash, it)).transpose()
+            row.map(stored).transpose()
         })
         .await
+    }
+
+    /// By hash, from after that one on.
+    pub async fn list_links(&self, after: &[u8], limit: u32) -> Result<Vec<StoredLink>, Error> {
+        let sql =
+            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
+                 sealed_proof, browser_hash, last_end, user_id, screen_name
+             from link where link_hash > $1 order by link_hash limit $2";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(&mut **it)
+                .await?);
+            rows.into_iter().map(stored).collect()
+        })
+        .await
+    }
+
+    /// Stores a proof that was sealed again, unless it is no longer `previous`.
+    pub async fn update_link_proof(
+        &self,
+        hash: &[u8],
+        new: &[u8],
+        previous: &[u8],
+    ) -> Result<bool, Error> {
+        let sql = "update link set sealed_proof = $2 where link_hash = $1 and sealed_proof = $3";
+        self.reseal(sql, &[], &[hash, new, previous]).await
     }
 
     /// Gives a link to the browser that begins with it; false when it is another's, used or over.
@@ -252,8 +283,9 @@ impl Store {
     }
 }
 
-fn stored(hash: &[u8], row: LinkRow) -> Result<StoredLink, Error> {
+fn stored(row: LinkRow) -> Result<StoredLink, Error> {
     let (
+        hash,
         app,
         label,
         expected,
@@ -270,7 +302,7 @@ fn stored(hash: &[u8], row: LinkRow) -> Result<StoredLink, Error> {
     let expected_user = expected.map(|it| user(it, "link.expected_user_id")).transpose()?;
     let user_id = user_id.map(|it| user(it, "link.user_id")).transpose()?;
     Ok(StoredLink {
-        hash: hash.to_vec(),
+        hash,
         link: Link { app, label, expected_user, return_to, created_at, expires_at },
         sealed_proof,
         browser_hash: browser,

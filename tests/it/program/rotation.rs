@@ -4,9 +4,13 @@ use countersign::vault;
 use serde_json::Value;
 
 use crate::bench::{Ask, TOTALS, body};
+use crate::connect::browser::Browser;
 use crate::database::{Kind, fresh, on_both};
 use crate::house::RING;
 use crate::program::deployment::Deployment;
+
+/// Where its pages are said to be.
+const PUBLIC_URL: &str = "https://countersign.example.com";
 
 /// One call as alice, which takes a key, a token and a row of each.
 async fn call(it: &Deployment, key: &str) {
@@ -25,28 +29,34 @@ async fn call(it: &Deployment, key: &str) {
 on_both! {
     async fn a_key_is_replaced_without_losing_anything(database: Database) {
         let mut it = Deployment::new(&database).await;
+        it.set("SERVER__PUBLIC_URL", PUBLIC_URL);
         it.prepare().await;
         let key = it.key("reports", &[]).await;
+        let link = it.must(&["account", "connect"]).await;
+        it.must(&["webhook", "add", "https://hooks.example.com/"]).await;
         call(&it, &key).await;
         let new = it.must(&["vault", "generate-key"]).await;
         let (id, text) = new.trim_end().split_once('=').unwrap();
         assert!(id.len() == 8 && text.len() == 44 && new.lines().count() == 1, "{new}");
         let status = it.must(&["vault", "status"]).await;
-        assert!(status.lines().any(|it| it.split_whitespace().collect::<Vec<_>>() == ["testkey1", "6", "active"]), "{status}");
+        assert!(status.lines().any(|it| it.split_whitespace().collect::<Vec<_>>() == ["testkey1", "8", "active"]), "{status}");
 
         it.set("VAULT__KEYS", &format!("{RING},{}", new.trim_end()));
         it.set("VAULT__ACTIVE", id);
         call(&it, &key).await;
         let rotated: Value = serde_json::from_str(&it.must(&["vault", "rotate", "--json"]).await).unwrap();
-        assert_eq!((&rotated["active"], &rotated["resealed"]), (&id.into(), &6.into()), "{rotated}");
+        assert_eq!((&rotated["active"], &rotated["resealed"]), (&id.into(), &8.into()), "{rotated}");
         let again: Value = serde_json::from_str(&it.must(&["vault", "rotate", "--json"]).await).unwrap();
         assert_eq!(again["resealed"], 0);
 
         it.set("VAULT__KEYS", new.trim_end());
         it.set("VAULT__ACTIVE", "");
         let status: Value = serde_json::from_str(&it.must(&["vault", "status", "--json"]).await).unwrap();
-        assert_eq!((&status["records"][id], status["unopened"].as_array().map(Vec::len)), (&6.into(), Some(0)), "{status}");
+        assert_eq!((&status["records"][id], status["unopened"].as_array().map(Vec::len)), (&8.into(), Some(0)), "{status}");
         call(&it, &key).await;
+        let running = it.serve().await;
+        let page = Browser::new().open(&link.trim().replace(PUBLIC_URL, &running.url)).await;
+        assert_eq!(page.status, 200, "{}", page.text());
     }
 
     async fn a_ring_that_cannot_open_the_database_does_not_serve(database: Database) {
