@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
@@ -286,11 +286,13 @@ impl Gateway {
         reason: &str,
         actor: &str,
     ) -> Result<(), Error> {
-        let now = self.now();
+        let (app, user_id, now) = (&stored.account.app, stored.account.user_id, self.now());
         if self.0.store.update_account_state(stored, state, reason, actor, now).await? {
-            self.tell(Event::of_state(state), 1);
+            let (event, account) = (Event::of_state(state), user_id.to_string());
+            warn!(app, account, event = event.name(), reason, "an account's state has changed");
+            self.tell(event, 1);
         }
-        self.forget_account(&stored.account.app, stored.account.user_id).await;
+        self.forget_account(app, user_id).await;
         Ok(())
     }
 

@@ -7,9 +7,10 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 
 use crate::config::Limits;
-use crate::gateway::Problem as Detail;
+use crate::gateway::{Problem as Detail, explain_json};
 use crate::server::problem::Problem;
 
 /// Refuses what says of itself that it is not JSON. Without a type it is taken for JSON, as the body itself will show.
@@ -42,6 +43,12 @@ pub(super) fn require_type(
     } else {
         Err(Problem::wrong_type(advice))
     }
+}
+
+/// What a body says, or what is wrong with it in our words.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }
 
 /// The whole body, at most `most` bytes, each part within `limits.body_idle` and all within `limits.request_deadline`.

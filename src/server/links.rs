@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 
-use crate::gateway::{Problem as Detail, explain_json};
 use crate::model::key::Kind;
 use crate::server::problem::Problem;
 use crate::server::wire::{CreatedLink, NewLink};
@@ -23,8 +22,7 @@ pub(super) async fn create(
     body::require_json(&parts.headers)?;
     let limits = &host.0.limits;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
-    let new: NewLink = serde_json::from_slice(&body)
-        .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))?;
+    let new: NewLink = body::json(&body)?;
     let new = new.read().map_err(Problem::invalid)?;
     let created = CreatedLink::from(host.0.gateway.create_link_by_key(&key, new).await?);
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(created)).into_response())

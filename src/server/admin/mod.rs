@@ -12,11 +12,12 @@ use axum::extract::{FromRequestParts, Request, State, rejection::QueryRejection}
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::gateway::{Problem as Detail, explain_json};
+use crate::gateway::Problem as Detail;
 use crate::model::AccountRef;
 use crate::model::key::Kind;
 use crate::server::problem::Problem;
@@ -136,9 +137,20 @@ fn account_ref(text: &str) -> Result<AccountRef, Problem> {
 }
 
 async fn json<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
+    body::json(&read(host, request).await?)
+}
+
+/// The same, where there may be no body at all.
+async fn json_or_default<T: DeserializeOwned + Default>(
+    host: &Host,
+    request: Request,
+) -> Result<T, Problem> {
+    let body = read(host, request).await?;
+    if body.is_empty() { Ok(T::default()) } else { body::json(&body) }
+}
+
+async fn read(host: &Host, request: Request) -> Result<Bytes, Problem> {
     body::require_json(request.headers())?;
     let (parts, body) = request.into_parts();
-    let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
-    serde_json::from_slice(&body)
-        .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
+    body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await
 }

@@ -56,7 +56,7 @@ pub(in crate::server) async fn rotate(
     Path(webhook): Path,
     request: Request,
 ) -> Result<Json<WebhookSecret>, Problem> {
-    let rotation: Rotation = admin::json(&host, request).await?;
+    let rotation: Rotation = admin::json_or_default(&host, request).await?;
     let overlap = rotation.read().map_err(Problem::invalid)?;
     Ok(Json(host.0.gateway.rotate_webhook(&webhook, overlap, &actor.0).await?.into()))
 }

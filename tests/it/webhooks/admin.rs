@@ -51,6 +51,8 @@ on_both! {
         assert_eq!(rotated.status, 200, "{}", rotated.text());
         assert_eq!(rotated.json()["old_secret_until"], "2026-03-10T23:15:30Z");
         assert_ne!(rotated.json()["secret"], secret);
+        let rotated = house.admin(&key, "POST", &format!("/admin/v1/webhooks/{id}/rotate")).send().await;
+        assert_eq!(rotated.json()["old_secret_until"], "2026-03-11T21:15:30Z", "a day, where nothing is said");
 
         let path = format!("/admin/v1/webhooks/{id}");
         assert_eq!(house.admin(&key, "DELETE", &path).send().await.json()["id"], id);
@@ -64,7 +66,7 @@ on_both! {
                 assert!(it.detail.starts_with("http://127.0.0.1:") && !it.detail.contains("hook"), "{}", it.detail);
                 it.action
             }).collect();
-        assert_eq!(audited, ["webhook.removed", "webhook.rotated", "webhook.added"]);
+        assert_eq!(audited, ["webhook.removed", "webhook.rotated", "webhook.rotated", "webhook.added"]);
     }
 
     async fn deliveries_come_in_pages(database: Database) {
