@@ -256,6 +256,7 @@ fn status_of_end(end: NotConnected) -> StatusCode {
         | NotConnected::AppRejected
         | NotConnected::OddAnswer
         | NotConnected::XAway => StatusCode::BAD_GATEWAY,
+        NotConnected::UnderWay => StatusCode::CONFLICT,
     }
 }
 

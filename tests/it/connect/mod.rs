@@ -2,11 +2,13 @@
 
 pub mod browser;
 mod ends;
-mod history;
+mod forged;
 mod hostile;
 mod links;
 mod odd;
 mod races;
+mod returns;
+mod strings;
 mod whole;
 
 use countersign::config::Config;

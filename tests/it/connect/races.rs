@@ -97,4 +97,24 @@ on_both! {
         browser.open(&link).await.is_page(200, &["as @carol"]);
         assert_eq!(house.audited("account.connected").await.len(), 1);
     }
+
+    async fn who_comes_back_twice_is_told_that_the_link_is_in_use(database: Database) {
+        let house = open_house(&database).await;
+        let (link, mut browser) = (house.link().await, Browser::new());
+        let back = house.allow(&mut browser, &link, "carol").await;
+        house.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "hold" }))])).await;
+        let first = tokio::spawn(browser.ask("GET", &back).send());
+        while house.fired().await != [1] {
+            tokio::task::yield_now().await;
+        }
+        browser.follow(&back).await.goes_to(path_of(&link));
+        let told = ["Not connected yet.", "This link is in use: what X answered is being taken in.", "Reload this page in a moment; begin again if it stays so."];
+        browser.open(&link).await.is_page(200, &told);
+        Browser::new().open(&link).await.is_page(403, &["Another browser has begun"]);
+        house.order(json!([])).await;
+        first.await.unwrap().goes_to(path_of(&link));
+        browser.open(&link).await.is_page(200, &["as @carol"]);
+        browser.follow(&back).await.goes_to(path_of(&link));
+        assert_eq!(house.steps().await.1, 1);
+    }
 }
