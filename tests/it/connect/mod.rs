@@ -1,13 +1,17 @@
 //! Connecting accounts: one-time links in a browser, every way in which a try can end, and what must never happen.
 
+mod again;
 pub mod browser;
 mod ends;
 mod forged;
+mod history;
 mod hostile;
 mod links;
 mod odd;
 mod races;
+mod replica;
 mod returns;
+mod rules;
 mod strings;
 mod whole;
 
