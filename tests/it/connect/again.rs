@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -10,10 +11,12 @@ use tokio::task::JoinSet;
 
 use crate::bench::{Answer, Signer, TOTALS};
 use crate::connect::browser::Browser;
-use crate::connect::{fault, open_house, path_of, private};
+use crate::connect::{fault, open_house, path_of, private, say};
 use crate::database::on_both;
 use crate::house::House;
 
+/// Only so that a test that fails ends: no test measures time.
+const PATIENCE: Duration = Duration::from_secs(30);
 const CALLERS: usize = 8;
 const TIMES: usize = 12;
 
@@ -91,9 +94,12 @@ on_both! {
         for _ in 0..TIMES {
             // Two calls that X has answered with the token of before arrive after the next has come.
             house.order(json!([fault(TOTALS, &json!({ "kind": "hold", "times": 2 }))])).await;
-            while house.fired().await != [2] {
-                tokio::task::yield_now().await;
-            }
+            let held = async {
+                while house.fired().await != [2] {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, held).await.expect("nobody calls any more");
             house.bench.clock.forward(time::Duration::seconds(1));
             tokens.push(connect_again(&house).await);
             ask.clone().send().await.is_relayed(200);
@@ -117,7 +123,7 @@ on_both! {
                 by_replaced += 1;
             }
         }
-        println!("{} arrived: {by_latest} taken, {by_replaced} refused; of the callers {relayed} relayed, {refused} not", arrived.len());
+        say(&format!("{} arrived: {by_latest} taken, {by_replaced} refused; of the callers {relayed} relayed, {refused} not", arrived.len()));
         assert!(by_latest > 2 * TIMES && relayed > TIMES, "{by_latest} {relayed}");
         let used = tokens.iter().filter(|it| arrived.iter().any(|call| call["token"] == it.0)).count();
         assert_eq!((tokens.len(), used), (TIMES + 1, TIMES + 1));

@@ -14,7 +14,7 @@ use crate::bench::{Answer, Bench, small};
 use crate::connect::browser::Browser;
 use crate::connect::replica::{PUBLIC_URL, Replica};
 use crate::connect::rules::{BROWSERS, Back, Dice, Held, LOST, Model, Told, USERS};
-use crate::connect::{fault, path_of, token_in};
+use crate::connect::{fault, path_of, say, token_in};
 use crate::database::{Database, on_both};
 use crate::sandbox::handshake::{ACCESS_TOKEN, decide};
 
@@ -214,6 +214,7 @@ impl History<'_> {
         let asked = tokio::spawn(self.browsers[back.browser].ask("GET", &url).try_send());
         let link = back.link;
         while self.bench.get("/sandbox/faults").await[0]["fired"] != 1 {
+            assert!(!asked.is_finished(), "X was not asked");
             tokio::task::yield_now().await;
         }
         self.held = Some(Held { asked, replica, link, user });
@@ -279,12 +280,11 @@ impl History<'_> {
         let asked = |it: &Replica| button.to(&format!("{}/begin", it.at(&url)));
         let answered = self.tear(asked).await;
         let had_cookie = !self.browsers[browser].cookies.is_empty();
-        let pressed = match answered {
-            Some(answer) => self.browsers[browser].keep(answer),
-            None => {
-                let url = self.anywhere(&url);
-                self.browsers[browser].press(&url).await
-            }
+        let pressed = if let Some(answer) = answered {
+            self.browsers[browser].keep(answer)
+        } else {
+            let url = self.anywhere(&url);
+            self.browsers[browser].press(&url).await
         };
         if pressed.status == 303 {
             self.has_begun(link, browser, &pressed).await;
@@ -363,7 +363,7 @@ on_both! {
     async fn no_account_is_bound_but_by_the_rules(database: Database) {
         let mut history = History::open(&database).await;
         for seed in 0..200 {
-            println!("seed {seed}");
+            say(&format!("seed {seed}"));
             history.begin_anew(seed).await;
             for _ in 0..30 {
                 history.step().await;
@@ -371,7 +371,7 @@ on_both! {
             history.check().await;
         }
         let it = &history.told;
-        println!("{it:?}");
+        say(&format!("{it:?}"));
         assert!(it.links >= 400 && it.connects >= 120 && it.crashes >= 200, "{it:?}");
         assert!(it.torn >= 150 && it.unanswered >= 20 && it.unanswered < it.torn, "{it:?}");
         assert!(it.held >= 60 && it.lost >= 20 && it.lost < it.held, "{it:?}");

@@ -64,7 +64,7 @@ on_both! {
     async fn what_an_admin_calls_a_link_is_text(database: Database) {
         let house = open_house(&database).await;
         let (admin, browser) = (house.new_admin_key().await, Browser::new());
-        let plain = browser.other().open(&house.link_with(|it| it.label = "plain".to_owned()).await).await.text();
+        let plain = browser.other().open(&house.link_with(|it| "plain".clone_into(&mut it.label)).await).await.text();
         let mut shown = 0;
         for text in hostile() {
             let ask = house.admin(&admin, "POST", "/admin/v1/links").header("content-type", "application/json");
@@ -87,7 +87,7 @@ on_both! {
     async fn where_a_browser_goes_on_to_is_text(database: Database) {
         // As no settings can say it.
         let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
-        let house = open_house_with(&database, |it| it.connect.return_to = all.clone()).await;
+        let house = open_house_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
         let mut plain = String::new();
         for text in [&"plain".to_owned()].into_iter().chain(&all).step_by(4) {
             let link = if plain.is_empty() { house.link().await } else { house.link_with(|it| it.return_to = Some(text.clone())).await };

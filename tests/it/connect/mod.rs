@@ -166,3 +166,9 @@ fn private(house: &House, author: &str) -> Value {
 fn fault(path: &str, fault: &Value) -> Value {
     crate::bench::with(json!({ "path": path }), fault)
 }
+
+/// Shown with a test that fails, and to whoever asks for it.
+#[expect(clippy::print_stdout, reason = "what a test has counted, and from which seed")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -105,6 +105,7 @@ on_both! {
         house.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "hold" }))])).await;
         let first = tokio::spawn(browser.ask("GET", &back).send());
         while house.fired().await != [1] {
+            assert!(!first.is_finished(), "X was not asked");
             tokio::task::yield_now().await;
         }
         browser.follow(&back).await.goes_to(path_of(&link));

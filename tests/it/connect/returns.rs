@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::bench::escape;
 use crate::connect::browser::Browser;
-use crate::connect::{open_house_with, path_of};
+use crate::connect::{open_house_with, path_of, say};
 use crate::database::on_both;
 use crate::house::{House, RING};
 
@@ -54,7 +54,7 @@ fn hostile() -> Vec<String> {
         all.extend([url.to_uppercase(), url.repeat(2), format!("{url}{}", "a".repeat(10_000))]);
     }
     all.extend(ELSEWHERE.map(str::to_owned));
-    ALLOWED.iter().for_each(|it| assert!(!all.contains(*it)));
+    assert!(!ALLOWED.iter().any(|it| all.contains(*it)));
     all.into_iter().collect()
 }
 
@@ -277,7 +277,7 @@ fn settings_name_only_what_a_browser_reads_as_it_is_written() {
             }
         }
     }
-    println!("{refused} of {} refused", 2 * all.len());
+    say(&format!("{refused} of {} refused", 2 * all.len()));
     assert!(refused >= 400, "{refused} of {}", all.len());
     // One that is wrong spoils the rest, whichever it is.
     for wrong in ["x", "https://u@app.example.com/", "//app.example.com/"] {
@@ -291,7 +291,7 @@ on_both! {
     async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Database) {
         let house = open_house_with(&database, allowing).await;
         let (admin, all) = (house.new_admin_key().await, hostile());
-        println!("{} addresses", all.len());
+        say(&format!("{} addresses", all.len()));
         assert!(all.len() >= 500, "{}", all.len());
         let refused = |problems: &[countersign::gateway::Problem]| problems == [countersign::gateway::Problem::at("/return_to", "must be one of connect.return_to, letter for letter")];
         for (number, return_to) in all.into_iter().enumerate() {
@@ -329,7 +329,7 @@ on_both! {
             database.run(&format!("update link set return_to = '{}'", ALLOWED[0])).await;
             rows += 1;
         }
-        println!("{rows} rows");
+        say(&format!("{rows} rows"));
         assert!(rows >= 250, "{rows}");
         assert_eq!(house.steps().await.1, 0);
         house.nothing_stored().await;
@@ -339,7 +339,7 @@ on_both! {
 
     async fn what_settings_said_before_sends_nobody_there(database: Database) {
         let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
-        let before = open_house_with(&database, |it| it.connect.return_to = all.clone()).await;
+        let before = open_house_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
         let house = House::build(before.bench.again(), &database.settings(), allowing).await;
         let mut flows = 0;
         for return_to in all.into_iter().skip(1).step_by(3) {
@@ -352,7 +352,7 @@ on_both! {
             assert!(!page.text().contains("Continue"), "{}", page.text());
             flows += 1;
         }
-        println!("{flows} flows");
+        say(&format!("{flows} flows"));
         assert!(flows >= 200, "{flows}");
         assert_eq!(house.steps().await, (flows, flows));
         for url in ALLOWED {
