@@ -1,6 +1,6 @@
 //! The forms that values take: one constant each, with the words that say what was expected.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hyper::http::uri::Authority;
@@ -85,16 +85,11 @@ pub const PUBLIC_URL: Form<Option<String>> = Form {
 };
 
 pub const RETURN_TO: Form<Vec<String>> = Form {
-    expected: "absolute URLs, one an entry, such as https://app.example.com/settings",
+    expected: "absolute http:// or https:// URLs, one an entry, without user or fragment, such as https://app.example.com/settings",
     parse: |text| {
-        let entries = text.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
-        let absolute = |it: &str| {
-            let rest = it.strip_prefix("https://").or_else(|| it.strip_prefix("http://"))?;
-            let (host, _) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-            let plain = is_visible(it) && !it.contains(['\\', '#', '"', '<', '>']);
-            (plain && origin(&format!("https://{host}")).is_some()).then(|| it.to_owned())
-        };
-        entries.map(absolute).collect()
+        let entries = text.split([',', '\n']).map(|it| it.trim_matches([' ', '\t', '\r']));
+        let entries = entries.filter(|it| !it.is_empty());
+        entries.map(|it| is_page_url(it).then(|| it.to_owned())).collect()
     },
 };
 
@@ -183,6 +178,43 @@ fn origin(text: &str) -> Option<String> {
     let understood = spelled == rest && !host.is_empty();
     let named = if authority.port_u16() == Some(own_port) { host } else { &spelled };
     understood.then(|| format!("{scheme}://{}", named.to_ascii_lowercase()))
+}
+
+/// Whether each reader of URLs understands the same by it: a plain host, and after it what RFC 3986 allows.
+fn is_page_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let Some(rest) = rest else { return false };
+    let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let spelled: Option<Authority> = authority.parse().ok();
+    spelled.is_some_and(|it| is_host(it.host()))
+        && origin(&format!("https://{authority}")).is_some()
+        && is_target(target)
+}
+
+/// Path and query, without what browsers rewrite.
+fn is_target(target: &str) -> bool {
+    let is_allowed = |c: u8| c.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:@/?%".contains(&c);
+    let is_byte =
+        |it: &str| it.get(..2).is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()));
+    let path = target.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let climbs = path.replace("%2e", ".").split('/').any(|it| matches!(it, "." | ".."));
+    target.bytes().all(is_allowed) && target.split('%').skip(1).all(is_byte) && !climbs
+}
+
+/// Whether it is a name or an address that browsers take as it is written.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        let parsed = address.parse::<Ipv6Addr>().ok();
+        return parsed.is_some_and(|it| it.to_string() == address) && !address.contains('.');
+    }
+    let is_label = |it: &str| {
+        let plain = it.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
+        !it.is_empty() && plain
+    };
+    // A name that ends in a number is read as an address, in more spellings than one.
+    let is_number =
+        host.rsplit('.').next().is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()));
+    host.split('.').all(is_label) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
 fn is_visible(text: &str) -> bool {

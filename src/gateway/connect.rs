@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::gateway::accounts::{is_printable, is_token_of};
 use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::{Error, Gateway};
-use crate::model::handshake::{Link, NotConnected};
+use crate::model::handshake::{self, Link, NotConnected};
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::store::{NewAccount, StoredHandshake, StoredLink};
@@ -19,7 +19,7 @@ use crate::upstream::{Granted, HandshakeError, Token};
 use crate::vault::{self, Place as Seal};
 
 const ACTOR: &str = "link";
-/// Digits of what stands in a link and in a cookie: 256 bits.
+/// Digits of what stands in a cookie: 256 bits.
 const DIGITS: usize = 43;
 /// X tells no lifetime of a request token; nobody takes longer to say yes (reference 6.4).
 const HANDSHAKE: Duration = Duration::from_mins(15);
@@ -79,7 +79,7 @@ impl Gateway {
 
     /// What a link's page has to tell to the browser that brings that cookie.
     pub async fn show_link(&self, id: &str, browser: Option<&str>) -> Result<Invitation, Error> {
-        let stored = self.stored_link(&vault::fingerprint(id)).await?;
+        let stored = self.named_link(id).await?;
         let is_own = stored.is_of(browser);
         let standing = match (stored.connected, &stored.browser_hash) {
             (Some((_, name)), _) if is_own => Standing::Connected(name),
@@ -93,7 +93,7 @@ impl Gateway {
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
     pub async fn begin_link(&self, id: &str, browser: Option<&str>) -> Result<Begun, Error> {
-        let stored = self.stored_link(&vault::fingerprint(id)).await?;
+        let stored = self.named_link(id).await?;
         // A browser that has begun before, also with another link, goes on under the same cookie.
         let browser = browser.filter(|it| is_random(it)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
@@ -172,6 +172,13 @@ impl Gateway {
         let granted = self.0.upstream.access_token(&app.app, &begun.request_token, pin).await;
         let granted = granted.map_err(|error| refused(&begun.app, &error))?;
         self.connect(app, granted, expected_user, None, actor).await
+    }
+
+    async fn named_link(&self, id: &str) -> Result<StoredLink, Error> {
+        if !handshake::is_link_id(id) {
+            return Err(NotConnected::LinkUnknown.into());
+        }
+        self.stored_link(&vault::fingerprint(id)).await
     }
 
     async fn stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {
@@ -308,7 +315,7 @@ fn is_random(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|it| it.is_ascii_alphanumeric())
 }
 
-pub(super) fn random() -> Secret {
+fn random() -> Secret {
     let digits = vault::random_digits::<DIGITS>();
     Secret::new(digits.into_iter().map(char::from).collect())
 }

@@ -10,10 +10,9 @@ use time::OffsetDateTime;
 use tracing::warn;
 
 use crate::gateway::bearers::AppState;
-use crate::gateway::connect::random;
 use crate::gateway::keys::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway, Problem};
-use crate::model::handshake::Link;
+use crate::model::handshake::{self, Link};
 use crate::model::{Account, Secret, UserId};
 use crate::vault::{self, Place as Seal};
 
@@ -130,7 +129,7 @@ impl Gateway {
             created_at: now,
             expires_at: now + lasts,
         };
-        let id = random();
+        let id = handshake::compose(&vault::random_digits());
         let hash = vault::fingerprint(id.expose());
         let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
         self.0.store.insert_link(&hash, &link, &proof, actor).await?;

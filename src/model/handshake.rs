@@ -2,7 +2,11 @@
 
 use time::OffsetDateTime;
 
-use crate::model::UserId;
+use crate::model::key::{CHECK_LENGTH, checksum};
+use crate::model::{Secret, UserId};
+
+/// How many random base62 digits a new link takes: 256 bits.
+pub const RANDOM_LENGTH: usize = 43;
 
 /// What an admin invites to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +20,21 @@ pub struct Link {
     pub return_to: Option<String>,
     pub created_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
+}
+
+/// What stands in a link: random base62 digits and their checksum.
+pub fn compose(digits: &[u8; RANDOM_LENGTH]) -> Secret {
+    let mut text = String::with_capacity(RANDOM_LENGTH + CHECK_LENGTH);
+    text.extend(digits.iter().copied().map(char::from));
+    text.extend(checksum(&text).map(char::from));
+    Secret::new(text)
+}
+
+/// Whether this can stand in a link, which needs no database to know.
+pub fn is_link_id(text: &str) -> bool {
+    let is_base62 = text.bytes().all(|it| it.is_ascii_alphanumeric());
+    let parts = text.split_at_checked(RANDOM_LENGTH).filter(|it| it.1.len() == CHECK_LENGTH);
+    is_base62 && parts.is_some_and(|(body, check)| check.as_bytes() == checksum(body))
 }
 
 /// Why a try connected nothing.
@@ -40,10 +59,12 @@ pub enum NotConnected {
     OddAnswer,
     /// X was not reached, or did not answer in time.
     XAway,
+    /// What X sent back is being taken in, or that was cut short.
+    UnderWay,
 }
 
 impl NotConnected {
-    pub const ALL: [NotConnected; 12] = [
+    pub const ALL: [NotConnected; 13] = [
         NotConnected::LinkUnknown,
         NotConnected::LinkUsed,
         NotConnected::OtherBrowser,
@@ -56,6 +77,7 @@ impl NotConnected {
         NotConnected::AppRejected,
         NotConnected::OddAnswer,
         NotConnected::XAway,
+        NotConnected::UnderWay,
     ];
 
     /// As it is stored and counted.
@@ -73,11 +95,20 @@ impl NotConnected {
             NotConnected::AppRejected => "app_rejected",
             NotConnected::OddAnswer => "odd_answer",
             NotConnected::XAway => "x_away",
+            NotConnected::UnderWay => "under_way",
         }
     }
 
     pub fn from_name(name: &str) -> Option<NotConnected> {
         NotConnected::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// In two or three words.
+    pub const fn headline(self) -> &'static str {
+        match self {
+            NotConnected::UnderWay => "Not connected yet.",
+            _ => "Not connected.",
+        }
     }
 
     /// What happened, in a sentence for whoever tried.
@@ -99,6 +130,7 @@ impl NotConnected {
             NotConnected::AppRejected => "X does not accept the app's keys.",
             NotConnected::OddAnswer => "X answered something that cannot be trusted.",
             NotConnected::XAway => "X could not be reached.",
+            NotConnected::UnderWay => "This link is in use: what X answered is being taken in.",
         }
     }
 
@@ -128,6 +160,28 @@ impl NotConnected {
             NotConnected::OddAnswer | NotConnected::XAway => {
                 "Begin again in a moment; if it stays so, tell whoever runs this server."
             }
+            NotConnected::UnderWay => "Reload this page in a moment; begin again if it stays so.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_composed_can_stand_in_a_link_and_nothing_near_it_can() {
+        let id = compose(&[b'x'; RANDOM_LENGTH]);
+        let id = id.expose();
+        assert!(is_link_id(id) && id.len() == 49, "{id}");
+        for at in 0..id.len() {
+            let mut text = id.as_bytes().to_vec();
+            text[at] = if text[at] == b'q' { b'r' } else { b'q' };
+            assert!(!is_link_id(std::str::from_utf8(&text).unwrap()), "at {at}");
+        }
+        let (longer, cut) = (format!("{id}0"), &id[..id.len() - 1]);
+        for wrong in ["", "x", &id[..RANDOM_LENGTH], cut, &longer, &"é".repeat(25), "%00"] {
+            assert!(!is_link_id(wrong), "{wrong}");
         }
     }
 }

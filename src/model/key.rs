@@ -9,7 +9,7 @@ use crate::model::{Endpoint, Secret, UserId};
 const ID_LENGTH: usize = 12;
 /// 43 base62 digits hold 256 bits.
 const SECRET_LENGTH: usize = 43;
-const CHECK_LENGTH: usize = 6;
+pub const CHECK_LENGTH: usize = 6;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// How many random base62 digits a new key takes.
@@ -90,7 +90,8 @@ pub fn base62_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
     bytes.iter().filter_map(|it| (*it < 248).then(|| BASE62.get(usize::from(it % 62)).copied())?)
 }
 
-fn checksum(body: &str) -> [u8; CHECK_LENGTH] {
+/// What the text ends in, so that one that was made up or mistyped is known by itself.
+pub fn checksum(body: &str) -> [u8; CHECK_LENGTH] {
     let mut left = crc32fast::hash(body.as_bytes());
     let mut digits = [b'0'; CHECK_LENGTH];
     for digit in digits.iter_mut().rev() {

@@ -86,6 +86,9 @@ pub async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Respons
         Some(fault) => faults::respond(&fault, respond, zipped, sandbox.now()).await,
         None => respond().compressed(zipped).into_response(sandbox.now()),
     };
+    if let Some(mut held) = strike.held {
+        let _ = held.changed().await;
+    }
     if response.extensions().get::<faults::Reset>().is_none() {
         sandbox.calls().answered(ticket, response.status().as_u16());
     }

@@ -2,6 +2,7 @@
 //!
 //! What a browser has to bring back is in a cookie of its own; no page, URL or log of ours ever holds a token.
 
+use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::header::{
@@ -9,17 +10,16 @@ use axum::http::header::{
     REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Router, middleware};
 use serde::Deserialize;
 use time::macros::format_description;
 use tracing::warn;
 
 use crate::console;
 use crate::gateway::{Callback, Error, Finished, Standing};
-use crate::model::handshake::NotConnected;
+use crate::model::handshake::{NotConnected, is_link_id};
 use crate::server::Host;
 use crate::server::problem::Problem;
 
@@ -27,6 +27,9 @@ use crate::server::problem::Problem;
 /// to as well.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// X's tokens and verifiers have about 30 characters.
+const MOST_RETURNED: usize = 250;
+const FROM_THE_LINK: &str = "Open the link itself and press its button.";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What X sends a browser back with (reference 6.4).
@@ -52,7 +55,44 @@ pub(super) fn routes() -> Router<Host> {
         .route("/connect/callback", get(callback))
         .route("/connect/{link}", get(show))
         .route("/connect/{link}/begin", post(begin))
-        .layer(middleware::map_response(guard))
+}
+
+/// Whether people's browsers come there, which are answered in pages whatever happens.
+pub(super) fn covers(uri: &Uri) -> bool {
+    uri.path().strip_prefix("/connect").is_some_and(|it| it.is_empty() || it.starts_with('/'))
+}
+
+/// What every answer here carries.
+pub(super) fn guard(headers: &mut HeaderMap) {
+    let fixed = [
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// The page for what no handler here has answered.
+pub(super) fn problem_page(status: StatusCode) -> String {
+    let (title, what, advice) = match status {
+        StatusCode::NOT_FOUND => (
+            "Nothing here",
+            "There is no page at this address.",
+            "Open the link that you were sent.",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("Nothing done", "This page is not asked in this way.", FROM_THE_LINK)
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            ("Not now", "The server is about to stop.", "Try again in a moment.")
+        }
+        _ => ("Not now", "The server cannot do this now.", "Try again in a moment."),
+    };
+    console::trouble(title, what, advice)
 }
 
 async fn style() -> Response {
@@ -85,8 +125,7 @@ async fn show(State(host): State<Host>, Linked(link): Linked, headers: HeaderMap
 async fn begin(State(host): State<Host>, Linked(link): Linked, request: Request) -> Response {
     let headers = request.headers();
     if !is_same_origin(headers, host.0.gateway.public_url()) {
-        let advice = "Open the link itself and press its button.";
-        let text = console::trouble("Not begun", "Another site sent you here.", advice);
+        let text = console::trouble("Not begun", "Another site sent you here.", FROM_THE_LINK);
         return page(StatusCode::FORBIDDEN, text);
     }
     let public_url = host.0.gateway.public_url();
@@ -112,14 +151,20 @@ async fn callback(
     headers: HeaderMap,
     returned: Result<Query<Returned>, QueryRejection>,
 ) -> Response {
+    let returned = returned.ok().and_then(|Query(it)| it.plain());
+    let Some(returned) = &returned else {
+        let what = "What your browser came back with is not what X sends.";
+        return page(
+            StatusCode::BAD_REQUEST,
+            console::trouble("Not connected", what, FROM_THE_LINK),
+        );
+    };
+    let callback = match returned {
+        (token, Some(verifier)) => Callback::Allowed { token, verifier },
+        (token, None) => Callback::Denied { token },
+    };
     let Some(browser) = Browser::of(&headers, host.0.gateway.public_url()) else {
         return trouble(NotConnected::OtherBrowser.into());
-    };
-    let returned = returned.map(|Query(it)| (it.oauth_token, it.oauth_verifier, it.denied));
-    let callback = match &returned {
-        Ok((Some(token), Some(verifier), None)) => Callback::Allowed { token, verifier },
-        Ok((None, None, Some(token))) => Callback::Denied { token },
-        _ => return trouble(NotConnected::OddAnswer.into()),
     };
     match host.0.gateway.finish_link(callback, browser.proof).await {
         Ok(Finished { return_to: Ok(Some(url)), .. }) => see_other(url),
@@ -129,6 +174,21 @@ async fn callback(
         // Nothing is known of it, or not any more: the link's own page tells how it ended.
         Err(Error::NotConnected(_)) => see_other(format!("/connect/{}", browser.link)),
         Ok(Finished { return_to: Err(error), .. }) | Err(error) => trouble(error),
+    }
+}
+
+impl Returned {
+    /// The request token, and the verifier if the user allowed it; `None` when that is not what X sends.
+    fn plain(self) -> Option<(String, Option<String>)> {
+        let (token, verifier) = match (self.oauth_token, self.oauth_verifier, self.denied) {
+            (Some(token), Some(verifier), None) => (token, Some(verifier)),
+            (None, None, Some(token)) => (token, None),
+            _ => return None,
+        };
+        let is_plain = |it: &String| {
+            (1..=MOST_RETURNED).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_graphic())
+        };
+        (is_plain(&token) && verifier.iter().all(is_plain)).then_some((token, verifier))
     }
 }
 
@@ -147,8 +207,7 @@ impl Browser<'_> {
         let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
         let (_, value) = pairs.find(|(name, _)| *name == cookie_name(public_url))?;
         let (link, proof) = value.split_once('.')?;
-        let plain = !link.is_empty() && link.bytes().all(|it| it.is_ascii_alphanumeric());
-        plain.then_some(Browser { link, proof })
+        is_link_id(link).then_some(Browser { link, proof })
     }
 }
 
@@ -171,9 +230,9 @@ fn is_secure(public_url: Option<&str>) -> bool {
 
 /// Whether a form of our own was sent: browsers say where a request comes from.
 fn is_same_origin(headers: &HeaderMap, public_url: Option<&str>) -> bool {
-    let site = headers.get(SEC_FETCH_SITE).is_none_or(|it| it == "same-origin");
+    let site = headers.get_all(SEC_FETCH_SITE).iter().all(|it| it == "same-origin");
     // A policy of no referrer makes it `null`, also for one's own forms.
-    let origin = headers.get(ORIGIN).is_none_or(|it| {
+    let origin = headers.get_all(ORIGIN).iter().all(|it| {
         it == "null" && headers.contains_key(SEC_FETCH_SITE)
             || public_url.is_some_and(|own| it.as_bytes() == own.as_bytes())
     });
@@ -203,19 +262,4 @@ fn trouble(error: Error) -> Response {
         warn!(code = problem.code(), cause, "a page could not be shown");
     }
     page(problem.status(), text)
-}
-
-/// What every answer here carries.
-async fn guard(mut response: Response) -> Response {
-    let fixed = [
-        (CACHE_CONTROL, "no-store"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (X_FRAME_OPTIONS, "DENY"),
-    ];
-    for (name, value) in fixed {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

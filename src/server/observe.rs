@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
+use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use tower::Service;
@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::gateway::Trail;
 use crate::model::{AuthKind, Endpoint};
+use crate::server::connect;
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::problem::{Problem, shown_path};
 use crate::server::{Host, Routes};
@@ -88,6 +89,9 @@ fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration)
     }
     let relayed = response.extensions_mut().remove::<Relayed>();
     let headers = response.headers_mut();
+    if connect::covers(&asked.uri) {
+        connect::guard(headers);
+    }
     headers.insert(REQUEST_ID, HeaderValue::from_str(&asked.id).expect("an id is printable"));
     if let Some(relayed) = &relayed {
         let own = elapsed.saturating_sub(relayed.trail.spent.time);
@@ -104,7 +108,12 @@ fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration)
 
 fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
     let (mut parts, _) = response.into_parts();
-    let mut body = problem.body(&asked.id);
+    let mut body = if connect::covers(&asked.uri) {
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        connect::problem_page(problem.status()).into()
+    } else {
+        problem.body(&asked.id)
+    };
     parts.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     // Three public clients gunzip before they look at the status (reference 1.2).
     if asked.accepted.gzip {

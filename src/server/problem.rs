@@ -1,4 +1,5 @@
-//! The one status table: what the gateway answers itself, as `application/problem+json` (RFC 9457).
+//! The one status table: what the gateway answers itself, as `application/problem+json` (RFC 9457), or as a page where
+//! people's browsers come.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -269,6 +270,7 @@ fn status_of_end(end: NotConnected) -> StatusCode {
         | NotConnected::AppRejected
         | NotConnected::OddAnswer
         | NotConnected::XAway => StatusCode::BAD_GATEWAY,
+        NotConnected::UnderWay => StatusCode::CONFLICT,
     }
 }
 

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::model::UserId;
+use crate::model::account::is_screen_name;
 use crate::model::handshake::{Link, NotConnected};
 use crate::store::account::{self, NewAccount};
 use crate::store::audit::{self, Line};
@@ -190,7 +191,7 @@ impl Store {
     }
 
     /// Removes and gives the handshake of that request token and that browser, also when its time is over: whoever
-    /// gets it, gets it alone.
+    /// gets it, gets it alone, and until something else is said its link is under way.
     pub async fn take_handshake(
         &self,
         token_hash: &[u8],
@@ -199,15 +200,25 @@ impl Store {
         let sql = "delete from handshake
              where token_hash = $1 and browser_hash = $2
              returning link_hash, sealed_secret, expires_at";
+        let under_way = "update link set last_end = $2 where link_hash = $1 and user_id is null";
         self.long(async {
             let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
             let row: Option<(Vec<u8>, Vec<u8>, OffsetDateTime)> =
-                on!(&mut lease, it => sqlx::query_as(sql)
+                on!(&mut work, it => sqlx::query_as(sql)
                     .bind(token_hash)
                     .bind(browser_hash)
                     .fetch_optional(&mut **it)
                     .await?);
-            Ok(row.map(|(link_hash, sealed_secret, expires_at)| StoredHandshake {
+            let Some((link_hash, sealed_secret, expires_at)) = row else { return Ok(None) };
+            on!(&mut work, it => sqlx::query(under_way)
+                .bind(&link_hash)
+                .bind(NotConnected::UnderWay.name())
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            work.commit().await?;
+            Ok(Some(StoredHandshake {
                 token_hash: token_hash.to_vec(),
                 link_hash,
                 browser_hash: browser_hash.to_vec(),
@@ -301,6 +312,10 @@ fn stored(row: LinkRow) -> Result<StoredLink, Error> {
     let user = |text: String, column| UserId::parse(&text).ok_or_else(|| Error::unreadable(column));
     let expected_user = expected.map(|it| user(it, "link.expected_user_id")).transpose()?;
     let user_id = user_id.map(|it| user(it, "link.user_id")).transpose()?;
+    // The row's seal does not cover who connected.
+    if screen_name.as_deref().is_some_and(|it| !is_screen_name(it)) {
+        return Err(Error::unreadable("link.screen_name"));
+    }
     Ok(StoredLink {
         hash,
         link: Link { app, label, expected_user, return_to, created_at, expires_at },

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::config;
+use crate::model::account::is_screen_name;
 use crate::model::{App, Secret, UserId};
 use crate::oauth1::{Request, percent_encode};
 use crate::upstream::verdict::Failure;
@@ -204,7 +205,11 @@ fn basic(app: &App) -> HeaderValue {
 fn read_profile(body: &[u8]) -> Option<Profile> {
     let it: Verified = serde_json::from_slice(body).ok()?;
     let user_id = UserId::parse(&it.id_str)?;
-    Some(Profile { user_id, screen_name: it.screen_name, protected: it.protected })
+    is_screen_name(&it.screen_name).then_some(Profile {
+        user_id,
+        screen_name: it.screen_name,
+        protected: it.protected,
+    })
 }
 
 fn unreachable(error: reqwest::Error) -> Error {

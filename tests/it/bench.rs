@@ -308,6 +308,11 @@ impl Ask {
         Ask { method: method.to_owned(), ..self }
     }
 
+    /// The same to another address.
+    pub fn to(self, url: &str) -> Self {
+        Ask { origin: url.to_owned(), path: String::new(), ..self }
+    }
+
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self

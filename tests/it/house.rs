@@ -202,7 +202,8 @@ impl Answer {
     }
 }
 
-fn settings(bench: &Bench, database: &config::Database) -> Config {
+/// The settings of a house, but for its public URL.
+pub fn settings(bench: &Bench, database: &config::Database) -> Config {
     let app = bench.app("demo");
     let upstream = format!("http://{}", bench.address);
     let set = [
@@ -221,7 +222,7 @@ fn settings(bench: &Bench, database: &config::Database) -> Config {
     config
 }
 
-async fn listen() -> (TcpListener, String) {
+pub async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     (listener, url)

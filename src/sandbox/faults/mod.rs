@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::sandbox::held;
 
@@ -58,6 +59,8 @@ pub enum Kind {
     Status,
     /// Before the request is looked at; others may strike after it.
     Delay,
+    /// The answer is made, and waits until the faults are replaced.
+    Hold,
     Hang,
     /// The connection is closed before any header.
     Reset,
@@ -110,10 +113,12 @@ pub struct Ordered {
     pub fired: u64,
 }
 
-/// What strikes one request: every delay, and the first other fault.
+/// What strikes one request: every delay, being held, and the first other fault.
 #[derive(Debug, Default)]
 pub struct Strike {
     pub delays: Vec<Duration>,
+    /// Says when the answer may go.
+    pub held: Option<watch::Receiver<()>>,
     pub fault: Option<Fault>,
 }
 
@@ -121,11 +126,13 @@ pub struct Strike {
 #[derive(Default)]
 pub struct Faults {
     list: Mutex<Vec<Ordered>>,
+    replaced: watch::Sender<()>,
 }
 
 impl Faults {
     pub fn replace(&self, faults: Vec<Fault>) {
         *held(&self.list) = faults.into_iter().map(|fault| Ordered { fault, fired: 0 }).collect();
+        self.replaced.send_replace(());
     }
 
     pub fn list(&self) -> Vec<Ordered> {
@@ -138,15 +145,15 @@ impl Faults {
         for Ordered { fault, fired } in held(&self.list).iter_mut() {
             let spent = fault.times.is_some_and(|it| *fired >= it);
             let elsewhere = fault.path.as_ref().is_some_and(|it| !path.starts_with(&**it));
-            let is_delay = fault.kind == Kind::Delay;
-            if spent || elsewhere || (strike.fault.is_some() && !is_delay) {
+            let goes_with_others = matches!(fault.kind, Kind::Delay | Kind::Hold);
+            if spent || elsewhere || (strike.fault.is_some() && !goes_with_others) {
                 continue;
             }
             *fired += 1;
-            if is_delay {
-                strike.delays.push(fault.pause());
-            } else {
-                strike.fault = Some(fault.clone());
+            match fault.kind {
+                Kind::Delay => strike.delays.push(fault.pause()),
+                Kind::Hold => strike.held = Some(self.replaced.subscribe()),
+                _ => strike.fault = Some(fault.clone()),
             }
         }
         strike

@@ -65,7 +65,7 @@ pub async fn respond(
             let reply = Reply::of_type(StatusCode::OK, JSON, bomb(fault.mb.unwrap_or_default()));
             as_gzip(reply).into_response(now)
         }
-        Kind::CutBody | Kind::WrongContentLength | Kind::SlowBody | Kind::Delay => {
+        Kind::CutBody | Kind::WrongContentLength | Kind::SlowBody | Kind::Delay | Kind::Hold => {
             script(fault, respond().compressed(zipped), now)
         }
     }

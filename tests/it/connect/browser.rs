@@ -41,9 +41,12 @@ impl Browser {
 
     /// Presses the button of a link's page. The page's policy on referrers makes the origin `null`.
     pub async fn press(&mut self, link: &str) -> Answer {
-        let ask =
-            self.button(link).header("sec-fetch-site", "same-origin").header("origin", "null");
-        self.keep(ask.send().await)
+        self.keep(self.own_button(link).send().await)
+    }
+
+    /// The button's request, as a browser sends it.
+    pub fn own_button(&self, link: &str) -> Ask {
+        self.button(link).header("sec-fetch-site", "same-origin").header("origin", "null")
     }
 
     /// The button's request, without what says where it comes from.
@@ -52,7 +55,8 @@ impl Browser {
         ask.header("content-type", "application/x-www-form-urlencoded")
     }
 
-    fn keep(&mut self, answer: Answer) -> Answer {
+    /// Takes the cookies of an answer.
+    pub fn keep(&mut self, answer: Answer) -> Answer {
         for set in answer.headers.get_all("set-cookie") {
             let (name, rest) = set.to_str().unwrap().split_once('=').unwrap();
             self.cookies.retain(|it| it.0 != name);

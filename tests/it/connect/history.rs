@@ -1,96 +1,130 @@
-//! Histories of many links, browsers and users, drawn at random: no account is ever bound but by the rules.
+//! Histories of many links, browsers and users on two gateways that may crash, drawn at random: no account is ever
+//! bound but by the rules.
 
 use std::collections::BTreeSet;
 
+use countersign::gateway::{AccountFilter, NewLink};
+use countersign::model::UserId;
+use countersign::sandbox::Settings;
+use countersign::store::Store;
+use serde_json::json;
 use time::Duration;
 
+use crate::bench::{Answer, Bench, small};
 use crate::connect::browser::Browser;
-use crate::connect::{open_house, path_of, token_in};
-use crate::database::on_both;
-use crate::house::House;
-use crate::sandbox::handshake::decide;
+use crate::connect::replica::{PUBLIC_URL, Replica};
+use crate::connect::rules::{BROWSERS, Back, Dice, Held, LOST, Model, Told, USERS};
+use crate::connect::{fault, path_of, say, token_in};
+use crate::database::{Database, on_both};
+use crate::sandbox::handshake::{ACCESS_TOKEN, decide};
 
-const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
-const BROWSERS: usize = 3;
-
-/// What a link is by the rules.
-struct Model {
-    url: String,
-    expires_s: i64,
-    expected: Option<&'static str>,
-    browser: Option<usize>,
-    connected: Option<&'static str>,
-}
-
-/// A way back from X, which counts once.
-struct Back {
-    url: String,
-    link: usize,
-    browser: usize,
-    /// Who allowed it.
-    user: Option<&'static str>,
-    begun_s: i64,
-    is_used: bool,
-}
-
-/// Numbers that follow from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-}
-
-struct History {
-    house: House,
+struct History<'a> {
+    bench: Bench,
+    database: &'a Database,
+    store: Store,
+    replicas: Vec<Replica>,
     dice: Dice,
     browsers: Vec<Browser>,
     links: Vec<Model>,
     backs: Vec<Back>,
+    held: Option<Held>,
     /// Seconds since the start.
     now_s: i64,
-    connects: usize,
-    /// Whoever connected, also in histories before.
-    bound: BTreeSet<&'static str>,
+    told: Told,
 }
 
-impl History {
-    async fn step(&mut self) {
-        let browser = self.dice.below(BROWSERS);
-        match self.dice.below(10) {
-            0 => self.make().await,
-            1 => {
-                let seconds = [1, 30, 300, 1500][self.dice.below(4)];
-                self.now_s += seconds;
-                self.house.bench.clock.forward(Duration::seconds(seconds));
-            }
-            2 => self.look(browser).await,
-            3..=5 => self.begin(browser).await,
-            _ => self.come_back(browser).await,
+impl History<'_> {
+    async fn open(database: &Database) -> History<'_> {
+        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+        let store = database.store().await;
+        let mut replicas = Vec::new();
+        for _ in 0..2 {
+            replicas.push(Replica::open(&bench, &database.settings()).await);
+        }
+        let browsers = (0..BROWSERS).map(|_| Browser::new()).collect();
+        let (links, backs, told) = (Vec::new(), Vec::new(), Told::default());
+        History {
+            bench,
+            database,
+            store,
+            replicas,
+            dice: Dice(0),
+            browsers,
+            links,
+            backs,
+            held: None,
+            now_s: 0,
+            told,
         }
     }
 
+    /// Nothing is known of what was before.
+    async fn begin_anew(&mut self, seed: u64) {
+        self.dice = Dice(seed);
+        self.links.clear();
+        self.backs.clear();
+        self.browsers = self.browsers.iter().map(Browser::other).collect();
+        self.database.run("delete from link; delete from account; delete from audit").await;
+        assert_eq!(self.bench.ask("POST", "/sandbox/reset").send().await.status, 204);
+    }
+
+    async fn step(&mut self) {
+        let browser = self.dice.below(BROWSERS);
+        match self.dice.below(20) {
+            0..=1 => self.make().await,
+            2 => {
+                let seconds = [1, 30, 300, 1500][self.dice.below(4)];
+                self.now_s += seconds;
+                self.bench.clock.forward(Duration::seconds(seconds));
+            }
+            3..=4 => self.look(browser).await,
+            5..=9 => self.begin(browser).await,
+            10..=14 => self.come_back(browser).await,
+            15 => self.crash_between().await,
+            16 => self.tear_begin(browser).await,
+            17 => self.tear_back().await,
+            _ if self.held.is_some() => self.end_held().await,
+            _ => self.hold().await,
+        }
+    }
+
+    /// An address on either replica.
+    fn anywhere(&mut self, url: &str) -> String {
+        let replica = self.dice.below(2);
+        self.replicas[replica].at(url)
+    }
+
     async fn make(&mut self) {
-        let expected = [None, None, Some("carol")][self.dice.below(3)];
-        let minutes = [10, 60, 24 * 60][self.dice.below(3)];
-        let id = expected.map(|it| self.house.id(it));
-        let change = |it: &mut countersign::gateway::NewLink| {
-            it.expected_user = id;
-            it.expires_in = Some(std::time::Duration::from_mins(minutes));
+        let minutes = [5, 20, 120][self.dice.below(3)];
+        let expected = Some(USERS[self.dice.below(4)]).filter(|_| self.dice.below(3) == 0);
+        let new = NewLink {
+            label: "for the report".to_owned(),
+            expected_user: expected.map(|it| self.id(it)),
+            expires_in: Some(std::time::Duration::from_mins(minutes)),
+            ..NewLink::default()
         };
-        let url = self.house.link_with(change).await;
+        let replica = self.dice.below(2);
+        let url = self.replicas[replica].link(new).await;
         let expires_s = self.now_s + i64::try_from(minutes).unwrap() * 60;
         self.links.push(Model { url, expires_s, expected, browser: None, connected: None });
+        self.told.links += 1;
+    }
+
+    fn id(&self, name: &str) -> UserId {
+        UserId::parse(&self.bench.user(name).user_id).unwrap()
+    }
+
+    async fn look(&mut self, browser: usize) {
+        if let Some(link) = self.any_link() {
+            self.look_at(link, browser).await;
+        }
     }
 
     /// What the page of a link has to say to that browser.
-    async fn look(&mut self, browser: usize) {
-        let Some(link) = self.any_link() else { return };
+    async fn look_at(&mut self, link: usize, browser: usize) {
+        let url = self.anywhere(&self.links[link].url.clone());
+        let page = self.browsers[browser].open(&url).await;
         let it = &self.links[link];
-        let page = self.browsers[browser].open(&it.url).await;
         let is_own = it.browser == Some(browser);
         let expected = match it.connected {
             Some(name) if is_own => (200, format!("as @{name}")),
@@ -104,53 +138,184 @@ impl History {
         assert!(text.contains(&expected.1), "{} is not in {text}", expected.1);
     }
 
+    fn may_begin(&self, link: usize, browser: usize) -> bool {
+        let it = &self.links[link];
+        let is_free = it.browser.is_none_or(|it| it == browser);
+        it.connected.is_none() && it.expires_s > self.now_s && is_free
+    }
+
     async fn begin(&mut self, browser: usize) {
         let Some(link) = self.any_link() else { return };
-        let (it, now_s) = (&mut self.links[link], self.now_s);
-        let may = it.connected.is_none()
-            && it.expires_s > now_s
-            && it.browser.is_none_or(|it| it == browser);
-        let pressed = self.browsers[browser].press(&it.url).await;
-        assert_eq!(pressed.status == 303, may, "{}", pressed.text());
-        if !may {
-            return;
+        let url = self.anywhere(&self.links[link].url.clone());
+        let pressed = self.browsers[browser].press(&url).await;
+        assert_eq!(pressed.status == 303, self.may_begin(link, browser), "{}", pressed.text());
+        if pressed.status == 303 {
+            self.has_begun(link, browser, &pressed).await;
         }
-        it.browser = Some(browser);
-        let token = token_in(&pressed);
+    }
+
+    /// Somebody says yes or no at X.
+    async fn has_begun(&mut self, link: usize, browser: usize, pressed: &Answer) {
+        self.links[link].browser = Some(browser);
+        let token = token_in(pressed);
         let user = Some(USERS[self.dice.below(4)]).filter(|_| self.dice.below(5) > 0);
         let url = if let Some(name) = user {
-            self.house.allowed(&token, name).await
+            let allowed = decide(&self.bench, &token, "allow", name).await;
+            assert_eq!(allowed.status, 302, "{}", allowed.text());
+            allowed.header("location").to_owned()
         } else {
-            decide(&self.house.bench, &token, "cancel", "").await;
-            format!("{}/connect/callback?denied={token}", self.house.url)
+            decide(&self.bench, &token, "cancel", "").await;
+            format!("{PUBLIC_URL}/connect/callback?denied={token}")
         };
-        self.backs.push(Back { url, link, browser, user, begun_s: now_s, is_used: false });
+        let begun_s = self.now_s;
+        self.backs.push(Back { url, link, browser, user, begun_s, is_used: false });
+    }
+
+    /// Whom this way back connects, by the rules.
+    fn connects(&self, back: usize) -> Option<&'static str> {
+        let back = &self.backs[back];
+        let link = &self.links[back.link];
+        let in_time = self.now_s < back.begun_s + 900 && self.now_s < link.expires_s;
+        let may = !back.is_used && in_time && link.connected.is_none();
+        back.user.filter(|it| may && link.expected.is_none_or(|expected| expected == *it))
     }
 
     async fn come_back(&mut self, browser: usize) {
-        if self.backs.is_empty() {
+        let Some(place) = self.any_back() else { return };
+        let is_right = self.dice.below(4) > 0;
+        let browser = if is_right { self.backs[place].browser } else { browser };
+        let url = self.anywhere(&self.backs[place].url.clone());
+        let has_cookie = !self.browsers[browser].cookies.is_empty();
+        let answer = self.browsers[browser].follow(&url).await;
+        assert_eq!(answer.status, if has_cookie { 303 } else { 403 }, "{}", answer.text());
+        if browser != self.backs[place].browser {
             return;
         }
-        let place = self.dice.below(self.backs.len());
-        let is_right = self.dice.below(2) == 0;
+        let user = self.connects(place);
         let back = &mut self.backs[place];
-        let browser = if is_right { back.browser } else { browser };
-        let answer = self.browsers[browser].follow(&back.url).await;
-        let has_begun = self.links.iter().any(|it| it.browser == Some(browser));
-        assert_eq!(answer.status, if has_begun { 303 } else { 403 }, "{}", answer.text());
-        if browser != back.browser || back.is_used {
+        back.is_used = true;
+        if let Some(user) = user {
+            let link = &mut self.links[back.link];
+            assert_eq!(answer.header("location"), path_of(&link.url));
+            link.connected = Some(user);
+        }
+    }
+
+    /// Comes back, and X's answer to the exchange does not arrive until something else has happened.
+    async fn hold(&mut self) {
+        let live: Vec<usize> =
+            (0..self.backs.len()).filter(|it| self.connects(*it).is_some()).collect();
+        let Some(place) = live.first().map(|_| live[self.dice.below(live.len())]) else { return };
+        let (replica, user) = (self.dice.below(2), self.connects(place).unwrap());
+        self.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "hold", "times": 1 }))])).await;
+        let back = &mut self.backs[place];
+        back.is_used = true;
+        let url = self.replicas[replica].at(&back.url);
+        let asked = tokio::spawn(self.browsers[back.browser].ask("GET", &url).try_send());
+        let link = back.link;
+        while self.bench.get("/sandbox/faults").await[0]["fired"] != 1 {
+            assert!(!asked.is_finished(), "X was not asked");
+            tokio::task::yield_now().await;
+        }
+        self.held = Some(Held { asked, replica, link, user });
+        self.told.held += 1;
+    }
+
+    /// The answer arrives; or else whoever waited for it is gone.
+    async fn end_held(&mut self) {
+        let Held { asked, replica, link, user } = self.held.take().unwrap();
+        if self.dice.below(2) == 0 {
+            self.crash(replica).await;
+            self.order(json!([])).await;
+            assert!(asked.await.unwrap().is_err(), "a gateway that is gone has answered");
+            self.told.lost += 1;
             return;
         }
-        back.is_used = true;
-        let link = &mut self.links[back.link];
-        let in_time = self.now_s < back.begun_s + 900 && self.now_s < link.expires_s;
-        let user = back.user.filter(|_| in_time && link.connected.is_none());
-        let user = user.filter(|it| link.expected.is_none_or(|expected| expected == *it));
-        if let Some(user) = user {
-            link.connected = Some(user);
-            self.connects += 1;
-            assert_eq!(answer.header("location"), path_of(&link.url));
+        self.order(json!([])).await;
+        let answer = asked.await.unwrap().unwrap();
+        let link = &mut self.links[link];
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, path_of(&link.url)));
+        link.connected = link.connected.or(Some(user));
+    }
+
+    async fn crash_between(&mut self) {
+        let replica = self.dice.below(2);
+        if self.held.as_ref().is_none_or(|it| it.replica != replica) {
+            self.crash(replica).await;
         }
+    }
+
+    async fn crash(&mut self, replica: usize) {
+        let opened = Replica::open(&self.bench, &self.database.settings()).await;
+        std::mem::replace(&mut self.replicas[replica], opened).crash().await;
+        self.told.crashes += 1;
+    }
+
+    /// Asks one replica, which is gone at some moment before it answers or after.
+    async fn tear(&mut self, ask: impl FnOnce(&Replica) -> crate::bench::Ask) -> Option<Answer> {
+        let held = self.held.as_ref().map(|it| 1 - it.replica);
+        let replica = held.unwrap_or_else(|| self.dice.below(2));
+        let opened = Replica::open(&self.bench, &self.database.settings()).await;
+        let asked = tokio::spawn(ask(&self.replicas[replica]).try_send());
+        for _ in 0..self.dice.below(3000) {
+            tokio::task::yield_now().await;
+        }
+        std::mem::replace(&mut self.replicas[replica], opened).crash().await;
+        self.told.torn += 1;
+        // Waits for what the database still had to do for it.
+        self.database.run("update link set label = label").await;
+        let answered = asked.await.unwrap().ok();
+        self.told.unanswered += usize::from(answered.is_none());
+        answered
+    }
+
+    /// The browser begins, and begins again where nobody answered.
+    async fn tear_begin(&mut self, browser: usize) {
+        let Some(link) = self.any_link() else { return };
+        if !self.may_begin(link, browser) {
+            return;
+        }
+        let url = self.links[link].url.clone();
+        let button = self.browsers[browser].own_button(&url);
+        let asked = |it: &Replica| button.to(&format!("{}/begin", it.at(&url)));
+        let answered = self.tear(asked).await;
+        let had_cookie = !self.browsers[browser].cookies.is_empty();
+        let pressed = if let Some(answer) = answered {
+            self.browsers[browser].keep(answer)
+        } else {
+            let url = self.anywhere(&url);
+            self.browsers[browser].press(&url).await
+        };
+        if pressed.status == 303 {
+            self.has_begun(link, browser, &pressed).await;
+        } else {
+            assert!(pressed.status == 403 && !had_cookie, "{}", pressed.text());
+            self.links[link].browser = Some(LOST);
+        }
+    }
+
+    /// The browser comes back, and comes back again: it is connected by the rules, or not at all.
+    async fn tear_back(&mut self) {
+        let Some(place) = self.any_back() else { return };
+        let Back { url, browser, link, .. } = &self.backs[place];
+        let (url, browser, link) = (url.clone(), *browser, *link);
+        let user = self.connects(place);
+        let cookies = self.browsers[browser].ask("GET", &url);
+        let asked = |it: &Replica| cookies.to(&it.at(&url));
+        self.tear(asked).await;
+        self.backs[place].is_used = true;
+        for is_last in [false, true] {
+            let page = self.anywhere(&self.links[link].url.clone());
+            let page = self.browsers[browser].open(&page).await.text();
+            if let Some(user) = user.filter(|it| page.contains(&format!("as @{it}<"))) {
+                self.links[link].connected = Some(user);
+            }
+            if !is_last {
+                let url = self.anywhere(&url);
+                self.browsers[browser].follow(&url).await;
+            }
+        }
+        self.look_at(link, browser).await;
     }
 
     fn any_link(&mut self) -> Option<usize> {
@@ -158,40 +323,57 @@ impl History {
         (count > 0).then(|| self.dice.below(count))
     }
 
-    /// Each link says what it should, and who is connected is who should be.
+    fn any_back(&mut self) -> Option<usize> {
+        let count = self.backs.len();
+        (count > 0).then(|| self.dice.below(count))
+    }
+
+    async fn order(&self, faults: serde_json::Value) {
+        assert_eq!(self.bench.put("/sandbox/faults", faults).await.status, 200);
+    }
+
+    /// Each link says what it should, who is connected is who should be, and nothing was exchanged twice.
     async fn check(&mut self) {
-        for browser in 0..BROWSERS {
-            for _ in 0..self.links.len() {
-                self.look(browser).await;
+        if self.held.is_some() {
+            self.end_held().await;
+        }
+        for link in 0..self.links.len() {
+            for browser in 0..BROWSERS {
+                self.look_at(link, browser).await;
             }
         }
-        assert_eq!(self.house.audited("account.connected").await.len(), self.connects);
-        self.bound.extend(self.links.iter().filter_map(|it| it.connected));
-        for name in ["carol", "dave"] {
-            assert_eq!(self.house.is_connected(name).await, self.bound.contains(name), "{name}");
+        let connected: Vec<&str> = self.links.iter().filter_map(|it| it.connected).collect();
+        let filter = AccountFilter { app: None, state: None, after: None, limit: 100 };
+        let accounts = self.store.list_accounts(&filter).await.unwrap();
+        let bound: BTreeSet<&str> = accounts.iter().map(|it| &*it.screen_name).collect();
+        assert_eq!(bound, connected.iter().copied().collect());
+        let entries = self.store.list_audit(None, 1000).await.unwrap();
+        let audited = entries.iter().filter(|it| it.action == "account.connected").count();
+        assert_eq!(audited, connected.len());
+        let exchanged = self.bench.get(&format!("/sandbox/calls?path={ACCESS_TOKEN}")).await;
+        let mut seen = BTreeSet::new();
+        for call in exchanged.as_array().unwrap() {
+            assert!(seen.insert(call["token"].to_string()), "exchanged twice: {call}");
         }
+        self.told.connects += connected.len();
     }
 }
 
 on_both! {
     async fn no_account_is_bound_but_by_the_rules(database: Database) {
-        let mut links = 0;
-        let house = open_house(&database).await;
-        let browsers = (0..BROWSERS).map(|_| Browser::new()).collect();
-        let mut history = History { house, dice: Dice(1), browsers, links: Vec::new(), backs: Vec::new(), now_s: 0, connects: 0, bound: BTreeSet::new() };
-        for seed in 0..50 {
-            history.dice = Dice(seed);
-            for _ in 0..60 {
+        let mut history = History::open(&database).await;
+        for seed in 0..200 {
+            say(&format!("seed {seed}"));
+            history.begin_anew(seed).await;
+            for _ in 0..30 {
                 history.step().await;
             }
             history.check().await;
-            links += history.links.len();
-            // The next begins with links and ways back of its own.
-            history.links.clear();
-            history.backs.clear();
-            history.browsers = history.browsers.iter().map(Browser::other).collect();
         }
-        let connects = history.connects;
-        assert!(connects >= 50 && links >= 200, "{connects} of {links} tell nothing");
+        let it = &history.told;
+        say(&format!("{it:?}"));
+        assert!(it.links >= 400 && it.connects >= 120 && it.crashes >= 200, "{it:?}");
+        assert!(it.torn >= 150 && it.unanswered >= 20 && it.unanswered < it.torn, "{it:?}");
+        assert!(it.held >= 60 && it.lost >= 20 && it.lost < it.held, "{it:?}");
     }
 }

@@ -1,13 +1,19 @@
 //! Connecting accounts: one-time links in a browser, every way in which a try can end, and what must never happen.
 
+mod again;
 pub mod browser;
 mod ends;
+mod forged;
 mod history;
 mod hostile;
 mod links;
 mod odd;
 mod races;
+mod replica;
+mod returns;
 mod rights;
+mod rules;
+mod strings;
 mod whole;
 
 use countersign::config::Config;
@@ -160,4 +166,10 @@ fn private(house: &House, author: &str) -> Value {
 /// A fault of the sandbox at one step of the handshake.
 fn fault(path: &str, fault: &Value) -> Value {
     crate::bench::with(json!({ "path": path }), fault)
+}
+
+/// Shown with a test that fails, and to whoever asks for it.
+#[expect(clippy::print_stdout, reason = "what a test has counted, and from which seed")]
+fn say(text: &str) {
+    println!("{text}");
 }

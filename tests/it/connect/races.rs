@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use countersign::gateway::NewLink;
+use countersign::model::UserId;
+use countersign::sandbox::Settings;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::bench::{Bench, small};
 use crate::connect::browser::Browser;
-use crate::connect::{fault, open_house, path_of};
+use crate::connect::replica::Replica;
+use crate::connect::{fault, open_house, path_of, token_in};
 use crate::database::on_both;
 use crate::house::House;
-use crate::sandbox::handshake::ACCESS_TOKEN;
+use crate::sandbox::handshake::{ACCESS_TOKEN, decide};
 
 /// Only so that a test that fails ends: no test measures time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,5 +101,56 @@ on_both! {
         browser.follow(&back).await.goes_to(path_of(&link));
         browser.open(&link).await.is_page(200, &["as @carol"]);
         assert_eq!(house.audited("account.connected").await.len(), 1);
+    }
+
+    async fn who_comes_back_twice_is_told_that_the_link_is_in_use(database: Database) {
+        let house = open_house(&database).await;
+        let (link, mut browser) = (house.link().await, Browser::new());
+        let back = house.allow(&mut browser, &link, "carol").await;
+        house.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "hold" }))])).await;
+        let first = tokio::spawn(browser.ask("GET", &back).send());
+        while house.fired().await != [1] {
+            assert!(!first.is_finished(), "X was not asked");
+            tokio::task::yield_now().await;
+        }
+        browser.follow(&back).await.goes_to(path_of(&link));
+        let told = ["Not connected yet.", "This link is in use: what X answered is being taken in.", "Reload this page in a moment; begin again if it stays so."];
+        browser.open(&link).await.is_page(200, &told);
+        Browser::new().open(&link).await.is_page(403, &["Another browser has begun"]);
+        house.order(json!([])).await;
+        first.await.unwrap().goes_to(path_of(&link));
+        browser.open(&link).await.is_page(200, &["as @carol"]);
+        browser.follow(&back).await.goes_to(path_of(&link));
+        assert_eq!(house.steps().await.1, 1);
+    }
+
+    async fn who_lost_xs_answer_to_a_crash_is_told_and_begins_again(database: Database) {
+        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+        let store = database.store().await;
+        let gateway = Replica::open(&bench, &database.settings()).await;
+        let link = gateway.link(NewLink { label: "x".to_owned(), ..NewLink::default() }).await;
+        let mut browser = Browser::new();
+        let token = token_in(&browser.press(&gateway.at(&link)).await);
+        let back = decide(&bench, &token, "allow", "carol").await.header("location").to_owned();
+        bench.put("/sandbox/faults", json!([fault(ACCESS_TOKEN, &json!({ "kind": "hold" }))])).await;
+        let asked = tokio::spawn(browser.ask("GET", &gateway.at(&back)).try_send());
+        while bench.get("/sandbox/faults").await[0]["fired"] != 1 {
+            assert!(!asked.is_finished(), "X was not asked");
+            tokio::task::yield_now().await;
+        }
+        let next = Replica::open(&bench, &database.settings()).await;
+        gateway.crash().await;
+        assert!(asked.await.unwrap().is_err());
+        bench.put("/sandbox/faults", json!([])).await;
+
+        browser.follow(&next.at(&back)).await.goes_to(path_of(&link));
+        browser.open(&next.at(&link)).await.is_page(200, &["Not connected yet.", "begin again if it stays so.", "Begin again at X</button>"]);
+        let carol = UserId::parse(&bench.user("carol").user_id).unwrap();
+        assert!(store.find_account("demo", carol).await.unwrap().is_none());
+        let token = token_in(&browser.press(&next.at(&link)).await);
+        let back = decide(&bench, &token, "allow", "carol").await.header("location").to_owned();
+        browser.follow(&next.at(&back)).await.goes_to(path_of(&link));
+        browser.open(&next.at(&link)).await.is_page(200, &["as @carol"]);
+        assert_eq!(bench.get("/sandbox/counts").await[ACCESS_TOKEN], 2);
     }
 }

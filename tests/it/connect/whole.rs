@@ -29,7 +29,7 @@ on_both! {
         let page = browser.open(link).await;
         page.is_page(200, &[
             "Connect your X account to demo",
-            "“for the report”",
+            "“<bdi>for the report</bdi>”",
             &format!("the X user with the number {carol} alone"),
             "Go on to X</button>",
             "until 23:15 UTC on 10 March 2026",

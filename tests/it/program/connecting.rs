@@ -28,7 +28,7 @@ on_both! {
         it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
         let link = it.must(&["account", "connect", "--label", "for alice", "--expires", "2h"]).await;
         let id = link.trim_end().strip_prefix("https://countersign.example.com/connect/").unwrap();
-        assert_eq!(id.len(), 43, "{link}");
+        assert_eq!(id.len(), 49, "{link}");
         let made: Value = serde_json::from_str(&it.must(&["account", "connect", "--app", "demo", "--user", "12", "--json"]).await).unwrap();
         assert_eq!((&made["app"], &made["user_id"]), (&"demo".into(), &"12".into()));
         for wrong in [["--user", "x"], ["--expires", "25h"], ["--return-to", "https://x.example/"], ["--app", "none"], ["--label", ""]] {

@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 
 use crate::bench::{Answer, Bench, TOTALS, body};
 use crate::sandbox::handshake::{
-    ACCESS_TOKEN, AUTHORIZE, CALLBACK, REQUEST_TOKEN, begin, begun, decide, exchange, fields,
+    ACCESS_TOKEN, AUTHORIZE, CALLBACK, REQUEST_TOKEN, allowed, begin, begun, decide, exchange,
+    fields,
 };
 
 async fn order(bench: &Bench, faults: Value) {
@@ -344,4 +345,29 @@ async fn revoked_tokens_rotated_bearers_and_a_wrong_clock_count_what_they_refuse
 
     bench.ask("POST", "/sandbox/reset").send().await;
     assert_eq!(bench.get("/sandbox/counts").await, json!({}));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_held_is_made_and_waits_until_the_faults_are_replaced() {
+    let bench = Bench::start().await;
+    let token = begun(&bench, CALLBACK).await;
+    let verifier = allowed(&bench, &token.0, "alice").await;
+    order(&bench, json!([{ "kind": "hold", "path": "/oauth/access_token", "times": 1 }])).await;
+    let bench = std::sync::Arc::new(bench);
+    let held = tokio::spawn({
+        let (bench, token, verifier) = (bench.clone(), token.clone(), verifier.clone());
+        async move { exchange(&bench, &token, &verifier).await }
+    });
+    while fired(&bench).await != [1] {
+        tokio::task::yield_now().await;
+    }
+    // What was done is done: the verifier counts no more, and the call has no answer yet.
+    let again = exchange(&bench, &token, &verifier).await;
+    assert_eq!(again.status, 401, "{}", again.text());
+    assert!(!held.is_finished());
+    assert_eq!(bench.get("/sandbox/calls?path=/oauth/access").await[0]["status"], Value::Null);
+    order(&bench, json!([])).await;
+    let answer = held.await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(bench.get("/sandbox/calls?path=/oauth/access").await[0]["status"], 200);
 }

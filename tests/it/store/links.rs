@@ -100,9 +100,11 @@ on_both! {
         }
         assert!(store.take_handshake(b"going", b"another").await.unwrap().is_none());
         assert!(store.take_handshake(b"neither", b"browser").await.unwrap().is_none());
+        assert_eq!(end_of(&store).await, None);
         for it in [over, going] {
             let taken = store.take_handshake(&it.token_hash, b"browser").await.unwrap();
             assert!(taken == Some(it.clone()));
+            assert_eq!(end_of(&store).await, Some(NotConnected::UnderWay));
             assert!(store.take_handshake(&it.token_hash, b"browser").await.unwrap().is_none());
         }
     }

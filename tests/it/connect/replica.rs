@@ -1,0 +1,76 @@
+//! A gateway that can crash: it lives on a runtime of its own, and all that it does ends with that, wherever it stands.
+
+use std::time::Duration;
+
+use countersign::config;
+use countersign::gateway::{Gateway, NewLink};
+use countersign::server::{self, Life};
+use countersign::store::Store;
+use countersign::telemetry;
+use countersign::vault::Vault;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::bench::Bench;
+use crate::house::{listen, settings};
+
+/// What stands in front of all replicas, as far as links and X know.
+pub const PUBLIC_URL: &str = "http://localhost";
+
+pub struct Replica {
+    runtime: Option<Runtime>,
+    gateway: Gateway,
+    url: String,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Replica {
+    /// On a database that is migrated.
+    pub async fn open(bench: &Bench, database: &config::Database) -> Replica {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut config = settings(bench, database);
+        config.connect.public_url = Some(PUBLIC_URL.to_owned());
+        config.database.connections = 2;
+        let clock = bench.clock.clone();
+        let opening = runtime.spawn(async move {
+            let ((callers, url), (operators, _)) = (listen().await, listen().await);
+            let store = Store::connect(&config.database).await.unwrap();
+            let vault = Vault::new(&config.vault).unwrap();
+            let gateway = Gateway::new(&config, store, vault, clock.clone()).unwrap();
+            let (served, life) = (gateway.clone(), Life::default());
+            tokio::spawn(async move {
+                let (limits, metrics) = (&config.limits, telemetry::start_metrics());
+                server::serve(callers, operators, served, metrics, limits, clock, life).await;
+            });
+            (gateway, url)
+        });
+        let (gateway, url) = opening.await.unwrap();
+        Replica { runtime: Some(runtime), gateway, url }
+    }
+
+    /// Ends it at once. Whatever it waited for, it does not come to know.
+    pub async fn crash(mut self) {
+        let runtime = self.runtime.take().unwrap();
+        let ended =
+            tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(30)));
+        ended.await.unwrap();
+    }
+
+    /// The same address, of this replica.
+    pub fn at(&self, url: &str) -> String {
+        url.replacen(PUBLIC_URL, &self.url, 1)
+    }
+
+    pub async fn link(&self, new: NewLink) -> String {
+        let gateway = self.gateway.clone();
+        let making = async move { gateway.create_link(new, "test").await.unwrap() };
+        let made = self.runtime.as_ref().unwrap().spawn(making).await.unwrap();
+        made.url.expose().to_owned()
+    }
+}
