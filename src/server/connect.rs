@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Router, middleware};
 use serde::Deserialize;
 use time::macros::format_description;
@@ -51,7 +51,7 @@ pub(super) fn routes() -> Router<Host> {
         .route("/connect/style.css", get(style))
         .route("/connect/callback", get(callback))
         .route("/connect/{link}", get(show))
-        .route("/connect/{link}/begin", post(begin))
+        .route("/connect/{link}/begin", get(back).post(begin))
         .layer(middleware::map_response(guard))
 }
 
@@ -104,6 +104,16 @@ async fn begin(State(host): State<Host>, Linked(link): Linked, request: Request)
     let cookie = cookie(public_url, &link, begun.browser.expose());
     response.headers_mut().insert(SET_COOKIE, cookie);
     response
+}
+
+/// The button's address, opened by itself, as browsers do after a page that stands there.
+async fn back(Linked(link): Linked) -> Response {
+    let plain = link.bytes().all(|it| it.is_ascii_alphanumeric());
+    if plain {
+        see_other(format!("/connect/{link}"))
+    } else {
+        trouble(NotConnected::LinkUnknown.into())
+    }
 }
 
 /// Where X sends the browser back to. It goes on to a clean URL at once.
@@ -193,11 +203,15 @@ fn page(status: StatusCode, text: String) -> Response {
 
 /// Any failure as a page: what happened and what to do.
 fn trouble(error: Error) -> Response {
-    let (what, advice) = match &error {
-        Error::NotConnected(end) => (end.what(), end.advice()),
-        _ => ("The server cannot do this now.", "Try again in a moment."),
+    let (title, what, advice) = match &error {
+        // Somebody is connected by it: a title that denies that would alarm them.
+        Error::NotConnected(end @ NotConnected::LinkUsed) => {
+            ("Used already", end.what(), end.advice())
+        }
+        Error::NotConnected(end) => ("Not connected", end.what(), end.advice()),
+        _ => ("Not possible now", "The server cannot do this now.", "Try again in a moment."),
     };
-    let text = console::trouble("Not connected", what, advice);
+    let text = console::trouble(title, what, advice);
     let problem = Problem::from(error);
     if let Some(cause) = problem.causes() {
         warn!(code = problem.code(), cause, "a page could not be shown");

@@ -95,6 +95,7 @@ impl Chromium {
         let wanted = json!({
             "browserName": "chrome",
             "acceptInsecureCerts": true,
+            "timeouts": { "pageLoad": PATIENCE.as_millis(), "script": PATIENCE.as_millis() },
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": { "args": arguments },
         });

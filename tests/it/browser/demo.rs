@@ -96,7 +96,7 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     // Who finds the link elsewhere learns that it is spent, and not by whom.
     let other = chromium.browser().await;
     other.open(first).await;
-    other.sees("Not connected").await;
+    other.sees("Used already").await;
     other.reads("This link was used already.").await;
 
     let second = demo.new_link().await;

@@ -25,11 +25,11 @@ impl Browser {
                 let name = format!("{page}-{size}-{scheme}");
                 let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
                 self.tell("Emulation.setEmulatedMedia", json!({ "features": scheme })).await;
-                self.is_sound(&name).await;
+                assert_eq!(self.faults().await, [""; 0], "{name}");
                 self.take(&name, width, height).await;
             }
         }
-        self.is_reached_by_tab(page).await;
+        assert_eq!(self.unreached().await, [""; 0], "{page}");
         // That the page itself has the status of an error is as it should be.
         let own = format!("{} - Failed to load resource: the server responded", self.url().await);
         let mut complaints = self.complaints().await;

@@ -39,11 +39,11 @@ impl Visitor<'_> {
     }
 
     /// Is at an end.
-    async fn is_refused(&self, end: NotConnected, page: &str) {
-        self.browser.sees("Not connected").await;
+    async fn is_refused(&self, end: NotConnected, title: &str) {
+        self.browser.sees(title).await;
         self.browser.reads(end.what()).await;
         self.browser.reads(end.advice()).await;
-        self.browser.shows(page).await;
+        self.browser.shows(&format!("gateway-trouble-{}", end.name())).await;
     }
 }
 
@@ -77,6 +77,7 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
     visitor.takes(|_| ()).await;
     database.run("alter table link rename to gone").await;
     visitor.browser.open(&visitor.link).await;
+    visitor.browser.sees("Not possible now").await;
     visitor.browser.reads("The server cannot do this now.").await;
     visitor.browser.shows("gateway-trouble-server").await;
 }
@@ -149,24 +150,24 @@ async fn connected(visitor: &mut Visitor<'_>, onward: &str) {
     visitor.browser.shows("gateway-connected").await;
     visitor.browser.forgets().await;
     visitor.browser.open(&visitor.link).await;
-    visitor.is_refused(NotConnected::LinkUsed, "gateway-trouble-link_used").await;
+    visitor.is_refused(NotConnected::LinkUsed, "Used already").await;
 }
 
 /// Pages on which nothing is left to press.
 async fn without_a_way_on(visitor: &mut Visitor<'_>) {
     let (url, browser) = (&visitor.house.url, &visitor.browser);
     browser.open(&format!("{url}/connect/nosuchlink")).await;
-    visitor.is_refused(NotConnected::LinkUnknown, "gateway-trouble-link_unknown").await;
+    visitor.is_refused(NotConnected::LinkUnknown, "Not connected").await;
 
     visitor.takes(|_| ()).await;
     let browser = &visitor.browser;
     browser.press("Go on to X").await;
     browser.sees("Let the app “demo” use an account?").await;
     browser.open(&format!("{url}/connect/callback?oauth_token=1")).await;
-    visitor.is_refused(NotConnected::OddAnswer, "gateway-trouble-odd_answer").await;
+    visitor.is_refused(NotConnected::OddAnswer, "Not connected").await;
     browser.forgets().await;
     browser.open(&visitor.link).await;
-    visitor.is_refused(NotConnected::OtherBrowser, "gateway-trouble-other_browser").await;
+    visitor.is_refused(NotConnected::OtherBrowser, "Not connected").await;
 
     browser.open(&format!("http://{}/settings/connected_apps", visitor.house.bench.address)).await;
     let action = json!(format!("{}/begin", visitor.link));
@@ -174,6 +175,9 @@ async fn without_a_way_on(visitor: &mut Visitor<'_>) {
     browser.run(&forged).await;
     browser.sees("Not begun").await;
     browser.shows("gateway-trouble-not_begun").await;
+    // Where that page stands is an address that one may come back to.
+    browser.open(&format!("{}/begin", visitor.link)).await;
+    visitor.is_refused(NotConnected::OtherBrowser, "Not connected").await;
 }
 
 async fn ordered(visitor: &Visitor<'_>, path: &str, wrong: &Value) {
