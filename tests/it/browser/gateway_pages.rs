@@ -63,6 +63,11 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
 
     visitor.takes(|_| ()).await;
     visitor.browser.shows("gateway-invitation").await;
+    let label =
+        "</p><script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>";
+    visitor.takes(|it| it.label = format!("{label:W<100}")).await;
+    visitor.browser.reads(label.split_once('"').unwrap().0).await;
+    visitor.browser.shows("gateway-invitation-odd-label").await;
     let carol = Some(house.id("carol"));
     visitor.takes(|it| it.expected_user = carol).await;
     visitor.browser.shows("gateway-invitation-for-one-user").await;
