@@ -136,24 +136,41 @@ impl Browser {
         let path = format!(
             "//*[self::button or self::a][@aria-label=\"{name}\" or normalize-space()=\"{name}\"]"
         );
-        self.find(&path).await.click().await.unwrap();
+        self.click(&path).await;
     }
 
     /// Chooses one of the sandbox's users.
     pub async fn choose(&self, name: &str) {
         let path = format!("//label[span[normalize-space()=\"@{name}\"]]");
-        self.find(&path).await.click().await.unwrap();
+        self.click(&path).await;
+    }
+
+    async fn click(&self, path: &str) {
+        while let Err(error) = self.find(path).await.click().await {
+            // It went away before it was clicked.
+            let is_gone = error.is_stale_element_reference()
+                || error.to_string().contains("does not belong to the document");
+            assert!(is_gone, "{path}: {error}");
+        }
     }
 
     async fn find(&self, path: &str) -> Element {
-        let wait = self.client.wait().at_most(PATIENCE).every(OFTEN);
-        match wait.for_element(Locator::XPath(path)).await {
-            Ok(found) => found,
-            Err(error) => {
-                let (url, page) = (self.client.current_url().await, self.client.source().await);
-                panic!("no {path}: {error}\nat {url:?}: {page:?}")
+        let mut last = None;
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let wait = self.client.wait().at_most(PATIENCE).every(OFTEN);
+                match wait.for_element(Locator::XPath(path)).await {
+                    Ok(found) => return found,
+                    // While one page gives way to another, the driver may not know which to look at.
+                    Err(error) => last = Some(error),
+                }
             }
+        });
+        if let Ok(found) = found.await {
+            return found;
         }
+        let (url, page) = (self.client.current_url().await, self.client.source().await);
+        panic!("no {path} at {url:?}, {last:?}: {page:?}")
     }
 
     pub async fn url(&self) -> Url {
