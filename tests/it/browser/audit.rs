@@ -3,8 +3,7 @@
 use fantoccini::key::Key;
 use serde_json::{Value, json};
 
-use crate::browser::chromium::Browser;
-use crate::browser::chromium::Chromium;
+use crate::browser::chromium::{Browser, Chromium};
 
 const SCRIPT: &str = include_str!("audit.js");
 
@@ -57,11 +56,10 @@ async fn a_page_that_is_not_sound_is_found_out() {
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
     browser.open("data:text/html,<h1>One</h1><h1>Two</h1>").await;
-    let make = "document.body.innerHTML += `<p style='color: %23777; background: %23fff9'>Pale</p>
+    let make = "document.body.innerHTML += `<p style='color: #777; background: #fff9'>Pale</p>
         <div style='width: 5000px'>Wide</div><button></button><a href='/' tabindex=-1>Hidden</a>
-        <a href='/' style='outline: none'>Unseen</a>`"
-        .replace("%23", "#");
-    browser.run(&make).await;
+        <a href='/' style='outline: none'>Unseen</a>`";
+    browser.run(make).await;
     let told = [
         "5008 wide on",
         "not one heading",
