@@ -137,8 +137,9 @@ impl NotConnected {
     /// What to do next.
     pub const fn advice(self) -> &'static str {
         match self {
-            NotConnected::LinkUnknown | NotConnected::LinkUsed => {
-                "Ask whoever sent it for a new link."
+            NotConnected::LinkUnknown => "Ask whoever sent it for a new link.",
+            NotConnected::LinkUsed => {
+                "If that was you, nothing is left to do. If not, tell whoever sent it and ask for a new link."
             }
             NotConnected::OtherBrowser => {
                 "Go on in the browser where you began, or ask for a new link."

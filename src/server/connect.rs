@@ -12,7 +12,7 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use serde::Deserialize;
 use time::macros::format_description;
 use tracing::warn;
@@ -54,7 +54,7 @@ pub(super) fn routes() -> Router<Host> {
         .route("/connect/style.css", get(style))
         .route("/connect/callback", get(callback))
         .route("/connect/{link}", get(show))
-        .route("/connect/{link}/begin", post(begin))
+        .route("/connect/{link}/begin", get(back).post(begin))
 }
 
 /// Whether people's browsers come there, which are answered in pages whatever happens.
@@ -143,6 +143,15 @@ async fn begin(State(host): State<Host>, Linked(link): Linked, request: Request)
     let cookie = cookie(public_url, &link, begun.browser.expose());
     response.headers_mut().insert(SET_COOKIE, cookie);
     response
+}
+
+/// The button's address, opened by itself, as browsers do after a page that stands there.
+async fn back(Linked(link): Linked) -> Response {
+    if is_link_id(&link) {
+        see_other(format!("/connect/{link}"))
+    } else {
+        trouble(NotConnected::LinkUnknown.into())
+    }
 }
 
 /// Where X sends the browser back to. It goes on to a clean URL at once.
@@ -252,11 +261,15 @@ fn page(status: StatusCode, text: String) -> Response {
 
 /// Any failure as a page: what happened and what to do.
 fn trouble(error: Error) -> Response {
-    let (what, advice) = match &error {
-        Error::NotConnected(end) => (end.what(), end.advice()),
-        _ => ("The server cannot do this now.", "Try again in a moment."),
+    let (title, what, advice) = match &error {
+        // Somebody is connected by it: a title that denies that would alarm them.
+        Error::NotConnected(end @ NotConnected::LinkUsed) => {
+            ("Used already", end.what(), end.advice())
+        }
+        Error::NotConnected(end) => ("Not connected", end.what(), end.advice()),
+        _ => ("Not possible now", "The server cannot do this now.", "Try again in a moment."),
     };
-    let text = console::trouble("Not connected", what, advice);
+    let text = console::trouble(title, what, advice);
     let problem = Problem::from(error);
     if let Some(cause) = problem.causes() {
         warn!(code = problem.code(), cause, "a page could not be shown");

@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod browser;
 mod config;
 mod connect;
 mod database;

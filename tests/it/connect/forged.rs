@@ -210,7 +210,7 @@ on_both! {
             for path in missing {
                 is_page(&Browser::new().ask(method, &base(path)).send().await, 404);
             }
-            let allows = [(format!("{path}/begin"), "POST"), ("/connect/callback".to_owned(), "GET,HEAD"), ("/connect/style.css".to_owned(), "GET,HEAD"), (path.clone(), "GET,HEAD")];
+            let allows = [(format!("{path}/begin"), "GET,HEAD,POST"), ("/connect/callback".to_owned(), "GET,HEAD"), ("/connect/style.css".to_owned(), "GET,HEAD"), (path.clone(), "GET,HEAD")];
             for (path, allow) in allows.iter().filter(|it| !it.1.split(',').any(|it| it == method)) {
                 let ask = Browser::new().ask(method, &base(path)).header("origin", "https://evil.example").header("access-control-request-method", "POST");
                 let answer = ask.send().await;

@@ -1,11 +1,12 @@
 //! Making links: what an admin may ask for, and that they cannot be made up.
 
 use countersign::gateway::NewLink;
+use countersign::model::handshake::NotConnected;
 use serde_json::{Value, json};
 
 use crate::bench::Answer;
 use crate::connect::browser::Browser;
-use crate::connect::{open_house, open_house_with};
+use crate::connect::{open_house, open_house_with, path_of};
 use crate::database::on_both;
 use crate::house::House;
 
@@ -47,6 +48,18 @@ on_both! {
         let refused = ask(&house, &house.new_admin_key().await, &json!({ "label": "x" })).await;
         refused.is_own(400, "invalid_request");
         assert!(refused.text().contains("set it, or connect by PIN"), "{}", refused.text());
+    }
+
+    // A browser that came back to a page under it once got JSON.
+    async fn the_buttons_address_opened_by_itself_leads_to_the_link(database: Database) {
+        let house = open_house(&database).await;
+        let (link, mut browser) = (house.link().await, Browser::new());
+        browser.open(&format!("{link}/begin")).await.goes_to(path_of(&link));
+        for id in ["%20", "%00", "a%2fb", "a%0d%0aset-cookie:a=b"] {
+            let texts = [NotConnected::LinkUnknown.what()];
+            browser.open(&format!("{}/connect/{id}/begin", house.url)).await.is_page(404, &texts);
+        }
+        assert_eq!((house.steps().await, browser.cookies.len()), ((0, 0), 0));
     }
 
     async fn each_link_is_another_and_none_is_stored_in_the_clear(database: Database) {

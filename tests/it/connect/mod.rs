@@ -28,11 +28,11 @@ use crate::house::House;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN, decide, fields};
 
 /// A house with alice and bob connected, and carol and dave not.
-async fn open_house(database: &Database) -> House {
+pub async fn open_house(database: &Database) -> House {
     open_house_with(database, |_| ()).await
 }
 
-async fn open_house_with(database: &Database, change: impl FnOnce(&mut Config)) -> House {
+pub async fn open_house_with(database: &Database, change: impl FnOnce(&mut Config)) -> House {
     let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
     House::build(bench, &database.settings(), change).await
 }
@@ -67,7 +67,7 @@ impl House {
         answer.header("location").to_owned()
     }
 
-    async fn switch(&self, switches: Value) {
+    pub async fn switch(&self, switches: Value) {
         let answer = self.bench.put("/sandbox/switches", switches).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
@@ -77,7 +77,7 @@ impl House {
         (self.arrived(REQUEST_TOKEN).await.len(), self.arrived(ACCESS_TOKEN).await.len())
     }
 
-    async fn is_connected(&self, name: &str) -> bool {
+    pub async fn is_connected(&self, name: &str) -> bool {
         self.store.find_account("demo", self.id(name)).await.unwrap().is_some()
     }
 
@@ -164,7 +164,7 @@ fn private(house: &House, author: &str) -> Value {
 }
 
 /// A fault of the sandbox at one step of the handshake.
-fn fault(path: &str, fault: &Value) -> Value {
+pub fn fault(path: &str, fault: &Value) -> Value {
     crate::bench::with(json!({ "path": path }), fault)
 }
 

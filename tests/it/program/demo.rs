@@ -21,7 +21,8 @@ fn start(folder: &Path, more: &[&str]) -> Running {
     Running::start(folder, &environment, &[&["demo"], &PORTS[..], more].concat())
 }
 
-async fn card(folder: &Path) -> (Running, Value) {
+/// A demo, and what it printed.
+pub async fn card(folder: &Path) -> (Running, Value) {
     let running = start(folder, &["--json"]);
     let line = running.out.wait_for("{").await;
     (running, serde_json::from_str(&line).unwrap())

@@ -49,7 +49,7 @@ async fn it_names_the_app_the_users_and_where_they_return_to() {
         assert!(text.contains(&format!("You will return to {CALLBACK}<")), "{text}");
         assert!(text.contains(&format!(r#"method="post" action="{path}""#)), "{text}");
         assert!(text.contains(&format!(r#"name="oauth_token" value="{token}""#)), "{text}");
-        assert!(text.contains("suspended, connected"), "{text}");
+        assert!(text.contains("suspended, let it in before"), "{text}");
     }
 }
 

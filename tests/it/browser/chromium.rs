@@ -1,0 +1,234 @@
+//! Chromium without a window, alone with its profile: it reaches this machine and nothing else.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::cookies::Cookie;
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
+use fantoccini::key::Key;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Only so that a test that fails ends: no test measures time.
+const PATIENCE: Duration = Duration::from_mins(2);
+const OFTEN: Duration = Duration::from_millis(20);
+
+/// Browsers are heavy, and many other tests run beside.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// Ends the driver and each browser of it once its standard input closes: when the test is over, fails, or is killed.
+const NURSE: &str = r#"
+folder=$(mktemp -d) || exit
+env -i PATH="$PATH" HOME="$folder" TMPDIR="$folder" setsid chromedriver --port=0 &
+read -r over
+kill -KILL -$!
+until rm -rf "$folder"; do :; done
+"#;
+
+/// The driver, from which browsers come. Dropped, it ends them all.
+pub struct Chromium {
+    nurse: Child,
+    url: String,
+    _turn: SemaphorePermit<'static>,
+}
+
+/// One browser, which knows nothing of the others.
+pub struct Browser {
+    client: Client,
+}
+
+/// A command of the driver's own, beyond what WebDriver says.
+#[derive(Debug)]
+struct Extra {
+    path: &'static str,
+    body: Value,
+}
+
+impl Chromium {
+    pub async fn start() -> Chromium {
+        let turn = TURNS.acquire().await.unwrap();
+        for program in ["chromium", "chromedriver"] {
+            let version = Command::new(program).arg("--version").output();
+            assert!(version.is_ok(), "{program} is missing; tests/run installs it");
+        }
+        let mut nurse = Command::new("sh")
+            .args(["-c", NURSE])
+            // What ends the tests as a group is to leave it the time to clean up.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(nurse.stdout.take().unwrap()).lines();
+        let port = tokio::task::spawn_blocking(move || {
+            lines.find_map(|it| {
+                let line = it.unwrap();
+                let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
+                Some(port.trim_end_matches('.').to_owned())
+            })
+        });
+        let port = port.await.unwrap().expect("chromedriver says its port");
+        Chromium { nurse, url: format!("http://127.0.0.1:{port}"), _turn: turn }
+    }
+
+    pub async fn browser(&self) -> Browser {
+        let arguments = [
+            "--headless=new",
+            // Root has no other way, and only pages of ours are seen.
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--no-proxy-server",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+        ];
+        let wanted = json!({
+            "browserName": "chrome",
+            "acceptInsecureCerts": true,
+            "timeouts": { "pageLoad": PATIENCE.as_millis(), "script": PATIENCE.as_millis() },
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": { "args": arguments },
+        });
+        let Value::Object(wanted) = wanted else { unreachable!() };
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted)
+            .connect(&self.url)
+            .await
+            .unwrap();
+        Browser { client }
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        drop(self.nurse.stdin.take());
+        let _ = self.nurse.wait();
+    }
+}
+
+impl Browser {
+    pub async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    /// Waits for a page with this in its heading.
+    pub async fn sees(&self, heading: &str) {
+        self.find(&format!("//h1[contains(normalize-space(), \"{heading}\")]")).await;
+    }
+
+    /// Waits for a page that says this somewhere.
+    pub async fn reads(&self, text: &str) {
+        self.find(&format!("//main[contains(normalize-space(), \"{text}\")]")).await;
+    }
+
+    /// Presses the button, or follows the link, of that name.
+    pub async fn press(&self, name: &str) {
+        let path = format!(
+            "//*[self::button or self::a][@aria-label=\"{name}\" or normalize-space()=\"{name}\"]"
+        );
+        self.click(&path).await;
+    }
+
+    /// Chooses one of the sandbox's users.
+    pub async fn choose(&self, name: &str) {
+        let path = format!("//label[span[normalize-space()=\"@{name}\"]]");
+        self.click(&path).await;
+    }
+
+    async fn click(&self, path: &str) {
+        while let Err(error) = self.find(path).await.click().await {
+            // It went away before it was clicked.
+            let is_gone = error.is_stale_element_reference()
+                || error.to_string().contains("does not belong to the document");
+            assert!(is_gone, "{path}: {error}");
+        }
+    }
+
+    async fn find(&self, path: &str) -> Element {
+        let mut last = None;
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let wait = self.client.wait().at_most(PATIENCE).every(OFTEN);
+                match wait.for_element(Locator::XPath(path)).await {
+                    Ok(found) => return found,
+                    // While one page gives way to another, the driver may not know which to look at.
+                    Err(error) => last = Some(error),
+                }
+            }
+        });
+        if let Ok(found) = found.await {
+            return found;
+        }
+        let (url, page) = (self.client.current_url().await, self.client.source().await);
+        panic!("no {path} at {url:?}, {last:?}: {page:?}")
+    }
+
+    pub async fn url(&self) -> Url {
+        self.client.current_url().await.unwrap()
+    }
+
+    /// Those that the page's host gets.
+    pub async fn cookies(&self) -> Vec<Cookie<'static>> {
+        self.client.get_all_cookies().await.unwrap()
+    }
+
+    /// From now on it is another browser to whoever knew it.
+    pub async fn forgets(&self) {
+        self.client.delete_all_cookies().await.unwrap();
+    }
+
+    /// Presses and lets go of a key, wherever the focus is.
+    pub async fn strike(&self, key: Key) {
+        let value = char::from(key);
+        let strike = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.client.perform_actions(strike).await.unwrap();
+    }
+
+    /// What a function of these lines gives.
+    pub async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// What the page and the browser have complained about since it was asked last.
+    pub async fn complaints(&self) -> Vec<String> {
+        let log = self.extra("se/log", json!({ "type": "browser" })).await;
+        let entries = log.as_array().unwrap().iter();
+        entries.map(|it| it["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A command of the protocol of Chromium's developer tools.
+    pub async fn tell(&self, command: &str, parameters: Value) -> Value {
+        self.extra("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
+    }
+
+    async fn extra(&self, path: &'static str, body: Value) -> Value {
+        let done: Result<Value, CmdError> = self.client.issue_cmd(Extra { path, body }).await;
+        done.unwrap()
+    }
+}
+
+impl WebDriverCompatibleCommand for Extra {
+    fn endpoint(
+        &self,
+        base: &Url,
+        session: Option<&str>,
+    ) -> Result<Url, <Url as std::str::FromStr>::Err> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}

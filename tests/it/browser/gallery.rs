@@ -1,0 +1,50 @@
+//! Pictures of pages: each is looked at in two sizes and two colour schemes, and kept under `target/screenshots`.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
+
+use crate::browser::chromium::Browser;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/screenshots");
+const SIZES: [(&str, u32, u32); 2] = [("phone", 390, 844), ("wide", 1280, 900)];
+
+impl Browser {
+    /// Looks at the page that is shown now, in every way, and finds nothing wrong with it.
+    pub async fn shows(&self, page: &str) {
+        fs::create_dir_all(FOLDER).unwrap();
+        for (size, width, height) in SIZES {
+            let metrics = json!({
+                "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone",
+            });
+            self.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+            for scheme in ["light", "dark"] {
+                let name = format!("{page}-{size}-{scheme}");
+                let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+                self.tell("Emulation.setEmulatedMedia", json!({ "features": scheme })).await;
+                assert_eq!(self.faults().await, [""; 0], "{name}");
+                self.take(&name, width, height).await;
+            }
+        }
+        assert_eq!(self.unreached().await, [""; 0], "{page}");
+        // That the page itself has the status of an error is as it should be.
+        let own = format!("{} - Failed to load resource: the server responded", self.url().await);
+        let mut complaints = self.complaints().await;
+        complaints.retain(|it| !it.starts_with(&own));
+        assert_eq!(complaints, [""; 0], "{page}");
+    }
+
+    /// The page as it is, whole, even where it is longer than the window.
+    async fn take(&self, name: &str, width: u32, height: u32) {
+        let length = self.run("return document.documentElement.scrollHeight").await;
+        let height = length.as_u64().unwrap().max(height.into());
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let asked = json!({ "captureBeyondViewport": true, "clip": clip });
+        let taken = self.tell("Page.captureScreenshot", asked).await;
+        let picture = BASE64.decode(taken["data"].as_str().unwrap()).unwrap();
+        fs::write(Path::new(FOLDER).join(format!("{name}.png")), picture).unwrap();
+    }
+}

@@ -1,0 +1,192 @@
+//! Every page of the gateway, as a user comes by it.
+
+use countersign::gateway::NewLink;
+use countersign::model::handshake::NotConnected;
+use serde_json::{Value, json};
+
+use crate::browser::chromium::{Browser, Chromium};
+use crate::connect::{fault, open_house_with};
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN};
+
+/// One who tries a link, again and again.
+struct Visitor<'a> {
+    house: &'a House,
+    browser: Browser,
+    link: String,
+}
+
+impl Visitor<'_> {
+    /// Takes another link.
+    async fn takes(&mut self, change: impl FnOnce(&mut NewLink)) {
+        self.link = self.house.link_with(change).await;
+        self.browser.open(&self.link).await;
+    }
+
+    async fn tries_as(&self, name: &str) {
+        self.browser.press("Go on to X").await;
+        self.browser.choose(name).await;
+        self.browser.press("Allow").await;
+    }
+
+    /// Is back on the page of the link, which tells how the try ended.
+    async fn is_told(&self, end: NotConnected) {
+        self.browser.sees("Connect your X account to demo").await;
+        self.browser.reads(end.what()).await;
+        self.browser.reads(end.advice()).await;
+        self.browser.shows(&format!("gateway-after-{}", end.name())).await;
+    }
+
+    /// Is at an end.
+    async fn is_refused(&self, end: NotConnected, title: &str) {
+        self.browser.sees(title).await;
+        self.browser.reads(end.what()).await;
+        self.browser.reads(end.advice()).await;
+        self.browser.shows(&format!("gateway-trouble-{}", end.name())).await;
+    }
+}
+
+#[tokio::test]
+async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut onward = String::new();
+    let house = open_house_with(&database, |config| {
+        onward.clone_from(&config.upstream.api_url);
+        onward.push_str("/settings/connected_apps");
+        config.connect.return_to.push(onward.clone());
+    })
+    .await;
+    let chromium = Chromium::start().await;
+    let browser = chromium.browser().await;
+    let mut visitor = Visitor { house: &house, browser, link: String::new() };
+
+    visitor.takes(|_| ()).await;
+    visitor.browser.shows("gateway-invitation").await;
+    let label =
+        "</p><script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>";
+    visitor.takes(|it| it.label = format!("{label:W<100}")).await;
+    visitor.browser.reads(label.split_once('"').unwrap().0).await;
+    visitor.browser.shows("gateway-invitation-odd-label").await;
+    let carol = Some(house.id("carol"));
+    visitor.takes(|it| it.expected_user = carol).await;
+    visitor.browser.shows("gateway-invitation-for-one-user").await;
+    visitor.tries_as("dave").await;
+    visitor.is_told(NotConnected::OtherUser).await;
+
+    before_x(&mut visitor).await;
+    after_x(&mut visitor).await;
+    connected(&mut visitor, &onward).await;
+    without_a_way_on(&mut visitor).await;
+
+    visitor.takes(|_| ()).await;
+    database.run("alter table link rename to gone").await;
+    visitor.browser.open(&visitor.link).await;
+    visitor.browser.sees("Not possible now").await;
+    visitor.browser.reads("The server cannot do this now.").await;
+    visitor.browser.shows("gateway-trouble-server").await;
+}
+
+/// Tries that end before X shows a page.
+async fn before_x(visitor: &mut Visitor<'_>) {
+    let house = visitor.house;
+    let switches = [
+        (
+            json!({ "callbacks": [] }),
+            json!({ "callbacks": null }),
+            NotConnected::CallbackNotApproved,
+        ),
+        (
+            json!({ "suspended_apps": ["demo"] }),
+            json!({ "suspended_apps": [] }),
+            NotConnected::AppSuspended,
+        ),
+    ];
+    for (on, off, end) in switches {
+        house.switch(on).await;
+        visitor.takes(|_| ()).await;
+        visitor.browser.press("Go on to X").await;
+        visitor.is_told(end).await;
+        house.switch(off).await;
+    }
+    for (wrong, end) in [
+        (json!({ "kind": "status", "code": 135 }), NotConnected::ClockRejected),
+        (json!({ "kind": "status", "code": 32 }), NotConnected::AppRejected),
+        (json!({ "kind": "status", "status": 503 }), NotConnected::XAway),
+        (json!({ "kind": "html" }), NotConnected::OddAnswer),
+    ] {
+        ordered(visitor, REQUEST_TOKEN, &wrong).await;
+        visitor.takes(|_| ()).await;
+        visitor.browser.press("Go on to X").await;
+        visitor.is_told(end).await;
+        house.order(json!([])).await;
+    }
+}
+
+/// Tries that end once X was asked.
+async fn after_x(visitor: &mut Visitor<'_>) {
+    ordered(visitor, ACCESS_TOKEN, &json!({ "kind": "status", "code": 89 })).await;
+    visitor.takes(|_| ()).await;
+    visitor.tries_as("carol").await;
+    visitor.is_told(NotConnected::TookTooLong).await;
+    visitor.house.order(json!([])).await;
+
+    visitor.takes(|_| ()).await;
+    visitor.browser.press("Go on to X").await;
+    visitor.browser.press("Cancel").await;
+    visitor.browser.press("Return to demo").await;
+    visitor.is_told(NotConnected::Cancelled).await;
+    // One who has thought better of it.
+    visitor.browser.press("Begin again at X").await;
+    visitor.browser.sees("Let the app “demo” use an account?").await;
+}
+
+async fn connected(visitor: &mut Visitor<'_>, onward: &str) {
+    visitor.takes(|it| it.return_to = Some(onward.to_owned())).await;
+    visitor.tries_as("carol").await;
+    visitor.browser.sees("Connected apps").await;
+    visitor.browser.open(&visitor.link).await;
+    visitor.browser.sees("Connected as @carol").await;
+    visitor.browser.shows("gateway-connected-with-a-way-on").await;
+
+    visitor.takes(|_| ()).await;
+    visitor.tries_as("carol").await;
+    visitor.browser.sees("Connected as @carol").await;
+    visitor.browser.shows("gateway-connected").await;
+    visitor.browser.forgets().await;
+    visitor.browser.open(&visitor.link).await;
+    visitor.is_refused(NotConnected::LinkUsed, "Used already").await;
+}
+
+/// Pages on which nothing is left to press.
+async fn without_a_way_on(visitor: &mut Visitor<'_>) {
+    let (url, browser) = (&visitor.house.url, &visitor.browser);
+    browser.open(&format!("{url}/connect/nosuchlink")).await;
+    visitor.is_refused(NotConnected::LinkUnknown, "Not connected").await;
+
+    visitor.takes(|_| ()).await;
+    let browser = &visitor.browser;
+    browser.press("Go on to X").await;
+    browser.sees("Let the app “demo” use an account?").await;
+    browser.open(&format!("{url}/connect/callback?oauth_token=1")).await;
+    browser.sees("Not connected").await;
+    browser.reads("What your browser came back with is not what X sends.").await;
+    browser.shows("gateway-trouble-callback").await;
+    browser.forgets().await;
+    browser.open(&visitor.link).await;
+    visitor.is_refused(NotConnected::OtherBrowser, "Not connected").await;
+
+    browser.open(&format!("http://{}/settings/connected_apps", visitor.house.bench.address)).await;
+    let action = json!(format!("{}/begin", visitor.link));
+    let forged = format!("const it = document.forms[0]; it.action = {action}; it.submit()");
+    browser.run(&forged).await;
+    browser.sees("Not begun").await;
+    browser.shows("gateway-trouble-not_begun").await;
+    // Where that page stands is an address that one may come back to.
+    browser.open(&format!("{}/begin", visitor.link)).await;
+    visitor.is_refused(NotConnected::OtherBrowser, "Not connected").await;
+}
+
+async fn ordered(visitor: &Visitor<'_>, path: &str, wrong: &Value) {
+    visitor.house.order(json!([fault(path, wrong)])).await;
+}

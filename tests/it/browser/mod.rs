@@ -1,0 +1,9 @@
+//! The pages in a real browser: Chromium, driven through WebDriver. `tests/run` installs both.
+
+mod audit;
+mod chromium;
+mod demo;
+mod gallery;
+mod gateway_pages;
+mod keyboard;
+mod sandbox_pages;
