@@ -9,8 +9,11 @@ create table webhook (
     sealed_old_secret bytea,
     old_secret_until  timestamptz,
     leased_until      timestamptz not null,
+    failing_since     timestamptz,
+    rests_until       timestamptz,
     constraint webhook_pkey primary key (webhook_id)
 );
+create unique index webhook_url on webhook (url, coalesce(app, ''));
 comment on table webhook is 'where events are sent';
 comment on column webhook.app is 'the app whose events it gets; null for all';
 comment on column webhook.sealed_secret is
@@ -18,6 +21,8 @@ comment on column webhook.sealed_secret is
 comment on column webhook.sealed_old_secret is
     'the secret before, which signs too until old_secret_until';
 comment on column webhook.leased_until is 'until then one sender has the webhook to itself';
+comment on column webhook.failing_since is 'when it first failed of late, whatever was sent; null while it takes events';
+comment on column webhook.rests_until is 'until then nothing is sent to a receiver that fails';
 
 create table delivery (
     delivery_id  bigint generated always as identity,
@@ -29,6 +34,7 @@ create table delivery (
     reason       text not null,
     occurred_at  timestamptz not null,
     attempts     bigint not null default 0,
+    attempted_at timestamptz,
     attempt_at   timestamptz,
     delivered_at timestamptz,
     status       bigint,
@@ -36,15 +42,23 @@ create table delivery (
     sealed_link  bytea,
     constraint delivery_pkey primary key (delivery_id)
 );
-create index delivery_waiting on delivery (webhook_id, app, user_id, delivery_id)
+create index delivery_waiting on delivery (webhook_id, delivery_id) where attempt_at is not null;
+create index delivery_of_account on delivery (webhook_id, app, user_id, delivery_id)
     where attempt_at is not null;
-create index delivery_attempt_at on delivery (attempt_at) where attempt_at is not null;
 create index delivery_of_webhook on delivery (webhook_id, delivery_id);
+create index delivery_occurred_at on delivery (occurred_at);
 comment on table delivery is
     'an event for a webhook; numbered in the order of an account''s events';
+comment on column delivery.attempted_at is 'when it was tried first';
 comment on column delivery.attempt_at is 'when it is tried next; null once it is over';
 comment on column delivery.status is 'of the receiver''s last answer';
 comment on column delivery.sealed_link is 'the link to reconnect that was sent, and when it ends';
 
 alter table key add column links boolean not null default false;
 comment on column key.links is 'whether it may make links by which users connect its accounts';
+
+-- Whoever was asked about longest ago is found without looking at all.
+drop index account_checked_at;
+create index account_checked_at on account ((coalesce(checked_at, connected_at)));
+create index account_blocked on account ((coalesce(checked_at, connected_at)))
+    where state = 'blocked';

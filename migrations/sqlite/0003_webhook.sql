@@ -14,8 +14,13 @@ create table webhook (
     old_secret_until  text,
     -- Until then one sender has the webhook to itself.
     leased_until      text not null,
+    -- When it first failed of late, whatever was sent; null while it takes events.
+    failing_since     text,
+    -- Until then nothing is sent to a receiver that fails.
+    rests_until       text,
     constraint webhook_pkey primary key (webhook_id)
 ) strict, without rowid;
+create unique index webhook_url on webhook (url, coalesce(app, ''));
 
 -- An event for a webhook; numbered in the order of an account's events.
 create table delivery (
@@ -28,6 +33,8 @@ create table delivery (
     reason       text not null,
     occurred_at  text not null,
     attempts     integer not null default 0,
+    -- When it was tried first.
+    attempted_at text,
     -- When it is tried next; null once it is over.
     attempt_at   text,
     delivered_at text,
@@ -37,10 +44,17 @@ create table delivery (
     -- The link to reconnect that was sent, and when it ends.
     sealed_link  blob
 ) strict;
-create index delivery_waiting on delivery (webhook_id, app, user_id, delivery_id)
+create index delivery_waiting on delivery (webhook_id, delivery_id) where attempt_at is not null;
+create index delivery_of_account on delivery (webhook_id, app, user_id, delivery_id)
     where attempt_at is not null;
-create index delivery_attempt_at on delivery (attempt_at) where attempt_at is not null;
 create index delivery_of_webhook on delivery (webhook_id, delivery_id);
+create index delivery_occurred_at on delivery (occurred_at);
 
 -- Whether a key may make links by which users connect its accounts.
 alter table key add column links integer not null default 0;
+
+-- Whoever was asked about longest ago is found without looking at all.
+drop index account_checked_at;
+create index account_checked_at on account ((coalesce(checked_at, connected_at)));
+create index account_blocked on account ((coalesce(checked_at, connected_at)))
+    where state = 'blocked';

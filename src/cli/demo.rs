@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::parts::{self, Parts};
-use crate::cli::serve::{bind, harden, prepare, stop_on_signals, url};
+use crate::cli::serve::{bind, harden, prepare, stop_on_signals, url, work_along};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::config::{self, Config};
 use crate::gateway::{self, Import};
@@ -99,9 +99,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         output::line(&tour::text(&card, &arguments.dir));
     }
     let drained = life.clone();
-    tokio::spawn(parts.gateway.follow());
-    tokio::spawn(parts.gateway.check_accounts());
-    tokio::spawn(parts.gateway.deliver_events());
+    let working = work_along(&parts.gateway, &life);
     let limits = parts.config.limits.clone();
     let serving = async {
         tokio::join!(
@@ -115,6 +113,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
                 life
             ),
             sandbox::serve(upstream, sandbox, async move { drained.draining().await }),
+            working,
         )
     };
     tokio::select! {

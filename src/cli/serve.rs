@@ -11,11 +11,13 @@ use rustix::process::{
 };
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::cli::failure::{self, Failure};
 use crate::cli::parts::{self, Parts};
 use crate::config::Config;
+use crate::gateway::Gateway;
 use crate::server::{self, Life};
 use crate::telemetry;
 use crate::vault::Vault;
@@ -59,9 +61,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    tokio::spawn(parts.gateway.follow());
-    tokio::spawn(parts.gateway.check_accounts());
-    tokio::spawn(parts.gateway.deliver_events());
+    let working = work_along(&parts.gateway, &life);
     let serving = server::serve(
         callers,
         operators,
@@ -72,11 +72,19 @@ async fn serve(config: Config) -> Result<(), Failure> {
         life,
     );
     tokio::select! {
-        () = serving => info!("stopped"),
+        _ = async { tokio::join!(serving, working) } => info!("stopped"),
         () = end => warn!("stopped at once by a second signal"),
     }
     parts.store.close().await;
     Ok(())
+}
+
+/// What goes on beside the serving of calls; the handle ends once events in flight are sent after `life` has ended.
+pub(super) fn work_along(gateway: &Gateway, life: &Life) -> JoinHandle<()> {
+    tokio::spawn(gateway.follow());
+    tokio::spawn(gateway.check_accounts());
+    let life = life.clone();
+    tokio::spawn(gateway.deliver_events(async move { life.draining().await }))
 }
 
 /// Opens the vault and the database, brings the schema up to date and reads what has changed so far.

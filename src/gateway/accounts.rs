@@ -49,7 +49,7 @@ impl Gateway {
     pub(super) async fn account_for(
         &self,
         key: &KnownKey,
-        app: &AppState,
+        app: &Arc<AppState>,
         named: &AccountRef,
     ) -> Result<Arc<KnownAccount>, Error> {
         let user_id = match named {

@@ -16,23 +16,20 @@ use crate::gateway::{Error, Gateway};
 use crate::model::Secret;
 use crate::model::webhook::{Delivery, Event, Webhook};
 use crate::store::{ClaimedDelivery, Outcome, StoredWebhook};
-use crate::upstream::Message;
+use crate::upstream::{LONGEST_SENDING, Message, NotReceived};
 use crate::vault::Place as Seal;
 
 const ACTOR: &str = "webhook";
-/// What follows each failed attempt until the next; a day, all told.
-const WAITS: [Duration; 10] = [
+/// After these times of failing comes the next attempt, and then one each `REST`.
+const TRIES: [Duration; 4] = [
     Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_mins(2),
-    Duration::from_mins(10),
-    Duration::from_mins(30),
-    Duration::from_hours(1),
-    Duration::from_hours(2),
-    Duration::from_hours(4),
-    Duration::from_hours(6),
-    Duration::from_hours(10),
+    Duration::from_secs(35),
+    Duration::from_secs(155),
+    Duration::from_secs(755),
 ];
+const REST: Duration = Duration::from_mins(30);
+/// An event that is so old and fails is given up.
+const GIVE_UP: Duration = Duration::from_hours(24);
 /// Longer than any attempt takes; then another sender takes over from one that has gone.
 const LEASE: Duration = Duration::from_mins(1);
 /// How often is looked for what became due, or what other replicas left behind.
@@ -40,19 +37,15 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// Webhooks served at a time.
 const SENDERS: usize = 16;
 
-/// What a receiver did with an event.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Answered {
-    /// Of the answer, if there was one.
-    pub status: Option<u16>,
-    /// Why it does not count as received, in words.
-    pub failure: Option<String>,
-}
-
 impl Gateway {
-    /// Sends events in the background as they become due, until every clone of this gateway is dropped. Call it once.
-    pub fn deliver_events(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Sends events in the background as they become due, until `stop` ends or every clone of this gateway is dropped;
+    /// what is being sent by then is waited for. Call it once.
+    pub fn deliver_events<S: Future<Output = ()> + Send + 'static>(
+        &self,
+        stop: S,
+    ) -> impl Future<Output = ()> + Send + use<S> {
         let inner = Arc::downgrade(&self.0);
+        let mut stop = Box::pin(stop);
         async move {
             let mut sending = JoinSet::new();
             let mut is_up = true;
@@ -74,13 +67,15 @@ impl Gateway {
                     Some(sent) = sending.join_next() => {
                         if let Ok(Err(error)) = sent {
                             let error = &error as &dyn std::error::Error;
-                            warn!(error, "what became of an event could not be stored");
+                            warn!(error, "an event could not be sent, or it not be noted");
                         }
                     }
                     () = told.notified() => (),
                     () = tokio::time::sleep(BETWEEN_LOOKS) => (),
+                    () = &mut stop => break,
                 }
             }
+            while sending.join_next().await.is_some() {}
         }
     }
 
@@ -103,34 +98,54 @@ impl Gateway {
             return Ok(());
         };
         let link = self.link_for(claimed).await?;
-        let Answered { status, failure } =
-            self.send(&stored, &delivery.message_id(), body(delivery, link)).await;
+        if self.now() + LONGEST_SENDING >= claimed.until {
+            // Another one takes over soon, who must not find this one still at it.
+            return Ok(());
+        }
+        let is_for_it = stored.webhook.app.as_ref().is_none_or(|it| *it == delivery.app);
+        let sent = if is_for_it {
+            self.send(&stored, &delivery.message_id(), body(delivery, link)).await
+        } else {
+            Err(NotReceived::unsent("its row is for another app, so nothing is sent"))
+        };
         let now = self.now();
-        let tried = usize::try_from(delivery.attempts).unwrap_or(usize::MAX);
-        let wait = WAITS.get(tried.saturating_sub(1));
-        let again_at = failure.as_ref().and(wait).map(|it| now + *it);
-        report(&stored.webhook, delivery, failure.as_deref(), again_at);
-        let outcome = Outcome { status, failure, again_at };
+        let outcome = outcome(claimed, sent, now);
+        report(&stored.webhook, delivery, &outcome);
         self.0.store.settle_delivery(claimed, &outcome, now).await?;
+        if let (Some((since, _)), Some(failure)) = (outcome.rest, &outcome.failure)
+            && since + GIVE_UP <= now
+        {
+            self.give_up_old(&stored.webhook, failure).await?;
+        }
         Ok(())
     }
 
-    /// Signs and sends, once.
-    pub(super) async fn send(&self, stored: &StoredWebhook, id: &str, body: Bytes) -> Answered {
-        let failed = |failure: String| Answered { status: None, failure: Some(failure) };
+    /// Of a receiver that has failed for a day, whatever is as old is given up.
+    async fn give_up_old(&self, webhook: &Webhook, failure: &str) -> Result<(), Error> {
+        let before = self.now() - GIVE_UP;
+        let events = self.0.store.give_up_deliveries(&webhook.id, before, failure).await?;
+        if events > 0 {
+            let receiver = webhook.host();
+            warn!(receiver, events, "events were given up: their receiver has failed for a day");
+            metrics::counter!("countersign_webhook_attempts_total", "outcome" => "given_up")
+                .increment(events);
+        }
+        Ok(())
+    }
+
+    /// Signs and sends, once; gives the status of the answer that took it.
+    pub(super) async fn send(
+        &self,
+        stored: &StoredWebhook,
+        id: &str,
+        body: Bytes,
+    ) -> Result<u16, NotReceived> {
         let Some(secrets) = self.signing_secrets(stored) else {
-            return failed("its row does not match its seal, so nothing is sent".to_owned());
+            let why = "its row does not match its seal, so nothing is sent";
+            return Err(NotReceived::unsent(why));
         };
         let message = Message { url: &stored.webhook.url, id, body };
-        match self.0.upstream.send_event(&message, &secrets).await {
-            Ok(status @ 200..=299) => Answered { status: Some(status), failure: None },
-            Ok(status) => {
-                let redirects = if status / 100 == 3 { "; redirects are not followed" } else { "" };
-                let failure = format!("it answered with status {status}{redirects}");
-                Answered { status: Some(status), failure: Some(failure) }
-            }
-            Err(why) => failed(why),
-        }
+        self.0.upstream.send_event(&message, &secrets).await
     }
 
     /// The link that an event carries: the one that an earlier attempt carried while it lasts, or a new one. None where
@@ -149,7 +164,16 @@ impl Gateway {
             return Ok(Some(link));
         }
         let new = NewLink::to_reconnect(app, *user_id, screen_name);
-        let created = self.create_link(new, ACTOR).await?;
+        let created = match self.create_link(new, ACTOR).await {
+            Ok(created) => created,
+            Err(error @ Error::StoreUnavailable(_)) => return Err(error),
+            // An event without a link is better than none.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "no link to reconnect was made");
+                return Ok(None);
+            }
+        };
         let until = created.link.expires_at;
         let text = format!("{} {}", until.unix_timestamp(), created.url.expose());
         let sealed = self.0.vault.seal(&place, Secret::new(text).expose().as_bytes())?;
@@ -195,31 +219,45 @@ fn rfc3339(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_default()
 }
 
-fn report(
-    webhook: &Webhook,
-    delivery: &Delivery,
-    failure: Option<&str>,
-    again_at: Option<OffsetDateTime>,
-) {
+/// What follows from an attempt: an event that is refused has a schedule of its own, a receiver that fails has one for
+/// all of its events.
+fn outcome(
+    claimed: &ClaimedDelivery,
+    sent: Result<u16, NotReceived>,
+    now: OffsetDateTime,
+) -> Outcome {
+    let NotReceived { status, why, is_this_event } = match sent {
+        Ok(status) => return Outcome { status: Some(status), ..Outcome::default() },
+        Err(not) => not,
+    };
+    let since = claimed.failing_since.unwrap_or(now);
+    let rest = (!is_this_event).then(|| (since, next_try(since, now)));
+    let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
+    let again_at = rest.map_or_else(|| next_try(tried_since, now), |it| it.1);
+    let is_old = claimed.delivery.occurred_at + GIVE_UP <= now;
+    Outcome { status, failure: Some(why), again_at: (!is_old).then_some(again_at), rest }
+}
+
+/// When to try again what fails since then.
+fn next_try(since: OffsetDateTime, now: OffsetDateTime) -> OffsetDateTime {
+    let next = TRIES.iter().map(|it| since + *it).find(|it| *it > now);
+    next.unwrap_or(now + REST)
+}
+
+fn report(webhook: &Webhook, delivery: &Delivery, outcome: &Outcome) {
     let (event, id, receiver) = (delivery.event.name(), delivery.message_id(), webhook.host());
-    let outcome = match (failure, again_at) {
+    let outcome = match (&outcome.failure, outcome.again_at) {
         (None, _) => {
             info!(event, id, receiver, "an event was delivered");
             "delivered"
         }
         (Some(failure), Some(at)) => {
-            warn!(
-                event,
-                id,
-                receiver,
-                failure,
-                again_at = rfc3339(at),
-                "an event was not delivered"
-            );
+            let again_at = rfc3339(at);
+            warn!(event, id, receiver, failure, again_at, "an event was not delivered");
             "failed"
         }
         (Some(failure), None) => {
-            warn!(event, id, receiver, failure, "an event was given up after a day of attempts");
+            warn!(event, id, receiver, failure, "an event was given up after a day");
             "given_up"
         }
     };

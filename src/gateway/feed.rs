@@ -75,6 +75,11 @@ impl Gateway {
         }
     }
 
+    /// Whether the database has not been heard of for a while.
+    pub(super) fn is_database_away(&self) -> bool {
+        self.0.feed.age(self.0.clock.instant()) > self.0.poll * 4
+    }
+
     /// Whether what is remembered may still be used: the feed was read lately enough.
     pub(super) fn may_remember(&self) -> bool {
         self.0.feed.age(self.0.clock.instant()) <= self.0.stale.max(LEAST_STALE)

@@ -60,10 +60,10 @@ impl Gateway {
     /// Ready means: can serve known callers, as far as this side goes. It asks neither the database nor the upstream.
     pub fn health(&self) -> Health {
         let mut degraded = Vec::new();
-        let age = self.0.feed.age(self.0.clock.instant());
         if self.0.feed.position() < 0 {
             degraded.push(Degraded::NotCaughtUp);
-        } else if age > self.0.poll * 4 {
+        } else if self.is_database_away() {
+            let age = self.0.feed.age(self.0.clock.instant());
             let left = self.0.stale.saturating_sub(age);
             degraded.push(Degraded::DatabaseAway { serving_for: left.as_secs() });
         }

@@ -9,7 +9,7 @@ use moka::future::Cache;
 use time::OffsetDateTime;
 use tracing::warn;
 
-use crate::gateway::bearers::AppState;
+use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::keys::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::handshake::{self, Link};
@@ -162,13 +162,18 @@ impl Gateway {
     pub(super) async fn reconnect(
         &self,
         key: &KnownKey,
-        app: &AppState,
+        app: &Arc<AppState>,
         account: &Account,
     ) -> Option<Reconnect> {
-        if !key.key.scopes.links || self.0.connect.public_url.is_none() {
+        let possible = self.0.connect.public_url.is_some() && !self.is_database_away();
+        if !key.key.scopes.links || !possible {
             return None;
         }
-        match tokio::time::timeout(MAKING, self.kept_reconnect(key, app, account)).await {
+        let (gateway, app, account) = (self.clone(), Arc::clone(app), account.clone());
+        let actor = format!("key:{}", key.key.id);
+        // One that takes longer than this answer can wait is there for the next.
+        let making = outlive(async move { gateway.kept_reconnect(&app, &account, &actor).await });
+        match tokio::time::timeout(MAKING, making).await {
             Ok(Ok(link)) => Some(link),
             Ok(Err(error)) => {
                 warn!(error = &error as &dyn std::error::Error, "no link to reconnect was made");
@@ -180,9 +185,9 @@ impl Gateway {
 
     async fn kept_reconnect(
         &self,
-        key: &KnownKey,
         app: &AppState,
         account: &Account,
+        actor: &str,
     ) -> Result<Reconnect, Error> {
         let (kept, user_id) = (&app.reconnects.0, account.user_id);
         if let Some(it) = kept.get(&user_id).await {
@@ -193,7 +198,7 @@ impl Gateway {
         }
         let make = async {
             let new = NewLink::to_reconnect(&account.app, user_id, &account.screen_name);
-            let made = self.create_link(new, &format!("key:{}", key.key.id)).await?;
+            let made = self.create_link(new, actor).await?;
             let id = made.url.expose().rsplit('/').next().unwrap_or_default();
             Ok::<_, Error>(Arc::new(Kept {
                 hash: vault::fingerprint(id),

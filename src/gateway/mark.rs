@@ -120,6 +120,13 @@ impl Gateway {
             return Ok(());
         }
         let account = &known.stored.account;
+        // First, so that an X that has just come back is not taken for one that refuses this account alone.
+        if !self.takes_others(app, account).await? {
+            *doubted_at = Some(now);
+            let app = &account.app;
+            warn!(app, "X refuses one account after the other, so none is marked");
+            return Ok(());
+        }
         let (state, reason) = match self.0.upstream.verify_account(&app.app, token).await {
             Ok(Err(Verdict::AccountRevoked)) => (
                 AccountState::Revoked,
@@ -137,12 +144,6 @@ impl Gateway {
                 return Ok(());
             }
         };
-        if !self.takes_others(app, account).await? {
-            *doubted_at = Some(now);
-            let app = &account.app;
-            warn!(app, "X refuses one account after the other, so none is marked");
-            return Ok(());
-        }
         self.set_state(&known.stored, state, reason, ACTOR).await
     }
 
@@ -163,7 +164,8 @@ impl Gateway {
         for other in &others {
             let known = self.known_account(app, other.user_id).await?;
             let Some(token) = known.as_ref().and_then(|it| it.token.as_ref()) else { continue };
-            if matches!(self.0.upstream.verify_account(&app.app, token).await, Ok(Ok(_))) {
+            let answer = self.0.upstream.verify_account(&app.app, token).await;
+            if matches!(answer, Ok(Ok(profile)) if profile.user_id == other.user_id) {
                 return Ok(true);
             }
         }

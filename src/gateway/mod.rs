@@ -31,7 +31,6 @@ pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
 pub use crate::gateway::connect::{Begun, BegunPin, Callback, Finished, Invitation, Standing};
-pub use crate::gateway::deliver::Answered;
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
@@ -42,7 +41,7 @@ pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{AccountFilter, Backlog, DeliveryFilter};
-pub use crate::upstream::{Answer, HeaderMap, StatusCode};
+pub use crate::upstream::{Answer, HeaderMap, NotReceived, StatusCode};
 
 use crate::config::{self, Config};
 use crate::gateway::bearers::AppState;

@@ -202,7 +202,7 @@ impl Gateway {
     async fn walk_links(&self, reseal: bool, status: &mut VaultStatus) -> Result<(), Error> {
         let mut after = Vec::new();
         loop {
-            let links = self.0.store.list_links(&after, BATCH).await?;
+            let links = self.0.store.list_links(&after, BATCH, self.now()).await?;
             let Some(last) = links.last() else { return Ok(()) };
             after.clone_from(&last.hash);
             for stored in links {

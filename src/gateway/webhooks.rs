@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
+use time::format_description::well_known::Rfc3339;
 
-use crate::gateway::deliver::{Answered, message};
+use crate::gateway::deliver::message;
 use crate::gateway::keys::whole_second;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::Secret;
 use crate::model::webhook::{Delivery, Webhook};
-use crate::store::{Backlog, DeliveryFilter, StoredWebhook};
+use crate::store::{self, Backlog, DeliveryFilter, StoredWebhook};
+use crate::upstream::NotReceived;
 use crate::vault::{self, Place as Seal};
 
 /// Digits of a webhook's id.
@@ -46,11 +48,6 @@ impl Gateway {
         let (Ok(url), true) = (url, problems.is_empty()) else {
             return Err(Error::InvalidRequest(problems));
         };
-        let is_same = |it: &StoredWebhook| it.webhook.url == url && it.webhook.app == new.app;
-        if let Some(there) = self.0.store.list_webhooks().await?.iter().find(|it| is_same(it)) {
-            let id = &there.webhook.id;
-            return Err(Error::AlreadyExists(format!("a webhook with this URL: {id}")));
-        }
         let webhook = Webhook {
             id: vault::random_digits::<DIGITS>().into_iter().map(char::from).collect(),
             url,
@@ -62,7 +59,12 @@ impl Gateway {
         let place = Seal::webhook_secret(&webhook);
         let sealed_secret = self.0.vault.seal(&place, secret.expose().as_bytes())?;
         let stored = StoredWebhook { webhook, sealed_secret, sealed_old_secret: None };
-        self.0.store.insert_webhook(&stored, actor).await?;
+        self.0.store.insert_webhook(&stored, actor).await.map_err(|error| match error {
+            store::Error::AlreadyExists => {
+                Error::AlreadyExists("a webhook with this URL".to_owned())
+            }
+            other => other.into(),
+        })?;
         Ok((stored.webhook, secret))
     }
 
@@ -84,18 +86,19 @@ impl Gateway {
         Ok(self.0.store.list_deliveries(filter).await?)
     }
 
-    /// Sends an event of no account, once and now. A receiver that takes it gets what waits for it, too.
-    pub async fn test_webhook(&self, id: &str) -> Result<Answered, Error> {
+    /// Sends an event of no account, once and now; gives the status of the answer that took it, or why none did. A
+    /// receiver that takes it gets what waits for it, too.
+    pub async fn test_webhook(&self, id: &str) -> Result<Result<u16, NotReceived>, Error> {
         let stored = self.stored_webhook(id).await?;
         let now = self.now();
         let number = String::from_utf8_lossy(&vault::random_digits::<DIGITS>()).into_owned();
         let body = message("webhook.test", whole_second(now), &json!({ "webhook_id": id }));
-        let answered = self.send(&stored, &format!("evt_{id}_test_{number}"), body).await;
-        if answered.failure.is_none() {
+        let sent = self.send(&stored, &format!("evt_{id}_test_{number}"), body).await;
+        if sent.is_ok() {
             self.0.store.hurry_deliveries(id, now).await?;
             self.0.events.notify_one();
         }
-        Ok(answered)
+        Ok(sent)
     }
 
     /// Gives a webhook a new secret, shown this once; the old one signs beside it for a while, a day by default.
@@ -112,13 +115,28 @@ impl Gateway {
         }
         let stored = self.stored_webhook(id).await?;
         let now = whole_second(self.now());
-        let webhook = Webhook { old_secret_until: Some(now + overlap), ..stored.webhook };
+        // Else a receiver that still has the oldest of the three would refuse everything.
+        if let Some(until) = stored.webhook.old_secret_until.filter(|it| *it > now)
+            && !overlap.is_zero()
+        {
+            let until = until.format(&Rfc3339).unwrap_or_default();
+            let detail = format!(
+                "the secret before still signs, until {until}: wait for that, or give 0s to end both that and the present one at once"
+            );
+            return Err(Error::InvalidRequest(vec![Problem::at("/overlap", detail)]));
+        }
+        let old_secret_until = (!overlap.is_zero()).then(|| now + overlap);
+        let webhook = Webhook { old_secret_until, ..stored.webhook };
         let old = self.0.vault.open(&Seal::webhook_secret(&webhook), &stored.sealed_secret)?;
         let secret = vault::generate_signing_secret();
         let seal = |place: Seal, plain: &[u8]| self.0.vault.seal(&place, plain);
         let rotated = StoredWebhook {
             sealed_secret: seal(Seal::webhook_secret(&webhook), secret.expose().as_bytes())?,
-            sealed_old_secret: Some(seal(Seal::webhook_old_secret(&webhook), &old)?),
+            sealed_old_secret: if overlap.is_zero() {
+                None
+            } else {
+                Some(seal(Seal::webhook_old_secret(&webhook), &old)?)
+            },
             webhook,
         };
         if !self.0.store.rotate_webhook(&rotated, &stored.sealed_secret, actor, now).await? {

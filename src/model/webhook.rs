@@ -94,6 +94,8 @@ pub struct Delivery {
     pub occurred_at: OffsetDateTime,
     /// Those begun so far.
     pub attempts: u32,
+    /// When the first one was begun.
+    pub attempted_at: Option<OffsetDateTime>,
     /// When it is tried next; `None` once it is over.
     pub attempt_at: Option<OffsetDateTime>,
     pub delivered_at: Option<OffsetDateTime>,
@@ -106,6 +108,8 @@ pub struct Delivery {
 impl Delivery {
     /// What a receiver knows the event by, the same with every attempt.
     pub fn message_id(&self) -> String {
-        format!("evt_{}_{}", self.webhook_id, self.number)
+        // With the time, since a database that was restored gives numbers again.
+        let at = self.occurred_at.unix_timestamp();
+        format!("evt_{}_{at}_{}", self.webhook_id, self.number)
     }
 }

@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -181,8 +181,9 @@ impl From<Error> for Problem {
         let detail = match &error {
             Error::InvalidRequest(problems) => spell_out(problems),
             Error::AccountNotActive { state, since, reconnect } => {
-                let link = "; by the link in reconnect_url its user connects it again";
-                let link = if reconnect.is_some() { link } else { "" };
+                let link = "; the link in reconnect_url is for that";
+                let helps = reconnect.is_some() && *state != AccountState::Blocked;
+                let link = if helps { link } else { "" };
                 let since = rfc3339(*since);
                 format!("the account is {state} since {since}: {}{link}", remedy(*state))
             }
@@ -280,6 +281,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(ERROR_HEADER, HeaderValue::from_static(self.0.code));
+        if self.reconnect().is_some() {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         if let Some(after) = self.0.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, seconds.into());
@@ -366,10 +370,10 @@ fn remedy(state: AccountState) -> &'static str {
             "its user took the app's access back, so an operator has to import a new token, or send the user a link to connect again"
         }
         AccountState::Blocked => {
-            "X has suspended or locked its user, who has to clear that with X; then an operator verifies the account"
+            "X has suspended or locked its user, who has to clear that with X; within an hour it works again, or at once when an operator verifies the account"
         }
         AccountState::Quarantined => {
-            "what is stored of it cannot be trusted, so an operator has to import its token again"
+            "what is stored of it cannot be trusted, so an operator has to import its token again, or send the user a link to connect again"
         }
     }
 }

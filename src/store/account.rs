@@ -220,9 +220,20 @@ impl Store {
         before: OffsetDateTime,
         before_blocked: OffsetDateTime,
     ) -> Result<Option<StoredAccount>, Error> {
-        let find = "select app, user_id from account
-             where coalesce(checked_at, connected_at) < case state when 'blocked' then $2 else $1 end
-             order by coalesce(checked_at, connected_at), app, user_id limit 1";
+        // Two, so that each is found by an index.
+        let find = [
+            (
+                "select app, user_id from account where coalesce(checked_at, connected_at) < $1
+                     order by coalesce(checked_at, connected_at) limit 1",
+                before,
+            ),
+            (
+                "select app, user_id from account
+                     where state = 'blocked' and coalesce(checked_at, connected_at) < $1
+                     order by coalesce(checked_at, connected_at) limit 1",
+                before_blocked,
+            ),
+        ];
         let claim = "update account set checked_at = $3
              where app = $1 and user_id = $2 and coalesce(checked_at, connected_at)
                  < case state when 'blocked' then $5 else $4 end
@@ -230,11 +241,15 @@ impl Store {
                  sealed_token, sealed_token_secret";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
-            let found: Option<(String, String)> = on!(&mut lease, it => sqlx::query_as(find)
-                .bind(whole_seconds(before))
-                .bind(whole_seconds(before_blocked))
-                .fetch_optional(&mut **it)
-                .await?);
+            let mut found: Option<(String, String)> = None;
+            for (sql, before) in find {
+                if found.is_none() {
+                    found = on!(&mut lease, it => sqlx::query_as(sql)
+                        .bind(whole_seconds(before))
+                        .fetch_optional(&mut **it)
+                        .await?);
+                }
+            }
             let Some((app, user_id)) = found else { return Ok(None) };
             drop(lease);
             let mut lease = self.writer().await?;

@@ -101,17 +101,24 @@ impl Store {
         .await
     }
 
-    /// By hash, from after that one on.
-    pub async fn list_links(&self, after: &[u8], limit: u32) -> Result<Vec<StoredLink>, Error> {
+    /// Those that can still be used, by hash, from after that one on.
+    pub async fn list_links(
+        &self,
+        after: &[u8],
+        limit: u32,
+        now: OffsetDateTime,
+    ) -> Result<Vec<StoredLink>, Error> {
         let sql =
             "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
                  sealed_proof, browser_hash, last_end, user_id, screen_name
-             from link where link_hash > $1 order by link_hash limit $2";
+             from link where link_hash > $1 and expires_at > $3 and user_id is null
+             order by link_hash limit $2";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
                 .bind(after)
                 .bind(i64::from(limit))
+                .bind(whole_seconds(now))
                 .fetch_all(&mut **it)
                 .await?);
             rows.into_iter().map(stored).collect()

@@ -9,7 +9,6 @@ impl Store {
         let sql = "select substr(sealed_token, 2, 8) from account
              union select substr(sealed_token_secret, 2, 8) from account
              union select substr(sealed_verifier, 2, 8) from key
-             union select substr(sealed_proof, 2, 8) from link
              union select substr(sealed_token, 2, 8) from bearer
              union select substr(sealed_secret, 2, 8) from webhook
              union select substr(sealed_old_secret, 2, 8) from webhook

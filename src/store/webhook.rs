@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::model::webhook::Webhook;
 use crate::store::audit::{self, Line};
 use crate::store::backend::on;
-use crate::store::{Error, Store, whole_seconds};
+use crate::store::{Error, Store, error, whole_seconds};
 
 /// A webhook as stored. No `Debug`, so that no log line fills up with ciphertext.
 #[derive(Clone, Eq, PartialEq)]
@@ -37,7 +37,7 @@ type Row = (
 );
 
 impl Store {
-    /// Audited as `webhook.added`.
+    /// `AlreadyExists` when there is one with the same URL and app. Audited as `webhook.added`.
     pub async fn insert_webhook(&self, stored: &StoredWebhook, actor: &str) -> Result<(), Error> {
         let sql =
             "insert into webhook (webhook_id, url, app, created_at, sealed_secret, leased_until)
@@ -53,8 +53,11 @@ impl Store {
                 .bind(whole_seconds(webhook.created_at))
                 .bind(&stored.sealed_secret)
                 .execute(&mut **it)
-                .await?
-                .rows_affected());
+                .await
+                .map(drop))
+            .map_err(|it| {
+                if error::violates(&it, "webhook_url") { Error::AlreadyExists } else { it.into() }
+            })?;
             let subject = subject(&webhook.id);
             let line =
                 Line { actor, action: "webhook.added", subject: &subject, detail: webhook.host() };
@@ -177,18 +180,19 @@ impl Store {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             let mut removed = 0;
+            // The webhook before its deliveries, as whoever sends one locks them.
             for sql in [
-                "delete from delivery where webhook_id = $1",
                 "delete from webhook where webhook_id = $1",
+                "delete from delivery where webhook_id = $1",
             ] {
-                removed = on!(&mut work, it => sqlx::query(sql)
+                removed += on!(&mut work, it => sqlx::query(sql)
                     .bind(&webhook.id)
                     .execute(&mut **it)
                     .await?
                     .rows_affected());
-            }
-            if removed == 0 {
-                return Ok(false);
+                if removed == 0 {
+                    return Ok(false);
+                }
             }
             let subject = subject(&webhook.id);
             let line = Line {

@@ -22,7 +22,7 @@ pub use hyper::{HeaderMap, StatusCode};
 pub use crate::upstream::handshake::{Granted, HandshakeError};
 pub use crate::upstream::token::{MintError, Profile, VerifyError};
 pub use crate::upstream::verdict::Verdict;
-pub use crate::upstream::webhook::Message;
+pub use crate::upstream::webhook::{Message, NotReceived, TOTAL as LONGEST_SENDING};
 
 use crate::config;
 use crate::model::{App, Clock, Secret};

@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use zeroize::Zeroizing;
 
@@ -16,7 +17,7 @@ use crate::upstream::{SetupError, Upstream, token};
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// The specification's advice: long enough for a receiver that is slow, short enough to try again.
-const TOTAL: Duration = Duration::from_secs(15);
+pub const TOTAL: Duration = Duration::from_secs(15);
 const LONGEST_URL: usize = 2000;
 
 /// An event as it is sent.
@@ -26,6 +27,17 @@ pub struct Message<'a> {
     pub id: &'a str,
     /// JSON; it may hold a link that is a secret.
     pub body: Bytes,
+}
+
+/// Why an event does not count as received.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NotReceived {
+    /// Of the answer, if there was one.
+    pub status: Option<u16>,
+    /// In words, without the address.
+    pub why: String,
+    /// The receiver refuses this event; otherwise it would fail with any.
+    pub is_this_event: bool,
 }
 
 /// The clients for receivers, made when the first one is called.
@@ -80,19 +92,20 @@ impl Upstream {
         }
     }
 
-    /// Posts an event, signed with each of the secrets; gives the status of the answer, whatever it is, or why there was
-    /// none. A redirect is an answer, and is not followed.
+    /// Posts an event, signed with each of the secrets; gives the status of the answer that took it. Only one of the two
+    /// hundreds does; a redirect is not followed.
     pub async fn send_event(
         &self,
         message: &Message<'_>,
         secrets: &[Secret],
-    ) -> Result<u16, String> {
+    ) -> Result<u16, NotReceived> {
         // What was right when it was added may not be allowed any more.
-        self.receiver(message.url)?;
+        self.receiver(message.url).map_err(NotReceived::unsent)?;
         let seconds = self.clock.now().unix_timestamp();
         let signatures: Vec<String> =
             secrets.iter().filter_map(|it| sign(it, message.id, seconds, &message.body)).collect();
-        let client = self.receivers.client(message.url).map_err(|error| error.to_string())?;
+        let client = self.receivers.client(message.url);
+        let client = client.map_err(|error| NotReceived::unsent(error.to_string()))?;
         let request = client
             .post(message.url)
             .header(CONTENT_TYPE, "application/json")
@@ -102,9 +115,30 @@ impl Upstream {
             .body(message.body.clone());
         // What the receiver says beyond its status is of no use here, so it is not read.
         match request.send().await {
-            Ok(response) => Ok(response.status().as_u16()),
-            Err(error) => Err(in_words(&error)),
+            Ok(response) if response.status().is_success() => Ok(response.status().as_u16()),
+            Ok(response) => Err(NotReceived::answered(response.status())),
+            Err(error) => Err(NotReceived::unsent(in_words(&error))),
         }
+    }
+}
+
+impl NotReceived {
+    /// Nothing of it can have arrived, or nothing is known of it.
+    pub fn unsent(why: impl Into<String>) -> NotReceived {
+        NotReceived { status: None, why: why.into(), is_this_event: false }
+    }
+
+    fn answered(status: StatusCode) -> NotReceived {
+        let redirects = if status.is_redirection() { "; redirects are not followed" } else { "" };
+        let why = format!("it answered with status {}{redirects}", status.as_u16());
+        let is_this_event = matches!(
+            status,
+            StatusCode::BAD_REQUEST
+                | StatusCode::CONFLICT
+                | StatusCode::PAYLOAD_TOO_LARGE
+                | StatusCode::UNPROCESSABLE_ENTITY
+        );
+        NotReceived { status: Some(status.as_u16()), why, is_this_event }
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) mod webhooks;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Request, State, rejection::QueryRejection};
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -45,7 +47,10 @@ pub(super) async fn require_key(
     match admin {
         Ok(admin) => {
             request.extensions_mut().insert(Actor(format!("key:{}", admin.key.id)));
-            next.run(request).await
+            let mut response = next.run(request).await;
+            // Some answers show a secret, this once.
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
         }
         Err(problem) => problem.into_response(),
     }

@@ -45,7 +45,7 @@ pub struct Key {
 }
 
 /// A key just made: the one time that its text is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 pub struct CreatedKey {
     pub secret: String,
     #[serde(flatten)]
@@ -84,7 +84,7 @@ pub struct NewLink {
 }
 
 /// A link that was made; its URL is shown this once.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 pub struct CreatedLink {
     pub url: String,
     pub app: String,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::{self, Answered, Backlog, Problem};
+use crate::gateway::{self, Backlog, NotReceived, Problem};
 use crate::model::{self, Secret};
 use crate::server::wire::rfc3339;
 
@@ -33,7 +33,7 @@ pub struct ListedWebhook {
 }
 
 /// A webhook that was made or got a new secret: the one time that it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 pub struct WebhookSecret {
     pub secret: String,
     #[serde(flatten)]
@@ -131,9 +131,12 @@ impl Rotation {
     }
 }
 
-impl From<Answered> for Tested {
-    fn from(it: Answered) -> Tested {
-        Tested { received: it.failure.is_none(), status: it.status, failure: it.failure }
+impl From<Result<u16, NotReceived>> for Tested {
+    fn from(sent: Result<u16, NotReceived>) -> Tested {
+        match sent {
+            Ok(status) => Tested { received: true, status: Some(status), failure: None },
+            Err(it) => Tested { received: false, status: it.status, failure: Some(it.why) },
+        }
     }
 }
 

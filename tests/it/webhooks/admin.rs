@@ -51,8 +51,14 @@ on_both! {
         assert_eq!(rotated.status, 200, "{}", rotated.text());
         assert_eq!(rotated.json()["old_secret_until"], "2026-03-10T23:15:30Z");
         assert_ne!(rotated.json()["secret"], secret);
-        let rotated = house.admin(&key, "POST", &format!("/admin/v1/webhooks/{id}/rotate")).send().await;
-        assert_eq!(rotated.json()["old_secret_until"], "2026-03-11T21:15:30Z", "a day, where nothing is said");
+        assert_eq!(rotated.header("cache-control"), "no-store");
+        let path = format!("/admin/v1/webhooks/{id}/rotate");
+        let refused = house.admin(&key, "POST", &path).send().await;
+        refused.is_own(400, "invalid_request");
+        assert!(refused.text().contains("still signs, until 2026-03-10T23:15:30Z"), "{}", refused.text());
+        house.later(time::Duration::hours(2)).await;
+        let rotated = house.admin(&key, "POST", &path).send().await;
+        assert_eq!(rotated.json()["old_secret_until"], "2026-03-11T23:15:30Z", "a day, where nothing is said");
 
         let path = format!("/admin/v1/webhooks/{id}");
         assert_eq!(house.admin(&key, "DELETE", &path).send().await.json()["id"], id);
@@ -120,7 +126,7 @@ on_both! {
         }
         let listed = house.admin(&key, "GET", "/admin/v1/webhooks").send().await.json();
         let id = listed["webhooks"][0]["id"].as_str().unwrap();
-        for overlap in ["x", "31d", "-1s"] {
+        for overlap in ["x", "31d", "-1s", "1h1"] {
             let wrong = send(&house, &key, "POST", &format!("/{id}/rotate"), json!({ "overlap": overlap })).await;
             wrong.is_own(400, "invalid_request");
         }

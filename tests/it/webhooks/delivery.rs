@@ -1,8 +1,10 @@
 //! Delivery when a receiver is down, slow, wrong or gone: at least once, in order for each account, under one id.
 
 use std::collections::HashMap;
+use std::future::pending;
 
 use countersign::gateway::{DeliveryFilter, NewWebhook};
+use countersign::model::webhook::Delivery;
 use countersign::model::{AccountState, Clock};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -12,8 +14,27 @@ use crate::house::House;
 use crate::webhooks::receiver::{Arrived, Receiver};
 use crate::webhooks::{names, open_house};
 
-/// The waits between attempts, in seconds: a day, all told.
-const WAITS: [i64; 10] = [5, 30, 120, 600, 1800, 3600, 7200, 14_400, 21_600, 36_000];
+/// The waits between the first attempts, in seconds; from then on it is half an hour.
+const WAITS: [i64; 4] = [5, 30, 120, 600];
+const REST: i64 = 1800;
+
+async fn listed(house: &House, id: &str) -> Vec<Delivery> {
+    let filter = DeliveryFilter { webhook_id: id.to_owned(), before: None, limit: 99 };
+    house.gateway.list_deliveries(&filter).await.unwrap()
+}
+
+/// Moves the clock on and lets attempts be made, until nothing waits; gives how long that took.
+async fn until_over(house: &House, id: &str) -> Duration {
+    let begun = house.bench.clock.now();
+    for _ in 0..400 {
+        house.deliver().await;
+        if listed(house, id).await.iter().all(|it| it.attempt_at.is_none()) {
+            return house.bench.clock.now() - begun;
+        }
+        house.later(Duration::minutes(5)).await;
+    }
+    panic!("something still waits after {}", house.bench.clock.now() - begun);
+}
 
 async fn mark(house: &House, name: &str, state: AccountState) {
     let stored = house.store.find_account("demo", house.id(name)).await.unwrap().unwrap();
@@ -58,28 +79,79 @@ on_both! {
         assert_eq!(distinct.len(), 6);
     }
 
-    async fn attempts_follow_each_other_for_a_day_and_then_the_next_event_has_its_turn(database: Database) {
+    async fn an_event_that_is_refused_is_tried_for_a_day_and_then_the_next_has_its_turn(database: Database) {
         let house = open_house(&database).await;
         let receiver = Receiver::start().await;
         let (id, _) = house.hook(&receiver).await;
-        receiver.answers(500);
+        receiver.answers(400);
         mark(&house, "alice", AccountState::Blocked).await;
-        house.later(Duration::seconds(1)).await;
-        mark(&house, "alice", AccountState::Active).await;
-        for (so_far, wait) in WAITS.into_iter().enumerate() {
+        for (so_far, wait) in WAITS.into_iter().chain([REST, REST]).enumerate() {
             assert_eq!(house.deliver().await, 1, "attempt {so_far}");
             house.later(Duration::seconds(wait - 1)).await;
             assert_eq!(house.deliver().await, 0, "not before its time, after attempt {so_far}");
             house.later(Duration::seconds(1)).await;
         }
-        assert_eq!(house.deliver().await, 2, "the last attempt, and the next event's first");
-        let told = receiver.told();
-        assert_eq!(told[WAITS.len() ..], names(&[("blocked", "alice"), ("recovered", "alice")]));
-        let filter = DeliveryFilter { webhook_id: id, before: None, limit: 9 };
-        let listed = house.gateway.list_deliveries(&filter).await.unwrap();
-        let ends: Vec<_> = listed.iter().map(|it| (it.attempts, it.attempt_at.is_some(), it.status)).collect();
-        assert_eq!(ends, [(1, true, Some(500)), (11, false, Some(500))]);
-        assert_eq!(listed[1].delivered_at, None);
+        let so_far = WAITS.iter().sum::<i64>() + 2 * REST;
+        let all = until_over(&house, &id).await + Duration::seconds(so_far);
+        assert!(all >= Duration::hours(24) && all < Duration::hours(25), "{all}");
+        let given_up = listed(&house, &id).await.remove(0);
+        assert_eq!((given_up.status, given_up.delivered_at), (Some(400), None));
+        assert!(given_up.attempts > 45, "{given_up:?}");
+        mark(&house, "alice", AccountState::Active).await;
+        receiver.answers(204);
+        assert_eq!(house.deliver().await, 1);
+        assert_eq!(receiver.arrived().last().unwrap().what(), names(&[("recovered", "alice")])[0]);
+    }
+
+    async fn a_receiver_that_fails_is_tried_with_one_event_at_a_time(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        receiver.answers(503);
+        mark(&house, "alice", AccountState::Blocked).await;
+        mark(&house, "bob", AccountState::Blocked).await;
+        for (so_far, wait) in WAITS.into_iter().chain([REST, REST]).enumerate() {
+            assert_eq!(house.deliver().await, 1, "attempt {so_far}");
+            house.later(Duration::seconds(wait)).await;
+        }
+        // Whatever is a day old then is given up, tried or not.
+        until_over(&house, &id).await;
+        let all = listed(&house, &id).await;
+        assert!(all.iter().all(|it| it.delivered_at.is_none() && it.status == Some(503) || it.attempts == 0), "{all:?}");
+        // And what comes then, once it is up.
+        receiver.answers(204);
+        mark(&house, "alice", AccountState::Active).await;
+        house.later(Duration::minutes(30)).await;
+        assert_eq!(house.deliver().await, 1);
+    }
+
+    async fn tests_that_arrive_do_not_use_up_the_attempts_of_what_waits(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        mark(&house, "alice", AccountState::Blocked).await;
+        for _ in 0..30 {
+            receiver.next(&[204, 400]);
+            house.gateway.test_webhook(&id).await.unwrap().unwrap();
+            assert_eq!(house.deliver().await, 1);
+        }
+        let waits = listed(&house, &id).await.remove(0);
+        assert!(waits.attempt_at.is_some(), "{waits:?}");
+    }
+
+    async fn a_receiver_that_does_not_answer_holds_up_no_other(database: Database) {
+        let house = open_house(&database).await;
+        let (silent, other) = (Receiver::start().await, Receiver::start().await);
+        house.hook(&silent).await;
+        house.hook(&other).await;
+        silent.close();
+        let sending = tokio::spawn(house.gateway.deliver_events(pending()));
+        mark(&house, "alice", AccountState::Blocked).await;
+        mark(&house, "bob", AccountState::Blocked).await;
+        other.wait_for(2).await;
+        silent.wait_for(1).await;
+        assert_eq!((silent.arrived().len(), other.arrived().len()), (1, 2));
+        sending.abort();
     }
 
     async fn an_event_that_cannot_arrive_holds_up_its_own_account_alone(database: Database) {
@@ -87,7 +159,7 @@ on_both! {
         let receiver = Receiver::start().await;
         house.hook(&receiver).await;
         mark(&house, "alice", AccountState::Blocked).await;
-        receiver.next(&[500]);
+        receiver.next(&[422]);
         house.deliver().await;
         mark(&house, "alice", AccountState::Active).await;
         mark(&house, "bob", AccountState::Blocked).await;
@@ -110,7 +182,11 @@ on_both! {
         ] {
             receiver.next(&[status]);
             let answered = house.gateway.test_webhook(&id).await.unwrap();
-            assert_eq!((answered.status, answered.failure.is_none()), (Some(status), received));
+            let took = match answered {
+                Ok(took) => (took, true),
+                Err(not) => (not.status.unwrap(), false),
+            };
+            assert_eq!(took, (status, received));
         }
         let arrived = receiver.arrived();
         assert_eq!(arrived.len(), 18);
@@ -124,10 +200,9 @@ on_both! {
         let (id, _) = house.hook(&receiver).await;
         drop(receiver);
         mark(&house, "alice", AccountState::Blocked).await;
-        while house.gateway.test_webhook(&id).await.unwrap().failure.is_none() {}
+        while house.gateway.test_webhook(&id).await.unwrap().is_ok() {}
         assert_eq!(house.deliver().await, 1);
-        let filter = DeliveryFilter { webhook_id: id, before: None, limit: 9 };
-        let failed = house.gateway.list_deliveries(&filter).await.unwrap().remove(0);
+        let failed = listed(&house, &id).await.remove(0);
         let why = failed.failure.unwrap();
         assert!(why.starts_with("it could not be reached: ") && !why.contains("token=abc"), "{why}");
         assert_eq!((failed.attempts, failed.status), (1, None));
@@ -140,10 +215,10 @@ on_both! {
         receiver.answers(500);
         mark(&house, "alice", AccountState::Blocked).await;
         house.deliver().await;
-        house.gateway.test_webhook(&id).await.unwrap();
+        house.gateway.test_webhook(&id).await.unwrap().unwrap_err();
         assert_eq!(house.deliver().await, 0, "a test that failed changes nothing");
         receiver.answers(200);
-        house.gateway.test_webhook(&id).await.unwrap();
+        house.gateway.test_webhook(&id).await.unwrap().unwrap();
         assert_eq!(house.deliver().await, 1);
         assert_eq!(receiver.arrived().last().unwrap().what(), names(&[("blocked", "alice")])[0]);
     }
@@ -151,20 +226,15 @@ on_both! {
     async fn a_link_is_sent_again_while_it_lasts_and_then_made_anew(database: Database) {
         let house = open_house(&database).await;
         let receiver = Receiver::start().await;
-        house.hook(&receiver).await;
+        let (id, _) = house.hook(&receiver).await;
         receiver.answers(500);
         mark(&house, "alice", AccountState::Revoked).await;
-        house.deliver().await;
-        for wait in WAITS {
-            house.later(Duration::seconds(wait)).await;
-            house.deliver().await;
-        }
+        until_over(&house, &id).await;
         let links: Vec<String> =
             receiver.arrived().iter().map(|it| it.json()["data"]["reconnect_url"].to_string()).collect();
-        assert_eq!(links.len(), 11);
         let distinct: std::collections::HashSet<&String> = links.iter().collect();
         assert_eq!(distinct.len(), 2, "{links:?}");
-        assert_eq!(links[0], links[8]);
+        assert_eq!(links[0], links[20]);
         let last = receiver.arrived().pop().unwrap().json();
         let until = last["data"]["reconnect_until"].as_str().unwrap();
         let left = OffsetDateTime::parse(until, &Rfc3339).unwrap() - house.bench.clock.now();
@@ -177,7 +247,7 @@ on_both! {
         let (id, _) = house.hook(&receiver).await;
         let strict = House::build(house.bench.again(), &database.settings(), |_| ()).await;
         let answered = strict.gateway.test_webhook(&id).await.unwrap();
-        assert!(answered.failure.unwrap().contains("webhooks.allow_http"));
+        assert!(answered.unwrap_err().why.contains("webhooks.allow_http"));
         assert_eq!(receiver.arrived().len(), 0);
         let new = NewWebhook { url: receiver.url.replace("hook", "other"), app: None };
         assert!(strict.gateway.add_webhook(new, "test").await.is_err());

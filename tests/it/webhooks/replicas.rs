@@ -1,13 +1,14 @@
 //! Several gateways on one database, and gateways that go away in the middle.
 
 use std::collections::{HashMap, HashSet};
+use std::future::pending;
 
 use countersign::gateway::DeliveryFilter;
 use countersign::model::{AccountState, Clock};
 use countersign::sandbox::Settings;
 use time::Duration;
 
-use crate::bench::{Bench, small};
+use crate::bench::{Bench, HandClock, NOW, small};
 use crate::database::on_both;
 use crate::house::House;
 use crate::webhooks::receiver::{Arrived, Receiver};
@@ -27,7 +28,7 @@ on_both! {
         for receiver in &receivers {
             one.hook(receiver).await;
         }
-        let sending = [tokio::spawn(one.gateway.deliver_events()), tokio::spawn(two.gateway.deliver_events())];
+        let sending = [tokio::spawn(one.gateway.deliver_events(pending())), tokio::spawn(two.gateway.deliver_events(pending()))];
         for state in STATES {
             for name in names {
                 let stored = one.store.find_account("demo", one.id(name)).await.unwrap().unwrap();
@@ -117,5 +118,53 @@ on_both! {
         house.later(Duration::minutes(1)).await;
         assert_eq!(house.deliver().await, 1);
         assert_eq!(receiver.arrived().len(), 1);
+    }
+
+    async fn a_replica_whose_clock_is_a_day_ahead_holds_up_nobody(database: Database) {
+        let one = open_house(&database).await;
+        let mut ahead = one.bench.again();
+        ahead.clock = HandClock::at(NOW + Duration::days(1));
+        let two = House::build(ahead, &database.settings(), with_http).await;
+        let receiver = Receiver::start().await;
+        one.hook(&receiver).await;
+        one.connect(&["alice"]).await;
+        receiver.next(&[503]);
+        assert_eq!(two.deliver().await, 1);
+        one.connect(&["bob"]).await;
+        one.later(Duration::minutes(1)).await;
+        assert_eq!(one.deliver().await, 1, "the lease and the rest of the other are not believed");
+        assert_eq!(receiver.told()[1..], names(&[("connected", "bob")]));
+    }
+
+    async fn a_webhook_is_removed_while_two_replicas_send_to_it(database: Database) {
+        let one = open_house(&database).await;
+        let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+        for _ in 0..5 {
+            let receiver = Receiver::start().await;
+            let (id, _) = one.hook(&receiver).await;
+            one.connect(&["alice", "bob"]).await;
+            let (first, second, removed) = tokio::join!(one.deliver(), two.deliver(), one.gateway.remove_webhook(&id, "test"));
+            assert!(first + second <= 2 && removed.is_ok());
+            assert_eq!((one.deliver().await, two.deliver().await), (0, 0));
+        }
+    }
+
+    async fn a_gateway_that_stops_claims_nothing_more_and_ends_what_it_sends(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        receiver.close();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let sending = tokio::spawn(house.gateway.deliver_events(async move { drop(stopped.await) }));
+        house.connect(&["alice"]).await;
+        receiver.wait_for(1).await;
+        house.connect(&["bob"]).await;
+        drop(stop);
+        receiver.open();
+        sending.await.unwrap();
+        let filter = DeliveryFilter { webhook_id: id, before: None, limit: 9 };
+        let listed = house.gateway.list_deliveries(&filter).await.unwrap();
+        let arrived: Vec<bool> = listed.iter().rev().map(|it| it.delivered_at.is_some()).collect();
+        assert_eq!(arrived, [true, false]);
     }
 }
