@@ -72,7 +72,8 @@ impl History<'_> {
         let browser = self.dice.below(BROWSERS);
         match self.dice.below(20) {
             0..=1 => self.make().await,
-            2 => {
+            // An answer that is held for hours would tell a wrong time.
+            2 if self.held.is_none() => {
                 let seconds = [1, 30, 300, 1500][self.dice.below(4)];
                 self.now_s += seconds;
                 self.bench.clock.forward(Duration::seconds(seconds));
