@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use crate::bench::{Answer, Ask, LAST_28H, body};
 use crate::browser::chromium::{Browser, Chromium};
 use crate::program::demo;
+use crate::webhooks::receiver::Receiver;
 
 /// A running demo, as one who was handed its card knows it.
 struct Demo {
@@ -89,6 +90,10 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
     demo.call().await.is_own(404, "account_not_found");
+    let receiver = Receiver::start().await;
+    let hook = demo.admin("POST", "/admin/v1/webhooks").header("content-type", "application/json");
+    let hook = hook.body(json!({ "url": receiver.url }).to_string()).send().await;
+    assert_eq!(hook.status, 201, "{}", hook.text());
 
     let first = demo.card["link"].as_str().unwrap();
     demo.connect(&browser, first).await;
@@ -119,5 +124,12 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     assert!(refused.text().contains("revoked"), "{}", refused.text());
     assert_eq!(demo.state().await, "revoked");
 
-    demo.connect(&browser, &demo.new_link().await).await;
+    // Its connecting, and its end, which says how to go on.
+    receiver.wait_for(2).await;
+    let events = receiver.arrived();
+    assert_eq!(events[1].what(), ("account.revoked".to_owned(), demo.name().to_owned()));
+    let link = events[1].json()["data"]["reconnect_url"].as_str().unwrap().to_owned();
+    demo.connect(&browser, &link).await;
+    receiver.wait_for(3).await;
+    assert_eq!(receiver.arrived()[2].what().0, "account.connected");
 }
