@@ -5,5 +5,6 @@ mod chromium;
 mod demo;
 mod gallery;
 mod gateway_pages;
+mod hostile;
 mod keyboard;
 mod sandbox_pages;

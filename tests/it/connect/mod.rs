@@ -13,7 +13,7 @@ mod replica;
 mod returns;
 mod rights;
 mod rules;
-mod strings;
+pub mod strings;
 mod whole;
 
 use countersign::config::Config;
@@ -73,7 +73,7 @@ impl House {
     }
 
     /// How many calls of a handshake reached the sandbox: request tokens, and exchanges.
-    async fn steps(&self) -> (usize, usize) {
+    pub async fn steps(&self) -> (usize, usize) {
         (self.arrived(REQUEST_TOKEN).await.len(), self.arrived(ACCESS_TOKEN).await.len())
     }
 
