@@ -5,7 +5,6 @@ use time::{Duration, OffsetDateTime};
 
 use crate::model::{GroupBy, Metric, post};
 use crate::sandbox::HourWithoutDay;
-use crate::sandbox::numbers::Story;
 use crate::sandbox::window::begin_of;
 
 /// Totals give impressions and engagements of no older post (reference 2).
@@ -98,7 +97,6 @@ impl Table {
 }
 
 /// A part of a table.
-#[derive(Clone)]
 struct Cut<'a> {
     rows: Vec<&'a Row>,
     metrics: Vec<usize>,
@@ -115,14 +113,18 @@ impl<'a> Cut<'a> {
     }
 
     fn by_row(&self) -> Vec<(String, Cut<'a>)> {
-        let part = |row: &&'a Row| (row.id.clone(), Cut { rows: vec![*row], ..self.clone() });
+        let part = |row: &&'a Row| {
+            let (metrics, slots) = (self.metrics.clone(), self.slots.clone());
+            (row.id.clone(), Cut { rows: vec![*row], metrics, slots })
+        };
         self.rows.iter().map(part).collect()
     }
 
     fn by_metric(&self, metrics: &[Metric]) -> Vec<(String, Cut<'a>)> {
         let part = |place: &usize| {
             let name = metrics.get(*place)?.name().to_owned();
-            Some((name, Cut { metrics: vec![*place], ..self.clone() }))
+            let (rows, slots) = (self.rows.clone(), self.slots.clone());
+            Some((name, Cut { rows, metrics: vec![*place], slots }))
         };
         self.metrics.iter().filter_map(part).collect()
     }
@@ -147,9 +149,4 @@ impl<'a> Cut<'a> {
         };
         parts.into_iter().map(cut).collect()
     }
-}
-
-/// The numbers of a metric, hour by hour.
-pub fn hour_by_hour(story: &Story, metric: Metric, hours: std::ops::Range<i64>) -> Vec<u64> {
-    hours.map(|it| story.count(metric, it)).collect()
 }

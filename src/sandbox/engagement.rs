@@ -5,9 +5,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::model::{Endpoint, Metric};
-use crate::sandbox::answer::{
-    MOST_IMPRESSION_AGE, MOST_VIDEO_AGE, Table, hour_by_hour, is_older_than,
-};
+use crate::sandbox::answer::{MOST_IMPRESSION_AGE, MOST_VIDEO_AGE, Table, is_older_than};
 use crate::sandbox::arrival::Arrival;
 use crate::sandbox::auth::{Caller, authenticate};
 use crate::sandbox::errors::{self, Refusal};
@@ -167,7 +165,7 @@ fn table(
             (Metric::VideoViews, _) if no_video => {
                 Some(vec![0; window.map_or(1, |it| it.hours.clone().count())])
             }
-            (_, Some(window)) => Some(hour_by_hour(&story, metric, window.hours.clone())),
+            (_, Some(window)) => Some(story.hour_by_hour(metric, window.hours.clone())),
             (_, None) => Some(vec![story.sum(metric, story.hours_until(now))]),
         });
     }
