@@ -9,6 +9,7 @@ mod faults;
 mod forms;
 mod groupings;
 pub mod handshake;
+mod lookup;
 mod manual;
 mod numbers;
 mod quotas;
