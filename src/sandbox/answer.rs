@@ -1,5 +1,7 @@
 //! An answer's numbers, nested as the groupings ask (reference 3.1, 3.2).
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
@@ -96,11 +98,12 @@ impl Table {
     }
 }
 
-/// A part of a table.
+/// A part of a table; what it has in common with the part that it comes from is shared.
+#[derive(Clone)]
 struct Cut<'a> {
-    rows: Vec<&'a Row>,
-    metrics: Vec<usize>,
-    slots: Vec<usize>,
+    rows: Rc<[&'a Row]>,
+    metrics: Rc<[usize]>,
+    slots: Rc<[usize]>,
 }
 
 impl<'a> Cut<'a> {
@@ -113,18 +116,14 @@ impl<'a> Cut<'a> {
     }
 
     fn by_row(&self) -> Vec<(String, Cut<'a>)> {
-        let part = |row: &&'a Row| {
-            let (metrics, slots) = (self.metrics.clone(), self.slots.clone());
-            (row.id.clone(), Cut { rows: vec![*row], metrics, slots })
-        };
+        let part = |row: &&'a Row| (row.id.clone(), Cut { rows: Rc::new([*row]), ..self.clone() });
         self.rows.iter().map(part).collect()
     }
 
     fn by_metric(&self, metrics: &[Metric]) -> Vec<(String, Cut<'a>)> {
         let part = |place: &usize| {
             let name = metrics.get(*place)?.name().to_owned();
-            let (rows, slots) = (self.rows.clone(), self.slots.clone());
-            Some((name, Cut { rows, metrics: vec![*place], slots }))
+            Some((name, Cut { metrics: Rc::new([*place]), ..self.clone() }))
         };
         self.metrics.iter().filter_map(part).collect()
     }
@@ -135,7 +134,7 @@ impl<'a> Cut<'a> {
         name: impl Fn(&'s Slot) -> &'s str,
     ) -> Vec<(String, Cut<'a>)> {
         let mut parts: Vec<(&str, Vec<usize>)> = Vec::new();
-        for place in &self.slots {
+        for place in self.slots.iter() {
             let Some(name) = slots.get(*place).map(&name) else { continue };
             // Neighbours in time share a day, so the part is most often the last.
             match parts.iter_mut().rev().find(|it| it.0 == name) {
@@ -144,8 +143,7 @@ impl<'a> Cut<'a> {
             }
         }
         let cut = |(name, slots): (&str, Vec<usize>)| {
-            let cut = Cut { rows: self.rows.clone(), metrics: self.metrics.clone(), slots };
-            (name.to_owned(), cut)
+            (name.to_owned(), Cut { slots: slots.into(), ..self.clone() })
         };
         parts.into_iter().map(cut).collect()
     }

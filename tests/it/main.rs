@@ -10,6 +10,7 @@ mod bench;
 mod config;
 mod connect;
 mod database;
+mod dice;
 mod edge;
 mod house;
 mod program;

@@ -9,6 +9,7 @@ mod faults;
 mod forms;
 mod groupings;
 pub mod handshake;
+mod lifted;
 mod lookup;
 mod manual;
 mod numbers;
