@@ -11,14 +11,14 @@ use crate::sandbox::{Sandbox, Switches};
 pub fn allowed_metrics(
     request: &Request,
     endpoint: Endpoint,
-    caller: Caller,
+    kind: AuthKind,
     switches: &Switches,
 ) -> Result<Vec<Metric>, Refusal> {
     let is_allowed = |it: &Metric| {
         let is_alias = *it == Metric::MediaClicks;
         it.is_served_by(endpoint)
             && (!is_alias || switches.accept_media_clicks_alias)
-            && match caller.kind() {
+            && match kind {
                 AuthKind::UserContext => true,
                 AuthKind::AppOnly => endpoint == Endpoint::Totals && it.is_public(),
             }
@@ -38,19 +38,19 @@ pub fn allowed_metrics(
 /// The posts that exist and can be seen, and the ids of the others. With none left the request fails.
 pub fn available_posts(
     sandbox: &Sandbox,
-    request: &Request,
+    post_ids: &[i64],
 ) -> Result<(Vec<Post>, Vec<String>), Refusal> {
     let state = sandbox.state();
     let mut posts = Vec::new();
     let mut unavailable = Vec::new();
-    for id in &request.post_ids {
+    for id in post_ids {
         let found = sandbox.population().find_post(*id);
         match found.filter(|it| !it.is_deleted && state.user_state(it.author).shows_posts()) {
             Some(post) => posts.push(post),
             None => unavailable.push(id.to_string()),
         }
     }
-    if posts.is_empty() {
+    if posts.is_empty() && !unavailable.is_empty() {
         Err(errors::all_unavailable(&unavailable))
     } else {
         Ok((posts, unavailable))

@@ -1,11 +1,12 @@
 //! An answer's numbers, nested as the groupings ask (reference 3.1, 3.2).
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
 use crate::model::{GroupBy, Metric, post};
 use crate::sandbox::HourWithoutDay;
-use crate::sandbox::numbers::Story;
 use crate::sandbox::window::begin_of;
 
 /// Totals give impressions and engagements of no older post (reference 2).
@@ -97,12 +98,12 @@ impl Table {
     }
 }
 
-/// A part of a table.
+/// A part of a table; what it has in common with the part that it comes from is shared.
 #[derive(Clone)]
 struct Cut<'a> {
-    rows: Vec<&'a Row>,
-    metrics: Vec<usize>,
-    slots: Vec<usize>,
+    rows: Rc<[&'a Row]>,
+    metrics: Rc<[usize]>,
+    slots: Rc<[usize]>,
 }
 
 impl<'a> Cut<'a> {
@@ -115,14 +116,14 @@ impl<'a> Cut<'a> {
     }
 
     fn by_row(&self) -> Vec<(String, Cut<'a>)> {
-        let part = |row: &&'a Row| (row.id.clone(), Cut { rows: vec![*row], ..self.clone() });
+        let part = |row: &&'a Row| (row.id.clone(), Cut { rows: Rc::new([*row]), ..self.clone() });
         self.rows.iter().map(part).collect()
     }
 
     fn by_metric(&self, metrics: &[Metric]) -> Vec<(String, Cut<'a>)> {
         let part = |place: &usize| {
             let name = metrics.get(*place)?.name().to_owned();
-            Some((name, Cut { metrics: vec![*place], ..self.clone() }))
+            Some((name, Cut { metrics: Rc::new([*place]), ..self.clone() }))
         };
         self.metrics.iter().filter_map(part).collect()
     }
@@ -133,7 +134,7 @@ impl<'a> Cut<'a> {
         name: impl Fn(&'s Slot) -> &'s str,
     ) -> Vec<(String, Cut<'a>)> {
         let mut parts: Vec<(&str, Vec<usize>)> = Vec::new();
-        for place in &self.slots {
+        for place in self.slots.iter() {
             let Some(name) = slots.get(*place).map(&name) else { continue };
             // Neighbours in time share a day, so the part is most often the last.
             match parts.iter_mut().rev().find(|it| it.0 == name) {
@@ -142,14 +143,8 @@ impl<'a> Cut<'a> {
             }
         }
         let cut = |(name, slots): (&str, Vec<usize>)| {
-            let cut = Cut { rows: self.rows.clone(), metrics: self.metrics.clone(), slots };
-            (name.to_owned(), cut)
+            (name.to_owned(), Cut { slots: slots.into(), ..self.clone() })
         };
         parts.into_iter().map(cut).collect()
     }
-}
-
-/// The numbers of a metric, hour by hour.
-pub fn hour_by_hour(story: &Story, metric: Metric, hours: std::ops::Range<i64>) -> Vec<u64> {
-    hours.map(|it| story.count(metric, it)).collect()
 }

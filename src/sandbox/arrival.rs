@@ -12,7 +12,7 @@ use crate::sandbox::credentials::Credentials;
 use crate::sandbox::handshake::{consent, exchange};
 use crate::sandbox::reply::{Reply, takes_gzip};
 use crate::sandbox::signature::{Pairs, form_pairs};
-use crate::sandbox::{Sandbox, connected_apps, engagement, errors, faults, profile, token};
+use crate::sandbox::{Sandbox, connected_apps, engagement, errors, faults, lookup, profile, token};
 
 const MOST_BODY_BYTES: usize = 8 * 1024 * 1024;
 
@@ -112,6 +112,7 @@ fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
         }
         ("POST", "/oauth2/token", _) => token::mint(sandbox, arrival),
         ("POST", "/oauth2/invalidate_token", _) => token::invalidate(sandbox, arrival),
+        ("GET", "/2/tweets", _) => lookup::reply(sandbox, arrival),
         ("GET", "/1.1/account/verify_credentials.json", _) => profile::reply(sandbox, arrival),
         (_, path, _) if path.starts_with("/1.1/") || path.starts_with("/oauth") => {
             errors::coded(34).into()

@@ -1,7 +1,8 @@
 //! The sandbox's own interface under `/sandbox`: the world, what arrived, and how it should misbehave.
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
@@ -9,10 +10,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::model::Endpoint;
 use crate::sandbox::calls::Call;
 use crate::sandbox::faults::{Fault, Ordered};
 use crate::sandbox::population::UserState;
-use crate::sandbox::{Sandbox, Switches, World, world};
+use crate::sandbox::reply::takes_gzip;
+use crate::sandbox::{Sandbox, Switches, World, lifted, world};
 
 type Problem = (StatusCode, Json<Value>);
 type Answer = Result<Json<Value>, Problem>;
@@ -21,6 +24,7 @@ type Answer = Result<Json<Value>, Problem>;
 pub fn router() -> Router<Sandbox> {
     Router::new()
         .route("/sandbox/world", get(list_world))
+        .route("/sandbox/answer/{endpoint}", post(answer_lifted))
         .route("/sandbox/calls", get(list_calls))
         .route("/sandbox/counts", get(count_calls))
         .route("/sandbox/switches", get(find_switches).put(change_switches))
@@ -32,6 +36,17 @@ pub fn router() -> Router<Sandbox> {
 
 async fn list_world(State(sandbox): State<Sandbox>) -> Json<World> {
     Json(world::list(&sandbox))
+}
+
+async fn answer_lifted(
+    State(sandbox): State<Sandbox>,
+    Path(endpoint): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let endpoint = Endpoint::from_name(&endpoint).ok_or_else(|| missing("no such endpoint"))?;
+    let reply = lifted::reply(&sandbox, endpoint, &body).compressed(takes_gzip(&headers));
+    Ok(reply.into_response(sandbox.now()))
 }
 
 #[derive(Deserialize)]

@@ -4,19 +4,50 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use crate::model::{Endpoint, Metric};
-use crate::sandbox::answer::{
-    MOST_IMPRESSION_AGE, MOST_VIDEO_AGE, Table, hour_by_hour, is_older_than,
-};
+use crate::model::{AuthKind, Endpoint, Metric};
+use crate::sandbox::answer::{MOST_IMPRESSION_AGE, MOST_VIDEO_AGE, Table, is_older_than};
 use crate::sandbox::arrival::Arrival;
 use crate::sandbox::auth::{Caller, authenticate};
 use crate::sandbox::errors::{self, Refusal};
+use crate::sandbox::lifted::Except;
 use crate::sandbox::population::Post;
 use crate::sandbox::quota::{Allowance, Pool};
 use crate::sandbox::reply::{Reply, takes_gzip};
-use crate::sandbox::request::{self, Request};
+use crate::sandbox::request::{self, Limits, Request};
 use crate::sandbox::window::{self, Window};
 use crate::sandbox::{Sandbox, Switches, access};
+
+/// On what terms a request is answered.
+pub enum Terms {
+    /// The endpoint's, to a caller.
+    Of(Caller),
+    /// Without limits and owners, and without what is left out.
+    Lifted(Except),
+}
+
+impl Terms {
+    fn kind(&self) -> AuthKind {
+        match self {
+            Terms::Of(caller) => caller.kind(),
+            Terms::Lifted(_) => AuthKind::UserContext,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        match self {
+            Terms::Of(_) => Limits::Kept,
+            Terms::Lifted(_) => Limits::Lifted,
+        }
+    }
+
+    /// Whether that number is part of the answer.
+    fn include(&self, post: u64, metric: Metric) -> bool {
+        match self {
+            Terms::Of(_) => true,
+            Terms::Lifted(except) => !except.names(post, metric),
+        }
+    }
+}
 
 /// Answers a `POST` to an endpoint. Rate headers come with every answer to a caller who is known.
 pub fn reply(sandbox: &Sandbox, arrival: &Arrival, endpoint: Endpoint) -> Reply {
@@ -27,7 +58,8 @@ pub fn reply(sandbox: &Sandbox, arrival: &Arrival, endpoint: Endpoint) -> Reply 
     let answer = if allowance.is_spent {
         Err(errors::too_many_calls())
     } else {
-        answer(sandbox, arrival, endpoint, caller)
+        request::declared_fields(arrival)
+            .and_then(|it| answer(sandbox, &it, endpoint, &Terms::Of(caller)))
     };
     let mut reply = match answer {
         Ok(body) => Reply::json(StatusCode::OK, &Value::Object(body)),
@@ -57,19 +89,23 @@ fn admit(
     Ok((caller, sandbox.state().quotas.spend(pool, &switches, now_s)))
 }
 
-fn answer(
+/// What the endpoint answers on those terms to a body with those fields.
+pub fn answer(
     sandbox: &Sandbox,
-    arrival: &Arrival,
+    fields: &Map<String, Value>,
     endpoint: Endpoint,
-    caller: Caller,
+    terms: &Terms,
 ) -> Result<Map<String, Value>, Refusal> {
     let now = sandbox.now();
     let switches = sandbox.state().switches.clone();
-    let request = request::read(arrival, endpoint, &switches)?;
-    let metrics = access::allowed_metrics(&request, endpoint, caller, &switches)?;
-    let window = window_of(&request, endpoint, now, &switches)?;
-    let (posts, unavailable) = access::available_posts(sandbox, &request)?;
-    access::refuse_foreign(sandbox, caller, &posts, &switches)?;
+    let mut request = request::read(fields, endpoint, terms.limits(), &switches)?;
+    let metrics = access::allowed_metrics(&request, endpoint, terms.kind(), &switches)?;
+    let window = window_of(&request, endpoint, now, terms.limits(), &switches)?;
+    request.post_ids.retain(|id| metrics.iter().any(|it| terms.include(id.unsigned_abs(), *it)));
+    let (posts, unavailable) = access::available_posts(sandbox, &request.post_ids)?;
+    if let Terms::Of(caller) = terms {
+        access::refuse_foreign(sandbox, *caller, &posts, &switches)?;
+    }
 
     let mut body = Map::new();
     if let Some(window) = window.as_ref().or(totals_echo(now, &switches).as_ref()) {
@@ -83,11 +119,12 @@ fn answer(
         }
         body.insert("unavailable_tweet_ids".into(), json!(unavailable));
     }
-    age_lists(&mut body, &mut texts, &posts, &metrics, endpoint, now);
+    let asked = Asked { posts, metrics, window, terms };
+    age_lists(&mut body, &mut texts, &asked, endpoint, now);
     if !texts.is_empty() {
         body.insert("errors".into(), json!(texts));
     }
-    let table = table(sandbox, &posts, metrics, window.as_ref(), now);
+    let table = table(sandbox, &asked, now);
     for grouping in &request.groupings {
         let nested = table.nested(&grouping.levels, switches.hour_without_day);
         body.insert(grouping.name.clone(), nested);
@@ -95,10 +132,19 @@ fn answer(
     Ok(body)
 }
 
+/// The numbers that are asked for.
+struct Asked<'a> {
+    posts: Vec<Post>,
+    metrics: Vec<Metric>,
+    window: Option<Window>,
+    terms: &'a Terms,
+}
+
 fn window_of(
     request: &Request,
     endpoint: Endpoint,
     now: OffsetDateTime,
+    limits: Limits,
     switches: &Switches,
 ) -> Result<Option<Window>, Refusal> {
     match endpoint {
@@ -106,7 +152,7 @@ fn window_of(
         Endpoint::TwentyEightHours => Ok(Some(window::last_28_hours(now, switches.echo_end))),
         Endpoint::Historical => {
             let (start, end) = (request.start.as_deref(), request.end.as_deref());
-            window::historical(start, end, now, switches).map(Some)
+            window::historical(start, end, now, limits, switches).map(Some)
         }
     }
 }
@@ -120,54 +166,51 @@ fn totals_echo(now: OffsetDateTime, switches: &Switches) -> Option<Window> {
 fn age_lists(
     body: &mut Map<String, Value>,
     texts: &mut Vec<String>,
-    posts: &[Post],
-    metrics: &[Metric],
+    asked: &Asked<'_>,
     endpoint: Endpoint,
     now: OffsetDateTime,
 ) {
-    let older = |age| -> Vec<String> {
-        let old = posts.iter().filter(|it| is_older_than(it.id, age, now));
-        old.map(|it| it.id.to_string()).collect()
+    let older = |age, is_limited: fn(&Metric) -> bool| -> Vec<String> {
+        let is_asked = |it: &&Post| {
+            let mut limited = asked.metrics.iter().filter(|it| is_limited(it));
+            limited.any(|metric| asked.terms.include(it.id, *metric))
+        };
+        let old = asked.posts.iter().filter(|it| is_older_than(it.id, age, now));
+        old.filter(is_asked).map(|it| it.id.to_string()).collect()
     };
-    if endpoint == Endpoint::Totals && metrics.iter().any(|it| it.is_private_on_totals()) {
-        let ids = older(MOST_IMPRESSION_AGE);
+    if endpoint == Endpoint::Totals {
+        let ids = older(MOST_IMPRESSION_AGE, |it| it.is_private_on_totals());
         if !ids.is_empty() {
             let cutoff = window::written(now - MOST_IMPRESSION_AGE);
             texts.push(errors::too_old_for_impressions(&cutoff));
             body.insert("unsupported_for_impressions_engagements_tweet_ids".into(), json!(ids));
         }
     }
-    if metrics.contains(&Metric::VideoViews) {
-        let ids = older(MOST_VIDEO_AGE);
-        if !ids.is_empty() {
-            body.insert("unsupported_for_video_views_tweet_ids".into(), json!(ids));
-        }
+    let ids = older(MOST_VIDEO_AGE, |it| *it == Metric::VideoViews);
+    if !ids.is_empty() {
+        body.insert("unsupported_for_video_views_tweet_ids".into(), json!(ids));
     }
 }
 
 /// Works the numbers out. Impressions that are too old are left out, video views that are too old read 0
 /// (reference 3.1, 3.3).
-fn table(
-    sandbox: &Sandbox,
-    posts: &[Post],
-    metrics: Vec<Metric>,
-    window: Option<&Window>,
-    now: OffsetDateTime,
-) -> Table {
+fn table(sandbox: &Sandbox, asked: &Asked<'_>, now: OffsetDateTime) -> Table {
+    let window = asked.window.as_ref();
     let mut table = match window {
-        Some(window) => Table::hourly(metrics, window.hours.clone()),
-        None => Table::summed(metrics),
+        Some(window) => Table::hourly(asked.metrics.clone(), window.hours.clone()),
+        None => Table::summed(asked.metrics.clone()),
     };
-    for post in posts {
+    for post in &asked.posts {
         let story = sandbox.population().story(post.id);
         let no_impressions = window.is_none() && is_older_than(post.id, MOST_IMPRESSION_AGE, now);
         let no_video = is_older_than(post.id, MOST_VIDEO_AGE, now);
         table.add(post.id, |metric| match (metric, window) {
+            (it, _) if !asked.terms.include(post.id, it) => None,
             (it, _) if no_impressions && it.is_private_on_totals() => None,
             (Metric::VideoViews, _) if no_video => {
                 Some(vec![0; window.map_or(1, |it| it.hours.clone().count())])
             }
-            (_, Some(window)) => Some(hour_by_hour(&story, metric, window.hours.clone())),
+            (_, Some(window)) => Some(story.hour_by_hour(metric, window.hours.clone())),
             (_, None) => Some(vec![story.sum(metric, story.hours_until(now))]),
         });
     }

@@ -1,6 +1,7 @@
 //! Every refusal: its status, its text and where the text comes from (reference 4).
 //!
-//! Two families: the endpoints' own errors are plain strings, those of the layer in front are objects with a code.
+//! Three families: the endpoints' own errors are plain strings, those of the layer in front are objects with a code,
+//! and the API of version 2 has problems with a type, a title and a detail, whose texts are `OBS`.
 //! `DOC` and `OBS` texts are verbatim; predictions of reference 4.3 stand unmarked where the framework's wording is
 //! known; what is invented here begins with `SIM:` on the wire.
 
@@ -38,6 +39,13 @@ impl Refusal {
     /// The code family.
     pub fn code(status: u16, code: u32, message: &str) -> Refusal {
         let body = json!({ "errors": [{ "code": code, "message": message }] });
+        Refusal { status, body: Body::Json(body) }
+    }
+
+    /// Version 2, where the status says everything.
+    fn blank(status: u16, title: &str) -> Refusal {
+        let body =
+            json!({ "title": title, "type": "about:blank", "status": status, "detail": title });
         Refusal { status, body: Body::Json(body) }
     }
 }
@@ -250,4 +258,74 @@ pub fn too_old_for_impressions(cutoff: &str) -> String {
 /// `OBS` 4.1.
 pub fn internal() -> Refusal {
     Refusal::text(500, "internal server error")
+}
+
+/// Version 2: credentials that are not accepted, whatever is wrong with them.
+pub fn unauthorized() -> Refusal {
+    Refusal::blank(401, "Unauthorized")
+}
+
+/// Version 2.
+pub fn too_many_requests() -> Refusal {
+    Refusal::blank(429, "Too Many Requests")
+}
+
+/// Version 2: an app without access to it.
+pub fn client_forbidden(client_id: u64) -> Refusal {
+    let detail = "When authenticating requests to the Twitter API v2 endpoints, you must use keys and tokens from a \
+                  Twitter developer App that is attached to a Project. You can create a project via the developer \
+                  portal.";
+    let body = json!({
+        "client_id": client_id.to_string(),
+        "detail": detail,
+        "registration_url": "https://developer.twitter.com/en/docs/projects/overview",
+        "title": "Client Forbidden",
+        "required_enrollment": "Appropriate Level of API Access",
+        "reason": "client-not-enrolled",
+        "type": "https://api.twitter.com/2/problems/client-forbidden",
+    });
+    Refusal { status: 403, body: Body::Json(body) }
+}
+
+/// Version 2: a parameter that is wrong, with the values it was given.
+pub fn invalid_parameter(name: &str, values: &[String], message: &str) -> Value {
+    json!({ "parameters": { name: values }, "message": message })
+}
+
+/// Version 2: every parameter that is wrong.
+pub fn invalid_request(wrong: &[Value]) -> Refusal {
+    let body = json!({
+        "errors": wrong,
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": "https://api.twitter.com/2/problems/invalid-request",
+    });
+    Refusal { status: 400, body: Body::Json(body) }
+}
+
+/// Version 2, beside what was found: no such post.
+pub fn post_not_found(id: &str) -> Value {
+    json!({
+        "value": id,
+        "detail": format!("Could not find tweet with ids: [{id}]."),
+        "title": "Not Found Error",
+        "resource_type": "tweet",
+        "parameter": "ids",
+        "resource_id": id,
+        "type": "https://api.twitter.com/2/problems/resource-not-found",
+    })
+}
+
+/// Version 2, beside what was found: a post that the app may not see.
+pub fn post_not_authorized(id: &str) -> Value {
+    json!({
+        "resource_id": id,
+        "parameter": "ids",
+        "resource_type": "tweet",
+        "section": "data",
+        "title": "Authorization Error",
+        "value": id,
+        "detail": format!("Sorry, you are not authorized to see the Tweet with ids: [{id}]."),
+        "type": "https://api.twitter.com/2/problems/not-authorized-for-resource",
+    })
 }

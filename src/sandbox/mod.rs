@@ -3,6 +3,7 @@
 //! It imports `model` alone, so it checks the gateway's signatures with code of its own.
 //! A request's way through it: `arrival` reads, records and routes; `engagement` applies the rules in the order of
 //! reference 4.4, with `auth`, `quota`, `request`, `access`, `window` and `answer` each doing one step; `reply` puts it on the wire.
+//! `lookup` tells whose posts they are, and `lifted` what an endpoint would answer without limits.
 //! `handshake` lets apps in and `connected_apps` shuts them out, with `pages` for the people who do it.
 //! `population` invents who exists, `numbers` what happened to their posts, `faults` what goes wrong, and `control`
 //! is the sandbox's own interface under `/sandbox`.
@@ -20,6 +21,8 @@ mod errors;
 mod faults;
 mod grants;
 mod handshake;
+mod lifted;
+mod lookup;
 mod numbers;
 mod pages;
 mod population;
@@ -60,12 +63,20 @@ pub struct Settings {
     /// Ordinary, active users besides the protected and the suspended one.
     pub users: usize,
     pub posts_per_user: usize,
+    /// How many users, from the first, have one post more, which is older than any video may be.
+    pub ancient_authors: usize,
     pub switches: Switches,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { seed: 1, users: 6, posts_per_user: 40, switches: Switches::default() }
+        Settings {
+            seed: 1,
+            users: 6,
+            posts_per_user: 40,
+            ancient_authors: 1,
+            switches: Switches::default(),
+        }
     }
 }
 

@@ -1,22 +1,26 @@
 //! The numbers: what happened to a post in an hour, as a pure function of the seed, the post and the hour.
 //!
 //! A post bursts and decays to nothing within two months, with a daily rhythm; some posts are far bigger than others.
-//! Days, windows and totals are sums of the same hours, so every split of a request agrees with the whole.
+//! Every number is the difference of what was counted until two hours, so every split of a request agrees with the whole.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use time::OffsetDateTime;
 
 use crate::model::{Metric, post};
 
 /// Hours after which nothing happens to a post any more.
-const LIFETIME: i64 = 60 * 24;
+const LIFETIME: usize = 60 * 24;
+/// Percent of an hour that may count in the hour before or after instead.
+const MOST_NOISE: u64 = 40;
 /// Favorites, replies and retweets read 0 before 2015-09-15 (reference 1.5), which is this hour.
 const FIRST_PUBLIC_HOUR: i64 = 1_442_275_200 / 3600;
 /// The unit in which shares of impressions are given.
 const SHARE_UNIT: u64 = 100_000;
 /// The unit in which expected impressions are given.
 const BASE_UNIT: u64 = 1_000_000;
+const UNIT: u64 = BASE_UNIT * SHARE_UNIT;
 /// Percent of the average at each hour of the day, UTC.
 const RHYTHM: [u64; 24] = [
     55, 45, 40, 38, 40, 48, 62, 80, 98, 110, 116, 122, 130, 134, 136, 140, 146, 150, 152, 148, 136,
@@ -38,6 +42,25 @@ const PARTS: [Metric; 13] = [
     Metric::UserFollows,
     Metric::UserProfileClicks,
 ];
+
+/// For a post of size 1 born at each hour of the day: the impressions expected by each age in hours. A table, so that a
+/// sum over years costs no more than one over an hour.
+static EXPECTED: LazyLock<Vec<Vec<u64>>> = LazyLock::new(|| (0..24).map(expected).collect());
+
+fn expected(born: usize) -> Vec<u64> {
+    let mut sum = 0;
+    let of_hour = |age: usize| {
+        let rhythm = RHYTHM.get((born + age) % 24).copied().unwrap_or(100);
+        let decay = (age as u64 + 6) * (age as u64 + 6);
+        BASE_UNIT * 36 * rhythm / 100 / decay
+    };
+    let mut until = vec![0];
+    for age in 0..LIFETIME {
+        sum += of_hour(age);
+        until.push(sum);
+    }
+    until
+}
 
 /// The hour that holds `at`, counted from 1970.
 pub fn hour_of(at: OffsetDateTime) -> i64 {
@@ -93,7 +116,7 @@ impl Story {
         };
         Story {
             key,
-            born: post::created_at(id).map_or(i64::MAX - LIFETIME, hour_of),
+            born: post::created_at(id).map_or(i64::MAX, hour_of),
             size: least + draw(key, 3) % spread,
             attached,
             has_link: draw(key, 5).is_multiple_of(2),
@@ -108,48 +131,64 @@ impl Story {
 
     /// What `metric` counted in the given hours.
     pub fn sum(&self, metric: Metric, hours: Range<i64>) -> u64 {
-        let lived = hours.start.max(self.born)..hours.end.min(self.born + LIFETIME);
-        lived.map(|hour| self.count(metric, hour)).sum()
+        let from = self.until(metric, hours.start);
+        self.until(metric, hours.end).saturating_sub(from)
     }
 
-    /// What `metric` counted in one hour.
-    pub fn count(&self, metric: Metric, hour: i64) -> u64 {
-        let base = self.expected(hour);
-        match metric {
-            _ if base == 0 => 0,
-            Metric::Engagements => {
-                let parts: u64 = PARTS.iter().map(|part| self.counted(*part, hour, base)).sum();
-                parts + self.counted(metric, hour, base)
-            }
-            Metric::MediaClicks => self.counted(Metric::MediaEngagements, hour, base),
-            _ => self.counted(metric, hour, base),
-        }
+    /// What `metric` counted in each of the given hours.
+    pub fn hour_by_hour(&self, metric: Metric, hours: Range<i64>) -> Vec<u64> {
+        let mut before = self.until(metric, hours.start);
+        let mut counted = |hour: i64| {
+            let now = self.until(metric, hour + 1);
+            now.saturating_sub(std::mem::replace(&mut before, now))
+        };
+        hours.map(&mut counted).collect()
     }
 
-    /// Impressions expected in an hour, in millionths.
-    fn expected(&self, hour: i64) -> u64 {
-        let Some(age) = u64::try_from(hour - self.born).ok().filter(|it| *it < LIFETIME as u64)
+    /// What `metric` counted from the post's birth until the hour begins.
+    fn until(&self, metric: Metric, hour: i64) -> u64 {
+        let Some(age) = usize::try_from(hour.saturating_sub(self.born)).ok().filter(|it| *it > 0)
         else {
             return 0;
         };
-        let decay = BASE_UNIT * 36 / ((age + 6) * (age + 6));
-        let of_day = usize::try_from(hour.rem_euclid(24)).unwrap_or_default();
-        let rhythm = RHYTHM.get(of_day).copied().unwrap_or(100);
-        let noise = 50 + draw(self.key ^ 7, hour.unsigned_abs()) % 101;
-        self.size * decay * rhythm / 100 * noise / 100
+        let age = age.min(LIFETIME);
+        match metric {
+            Metric::Engagements => {
+                let parts: u64 = PARTS.iter().map(|it| self.share_until(*it, age)).sum();
+                parts + self.share_until(metric, age)
+            }
+            Metric::MediaClicks => self.share_until(Metric::MediaEngagements, age),
+            _ => self.share_until(metric, age),
+        }
     }
 
-    /// The share of `base` that `metric` takes, rounded up or down by chance so that small shares still show.
-    fn counted(&self, metric: Metric, hour: i64, base: u64) -> u64 {
-        let is_late = matches!(metric, Metric::Favorites | Metric::Retweets | Metric::Replies)
-            && hour < FIRST_PUBLIC_HOUR;
+    /// A metric's share of the impressions, from some chance of a first count on, so that small shares still show.
+    fn share_until(&self, metric: Metric, age: usize) -> u64 {
+        let is_late = matches!(metric, Metric::Favorites | Metric::Retweets | Metric::Replies);
+        let unseen = if is_late { FIRST_PUBLIC_HOUR.saturating_sub(self.born) } else { 0 };
+        let unseen = usize::try_from(unseen).unwrap_or_default();
         let share = self.share(metric);
-        if is_late || share == 0 {
+        if share == 0 || age <= unseen {
             return 0;
         }
-        let unit = BASE_UNIT * SHARE_UNIT;
-        let chance = draw(self.key ^ ((metric as u64 + 1) << 8), hour.unsigned_abs()) % unit;
-        (base * share + chance) / unit
+        let chance = draw(self.key, (metric as u64 + 1) << 8) % UNIT;
+        let counted = |age: usize| (self.impressions_until(age) * share + chance) / UNIT;
+        counted(age) - counted(unseen.min(LIFETIME))
+    }
+
+    /// Impressions expected by that age, in parts of `BASE_UNIT`; the hour's noise moves some of the hour after into
+    /// it, or some of the hour out of it.
+    fn impressions_until(&self, age: usize) -> u64 {
+        let expected = |age: usize| {
+            let of_day = usize::try_from(self.born.rem_euclid(24)).unwrap_or_default();
+            EXPECTED.get(of_day).and_then(|it| it.get(age)).copied()
+        };
+        let Some(now) = expected(age) else { return 0 };
+        let noise = draw(self.key ^ 7, age as u64) % (2 * MOST_NOISE + 1);
+        let next = if age == 0 { now } else { expected(age + 1).unwrap_or(now) };
+        // Never below what was expected an hour ago with its noise, since an hour has at most 1.5 times the one before.
+        let moved = now * 100 + (next - now) * noise - (next - now) * MOST_NOISE;
+        self.size * moved / 100
     }
 
     /// How often `metric` counts in 100,000 impressions.
@@ -194,6 +233,22 @@ mod tests {
         assert!(day(0) > 4 * day(1) && day(1) > day(5), "{} {} {}", day(0), day(1), day(5));
         assert_eq!(story.sum(Metric::Impressions, born - 1000..born), 0, "nothing before it");
         assert_eq!(day(60), 0, "nothing after two months");
+    }
+
+    #[test]
+    fn hours_add_up_and_none_is_negative() {
+        let at = datetime!(2026-03-01 10:20:00 UTC);
+        for sequence in 0..50 {
+            let hours = at + time::Duration::hours(sequence);
+            let story = Story::new(1, post::first_id_at(hours));
+            let lived = hour_of(hours)..hour_of(hours) + 1500;
+            for metric in Metric::ALL {
+                let until: Vec<u64> = lived.clone().map(|it| story.until(metric, it)).collect();
+                assert!(until.is_sorted(), "{metric:?}");
+                let counts = story.hour_by_hour(metric, lived.clone());
+                assert_eq!(counts.iter().sum::<u64>(), story.sum(metric, lived.clone()));
+            }
+        }
     }
 
     #[test]

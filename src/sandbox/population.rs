@@ -15,7 +15,7 @@ const ALPHANUMERICS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 /// The newest post of each user is about this old when the sandbox starts.
 const NEWEST: Duration = Duration::hours(2);
 const OLDEST: Duration = Duration::days(364);
-/// Older than any video may be (reference 2), for the first user alone.
+/// Older than any video may be (reference 2).
 const ANCIENT: Duration = Duration::days(1900);
 
 /// What can be wrong with a user, seen from X.
@@ -103,7 +103,7 @@ impl Population {
             .chain(others.map(|(name, state)| (name.to_owned(), state)))
             .enumerate()
             .map(|(index, (name, state))| {
-                let posts = posts(seed, index, &name, settings.posts_per_user, now);
+                let posts = posts(settings, index, &name, now);
                 user(seed, name, state, posts)
             })
             .collect();
@@ -187,10 +187,11 @@ fn user(seed: u64, screen_name: String, first_state: UserState, posts: Vec<Post>
     User { id, screen_name, first_state, posts }
 }
 
-fn posts(seed: u64, author: usize, name: &str, count: usize, now: OffsetDateTime) -> Vec<Post> {
-    let salt = named(seed, &format!("posts of {name}"));
+fn posts(settings: &Settings, author: usize, name: &str, now: OffsetDateTime) -> Vec<Post> {
+    let count = settings.posts_per_user;
+    let salt = named(settings.seed, &format!("posts of {name}"));
     let ages = (0..count).map(|index| age(salt, index, count));
-    let ancient = (author == 0).then_some(ANCIENT);
+    let ancient = (author < settings.ancient_authors).then_some(ANCIENT);
     let mut posts = Vec::with_capacity(count + 1);
     for (index, age) in ages.chain(ancient).enumerate() {
         let sequence = draw(salt, index as u64) >> 42;

@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::model::{AuthKind, Endpoint};
 use crate::sandbox::Switches;
 
+const LOOKUP_WINDOW_S: i64 = 15 * 60;
+
 /// Whose calls count together. App-only and user-context calls draw from separate pools; whether users do is
 /// unknown, and here they share (`SIM`). Failed calls count as well, once they are authenticated (`SIM`).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -14,6 +16,8 @@ pub enum Pool {
     Engagement(usize, AuthKind, Endpoint),
     /// Bearer tokens minted for an app.
     Mint(usize),
+    /// Posts looked up by an app.
+    Lookup(usize),
 }
 
 /// Counters of the present minute and second.
@@ -64,6 +68,18 @@ impl Quotas {
             ]);
         }
         Allowance { is_spent: minute_over || second_over, headers }
+    }
+
+    /// Counts a look-up of posts at `now_s`.
+    pub fn look_up(&mut self, app: usize, switches: &Switches, now_s: i64) -> Allowance {
+        let limit = switches.lookups_per_15_minutes;
+        let (left, is_spent) = self.count(Pool::Lookup(app), LOOKUP_WINDOW_S, limit, now_s);
+        let headers = vec![
+            ("x-rate-limit-limit", i64::from(limit)),
+            ("x-rate-limit-remaining", left),
+            ("x-rate-limit-reset", (now_s.div_euclid(LOOKUP_WINDOW_S) + 1) * LOOKUP_WINDOW_S),
+        ];
+        Allowance { is_spent, headers }
     }
 
     /// Whether a bearer token may be minted now, which counts.

@@ -1,5 +1,7 @@
 //! A request's JSON: its form and its limits (reference 1.3, 1.4), with the predicted texts of 4.3 where it breaks them.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::model::{Endpoint, GroupBy, grouping};
@@ -10,6 +12,13 @@ use crate::sandbox::errors::{self, Refusal};
 /// How many names there are, the alias included.
 const MOST_TYPES: usize = 18;
 const MOST_LEVELS: usize = 4;
+
+/// Whether the upstream's limits on the number of posts and the length of the window hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Limits {
+    Kept,
+    Lifted,
+}
 
 /// A request in good form. Whether its metrics and its window are allowed is not known yet.
 #[derive(Debug)]
@@ -30,20 +39,20 @@ pub struct Grouping {
     pub levels: Vec<GroupBy>,
 }
 
-/// Reads the body. Every breach of the form is told at once, in alphabetical order (`INF` 4.3).
+/// Reads a body's fields. Every breach of the form is told at once, in alphabetical order (`INF` 4.3).
 pub fn read(
-    arrival: &Arrival,
+    fields: &Map<String, Value>,
     endpoint: Endpoint,
+    limits: Limits,
     switches: &Switches,
 ) -> Result<Request, Refusal> {
-    let fields = fields(arrival)?;
-    let mut form = Form { endpoint, switches, breaches: Vec::new() };
+    let mut form = Form { endpoint, limits, switches, breaches: Vec::new() };
     let request = Request {
-        post_ids: form.post_ids(given(&fields, "tweet_ids")),
-        metrics: form.metrics(given(&fields, "engagement_types")),
-        groupings: form.groupings(given(&fields, "groupings")),
-        start: form.time("start", given(&fields, "start")),
-        end: form.time("end", given(&fields, "end")),
+        post_ids: form.post_ids(given(fields, "tweet_ids")),
+        metrics: form.metrics(given(fields, "engagement_types")),
+        groupings: form.groupings(given(fields, "groupings")),
+        start: form.time("start", given(fields, "start")),
+        end: form.time("end", given(fields, "end")),
     };
     if form.breaches.is_empty() {
         return Ok(request);
@@ -54,9 +63,14 @@ pub fn read(
 }
 
 /// A body that is not declared as JSON is not read, so every field is missing then (`INF` 4.3).
-fn fields(arrival: &Arrival) -> Result<Map<String, Value>, Refusal> {
-    let text = String::from_utf8_lossy(&arrival.body);
-    if text.trim().is_empty() || !arrival.is_of_type("application/json") {
+pub fn declared_fields(arrival: &Arrival) -> Result<Map<String, Value>, Refusal> {
+    if arrival.is_of_type("application/json") { fields(&arrival.body) } else { Ok(Map::new()) }
+}
+
+/// The fields of a body, of which an empty one has none.
+pub fn fields(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let text = String::from_utf8_lossy(body);
+    if text.trim().is_empty() {
         return Ok(Map::new());
     }
     match serde_json::from_str(&text) {
@@ -87,6 +101,7 @@ fn given<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 /// Reads field by field and notes what is wrong.
 struct Form<'a> {
     endpoint: Endpoint,
+    limits: Limits,
     switches: &'a Switches,
     breaches: Vec<String>,
 }
@@ -97,12 +112,16 @@ impl Form<'_> {
     }
 
     fn post_ids(&mut self, value: Option<&Value>) -> Vec<i64> {
-        let most = self.endpoint.max_posts();
+        let most = match self.limits {
+            Limits::Kept => self.endpoint.max_posts(),
+            Limits::Lifted => usize::MAX,
+        };
         let mut ids = Vec::new();
+        let mut known = HashSet::new();
         for item in self.array("tweet_ids", value, most) {
             match post_id(item) {
-                Some(id) if ids.contains(&id) => (),
-                Some(id) => ids.push(id),
+                Some(id) if known.insert(id) => ids.push(id),
+                Some(_) => (),
                 None => self.breach(errors::not_a_number("tweet_ids", &plain(item))),
             }
         }
@@ -214,7 +233,7 @@ impl Form<'_> {
 }
 
 /// A string or a number; clients send both, and strings with white space around them (reference 1.3).
-fn post_id(item: &Value) -> Option<i64> {
+pub fn post_id(item: &Value) -> Option<i64> {
     match item {
         Value::String(text) => text.trim().parse().ok(),
         Value::Number(number) => number.as_i64(),

@@ -33,10 +33,14 @@ pub struct Switches {
     pub per_second: u32,
     /// Bearer tokens minted a minute, for each app.
     pub mints_per_minute: u32,
+    /// Look-ups of posts in 15 minutes, for each app.
+    pub lookups_per_15_minutes: u32,
     /// How far the sandbox's clock is ahead.
     pub clock_offset_s: i64,
     /// Names of apps that X's account manager has not put on the list.
     pub unlisted_apps: Vec<String>,
+    /// Names of apps that may not look posts up.
+    pub unlisted_lookup_apps: Vec<String>,
     /// Names of apps that X has suspended: whatever they sign is refused with code 416.
     pub suspended_apps: Vec<String>,
     /// The callback URLs in every app's settings, matched exactly. Null, the start: any `http` or `https` URL will do.
@@ -62,8 +66,10 @@ impl Default for Switches {
             per_minute: 100_000,
             per_second: 10_000,
             mints_per_minute: 1_000,
+            lookups_per_15_minutes: 100_000,
             clock_offset_s: 0,
             unlisted_apps: Vec::new(),
+            unlisted_lookup_apps: Vec::new(),
             suspended_apps: Vec::new(),
             callbacks: None,
         }

@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 use crate::model::endpoint::MAX_WINDOW;
 use crate::sandbox::errors::{self, Refusal};
 use crate::sandbox::numbers::{hour_after, hour_of};
+use crate::sandbox::request::Limits;
 use crate::sandbox::{EchoEnd, HistoryFloor, Switches};
 
 const TWENTY_EIGHT_HOURS: Duration = Duration::hours(28);
@@ -33,10 +34,12 @@ pub fn historical(
     start: Option<&str>,
     end: Option<&str>,
     now: OffsetDateTime,
+    limits: Limits,
     switches: &Switches,
 ) -> Result<Window, Refusal> {
     let start = start.map(|it| read("start", it)).transpose()?;
     let end = end.map(|it| read("end", it)).transpose()?;
+    let checked = |start, end| checked(start, end, now, limits, switches);
     let reaches_now = |start: OffsetDateTime| start + MAX_WINDOW >= now;
     match (start, end) {
         (None, None) => {
@@ -44,12 +47,12 @@ pub fn historical(
             Ok(up_to_now(first, now, switches.echo_end))
         }
         (Some(start), None) if reaches_now(start) => {
-            checked(start, now, now, switches)?;
+            checked(start, now)?;
             Ok(up_to_now(hour_of(start), now, switches.echo_end))
         }
-        (Some(start), None) => checked(start, start + MAX_WINDOW, now, switches),
-        (None, Some(end)) => checked(end - MAX_WINDOW, end, now, switches),
-        (Some(start), Some(end)) => checked(start, end, now, switches),
+        (Some(start), None) => checked(start, start + MAX_WINDOW),
+        (None, Some(end)) => checked(end - MAX_WINDOW, end),
+        (Some(start), Some(end)) => checked(start, end),
     }
 }
 
@@ -77,6 +80,7 @@ fn checked(
     start: OffsetDateTime,
     end: OffsetDateTime,
     now: OffsetDateTime,
+    limits: Limits,
     switches: &Switches,
 ) -> Result<Window, Refusal> {
     let floor = match switches.history_floor {
@@ -86,7 +90,7 @@ fn checked(
     if start >= end {
         return Err(errors::bad_window("start must be before end"));
     }
-    if end - start > MAX_WINDOW {
+    if limits == Limits::Kept && end - start > MAX_WINDOW {
         return Err(errors::bad_window("start and end must be no more than 28 days apart"));
     }
     // Clients round an end of now up to the hour.

@@ -11,6 +11,7 @@ mod browser;
 mod config;
 mod connect;
 mod database;
+mod dice;
 mod edge;
 mod house;
 mod program;

@@ -13,9 +13,10 @@ use time::Duration;
 use crate::bench::{Answer, Bench, small};
 use crate::connect::browser::Browser;
 use crate::connect::replica::{PUBLIC_URL, Replica};
-use crate::connect::rules::{BROWSERS, Back, Dice, Held, LOST, Model, Told, USERS};
+use crate::connect::rules::{BROWSERS, Back, Held, LOST, Model, Told, USERS};
 use crate::connect::{fault, path_of, say, token_in};
 use crate::database::{Database, on_both};
+use crate::dice::Dice;
 use crate::sandbox::handshake::{ACCESS_TOKEN, decide};
 
 struct History<'a> {

@@ -38,17 +38,6 @@ pub struct Held {
     pub user: &'static str,
 }
 
-/// Numbers that follow from a seed.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-}
-
 /// What happened, over all histories.
 #[derive(Debug, Default)]
 pub struct Told {

@@ -9,6 +9,8 @@ mod faults;
 mod forms;
 mod groupings;
 pub mod handshake;
+mod lifted;
+mod lookup;
 mod manual;
 mod numbers;
 mod quotas;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign::model::{UserId, post};
-use countersign::sandbox::{Sandbox, Settings};
+use countersign::sandbox::{Sandbox, Settings, WorldPost};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -104,6 +104,37 @@ fn posts_reach_from_hours_to_a_year() {
             assert!(ids.insert(id));
         }
     }
+}
+
+/// A world for requests of thousands of posts.
+#[tokio::test]
+async fn fifty_users_have_ten_thousand_posts_of_every_kind() {
+    let settings = Settings { users: 50, posts_per_user: 200, ..Settings::default() };
+    let bench = Bench::start_with(Settings { ancient_authors: 20, ..settings }).await;
+    let listed = bench.get("/sandbox/world").await;
+    assert_eq!(listed["users"].as_array().unwrap().len(), 52);
+    let older = |it: &&WorldPost, days: i64| {
+        let at = post::created_at(it.id.parse().unwrap()).unwrap();
+        at < NOW - Duration::days(days)
+    };
+    let mut ids = BTreeSet::new();
+    for (place, user) in bench.world.users.iter().enumerate() {
+        let count = |is: &dyn Fn(&&WorldPost) -> bool| user.posts.iter().filter(is).count();
+        assert_eq!(count(&|it| it.state == "deleted"), 18);
+        assert!(count(&|it| older(it, 90)) > 50 && count(&|it| !older(it, 28)) > 50);
+        assert_eq!(count(&|it| older(it, 1800)), usize::from(place < 20));
+        ids.extend(user.posts.iter().map(|it| it.id.clone()));
+    }
+    assert_eq!(ids.len(), 52 * 200 + 20, "no id comes twice");
+
+    let ids: Vec<String> = ids.into_iter().collect();
+    let types = ["impressions", "engagements", "favorites", "quote_tweets", "video_views"];
+    let asked = body(&ids, &types, &["tweet.id", "engagement.type"]);
+    let whole = bench.post("/sandbox/answer/totals", &asked).send().await;
+    let (g, whole) = (whole.g(), whole.json());
+    let unavailable = 2 * 200 + 52 * 18 - 2 * 18;
+    assert_eq!(whole["unavailable_tweet_ids"].as_array().unwrap().len(), unavailable);
+    assert_eq!(g.as_object().unwrap().len(), ids.len() - unavailable);
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! `GET /2/tweets`: posts and their authors by id, with the app's bearer token. The rules are those of X's API of version 2.
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::sandbox::Sandbox;
+use crate::sandbox::arrival::Arrival;
+use crate::sandbox::auth::authenticate;
+use crate::sandbox::credentials::Credentials;
+use crate::sandbox::errors::{self, Refusal};
+use crate::sandbox::population::Post;
+use crate::sandbox::quota::Allowance;
+use crate::sandbox::reply::Reply;
+use crate::sandbox::signature::form_pairs;
+
+const MOST_IDS: usize = 100;
+const MOST_DIGITS: usize = 19;
+/// Expansions and the fields of what they add are taken and stay without effect.
+const PARAMETERS: [&str; 7] = [
+    "ids",
+    "expansions",
+    "tweet.fields",
+    "media.fields",
+    "poll.fields",
+    "place.fields",
+    "user.fields",
+];
+/// What may be asked of a post. The sandbox has its id, its text and its author; the rest stays away.
+const FIELDS: [&str; 22] = [
+    "attachments",
+    "author_id",
+    "context_annotations",
+    "conversation_id",
+    "created_at",
+    "edit_controls",
+    "edit_history_tweet_ids",
+    "entities",
+    "geo",
+    "id",
+    "in_reply_to_user_id",
+    "lang",
+    "non_public_metrics",
+    "organic_metrics",
+    "possibly_sensitive",
+    "promoted_metrics",
+    "public_metrics",
+    "referenced_tweets",
+    "reply_settings",
+    "source",
+    "text",
+    "withheld",
+];
+
+/// Answers a look-up. Rate headers come with every answer to an app that may look posts up.
+pub fn reply(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
+    let allowance = match admit(sandbox, arrival) {
+        Ok(allowance) => allowance,
+        Err(refusal) => return refusal.into(),
+    };
+    let answer = if allowance.is_spent {
+        Err(errors::too_many_requests())
+    } else {
+        read(arrival).map(|it| found(sandbox, &it))
+    };
+    let mut reply = match answer {
+        Ok(body) => Reply::json(StatusCode::OK, &body),
+        Err(refusal) => refusal.into(),
+    };
+    allowance.write(&mut reply.headers);
+    reply
+}
+
+/// X takes users' tokens as well, which then see more; here they are refused, so that none is sent without need.
+fn admit(sandbox: &Sandbox, arrival: &Arrival) -> Result<Allowance, Refusal> {
+    if !matches!(arrival.credentials, Credentials::Bearer(_)) {
+        return Err(errors::unauthorized());
+    }
+    let caller = authenticate(sandbox, arrival).map_err(|_| errors::unauthorized())?;
+    let now_s = sandbox.now().unix_timestamp();
+    let mut state = sandbox.state();
+    let switches = state.switches.clone();
+    let app = sandbox.population().apps.get(caller.app);
+    if app.is_some_and(|it| switches.unlisted_lookup_apps.iter().any(|name| name == it.name)) {
+        return Err(errors::client_forbidden(caller.app as u64 + 1));
+    }
+    Ok(state.quotas.look_up(caller.app, &switches, now_s))
+}
+
+/// A look-up in good form.
+struct Asked {
+    ids: Vec<String>,
+    with_author: bool,
+}
+
+fn read(arrival: &Arrival) -> Result<Asked, Refusal> {
+    let given = form_pairs(arrival.query.as_deref().unwrap_or_default());
+    let (ids, fields) = (listed_in(&given, "ids"), listed_in(&given, "tweet.fields"));
+    let mut wrong = wrong_parameters(&given);
+    wrong.extend(wrong_ids(&ids).iter().map(|it| errors::invalid_parameter("ids", &ids, it)));
+    for it in fields.iter().filter(|it| !FIELDS.contains(&&***it)) {
+        let known = FIELDS.join(",");
+        let text =
+            format!("The `tweet.fields` query parameter value [{it}] is not one of [{known}]");
+        wrong.push(errors::invalid_parameter("tweet.fields", &fields, &text));
+    }
+    if !wrong.is_empty() {
+        return Err(errors::invalid_request(&wrong));
+    }
+    Ok(Asked { ids, with_author: fields.iter().any(|it| it == "author_id") })
+}
+
+/// The members of the list that a parameter is.
+fn listed_in(given: &[(String, String)], name: &str) -> Vec<String> {
+    let values = given.iter().filter(|it| it.0 == name && !it.1.is_empty());
+    values.flat_map(|it| it.1.split(',')).map(str::to_owned).collect()
+}
+
+fn wrong_parameters(given: &[(String, String)]) -> Vec<Value> {
+    let mut wrong = Vec::new();
+    for (place, (name, value)) in given.iter().enumerate() {
+        let text = if !PARAMETERS.contains(&&**name) {
+            format!("The query parameter [{name}] is not one of [{}]", PARAMETERS.join(","))
+        } else if given.iter().take(place).any(|it| it.0 == *name) {
+            format!("Duplicate parameters are not allowed: the `{name}` query parameter")
+        } else {
+            continue;
+        };
+        wrong.push(errors::invalid_parameter(name, std::slice::from_ref(value), &text));
+    }
+    wrong
+}
+
+fn wrong_ids(ids: &[String]) -> Vec<String> {
+    let is_id = |it: &str| {
+        (1..=MOST_DIGITS).contains(&it.len()) && it.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    let not_valid = |it: &String| format!("The `ids` query parameter value [{it}] is not valid");
+    match ids.len() {
+        0 => vec!["The `ids` query parameter can not be empty".to_owned()],
+        1..=MOST_IDS => ids.iter().filter(|it| !is_id(it)).map(not_valid).collect(),
+        count => vec![format!(
+            "The number of values in the `ids` query parameter list [{count}] is not between 1 and {MOST_IDS}"
+        )],
+    }
+}
+
+/// What there is goes to `data`, the rest to `errors`; neither is there when it would be empty.
+fn found(sandbox: &Sandbox, asked: &Asked) -> Value {
+    let state = sandbox.state();
+    let (mut data, mut missing) = (Vec::new(), Vec::new());
+    for id in &asked.ids {
+        let post = id.parse().ok().and_then(|it| sandbox.population().find_post(it));
+        match post.filter(|it| !it.is_deleted) {
+            Some(it) if state.user_state(it.author).shows_posts() => {
+                data.push(listed(sandbox, it, asked.with_author));
+            }
+            // Of a suspended author as of a protected one.
+            Some(_) => missing.push(errors::post_not_authorized(id)),
+            None => missing.push(errors::post_not_found(id)),
+        }
+    }
+    let parts = [("data", data), ("errors", missing)];
+    let parts = parts.into_iter().filter(|it| !it.1.is_empty());
+    parts.map(|(name, it)| (name.to_owned(), Value::Array(it))).collect::<Map<_, _>>().into()
+}
+
+fn listed(sandbox: &Sandbox, post: Post, with_author: bool) -> Value {
+    let author = sandbox.population().users.get(post.author);
+    let name = author.map_or("", |it| &it.screen_name);
+    let mut listed = json!({ "id": post.id.to_string(), "text": format!("A post by {name}") });
+    if let (true, Some(author), Some(fields)) = (with_author, author, listed.as_object_mut()) {
+        fields.insert("author_id".into(), author.id.to_string().into());
+    }
+    listed
+}
