@@ -1,13 +1,16 @@
 //! Webhooks from the command line, and a program that is killed while it sends.
 
+use std::collections::HashSet;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::database::{Kind, on_both};
+use crate::database::{Database, Kind, on_both};
+use crate::dice::Dice;
 use crate::program::deployment::Deployment;
 use crate::webhooks::receiver::Receiver;
 
-async fn with_http(database: &crate::database::Database) -> Deployment {
+async fn with_http(database: &Database) -> Deployment {
     let mut it = Deployment::new(database).await;
     it.set("WEBHOOKS__ALLOW_HTTP", "true");
     it.prepare().await;
@@ -88,11 +91,7 @@ on_both! {
         running.signal(Signal::KILL);
         running.end().await;
         receiver.open();
-        // A minute later.
-        let past = "2020-01-01T00:00:00Z";
-        let then = if database.kind == Kind::Postgres { format!("timestamptz '{past}'") } else { format!("'{past}'") };
-        database.run(&format!("update webhook set leased_until = {then}")).await;
-        database.run(&format!("update delivery set attempt_at = {then}")).await;
+        a_minute_later(&database).await;
         let running = it.serve().await;
         receiver.wait_for(3).await;
         let arrived = receiver.arrived();
@@ -101,4 +100,53 @@ on_both! {
         running.signal(Signal::TERM);
         assert_eq!(running.end().await.code, 0);
     }
+
+    async fn events_arrive_in_order_however_often_the_program_is_killed(database: Database) {
+        const ROUNDS: usize = 6;
+        let it = with_http(&database).await;
+        let receiver = Receiver::start().await;
+        it.must(&["webhook", "add", &receiver.url]).await;
+        let mut dice = Dice(7);
+        for _ in 0..ROUNDS {
+            it.must(&["account", "remove", "@alice"]).await;
+            it.run_with(&["account", "import", "--app", "demo"], &it.lines(&["alice"])).await;
+            let before = receiver.arrived().len();
+            let running = it.serve().await;
+            // Killed before, while or after what it sends arrives.
+            receiver.wait_for(before + dice.below(3)).await;
+            for _ in 0..dice.below(2000) {
+                tokio::task::yield_now().await;
+            }
+            running.signal(Signal::KILL);
+            running.end().await;
+            a_minute_later(&database).await;
+        }
+        let running = it.serve().await;
+        let mut first = Vec::new();
+        while first.len() < 2 * ROUNDS {
+            receiver.wait_for(receiver.arrived().len().max(1)).await;
+            first.clear();
+            let mut known = HashSet::new();
+            for event in receiver.arrived().iter().filter(|it| known.insert(it.id().to_owned())) {
+                first.push(event.what().0);
+            }
+            tokio::task::yield_now().await;
+        }
+        let pairs: Vec<&[String]> = first.chunks(2).collect();
+        assert!(pairs.iter().all(|it| **it == ["account.removed", "account.connected"]), "{first:?}");
+        running.signal(Signal::TERM);
+        assert_eq!(running.end().await.code, 0);
+    }
+}
+
+/// As if a minute had passed, after which nobody believes that a sender lives.
+async fn a_minute_later(database: &Database) {
+    let past = "2020-01-01T00:00:00Z";
+    let then = match database.kind {
+        Kind::Postgres => format!("timestamptz '{past}'"),
+        Kind::Sqlite => format!("'{past}'"),
+    };
+    database.run(&format!("update webhook set leased_until = {then}, rests_until = null")).await;
+    let waits = format!("update delivery set attempt_at = {then} where attempt_at is not null");
+    database.run(&waits).await;
 }

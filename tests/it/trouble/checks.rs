@@ -100,6 +100,14 @@ on_both! {
         assert_eq!((&*state(&house, "alice").await, &*state(&house, "bob").await), ("active", "active"));
     }
 
+    async fn where_the_settings_say_never_nobody_is_asked_about(database: Database) {
+        let house = House::start_with(&database, |it| it.connect.check_every = std::time::Duration::ZERO).await;
+        a_day_later(&house).await;
+        // It ends by itself, where otherwise it would go on for ever.
+        house.gateway.check_accounts().await;
+        assert_eq!(house.arrived("/1.1/").await.len(), 0);
+    }
+
     async fn of_two_replicas_each_asks_about_others(database: Database) {
         let one = House::start(&database).await;
         let two = House::build(one.bench.again(), &database.settings(), |_| ()).await;

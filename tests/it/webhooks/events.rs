@@ -47,6 +47,26 @@ on_both! {
         assert_eq!(house.deliver().await, 0, "nothing is sent twice");
     }
 
+    async fn changes_and_attempts_are_counted(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        let (id, _) = house.hook(&receiver).await;
+        receiver.next(&[400]);
+        house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
+        house.deliver().await;
+        house.gateway.test_webhook(&id).await.unwrap().unwrap();
+        house.deliver().await;
+        let metrics = crate::bench::Ask::new(&house.http, &house.admin_url, "GET", "/metrics").send().await;
+        // Other tests count in the same process.
+        for line in [
+            "countersign_account_events_total{event=\"account.removed\"} ",
+            "countersign_webhook_attempts_total{outcome=\"failed\"} ",
+            "countersign_webhook_attempts_total{outcome=\"delivered\"} ",
+        ] {
+            assert!(metrics.text().contains(line), "{line} is not in {}", metrics.text());
+        }
+    }
+
     async fn an_event_says_who_when_why_and_nothing_else(database: Database) {
         let house = open_house(&database).await;
         let receiver = Receiver::start().await;
