@@ -1,5 +1,7 @@
-//! One question of any size: what it asks (`read`). All of it is pure: no I/O, and time is an argument.
+//! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
+//! together again (`merge` and `nested`). All of it is pure: no I/O, and time is an argument.
 
+pub mod plan;
 mod read;
 
 use std::collections::HashMap;
