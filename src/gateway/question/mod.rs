@@ -1,6 +1,9 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
 //! together again (`merge` and `nested`). All of it is pure: no I/O, and time is an argument.
 
+mod key;
+pub mod merge;
+mod nested;
 pub mod plan;
 mod read;
 
