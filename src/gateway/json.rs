@@ -87,7 +87,13 @@ fn in_our_words(said: &str) -> &str {
     }
 }
 
-impl Node<'_> {
+impl<'a> Node<'a> {
+    /// The first value under `name`, if this is an object that has one.
+    pub(super) fn member(&self, name: &str) -> Option<&Node<'a>> {
+        let Node::Map(entries) = self else { return None };
+        entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// What it is, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {

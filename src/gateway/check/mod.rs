@@ -3,6 +3,9 @@
 
 mod problems;
 
+pub(in crate::gateway) use crate::gateway::check::problems::Problems;
+
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use time::format_description::well_known::Rfc3339;
@@ -10,49 +13,52 @@ use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
 use crate::gateway::Problem;
-use crate::gateway::check::problems::Problems;
 use crate::gateway::json::{self, MAX_DEPTH, Node, Path};
 use crate::model::endpoint::MAX_WINDOW;
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 
-const IDS: Path = Path::Key(&Path::Root, "tweet_ids");
-const TYPES: Path = Path::Key(&Path::Root, "engagement_types");
-const GROUPINGS: Path = Path::Key(&Path::Root, "groupings");
+pub(in crate::gateway) const IDS: Path = Path::Key(&Path::Root, "tweet_ids");
+pub(in crate::gateway) const TYPES: Path = Path::Key(&Path::Root, "engagement_types");
+pub(in crate::gateway) const GROUPINGS: Path = Path::Key(&Path::Root, "groupings");
 const START: Path = Path::Key(&Path::Root, "start");
 const END: Path = Path::Key(&Path::Root, "end");
 /// Clocks differ a little.
-const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
+pub(in crate::gateway) const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
 
 /// Checks a body for `endpoint` at the time `now`: the metrics that it asks for, as far as they can be read, and
 /// everything that is wrong with it.
 pub fn check(endpoint: Endpoint, body: &[u8], now: OffsetDateTime) -> (Vec<Metric>, Vec<Problem>) {
-    let refused = |detail: String| (Vec::new(), vec![Problem::at("", detail)]);
-    if body.trim_ascii().is_empty() {
-        let detail = "is empty; send a JSON object with tweet_ids, engagement_types and groupings";
-        return refused(detail.to_owned());
-    }
-    let root = match json::read(body) {
+    let root = match read_object(body, "tweet_ids, engagement_types and groupings") {
         Ok(root) => root,
-        Err(detail) => return refused(detail),
+        Err(problem) => return (Vec::new(), vec![problem]),
     };
-    let Node::Map(entries) = &root else {
-        return refused(format!("must be an object, not {}", root.kind()));
-    };
-    let member = |name: &str| entries.iter().find(|(key, _)| key == name).map(|(_, value)| value);
     let mut problems = Problems::default();
     problems.part(&Path::Root, |it| it.duplicates(&Path::Root, &root, 1));
-    problems.part(&IDS, |it| it.post_ids(endpoint, member("tweet_ids")));
-    let metrics = problems.part(&TYPES, |it| it.metrics(endpoint, member("engagement_types")));
-    problems.part(&GROUPINGS, |it| it.groupings(endpoint, member("groupings")));
+    problems.part(&IDS, |it| it.post_ids(endpoint, root.member("tweet_ids")));
+    let metrics = problems.part(&TYPES, |it| it.metrics(endpoint, root.member("engagement_types")));
+    problems.part(&GROUPINGS, |it| it.groupings(endpoint, root.member("groupings")));
     if endpoint == Endpoint::Historical {
-        problems.part(&Path::Root, |it| it.window(member("start"), member("end"), now));
+        problems.part(&Path::Root, |it| it.window(root.member("start"), root.member("end"), now));
     }
     (metrics, problems.into_told())
 }
 
+/// Reads a body that must be an object, such as one with these `keys`.
+pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Err(Problem::at("", format!("is empty; send a JSON object with {keys}")));
+    }
+    match json::read(body) {
+        Ok(root @ Node::Map(_)) => Ok(root),
+        Ok(other) => Err(Problem::at("", format!("must be an object, not {}", other.kind()))),
+        Err(detail) => Err(Problem::at("", detail)),
+    }
+}
+
 impl Problems {
-    fn duplicates(&mut self, at: &Path<'_>, node: &Node<'_>, depth: usize) {
+    /// Adds every key that stands in its object more than once.
+    pub(in crate::gateway) fn duplicates(&mut self, at: &Path<'_>, node: &Node<'_>, depth: usize) {
         if depth > MAX_DEPTH {
             return self.add(at, format_args!("nested deeper than {MAX_DEPTH} levels"));
         }
@@ -83,7 +89,8 @@ impl Problems {
         }
     }
 
-    fn list<'a, 'b>(
+    /// The items of an array, or none and what is wrong with it.
+    pub(in crate::gateway) fn list<'a, 'b>(
         &mut self,
         at: &Path<'_>,
         node: Option<&'a Node<'b>>,
@@ -112,18 +119,27 @@ impl Problems {
             );
         }
         for (index, item) in items.iter().enumerate().filter(|(_, it)| !is_post_id(it)) {
-            let found = match item {
-                Node::Number => {
-                    ", not a number with a sign, a fraction, an exponent or more digits".to_owned()
-                }
-                other => quoted(other),
-            };
-            let right = "must be a post id of 1 to 19 digits, as a string or a whole number";
-            self.add(&Path::Index(&IDS, index), format_args!("{right}{found}"));
+            self.no_post_id(&Path::Index(&IDS, index), item);
         }
     }
 
-    fn metrics(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Metric> {
+    pub(in crate::gateway) fn no_post_id(&mut self, at: &Path<'_>, item: &Node<'_>) {
+        let found = match item {
+            Node::Number => {
+                ", not a number with a sign, a fraction, an exponent or more digits".to_owned()
+            }
+            other => quoted(other),
+        };
+        let right = "must be a post id of 1 to 19 digits, as a string or a whole number";
+        self.add(at, format_args!("{right}{found}"));
+    }
+
+    /// The engagement types that can be read and that `endpoint` serves.
+    pub(in crate::gateway) fn metrics(
+        &mut self,
+        endpoint: Endpoint,
+        node: Option<&Node<'_>>,
+    ) -> Vec<Metric> {
         let items = self.list(&TYPES, node, "engagement types");
         let mut metrics = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
@@ -161,24 +177,29 @@ impl Problems {
         metrics
     }
 
-    fn groupings(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) {
+    /// The groupings by name, with their values as far as these can be read.
+    pub(in crate::gateway) fn groupings<'a>(
+        &mut self,
+        endpoint: Endpoint,
+        node: Option<&'a Node<'_>>,
+    ) -> Vec<(&'a str, Vec<GroupBy>)> {
         const FORM: &str = r#"like {"by_tweet": {"group_by": ["tweet.id", "engagement.type"]}}"#;
         let entries = match node {
             Some(Node::Map(entries)) if !entries.is_empty() => entries,
             Some(Node::Map(_)) => {
                 self.add(&GROUPINGS, format_args!("is empty; give at least one, {FORM}"));
-                return;
+                return Vec::new();
             }
             Some(other) => {
                 self.add(
                     &GROUPINGS,
                     format_args!("must be an object {FORM}, not {}", other.kind()),
                 );
-                return;
+                return Vec::new();
             }
             None => {
                 self.add(&GROUPINGS, format_args!("is missing; give at least one, {FORM}"));
-                return;
+                return Vec::new();
             }
         };
         if entries.len() > MAX_GROUPINGS {
@@ -190,27 +211,31 @@ impl Problems {
                 ),
             );
         }
-        let levels = entries.iter().map(|(name, value)| self.levels(endpoint, name, value));
-        if levels.filter(|it| *it == 4).count() > 1 {
+        let read = |(name, value): &'a (Cow<'_, str>, Node<'_>)| {
+            (&**name, self.levels(endpoint, name, value))
+        };
+        let groupings: Vec<(&str, Vec<GroupBy>)> = entries.iter().map(read).collect();
+        if groupings.iter().filter(|(_, levels)| levels.len() == 4).count() > 1 {
             self.add(
                 &GROUPINGS,
                 "has more than one grouping of four values; a request takes at most one",
             );
         }
+        groupings
     }
 
-    /// Checks one grouping and counts its values.
-    fn levels(&mut self, endpoint: Endpoint, name: &str, grouping: &Node<'_>) -> usize {
+    /// One grouping's values.
+    fn levels(&mut self, endpoint: Endpoint, name: &str, grouping: &Node<'_>) -> Vec<GroupBy> {
         let at = Path::Key(&GROUPINGS, name);
         if RESERVED_NAMES.contains(&name) {
             self.add(&at, "takes the name of a key of the answer; choose another name");
         }
-        let Node::Map(entries) = grouping else {
+        let Node::Map(_) = grouping else {
             self.add(&at, format_args!("must be an object with group_by, not {}", grouping.kind()));
-            return 0;
+            return Vec::new();
         };
-        let list = entries.iter().find(|(key, _)| key == "group_by").map(|(_, value)| value);
         let at = Path::Key(&at, "group_by");
+        let list = grouping.member("group_by");
         let items = self.list(&at, list, format_args!("grouping values ({})", GroupBys(endpoint)));
         let before = self.count();
         let mut levels = Vec::with_capacity(items.len());
@@ -228,7 +253,7 @@ impl Problems {
                  or with the first two exchanged",
             );
         }
-        levels.len()
+        levels
     }
 
     fn window(&mut self, start: Option<&Node<'_>>, end: Option<&Node<'_>>, now: OffsetDateTime) {
@@ -256,7 +281,12 @@ impl Problems {
         }
     }
 
-    fn time(&mut self, at: &Path<'_>, node: Option<&Node<'_>>) -> Option<OffsetDateTime> {
+    /// A time in a form that clients send, where there is one.
+    pub(in crate::gateway) fn time(
+        &mut self,
+        at: &Path<'_>,
+        node: Option<&Node<'_>>,
+    ) -> Option<OffsetDateTime> {
         let node = node?;
         let read = match node {
             Node::Text(text) => read_time(text.trim()),
@@ -308,8 +338,17 @@ fn is_post_id(node: &Node<'_>) -> bool {
     }
 }
 
+/// The number that a post id is.
+pub(in crate::gateway) fn post_id(node: &Node<'_>) -> Option<u64> {
+    match node {
+        Node::Natural(id) => is_post_id(node).then_some(*id),
+        Node::Text(text) if is_post_id(node) => text.trim_ascii().parse().ok(),
+        _ => None,
+    }
+}
+
 /// The four forms that clients send; no zone means UTC (reference 1.5).
-fn read_time(text: &str) -> Option<OffsetDateTime> {
+pub(in crate::gateway) fn read_time(text: &str) -> Option<OffsetDateTime> {
     let seconds = format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]"
     );
@@ -323,7 +362,7 @@ fn read_time(text: &str) -> Option<OffsetDateTime> {
     Some(day.midnight().assume_utc())
 }
 
-fn rfc3339(at: OffsetDateTime) -> String {
+pub(in crate::gateway) fn rfc3339(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
@@ -338,7 +377,7 @@ impl Display for GroupBys {
 }
 
 /// The offending value after what would be right.
-fn quoted(node: &Node<'_>) -> String {
+pub(in crate::gateway) fn quoted(node: &Node<'_>) -> String {
     format!(", not {}", shown(node))
 }
 

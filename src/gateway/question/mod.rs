@@ -1,0 +1,102 @@
+//! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
+//! together again (`merge` and `nested`). All of it is pure: no I/O, and time is an argument.
+
+mod key;
+pub mod merge;
+mod nested;
+pub mod plan;
+mod read;
+
+use std::collections::HashMap;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::model::{AccountRef, Endpoint, GroupBy, Metric, UserId};
+
+/// What a caller wants to know, in good form.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Question {
+    /// Each once, in the caller's order.
+    pub posts: Vec<u64>,
+    /// Each once, all served by the window's endpoint.
+    pub metrics: Vec<Metric>,
+    pub window: Window,
+    pub groupings: Vec<Grouping>,
+    /// Whose tokens may be tried; `None` for all that the key may use.
+    pub accounts: Option<Vec<AccountRef>>,
+    /// The authors of posts that the caller knows.
+    pub owners: HashMap<u64, UserId>,
+}
+
+/// The time that a question is about, which decides the endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Window {
+    Totals,
+    TwentyEightHours,
+    Range(Span),
+}
+
+/// A half-open range of time in whole seconds, which counts every hour that it touches (reference 1.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Span {
+    pub start: OffsetDateTime,
+    pub end: OffsetDateTime,
+}
+
+/// A named nesting of results.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Grouping {
+    pub name: String,
+    pub group_by: Vec<GroupBy>,
+}
+
+/// The most that one question may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub posts: usize,
+    /// How far back a range may reach.
+    pub days: u16,
+    /// Numbers of the answer.
+    pub leaves: u64,
+}
+
+impl Window {
+    pub fn endpoint(self) -> Endpoint {
+        match self {
+            Window::Totals => Endpoint::Totals,
+            Window::TwentyEightHours => Endpoint::TwentyEightHours,
+            Window::Range(_) => Endpoint::Historical,
+        }
+    }
+}
+
+impl Span {
+    /// The whole hours that it touches, as times: the first one's begin and the last one's end.
+    pub fn widened(self) -> Span {
+        let start = hour_of(self.start);
+        let end = hour_of(self.end);
+        let end = if end < self.end { end + Duration::HOUR } else { end };
+        Span { start, end }
+    }
+
+    pub fn hours(self) -> u64 {
+        let Span { start, end } = self.widened();
+        (end - start).whole_hours().unsigned_abs()
+    }
+
+    /// How many days of the calendar it touches.
+    pub fn days(self) -> u64 {
+        let Span { start, end } = self.widened();
+        let last = end - Duration::HOUR;
+        1 + u64::from(last.to_julian_day().abs_diff(start.to_julian_day()))
+    }
+}
+
+/// The begin of the hour that holds `at`.
+fn hour_of(at: OffsetDateTime) -> OffsetDateTime {
+    let into_hour = Duration::seconds(at.unix_timestamp().rem_euclid(3600));
+    at - into_hour - Duration::nanoseconds(at.nanosecond().into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! The upstream calls that answer a question: a pure function of the question, what is known of the posts' authors and
+//! whose tokens may be used.
+//!
+//! | window | engagement types | credential | posts a call | time a call |
+//! |---|---|---|---|---|
+//! | totals | public | app-only, whoever the authors are | 250 | - |
+//! | totals | private | each author's | 250 | - |
+//! | 28hr | any | each author's | 25 | - |
+//! | range | any | each author's | 25 | 28 days, on whole hours |
+//!
+//! Each post, engagement type and hour is in one call, every call has all groupings, and calls are filled up before
+//! another is begun, so that there are as few as the rules allow. Posts whose author is not known never share a call
+//! with others: one foreign post spoils a batch (reference 2.2).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+use crate::gateway::check::rfc3339;
+use crate::gateway::question::{Grouping, Question, Span, Window};
+use crate::model::endpoint::MAX_WINDOW;
+use crate::model::{AuthKind, Endpoint, Metric, UserId};
+
+/// How many accounts may be tried for a post of unknown author.
+pub const MOST_CANDIDATES: usize = 5;
+
+/// Everything that will be asked of the upstream, and what cannot be.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Plan {
+    /// App-only ones first, then author by author as the posts name them, then those of unknown authors; for each batch
+    /// of posts, forward in time.
+    pub calls: Vec<Call>,
+    /// Posts whose author is needed and not known. Their calls are planned with the first of `candidates`.
+    pub unknown: Vec<u64>,
+    /// Whose tokens may be tried for `unknown`, in this order.
+    pub candidates: Vec<UserId>,
+    pub missing: Vec<Missing>,
+}
+
+/// One request to the upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call {
+    pub endpoint: Endpoint,
+    pub signer: Signer,
+    pub posts: Vec<u64>,
+    pub metrics: Vec<Metric>,
+    /// For historical alone.
+    pub span: Option<Span>,
+}
+
+/// Whose credentials a call uses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signer {
+    App,
+    /// The author of all its posts.
+    Author(UserId),
+    /// Who may be the author of some of them.
+    Candidate(UserId),
+}
+
+/// What will not be answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Missing {
+    pub posts: Vec<u64>,
+    pub metrics: Vec<Metric>,
+    pub reason: Reason,
+    /// The posts' author, if known.
+    pub author: Option<UserId>,
+}
+
+/// Why something is not answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The author's token cannot be used: none is stored, or not for this key or question.
+    NotConnected,
+}
+
+/// What a plan takes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Cost {
+    /// Calls with the app's credentials.
+    pub app_only: usize,
+    /// Calls with a user's.
+    pub user_context: usize,
+    /// Users whose tokens these use, which the contract counts each month (reference 2.2).
+    pub accounts: usize,
+}
+
+/// Plans the calls for `question`. `known` are authors learnt before, which what the question says of them overrules;
+/// `usable` are the accounts whose tokens may be used, in the order in which they are to be tried.
+pub fn plan(question: &Question, known: &HashMap<u64, UserId>, usable: &[UserId]) -> Plan {
+    let endpoint = question.window.endpoint();
+    let needs_author = |it: &Metric| endpoint != Endpoint::Totals || it.is_private_on_totals();
+    let (private, public): (Vec<Metric>, Vec<Metric>) =
+        question.metrics.iter().partition(|it| needs_author(it));
+    let mut plan = Plan::default();
+    plan.add_calls(question, Signer::App, &question.posts, &public);
+    if private.is_empty() {
+        return plan;
+    }
+    let (by_author, unknown) = by_author(question, known);
+    let connected: HashSet<UserId> = usable.iter().copied().collect();
+    for (author, posts) in by_author {
+        if connected.contains(&author) {
+            plan.add_calls(question, Signer::Author(author), &posts, &private);
+        } else {
+            plan.add_missing(posts, &private, Some(author));
+        }
+    }
+    match usable.first() {
+        _ if unknown.is_empty() => (),
+        None => plan.add_missing(unknown, &private, None),
+        Some(first) => {
+            plan.add_calls(question, Signer::Candidate(*first), &unknown, &private);
+            plan.unknown = unknown;
+            plan.candidates = usable.iter().copied().take(MOST_CANDIDATES).collect();
+        }
+    }
+    plan
+}
+
+/// Each author's posts, authors in the order of their first post, and the posts of nobody known.
+fn by_author(
+    question: &Question,
+    known: &HashMap<u64, UserId>,
+) -> (Vec<(UserId, Vec<u64>)>, Vec<u64>) {
+    let mut authors: Vec<(UserId, Vec<u64>)> = Vec::new();
+    let mut places = HashMap::new();
+    let mut unknown = Vec::new();
+    for post in &question.posts {
+        match question.owners.get(post).or_else(|| known.get(post)) {
+            None => unknown.push(*post),
+            Some(author) => {
+                let place = *places.entry(*author).or_insert(authors.len());
+                match authors.get_mut(place) {
+                    Some((_, posts)) => posts.push(*post),
+                    None => authors.push((*author, vec![*post])),
+                }
+            }
+        }
+    }
+    (authors, unknown)
+}
+
+impl Plan {
+    pub fn cost(&self) -> Cost {
+        let accounts: HashSet<UserId> =
+            self.calls.iter().filter_map(|it| it.signer.account()).collect();
+        let app_only = self.calls.iter().filter(|it| it.signer == Signer::App).count();
+        Cost { app_only, user_context: self.calls.len() - app_only, accounts: accounts.len() }
+    }
+
+    /// Adds the calls that ask for `metrics` of `posts`, if there are any.
+    fn add_calls(
+        &mut self,
+        question: &Question,
+        signer: Signer,
+        posts: &[u64],
+        metrics: &[Metric],
+    ) {
+        if metrics.is_empty() {
+            return;
+        }
+        let endpoint = question.window.endpoint();
+        let spans = spans(question.window);
+        for posts in posts.chunks(endpoint.max_posts()) {
+            self.calls.extend(spans.iter().map(|span| Call {
+                endpoint,
+                signer,
+                posts: posts.to_vec(),
+                metrics: metrics.to_vec(),
+                span: *span,
+            }));
+        }
+    }
+
+    fn add_missing(&mut self, posts: Vec<u64>, metrics: &[Metric], author: Option<UserId>) {
+        let (metrics, reason) = (metrics.to_vec(), Reason::NotConnected);
+        self.missing.push(Missing { posts, metrics, reason, author });
+    }
+}
+
+/// Cuts a range on whole hours. Its own ends stay as they are, since the upstream widens them itself and a whole hour
+/// beyond them may be in the future or too long ago (reference 1.5).
+fn spans(window: Window) -> Vec<Option<Span>> {
+    let Window::Range(range) = window else { return vec![None] };
+    let mut spans = Vec::new();
+    let mut start = range.start;
+    let mut cut = range.widened().start + MAX_WINDOW;
+    while cut < range.end {
+        spans.push(Some(Span { start, end: cut }));
+        start = cut;
+        cut += MAX_WINDOW;
+    }
+    spans.push(Some(Span { start, end: range.end }));
+    spans
+}
+
+impl Call {
+    /// The request's JSON as the upstream wants it.
+    pub fn body(&self, groupings: &[Grouping]) -> Vec<u8> {
+        let named = groupings.iter().map(|it| {
+            let group_by = it.group_by.iter().map(|it| it.name()).collect();
+            (&*it.name, GroupByBody { group_by })
+        });
+        let body = Body {
+            // "Must be represented as strings" (reference 1.3).
+            tweet_ids: self.posts.iter().map(ToString::to_string).collect(),
+            engagement_types: self.metrics.iter().map(|it| it.name()).collect(),
+            groupings: named.collect(),
+            start: self.span.map(|it| rfc3339(it.start)),
+            end: self.span.map(|it| rfc3339(it.end)),
+        };
+        serde_json::to_vec(&body).expect("strings and lists of them can be written")
+    }
+}
+
+impl Signer {
+    pub fn kind(self) -> AuthKind {
+        match self {
+            Signer::App => AuthKind::AppOnly,
+            Signer::Author(_) | Signer::Candidate(_) => AuthKind::UserContext,
+        }
+    }
+
+    pub fn account(self) -> Option<UserId> {
+        match self {
+            Signer::App => None,
+            Signer::Author(account) | Signer::Candidate(account) => Some(account),
+        }
+    }
+}
+
+impl Reason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::NotConnected => "not_connected",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    tweet_ids: Vec<String>,
+    engagement_types: Vec<&'static str>,
+    groupings: BTreeMap<&'a str, GroupByBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+}
+
+#[derive(Serialize)]
+struct GroupByBody {
+    group_by: Vec<&'static str>,
+}

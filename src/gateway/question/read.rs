@@ -1,0 +1,298 @@
+//! Reading a question: every mistake at once, each by JSON pointer with what would be right.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use time::{Duration, OffsetDateTime, UtcOffset};
+
+use crate::gateway::Problem;
+use crate::gateway::check::{
+    FUTURE_TOLERANCE, GROUPINGS, IDS, Problems, TYPES, post_id, quoted, read_object, rfc3339,
+};
+use crate::gateway::json::{Node, Path};
+use crate::gateway::question::{Grouping, Limits, Question, Span, Window, hour_of};
+use crate::model::{AccountRef, Endpoint, GroupBy, UserId};
+
+const WINDOW: Path = Path::Key(&Path::Root, "window");
+const START: Path = Path::Key(&WINDOW, "start");
+const END: Path = Path::Key(&WINDOW, "end");
+const ACCOUNTS: Path = Path::Key(&Path::Root, "accounts");
+const OWNERS: Path = Path::Key(&Path::Root, "owners");
+const KEYS: [&str; 6] =
+    ["tweet_ids", "engagement_types", "window", "groupings", "accounts", "owners"];
+/// The upstream's ids are signed 64-bit numbers, and one that is not spoils a whole call (reference 4.3).
+const LARGEST_POST_ID: u64 = i64::MAX.unsigned_abs();
+/// Hours and days that the last 28 hours can touch (reference 1.6).
+const RECENT_HOURS: u64 = 29;
+const RECENT_DAYS: u64 = 3;
+
+impl Question {
+    /// Reads a body at the time `now`, or says everything that is wrong with it.
+    pub fn read(
+        body: &[u8],
+        limits: &Limits,
+        now: OffsetDateTime,
+    ) -> Result<Question, Vec<Problem>> {
+        let root = read_object(body, "tweet_ids and engagement_types").map_err(|it| vec![it])?;
+        let mut problems = Problems::default();
+        problems.part(&Path::Root, |it| {
+            it.duplicates(&Path::Root, &root, 1);
+            it.unknown_keys(&Path::Root, &root, &KEYS);
+        });
+        let posts = problems.part(&IDS, |it| it.posts(root.member("tweet_ids"), limits));
+        let endpoint = endpoint_of(&root);
+        let metrics =
+            problems.part(&TYPES, |it| it.metrics(endpoint, root.member("engagement_types")));
+        let window =
+            problems.part(&WINDOW, |it| it.question_window(root.member("window"), limits, now));
+        let groupings =
+            problems.part(&GROUPINGS, |it| it.named(endpoint, root.member("groupings")));
+        let accounts = root.member("accounts");
+        let accounts = accounts.map(|node| problems.part(&ACCOUNTS, |it| it.accounts(node)));
+        let owners = root.member("owners");
+        let owners = owners.map(|node| problems.part(&OWNERS, |it| it.owners(node, &posts)));
+        let told = problems.into_told();
+        let Some(window) = window.filter(|_| told.is_empty()) else { return Err(told) };
+        let owners = owners.unwrap_or_default();
+        let metrics = each_once(metrics);
+        let question = Question { posts, metrics, window, groupings, accounts, owners };
+        match question.excess(limits) {
+            Some(problem) => Err(vec![problem]),
+            None => Ok(question),
+        }
+    }
+
+    /// How many numbers the answer has at most. Hours without a day are hours of the day (reference 3.2).
+    pub fn leaves(&self) -> u64 {
+        let of_each = self.groupings.iter().map(|it| self.leaves_of(it));
+        of_each.fold(0, u64::saturating_add)
+    }
+
+    fn leaves_of(&self, grouping: &Grouping) -> u64 {
+        let (hours, days) = match self.window {
+            Window::Totals => (1, 1),
+            Window::TwentyEightHours => (RECENT_HOURS, RECENT_DAYS),
+            Window::Range(span) => (span.hours(), span.days()),
+        };
+        let has = |level| grouping.group_by.contains(&level);
+        let count = |of: &[GroupBy], many: usize| {
+            if of.iter().all(|it| has(*it)) { u64::try_from(many).unwrap_or(u64::MAX) } else { 1 }
+        };
+        let times = match (has(GroupBy::EngagementDay), has(GroupBy::EngagementHour)) {
+            (true, true) => hours,
+            (true, false) => days,
+            (false, true) => hours.min(24),
+            (false, false) => 1,
+        };
+        count(&[GroupBy::TweetId], self.posts.len())
+            .saturating_mul(count(&[GroupBy::EngagementType], self.metrics.len()))
+            .saturating_mul(times)
+    }
+
+    /// What to cut when the answer would be too large to hold.
+    fn excess(&self, limits: &Limits) -> Option<Problem> {
+        let leaves = self.leaves();
+        if leaves <= limits.leaves {
+            return None;
+        }
+        let largest = self.groupings.iter().max_by_key(|it| self.leaves_of(it))?;
+        let has = |level| largest.group_by.contains(&level);
+        let mut cuts = Vec::new();
+        cuts.extend(has(GroupBy::TweetId).then_some("fewer tweet_ids"));
+        cuts.extend(has(GroupBy::EngagementType).then_some("fewer engagement_types"));
+        let has_days = has(GroupBy::EngagementDay);
+        cuts.extend(has_days.then_some("a shorter window"));
+        cuts.extend(has(GroupBy::EngagementHour).then_some("a grouping without engagement.hour"));
+        let detail = format!(
+            "asks for up to {leaves} numbers, most of them in the grouping {:?}; an answer has at most {}: ask for {}",
+            largest.name,
+            limits.leaves,
+            cuts.join(", or ")
+        );
+        Some(Problem::at("", detail))
+    }
+}
+
+/// The endpoint that a body is for. If its window does not tell, that which finds least fault with the rest.
+fn endpoint_of(root: &Node<'_>) -> Endpoint {
+    match root.member("window") {
+        None => Endpoint::Totals,
+        Some(Node::Map(_)) => Endpoint::Historical,
+        Some(Node::Text(name)) if *name == "totals" => Endpoint::Totals,
+        Some(Node::Text(name)) if *name == "28hr" => Endpoint::TwentyEightHours,
+        Some(_) => {
+            let faults = |endpoint: &Endpoint| {
+                let mut problems = Problems::default();
+                problems.metrics(*endpoint, root.member("engagement_types"));
+                problems.groupings(*endpoint, root.member("groupings"));
+                problems.count()
+            };
+            Endpoint::ALL.into_iter().min_by_key(faults).unwrap_or(Endpoint::Totals)
+        }
+    }
+}
+
+impl Problems {
+    fn unknown_keys(&mut self, at: &Path<'_>, node: &Node<'_>, known: &[&str]) {
+        let Node::Map(entries) = node else { return };
+        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
+            let known = known.join(", ");
+            self.add(&Path::Key(at, key), format_args!("this key is not known, only {known}"));
+        }
+    }
+
+    fn posts(&mut self, node: Option<&Node<'_>>, limits: &Limits) -> Vec<u64> {
+        let items = self.list(&IDS, node, "post ids");
+        if items.len() > limits.posts {
+            let (count, most) = (items.len(), limits.posts);
+            self.add(&IDS, format_args!("has {count} ids; a question takes at most {most}"));
+        }
+        let mut posts = Vec::with_capacity(items.len().min(limits.posts));
+        for (index, item) in items.iter().enumerate() {
+            let at = Path::Index(&IDS, index);
+            match post_id(item) {
+                Some(id) if id <= LARGEST_POST_ID => posts.push(id),
+                Some(_) => self.add(&at, format_args!("no post id is above {LARGEST_POST_ID}")),
+                None => self.no_post_id(&at, item),
+            }
+        }
+        each_once(posts)
+    }
+
+    fn question_window(
+        &mut self,
+        node: Option<&Node<'_>>,
+        limits: &Limits,
+        now: OffsetDateTime,
+    ) -> Option<Window> {
+        match node {
+            None => Some(Window::Totals),
+            Some(Node::Text(name)) if *name == "totals" => Some(Window::Totals),
+            Some(Node::Text(name)) if *name == "28hr" => Some(Window::TwentyEightHours),
+            Some(node @ Node::Map(_)) => self.span(node, limits, now).map(Window::Range),
+            Some(other) => {
+                let right = r#""totals", "28hr" or an object like {"start": "2026-01-01", "end": "2026-01-31"}"#;
+                self.add(&WINDOW, format_args!("must be {right}{}", quoted(other)));
+                None
+            }
+        }
+    }
+
+    fn span(&mut self, node: &Node<'_>, limits: &Limits, now: OffsetDateTime) -> Option<Span> {
+        self.unknown_keys(&WINDOW, node, &["start", "end"]);
+        let [start, end] = [("start", &START), ("end", &END)].map(|(name, at)| {
+            let value = node.member(name);
+            if value.is_none() {
+                self.add(at, "is missing; give a time like 2026-01-31 or 2026-01-31T13:00:00Z");
+            }
+            self.time(at, value)
+        });
+        let before = self.count();
+        let days = limits.days;
+        let earliest = hour_of(now - Duration::days(days.into()));
+        if start.is_some_and(|it| it >= now) {
+            self.add(&START, format_args!("is in the future; it is {} now", rfc3339(now)));
+        } else if start.is_some_and(|it| it < earliest) {
+            let earliest = rfc3339(earliest);
+            let detail = format!("is more than {days} days ago; the earliest start is {earliest}");
+            self.add(&START, detail);
+        }
+        if end.is_some_and(|it| it > now + FUTURE_TOLERANCE) {
+            self.add(&END, format_args!("is in the future; it is {} now", rfc3339(now)));
+        }
+        let (start, end) = (start?, end?);
+        if end <= start {
+            self.add(&END, "must be after start");
+        }
+        // Only now are the times known to be near enough to the present to be computed with.
+        (self.count() == before).then(|| in_whole_seconds(start, end.min(now)))
+    }
+
+    fn named(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Grouping> {
+        let Some(node) = node else {
+            let group_by = vec![GroupBy::TweetId, GroupBy::EngagementType];
+            return vec![Grouping { name: "by_tweet".to_owned(), group_by }];
+        };
+        if let Node::Map(entries) = node {
+            for (name, grouping) in entries {
+                self.unknown_keys(&Path::Key(&GROUPINGS, name), grouping, &["group_by"]);
+            }
+        }
+        let named = self.groupings(endpoint, Some(node)).into_iter();
+        named.map(|(name, group_by)| Grouping { name: name.to_owned(), group_by }).collect()
+    }
+
+    fn accounts(&mut self, node: &Node<'_>) -> Vec<AccountRef> {
+        let items = self.list(&ACCOUNTS, Some(node), "accounts");
+        let mut accounts = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let named = match item {
+                Node::Text(text) => AccountRef::parse(text.trim()),
+                Node::Natural(id) => AccountRef::parse(&id.to_string()),
+                _ => None,
+            };
+            if named.is_none() {
+                let right = "must be a user id of 1 to 19 digits or @screen_name";
+                self.add(&Path::Index(&ACCOUNTS, index), format_args!("{right}{}", quoted(item)));
+            }
+            accounts.extend(named);
+        }
+        each_once(accounts)
+    }
+
+    fn owners(&mut self, node: &Node<'_>, posts: &[u64]) -> HashMap<u64, UserId> {
+        let Node::Map(entries) = node else {
+            let right = r#"must be an object of post ids and their authors like {"20": "12"}"#;
+            self.add(&OWNERS, format_args!("{right}, not {}", node.kind()));
+            return HashMap::new();
+        };
+        let posts: HashSet<u64> = posts.iter().copied().collect();
+        let mut owners = HashMap::with_capacity(entries.len());
+        for (name, owner) in entries {
+            let at = Path::Key(&OWNERS, name);
+            let id = match owner {
+                Node::Text(text) => UserId::parse(text.trim()),
+                Node::Natural(id) => UserId::parse(&id.to_string()),
+                _ => None,
+            };
+            if id.is_none() {
+                let found = quoted(owner);
+                self.add(&at, format_args!("must be a user id of 1 to 19 digits{found}"));
+            }
+            let post = post_id(&Node::Text(name.as_ref().into())).filter(|it| posts.contains(it));
+            match (post, id) {
+                (None, _) => self.add(&at, "this post is not among tweet_ids"),
+                (Some(post), Some(id)) => {
+                    let other = owners.insert(post, id).filter(|it| *it != id);
+                    if let Some(other) = other {
+                        self.add(
+                            &at,
+                            format_args!("this post has another author already, {other}"),
+                        );
+                    }
+                }
+                (Some(_), None) => (),
+            }
+        }
+        owners
+    }
+}
+
+/// To the second, as the upstream reads times, without touching another hour.
+fn in_whole_seconds(start: OffsetDateTime, end: OffsetDateTime) -> Span {
+    let whole = |at: OffsetDateTime| {
+        let at = at.to_offset(UtcOffset::UTC);
+        at - Duration::nanoseconds(at.nanosecond().into())
+    };
+    let last = whole(end);
+    let is_cut_to_the_hour = last < end && hour_of(last) == last;
+    let last = if is_cut_to_the_hour { last + Duration::SECOND } else { last };
+    Span { start: whole(start), end: last }
+}
+
+/// Without what stands there again, in the same order.
+fn each_once<T: Clone + Eq + Hash>(mut items: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(items.len());
+    items.retain(|it| seen.insert(it.clone()));
+    items
+}

@@ -1,0 +1,185 @@
+//! What is asked is understood, and every mistake is found with its place and with what would be right.
+
+use time::macros::datetime;
+
+use crate::gateway::question::tests::{LIMITS, NOW};
+use crate::gateway::question::{Limits, Question, Span, Window};
+use crate::model::{AccountRef, GroupBy, Metric, UserId};
+
+const ASKED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
+
+fn read(body: &str) -> Result<Question, Vec<String>> {
+    let told = Question::read(body.as_bytes(), &LIMITS, NOW);
+    told.map_err(|it| it.iter().map(|it| format!("{} {}", it.place, it.detail)).collect())
+}
+
+fn with(rest: &str) -> String {
+    format!("{{{ASKED},{rest}}}")
+}
+
+#[track_caller]
+fn finds(body: &str, place: &str, words: &str) {
+    let found = read(body).expect_err(body);
+    assert_eq!(found.len(), 1, "{body}: {found:?}");
+    assert!(found[0].starts_with(&format!("{place} ")) && found[0].contains(words), "{found:?}");
+}
+
+#[test]
+fn what_is_left_out_has_defaults() {
+    let question = read(&format!("{{{ASKED}}}")).unwrap();
+    assert_eq!((&*question.posts, &*question.metrics), (&[20][..], &[Metric::Favorites][..]));
+    assert_eq!(question.window, Window::Totals);
+    assert_eq!(question.groupings[0].name, "by_tweet");
+    assert_eq!(question.groupings[0].group_by, [GroupBy::TweetId, GroupBy::EngagementType]);
+    assert_eq!((question.groupings.len(), question.accounts), (1, None));
+    assert!(question.owners.is_empty());
+}
+
+#[test]
+fn a_question_with_everything_is_read() {
+    let question = read(
+        r#"{"tweet_ids":[" 21\n",20,"21","021",20],"engagement_types":["url_clicks","impressions","url_clicks"],
+        "window":{"start":"2026-01-01","end":"2026-03-30T12:00:00.5+02:00"},
+        "groupings":{"a":{"group_by":["engagement.hour"]},"b":{"group_by":["tweet.id","engagement.type","engagement.day","engagement.hour"]}},
+        "accounts":["7588892","@Alice",12,"@alice"],"owners":{"20":"7588892"," 21":12}}"#,
+    )
+    .unwrap();
+    assert_eq!(question.posts, [21, 20]);
+    assert_eq!(question.metrics, [Metric::UrlClicks, Metric::Impressions]);
+    let (start, end) = (datetime!(2026-01-01 0:00 UTC), datetime!(2026-03-30 10:00:01 UTC));
+    assert_eq!(question.window, Window::Range(Span { start, end }));
+    let id = |text| UserId::parse(text).unwrap();
+    let accounts = [
+        AccountRef::Id(id("7588892")),
+        AccountRef::ScreenName("alice".to_owned()),
+        AccountRef::Id(id("12")),
+    ];
+    assert_eq!(question.accounts.as_deref(), Some(&accounts[..]));
+    assert_eq!(question.owners, [(20, id("7588892")), (21, id("12"))].into());
+    assert_eq!(question.leaves(), 24 + 2 * 2 * (88 * 24 + 11));
+    assert_eq!(read(&with(r#""window":"28hr""#)).unwrap().window, Window::TwentyEightHours);
+}
+
+#[test]
+fn an_end_a_moment_ahead_is_now() {
+    for (end, sent) in [
+        ("2026-06-15T12:35:50Z", NOW),
+        ("2026-06-15T12:34:00.9Z", datetime!(2026-06-15 12:34 UTC)),
+        ("2026-06-15T12:00:00.9Z", datetime!(2026-06-15 12:00:01 UTC)),
+    ] {
+        let body = with(&format!(r#""window":{{"start":"2026-06-01","end":"{end}"}}"#));
+        let Window::Range(span) = read(&body).unwrap().window else { panic!("{body}") };
+        assert_eq!(span.end, sent, "{end}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let found = read(
+        r#"{"tweet_ids":["a",2,9223372036854775808,2],"engagement_types":["likes","quote_tweets"],
+        "window":{"start":"2025-06-15T11:59:59Z","end":"2026-06-16","zone":"CET"},
+        "groupings":{"end":{"group_by":["tweet.id","nope"],"sort":1}},
+        "accounts":["alice",null],"owners":{"3":"1","2":"@x","y":1},"tweets":[],"accounts":[]}"#,
+    );
+    let places = [
+        "/accounts this key stands here more",
+        "/tweets this key is not known, only tweet_ids,",
+        "/tweet_ids/0 must be a post id",
+        "/tweet_ids/2 no post id is above 9223372036854775807",
+        "/engagement_types/0 \"likes\" is not an engagement type",
+        "/engagement_types/1 quote_tweets is not served by historical",
+        "/window/zone this key is not known, only start, end",
+        "/window/start is more than 365 days ago; the earliest start is 2025-06-15T12:00:00Z",
+        "/window/end is in the future; it is 2026-06-15T12:34:56Z now",
+        "/groupings/end/sort this key is not known, only group_by",
+        "/groupings/end takes the name of a key of the answer",
+        "/groupings/end/group_by/1 \"nope\" is not a grouping value",
+        "/accounts/0 must be a user id of 1 to 19 digits or @screen_name, not \"alice\"",
+        "/accounts/1 must be a user id",
+        "/owners/3 this post is not among tweet_ids",
+        "/owners/2 must be a user id of 1 to 19 digits, not \"@x\"",
+        "/owners/y this post is not among tweet_ids",
+    ];
+    let found = found.unwrap_err();
+    for (found, place) in found.iter().zip(places) {
+        assert!(found.starts_with(place), "{found:?} is not {place:?}");
+    }
+    assert_eq!(found.len(), places.len(), "{found:?}");
+}
+
+#[test]
+fn windows_are_within_limits() {
+    let range =
+        |start: &str, end: &str| with(&format!(r#""window":{{"start":"{start}","end":"{end}"}}"#));
+    assert!(read(&range("2025-06-15T12:00:00Z", "2026-06-15T12:34:56Z")).is_ok(), "365 days");
+    finds(&range("2025-06-14T12:34:56Z", "2026-06-15"), "/window/start", "365 days ago");
+    finds(&range("0000-01-01T00:00:00+23:00", "2026-06-15"), "/window/start", "365 days ago");
+    finds(&range("2026-06-01", "9999-12-31T23:59:59-23:00"), "/window/end", "in the future");
+    finds(&range("2026-06-15T12:34:56Z", "2026-06-15T12:35:10Z"), "/window/start", "future");
+    finds(&range("2026-06-01", "2026-06-01"), "/window/end", "after start");
+    finds(&range("yesterday", "2026-06-01"), "/window/start", "must be a time like");
+    finds(&with(r#""window":{"start":"2026-06-01"}"#), "/window/end", "is missing");
+    for wrong in ["null", "7", r#""totals ""#, r#""28h""#, "[]"] {
+        finds(&with(&format!(r#""window":{wrong}"#)), "/window", "must be \"totals\", \"28hr\"");
+    }
+}
+
+#[test]
+fn an_unknown_window_blames_nothing_else() {
+    let day = r#"{"g":{"group_by":["engagement.day"]}}"#;
+    for (types, groupings) in
+        [("quote_tweets", r#"{"g":{"group_by":["tweet.id"]}}"#), ("app_opens", day)]
+    {
+        let body = format!(
+            r#"{{"tweet_ids":[1],"engagement_types":["{types}"],"window":"week","groupings":{groupings}}}"#
+        );
+        finds(&body, "/window", "not \"week\"");
+    }
+}
+
+#[test]
+fn what_is_no_question_is_refused() {
+    finds("", "", "is empty; send a JSON object with tweet_ids and engagement_types");
+    finds("[]", "", "must be an object");
+    finds(r#"{"tweet_ids":[NaN]}"#, "", "not JSON");
+    assert_eq!(read("{}").unwrap_err().len(), 2, "tweet_ids and engagement_types");
+    finds(&with(r#""accounts":[]"#), "/accounts", "is empty");
+    finds(&with(r#""accounts":"@a""#), "/accounts", "must be an array");
+    finds(&with(r#""owners":["20"]"#), "/owners", "must be an object of post ids");
+    finds(&with(r#""owners":{"20":1,"020":2}"#), "/owners/020", "another author already, 1");
+    finds(&with(r#""groupings":{}"#), "/groupings", "is empty");
+    finds(
+        &with(r#""groupings":{"g":{"group_by":["engagement.hour"]}}"#),
+        "/groupings/g/group_by/0",
+        "no time series",
+    );
+}
+
+#[test]
+fn too_many_posts_are_refused() {
+    let ids = |count: u64| {
+        let ids: Vec<String> = (1..=count).map(|it| it.to_string()).collect();
+        format!(r#"{{"tweet_ids":[{}],"engagement_types":["favorites"]}}"#, ids.join(","))
+    };
+    assert_eq!(read(&ids(10_000)).unwrap().posts.len(), 10_000);
+    finds(&ids(10_001), "/tweet_ids", "has 10001 ids; a question takes at most 10000");
+}
+
+#[test]
+fn a_monstrous_answer_is_refused_with_what_to_cut() {
+    let limits = Limits { leaves: 2 * 29, ..LIMITS };
+    let body = |groupings: &str| {
+        let types = r#""engagement_types":["favorites"],"window":"28hr""#;
+        format!(r#"{{"tweet_ids":[1,2],{types},"groupings":{groupings}}}"#)
+    };
+    let all = r#"{"group_by":["tweet.id","engagement.type","engagement.day","engagement.hour"]}"#;
+    let fits = body(&format!(r#"{{"a":{all}}}"#));
+    assert!(Question::read(fits.as_bytes(), &limits, NOW).is_ok());
+    let larger = body(&format!(r#"{{"b":{{"group_by":["tweet.id"]}},"a":{all}}}"#));
+    let told = Question::read(larger.as_bytes(), &limits, NOW).unwrap_err();
+    assert_eq!(
+        told[0].detail,
+        "asks for up to 60 numbers, most of them in the grouping \"a\"; an answer has at most 58: ask for fewer \
+         tweet_ids, or fewer engagement_types, or a shorter window, or a grouping without engagement.hour"
+    );
+}
