@@ -23,7 +23,8 @@
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
 //! | [`cli`] | the command line | all but `oauth1` and `upstream` |
 //!
-//! A call's way: in by [`server`], through [`gateway::Gateway::forward`], out by [`upstream::Upstream::engage`].
+//! A call's way: in by [`server`], through [`gateway::Gateway::forward`], out by [`upstream::Upstream::engage`]. A question
+//! of any size goes through [`gateway::Gateway::answer_question`] and becomes many such calls.
 //!
 //! # What never happens
 //!

@@ -28,6 +28,12 @@ pub const COUNT: Form<usize> =
 pub const CACHE_SIZE: Form<u64> =
     Form { expected: "a whole number from 0 to 4294967295", parse: whole::<_, 0, { u32::MAX }> };
 
+pub const QUESTION_POSTS: Form<usize> =
+    Form { expected: "a whole number from 1 to 100000", parse: whole::<_, 1, 100_000> };
+
+pub const QUESTION_DAYS: Form<u16> =
+    Form { expected: "a whole number from 1 to 4000", parse: whole::<_, 1, 4000> };
+
 pub const DATABASE_CONNECTIONS: Form<u32> =
     Form { expected: "a whole number from 1 to 1000", parse: whole::<_, 1, 1000> };
 

@@ -137,6 +137,10 @@ pub struct Limits {
     pub cached_accounts: u64,
     /// How long an unknown key or account is remembered as unknown.
     pub unknown_for: Duration,
+    /// Posts that one question may name.
+    pub question_posts: usize,
+    /// Days that one question may span.
+    pub question_days: u16,
 }
 
 /// Whether there must be a key in the vault's ring. Not every command seals or opens something.

@@ -95,6 +95,8 @@ fn limits(it: &mut Reader<'_>) -> Limits {
         cached_keys: it.get("limits.cached_keys", &form::CACHE_SIZE),
         cached_accounts: it.get("limits.cached_accounts", &form::CACHE_SIZE),
         unknown_for: it.get("limits.unknown_for", &form::DURATION),
+        question_posts: it.get("limits.question_posts", &form::QUESTION_POSTS),
+        question_days: it.get("limits.question_days", &form::QUESTION_DAYS),
     };
     let read = !it.is_wrong("limits.upstream_total") && !it.is_wrong("limits.upstream_first_byte");
     if read && limits.upstream_total < limits.upstream_first_byte {

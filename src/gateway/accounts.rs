@@ -182,7 +182,11 @@ impl Gateway {
         Ok(account)
     }
 
-    async fn user_named(&self, app: &AppState, name: &str) -> Result<Option<UserId>, Error> {
+    pub(super) async fn user_named(
+        &self,
+        app: &AppState,
+        name: &str,
+    ) -> Result<Option<UserId>, Error> {
         let remembers = self.may_remember();
         if remembers && let Some(known) = app.names.peek(name).await {
             return Ok(Some(*known));

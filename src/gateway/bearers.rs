@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use moka::future::Cache;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
@@ -24,6 +25,9 @@ use crate::vault::Place as Seal;
 /// X refuses those who mint too often (reference 6.1).
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
 
+/// Posts whose author is remembered.
+const MOST_AUTHORS: u64 = 100_000;
+
 /// How long those who wait for a minted token wait for it to be stored, too.
 const STORING: Duration = Duration::from_secs(1);
 
@@ -40,6 +44,10 @@ pub(super) struct AppState {
     pub(super) accounts: Known<UserId, KnownAccount>,
     /// Whose screen name it is.
     pub(super) names: Known<String, UserId>,
+    /// Who wrote a post, as answers have told.
+    pub(super) authors: Cache<u64, UserId>,
+    /// Who did not.
+    pub(super) foreign: Cache<(u64, UserId), ()>,
 }
 
 /// One generation of an app's bearer token.
@@ -75,6 +83,8 @@ impl AppState {
             reconnects: Reconnects::default(),
             accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
+            authors: Cache::new(MOST_AUTHORS),
+            foreign: Cache::new(MOST_AUTHORS),
         }
     }
 

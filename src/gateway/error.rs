@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::gateway::credential::Refusal;
 use crate::gateway::links::Reconnect;
+use crate::gateway::question::plan::Missing;
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::store;
@@ -35,6 +36,9 @@ pub enum Error {
         /// For keys that may make links.
         reconnect: Option<Reconnect>,
     },
+    /// Each part of a question with why it could not be had.
+    #[error("nothing of the question could be answered")]
+    NothingAnswered(Vec<Missing>),
     #[error("there is no such {0}")]
     NotFound(&'static str),
     #[error("there is already {0}")]

@@ -49,7 +49,11 @@ impl Gateway {
     }
 
     /// The app whose credentials the key may use on this endpoint.
-    fn granted_app(&self, key: &KnownKey, endpoint: Endpoint) -> Result<&Arc<AppState>, Error> {
+    pub(super) fn granted_app(
+        &self,
+        key: &KnownKey,
+        endpoint: Endpoint,
+    ) -> Result<&Arc<AppState>, Error> {
         let scopes = &key.key.scopes;
         if scopes.endpoints.as_ref().is_some_and(|it| !it.contains(&endpoint)) {
             let allowed: Vec<&str> =
@@ -64,7 +68,7 @@ impl Gateway {
         })
     }
 
-    async fn call_as_user(
+    pub(super) async fn call_as_user(
         &self,
         app: &Arc<AppState>,
         named: &AccountRef,
@@ -85,7 +89,7 @@ impl Gateway {
         Ok(answer)
     }
 
-    async fn call_as_app(
+    pub(super) async fn call_as_app(
         &self,
         app: &Arc<AppState>,
         call: &Call<'_>,

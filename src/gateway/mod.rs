@@ -16,7 +16,6 @@ mod keys;
 mod known;
 mod links;
 mod mark;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody makes the calls of a plan yet"))]
 mod question;
 mod rotate;
 mod standing;
@@ -39,6 +38,8 @@ pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
+pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Reason, Signer};
+pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::webhooks::NewWebhook;
@@ -66,6 +67,7 @@ struct Inner {
     vault: Vault,
     upstream: Upstream,
     connect: config::Connect,
+    limits: config::Limits,
     /// Told when there is an event to send.
     events: Arc<Notify>,
     clock: Arc<dyn Clock>,
@@ -96,6 +98,7 @@ impl Gateway {
                 Arc::clone(&clock),
             )?,
             connect: config.connect.clone(),
+            limits: limits.clone(),
             events: Arc::default(),
             clock,
             stale: config.database.stale,

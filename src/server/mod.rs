@@ -1,6 +1,6 @@
 //! What can be asked of a gateway over HTTP: every route is on this page.
 //!
-//! Callers' listener: the relay on the upstream's own paths, `/v1/links` for keys that may invite users, the pages under
+//! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links` for keys that may invite users, the pages under
 //! `/connect` by which these connect their accounts, `/livez`, `/readyz`. Operators' listener: the same probes,
 //! `/metrics`, and `/admin/v1`, which asks for an admin key.
 
@@ -8,6 +8,7 @@ mod admin;
 mod body;
 mod connect;
 mod encoding;
+mod engagement;
 mod life;
 mod links;
 mod listen;
@@ -80,7 +81,11 @@ fn callers_routes(host: &Host) -> Routes {
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
-    routes = routes.route("/v1/links", post(links::create)).merge(connect::routes());
+    routes = routes
+        .route("/v1/engagement", post(engagement::answer))
+        .route("/v1/engagement/plan", post(engagement::plan))
+        .route("/v1/links", post(links::create))
+        .merge(connect::routes());
     let offered =
         "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical";
     finish(routes, offered, host)

@@ -15,7 +15,8 @@ use crate::gateway::{Error, Place, Problem as Detail, Reconnect};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::model::key::Kind;
-use crate::server::wire::rfc3339;
+use crate::server::engagement;
+use crate::server::wire::{self, rfc3339};
 
 /// Tells a caller that the answer is the gateway's own, and why.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
@@ -152,7 +153,17 @@ impl Problem {
             body.insert("reconnect_url".to_owned(), it.url.expose().into());
             body.insert("reconnect_until".to_owned(), rfc3339(it.until).into());
         }
+        if let (Some(missing), Some(body)) = (self.missing(), body.as_object_mut()) {
+            body.insert("missing".to_owned(), json!(missing));
+        }
         body.to_string().into_bytes()
+    }
+
+    fn missing(&self) -> Option<Vec<wire::question::Missing>> {
+        match &self.0.cause {
+            Some(Error::NothingAnswered(missing)) => Some(missing.iter().map(Into::into).collect()),
+            _ => None,
+        }
     }
 
     fn reconnect(&self) -> Option<&Reconnect> {
@@ -188,6 +199,7 @@ impl From<Error> for Problem {
                 format!("the account is {state} since {since}: {}{link}", remedy(*state))
             }
             Error::NotConnected(end) => format!("{said} {}", end.advice()),
+            Error::NothingAnswered(missing) => format!("{said}: {}", engagement::why(missing)),
             Error::AppCredentialsRejected { .. } => {
                 format!("{said}; an operator has to check them with `countersign check`")
             }
@@ -214,6 +226,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "No such account"),
         Error::AccountNotActive { .. } => {
             (StatusCode::CONFLICT, "account_not_active", "The account cannot be used")
+        }
+        Error::NothingAnswered(missing) => {
+            (engagement::status_of(missing), "nothing_answered", "Nothing could be answered")
         }
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "It exists already"),

@@ -6,6 +6,7 @@ mod budget;
 mod engage;
 mod handshake;
 mod meter;
+mod refusal;
 mod relay;
 mod skew;
 mod token;
@@ -20,6 +21,7 @@ use time::{Duration, OffsetDateTime};
 pub use hyper::{HeaderMap, StatusCode};
 
 pub use crate::upstream::handshake::{Granted, HandshakeError};
+pub use crate::upstream::refusal::Refusal;
 pub use crate::upstream::token::{MintError, Profile, VerifyError};
 pub use crate::upstream::verdict::Verdict;
 pub use crate::upstream::webhook::{Message, NotReceived, TOTAL as LONGEST_SENDING};

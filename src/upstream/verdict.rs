@@ -84,13 +84,15 @@ impl Failure {
         })
     }
 
-    fn says(&self, words: &str) -> bool {
-        self.errors.iter().any(|it| match it {
-            Item::Text(text) | Item::Coded { message: text, .. } => {
-                text.to_ascii_lowercase().contains(words)
-            }
-            Item::Other(_) => false,
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.errors.iter().filter_map(|it| match it {
+            Item::Text(text) | Item::Coded { message: text, .. } => Some(&**text),
+            Item::Other(_) => None,
         })
+    }
+
+    fn says(&self, words: &str) -> bool {
+        self.texts().any(|it| it.to_ascii_lowercase().contains(words))
     }
 }
 

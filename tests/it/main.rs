@@ -15,6 +15,7 @@ mod dice;
 mod edge;
 mod house;
 mod program;
+mod question;
 mod relay;
 mod sandbox;
 mod store;

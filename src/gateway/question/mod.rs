@@ -1,11 +1,13 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
-//! together again (`merge` and `nested`). All of it is pure: no I/O, and time is an argument.
+//! together again (`merge` and `nested`). All of that is pure; `ask` and `run` do the asking.
 
+mod ask;
 mod key;
 pub mod merge;
 mod nested;
 pub mod plan;
 mod read;
+pub mod run;
 
 use std::collections::HashMap;
 

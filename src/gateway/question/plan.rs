@@ -66,13 +66,26 @@ pub struct Missing {
     pub reason: Reason,
     /// The posts' author, if known.
     pub author: Option<UserId>,
+    /// More, in words; may be empty.
+    pub detail: String,
 }
 
 /// Why something is not answered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Reason {
+    /// Deleted, protected, or otherwise gone.
+    Unavailable,
     /// The author's token cannot be used: none is stored, or not for this key or question.
     NotConnected,
+    /// The author's token does not work any more.
+    AccountRevoked,
+    /// Not the posts of whoever they were said to be, or of anybody whose token was tried.
+    Forbidden,
+    /// Too old for these engagement types.
+    UnsupportedAge,
+    Quota,
+    Deadline,
+    UpstreamError,
 }
 
 /// What a plan takes.
@@ -176,7 +189,7 @@ impl Plan {
 
     fn add_missing(&mut self, posts: Vec<u64>, metrics: &[Metric], author: Option<UserId>) {
         let (metrics, reason) = (metrics.to_vec(), Reason::NotConnected);
-        self.missing.push(Missing { posts, metrics, reason, author });
+        self.missing.push(Missing { posts, metrics, reason, author, detail: String::new() });
     }
 }
 
@@ -234,7 +247,14 @@ impl Signer {
 impl Reason {
     pub const fn name(self) -> &'static str {
         match self {
+            Reason::Unavailable => "unavailable",
             Reason::NotConnected => "not_connected",
+            Reason::AccountRevoked => "account_revoked",
+            Reason::Forbidden => "forbidden",
+            Reason::UnsupportedAge => "unsupported_age",
+            Reason::Quota => "quota",
+            Reason::Deadline => "deadline",
+            Reason::UpstreamError => "upstream_error",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The shapes of the operators' API in JSON, also those of `--json` on the command line.
 
+pub mod question;
 pub mod webhook;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,389 @@
+//! Asking a question's calls of the upstream, side by side, and putting together what comes back. What one post spoils
+//! is asked again without it; what cannot be had is named with its reason.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+
+use crate::gateway::bearers::AppState;
+use crate::gateway::forward;
+use crate::gateway::keys::KnownKey;
+use crate::gateway::question::merge::Merge;
+use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
+use crate::gateway::question::{Grouping, Question};
+use crate::gateway::{Error, Gateway, Trail};
+use crate::model::{AccountRef, Endpoint, Metric, UserId};
+use crate::upstream::{Answer, Refusal, Spent};
+
+/// Calls of one question that run side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+/// What became of a question.
+pub struct Answered {
+    /// The answer in the upstream's shape.
+    pub merged: Merge,
+    /// In the order of their ends.
+    pub calls: Vec<Made>,
+    pub missing: Vec<Missing>,
+}
+
+/// A call that was made.
+pub struct Made {
+    pub call: Call,
+    /// Of the upstream's last answer, if there was one.
+    pub status: Option<u16>,
+    pub spent: Spent,
+}
+
+/// A call still to be made.
+struct Task {
+    call: Call,
+    /// Which of the plan's candidates signs, where the author is not known.
+    candidate: usize,
+    /// Whether it asks again without the posts that spoilt a call before.
+    again: bool,
+}
+
+impl Task {
+    /// Whether it also finds out who the posts' author is.
+    fn is_probe(&self) -> bool {
+        matches!(self.call.signer, Signer::Candidate(_))
+    }
+}
+
+/// A call in flight, its answer, and what it took.
+type Done = (Task, Result<Answer, Error>, Spent);
+
+/// One question on its way.
+struct Run {
+    gateway: Gateway,
+    app: Arc<AppState>,
+    key: Arc<KnownKey>,
+    groupings: Arc<Vec<Grouping>>,
+    candidates: Vec<UserId>,
+    waiting: VecDeque<Task>,
+    answered: Answered,
+    /// Whether any answer had numbers.
+    has_any: bool,
+    /// Kinds of credentials whose quota is spent.
+    spent: HashSet<bool>,
+    /// Posts whose author is being found out: what else is to be asked of them waits for that.
+    probed: HashSet<u64>,
+    learnt: HashMap<u64, UserId>,
+    /// Whose posts they are not.
+    foreign: HashSet<(u64, UserId)>,
+}
+
+impl Gateway {
+    /// Makes the calls of a plan until `deadline`; what has not come by then is missing. The error is for a question of
+    /// which nothing could be had at all.
+    pub(super) async fn ask_all(
+        &self,
+        app: &Arc<AppState>,
+        key: &Arc<KnownKey>,
+        question: &Question,
+        plan: Plan,
+        deadline: Duration,
+    ) -> Result<Answered, Error> {
+        let task = |call| Task { call, candidate: 0, again: false };
+        let mut run = Run {
+            gateway: self.clone(),
+            app: Arc::clone(app),
+            key: Arc::clone(key),
+            groupings: Arc::new(question.groupings.clone()),
+            foreign: app.known_foreign(&plan.unknown, &plan.candidates),
+            candidates: plan.candidates,
+            waiting: plan.calls.into_iter().map(task).collect(),
+            answered: Answered {
+                merged: Merge::new(question.groupings.clone()),
+                calls: Vec::new(),
+                missing: plan.missing,
+            },
+            has_any: false,
+            spent: HashSet::new(),
+            probed: HashSet::new(),
+            learnt: HashMap::new(),
+        };
+        run.until(tokio::time::sleep(deadline)).await;
+        app.learn(std::mem::take(&mut run.learnt), std::mem::take(&mut run.foreign)).await;
+        run.finish(question)
+    }
+}
+
+impl Run {
+    async fn until(&mut self, deadline: Sleep) {
+        let mut deadline = pin!(deadline);
+        let mut asking: JoinSet<Done> = JoinSet::new();
+        let mut in_flight: HashMap<tokio::task::Id, Call> = HashMap::new();
+        loop {
+            while asking.len() < SIDE_BY_SIDE
+                && let Some(task) = self.next()
+            {
+                let call = task.call.clone();
+                let handle = asking.spawn(ask(
+                    self.gateway.clone(),
+                    Arc::clone(&self.app),
+                    Arc::clone(&self.key),
+                    Arc::clone(&self.groupings),
+                    task,
+                ));
+                in_flight.insert(handle.id(), call);
+            }
+            let joined = tokio::select! {
+                joined = asking.join_next_with_id() => joined,
+                () = &mut deadline => break,
+            };
+            match joined {
+                None => return,
+                Some(Ok((id, done))) => {
+                    in_flight.remove(&id);
+                    self.take(done);
+                }
+                Some(Err(error)) => {
+                    if let Some(call) = in_flight.remove(&error.id()) {
+                        self.lack(call, Reason::UpstreamError, "the gateway failed");
+                    }
+                }
+            }
+        }
+        // Dropping what is in flight ends it.
+        drop(asking);
+        let waiting = std::mem::take(&mut self.waiting);
+        for call in in_flight.into_values().chain(waiting.into_iter().map(|it| it.call)) {
+            self.lack(call, Reason::Deadline, "time was up");
+        }
+    }
+
+    /// The next call that can be made now, if there is quota for it.
+    fn next(&mut self) -> Option<Task> {
+        loop {
+            let probed = &self.probed;
+            let is_free =
+                |it: &Task| !it.is_probe() || !it.call.posts.iter().any(|it| probed.contains(it));
+            let task =
+                self.waiting.iter().position(is_free).and_then(|it| self.waiting.remove(it))?;
+            if self.spent.contains(&is_app_only(&task.call)) {
+                self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
+            } else if let Some(task) = self.sift(task) {
+                if task.is_probe() {
+                    self.probed.extend(&task.call.posts);
+                }
+                return Some(task);
+            }
+        }
+    }
+
+    /// Takes out of a call what has become known of its posts' authors since it was planned.
+    fn sift(&mut self, task: Task) -> Option<Task> {
+        let Signer::Candidate(candidate) = task.call.signer else { return Some(task) };
+        let (mut left, mut others) = (Vec::new(), Vec::new());
+        let mut own: HashMap<UserId, Vec<u64>> = HashMap::new();
+        for post in &task.call.posts {
+            match self.learnt.get(post) {
+                Some(author) => own.entry(*author).or_default().push(*post),
+                None if self.foreign.contains(&(*post, candidate)) => others.push(*post),
+                None => left.push(*post),
+            }
+        }
+        let with = |posts, signer| Call { signer, posts, ..task.call.clone() };
+        for (author, posts) in own {
+            let call = with(posts, Signer::Author(author));
+            self.waiting.push_front(Task { call, candidate: task.candidate, again: false });
+        }
+        if !others.is_empty() {
+            let call = with(others, task.call.signer);
+            let other = Task { call, candidate: task.candidate, again: false };
+            self.try_next(other, Reason::Forbidden, "");
+        }
+        (!left.is_empty()).then(|| Task { call: with(left, task.call.signer), ..task })
+    }
+
+    fn take(&mut self, (task, outcome, spent): Done) {
+        if task.is_probe() {
+            for post in &task.call.posts {
+                self.probed.remove(post);
+            }
+        }
+        let status = spent.status;
+        self.answered.calls.push(Made { call: task.call.clone(), status, spent });
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(Error::AccountNotActive { state, .. }) => {
+                let detail = format!("the account is {state}");
+                return self.try_next(task, Reason::AccountRevoked, &detail);
+            }
+            Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
+            Err(Error::UpstreamTimeout(_)) => {
+                return self.lack(task.call, Reason::UpstreamError, "the upstream took too long");
+            }
+            Err(error) => return self.lack(task.call, Reason::UpstreamError, &error.to_string()),
+        };
+        match answer.refusal() {
+            None => self.merge(&task, &answer),
+            Some(Refusal::Foreign(posts)) => self.without_foreign(&task, &posts),
+            Some(Refusal::Unavailable(posts)) => {
+                let (gone, left) = split(&task.call, &posts.into_iter().collect());
+                let ids: Vec<String> = gone.posts.iter().map(ToString::to_string).collect();
+                let list = serde_json::json!({ "unavailable_tweet_ids": ids }).to_string();
+                let added = self.answered.merged.add(list.as_bytes());
+                added.expect("a list of ids is a part of the upstream's answers");
+                self.again(&task, left, Reason::UpstreamError);
+            }
+            Some(Refusal::Account) => {
+                self.try_next(task, Reason::AccountRevoked, "the upstream refuses its token");
+            }
+            Some(Refusal::Quota) => {
+                self.spent.insert(is_app_only(&task.call));
+                self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
+            }
+            Some(Refusal::Other(detail)) => self.lack(task.call, Reason::UpstreamError, &detail),
+        }
+    }
+
+    fn merge(&mut self, task: &Task, answer: &Answer) {
+        if self.answered.merged.add(answer.text()).is_err() {
+            let detail = "the upstream's answer has another form than it should";
+            return self.lack(task.call.clone(), Reason::UpstreamError, detail);
+        }
+        self.has_any = true;
+        if let Some(author) = task.call.signer.account() {
+            let unavailable = self.answered.merged.unavailable();
+            let own = task.call.posts.iter().filter(|it| !unavailable.contains(it));
+            self.learnt.extend(own.map(|it| (*it, author)));
+        }
+    }
+
+    /// The posts that are not the signer's go to the next who may be their author; the others are asked for again.
+    fn without_foreign(&mut self, task: &Task, named: &[u64]) {
+        let all = named.is_empty();
+        let foreign: HashSet<u64> =
+            if all { &task.call.posts } else { named }.iter().copied().collect();
+        let (foreign, own) = split(&task.call, &foreign);
+        if let Signer::Candidate(candidate) = task.call.signer {
+            self.foreign.extend(foreign.posts.iter().map(|it| (*it, candidate)));
+        }
+        if foreign.posts.is_empty() {
+            let detail = "the upstream calls posts foreign that were not asked for";
+            return self.lack(own, Reason::UpstreamError, detail);
+        }
+        let other = Task { call: foreign, candidate: task.candidate, again: false };
+        self.try_next(other, Reason::Forbidden, "not the posts of anybody whose token was tried");
+        self.again(task, own, Reason::Forbidden);
+    }
+
+    /// Asks once more for what is left of a call.
+    fn again(&mut self, task: &Task, left: Call, reason: Reason) {
+        if left.posts.is_empty() {
+            return;
+        }
+        if task.again {
+            return self.lack(left, reason, "refused again without the posts that spoilt it");
+        }
+        let candidate = task.candidate;
+        self.waiting.push_front(Task { call: left, candidate, again: true });
+    }
+
+    /// Where the author is not known, the next candidate's token is tried.
+    fn try_next(&mut self, task: Task, reason: Reason, detail: &str) {
+        let next = task.candidate + 1;
+        match (task.call.signer, self.candidates.get(next)) {
+            (Signer::Candidate(_), Some(candidate)) => {
+                let call = Call { signer: Signer::Candidate(*candidate), ..task.call };
+                self.waiting.push_back(Task { call, candidate: next, again: false });
+            }
+            (Signer::Candidate(_), None) => {
+                self.lack(task.call, Reason::NotConnected, "of no account that was tried");
+            }
+            _ => self.lack(task.call, reason, detail),
+        }
+    }
+
+    fn lack(&mut self, call: Call, reason: Reason, detail: &str) {
+        let Call { posts, metrics, signer, .. } = call;
+        let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
+        let detail = detail.to_owned();
+        let same = |it: &&mut Missing| {
+            it.reason == reason
+                && it.detail == detail
+                && it.author == author
+                && it.metrics == metrics
+        };
+        match self.answered.missing.iter_mut().find(same) {
+            // A range's windows lack the same posts one by one.
+            Some(there) => {
+                let known: HashSet<u64> = there.posts.iter().copied().collect();
+                there.posts.extend(posts.into_iter().filter(|it| !known.contains(it)));
+            }
+            None if posts.is_empty() => (),
+            None => self.answered.missing.push(Missing { posts, metrics, reason, author, detail }),
+        }
+    }
+
+    /// Names what the answers themselves leave out.
+    fn finish(mut self, question: &Question) -> Result<Answered, Error> {
+        let asked = |it: &Metric| question.metrics.contains(it);
+        let of =
+            |posts: &std::collections::BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
+        let merged = &self.answered.merged;
+        let lists = [
+            (of(merged.unavailable()), question.metrics.clone(), Reason::Unavailable),
+            (
+                of(merged.too_old_for_impressions()),
+                [Metric::Impressions, Metric::Engagements].into_iter().filter(asked).collect(),
+                Reason::UnsupportedAge,
+            ),
+            (
+                of(merged.too_old_for_video_views()),
+                vec![Metric::VideoViews],
+                Reason::UnsupportedAge,
+            ),
+        ];
+        for (posts, metrics, reason) in lists {
+            if !posts.is_empty() {
+                let detail = String::new();
+                let missing = Missing { posts, metrics, reason, author: None, detail };
+                self.answered.missing.push(missing);
+            }
+        }
+        if self.has_any || self.answered.missing.is_empty() {
+            return Ok(self.answered);
+        }
+        Err(Error::NothingAnswered(self.answered.missing))
+    }
+}
+
+/// One call, by whoever signs it.
+async fn ask(
+    gateway: Gateway,
+    app: Arc<AppState>,
+    key: Arc<KnownKey>,
+    groupings: Arc<Vec<Grouping>>,
+    task: Task,
+) -> Done {
+    let body = Bytes::from(task.call.body(&groupings));
+    let endpoint: Endpoint = task.call.endpoint;
+    let call = forward::Call { key: &key, endpoint, account: None, auth: None, body };
+    let mut trail = Trail::default();
+    let answer = match task.call.signer.account() {
+        None => gateway.call_as_app(&app, &call, &mut trail).await,
+        Some(account) => {
+            gateway.call_as_user(&app, &AccountRef::Id(account), &call, &mut trail).await
+        }
+    };
+    (task, answer, trail.spent)
+}
+
+fn is_app_only(call: &Call) -> bool {
+    call.signer == Signer::App
+}
+
+/// The same call for these posts, and for the others.
+fn split(call: &Call, posts: &HashSet<u64>) -> (Call, Call) {
+    let (these, others) = call.posts.iter().partition(|it| posts.contains(it));
+    (Call { posts: these, ..call.clone() }, Call { posts: others, ..call.clone() })
+}

@@ -1,0 +1,86 @@
+//! `/v1/engagement`: one question of any size, answered with as many upstream calls as it takes, or planned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use crate::gateway::{Error, KnownKey, Missing, Problem as Detail, Reason};
+use crate::model::key::Kind;
+use crate::server::problem::Problem;
+use crate::server::wire::question::{Answer, Plan, Report};
+use crate::server::{Host, body, relay};
+
+const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
+/// Ten thousand ids and their owners.
+const MOST_BYTES: usize = 1024 * 1024;
+
+pub(super) async fn answer(
+    State(host): State<Host>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let deadline = deadline(request.headers(), host.0.limits.request_deadline)?;
+    let (key, body) = read(&host, request).await?;
+    let answered = host.0.gateway.answer_question(&key, &body, deadline).await?;
+    let report = Report::of(&answered.calls, &answered.missing);
+    let answer = Answer { merged: &answered.merged, countersign: report };
+    // Fails only where a sum does not fit 64 bits.
+    let written = serde_json::to_vec(&answer).map_err(|it| Error::Internal(it.into()))?;
+    Ok(([(CONTENT_TYPE, "application/json")], written).into_response())
+}
+
+/// What would be asked; nothing is.
+pub(super) async fn plan(
+    State(host): State<Host>,
+    request: Request,
+) -> Result<Json<Plan>, Problem> {
+    let (key, body) = read(&host, request).await?;
+    Ok(Json(Plan::from(&host.0.gateway.plan_question(&key, &body).await?)))
+}
+
+/// The key first: strangers' bodies take no memory.
+async fn read(host: &Host, request: Request) -> Result<(Arc<KnownKey>, Bytes), Problem> {
+    let (parts, incoming) = request.into_parts();
+    let key = relay::key(&parts.headers, Kind::Caller)?;
+    let key = host.0.gateway.check_key(key, Kind::Caller).await?;
+    body::require_json(&parts.headers)?;
+    let body = body::read(&parts.headers, incoming, MOST_BYTES, &host.0.limits).await?;
+    Ok((key, body))
+}
+
+/// How long the caller waits, at most `most`.
+fn deadline(headers: &HeaderMap, most: Duration) -> Result<Duration, Problem> {
+    let Some(value) = headers.get(DEADLINE) else { return Ok(most) };
+    let read = value.to_str().ok().and_then(|it| humantime::parse_duration(it).ok());
+    let detail = "must be a duration above zero such as 20s";
+    let wrong = || Problem::invalid(vec![Detail::in_header("Countersign-Deadline", detail)]);
+    read.filter(|it| !it.is_zero()).map(|it| it.min(most)).ok_or_else(wrong)
+}
+
+/// The status where nothing could be had: what a caller can best act on, of all that is missing.
+pub(super) fn status_of(missing: &[Missing]) -> StatusCode {
+    let reasons = [
+        (Reason::Quota, StatusCode::TOO_MANY_REQUESTS),
+        (Reason::Deadline, StatusCode::GATEWAY_TIMEOUT),
+        (Reason::UpstreamError, StatusCode::BAD_GATEWAY),
+        (Reason::AccountRevoked, StatusCode::CONFLICT),
+        (Reason::Forbidden, StatusCode::FORBIDDEN),
+    ];
+    let found = reasons.iter().find(|(reason, _)| missing.iter().any(|it| it.reason == *reason));
+    found.map_or(StatusCode::NOT_FOUND, |it| it.1)
+}
+
+/// Why, in words.
+pub(super) fn why(missing: &[Missing]) -> String {
+    let why = missing.iter().take(5).map(|it| {
+        let posts = it.posts.len();
+        let more = if it.detail.is_empty() { "" } else { ", " };
+        format!("{posts} posts {}{more}{}", it.reason.name(), it.detail)
+    });
+    why.collect::<Vec<_>>().join("; ")
+}

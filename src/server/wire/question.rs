@@ -1,0 +1,155 @@
+//! The shapes of answers to questions, and of their plans.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::gateway::{self, Made, PlannedCall, Signer};
+use crate::server::wire::rfc3339;
+
+/// An answer in the upstream's shape, and what the gateway says of it.
+#[derive(Serialize)]
+pub struct Answer<'a, M: Serialize> {
+    #[serde(flatten)]
+    pub merged: &'a M,
+    pub countersign: Report,
+}
+
+/// What an answer took, and what it lacks.
+#[derive(Serialize)]
+pub struct Report {
+    /// Whether nothing is missing.
+    pub complete: bool,
+    pub calls: Vec<Call>,
+    pub missing: Vec<Missing>,
+}
+
+/// A call that was made, or with nothing on how it went, that would be.
+#[derive(Serialize)]
+pub struct Call {
+    pub endpoint: &'static str,
+    /// `app-only` or `user-context`.
+    pub auth: &'static str,
+    /// Whose token signs.
+    pub account: Option<String>,
+    pub tweet_count: usize,
+    pub start: Option<String>,
+    pub end: Option<String>,
+    #[serde(flatten)]
+    pub went: Option<Went>,
+    #[serde(flatten)]
+    pub asks: Option<Asks>,
+}
+
+/// How a call went.
+#[derive(Serialize)]
+pub struct Went {
+    /// Of the upstream's last answer.
+    pub status: Option<u16>,
+    pub attempts: u32,
+    pub ms: u64,
+}
+
+/// What a planned call asks for.
+#[derive(Serialize)]
+pub struct Asks {
+    pub tweet_ids: Vec<String>,
+    pub engagement_types: Vec<&'static str>,
+    /// Whether the posts' author is still to be found out by it.
+    pub probe: bool,
+}
+
+/// What could not be had.
+#[derive(Serialize)]
+pub struct Missing {
+    pub tweet_ids: Vec<String>,
+    pub engagement_types: Vec<&'static str>,
+    pub reason: &'static str,
+    /// More, in words; may be empty.
+    pub detail: String,
+    /// The posts' author, if known.
+    pub account: Option<String>,
+}
+
+/// What would be asked of the upstream.
+#[derive(Serialize)]
+pub struct Plan {
+    pub calls: Vec<Call>,
+    pub missing: Vec<Missing>,
+    pub cost: Cost,
+}
+
+/// What a plan takes of quota and contract.
+#[derive(Serialize)]
+pub struct Cost {
+    /// Calls by credentials and endpoint, each of which has a quota of its own.
+    pub calls: BTreeMap<&'static str, usize>,
+    /// Users whose tokens are used, which the contract counts each month.
+    pub accounts: usize,
+}
+
+impl Call {
+    fn of(call: &PlannedCall) -> Call {
+        Call {
+            endpoint: call.endpoint.name(),
+            auth: call.signer.kind().name(),
+            account: call.signer.account().map(|it| it.to_string()),
+            tweet_count: call.posts.len(),
+            start: call.span.map(|it| rfc3339(it.start)),
+            end: call.span.map(|it| rfc3339(it.end)),
+            went: None,
+            asks: None,
+        }
+    }
+
+    fn made(made: &Made) -> Call {
+        let ms = u64::try_from(made.spent.time.as_millis()).unwrap_or(u64::MAX);
+        let went = Went { status: made.status, attempts: made.spent.attempts, ms };
+        Call { went: Some(went), ..Call::of(&made.call) }
+    }
+
+    fn planned(call: &PlannedCall) -> Call {
+        let asks = Asks {
+            tweet_ids: ids(&call.posts),
+            engagement_types: call.metrics.iter().map(|it| it.name()).collect(),
+            probe: matches!(call.signer, Signer::Candidate(_)),
+        };
+        Call { asks: Some(asks), ..Call::of(call) }
+    }
+}
+
+impl From<&gateway::Missing> for Missing {
+    fn from(it: &gateway::Missing) -> Missing {
+        Missing {
+            tweet_ids: ids(&it.posts),
+            engagement_types: it.metrics.iter().map(|it| it.name()).collect(),
+            reason: it.reason.name(),
+            detail: it.detail.clone(),
+            account: it.author.map(|it| it.to_string()),
+        }
+    }
+}
+
+impl From<&gateway::Plan> for Plan {
+    fn from(plan: &gateway::Plan) -> Plan {
+        let cost = plan.cost();
+        let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
+        Plan {
+            calls: plan.calls.iter().map(Call::planned).collect(),
+            missing: plan.missing.iter().map(Missing::from).collect(),
+            cost: Cost { calls: calls.into_iter().collect(), accounts: cost.accounts },
+        }
+    }
+}
+
+impl Report {
+    pub fn of(calls: &[Made], missing: &[gateway::Missing]) -> Report {
+        let calls = calls.iter().map(Call::made).collect();
+        let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();
+        Report { complete: missing.is_empty(), calls, missing }
+    }
+}
+
+fn ids(posts: &[u64]) -> Vec<String> {
+    posts.iter().map(ToString::to_string).collect()
+}

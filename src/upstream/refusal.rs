@@ -1,0 +1,98 @@
+//! Why an engagement call was not answered, as far as something can be done about it (reference 4.1).
+
+use hyper::StatusCode;
+use serde::Deserialize;
+
+use crate::upstream::verdict::Failure;
+use crate::upstream::{Answer, Verdict};
+
+const FORBIDDEN: &str = "Forbidden to access tweets";
+
+/// What an answer without numbers says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// These posts are not the author's whose token signed; the others would have been answered. None are named where
+    /// the text names none.
+    Foreign(Vec<u64>),
+    /// Nothing is left without these posts, which are deleted or protected.
+    Unavailable(Vec<u64>),
+    /// The user's token does not work.
+    Account,
+    Quota,
+    /// Anything else, in the upstream's words as far as there are any.
+    Other(String),
+}
+
+#[derive(Default, Deserialize)]
+struct Unavailable {
+    #[serde(default)]
+    unavailable_tweet_ids: Vec<Id>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(u64),
+}
+
+impl Answer {
+    /// `None` for an answer with numbers.
+    pub fn refusal(&self) -> Option<Refusal> {
+        if self.status == StatusCode::OK {
+            return None;
+        }
+        if matches!(self.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
+            return Some(Refusal::Account);
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            return Some(Refusal::Quota);
+        }
+        let failure = Failure::read(self.text());
+        let texts: Vec<&str> = failure.texts().collect();
+        if texts.iter().any(|it| it.starts_with(FORBIDDEN)) {
+            return Some(Refusal::Foreign(texts.iter().flat_map(|it| foreign(it)).collect()));
+        }
+        let unavailable: Unavailable = serde_json::from_slice(self.text()).unwrap_or_default();
+        if !unavailable.unavailable_tweet_ids.is_empty() {
+            let ids = unavailable.unavailable_tweet_ids.into_iter();
+            let read = |it: Id| match it {
+                Id::Text(text) => text.parse().ok(),
+                Id::Number(number) => Some(number),
+            };
+            return Some(Refusal::Unavailable(ids.filter_map(read).collect()));
+        }
+        let said: String = texts.first().unwrap_or(&"").chars().take(200).collect();
+        let status = self.status.as_u16();
+        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+        Some(Refusal::Other(format!("the upstream answered with status {status}{said}")))
+    }
+}
+
+/// The posts that a text names, in either wording: all at once, or a text for each author.
+fn foreign(text: &str) -> Vec<u64> {
+    let named = text.strip_prefix(FORBIDDEN).and_then(|it| it.rsplit_once(':'));
+    let parts = named.map_or("", |it| it.1).split([',', ';', ' ']);
+    parts.filter_map(|it| it.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_wordings_name_their_posts() {
+        for (text, posts) in [
+            ("Forbidden to access tweets: 12, 34", &[12, 34][..]),
+            ("Forbidden to access tweets: 12, 34;", &[12, 34]),
+            (
+                "Forbidden to access tweets for author id 1114564404: 640022366307745792",
+                &[640_022_366_307_745_792],
+            ),
+            ("Forbidden to access tweets", &[]),
+            ("Forbidden to access metrics: 12", &[]),
+        ] {
+            assert_eq!(foreign(text), posts, "{text}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Plans: the calls that would be made, and none is.
+
+use serde_json::{Value, json};
+
+use crate::database::on_both;
+use crate::question::{PLAN, ask, ask_with, open_house, question};
+
+on_both! {
+    async fn a_plan_names_the_calls_and_makes_none(database: Database) {
+        let house = open_house(&database).await;
+        let ids = [house.bench.ids("alice", 3), house.bench.ids("bob", 2), house.bench.ids("carol", 1)].concat();
+        let mut wanted = question(&ids, &["favorites", "impressions"]);
+        let owner = |name: &str| json!(house.id(name).to_string());
+        wanted["owners"] = ids.iter().zip(["alice", "alice", "alice", "bob", "bob", "carol"]).map(|(id, name)| (id.clone(), owner(name))).collect::<serde_json::Map<String, Value>>().into();
+        let plan = ask_with(&house, &house.key, PLAN, &wanted).await;
+        assert_eq!(plan.status, 200, "{}", plan.text());
+        let plan = plan.json();
+        assert_eq!(house.arrived("/").await.len(), 0);
+        assert_eq!(plan["cost"], json!({ "calls": { "app-only": 1, "user-context": 2 }, "accounts": 2 }));
+        let calls = plan["calls"].as_array().unwrap();
+        assert_eq!((&calls[0]["auth"], &calls[0]["tweet_ids"], &calls[0]["engagement_types"]), (&json!("app-only"), &json!(ids), &json!(["favorites"])));
+        assert_eq!((&calls[1]["account"], &calls[1]["tweet_count"], &calls[1]["probe"]), (&owner("alice"), &json!(3), &json!(false)));
+        assert_eq!(plan["missing"][0]["reason"], "not_connected");
+        // What is then asked is what was planned.
+        let answer = ask(&house, &wanted).await.json();
+        assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), calls.len());
+    }
+
+    async fn mistakes_are_told_all_at_once_and_nothing_is_asked(database: Database) {
+        let house = open_house(&database).await;
+        let wrong = json!({
+            "tweet_ids": ["x"], "engagement_types": ["likes"], "window": "1h", "accounts": ["?"], "more": 1,
+        });
+        for path in [PLAN, "/v1/engagement"] {
+            let refused = ask_with(&house, &house.key, path, &wrong).await;
+            refused.is_own(400, "invalid_request");
+            let pointers: Vec<String> = refused.json()["problems"].as_array().unwrap().iter()
+                .map(|it| it["pointer"].as_str().unwrap().to_owned()).collect();
+            for pointer in ["/tweet_ids/0", "/engagement_types/0", "/window", "/accounts/0", "/more"] {
+                assert!(pointers.contains(&pointer.to_owned()), "{pointer} of {pointers:?}");
+            }
+        }
+        let stranger = json!({ "tweet_ids": ["1"], "engagement_types": ["impressions"], "accounts": ["@nobody"] });
+        let refused = ask(&house, &stranger).await;
+        refused.is_own(400, "invalid_request");
+        assert_eq!(refused.json()["problems"][0]["pointer"], "/accounts/0");
+        let many: Vec<String> = (1..=10_001).map(|it| it.to_string()).collect();
+        ask(&house, &question(&many, &["favorites"])).await.is_own(400, "invalid_request");
+        house.ask("GET", PLAN).send().await.is_own(405, "method_not_allowed");
+        assert_eq!(house.arrived("/").await.len(), 0);
+    }
+}

@@ -1,0 +1,92 @@
+//! What goes wrong on the way: what is there is given, and the rest is named with its reason.
+
+use countersign::model::Endpoint;
+use serde_json::json;
+
+use crate::database::on_both;
+use crate::question::{PATH, PLAN, ask, ask_with, missing, open_house, question};
+use crate::trouble::user_becomes;
+
+on_both! {
+    async fn an_account_that_was_revoked_takes_nobody_elses_numbers_away(database: Database) {
+        let house = open_house(&database).await;
+        let ids = [house.bench.ids("alice", 2), house.bench.ids("bob", 2)].concat();
+        let mut wanted = question(&ids, &["impressions"]);
+        let owner = |name: &str| json!(house.id(name).to_string());
+        wanted["owners"] = json!({ &ids[0]: owner("alice"), &ids[1]: owner("alice"), &ids[2]: owner("bob"), &ids[3]: owner("bob") });
+        user_becomes(&house, "alice", "revoked").await;
+        for _ in 0..2 {
+            // First X says so, then the mark.
+            let answer = ask(&house, &wanted).await.json();
+            assert_eq!(missing(&answer), [("account_revoked".to_owned(), 2)]);
+            assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 2);
+        }
+    }
+
+    async fn a_spent_quota_and_faults_leave_the_rest(database: Database) {
+        let house = open_house(&database).await;
+        let ids = [house.bench.ids("alice", 2), house.bench.ids("bob", 2)].concat();
+        let mut wanted = question(&ids, &["impressions", "favorites"]);
+        let owner = |name: &str| json!(house.id(name).to_string());
+        wanted["owners"] = json!({ &ids[0]: owner("alice"), &ids[1]: owner("alice"), &ids[2]: owner("bob"), &ids[3]: owner("bob") });
+        for (fault, reason) in [
+            (json!({ "kind": "status", "status": 429 }), "quota"),
+            (json!({ "kind": "status", "status": 500 }), "upstream_error"),
+            (json!({ "kind": "bad_json" }), "upstream_error"),
+        ] {
+            let mut fault = fault;
+            fault["path"] = json!("/insights/");
+            fault["times"] = json!(1);
+            house.order(json!([fault])).await;
+            let answer = ask(&house, &wanted).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let answer = answer.json();
+            assert_eq!(answer["countersign"]["complete"], false);
+            let reasons: Vec<String> = missing(&answer).into_iter().map(|it| it.0).collect();
+            assert!(!reasons.is_empty() && reasons.iter().all(|it| it == reason), "{reasons:?}");
+            house.order(json!([])).await;
+        }
+        assert_eq!(ask(&house, &wanted).await.json()["countersign"]["complete"], true);
+    }
+
+    async fn when_time_is_up_what_is_there_is_given(database: Database) {
+        let house = open_house(&database).await;
+        let ids = house.bench.ids("alice", 2);
+        let mut wanted = question(&ids, &["impressions", "favorites"]);
+        wanted["owners"] = json!({ &ids[0]: house.id("alice").to_string(), &ids[1]: house.id("alice").to_string() });
+        house.order(json!([{ "kind": "hang", "path": "/insights/", "times": 1 }])).await;
+        let asked = house.ask("POST", PATH).header("countersign-deadline", "300ms").header("content-type", "application/json");
+        let answer = asked.clone().body(wanted.to_string()).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(missing(&answer.json()), [("deadline".to_owned(), 2)]);
+        house.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
+        let nothing = asked.clone().body(wanted.to_string()).send().await;
+        nothing.is_own(504, "nothing_answered");
+        assert!(nothing.text().contains("posts deadline, time was up"), "{}", nothing.text());
+        let wrong = asked.header("countersign-deadline", "soon").body(wanted.to_string()).send().await;
+        wrong.is_own(400, "invalid_request");
+        assert_eq!(wrong.json()["problems"][0]["header"], "Countersign-Deadline");
+    }
+
+    async fn a_key_asks_no_more_than_it_may(database: Database) {
+        let house = open_house(&database).await;
+        let alice = house.id("alice");
+        let narrow = house.new_key(|it| { it.endpoints = vec![Endpoint::Totals]; it.accounts = vec![alice] }).await;
+        let ids = house.bench.ids("bob", 2);
+        for path in [PATH, PLAN] {
+            let mut wanted = question(&ids, &["impressions"]);
+            wanted["window"] = json!("28hr");
+            ask_with(&house, &narrow, path, &wanted).await.is_own(403, "not_allowed");
+            let mut wanted = question(&ids, &["impressions"]);
+            wanted["accounts"] = json!(["@bob"]);
+            ask_with(&house, &narrow, path, &wanted).await.is_own(400, "invalid_request");
+        }
+        let mut wanted = question(&ids, &["impressions"]);
+        wanted["owners"] = json!({ &ids[0]: house.id("bob").to_string(), &ids[1]: house.id("bob").to_string() });
+        let refused = ask_with(&house, &narrow, PATH, &wanted).await;
+        refused.is_own(404, "nothing_answered");
+        assert_eq!(refused.json()["missing"][0]["reason"], "not_connected");
+        assert_eq!(house.arrived("/insights/").await.len(), 0, "bob's token was not used");
+        house.ask("POST", PATH).header("authorization", "Bearer x").send().await.is_own(401, "unknown_key");
+    }
+}
