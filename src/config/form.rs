@@ -34,6 +34,9 @@ pub const QUESTION_POSTS: Form<usize> =
 pub const QUESTION_DAYS: Form<u16> =
     Form { expected: "a whole number from 1 to 4000", parse: whole::<_, 1, 4000> };
 
+pub const QUESTION_CALLS: Form<usize> =
+    Form { expected: "a whole number from 1 to 1000", parse: whole::<_, 1, 1000> };
+
 pub const DATABASE_CONNECTIONS: Form<u32> =
     Form { expected: "a whole number from 1 to 1000", parse: whole::<_, 1, 1000> };
 

@@ -141,6 +141,8 @@ pub struct Limits {
     pub question_posts: usize,
     /// Days that one question may span.
     pub question_days: u16,
+    /// Calls of questions that run side by side, for each app.
+    pub question_calls: usize,
 }
 
 /// Whether there must be a key in the vault's ring. Not every command seals or opens something.

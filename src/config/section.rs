@@ -97,6 +97,7 @@ fn limits(it: &mut Reader<'_>) -> Limits {
         unknown_for: it.get("limits.unknown_for", &form::DURATION),
         question_posts: it.get("limits.question_posts", &form::QUESTION_POSTS),
         question_days: it.get("limits.question_days", &form::QUESTION_DAYS),
+        question_calls: it.get("limits.question_calls", &form::QUESTION_CALLS),
     };
     let read = !it.is_wrong("limits.upstream_total") && !it.is_wrong("limits.upstream_first_byte");
     if read && limits.upstream_total < limits.upstream_first_byte {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use moka::future::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tracing::{info, warn};
 
 use crate::config::Limits;
@@ -48,6 +48,8 @@ pub(super) struct AppState {
     pub(super) authors: Cache<u64, UserId>,
     /// Who did not.
     pub(super) foreign: Cache<(u64, UserId), ()>,
+    /// For the calls of questions, which run side by side.
+    pub(super) asking: Semaphore,
 }
 
 /// One generation of an app's bearer token.
@@ -85,6 +87,7 @@ impl AppState {
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
             authors: Cache::new(MOST_AUTHORS),
             foreign: Cache::new(MOST_AUTHORS),
+            asking: Semaphore::new(limits.question_calls),
         }
     }
 

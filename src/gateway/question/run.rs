@@ -20,9 +20,6 @@ use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, Endpoint, Metric, UserId};
 use crate::upstream::{Answer, Refusal, Spent};
 
-/// Calls of one question that run side by side.
-const SIDE_BY_SIDE: usize = 8;
-
 /// What became of a question.
 pub struct Answered {
     /// The answer in the upstream's shape.
@@ -121,7 +118,7 @@ impl Run {
         let mut asking: JoinSet<Done> = JoinSet::new();
         let mut in_flight: HashMap<tokio::task::Id, Call> = HashMap::new();
         loop {
-            while asking.len() < SIDE_BY_SIDE
+            while asking.len() < self.gateway.0.limits.question_calls
                 && let Some(task) = self.next()
             {
                 let call = task.call.clone();
@@ -146,6 +143,7 @@ impl Run {
                 }
                 Some(Err(error)) => {
                     if let Some(call) = in_flight.remove(&error.id()) {
+                        self.probed_no_more(&call);
                         self.lack(call, Reason::UpstreamError, "the gateway failed");
                     }
                 }
@@ -204,11 +202,7 @@ impl Run {
     }
 
     fn take(&mut self, (task, outcome, spent): Done) {
-        if task.is_probe() {
-            for post in &task.call.posts {
-                self.probed.remove(post);
-            }
-        }
+        self.probed_no_more(&task.call);
         let status = spent.status;
         self.answered.calls.push(Made { call: task.call.clone(), status, spent });
         let answer = match outcome {
@@ -242,6 +236,14 @@ impl Run {
                 self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
             }
             Some(Refusal::Other(detail)) => self.lack(task.call, Reason::UpstreamError, &detail),
+        }
+    }
+
+    fn probed_no_more(&mut self, call: &Call) {
+        if matches!(call.signer, Signer::Candidate(_)) {
+            for post in &call.posts {
+                self.probed.remove(post);
+            }
         }
     }
 
@@ -369,12 +371,14 @@ async fn ask(
     let endpoint: Endpoint = task.call.endpoint;
     let call = forward::Call { key: &key, endpoint, account: None, auth: None, body };
     let mut trail = Trail::default();
+    let slot = app.asking.acquire().await;
     let answer = match task.call.signer.account() {
         None => gateway.call_as_app(&app, &call, &mut trail).await,
         Some(account) => {
             gateway.call_as_user(&app, &AccountRef::Id(account), &call, &mut trail).await
         }
     };
+    drop(slot);
     (task, answer, trail.spent)
 }
 

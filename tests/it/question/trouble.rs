@@ -1,9 +1,12 @@
 //! What goes wrong on the way: what is there is given, and the rest is named with its reason.
 
 use countersign::model::Endpoint;
+use countersign::sandbox::Settings;
 use serde_json::json;
 
+use crate::bench::{Bench, small};
 use crate::database::on_both;
+use crate::house::House;
 use crate::question::{PATH, PLAN, ask, ask_with, missing, open_house, question};
 use crate::trouble::user_becomes;
 
@@ -47,6 +50,29 @@ on_both! {
             house.order(json!([])).await;
         }
         assert_eq!(ask(&house, &wanted).await.json()["countersign"]["complete"], true);
+    }
+
+    async fn no_more_calls_run_at_a_time_than_the_settings_say(database: Database) {
+        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+        let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 2).await;
+        house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
+        let ids = house.bench.ids("alice", 1);
+        let mut wanted = question(&ids, &["impressions"]);
+        wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
+        wanted["owners"] = json!({ &ids[0]: house.id("alice").to_string() });
+        let asks: Vec<_> = (0..3).map(|_| {
+            let ask = house.ask("POST", PATH).header("content-type", "application/json").body(wanted.to_string());
+            tokio::spawn(ask.send())
+        }).collect();
+        while house.fired().await != [2] {
+            tokio::task::yield_now().await;
+        }
+        // Of three questions with ten calls each, no third one has come.
+        assert_eq!(house.arrived("/insights/").await.len(), 2);
+        house.order(json!([])).await;
+        for ask in asks {
+            assert_eq!(ask.await.unwrap().json()["countersign"]["complete"], true);
+        }
     }
 
     async fn when_time_is_up_what_is_there_is_given(database: Database) {
