@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use crate::gateway::{Error, KnownKey, Missing, Problem as Detail, Reason};
+use crate::gateway::{Answered, Error, KnownKey, Missing, Problem as Detail, Reason};
 use crate::model::key::Kind;
+use crate::server::encoding::{Accepted, gzip};
 use crate::server::problem::Problem;
 use crate::server::wire::question::{Answer, Plan, Report};
 use crate::server::{Host, body, relay};
@@ -25,13 +26,31 @@ pub(super) async fn answer(
     request: Request,
 ) -> Result<Response, Problem> {
     let deadline = deadline(request.headers(), host.0.limits.request_deadline)?;
+    let accepted = Accepted::of(request.headers());
+    if accepted.nothing() {
+        return Err(Problem::not_acceptable());
+    }
     let (key, body) = read(&host, request).await?;
     let answered = host.0.gateway.answer_question(&key, &body, deadline).await?;
+    // An answer may have megabytes: other calls go on meanwhile.
+    let written = tokio::task::spawn_blocking(move || write(&answered, accepted)).await;
+    let written = written.map_err(|it| Error::Internal(it.into()))?;
+    let mut response = written.map_err(|it| Error::Internal(it.into()))?.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if accepted.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}
+
+/// Fails only where a sum does not fit 64 bits.
+fn write(answered: &Answered, accepted: Accepted) -> Result<Bytes, serde_json::Error> {
     let report = Report::of(&answered.calls, &answered.missing);
     let answer = Answer { merged: &answered.merged, countersign: report };
-    // Fails only where a sum does not fit 64 bits.
-    let written = serde_json::to_vec(&answer).map_err(|it| Error::Internal(it.into()))?;
-    Ok(([(CONTENT_TYPE, "application/json")], written).into_response())
+    let plain = serde_json::to_vec(&answer)?;
+    Ok(if accepted.gzip { gzip(&plain) } else { plain.into() })
 }
 
 /// What would be asked; nothing is.

@@ -36,6 +36,18 @@ on_both! {
         assert_eq!((&call["status"], &call["attempts"], &call["endpoint"]), (&json!(200), &json!(1), &json!("totals")));
     }
 
+    async fn an_answer_is_compressed_for_those_who_take_that(database: Database) {
+        let house = open_house(&database).await;
+        let wanted = question(&house.bench.ids("bob", 3), &["favorites"]);
+        let asked = house.ask("POST", PATH).header("content-type", "application/json").body(wanted.to_string());
+        let plain = asked.clone().send().await;
+        assert_eq!((plain.header("content-encoding"), plain.header("content-type")), ("", "application/json"));
+        let zipped = asked.clone().header("accept-encoding", "gzip").send().await;
+        assert_eq!((zipped.header("content-encoding"), zipped.header("vary")), ("gzip", "accept-encoding"));
+        assert_eq!(zipped.json()["by_tweet"], plain.json()["by_tweet"]);
+        asked.header("accept-encoding", "identity;q=0, gzip;q=0").send().await.is_own(406, "not_acceptable");
+    }
+
     async fn authors_are_found_out_by_asking_and_remembered(database: Database) {
         let house = open_house(&database).await;
         let ids = [house.bench.ids("alice", 3), house.bench.ids("bob", 3), house.bench.ids("carol", 1)].concat();

@@ -75,6 +75,28 @@ on_both! {
         }
     }
 
+    async fn who_hangs_up_ends_what_still_runs(database: Database) {
+        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+        let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+        house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
+        let ids = house.bench.ids("alice", 1);
+        let mut wanted = question(&ids, &["impressions"]);
+        wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
+        wanted["owners"] = json!({ &ids[0]: house.id("alice").to_string() });
+        let ask = house.ask("POST", PATH).header("content-type", "application/json").body(wanted.to_string());
+        let asked = tokio::spawn(ask.try_send());
+        while house.fired().await != [1] {
+            tokio::task::yield_now().await;
+        }
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        house.order(json!([])).await;
+        // The one slot is free again, and of the ten calls no second one was made.
+        let next = question(&house.bench.ids("bob", 1), &["favorites"]);
+        assert_eq!(ask_with(&house, &house.key, PATH, &next).await.status, 200);
+        assert_eq!(house.arrived("/insights/engagement/historical").await.len(), 1);
+    }
+
     async fn when_time_is_up_what_is_there_is_given(database: Database) {
         let house = open_house(&database).await;
         let ids = house.bench.ids("alice", 2);
