@@ -1,6 +1,5 @@
 //! `/v1/engagement`: one question of any size, answered with as many upstream calls as it takes, or planned.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -10,12 +9,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use crate::gateway::{Answered, Error, KnownKey, Missing, Problem as Detail, Reason};
-use crate::model::key::Kind;
+use crate::gateway::{Answered, Error, Missing, Problem as Detail, Reason};
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::problem::Problem;
 use crate::server::wire::question::{Answer, Plan, Report};
-use crate::server::{Host, body, relay};
+use crate::server::{Host, relay};
 
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
 /// Ten thousand ids and their owners.
@@ -30,7 +28,7 @@ pub(super) async fn answer(
     if accepted.nothing() {
         return Err(Problem::not_acceptable());
     }
-    let (key, body) = read(&host, request).await?;
+    let (key, body) = relay::read(&host, request, MOST_BYTES).await?;
     let answered = host.0.gateway.answer_question(&key, &body, deadline).await?;
     // An answer may have megabytes: other calls go on meanwhile.
     let written = tokio::task::spawn_blocking(move || write(&answered, accepted)).await;
@@ -58,18 +56,8 @@ pub(super) async fn plan(
     State(host): State<Host>,
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
-    let (key, body) = read(&host, request).await?;
+    let (key, body) = relay::read(&host, request, MOST_BYTES).await?;
     Ok(Json(Plan::from(&host.0.gateway.plan_question(&key, &body).await?)))
-}
-
-/// The key first: strangers' bodies take no memory.
-async fn read(host: &Host, request: Request) -> Result<(Arc<KnownKey>, Bytes), Problem> {
-    let (parts, incoming) = request.into_parts();
-    let key = relay::key(&parts.headers, Kind::Caller)?;
-    let key = host.0.gateway.check_key(key, Kind::Caller).await?;
-    body::require_json(&parts.headers)?;
-    let body = body::read(&parts.headers, incoming, MOST_BYTES, &host.0.limits).await?;
-    Ok((key, body))
 }
 
 /// How long the caller waits, at most `most`.

@@ -7,8 +7,9 @@ use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
+use bytes::Bytes;
 
-use crate::gateway::{Answer, Call, Error, Problem as Detail, Trail};
+use crate::gateway::{Answer, Call, Error, KnownKey, Problem as Detail, Trail};
 use crate::model::Endpoint;
 use crate::model::key::Kind;
 use crate::server::encoding::{Accepted, gzip};
@@ -60,6 +61,19 @@ async fn relay(
         .await
         .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
     Ok(respond(answer, accepted))
+}
+
+/// A caller's key and the JSON that it brings. The key first: strangers' bodies take no memory.
+pub(super) async fn read(
+    host: &Host,
+    request: Request,
+    most: usize,
+) -> Result<(Arc<KnownKey>, Bytes), Problem> {
+    let (parts, incoming) = request.into_parts();
+    let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
+    body::require_json(&parts.headers)?;
+    let body = body::read(&parts.headers, incoming, most, &host.0.limits).await?;
+    Ok((key, body))
 }
 
 /// What is presented as a key of that kind; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`

@@ -17,7 +17,7 @@ use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
 use crate::gateway::question::{Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
-use crate::model::{AccountRef, Endpoint, Metric, UserId};
+use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
 use crate::upstream::{Answer, Refusal, Spent};
 
 /// What became of a question.
@@ -68,7 +68,7 @@ struct Run {
     /// Whether any answer had numbers.
     has_any: bool,
     /// Kinds of credentials whose quota is spent.
-    spent: HashSet<bool>,
+    spent: HashSet<AuthKind>,
     /// Posts whose author is being found out: what else is to be asked of them waits for that.
     probed: HashSet<u64>,
     learnt: HashMap<u64, UserId>,
@@ -165,7 +165,7 @@ impl Run {
                 |it: &Task| !it.is_probe() || !it.call.posts.iter().any(|it| probed.contains(it));
             let task =
                 self.waiting.iter().position(is_free).and_then(|it| self.waiting.remove(it))?;
-            if self.spent.contains(&is_app_only(&task.call)) {
+            if self.spent.contains(&task.call.signer.kind()) {
                 self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
             } else if let Some(task) = self.sift(task) {
                 if task.is_probe() {
@@ -232,7 +232,7 @@ impl Run {
                 self.try_next(task, Reason::AccountRevoked, "the upstream refuses its token");
             }
             Some(Refusal::Quota) => {
-                self.spent.insert(is_app_only(&task.call));
+                self.spent.insert(task.call.signer.kind());
                 self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
             }
             Some(Refusal::Other(detail)) => self.lack(task.call, Reason::UpstreamError, &detail),
@@ -380,10 +380,6 @@ async fn ask(
     };
     drop(slot);
     (task, answer, trail.spent)
-}
-
-fn is_app_only(call: &Call) -> bool {
-    call.signer == Signer::App
 }
 
 /// The same call for these posts, and for the others.
