@@ -7,7 +7,7 @@ use crate::model::{Account, AccountState, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::backend::{Work, on};
 use crate::store::change::{self, Change};
-use crate::store::delivery::{self, Told};
+use crate::store::event::{self, Told};
 use crate::store::{Error, Store, whole_seconds, within};
 
 /// What importing one account may take, on top of what any change may take.
@@ -190,7 +190,7 @@ impl Store {
             let line = Line { actor, action: event.name(), subject: &subject, detail: reason };
             audit::record(&mut work, &line, now).await?;
             let told = Told { event, app, user_id: *user_id, screen_name, reason };
-            delivery::record(&mut work, &told, now).await?;
+            event::record(&mut work, &told, now).await?;
             change::record(&mut work, &[changed(app, *user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -290,7 +290,7 @@ impl Store {
             audit::record(&mut work, &line, now).await?;
             let (event, reason) = (Event::Removed, "the account was removed here");
             let told = Told { event, app, user_id, screen_name: &name, reason };
-            delivery::record(&mut work, &told, now).await?;
+            event::record(&mut work, &told, now).await?;
             change::record(&mut work, &[changed(app, user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -353,7 +353,7 @@ pub(super) async fn tell_connected(
 ) -> Result<(), Error> {
     let NewAccount { app, user_id, screen_name, .. } = new;
     let told = Told { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
-    delivery::record(work, &told, now).await
+    event::record(work, &told, now).await
 }
 
 pub(super) fn subject(app: &str, user_id: UserId) -> String {

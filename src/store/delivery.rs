@@ -1,5 +1,4 @@
-//! Events on their way to webhooks. Each is written in the transaction that it tells of, sent by one sender at a time,
-//! and kept until it has arrived or was given up.
+//! Events on their way to webhooks: each is sent by one sender at a time, and kept until it has arrived or was given up.
 
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::model::UserId;
 use crate::model::webhook::{Delivery, Event};
-use crate::store::backend::{Work, on};
+use crate::store::backend::{Lease, on};
 use crate::store::{Error, Store, whole_seconds};
 
 /// By how much clocks of replicas may differ before what one has noted is not believed.
@@ -45,15 +44,6 @@ pub struct DeliveryFilter {
     /// The number of the last one of the page before.
     pub before: Option<i64>,
     pub limit: u32,
-}
-
-/// Something about to be told.
-pub(crate) struct Told<'a> {
-    pub(crate) event: Event,
-    pub(crate) app: &'a str,
-    pub(crate) user_id: UserId,
-    pub(crate) screen_name: &'a str,
-    pub(crate) reason: &'a str,
 }
 
 type Row = (
@@ -166,9 +156,31 @@ impl Store {
             .await?);
         let Some(mut row) = row else { return Ok(None) };
         let sealed_link = row.14.take();
-        let delivery = delivery(row)?;
+        let Ok(delivery) = delivery(row) else {
+            drop(work);
+            return self.postpone(&mut lease, number, now).await.map(|()| None);
+        };
         work.commit().await?;
         Ok(Some(ClaimedDelivery { delivery, sealed_link, failing_since, until }))
+    }
+
+    /// Puts off what this program cannot read, such as an event of a later version, so that it holds up its own account
+    /// alone.
+    async fn postpone(
+        &self,
+        lease: &mut Lease,
+        number: i64,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let sql = "update delivery set attempt_at = $2, failure = $3 where delivery_id = $1";
+        on!(lease, it => sqlx::query(sql)
+            .bind(number)
+            .bind(now + LONGEST_REST)
+            .bind("its row cannot be read by this program")
+            .execute(&mut **it)
+            .await?
+            .rows_affected());
+        Ok(())
     }
 
     /// Keeps the link that a delivery carries, before it is sent.
@@ -317,30 +329,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// Writes an event for each webhook that wants it, into the transaction that makes the change. The account's row is
-/// locked by then, so an account's events are numbered in their order.
-pub(crate) async fn record(
-    work: &mut Work<'_>,
-    told: &Told<'_>,
-    now: OffsetDateTime,
-) -> Result<(), Error> {
-    let sql =
-        "insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-             attempt_at)
-         select webhook_id, $1, $2, $3, $4, $5, $6, $6 from webhook
-         where app is null or app = $2 order by webhook_id";
-    on!(work, it => sqlx::query(sql)
-        .bind(told.event.name())
-        .bind(told.app)
-        .bind(told.user_id.to_string())
-        .bind(told.screen_name)
-        .bind(told.reason)
-        .bind(whole_seconds(now))
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(())
 }
 
 fn delivery(row: Row) -> Result<Delivery, Error> {

@@ -12,6 +12,7 @@ mod bearer;
 mod change;
 mod delivery;
 mod error;
+mod event;
 mod key;
 mod link;
 mod postgres;

@@ -9,7 +9,7 @@ use crate::bench::{Bench, small};
 use crate::database::on_both;
 use crate::house::House;
 use crate::webhooks::receiver::{Arrived, Receiver};
-use crate::webhooks::{open_house, with_http};
+use crate::webhooks::{names, open_house, with_http};
 
 /// Whether that secret has signed it, whatever its time.
 fn signed_by(arrived: &Arrived, secret: &str) -> bool {
@@ -92,6 +92,23 @@ on_both! {
         let arrived = receiver.arrived().pop().unwrap();
         assert_eq!(arrived.header("webhook-signature").split(' ').count(), 1);
         assert!(signed_by(&arrived, last.expose()));
+    }
+
+    async fn an_event_that_cannot_be_read_holds_up_its_own_account_alone(database: Database) {
+        let house = open_house(&database).await;
+        let receiver = Receiver::start().await;
+        house.hook(&receiver).await;
+        house.connect(&["alice"]).await;
+        database.run("update delivery set event = 'account.of_a_later_version'").await;
+        house.connect(&["bob"]).await;
+        // The one is put off, and then nothing keeps the other.
+        assert_eq!(house.deliver().await, 0);
+        assert_eq!(house.deliver().await, 1);
+        assert_eq!(receiver.told(), names(&[("connected", "bob")]));
+        database.run("update delivery set event = 'account.connected'").await;
+        house.later(Duration::hours(1)).await;
+        assert_eq!(house.deliver().await, 1);
+        assert_eq!(receiver.arrived().len(), 2);
     }
 
     async fn an_event_whose_row_was_moved_to_another_apps_webhook_is_not_sent(database: Database) {
