@@ -99,7 +99,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         output::line(&tour::text(&card, &arguments.dir));
     }
     let drained = life.clone();
-    let working = work_along(&parts.gateway, &life);
+    let working = work_along(&parts.gateway, &life, parts.config.limits.drain);
     let limits = parts.config.limits.clone();
     let serving = async {
         tokio::join!(

@@ -11,7 +11,6 @@ use rustix::process::{
 };
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::cli::failure::{self, Failure};
@@ -61,7 +60,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let working = work_along(&parts.gateway, &life);
+    let working = work_along(&parts.gateway, &life, parts.config.limits.drain);
     let serving = server::serve(
         callers,
         operators,
@@ -79,12 +78,22 @@ async fn serve(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What goes on beside the serving of calls; the handle ends once events in flight are sent after `life` has ended.
-pub(super) fn work_along(gateway: &Gateway, life: &Life) -> JoinHandle<()> {
+/// What goes on beside the serving of calls. Once `life` ends, it waits `drain` at most for events in flight.
+pub(super) fn work_along(
+    gateway: &Gateway,
+    life: &Life,
+    drain: Duration,
+) -> impl Future<Output = ()> + use<> {
     tokio::spawn(gateway.follow());
     tokio::spawn(gateway.check_accounts());
-    let life = life.clone();
-    tokio::spawn(gateway.deliver_events(async move { life.draining().await }))
+    let (life, told) = (life.clone(), life.clone());
+    let sending = tokio::spawn(gateway.deliver_events(async move { told.draining().await }));
+    async move {
+        life.draining().await;
+        if tokio::time::timeout(drain, sending).await.is_err() {
+            warn!("an event in flight was left behind; it is sent again by whoever serves next");
+        }
+    }
 }
 
 /// Opens the vault and the database, brings the schema up to date and reads what has changed so far.

@@ -79,6 +79,22 @@ on_both! {
         assert_eq!(running.end().await.code, 0);
     }
 
+    async fn a_receiver_that_hangs_does_not_hold_a_program_that_stops(database: Database) {
+        let mut it = with_http(&database).await;
+        it.set("LIMITS__DRAIN", "50ms");
+        it.set("LIMITS__DRAIN_NOTICE", "0s");
+        let receiver = Receiver::start().await;
+        it.must(&["webhook", "add", &receiver.url]).await;
+        receiver.close();
+        it.must(&["account", "remove", "@alice"]).await;
+        let running = it.serve().await;
+        receiver.wait_for(1).await;
+        running.signal(Signal::TERM);
+        let done = running.end().await;
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.err.contains("an event in flight was left behind"), "{}", done.err);
+    }
+
     async fn a_program_that_is_killed_while_it_sends_loses_no_event(database: Database) {
         let it = with_http(&database).await;
         let receiver = Receiver::start().await;
