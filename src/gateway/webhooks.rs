@@ -140,7 +140,8 @@ impl Gateway {
             webhook,
         };
         if !self.0.store.rotate_webhook(&rotated, &stored.sealed_secret, actor, now).await? {
-            return Err(Error::NotFound("webhook with the secret that was just there"));
+            let detail = "a newer secret: somebody else has rotated it just now";
+            return Err(Error::AlreadyExists(detail.to_owned()));
         }
         Ok((rotated.webhook, secret))
     }
