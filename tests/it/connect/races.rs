@@ -80,7 +80,7 @@ on_both! {
         let house = open_house(&database).await;
         let (link, mut browser) = (house.link().await, Browser::new());
         let back = house.allow(&mut browser, &link, "carol").await;
-        house.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "delay", "ms": 300 }))])).await;
+        house.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "hold" }))])).await;
         let cookie = format!("{}={}", browser.cookies[0].0, browser.cookies[0].1);
         let address = house.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -92,6 +92,7 @@ on_both! {
             tokio::task::yield_now().await;
         }
         drop(stream);
+        house.order(json!([])).await;
         let connected = async {
             while !house.is_connected("carol").await {
                 tokio::task::yield_now().await;

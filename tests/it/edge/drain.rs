@@ -65,7 +65,7 @@ async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() 
     let mut idle = Raw::connect(&house.url).await;
     idle.send(LIVE).await;
     idle.answer().await;
-    house.order(json!([{ "kind": "delay", "path": "/insights/", "ms": 700 }])).await;
+    house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
     let body = body(&house.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let call = tokio::spawn(house.call(Endpoint::Totals, &body).send());
     until_in_flight(&house).await;
@@ -78,13 +78,14 @@ async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() 
             tokio::task::yield_now().await;
         }
     }
+    assert_eq!(house.fired().await, [1]);
+    house.order(json!([])).await;
     house.stopped().await;
     let arrived = house.arrived("/insights/").await;
     assert_eq!(arrived[0]["status"], 200, "the gateway ended before the call");
     let answer = call.await.unwrap();
     answer.is_relayed(200);
     assert_eq!(answer.header("connection"), "close");
-    assert_eq!(house.fired().await, [1]);
 }
 
 #[tokio::test]

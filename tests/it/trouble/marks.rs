@@ -52,7 +52,7 @@ on_both! {
 
     async fn a_call_that_works_heals_a_mark_that_was_set_meanwhile(database: Database) {
         let house = House::start(&database).await;
-        house.order(json!([{ "kind": "delay", "ms": 500, "path": "/insights/", "times": 1 }])).await;
+        house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
         let under_way = tokio::spawn(private(&house, "alice").send());
         while house.fired().await != [1] {
             tokio::task::yield_now().await;
@@ -62,6 +62,7 @@ on_both! {
         assert!(house.store.update_account_state(&stored, state, "a mistake", "test", now).await.unwrap());
         house.gateway.catch_up_once().await.unwrap();
         private(&house, "alice").send().await.is_own(409, "account_not_active");
+        house.order(json!([])).await;
         under_way.await.unwrap().is_relayed(200);
         while stored_state(&house, "alice").await != "active" {
             tokio::task::yield_now().await;
@@ -73,12 +74,13 @@ on_both! {
     async fn a_late_refusal_of_an_old_token_leaves_the_new_one_alone(database: Database) {
         let house = House::start(&database).await;
         user_becomes(&house, "alice", "revoked").await;
-        house.order(json!([{ "kind": "delay", "ms": 500, "path": "/insights/", "times": 1 }])).await;
+        house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
         let late = tokio::spawn(private(&house, "alice").send());
         while house.fired().await != [1] {
             tokio::task::yield_now().await;
         }
         house.connect(&["alice"]).await;
+        house.order(json!([])).await;
         late.await.unwrap().is_relayed(401);
         assert_eq!(stored_state(&house, "alice").await, "active");
     }

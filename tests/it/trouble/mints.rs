@@ -122,12 +122,13 @@ async fn a_mint_outlives_the_caller_who_began_it() {
     let (_database, house) = house().await;
     public(&house).send().await.is_relayed(200);
     rotate_bearer(&house).await;
-    house.order(json!([{ "kind": "delay", "ms": 200, "path": "/oauth2/token" }])).await;
+    house.order(json!([{ "kind": "hold", "path": "/oauth2/token" }])).await;
     let caller = tokio::spawn(public(&house).send());
     while house.fired().await != [1] {
         tokio::task::yield_now().await;
     }
     caller.abort();
+    house.order(json!([])).await;
     for answer in at_once(&public(&house), 10).await {
         answer.is_relayed(200);
     }

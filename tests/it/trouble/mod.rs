@@ -80,18 +80,24 @@ async fn at_once(ask: &Ask, times: usize) -> Vec<Answer> {
     asked.join_all().await
 }
 
+/// How long something beside a test may take before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Asks until an answer is as wanted; what brings it about happens beside the test.
 async fn eventually(ask: &Ask, wanted: impl Fn(&Answer) -> bool) -> Answer {
     let mut last = None;
-    for _ in 0..1500 {
-        let answer = ask.clone().send().await;
-        if wanted(&answer) {
-            return answer;
+    let waiting = async {
+        loop {
+            let answer = ask.clone().send().await;
+            if wanted(&answer) {
+                return answer;
+            }
+            last = Some(answer);
+            tokio::task::yield_now().await;
         }
-        last = Some(answer);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never as wanted: {}", last.unwrap().text());
+    };
+    let found = tokio::time::timeout(PATIENCE, waiting).await;
+    found.unwrap_or_else(|_| panic!("never as wanted: {}", last.unwrap().text()))
 }
 
 async fn eventually_status(ask: &Ask, status: u16) -> Answer {

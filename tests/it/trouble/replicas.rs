@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
-use crate::trouble::{eventually_status, id_of, private, public, with_key};
+use crate::trouble::{PATIENCE, eventually_status, id_of, private, public, with_key};
 
 const NEVER: Duration = Duration::from_hours(1);
 
@@ -147,12 +147,14 @@ async fn changes_arrive_though_the_listening_connection_was_lost() {
 async fn eventually_true(database: &Database, sql: &str) {
     use sqlx::Connection as _;
     let mut connection = sqlx::PgConnection::connect(&database.url).await.unwrap();
-    for _ in 0..1500 {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        if sqlx::raw_sql(sql).execute(&mut connection).await.is_ok() {
-            return;
+    let waiting = async {
+        loop {
+            let sql = sqlx::AssertSqlSafe(sql.to_owned());
+            if sqlx::raw_sql(sql).execute(&mut connection).await.is_ok() {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never true: {sql}");
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never true: {sql}"));
 }
