@@ -1,12 +1,14 @@
-//! Which encodings a client takes (RFC 9110, 12.5.3), and compressing what the gateway says itself.
+//! Which types and encodings a client takes (RFC 9110, 12.5.1 and 12.5.3), and compressing what the gateway says itself.
 
 use std::io::Write;
 
-use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_ENCODING;
+use axum::http::header::{ACCEPT, ACCEPT_ENCODING};
+use axum::http::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+use crate::server::problem::Problem;
 
 /// What may be sent back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,13 +21,8 @@ impl Accepted {
     /// Reads `Accept-Encoding`; without one, only the identity is safe.
     pub(super) fn of(headers: &HeaderMap) -> Accepted {
         let (mut gzip, mut identity, mut any) = (None, None, None);
-        let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
-        for item in values.flat_map(|it| it.split(',')) {
-            let (coding, weight) = item.split_once(';').unwrap_or((item, "q=1"));
-            let weight =
-                weight.trim().trim_start_matches(['q', 'Q']).trim_start().trim_start_matches('=');
-            let wanted = weight.trim().parse::<f32>().is_ok_and(|it| it > 0.0);
-            let coding = coding.trim();
+        for (coding, weight) in weighted(headers, &ACCEPT_ENCODING) {
+            let wanted = weight > 0.0;
             if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
                 gzip = Some(wanted);
             } else if coding.eq_ignore_ascii_case("identity") {
@@ -37,9 +34,58 @@ impl Accepted {
         Accepted { gzip: gzip.or(any).unwrap_or(false), identity: identity.or(any).unwrap_or(true) }
     }
 
-    pub(super) fn nothing(self) -> bool {
-        !self.gzip && !self.identity
+    /// The same, where an answer may have one of the two only.
+    pub(super) fn required(headers: &HeaderMap) -> Result<Accepted, Problem> {
+        let accepted = Accepted::of(headers);
+        if accepted.gzip || accepted.identity {
+            return Ok(accepted);
+        }
+        let detail = "Accept-Encoding rules out both gzip and identity; allow one of them";
+        Err(Problem::not_acceptable(detail))
     }
+}
+
+/// Which of these media types the client likes best: by its weights, then where it names them, then as they stand here.
+/// Without a word from it, the first.
+pub(super) fn preferred(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'static str> {
+    let ranges: Vec<(&str, f32)> = weighted(headers, &ACCEPT).collect();
+    if ranges.is_empty() {
+        return offered.first().copied();
+    }
+    let mut best: Option<(&'static str, (f32, u8))> = None;
+    for media_type in offered {
+        let fits = ranges.iter().map(|it| (fit(it.0, media_type), it.1)).filter(|it| it.0 > 0);
+        let Some((fit, weight)) = fits.max_by_key(|it| it.0) else { continue };
+        let liking = (weight, fit);
+        if weight > 0.0 && best.is_none_or(|it| liking > it.1) {
+            best = Some((media_type, liking));
+        }
+    }
+    best.map(|it| it.0)
+}
+
+/// How well a range such as `text/*` fits a media type: 0 for not at all.
+fn fit(range: &str, media_type: &str) -> u8 {
+    let main = media_type.split('/').next().unwrap_or_default();
+    match range.split_once('/') {
+        _ if range.eq_ignore_ascii_case(media_type) => 3,
+        Some((it, "*")) if it.eq_ignore_ascii_case(main) => 2,
+        Some(("*", "*")) => 1,
+        _ => 0,
+    }
+}
+
+/// What a header lists, with its weights; 0 where a weight cannot be read.
+fn weighted<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'a str, f32)> {
+    let values = headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
+    values.flat_map(|it| it.split(',')).filter(|it| !it.trim().is_empty()).map(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|it| {
+            it.trim_start_matches(['q', 'Q']).trim_start().strip_prefix('=').map(str::trim)
+        });
+        (name, weight.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
+    })
 }
 
 pub(super) fn gzip(plain: &[u8]) -> Bytes {
@@ -51,6 +97,29 @@ pub(super) fn gzip(plain: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prefers_what_clients_like_best() {
+        let offered = ["application/json", "text/csv", "application/x-ndjson"];
+        for (text, expected) in [
+            (None, Some("application/json")),
+            (Some(""), Some("application/json")),
+            (Some("*/*"), Some("application/json")),
+            (Some("text/csv"), Some("text/csv")),
+            (Some("TEXT/CSV; header=present"), Some("text/csv")),
+            (Some("text/*"), Some("text/csv")),
+            (Some("text/csv, */*"), Some("text/csv")),
+            (Some("text/csv;q=0.5, */*"), Some("application/json")),
+            (Some("application/x-ndjson, text/csv;q=0.9"), Some("application/x-ndjson")),
+            (Some("application/json;q=0, */*"), Some("text/csv")),
+            (Some("text/html, application/xhtml+xml"), None),
+            (Some("text/csv;q=0"), None),
+            (Some("text/csv;q=much"), None),
+        ] {
+            let headers = text.map(|it| (ACCEPT, it.parse().unwrap()));
+            assert_eq!(preferred(&headers.into_iter().collect(), &offered), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn reads_what_clients_send() {

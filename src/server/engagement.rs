@@ -1,5 +1,6 @@
 //! `/v1/engagement`: one question of any size, answered with as many upstream calls as it takes, or planned.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::Json;
@@ -9,12 +10,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use crate::gateway::{Answered, Error, Missing, Problem as Detail, Reason};
-use crate::server::encoding::{Accepted, gzip};
+use crate::gateway::{Answered, Error, Missing, Overflow, Problem as Detail, Reason};
+use crate::server::encoding::{Accepted, gzip, preferred};
 use crate::server::problem::Problem;
 use crate::server::wire::question::{Answer, Plan, Report};
-use crate::server::{Host, relay};
+use crate::server::wire::table;
+use crate::server::{Host, lines, relay};
 
+const CSV: &str = "text/csv";
+const NDJSON: &str = "application/x-ndjson";
+const FORMS: [&str; 3] = ["application/json", CSV, NDJSON];
+const NO_FORM: &str = "Accept names nothing that is offered; ask for application/json, text/csv or application/x-ndjson";
+const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
+const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
 /// Ten thousand ids and their owners.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -24,31 +32,65 @@ pub(super) async fn answer(
     request: Request,
 ) -> Result<Response, Problem> {
     let deadline = deadline(request.headers(), host.0.limits.request_deadline)?;
-    let accepted = Accepted::of(request.headers());
-    if accepted.nothing() {
-        return Err(Problem::not_acceptable());
-    }
+    let accepted = Accepted::required(request.headers())?;
+    let form =
+        preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
     let (key, body) = relay::read(&host, request, MOST_BYTES).await?;
-    let answered = host.0.gateway.answer_question(&key, &body, deadline).await?;
-    // An answer may have megabytes: other calls go on meanwhile.
-    let written = tokio::task::spawn_blocking(move || write(&answered, accepted)).await;
-    let written = written.map_err(|it| Error::Internal(it.into()))?;
-    let mut response = written.map_err(|it| Error::Internal(it.into()))?.into_response();
+    let gateway = host.0.gateway.clone();
+    let mut response = if form == NDJSON {
+        lines::stream(gateway, key, body, deadline, accepted.gzip).await?
+    } else {
+        let answered = gateway.answer_question(&key, &body, deadline, None).await?;
+        whole(answered, form, accepted.gzip).await?
+    };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
     if accepted.gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)
 }
 
-/// Fails only where a sum does not fit 64 bits.
-fn write(answered: &Answered, accepted: Accepted) -> Result<Bytes, serde_json::Error> {
+async fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response, Problem> {
+    let lacking = lacking(&answered.missing);
+    let is_csv = form == CSV;
+    // An answer may have megabytes: other calls go on meanwhile.
+    let written = tokio::task::spawn_blocking(move || {
+        let plain = if is_csv { table::csv(&answered.merged)? } else { json(&answered)? };
+        Ok(if gzipped { gzip(&plain) } else { plain.into() })
+    });
+    let written: Result<Bytes, Overflow> =
+        written.await.map_err(|it| Error::Internal(it.into()))?;
+    let mut response = written.map_err(|it| Error::Internal(it.into()))?.into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        COMPLETE,
+        HeaderValue::from_static(if lacking.is_none() { "true" } else { "false" }),
+    );
+    if let Some(lacking) = lacking {
+        headers.insert(MISSING, lacking);
+    }
+    Ok(response)
+}
+
+fn json(answered: &Answered) -> Result<Vec<u8>, Overflow> {
     let report = Report::of(&answered.calls, &answered.missing);
     let answer = Answer { merged: &answered.merged, countersign: report };
-    let plain = serde_json::to_vec(&answer)?;
-    Ok(if accepted.gzip { gzip(&plain) } else { plain.into() })
+    // Nothing else can go wrong with numbers and strings.
+    serde_json::to_vec(&answer).map_err(|_| Overflow)
+}
+
+/// How many posts are missing for each reason, for forms of answers that have no room for more.
+fn lacking(missing: &[Missing]) -> Option<HeaderValue> {
+    let mut posts: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    for it in missing {
+        posts.entry(it.reason.name()).or_default().extend(&it.posts);
+    }
+    let counts = posts.iter().map(|(reason, posts)| format!("{reason}={}", posts.len()));
+    let text = counts.collect::<Vec<_>>().join(", ");
+    (!text.is_empty())
+        .then(|| HeaderValue::from_str(&text).expect("names and numbers are printable"))
 }
 
 /// What would be asked; nothing is.

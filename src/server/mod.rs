@@ -10,6 +10,7 @@ mod connect;
 mod encoding;
 mod engagement;
 mod life;
+mod lines;
 mod links;
 mod listen;
 mod meter;

@@ -65,8 +65,7 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "missing_key", "No key", detail)
     }
 
-    pub(super) fn not_acceptable() -> Problem {
-        let detail = "Accept-Encoding rules out both gzip and identity; allow one of them";
+    pub(super) fn not_acceptable(detail: &'static str) -> Problem {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "not_acceptable",

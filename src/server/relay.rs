@@ -46,10 +46,7 @@ async fn relay(
     let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
     trail.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
-    let accepted = Accepted::of(&parts.headers);
-    if accepted.nothing() {
-        return Err(Problem::not_acceptable());
-    }
+    let accepted = Accepted::required(&parts.headers)?;
     body::require_json(&parts.headers)?;
     let text = |name| parts.headers.get(name).map(|it| it.to_str().unwrap_or("\u{fffd}"));
     let (account, auth) = (text(ACCOUNT), text(AUTH));

@@ -105,7 +105,8 @@ impl Paced {
         if written.is_pending() {
             return self.wait(Waiting::Write, context).map(Err);
         }
-        if self.waiting == Waiting::Write {
+        // An answer that is sent while it is put together is not idle between its parts.
+        if matches!(self.waiting, Waiting::Write | Waiting::Idle) {
             self.waiting = Waiting::Nothing;
         }
         written

@@ -5,29 +5,39 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
+
 use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
+use crate::gateway::question::merge::Merge;
+use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
 use crate::gateway::question::run::Answered;
-use crate::gateway::question::{Limits, Question};
+use crate::gateway::question::{Limits, Question, Window};
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::{AccountRef, AccountState, Endpoint, UserId};
 use crate::store::AccountFilter;
 
 /// Numbers that an answer may hold; each takes some 32 bytes while it is put together.
 const MOST_LEAVES: u64 = 2_000_000;
+/// Posts of a part of an answer, where each has a few numbers.
+const MOST_POSTS: usize = 250;
 
 impl Gateway {
-    /// Answers a question with as few calls as the rules allow, until `deadline`.
+    /// Answers a question with as few calls as the rules allow, until `deadline`. Whoever gives `parts` is sent each post
+    /// as soon as it is whole; what is returned is then without these.
     pub async fn answer_question(
         &self,
         key: &Arc<KnownKey>,
         body: &[u8],
         deadline: Duration,
+        parts: Option<UnboundedSender<Merge>>,
     ) -> Result<Answered, Error> {
         let (app, question) = self.read_question(key, body)?;
         let plan = self.plan_for(key, app, &question).await?;
-        self.ask_all(app, key, &question, plan, deadline).await
+        let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
+        let parts = parts.map(|it| Parts::new(it, most));
+        self.ask_all(app, key, &question, plan, deadline, parts).await
     }
 
     /// The calls that would answer a question; none is made.

@@ -15,7 +15,7 @@ const FIRST_DAY: u64 = 101;
 pub const HOURS: u64 = 24;
 
 /// The engagement types of answers: those known, and others as they come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TypeNames {
     others: Vec<String>,
     places: HashMap<String, u64>,
@@ -30,6 +30,7 @@ pub struct Key<'a> {
 }
 
 /// A key as the upstream writes it.
+#[derive(Clone, Copy, Debug)]
 pub struct KeyText<'a> {
     pub key: u64,
     pub level: Option<&'a GroupBy>,
@@ -92,13 +93,22 @@ impl Visitor<'_> for Key<'_> {
 
 impl KeyText<'_> {
     /// Whether it is a day above hours that were asked for without one.
-    pub fn is_day_of_hours(&self) -> bool {
+    fn is_day_of_hours(&self) -> bool {
         self.level == Some(&GroupBy::EngagementHour) && self.key >= HOURS
     }
-}
 
-impl Serialize for KeyText<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    /// What it is.
+    pub fn is_of(&self) -> Option<GroupBy> {
+        if self.is_day_of_hours() { Some(GroupBy::EngagementDay) } else { self.level.copied() }
+    }
+
+    /// The levels below it, of `levels` that begin with its own.
+    pub fn below<'a>(&self, levels: &'a [GroupBy]) -> &'a [GroupBy] {
+        if self.is_day_of_hours() { levels } else { levels.get(1..).unwrap_or_default() }
+    }
+
+    /// Gives the text to `take`.
+    pub fn with<T>(&self, take: impl FnOnce(&str) -> T) -> T {
         // Formatting with leading zeros would take longer than everything else.
         let digit = |unit: u64| u8::try_from(self.key / unit % 10).map_or(b'0', |it| b'0' + it);
         let [y1, y2, y3, y4] = [10_000_000, 1_000_000, 100_000, 10_000].map(digit);
@@ -106,17 +116,17 @@ impl Serialize for KeyText<'_> {
         let day = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
         let hour = [d1, d2];
         match self.level {
-            Some(GroupBy::EngagementType) => serializer.serialize_str(self.names.name(self.key)),
-            Some(GroupBy::EngagementHour) if !self.is_day_of_hours() => {
-                serializer.serialize_str(ascii(&hour))
-            }
-            Some(GroupBy::EngagementDay | GroupBy::EngagementHour) => {
-                serializer.serialize_str(ascii(&day))
-            }
-            Some(GroupBy::TweetId) | None => {
-                serializer.serialize_str(itoa::Buffer::new().format(self.key))
-            }
+            Some(GroupBy::EngagementType) => take(self.names.name(self.key)),
+            Some(GroupBy::EngagementHour) if !self.is_day_of_hours() => take(ascii(&hour)),
+            Some(GroupBy::EngagementDay | GroupBy::EngagementHour) => take(ascii(&day)),
+            Some(GroupBy::TweetId) | None => take(itoa::Buffer::new().format(self.key)),
         }
+    }
+}
+
+impl Serialize for KeyText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.with(|text| serializer.serialize_str(text))
     }
 }
 

@@ -26,10 +26,10 @@ const ARE_UNAVAILABLE: &str = " Tweet ID(s) are unavailable";
 /// The answer so far. It is written as the upstream would write it, and can be a part of something larger.
 #[derive(Debug)]
 pub struct Merge {
-    groupings: Vec<Grouping>,
-    names: TypeNames,
-    forms: Vec<Form>,
-    nested: Vec<Nested>,
+    pub(super) groupings: Vec<Grouping>,
+    pub(super) names: TypeNames,
+    pub(super) forms: Vec<Form>,
+    pub(super) nested: Vec<Nested>,
     start: Option<Moment>,
     end: Option<Moment>,
     lists: [BTreeSet<u64>; LISTS.len()],

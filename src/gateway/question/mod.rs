@@ -2,9 +2,12 @@
 //! together again (`merge` and `nested`). All of that is pure; `ask` and `run` do the asking.
 
 mod ask;
-mod key;
+pub mod key;
+mod lack;
+pub mod leaf;
 pub mod merge;
 mod nested;
+mod parts;
 pub mod plan;
 mod read;
 pub mod run;

@@ -22,7 +22,7 @@ pub enum Nested {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Form {
     /// Whether hours come below days that were not asked for, which the upstream's own texts disagree on.
-    hours_by_day: Option<bool>,
+    pub hours_by_day: Option<bool>,
 }
 
 /// Reads one grouping's object.
@@ -58,7 +58,26 @@ impl Nested {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Takes out what stands under these keys of the first level.
+    pub fn take(&mut self, keys: &[u64]) -> Nested {
+        match self {
+            Nested::Inner(entries) => {
+                let taken = keys.iter().filter_map(|key| entries.remove_entry(key));
+                Nested::Inner(taken.collect())
+            }
+            Nested::Leaves(leaves) => {
+                let taken = keys.iter().filter_map(|key| {
+                    let place = leaves.binary_search_by_key(key, |it| it.0).ok()?;
+                    Some(leaves.remove(place))
+                });
+                let mut taken: Vec<(u64, i128)> = taken.collect();
+                taken.sort_unstable_by_key(|it| it.0);
+                Nested::Leaves(taken)
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
         match self {
             Nested::Inner(entries) => entries.is_empty(),
             Nested::Leaves(leaves) => leaves.is_empty(),
@@ -252,12 +271,8 @@ impl Serialize for Written<'_> {
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
                 for (key, nested) in entries {
                     let key = KeyText { key: *key, level: levels.first(), names };
-                    let below = if key.is_day_of_hours() {
-                        levels
-                    } else {
-                        levels.get(1..).unwrap_or_default()
-                    };
-                    map.serialize_entry(&key, &Written { nested, levels: below, names })?;
+                    let levels = key.below(levels);
+                    map.serialize_entry(&key, &Written { nested, levels, names })?;
                 }
                 map.end()
             }

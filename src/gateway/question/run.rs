@@ -14,10 +14,11 @@ use crate::gateway::bearers::AppState;
 use crate::gateway::forward;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::question::merge::Merge;
+use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
 use crate::gateway::question::{Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
-use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
+use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
 use crate::upstream::{Answer, Refusal, Spent};
 
 /// What became of a question.
@@ -57,16 +58,16 @@ impl Task {
 type Done = (Task, Result<Answer, Error>, Spent);
 
 /// One question on its way.
-struct Run {
+pub(super) struct Run {
     gateway: Gateway,
     app: Arc<AppState>,
     key: Arc<KnownKey>,
     groupings: Arc<Vec<Grouping>>,
     candidates: Vec<UserId>,
     waiting: VecDeque<Task>,
-    answered: Answered,
+    pub(super) answered: Answered,
     /// Whether any answer had numbers.
-    has_any: bool,
+    pub(super) has_any: bool,
     /// Kinds of credentials whose quota is spent.
     spent: HashSet<AuthKind>,
     /// Posts whose author is being found out: what else is to be asked of them waits for that.
@@ -74,6 +75,8 @@ struct Run {
     learnt: HashMap<u64, UserId>,
     /// Whose posts they are not.
     foreign: HashSet<(u64, UserId)>,
+    /// For whoever wants posts before all are there.
+    parts: Option<Parts>,
 }
 
 impl Gateway {
@@ -86,8 +89,8 @@ impl Gateway {
         question: &Question,
         plan: Plan,
         deadline: Duration,
+        parts: Option<Parts>,
     ) -> Result<Answered, Error> {
-        let task = |call| Task { call, candidate: 0, again: false };
         let mut run = Run {
             gateway: self.clone(),
             app: Arc::clone(app),
@@ -95,7 +98,7 @@ impl Gateway {
             groupings: Arc::new(question.groupings.clone()),
             foreign: app.known_foreign(&plan.unknown, &plan.candidates),
             candidates: plan.candidates,
-            waiting: plan.calls.into_iter().map(task).collect(),
+            waiting: VecDeque::new(),
             answered: Answered {
                 merged: Merge::new(question.groupings.clone()),
                 calls: Vec::new(),
@@ -105,9 +108,16 @@ impl Gateway {
             spent: HashSet::new(),
             probed: HashSet::new(),
             learnt: HashMap::new(),
+            parts,
         };
+        for call in plan.calls {
+            run.last(Task { call, candidate: 0, again: false });
+        }
         run.until(tokio::time::sleep(deadline)).await;
         app.learn(std::mem::take(&mut run.learnt), std::mem::take(&mut run.foreign)).await;
+        if let Some(parts) = run.parts.take() {
+            parts.finish(&mut run.answered.merged);
+        }
         run.finish(question)
     }
 }
@@ -138,13 +148,16 @@ impl Run {
             match joined {
                 None => return,
                 Some(Ok((id, done))) => {
-                    in_flight.remove(&id);
+                    let posts = in_flight.remove(&id).map(|it| it.posts);
                     self.take(done);
+                    self.ended(&posts.unwrap_or_default());
                 }
                 Some(Err(error)) => {
                     if let Some(call) = in_flight.remove(&error.id()) {
+                        let posts = call.posts.clone();
                         self.probed_no_more(&call);
                         self.lack(call, Reason::UpstreamError, "the gateway failed");
+                        self.ended(&posts);
                     }
                 }
             }
@@ -157,6 +170,28 @@ impl Run {
         }
     }
 
+    fn first(&mut self, task: Task) {
+        self.begun(&task.call.posts);
+        self.waiting.push_front(task);
+    }
+
+    fn last(&mut self, task: Task) {
+        self.begun(&task.call.posts);
+        self.waiting.push_back(task);
+    }
+
+    fn begun(&mut self, posts: &[u64]) {
+        if let Some(parts) = &mut self.parts {
+            parts.begin(posts);
+        }
+    }
+
+    fn ended(&mut self, posts: &[u64]) {
+        if let Some(parts) = &mut self.parts {
+            parts.end(posts, &mut self.answered.merged);
+        }
+    }
+
     /// The next call that can be made now, if there is quota for it.
     fn next(&mut self) -> Option<Task> {
         loop {
@@ -166,7 +201,9 @@ impl Run {
             let task =
                 self.waiting.iter().position(is_free).and_then(|it| self.waiting.remove(it))?;
             if self.spent.contains(&task.call.signer.kind()) {
+                let posts = task.call.posts.clone();
                 self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
+                self.ended(&posts);
             } else if let Some(task) = self.sift(task) {
                 if task.is_probe() {
                     self.probed.extend(&task.call.posts);
@@ -179,25 +216,30 @@ impl Run {
     /// Takes out of a call what has become known of its posts' authors since it was planned.
     fn sift(&mut self, task: Task) -> Option<Task> {
         let Signer::Candidate(candidate) = task.call.signer else { return Some(task) };
-        let (mut left, mut others) = (Vec::new(), Vec::new());
+        let (mut left, mut others, mut known) = (Vec::new(), Vec::new(), Vec::new());
         let mut own: HashMap<UserId, Vec<u64>> = HashMap::new();
         for post in &task.call.posts {
             match self.learnt.get(post) {
                 Some(author) => own.entry(*author).or_default().push(*post),
                 None if self.foreign.contains(&(*post, candidate)) => others.push(*post),
-                None => left.push(*post),
+                None => {
+                    left.push(*post);
+                    continue;
+                }
             }
+            known.push(*post);
         }
         let with = |posts, signer| Call { signer, posts, ..task.call.clone() };
         for (author, posts) in own {
             let call = with(posts, Signer::Author(author));
-            self.waiting.push_front(Task { call, candidate: task.candidate, again: false });
+            self.first(Task { call, candidate: task.candidate, again: false });
         }
         if !others.is_empty() {
             let call = with(others, task.call.signer);
             let other = Task { call, candidate: task.candidate, again: false };
             self.try_next(other, Reason::Forbidden, "");
         }
+        self.ended(&known);
         (!left.is_empty()).then(|| Task { call: with(left, task.call.signer), ..task })
     }
 
@@ -287,7 +329,7 @@ impl Run {
             return self.lack(left, reason, "refused again without the posts that spoilt it");
         }
         let candidate = task.candidate;
-        self.waiting.push_front(Task { call: left, candidate, again: true });
+        self.first(Task { call: left, candidate, again: true });
     }
 
     /// Where the author is not known, the next candidate's token is tried.
@@ -296,66 +338,13 @@ impl Run {
         match (task.call.signer, self.candidates.get(next)) {
             (Signer::Candidate(_), Some(candidate)) => {
                 let call = Call { signer: Signer::Candidate(*candidate), ..task.call };
-                self.waiting.push_back(Task { call, candidate: next, again: false });
+                self.last(Task { call, candidate: next, again: false });
             }
             (Signer::Candidate(_), None) => {
                 self.lack(task.call, Reason::NotConnected, "of no account that was tried");
             }
             _ => self.lack(task.call, reason, detail),
         }
-    }
-
-    fn lack(&mut self, call: Call, reason: Reason, detail: &str) {
-        let Call { posts, metrics, signer, .. } = call;
-        let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
-        let detail = detail.to_owned();
-        let same = |it: &&mut Missing| {
-            it.reason == reason
-                && it.detail == detail
-                && it.author == author
-                && it.metrics == metrics
-        };
-        match self.answered.missing.iter_mut().find(same) {
-            // A range's windows lack the same posts one by one.
-            Some(there) => {
-                let known: HashSet<u64> = there.posts.iter().copied().collect();
-                there.posts.extend(posts.into_iter().filter(|it| !known.contains(it)));
-            }
-            None if posts.is_empty() => (),
-            None => self.answered.missing.push(Missing { posts, metrics, reason, author, detail }),
-        }
-    }
-
-    /// Names what the answers themselves leave out.
-    fn finish(mut self, question: &Question) -> Result<Answered, Error> {
-        let asked = |it: &Metric| question.metrics.contains(it);
-        let of =
-            |posts: &std::collections::BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
-        let merged = &self.answered.merged;
-        let lists = [
-            (of(merged.unavailable()), question.metrics.clone(), Reason::Unavailable),
-            (
-                of(merged.too_old_for_impressions()),
-                [Metric::Impressions, Metric::Engagements].into_iter().filter(asked).collect(),
-                Reason::UnsupportedAge,
-            ),
-            (
-                of(merged.too_old_for_video_views()),
-                vec![Metric::VideoViews],
-                Reason::UnsupportedAge,
-            ),
-        ];
-        for (posts, metrics, reason) in lists {
-            if !posts.is_empty() {
-                let detail = String::new();
-                let missing = Missing { posts, metrics, reason, author: None, detail };
-                self.answered.missing.push(missing);
-            }
-        }
-        if self.has_any || self.answered.missing.is_empty() {
-            return Ok(self.answered);
-        }
-        Err(Error::NothingAnswered(self.answered.missing))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shapes of the operators' API in JSON, also those of `--json` on the command line.
 
 pub mod question;
+pub mod table;
 pub mod webhook;
 
 use serde::{Deserialize, Serialize};

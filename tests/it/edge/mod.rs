@@ -11,7 +11,7 @@ mod accounts;
 mod drain;
 mod keys;
 mod paths;
-mod raw;
+pub mod raw;
 mod room;
 mod slow;
 mod smuggling;

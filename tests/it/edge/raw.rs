@@ -44,6 +44,19 @@ impl Raw {
         text
     }
 
+    /// What comes until it holds `marker`.
+    pub async fn until(&mut self, marker: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(marker) {
+            let mut part = [0; 4096];
+            let read = tokio::time::timeout(PATIENCE, self.0.read(&mut part)).await;
+            let count = read.unwrap_or_else(|_| panic!("only {text:?} came")).unwrap();
+            assert_ne!(count, 0, "closed after {text:?}");
+            text.push_str(std::str::from_utf8(&part[..count]).unwrap());
+        }
+        text
+    }
+
     /// Whatever still comes until the other end closes.
     pub async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();

@@ -10,16 +10,16 @@ use crate::gateway::question::tests::dice::Dice;
 use crate::gateway::question::{Grouping, Window};
 use crate::model::{GroupBy, Metric};
 
-const WORLDS: u64 = 600;
+pub const WORLDS: u64 = 600;
 
 /// Everything that an upstream without limits knows, and how it says it.
-struct World {
+pub struct World {
     seed: u64,
-    posts: Vec<u64>,
+    pub posts: Vec<u64>,
     metrics: Vec<Metric>,
     hours: Range<i64>,
     has_times: bool,
-    groupings: Vec<Grouping>,
+    pub groupings: Vec<Grouping>,
     unavailable: Vec<u64>,
     too_old: Vec<u64>,
     hours_come_by_day: bool,
@@ -28,14 +28,14 @@ struct World {
 
 /// What one call asks for.
 #[derive(Clone)]
-struct Part {
+pub struct Part {
     posts: Vec<u64>,
     metrics: Vec<Metric>,
     hours: Range<i64>,
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    pub fn new(seed: u64) -> World {
         let dice = &mut Dice(seed);
         let question = dice.question(12);
         let has_times = question.window != Window::Totals;
@@ -60,7 +60,7 @@ impl World {
         }
     }
 
-    fn whole(&self) -> Part {
+    pub fn whole(&self) -> Part {
         let (posts, metrics) = (self.posts.clone(), self.metrics.clone());
         Part { posts, metrics, hours: self.hours.clone() }
     }
@@ -75,7 +75,7 @@ impl World {
         (!is_silent && !self.unavailable.contains(&post)).then_some(number)
     }
 
-    fn answer(&self, part: &Part) -> Value {
+    pub fn answer(&self, part: &Part) -> Value {
         let mut body = Map::new();
         if self.has_times {
             body.insert("start".into(), written(part.hours.start).into());

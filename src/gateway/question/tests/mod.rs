@@ -1,6 +1,7 @@
 //! Questions of all kinds, drawn at random where a table of cases would miss some.
 
 mod dice;
+mod leaves;
 mod merging;
 mod planning;
 mod reading;

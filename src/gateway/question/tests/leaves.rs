@@ -1,0 +1,145 @@
+//! Answers number by number: all of them once, in one piece or post by post.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::gateway::question::leaf::Leaf;
+use crate::gateway::question::merge::{Merge, Overflow};
+use crate::gateway::question::parts::Parts;
+use crate::gateway::question::tests::dice::Dice;
+use crate::gateway::question::tests::merging::{WORLDS, World};
+use crate::model::GroupBy;
+
+/// By the names above it, in the nesting's order.
+type Numbers = BTreeMap<Vec<String>, i64>;
+
+fn written(value: &Value, path: &mut Vec<String>, numbers: &mut Numbers) {
+    match value {
+        Value::Object(entries) => {
+            for (key, below) in entries {
+                path.push(key.clone());
+                written(below, path, numbers);
+                path.pop();
+            }
+        }
+        leaf => drop(numbers.insert(path.clone(), leaf.as_str().unwrap().parse().unwrap())),
+    }
+}
+
+/// The same of an answer's leaves.
+fn walked(merge: &Merge, world: &World, numbers: &mut Numbers) {
+    let add = |leaf: &Leaf| {
+        let grouping = world.groupings.iter().find(|it| it.name == leaf.grouping).unwrap();
+        let mut path = vec![leaf.grouping.to_owned()];
+        for level in &grouping.group_by {
+            if *level == GroupBy::EngagementHour
+                && !grouping.group_by.contains(&GroupBy::EngagementDay)
+            {
+                path.extend(leaf.day.map(|it| it.with(str::to_owned)));
+            }
+            path.push(leaf.key(*level).unwrap().with(str::to_owned));
+        }
+        let absent = GroupBy::ALL.iter().filter(|it| !grouping.group_by.contains(it));
+        let told = absent.filter(|it| leaf.key(**it).is_some());
+        assert!(told.into_iter().all(|it| *it == GroupBy::EngagementDay), "{leaf:?}");
+        assert_eq!(numbers.insert(path, leaf.value), None, "{leaf:?} twice");
+    };
+    merge.each_leaf(add).unwrap();
+}
+
+fn merged(world: &World) -> (Merge, Numbers) {
+    let answer = world.answer(&world.whole());
+    let mut merge = Merge::new(world.groupings.clone());
+    merge.add(answer.to_string().as_bytes()).unwrap();
+    let mut numbers = Numbers::new();
+    for grouping in &world.groupings {
+        written(&answer[&grouping.name], &mut vec![grouping.name.clone()], &mut numbers);
+    }
+    (merge, numbers)
+}
+
+#[test]
+fn every_number_is_a_leaf_with_its_keys() {
+    for seed in 0..WORLDS {
+        let world = World::new(seed);
+        let (merge, expected) = merged(&world);
+        let mut numbers = Numbers::new();
+        walked(&merge, &world, &mut numbers);
+        assert_eq!(numbers, expected, "seed {seed}");
+        let mut columns = merge.columns();
+        columns.retain(|it| !world.groupings.iter().any(|grouping| grouping.group_by.contains(it)));
+        assert!(
+            columns.is_empty() || columns == [GroupBy::EngagementDay],
+            "seed {seed}: {columns:?}"
+        );
+    }
+}
+
+#[test]
+fn posts_given_away_and_the_rest_make_the_whole() {
+    for seed in 0..WORLDS {
+        let world = World::new(seed);
+        let dice = &mut Dice(seed ^ 0x5A);
+        let (mut merge, expected) = merged(&world);
+        let (to, mut given) = unbounded_channel();
+        let mut parts = Parts::new(to, 1 + dice.below(4));
+        // Each post in a few calls, some of which do not end.
+        let mut calls: Vec<Vec<u64>> =
+            (0..dice.below(6)).map(|_| dice.some(&world.posts)).collect();
+        for call in &calls {
+            parts.begin(call);
+        }
+        dice.shuffle(&mut calls);
+        for call in calls.iter().skip(dice.below(2)) {
+            parts.end(call, &mut merge);
+        }
+        parts.finish(&mut merge);
+        let mut numbers = Numbers::new();
+        while let Ok(part) = given.try_recv() {
+            assert!(part.has_numbers(), "seed {seed}");
+            walked(&part, &world, &mut numbers);
+        }
+        walked(&merge, &world, &mut numbers);
+        assert_eq!(numbers, expected, "seed {seed}");
+        let begins =
+            world.groupings.iter().all(|it| it.group_by.first() == Some(&GroupBy::TweetId));
+        let all_are_called =
+            world.posts.iter().all(|it| calls.iter().any(|call| call.contains(it)));
+        assert!(!(begins && all_are_called && merge.has_numbers()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_post_is_given_away_when_its_last_call_ends() {
+    let groupings = vec![crate::gateway::question::Grouping {
+        name: "g".to_owned(),
+        group_by: vec![GroupBy::TweetId],
+    }];
+    let mut merge = Merge::new(groupings);
+    let (to, mut given) = unbounded_channel();
+    let mut parts = Parts::new(to, 250);
+    parts.begin(&[1, 2]);
+    parts.begin(&[2, 3]);
+    merge.add(br#"{"g":{"1":"10","2":"20"}}"#).unwrap();
+    parts.end(&[1, 2], &mut merge);
+    assert_eq!(given.try_recv().unwrap().to_json().unwrap(), br#"{"g":{"1":"10"}}"#);
+    assert!(given.try_recv().is_err());
+    merge.add(br#"{"g":{"3":"30","2":"5"}}"#).unwrap();
+    parts.end(&[2, 3], &mut merge);
+    assert_eq!(given.try_recv().unwrap().to_json().unwrap(), br#"{"g":{"2":"25","3":"30"}}"#);
+    assert!(!merge.has_numbers());
+}
+
+#[test]
+fn a_sum_that_does_not_fit_is_no_leaf() {
+    let groupings = vec![crate::gateway::question::Grouping {
+        name: "g".to_owned(),
+        group_by: vec![GroupBy::EngagementType],
+    }];
+    let mut merge = Merge::new(groupings);
+    merge.add(br#"{"g":{"favorites":"9223372036854775807"}}"#).unwrap();
+    merge.add(br#"{"g":{"favorites":"1"}}"#).unwrap();
+    assert_eq!(merge.each_leaf(|it| panic!("{it:?}")), Err(Overflow));
+}
