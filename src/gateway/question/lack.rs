@@ -15,7 +15,8 @@ impl Run {
         let detail = detail.to_owned();
         let same = |it: &&mut Missing| {
             it.reason == reason
-                && it.detail == detail
+                // The upstream says so first, and then the mark.
+                && (it.detail == detail || reason == Reason::AccountRevoked)
                 && it.author == author
                 && it.metrics == metrics
         };

@@ -26,6 +26,31 @@ on_both! {
         }
     }
 
+    async fn an_account_that_is_revoked_meanwhile_keeps_what_came_before(database: Database) {
+        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+        let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+        let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 2));
+        let mut wanted = question(&[alice.clone(), bob.clone()].concat(), &["impressions"]);
+        let owner = |name: &str| json!(house.id(name).to_string());
+        wanted["owners"] = json!({ &alice[0]: owner("alice"), &alice[1]: owner("alice"), &bob[0]: owner("bob"), &bob[1]: owner("bob") });
+        wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-01" });
+        wanted["groupings"] = json!({ "days": { "group_by": ["tweet.id", "engagement.day"] } });
+        house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+        let ask = house.ask("POST", PATH).header("content-type", "application/json").body(wanted.to_string());
+        let asked = tokio::spawn(ask.send());
+        while house.fired().await != [1] {
+            tokio::task::yield_now().await;
+        }
+        user_becomes(&house, "alice", "revoked").await;
+        house.order(json!([])).await;
+        let answer = asked.await.unwrap().json();
+        assert_eq!(missing(&answer), [("account_revoked".to_owned(), 2)]);
+        assert_eq!(answer["countersign"]["missing"][0]["tweet_ids"], json!(alice));
+        // Three windows of at most 28 days, of which alice's token saw the first.
+        let days = |id: &String| answer["days"][id].as_object().unwrap().len();
+        assert_eq!((days(&alice[0]), days(&bob[0])), (28, 59));
+    }
+
     async fn a_spent_quota_and_faults_leave_the_rest(database: Database) {
         let house = open_house(&database).await;
         let ids = [house.bench.ids("alice", 2), house.bench.ids("bob", 2)].concat();
