@@ -2,12 +2,16 @@
 
 use anyhow::anyhow;
 
+use crate::cli::query::told;
+use crate::client;
 use crate::config;
 use crate::gateway::{self, Place};
 use crate::store;
 use crate::vault;
 
 const GENERAL: u8 = 1;
+/// Not of sysexits.h: there is a result, but not all of it.
+const INCOMPLETE: u8 = 3;
 const UNAVAILABLE: u8 = 69;
 const CONFIG: u8 = 78;
 
@@ -27,6 +31,11 @@ impl Failure {
 
     pub(super) fn general(error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), code: GENERAL }
+    }
+
+    /// A result was printed, and lacks something.
+    pub(super) fn incomplete(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { error: error.into(), code: INCOMPLETE }
     }
 
     /// Something that this program needs is not there now: a port, the database.
@@ -73,6 +82,17 @@ impl From<gateway::Error> for Failure {
             gateway::Error::StoreUnavailable(_) => Failure::unavailable(error),
             error => Failure::general(error),
         }
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Failure {
+        let code = if error.may_pass() { UNAVAILABLE } else { GENERAL };
+        let error = match error {
+            client::Error::Refused(problem) => anyhow!(told::refusal(&problem)),
+            error => error.into(),
+        };
+        Failure { error, code }
     }
 }
 
