@@ -1,6 +1,7 @@
 //! One endpoint for any question: what it answers, what it says is missing, and how few calls it takes.
 
 mod answers;
+mod examples;
 mod oracle;
 mod plans;
 mod trouble;
