@@ -2,8 +2,6 @@
 
 use anyhow::anyhow;
 
-use crate::cli::query::told;
-use crate::client;
 use crate::config;
 use crate::gateway::{self, Place};
 use crate::store;
@@ -82,17 +80,6 @@ impl From<gateway::Error> for Failure {
             gateway::Error::StoreUnavailable(_) => Failure::unavailable(error),
             error => Failure::general(error),
         }
-    }
-}
-
-impl From<client::Error> for Failure {
-    fn from(error: client::Error) -> Failure {
-        let code = if error.may_pass() { UNAVAILABLE } else { GENERAL };
-        let error = match error {
-            client::Error::Refused(problem) => anyhow!(told::refusal(&problem)),
-            error => error.into(),
-        };
-        Failure { error, code }
     }
 }
 

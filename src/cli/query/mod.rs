@@ -2,7 +2,7 @@
 
 mod progress;
 mod read;
-pub(super) mod told;
+mod told;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;

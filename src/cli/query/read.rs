@@ -91,8 +91,10 @@ fn source(word: &str) -> Result<(Option<String>, String), String> {
     }
 }
 
+/// What stands between commas and white space; some programs begin a file with a mark of its coding.
 fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|it: char| it == ',' || it.is_whitespace()).filter(|it| !it.is_empty())
+    text.split(|it: char| it == ',' || it == '\u{feff}' || it.is_whitespace())
+        .filter(|it| !it.is_empty())
 }
 
 /// The id of `20` or of `https://x.com/jack/status/20?s=46`.

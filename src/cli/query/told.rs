@@ -2,11 +2,25 @@
 
 use std::fmt::Write;
 
+use anyhow::anyhow;
+
+use crate::cli::failure::Failure;
 use crate::cli::output::{self, plain};
-use crate::client::{Missing, Mistake, Problem};
+use crate::client::{self, Missing, Mistake, Problem};
 
 const SHOWN_PARTS: usize = 20;
 const SHOWN_POSTS: usize = 5;
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Failure {
+        let may_pass = error.may_pass();
+        let error = match error {
+            client::Error::Refused(problem) => anyhow!(refusal(&problem)),
+            error => error.into(),
+        };
+        if may_pass { Failure::unavailable(error) } else { Failure::general(error) }
+    }
+}
 
 /// A line for each part that is missing: how many posts, why, and the first of them.
 pub(super) fn lines(missing: &[Missing]) -> String {
@@ -40,7 +54,7 @@ fn line(part: &Missing) -> String {
 }
 
 /// What the gateway refused, each mistake with its place, and by which id its operators find it.
-pub(in crate::cli) fn refusal(problem: &Problem) -> String {
+fn refusal(problem: &Problem) -> String {
     let mut said = plain(&problem.title);
     let mistakes: Vec<String> = problem.problems.iter().map(mistake).collect();
     if mistakes.is_empty() && problem.missing.is_empty() {

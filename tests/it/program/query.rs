@@ -27,7 +27,7 @@ on_both! {
     async fn a_question_is_asked_and_its_answer_printed(database: Database) {
         let house = House::start(&database).await;
         let (shell, alice, bob) = shell(&house);
-        fs::write(shell.folder.path().join("ids.txt"), format!("{}\n\n https://x.com/bob/status/{}?s=46\r\n", bob[0], bob[1])).unwrap();
+        fs::write(shell.folder.path().join("ids.txt"), format!("\u{feff}{}\n\n https://x.com/bob/status/{}?s=46\r\n", bob[0], bob[1])).unwrap();
         let words = format!("--tweets {},{} - @ids.txt --metrics impressions favorites --group-by tweet.id,engagement.type", alice[0], alice[1]);
         let done = shell.query_with(&words, &alice[2]).await;
         assert_eq!((done.code, &*done.err), (0, ""), "{done:?}");

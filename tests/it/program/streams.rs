@@ -1,6 +1,6 @@
 //! `countersign query` and the answers that it may get: tables and lines as they come, and such as are none.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::program::asking::{Scripted, Shell, Terminal, answer};
 use crate::program::deployment::Output;
@@ -220,10 +220,29 @@ async fn an_interrupt_ends_it_at_once_and_clears_the_line() {
     let mut child = command.stderr(theirs).spawn().unwrap();
     drop(command);
     terminal.wait_for("2 posts asked, 1 s").await;
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let seen = terminal.all().await;
     assert!(is_clear(&seen), "{seen:?}");
     assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_it_even_while_its_reader_waits() {
+    let server = Scripted::start().await;
+    let shell = Shell::before(&server);
+    let (mut terminal, theirs) = Terminal::open();
+    let (unread, out) = std::io::pipe().unwrap();
+    let mut command = shell.command(&format!("{ASKED} --ndjson"));
+    let mut child = command.stderr(theirs).stdout(out).spawn().unwrap();
+    drop(command);
+    // More than a pipe holds.
+    server.say(&format!("{LINES}{}", chunk(&format!("{LINE}\n").repeat(5000))));
+    terminal.wait_for("2 posts asked").await;
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let seen = terminal.all().await;
+    assert!(is_clear(&seen), "{seen:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(unread);
 }
 
 /// Whether nothing stands in the line after it was last cleared.

@@ -13,7 +13,7 @@ use crate::house::House;
 use crate::question::oracle;
 
 const README: &str = include_str!("../../../README.md");
-const SECTION: &str = "#### What it replaces\n";
+const SECTION: &str = "### What one question replaces\n";
 const ADDRESS: &str = "http://127.0.0.1:8080";
 /// The posts of the examples.
 const POSTS: [&str; 2] = ["1560000000000000000", "1570000000000000000"];
