@@ -175,6 +175,17 @@ async fn tls_is_checked_and_its_troubles_are_told() {
 }
 
 #[tokio::test]
+async fn without_tls_no_certificates_are_needed() {
+    let server = Scripted::answering(&answer("Content-Type: application/json", WHOLE)).await;
+    let mut shell = Shell::before(&server);
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        shell.environment.insert(name.to_owned(), "/nowhere".to_owned());
+    }
+    let done = shell.query(ASKED).await;
+    assert_eq!((done.code, &*done.err), (0, ""));
+}
+
+#[tokio::test]
 async fn a_terminal_shows_how_long_it_takes_and_nothing_is_left_of_it() {
     let mut server = Scripted::start().await;
     let shell = Shell::before(&server);
