@@ -16,11 +16,12 @@
 //! | [`telemetry`] | logs and metrics | `config` |
 //! | [`vault`] | secrets at rest: seal, open, key ring | `config`, `model` |
 //! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
-//! | [`upstream`] | the only HTTP client: engagement calls, bearer minting, handshakes, account checks, webhooks | `config`, `model`, `oauth1` |
+//! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, webhooks | `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `config`, `model`, `store`, `upstream`, `vault` |
 //! | [`console`] | the pages that people see in a browser | `model` |
 //! | [`server`] | axum: routes, layers, the one status table | `config`, `console`, `gateway`, `model`, `telemetry` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
+//! | [`client`] | what asks a running gateway, as its callers do | `config`, `model` |
 //! | [`cli`] | the command line | all but `oauth1` and `upstream` |
 //!
 //! A call's way: in by [`server`], through [`gateway::Gateway::forward`], out by [`upstream::Upstream::engage`]. A question
@@ -59,5 +60,7 @@ pub mod console;
 pub mod server;
 
 pub mod sandbox;
+
+pub mod client;
 
 pub mod cli;

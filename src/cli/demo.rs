@@ -96,7 +96,8 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     if arguments.json {
         output::json_line(&card);
     } else {
-        output::line(&tour::text(&card, &arguments.dir));
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("countersign"));
+        output::line(&tour::text(&card, &arguments.dir, &program));
     }
     let drained = life.clone();
     let working = work_along(&parts.gateway, &life, parts.config.limits.drain);

@@ -8,6 +8,8 @@ use crate::store;
 use crate::vault;
 
 const GENERAL: u8 = 1;
+/// Not of sysexits.h: there is a result, but not all of it.
+const INCOMPLETE: u8 = 3;
 const UNAVAILABLE: u8 = 69;
 const CONFIG: u8 = 78;
 
@@ -27,6 +29,11 @@ impl Failure {
 
     pub(super) fn general(error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), code: GENERAL }
+    }
+
+    /// A result was printed, and lacks something.
+    pub(super) fn incomplete(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { error: error.into(), code: INCOMPLETE }
     }
 
     /// Something that this program needs is not there now: a port, the database.

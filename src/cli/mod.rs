@@ -8,6 +8,7 @@ mod failure;
 mod key;
 mod output;
 mod parts;
+mod query;
 mod sandbox;
 mod serve;
 mod tour;
@@ -42,6 +43,8 @@ enum Task {
     Demo(demo::Arguments),
     /// The stand-in upstream: the Engagement API's rules with invented numbers
     Sandbox(sandbox::Arguments),
+    /// Ask a running gateway how posts perform, however many and however long
+    Query(query::Arguments),
     /// Connected accounts
     #[command(subcommand)]
     Account(account::Task),
@@ -71,6 +74,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Serve(arguments) => serve::run(config, &arguments),
         Task::Demo(arguments) => demo::run(arguments),
         Task::Sandbox(arguments) => sandbox::run(&arguments),
+        Task::Query(arguments) => query::run(&arguments),
         Task::Account(task) => parts::block_on(account::run(config, task)),
         Task::Key(task) => parts::block_on(key::run(config, task)),
         Task::Webhook(task) => parts::block_on(webhook::run(config, task)),
@@ -107,6 +111,7 @@ impl Command {
         let mut rules = Command::command()
             .mut_subcommand("demo", without_config)
             .mut_subcommand("sandbox", without_config)
+            .mut_subcommand("query", without_config)
             .mut_subcommand("config", without_config)
             .mut_subcommand("vault", |it| it.mut_subcommand("generate-key", without_config));
         let command = Command::from_arg_matches(&rules.get_matches_mut());
@@ -121,8 +126,9 @@ impl Command {
 
 impl Task {
     fn reads_settings(&self) -> bool {
-        let alone = matches!(self, Task::Demo(_) | Task::Sandbox(_) | Task::Config)
-            || matches!(self, Task::Vault(vault::Task::GenerateKey));
+        let alone =
+            matches!(self, Task::Demo(_) | Task::Sandbox(_) | Task::Query(_) | Task::Config)
+                || matches!(self, Task::Vault(vault::Task::GenerateKey));
         !alone
     }
 }

@@ -49,11 +49,15 @@ pub(super) fn account(user: &WorldUser) -> Account {
 }
 
 /// The tour, with commands that work as they stand.
-pub(super) fn text(card: &Card, folder: &Path) -> String {
+pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
+    let program = word(&program.display().to_string());
     let Card { gateway, admin, sandbox, key, admin_key, link, accounts: [alice, bob, _] } = card;
     let (alice_id, bob_id, folder) = (&alice.user_id, &bob.user_id, folder.display());
     let alices: Vec<&String> = alice.tweet_ids.iter().take(2).collect();
     let everybodys: Vec<&String> = alices.iter().copied().chain(bob.tweet_ids.first()).collect();
+    let all: Vec<&str> =
+        [alice, bob].iter().flat_map(|it| &it.tweet_ids).map(String::as_str).collect();
+    let all = all.join(",");
     let bobs: Vec<&String> = bob.fresh.iter().take(1).collect();
     let (by_type, by_hour) = (
         ["tweet.id", "engagement.type"],
@@ -96,6 +100,12 @@ The last 28 hours, hour by hour, signed as the author:
     -H 'Content-Type: application/json' \\
     -d '{series}'
 
+One question about any number of posts, whoever wrote them, without a thought of credentials:
+
+  COUNTERSIGN_URL={gateway} COUNTERSIGN_KEY={key} \\
+    {program} query --metrics favorites,impressions \\
+    --tweets {all}
+
 Connect a further account in a browser, as one of the sandbox's users; the link works once:
 
   {link}
@@ -105,6 +115,15 @@ Operators see the connected accounts with
   curl {admin}/admin/v1/accounts -H 'Authorization: Bearer {admin_key}'
 "
     )
+}
+
+/// A word of a command as a shell reads it.
+fn word(text: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-+".contains(it);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The body of an engagement request, in the order in which one reads it.
@@ -121,4 +140,15 @@ fn most_seen(user: &WorldUser, newest: usize) -> Vec<String> {
     let mut posts: Vec<&WorldPost> = active.take(newest).collect();
     posts.sort_by_key(|it| Reverse(it.totals.get(Metric::Impressions.name()).copied()));
     posts.into_iter().take(SHOWN_POSTS).map(|it| it.id.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_odd_words_as_they_are() {
+        assert_eq!(word("/usr/local/bin/countersign"), "/usr/local/bin/countersign");
+        assert_eq!(word("/home/o'neil/my $files"), r"'/home/o'\''neil/my $files'");
+    }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::layer::{self, Layer};
 use crate::config::reader::{ReadFile, Reader};
-use crate::config::{Config, Errors, Problem, Ring, section};
+use crate::config::{Client, Config, Errors, Problem, Ring, parse_client, section};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
@@ -32,11 +32,20 @@ pub fn parse(
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn load(path: Option<&Path>, ring: Ring) -> Result<Config, Errors> {
     let named = env::var_os("COUNTERSIGN_CONFIG").map(PathBuf::from);
+    load_with(path.or(named.as_deref()), &environment(), ring)
+}
+
+/// How to ask a running gateway, out of the real environment; `url` is what the command line says of it.
+pub fn load_client(url: Option<&str>) -> Result<Client, Errors> {
+    parse_client(url, &environment(), &|path| read_secret("COUNTERSIGN_KEY_FILE", path))
+}
+
+fn environment() -> BTreeMap<String, String> {
     // What is not Unicode stays visible as such, for its form to refuse.
     let environment = env::vars_os().filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
     });
-    load_with(path.or(named.as_deref()), &environment.collect(), ring)
+    environment.collect()
 }
 
 fn load_with(

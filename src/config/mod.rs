@@ -1,8 +1,9 @@
 //! Settings as data: what `config/default.toml` documents, in its final types. Each module receives its own section.
 //!
 //! Text becomes layers (`layer`), a layer's values are read by key (`reader`) in their forms (`form`), and `section`
-//! says which key becomes which field. `load` ties it together.
+//! says which key becomes which field. `load` ties it together. What asks a gateway needs two settings alone: `client`.
 
+mod client;
 mod form;
 mod layer;
 mod load;
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 use crate::model::{App, Secret};
 
-pub use load::{describe, load, parse};
+pub use client::parse_client;
+pub use load::{describe, load, load_client, parse};
 pub use problem::{Errors, Problem};
 
 /// All settings, checked.
@@ -150,6 +152,13 @@ pub struct Limits {
 pub enum Ring {
     Needed,
     NotNeeded,
+}
+
+/// A running gateway, as those reach it who ask it.
+pub struct Client {
+    /// Scheme and authority, without a trailing slash.
+    pub url: String,
+    pub key: Secret,
 }
 
 /// How logs are written.

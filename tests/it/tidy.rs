@@ -17,13 +17,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("console", &["model"]),
     ("server", &["config", "console", "gateway", "model", "telemetry"]),
     ("sandbox", &["model"]),
-    ("cli", &["config", "gateway", "model", "sandbox", "server", "store", "telemetry", "vault"]),
+    ("client", &["config", "model"]),
+    (
+        "cli",
+        &[
+            "client",
+            "config",
+            "gateway",
+            "model",
+            "sandbox",
+            "server",
+            "store",
+            "telemetry",
+            "vault",
+        ],
+    ),
 ];
 
 /// An outside crate is named only in its homes.
 const LIVES_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("reqwest", &["upstream"]),
+    ("reqwest", &["client", "upstream"]),
     ("hyper_rustls", &["upstream"]),
     ("rustls", &["upstream"]),
     ("oauth1_request", &["oauth1"]),
@@ -34,6 +48,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("askama", &["console", "sandbox"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
+    ("indicatif", &["cli"]),
     ("tracing_subscriber", &["telemetry"]),
     ("tracing_appender", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),

@@ -115,14 +115,14 @@ async fn addresses_that_nobody_can_call_are_shown_as_ones_that_work() {
 }
 
 #[tokio::test]
-async fn the_three_commands_that_it_prints_work_as_they_stand() {
+async fn the_commands_that_it_prints_work_as_they_stand() {
     use std::os::unix::fs::PermissionsExt;
     let folder = TempDir::new().unwrap();
     let running = start(folder.path(), &["--dir", "odd name/demo"]);
     running.out.wait_for("/admin/v1/accounts").await;
     let text = running.out.text();
-    let commands = curls(&text);
-    assert_eq!(commands.len(), 4, "{text}");
+    let commands = commands(&text);
+    assert_eq!(commands.len(), 5, "{text}");
     let mut answers = Vec::new();
     for command in commands {
         let ran = tokio::task::spawn_blocking(move || {
@@ -144,7 +144,9 @@ async fn the_three_commands_that_it_prints_work_as_they_stand() {
     }
     let hours = answers[2]["by_tweet"].to_string();
     assert!(answers[2].get("errors").is_none() && hours.contains("impressions"), "{hours}");
-    assert_eq!(answers[3]["accounts"].as_array().unwrap().len(), 3);
+    assert_eq!(answers[3]["countersign"]["complete"], true, "{}", answers[3]);
+    assert_eq!(answers[3]["by_tweet"].as_object().unwrap().len(), 10, "{}", answers[3]);
+    assert_eq!(answers[4]["accounts"].as_array().unwrap().len(), 3);
 
     let mode = |path: &str| {
         std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777
@@ -156,8 +158,8 @@ async fn the_three_commands_that_it_prints_work_as_they_stand() {
     }
 }
 
-/// The commands in a text: each begins with `curl` in a line of its own, and ends with the last line that is continued.
-fn curls(text: &str) -> Vec<String> {
+/// The commands in a text: each begins with `curl` or a variable in a line of its own, and ends with the last line that is continued.
+fn commands(text: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut goes_on = false;
     for line in text.lines() {
@@ -165,7 +167,7 @@ fn curls(text: &str) -> Vec<String> {
             let command = commands.last_mut().unwrap();
             command.push('\n');
             command.push_str(line);
-        } else if line.trim_start().starts_with("curl ") {
+        } else if ["curl ", "COUNTERSIGN_"].iter().any(|it| line.trim_start().starts_with(it)) {
             commands.push(line.to_owned());
         } else {
             continue;

@@ -1,5 +1,6 @@
 //! The program itself, as an operator runs it: what it prints, how it exits, and what it never says.
 
+pub mod asking;
 mod checking;
 mod commands;
 mod connecting;
@@ -13,8 +14,10 @@ mod killer;
 mod leaks;
 mod lifecycle;
 mod proxies;
+mod query;
 mod rotation;
 mod scan;
 mod starting;
+mod streams;
 mod tls;
 mod webhooks;

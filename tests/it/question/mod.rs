@@ -2,6 +2,7 @@
 
 mod answers;
 mod forms;
+mod examples;
 mod oracle;
 mod plans;
 mod trouble;

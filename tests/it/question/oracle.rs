@@ -67,7 +67,7 @@ fn random(house: &House, dice: &mut Dice) -> (Value, &'static str) {
 }
 
 /// What the sandbox answers to one call for all of it, but for what is missing.
-async fn lifted(house: &House, question: &Value, endpoint: &str, missing: &[Value]) -> Value {
+pub async fn lifted(house: &House, question: &Value, endpoint: &str, missing: &[Value]) -> Value {
     let mut asked = json!({
         "tweet_ids": question["tweet_ids"],
         "engagement_types": question["engagement_types"],
@@ -84,6 +84,15 @@ async fn lifted(house: &House, question: &Value, endpoint: &str, missing: &[Valu
         .collect();
     let ask = house.bench.ask("POST", &format!("/sandbox/answer/{endpoint}"));
     ask.header("content-type", "application/json").body(asked.to_string()).send().await.json()
+}
+
+/// A member of an answer; where it is a list, its order says nothing.
+pub fn sorted(member: &Value) -> Value {
+    let mut member = member.clone();
+    if let Some(items) = member.as_array_mut() {
+        items.sort_by_key(ToString::to_string);
+    }
+    member
 }
 
 #[tokio::test]
@@ -137,13 +146,6 @@ async fn a_question_is_answered_as_one_call_without_limits_would_be() {
         assert_eq!(report["complete"], missing.is_empty(), "seed {seed}");
         let whole = lifted(&house, &question, endpoint, missing).await;
         for (name, told) in whole.as_object().unwrap() {
-            let sorted = |it: &Value| {
-                let mut it = it.clone();
-                if let Some(it) = it.as_array_mut() {
-                    it.sort_by_key(ToString::to_string);
-                }
-                it
-            };
             assert_eq!(sorted(&answer[name]), sorted(told), "seed {seed}: {name} of {question}");
         }
         assert_eq!(

@@ -1,0 +1,98 @@
+//! A line on a terminal that says how long the gateway has been waited for; it comes after a second, and goes.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::output;
+
+const AFTER: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(100);
+const BAR: &str = "{bar:24} {msg}";
+const SPINNER: &str = "{spinner} {msg}";
+
+/// Shown until it is ended or dropped.
+pub(super) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Shows nothing for a second, and nothing at all where standard error is no terminal. Ctrl-C takes it away.
+    pub(super) fn start(posts: usize, deadline: Option<Duration>) -> Progress {
+        let bar = ProgressBar::with_draw_target(deadline.map(millis), ProgressDrawTarget::hidden());
+        if std::io::stderr().is_terminal() {
+            tokio::spawn(show(bar.clone(), posts, deadline));
+            tokio::spawn(end_at_interrupt(bar.clone()));
+        }
+        Progress { bar }
+    }
+
+    /// Numbers that came so far.
+    pub(super) fn received(&self, numbers: u64) {
+        if numbers > 0 {
+            self.bar.set_prefix(numbers.to_string());
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn show(bar: ProgressBar, posts: usize, deadline: Option<Duration>) {
+    tokio::time::sleep(AFTER).await;
+    let template = if deadline.is_some() { BAR } else { SPINNER };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    while !bar.is_finished() {
+        let waited = bar.elapsed();
+        if let Some(deadline) = deadline {
+            bar.set_position(millis(waited.min(deadline)));
+        }
+        bar.set_message(text(posts, &bar.prefix(), waited, deadline));
+        bar.tick();
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Only where there is a line to take away: elsewhere the signal itself ends the program.
+async fn end_at_interrupt(bar: ProgressBar) {
+    const ENDED_BY_INTERRUPT: i32 = 130;
+    if tokio::signal::ctrl_c().await.is_ok() {
+        bar.finish_and_clear();
+        std::process::exit(ENDED_BY_INTERRUPT);
+    }
+}
+
+fn text(posts: usize, numbers: &str, waited: Duration, deadline: Option<Duration>) -> String {
+    let asked = output::count(posts, "post", "posts");
+    let received = if numbers.is_empty() { String::new() } else { format!(", {numbers} numbers") };
+    let most = deadline.map(|it| format!(" of at most {}", humantime::format_duration(it)));
+    format!("{asked} asked{received}, {} s{}", waited.as_secs(), most.unwrap_or_default())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_was_asked_how_long_ago_and_what_came() {
+        let s = Duration::from_secs;
+        assert_eq!(text(1, "", s(2), None), "1 post asked, 2 s");
+        assert_eq!(text(9000, "", s(12), Some(s(20))), "9000 posts asked, 12 s of at most 20s");
+        assert_eq!(text(2, "1200", s(3), None), "2 posts asked, 1200 numbers, 3 s");
+    }
+}

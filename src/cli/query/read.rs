@@ -1,0 +1,278 @@
+//! The question in the options: read here, so that a slip of the fingers is told before anything is sent.
+
+use std::fs;
+use std::io::Read;
+use std::time::Duration;
+
+use anyhow::anyhow;
+
+use crate::cli::failure::Failure;
+use crate::cli::output::plain;
+use crate::cli::query::Arguments;
+use crate::client::{Grouping, Question, Window};
+use crate::model::{AccountRef, GroupBy, Metric};
+
+const SHOWN_MISTAKES: usize = 10;
+/// Less than what proves a key, which somebody may have pasted in the wrong place.
+const SHOWN_TEXT: usize = 16;
+
+/// What the options ask for.
+pub(super) struct Asked {
+    pub(super) question: Question,
+    pub(super) deadline: Option<Duration>,
+}
+
+/// Reads the options, or says everything that is wrong with them.
+pub(super) fn asked(it: &Arguments) -> Result<Asked, Failure> {
+    let mut mistakes = Vec::new();
+    let question = Question {
+        tweet_ids: tweet_ids(&it.tweets, &mut mistakes),
+        metrics: metrics(&it.metrics, &mut mistakes),
+        window: window(&it.window, &mut mistakes),
+        groupings: groupings(&it.group_by, &mut mistakes),
+        accounts: accounts(&it.accounts, &mut mistakes),
+    };
+    let deadline = it.deadline.as_deref().and_then(|it| deadline(it, &mut mistakes));
+    if mistakes.is_empty() {
+        return Ok(Asked { question, deadline });
+    }
+    let more = mistakes.len().saturating_sub(SHOWN_MISTAKES);
+    mistakes.truncate(SHOWN_MISTAKES);
+    if more > 0 {
+        mistakes.push(format!("and {more} more"));
+    }
+    Err(Failure::general(anyhow!("{}", mistakes.join("\n"))))
+}
+
+fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
+    let (mut ids, before) = (Vec::new(), mistakes.len());
+    for word in given {
+        let (place, text) = match source(word) {
+            Ok(it) => it,
+            Err(mistake) => {
+                mistakes.push(format!("--tweets: {mistake}"));
+                continue;
+            }
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            for item in items(line) {
+                let mistake = || {
+                    let place =
+                        place.as_ref().map_or(String::new(), |it| format!("{it}, line {number}: "));
+                    format!("--tweets: {place}{} is neither a post's id nor its URL", quoted(item))
+                };
+                match tweet_id(item) {
+                    Some(id) => ids.push(id.to_owned()),
+                    None => mistakes.push(mistake()),
+                }
+            }
+        }
+    }
+    if ids.is_empty() && mistakes.len() == before {
+        mistakes.push("--tweets: there is no post to ask for".to_owned());
+    }
+    ids
+}
+
+/// Where ids stand, if that is not the command line itself, and their text.
+fn source(word: &str) -> Result<(Option<String>, String), String> {
+    let (place, text) = match word.strip_prefix('@') {
+        Some(path) => (path, fs::read_to_string(path)),
+        None if word == "-" => {
+            let mut text = String::new();
+            ("standard input", std::io::stdin().read_to_string(&mut text).map(|_| text))
+        }
+        None => return Ok((None, word.to_owned())),
+    };
+    let place = plain(place);
+    match text {
+        Ok(text) => Ok((Some(place), text)),
+        Err(error) => Err(format!("{place} cannot be read: {error}")),
+    }
+}
+
+/// What stands between commas and white space; some programs begin a file with a mark of its coding.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|it: char| it == ',' || it == '\u{feff}' || it.is_whitespace())
+        .filter(|it| !it.is_empty())
+}
+
+/// The id of `20` or of `https://x.com/jack/status/20?s=46`.
+fn tweet_id(text: &str) -> Option<&str> {
+    let is_id = |it: &str| (1..=19).contains(&it.len()) && it.bytes().all(|c| c.is_ascii_digit());
+    if is_id(text) {
+        return Some(text);
+    }
+    let rest =
+        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let (host, path) = rest.split_once('/')?;
+    let host = host.to_ascii_lowercase();
+    let is_x = ["x.com", "twitter.com"].iter().any(|it| {
+        host.strip_suffix(it).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    });
+    let (_, after) = path.split_once("status/").or_else(|| path.split_once("statuses/"))?;
+    let id = after.split(['/', '?', '#']).next()?;
+    (is_x && is_id(id)).then_some(id)
+}
+
+fn metrics(given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
+    let (mut metrics, before) = (Vec::new(), mistakes.len());
+    for name in given.iter().flat_map(|it| items(it)) {
+        if let Some(metric) = Metric::from_name(name) {
+            metrics.push(metric);
+        } else {
+            let known = Metric::ALL.map(Metric::name);
+            let hint = hint(name, &known);
+            mistakes.push(format!("--metrics: {} is not an engagement type; {hint}", quoted(name)));
+        }
+    }
+    if metrics.is_empty() && mistakes.len() == before {
+        mistakes.push("--metrics: there is no engagement type to ask for".to_owned());
+    }
+    metrics
+}
+
+fn window(text: &str, mistakes: &mut Vec<String>) -> Window {
+    match text {
+        "totals" => return Window::Totals,
+        "28hr" => return Window::TwentyEightHours,
+        _ => (),
+    }
+    match text.split_once("..") {
+        Some((start, end)) if !start.is_empty() && !end.is_empty() => {
+            Window::Range { start: start.to_owned(), end: end.to_owned() }
+        }
+        _ => {
+            let right = "must be totals, 28hr or START..END such as 2026-01-01..2026-01-31";
+            mistakes.push(format!("--window: {right}, not {}", quoted(text)));
+            Window::Totals
+        }
+    }
+}
+
+fn groupings(given: &[String], mistakes: &mut Vec<String>) -> Vec<Grouping> {
+    let mut groupings: Vec<Grouping> = Vec::new();
+    for text in given {
+        let (name, levels) = text.split_once('=').unwrap_or(("", text));
+        let levels: Vec<GroupBy> = items(levels).filter_map(|it| level(it, mistakes)).collect();
+        let name = if name.is_empty() { name_of(&levels) } else { name.to_owned() };
+        if groupings.iter().any(|it| it.name == name) {
+            mistakes.push(format!("--group-by: there are two named {}", quoted(&name)));
+        }
+        groupings.push(Grouping { name, levels });
+    }
+    groupings
+}
+
+fn level(text: &str, mistakes: &mut Vec<String>) -> Option<GroupBy> {
+    let level = GroupBy::from_name(text);
+    if level.is_none() {
+        let hint = hint(text, &GroupBy::ALL.map(GroupBy::name));
+        mistakes.push(format!("--group-by: {} is not a level; {hint}", quoted(text)));
+    }
+    level
+}
+
+/// `by_tweet_type` for `tweet.id` and `engagement.type`.
+fn name_of(levels: &[GroupBy]) -> String {
+    let word = |it: &GroupBy| match it {
+        GroupBy::TweetId => "_tweet",
+        GroupBy::EngagementType => "_type",
+        GroupBy::EngagementDay => "_day",
+        GroupBy::EngagementHour => "_hour",
+    };
+    format!("by{}", levels.iter().map(word).collect::<String>())
+}
+
+fn accounts(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
+    let mut accounts = Vec::new();
+    for text in given.iter().flat_map(|it| items(it)) {
+        if AccountRef::parse(text).is_none() {
+            let right = "must be a user id of 1 to 19 digits or @screen_name";
+            mistakes.push(format!("--accounts: {right}, not {}", quoted(text)));
+        }
+        accounts.push(text.to_owned());
+    }
+    accounts
+}
+
+fn deadline(text: &str, mistakes: &mut Vec<String>) -> Option<Duration> {
+    let deadline = humantime::parse_duration(text).ok().filter(|it| !it.is_zero());
+    if deadline.is_none() {
+        let right = "must be a duration above zero such as 20s";
+        mistakes.push(format!("--deadline: {right}, not {}", quoted(text)));
+    }
+    deadline
+}
+
+/// What may have been meant.
+fn hint(text: &str, known: &[&str]) -> String {
+    // X's own pages say so today.
+    let meant = if text == "likes" { "favorites" } else { text };
+    let nearest = known.iter().map(|it| (strsim::levenshtein(meant, it), it)).min();
+    match nearest.filter(|(distance, _)| *distance <= 3) {
+        Some((_, nearest)) => format!("did you mean {nearest}?"),
+        None => format!("these are: {}", known.join(", ")),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN_TEXT).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("\"{}{more}\"", plain(&shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_is_named_by_its_id_or_its_url() {
+        for text in [
+            "20",
+            "https://x.com/jack/status/20",
+            "http://www.twitter.com/jack/status/20/",
+            "https://mobile.twitter.com/jack/statuses/20?s=46#m",
+            "x.com/i/web/status/20/photo/1",
+        ] {
+            assert_eq!(tweet_id(text), Some("20"), "{text}");
+        }
+        for text in [
+            "",
+            "x",
+            "-20",
+            "2e1",
+            "12345678901234567890",
+            "https://x.com/jack",
+            "https://x.com/jack/status/",
+            "https://x.com/jack/status/2x",
+            "https://notx.com/jack/status/20",
+            "https://x.com.evil.com/jack/status/20",
+            "status/20",
+        ] {
+            assert_eq!(tweet_id(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_fingers_is_guessed() {
+        let known = Metric::ALL.map(Metric::name);
+        for (slip, meant) in
+            [("impresions", "impressions"), ("likes", "favorites"), ("url_click", "url_clicks")]
+        {
+            assert_eq!(hint(slip, &known), format!("did you mean {meant}?"));
+        }
+        assert!(hint("something else", &known).starts_with("these are: impressions, "));
+    }
+
+    #[test]
+    fn a_grouping_without_a_name_is_named_by_its_levels() {
+        let mut mistakes = Vec::new();
+        let read = groupings(
+            &["tweet.id,engagement.type".to_owned(), "days=engagement.day".to_owned()],
+            &mut mistakes,
+        );
+        let names: Vec<&str> = read.iter().map(|it| &*it.name).collect();
+        assert_eq!((names, mistakes.len()), (vec!["by_tweet_type", "days"], 0));
+    }
+}

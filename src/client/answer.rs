@@ -1,0 +1,132 @@
+//! An answer as it comes: pieces that can be passed on as they are, and at the end what the gateway says of it.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+
+use crate::client::{Error, Report};
+
+const UNSAID: &str = "it does not say whether the answer is whole";
+
+/// What is asked for in `Accept`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    Json,
+    Csv,
+    Ndjson,
+}
+
+/// An answer that is being read.
+pub struct Answer {
+    response: Response,
+    form: Form,
+    url: String,
+    patience: Duration,
+    /// What came and was not given out yet.
+    rest: Vec<u8>,
+    numbers: u64,
+    /// What is said so far of the answer.
+    report: Option<Report>,
+}
+
+/// What stands beside the numbers in JSON, and alone on the last line of ndjson.
+#[derive(Deserialize)]
+struct Told {
+    countersign: Report,
+}
+
+impl Form {
+    pub(in crate::client) const fn media_type(self) -> &'static str {
+        match self {
+            Form::Json => "application/json",
+            Form::Csv => "text/csv",
+            Form::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    pub(in crate::client) fn require(self, response: &Response, url: &str) -> Result<(), Error> {
+        let (wanted, got) = (self.media_type(), media_type(response));
+        let odd = || Error::odd(url, format!("asked for {wanted} it sends {got}"));
+        if wanted == got { Ok(()) } else { Err(odd()) }
+    }
+}
+
+impl Answer {
+    pub(in crate::client) fn begin(
+        response: Response,
+        form: Form,
+        url: &str,
+        patience: Duration,
+    ) -> Result<Answer, Error> {
+        form.require(&response, url)?;
+        let report = match form {
+            Form::Csv => Report::of_headers(response.headers()),
+            _ => None,
+        };
+        let (url, rest) = (url.to_owned(), Vec::new());
+        if form == Form::Csv && report.is_none() {
+            return Err(Error::odd(&url, UNSAID));
+        }
+        Ok(Answer { response, form, url, patience, rest, numbers: 0, report })
+    }
+
+    /// What can be passed on next: of ndjson whole lines, and of JSON everything at once.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        loop {
+            let chunk = self.response.chunk().await;
+            match chunk.map_err(|it| Error::failed(&self.url, self.patience, &it))? {
+                Some(chunk) if self.form == Form::Csv => return Ok(Some(chunk.into())),
+                Some(chunk) => self.rest.extend_from_slice(&chunk),
+                None => return self.end(),
+            }
+            if self.form == Form::Ndjson
+                && let Some(end) = memchr::memrchr(b'\n', &self.rest)
+            {
+                return Ok(Some(self.lines(end + 1)));
+            }
+        }
+    }
+
+    /// How many numbers came so far, where that is seen.
+    pub fn numbers(&self) -> u64 {
+        self.numbers
+    }
+
+    /// What the gateway says of the answer, once `next` has nothing more.
+    pub fn report(self) -> Result<Report, Error> {
+        self.report.ok_or(Error::CutShort)
+    }
+
+    /// Whole lines, up to `end`.
+    fn lines(&mut self, end: usize) -> Vec<u8> {
+        let after = self.rest.split_off(end);
+        let lines = std::mem::replace(&mut self.rest, after);
+        for line in lines.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
+            self.report = if line.starts_with(b"{\"countersign\"") { read(line) } else { None };
+            self.numbers += u64::from(self.report.is_none());
+        }
+        lines
+    }
+
+    /// What is left when nothing more comes. A line without an end is none.
+    fn end(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let rest = std::mem::take(&mut self.rest);
+        if self.form != Form::Json || self.report.is_some() {
+            return if rest.is_empty() { Ok(None) } else { Err(Error::CutShort) };
+        }
+        self.report = Some(read(&rest).ok_or_else(|| Error::odd(&self.url, UNSAID))?);
+        Ok(Some(rest))
+    }
+}
+
+pub(in crate::client) fn media_type(response: &Response) -> &str {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let value = value.and_then(|it| it.split(';').next()).unwrap_or_default().trim();
+    if value.is_empty() { "no content type" } else { value }
+}
+
+fn read(text: &[u8]) -> Option<Report> {
+    serde_json::from_slice::<Told>(text).ok().map(|it| it.countersign)
+}

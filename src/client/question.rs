@@ -1,0 +1,69 @@
+//! A question as `/v1/engagement` takes it.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::model::{GroupBy, Metric};
+
+/// One question of any size.
+pub struct Question {
+    pub tweet_ids: Vec<String>,
+    pub metrics: Vec<Metric>,
+    pub window: Window,
+    /// The gateway's own grouping where there is none.
+    pub groupings: Vec<Grouping>,
+    /// User ids and `@screen_name`s whose tokens may be tried; the key's where there is none.
+    pub accounts: Vec<String>,
+}
+
+/// The time that the numbers are of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Window {
+    Totals,
+    TwentyEightHours,
+    /// Dates or times, which the gateway reads.
+    Range {
+        start: String,
+        end: String,
+    },
+}
+
+/// One way to nest an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Grouping {
+    pub name: String,
+    pub levels: Vec<GroupBy>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    tweet_ids: &'a [String],
+    engagement_types: Vec<&'static str>,
+    window: Value,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    groupings: Map<String, Value>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    accounts: &'a [String],
+}
+
+impl Question {
+    pub(in crate::client) fn body(&self) -> Vec<u8> {
+        let window = match &self.window {
+            Window::Totals => json!("totals"),
+            Window::TwentyEightHours => json!("28hr"),
+            Window::Range { start, end } => json!({ "start": start, "end": end }),
+        };
+        let grouping = |it: &Grouping| {
+            let levels: Vec<&str> = it.levels.iter().map(|level| level.name()).collect();
+            (it.name.clone(), json!({ "group_by": levels }))
+        };
+        let body = Body {
+            tweet_ids: &self.tweet_ids,
+            engagement_types: self.metrics.iter().map(|it| it.name()).collect(),
+            window,
+            groupings: self.groupings.iter().map(grouping).collect(),
+            accounts: &self.accounts,
+        };
+        serde_json::to_vec(&body).expect("text, lists and maps of text are JSON")
+    }
+}

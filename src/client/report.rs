@@ -1,0 +1,71 @@
+//! What a gateway says of an answer, and what it says where there is none.
+
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+
+/// Whether an answer is whole.
+#[derive(Debug, Deserialize)]
+pub struct Report {
+    pub complete: bool,
+    #[serde(default)]
+    pub missing: Vec<Missing>,
+}
+
+/// What could not be had.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Missing {
+    pub reason: String,
+    pub tweet_ids: Vec<String>,
+    pub engagement_types: Vec<String>,
+    /// More, in words; may be empty.
+    pub detail: String,
+    /// How many posts, where their ids are not told.
+    #[serde(skip)]
+    pub count: usize,
+}
+
+/// An answer of the gateway's own (RFC 9457).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    pub title: String,
+    pub status: u16,
+    pub code: String,
+    pub detail: String,
+    pub request_id: String,
+    pub problems: Vec<Mistake>,
+    pub missing: Vec<Missing>,
+}
+
+/// One mistake of a request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Mistake {
+    /// Where it is in the body.
+    pub pointer: Option<String>,
+    /// Or in which header.
+    pub header: Option<String>,
+    pub detail: String,
+}
+
+impl Missing {
+    pub fn posts(&self) -> usize {
+        self.tweet_ids.len().max(self.count)
+    }
+}
+
+impl Report {
+    /// Reads `Countersign-Complete: false` and `Countersign-Missing: unavailable=3, quota=250`.
+    pub(in crate::client) fn of_headers(headers: &HeaderMap) -> Option<Report> {
+        let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+        let complete = text("countersign-complete")?.parse().ok()?;
+        let parts = text("countersign-missing").unwrap_or_default().split(',');
+        let missing = parts.filter_map(|it| {
+            let (reason, count) = it.trim().split_once('=')?;
+            let (reason, count) = (reason.to_owned(), count.parse().ok()?);
+            Some(Missing { reason, count, ..Missing::default() })
+        });
+        Some(Report { complete, missing: missing.collect() })
+    }
+}

@@ -1,0 +1,149 @@
+//! How a running gateway is asked: where it is, and with which key.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::{Client, Errors, Problem, form};
+use crate::model::Secret;
+use crate::model::key::{Kind, Presented};
+
+/// Where `serve` and `demo` listen when nothing is said.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+const URL: &str = "COUNTERSIGN_URL";
+const KEY: &str = "COUNTERSIGN_KEY";
+const KEY_FILE: &str = "COUNTERSIGN_KEY_FILE";
+
+/// What `environment` says, and `url` of the command line over it. `read` reads the file that holds the key.
+pub fn parse_client(
+    url: Option<&str>,
+    environment: &BTreeMap<String, String>,
+    read: &dyn Fn(&Path) -> Result<String, String>,
+) -> Result<Client, Errors> {
+    let mut problems = Vec::new();
+    let url = read_url(url, environment).map_err(|it| problems.push(it));
+    let key = read_key(environment, read).map_err(|it| problems.push(it));
+    match (url, key) {
+        (Ok(url), Ok(key)) => Ok(Client { url, key }),
+        _ => Err(Errors(problems)),
+    }
+}
+
+fn read_url(
+    given: Option<&str>,
+    environment: &BTreeMap<String, String>,
+) -> Result<String, Problem> {
+    let (key, origin, text) = match (given, set(environment, URL)) {
+        (Some(text), _) => ("--url", "command line", text),
+        (None, Some(text)) => (URL, "environment", text),
+        (None, None) => return Ok(DEFAULT_URL.to_owned()),
+    };
+    let form = &form::ANY_URL;
+    (form.parse)(text).ok_or_else(|| problem(key, origin, &format!("expected {}", form.expected)))
+}
+
+fn read_key(
+    environment: &BTreeMap<String, String>,
+    read: &dyn Fn(&Path) -> Result<String, String>,
+) -> Result<Secret, Problem> {
+    let in_environment = |name, detail: &str| problem(name, "environment", detail);
+    let (name, text) = match (set(environment, KEY), set(environment, KEY_FILE)) {
+        (Some(_), Some(_)) => {
+            let detail = format!("expected either this or {KEY}, not both");
+            return Err(in_environment(KEY_FILE, &detail));
+        }
+        (Some(text), None) => (KEY, Secret::from(text.trim())),
+        (None, Some(path)) => match read(Path::new(path)) {
+            Ok(text) => (KEY_FILE, Secret::from(Secret::new(text).expose().trim())),
+            Err(detail) => {
+                return Err(in_environment(KEY_FILE, &format!("the file {detail}")));
+            }
+        },
+        (None, None) => {
+            let detail = format!(
+                "missing; set it to a key that `countersign key create` printed, or {KEY_FILE} to a file that holds one. No option takes it, since others see a program's arguments"
+            );
+            return Err(in_environment(KEY, &detail));
+        }
+    };
+    match Presented::parse(text.expose()) {
+        Some(key) if key.kind == Kind::Caller => Ok(text),
+        Some(_) => {
+            let detail =
+                "expected a caller's key, csk_…; this is an admin's, for the operators' API";
+            Err(in_environment(name, detail))
+        }
+        None => {
+            let detail = "expected a key as `countersign key create` prints it, csk_…, whole";
+            Err(in_environment(name, detail))
+        }
+    }
+}
+
+/// What a variable says; one that is empty says nothing.
+fn set<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    environment.get(name).map(String::as_str).filter(|it| !it.is_empty())
+}
+
+fn problem(key: &str, origin: &str, detail: &str) -> Problem {
+    Problem { key: key.to_owned(), origin: origin.to_owned(), detail: detail.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::model::key::{RANDOM_LENGTH, compose};
+
+    fn key(kind: Kind) -> String {
+        compose(kind, &[b'7'; RANDOM_LENGTH]).1.expose().to_owned()
+    }
+
+    fn parse(url: Option<&str>, set: &[(&str, &str)]) -> Result<Client, String> {
+        let environment = set.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let read = |path: &Path| match path.to_str() {
+            Some("good") => Ok(format!("{}\n", key(Kind::Caller))),
+            _ => Err("cannot be read: it is not there".to_owned()),
+        };
+        parse_client(url, &environment.collect(), &read).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn the_key_comes_out_of_the_environment_or_a_file_and_the_url_may_come_by_an_option() {
+        let key = key(Kind::Caller);
+        let it = parse(None, &[(KEY, &key)]).ok().unwrap();
+        assert_eq!((&*it.url, it.key.expose()), (DEFAULT_URL, &*key));
+        let it = parse(None, &[(KEY_FILE, "good"), (KEY, ""), (URL, "https://Gate:443/")]);
+        let it = it.ok().unwrap();
+        assert_eq!((&*it.url, it.key.expose()), ("https://gate", &*key));
+        let it = parse(Some("http://b:1"), &[(KEY, &key), (URL, "nonsense")]).ok().unwrap();
+        assert_eq!(it.url, "http://b:1");
+    }
+
+    #[test]
+    fn without_a_url_the_default_listener_is_asked() {
+        let settings = config::parse(None, &BTreeMap::new(), &|_| Err(String::new()));
+        let listen = settings.map_err(|it| it.to_string()).unwrap().server.listen;
+        assert_eq!(DEFAULT_URL, format!("http://{listen}"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_at_once_and_not_shown() {
+        let (caller, admin) = (key(Kind::Caller), key(Kind::Admin));
+        let cut = &caller[..caller.len() - 1];
+        for (set, told) in [
+            (&[][..], "COUNTERSIGN_KEY (environment): missing; set it to a key"),
+            (&[(KEY, cut)], "COUNTERSIGN_KEY (environment): expected a key as"),
+            (&[(KEY, &*admin)], "this is an admin's"),
+            (&[(KEY, &*caller), (KEY_FILE, "good")], "either this or COUNTERSIGN_KEY, not both"),
+            (&[(KEY_FILE, "bad")], "COUNTERSIGN_KEY_FILE (environment): the file cannot be read"),
+        ] {
+            let said = parse(Some("gate"), set).err().unwrap();
+            assert!(said.starts_with("--url (command line): expected http"), "{said}");
+            assert!(said.contains(told) && said.lines().count() == 2, "{said}");
+            assert!(!said.contains("77777"), "{said}");
+        }
+        let said = parse(None, &[(KEY, &caller), (URL, "http://u:canary@gate")]).err().unwrap();
+        assert!(said.starts_with("COUNTERSIGN_URL (environment): expected http"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+}

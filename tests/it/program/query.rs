@@ -1,0 +1,246 @@
+//! `countersign query` against a gateway: what it asks, what it prints, and how it exits.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::database::{Kind, fresh, on_both};
+use crate::house::House;
+use crate::program::asking::{Scripted, Shell, answer};
+use crate::program::deployment::Output;
+
+/// A shell for a house, and some of its posts.
+fn shell(house: &House) -> (Shell, Vec<String>, Vec<String>) {
+    let (alice, bob) = (house.bench.ids("alice", 3), house.bench.ids("bob", 2));
+    (Shell::new(&house.url, &house.key), alice, bob)
+}
+
+fn printed(done: &Output) -> Value {
+    assert_eq!(done.out.lines().count(), 1, "{done:?}");
+    serde_json::from_str(&done.out).unwrap_or_else(|it| panic!("{it}: {done:?}"))
+}
+
+on_both! {
+    async fn a_question_is_asked_and_its_answer_printed(database: Database) {
+        let house = House::start(&database).await;
+        let (shell, alice, bob) = shell(&house);
+        fs::write(shell.folder.path().join("ids.txt"), format!("\u{feff}{}\n\n https://x.com/bob/status/{}?s=46\r\n", bob[0], bob[1])).unwrap();
+        let words = format!("--tweets {},{} - @ids.txt --metrics impressions favorites --group-by tweet.id,engagement.type", alice[0], alice[1]);
+        let done = shell.query_with(&words, &alice[2]).await;
+        assert_eq!((done.code, &*done.err), (0, ""), "{done:?}");
+        let answer = printed(&done);
+        assert_eq!(answer["countersign"]["complete"], true);
+        for (name, ids) in [("alice", &alice), ("bob", &bob)] {
+            for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+                let told = &answer["by_tweet_type"][&post.id];
+                for metric in ["impressions", "favorites"] {
+                    assert_eq!(told[metric], post.totals[metric].to_string(), "{metric} of {name}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_options_become_one_question() {
+    let mut server = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"countersign\":{\"complete\":true}}").await;
+    let shell = Shell::before(&server);
+    let done = shell
+        .query("--tweets 3,1 --tweets 2 --metrics url_clicks,impressions --window 2026-01-01..2026-01-31T13:00:00Z --group-by days=engagement.day --group-by tweet.id,engagement.hour --accounts @Alice,12 --deadline 90s")
+        .await;
+    assert_eq!((done.code, &*done.out), (0, "{\"countersign\":{\"complete\":true}}\n"), "{done:?}");
+    let (head, body) = server.request().await;
+    let expected = json!({
+        "tweet_ids": ["3", "1", "2"],
+        "engagement_types": ["url_clicks", "impressions"],
+        "window": { "start": "2026-01-01", "end": "2026-01-31T13:00:00Z" },
+        "groupings": { "days": { "group_by": ["engagement.day"] }, "by_tweet_hour": { "group_by": ["tweet.id", "engagement.hour"] } },
+        "accounts": ["@Alice", "12"],
+    });
+    assert_eq!(body, expected);
+    assert!(head.starts_with("post /v1/engagement http/1.1\r\n"), "{head}");
+    let key = shell.environment["COUNTERSIGN_KEY"].to_lowercase();
+    for line in [
+        &*format!("authorization: bearer {key}"),
+        "content-type: application/json",
+        "accept: application/json",
+        "countersign-deadline: 1m 30s",
+    ] {
+        assert!(head.lines().any(|it| it == line), "{line} in {head}");
+    }
+
+    for (window, expected) in [("", json!("totals")), ("--window 28hr", json!("28hr"))] {
+        let mut server = Scripted::answering("HTTP/1.1 500 No\r\n\r\n").await;
+        let shell = Shell::before(&server);
+        shell.query(&format!("--tweets 1 --metrics favorites {window}")).await;
+        let (head, body) = server.request().await;
+        assert_eq!(
+            body,
+            json!({ "tweet_ids": ["1"], "engagement_types": ["favorites"], "window": expected })
+        );
+        assert!(!head.contains("countersign-deadline"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_beside_the_answer() {
+    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let (shell, alice, _) = shell(&house);
+    let done = shell.query(&format!("--tweets {} 20 --metrics favorites", alice[0])).await;
+    assert_eq!(done.code, 3, "{done:?}");
+    assert_eq!(printed(&done)["countersign"]["complete"], false);
+    let told =
+        "countersign: the answer is not complete\n  unavailable, 1 post: 20; without favorites";
+    assert!(done.err.starts_with(told), "{done:?}");
+
+    let missing = json!([
+        { "reason": "quota", "tweet_ids": ["1", "2", "3", "4", "5", "6", "7"], "engagement_types": ["favorites", "replies"], "detail": "try\u{1b}[2J later" },
+        { "reason": "deadline", "tweet_ids": ["8"], "engagement_types": [], "detail": "" },
+    ]);
+    let body = json!({ "countersign": { "complete": false, "missing": missing } }).to_string();
+    let server = Scripted::answering(&answer("Content-Type: application/json", &body)).await;
+    let done = Shell::before(&server).query("--tweets 1 --metrics favorites").await;
+    let told = "countersign: the answer is not complete\n  quota, 7 posts: 1, 2, 3, 4, 5 and 2 more; without favorites, replies; try\u{fffd}[2J later\n  deadline, 1 post: 8\n";
+    assert_eq!((done.code, &*done.err), (3, told));
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_every_mistake_and_its_place() {
+    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let (mut shell, alice, _) = shell(&house);
+    let done = shell
+        .query("--tweets 1 --metrics url_clicks --window 2026-04-30..2026-03-31 --accounts @nobody")
+        .await;
+    let lines: Vec<&str> = done.err.lines().collect();
+    assert_eq!(
+        (done.code, &*done.out, lines[0]),
+        (1, "", "countersign: The request breaks the rules")
+    );
+    assert!(lines.iter().any(|it| it.starts_with("  /window/start: is in the future")), "{done:?}");
+    assert!(lines.iter().any(|it| it.starts_with("  /window/end: is in the future")), "{done:?}");
+    assert!(lines.last().unwrap().starts_with("request id "), "{done:?}");
+
+    let done = shell.query("--tweets 20 --metrics favorites").await;
+    let told =
+        "countersign: Nothing could be answered\n  unavailable, 1 post: 20; without favorites";
+    assert_eq!((done.code, &*done.out), (1, ""), "{done:?}");
+    assert!(done.err.starts_with(told), "{done:?}");
+
+    let words = format!("--tweets {} --metrics favorites", alice[0]);
+    house.order(json!([{ "kind": "status", "status": 503, "path": "/insights/" }])).await;
+    let done = shell.query(&words).await;
+    assert_eq!((done.code, &*done.out), (69, ""), "what may pass has a code of its own: {done:?}");
+
+    house.gateway.revoke_key(&house.key, "test").await.unwrap();
+    let done = shell.query(&words).await;
+    assert_eq!((done.code, &*done.out), (1, ""), "{done:?}");
+    assert!(done.err.contains("COUNTERSIGN_KEY must be a key that this gateway made"), "{done:?}");
+    assert!(!done.err.contains(&house.key[17..]), "{done:?}");
+    shell.environment.remove("COUNTERSIGN_KEY");
+    fs::write(shell.folder.path().join("key"), format!("{}\n", house.key)).unwrap();
+    shell.environment.insert("COUNTERSIGN_KEY_FILE".to_owned(), "key".to_owned());
+    assert_eq!(
+        shell.query(&words).await.err.split("request").next(),
+        done.err.split("request").next()
+    );
+}
+
+#[tokio::test]
+async fn a_plan_is_printed_and_nothing_is_asked_of_x() {
+    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let (shell, alice, bob) = shell(&house);
+    let done = shell
+        .query(&format!(
+            "--plan --tweets {} {} --metrics favorites",
+            alice.join(","),
+            bob.join(",")
+        ))
+        .await;
+    assert_eq!((done.code, &*done.err), (0, ""), "{done:?}");
+    assert_eq!(printed(&done)["calls"][0]["tweet_count"], 5);
+    assert!(house.arrived("/").await.is_empty());
+}
+
+#[tokio::test]
+async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", gateway.local_addr().unwrap());
+    let server = Scripted::start().await;
+    let mut shell = Shell::before(&server);
+    shell.environment.insert("COUNTERSIGN_URL".to_owned(), url);
+    fs::write(shell.folder.path().join("ids.txt"), "20\n21, twenty_two_and_a_secret\n").unwrap();
+    let done = shell
+        .query("--tweets @ids.txt @nowhere.txt https://x.com/jack --metrics impresions,likes --window week --group-by tweet --accounts jack --deadline soon")
+        .await;
+    let told: Vec<&str> = done.err.lines().collect();
+    let expected = [
+        "countersign: --tweets: ids.txt, line 2: \"twenty_two_and_a…\" is neither a post's id nor its URL",
+        "--tweets: nowhere.txt cannot be read: No such file or directory (os error 2)",
+        "--tweets: \"https://x.com/ja…\" is neither a post's id nor its URL",
+        "--metrics: \"impresions\" is not an engagement type; did you mean impressions?",
+        "--metrics: \"likes\" is not an engagement type; did you mean favorites?",
+        "--window: must be totals, 28hr or START..END such as 2026-01-01..2026-01-31, not \"week\"",
+        "--group-by: \"tweet\" is not a level; did you mean tweet.id?",
+        "--accounts: must be a user id of 1 to 19 digits or @screen_name, not \"jack\"",
+        "--deadline: must be a duration above zero such as 20s, not \"soon\"",
+    ];
+    assert_eq!((done.code, &*told), (1, &expected[..]));
+    for (words, told) in [
+        ("--tweets , --metrics favorites", "--tweets: there is no post to ask for"),
+        (
+            "--tweets x --metrics ,",
+            "--tweets: \"x\" is neither a post's id nor its URL\n--metrics: there is no engagement type to ask for",
+        ),
+        (
+            "--tweets 1 --metrics favorites --group-by a=tweet.id --group-by a=engagement.type",
+            "--group-by: there are two named \"a\"",
+        ),
+    ] {
+        let done = shell.query(words).await;
+        assert_eq!((done.code, &*done.err), (1, &*format!("countersign: {told}\n")));
+    }
+    let done = shell.query("--tweets 1 --metrics favorites --csv --ndjson").await;
+    assert_eq!(done.code, 2, "{done:?}");
+    shell.environment.remove("COUNTERSIGN_KEY");
+    let done = shell.query("--tweets 1 --metrics favorites --url gateway").await;
+    assert_eq!(done.code, 78, "{done:?}");
+    assert!(
+        done.err.starts_with("countersign: 2 settings are wrong:\n--url (command line): "),
+        "{done:?}"
+    );
+    assert!(done.err.contains("COUNTERSIGN_KEY (environment): missing"), "{done:?}");
+    let done = shell.query("--tweets 1 --metrics favorites --key csk_1").await;
+    assert_eq!(done.code, 2, "no option takes a key: {done:?}");
+    gateway.set_nonblocking(true).unwrap();
+    assert_eq!(gateway.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn a_reader_that_has_gone_ends_it_quietly_and_a_full_disk_does_not() {
+    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let (shell, alice, _) = shell(&house);
+    let words = format!("--tweets {} 20 --metrics favorites", alice[0]);
+    for (out, expected) in [
+        (Stdio::from(closed_pipe()), (Some(0), "")),
+        (
+            Stdio::from(File::options().write(true).open("/dev/full").unwrap()),
+            (
+                Some(1),
+                "countersign: the result cannot be written: No space left on device (os error 28)\n",
+            ),
+        ),
+    ] {
+        let mut command = shell.command(&words);
+        command.stdout(out).stderr(Stdio::piped());
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!((done.status.code(), &*said), expected);
+    }
+}
+
+fn closed_pipe() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
+}

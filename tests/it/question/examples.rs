@@ -1,0 +1,101 @@
+//! The README's examples of what one question replaces, run as they stand there, but for the posts and the address.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use countersign::sandbox::Settings;
+use serde_json::Value;
+
+use crate::bench::{Bench, small};
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::question::oracle;
+
+const README: &str = include_str!("../../../README.md");
+const SECTION: &str = "### What one question replaces\n";
+const ADDRESS: &str = "http://127.0.0.1:8080";
+/// The posts of the examples.
+const POSTS: [&str; 2] = ["1560000000000000000", "1570000000000000000"];
+
+/// The blocks of commands of the section.
+fn examples() -> Vec<&'static str> {
+    let (_, section) = README.split_once(SECTION).unwrap();
+    let section = section.split("\n#").next().unwrap();
+    let blocks = section.split("```sh\n").skip(1);
+    blocks.map(|it| it.split("\n```").next().unwrap()).collect()
+}
+
+/// The example with these posts for its own, and the house's address.
+fn placed(example: &str, house: &House, posts: &[Vec<String>; 2]) -> String {
+    let mut text = example.replace(ADDRESS, &house.url);
+    for (shown, ids) in POSTS.iter().zip(posts) {
+        assert!(text.contains(shown), "{example}");
+        text = text.replace(&format!("\"{shown}\""), &format!("\"{}\"", ids.join("\",\"")));
+        text = text.replace(shown, &ids.join(","));
+    }
+    text
+}
+
+/// What a shell prints that runs it, and how it exits.
+async fn run(script: &str, house: &House) -> (i32, Value) {
+    let program = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.display());
+    let set = [
+        ("PATH", &*path),
+        ("KEY", &house.key),
+        ("COUNTERSIGN_KEY", &house.key),
+        ("COUNTERSIGN_URL", &house.url),
+        ("no_proxy", "*"),
+    ];
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).env_clear().envs(BTreeMap::from(set));
+    let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    let answer = serde_json::from_str(&said);
+    let answer = answer.unwrap_or_else(|it| {
+        panic!("{it}: {said} {} of {script}", String::from_utf8_lossy(&done.stderr))
+    });
+    (done.status.code().unwrap(), answer)
+}
+
+#[tokio::test]
+async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
+    let bench = Bench::start_with(Settings { users: 3, posts_per_user: 300, ..small() }).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::build(bench, &database.settings(), |_| ()).await;
+    // Carol is not connected: a foreign post among the others.
+    let foreign = [house.bench.ids("bob", 30), house.bench.ids("carol", 1)].concat();
+    let cases = [
+        ([house.bench.ids("alice", 60), house.bench.ids("bob", 30)], "historical", 0, 12),
+        ([house.bench.ids("alice", 260), foreign], "totals", 3, 5),
+    ];
+    let examples = examples();
+    assert_eq!(examples.len(), cases.len());
+    for (example, (posts, endpoint, code, calls)) in examples.into_iter().zip(cases) {
+        let text = placed(example, &house, &posts);
+        let (curl, query) = text.split_once("\n\n").unwrap();
+        assert!(curl.starts_with("curl ") && query.starts_with("countersign query "), "{text}");
+        let (mut exits, mut answers) = (Vec::new(), Vec::new());
+        for script in [curl, query] {
+            let (exit, mut answer) = run(script, &house).await;
+            let report = answer.as_object_mut().unwrap().remove("countersign").unwrap();
+            exits.push(exit);
+            answers.push((answer, report));
+        }
+        assert_eq!(exits, [0, code]);
+        let question = curl.split_once("-d '").unwrap().1.trim_end_matches('\'');
+        let question: Value = serde_json::from_str(question).unwrap();
+        for (answer, report) in &answers {
+            let missing = report["missing"].as_array().unwrap();
+            assert_eq!(report["complete"], code == 0, "{missing:?}");
+            assert!(report["calls"].as_array().unwrap().len() >= calls, "{}", report["calls"]);
+            let whole = oracle::lifted(&house, &question, endpoint, missing).await;
+            let sorted = |it: &Value| -> BTreeMap<String, Value> {
+                let members = it.as_object().unwrap().iter();
+                members.map(|(name, it)| (name.clone(), oracle::sorted(it))).collect()
+            };
+            assert_eq!(sorted(answer), sorted(&whole));
+        }
+    }
+}
