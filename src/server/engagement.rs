@@ -128,8 +128,9 @@ pub(super) fn status_of(missing: &[Missing]) -> StatusCode {
 pub(super) fn why(missing: &[Missing]) -> String {
     let why = missing.iter().take(5).map(|it| {
         let posts = it.posts.len();
+        let noun = if posts == 1 { "post" } else { "posts" };
         let more = if it.detail.is_empty() { "" } else { ", " };
-        format!("{posts} posts {}{more}{}", it.reason.name(), it.detail)
+        format!("{posts} {noun} {}{more}{}", it.reason.name(), it.detail)
     });
     why.collect::<Vec<_>>().join("; ")
 }

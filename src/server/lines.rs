@@ -18,7 +18,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::gateway::{Answered, Error, Gateway, KnownKey, Merge};
 use crate::server::problem::Problem;
-use crate::server::wire::question::{Answer, Report};
+use crate::server::wire::question::{LastLine, Report};
 use crate::server::wire::table;
 
 /// When to send what has gathered.
@@ -131,7 +131,7 @@ impl Out {
     fn last(&mut self, answered: Answered) -> Result<(), Error> {
         self.part(&answered.merged)?;
         let report = Report::of(&answered.calls, &answered.missing);
-        let line = Answer { merged: &answered.merged.into_remarks(), countersign: report };
+        let line = LastLine { countersign: report, remarks: &answered.merged.into_remarks() };
         serde_json::to_writer(&mut self.gathered, &line)
             .map_err(|it| Error::Internal(it.into()))?;
         self.gathered.push(b'\n');

@@ -15,6 +15,14 @@ pub struct Answer<'a, M: Serialize> {
     pub countersign: Report,
 }
 
+/// The last line of an answer that came line by line: the same, without the numbers.
+#[derive(Serialize)]
+pub struct LastLine<'a, M: Serialize> {
+    pub countersign: Report,
+    #[serde(flatten)]
+    pub remarks: &'a M,
+}
+
 /// What an answer took, and what it lacks.
 #[derive(Serialize)]
 pub struct Report {

@@ -108,6 +108,35 @@ async fn what_is_missing_is_told_beside_the_answer() {
 }
 
 #[tokio::test]
+async fn a_table_and_lines_have_the_answers_numbers_and_say_what_is_missing() {
+    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let (shell, alice, bob) = shell(&house);
+    let words = format!("--tweets {} {} --metrics impressions,favorites", alice[0], bob[0]);
+    let whole = printed(&shell.query(&words).await);
+    let table = shell.query(&format!("{words} --csv")).await;
+    let lines = shell.query(&format!("{words} --ndjson")).await;
+    assert_eq!((table.code, &*table.err, lines.code, &*lines.err), (0, "", 0, ""));
+    assert!(table.out.starts_with("tweet_id,engagement_type,value\n"), "{table:?}");
+    assert!(lines.out.lines().last().unwrap().starts_with("{\"countersign\":{"), "{lines:?}");
+    for (id, metric) in [
+        (&alice[0], "impressions"),
+        (&alice[0], "favorites"),
+        (&bob[0], "impressions"),
+        (&bob[0], "favorites"),
+    ] {
+        let value = whole["by_tweet"][id][metric].as_str().unwrap();
+        assert!(table.out.contains(&format!("\n{id},{metric},{value}\n")), "{table:?}");
+        let line =
+            format!("\"tweet_id\":\"{id}\",\"engagement_type\":\"{metric}\",\"value\":{value}}}\n");
+        assert!(lines.out.contains(&line), "{lines:?}");
+    }
+    for form in ["--csv", "--ndjson"] {
+        let done = shell.query(&format!("{words} {form} --tweets 20")).await;
+        assert!(done.code == 3 && done.err.contains("unavailable, 1 post"), "{done:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_with_every_mistake_and_its_place() {
     let house = House::start(&fresh(Kind::Sqlite).await).await;
     let (mut shell, alice, _) = shell(&house);
