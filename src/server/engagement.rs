@@ -45,7 +45,7 @@ pub(super) async fn answer(
 
 /// Fails only where a sum does not fit 64 bits.
 fn write(answered: &Answered, accepted: Accepted) -> Result<Bytes, serde_json::Error> {
-    let report = Report::of(&answered.calls, &answered.missing);
+    let report = Report::of(&answered.lookups, &answered.calls, &answered.missing);
     let answer = Answer { merged: &answered.merged, countersign: report };
     let plain = serde_json::to_vec(&answer)?;
     Ok(if accepted.gzip { gzip(&plain) } else { plain.into() })

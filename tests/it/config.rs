@@ -77,6 +77,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("apps.main.bearer_token", "cAnArY7f3é", "not empty"),
     ("apps.main.app_only", "oauth2", "two_legged"),
     ("apps.main.app_only", "Bearer", "two_legged"),
+    ("apps.main.lookup", "1", "true or false"),
     ("vault.keys", "cAnArY7f3", "entry 1: expected `id=key`"),
     ("vault.keys", "short=cAnArY7f3", "entry 1: expected `id=key` with an id of 8"),
     ("vault.keys", "UPPERCAS=cAnArY7f3", "an id of 8 of a-z and 0-9"),
@@ -140,6 +141,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     ("[apps.main]\nconsumer_key = 'cAnArY7f3'", "apps.main.consumer_secret", "needs both"),
     ("[apps.main]\nconsumer_secret = 'cAnArY7f3'", "apps.main.consumer_key", "needs both"),
     ("[apps.main]\nbearer_token = 'cAnArY7f3'", "apps.main.consumer_key", "needs both"),
+    ("[apps.main]\napp_only = 'two_legged'\nlookup = true", "apps.main.lookup", "expected false"),
     ("[apps.1st]\napp_only = 'bearer'", "apps.1st", "a letter first"),
     ("[apps.Main]\nconsumer_key = 'cAnArY7f3'", "apps.Main", "1 to 40 of a-z"),
     ("[apps.\"a.b\"]\nconsumer_key = 'cAnArY7f3'", "apps.a.b", "1 to 40 of a-z"),
@@ -178,14 +180,15 @@ fn the_default_file_gives_a_sentence_to_every_key() {
         let is_variant = pair[1].contains("_file = ");
         assert!(pair[0].starts_with("# ") && (is_variant || !is_key(pair[0])), "{}", pair[1]);
     }
-    assert_eq!(keys, 58, "a key came or went: does the file still name every one?");
+    assert_eq!(keys, 59, "a key came or went: does the file still name every one?");
 }
 
 #[test]
 fn a_file_with_every_documented_key_parses() {
     let uncommented = |line: &str| match line.strip_prefix("# ") {
-        Some(rest) if rest.starts_with("[apps") || rest.contains("app_only = ") => rest.to_owned(),
-        Some(rest) if rest.contains("_file = ") => rest.to_owned(),
+        Some(rest) if rest.starts_with("[apps") || rest.contains("_file = ") => rest.to_owned(),
+        Some(rest) if rest.starts_with("app_only = ") => rest.to_owned(),
+        Some(rest) if rest.starts_with("lookup = ") => rest.to_owned(),
         _ => line.to_owned(),
     };
     let text: Vec<String> = config::describe().lines().map(uncommented).collect();
@@ -320,6 +323,7 @@ fn the_environment_alone_is_enough() {
         ("COUNTERSIGN__APPS__MY_APP-2__CONSUMER_KEY", "ck"),
         ("countersign__apps__my_app-2__consumer_secret", "cs"),
         ("COUNTERSIGN__APPS__MY_APP-2__APP_ONLY", "two_legged"),
+        ("COUNTERSIGN__APPS__MY_APP-2__LOOKUP", "false"),
         ("COUNTERSIGN__UPSTREAM__ALLOW_HTTP", "true"),
         ("COUNTERSIGN__UPSTREAM__DATA_URL", "http://127.0.0.1:9000/"),
         ("COUNTERSIGN__LIMITS__RETRY_SHARE", "0"),

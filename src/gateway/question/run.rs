@@ -4,17 +4,17 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::gateway::bearers::AppState;
 use crate::gateway::forward;
 use crate::gateway::keys::KnownKey;
+use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
-use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
+use crate::gateway::question::plan::{Call, Missing, NOBODYS, Plan, Reason, Signer};
 use crate::gateway::question::{Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
@@ -24,6 +24,8 @@ use crate::upstream::{Answer, Refusal, Spent};
 pub struct Answered {
     /// The answer in the upstream's shape.
     pub merged: Merge,
+    /// Made before the calls.
+    pub lookups: Vec<LookUp>,
     /// In the order of their ends.
     pub calls: Vec<Made>,
     pub missing: Vec<Missing>,
@@ -85,19 +87,24 @@ impl Gateway {
         key: &Arc<KnownKey>,
         question: &Question,
         plan: Plan,
-        deadline: Duration,
+        deadline: Instant,
     ) -> Result<Answered, Error> {
-        let task = |call| Task { call, candidate: 0, again: false };
+        let candidates = plan.candidates;
+        let task = |call: Call| {
+            let candidate = candidates.iter().position(|it| call.signer == Signer::Candidate(*it));
+            Task { call, candidate: candidate.unwrap_or_default(), again: false }
+        };
         let mut run = Run {
             gateway: self.clone(),
             app: Arc::clone(app),
             key: Arc::clone(key),
             groupings: Arc::new(question.groupings.clone()),
-            foreign: app.known_foreign(&plan.unknown, &plan.candidates),
-            candidates: plan.candidates,
+            foreign: self.0.authors.known_foreign(&plan.unknown, &candidates),
             waiting: plan.calls.into_iter().map(task).collect(),
+            candidates,
             answered: Answered {
                 merged: Merge::new(question.groupings.clone()),
+                lookups: Vec::new(),
                 calls: Vec::new(),
                 missing: plan.missing,
             },
@@ -106,8 +113,8 @@ impl Gateway {
             probed: HashSet::new(),
             learnt: HashMap::new(),
         };
-        run.until(tokio::time::sleep(deadline)).await;
-        app.learn(std::mem::take(&mut run.learnt), std::mem::take(&mut run.foreign)).await;
+        run.until(tokio::time::sleep_until(deadline)).await;
+        self.learn(std::mem::take(&mut run.learnt), std::mem::take(&mut run.foreign)).await;
         run.finish(question)
     }
 }
@@ -299,7 +306,7 @@ impl Run {
                 self.waiting.push_back(Task { call, candidate: next, again: false });
             }
             (Signer::Candidate(_), None) => {
-                self.lack(task.call, Reason::NotConnected, "of no account that was tried");
+                self.lack(task.call, Reason::NotConnected, NOBODYS);
             }
             _ => self.lack(task.call, reason, detail),
         }
