@@ -1,6 +1,8 @@
 //! One endpoint for any question: what it answers, what it says is missing, and how few calls it takes.
 
 mod answers;
+mod learning;
+mod lookups;
 mod oracle;
 mod plans;
 mod trouble;
