@@ -101,7 +101,7 @@ impl Gateway {
         let foreign = self.0.authors.known_foreign(&unknown, tried);
         let mut plan = plan(question, known, &usable, &foreign);
         if self.may_look_up(app) {
-            plan.look_up_first();
+            plan.look_up_first(|it| !self.0.authors.is_hidden(it));
         }
         for missing in &mut plan.missing {
             if missing.author.is_some_and(|it| ended.contains(&it)) {

@@ -14,6 +14,9 @@ use crate::model::UserId;
 /// Posts whose author is remembered.
 const MOST: u64 = 100_000;
 
+/// How long a post is not looked up again that X did not show.
+const HIDDEN_FOR: Duration = Duration::from_mins(15);
+
 /// How long an answer waits for what was learnt on its way to be stored; that then goes on without it.
 const STORING: Duration = Duration::from_secs(1);
 
@@ -22,11 +25,28 @@ pub struct Authors {
     known: Cache<u64, UserId>,
     /// Who has not written a post.
     foreign: Cache<(u64, UserId), ()>,
+    /// Looked up in vain: deleted, protected, or never there.
+    hidden: Cache<u64, ()>,
 }
 
 impl Authors {
     pub fn new() -> Authors {
-        Authors { known: Cache::new(MOST), foreign: Cache::new(MOST) }
+        Authors {
+            known: Cache::new(MOST),
+            foreign: Cache::new(MOST),
+            hidden: Cache::builder().max_capacity(MOST).time_to_live(HIDDEN_FOR).build(),
+        }
+    }
+
+    pub fn is_hidden(&self, post: u64) -> bool {
+        self.hidden.contains_key(&post)
+    }
+
+    /// Remembers which of the posts that were looked up were not shown.
+    pub async fn hide(&self, posts: &[u64], shown: &HashMap<u64, UserId>) {
+        for post in posts.iter().filter(|it| !shown.contains_key(it)) {
+            self.hidden.insert(*post, ()).await;
+        }
     }
 
     /// Whose posts these are known not to be, of those who may be tried.

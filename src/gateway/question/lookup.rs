@@ -88,7 +88,10 @@ impl Gateway {
         let mut spent = Spent::default();
         let asked = timeout_at(deadline, self.ask_for_authors(app, &posts, &mut spent)).await;
         let authors = match asked {
-            Ok(Ok(Ok(authors))) => authors,
+            Ok(Ok(Ok(authors))) => {
+                self.0.authors.hide(&posts, &authors).await;
+                authors
+            }
             Ok(Ok(Err(error))) => self.rest(app, self.pause(&error), &error),
             Ok(Err(error)) => self.rest(app, FAILED, &error),
             // Whether the caller was impatient or X slow is not known.

@@ -180,9 +180,10 @@ impl Plan {
         }
     }
 
-    /// Has the posts of unknown authors looked up before anybody's token is tried.
-    pub fn look_up_first(&mut self) {
-        self.lookups = self.unknown.chunks(MOST_LOOKED_UP).map(<[u64]>::to_vec).collect();
+    /// Has the posts of unknown authors that `may_be_shown` looked up before anybody's token is tried.
+    pub fn look_up_first(&mut self, may_be_shown: impl Fn(u64) -> bool) {
+        let posts: Vec<u64> = self.unknown.iter().copied().filter(|it| may_be_shown(*it)).collect();
+        self.lookups = posts.chunks(MOST_LOOKED_UP).map(<[u64]>::to_vec).collect();
     }
 
     /// Adds the calls that ask for posts of unknown authors, each with the first candidate who may be its author.

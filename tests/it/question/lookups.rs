@@ -152,6 +152,8 @@ on_both! {
         assert_eq!(lacking(&answer).len(), ids.len() - 6);
         let posts: Vec<u64> = ids.iter().map(|it| it.parse().unwrap()).collect();
         assert_eq!(house.store.find_authors(&posts).await.unwrap().len(), 6, "nothing is made up");
+        let again = ask(&house, &private(&ids)).await.json();
+        assert_eq!((lookups(&again).len(), lacking(&again)), (0, lacking(&answer)), "nor looked up again soon");
     }
 
     async fn nothing_is_looked_up_where_no_author_is_needed(database: Database) {

@@ -26,6 +26,31 @@ on_both! {
         assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), calls.len());
     }
 
+    async fn a_plan_tries_nobody_who_is_known_not_to_be_the_author(database: Database) {
+        let house = open_house(&database).await;
+        let (bob, carol) = (house.bench.ids("bob", 2), house.bench.ids("carol", 2));
+        let wanted = question(&[bob, carol.clone()].concat(), &["impressions"]);
+        let before = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        assert_eq!((before["calls"].as_array().unwrap().len(), before["calls"][0]["tweet_count"].as_u64()), (1, Some(4)));
+        let answer = ask(&house, &wanted).await.json();
+        let plan = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        let calls = plan["calls"].as_array().unwrap();
+        assert_eq!((calls.len(), &calls[0]["account"], &calls[0]["probe"]), (1, &json!(house.id("bob").to_string()), &json!(false)));
+        assert_eq!((&plan["missing"][0]["tweet_ids"], &plan["missing"]), (&json!(carol), &answer["countersign"]["missing"]));
+        // Alice is known not to have written it, bob is not.
+        let alice = house.id("alice").to_string();
+        let carols = question(&house.bench.ids("carol", 3)[2..], &["impressions"]);
+        let mut alice_alone = carols.clone();
+        alice_alone["accounts"] = json!([alice]);
+        ask(&house, &alice_alone).await.is_own(404, "nothing_answered");
+        let plan = ask_with(&house, &house.key, PLAN, &carols).await.json();
+        let calls = plan["calls"].as_array().unwrap();
+        assert_eq!((calls.len(), &calls[0]["account"], &calls[0]["probe"]), (1, &json!(house.id("bob").to_string()), &json!(true)));
+        let before = house.arrived("/insights/").await.len();
+        ask(&house, &carols).await.is_own(404, "nothing_answered");
+        assert_eq!(house.arrived("/insights/").await.len(), before + 1, "what is planned is what is asked");
+    }
+
     async fn mistakes_are_told_all_at_once_and_nothing_is_asked(database: Database) {
         let house = open_house(&database).await;
         let wrong = json!({
