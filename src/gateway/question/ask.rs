@@ -88,9 +88,9 @@ impl Gateway {
             usable = self.candidates(app, allowed.as_deref()).await?;
         }
         let mut ended = HashSet::new();
-        for author in authors {
-            let may = allowed.as_ref().is_none_or(|it| it.contains(&author));
-            let known = if may { self.known_account(app, author).await? } else { None };
+        let may = |it: &UserId| allowed.as_ref().is_none_or(|allowed| allowed.contains(it));
+        for author in self.connected(app, authors.into_iter().filter(may).collect()).await? {
+            let known = self.known_account(app, author).await?;
             match known.map(|it| it.stored.account.state) {
                 Some(AccountState::Active) if !usable.contains(&author) => usable.push(author),
                 Some(AccountState::Active) | None => (),
@@ -109,6 +109,19 @@ impl Gateway {
             }
         }
         Ok(plan)
+    }
+
+    /// Those of these users who have an account. Strangers are not asked for one by one: there may be thousands.
+    async fn connected(&self, app: &AppState, users: Vec<UserId>) -> Result<Vec<UserId>, Error> {
+        let (mut connected, mut others) = (Vec::new(), Vec::new());
+        for user in users {
+            let is_known = app.accounts.peek(&user).await.is_some();
+            if is_known { connected.push(user) } else { others.push(user) }
+        }
+        if !others.is_empty() {
+            connected.extend(self.0.store.find_connected(&app.app.name, &others).await?);
+        }
+        Ok(connected)
     }
 
     /// The accounts whose tokens the key and the question allow; `None` for all of the app's.

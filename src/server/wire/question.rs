@@ -125,7 +125,7 @@ impl Call {
         Call { went: Some(Went::of(made.spent)), ..Call::of(&made.call) }
     }
 
-    fn planned_lookup(posts: &Vec<u64>) -> Call {
+    fn planned_lookup(posts: &[u64]) -> Call {
         let asks = Asks { tweet_ids: ids(posts), engagement_types: Vec::new(), probe: false };
         Call { asks: Some(asks), ..Call::lookup(posts) }
     }
@@ -166,7 +166,7 @@ impl From<&gateway::Plan> for Plan {
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
         let cost =
             Cost { calls: lookups.into_iter().chain(calls).collect(), accounts: cost.accounts };
-        let lookups = plan.lookups.iter().map(Call::planned_lookup);
+        let lookups = plan.lookups.iter().map(|it| Call::planned_lookup(it));
         Plan {
             calls: lookups.chain(plan.calls.iter().map(Call::planned)).collect(),
             missing: plan.missing.iter().map(Missing::from).collect(),

@@ -7,7 +7,7 @@ use countersign::store::Error;
 use tokio::task::JoinSet;
 
 use crate::database::{NOW, on_both};
-use crate::store::id;
+use crate::store::{id, new_account};
 
 /// The largest id that a post can have.
 const LAST: u64 = i64::MAX.unsigned_abs();
@@ -54,6 +54,17 @@ on_both! {
         }
         let all: Vec<u64> = (1..=2000).collect();
         assert_eq!(store.find_authors(&all).await.unwrap().len(), 2000);
+    }
+
+    async fn those_who_are_connected_are_found_among_thousands(database: Database) {
+        let store = database.store().await;
+        let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
+        store.put_accounts(&accounts, "cli", NOW).await.unwrap();
+        store.put_accounts(&[new_account("other", 4)], "cli", NOW).await.unwrap();
+        let users: Vec<UserId> = (1..=1250).map(id).collect();
+        assert_eq!(store.find_connected("main", &users).await.unwrap(), [3, 700, 1200].map(id).into());
+        assert_eq!(store.find_connected("main", &[id(4)]).await.unwrap(), [].into());
+        assert_eq!(store.find_connected("other", &users).await.unwrap(), [id(4)].into());
     }
 
     async fn an_author_who_is_no_user_is_told(database: Database) {
