@@ -2,12 +2,13 @@
 //! wrong costs nothing but the knowledge: candidates are tried for the posts that stay unknown.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use crate::gateway::bearers::{AppState, BearerSource};
@@ -46,7 +47,7 @@ impl Gateway {
         app.app.lookup && app.lookup_rest.0.load(Ordering::Relaxed) <= now
     }
 
-    /// Makes look-ups side by side until `deadline`.
+    /// Makes look-ups side by side until `deadline`; none is begun later.
     pub(super) async fn look_up_all(
         &self,
         app: &Arc<AppState>,
@@ -56,14 +57,24 @@ impl Gateway {
         let mut found = Found::default();
         let mut waiting = lookups.into_iter();
         let mut asking = JoinSet::new();
+        let (mut time_up, mut is_over) = (pin!(sleep_until(deadline)), false);
         loop {
-            while asking.len() < self.0.limits.question_calls
+            while !is_over
+                && asking.len() < self.0.limits.question_calls
                 && let Some(posts) = waiting.next()
             {
                 let (gateway, app) = (self.clone(), Arc::clone(app));
                 asking.spawn(async move { gateway.look_up(&app, posts, deadline).await });
             }
-            match asking.join_next().await {
+            let joined = tokio::select! {
+                biased;
+                () = &mut time_up, if !is_over => {
+                    is_over = true;
+                    continue;
+                }
+                joined = asking.join_next() => joined,
+            };
+            match joined {
                 Some(Ok(Some((made, authors)))) => {
                     found.made.push(made);
                     found.authors.extend(authors);
@@ -85,7 +96,7 @@ impl Gateway {
         if !self.may_look_up(app) {
             return None;
         }
-        let mut spent = Spent::default();
+        let (mut spent, begun) = (Spent::default(), self.0.clock.instant());
         let asked = timeout_at(deadline, self.ask_for_authors(app, &posts, &mut spent)).await;
         let authors = match asked {
             Ok(Ok(Ok(authors))) => {
@@ -95,7 +106,10 @@ impl Gateway {
             Ok(Ok(Err(error))) => self.rest(app, self.pause(&error), &error),
             Ok(Err(error)) => self.rest(app, FAILED, &error),
             // Whether the caller was impatient or X slow is not known.
-            Err(_) => HashMap::new(),
+            Err(_) => {
+                spent.time = self.0.clock.instant().saturating_duration_since(begun);
+                HashMap::new()
+            }
         };
         (spent.attempts > 0).then_some((LookUp { posts, spent }, authors))
     }

@@ -284,15 +284,27 @@ on_both! {
     }
 
     async fn a_look_up_that_never_ends_leaves_half_of_the_time(database: Database) {
-        let house = lookup_house(&database, 16).await;
+        let bench = Bench::start_with(Settings { users: 4, posts_per_user: 120, ..small() }).await;
+        let house = House::build(bench, &database.settings(), |it| {
+            it.apps.get_mut("demo").unwrap().lookup = true;
+            it.limits.question_calls = 1;
+        })
+        .await;
         house.order(json!([{ "kind": "hold", "path": LOOKUP }])).await;
-        let wanted = private(&house.bench.ids("alice", 2)).to_string();
-        let ask = house.ask("POST", PATH).header("countersign-deadline", "4s");
-        let answer = ask.header("content-type", "application/json").body(wanted).send().await.json();
-        assert_eq!((lookups(&answer), house.fired().await), (vec![(2, Value::Null, 1)], vec![1]));
+        let wanted = private(&house.bench.ids("alice", 101)).to_string();
+        let ask = house.ask("POST", PATH).header("countersign-deadline", "6s");
+        let asked = tokio::spawn(ask.header("content-type", "application/json").body(wanted).send());
+        while house.fired().await != [1] {
+            tokio::task::yield_now().await;
+        }
+        house.bench.clock.forward(Duration::SECOND);
+        let answer = asked.await.unwrap().json();
         assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+        assert_eq!(answer["countersign"]["calls"][0]["ms"], 1000);
+        // No other was begun once it was too late.
+        assert_eq!((lookups(&answer), house.arrived(LOOKUP).await.len()), (vec![(100, Value::Null, 1)], 1));
         house.order(json!([{ "kind": "delay", "ms": 30, "path": LOOKUP }])).await;
-        assert_eq!(ask_for_new(&house, 3).await, [(2, json!(200), 1)], "a caller's haste is no fault of X");
+        assert_eq!(ask_for_new(&house, 101).await, [(2, json!(200), 1)], "a caller's haste is no fault of X");
     }
 
     async fn no_more_look_ups_run_at_a_time_than_the_settings_say(database: Database) {
