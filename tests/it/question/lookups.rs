@@ -331,6 +331,20 @@ on_both! {
         }
     }
 
+    async fn look_ups_are_counted_beside_the_endpoints(database: Database) {
+        let house = lookup_house(&database, 16).await;
+        house.order(json!([{ "kind": "status", "status": 500, "path": LOOKUP, "times": 1 }])).await;
+        ask_for_new(&house, 0).await;
+        forward(&house, Duration::MINUTE).await;
+        ask_for_new(&house, 1).await;
+        let metrics = house.http.get(format!("{}/metrics", house.admin_url)).send().await.unwrap().text().await.unwrap();
+        for outcome in ["2xx", "5xx"] {
+            let counter = format!("countersign_upstream_attempts_total{{endpoint=\"lookup\",outcome=\"{outcome}\"}} ");
+            let count = metrics.lines().find_map(|it| it.strip_prefix(&*counter));
+            assert!(count.is_some_and(|it| it != "0"), "{outcome}: {count:?}");
+        }
+    }
+
     async fn a_key_for_one_account_learns_of_no_other_by_a_token(database: Database) {
         let house = lookup_house(&database, 16).await;
         let alice = house.id("alice");
