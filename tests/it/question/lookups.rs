@@ -332,6 +332,8 @@ on_both! {
     }
 
     async fn look_ups_are_counted_beside_the_endpoints(database: Database) {
+        // A gateway finds its counters when it is made.
+        countersign::telemetry::start_metrics();
         let house = lookup_house(&database, 16).await;
         house.order(json!([{ "kind": "status", "status": 500, "path": LOOKUP, "times": 1 }])).await;
         ask_for_new(&house, 0).await;
