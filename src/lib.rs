@@ -16,7 +16,7 @@
 //! | [`telemetry`] | logs and metrics | `config` |
 //! | [`vault`] | secrets at rest: seal, open, key ring | `config`, `model` |
 //! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
-//! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, webhooks | `config`, `model`, `oauth1` |
+//! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `config`, `model`, `store`, `upstream`, `vault` |
 //! | [`console`] | the pages that people see in a browser | `model` |
 //! | [`server`] | axum: routes, layers, the one status table | `config`, `console`, `gateway`, `model`, `telemetry` |

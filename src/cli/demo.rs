@@ -155,6 +155,7 @@ fn settings(
         ("WEBHOOKS__ALLOW_HTTP", "true"),
         ("APPS__DEMO__CONSUMER_KEY", &app.consumer_key),
         ("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret),
+        ("APPS__DEMO__LOOKUP", "true"),
         ("VAULT__KEYS", ring.trim()),
     ];
     let environment: BTreeMap<String, String> = set

@@ -14,6 +14,7 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "apps.<name>.bearer_token",
     "apps.<name>.consumer_key",
     "apps.<name>.consumer_secret",
+    "apps.<name>.lookup",
 ];
 
 /// Keys that may also name a file, with `_file` after them.

@@ -123,12 +123,19 @@ fn one_app(it: &mut Reader<'_>, name: &str, origin: &str) -> App {
         let detail = "expected a name of 1 to 40 of a-z, 0-9, - and _, a letter first";
         it.problems.push(problem(format!("apps.{name}"), origin, detail));
     }
+    let app_only = it.find(&key("app_only"), &form::APP_ONLY).unwrap_or(AppOnly::Bearer);
+    let lookup = it.find(&key("lookup"), &form::FLAG).unwrap_or(false);
+    if lookup && app_only == AppOnly::TwoLegged {
+        let detail = "expected false: look-ups take a bearer token, and app_only is \"two_legged\"";
+        it.refuse(&key("lookup"), detail);
+    }
     App {
         name: name.to_owned(),
         consumer_key: required(it, key("consumer_key"), origin).expose().to_owned(),
         consumer_secret: required(it, key("consumer_secret"), origin),
         bearer_token: it.find(&key("bearer_token"), &form::CREDENTIAL),
-        app_only: it.find(&key("app_only"), &form::APP_ONLY).unwrap_or(AppOnly::Bearer),
+        app_only,
+        lookup,
     }
 }
 

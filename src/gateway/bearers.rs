@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use moka::future::Cache;
 use tokio::sync::{Mutex, Semaphore};
 use tracing::{info, warn};
 
@@ -16,6 +15,7 @@ use crate::gateway::accounts::KnownAccount;
 use crate::gateway::known::Known;
 use crate::gateway::links::Reconnects;
 use crate::gateway::mark::Suspects;
+use crate::gateway::question::lookup::Rest;
 use crate::gateway::standing::{Fault, Standing};
 use crate::gateway::{Error, Gateway};
 use crate::model::{App, AppOnly, Endpoint, Secret, UserId};
@@ -24,9 +24,6 @@ use crate::vault::Place as Seal;
 
 /// X refuses those who mint too often (reference 6.1).
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
-
-/// Posts whose author is remembered.
-const MOST_AUTHORS: u64 = 100_000;
 
 /// How long those who wait for a minted token wait for it to be stored, too.
 const STORING: Duration = Duration::from_secs(1);
@@ -44,12 +41,9 @@ pub(super) struct AppState {
     pub(super) accounts: Known<UserId, KnownAccount>,
     /// Whose screen name it is.
     pub(super) names: Known<String, UserId>,
-    /// Who wrote a post, as answers have told.
-    pub(super) authors: Cache<u64, UserId>,
-    /// Who did not.
-    pub(super) foreign: Cache<(u64, UserId), ()>,
     /// For the calls of questions, which run side by side.
     pub(super) asking: Semaphore,
+    pub(super) lookup_rest: Rest,
 }
 
 /// One generation of an app's bearer token.
@@ -85,9 +79,8 @@ impl AppState {
             reconnects: Reconnects::default(),
             accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
-            authors: Cache::new(MOST_AUTHORS),
-            foreign: Cache::new(MOST_AUTHORS),
             asking: Semaphore::new(limits.question_calls),
+            lookup_rest: Rest::default(),
         }
     }
 

@@ -40,6 +40,7 @@ pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;
+pub use crate::gateway::question::lookup::LookUp;
 pub use crate::gateway::question::merge::{Merge, Overflow};
 pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Reason, Signer};
 pub use crate::gateway::question::run::{Answered, Made};
@@ -47,12 +48,13 @@ pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{AccountFilter, Backlog, DeliveryFilter};
-pub use crate::upstream::{Answer, HeaderMap, NotReceived, StatusCode};
+pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 
 use crate::config::{self, Config};
 use crate::gateway::bearers::AppState;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
+use crate::gateway::question::authors::Authors;
 use crate::model::{App, Clock};
 use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
@@ -65,6 +67,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     apps: BTreeMap<String, Arc<AppState>>,
     keys: Known<String, KnownKey>,
+    authors: Authors,
     feed: Feed,
     store: Store,
     vault: Vault,
@@ -91,6 +94,7 @@ impl Gateway {
         Ok(Gateway(Arc::new(Inner {
             apps: config.apps.values().map(app).collect(),
             keys: Known::new("keys", limits.cached_keys, limits.unknown_for),
+            authors: Authors::new(),
             feed: Feed::new(clock.instant()),
             store,
             vault,

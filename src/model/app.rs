@@ -11,6 +11,8 @@ pub struct App {
     /// A bearer token from the configuration, used as it is and never minted.
     pub bearer_token: Option<Secret>,
     pub app_only: AppOnly,
+    /// Whether posts of unknown authors may be looked up, which takes a bearer token.
+    pub lookup: bool,
 }
 
 /// The form that app-only calls take.

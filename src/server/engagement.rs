@@ -75,7 +75,7 @@ async fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response
 }
 
 fn json(answered: &Answered) -> Result<Vec<u8>, Overflow> {
-    let report = Report::of(&answered.calls, &answered.missing);
+    let report = Report::of(&answered.lookups, &answered.calls, &answered.missing);
     let answer = Answer { merged: &answered.merged, countersign: report };
     // Nothing else can go wrong with numbers and strings.
     serde_json::to_vec(&answer).map_err(|_| Overflow)

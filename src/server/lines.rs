@@ -130,7 +130,7 @@ impl Out {
 
     fn last(&mut self, answered: Answered) -> Result<(), Error> {
         self.part(&answered.merged)?;
-        let report = Report::of(&answered.calls, &answered.missing);
+        let report = Report::of(&answered.lookups, &answered.calls, &answered.missing);
         let line = LastLine { countersign: report, remarks: &answered.merged.into_remarks() };
         serde_json::to_writer(&mut self.gathered, &line)
             .map_err(|it| Error::Internal(it.into()))?;

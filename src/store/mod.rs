@@ -1,5 +1,5 @@
-//! The only SQL: accounts, links, keys, bearer tokens, webhooks, the audit log and the change feed, on PostgreSQL or
-//! SQLite.
+//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, the audit log and the change feed, on
+//! PostgreSQL or SQLite.
 //!
 //! Each query is written once, in the subset that both databases speak, and run by `on!` on the one that is there.
 //! A mutation is one transaction: the row, its audit entry, and a change that tells every replica's caches.
@@ -7,6 +7,7 @@
 
 mod account;
 mod audit;
+mod author;
 mod backend;
 mod bearer;
 mod change;

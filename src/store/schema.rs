@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "initial",
@@ -31,6 +31,12 @@ const MIGRATIONS: [Migration; 3] = [
         name: "webhook",
         postgres: include_str!("../../migrations/postgres/0003_webhook.sql"),
         sqlite: include_str!("../../migrations/sqlite/0003_webhook.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "author",
+        postgres: include_str!("../../migrations/postgres/0004_author.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0004_author.sql"),
     },
 ];
 

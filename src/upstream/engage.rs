@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName};
 use hyper::http::{HeaderValue, Response};
 use hyper::{HeaderMap, StatusCode};
 
-use crate::model::{AuthKind, Endpoint, key};
+use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::relay::Failure;
 use crate::upstream::{Answer, Credential, Error, Spent, Upstream, Verdict, body};
@@ -104,7 +104,7 @@ impl Upstream {
             }
             Err(failure) => Err(failure),
         };
-        self.meters.of(endpoint).count(&outcome);
+        self.meters.of(endpoint).count(outcome.as_ref().map(|it| it.status));
         outcome
     }
 
@@ -115,7 +115,7 @@ impl Upstream {
         credential: Credential<'_>,
     ) -> HeaderValue {
         let (app, token) = match credential {
-            Credential::Bearer(token) => return sensitive(&format!("Bearer {}", token.expose())),
+            Credential::Bearer(token) => return bearer(token),
             Credential::TwoLegged(app) => (app, None),
             Credential::User(app, token) => (
                 app,
@@ -162,7 +162,7 @@ impl Upstream {
 }
 
 impl Failure {
-    fn into_error(self) -> Error {
+    pub(super) fn into_error(self) -> Error {
         let (Failure::Retryable(error) | Failure::Final(error)) = self;
         error
     }
@@ -186,6 +186,10 @@ fn relayed(headers: HeaderMap) -> HeaderMap {
         }
     }
     kept
+}
+
+pub(super) fn bearer(token: &Secret) -> HeaderValue {
+    sensitive(&format!("Bearer {}", token.expose()))
 }
 
 fn sensitive(text: &str) -> HeaderValue {

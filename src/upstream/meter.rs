@@ -4,13 +4,15 @@ use hyper::StatusCode;
 use metrics::{Counter, Histogram};
 
 use crate::model::Endpoint;
-use crate::upstream::Answer;
 use crate::upstream::relay::Failure;
 
 const OUTCOMES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "unreachable", "failed"];
 
-/// A meter for each endpoint.
-pub(super) struct Meters([Meter; 3]);
+/// A meter for each endpoint, and one for looking posts up.
+pub(super) struct Meters {
+    engagement: [Meter; 3],
+    pub(super) lookup: Meter,
+}
 
 pub(super) struct Meter {
     pub(super) seconds: Histogram,
@@ -19,11 +21,14 @@ pub(super) struct Meter {
 
 impl Meters {
     pub(super) fn new() -> Meters {
-        Meters(Endpoint::ALL.map(Meter::new))
+        Meters {
+            engagement: Endpoint::ALL.map(|it| Meter::new(it.name())),
+            lookup: Meter::new("lookup"),
+        }
     }
 
     pub(super) fn of(&self, endpoint: Endpoint) -> &Meter {
-        let [totals, hours, historical] = &self.0;
+        let [totals, hours, historical] = &self.engagement;
         match endpoint {
             Endpoint::Totals => totals,
             Endpoint::TwentyEightHours => hours,
@@ -33,8 +38,7 @@ impl Meters {
 }
 
 impl Meter {
-    fn new(endpoint: Endpoint) -> Meter {
-        let endpoint = endpoint.name();
+    fn new(endpoint: &'static str) -> Meter {
         let counter = |outcome| metrics::counter!("countersign_upstream_attempts_total", "endpoint" => endpoint, "outcome" => outcome);
         Meter {
             seconds: metrics::histogram!("countersign_upstream_seconds", "endpoint" => endpoint),
@@ -42,12 +46,12 @@ impl Meter {
         }
     }
 
-    pub(super) fn count(&self, outcome: &Result<Answer, Failure>) {
+    pub(super) fn count(&self, outcome: Result<StatusCode, &Failure>) {
         let [success, redirect, refusal, failure, unreachable, failed] = &self.attempts;
         let counter = match outcome {
-            Ok(Answer { status, .. }) if *status < StatusCode::MULTIPLE_CHOICES => success,
-            Ok(Answer { status, .. }) if status.is_redirection() => redirect,
-            Ok(Answer { status, .. }) if status.is_client_error() => refusal,
+            Ok(status) if status < StatusCode::MULTIPLE_CHOICES => success,
+            Ok(status) if status.is_redirection() => redirect,
+            Ok(status) if status.is_client_error() => refusal,
             Ok(_) => failure,
             Err(Failure::Retryable(_)) => unreachable,
             Err(Failure::Final(_)) => failed,

@@ -1,10 +1,11 @@
-//! The only HTTP client: engagement calls, bearer minting, handshakes, account checks, events for webhooks, and what can
-//! go wrong there.
+//! The only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups of posts, events for
+//! webhooks, and what can go wrong there.
 
 mod body;
 mod budget;
 mod engage;
 mod handshake;
+mod lookup;
 mod meter;
 mod refusal;
 mod relay;
@@ -21,6 +22,7 @@ use time::{Duration, OffsetDateTime};
 pub use hyper::{HeaderMap, StatusCode};
 
 pub use crate::upstream::handshake::{Granted, HandshakeError};
+pub use crate::upstream::lookup::{LookUpError, MOST_LOOKED_UP};
 pub use crate::upstream::refusal::Refusal;
 pub use crate::upstream::token::{MintError, Profile, VerifyError};
 pub use crate::upstream::verdict::Verdict;

@@ -41,6 +41,9 @@ pub enum VerifyError {
     Upstream(#[from] Error),
 }
 
+/// An answer's status, headers and body.
+pub(super) type Whole = (StatusCode, HeaderMap, Zeroizing<Vec<u8>>);
+
 fn shown(code: Option<i64>) -> String {
     code.map(|it| format!(", code {it}")).unwrap_or_default()
 }
@@ -134,17 +137,23 @@ impl Upstream {
     }
 
     /// Sends a request of the seldom kind and reads its whole answer.
-    pub(super) async fn ask(
+    pub(super) async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Whole, Error> {
+        self.ask_for(request, MAX_ANSWER_BYTES).await
+    }
+
+    /// The same for an answer of at most so many bytes.
+    pub(super) async fn ask_for(
         &self,
         request: reqwest::RequestBuilder,
-    ) -> Result<(StatusCode, HeaderMap, Zeroizing<Vec<u8>>), Error> {
+        most_bytes: usize,
+    ) -> Result<Whole, Error> {
         let mut response = request.send().await.map_err(unreachable)?;
         let (status, headers) = (response.status(), response.headers().clone());
         self.skew.observe(&headers, self.clock.now());
         let mut body = Zeroizing::new(Vec::with_capacity(1024));
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Error::TooLarge("a token answer has at most 64 KiB"));
+            if body.len() + chunk.len() > most_bytes {
+                return Err(Error::TooLarge("no answer of this kind is as long"));
             }
             body.extend_from_slice(&chunk);
         }
@@ -243,6 +252,7 @@ mod tests {
             consumer_secret: Secret::from("L8qq9PZyRg6ieKGEKhZolGC0vJWLw8iEJ88DRdyOg"),
             bearer_token: None,
             app_only: AppOnly::Bearer,
+            lookup: false,
         };
         let expected = "Basic eHZ6MWV2RlM0d0VFUFRHRUZQSEJvZzpMOHFxOVBaeVJnNmllS0dFS2hab2xHQzB2SldMdzhpRUo4OERSZHlPZw==";
         assert_eq!(basic(&app).to_str().unwrap(), expected);

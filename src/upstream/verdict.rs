@@ -110,6 +110,7 @@ mod tests {
             consumer_secret: Secret::from("secret"),
             bearer_token: None,
             app_only: AppOnly::Bearer,
+            lookup: false,
         };
         let token = Token { token: Secret::from("7-t"), secret: Secret::from("s") };
         let (bearer, user) = (Secret::from("b"), Credential::User(&app, &token));

@@ -77,6 +77,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("apps.main.bearer_token", "cAnArY7f3é", "not empty"),
     ("apps.main.app_only", "oauth2", "two_legged"),
     ("apps.main.app_only", "Bearer", "two_legged"),
+    ("apps.main.lookup", "1", "true or false"),
     ("vault.keys", "cAnArY7f3", "entry 1: expected `id=key`"),
     ("vault.keys", "short=cAnArY7f3", "entry 1: expected `id=key` with an id of 8"),
     ("vault.keys", "UPPERCAS=cAnArY7f3", "an id of 8 of a-z and 0-9"),
@@ -140,6 +141,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     ("[apps.main]\nconsumer_key = 'cAnArY7f3'", "apps.main.consumer_secret", "needs both"),
     ("[apps.main]\nconsumer_secret = 'cAnArY7f3'", "apps.main.consumer_key", "needs both"),
     ("[apps.main]\nbearer_token = 'cAnArY7f3'", "apps.main.consumer_key", "needs both"),
+    ("[apps.main]\napp_only = 'two_legged'\nlookup = true", "apps.main.lookup", "expected false"),
     ("[apps.1st]\napp_only = 'bearer'", "apps.1st", "a letter first"),
     ("[apps.Main]\nconsumer_key = 'cAnArY7f3'", "apps.Main", "1 to 40 of a-z"),
     ("[apps.\"a.b\"]\nconsumer_key = 'cAnArY7f3'", "apps.a.b", "1 to 40 of a-z"),
@@ -178,14 +180,14 @@ fn the_default_file_gives_a_sentence_to_every_key() {
         let is_variant = pair[1].contains("_file = ");
         assert!(pair[0].starts_with("# ") && (is_variant || !is_key(pair[0])), "{}", pair[1]);
     }
-    assert_eq!(keys, 58, "a key came or went: does the file still name every one?");
+    assert_eq!(keys, 59, "a key came or went: does the file still name every one?");
 }
 
 #[test]
 fn a_file_with_every_documented_key_parses() {
     let uncommented = |line: &str| match line.strip_prefix("# ") {
-        Some(rest) if rest.starts_with("[apps") || rest.contains("app_only = ") => rest.to_owned(),
-        Some(rest) if rest.contains("_file = ") => rest.to_owned(),
+        Some(rest) if rest.starts_with("[apps") || rest.contains("_file = ") => rest.to_owned(),
+        Some(rest) if rest.starts_with("app_only") || rest.starts_with("lookup") => rest.to_owned(),
         _ => line.to_owned(),
     };
     let text: Vec<String> = config::describe().lines().map(uncommented).collect();
@@ -216,7 +218,6 @@ fn every_wrong_value_is_named_with_its_source() {
         let app = app.join("\n");
         let file = format!("{key} = {value:?}\n{app}");
         expect(parse(Some(&file), &[]), key, "test.toml", words);
-
         let variable = format!("COUNTERSIGN__{}", key.to_uppercase().replace('.', "__"));
         expect(parse(Some(&app), &[(&variable, value)]), key, &variable, words);
     }
@@ -243,7 +244,6 @@ fn vault_keys_are_judged_one_by_one() {
         let wrong = parse(None, &[("COUNTERSIGN__VAULT__KEYS", keys)]);
         expect(wrong, "vault.keys", "COUNTERSIGN__VAULT__KEYS", words);
     }
-
     let two = format!("k0000001={KEY_1},\n k0000002={KEY_2}\n");
     let unsaid = parse(None, &[("COUNTERSIGN__VAULT__KEYS", &two)]);
     expect(unsaid, "vault.active", "default", "several");

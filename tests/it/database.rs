@@ -93,7 +93,9 @@ impl Database {
     pub async fn lock_writers_out(&self) -> Connected {
         self.open(match self.kind {
             Kind::Sqlite => "begin immediate",
-            Kind::Postgres => "begin; update change_counter set latest = latest",
+            Kind::Postgres => {
+                "begin; update change_counter set latest = latest; lock author in exclusive mode"
+            }
         })
         .await
     }

@@ -15,7 +15,7 @@ use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
 use crate::gateway::question::run::Answered;
 use crate::gateway::question::{Limits, Question, Window};
 use crate::gateway::{Error, Gateway, Problem};
-use crate::model::{AccountRef, AccountState, Endpoint, UserId};
+use crate::model::{AccountRef, AccountState, UserId};
 use crate::store::AccountFilter;
 
 /// Numbers that an answer may hold; each takes some 32 bytes while it is put together.
@@ -33,17 +33,32 @@ impl Gateway {
         deadline: Duration,
         parts: Option<UnboundedSender<Merge>>,
     ) -> Result<Answered, Error> {
+        // A timer knows when it ends; nobody has to ask for the time.
+        let end = tokio::time::sleep(deadline).deadline();
         let (app, question) = self.read_question(key, body)?;
-        let plan = self.plan_for(key, app, &question).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let parts = parts.map(|it| Parts::new(it, most));
-        self.ask_all(app, key, &question, plan, deadline, parts).await
+        let mut authors = self.known_authors(&question).await;
+        let plan = self.plan_for(key, app, &question, &authors).await?;
+        if plan.lookups.is_empty() {
+            return self.ask_all(app, key, &question, plan, end, parts).await;
+        }
+        // At most half of the time, so that a slow one leaves enough to ask without it.
+        let found = self.look_up_all(app, plan.lookups, end - deadline / 2).await;
+        authors.extend(&found.authors);
+        let plan = self.plan_for(key, app, &question, &authors).await?;
+        let (answered, ()) = tokio::join!(
+            self.ask_all(app, key, &question, plan, end, parts),
+            self.learn(found.authors, HashSet::new())
+        );
+        answered.map(|it| Answered { lookups: found.made, ..it })
     }
 
     /// The calls that would answer a question; none is made.
     pub async fn plan_question(&self, key: &Arc<KnownKey>, body: &[u8]) -> Result<Plan, Error> {
         let (app, question) = self.read_question(key, body)?;
-        self.plan_for(key, app, &question).await
+        let authors = self.known_authors(&question).await;
+        self.plan_for(key, app, &question, &authors).await
     }
 
     fn read_question(
@@ -62,43 +77,61 @@ impl Gateway {
         Ok((app, question))
     }
 
+    /// Plans a question of whose posts so much is known beside what the caller says.
     async fn plan_for(
         &self,
         key: &KnownKey,
         app: &Arc<AppState>,
         question: &Question,
+        known: &HashMap<u64, UserId>,
     ) -> Result<Plan, Error> {
-        let is_private = question.window.endpoint() != Endpoint::Totals
-            || question.metrics.iter().any(|it| it.is_private_on_totals());
-        if !is_private {
-            return Ok(plan(question, &HashMap::new(), &[]));
+        if !question.needs_authors() {
+            return Ok(plan(question, known, &[], &HashSet::new()));
         }
         let allowed = self.allowed_accounts(key, app, question).await?;
-        let learnt = app.learnt(&question.posts).await;
-        let author = |it: &u64| question.owners.get(it).or_else(|| learnt.get(it)).copied();
+        let author = |it: &u64| question.owners.get(it).or_else(|| known.get(it)).copied();
         let authors: HashSet<UserId> = question.posts.iter().filter_map(author).collect();
-        let is_known = question.posts.iter().all(|it| author(it).is_some());
+        let unknown: Vec<u64> =
+            question.posts.iter().copied().filter(|it| author(it).is_none()).collect();
         let mut usable = Vec::new();
-        if !is_known {
+        if !unknown.is_empty() {
             usable = self.candidates(app, allowed.as_deref()).await?;
         }
         let mut ended = HashSet::new();
-        for author in authors {
-            let may = allowed.as_ref().is_none_or(|it| it.contains(&author));
-            let known = if may { self.known_account(app, author).await? } else { None };
+        let may = |it: &UserId| allowed.as_ref().is_none_or(|allowed| allowed.contains(it));
+        for author in self.connected(app, authors.into_iter().filter(may).collect()).await? {
+            let known = self.known_account(app, author).await?;
             match known.map(|it| it.stored.account.state) {
                 Some(AccountState::Active) if !usable.contains(&author) => usable.push(author),
                 Some(AccountState::Active) | None => (),
                 Some(_) => drop(ended.insert(author)),
             }
         }
-        let mut plan = plan(question, &learnt, &usable);
+        let tried = usable.get(..MOST_CANDIDATES).unwrap_or(&usable);
+        let foreign = self.0.authors.known_foreign(&unknown, tried);
+        let mut plan = plan(question, known, &usable, &foreign);
+        if self.may_look_up(app) {
+            plan.look_up_first(|it| !self.0.authors.is_hidden(it));
+        }
         for missing in &mut plan.missing {
             if missing.author.is_some_and(|it| ended.contains(&it)) {
                 missing.reason = Reason::AccountRevoked;
             }
         }
         Ok(plan)
+    }
+
+    /// Those of these users who have an account. Strangers are not asked for one by one: there may be thousands.
+    async fn connected(&self, app: &AppState, users: Vec<UserId>) -> Result<Vec<UserId>, Error> {
+        let (mut connected, mut others) = (Vec::new(), Vec::new());
+        for user in users {
+            let is_known = app.accounts.peek(&user).await.is_some();
+            if is_known { connected.push(user) } else { others.push(user) }
+        }
+        if !others.is_empty() {
+            connected.extend(self.0.store.find_connected(&app.app.name, &others).await?);
+        }
+        Ok(connected)
     }
 
     /// The accounts whose tokens the key and the question allow; `None` for all of the app's.
@@ -157,42 +190,5 @@ impl Gateway {
             }
         }
         Ok(active)
-    }
-}
-
-impl AppState {
-    /// The authors of these posts, as far as answers have told them.
-    async fn learnt(&self, posts: &[u64]) -> HashMap<u64, UserId> {
-        let mut learnt = HashMap::new();
-        for post in posts {
-            if let Some(author) = self.authors.get(post).await {
-                learnt.insert(*post, author);
-            }
-        }
-        learnt
-    }
-
-    /// Whose posts these are known not to be, of those who may be tried.
-    pub(super) fn known_foreign(
-        &self,
-        posts: &[u64],
-        candidates: &[UserId],
-    ) -> HashSet<(u64, UserId)> {
-        let pairs = posts.iter().flat_map(|post| candidates.iter().map(|it| (*post, *it)));
-        pairs.filter(|it| self.foreign.contains_key(it)).collect()
-    }
-
-    /// Remembers whose posts they are, and whose they are not; that never changes.
-    pub(super) async fn learn(
-        &self,
-        learnt: HashMap<u64, UserId>,
-        foreign: HashSet<(u64, UserId)>,
-    ) {
-        for (post, author) in learnt {
-            self.authors.insert(post, author).await;
-        }
-        for pair in foreign {
-            self.foreign.insert(pair, ()).await;
-        }
     }
 }

@@ -1,10 +1,14 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
-//! together again (`merge` and `nested`). All of that is pure; `ask` and `run` do the asking.
+//! together again (`merge` and `nested`), number by number if need be (`leaf`). All of that is pure; `authors` and `lookup`
+//! find out whose posts they are, `ask` and `run` do the asking, `parts` gives posts away before all are there, and `lack`
+//! says what is missing.
 
 mod ask;
+pub mod authors;
 pub mod key;
 mod lack;
 pub mod leaf;
+pub mod lookup;
 pub mod merge;
 mod nested;
 mod parts;
@@ -63,6 +67,17 @@ pub struct Limits {
     pub days: u16,
     /// Numbers of the answer.
     pub leaves: u64,
+}
+
+impl Question {
+    pub fn needs_authors(&self) -> bool {
+        self.metrics.iter().any(|it| self.needs_author(*it))
+    }
+
+    /// Whether this metric is told to a post's author alone.
+    pub fn needs_author(&self, metric: Metric) -> bool {
+        self.window.endpoint() != Endpoint::Totals || metric.is_private_on_totals()
+    }
 }
 
 impl Window {

@@ -20,17 +20,25 @@ use crate::gateway::check::rfc3339;
 use crate::gateway::question::{Grouping, Question, Span, Window};
 use crate::model::endpoint::MAX_WINDOW;
 use crate::model::{AuthKind, Endpoint, Metric, UserId};
+use crate::upstream::MOST_LOOKED_UP;
 
 /// How many accounts may be tried for a post of unknown author.
 pub const MOST_CANDIDATES: usize = 5;
 
+/// Said of posts that every candidate has been tried for.
+pub const NOBODYS: &str = "of no account that was tried";
+
 /// Everything that will be asked of the upstream, and what cannot be.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Plan {
+    /// Posts whose authors are to be looked up before anything else, call by call; the rest of the plan is what would
+    /// be asked if that found none of them.
+    pub lookups: Vec<Vec<u64>>,
     /// App-only ones first, then author by author as the posts name them, then those of unknown authors; for each batch
     /// of posts, forward in time.
     pub calls: Vec<Call>,
-    /// Posts whose author is needed and not known. Their calls are planned with the first of `candidates`.
+    /// Posts whose author is needed and not known. The call of each is planned with the first of `candidates` who is not
+    /// known to be another.
     pub unknown: Vec<u64>,
     /// Whose tokens may be tried for `unknown`, in this order.
     pub candidates: Vec<UserId>,
@@ -91,6 +99,8 @@ pub enum Reason {
 /// What a plan takes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Cost {
+    /// Look-ups of posts, with the app's credentials too.
+    pub lookups: usize,
     /// Calls with the app's credentials.
     pub app_only: usize,
     /// Calls with a user's.
@@ -100,12 +110,16 @@ pub struct Cost {
 }
 
 /// Plans the calls for `question`. `known` are authors learnt before, which what the question says of them overrules;
-/// `usable` are the accounts whose tokens may be used, in the order in which they are to be tried.
-pub fn plan(question: &Question, known: &HashMap<u64, UserId>, usable: &[UserId]) -> Plan {
-    let endpoint = question.window.endpoint();
-    let needs_author = |it: &Metric| endpoint != Endpoint::Totals || it.is_private_on_totals();
+/// `usable` are the accounts whose tokens may be used, in the order in which they are to be tried; `foreign` says whose
+/// posts they are known not to be.
+pub fn plan(
+    question: &Question,
+    known: &HashMap<u64, UserId>,
+    usable: &[UserId],
+    foreign: &HashSet<(u64, UserId)>,
+) -> Plan {
     let (private, public): (Vec<Metric>, Vec<Metric>) =
-        question.metrics.iter().partition(|it| needs_author(it));
+        question.metrics.iter().partition(|it| question.needs_author(**it));
     let mut plan = Plan::default();
     plan.add_calls(question, Signer::App, &question.posts, &public);
     if private.is_empty() {
@@ -117,17 +131,15 @@ pub fn plan(question: &Question, known: &HashMap<u64, UserId>, usable: &[UserId]
         if connected.contains(&author) {
             plan.add_calls(question, Signer::Author(author), &posts, &private);
         } else {
-            plan.add_missing(posts, &private, Some(author));
+            plan.add_missing(posts, &private, Some(author), "");
         }
     }
-    match usable.first() {
-        _ if unknown.is_empty() => (),
-        None => plan.add_missing(unknown, &private, None),
-        Some(first) => {
-            plan.add_calls(question, Signer::Candidate(*first), &unknown, &private);
-            plan.unknown = unknown;
-            plan.candidates = usable.iter().copied().take(MOST_CANDIDATES).collect();
-        }
+    if usable.is_empty() {
+        plan.add_missing(unknown, &private, None, "");
+    } else if !unknown.is_empty() {
+        plan.candidates = usable.iter().copied().take(MOST_CANDIDATES).collect();
+        plan.add_probes(question, &unknown, &private, foreign);
+        plan.unknown = unknown;
     }
     plan
 }
@@ -160,7 +172,36 @@ impl Plan {
         let accounts: HashSet<UserId> =
             self.calls.iter().filter_map(|it| it.signer.account()).collect();
         let app_only = self.calls.iter().filter(|it| it.signer == Signer::App).count();
-        Cost { app_only, user_context: self.calls.len() - app_only, accounts: accounts.len() }
+        Cost {
+            lookups: self.lookups.len(),
+            app_only,
+            user_context: self.calls.len() - app_only,
+            accounts: accounts.len(),
+        }
+    }
+
+    /// Has the posts of unknown authors that `may_be_shown` looked up before anybody's token is tried.
+    pub fn look_up_first(&mut self, may_be_shown: impl Fn(u64) -> bool) {
+        let posts: Vec<u64> = self.unknown.iter().copied().filter(|it| may_be_shown(*it)).collect();
+        self.lookups = posts.chunks(MOST_LOOKED_UP).map(<[u64]>::to_vec).collect();
+    }
+
+    /// Adds the calls that ask for posts of unknown authors, each with the first candidate who may be its author.
+    fn add_probes(
+        &mut self,
+        question: &Question,
+        unknown: &[u64],
+        metrics: &[Metric],
+        foreign: &HashSet<(u64, UserId)>,
+    ) {
+        let mut left = unknown.to_vec();
+        for candidate in self.candidates.clone() {
+            let (others, posts): (Vec<u64>, Vec<u64>) =
+                left.into_iter().partition(|it| foreign.contains(&(*it, candidate)));
+            self.add_calls(question, Signer::Candidate(candidate), &posts, metrics);
+            left = others;
+        }
+        self.add_missing(left, metrics, None, NOBODYS);
     }
 
     /// Adds the calls that ask for `metrics` of `posts`, if there are any.
@@ -187,9 +228,17 @@ impl Plan {
         }
     }
 
-    fn add_missing(&mut self, posts: Vec<u64>, metrics: &[Metric], author: Option<UserId>) {
-        let (metrics, reason) = (metrics.to_vec(), Reason::NotConnected);
-        self.missing.push(Missing { posts, metrics, reason, author, detail: String::new() });
+    fn add_missing(
+        &mut self,
+        posts: Vec<u64>,
+        metrics: &[Metric],
+        author: Option<UserId>,
+        detail: &str,
+    ) {
+        let (metrics, reason, detail) = (metrics.to_vec(), Reason::NotConnected, detail.to_owned());
+        if !posts.is_empty() {
+            self.missing.push(Missing { posts, metrics, reason, author, detail });
+        }
     }
 }
 

@@ -4,18 +4,18 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::gateway::bearers::AppState;
 use crate::gateway::forward;
 use crate::gateway::keys::KnownKey;
+use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
-use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
+use crate::gateway::question::plan::{Call, Missing, NOBODYS, Plan, Reason, Signer};
 use crate::gateway::question::{Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
@@ -25,6 +25,8 @@ use crate::upstream::{Answer, Refusal, Spent};
 pub struct Answered {
     /// The answer in the upstream's shape.
     pub merged: Merge,
+    /// Made before the calls.
+    pub lookups: Vec<LookUp>,
     /// In the order of their ends.
     pub calls: Vec<Made>,
     pub missing: Vec<Missing>,
@@ -88,19 +90,21 @@ impl Gateway {
         key: &Arc<KnownKey>,
         question: &Question,
         plan: Plan,
-        deadline: Duration,
+        deadline: Instant,
         parts: Option<Parts>,
     ) -> Result<Answered, Error> {
+        let candidates = plan.candidates;
         let mut run = Run {
             gateway: self.clone(),
             app: Arc::clone(app),
             key: Arc::clone(key),
             groupings: Arc::new(question.groupings.clone()),
-            foreign: app.known_foreign(&plan.unknown, &plan.candidates),
-            candidates: plan.candidates,
+            foreign: self.0.authors.known_foreign(&plan.unknown, &candidates),
+            candidates,
             waiting: VecDeque::new(),
             answered: Answered {
                 merged: Merge::new(question.groupings.clone()),
+                lookups: Vec::new(),
                 calls: Vec::new(),
                 missing: plan.missing,
             },
@@ -111,13 +115,15 @@ impl Gateway {
             parts,
         };
         for call in plan.calls {
-            run.last(Task { call, candidate: 0, again: false });
+            let place = |it: &UserId| call.signer == Signer::Candidate(*it);
+            let candidate = run.candidates.iter().position(place).unwrap_or_default();
+            run.last(Task { call, candidate, again: false });
         }
-        run.until(tokio::time::sleep(deadline)).await;
-        app.learn(std::mem::take(&mut run.learnt), std::mem::take(&mut run.foreign)).await;
+        run.until(tokio::time::sleep_until(deadline)).await;
         if let Some(parts) = run.parts.take() {
             parts.finish(&mut run.answered.merged);
         }
+        self.learn(std::mem::take(&mut run.learnt), std::mem::take(&mut run.foreign)).await;
         run.finish(question)
     }
 }
@@ -308,7 +314,10 @@ impl Run {
         let foreign: HashSet<u64> =
             if all { &task.call.posts } else { named }.iter().copied().collect();
         let (foreign, own) = split(&task.call, &foreign);
-        if let Signer::Candidate(candidate) = task.call.signer {
+        // Of a refusal that names none, some may be the candidate's after all.
+        if let Signer::Candidate(candidate) = task.call.signer
+            && (!all || foreign.posts.len() == 1)
+        {
             self.foreign.extend(foreign.posts.iter().map(|it| (*it, candidate)));
         }
         if foreign.posts.is_empty() {
@@ -341,7 +350,7 @@ impl Run {
                 self.last(Task { call, candidate: next, again: false });
             }
             (Signer::Candidate(_), None) => {
-                self.lack(task.call, Reason::NotConnected, "of no account that was tried");
+                self.lack(task.call, Reason::NotConnected, NOBODYS);
             }
             _ => self.lack(task.call, reason, detail),
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::gateway::{self, Made, PlannedCall, Signer};
+use crate::gateway::{self, LookUp, Made, PlannedCall, Signer, Spent};
+use crate::model::AuthKind;
 use crate::server::wire::rfc3339;
 
 /// An answer in the upstream's shape, and what the gateway says of it.
@@ -35,6 +36,7 @@ pub struct Report {
 /// A call that was made, or with nothing on how it went, that would be.
 #[derive(Serialize)]
 pub struct Call {
+    /// An endpoint's name, or `lookup`.
     pub endpoint: &'static str,
     /// `app-only` or `user-context`.
     pub auth: &'static str,
@@ -90,7 +92,7 @@ pub struct Plan {
 /// What a plan takes of quota and contract.
 #[derive(Serialize)]
 pub struct Cost {
-    /// Calls by credentials and endpoint, each of which has a quota of its own.
+    /// Calls by what has a quota of its own: the kind of credentials, or `lookup`.
     pub calls: BTreeMap<&'static str, usize>,
     /// Users whose tokens are used, which the contract counts each month.
     pub accounts: usize,
@@ -110,10 +112,30 @@ impl Call {
         }
     }
 
+    fn lookup(posts: &[u64]) -> Call {
+        Call {
+            endpoint: "lookup",
+            auth: AuthKind::AppOnly.name(),
+            account: None,
+            tweet_count: posts.len(),
+            start: None,
+            end: None,
+            went: None,
+            asks: None,
+        }
+    }
+
+    fn looked_up(made: &LookUp) -> Call {
+        Call { went: Some(Went::of(made.spent)), ..Call::lookup(&made.posts) }
+    }
+
     fn made(made: &Made) -> Call {
-        let ms = u64::try_from(made.spent.time.as_millis()).unwrap_or(u64::MAX);
-        let went = Went { status: made.status, attempts: made.spent.attempts, ms };
-        Call { went: Some(went), ..Call::of(&made.call) }
+        Call { went: Some(Went::of(made.spent)), ..Call::of(&made.call) }
+    }
+
+    fn planned_lookup(posts: &[u64]) -> Call {
+        let asks = Asks { tweet_ids: ids(posts), engagement_types: Vec::new(), probe: false };
+        Call { asks: Some(asks), ..Call::lookup(posts) }
     }
 
     fn planned(call: &PlannedCall) -> Call {
@@ -123,6 +145,13 @@ impl Call {
             probe: matches!(call.signer, Signer::Candidate(_)),
         };
         Call { asks: Some(asks), ..Call::of(call) }
+    }
+}
+
+impl Went {
+    fn of(spent: Spent) -> Went {
+        let ms = u64::try_from(spent.time.as_millis()).unwrap_or(u64::MAX);
+        Went { status: spent.status, attempts: spent.attempts, ms }
     }
 }
 
@@ -141,18 +170,23 @@ impl From<&gateway::Missing> for Missing {
 impl From<&gateway::Plan> for Plan {
     fn from(plan: &gateway::Plan) -> Plan {
         let cost = plan.cost();
+        let lookups = (cost.lookups > 0).then_some(("lookup", cost.lookups));
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
+        let cost =
+            Cost { calls: lookups.into_iter().chain(calls).collect(), accounts: cost.accounts };
+        let lookups = plan.lookups.iter().map(|it| Call::planned_lookup(it));
         Plan {
-            calls: plan.calls.iter().map(Call::planned).collect(),
+            calls: lookups.chain(plan.calls.iter().map(Call::planned)).collect(),
             missing: plan.missing.iter().map(Missing::from).collect(),
-            cost: Cost { calls: calls.into_iter().collect(), accounts: cost.accounts },
+            cost,
         }
     }
 }
 
 impl Report {
-    pub fn of(calls: &[Made], missing: &[gateway::Missing]) -> Report {
-        let calls = calls.iter().map(Call::made).collect();
+    pub fn of(lookups: &[LookUp], calls: &[Made], missing: &[gateway::Missing]) -> Report {
+        let lookups = lookups.iter().map(Call::looked_up);
+        let calls = lookups.chain(calls.iter().map(Call::made)).collect();
         let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();
         Report { complete: missing.is_empty(), calls, missing }
     }

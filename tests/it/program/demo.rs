@@ -57,6 +57,19 @@ async fn its_card_says_where_and_with_what() {
     answer.is_relayed(200);
     assert_eq!(leaves(&answer.json()["g"]), known["totals"]["impressions"].as_u64().unwrap());
 
+    let ids: Vec<&Value> = account["tweet_ids"].as_array().unwrap().iter().collect();
+    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions"] });
+    let answer = Ask::new(&http, &text("gateway"), "POST", "/v1/engagement")
+        .header("authorization", &format!("Bearer {}", text("key")))
+        .header("content-type", "application/json")
+        .body(question.to_string());
+    let made = answer.send().await.json()["countersign"]["calls"].clone();
+    assert_eq!(
+        (&made[0]["endpoint"], &made[0]["status"]),
+        (&json!("lookup"), &json!(200)),
+        "{made}"
+    );
+
     let accounts = Ask::new(&http, &text("admin"), "GET", "/admin/v1/accounts")
         .header("x-api-key", &text("admin_key"));
     let listed = accounts.send().await.json();

@@ -3,6 +3,8 @@
 mod answers;
 mod examples;
 mod forms;
+mod learning;
+mod lookups;
 mod oracle;
 mod plans;
 mod trouble;

@@ -129,12 +129,18 @@ async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
 
 #[tokio::test]
 async fn a_question_is_answered_as_one_call_without_limits_would_be() {
-    let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let databases = [fresh(Kind::Sqlite).await, fresh(Kind::Sqlite).await];
+    let plain = open_house(&databases[0]).await;
+    let looking_up = House::build(plain.bench.again(), &databases[1].settings(), |it| {
+        it.apps.get_mut("demo").unwrap().lookup = true;
+    })
+    .await;
     let (mut answered, mut lacking) = (0, 0);
     for seed in 0..QUESTIONS {
-        let (question, endpoint) = random(&house, &mut Dice(seed));
-        let answer = ask(&house, &question).await;
+        let dice = &mut Dice(seed);
+        let house = *dice.pick(&[&plain, &looking_up]);
+        let (question, endpoint) = random(house, dice);
+        let answer = ask(house, &question).await;
         if answer.status != 200 {
             answer.is_own(answer.status.as_u16(), "nothing_answered");
             assert!(!answer.json()["missing"].as_array().unwrap().is_empty(), "seed {seed}");
@@ -144,7 +150,7 @@ async fn a_question_is_answered_as_one_call_without_limits_would_be() {
         let report = answer.as_object_mut().unwrap().remove("countersign").unwrap();
         let missing = report["missing"].as_array().unwrap();
         assert_eq!(report["complete"], missing.is_empty(), "seed {seed}");
-        let whole = lifted(&house, &question, endpoint, missing).await;
+        let whole = lifted(house, &question, endpoint, missing).await;
         for (name, told) in whole.as_object().unwrap() {
             assert_eq!(sorted(&answer[name]), sorted(told), "seed {seed}: {name} of {question}");
         }
@@ -157,4 +163,6 @@ async fn a_question_is_answered_as_one_call_without_limits_would_be() {
         lacking += u32::from(!missing.is_empty());
     }
     assert!(answered > 100 && lacking > 30, "{answered} answered, {lacking} of them in part");
+    let looked_up = looking_up.arrived("/2/tweets").await.len();
+    assert!(looked_up > 10, "{looked_up} look-ups");
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::database::on_both;
-use crate::question::{PLAN, ask, ask_with, open_house, question};
+use crate::question::{PLAN, ask, ask_with, missing, open_house, question};
+use crate::trouble::user_becomes;
 
 on_both! {
     async fn a_plan_names_the_calls_and_makes_none(database: Database) {
@@ -24,6 +25,37 @@ on_both! {
         // What is then asked is what was planned.
         let answer = ask(&house, &wanted).await.json();
         assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), calls.len());
+    }
+
+    async fn a_plan_tries_nobody_who_is_known_not_to_be_the_author(database: Database) {
+        let house = open_house(&database).await;
+        let (bob, carol) = (house.bench.ids("bob", 2), house.bench.ids("carol", 2));
+        let wanted = question(&[bob, carol.clone()].concat(), &["impressions"]);
+        let before = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        assert_eq!((before["calls"].as_array().unwrap().len(), before["calls"][0]["tweet_count"].as_u64()), (1, Some(4)));
+        let answer = ask(&house, &wanted).await.json();
+        let plan = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        let calls = plan["calls"].as_array().unwrap();
+        assert_eq!((calls.len(), &calls[0]["account"], &calls[0]["probe"]), (1, &json!(house.id("bob").to_string()), &json!(false)));
+        assert_eq!((&plan["missing"][0]["tweet_ids"], &plan["missing"]), (&json!(carol), &answer["countersign"]["missing"]));
+    }
+
+    async fn who_is_next_is_tried_once_where_the_first_is_known_not_to_be_the_author(database: Database) {
+        let house = open_house(&database).await;
+        let wanted = question(&house.bench.ids("carol", 1), &["impressions", "favorites"]);
+        let plan = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        let first = plan["calls"][1]["account"].as_str().unwrap();
+        let next = ["alice", "bob"].into_iter().find(|it| house.id(it).to_string() != first).unwrap();
+        let mut of_first = wanted.clone();
+        of_first["accounts"] = json!([first]);
+        ask(&house, &of_first).await.json();
+        let plan = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        let calls = plan["calls"].as_array().unwrap();
+        assert_eq!((calls.len(), &calls[1]["account"]), (2, &json!(house.id(next).to_string())));
+        user_becomes(&house, next, "revoked").await;
+        let answer = ask(&house, &wanted).await.json();
+        assert_eq!(missing(&answer), [("not_connected".to_owned(), 1)]);
+        assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 2, "{answer}");
     }
 
     async fn mistakes_are_told_all_at_once_and_nothing_is_asked(database: Database) {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod authors;
 mod bearers;
 mod changes;
 mod errors;

@@ -81,7 +81,7 @@ async fn at_once(ask: &Ask, times: usize) -> Vec<Answer> {
 }
 
 /// How long something beside a test may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until an answer is as wanted; what brings it about happens beside the test.
 async fn eventually(ask: &Ask, wanted: impl Fn(&Answer) -> bool) -> Answer {

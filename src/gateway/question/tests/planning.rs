@@ -6,7 +6,7 @@ use time::Duration;
 use time::macros::datetime;
 
 use crate::gateway::check::check;
-use crate::gateway::question::plan::{Call, Cost, MOST_CANDIDATES, Plan, Signer, plan};
+use crate::gateway::question::plan::{Call, Cost, MOST_CANDIDATES, NOBODYS, Plan, Signer, plan};
 use crate::gateway::question::tests::NOW;
 use crate::gateway::question::tests::dice::{Dice, user};
 use crate::gateway::question::{Grouping, Question, Span, Window};
@@ -19,6 +19,7 @@ struct Case {
     question: Question,
     known: HashMap<u64, UserId>,
     usable: Vec<UserId>,
+    foreign: HashSet<(u64, UserId)>,
 }
 
 impl Case {
@@ -40,11 +41,20 @@ impl Case {
         dice.shuffle(&mut usable);
         let is_short = dice.one_in(2);
         usable.truncate(if is_short { dice.below(users + 1) } else { users });
-        Case { question, known, usable }
+        let foreign_in = [2, 10, 100_000][dice.below(3)];
+        let pairs = question.posts.iter().flat_map(|post| usable.iter().map(|it| (*post, *it)));
+        let foreign = pairs.filter(|_| dice.one_in(foreign_in)).collect();
+        Case { question, known, usable, foreign }
     }
 
     fn plan(&self) -> Plan {
-        plan(&self.question, &self.known, &self.usable)
+        plan(&self.question, &self.known, &self.usable, &self.foreign)
+    }
+
+    /// Who is tried first for a post of unknown author.
+    fn first_candidate(&self, post: u64) -> Option<UserId> {
+        let mut candidates = self.usable.iter().take(MOST_CANDIDATES).copied();
+        candidates.find(|it| !self.foreign.contains(&(post, *it)))
     }
 
     fn author(&self, post: u64) -> Option<UserId> {
@@ -192,7 +202,7 @@ fn there_are_as_few_calls_as_can_be_where_authors_are_known() {
 
 #[test]
 fn candidates_are_the_first_that_may_be_tried() {
-    let mut tried = 0;
+    let (mut tried, mut exhausted) = (0, 0);
     for seed in 0..QUESTIONS {
         let case = Case::new(seed);
         let plan = case.plan();
@@ -208,12 +218,61 @@ fn candidates_are_the_first_that_may_be_tried() {
         } else {
             let first = &case.usable[..case.usable.len().min(MOST_CANDIDATES)];
             assert_eq!(plan.candidates, first, "seed {seed}");
-            let first = Signer::Candidate(first[0]);
-            assert!(plan.calls.iter().any(|it| it.signer == first), "seed {seed}");
             tried += 1;
+        }
+        for call in &plan.calls {
+            let Signer::Candidate(candidate) = call.signer else { continue };
+            for post in &call.posts {
+                assert_eq!(case.first_candidate(*post), Some(candidate), "seed {seed}");
+            }
+        }
+        for missing in plan.missing.iter().filter(|it| it.detail == NOBODYS) {
+            assert!(
+                missing.posts.iter().all(|it| case.first_candidate(*it).is_none()),
+                "seed {seed}"
+            );
+            exhausted += 1;
         }
     }
     assert!(tried > 100, "only {tried} plans with posts of unknown authors");
+    assert!(exhausted > 20, "only {exhausted} with posts that are known to be nobody's");
+}
+
+#[test]
+fn a_call_of_a_candidate_has_no_post_that_is_known_to_be_foreign() {
+    let question = Question {
+        posts: (1..=60).collect(),
+        metrics: vec![Metric::Impressions],
+        window: Window::TwentyEightHours,
+        groupings: vec![Grouping { name: "g".to_owned(), group_by: vec![GroupBy::TweetId] }],
+        accounts: None,
+        owners: HashMap::new(),
+    };
+    let mut foreign: HashSet<(u64, UserId)> = (1..=40).map(|it| (it, user(1))).collect();
+    foreign.extend((31..=35).flat_map(|it| [(it, user(2)), (it, user(3))]));
+    let mut plan = plan(&question, &HashMap::new(), &[1, 2, 3].map(user), &foreign);
+    let told: Vec<_> = plan.calls.iter().map(|it| (it.signer, it.posts.clone())).collect();
+    let (first, second) = (Signer::Candidate(user(1)), Signer::Candidate(user(2)));
+    let rest = (26..=30).chain(36..=40).collect();
+    let expected = [(first, (41..=60).collect()), (second, (1..=25).collect()), (second, rest)];
+    assert_eq!(told, expected);
+    assert_eq!((plan.missing.len(), &plan.missing[0].posts), (1, &(31..=35).collect()));
+    // A look-up may know more than the candidates.
+    assert_eq!((plan.unknown.len(), plan.lookups.len()), (60, 0));
+    plan.look_up_first(|it| it != 60);
+    assert_eq!(plan.lookups, [(1..=59).collect::<Vec<u64>>()]);
+}
+
+#[test]
+fn posts_are_looked_up_a_hundred_at_a_time() {
+    for seed in 0..QUESTIONS / 10 {
+        let mut plan = Case::new(seed).plan();
+        plan.look_up_first(|_| true);
+        assert_eq!(plan.lookups.concat(), plan.unknown, "seed {seed}");
+        assert_eq!(plan.lookups.len(), plan.unknown.len().div_ceil(100), "seed {seed}");
+        assert!(plan.lookups.iter().all(|it| it.len() <= 100), "seed {seed}");
+        assert_eq!(plan.cost().lookups, plan.lookups.len(), "seed {seed}");
+    }
 }
 
 #[test]
@@ -236,7 +295,7 @@ fn totals_are_split_by_credential() {
         owners: (1..=300).map(|it| (it, user(1))).collect(),
     };
     let known = (1..=310).map(|it| (it, user(2))).collect();
-    let plan = plan(&question, &known, &[user(7), user(1)]);
+    let plan = plan(&question, &known, &[user(7), user(1)], &HashSet::new());
     let told: Vec<_> =
         plan.calls.iter().map(|it| (it.signer, it.posts.len(), it.metrics[0])).collect();
     let (impressions, favorites) = (Metric::Impressions, Metric::Favorites);
@@ -252,7 +311,7 @@ fn totals_are_split_by_credential() {
         (candidate, 40, impressions),
     ];
     assert_eq!(told, expected, "what the caller says overrules what was learnt");
-    assert_eq!(plan.cost(), Cost { app_only: 3, user_context: 4, accounts: 2 });
+    assert_eq!(plan.cost(), Cost { lookups: 0, app_only: 3, user_context: 4, accounts: 2 });
     assert_eq!(
         (&*plan.missing[0].posts, plan.missing.len()),
         (&*(301..=310).collect::<Vec<_>>(), 1)
@@ -276,7 +335,7 @@ fn a_range_is_cut_on_whole_hours_between_its_own_ends() {
         accounts: None,
         owners: [(1, user(1))].into(),
     };
-    let plan = plan(&question, &HashMap::new(), &[user(1)]);
+    let plan = plan(&question, &HashMap::new(), &[user(1)], &HashSet::new());
     let spans: Vec<Span> = plan.calls.iter().map(|it| it.span.unwrap()).collect();
     let cuts = [datetime!(2026-05-18 10:00 UTC), datetime!(2026-06-15 10:00 UTC)];
     let expected = [(start, cuts[0]), (cuts[0], cuts[1]), (cuts[1], end)];

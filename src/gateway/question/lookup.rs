@@ -1,0 +1,169 @@
+//! Looking up whose posts they are, a hundred at a time, where the app may do that and nobody has told. Whatever goes
+//! wrong costs nothing but the knowledge: candidates are tried for the posts that stay unknown.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::warn;
+
+use crate::gateway::bearers::{AppState, BearerSource};
+use crate::gateway::{Error, Gateway};
+use crate::model::{Secret, UserId};
+use crate::upstream::{LookUpError, Spent};
+
+/// How long an app is not asked again that X does not let look posts up. Its quota is back within that, too.
+const REFUSED: Duration = Duration::minutes(15);
+/// How long it is not asked again after anything else.
+const FAILED: Duration = Duration::minutes(1);
+
+/// A look-up that was made.
+pub struct LookUp {
+    pub posts: Vec<u64>,
+    pub spent: Spent,
+}
+
+/// What look-ups have told, and what they took.
+#[derive(Default)]
+pub struct Found {
+    pub authors: HashMap<u64, UserId>,
+    /// In the order of their ends.
+    pub made: Vec<LookUp>,
+}
+
+/// Until when an app's posts are not looked up, in Unix time.
+#[derive(Default)]
+pub struct Rest(AtomicI64);
+
+type Outcome = Result<HashMap<u64, UserId>, LookUpError>;
+
+impl Gateway {
+    pub(super) fn may_look_up(&self, app: &AppState) -> bool {
+        let now = self.0.upstream.now().unix_timestamp();
+        app.app.lookup && app.lookup_rest.0.load(Ordering::Relaxed) <= now
+    }
+
+    /// Makes look-ups side by side until `deadline`; none is begun later.
+    pub(super) async fn look_up_all(
+        &self,
+        app: &Arc<AppState>,
+        lookups: Vec<Vec<u64>>,
+        deadline: Instant,
+    ) -> Found {
+        let mut found = Found::default();
+        let mut waiting = lookups.into_iter();
+        let mut asking = JoinSet::new();
+        let (mut time_up, mut is_over) = (pin!(sleep_until(deadline)), false);
+        loop {
+            while !is_over
+                && asking.len() < self.0.limits.question_calls
+                && let Some(posts) = waiting.next()
+            {
+                let (gateway, app) = (self.clone(), Arc::clone(app));
+                asking.spawn(async move { gateway.look_up(&app, posts, deadline).await });
+            }
+            let joined = tokio::select! {
+                biased;
+                () = &mut time_up, if !is_over => {
+                    is_over = true;
+                    continue;
+                }
+                joined = asking.join_next() => joined,
+            };
+            match joined {
+                Some(Ok(Some((made, authors)))) => {
+                    found.made.push(made);
+                    found.authors.extend(authors);
+                }
+                Some(_) => (),
+                None => return found,
+            }
+        }
+    }
+
+    /// One look-up, unless another one has found out meanwhile that there is no use in it, or time is up.
+    async fn look_up(
+        &self,
+        app: &Arc<AppState>,
+        posts: Vec<u64>,
+        deadline: Instant,
+    ) -> Option<(LookUp, HashMap<u64, UserId>)> {
+        let _slot = timeout_at(deadline, app.asking.acquire()).await.ok()?;
+        if !self.may_look_up(app) {
+            return None;
+        }
+        let (mut spent, begun) = (Spent::default(), self.0.clock.instant());
+        let asked = timeout_at(deadline, self.ask_for_authors(app, &posts, &mut spent)).await;
+        let authors = match asked {
+            Ok(Ok(Ok(authors))) => {
+                self.0.authors.hide(&posts, &authors).await;
+                authors
+            }
+            Ok(Ok(Err(error))) => self.rest(app, self.pause(&error), &error),
+            Ok(Err(error)) => self.rest(app, FAILED, &error),
+            // Whether the caller was impatient or X slow is not known.
+            Err(_) => {
+                spent.time = self.0.clock.instant().saturating_duration_since(begun);
+                HashMap::new()
+            }
+        };
+        (spent.attempts > 0).then_some((LookUp { posts, spent }, authors))
+    }
+
+    /// Asks with the app's bearer token, and once more with a newer one where X does not take it any more. The outer
+    /// error is that of minting one.
+    async fn ask_for_authors(
+        &self,
+        app: &Arc<AppState>,
+        posts: &[u64],
+        spent: &mut Spent,
+    ) -> Result<Outcome, Error> {
+        let ask = async |token: &Secret, spent: &mut Spent| {
+            self.0.upstream.look_up(posts, token, spent).await
+        };
+        if let (BearerSource::Configured, Some(token)) = (app.source(), &app.app.bearer_token) {
+            return Ok(ask(token, spent).await);
+        }
+        let bearer = self.bearer(app).await?;
+        match ask(&bearer.token, spent).await {
+            Err(LookUpError::BearerRejected) => {
+                let renewed = self.renew_bearer(app, bearer.generation).await?;
+                Ok(ask(&renewed.token, spent).await)
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn pause(&self, error: &LookUpError) -> Duration {
+        match error {
+            LookUpError::Forbidden | LookUpError::BearerRejected => REFUSED,
+            LookUpError::Quota { until: Some(until) } => {
+                (*until - self.0.upstream.now()).clamp(Duration::SECOND, REFUSED)
+            }
+            LookUpError::Quota { until: None } | LookUpError::Odd(_) | LookUpError::Upstream(_) => {
+                FAILED
+            }
+        }
+    }
+
+    /// Lets the app's look-ups rest; they found nothing.
+    fn rest(
+        &self,
+        app: &AppState,
+        pause: Duration,
+        error: &(dyn std::error::Error + 'static),
+    ) -> HashMap<u64, UserId> {
+        let now = self.0.upstream.now().unix_timestamp();
+        let before = app.lookup_rest.0.fetch_max(now + pause.whole_seconds(), Ordering::Relaxed);
+        // Those that were in flight at the same time tell the same.
+        if before <= now {
+            let (app, pause) = (&app.app.name, pause.whole_seconds());
+            warn!(error, app, pause, "posts were not looked up, and are not for so many seconds");
+        }
+        HashMap::new()
+    }
+}

@@ -1,0 +1,109 @@
+//! Who wrote which post, and who of them is connected. There is one table for all apps, since that is a fact about the post and not about who asks;
+//! and no cache is told of it, since it never changes.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::AssertSqlSafe;
+
+use crate::model::UserId;
+use crate::store::backend::on;
+use crate::store::{Error, Store};
+
+/// Posts in one statement; SQLite takes 32766 parameters.
+const MOST: usize = 500;
+
+impl Store {
+    /// The authors of these posts, as far as they are known.
+    pub async fn find_authors(&self, posts: &[u64]) -> Result<HashMap<u64, UserId>, Error> {
+        let mut found = HashMap::new();
+        for posts in posts.chunks(MOST) {
+            let wanted = tuples(1, 1, posts.len());
+            let sql = format!("select post_id, user_id from author where (post_id) in ({wanted})");
+            let rows: Vec<(i64, String)> = self
+                .short(async {
+                    let mut lease = self.reader(self.call_wait).await?;
+                    Ok(on!(&mut lease, it => {
+                        let mut query = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
+                        for post in posts {
+                            query = query.bind(post.cast_signed());
+                        }
+                        query.fetch_all(&mut **it).await?
+                    }))
+                })
+                .await?;
+            for (post, author) in rows {
+                let author = UserId::parse(&author);
+                let author = author.ok_or_else(|| Error::unreadable("author.user_id"))?;
+                found.insert(post.cast_unsigned(), author);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those of these users who have an account with the app, in whatever state.
+    pub async fn find_connected(
+        &self,
+        app: &str,
+        users: &[UserId],
+    ) -> Result<HashSet<UserId>, Error> {
+        let mut found = HashSet::new();
+        for users in users.chunks(MOST) {
+            let wanted = tuples(2, 1, users.len());
+            let sql =
+                format!("select user_id from account where app = $1 and (user_id) in ({wanted})");
+            let rows: Vec<String> = self
+                .short(async {
+                    let mut lease = self.reader(self.call_wait).await?;
+                    Ok(on!(&mut lease, it => {
+                        let sql = AssertSqlSafe(sql);
+                        let mut query = sqlx::query_scalar(sql).persistent(false).bind(app);
+                        for user in users {
+                            query = query.bind(user.to_string());
+                        }
+                        query.fetch_all(&mut **it).await?
+                    }))
+                })
+                .await?;
+            let read =
+                |it: String| UserId::parse(&it).ok_or_else(|| Error::unreadable("account.user_id"));
+            found.extend(rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+
+    /// Stores whose posts they are; what is stored already stays as it is.
+    pub async fn insert_authors(&self, authors: &HashMap<u64, UserId>) -> Result<(), Error> {
+        let mut authors: Vec<(u64, UserId)> = authors.iter().map(|it| (*it.0, *it.1)).collect();
+        // In one order, so that two replicas that learn the same wait for each other instead of deadlocking.
+        authors.sort_unstable();
+        for authors in authors.chunks(MOST) {
+            let rows = tuples(1, 2, authors.len());
+            let sql = format!(
+                "insert into author (post_id, user_id) values {rows} on conflict (post_id) do nothing"
+            );
+            self.long(async {
+                let mut lease = self.writer().await?;
+                on!(&mut lease, it => {
+                    let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+                    for (post, author) in authors {
+                        query = query.bind(post.cast_signed()).bind(author.to_string());
+                    }
+                    query.execute(&mut **it).await?.rows_affected()
+                });
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// `($1, $2), ($3, $4)`: parameters from the first on, so many in each, and so many of them. A statement with these is not kept prepared,
+/// since there are as many texts as numbers of posts.
+fn tuples(first: usize, width: usize, count: usize) -> String {
+    let tuple = |at: usize| {
+        let places = (0..width).map(|it| format!("${}", first + at * width + it));
+        format!("({})", places.collect::<Vec<_>>().join(", "))
+    };
+    (0..count).map(tuple).collect::<Vec<_>>().join(", ")
+}

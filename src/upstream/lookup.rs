@@ -1,0 +1,151 @@
+//! Looking posts up by their ids, which tells their authors: `GET /2/tweets` of X's API of version 2.
+
+use std::collections::HashMap;
+
+use hyper::{HeaderMap, StatusCode};
+use reqwest::header::AUTHORIZATION;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use time::OffsetDateTime;
+
+use crate::model::{Secret, UserId};
+use crate::upstream::engage::bearer;
+use crate::upstream::relay::Failure;
+use crate::upstream::{Error, Spent, Upstream};
+
+/// Posts that one look-up may name.
+pub const MOST_LOOKED_UP: usize = 100;
+
+/// A hundred posts come with their texts, at most 280 characters of up to 12 bytes each.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Why a look-up told nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LookUpError {
+    #[error("X does not accept the app's bearer token")]
+    BearerRejected,
+    #[error("X does not let the app look posts up")]
+    Forbidden,
+    #[error("the app's quota of look-ups is spent")]
+    Quota {
+        /// By X's clock.
+        until: Option<OffsetDateTime>,
+    },
+    #[error("X answered the look-up with status {0} and without posts")]
+    Odd(u16),
+    #[error(transparent)]
+    Upstream(#[from] Error),
+}
+
+/// Posts that cannot be shown are told in `errors`, and each list is missing where it would be empty.
+#[derive(Deserialize)]
+struct Found {
+    data: Option<Vec<Post>>,
+    errors: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Post {
+    id: String,
+    author_id: Option<String>,
+}
+
+impl Upstream {
+    /// Asks once for the authors of at most [`MOST_LOOKED_UP`] posts. Those that X does not find or may not show are left
+    /// out.
+    pub async fn look_up(
+        &self,
+        posts: &[u64],
+        token: &Secret,
+        spent: &mut Spent,
+    ) -> Result<HashMap<u64, UserId>, LookUpError> {
+        let ids: Vec<String> = posts.iter().map(ToString::to_string).collect();
+        let query = format!("ids={}&tweet.fields=author_id", ids.join(","));
+        let url = format!("{}/2/tweets?{query}", self.api_url);
+        let request = self.tokens.get(url).header(AUTHORIZATION, bearer(token));
+        spent.attempts += 1;
+        spent.status = None;
+        let begun = self.clock.instant();
+        let outcome = self.ask_for(request, MAX_ANSWER_BYTES).await;
+        let time = self.clock.instant().saturating_duration_since(begun);
+        spent.time += time;
+        self.meters.lookup.seconds.record(time.as_secs_f64());
+        let outcome = outcome.map_err(|error| match error {
+            Error::Unreachable(_) => Failure::Retryable(error),
+            _ => Failure::Final(error),
+        });
+        self.meters.lookup.count(outcome.as_ref().map(|it| it.0));
+        let (status, headers, body) = outcome.map_err(Failure::into_error)?;
+        spent.status = Some(status.as_u16());
+        match status {
+            StatusCode::OK => authors(&body, posts).ok_or(LookUpError::Odd(200)),
+            StatusCode::UNAUTHORIZED => Err(LookUpError::BearerRejected),
+            StatusCode::FORBIDDEN => Err(LookUpError::Forbidden),
+            StatusCode::TOO_MANY_REQUESTS => Err(LookUpError::Quota { until: reset(&headers) }),
+            other => Err(LookUpError::Odd(other.as_u16())),
+        }
+    }
+}
+
+/// What an answer tells of the posts that were asked for; `None` when it is no answer.
+fn authors(body: &[u8], posts: &[u64]) -> Option<HashMap<u64, UserId>> {
+    let found: Found = serde_json::from_slice(body).ok()?;
+    if found.data.is_none() && found.errors.is_none() {
+        return None;
+    }
+    let author = |it: Post| {
+        let post = it.id.parse().ok().filter(|it| posts.contains(it))?;
+        Some((post, UserId::parse(&it.author_id?)?))
+    };
+    Some(found.data.into_iter().flatten().filter_map(author).collect())
+}
+
+/// When the quota is there again.
+fn reset(headers: &HeaderMap) -> Option<OffsetDateTime> {
+    let value = headers.get("x-rate-limit-reset")?.to_str().ok()?;
+    OffsetDateTime::from_unix_timestamp(value.parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_tells_the_authors_of_what_was_asked_for() {
+        let user = |it| UserId::parse(it).unwrap();
+        for (body, expected) in [
+            (
+                r#"{"data":[{"id":"20","author_id":"12","text":"x"},{"id":"21","author_id":"13"}]}"#,
+                Some([(20, user("12")), (21, user("13"))].into()),
+            ),
+            (
+                r#"{"data":[{"id":"20","author_id":"12"}],"errors":[{"value":"21"}]}"#,
+                Some([(20, user("12"))].into()),
+            ),
+            (r#"{"errors":[{"value":"20"}]}"#, Some(HashMap::new())),
+            (r#"{"data":[{"id":"22","author_id":"12"}]}"#, Some(HashMap::new())),
+            (r#"{"data":[{"id":"20"},{"id":"x","author_id":"12"}]}"#, Some(HashMap::new())),
+            (r#"{"data":[{"id":"20","author_id":"0"}]}"#, Some(HashMap::new())),
+            (r#"{"data":[{"id":20,"author_id":12}]}"#, None),
+            (r#"{"data":{}}"#, None),
+            ("{}", None),
+            ("[]", None),
+            ("<html>", None),
+            ("", None),
+        ] {
+            assert_eq!(authors(body.as_bytes(), &[20, 21]), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_reset_is_read_where_it_is_a_time() {
+        for (value, expected) in [("1773177300", Some(1_773_177_300)), ("soon", None), ("", None)] {
+            let headers = HeaderMap::from_iter([(
+                hyper::header::HeaderName::from_static("x-rate-limit-reset"),
+                value.parse().unwrap(),
+            )]);
+            assert_eq!(reset(&headers).map(OffsetDateTime::unix_timestamp), expected, "{value}");
+        }
+        assert_eq!(reset(&HeaderMap::new()), None);
+    }
+}

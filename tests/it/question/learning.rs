@@ -1,0 +1,140 @@
+//! What answers tell of posts' authors: shared by replicas, kept over restarts, and never in an answer's way.
+
+use countersign::config;
+use countersign::model::UserId;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, small};
+use crate::database::{Database, PrivatePostgres, on_both, settings};
+use crate::house::House;
+use crate::question::{ask, calls, missing, open_house, question};
+use crate::trouble::PATIENCE;
+
+/// Three posts of alice and three of bob, and what each says of its author.
+fn posts(house: &House) -> (Vec<String>, Vec<(u64, UserId)>) {
+    let authors = ["alice", "bob"].map(|name| {
+        let ids = house.bench.ids(name, 3).into_iter();
+        ids.map(|it| (it.parse().unwrap(), house.id(name))).collect::<Vec<(u64, UserId)>>()
+    });
+    let authors = authors.concat();
+    (authors.iter().map(|it| it.0.to_string()).collect(), authors)
+}
+
+/// What is stored of these posts, in their order.
+async fn stored(house: &House, ids: &[String]) -> Vec<(u64, UserId)> {
+    let posts: Vec<u64> = ids.iter().map(|it| it.parse().unwrap()).collect();
+    let found = house.store.find_authors(&posts).await.unwrap();
+    posts.iter().filter_map(|it| Some((*it, *found.get(it)?))).collect()
+}
+
+async fn eventually_stored(house: &House, ids: &[String], expected: &[(u64, UserId)]) {
+    let waiting = async {
+        while stored(house, ids).await != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("what was learnt was never stored");
+}
+
+/// Another gateway on the same database, in front of the same sandbox.
+async fn replica(house: &House, database: &Database) -> House {
+    House::build(house.bench.again(), &database.settings(), |_| ()).await
+}
+
+on_both! {
+    async fn what_one_replica_learnt_another_and_a_later_one_need_not_find_out(database: Database) {
+        let one = open_house(&database).await;
+        let two = replica(&one, &database).await;
+        let (ids, authors) = posts(&one);
+        let wanted = question(&ids, &["impressions"]);
+        let first = ask(&one, &wanted).await.json();
+        let found_out = one.arrived("/insights/").await.len();
+        assert!(found_out > 2, "{found_out} calls, and the authors were not known");
+        assert_eq!(stored(&one, &ids).await, authors);
+        let second = ask(&two, &wanted).await.json();
+        drop((one, two));
+        // In front of another sandbox with the same world.
+        let later = open_house(&database).await;
+        let third = ask(&later, &wanted).await.json();
+        for told in [&second, &third] {
+            assert_eq!(told["by_tweet"], first["by_tweet"]);
+            // One for each author.
+            assert_eq!(calls(told).into_values().collect::<Vec<_>>(), [1, 1]);
+        }
+        assert_eq!(later.arrived("/insights/").await.len(), 2);
+    }
+
+    async fn only_what_answers_prove_is_learnt(database: Database) {
+        let house = open_house(&database).await;
+        let (ids, authors) = posts(&house);
+        ask(&house, &question(&ids, &["favorites"])).await.json();
+        assert_eq!(stored(&house, &ids).await, [], "the app's calls prove nothing");
+        let owned = |of: &dyn Fn(usize) -> UserId| {
+            let mut wanted = question(&ids, &["impressions"]);
+            let owners = ids.iter().enumerate().map(|(at, id)| (id.clone(), json!(of(at).to_string())));
+            wanted["owners"] = owners.collect::<serde_json::Map<String, Value>>().into();
+            wanted
+        };
+        let answer = ask(&house, &owned(&|_| house.id("alice"))).await.json();
+        assert_eq!(missing(&answer), [("forbidden".to_owned(), 3)]);
+        assert_eq!(stored(&house, &ids).await, authors[..3]);
+        ask(&house, &owned(&|at| authors[at].1)).await.json();
+        assert_eq!(stored(&house, &ids).await, authors);
+    }
+
+    async fn a_database_that_cannot_tell_costs_calls_and_no_answer(database: Database) {
+        let house = open_house(&database).await;
+        database.run("alter table author rename to author_away").await;
+        let (ids, _) = posts(&house);
+        let wanted = question(&ids, &["impressions"]);
+        let first = ask(&house, &wanted).await.json();
+        assert_eq!(first["countersign"]["complete"], true, "{first}");
+        let second = ask(&house, &wanted).await.json();
+        assert_eq!(second["by_tweet"], first["by_tweet"]);
+        assert_eq!(calls(&second).into_values().collect::<Vec<_>>(), [1, 1], "it is in memory");
+    }
+
+    async fn no_answer_waits_long_for_what_was_learnt_to_be_stored(database: Database) {
+        let house = open_house(&database).await;
+        let (ids, authors) = posts(&house);
+        let lock = database.lock_writers_out().await;
+        // Longer than the wait for it, it could not be stored any more.
+        let answer = ask(&house, &question(&ids, &["impressions"])).await.json();
+        assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+        assert_eq!(stored(&house, &ids).await, []);
+        drop(lock);
+        eventually_stored(&house, &ids, &authors).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_memory_is_asked_for_while_postgres_is_stopped() {
+    let server = PrivatePostgres::start_new();
+    let settings = config::Database {
+        call_wait: std::time::Duration::from_secs(1),
+        ..settings(&server.url())
+    };
+    let bench = Bench::start_with(countersign::sandbox::Settings { users: 4, ..small() }).await;
+    let house = House::build(bench, &settings, |_| ()).await;
+    let (ids, _) = posts(&house);
+    let wanted = question(&ids, &["impressions"]);
+    for _ in 0..3 {
+        assert_eq!(ask(&house, &wanted).await.status, 200);
+        house.gateway.catch_up_once().await.unwrap();
+    }
+    server.stop();
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+    assert_eq!(calls(&answer).into_values().collect::<Vec<_>>(), [1, 1]);
+    // Alice's posts that nobody has asked for yet, with the caller's word for it.
+    let more = house.bench.ids("alice", 6)[3..].to_vec();
+    let mut wanted = question(&more, &["impressions"]);
+    let alice = json!(house.id("alice").to_string());
+    wanted["owners"] = more
+        .iter()
+        .map(|it| (it.clone(), alice.clone()))
+        .collect::<serde_json::Map<String, Value>>()
+        .into();
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+}

@@ -1,0 +1,89 @@
+//! Authors of posts: many at once, learnt once and for good.
+
+use std::collections::HashMap;
+
+use countersign::model::UserId;
+use countersign::store::Error;
+use tokio::task::JoinSet;
+
+use crate::database::{NOW, on_both};
+use crate::store::{id, new_account};
+
+/// The largest id that a post can have.
+const LAST: u64 = i64::MAX.unsigned_abs();
+
+fn authors(posts: impl IntoIterator<Item = u64>, author: UserId) -> HashMap<u64, UserId> {
+    posts.into_iter().map(|it| (it, author)).collect()
+}
+
+on_both! {
+    async fn authors_of_thousands_of_posts_are_stored_and_found(database: Database) {
+        let store = database.store().await;
+        let mut learnt = authors(1..=1250, id(7));
+        learnt.insert(LAST, UserId::parse("9999999999999999999").unwrap());
+        store.insert_authors(&learnt).await.unwrap();
+        let mut wanted: Vec<u64> = (1..=2600).collect();
+        wanted.push(LAST);
+        assert_eq!(store.find_authors(&wanted).await.unwrap(), learnt);
+        assert_eq!(store.find_authors(&[3, LAST - 1]).await.unwrap(), authors([3], id(7)));
+        assert_eq!(store.find_authors(&[]).await.unwrap(), HashMap::new());
+        store.insert_authors(&HashMap::new()).await.unwrap();
+        assert_eq!(store.latest_change().await.unwrap(), 0, "no cache has to forget anything");
+    }
+
+    async fn what_is_stored_already_stays(database: Database) {
+        let store = database.store().await;
+        store.insert_authors(&authors([1, 2], id(7))).await.unwrap();
+        store.insert_authors(&authors([2, 3], id(8))).await.unwrap();
+        let found = database.connect().await.find_authors(&[1, 2, 3]).await.unwrap();
+        assert_eq!(found, [(1, id(7)), (2, id(7)), (3, id(8))].into());
+    }
+
+    async fn replicas_that_learn_the_same_at_once_all_succeed(database: Database) {
+        database.store().await;
+        let mut replicas = JoinSet::new();
+        for _ in 0..8 {
+            let store = database.connect().await;
+            replicas.spawn(async move {
+                for first in (1..=10_000).step_by(500) {
+                    store.insert_authors(&authors(first..first + 500, id(7))).await?;
+                }
+                Ok::<_, Error>(())
+            });
+        }
+        for stored in replicas.join_all().await {
+            stored.unwrap();
+        }
+        let all: Vec<u64> = (1..=10_000).collect();
+        assert_eq!(database.connect().await.find_authors(&all).await.unwrap().len(), 10_000);
+    }
+
+    async fn those_who_are_connected_are_found_among_thousands(database: Database) {
+        let store = database.store().await;
+        let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
+        store.put_accounts(&accounts, "cli", NOW).await.unwrap();
+        store.put_accounts(&[new_account("other", 4)], "cli", NOW).await.unwrap();
+        let users: Vec<UserId> = (1..=1250).map(id).collect();
+        assert_eq!(store.find_connected("main", &users).await.unwrap(), [3, 700, 1200].map(id).into());
+        assert_eq!(store.find_connected("main", &[id(4)]).await.unwrap(), [].into());
+        assert_eq!(store.find_connected("other", &users).await.unwrap(), [id(4)].into());
+    }
+
+    async fn an_author_who_is_no_user_is_told(database: Database) {
+        let store = database.store().await;
+        let sql = match database.kind {
+            crate::database::Kind::Sqlite => "",
+            crate::database::Kind::Postgres => "alter table author drop constraint author_user_id_digits;",
+        };
+        database.run(&format!("{sql} insert into author (post_id, user_id) values (1, 'nobody')")).await;
+        let refused = store.find_authors(&[1]).await;
+        assert!(matches!(refused, Err(Error::Unreadable(_))), "{refused:?}");
+    }
+
+    async fn authors_are_stored_on_top_of_the_schema_before(database: Database) {
+        let store = database.store().await;
+        database.run("drop table author; delete from schema_version where version = 4").await;
+        assert_eq!(store.migrate(NOW).await.unwrap(), [4]);
+        store.insert_authors(&authors([1], id(7))).await.unwrap();
+    }
+}
