@@ -121,6 +121,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         (..) = serving => info!("stopped"),
         () = end => warn!("stopped at once by a second signal"),
     }
+    parts.gateway.settle_usage().await;
     parts.store.close().await;
     Ok(())
 }

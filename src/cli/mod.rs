@@ -12,6 +12,7 @@ mod query;
 mod sandbox;
 mod serve;
 mod tour;
+mod usage;
 mod vault;
 mod webhook;
 
@@ -54,6 +55,8 @@ enum Task {
     /// Where events are sent that tell what becomes of accounts
     #[command(subcommand)]
     Webhook(webhook::Task),
+    /// What calls on the upstream add up to, and how many accounts X bills
+    Usage(usage::Arguments),
     /// The keys that seal what is stored
     #[command(subcommand)]
     Vault(vault::Task),
@@ -78,6 +81,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Account(task) => parts::block_on(account::run(config, task)),
         Task::Key(task) => parts::block_on(key::run(config, task)),
         Task::Webhook(task) => parts::block_on(webhook::run(config, task)),
+        Task::Usage(arguments) => parts::block_on(usage::run(config, arguments)),
         Task::Vault(task) => vault::run(config, &task),
         Task::Migrate => parts::block_on(migrate(config)),
         Task::Check => parts::block_on(check::run(config)),

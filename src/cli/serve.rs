@@ -64,7 +64,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let serving = server::serve(
         callers,
         operators,
-        parts.gateway,
+        parts.gateway.clone(),
         metrics,
         &parts.config.limits,
         parts::clock(),
@@ -74,6 +74,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         _ = async { tokio::join!(serving, working) } => info!("stopped"),
         () = end => warn!("stopped at once by a second signal"),
     }
+    parts.gateway.settle_usage().await;
     parts.store.close().await;
     Ok(())
 }
@@ -86,6 +87,7 @@ pub(super) fn work_along(
 ) -> impl Future<Output = ()> + use<> {
     tokio::spawn(gateway.follow());
     tokio::spawn(gateway.check_accounts());
+    tokio::spawn(gateway.write_usage());
     let (life, told) = (life.clone(), life.clone());
     let sending = tokio::spawn(gateway.deliver_events(async move { told.draining().await }));
     async move {

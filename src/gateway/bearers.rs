@@ -17,6 +17,7 @@ use crate::gateway::links::Reconnects;
 use crate::gateway::mark::Suspects;
 use crate::gateway::question::lookup::Rest;
 use crate::gateway::standing::{Fault, Standing};
+use crate::gateway::usage::UsedThisMonth;
 use crate::gateway::{Error, Gateway};
 use crate::model::{App, AppOnly, Endpoint, Secret, UserId};
 use crate::upstream::{self, Credential, MintError, Spent, StatusCode};
@@ -44,6 +45,7 @@ pub(super) struct AppState {
     /// For the calls of questions, which run side by side.
     pub(super) asking: Semaphore,
     pub(super) lookup_rest: Rest,
+    pub(super) month: UsedThisMonth,
 }
 
 /// One generation of an app's bearer token.
@@ -81,6 +83,7 @@ impl AppState {
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
             asking: Semaphore::new(limits.question_calls),
             lookup_rest: Rest::default(),
+            month: UsedThisMonth::default(),
         }
     }
 

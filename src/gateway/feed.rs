@@ -141,7 +141,7 @@ impl Gateway {
         self.0.store.prune_changes(now - CHANGES_KEPT).await?;
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
-        Ok(())
+        self.prune_usage().await
     }
 }
 

@@ -6,16 +6,17 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::gateway::bearers::{AppState, BearerSource};
-use crate::gateway::check::check;
+use crate::gateway::check::{Checked, check};
 use crate::gateway::credential::choose;
 use crate::gateway::keys::KnownKey;
+use crate::gateway::usage::Counted;
 use crate::gateway::{Error, Gateway, Problem};
-use crate::model::{AccountRef, AuthKind, Endpoint};
+use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
 use crate::upstream::{Answer, Credential, Spent, Verdict};
 
 /// What a caller sent whose key was checked.
 pub struct Call<'a> {
-    pub key: &'a KnownKey,
+    pub key: &'a Arc<KnownKey>,
     pub endpoint: Endpoint,
     /// `Countersign-Account`: a user id or `@screen_name`.
     pub account: Option<&'a str>,
@@ -28,8 +29,11 @@ pub struct Call<'a> {
 #[derive(Default)]
 pub struct Trail {
     pub key: Option<Arc<KnownKey>>,
-    pub account: Option<String>,
+    pub account: Option<UserId>,
     pub auth: Option<AuthKind>,
+    /// How many posts it asks about, and what.
+    pub posts: usize,
+    pub metrics: Vec<Metric>,
     pub spent: Spent,
 }
 
@@ -38,8 +42,9 @@ impl Gateway {
     /// the one that the table in `credential` names.
     pub async fn forward(&self, call: &Call<'_>, trail: &mut Trail) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
-        let (named, kind) = read(call, self.0.upstream.now()).map_err(Error::InvalidRequest)?;
-        trail.auth = Some(kind);
+        let asked = read(call, self.0.upstream.now()).map_err(Error::InvalidRequest)?;
+        let Asked { named, kind, posts, metrics } = asked;
+        (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
         match (kind, named) {
             (AuthKind::UserContext, Some(named)) => {
                 self.call_as_user(app, &named, call, trail).await
@@ -77,7 +82,7 @@ impl Gateway {
     ) -> Result<Answer, Error> {
         let seen = app.accounts.forgotten();
         let known = self.account_for(call.key, app, named).await?;
-        trail.account = Some(known.stored.account.user_id.to_string());
+        trail.account = Some(known.stored.account.user_id);
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let credential = Credential::User(&app.app, token);
         let answer = self.engage(app, call, credential, trail).await?;
@@ -151,25 +156,35 @@ impl Gateway {
         credential: Credential<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
-        let spent = &mut trail.spent;
+        let account = trail.account.filter(|_| credential.kind() == AuthKind::UserContext);
+        let (auth, posts) = (credential.kind(), trail.posts);
+        let counted = Counted { account, endpoint: call.endpoint, auth, posts };
+        let mut counting = self.count(app, call.key, counted, &mut trail.spent);
+        let spent = &mut *counting.spent;
         let answer = self.0.upstream.engage(call.endpoint, &call.body, credential, spent).await?;
+        counting.bytes = answer.wire.len();
         app.judge(credential, &answer);
         Ok(answer)
     }
 }
 
+/// What a call asks for, and with which credentials.
+struct Asked {
+    named: Option<AccountRef>,
+    kind: AuthKind,
+    posts: usize,
+    metrics: Vec<Metric>,
+}
+
 /// The account that a call names and the kind of credentials that it needs, or everything that is wrong with it.
-fn read(
-    call: &Call<'_>,
-    now: OffsetDateTime,
-) -> Result<(Option<AccountRef>, AuthKind), Vec<Problem>> {
+fn read(call: &Call<'_>, now: OffsetDateTime) -> Result<Asked, Vec<Problem>> {
     let (named, wanted, mut problems) = read_headers(call);
-    let (metrics, wrong) = check(call.endpoint, &call.body, now);
+    let Checked { posts, metrics, problems: wrong } = check(call.endpoint, &call.body, now);
     problems.extend(wrong);
     // What some of the metrics rule out, and some of the headers, the others cannot bring back.
     let account_named = named.is_some() || call.account.is_some();
     match choose(call.endpoint, &metrics, account_named, wanted) {
-        Ok(kind) if problems.is_empty() => return Ok((named, kind)),
+        Ok(kind) if problems.is_empty() => return Ok(Asked { named, kind, posts, metrics }),
         Ok(_) => (),
         Err(refusal) => problems.push(refusal.into()),
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod bearers;
+mod calls;
 mod check;
 mod connect;
 mod credential;
@@ -19,6 +20,7 @@ mod mark;
 mod question;
 mod rotate;
 mod standing;
+mod usage;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ use tokio::sync::Notify;
 pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
+pub use crate::gateway::check::read_time;
 pub use crate::gateway::connect::{Begun, BegunPin, Callback, Finished, Invitation, Standing};
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
@@ -38,6 +41,7 @@ pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
+pub use crate::gateway::question::Caller;
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;
 pub use crate::gateway::question::lookup::LookUp;
@@ -46,15 +50,20 @@ pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Rea
 pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::standing::Fault;
+pub use crate::gateway::usage::UsageReport;
 pub use crate::gateway::webhooks::NewWebhook;
-pub use crate::store::{AccountFilter, Backlog, DeliveryFilter};
+pub use crate::store::{
+    AccountFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter, UsageRow, UsageWriter,
+};
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 
 use crate::config::{self, Config};
 use crate::gateway::bearers::AppState;
+use crate::gateway::calls::Recent;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
 use crate::gateway::question::authors::Authors;
+use crate::gateway::usage::Usage;
 use crate::model::{App, Clock};
 use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
@@ -69,6 +78,8 @@ struct Inner {
     keys: Known<String, KnownKey>,
     authors: Authors,
     feed: Feed,
+    usage: Usage,
+    recent: Recent,
     store: Store,
     vault: Vault,
     upstream: Upstream,
@@ -96,6 +107,8 @@ impl Gateway {
             keys: Known::new("keys", limits.cached_keys, limits.unknown_for),
             authors: Authors::new(),
             feed: Feed::new(clock.instant()),
+            usage: Usage::new(),
+            recent: Recent::default(),
             store,
             vault,
             upstream: Upstream::new(

@@ -18,6 +18,10 @@ impl AuthKind {
             AuthKind::UserContext => "user-context",
         }
     }
+
+    pub fn from_name(name: &str) -> Option<AuthKind> {
+        [AuthKind::AppOnly, AuthKind::UserContext].into_iter().find(|it| it.name() == name)
+    }
 }
 
 impl fmt::Display for AuthKind {

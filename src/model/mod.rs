@@ -4,6 +4,7 @@
 pub mod account;
 pub mod app;
 pub mod audit;
+pub mod call;
 pub mod clock;
 pub mod credential;
 pub mod endpoint;
@@ -13,6 +14,7 @@ pub mod key;
 pub mod metric;
 pub mod post;
 pub mod secret;
+pub mod usage;
 pub mod webhook;
 
 pub use account::{Account, AccountRef, AccountState, UserId};

@@ -10,8 +10,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use crate::gateway::{Answered, Error, Missing, Overflow, Problem as Detail, Reason};
+use crate::gateway::{Answered, Caller, Error, Missing, Overflow, Problem as Detail, Reason};
 use crate::server::encoding::{Accepted, gzip, preferred};
+use crate::server::observe::RequestId;
 use crate::server::problem::Problem;
 use crate::server::wire::question::{Answer, Plan, Report};
 use crate::server::wire::table;
@@ -35,12 +36,14 @@ pub(super) async fn answer(
     let accepted = Accepted::required(request.headers())?;
     let form =
         preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
+    let request_id = RequestId::of(&request);
     let (key, body) = relay::read(&host, request, MOST_BYTES).await?;
+    let caller = Caller { key, request_id };
     let gateway = host.0.gateway.clone();
     let mut response = if form == NDJSON {
-        lines::stream(gateway, key, body, deadline, accepted.gzip).await?
+        lines::stream(gateway, caller, body, deadline, accepted.gzip).await?
     } else {
-        let answered = gateway.answer_question(&key, &body, deadline, None).await?;
+        let answered = gateway.answer_question(&caller, &body, deadline, None).await?;
         whole(answered, form, accepted.gzip).await?
     };
     let headers = response.headers_mut();

@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use hyper::body::Frame;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::gateway::{Answered, Error, Gateway, KnownKey, Merge};
+use crate::gateway::{Answered, Caller, Error, Gateway, Merge};
 use crate::server::problem::Problem;
 use crate::server::wire::question::{LastLine, Report};
 use crate::server::wire::table;
@@ -27,14 +26,14 @@ const FRAME: usize = 32 * 1024;
 /// The status waits for the first post or the end, since nothing may be had at all.
 pub(super) async fn stream(
     gateway: Gateway,
-    key: Arc<KnownKey>,
+    caller: Caller,
     body: Bytes,
     deadline: Duration,
     gzipped: bool,
 ) -> Result<Response, Problem> {
     let (to, mut parts) = unbounded_channel();
     let mut asking = JoinSet::new();
-    asking.spawn(async move { gateway.answer_question(&key, &body, deadline, Some(to)).await });
+    asking.spawn(async move { gateway.answer_question(&caller, &body, deadline, Some(to)).await });
     let first = parts.recv().await;
     let answered = match &first {
         Some(_) => None,

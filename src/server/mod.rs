@@ -109,9 +109,11 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/webhooks/{webhook}/deliveries", get(admin::webhooks::deliveries))
         .route("/admin/v1/webhooks/{webhook}/rotate", post(admin::webhooks::rotate))
         .route("/admin/v1/webhooks/{webhook}/test", post(admin::webhooks::test))
+        .route("/admin/v1/calls", get(admin::calls::list))
+        .route("/admin/v1/usage", get(admin::usage::show))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks and audit here";
+    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks, calls, usage and audit here";
     finish(probes().route("/metrics", get(probe::metrics)).merge(admin), offered, host)
 }
 

@@ -14,6 +14,7 @@ use tower::Service;
 use tracing::{info, warn};
 
 use crate::gateway::Trail;
+use crate::model::call::Call;
 use crate::model::{AuthKind, Endpoint};
 use crate::server::connect;
 use crate::server::encoding::{Accepted, gzip};
@@ -33,6 +34,19 @@ pub(super) struct Relayed {
     pub(super) trail: Arc<Trail>,
 }
 
+/// The id of a request, for handlers that need it.
+#[derive(Clone)]
+pub(super) struct RequestId(Arc<str>);
+
+impl RequestId {
+    pub(super) fn of(request: &Request) -> Arc<str> {
+        request
+            .extensions()
+            .get::<RequestId>()
+            .map_or_else(|| new_id().into(), |it| Arc::clone(&it.0))
+    }
+}
+
 /// What the request line and headers say that the answer or the log line repeats.
 struct Asked {
     id: String,
@@ -48,10 +62,14 @@ pub(super) async fn observe(
     host: &Host,
     mut routes: Routes,
     peer: SocketAddr,
-    request: Request,
+    mut request: Request,
 ) -> Response {
     let begun = host.0.clock.instant();
     let asked = Asked::of(&request, peer);
+    // The relay's handlers, which are in a hurry, leave what they know in their answers instead.
+    if asked.uri.path().starts_with("/v1/") {
+        request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
+    }
     let life = &host.0.life;
     let response = if life.is_draining() {
         Problem::shutting_down().into_response()
@@ -103,7 +121,41 @@ fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration)
         metrics::counter!("countersign_refusals_total", "code" => problem.code()).increment(1);
     }
     log(asked, &response, relayed.as_ref(), problem.as_ref(), elapsed);
+    if let Some(relayed) = &relayed {
+        note(host, asked, &response, relayed, problem.as_ref(), elapsed);
+    }
     response
+}
+
+/// Keeps a call of a known key for people to look at.
+fn note(
+    host: &Host,
+    asked: &Asked,
+    response: &Response,
+    Relayed { endpoint, trail }: &Relayed,
+    problem: Option<&Problem>,
+    elapsed: Duration,
+) {
+    let Some(key) = &trail.key else { return };
+    let status = response.status();
+    host.0.gateway.note_call(status.as_u16() < 400, || Call {
+        id: 0,
+        at: host.0.clock.now(),
+        request_id: asked.id.clone(),
+        app: key.key.scopes.app.clone().unwrap_or_default(),
+        key_id: key.key.id.clone(),
+        account: trail.account,
+        endpoint: *endpoint,
+        auth: trail.auth,
+        posts: trail.posts,
+        metrics: trail.metrics.clone(),
+        status: Some(status.as_u16()),
+        code: problem.map(|it| it.code().to_owned()),
+        attempts: trail.spent.attempts,
+        time: elapsed,
+        upstream_time: trail.spent.time,
+        bytes: response.body().size_hint().exact().unwrap_or_default(),
+    });
 }
 
 fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
@@ -156,7 +208,7 @@ fn log(
             request_id,
             endpoint = endpoint.name(),
             key,
-            account = trail.account.as_deref(),
+            account = trail.account.map(|it| it.to_string()),
             auth = trail.auth.map(AuthKind::name),
             status,
             code,

@@ -1,5 +1,5 @@
-//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, the audit log and the change feed, on
-//! PostgreSQL or SQLite.
+//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log and the
+//! change feed, on PostgreSQL or SQLite.
 //!
 //! Each query is written once, in the subset that both databases speak, and run by `on!` on the one that is there.
 //! A mutation is one transaction: the row, its audit entry, and a change that tells every replica's caches.
@@ -10,6 +10,7 @@ mod audit;
 mod author;
 mod backend;
 mod bearer;
+mod call;
 mod change;
 mod delivery;
 mod error;
@@ -20,6 +21,7 @@ mod postgres;
 mod schema;
 mod seal;
 mod sqlite;
+mod usage;
 mod wake;
 mod webhook;
 
@@ -32,12 +34,14 @@ use tokio::time::timeout;
 
 pub use account::{AccountFilter, NewAccount, StoredAccount};
 pub use bearer::StoredBearer;
+pub use call::CallFilter;
 pub use change::{Change, Changes};
 pub use delivery::{ClaimedDelivery, DeliveryFilter, Outcome};
 pub use error::{Cause, Error};
 pub use key::{KeyFilter, StoredKey};
 pub use link::{StoredHandshake, StoredLink};
 pub use schema::Schema;
+pub use usage::{Grain, UsageBatch, UsageFilter, UsageRow, UsageWriter, UsedAccount};
 pub use wake::Wake;
 pub use webhook::{Backlog, StoredWebhook};
 

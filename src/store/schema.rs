@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "initial",
@@ -37,6 +37,12 @@ const MIGRATIONS: [Migration; 4] = [
         name: "author",
         postgres: include_str!("../../migrations/postgres/0004_author.sql"),
         sqlite: include_str!("../../migrations/sqlite/0004_author.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "usage",
+        postgres: include_str!("../../migrations/postgres/0005_usage.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_usage.sql"),
     },
 ];
 

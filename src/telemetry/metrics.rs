@@ -28,6 +28,7 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Counter, "countersign_account_events_total", &["event"], "What became of accounts, by the name of the event"),
     (Counter, "countersign_webhook_attempts_total", &["outcome"], "Attempts to send an event: delivered, failed, or given_up after the last"),
     (Counter, "countersign_cache_total", &["cache", "outcome"], "Look-ups in memory"),
+    (Counter, "countersign_usage_lost_calls_total", &[], "Calls missing from the sums of usage: the database took no writes for too long"),
     (Gauge, "countersign_accounts", &["app", "state"], "Connected accounts"),
     (Gauge, "countersign_database_up", &[], "1 while the database answers, 0 otherwise"),
     (Gauge, "countersign_feed_age_seconds", &[], "Since changes made elsewhere were last asked for"),

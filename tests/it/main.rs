@@ -8,6 +8,7 @@
 
 mod bench;
 mod browser;
+mod calls;
 mod config;
 mod connect;
 mod database;
@@ -21,4 +22,5 @@ mod sandbox;
 mod store;
 mod tidy;
 mod trouble;
+mod usage;
 mod webhooks;

@@ -2,15 +2,16 @@
 //! problems of a body at once (reference 1.3, 1.4, 1.5, 2).
 
 mod problems;
+mod times;
 
 pub(in crate::gateway) use crate::gateway::check::problems::Problems;
+pub use crate::gateway::check::times::read_time;
+pub(in crate::gateway) use crate::gateway::check::times::rfc3339;
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
+use time::{Duration, OffsetDateTime};
 
 use crate::gateway::Problem;
 use crate::gateway::json::{self, MAX_DEPTH, Node, Path};
@@ -26,22 +27,30 @@ const END: Path = Path::Key(&Path::Root, "end");
 /// Clocks differ a little.
 pub(in crate::gateway) const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
 
-/// Checks a body for `endpoint` at the time `now`: the metrics that it asks for, as far as they can be read, and
-/// everything that is wrong with it.
-pub fn check(endpoint: Endpoint, body: &[u8], now: OffsetDateTime) -> (Vec<Metric>, Vec<Problem>) {
+/// What a body asks for, as far as it can be read, and everything that is wrong with it.
+#[derive(Default)]
+pub struct Checked {
+    /// How many ids it has.
+    pub posts: usize,
+    pub metrics: Vec<Metric>,
+    pub problems: Vec<Problem>,
+}
+
+/// Checks a body for `endpoint` at the time `now`.
+pub fn check(endpoint: Endpoint, body: &[u8], now: OffsetDateTime) -> Checked {
     let root = match read_object(body, "tweet_ids, engagement_types and groupings") {
         Ok(root) => root,
-        Err(problem) => return (Vec::new(), vec![problem]),
+        Err(problem) => return Checked { problems: vec![problem], ..Checked::default() },
     };
     let mut problems = Problems::default();
     problems.part(&Path::Root, |it| it.duplicates(&Path::Root, &root, 1));
-    problems.part(&IDS, |it| it.post_ids(endpoint, root.member("tweet_ids")));
+    let posts = problems.part(&IDS, |it| it.post_ids(endpoint, root.member("tweet_ids")));
     let metrics = problems.part(&TYPES, |it| it.metrics(endpoint, root.member("engagement_types")));
     problems.part(&GROUPINGS, |it| it.groupings(endpoint, root.member("groupings")));
     if endpoint == Endpoint::Historical {
         problems.part(&Path::Root, |it| it.window(root.member("start"), root.member("end"), now));
     }
-    (metrics, problems.into_told())
+    Checked { posts, metrics, problems: problems.into_told() }
 }
 
 /// Reads a body that must be an object, such as one with these `keys`.
@@ -109,7 +118,7 @@ impl Problems {
         &[]
     }
 
-    fn post_ids(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) {
+    fn post_ids(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> usize {
         let items = self.list(&IDS, node, "post ids");
         if items.len() > endpoint.max_posts() {
             let (count, most) = (items.len(), endpoint.max_posts());
@@ -121,6 +130,7 @@ impl Problems {
         for (index, item) in items.iter().enumerate().filter(|(_, it)| !is_post_id(it)) {
             self.no_post_id(&Path::Index(&IDS, index), item);
         }
+        items.len()
     }
 
     pub(in crate::gateway) fn no_post_id(&mut self, at: &Path<'_>, item: &Node<'_>) {
@@ -345,25 +355,6 @@ pub(in crate::gateway) fn post_id(node: &Node<'_>) -> Option<u64> {
         Node::Text(text) if is_post_id(node) => text.trim_ascii().parse().ok(),
         _ => None,
     }
-}
-
-/// The four forms that clients send; no zone means UTC (reference 1.5).
-pub(in crate::gateway) fn read_time(text: &str) -> Option<OffsetDateTime> {
-    let seconds = format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]"
-    );
-    if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
-        return Some(at);
-    }
-    if let Ok(at) = PrimitiveDateTime::parse(text, seconds) {
-        return Some(at.assume_utc());
-    }
-    let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
-    Some(day.midnight().assume_utc())
-}
-
-pub(in crate::gateway) fn rfc3339(at: OffsetDateTime) -> String {
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
 /// What results of an endpoint can be grouped by.

@@ -12,7 +12,7 @@ fn body(change: &str) -> String {
 }
 
 fn problems(endpoint: Endpoint, body: &str) -> Vec<String> {
-    let (_, found) = check(endpoint, body.as_bytes(), NOW);
+    let found = check(endpoint, body.as_bytes(), NOW).problems;
     found.iter().map(|it| format!("{} {}", it.place, it.detail)).collect()
 }
 
@@ -43,9 +43,11 @@ fn a_right_body_is_read() {
         r#"["impressions","url_clicks"]"#,
         r#"{"a b":{"group_by":["engagement.type","tweet.id","engagement.day","engagement.hour"]},"h":{"group_by":["engagement.hour"]}}"#,
     );
-    let (metrics, problems) = check(Endpoint::TwentyEightHours, text.as_bytes(), NOW);
+    let Checked { posts, metrics, problems } =
+        check(Endpoint::TwentyEightHours, text.as_bytes(), NOW);
     assert_eq!((&*metrics, &*problems), (&[Metric::Impressions, Metric::UrlClicks][..], &[][..]));
-    assert!(check(Endpoint::Totals, body("").as_bytes(), NOW).1.is_empty());
+    assert_eq!(posts, 3);
+    assert!(check(Endpoint::Totals, body("").as_bytes(), NOW).problems.is_empty());
 }
 
 #[test]
@@ -227,7 +229,7 @@ fn windows_are_checked_on_historical_alone() {
 fn no_part_of_a_body_crowds_out_another() {
     let ids = format!("[{}]", vec!["\"x\""; 250].join(","));
     let text = with(&ids, r#"["likes"]"#, r#"{"g":7}"#);
-    let (_, found) = check(Endpoint::Totals, text.as_bytes(), NOW);
+    let found = check(Endpoint::Totals, text.as_bytes(), NOW).problems;
     let places: Vec<String> = found.iter().skip(99).map(|it| it.place.to_string()).collect();
     let expected = ["/tweet_ids/99", "/tweet_ids", "/engagement_types/0", "/groupings/g"];
     assert_eq!(places, expected);

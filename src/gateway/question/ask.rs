@@ -13,7 +13,7 @@ use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
 use crate::gateway::question::run::Answered;
-use crate::gateway::question::{Limits, Question, Window};
+use crate::gateway::question::{Caller, Limits, Question, Window};
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::{AccountRef, AccountState, UserId};
 use crate::store::AccountFilter;
@@ -28,27 +28,28 @@ impl Gateway {
     /// as soon as it is whole; what is returned is then without these.
     pub async fn answer_question(
         &self,
-        key: &Arc<KnownKey>,
+        caller: &Caller,
         body: &[u8],
         deadline: Duration,
         parts: Option<UnboundedSender<Merge>>,
     ) -> Result<Answered, Error> {
         // A timer knows when it ends; nobody has to ask for the time.
         let end = tokio::time::sleep(deadline).deadline();
+        let key = &caller.key;
         let (app, question) = self.read_question(key, body)?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let parts = parts.map(|it| Parts::new(it, most));
         let mut authors = self.known_authors(&question).await;
         let plan = self.plan_for(key, app, &question, &authors).await?;
         if plan.lookups.is_empty() {
-            return self.ask_all(app, key, &question, plan, end, parts).await;
+            return self.ask_all(app, caller, &question, plan, end, parts).await;
         }
         // At most half of the time, so that a slow one leaves enough to ask without it.
         let found = self.look_up_all(app, plan.lookups, end - deadline / 2).await;
         authors.extend(&found.authors);
         let plan = self.plan_for(key, app, &question, &authors).await?;
         let (answered, ()) = tokio::join!(
-            self.ask_all(app, key, &question, plan, end, parts),
+            self.ask_all(app, caller, &question, plan, end, parts),
             self.learn(found.authors, HashSet::new())
         );
         answered.map(|it| Answered { lookups: found.made, ..it })

@@ -17,10 +17,19 @@ mod read;
 pub mod run;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::gateway::keys::KnownKey;
 use crate::model::{AccountRef, Endpoint, GroupBy, Metric, UserId};
+
+/// Who asks, and the id of the request.
+#[derive(Clone)]
+pub struct Caller {
+    pub key: Arc<KnownKey>,
+    pub request_id: Arc<str>,
+}
 
 /// What a caller wants to know, in good form.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -16,7 +16,7 @@ use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{Call, Missing, NOBODYS, Plan, Reason, Signer};
-use crate::gateway::question::{Grouping, Question};
+use crate::gateway::question::{Caller, Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
 use crate::upstream::{Answer, Refusal, Spent};
@@ -63,7 +63,7 @@ type Done = (Task, Result<Answer, Error>, Spent);
 pub(super) struct Run {
     gateway: Gateway,
     app: Arc<AppState>,
-    key: Arc<KnownKey>,
+    caller: Caller,
     groupings: Arc<Vec<Grouping>>,
     candidates: Vec<UserId>,
     waiting: VecDeque<Task>,
@@ -87,7 +87,7 @@ impl Gateway {
     pub(super) async fn ask_all(
         &self,
         app: &Arc<AppState>,
-        key: &Arc<KnownKey>,
+        caller: &Caller,
         question: &Question,
         plan: Plan,
         deadline: Instant,
@@ -97,7 +97,7 @@ impl Gateway {
         let mut run = Run {
             gateway: self.clone(),
             app: Arc::clone(app),
-            key: Arc::clone(key),
+            caller: caller.clone(),
             groupings: Arc::new(question.groupings.clone()),
             foreign: self.0.authors.known_foreign(&plan.unknown, &candidates),
             candidates,
@@ -141,7 +141,7 @@ impl Run {
                 let handle = asking.spawn(ask(
                     self.gateway.clone(),
                     Arc::clone(&self.app),
-                    Arc::clone(&self.key),
+                    Arc::clone(&self.caller.key),
                     Arc::clone(&self.groupings),
                     task,
                 ));
@@ -252,6 +252,8 @@ impl Run {
     fn take(&mut self, (task, outcome, spent): Done) {
         self.probed_no_more(&task.call);
         let status = spent.status;
+        let bytes = outcome.as_ref().map_or(0, |it| it.wire.len());
+        self.gateway.note_part(&self.caller, &task.call, &spent, bytes);
         self.answered.calls.push(Made { call: task.call.clone(), status, spent });
         let answer = match outcome {
             Ok(answer) => answer,
@@ -368,7 +370,7 @@ async fn ask(
     let body = Bytes::from(task.call.body(&groupings));
     let endpoint: Endpoint = task.call.endpoint;
     let call = forward::Call { key: &key, endpoint, account: None, auth: None, body };
-    let mut trail = Trail::default();
+    let mut trail = Trail { posts: task.call.posts.len(), ..Trail::default() };
     let slot = app.asking.acquire().await;
     let answer = match task.call.signer.account() {
         None => gateway.call_as_app(&app, &call, &mut trail).await,

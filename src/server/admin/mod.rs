@@ -3,8 +3,10 @@
 pub(super) mod accounts;
 pub(super) mod apps;
 pub(super) mod audit;
+pub(super) mod calls;
 pub(super) mod keys;
 pub(super) mod links;
+pub(super) mod usage;
 pub(super) mod webhooks;
 
 use axum::Json;

@@ -1,7 +1,9 @@
 //! The shapes of the operators' API in JSON, also those of `--json` on the command line.
 
+pub mod call;
 pub mod question;
 pub mod table;
+pub mod usage;
 pub mod webhook;
 
 use serde::{Deserialize, Serialize};

@@ -9,7 +9,7 @@ mod hostile;
 mod links;
 mod odd;
 mod races;
-mod replica;
+pub mod replica;
 mod returns;
 mod rights;
 mod rules;

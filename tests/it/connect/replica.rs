@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use countersign::config;
-use countersign::gateway::{Gateway, NewLink};
+use countersign::gateway::{Gateway, NewLink, UsageFilter};
+use countersign::model::usage::Month;
 use countersign::server::{self, Life};
 use countersign::store::Store;
 use countersign::telemetry;
@@ -65,6 +66,14 @@ impl Replica {
     /// The same address, of this replica.
     pub fn at(&self, url: &str) -> String {
         url.replacen(PUBLIC_URL, &self.url, 1)
+    }
+
+    /// Writes what it has counted, and not that it is all.
+    pub async fn write_usage(&self) {
+        let gateway = self.gateway.clone();
+        let month = Month::of(time::OffsetDateTime::UNIX_EPOCH);
+        let asking = async move { gateway.report_usage(&UsageFilter::default(), month).await };
+        assert!(self.runtime.as_ref().unwrap().spawn(asking).await.unwrap().is_ok());
     }
 
     pub async fn link(&self, new: NewLink) -> String {

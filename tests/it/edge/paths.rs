@@ -26,6 +26,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/admin/v1/webhooks/{webhook}/rotate"),
     ("POST", "/admin/v1/webhooks/{webhook}/test"),
     ("GET", "/admin/v1/audit"),
+    ("GET", "/admin/v1/calls"),
+    ("GET", "/admin/v1/usage"),
 ];
 
 const SPELLINGS: &[&str] = &[

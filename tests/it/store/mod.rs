@@ -11,6 +11,7 @@ mod files;
 mod keys;
 mod links;
 mod schema;
+mod usage;
 
 use countersign::model::key::{Key, Kind, Scopes};
 use countersign::model::{Endpoint, UserId};

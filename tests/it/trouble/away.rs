@@ -17,7 +17,7 @@ fn settings_of(server: &PrivatePostgres) -> config::Database {
 }
 
 /// A house on a server of its own, with everything that alice's and the app's calls need in memory.
-async fn warm(server: &PrivatePostgres) -> House {
+pub async fn warm(server: &PrivatePostgres) -> House {
     let mut settings = settings_of(server);
     settings.wait = Duration::from_secs(2);
     settings.statement_timeout = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! What goes wrong around a gateway: the upstream, the credentials, the database, and other replicas' changes.
 
 mod answers;
-mod away;
+pub mod away;
 mod bearers;
 mod checks;
 mod clocks;
@@ -84,7 +84,7 @@ async fn at_once(ask: &Ask, times: usize) -> Vec<Answer> {
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until an answer is as wanted; what brings it about happens beside the test.
-async fn eventually(ask: &Ask, wanted: impl Fn(&Answer) -> bool) -> Answer {
+pub async fn eventually(ask: &Ask, wanted: impl Fn(&Answer) -> bool) -> Answer {
     let mut last = None;
     let waiting = async {
         loop {

@@ -1,0 +1,86 @@
+//! `countersign usage`.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::{open, output, parts};
+use crate::gateway;
+use crate::server::wire::usage::{Usage, UsageLine, UsageQuery};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The first day or time, such as 2026-01-31; thirty days ago where nothing is said
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// The end, not included; now where nothing is said
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// What to tell apart, with commas: hour, day, app, key, account, endpoint, auth, outcome
+    #[arg(long, value_name = "NAMES", default_value = "day")]
+    by: String,
+    /// Calls of this app only
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+    /// Calls of this key only, by its id
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
+    /// Calls with this account's token only, by its user id
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
+    let Arguments { from, until, by, app, key, account, json } = asked;
+    let query = UsageQuery { from, until, by: Some(by), app, key, account };
+    let (filter, month) = query.read(parts::now()).map_err(gateway::Error::InvalidRequest)?;
+    let parts = open(config).await?;
+    let usage = Usage::of(parts.gateway.report_usage(&filter, month).await?, &filter);
+    if json {
+        output::json(&usage);
+        return Ok(());
+    }
+    let rows: Vec<[String; 5]> = usage.sums.iter().map(row).collect();
+    output::table(["TIME", "OF", "CALLS", "POSTS", "BYTES"], &rows);
+    for it in &usage.accounts {
+        let accounts = output::count(
+            usize::try_from(it.accounts).unwrap_or(usize::MAX),
+            "account",
+            "accounts",
+        );
+        output::note(&format!("in {}, {} used {accounts}", it.month, it.app));
+    }
+    for gap in &usage.gaps {
+        let known = if gap.lost_calls == 0 {
+            String::new()
+        } else {
+            format!("{} calls or more", gap.lost_calls)
+        };
+        let killed = if gap.killed { "what a killed process did last" } else { "" };
+        let missing: Vec<&str> =
+            [&*known, killed].into_iter().filter(|it| !it.is_empty()).collect();
+        output::note(&format!("not counted after {}: {}", gap.since, missing.join(", ")));
+    }
+    if usage.truncated {
+        output::note("there is more; ask for a shorter time or tell less apart");
+    }
+    Ok(())
+}
+
+fn row(line: &UsageLine) -> [String; 5] {
+    let account = line.account.as_ref().map(|it| it.as_deref().unwrap_or("no account"));
+    let of =
+        [line.app.as_deref(), line.key.as_deref(), account, line.endpoint, line.auth, line.outcome];
+    let of: Vec<&str> = of.into_iter().flatten().collect();
+    [
+        line.at.clone().unwrap_or_default(),
+        of.join(" "),
+        line.calls.to_string(),
+        line.posts.to_string(),
+        line.bytes.to_string(),
+    ]
+}

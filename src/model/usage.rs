@@ -1,0 +1,121 @@
+//! What calls on the upstream add up to: by hour, and which accounts an app used in a month, which X bills.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use crate::model::{AuthKind, Endpoint, UserId};
+
+/// An hour, counted from 1970.
+pub type Hour = i64;
+
+/// What calls have in common that are added up.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Line {
+    pub hour: Hour,
+    pub app: String,
+    pub key_id: String,
+    /// Whose token signed.
+    pub account: Option<UserId>,
+    pub endpoint: Endpoint,
+    pub auth: AuthKind,
+    pub outcome: Outcome,
+}
+
+/// How the upstream answered, by the class of its status.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Outcome {
+    Success,
+    Redirect,
+    Refusal,
+    Failure,
+    /// No answer came.
+    Silence,
+}
+
+/// Sums over calls.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sums {
+    /// Requests that went out, second attempts too.
+    pub calls: u64,
+    /// Posts that were asked about.
+    pub posts: u64,
+    /// Of the answers' bodies, as they came.
+    pub bytes: u64,
+}
+
+/// A month of the calendar, UTC.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Month {
+    year: i32,
+    month: u8,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Success, Outcome::Redirect, Outcome::Refusal, Outcome::Failure, Outcome::Silence];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Success => "2xx",
+            Outcome::Redirect => "3xx",
+            Outcome::Refusal => "4xx",
+            Outcome::Failure => "5xx",
+            Outcome::Silence => "none",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Outcome> {
+        Outcome::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Of the upstream's status, if it gave one.
+    pub fn of(status: Option<u16>) -> Outcome {
+        match status {
+            None => Outcome::Silence,
+            Some(..300) => Outcome::Success,
+            Some(300..400) => Outcome::Redirect,
+            Some(400..500) => Outcome::Refusal,
+            Some(500..) => Outcome::Failure,
+        }
+    }
+}
+
+impl Sums {
+    pub fn add(&mut self, other: Sums) {
+        self.calls += other.calls;
+        self.posts += other.posts;
+        self.bytes += other.bytes;
+    }
+}
+
+impl Month {
+    pub fn of(at: OffsetDateTime) -> Month {
+        let at = at.to_offset(time::UtcOffset::UTC);
+        Month { year: at.year(), month: at.month().into() }
+    }
+
+    /// From `2026-03`.
+    pub fn parse(text: &str) -> Option<Month> {
+        let (year, month) = text.split_once('-').filter(|_| text.len() == 7)?;
+        let month = Month { year: year.parse().ok()?, month: month.parse().ok()? };
+        ((1..=12).contains(&month.month) && month.to_string() == text).then_some(month)
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+/// The hour that holds `at`.
+pub fn hour_of(at: OffsetDateTime) -> Hour {
+    at.unix_timestamp().div_euclid(3600)
+}
+
+/// When an hour begins.
+pub fn begin_of(hour: Hour) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(hour.saturating_mul(3600))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

@@ -1,0 +1,59 @@
+//! The shape of a recent call.
+
+use serde::Serialize;
+
+use crate::model;
+use crate::server::wire::rfc3339;
+
+/// What was asked, with which credentials, and what came back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    pub id: i64,
+    pub at: String,
+    /// Shared by the calls of one question.
+    pub request_id: String,
+    pub app: String,
+    /// The key's id.
+    pub key: String,
+    /// Whose token signed; `null` for app-only calls.
+    pub account: Option<String>,
+    pub endpoint: &'static str,
+    /// `app-only` or `user-context`; `null` where the call was refused before that was decided.
+    pub auth: Option<&'static str>,
+    pub posts: usize,
+    pub engagement_types: Vec<&'static str>,
+    /// What the caller was told; for a part of a question, what the upstream answered. `null` where no answer came.
+    pub status: Option<u16>,
+    /// The gateway's own error; `null` for an answer of the upstream.
+    pub code: Option<String>,
+    /// Requests that went out.
+    pub attempts: u32,
+    /// All told, and that the upstream took of it.
+    pub ms: f64,
+    pub upstream_ms: f64,
+    /// Of the answer's body.
+    pub bytes: u64,
+}
+
+impl From<model::call::Call> for Call {
+    fn from(it: model::call::Call) -> Call {
+        Call {
+            id: it.id,
+            at: rfc3339(it.at),
+            request_id: it.request_id,
+            app: it.app,
+            key: it.key_id,
+            account: it.account.map(|it| it.to_string()),
+            endpoint: it.endpoint.name(),
+            auth: it.auth.map(model::AuthKind::name),
+            posts: it.posts,
+            engagement_types: it.metrics.iter().map(|it| it.name()).collect(),
+            status: it.status,
+            code: it.code,
+            attempts: it.attempts,
+            ms: it.time.as_secs_f64() * 1000.0,
+            upstream_ms: it.upstream_time.as_secs_f64() * 1000.0,
+            bytes: it.bytes,
+        }
+    }
+}

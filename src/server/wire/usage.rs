@@ -1,0 +1,199 @@
+//! The shapes of usage: what is asked for, sums, and what is not in them.
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use crate::gateway::{Grain, Problem, UsageFilter, UsageReport, UsageRow, UsageWriter, read_time};
+use crate::model::usage::{Month, begin_of, hour_of};
+use crate::model::{self, UserId};
+use crate::server::wire::rfc3339;
+
+/// Lines of one report.
+const MOST_ROWS: u32 = 10_000;
+const DEFAULT_DAYS: i64 = 30;
+const BY: [&str; 8] = ["hour", "day", "app", "key", "account", "endpoint", "auth", "outcome"];
+
+/// Which sums are wanted.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuery {
+    /// A time or a day; thirty days ago where nothing is said.
+    pub from: Option<String>,
+    /// The same, not included; now where nothing is said.
+    pub until: Option<String>,
+    /// What sums are told apart by: with commas between; `day` where nothing is said.
+    pub by: Option<String>,
+    pub app: Option<String>,
+    /// A key's id.
+    pub key: Option<String>,
+    /// A user id.
+    pub account: Option<String>,
+}
+
+/// Sums of the whole hours that the time touches.
+#[derive(Clone, Debug, Serialize)]
+pub struct Usage {
+    pub from: String,
+    pub until: String,
+    pub sums: Vec<UsageLine>,
+    /// Whether there are more lines than are given.
+    pub truncated: bool,
+    /// How many accounts each app used in each month, which X bills.
+    pub accounts: Vec<UsedAccounts>,
+    /// What is missing: a process was killed within seconds of its last write, or could keep no more.
+    pub gaps: Vec<Gap>,
+}
+
+/// A line of sums; it has what the sums are told apart by.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct UsageLine {
+    /// When its hour or day begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `null` for app-only calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<&'static str>,
+    /// The class of the upstream's status, or `none` where no answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
+    /// Requests that went out, second attempts too.
+    pub calls: u64,
+    /// Posts that were asked about.
+    pub posts: u64,
+    /// Of the answers' bodies, as they came.
+    pub bytes: u64,
+}
+
+/// How many accounts an app used in a month.
+#[derive(Clone, Debug, Serialize)]
+pub struct UsedAccounts {
+    /// Such as `2026-03`, UTC.
+    pub month: String,
+    pub app: String,
+    pub accounts: u64,
+}
+
+/// A process whose last calls are not in the sums.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gap {
+    /// Until then everything was written.
+    pub since: String,
+    /// Calls that are known to be missing; what a killed process had in memory comes on top.
+    pub lost_calls: u64,
+    pub killed: bool,
+}
+
+impl UsageQuery {
+    /// The filter that it means, and the first month of the accounts; or everything that is wrong with it.
+    pub fn read(&self, now: OffsetDateTime) -> Result<(UsageFilter, Month), Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut time = |name: &str, text: &Option<String>, default: OffsetDateTime| {
+            let Some(text) = text else { return default };
+            read_time(text).unwrap_or_else(|| {
+                let detail = format!(
+                    "{name} must be a day or a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
+                );
+                problems.push(Problem::in_query(detail));
+                default
+            })
+        };
+        let until = time("until", &self.until, now);
+        let from = time("from", &self.from, until - Duration::days(DEFAULT_DAYS));
+        if problems.is_empty() && from >= until {
+            problems.push(Problem::in_query("from must be before until"));
+        }
+        let by = self.grain(&mut problems);
+        let account = self.account.as_deref().map(|it| {
+            let detail = "account must be a user id of 1 to 19 digits";
+            UserId::parse(it).ok_or_else(|| problems.push(Problem::in_query(detail)))
+        });
+        let filter = UsageFilter {
+            from: hour_of(from),
+            until: hour_of(until + Duration::HOUR - Duration::NANOSECOND),
+            app: self.app.clone(),
+            key_id: self.key.clone(),
+            account: account.and_then(Result::ok),
+            by,
+            limit: MOST_ROWS + 1,
+        };
+        if problems.is_empty() { Ok((filter, Month::of(from))) } else { Err(problems) }
+    }
+
+    fn grain(&self, problems: &mut Vec<Problem>) -> Grain {
+        let mut by = Grain::default();
+        for name in self.by.as_deref().unwrap_or("day").split(',').filter(|it| !it.is_empty()) {
+            match name {
+                "hour" => by.hours = 1,
+                "day" => by.hours = by.hours.max(24),
+                "app" => by.app = true,
+                "key" => by.key = true,
+                "account" => by.account = true,
+                "endpoint" => by.endpoint = true,
+                "auth" => by.auth = true,
+                "outcome" => by.outcome = true,
+                _ => {
+                    let detail = format!("by must name some of {}", BY.join(", "));
+                    problems.push(Problem::in_query(detail));
+                    break;
+                }
+            }
+        }
+        by
+    }
+}
+
+impl Usage {
+    pub fn of(mut report: UsageReport, filter: &UsageFilter) -> Usage {
+        let most = MOST_ROWS as usize;
+        let truncated = report.rows.len() > most;
+        report.rows.truncate(most);
+        let used = |(month, app, accounts): (Month, String, u64)| UsedAccounts {
+            month: month.to_string(),
+            app,
+            accounts,
+        };
+        Usage {
+            from: rfc3339(begin_of(filter.from)),
+            until: rfc3339(begin_of(filter.until)),
+            sums: report.rows.into_iter().map(UsageLine::from).collect(),
+            truncated,
+            accounts: report.accounts.into_iter().map(used).collect(),
+            gaps: report.gaps.into_iter().map(Gap::from).collect(),
+        }
+    }
+}
+
+impl From<UsageRow> for UsageLine {
+    fn from(it: UsageRow) -> UsageLine {
+        UsageLine {
+            at: it.hour.map(|it| rfc3339(begin_of(it))),
+            app: it.app,
+            key: it.key_id,
+            account: it.account.map(|it| it.map(|it| it.to_string())),
+            endpoint: it.endpoint.map(model::Endpoint::name),
+            auth: it.auth.map(model::AuthKind::name),
+            outcome: it.outcome.map(model::usage::Outcome::name),
+            calls: it.sums.calls,
+            posts: it.sums.posts,
+            bytes: it.sums.bytes,
+        }
+    }
+}
+
+impl From<UsageWriter> for Gap {
+    fn from(it: UsageWriter) -> Gap {
+        Gap {
+            since: rfc3339(it.written_at),
+            lost_calls: u64::try_from(it.lost_calls).unwrap_or_default(),
+            killed: it.settled_at.is_none(),
+        }
+    }
+}

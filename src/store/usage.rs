@@ -1,0 +1,310 @@
+//! Usage: sums that processes add to, the accounts of each month, and who added up to when.
+
+use time::OffsetDateTime;
+
+use crate::model::usage::{Hour, Line, Month, Outcome, Sums};
+use crate::model::{AuthKind, Endpoint, UserId};
+use crate::store::backend::{Work, on};
+use crate::store::{Error, Store, whole_seconds};
+
+/// What one process adds at once. Writing the same `number` again adds nothing.
+#[derive(Clone, Debug)]
+pub struct UsageBatch {
+    pub writer_id: String,
+    /// Counted from 1 for each writer.
+    pub number: i64,
+    pub lines: Vec<(Line, Sums)>,
+    pub used: Vec<UsedAccount>,
+    /// Calls that were not kept, all told.
+    pub lost_calls: u64,
+    /// Whether nothing is left to write.
+    pub is_settled: bool,
+}
+
+/// An account whose token an app used in a month.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsedAccount {
+    pub month: Month,
+    pub app: String,
+    pub account: UserId,
+    pub at: OffsetDateTime,
+}
+
+/// Which sums to list.
+#[derive(Clone, Debug, Default)]
+pub struct UsageFilter {
+    pub from: Hour,
+    /// Not included.
+    pub until: Hour,
+    pub app: Option<String>,
+    pub key_id: Option<String>,
+    pub account: Option<UserId>,
+    pub by: Grain,
+    pub limit: u32,
+}
+
+/// What sums are told apart by.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them is a column that counts or does not"
+)]
+pub struct Grain {
+    /// Hours that make one line; 0 for all time.
+    pub hours: i64,
+    pub app: bool,
+    pub key: bool,
+    pub account: bool,
+    pub endpoint: bool,
+    pub auth: bool,
+    pub outcome: bool,
+}
+
+/// A line of a listing. What it is not told apart by is `None`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsageRow {
+    pub hour: Option<Hour>,
+    pub app: Option<String>,
+    pub key_id: Option<String>,
+    /// The inner one is `None` for app-only calls.
+    pub account: Option<Option<UserId>>,
+    pub endpoint: Option<Endpoint>,
+    pub auth: Option<AuthKind>,
+    pub outcome: Option<Outcome>,
+    pub sums: Sums,
+}
+
+/// A process that added to the sums.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsageWriter {
+    pub id: String,
+    pub began_at: OffsetDateTime,
+    pub written_at: OffsetDateTime,
+    pub settled_at: Option<OffsetDateTime>,
+    pub lost_calls: i64,
+}
+
+type Row = (i64, String, String, String, String, String, String, i64, i64, i64);
+
+impl Store {
+    /// Adds a batch in one transaction, once.
+    pub async fn write_usage(&self, batch: &UsageBatch, now: OffsetDateTime) -> Result<(), Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            if !count_write(&mut work, batch, now).await? {
+                return Ok(());
+            }
+            for (line, sums) in &batch.lines {
+                add_line(&mut work, line, *sums).await?;
+            }
+            for used in &batch.used {
+                add_account(&mut work, used).await?;
+            }
+            work.commit().await
+        })
+        .await
+    }
+
+    /// Sums in the order of what they are told apart by.
+    pub async fn list_usage(&self, filter: &UsageFilter) -> Result<Vec<UsageRow>, Error> {
+        let sql = "select
+                 case when $6 > 0 then hour / $6 * $6 else 0 end,
+                 case when $7 then app else '' end, case when $8 then key_id else '' end,
+                 case when $9 then user_id else '' end, case when $10 then endpoint else '' end,
+                 case when $11 then auth else '' end, case when $12 then outcome else '' end,
+                 cast(sum(calls) as bigint), cast(sum(posts) as bigint), cast(sum(bytes) as bigint)
+             from usage_hour
+             where hour >= $1 and hour < $2 and ($3 = '' or app = $3)
+                 and ($4 = '' or key_id = $4) and ($5 = '' or user_id = $5)
+             group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7 limit $13";
+        let by = filter.by;
+        let account = filter.account.map(|it| it.to_string()).unwrap_or_default();
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(filter.from)
+                .bind(filter.until)
+                .bind(filter.app.as_deref().unwrap_or_default())
+                .bind(filter.key_id.as_deref().unwrap_or_default())
+                .bind(&account)
+                .bind(by.hours)
+                .bind(by.app)
+                .bind(by.key)
+                .bind(by.account)
+                .bind(by.endpoint)
+                .bind(by.auth)
+                .bind(by.outcome)
+                .bind(i64::from(filter.limit))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(|it| read(it, by)).collect())
+        })
+        .await
+    }
+
+    /// How many accounts each app used in each month since `from`, newest month first.
+    pub async fn count_used_accounts(
+        &self,
+        from: Month,
+    ) -> Result<Vec<(Month, String, u64)>, Error> {
+        let sql = "select month, app, count(*) from account_month where month >= $1
+             group by month, app order by month desc, app";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<(String, String, i64)> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(from.to_string())
+                .fetch_all(&mut **it)
+                .await?);
+            let read = |(month, app, count): (String, String, i64)| {
+                Some((Month::parse(&month)?, app, u64::try_from(count).unwrap_or_default()))
+            };
+            Ok(rows.into_iter().filter_map(read).collect())
+        })
+        .await
+    }
+
+    /// The accounts that an app used in a month, of those first used since `since`.
+    pub async fn list_used_accounts(
+        &self,
+        app: &str,
+        month: Month,
+        since: OffsetDateTime,
+    ) -> Result<Vec<UserId>, Error> {
+        let sql = "select user_id from account_month
+             where month = $1 and app = $2 and first_used_at >= $3 order by user_id";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<String> = on!(&mut lease, it => sqlx::query_scalar(sql)
+                .bind(month.to_string())
+                .bind(app)
+                .bind(whole_seconds(since))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.iter().filter_map(|it| UserId::parse(it)).collect())
+        })
+        .await
+    }
+
+    /// Processes that wrote since `since`, the latest first.
+    pub async fn list_usage_writers(
+        &self,
+        since: OffsetDateTime,
+    ) -> Result<Vec<UsageWriter>, Error> {
+        type Row = (String, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>, i64);
+        let sql = "select writer_id, began_at, written_at, settled_at, lost_calls from usage_writer
+             where written_at >= $1 order by written_at desc, writer_id";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(whole_seconds(since))
+                .fetch_all(&mut **it)
+                .await?);
+            let read = |(id, began_at, written_at, settled_at, lost_calls): Row| UsageWriter {
+                id,
+                began_at,
+                written_at,
+                settled_at,
+                lost_calls,
+            };
+            Ok(rows.into_iter().map(read).collect())
+        })
+        .await
+    }
+
+    /// Drops what lies before `before`.
+    pub async fn prune_usage(&self, before: OffsetDateTime) -> Result<(), Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let hour = crate::model::usage::hour_of(before);
+            let at = whole_seconds(before);
+            let month = Month::of(before).to_string();
+            on!(&mut work, it => sqlx::query("delete from usage_hour where hour < $1").bind(hour).execute(&mut **it).await?.rows_affected());
+            on!(&mut work, it => sqlx::query("delete from account_month where month < $1").bind(&month).execute(&mut **it).await?.rows_affected());
+            on!(&mut work, it => sqlx::query("delete from usage_writer where written_at < $1").bind(at).execute(&mut **it).await?.rows_affected());
+            work.commit().await
+        })
+        .await
+    }
+}
+
+/// Whether this batch was not written before.
+async fn count_write(
+    work: &mut Work<'_>,
+    batch: &UsageBatch,
+    now: OffsetDateTime,
+) -> Result<bool, Error> {
+    let sql = "insert into usage_writer
+             (writer_id, began_at, written_at, settled_at, writes, lost_calls)
+         values ($1, $2, $2, $3, $4, $5)
+         on conflict (writer_id) do update set
+             written_at = excluded.written_at, settled_at = excluded.settled_at,
+             writes = excluded.writes, lost_calls = excluded.lost_calls
+         where usage_writer.writes < excluded.writes";
+    let now = whole_seconds(now);
+    let written = on!(work, it => sqlx::query(sql)
+        .bind(&batch.writer_id)
+        .bind(now)
+        .bind(batch.is_settled.then_some(now))
+        .bind(batch.number)
+        .bind(whole(batch.lost_calls))
+        .execute(&mut **it)
+        .await?.rows_affected());
+    Ok(written > 0)
+}
+
+async fn add_line(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
+    let sql = "insert into usage_hour
+             (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (hour, app, key_id, user_id, endpoint, auth, outcome) do update set
+             calls = usage_hour.calls + excluded.calls, posts = usage_hour.posts + excluded.posts,
+             bytes = usage_hour.bytes + excluded.bytes";
+    on!(work, it => sqlx::query(sql)
+        .bind(line.hour)
+        .bind(&line.app)
+        .bind(&line.key_id)
+        .bind(line.account.map(|it| it.to_string()).unwrap_or_default())
+        .bind(line.endpoint.name())
+        .bind(line.auth.name())
+        .bind(line.outcome.name())
+        .bind(whole(sums.calls))
+        .bind(whole(sums.posts))
+        .bind(whole(sums.bytes))
+        .execute(&mut **it)
+        .await?.rows_affected());
+    Ok(())
+}
+
+async fn add_account(work: &mut Work<'_>, used: &UsedAccount) -> Result<(), Error> {
+    let sql = "insert into account_month (month, app, user_id, first_used_at)
+         values ($1, $2, $3, $4) on conflict (month, app, user_id) do nothing";
+    on!(work, it => sqlx::query(sql)
+        .bind(used.month.to_string())
+        .bind(&used.app)
+        .bind(used.account.to_string())
+        .bind(whole_seconds(used.at))
+        .execute(&mut **it)
+        .await?.rows_affected());
+    Ok(())
+}
+
+fn read(row: Row, by: Grain) -> UsageRow {
+    let (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes) = row;
+    let positive = |it: i64| u64::try_from(it).unwrap_or_default();
+    UsageRow {
+        hour: (by.hours > 0).then_some(hour),
+        app: by.app.then_some(app),
+        key_id: by.key.then_some(key_id),
+        account: by.account.then(|| UserId::parse(&user_id)),
+        endpoint: Endpoint::from_name(&endpoint),
+        auth: AuthKind::from_name(&auth),
+        outcome: Outcome::from_name(&outcome),
+        sums: Sums { calls: positive(calls), posts: positive(posts), bytes: positive(bytes) },
+    }
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,129 @@
+//! Usage: sums, the accounts of months, and those who add.
+
+use countersign::model::usage::{Line, Month, Outcome, Sums, hour_of};
+use countersign::model::{AuthKind, Endpoint, UserId};
+use countersign::store::{Grain, Store, UsageBatch, UsageFilter, UsedAccount};
+use time::Duration;
+
+use crate::database::{NOW, on_both};
+use crate::store::id;
+
+fn line(hours_later: i64, app: &str, account: Option<UserId>) -> Line {
+    let auth = if account.is_some() { AuthKind::UserContext } else { AuthKind::AppOnly };
+    Line {
+        hour: hour_of(NOW) + hours_later,
+        app: app.to_owned(),
+        key_id: format!("key of {app}"),
+        account,
+        endpoint: Endpoint::Totals,
+        auth,
+        outcome: Outcome::Success,
+    }
+}
+
+fn batch(writer: &str, number: i64, lines: Vec<Line>) -> UsageBatch {
+    let sums = Sums { calls: 2, posts: 30, bytes: 1 << 40 };
+    UsageBatch {
+        writer_id: writer.to_owned(),
+        number,
+        lines: lines.into_iter().map(|it| (it, sums)).collect(),
+        used: Vec::new(),
+        lost_calls: 0,
+        is_settled: false,
+    }
+}
+
+fn all(by: Grain) -> UsageFilter {
+    let (from, until) = (hour_of(NOW) - 1000, hour_of(NOW) + 1000);
+    UsageFilter { from, until, by, limit: 100, ..UsageFilter::default() }
+}
+
+async fn calls(store: &Store, filter: &UsageFilter) -> Vec<u64> {
+    store.list_usage(filter).await.unwrap().into_iter().map(|it| it.sums.calls).collect()
+}
+
+on_both! {
+    async fn a_batch_counts_once_however_often_it_is_written(database: Database) {
+        let store = database.store().await;
+        let first = batch("a", 1, vec![line(0, "main", None), line(0, "main", Some(id(7)))]);
+        for _ in 0..3 {
+            store.write_usage(&first, NOW).await.unwrap();
+        }
+        store.write_usage(&batch("a", 2, vec![line(0, "main", None)]), NOW).await.unwrap();
+        store.write_usage(&first, NOW).await.unwrap();
+        store.write_usage(&batch("b", 1, vec![line(0, "main", None)]), NOW).await.unwrap();
+        let rows = store.list_usage(&all(Grain { account: true, ..Grain::default() })).await.unwrap();
+        let found: Vec<_> = rows.iter().map(|it| (it.account, it.sums.calls, it.sums.posts, it.sums.bytes)).collect();
+        assert_eq!(found, [(Some(None), 6, 90, 3 << 40), (Some(Some(id(7))), 2, 30, 1 << 40)]);
+        assert_eq!((rows[0].hour, &rows[0].app, rows[0].auth), (None, &None, None));
+    }
+
+    async fn sums_are_told_apart_by_what_is_asked_for(database: Database) {
+        let store = database.store().await;
+        let lines = vec![
+            line(0, "main", None), line(1, "main", None), line(30, "main", Some(id(7))), line(30, "other", Some(id(7))),
+            Line { outcome: Outcome::Silence, ..line(31, "other", Some(id(11))) },
+            Line { endpoint: Endpoint::Historical, ..line(31, "other", Some(id(11))) },
+        ];
+        store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
+        let by = Grain::default();
+        assert_eq!(calls(&store, &all(by)).await, [12]);
+        assert_eq!(calls(&store, &all(Grain { hours: 1, ..by })).await, [2, 2, 4, 4]);
+        assert_eq!(calls(&store, &all(Grain { app: true, ..by })).await, [6, 6]);
+        assert_eq!(calls(&store, &all(Grain { key: true, account: true, ..by })).await, [4, 2, 4, 2]);
+        assert_eq!(calls(&store, &all(Grain { endpoint: true, ..by })).await, [2, 10]);
+        assert_eq!(calls(&store, &all(Grain { outcome: true, auth: true, ..by })).await, [4, 6, 2]);
+        assert_eq!(calls(&store, &UsageFilter { app: Some("other".into()), ..all(by) }).await, [6]);
+        assert_eq!(calls(&store, &UsageFilter { account: Some(id(11)), ..all(by) }).await, [4]);
+        assert_eq!(calls(&store, &UsageFilter { key_id: Some("key of main".into()), ..all(by) }).await, [6]);
+        assert_eq!(calls(&store, &UsageFilter { limit: 1, ..all(Grain { hours: 1, ..by }) }).await, [2]);
+        let hour = hour_of(NOW);
+        assert_eq!(calls(&store, &UsageFilter { from: hour + 1, until: hour + 31, ..all(by) }).await, [6]);
+        let days = store.list_usage(&all(Grain { hours: 24, ..by })).await.unwrap();
+        assert!(days.iter().all(|it| it.hour.unwrap() % 24 == 0), "{days:?}");
+        assert_eq!(days.iter().map(|it| it.sums.calls).sum::<u64>(), 12);
+        let first = &store.list_usage(&all(Grain { hours: 1, app: true, key: true, account: true, endpoint: true, auth: true, outcome: true })).await.unwrap()[0];
+        assert_eq!((first.hour, first.app.as_deref(), first.key_id.as_deref()), (Some(hour), Some("main"), Some("key of main")));
+        assert_eq!((first.account, first.endpoint, first.auth, first.outcome), (Some(None), Some(Endpoint::Totals), Some(AuthKind::AppOnly), Some(Outcome::Success)));
+    }
+
+    async fn an_account_counts_once_a_month_and_app(database: Database) {
+        let store = database.store().await;
+        let used = |month: &str, app: &str, number: u64, minutes: i64| UsedAccount {
+            month: Month::parse(month).unwrap(),
+            app: app.to_owned(),
+            account: id(number),
+            at: NOW + Duration::minutes(minutes),
+        };
+        let mut first = batch("a", 1, vec![]);
+        first.used = vec![used("2026-02", "main", 7, 0), used("2026-03", "main", 7, 1), used("2026-03", "main", 11, 2), used("2026-03", "other", 7, 3)];
+        store.write_usage(&first, NOW).await.unwrap();
+        let mut second = batch("b", 1, vec![]);
+        second.used = vec![used("2026-03", "main", 7, 9)];
+        store.write_usage(&second, NOW).await.unwrap();
+        let counts = async |from: &str| {
+            let counts = store.count_used_accounts(Month::parse(from).unwrap()).await.unwrap();
+            counts.into_iter().map(|(month, app, count)| format!("{month} {app} {count}")).collect::<Vec<_>>()
+        };
+        assert_eq!(counts("2026-01").await, ["2026-03 main 2", "2026-03 other 1", "2026-02 main 1"]);
+        assert_eq!(counts("2026-03").await, ["2026-03 main 2", "2026-03 other 1"]);
+        let march = Month::parse("2026-03").unwrap();
+        assert_eq!(store.list_used_accounts("main", march, NOW).await.unwrap(), [id(11), id(7)]);
+        assert_eq!(store.list_used_accounts("main", march, NOW + Duration::minutes(2)).await.unwrap(), [id(11)]);
+    }
+
+    async fn it_is_known_who_has_not_settled_and_what_is_old_goes(database: Database) {
+        let store = database.store().await;
+        store.write_usage(&batch("killed", 1, vec![line(0, "main", None)]), NOW).await.unwrap();
+        store.write_usage(&batch("ended", 1, vec![line(0, "main", None)]), NOW).await.unwrap();
+        let end = UsageBatch { is_settled: true, lost_calls: 5, ..batch("ended", 2, vec![]) };
+        let later = NOW + Duration::hours(3);
+        store.write_usage(&end, later).await.unwrap();
+        let writers = store.list_usage_writers(NOW).await.unwrap();
+        let found: Vec<_> = writers.iter().map(|it| (&*it.id, it.began_at, it.written_at, it.settled_at, it.lost_calls)).collect();
+        assert_eq!(found, [("ended", NOW, later, Some(later), 5), ("killed", NOW, NOW, None, 0)]);
+        store.prune_usage(NOW + Duration::hours(2)).await.unwrap();
+        assert_eq!(store.list_usage_writers(NOW).await.unwrap().len(), 1);
+        assert!(calls(&store, &all(Grain::default())).await.is_empty());
+    }
+}
