@@ -62,6 +62,8 @@ enum Task {
     Healthcheck,
     /// Print every setting with its meaning and default
     Config,
+    /// Print what can be asked over HTTP, as OpenAPI
+    Openapi,
 }
 
 /// Does what the command line asks.
@@ -80,6 +82,10 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Healthcheck => parts::block_on(check::health(config)),
         Task::Config => {
             output::line(crate::config::describe().trim_end());
+            Ok(())
+        }
+        Task::Openapi => {
+            output::line(crate::server::openapi::text());
             Ok(())
         }
     }
@@ -108,6 +114,7 @@ impl Command {
             .mut_subcommand("demo", without_config)
             .mut_subcommand("sandbox", without_config)
             .mut_subcommand("config", without_config)
+            .mut_subcommand("openapi", without_config)
             .mut_subcommand("vault", |it| it.mut_subcommand("generate-key", without_config));
         let command = Command::from_arg_matches(&rules.get_matches_mut());
         let command = command.unwrap_or_else(|error| error.format(&mut rules).exit());
@@ -121,7 +128,7 @@ impl Command {
 
 impl Task {
     fn reads_settings(&self) -> bool {
-        let alone = matches!(self, Task::Demo(_) | Task::Sandbox(_) | Task::Config)
+        let alone = matches!(self, Task::Demo(_) | Task::Sandbox(_) | Task::Config | Task::Openapi)
             || matches!(self, Task::Vault(vault::Task::GenerateKey));
         !alone
     }
