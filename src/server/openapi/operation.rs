@@ -181,6 +181,15 @@ impl Operation {
             written = written.parameter(it.written());
         }
         let mut responses = problems::responses(&self.problems);
+        if let Some(relayed) = self.answers.iter().find(|it| it.status == "default") {
+            // The upstream may answer with each of these statuses, too.
+            for own in responses.values_mut() {
+                let either = relayed.written();
+                own.description.push_str(" Or the upstream's own answer.");
+                own.content.extend(either.content);
+                own.headers.extend(either.headers);
+            }
+        }
         for it in &self.answers {
             let mut answer = it.written();
             // Where the gateway's own answer has the same status as that one.

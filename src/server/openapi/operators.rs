@@ -143,7 +143,7 @@ fn keys() -> Vec<Operation> {
             .answers("201", "The key.", vec![Content::json(named("CreatedKey"), created)])
             .refuses(problems::of_bodies())
             .refuses(problems::of_field("/name", name))
-            .refuses(vec![problems::already_exists("a key named dashboard")]),
+            .refuses(vec![problems::already_exists("key", "a key named dashboard")]),
         operation(HttpMethod::Delete, "/admin/v1/keys/{key}", "revoke_key", "End a key")
             .about("Every replica knows within a second.")
             .takes(in_path("key", "Its id, its name, or its whole text.", "dashboard"))
@@ -209,7 +209,7 @@ fn webhooks() -> Vec<Operation> {
             .answers("201", "The webhook.", vec![Content::json(named("WebhookSecret"), secret)])
             .refuses(problems::of_bodies())
             .refuses(problems::of_field("/url", "must be an https URL"))
-            .refuses(vec![problems::already_exists("a webhook with this URL")]),
+            .refuses(vec![problems::already_exists("webhook", "a webhook with this URL")]),
         one(HttpMethod::Delete, "/admin/v1/webhooks/{webhook}", "remove_webhook", "Forget a webhook")
             .about("And what waits for it.")
             .answers("200", "The webhook as it was.", vec![Content::json(named("Webhook"), webhook())]),
@@ -222,7 +222,7 @@ fn webhooks() -> Vec<Operation> {
             .answers("200", "The webhook.", vec![Content::json(named("WebhookSecret"), rotated)])
             .refuses(problems::of_bodies())
             .refuses(problems::of_field("/overlap", "must be at most 30 days"))
-            .refuses(vec![problems::already_exists("an old secret that still signs")]),
+            .refuses(vec![problems::already_exists("old_secret", "an old secret that still signs")]),
         one(HttpMethod::Get, "/admin/v1/webhooks/{webhook}/deliveries", "list_deliveries", "What was sent to a webhook, or waits")
             .takes(query("before", "The `next` of the page before.", before, 17.into()))
             .takes(limit())

@@ -1,7 +1,7 @@
 //! What nobody needs a key for.
 
 use serde_json::json;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType};
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
 use crate::server::openapi::operation::{Audience, Content, Operation};
@@ -13,8 +13,11 @@ pub(super) fn operations() -> Vec<Operation> {
         |audience, path, id, summary| Operation::new(audience, HttpMethod::Get, path, id, summary);
     let ready = json!({ "status": "ready", "reasons": [] });
     let not_ready = json!({ "status": "not ready", "reasons": ["the gateway is stopping"] });
-    let document =
-        ObjectBuilder::new().property("openapi", text("The version.")).required("openapi");
+    let parts = ["info", "servers", "tags", "paths", "components"];
+    let document = parts.into_iter().fold(
+        ObjectBuilder::new().property("openapi", text("The version.")).required("openapi"),
+        |it, part| it.property(part, ObjectBuilder::new().schema_type(SchemaType::AnyValue)),
+    );
     vec![
         get(Audience::Anybody, "/livez", "livez", "Whether the process runs").answers(
             "200",

@@ -151,7 +151,7 @@ pub(super) fn of_relay() -> Vec<Sample> {
     };
     let (state, since) = (AccountState::Revoked, datetime!(2026-03-10 21:15:30 UTC));
     let mut samples = vec![
-        not_allowed("its scope leaves out the endpoint historical"),
+        not_allowed("endpoint", "its scope leaves out the endpoint historical"),
         Error::AccountNotFound.into(),
         Error::AccountNotActive { state, since, reconnect: Some(reconnect) }.into(),
         Error::AppCredentialsRejected {
@@ -175,7 +175,7 @@ pub(super) fn of_questions() -> Vec<Sample> {
 }
 
 pub(super) fn of_plans() -> Vec<Sample> {
-    vec![not_allowed("its scope leaves out the endpoint historical")]
+    vec![not_allowed("endpoint", "its scope leaves out the endpoint historical")]
 }
 
 /// An app that is named and not there, or not named where there are several.
@@ -201,8 +201,8 @@ pub(super) fn of_nothing() -> Vec<Sample> {
     Reason::ALL.map(sample).to_vec()
 }
 
-pub(super) fn not_allowed(detail: &str) -> Sample {
-    Error::NotAllowed(detail.to_owned()).into()
+pub(super) fn not_allowed(what: &str, detail: &str) -> Sample {
+    Sample::called(&format!("not_allowed_{what}"), Error::NotAllowed(detail.to_owned()).into())
 }
 
 pub(super) fn not_found(what: &'static str) -> Vec<Sample> {
@@ -210,8 +210,9 @@ pub(super) fn not_found(what: &'static str) -> Vec<Sample> {
     vec![Sample::called(&name, Error::NotFound(what).into())]
 }
 
-pub(super) fn already_exists(what: &str) -> Sample {
-    Error::AlreadyExists(what.to_owned()).into()
+pub(super) fn already_exists(name: &str, what: &str) -> Sample {
+    let problem = Error::AlreadyExists(what.to_owned()).into();
+    Sample::called(&format!("already_exists_{name}"), problem)
 }
 
 /// What any path and method may meet that is not in the description.

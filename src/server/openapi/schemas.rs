@@ -179,11 +179,11 @@ fn upstream_error() -> RefOr<Schema> {
         .property("message", text("In the upstream's words."));
     let error = AnyOfBuilder::new().item(text("In the upstream's words.")).item(coded);
     let errors = ArrayBuilder::new().items(error);
-    object(
-        ObjectBuilder::new()
-            .description(Some("What the upstream says, as it says it."))
-            .property("errors", errors),
-    )
+    let [_, _, _, lists @ ..] = RESERVED_NAMES;
+    let told = ObjectBuilder::new()
+        .description(Some("What the upstream says, as it says it."))
+        .property("errors", errors);
+    object(lists.into_iter().fold(told, |it, name| it.property(name, list("PostId", 0))))
 }
 
 /// See `wire::verified`.

@@ -83,7 +83,9 @@ async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to()
 #[tokio::test]
 async fn its_commands_work_as_they_stand() {
     let database = fresh(Kind::Sqlite).await;
-    let doors = Doors::open(House::start(&database).await).await;
+    let mut house = House::start(&database).await;
+    house.key = house.new_key(|it| it.links = true).await;
+    let doors = Doors::open(house).await;
     let house = &doors.house;
     let page = Ask::new(&house.http, &house.url, "GET", "/docs").send().await.text();
     let commands = page.split("<pre>").skip(1).filter_map(|it| it.split("</pre>").next());

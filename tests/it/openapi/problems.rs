@@ -31,14 +31,9 @@ impl Operation {
     }
 }
 
-async fn doors() -> Doors {
-    let database = fresh(Kind::Sqlite).await;
-    Doors::open(House::start(&database).await).await
-}
-
 #[tokio::test]
 async fn keys_that_are_missing_wrong_or_two() {
-    let (doors, document) = (doors().await, document());
+    let (doors, document) = (Doors::fresh().await, document());
     let mut seen = 0;
     for it in operations(&document).iter().filter(|it| it.tag() != "probes") {
         let ask = it.ask(&doors, &it.example_path());
@@ -55,7 +50,7 @@ async fn keys_that_are_missing_wrong_or_two() {
 
 #[tokio::test]
 async fn bodies_that_are_not_what_is_asked_for() {
-    let (doors, document) = (doors().await, document());
+    let (doors, document) = (Doors::fresh().await, document());
     for it in operations(&document).iter().filter(|it| it.body().is_some()) {
         let ask = it.ask(&doors, &it.example_path());
         let other = ask.clone().header("content-type", "text/plain").send().await;
@@ -71,7 +66,7 @@ async fn bodies_that_are_not_what_is_asked_for() {
 
 #[tokio::test]
 async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
-    let (doors, document) = (doors().await, document());
+    let (doors, document) = (Doors::fresh().await, document());
     for it in operations(&document) {
         let path = it.example_path();
         if it.has_parameter("query", "limit") {
@@ -102,7 +97,7 @@ async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
 
 #[tokio::test]
 async fn what_is_not_allowed_not_there_or_there_already() {
-    let (mut doors, document) = (doors().await, document());
+    let (mut doors, document) = (Doors::fresh().await, document());
     let operations = operations(&document);
     let find = |id: &str| operations.iter().find(|it| it.id() == id).unwrap();
     for id in ["create_key", "add_webhook"] {
@@ -142,7 +137,7 @@ async fn what_is_not_allowed_not_there_or_there_already() {
 
 #[tokio::test]
 async fn an_upstream_that_fails_and_accounts_that_have_ended() {
-    let (mut doors, document) = (doors().await, document());
+    let (mut doors, document) = (Doors::fresh().await, document());
     let operations = operations(&document);
     let find = |id: &str| operations.iter().find(|it| it.id() == id).unwrap();
     let (historical, question, verify) =
