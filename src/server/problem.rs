@@ -121,8 +121,9 @@ impl Problem {
         self.0.code
     }
 
-    pub(super) fn title(&self) -> &'static str {
-        self.0.title
+    /// Title and detail.
+    pub(super) fn words(&self) -> (&'static str, &str) {
+        (self.0.title, &self.0.detail)
     }
 
     pub(super) fn status(&self) -> StatusCode {

@@ -175,7 +175,7 @@ fn plan() -> Operation {
     operation(HttpMethod::Post, "/v1/engagement/plan", "plan", "What a question would cost")
         .about("Takes the same body, makes no call, and answers with those that would be made.")
         .reads(Content::json(named("Question"), question_example()))
-        .answers("200", "The calls.", vec![Content::json(named("Plan"), answer)])
+        .gives("200", "The calls.", named("Plan"), answer)
         .refuses(problems::of_bodies())
         .refuses(problems::of_requests())
         .refuses(problems::of_plans())

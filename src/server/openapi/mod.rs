@@ -20,7 +20,7 @@ use bytes::Bytes;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, ServerBuilder, Tag,
+    Components, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, ServerBuilder,
 };
 
 use crate::console;
@@ -31,11 +31,6 @@ use crate::server::openapi::operation::{Audience, Operation};
 use crate::server::openapi::problems::Sample;
 
 const ABOUT: &str = "Countersign holds the credentials for X's enterprise Engagement API, and signs each call with the right ones.\n\nAn answer with the header `Countersign-Error` is the gateway's own and a problem (RFC 9457); any other is the upstream's. Whatever is not described here is answered with 404 `not_found` or 405 `method_not_allowed`. All answers come gzipped to those who ask for it.";
-const CALLERS: &str = "For services, with a key (`csk_…`), on the listener `server.listen`.";
-const OPERATORS: &str =
-    "For those who run the gateway, with an admin key (`csa_…`), on the listener `admin.listen`.";
-const PROBES: &str =
-    "For whoever watches or reads, without a key; all but `/metrics` on both listeners.";
 
 /// The description, indented.
 static TEXT: LazyLock<String> =
@@ -115,25 +110,18 @@ fn description() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(ABOUT))
         .license(Some(License::new(env!("CARGO_PKG_LICENSE"))));
-    let server = |audience: Audience, about: &str| {
-        let url = audience.servers().first().copied().unwrap_or_default();
-        ServerBuilder::new().url(url).description(Some(about)).build()
+    let server = |it: Audience| {
+        let url = it.servers().first().copied().unwrap_or_default();
+        ServerBuilder::new().url(url).description(Some(it.about())).build()
     };
+    let tag = |it: Audience| TagBuilder::new().name(it.tag()).description(Some(it.about())).build();
     OpenApiBuilder::new()
         .info(info.build())
-        .servers(Some([server(Audience::Callers, CALLERS), server(Audience::Operators, OPERATORS)]))
-        .tags(Some([
-            tag(Audience::Callers, CALLERS),
-            tag(Audience::Operators, OPERATORS),
-            tag(Audience::Anybody, PROBES),
-        ]))
+        .servers(Some([Audience::Callers, Audience::Operators].map(server)))
+        .tags(Some([Audience::Callers, Audience::Operators, Audience::Anybody].map(tag)))
         .paths(paths)
         .components(Some(components(&operations)))
         .build()
-}
-
-fn tag(audience: Audience, about: &str) -> Tag {
-    TagBuilder::new().name(audience.tag()).description(Some(about)).build()
 }
 
 fn components(operations: &[Operation]) -> Components {

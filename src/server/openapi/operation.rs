@@ -76,6 +76,20 @@ impl Audience {
         }
     }
 
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Audience::Callers => {
+                "With a key (`csk_…`), on the listener `server.listen`: for services."
+            }
+            Audience::Operators => {
+                "With an admin key (`csa_…`), on the listener `admin.listen`: for those who run the gateway."
+            }
+            Audience::Anybody | Audience::Watchers => {
+                "Without a key, and all but `/metrics` on both listeners: for whoever watches or reads."
+            }
+        }
+    }
+
     /// Where the listeners are unless the settings say otherwise.
     pub(super) const fn servers(self) -> &'static [&'static str] {
         match self {
@@ -142,6 +156,17 @@ impl Operation {
         contents: Vec<Content>,
     ) -> Operation {
         self.answers_with(status, about, contents, &["RequestId"])
+    }
+
+    /// An answer in JSON.
+    pub(super) fn gives(
+        self,
+        status: &'static str,
+        about: &'static str,
+        schema: impl Into<RefOr<Schema>>,
+        example: Value,
+    ) -> Operation {
+        self.answers(status, about, vec![Content::json(schema, example)])
     }
 
     pub(super) fn answers_with(

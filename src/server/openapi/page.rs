@@ -20,13 +20,11 @@ pub(super) fn text(operations: &[Operation], strangers: &[Sample], document: &Op
     ];
     let group = |(audience, title): (Audience, &'static str)| {
         let tag = audience.tag();
-        let mut tags = document["tags"].as_array().into_iter().flatten();
-        let about = tags.find(|it| it["name"] == tag).and_then(|it| it["description"].as_str());
         let of_group = operations.iter().filter(|it| it.audience.tag() == tag);
         Group {
             id: tag,
             title,
-            about: Text(about.unwrap_or_default().to_owned()),
+            about: Text(audience.about().to_owned()),
             operations: of_group.map(|it| operation(it, &document)).collect(),
         }
     };
@@ -181,8 +179,8 @@ fn problems(samples: &[&Sample]) -> Vec<Problem> {
     let problem = |(code, (statuses, sample)): (&'static str, (BTreeSet<u16>, &Sample))| Problem {
         code,
         statuses: statuses.into_iter().collect(),
-        title: sample.problem.title(),
-        detail: sample.body()["detail"].as_str().unwrap_or_default().to_owned(),
+        title: sample.problem.words().0,
+        detail: sample.problem.words().1.to_owned(),
     };
     problems.into_iter().map(problem).collect()
 }

@@ -19,15 +19,16 @@ pub(super) fn operations() -> Vec<Operation> {
         |it, part| it.property(part, ObjectBuilder::new().schema_type(SchemaType::AnyValue)),
     );
     vec![
-        get(Audience::Anybody, "/livez", "livez", "Whether the process runs").answers(
+        get(Audience::Anybody, "/livez", "livez", "Whether the process runs").gives(
             "200",
             "It does.",
-            vec![Content::json(closed(status(&["live"])), json!({ "status": "live" }))],
+            closed(status(&["live"])),
+            json!({ "status": "live" }),
         ),
         get(Audience::Anybody, "/readyz", "readyz", "Whether calls can be served")
             .about("A degraded gateway serves calls; `reasons` says what is wrong with it.")
-            .answers("200", "They can.", vec![Content::json(health(&["ready", "degraded"]), ready)])
-            .answers("503", "They cannot.", vec![Content::json(health(&["not ready"]), not_ready)]),
+            .gives("200", "They can.", health(&["ready", "degraded"]), ready)
+            .gives("503", "They cannot.", health(&["not ready"]), not_ready),
         get(Audience::Watchers, "/metrics", "metrics", "Everything that is counted").answers(
             "200",
             "In Prometheus's text format.",
@@ -35,11 +36,7 @@ pub(super) fn operations() -> Vec<Operation> {
         ),
         get(Audience::Anybody, "/openapi.json", "openapi", "This description, for programs")
             .about("OpenAPI 3.1; `countersign openapi` prints the same.")
-            .answers(
-                "200",
-                "All of it.",
-                vec![Content::json(object(document), json!({ "openapi": "3.1.0" }))],
-            ),
+            .gives("200", "All of it.", object(document), json!({ "openapi": "3.1.0" })),
         get(Audience::Anybody, "/docs", "docs", "This description, for people")
             .about("One page without scripts, which loads nothing from elsewhere.")
             .answers(

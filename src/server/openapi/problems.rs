@@ -246,7 +246,7 @@ fn response(samples: &[&Sample]) -> Response {
     let mut about: Vec<String> = Vec::new();
     let mut sent = vec!["RequestId", "CountersignError"];
     for sample in samples {
-        let told = format!("`{}`: {}.", sample.problem.code(), sample.problem.title());
+        let told = format!("`{}`: {}.", sample.problem.code(), sample.problem.words().0);
         if !about.contains(&told) {
             about.push(told);
         }
@@ -293,7 +293,7 @@ pub(super) fn examples(
     samples: &[Sample],
 ) -> BTreeMap<String, RefOr<utoipa::openapi::example::Example>> {
     let example = |it: &Sample| {
-        let example = ExampleBuilder::new().summary(it.problem.title()).value(Some(it.body()));
+        let example = ExampleBuilder::new().summary(it.problem.words().0).value(Some(it.body()));
         (it.name.clone(), RefOr::T(example.build()))
     };
     samples.iter().map(example).collect()

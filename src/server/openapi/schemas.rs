@@ -101,17 +101,15 @@ fn question() -> RefOr<Schema> {
         .property("end", text(time))
         .required("end");
     let window = AnyOfBuilder::new()
-        .description(Some(
-            "`totals` of all time where nothing is said, the last 28 hours, or a range.",
-        ))
+        .description(Some("What time: `totals` is all of it and the same as nothing, `28hr` the last 28 hours; or a range, as `{\"start\": …, \"end\": …}`."))
         .item(one_of("", [Endpoint::Totals, Endpoint::TwentyEightHours].map(Endpoint::name)))
         .item(closed(range));
     let owners = ObjectBuilder::new()
-        .description(Some("Whose posts they are, as far as you know: post id to user id."))
+        .description(Some(
+            "Whose posts they are, as far as you know: `{\"<post id>\": \"<user id>\"}`.",
+        ))
         .additional_properties(Some(named("GivenUserId")));
-    let groupings = AnyOfBuilder::new()
-        .description(Some("Where nothing is said, `by_tweet` of `tweet.id` and `engagement.type`."))
-        .item(groupings(Endpoint::Historical));
+    let groupings = groupings(Endpoint::Historical);
     closed(
         ObjectBuilder::new()
             .property("tweet_ids", list("GivenPostId", 1))
@@ -122,7 +120,9 @@ fn question() -> RefOr<Schema> {
             .property("groupings", groupings)
             .property(
                 "accounts",
-                list("GivenAccount", 1).description(Some("Whose tokens may be tried.")),
+                list("GivenAccount", 1).description(Some(
+                    "The only accounts whose tokens may be tried, by user id or `@screen_name`.",
+                )),
             )
             .property("owners", owners),
     )
@@ -135,13 +135,18 @@ fn engagement_types(endpoint: Endpoint) -> Schema {
 
 fn groupings(endpoint: Endpoint) -> ObjectBuilder {
     let levels = GroupBy::ALL.into_iter().filter(|it| !it.is_time() || endpoint.has_time_series());
-    let levels = list_of(one_of("A level of nesting.", levels.map(GroupBy::name)), 1);
+    let levels: Vec<&'static str> = levels.map(GroupBy::name).collect();
+    let about = format!(
+        "How the numbers are nested: up to {MAX_GROUPINGS} names of your own, each with `group_by`, a list of `{}`.",
+        levels.join("`, `")
+    );
+    let list = list_of(one_of("A level of nesting.", levels), 1);
     let grouping = ObjectBuilder::new()
-        .property("group_by", levels.max_items(Some(GroupBy::ALL.len())).unique_items(true))
+        .property("group_by", list.max_items(Some(GroupBy::ALL.len())).unique_items(true))
         .required("group_by");
     let taken = format!("^(?!({})$)", RESERVED_NAMES.join("|"));
     ObjectBuilder::new()
-        .description(Some("How the numbers are nested: names of your own, each with its levels."))
+        .description(Some(about))
         .min_properties(Some(1))
         .max_properties(Some(MAX_GROUPINGS))
         .property_names(Some(text("Not a key of the answer.").pattern(Some(taken)).build()))

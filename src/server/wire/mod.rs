@@ -72,20 +72,26 @@ pub struct CreatedKey {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
+    /// What you call it; no other key that works has the same.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
+    /// Whether it is for the operators' API; it then has nothing of what follows but an end.
     #[serde(default)]
     pub admin: bool,
+    /// May be left out where only one is configured.
     pub app: Option<String>,
+    /// The only accounts that it may use; none for all of the app's.
     #[serde(default)]
     #[schema(value_type = Vec<schema::UserId>)]
     pub accounts: Vec<String>,
+    /// The only endpoints that it may call; none for all.
     #[serde(default)]
     #[schema(value_type = Vec<schema::Endpoint>)]
     pub endpoints: Vec<String>,
+    /// Whether it may make links by which users connect these accounts.
     #[serde(default)]
     pub links: bool,
-    /// A duration such as `90d`.
+    /// After how long it ends: a duration such as `90d`. Never, where nothing is said.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
 }
@@ -94,15 +100,18 @@ pub struct NewKey {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLink {
+    /// May be left out where only one is configured.
     pub app: Option<String>,
+    /// What the user is told it is called.
     #[schema(min_length = 1, max_length = 100)]
     pub label: String,
     /// The only user who may connect by it.
     #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
+    /// Where the browser goes on to: one of `connect.return_to`, letter for letter.
     #[schema(value_type = Option<Url>)]
     pub return_to: Option<String>,
-    /// A duration such as `2h`.
+    /// After how long it ends: a duration such as `2h`, and a day at most.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
 }

@@ -60,8 +60,8 @@ described! {
     DeliveryState: one_of("Whether an event has arrived.", DELIVERY_STATES);
     UserId: text("The number of an X user.").pattern(Some(USER_ID)).build();
     PostId: text("The number of a post.").pattern(Some(DIGITS)).build();
-    Time: text("A time: RFC 3339, in UTC.").format(format("date-time")).build();
-    Url: text("A web address.").format(format("uri")).build();
+    Time: text("A time: RFC 3339, in UTC.").format(Some(format("date-time"))).build();
+    Url: text("A web address.").format(Some(format("uri"))).build();
     Duration: text("A time span: `90d`, `12h`, `30m`, `20s`, or several of them.").build();
     GivenPostId: AnyOfBuilder::new()
         .description(Some("The number of a post, as a text or as a number."))
@@ -95,8 +95,8 @@ fn call_with(more: &str) -> Schema {
     call.item(Ref::from_schema_name(more)).build().into()
 }
 
-fn format(name: &str) -> Option<SchemaFormat> {
-    Some(SchemaFormat::Custom(name.to_owned()))
+fn format(name: &str) -> SchemaFormat {
+    SchemaFormat::Custom(name.to_owned())
 }
 
 pub fn one_of(about: &str, names: impl IntoIterator<Item = &'static str>) -> Schema {

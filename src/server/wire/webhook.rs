@@ -55,8 +55,10 @@ pub struct WebhookSecret {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
+    /// Where events are posted.
     #[schema(value_type = Url)]
     pub url: String,
+    /// The app whose accounts' events it gets; all apps' where nothing is said.
     pub app: Option<String>,
 }
 

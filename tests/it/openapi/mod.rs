@@ -7,6 +7,7 @@ mod routes;
 mod shape;
 mod structure;
 
+use reqwest::header::HeaderName;
 use serde_json::{Map, Value};
 
 use crate::bench::{Answer, Ask};
@@ -109,7 +110,7 @@ impl Operation {
         let response = responses.get(&status.to_string());
         let response = response.or(responses.get("default").filter(|_| !is_own));
         let response = response.unwrap_or_else(|| panic!("{id}: {status} {}", answer.text()));
-        for name in answer.headers.keys().map(|it| it.as_str()) {
+        for name in answer.headers.keys().map(HeaderName::as_str) {
             let is_told = name.starts_with("countersign-")
                 || ["retry-after", "www-authenticate", "x-request-id", "server-timing"]
                     .contains(&name);

@@ -89,8 +89,7 @@ async fn its_commands_work_as_they_stand() {
     let house = &doors.house;
     let page = Ask::new(&house.http, &house.url, "GET", "/docs").send().await.text();
     let commands = page.split("<pre>").skip(1).filter_map(|it| it.split("</pre>").next());
-    let commands: Vec<String> =
-        commands.filter(|it| it.starts_with("curl ")).map(|it| plain(it)).collect();
+    let commands: Vec<String> = commands.filter(|it| it.starts_with("curl ")).map(plain).collect();
     assert_eq!(commands.len(), operations(&document()).len());
     for command in commands {
         let here = command

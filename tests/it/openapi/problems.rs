@@ -121,6 +121,15 @@ async fn what_is_not_allowed_not_there_or_there_already() {
         it.refuses(&document, &answer, 400, "invalid_request");
     }
 
+    for (id, status) in [("create_key", 400), ("create_link_as_admin", 404), ("add_webhook", 400)] {
+        let it = find(id);
+        let mut body = it.body().unwrap().1["example"].clone();
+        body["app"] = json!("nowhere");
+        let answer = it.ask(&doors, &it.path).body(body.to_string()).send().await;
+        let code = answer.header("countersign-error").to_owned();
+        it.refuses(&document, &answer, status, &code);
+    }
+
     let historical = find("historical");
     let nobody = historical.ask(&doors, &historical.path).header("countersign-account", "999");
     historical.refuses(&document, &nobody.send().await, 404, "account_not_found");

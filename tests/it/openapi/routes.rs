@@ -1,6 +1,7 @@
 //! The routes of the code and of the description are the same.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use countersign::model::Endpoint;
 use serde_json::Value;
@@ -95,15 +96,15 @@ async fn each_listener_serves_what_is_described_for_it_and_both_the_description(
     let database = fresh(Kind::Sqlite).await;
     let mut servers = Vec::new();
     let house = House::start_with(&database, |config| {
-        servers.push(("8080", config.server.listen));
-        servers.push(("8081", config.admin.listen));
+        servers.push(config.server.listen);
+        servers.push(config.admin.listen);
     })
     .await;
     let doors = Doors::open(house).await;
     let document = document();
     for it in operations(&document) {
         let urls: Vec<&Value> = list(&it.told["servers"]).map(|it| &it["url"]).collect();
-        for ((_, listen), base) in servers.iter().zip([&doors.house.url, &doors.house.admin_url]) {
+        for (listen, base) in servers.iter().zip([&doors.house.url, &doors.house.admin_url]) {
             let is_here = urls.iter().any(|it| **it == format!("http://{listen}"));
             let there = it.ask(&doors, "").to(&format!("{base}{}", it.example_path()));
             let there = there.body("").send().await;
@@ -127,4 +128,21 @@ async fn each_listener_serves_what_is_described_for_it_and_both_the_description(
         );
         assert_eq!(zipped.text(), answer.text());
     }
+}
+
+#[test]
+fn the_program_prints_what_is_served_and_needs_no_settings() {
+    let run = |arguments: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_countersign");
+        // Settings that no other command would take.
+        let mut command = Command::new(program);
+        command.env_clear().env("COUNTERSIGN_CONFIG", "/nowhere").args(arguments).output().unwrap()
+    };
+    let printed = run(&["openapi"]);
+    assert!(printed.status.success() && printed.stderr.is_empty(), "{printed:?}");
+    let served = countersign::server::openapi::text();
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), format!("{served}\n"));
+    assert!(served.lines().count() > 1000, "it is indented");
+    let surplus = run(&["openapi", "--config", "x"]);
+    assert!(!surplus.status.success());
 }

@@ -61,7 +61,7 @@ fn every_operation_says_what_it_is_for_and_how_it_ends() {
         assert!(has('2') && has('5') && (it.tag() == "probes" || has('4')), "{id}");
         for (status, response) in responses {
             assert_ne!(response["description"].as_str().unwrap(), "", "{id} {status}");
-            assert!(object(&response["content"]).len() > 0, "{id} {status}");
+            assert!(!object(&response["content"]).is_empty(), "{id} {status}");
             let is_error = status.starts_with(['4', '5']) && id != "readyz";
             assert!(!is_error || response["content"].get("application/problem+json").is_some());
             assert!(!is_error || response["headers"].get("Countersign-Error").is_some(), "{id}");
@@ -107,9 +107,9 @@ fn every_example_fits_its_schema() {
                 let examples = examples.chain(content.get("example"));
                 let examples: Vec<&Value> = examples.collect();
                 assert!(!examples.is_empty(), "{}: {holder}", it.id());
-                examples
-                    .into_iter()
-                    .for_each(|example| check(it.id(), &content["schema"], example));
+                for example in examples {
+                    check(it.id(), &content["schema"], example);
+                }
             }
         }
     }
