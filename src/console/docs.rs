@@ -63,7 +63,8 @@ pub struct Problem {
     pub code: &'static str,
     pub statuses: Vec<u16>,
     pub title: &'static str,
-    pub detail: String,
+    /// Of one.
+    pub detail: Text,
 }
 
 /// Words, of which those between backticks are code.

@@ -78,14 +78,12 @@ impl Audience {
 
     pub(super) const fn about(self) -> &'static str {
         match self {
-            Audience::Callers => {
-                "With a key (`csk_…`), on the listener `server.listen`: for services."
-            }
+            Audience::Callers => "They send a key (`csk_…`) to the listener `server.listen`.",
             Audience::Operators => {
-                "With an admin key (`csa_…`), on the listener `admin.listen`: for those who run the gateway."
+                "They send an admin key (`csa_…`) to the listener `admin.listen`."
             }
             Audience::Anybody | Audience::Watchers => {
-                "Without a key, and all but `/metrics` on both listeners: for whoever watches or reads."
+                "No key is asked for. All but `/metrics` are on both listeners."
             }
         }
     }

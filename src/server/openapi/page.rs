@@ -30,7 +30,7 @@ pub(super) fn text(operations: &[Operation], strangers: &[Sample], document: &Op
     };
     let samples: Vec<&Sample> =
         operations.iter().flat_map(|it| &it.problems).chain(strangers).collect();
-    let example = samples.iter().find(|it| it.problem.code() == "invalid_request");
+    let example = samples.iter().find(|it| it.name == "invalid_request_post_id");
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
         groups: titles.into_iter().map(group).collect(),
@@ -180,7 +180,7 @@ fn problems(samples: &[&Sample]) -> Vec<Problem> {
         code,
         statuses: statuses.into_iter().collect(),
         title: sample.problem.words().0,
-        detail: sample.problem.words().1.to_owned(),
+        detail: Text(sample.problem.words().1.to_owned()),
     };
     problems.into_iter().map(problem).collect()
 }

@@ -46,7 +46,6 @@ fn link() -> Operation {
         .about(
             "A one-time link, shown this once, by which a user connects an account in a browser.",
         )
-        .refuses(problems::of_apps())
 }
 
 /// What both doors to links have in common.
@@ -61,6 +60,7 @@ pub(super) fn link_to_make(operation: Operation) -> Operation {
         .gives("201", "The link.", named("CreatedLink"), created)
         .refuses(problems::of_bodies())
         .refuses(problems::of_field("/label", "must be 1 to 100 printable characters"))
+        .refuses(problems::of_apps())
 }
 
 fn audit() -> Operation {
