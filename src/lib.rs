@@ -19,7 +19,7 @@
 //! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `config`, `model`, `store`, `upstream`, `vault` |
 //! | [`console`] | the pages that people see in a browser | `model` |
-//! | [`server`] | axum: routes, layers, the one status table | `config`, `console`, `gateway`, `model`, `telemetry` |
+//! | [`server`] | axum: routes, layers, the one status table, the API's description | `config`, `console`, `gateway`, `model`, `telemetry` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
 //! | [`client`] | what asks a running gateway, as its callers do | `config`, `model` |
 //! | [`cli`] | the command line | all but `oauth1` and `upstream` |

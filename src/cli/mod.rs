@@ -68,6 +68,8 @@ enum Task {
     Healthcheck,
     /// Print every setting with its meaning and default
     Config,
+    /// Print what can be asked over HTTP, as OpenAPI
+    Openapi,
 }
 
 /// Does what the command line asks.
@@ -88,6 +90,10 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Healthcheck => parts::block_on(check::health(config)),
         Task::Config => {
             output::line(crate::config::describe().trim_end());
+            Ok(())
+        }
+        Task::Openapi => {
+            output::line(crate::server::openapi::text());
             Ok(())
         }
     }
@@ -117,6 +123,7 @@ impl Command {
             .mut_subcommand("sandbox", without_config)
             .mut_subcommand("query", without_config)
             .mut_subcommand("config", without_config)
+            .mut_subcommand("openapi", without_config)
             .mut_subcommand("vault", |it| it.mut_subcommand("generate-key", without_config));
         let command = Command::from_arg_matches(&rules.get_matches_mut());
         let command = command.unwrap_or_else(|error| error.format(&mut rules).exit());
@@ -130,9 +137,10 @@ impl Command {
 
 impl Task {
     fn reads_settings(&self) -> bool {
-        let alone =
-            matches!(self, Task::Demo(_) | Task::Sandbox(_) | Task::Query(_) | Task::Config)
-                || matches!(self, Task::Vault(vault::Task::GenerateKey));
+        let alone = matches!(
+            self,
+            Task::Demo(_) | Task::Sandbox(_) | Task::Query(_) | Task::Config | Task::Openapi
+        ) || matches!(self, Task::Vault(vault::Task::GenerateKey));
         !alone
     }
 }

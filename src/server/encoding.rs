@@ -10,6 +10,9 @@ use flate2::write::GzEncoder;
 
 use crate::server::problem::Problem;
 
+pub(super) const NO_ENCODING: &str =
+    "Accept-Encoding rules out both gzip and identity; allow one of them";
+
 /// What may be sent back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Accepted {
@@ -40,8 +43,7 @@ impl Accepted {
         if accepted.gzip || accepted.identity {
             return Ok(accepted);
         }
-        let detail = "Accept-Encoding rules out both gzip and identity; allow one of them";
-        Err(Problem::not_acceptable(detail))
+        Err(Problem::not_acceptable(NO_ENCODING))
     }
 }
 

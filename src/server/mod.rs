@@ -1,8 +1,9 @@
 //! What can be asked of a gateway over HTTP: every route is on this page.
 //!
-//! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links` for keys that may invite users, the pages under
-//! `/connect` by which these connect their accounts, `/livez`, `/readyz`. Operators' listener: the same probes,
-//! `/metrics`, and `/admin/v1`, which asks for an admin key.
+//! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links` for
+//! keys that may invite users, and the pages under `/connect` by which these connect their accounts. Operators' listener:
+//! `/metrics`, and `/admin/v1`, which asks for an admin key. Both: `/livez`, `/readyz`, and the description of all this,
+//! `/openapi.json` for programs and `/docs` for people.
 
 mod admin;
 mod body;
@@ -15,6 +16,7 @@ mod links;
 mod listen;
 mod meter;
 mod observe;
+pub mod openapi;
 mod probe;
 mod problem;
 mod relay;
@@ -25,9 +27,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use axum::response::Response;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tower::Layer;
 use tower_http::catch_panic::{CatchPanic, CatchPanicLayer};
@@ -78,7 +80,7 @@ pub async fn serve(
 }
 
 fn callers_routes(host: &Host) -> Routes {
-    let mut routes = probes();
+    let mut routes = open();
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
@@ -87,8 +89,7 @@ fn callers_routes(host: &Host) -> Routes {
         .route("/v1/engagement/plan", post(engagement::plan))
         .route("/v1/links", post(links::create))
         .merge(connect::routes());
-    let offered =
-        "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical";
+    let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs tells of all";
     finish(routes, offered, host)
 }
 
@@ -113,20 +114,27 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/usage", get(admin::usage::show))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks, calls, usage and audit here";
-    finish(probes().route("/metrics", get(probe::metrics)).merge(admin), offered, host)
+    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks, calls, usage and audit here; GET /docs tells of all";
+    finish(open().route("/metrics", get(probe::metrics)).merge(admin), offered, host)
 }
 
-fn probes() -> Router<Host> {
-    let live: MethodRouter<Host> = get(probe::live);
-    Router::new().route("/livez", live).route("/readyz", get(probe::ready))
+/// What both listeners have, and no key is asked for.
+fn open() -> Router<Host> {
+    Router::new()
+        .route("/livez", get(probe::live))
+        .route("/readyz", get(probe::ready))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
+        .route("/docs/style.css", get(openapi::style))
 }
 
 /// `offered` is told to whoever asks for anything else.
 fn finish(routes: Router<Host>, offered: &'static str, host: &Host) -> Routes {
     let routes = routes
         .fallback(async move |uri: Uri| problem::no_route(&uri, offered))
-        .method_not_allowed_fallback(problem::wrong_method)
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            problem::wrong_method(&method, &uri)
+        })
         .with_state(host.clone());
     CatchPanicLayer::custom(problem::panicked as fn(_) -> _).layer(routes)
 }

@@ -120,6 +120,11 @@ impl Problem {
         self.0.code
     }
 
+    /// Title and detail.
+    pub(super) fn words(&self) -> (&'static str, &str) {
+        (self.0.title, &self.0.detail)
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.0.status
     }
@@ -318,8 +323,8 @@ pub(super) fn no_route(uri: &Uri, offered: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
 }
 
-pub(super) async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let path = shown_path(&uri);
+pub(super) fn wrong_method(method: &Method, uri: &Uri) -> Problem {
+    let path = shown_path(uri);
     let method: String = method.as_str().chars().take(20).collect();
     let detail = format!("{path} does not take {method}; the header Allow names what it takes");
     Problem::new(

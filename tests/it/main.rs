@@ -15,6 +15,7 @@ mod database;
 mod dice;
 mod edge;
 mod house;
+mod openapi;
 mod program;
 mod question;
 mod relay;

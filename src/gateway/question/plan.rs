@@ -294,6 +294,17 @@ impl Signer {
 }
 
 impl Reason {
+    pub const ALL: [Reason; 8] = [
+        Reason::Unavailable,
+        Reason::NotConnected,
+        Reason::AccountRevoked,
+        Reason::Forbidden,
+        Reason::UnsupportedAge,
+        Reason::Quota,
+        Reason::Deadline,
+        Reason::UpstreamError,
+    ];
+
     pub const fn name(self) -> &'static str {
         match self {
             Reason::Unavailable => "unavailable",

@@ -29,8 +29,8 @@ use crate::server::{Host, body, relay};
 
 /// An import of some thousand accounts.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
-const MOST_ITEMS: u32 = 1000;
-const ITEMS: u32 = 100;
+pub(super) const MOST_ITEMS: u32 = 1000;
+pub(super) const ITEMS: u32 = 100;
 
 /// Who acts, for the audit log.
 #[derive(Clone)]

@@ -1,14 +1,18 @@
 //! The shape of a recent call.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model;
 use crate::server::wire::rfc3339;
+use crate::server::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
 
 /// What was asked, with which credentials, and what came back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RecentCall)]
 pub struct Call {
     pub id: i64,
+    #[schema(value_type = Time)]
     pub at: String,
     /// Shared by the calls of one question.
     pub request_id: String,
@@ -16,11 +20,15 @@ pub struct Call {
     /// The key's id.
     pub key: String,
     /// Whose token signed; `null` for app-only calls.
+    #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
+    #[schema(value_type = Endpoint)]
     pub endpoint: &'static str,
     /// `app-only` or `user-context`; `null` where the call was refused before that was decided.
+    #[schema(value_type = Option<Credentials>)]
     pub auth: Option<&'static str>,
     pub posts: usize,
+    #[schema(value_type = Vec<EngagementType>)]
     pub engagement_types: Vec<&'static str>,
     /// What the caller was told; for a part of a question, what the upstream answered. `null` where no answer came.
     pub status: Option<u16>,

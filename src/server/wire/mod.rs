@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod question;
+pub mod schema;
 pub mod table;
 pub mod usage;
 pub mod webhook;
@@ -10,95 +11,130 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use crate::gateway::{
     self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
 };
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
+use crate::server::wire::schema::{Duration, KeyKind, State, Time, Url};
 
 /// An account without its tokens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Account {
     pub app: String,
+    #[schema(value_type = schema::UserId)]
     pub user_id: String,
     pub screen_name: String,
+    #[schema(value_type = State)]
     pub state: &'static str,
+    #[schema(value_type = Time)]
     pub state_since: String,
+    #[schema(value_type = Time)]
     pub connected_at: String,
 }
 
 /// A key without what proves it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Key {
     pub id: String,
+    #[schema(value_type = KeyKind)]
     pub kind: &'static str,
     pub name: String,
     pub app: Option<String>,
     /// User ids, or `null` for all of the app's accounts.
+    #[schema(value_type = Option<Vec<schema::UserId>>)]
     pub accounts: Option<Vec<String>>,
     /// `totals`, `28hr`, `historical`, or `null` for all.
+    #[schema(value_type = Option<Vec<schema::Endpoint>>)]
     pub endpoints: Option<Vec<&'static str>>,
     /// Whether it may make links by which users connect these accounts.
     pub links: bool,
+    #[schema(value_type = Time)]
     pub created_at: String,
+    #[schema(value_type = Option<Time>)]
     pub expires_at: Option<String>,
+    #[schema(value_type = Option<Time>)]
     pub revoked_at: Option<String>,
     /// To the hour.
+    #[schema(value_type = Option<Time>)]
     pub last_used_at: Option<String>,
 }
 
 /// A key just made: the one time that its text is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct CreatedKey {
+    #[schema(pattern = "^cs[ak]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$")]
     pub secret: String,
     #[serde(flatten)]
     pub key: Key,
 }
 
 /// What a new key shall be.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
+    /// What you call it; no other key that works has the same.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
+    /// Whether it is for the operators' API; it then has nothing of what follows but an end.
     #[serde(default)]
     pub admin: bool,
+    /// May be left out where only one is configured.
     pub app: Option<String>,
+    /// The only accounts that it may use; none for all of the app's.
     #[serde(default)]
+    #[schema(value_type = Vec<schema::UserId>)]
     pub accounts: Vec<String>,
+    /// The only endpoints that it may call; none for all.
     #[serde(default)]
+    #[schema(value_type = Vec<schema::Endpoint>)]
     pub endpoints: Vec<String>,
+    /// Whether it may make links by which users connect these accounts.
     #[serde(default)]
     pub links: bool,
-    /// A duration such as `90d`.
+    /// After how long it ends: a duration such as `90d`. Never, where nothing is said.
+    #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
 }
 
 /// A link to make.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLink {
+    /// May be left out where only one is configured.
     pub app: Option<String>,
+    /// What the user is told it is called.
+    #[schema(min_length = 1, max_length = 100)]
     pub label: String,
     /// The only user who may connect by it.
+    #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
+    /// Where the browser goes on to: one of `connect.return_to`, letter for letter.
+    #[schema(value_type = Option<Url>)]
     pub return_to: Option<String>,
-    /// A duration such as `2h`.
+    /// After how long it ends: a duration such as `2h`, and a day at most.
+    #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
 }
 
 /// A link that was made; its URL is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct CreatedLink {
+    #[schema(value_type = Url)]
     pub url: String,
     pub app: String,
     pub label: String,
+    #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
+    #[schema(value_type = Option<Url>)]
     pub return_to: Option<String>,
+    #[schema(value_type = Time)]
     pub expires_at: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct App {
     pub name: String,
     /// `bearer` or `two_legged`, as in the configuration.
@@ -107,9 +143,10 @@ pub struct App {
     pub bearer_source: Option<&'static str>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Entry {
     pub id: i64,
+    #[schema(value_type = Time)]
     pub at: String,
     pub actor: String,
     pub action: String,
@@ -118,9 +155,10 @@ pub struct Entry {
 }
 
 /// One line of an import.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportLine {
+    #[schema(value_type = schema::UserId)]
     pub user_id: String,
     pub screen_name: String,
     pub access_token: String,

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::gateway::{self, LookUp, Made, PlannedCall, Signer, Spent};
 use crate::model::AuthKind;
 use crate::server::wire::rfc3339;
+use crate::server::wire::schema::{
+    CallToMake, Called, Credentials, EngagementType, MadeCall, MissingReason, PostId, Time, UserId,
+};
 
 /// An answer in the upstream's shape, and what the gateway says of it.
 #[derive(Serialize)]
@@ -25,25 +29,31 @@ pub struct LastLine<'a, M: Serialize> {
 }
 
 /// What an answer took, and what it lacks.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Report {
     /// Whether nothing is missing.
     pub complete: bool,
+    #[schema(value_type = Vec<MadeCall>)]
     pub calls: Vec<Call>,
     pub missing: Vec<Missing>,
 }
 
 /// A call that was made, or with nothing on how it went, that would be.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Call {
     /// An endpoint's name, or `lookup`.
+    #[schema(value_type = Called)]
     pub endpoint: &'static str,
     /// `app-only` or `user-context`.
+    #[schema(value_type = Credentials)]
     pub auth: &'static str,
     /// Whose token signs.
+    #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
     pub tweet_count: usize,
+    #[schema(value_type = Option<Time>)]
     pub start: Option<String>,
+    #[schema(value_type = Option<Time>)]
     pub end: Option<String>,
     #[serde(flatten)]
     pub went: Option<Went>,
@@ -52,7 +62,7 @@ pub struct Call {
 }
 
 /// How a call went.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Went {
     /// Of the upstream's last answer.
     pub status: Option<u16>,
@@ -61,36 +71,43 @@ pub struct Went {
 }
 
 /// What a planned call asks for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Asks {
+    #[schema(value_type = Vec<PostId>)]
     pub tweet_ids: Vec<String>,
+    #[schema(value_type = Vec<EngagementType>)]
     pub engagement_types: Vec<&'static str>,
     /// Whether the posts' author is still to be found out by it.
     pub probe: bool,
 }
 
 /// What could not be had.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Missing {
+    #[schema(value_type = Vec<PostId>)]
     pub tweet_ids: Vec<String>,
+    #[schema(value_type = Vec<EngagementType>)]
     pub engagement_types: Vec<&'static str>,
+    #[schema(value_type = MissingReason)]
     pub reason: &'static str,
     /// More, in words; may be empty.
     pub detail: String,
     /// The posts' author, if known.
+    #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
 }
 
 /// What would be asked of the upstream.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Plan {
+    #[schema(value_type = Vec<CallToMake>)]
     pub calls: Vec<Call>,
     pub missing: Vec<Missing>,
     pub cost: Cost,
 }
 
 /// What a plan takes of quota and contract.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Cost {
     /// Calls by what has a quota of its own: the kind of credentials, or `lookup`.
     pub calls: BTreeMap<&'static str, usize>,

@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
 
 use crate::gateway::{Grain, Problem, UsageFilter, UsageReport, UsageRow, UsageWriter, read_time};
+use crate::model;
 use crate::model::usage::{Month, begin_of, hour_of};
-use crate::model::{self, UserId};
 use crate::server::wire::rfc3339;
+use crate::server::wire::schema::{Credentials, Endpoint, Outcome, Time, UserId};
 
 /// Lines of one report.
 const MOST_ROWS: u32 = 10_000;
 const DEFAULT_DAYS: i64 = 30;
-const BY: [&str; 8] = ["hour", "day", "app", "key", "account", "endpoint", "auth", "outcome"];
+pub const BY: [&str; 8] = ["hour", "day", "app", "key", "account", "endpoint", "auth", "outcome"];
 
 /// Which sums are wanted.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,9 +33,11 @@ pub struct UsageQuery {
 }
 
 /// Sums of the whole hours that the time touches.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Usage {
+    #[schema(value_type = Time)]
     pub from: String,
+    #[schema(value_type = Time)]
     pub until: String,
     pub sums: Vec<UsageLine>,
     /// Whether there are more lines than are given.
@@ -45,24 +49,32 @@ pub struct Usage {
 }
 
 /// A line of sums; it has what the sums are told apart by.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct UsageLine {
     /// When its hour or day begins.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Time, required = false)]
     pub at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     pub app: Option<String>,
+    /// The key's id.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     pub key: Option<String>,
     /// `null` for app-only calls.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<UserId>, required = false)]
     pub account: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Endpoint, required = false)]
     pub endpoint: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Credentials, required = false)]
     pub auth: Option<&'static str>,
     /// The class of the upstream's status, or `none` where no answer came.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Outcome, required = false)]
     pub outcome: Option<&'static str>,
     /// Requests that went out, second attempts too.
     pub calls: u64,
@@ -73,7 +85,7 @@ pub struct UsageLine {
 }
 
 /// How many accounts an app used in a month.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct UsedAccounts {
     /// Such as `2026-03`, UTC.
     pub month: String,
@@ -82,9 +94,10 @@ pub struct UsedAccounts {
 }
 
 /// A process whose last calls are not in the sums.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Gap {
     /// Until then everything was written.
+    #[schema(value_type = Time)]
     pub since: String,
     /// Calls that are known to be missing; what a killed process had in memory comes on top.
     pub lost_calls: u64,
@@ -113,7 +126,7 @@ impl UsageQuery {
         let by = self.grain(&mut problems);
         let account = self.account.as_deref().map(|it| {
             let detail = "account must be a user id of 1 to 19 digits";
-            UserId::parse(it).ok_or_else(|| problems.push(Problem::in_query(detail)))
+            model::UserId::parse(it).ok_or_else(|| problems.push(Problem::in_query(detail)))
         });
         let filter = UsageFilter {
             from: hour_of(from),

@@ -3,61 +3,76 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::gateway::{self, Backlog, NotReceived, Problem};
 use crate::model::{self, Secret};
 use crate::server::wire::rfc3339;
+use crate::server::wire::schema::{self, DeliveryState, EventType, Time, Url};
+
+/// Of a delivery: under way, arrived, and neither.
+pub const DELIVERY_STATES: [&str; 3] = ["waiting", "delivered", "given_up"];
 
 /// A webhook without what signs for it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Webhook {
     pub id: String,
+    #[schema(value_type = Url)]
     pub url: String,
     /// `null` for all apps.
     pub app: Option<String>,
+    #[schema(value_type = Time)]
     pub created_at: String,
     /// Until then events are signed with the secret before the present one, too.
+    #[schema(value_type = Option<Time>)]
     pub old_secret_until: Option<String>,
 }
 
 /// A webhook with what waits for it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ListedWebhook {
     #[serde(flatten)]
     pub webhook: Webhook,
     /// Events that have not arrived yet.
+    #[schema(minimum = 0)]
     pub waiting: i64,
+    #[schema(value_type = Option<Time>)]
     pub waiting_since: Option<String>,
     /// Why the last attempt failed, if one did of those that wait.
     pub failure: Option<String>,
 }
 
 /// A webhook that was made or got a new secret: the one time that it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct WebhookSecret {
+    #[schema(pattern = "^whsec_")]
     pub secret: String,
     #[serde(flatten)]
     pub webhook: Webhook,
 }
 
 /// A webhook to add.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
+    /// Where events are posted.
+    #[schema(value_type = Url)]
     pub url: String,
+    /// The app whose accounts' events it gets; all apps' where nothing is said.
     pub app: Option<String>,
 }
 
 /// How long the old secret signs beside the new one.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     /// A duration such as `2h`; a day where nothing is said.
+    #[schema(value_type = Option<schema::Duration>)]
     pub overlap: Option<String>,
 }
 
 /// What a receiver did with an event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Tested {
     pub received: bool,
     pub status: Option<u16>,
@@ -65,21 +80,26 @@ pub struct Tested {
 }
 
 /// An event for a webhook.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Delivery {
     /// The `webhook-id` that the receiver sees.
     pub id: String,
     pub number: i64,
+    #[schema(value_type = EventType)]
     pub event: &'static str,
     pub app: String,
+    #[schema(value_type = schema::UserId)]
     pub user_id: String,
     pub screen_name: String,
     pub reason: String,
+    #[schema(value_type = Time)]
     pub occurred_at: String,
-    /// `waiting`, `delivered` or `given_up`.
+    #[schema(value_type = DeliveryState)]
     pub state: &'static str,
     pub attempts: u32,
+    #[schema(value_type = Option<Time>)]
     pub attempt_at: Option<String>,
+    #[schema(value_type = Option<Time>)]
     pub delivered_at: Option<String>,
     /// Of the last answer.
     pub status: Option<u16>,
@@ -142,10 +162,11 @@ impl From<Result<u16, NotReceived>> for Tested {
 
 impl From<model::webhook::Delivery> for Delivery {
     fn from(it: model::webhook::Delivery) -> Delivery {
+        let [waiting, delivered, given_up] = DELIVERY_STATES;
         let state = match (it.attempt_at, it.delivered_at) {
-            (Some(_), _) => "waiting",
-            (None, Some(_)) => "delivered",
-            (None, None) => "given_up",
+            (Some(_), _) => waiting,
+            (None, Some(_)) => delivered,
+            (None, None) => given_up,
         };
         Delivery {
             id: it.message_id(),

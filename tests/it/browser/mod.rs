@@ -3,6 +3,7 @@
 mod audit;
 mod chromium;
 mod demo;
+mod docs_page;
 mod gallery;
 mod gateway_pages;
 mod hostile;

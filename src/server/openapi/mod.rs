@@ -1,0 +1,155 @@
+//! What can be asked over HTTP, told to programs (`/openapi.json`, OpenAPI 3.1) and to people (`/docs`).
+//!
+//! Each operation stands in `callers`, `operators` or `probes`; shapes come from the wire's own types, problems from
+//! those that are really answered.
+
+mod callers;
+mod operation;
+mod operators;
+mod page;
+mod probes;
+mod problems;
+mod schemas;
+
+use std::sync::LazyLock;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Components, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, ServerBuilder,
+};
+
+use crate::console;
+use crate::model::key::Kind;
+use crate::server::connect;
+use crate::server::encoding::{Accepted, gzip};
+use crate::server::openapi::operation::{Audience, Operation};
+use crate::server::openapi::problems::Sample;
+
+const ABOUT: &str = "Countersign holds the credentials for X's enterprise Engagement API, and signs each call with the right ones.\n\nAn answer with the header `Countersign-Error` is the gateway's own and a problem (RFC 9457); any other is the upstream's. Whatever is not described here is answered with 404 `not_found` or 405 `method_not_allowed`. All answers come gzipped to those who ask for it.";
+
+/// The description, indented.
+static TEXT: LazyLock<String> =
+    LazyLock::new(|| serde_json::to_string_pretty(&description()).unwrap_or_default());
+static DOCUMENT: LazyLock<Fixed> = LazyLock::new(|| Fixed::new("application/json", text()));
+static PAGE: LazyLock<Fixed> = LazyLock::new(|| {
+    Fixed::new("text/html; charset=utf-8", &page::text(&operations(), &strangers(), &description()))
+});
+static STYLE: LazyLock<Fixed> =
+    LazyLock::new(|| Fixed::new("text/css; charset=utf-8", &console::docs::style()));
+
+/// What is always the same, made when it is asked for first.
+struct Fixed {
+    kind: &'static str,
+    plain: Bytes,
+    gzipped: Bytes,
+}
+
+/// The description as it is served.
+pub fn text() -> &'static str {
+    &TEXT
+}
+
+pub(super) async fn document(headers: HeaderMap) -> Response {
+    DOCUMENT.answer(&headers)
+}
+
+pub(super) async fn page(headers: HeaderMap) -> Response {
+    PAGE.answer(&headers)
+}
+
+pub(super) async fn style(headers: HeaderMap) -> Response {
+    STYLE.answer(&headers)
+}
+
+impl Fixed {
+    fn new(kind: &'static str, text: &str) -> Fixed {
+        Fixed { kind, plain: text.to_owned().into(), gzipped: gzip(text.as_bytes()) }
+    }
+
+    fn answer(&self, asked: &HeaderMap) -> Response {
+        let zips = Accepted::of(asked).gzip;
+        let body = if zips { &self.gzipped } else { &self.plain };
+        let mut response = body.clone().into_response();
+        let headers = response.headers_mut();
+        connect::guard(headers);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if zips {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+}
+
+fn operations() -> Vec<Operation> {
+    [callers::operations(), operators::operations(), probes::operations()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What is told of paths and methods that are not described.
+fn strangers() -> Vec<Sample> {
+    problems::of_strangers()
+}
+
+fn description() -> OpenApi {
+    let operations = operations();
+    let mut paths = Paths::new();
+    for it in &operations {
+        paths.add_path_operation(it.path, vec![it.method.clone()], it.written());
+    }
+    let info = InfoBuilder::new()
+        .title("Countersign")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .license(Some(License::new(env!("CARGO_PKG_LICENSE"))));
+    let server = |it: Audience| {
+        let url = it.servers().first().copied().unwrap_or_default();
+        ServerBuilder::new().url(url).description(Some(it.about())).build()
+    };
+    let tag = |it: Audience| TagBuilder::new().name(it.tag()).description(Some(it.about())).build();
+    OpenApiBuilder::new()
+        .info(info.build())
+        .servers(Some([Audience::Callers, Audience::Operators].map(server)))
+        .tags(Some([Audience::Callers, Audience::Operators, Audience::Anybody].map(tag)))
+        .paths(paths)
+        .components(Some(components(&operations)))
+        .build()
+}
+
+fn components(operations: &[Operation]) -> Components {
+    let mut samples: Vec<Sample> =
+        operations.iter().flat_map(|it| it.problems.iter().cloned()).collect();
+    samples.extend(strangers());
+    let mut components = Components::new();
+    components.schemas.extend(schemas::all());
+    components.schemas.extend(problems::schemas(&samples));
+    components.examples.extend(problems::examples(&samples));
+    components
+        .headers
+        .extend(problems::header_components().map(|(name, it)| (name.to_owned(), it.into())));
+    for (audience, kind) in [(Audience::Callers, Kind::Caller), (Audience::Operators, Kind::Admin)]
+    {
+        for (name, scheme) in audience.schemes().iter().zip(schemes(kind)) {
+            components.add_security_scheme(*name, scheme);
+        }
+    }
+    components
+}
+
+/// The two headers that a key may stand in.
+fn schemes(kind: Kind) -> [SecurityScheme; 2] {
+    let about = format!("A key of the kind `{kind}`: `{}…`.", kind.prefix());
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(&about));
+    [
+        SecurityScheme::Http(bearer.build()),
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Api-Key", &about))),
+    ]
+}

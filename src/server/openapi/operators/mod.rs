@@ -1,0 +1,133 @@
+//! What operators can ask.
+
+mod accounts;
+mod keys;
+mod usage;
+mod webhooks;
+
+use serde_json::{Value, json};
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{HttpMethod, RefOr, Schema};
+
+use crate::model::key::Kind;
+use crate::server::admin::{ITEMS, MOST_ITEMS};
+use crate::server::openapi::operation::{Audience, Content, Operation, Parameter, named};
+use crate::server::openapi::problems;
+use crate::server::openapi::schemas::{listing, page};
+use crate::server::wire::schema::text;
+
+/// The id of a key.
+const KEY: &str = "4vJ0aBcDeFgH";
+const NEXT: &str = "The `next` of the page before.";
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut all = vec![apps()];
+    all.extend(accounts::operations());
+    all.extend(keys::operations());
+    all.push(link());
+    all.extend(webhooks::operations());
+    all.extend(usage::operations());
+    all.push(audit());
+    all
+}
+
+fn apps() -> Operation {
+    let app = json!({ "name": "demo", "app_only": "bearer", "bearer_source": "minted" });
+    operation(HttpMethod::Get, "/admin/v1/apps", "list_apps", "The configured apps").gives(
+        "200",
+        "All of them.",
+        listing("apps", "App"),
+        json!({ "apps": [app] }),
+    )
+}
+
+fn link() -> Operation {
+    let summary = "Invite a user to connect an account";
+    link_to_make(operation(HttpMethod::Post, "/admin/v1/links", "create_link_as_admin", summary))
+        .about(
+            "A one-time link, shown this once, by which a user connects an account in a browser.",
+        )
+}
+
+/// What both doors to links have in common.
+pub(super) fn link_to_make(operation: Operation) -> Operation {
+    let new = json!({ "app": "demo", "label": "for Alice", "expires": "2h" });
+    let created = json!({
+        "url": "https://countersign.example.com/connect/…", "app": "demo", "label": "for Alice",
+        "user_id": null, "return_to": null, "expires_at": "2026-03-10T23:15:30Z",
+    });
+    operation
+        .reads(Content::json(named("NewLink"), new))
+        .gives("201", "The link.", named("CreatedLink"), created)
+        .refuses(problems::of_bodies())
+        .refuses(problems::of_field("/label", "must be 1 to 100 printable characters"))
+        .refuses(problems::of_apps())
+}
+
+fn audit() -> Operation {
+    let entry = json!({
+        "id": 42, "at": "2026-03-10T21:15:30Z", "actor": format!("key:{KEY}"),
+        "action": "key.created", "subject": "key:9sJ2kLmNoPqR", "detail": "dashboard",
+    });
+    let shape = page("entries", "Entry", "before", Type::Integer);
+    operation(HttpMethod::Get, "/admin/v1/audit", "list_audit", "Who changed what")
+        .takes(before(42))
+        .takes(limit())
+        .gives("200", "Newest first.", shape, json!({ "entries": [entry], "next": null }))
+        .refuses(problems::of_queries())
+}
+
+fn of_app() -> Parameter {
+    let about = "The app's name; may be left out where only one is configured.";
+    query("app", about, text("").into(), "demo".into())
+}
+
+fn after(example: &str) -> Parameter {
+    query("after", NEXT, text("").into(), example.into())
+}
+
+fn before(example: i64) -> Parameter {
+    query("before", NEXT, ObjectBuilder::new().schema_type(Type::Integer).into(), example.into())
+}
+
+fn limit() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(MOST_ITEMS))
+        .default(Some(ITEMS.into()));
+    query("limit", "How many at most.", schema.into(), ITEMS.into())
+}
+
+fn in_path(name: &'static str, about: &'static str, example: &str) -> Parameter {
+    let (place, example) = (ParameterIn::Path, example.into());
+    Parameter { name, place, about, schema: text("").into(), example }
+}
+
+fn query(
+    name: &'static str,
+    about: &'static str,
+    schema: RefOr<Schema>,
+    example: Value,
+) -> Parameter {
+    Parameter { name, place: ParameterIn::Query, about, schema, example }
+}
+
+fn operation(
+    method: HttpMethod,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+) -> Operation {
+    Operation::new(Audience::Operators, method, path, id, summary)
+        .refuses(problems::of_keys(Kind::Admin))
+}
+
+/// An example with one member more, or another.
+fn with(mut example: Value, name: &str, value: impl Into<Value>) -> Value {
+    if let Value::Object(members) = &mut example {
+        members.insert(name.to_owned(), value.into());
+    }
+    example
+}

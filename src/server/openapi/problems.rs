@@ -1,0 +1,349 @@
+//! What the gateway answers itself when something is wrong: each problem as the code makes it, so that status, code,
+//! headers and text are those of the answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{Method, Uri};
+use axum::response::IntoResponse;
+use serde_json::Value;
+use time::macros::datetime;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{
+    ContentBuilder, Header, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder, Schema,
+};
+
+use crate::gateway::{Error, Missing, Problem as Detail, Reason, Reconnect};
+use crate::model::key::Kind;
+use crate::model::{AccountState, Metric, Secret};
+use crate::server::encoding::NO_ENCODING;
+use crate::server::engagement::NO_FORM;
+use crate::server::openapi::operation::named;
+use crate::server::problem::{self, Problem};
+use crate::server::wire::schema::{one_of, text};
+
+/// A header's component, its name on the wire, and what it says.
+const HEADERS: [(&str, &str, &str); 8] = [
+    (
+        "RequestId",
+        "X-Request-Id",
+        "The `X-Request-Id` of the request if it was short and plain, else a new one. The log has it too.",
+    ),
+    (
+        "CountersignAuth",
+        "Countersign-Auth",
+        "Whose credentials the call used: `app-only` or `user-context`.",
+    ),
+    (
+        "ServerTiming",
+        "Server-Timing",
+        "Milliseconds that the upstream took and that the gateway took: `upstream;dur=81.204, gateway;dur=0.311`.",
+    ),
+    (
+        "Complete",
+        "Countersign-Complete",
+        "With CSV: `true`, or `false` where something is missing.",
+    ),
+    (
+        "Missing",
+        "Countersign-Missing",
+        "With CSV: how many posts are missing for each reason, as in `unavailable=3, quota=250`.",
+    ),
+    (
+        "CountersignError",
+        "Countersign-Error",
+        "The problem's `code`. Only answers of the gateway's own have this header: an error without it is the upstream's.",
+    ),
+    ("RetryAfter", "Retry-After", "After how many seconds the same may work."),
+    ("Authenticate", "WWW-Authenticate", "`Bearer realm=\"countersign\"`."),
+];
+
+/// A problem under the name of its example: the code, or more where one code is met in several forms.
+#[derive(Clone)]
+pub(super) struct Sample {
+    pub(super) name: String,
+    pub(super) problem: Problem,
+}
+
+impl<P: Into<Problem>> From<P> for Sample {
+    fn from(problem: P) -> Sample {
+        let problem = problem.into();
+        Sample { name: problem.code().to_owned(), problem }
+    }
+}
+
+impl Sample {
+    fn called(name: &str, problem: Problem) -> Sample {
+        Sample { name: name.to_owned(), problem }
+    }
+
+    /// The body, as an answer has it.
+    pub(super) fn body(&self) -> Value {
+        serde_json::from_slice(&self.problem.body("4f2a90c1d7e35b68-17")).unwrap_or_default()
+    }
+}
+
+pub(super) fn of_everything() -> Vec<Sample> {
+    vec![Error::Internal("a fault".into()).into(), Problem::shutting_down().into()]
+}
+
+pub(super) fn of_keys(kind: Kind) -> Vec<Sample> {
+    let missing = format!("missing_key_{kind}");
+    let detail = "holds another key than Authorization does; send one of the two";
+    vec![
+        Sample::called(&missing, Problem::missing_key(kind)),
+        Error::UnknownKey.into(),
+        invalid("header", Detail::in_header("X-Api-Key", detail)),
+        Error::StoreUnavailable("away".into()).into(),
+    ]
+}
+
+pub(super) fn of_bodies() -> Vec<Sample> {
+    let detail =
+        "the body is declared as another type than JSON; send it as Content-Type: application/json";
+    vec![
+        Problem::wrong_type(detail).into(),
+        Problem::body_too_large(65536).into(),
+        Problem::body_timeout().into(),
+    ]
+}
+
+pub(super) fn of_requests() -> Vec<Sample> {
+    let detail = "must be a post id of 1 to 19 digits, as a string or a whole number, not \"abc\"";
+    vec![invalid("post_id", Detail::at("/tweet_ids/0", detail))]
+}
+
+/// A body's field that is wrong.
+pub(super) fn of_field(pointer: &str, detail: &str) -> Vec<Sample> {
+    vec![invalid(pointer.trim_start_matches('/'), Detail::at(pointer, detail))]
+}
+
+pub(super) fn of_lines() -> Vec<Sample> {
+    let detail = "access_token must begin with the user's id, 7588892-, and have no spaces";
+    vec![invalid("line", Detail::in_line(1, detail))]
+}
+
+pub(super) fn of_queries() -> Vec<Sample> {
+    let detail = "limit: must be a whole number from 1 to 1000";
+    vec![invalid("query", Detail::in_query(detail))]
+}
+
+pub(super) fn of_account_paths() -> Vec<Sample> {
+    let detail = "the account must be a user id of 1 to 19 digits or @screen_name";
+    let mut samples = vec![invalid("path", Detail::in_path(detail))];
+    samples.extend(not_found("account"));
+    samples
+}
+
+pub(super) fn of_upstream() -> Vec<Sample> {
+    vec![
+        Error::UpstreamUnreachable("away".into()).into(),
+        Error::UpstreamCutShort("cut".into()).into(),
+        Error::UpstreamTooLarge("large".into()).into(),
+        Error::UpstreamTimeout("slow".into()).into(),
+    ]
+}
+
+pub(super) fn of_relay() -> Vec<Sample> {
+    let reconnect = Reconnect {
+        url: Secret::from("https://countersign.example.com/connect/…"),
+        until: datetime!(2026-03-11 21:15:30 UTC),
+    };
+    let (state, since) = (AccountState::Revoked, datetime!(2026-03-10 21:15:30 UTC));
+    let mut samples = vec![
+        not_allowed("endpoint", "its scope leaves out the endpoint historical"),
+        Error::AccountNotFound.into(),
+        Error::AccountNotActive { state, since, reconnect: Some(reconnect) }.into(),
+        Error::AppCredentialsRejected {
+            app: "main".to_owned(),
+            retry_after: Duration::from_secs(10),
+        }
+        .into(),
+        Problem::not_acceptable(NO_ENCODING).into(),
+    ];
+    samples.extend(of_upstream());
+    samples
+}
+
+/// Beside those of its body.
+pub(super) fn of_questions() -> Vec<Sample> {
+    let detail = "must be a duration above zero such as 20s";
+    let mut samples = of_plans();
+    samples.push(invalid("deadline", Detail::in_header("Countersign-Deadline", detail)));
+    samples.push(Problem::not_acceptable(NO_FORM).into());
+    samples
+}
+
+pub(super) fn of_plans() -> Vec<Sample> {
+    vec![not_allowed("endpoint", "its scope leaves out the endpoint historical")]
+}
+
+/// An app that is named and not there, or not named where there are several.
+pub(super) fn of_apps() -> Vec<Sample> {
+    let mut samples = of_field("/app", "several apps are configured; name one");
+    samples.extend(not_found("app in the configuration"));
+    samples
+}
+
+/// Nothing of a question could be had, for each reason.
+pub(super) fn of_nothing() -> Vec<Sample> {
+    let sample = |reason: Reason| {
+        let missing = Missing {
+            posts: vec![1_560_000_000_000_000_000],
+            metrics: vec![Metric::Impressions],
+            reason,
+            author: None,
+            detail: String::new(),
+        };
+        let problem = Problem::from(Error::NothingAnswered(vec![missing]));
+        Sample::called(&format!("nothing_answered_{}", reason.name()), problem)
+    };
+    Reason::ALL.map(sample).to_vec()
+}
+
+pub(super) fn not_allowed(what: &str, detail: &str) -> Sample {
+    Sample::called(&format!("not_allowed_{what}"), Error::NotAllowed(detail.to_owned()).into())
+}
+
+pub(super) fn not_found(what: &'static str) -> Vec<Sample> {
+    let name = format!("not_found_{}", what.split(' ').next().unwrap_or_default());
+    vec![Sample::called(&name, Error::NotFound(what).into())]
+}
+
+pub(super) fn already_exists(name: &str, what: &str) -> Sample {
+    let problem = Error::AlreadyExists(what.to_owned()).into();
+    Sample::called(&format!("already_exists_{name}"), problem)
+}
+
+/// What any path and method may meet that is not in the description.
+pub(super) fn of_strangers() -> Vec<Sample> {
+    let (here, elsewhere) =
+        (Uri::from_static("/v1/engagement"), Uri::from_static("/v2/engagement"));
+    let offered = "the engagement endpoints are …";
+    vec![
+        problem::no_route(&elsewhere, offered).into(),
+        problem::wrong_method(&Method::GET, &here).into(),
+    ]
+}
+
+fn invalid(name: &str, detail: Detail) -> Sample {
+    let name = format!("invalid_request_{}", name.replace('/', "_"));
+    Sample::called(&name, Problem::invalid(vec![detail]))
+}
+
+/// The answers that these make, by status.
+pub(super) fn responses(samples: &[Sample]) -> BTreeMap<String, Response> {
+    let mut by_status: BTreeMap<u16, Vec<&Sample>> = BTreeMap::new();
+    for sample in samples {
+        by_status.entry(sample.problem.status().as_u16()).or_default().push(sample);
+    }
+    let response =
+        |(status, samples): (u16, Vec<&Sample>)| (status.to_string(), response(&samples));
+    by_status.into_iter().map(response).collect()
+}
+
+fn response(samples: &[&Sample]) -> Response {
+    let mut about: Vec<String> = Vec::new();
+    let mut sent = vec!["RequestId", "CountersignError"];
+    for sample in samples {
+        let told = format!("`{}`: {}.", sample.problem.code(), sample.problem.words().0);
+        if !about.contains(&told) {
+            about.push(told);
+        }
+        let response = sample.problem.clone().into_response();
+        for (header, component) in [(RETRY_AFTER, "RetryAfter"), (WWW_AUTHENTICATE, "Authenticate")]
+        {
+            if response.headers().contains_key(header) && !sent.contains(&component) {
+                sent.push(component);
+            }
+        }
+    }
+    let examples = samples.iter().map(|it| {
+        let reference = format!("#/components/examples/{}", it.name);
+        (it.name.clone(), RefOr::Ref(Ref::new(reference)))
+    });
+    let content = ContentBuilder::new().schema(Some(named("Problem"))).examples_from_iter(examples);
+    let mut written = ResponseBuilder::new()
+        .description(about.join(" "))
+        .content("application/problem+json", content.build());
+    for (name, header) in headers(&sent) {
+        written = written.header_ref(name, header);
+    }
+    written.build()
+}
+
+/// These components by their names on the wire.
+pub(super) fn headers(components: &[&str]) -> impl Iterator<Item = (&'static str, Ref)> {
+    HEADERS
+        .iter()
+        .filter(|it| components.contains(&it.0))
+        .map(|it| (it.1, Ref::new(format!("#/components/headers/{}", it.0))))
+}
+
+pub(super) fn header_components() -> impl Iterator<Item = (&'static str, Header)> {
+    HEADERS.iter().map(|(component, _, about)| {
+        let kind = if *component == "RetryAfter" { Type::Integer } else { Type::String };
+        let schema = ObjectBuilder::new().schema_type(kind);
+        (*component, HeaderBuilder::new().schema(Some(schema)).description(Some(*about)).build())
+    })
+}
+
+/// Each example once.
+pub(super) fn examples(
+    samples: &[Sample],
+) -> BTreeMap<String, RefOr<utoipa::openapi::example::Example>> {
+    let example = |it: &Sample| {
+        let example = ExampleBuilder::new().summary(it.problem.words().0).value(Some(it.body()));
+        (it.name.clone(), RefOr::T(example.build()))
+    };
+    samples.iter().map(example).collect()
+}
+
+/// The body of each of these (RFC 9457).
+pub(super) fn schemas(samples: &[Sample]) -> [(String, RefOr<Schema>); 3] {
+    let codes: std::collections::BTreeSet<&'static str> =
+        samples.iter().map(|it| it.problem.code()).collect();
+    let place = ObjectBuilder::new()
+        .description(Some("One mistake: what it is, and one member that says where."))
+        .property("detail", text("What is wrong, and what would be right."))
+        .property("pointer", text("Where in the body, as a JSON pointer; empty for the whole."))
+        .property("line", ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)))
+        .property("header", text("Which header."))
+        .property("part", one_of("Which part of the address.", ["path", "query"]))
+        .required("detail")
+        .additional_properties(Some(false_schema()));
+    let list = |of: RefOr<Schema>| ArrayBuilder::new().items(of);
+    let problem = ObjectBuilder::new()
+        .description(Some("What the gateway answers itself when something is wrong (RFC 9457)."))
+        .property("type", text("`urn:countersign:problem:` and the code."))
+        .property("title", text("The same for each code."))
+        .property("status", ObjectBuilder::new().schema_type(Type::Integer))
+        .property("code", named("ErrorCode"))
+        .property("detail", text("What is wrong here, and what would help."))
+        .property("request_id", text("Under this the log has more."))
+        .property(
+            "errors",
+            list(text("The detail, where clients of the upstream look for it.").build().into()),
+        )
+        .property("problems", list(named("Mistake").into()))
+        .property("reconnect_url", text("With `account_not_active`, for keys that may make links: where the user connects again."))
+        .property("reconnect_until", named("Time"))
+        .property("missing", list(named("Missing").into()));
+    let problem = ["type", "title", "status", "code", "detail", "request_id", "errors", "problems"]
+        .into_iter()
+        .fold(problem, ObjectBuilder::required);
+    [
+        ("Problem".to_owned(), Schema::from(problem.build()).into()),
+        ("Mistake".to_owned(), Schema::from(place.build()).into()),
+        (
+            "ErrorCode".to_owned(),
+            one_of("What went wrong; it never changes its meaning.", codes).into(),
+        ),
+    ]
+}
+
+fn false_schema() -> utoipa::openapi::schema::AdditionalProperties<Schema> {
+    utoipa::openapi::schema::AdditionalProperties::FreeForm(false)
+}

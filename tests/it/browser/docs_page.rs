@@ -1,0 +1,33 @@
+//! The page that tells what can be asked.
+
+use fantoccini::key::Key;
+
+use crate::browser::chromium::Chromium;
+use crate::database::{Kind, fresh};
+use crate::house::House;
+
+#[tokio::test]
+async fn the_description_is_sound_in_every_size_and_colour() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let chromium = Chromium::start().await;
+    let browser = chromium.browser().await;
+    browser.open(&format!("{}/docs", house.url)).await;
+    browser.sees("What can be asked of Countersign").await;
+    browser.shows("gateway-docs").await;
+
+    // The first stop of the Tab key leads past the contents.
+    browser.open(&format!("{}/docs", house.admin_url)).await;
+    browser.strike(Key::Tab).await;
+    let focused = "return document.activeElement.textContent";
+    assert_eq!(browser.run(focused).await, "Skip to the text");
+    browser.strike(Key::Enter).await;
+    assert_eq!(browser.url().await.fragment(), Some("begin"));
+    // Headings go down a step at a time, and each landmark has its name.
+    let levels =
+        "return [...document.querySelectorAll('h1, h2, h3, h4')].map(it => +it.tagName[1])";
+    let levels: Vec<i64> = serde_json::from_value(browser.run(levels).await).unwrap();
+    assert!(levels.windows(2).all(|it| it[1] <= it[0] + 1), "{levels:?}");
+    let nameless = "return [...document.querySelectorAll('nav, section, article')].filter(it => !it.ariaLabel && !document.getElementById(it.getAttribute('aria-labelledby'))?.textContent).length";
+    assert_eq!(browser.run(nameless).await, 0);
+}

@@ -1,0 +1,142 @@
+//! The description of the API: that it is whole, and that it is true.
+
+mod examples;
+mod page;
+mod problems;
+mod routes;
+mod shape;
+mod structure;
+
+use reqwest::header::HeaderName;
+use serde_json::{Map, Value};
+
+use crate::bench::{Answer, Ask};
+use crate::database::{Database, Kind, fresh};
+use crate::house::House;
+use crate::openapi::shape::faults;
+
+/// One path and method of the description.
+pub struct Operation {
+    pub method: String,
+    pub path: String,
+    pub told: Value,
+}
+
+/// A house, and what opens its two doors.
+struct Doors {
+    /// Kept for as long as it is asked.
+    _database: Option<Database>,
+    house: House,
+    admin: String,
+}
+
+pub fn document() -> Value {
+    serde_json::from_str(countersign::server::openapi::text()).unwrap()
+}
+
+pub fn operations(document: &Value) -> Vec<Operation> {
+    let of_path = |(path, item): (&String, &Value)| {
+        let of_method = |(method, told): (&String, &Value)| Operation {
+            method: method.to_uppercase(),
+            path: path.clone(),
+            told: told.clone(),
+        };
+        item.as_object().unwrap().iter().map(of_method).collect::<Vec<_>>()
+    };
+    object(&document["paths"]).iter().flat_map(of_path).collect()
+}
+
+fn object(value: &Value) -> &Map<String, Value> {
+    value.as_object().unwrap_or_else(|| panic!("{value} is no object"))
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// What stands there, or what it refers to.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(target) => document.pointer(target.strip_prefix('#').unwrap()).unwrap(),
+        None => value,
+    }
+}
+
+impl Operation {
+    pub fn id(&self) -> &str {
+        self.told["operationId"].as_str().unwrap()
+    }
+
+    fn tag(&self) -> &str {
+        self.told["tags"][0].as_str().unwrap()
+    }
+
+    /// Of the body, and its example.
+    fn body(&self) -> Option<(&str, &Value)> {
+        let (media, content) = self.told["requestBody"]["content"].as_object()?.iter().next()?;
+        Some((media, content))
+    }
+
+    /// The path with the examples of what stands in it.
+    fn example_path(&self) -> String {
+        list(&self.told["parameters"]).filter(|it| it["in"] == "path").fold(
+            self.path.clone(),
+            |path, it| {
+                let name = format!("{{{}}}", it["name"].as_str().unwrap());
+                path.replace(&name, it["example"].as_str().unwrap())
+            },
+        )
+    }
+
+    /// What is asked by the examples, with the key that it takes.
+    fn ask(&self, doors: &Doors, path: &str) -> Ask {
+        let ask = match self.tag() {
+            "callers" => doors.house.ask(&self.method, path),
+            "operators" => doors.house.admin(&doors.admin, &self.method, path),
+            _ => doors.house.admin("", &self.method, path).header("authorization", ""),
+        };
+        let Some((media, content)) = self.body() else { return ask };
+        let example = &content["example"];
+        let body = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+        ask.header("content-type", media).body(body)
+    }
+
+    /// That the answer is one that is described, in status, headers and body.
+    #[track_caller]
+    fn describes(&self, document: &Value, answer: &Answer) {
+        let (id, status) = (self.id(), answer.status.as_u16());
+        let responses = object(&self.told["responses"]);
+        let is_own = !answer.header("countersign-error").is_empty();
+        let response = responses.get(&status.to_string());
+        let response = response.or(responses.get("default").filter(|_| !is_own));
+        let response = response.unwrap_or_else(|| panic!("{id}: {status} {}", answer.text()));
+        for name in answer.headers.keys().map(HeaderName::as_str) {
+            let is_told = name.starts_with("countersign-")
+                || ["retry-after", "www-authenticate", "x-request-id", "server-timing"]
+                    .contains(&name);
+            let mut described = object(&response["headers"]).keys();
+            let is_described = described.any(|it| it.eq_ignore_ascii_case(name));
+            assert!(!is_told || is_described, "{id}: {status} has a header {name}");
+        }
+        let media = answer.header("content-type").split(';').next().unwrap();
+        let content = &response["content"][media];
+        assert!(content.is_object(), "{id}: {status} is {media}: {}", answer.text());
+        let is_json = media.ends_with("json") && !media.ends_with("ndjson");
+        let body = if is_json { answer.json() } else { answer.text().into() };
+        assert_eq!(faults(document, &content["schema"], &body), [""; 0], "{id}: {status} {body}");
+    }
+}
+
+impl Doors {
+    async fn open(house: House) -> Doors {
+        let admin = house.new_admin_key().await;
+        Doors { _database: None, house, admin }
+    }
+
+    /// On a database of its own.
+    async fn fresh() -> Doors {
+        let database = fresh(Kind::Sqlite).await;
+        let doors = Doors::open(House::start(&database).await).await;
+        Doors { _database: Some(database), ..doors }
+    }
+}

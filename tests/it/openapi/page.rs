@@ -1,0 +1,126 @@
+//! `/docs`: one page that needs nothing else, and whose commands work.
+
+use std::process::Command;
+
+use crate::bench::Ask;
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::openapi::{Doors, document, operations};
+
+#[tokio::test]
+async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    for base in [&house.url, &house.admin_url] {
+        let page = Ask::new(&house.http, base, "GET", "/docs").send().await;
+        assert_eq!(
+            (page.status.as_u16(), page.header("content-type")),
+            (200, "text/html; charset=utf-8")
+        );
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'self'"), "{policy}");
+        assert!(!policy.contains("script"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("cache-control", "public, max-age=300"),
+        ] {
+            assert_eq!(page.header(name), value);
+        }
+        let text = page.text();
+        assert!(text.len() < 100_000, "{} bytes", text.len());
+        for forbidden in [
+            "<script",
+            "javascript:",
+            " onclick",
+            " style=",
+            "<style",
+            "<img",
+            "<iframe",
+            "@import",
+            "url(",
+        ] {
+            assert!(!text.contains(forbidden), "{forbidden}");
+        }
+        let mut links: Vec<&str> = ["href=\"", "src=\""]
+            .iter()
+            .flat_map(|it| text.split(it).skip(1))
+            .filter_map(|it| it.split('"').next())
+            .collect();
+        links.retain(|it| !it.starts_with('#'));
+        assert_eq!(links, ["/docs/style.css", "/openapi.json"]);
+        let style = Ask::new(&house.http, base, "GET", "/docs/style.css").send().await;
+        assert_eq!(
+            (style.status.as_u16(), style.header("content-type")),
+            (200, "text/css; charset=utf-8")
+        );
+        assert!(!style.text().contains("url(") && !style.text().contains("@import"));
+    }
+}
+
+#[tokio::test]
+async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let page = Ask::new(&house.http, &house.url, "GET", "/docs").send().await.text();
+    for it in operations(&document()) {
+        let id = it.id();
+        assert!(page.contains(&format!("<a href=\"#{id}\">")), "{id}");
+        let article = page.split(&format!("<article id=\"{id}\"")).nth(1).unwrap();
+        let article = article.split("</article>").next().unwrap();
+        assert!(
+            article.contains(&format!("<span class=\"method\">{}</span> {}", it.method, it.path)),
+            "{id}"
+        );
+        assert!(article.contains("<pre>curl "), "{id}");
+    }
+    let targets = page.split("href=\"#").skip(1).filter_map(|it| it.split('"').next());
+    for target in targets {
+        assert!(page.contains(&format!(" id=\"{target}\"")), "#{target}");
+    }
+}
+
+#[tokio::test]
+async fn its_commands_work_as_they_stand() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut house = House::start(&database).await;
+    house.key = house.new_key(|it| it.links = true).await;
+    let doors = Doors::open(house).await;
+    let house = &doors.house;
+    let page = Ask::new(&house.http, &house.url, "GET", "/docs").send().await.text();
+    let commands = page.split("<pre>").skip(1).filter_map(|it| it.split("</pre>").next());
+    let commands: Vec<String> = commands.filter(|it| it.starts_with("curl ")).map(plain).collect();
+    assert_eq!(commands.len(), operations(&document()).len());
+    for command in commands {
+        let here = command
+            .replace("http://127.0.0.1:8080", &house.url)
+            .replace("http://127.0.0.1:8081", &house.admin_url);
+        let (key, admin) = (house.key.clone(), doors.admin.clone());
+        let ran = tokio::task::spawn_blocking(move || {
+            let shell =
+                format!("{here} -s -o /dev/null -w '%{{http_code}} %header{{countersign-error}}'");
+            Command::new("sh")
+                .args(["-c", &shell])
+                .env("KEY", key)
+                .env("ADMIN_KEY", admin)
+                .env("no_proxy", "*")
+                .output()
+                .unwrap()
+        });
+        let ran = ran.await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).trim().to_owned();
+        assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+        // Their ids are nobody's, so that some find nothing.
+        let fine = ["200", "201", "404 not_found", "404 nothing_answered"];
+        let is_upstreams = command.contains("/insights/") && said == "400";
+        assert!(fine.contains(&&*said) || is_upstreams, "{said}: {command}");
+    }
+}
+
+fn plain(html: &str) -> String {
+    html.replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">")
+        .replace("&#38;", "&")
+}

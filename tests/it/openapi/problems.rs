@@ -1,0 +1,202 @@
+//! What goes wrong is described where it goes wrong: real refusals, held against the description.
+
+use serde_json::{Value, json};
+
+use crate::bench::Answer;
+use crate::database::{Kind, fresh};
+use crate::house::House;
+use crate::openapi::{Doors, Operation, document, list, object, operations, resolved};
+
+impl Operation {
+    /// That the answer is the gateway's own, and this code among those that are described for its status.
+    #[track_caller]
+    fn refuses(&self, document: &Value, answer: &Answer, status: u16, code: &str) {
+        answer.is_own(status, code);
+        self.describes(document, answer);
+        let response = &self.told["responses"][status.to_string()];
+        let content = &response["content"]["application/problem+json"];
+        let mut examples = object(&content["examples"]).values();
+        let told = examples.any(|it| resolved(document, it)["value"]["code"] == code);
+        assert!(told, "{}: {status} {code}", self.id());
+        for name in ["retry-after", "www-authenticate"] {
+            let is_sent = !answer.header(name).is_empty();
+            let mut described = object(&response["headers"]).keys();
+            let is_described = described.any(|it| it.eq_ignore_ascii_case(name));
+            assert!(!is_sent || is_described, "{}: {status} sends {name}", self.id());
+        }
+    }
+
+    fn has_parameter(&self, place: &str, name: &str) -> bool {
+        list(&self.told["parameters"]).any(|it| it["in"] == place && it["name"] == name)
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_missing_wrong_or_two() {
+    let (doors, document) = (Doors::fresh().await, document());
+    let mut seen = 0;
+    for it in operations(&document).iter().filter(|it| it.tag() != "probes") {
+        let ask = it.ask(&doors, &it.example_path());
+        let none = ask.clone().header("authorization", "").send().await;
+        it.refuses(&document, &none, 401, "missing_key");
+        let unknown = ask.clone().header("authorization", "Bearer csk_x").send().await;
+        it.refuses(&document, &unknown, 401, "unknown_key");
+        let two = ask.header("x-api-key", "csk_other").send().await;
+        it.refuses(&document, &two, 400, "invalid_request");
+        seen += 1;
+    }
+    assert!(seen > 20);
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_what_is_asked_for() {
+    let (doors, document) = (Doors::fresh().await, document());
+    for it in operations(&document).iter().filter(|it| it.body().is_some()) {
+        let ask = it.ask(&doors, &it.example_path());
+        let other = ask.clone().header("content-type", "text/plain").send().await;
+        it.refuses(&document, &other, 415, "not_json");
+        let broken = ask.clone().body("{").send().await;
+        if it.id() != "rotate_webhook" {
+            it.refuses(&document, &broken, 400, "invalid_request");
+        }
+        let large = ask.body(" ".repeat(4 * 1024 * 1024 + 1)).send().await;
+        it.refuses(&document, &large, 413, "body_too_large");
+    }
+}
+
+#[tokio::test]
+async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
+    let (doors, document) = (Doors::fresh().await, document());
+    for it in operations(&document) {
+        let path = it.example_path();
+        if it.has_parameter("query", "limit") {
+            let answer = it.ask(&doors, &format!("{path}?limit=0")).send().await;
+            it.refuses(&document, &answer, 400, "invalid_request");
+        }
+        // Usage may be of an app that is not configured any more.
+        if it.has_parameter("query", "app") && it.id() != "show_usage" {
+            let answer = it.ask(&doors, &format!("{path}?app=nowhere")).send().await;
+            it.refuses(&document, &answer, 404, "not_found");
+        }
+        for (name, code, status) in [
+            ("account", "not_found", 404),
+            ("key", "not_found", 404),
+            ("webhook", "not_found", 404),
+        ] {
+            if it.has_parameter("path", name) {
+                let nobody = it.path.replace(&format!("{{{name}}}"), "9999999999");
+                let answer = it.ask(&doors, &nobody).send().await;
+                it.refuses(&document, &answer, status, code);
+            }
+        }
+        if it.has_parameter("path", "account") {
+            let answer = it.ask(&doors, &it.path.replace("{account}", "alice")).send().await;
+            it.refuses(&document, &answer, 400, "invalid_request");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_not_there_or_there_already() {
+    let (mut doors, document) = (Doors::fresh().await, document());
+    let operations = operations(&document);
+    let find = |id: &str| operations.iter().find(|it| it.id() == id).unwrap();
+    for id in ["create_key", "add_webhook"] {
+        let it = find(id);
+        assert_eq!(it.ask(&doors, &it.path).send().await.status, 201);
+        let again = it.ask(&doors, &it.path).send().await;
+        it.refuses(&document, &again, 409, "already_exists");
+    }
+    let link = find("create_link");
+    link.refuses(&document, &link.ask(&doors, &link.path).send().await, 403, "not_allowed");
+    for (id, pointer) in
+        [("create_key", "name"), ("create_link_as_admin", "label"), ("add_webhook", "url")]
+    {
+        let it = find(id);
+        let mut body = it.body().unwrap().1["example"].clone();
+        body[pointer] = json!("");
+        let answer = it.ask(&doors, &it.path).body(body.to_string()).send().await;
+        it.refuses(&document, &answer, 400, "invalid_request");
+        body["surplus"] = json!(1);
+        let answer = it.ask(&doors, &it.path).body(body.to_string()).send().await;
+        it.refuses(&document, &answer, 400, "invalid_request");
+    }
+
+    for (id, status) in [("create_key", 400), ("create_link_as_admin", 404), ("add_webhook", 400)] {
+        let it = find(id);
+        let mut body = it.body().unwrap().1["example"].clone();
+        body["app"] = json!("nowhere");
+        let answer = it.ask(&doors, &it.path).body(body.to_string()).send().await;
+        let code = answer.header("countersign-error").to_owned();
+        it.refuses(&document, &answer, status, &code);
+    }
+
+    let historical = find("historical");
+    let nobody = historical.ask(&doors, &historical.path).header("countersign-account", "999");
+    historical.refuses(&document, &nobody.send().await, 404, "account_not_found");
+    let nothing = historical.ask(&doors, &historical.path).header("accept-encoding", "*;q=0");
+    historical.refuses(&document, &nothing.send().await, 406, "not_acceptable");
+    doors.house.key =
+        doors.house.new_key(|it| it.endpoints = vec![countersign::model::Endpoint::Totals]).await;
+    for id in ["historical", "engagement", "plan"] {
+        let it = find(id);
+        let answer = it.ask(&doors, &it.path).header("countersign-account", "@alice").send().await;
+        it.refuses(&document, &answer, 403, "not_allowed");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_and_accounts_that_have_ended() {
+    let (mut doors, document) = (Doors::fresh().await, document());
+    let operations = operations(&document);
+    let find = |id: &str| operations.iter().find(|it| it.id() == id).unwrap();
+    let (historical, question, verify) =
+        (find("historical"), find("engagement"), find("verify_account"));
+    doors.house.key = doors.house.new_key(|it| it.links = true).await;
+
+    for (fault, code) in [("reset", "upstream_unreachable"), ("cut_body", "upstream_cut_short")] {
+        doors.house.order(json!([{ "kind": fault, "path": "/insights/" }])).await;
+        let ask = historical.ask(&doors, &historical.path).header("countersign-account", "@alice");
+        historical.refuses(&document, &ask.send().await, 502, code);
+    }
+    let answer = question.ask(&doors, &question.path).send().await;
+    question.refuses(&document, &answer, 502, "nothing_answered");
+    doors.house.order(json!([{ "kind": "reset", "path": "/1.1/" }])).await;
+    let answer = verify.ask(&doors, &verify.example_path()).send().await;
+    verify.refuses(&document, &answer, 502, "upstream_unreachable");
+
+    doors.house.order(json!([{ "kind": "status", "code": 88, "path": "/insights/" }])).await;
+    let ask = historical.ask(&doors, &historical.path).header("countersign-account", "@alice");
+    let relayed = ask.send().await;
+    relayed.is_relayed(429);
+    historical.describes(&document, &relayed);
+    doors.house.order(json!([])).await;
+
+    let alice = doors.house.bench.user("alice").user_id.clone();
+    doors.house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+    let marked = verify.ask(&doors, &verify.example_path()).send().await;
+    assert_eq!(marked.json()["works"], false);
+    verify.describes(&document, &marked);
+    let ask = historical.ask(&doors, &historical.path).header("countersign-account", "@alice");
+    let ended = ask.send().await;
+    assert!(ended.json()["reconnect_url"].is_string(), "{}", ended.text());
+    historical.refuses(&document, &ended, 409, "account_not_active");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away() {
+    let database = fresh(Kind::Sqlite).await;
+    let doors = Doors::open(House::start(&database).await).await;
+    let document = document();
+    for (table, gone) in [("account", "gone"), ("webhook", "gone_too")] {
+        database.run(&format!("alter table {table} rename to {gone}")).await;
+    }
+    for it in operations(&document)
+        .iter()
+        .filter(|it| ["list_accounts", "list_webhooks"].contains(&it.id()))
+    {
+        let answer = it.ask(&doors, &it.path).send().await;
+        let code = answer.header("countersign-error").to_owned();
+        it.refuses(&document, &answer, answer.status.as_u16(), &code);
+    }
+}

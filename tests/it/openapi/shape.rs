@@ -1,0 +1,212 @@
+//! As much of JSON Schema as the description uses. What it does not know it refuses, so that nothing goes unchecked.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::openapi::{list, object, resolved};
+
+/// What only tells.
+const WORDS: &[&str] = &["description", "default", "title"];
+
+/// What is wrong with a value. Members that are not described are wrong too.
+pub fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
+    let mut check = Check { document, found: Vec::new() };
+    check.whole(schema, value, "");
+    check.found
+}
+
+struct Check<'a> {
+    document: &'a Value,
+    found: Vec<String>,
+}
+
+impl<'a> Check<'a> {
+    fn whole(&mut self, schema: &'a Value, value: &Value, at: &str) {
+        self.part(schema, value, at);
+        let (mut names, mut is_open) = (BTreeSet::new(), false);
+        self.names(schema, &mut names, &mut is_open);
+        if let (Value::Object(members), false) = (value, is_open || names.is_empty()) {
+            for name in members.keys().filter(|it| !names.contains(it.as_str())) {
+                self.found.push(format!("{at}/{name}: is not described"));
+            }
+        }
+    }
+
+    /// The members that a schema and those that it is made of describe.
+    fn names(&self, schema: &'a Value, names: &mut BTreeSet<&'a str>, is_open: &mut bool) {
+        let schema = resolved(self.document, schema);
+        names
+            .extend(schema["properties"].as_object().into_iter().flatten().map(|it| it.0.as_str()));
+        *is_open |= schema["additionalProperties"].is_object();
+        for part in list(&schema["allOf"]) {
+            self.names(part, names, is_open);
+        }
+    }
+
+    fn part(&mut self, schema: &'a Value, value: &Value, at: &str) {
+        let schema = resolved(self.document, schema);
+        for (keyword, rule) in object(schema) {
+            let fine = match keyword.as_str() {
+                word if WORDS.contains(&word) => true,
+                "type" => list(rule).chain([rule]).any(|it| is_of_type(it, value)),
+                "enum" => list(rule).any(|it| it == value),
+                "oneOf" => list(rule).filter(|it| self.takes(it, value)).count() == 1,
+                "anyOf" => list(rule).any(|it| self.takes(it, value)),
+                "pattern" => value.as_str().is_none_or(|it| fits(rule.as_str().unwrap(), it)),
+                "format" => value.as_str().is_none_or(|it| is_of_format(rule, it)),
+                "minimum" => value.as_f64().is_none_or(|it| it >= rule.as_f64().unwrap()),
+                "maximum" => value.as_f64().is_none_or(|it| it <= rule.as_f64().unwrap()),
+                "minLength" => value.as_str().is_none_or(|it| it.chars().count() >= size(rule)),
+                "maxLength" => value.as_str().is_none_or(|it| it.chars().count() <= size(rule)),
+                "minItems" => value.as_array().is_none_or(|it| it.len() >= size(rule)),
+                "maxItems" => value.as_array().is_none_or(|it| it.len() <= size(rule)),
+                "uniqueItems" => value.as_array().is_none_or(|it| is_unique(it)),
+                "minProperties" => value.as_object().is_none_or(|it| it.len() >= size(rule)),
+                "maxProperties" => value.as_object().is_none_or(|it| it.len() <= size(rule)),
+                "required" => list(rule)
+                    .all(|it| !value.is_object() || value.get(it.as_str().unwrap()).is_some()),
+                "propertyNames" => value
+                    .as_object()
+                    .is_none_or(|it| it.keys().all(|it| self.takes(rule, &json!(it)))),
+                "items" | "properties" | "additionalProperties" | "allOf" => {
+                    self.within(keyword, schema, value, at);
+                    true
+                }
+                other => panic!("{other} in {schema}"),
+            };
+            if !fine {
+                self.found.push(format!("{at}: {value} against {keyword} {rule}"));
+            }
+        }
+    }
+
+    fn within(&mut self, keyword: &str, schema: &'a Value, value: &Value, at: &str) {
+        let rule = &schema[keyword];
+        match (keyword, value) {
+            ("items", Value::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.whole(rule, item, &format!("{at}/{index}"));
+                }
+            }
+            ("properties", Value::Object(members)) => {
+                for (name, member) in members.iter().filter(|it| rule.get(it.0).is_some()) {
+                    self.whole(&rule[name], member, &format!("{at}/{name}"));
+                }
+            }
+            ("additionalProperties", Value::Object(members)) => {
+                for (name, member) in
+                    members.iter().filter(|it| schema["properties"].get(it.0).is_none())
+                {
+                    let at = format!("{at}/{name}");
+                    match rule {
+                        Value::Bool(false) => self.found.push(format!("{at}: is not allowed")),
+                        rule => self.whole(rule, member, &at),
+                    }
+                }
+            }
+            ("allOf", value) => list(rule).for_each(|it| self.part(it, value, at)),
+            _ => (),
+        }
+    }
+
+    fn takes(&self, schema: &'a Value, value: &Value) -> bool {
+        faults(self.document, schema, value).is_empty()
+    }
+}
+
+fn size(rule: &Value) -> usize {
+    rule.as_u64().unwrap().try_into().unwrap()
+}
+
+fn is_unique(items: &[Value]) -> bool {
+    items.iter().enumerate().all(|(index, it)| !items[..index].contains(it))
+}
+
+fn is_of_type(rule: &Value, value: &Value) -> bool {
+    match rule.as_str() {
+        Some("null") => value.is_null(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("number") => value.is_number(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        Some(other) => panic!("the type {other}"),
+        None => false,
+    }
+}
+
+fn is_of_format(rule: &Value, text: &str) -> bool {
+    match rule.as_str().unwrap() {
+        "date-time" => text.ends_with('Z') && OffsetDateTime::parse(text, &Rfc3339).is_ok(),
+        "uri" => text.starts_with("https://") || text.starts_with("http://"),
+        "int32" | "int64" => panic!("a format of numbers"),
+        other => panic!("the format {other}"),
+    }
+}
+
+/// The patterns of the description, each by hand.
+fn fits(pattern: &str, text: &str) -> bool {
+    let digits = |it: &str, most: usize| {
+        (1..=most).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit())
+    };
+    let is_user = |it: &str| digits(it, 19) && !it.starts_with('0');
+    let is_account = |it: &str| is_user(it) || countersign::model::AccountRef::parse(it).is_some();
+    let is_key = |it: &str| {
+        let mut parts = it
+            .split('_')
+            .map(|part| (part.len(), part.bytes().all(|it| it.is_ascii_alphanumeric())));
+        ["csk_", "csa_"].iter().any(|prefix| it.starts_with(prefix))
+            && parts.by_ref().map(|it| it.0).eq([3, 12, 49])
+    };
+    match pattern {
+        "^-?[0-9]+$" => digits(text.strip_prefix('-').unwrap_or(text), usize::MAX),
+        "^[0-9]{1,19}$" => digits(text, 19),
+        r"^\s*[0-9]{1,19}\s*$" => digits(text.trim(), 19),
+        "^[1-9][0-9]{0,18}$" => is_user(text),
+        r"^\s*[1-9][0-9]{0,18}\s*$" => is_user(text.trim()),
+        r"^\s*([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})\s*$" => is_account(text.trim()),
+        "^([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})$" => is_account(text),
+        "^cs[ak]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$" => is_key(text),
+        "^whsec_" => text.starts_with("whsec_"),
+        other if other.starts_with("^(?!(") => !other[5..].split([')', '|']).any(|it| it == text),
+        other => panic!("the pattern {other}"),
+    }
+}
+
+// A check that never fires is worse than none.
+#[test]
+fn a_value_that_does_not_fit_is_found_out() {
+    let document = json!({ "components": { "A": { "type": "object", "properties": { "a": { "type": "integer", "minimum": 1 } }, "required": ["a"] } } });
+    let a = json!({ "$ref": "#/components/A" });
+    let both = json!({ "allOf": [a, { "type": "object", "properties": { "b": { "type": ["string", "null"] } } }] });
+    let one = json!({ "oneOf": [a, { "type": "null" }] });
+    let names = json!({ "type": "object", "propertyNames": { "pattern": "^(?!(start|end)$)" }, "additionalProperties": { "enum": ["x"] } });
+    let closed = json!({ "properties": {}, "additionalProperties": false });
+    let list = json!({ "type": "array", "items": { "type": "string", "pattern": "^[0-9]{1,19}$" }, "maxItems": 2, "uniqueItems": true });
+    for (schema, value, count) in [
+        (&a, json!({ "a": 1 }), 0),
+        (&a, json!({ "a": 0 }), 1),
+        (&a, json!({ "a": "1" }), 1),
+        (&a, json!({}), 1),
+        (&a, json!({ "a": 1, "c": 1 }), 1),
+        (&both, json!({ "a": 1, "b": null }), 0),
+        (&both, json!({ "a": 1, "b": 1 }), 1),
+        (&both, json!({ "a": 1, "c": 1 }), 1),
+        (&one, json!(null), 0),
+        (&one, json!({}), 1),
+        (&names, json!({ "starts": "x" }), 0),
+        (&names, json!({ "start": "x" }), 1),
+        (&names, json!({ "starts": "y" }), 1),
+        (&closed, json!({ "a": 1 }), 1),
+        (&list, json!(["1", "2"]), 0),
+        (&list, json!(["1", "1"]), 1),
+        (&list, json!(["1", "2", "a"]), 2),
+    ] {
+        let found = faults(&document, schema, &value);
+        assert_eq!(found.len(), count, "{value} against {schema}: {found:?}");
+    }
+}
