@@ -253,6 +253,7 @@ async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
         accounts: Vec::new(),
         endpoints: Vec::new(),
         links: kind == Kind::Caller,
+        looks: false,
         expires_in: None,
     };
     let (_, secret) = parts.gateway.create_key(new, ACTOR).await?;

@@ -29,6 +29,9 @@ pub(super) enum Task {
         /// It may also make links by which users connect these accounts
         #[arg(long)]
         links: bool,
+        /// With --admin: it may look at everything and change nothing
+        #[arg(long, requires = "admin")]
+        looks: bool,
         /// When it ends, such as 90d
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
@@ -58,8 +61,8 @@ pub(super) enum Task {
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
     let parts = open(config).await?;
     match task {
-        Task::Create { name, app, accounts, endpoints, links, expires, admin, json } => {
-            let new = NewKey { name, admin, app, accounts, endpoints, links, expires };
+        Task::Create { name, app, accounts, endpoints, links, looks, expires, admin, json } => {
+            let new = NewKey { name, admin, app, accounts, endpoints, links, looks, expires };
             create(&parts, new, json).await
         }
         Task::List { json } => list(&parts, json).await,

@@ -48,6 +48,8 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub listen: SocketAddr,
+    /// Scheme and authority under which browsers reach this listener; without it the console is for loopback alone.
+    pub public_url: Option<String>,
 }
 
 /// Where data lives. The URL may hold a password, hence no `Debug`.

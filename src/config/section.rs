@@ -43,7 +43,7 @@ fn admin(it: &mut Reader<'_>) -> Admin {
     if callers == Some(listen) && listen.port() != 0 {
         it.refuse("admin.listen", "expected another address than server.listen");
     }
-    Admin { listen }
+    Admin { listen, public_url: it.get("admin.public_url", &form::PUBLIC_URL) }
 }
 
 fn database(it: &mut Reader<'_>) -> Database {

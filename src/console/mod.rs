@@ -1,6 +1,7 @@
 //! The pages that people see in a browser, checked at compile time. They need no script and no outside network, and
 //! escape all that they show.
 
+pub mod admin;
 pub mod docs;
 
 use askama::Template;

@@ -141,6 +141,7 @@ impl Gateway {
         self.0.store.prune_changes(now - CHANGES_KEPT).await?;
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
+        self.prune_sessions(now).await?;
         self.prune_usage().await
     }
 }

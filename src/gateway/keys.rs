@@ -34,6 +34,8 @@ pub struct NewKey {
     pub endpoints: Vec<Endpoint>,
     /// Whether it may make links by which users connect these accounts.
     pub links: bool,
+    /// Whether an admin key may look at everything and change nothing.
+    pub looks: bool,
     pub expires_in: Option<std::time::Duration>,
 }
 
@@ -43,14 +45,26 @@ impl Gateway {
     pub async fn check_key(&self, text: &str, kind: Kind) -> Result<Arc<KnownKey>, Error> {
         let presented =
             Presented::parse(text).filter(|it| it.kind == kind).ok_or(Error::UnknownKey)?;
-        let known = self.known_key(presented.id).await?.ok_or(Error::UnknownKey)?;
-        let expired = known.key.scopes.expires_at.is_some_and(|it| it <= self.now());
-        let usable = known.key.revoked_at.is_none() && known.key.kind == kind && !expired;
-        if !vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint) || !usable {
+        let known = self.usable_key(presented.id, kind).await?.ok_or(Error::UnknownKey)?;
+        if !vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint) {
             return Err(Error::UnknownKey);
         }
         self.touch(&known);
         Ok(known)
+    }
+
+    /// The key of that id, if it has not ended.
+    pub(super) async fn usable_key(
+        &self,
+        id: &str,
+        kind: Kind,
+    ) -> Result<Option<Arc<KnownKey>>, Error> {
+        let now = self.now();
+        let is_usable = |it: &Arc<KnownKey>| {
+            let has_expired = it.key.scopes.expires_at.is_some_and(|it| it <= now);
+            it.key.revoked_at.is_none() && it.key.kind == kind && !has_expired
+        };
+        Ok(self.known_key(id).await?.filter(is_usable))
     }
 
     /// Makes a key; its text is shown this once and stored only as a sealed hash.
@@ -71,6 +85,7 @@ impl Gateway {
             accounts: list(new.accounts),
             endpoints: if new.endpoints.is_empty() { None } else { Some(new.endpoints) },
             links: new.links,
+            looks: new.looks,
             expires_at: new.expires_in.and_then(|it| now.checked_add(Duration::try_from(it).ok()?)),
         };
         let key = Key {
@@ -191,6 +206,10 @@ impl Gateway {
                 problems.push(Problem::at("", detail));
             }
             return (None, problems);
+        }
+        if new.looks {
+            let detail = "is for admin keys; a caller's key changes nothing anyway";
+            problems.push(Problem::at("/looks", detail));
         }
         match self.app(new.app.as_deref()) {
             Ok(app) => (Some(app.app.name.clone()), problems),

@@ -19,6 +19,7 @@ mod links;
 mod mark;
 mod question;
 mod rotate;
+mod sessions;
 mod standing;
 mod usage;
 mod webhooks;
@@ -49,6 +50,7 @@ pub use crate::gateway::question::merge::{Merge, Overflow};
 pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Reason, Signer};
 pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::rotate::VaultStatus;
+pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::usage::UsageReport;
 pub use crate::gateway::webhooks::NewWebhook;
@@ -63,6 +65,7 @@ use crate::gateway::calls::Recent;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
 use crate::gateway::question::authors::Authors;
+use crate::gateway::sessions::Refused;
 use crate::gateway::usage::Usage;
 use crate::model::{App, Clock};
 use crate::store::Store;
@@ -80,10 +83,12 @@ struct Inner {
     feed: Feed,
     usage: Usage,
     recent: Recent,
+    refused: Refused,
     store: Store,
     vault: Vault,
     upstream: Upstream,
     connect: config::Connect,
+    console_url: Option<String>,
     limits: config::Limits,
     /// Told when there is an event to send.
     events: Arc<Notify>,
@@ -109,6 +114,7 @@ impl Gateway {
             feed: Feed::new(clock.instant()),
             usage: Usage::new(),
             recent: Recent::default(),
+            refused: Refused::default(),
             store,
             vault,
             upstream: Upstream::new(
@@ -118,6 +124,7 @@ impl Gateway {
                 Arc::clone(&clock),
             )?,
             connect: config.connect.clone(),
+            console_url: config.admin.public_url.clone(),
             limits: limits.clone(),
             events: Arc::default(),
             clock,
@@ -129,6 +136,11 @@ impl Gateway {
     /// The configured apps by name, and where their app-only credentials come from.
     pub fn apps(&self) -> impl Iterator<Item = (&str, BearerSource)> {
         self.0.apps.values().map(|it| (&*it.app.name, it.source()))
+    }
+
+    /// How browsers reach the operators' listener.
+    pub fn console_url(&self) -> Option<&str> {
+        self.0.console_url.as_deref()
     }
 
     /// The app of that name, or the only one when none is named.

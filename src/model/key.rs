@@ -112,6 +112,8 @@ pub struct Scopes {
     pub endpoints: Option<Vec<Endpoint>>,
     /// Whether it may make links by which users connect these accounts.
     pub links: bool,
+    /// Whether an admin key may look at everything and change nothing.
+    pub looks: bool,
     pub expires_at: Option<OffsetDateTime>,
 }
 

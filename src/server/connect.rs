@@ -5,13 +5,10 @@
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN,
-    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 use time::macros::format_description;
@@ -21,16 +18,16 @@ use crate::console;
 use crate::gateway::{Callback, Error, Finished, Standing};
 use crate::model::handshake::{NotConnected, is_link_id};
 use crate::server::Host;
+use crate::server::pages::{self, is_same_origin, is_secure, page};
 use crate::server::problem::Problem;
 
 /// Scripts none, styles our own, and never in a frame. Forms are not named: browsers hold that against what X redirects
 /// to as well.
-const POLICY: &str =
+pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// X's tokens and verifiers have about 30 characters.
 const MOST_RETURNED: usize = 250;
 const FROM_THE_LINK: &str = "Open the link itself and press its button.";
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What X sends a browser back with (reference 6.4).
 #[derive(Deserialize)]
@@ -57,25 +54,6 @@ pub(super) fn routes() -> Router<Host> {
         .route("/connect/{link}/begin", get(back).post(begin))
 }
 
-/// Whether people's browsers come there, which are answered in pages whatever happens.
-pub(super) fn covers(uri: &Uri) -> bool {
-    uri.path().strip_prefix("/connect").is_some_and(|it| it.is_empty() || it.starts_with('/'))
-}
-
-/// What every answer here carries.
-pub(super) fn guard(headers: &mut HeaderMap) {
-    let fixed = [
-        (CACHE_CONTROL, "no-store"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (X_FRAME_OPTIONS, "DENY"),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-}
-
 /// The page for what no handler here has answered.
 pub(super) fn problem_page(status: StatusCode) -> String {
     let (title, what, advice) = match status {
@@ -96,7 +74,7 @@ pub(super) fn problem_page(status: StatusCode) -> String {
 }
 
 async fn style() -> Response {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], console::STYLE).into_response()
+    pages::style(console::STYLE)
 }
 
 /// The page that asks, or tells how it ended.
@@ -233,30 +211,8 @@ fn cookie(public_url: Option<&str>, link: &str, proof: &str) -> HeaderValue {
     HeaderValue::from_str(&text).expect("a link that is stored has digits alone")
 }
 
-fn is_secure(public_url: Option<&str>) -> bool {
-    public_url.is_some_and(|it| it.starts_with("https:"))
-}
-
-/// Whether a form of our own was sent: browsers say where a request comes from.
-fn is_same_origin(headers: &HeaderMap, public_url: Option<&str>) -> bool {
-    let site = headers.get_all(SEC_FETCH_SITE).iter().all(|it| it == "same-origin");
-    // A policy of no referrer makes it `null`, also for one's own forms.
-    let origin = headers.get_all(ORIGIN).iter().all(|it| {
-        it == "null" && headers.contains_key(SEC_FETCH_SITE)
-            || public_url.is_some_and(|own| it.as_bytes() == own.as_bytes())
-    });
-    site && origin
-}
-
 fn see_other(url: String) -> Response {
-    match HeaderValue::try_from(url) {
-        Ok(url) => (StatusCode::SEE_OTHER, [(LOCATION, url)]).into_response(),
-        Err(_) => trouble(NotConnected::OddAnswer.into()),
-    }
-}
-
-fn page(status: StatusCode, text: String) -> Response {
-    (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()
+    pages::see_other(url).unwrap_or_else(|| trouble(NotConnected::OddAnswer.into()))
 }
 
 /// Any failure as a page: what happened and what to do.

@@ -2,12 +2,13 @@
 //!
 //! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links` for
 //! keys that may invite users, and the pages under `/connect` by which these connect their accounts. Operators' listener:
-//! `/metrics`, and `/admin/v1`, which asks for an admin key. Both: `/livez`, `/readyz`, and the description of all this,
+//! `/metrics`, `/admin/v1`, which asks for an admin key, and the console's pages under `/console`. Both: `/livez`, `/readyz`, and the description of all this,
 //! `/openapi.json` for programs and `/docs` for people.
 
 mod admin;
 mod body;
 mod connect;
+mod console;
 mod encoding;
 mod engagement;
 mod life;
@@ -17,6 +18,7 @@ mod listen;
 mod meter;
 mod observe;
 pub mod openapi;
+mod pages;
 mod probe;
 mod problem;
 mod relay;
@@ -114,8 +116,9 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/usage", get(admin::usage::show))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks, calls, usage and audit here; GET /docs tells of all";
-    finish(open().route("/metrics", get(probe::metrics)).merge(admin), offered, host)
+    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
+    let routes = open().route("/metrics", get(probe::metrics)).merge(admin);
+    finish(routes.merge(console::routes(host)), offered, host)
 }
 
 /// What both listeners have, and no key is asked for.

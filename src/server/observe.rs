@@ -16,8 +16,8 @@ use tracing::{info, warn};
 use crate::gateway::Trail;
 use crate::model::call::Call;
 use crate::model::{AuthKind, Endpoint};
-use crate::server::connect;
 use crate::server::encoding::{Accepted, gzip};
+use crate::server::pages::Place;
 use crate::server::problem::{Problem, shown_path};
 use crate::server::{Host, Routes};
 
@@ -47,6 +47,10 @@ impl RequestId {
     }
 }
 
+/// Where a request comes from, for the console.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
 /// What the request line and headers say that the answer or the log line repeats.
 struct Asked {
     id: String,
@@ -69,6 +73,9 @@ pub(super) async fn observe(
     // The relay's handlers, which are in a hurry, leave what they know in their answers instead.
     if asked.uri.path().starts_with("/v1/") {
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
+    }
+    if Place::of(&asked.uri) == Some(Place::Console) {
+        request.extensions_mut().insert(Peer(peer));
     }
     let life = &host.0.life;
     let response = if life.is_draining() {
@@ -107,8 +114,8 @@ fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration)
     }
     let relayed = response.extensions_mut().remove::<Relayed>();
     let headers = response.headers_mut();
-    if connect::covers(&asked.uri) {
-        connect::guard(headers);
+    if let Some(place) = Place::of(&asked.uri) {
+        place.guard(headers);
     }
     headers.insert(REQUEST_ID, HeaderValue::from_str(&asked.id).expect("an id is printable"));
     if let Some(relayed) = &relayed {
@@ -160,9 +167,9 @@ fn note(
 
 fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
     let (mut parts, _) = response.into_parts();
-    let mut body = if connect::covers(&asked.uri) {
+    let mut body = if let Some(place) = Place::of(&asked.uri) {
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        connect::problem_page(problem.status()).into()
+        place.problem_page(problem).into()
     } else {
         problem.body(&asked.id)
     };

@@ -34,6 +34,7 @@ type Row = (
     Option<String>,
     Option<String>,
     bool,
+    bool,
     Option<OffsetDateTime>,
     OffsetDateTime,
     Option<OffsetDateTime>,
@@ -44,7 +45,7 @@ type Row = (
 impl Store {
     pub async fn find_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, expires_at, created_at,
+            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where key_id = $1";
         self.short(async {
@@ -61,7 +62,7 @@ impl Store {
     /// The key of that name, in whatever case, that is not revoked.
     pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, expires_at, created_at,
+            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where lower(name) = lower($1) and revoked_at is null";
         self.long(async {
@@ -78,7 +79,7 @@ impl Store {
     /// Also those that are revoked or have expired.
     pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, expires_at, created_at,
+            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where key_id > $1 order by key_id limit $2";
         self.long(async {
@@ -101,9 +102,9 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let sql =
-            "insert into key (key_id, kind, name, app, accounts, endpoints, links, expires_at,
+            "insert into key (key_id, kind, name, app, accounts, endpoints, links, looks, expires_at,
                  created_at, revoked_at, last_used_at, sealed_verifier)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         let StoredKey { key, sealed_verifier } = stored;
         self.long(async {
             let mut lease = self.writer().await?;
@@ -116,6 +117,7 @@ impl Store {
                 .bind(key.scopes.accounts.as_deref().map(join))
                 .bind(key.scopes.endpoints.as_deref().map(join))
                 .bind(key.scopes.links)
+                .bind(key.scopes.looks)
                 .bind(key.scopes.expires_at.map(whole_seconds))
                 .bind(whole_seconds(key.created_at))
                 .bind(key.revoked_at.map(whole_seconds))
@@ -219,6 +221,7 @@ fn stored(row: Row) -> Result<StoredKey, Error> {
         accounts,
         endpoints,
         links,
+        looks,
         expires_at,
         created_at,
         revoked_at,
@@ -230,6 +233,7 @@ fn stored(row: Row) -> Result<StoredKey, Error> {
         accounts: split(accounts, "key.accounts", UserId::parse)?,
         endpoints: split(endpoints, "key.endpoints", Endpoint::from_name)?,
         links,
+        looks,
         expires_at,
     };
     let kind = Kind::from_name(&kind).ok_or_else(|| Error::unreadable("key.kind"))?;

@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "initial",
@@ -43,6 +43,12 @@ const MIGRATIONS: [Migration; 5] = [
         name: "usage",
         postgres: include_str!("../../migrations/postgres/0005_usage.sql"),
         sqlite: include_str!("../../migrations/sqlite/0005_usage.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "console",
+        postgres: include_str!("../../migrations/postgres/0006_console.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_console.sql"),
     },
 ];
 

@@ -39,6 +39,12 @@ impl Place {
         Place::new("link", "sealed_proof", [hash].into_iter().chain(parts))
     }
 
+    /// A session at the console, so that a row made in the database opens nothing.
+    pub fn session(hash: &[u8], key_id: &str, begun_at: time::OffsetDateTime) -> Place {
+        let begun_at = begun_at.unix_timestamp().to_string();
+        Place::new("session", "sealed_proof", [hash, key_id.as_bytes(), begun_at.as_bytes()])
+    }
+
     /// The secret that signs for a webhook, with where it is sent, so that a row edited in the database no longer opens.
     pub fn webhook_secret(webhook: &Webhook) -> Place {
         Place::of_webhook("sealed_secret", webhook)
@@ -66,6 +72,7 @@ impl Place {
         let time = |at: time::OffsetDateTime| at.unix_timestamp().to_string();
         // Only where it is so: keys that are older than this right opened without.
         let links = scopes.links.then(|| "links".to_owned());
+        let looks = scopes.looks.then(|| "looks".to_owned());
         Place::new(
             "key",
             "sealed_verifier",
@@ -81,7 +88,8 @@ impl Place {
                 list(key.revoked_at.map(time)),
             ]
             .into_iter()
-            .chain(links),
+            .chain(links)
+            .chain(looks),
         )
     }
 

@@ -116,6 +116,11 @@ impl House {
         self.make_key(Kind::Admin, |_| ()).await
     }
 
+    /// An admin's key that changes nothing.
+    pub async fn looking_key(&self) -> String {
+        self.make_key(Kind::Admin, |it| it.looks = true).await
+    }
+
     async fn make_key(&self, kind: Kind, change: impl FnOnce(&mut NewKey)) -> String {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -128,6 +133,7 @@ impl House {
             accounts: Vec::new(),
             endpoints: Vec::new(),
             links: false,
+            looks: false,
             expires_in: None,
         };
         change(&mut new);

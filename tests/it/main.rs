@@ -11,6 +11,7 @@ mod browser;
 mod calls;
 mod config;
 mod connect;
+mod console;
 mod database;
 mod dice;
 mod edge;

@@ -21,7 +21,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::gateway::Problem as Detail;
+use crate::gateway::{self, Problem as Detail};
 use crate::model::AccountRef;
 use crate::model::key::Kind;
 use crate::server::problem::Problem;
@@ -46,6 +46,15 @@ pub(super) async fn require_key(
         Ok(key) => host.0.gateway.check_key(key, Kind::Admin).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
+    let changes = !request.method().is_safe();
+    let admin = admin.and_then(|it| {
+        if changes && it.key.scopes.looks {
+            return Err(
+                gateway::Error::NotAllowed("it may look, and change nothing".to_owned()).into()
+            );
+        }
+        Ok(it)
+    });
     match admin {
         Ok(admin) => {
             request.extensions_mut().insert(Actor(format!("key:{}", admin.key.id)));
@@ -138,7 +147,7 @@ fn page<T, W: From<T> + Serialize, N: Serialize>(
     Json(json!({ name: items, "next": next }))
 }
 
-fn account_ref(text: &str) -> Result<AccountRef, Problem> {
+pub(super) fn account_ref(text: &str) -> Result<AccountRef, Problem> {
     let detail = "the account must be a user id of 1 to 19 digits or @screen_name";
     AccountRef::parse(text).ok_or_else(|| Problem::invalid(vec![Detail::in_path(detail)]))
 }

@@ -25,10 +25,10 @@ use utoipa::openapi::{
 
 use crate::console;
 use crate::model::key::Kind;
-use crate::server::connect;
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::openapi::operation::{Audience, Operation};
 use crate::server::openapi::problems::Sample;
+use crate::server::pages::Place;
 
 const ABOUT: &str = "Countersign holds the credentials for X's enterprise Engagement API, and signs each call with the right ones.\n\nAn answer with the header `Countersign-Error` is the gateway's own and a problem (RFC 9457); any other is the upstream's. Whatever is not described here is answered with 404 `not_found` or 405 `method_not_allowed`. All answers come gzipped to those who ask for it.";
 
@@ -76,7 +76,7 @@ impl Fixed {
         let body = if zips { &self.gzipped } else { &self.plain };
         let mut response = body.clone().into_response();
         let headers = response.headers_mut();
-        connect::guard(headers);
+        Place::Connect.guard(headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));

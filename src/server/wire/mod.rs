@@ -51,6 +51,8 @@ pub struct Key {
     pub endpoints: Option<Vec<&'static str>>,
     /// Whether it may make links by which users connect these accounts.
     pub links: bool,
+    /// Whether an admin key may look at everything and change nothing.
+    pub looks: bool,
     #[schema(value_type = Time)]
     pub created_at: String,
     #[schema(value_type = Option<Time>)]
@@ -94,6 +96,9 @@ pub struct NewKey {
     /// Whether it may make links by which users connect these accounts.
     #[serde(default)]
     pub links: bool,
+    /// Whether an admin key may look at everything and change nothing.
+    #[serde(default)]
+    pub looks: bool,
     /// After how long it ends: a duration such as `90d`. Never, where nothing is said.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
@@ -199,6 +204,7 @@ impl From<model::key::Key> for Key {
             accounts: it.scopes.accounts.map(ids),
             endpoints: it.scopes.endpoints.map(names),
             links: it.scopes.links,
+            looks: it.scopes.looks,
             created_at: rfc3339(it.created_at),
             expires_at: it.scopes.expires_at.map(rfc3339),
             revoked_at: it.revoked_at.map(rfc3339),
@@ -301,6 +307,7 @@ impl NewKey {
             accounts,
             endpoints,
             links: self.links,
+            looks: self.looks,
             expires_in,
         })
     }

@@ -14,7 +14,7 @@ on_both! {
         let narrow = key("abc", "reports");
         let mut wide = key("def", "admin");
         wide.key.kind = Kind::Admin;
-        wide.key.scopes = Scopes { app: None, accounts: None, endpoints: None, links: false, expires_at: None };
+        wide.key.scopes = Scopes { app: None, accounts: None, endpoints: None, links: false, looks: true, expires_at: None };
         let mut none = key("ghi", "nothing");
         none.key.scopes.accounts = Some(Vec::new());
         for it in [&narrow, &wide, &none] {

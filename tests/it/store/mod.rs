@@ -39,6 +39,7 @@ fn key(id: &str, name: &str) -> StoredKey {
         accounts: Some(vec![self::id(7), self::id(11)]),
         endpoints: Some(vec![Endpoint::Totals, Endpoint::TwentyEightHours]),
         links: true,
+        looks: false,
         expires_at: Some(NOW + time::Duration::days(90)),
     };
     let key = Key {

@@ -1,0 +1,19 @@
+-- Signing in to the console, and admin keys that may only look.
+
+-- Somebody who signed in to the console.
+create table session (
+    -- Of what the browser's cookie holds.
+    session_hash blob not null,
+    -- The admin key that signed in.
+    key_id       text not null,
+    begun_at     text not null,
+    -- To the minute.
+    seen_at      text not null,
+    -- Proves the row; nobody without the vault can make one.
+    sealed_proof blob not null,
+    constraint session_pkey primary key (session_hash)
+) strict, without rowid;
+create index session_of_key on session (key_id);
+
+-- Whether an admin key may look at everything and change nothing.
+alter table key add column looks integer not null default 0;

@@ -1,0 +1,76 @@
+//! The console's pages for admins: each a struct of what it shows, its template beside it.
+
+pub mod accounts;
+
+use askama::Template;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::console::text;
+
+/// The style sheet of the console.
+pub const STYLE: &str = include_str!("style.css");
+
+/// What surrounds a page for whoever is signed in.
+pub struct Chrome<'a> {
+    pub section: Section,
+    /// Of the key that signed in.
+    pub key_name: &'a str,
+    /// Whether buttons that change something are shown.
+    pub may_act: bool,
+    /// What was just done, in words.
+    pub done: Option<&'a str>,
+}
+
+/// A part of the console, as its navigation names it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Section {
+    Accounts,
+}
+
+impl Section {
+    pub const ALL: [Section; 1] = [Section::Accounts];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Section::Accounts => "Accounts",
+        }
+    }
+
+    pub const fn path(self) -> &'static str {
+        match self {
+            Section::Accounts => "/console/accounts",
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/admin/sign_in.html", config = ".askama.toml")]
+struct SignInPage<'a> {
+    next: &'a str,
+    wrong: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "console/admin/trouble.html", config = ".askama.toml")]
+struct TroublePage<'a> {
+    title: &'a str,
+    what: &'a [String],
+    advice: &'a str,
+}
+
+/// The page that asks for an admin key; `next` is where its holder goes on to.
+pub fn sign_in(next: &str, wrong: Option<&str>) -> String {
+    text(&SignInPage { next, wrong })
+}
+
+/// What went wrong and what to do, for whoever may not be signed in.
+pub fn trouble(title: &str, what: &[String], advice: &str) -> String {
+    text(&TroublePage { title, what, advice })
+}
+
+/// A time for people, to the minute.
+pub fn time(at: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+    at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
+}

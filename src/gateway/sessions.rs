@@ -1,0 +1,131 @@
+//! Signing in to the console with an admin key. A session is a secret that the browser keeps and the database knows by
+//! its hash; it ends by itself when nobody uses it, or after half a day.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use moka::future::Cache;
+use time::{Duration, OffsetDateTime};
+
+use crate::gateway::keys::{KnownKey, whole_second};
+use crate::gateway::{Error, Gateway};
+use crate::model::Secret;
+use crate::model::key::Kind;
+use crate::store::{self, StoredSession};
+use crate::vault::{self, Place as Seal};
+
+/// As OWASP's advice on sessions has it for what administers.
+const IDLE: Duration = Duration::minutes(30);
+const LONGEST: Duration = Duration::hours(12);
+/// How exactly the last use is kept.
+const SEEN: Duration = Duration::minutes(1);
+/// Sign-ins from one address in a minute that may be refused.
+const MOST_REFUSED: u32 = 20;
+/// 256 bits.
+const DIGITS: usize = 43;
+
+/// Somebody who is signed in.
+#[derive(Clone)]
+pub struct Session {
+    pub key: Arc<KnownKey>,
+    hash: Vec<u8>,
+}
+
+impl Session {
+    /// Who acts, for the audit log.
+    pub fn actor(&self) -> String {
+        format!("key:{}", self.key.key.id)
+    }
+
+    pub fn may_act(&self) -> bool {
+        !self.key.key.scopes.looks
+    }
+}
+
+/// How a sign-in ended.
+pub enum SignIn {
+    /// What the browser has to bring back.
+    Begun(Secret),
+    Refused,
+    /// From this address there were too many; it has to wait a minute.
+    TooMany,
+}
+
+/// Sign-ins of late that were refused, by address.
+pub(super) struct Refused(Cache<IpAddr, Arc<AtomicU32>>);
+
+impl Default for Refused {
+    fn default() -> Refused {
+        let minute = std::time::Duration::from_mins(1);
+        Refused(Cache::builder().max_capacity(10_000).time_to_live(minute).build())
+    }
+}
+
+impl Gateway {
+    /// Begins a session for the holder of an admin key, who comes from `address`.
+    pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
+        let refused = self.0.refused.0.get_with(address, async { Arc::default() }).await;
+        if refused.load(Ordering::Relaxed) >= MOST_REFUSED {
+            return Ok(SignIn::TooMany);
+        }
+        let key = match self.check_key(key, Kind::Admin).await {
+            Ok(key) => key,
+            Err(Error::UnknownKey) => {
+                refused.fetch_add(1, Ordering::Relaxed);
+                return Ok(SignIn::Refused);
+            }
+            Err(error) => return Err(error),
+        };
+        let digits = vault::random_digits::<DIGITS>();
+        let secret = Secret::from(&*String::from_utf8_lossy(&digits));
+        let hash = vault::fingerprint(secret.expose()).to_vec();
+        let now = whole_second(self.now());
+        let key_id = key.key.id.clone();
+        let sealed_proof = self.0.vault.seal(&Seal::session(&hash, &key_id, now), &hash)?;
+        let session = StoredSession { hash, key_id, begun_at: now, seen_at: now, sealed_proof };
+        self.0.store.insert_session(&session).await?;
+        let actor = format!("key:{}", key.key.id);
+        self.0.store.insert_audit(&actor, "console.signed_in", "console", "", now).await?;
+        Ok(SignIn::Begun(secret))
+    }
+
+    /// Who brings this back; `None` when the session has ended or never was.
+    pub async fn find_session(&self, secret: &str) -> Result<Option<Session>, Error> {
+        if secret.len() != DIGITS {
+            return Ok(None);
+        }
+        let hash = vault::fingerprint(secret).to_vec();
+        let Some(stored) = self.0.store.find_session(&hash).await? else { return Ok(None) };
+        let now = self.now();
+        let is_over = now - stored.begun_at >= LONGEST || now - stored.seen_at >= IDLE;
+        let place = Seal::session(&stored.hash, &stored.key_id, stored.begun_at);
+        if is_over || self.0.vault.open(&place, &stored.sealed_proof).is_err() {
+            return Ok(None);
+        }
+        let Some(key) = self.usable_key(&stored.key_id, Kind::Admin).await? else {
+            return Ok(None);
+        };
+        if now - stored.seen_at >= SEEN {
+            self.0.store.touch_session(&hash, now).await?;
+        }
+        Ok(Some(Session { key, hash }))
+    }
+
+    /// Ends a session, or all of the same key.
+    pub async fn sign_out(&self, session: &Session, everywhere: bool) -> Result<(), Error> {
+        let action = if everywhere {
+            self.0.store.remove_sessions_of(&session.key.key.id).await?;
+            "console.signed_out_everywhere"
+        } else {
+            self.0.store.remove_session(&session.hash).await?;
+            "console.signed_out"
+        };
+        self.0.store.insert_audit(&session.actor(), action, "console", "", self.now()).await?;
+        Ok(())
+    }
+
+    pub(super) async fn prune_sessions(&self, now: OffsetDateTime) -> Result<(), store::Error> {
+        self.0.store.prune_sessions(now - LONGEST, now - IDLE).await
+    }
+}

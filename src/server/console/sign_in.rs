@@ -1,0 +1,108 @@
+//! Signing in and out.
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::console::admin;
+use crate::gateway::{Session, SignIn};
+use crate::server::Host;
+use crate::server::admin::Query;
+use crate::server::console::{ROOT, SIGN_IN, form, see_other, with_query};
+use crate::server::observe::Peer;
+use crate::server::pages::{is_secure, page};
+use crate::server::problem::Problem;
+
+/// Where to go on to.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    key: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Leaving {
+    #[serde(default)]
+    everywhere: bool,
+}
+
+/// The way there from a page that asks who is there.
+pub(super) fn lead(uri: &Uri) -> Response {
+    let path = uri.path_and_query().map_or(ROOT, |it| it.as_str());
+    let next = if path == ROOT { "" } else { path };
+    see_other(&with_query(SIGN_IN, &[("next", next)]))
+}
+
+pub(super) async fn show(Query(asked): Query<Asked>) -> Response {
+    page(StatusCode::OK, admin::sign_in(onward(&asked.next), None))
+}
+
+/// Gives the browser its cookie, or says why not.
+pub(super) async fn sign_in(
+    State(host): State<Host>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let fields: Fields = form::read(&host, request).await?;
+    let next = onward(&fields.next);
+    let gateway = &host.0.gateway;
+    let secret = match gateway.sign_in(fields.key.trim(), peer.ip()).await? {
+        SignIn::Begun(secret) => secret,
+        SignIn::Refused => {
+            let wrong = "This is no admin key that works. Admin keys begin with csa_.";
+            return Ok(page(StatusCode::FORBIDDEN, admin::sign_in(next, Some(wrong))));
+        }
+        SignIn::TooMany => {
+            let wrong = "There were too many tries from your address. Wait a minute.";
+            return Ok(page(StatusCode::TOO_MANY_REQUESTS, admin::sign_in(next, Some(wrong))));
+        }
+    };
+    let mut response = see_other(next);
+    let cookie = cookie(gateway.console_url(), secret.expose(), "");
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// Ends this session, or all that were begun with the same key.
+pub(super) async fn sign_out(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let leaving: Leaving = form::read(&host, request).await?;
+    host.0.gateway.sign_out(&session, leaving.everywhere).await?;
+    let mut response = see_other(SIGN_IN).into_response();
+    let cookie = cookie(host.0.gateway.console_url(), "", "; Max-Age=0");
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// `__Host-` keeps other hosts of the domain from setting it; without TLS, on this machine alone, browsers refuse that.
+pub(super) fn cookie_name(public_url: Option<&str>) -> &'static str {
+    if is_secure(public_url) { "__Host-countersign-console" } else { "countersign-console" }
+}
+
+/// Without a time: it ends with the browser, if not before.
+fn cookie(public_url: Option<&str>, secret: &str, age: &str) -> HeaderValue {
+    let secure = if is_secure(public_url) { "; Secure" } else { "" };
+    let name = cookie_name(public_url);
+    let text = format!("{name}={secret}; Path=/{age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&text).expect("a session's secret has letters and digits alone")
+}
+
+/// Only pages of the console's.
+fn onward(next: &str) -> &str {
+    let is_own =
+        next.starts_with(ROOT) && next.bytes().all(|it| it.is_ascii_graphic() && it != b'\\');
+    if is_own { next } else { ROOT }
+}

@@ -1,0 +1,110 @@
+//! Those who are signed in to the console.
+
+use time::OffsetDateTime;
+
+use crate::store::backend::on;
+use crate::store::{Error, Store, whole_seconds};
+
+/// A session as stored. No `Debug`, so that no log line shows what proves one.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredSession {
+    /// Of what the browser's cookie holds.
+    pub hash: Vec<u8>,
+    pub key_id: String,
+    pub begun_at: OffsetDateTime,
+    pub seen_at: OffsetDateTime,
+    pub sealed_proof: Vec<u8>,
+}
+
+type Row = (Vec<u8>, String, OffsetDateTime, OffsetDateTime, Vec<u8>);
+
+impl Store {
+    pub async fn find_session(&self, hash: &[u8]) -> Result<Option<StoredSession>, Error> {
+        let sql = "select session_hash, key_id, begun_at, seen_at, sealed_proof
+             from session where session_hash = $1";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(hash)
+                .fetch_optional(&mut **it)
+                .await?);
+            Ok(row.map(stored))
+        })
+        .await
+    }
+
+    pub async fn insert_session(&self, session: &StoredSession) -> Result<(), Error> {
+        let sql = "insert into session (session_hash, key_id, begun_at, seen_at, sealed_proof)
+             values ($1, $2, $3, $4, $5)";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(&session.hash)
+                .bind(&session.key_id)
+                .bind(whole_seconds(session.begun_at))
+                .bind(whole_seconds(session.seen_at))
+                .bind(&session.sealed_proof)
+                .execute(&mut **it)
+                .await?.rows_affected());
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn touch_session(&self, hash: &[u8], now: OffsetDateTime) -> Result<(), Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let sql = "update session set seen_at = $2 where session_hash = $1";
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(hash)
+                .bind(whole_seconds(now))
+                .execute(&mut **it)
+                .await?.rows_affected());
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn remove_session(&self, hash: &[u8]) -> Result<(), Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let sql = "delete from session where session_hash = $1";
+            on!(&mut lease, it => sqlx::query(sql).bind(hash).execute(&mut **it).await?.rows_affected());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends all sessions of a key; gives how many there were.
+    pub async fn remove_sessions_of(&self, key_id: &str) -> Result<u64, Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let sql = "delete from session where key_id = $1";
+            Ok(on!(&mut lease, it => sqlx::query(sql).bind(key_id).execute(&mut **it).await?.rows_affected()))
+        })
+        .await
+    }
+
+    /// Drops sessions that began before `begun_before` or were seen last before `seen_before`.
+    pub async fn prune_sessions(
+        &self,
+        begun_before: OffsetDateTime,
+        seen_before: OffsetDateTime,
+    ) -> Result<(), Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let sql = "delete from session where begun_at < $1 or seen_at < $2";
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(whole_seconds(begun_before))
+                .bind(whole_seconds(seen_before))
+                .execute(&mut **it)
+                .await?.rows_affected());
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn stored((hash, key_id, begun_at, seen_at, sealed_proof): Row) -> StoredSession {
+    StoredSession { hash, key_id, begun_at, seen_at, sealed_proof }
+}

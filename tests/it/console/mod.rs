@@ -1,0 +1,83 @@
+//! The console over plain HTTP: who gets in, from where, and what the pages say.
+
+mod sessions;
+
+use crate::bench::{Answer, Ask};
+use crate::house::House;
+
+const SIGN_IN: &str = "/console/sign-in";
+const COOKIE: &str = "countersign-console";
+
+/// A browser as far as a test needs one: it sends its cookie, and says where its forms come from.
+struct Visitor<'a> {
+    house: &'a House,
+    http: reqwest::Client,
+    cookie: String,
+}
+
+impl Visitor<'_> {
+    fn with_cookie<'a>(house: &'a House, cookie: &str) -> Visitor<'a> {
+        let stay = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().no_proxy().redirect(stay).build().unwrap();
+        Visitor { house, http, cookie: cookie.to_owned() }
+    }
+
+    fn stranger(house: &House) -> Visitor<'_> {
+        Visitor::with_cookie(house, "")
+    }
+
+    async fn with_key<'a>(house: &'a House, key: &str) -> Visitor<'a> {
+        let stranger = Visitor::stranger(house);
+        let answer = stranger.send(SIGN_IN, &[("key", key)]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/console/"));
+        let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+        Visitor::with_cookie(house, &cookie)
+    }
+
+    /// Somebody who may act.
+    async fn admin(house: &House) -> Visitor<'_> {
+        Visitor::with_key(house, &house.new_admin_key().await).await
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Ask {
+        let ask = Ask::new(&self.http, &self.house.admin_url, method, path);
+        let ask = if self.cookie.is_empty() { ask } else { ask.header("cookie", &self.cookie) };
+        ask.header("sec-fetch-site", "same-origin")
+    }
+
+    async fn open(&self, path: &str) -> Answer {
+        self.ask("GET", path).send().await
+    }
+
+    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let ask = self.ask("POST", path).header("origin", &self.house.admin_url);
+        ask.header("content-type", "application/x-www-form-urlencoded").body(body).send().await
+    }
+}
+
+/// A page that is there, with everything that guards it.
+#[track_caller]
+fn is_page(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let policy = answer.header("content-security-policy");
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'self'; script-src 'self'"),
+        "{policy}"
+    );
+    assert!(
+        policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'"),
+        "{policy}"
+    );
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+    assert!(!answer.text().contains("<script>") && !answer.text().contains("style=\""));
+}

@@ -1,0 +1,175 @@
+//! Signing in and out, and what ends a session.
+
+use time::Duration;
+
+use crate::bench::Ask;
+use crate::console::{COOKIE, SIGN_IN, Visitor, is_page};
+use crate::database::on_both;
+use crate::house::House;
+
+const ACCOUNTS: &str = "/console/accounts";
+
+async fn is_in(visitor: &Visitor<'_>) -> bool {
+    let answer = visitor.open(ACCOUNTS).await;
+    if answer.status == 303 {
+        assert_eq!(answer.header("location"), "/console/sign-in?next=%2Fconsole%2Faccounts");
+        return false;
+    }
+    is_page(&answer, 200);
+    true
+}
+
+/// How often something stands in the audit log.
+async fn audited(house: &House, action: &str) -> usize {
+    let entries = house.store.list_audit(None, 1000).await.unwrap();
+    entries.iter().filter(|it| it.action == action && it.actor.starts_with("key:")).count()
+}
+
+on_both! {
+    async fn an_admin_key_opens_the_console(database: Database) {
+        let house = House::start(&database).await;
+        let stranger = Visitor::stranger(&house);
+        assert!(!is_in(&stranger).await);
+        is_page(&stranger.open(SIGN_IN).await, 200);
+        let admin = house.new_admin_key().await;
+        for wrong in ["", "csa_", &house.key, &admin[..admin.len() - 1], "nobody"] {
+            let answer = stranger.send(SIGN_IN, &[("key", wrong)]).await;
+            is_page(&answer, 403);
+            assert!(answer.text().contains("no admin key that works") && answer.header("set-cookie").is_empty());
+        }
+        let visitor = Visitor::with_key(&house, &admin).await;
+        assert!(visitor.cookie.starts_with(&format!("{COOKIE}=")) && visitor.cookie.len() == COOKIE.len() + 1 + 43, "{}", visitor.cookie);
+        assert!(is_in(&visitor).await);
+        assert!(!admin.contains(&visitor.cookie[COOKIE.len() + 1..]));
+        let again = Visitor::with_key(&house, &admin).await;
+        assert_ne!(again.cookie, visitor.cookie, "each sign-in has a session of its own");
+        assert_eq!(audited(&house, "console.signed_in").await, 2);
+        let next = [("key", &*admin), ("next", "/console/accounts?state=revoked")];
+        assert_eq!(stranger.send(SIGN_IN, &next).await.header("location"), "/console/accounts?state=revoked");
+        for elsewhere in ["https://evil.example/", "//evil.example/console/", "/console\\evil", "/console/\r\nset-cookie: a=b", "/v1"] {
+            let answer = stranger.send(SIGN_IN, &[("key", &*admin), ("next", elsewhere)]).await;
+            assert_eq!(answer.header("location"), "/console/", "{elsewhere}");
+        }
+        for cookie in ["", "x", &"A".repeat(43), "../../etc"] {
+            let forged = Visitor::with_cookie(&house, &format!("{COOKIE}={cookie}"));
+            assert!(!is_in(&forged).await, "{cookie}");
+        }
+    }
+
+    async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        for _ in 0..24 {
+            house.bench.clock.forward(Duration::minutes(29));
+            assert!(is_in(&visitor).await);
+        }
+        house.bench.clock.forward(Duration::minutes(25));
+        assert!(!is_in(&visitor).await, "after twelve hours");
+        let idle = Visitor::admin(&house).await;
+        house.bench.clock.forward(Duration::minutes(30));
+        assert!(!is_in(&idle).await, "after half an hour");
+    }
+
+    async fn signing_out_ends_one_session_or_all_of_the_key(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_admin_key().await;
+        let (one, two, three) = (Visitor::with_key(&house, &key).await, Visitor::with_key(&house, &key).await, Visitor::with_key(&house, &key).await);
+        let other = Visitor::admin(&house).await;
+        let answer = one.send("/console/sign-out", &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, SIGN_IN));
+        assert!(answer.header("set-cookie").contains("Max-Age=0"), "{}", answer.header("set-cookie"));
+        assert!(!is_in(&one).await && is_in(&two).await && is_in(&three).await);
+        two.send("/console/sign-out", &[("everywhere", "true")]).await;
+        assert!(!is_in(&two).await && !is_in(&three).await && is_in(&other).await);
+        assert_eq!((audited(&house, "console.signed_out").await, audited(&house, "console.signed_out_everywhere").await), (1, 1));
+    }
+
+    async fn a_session_ends_with_its_key(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_admin_key().await;
+        let visitor = Visitor::with_key(&house, &key).await;
+        assert!(is_in(&visitor).await);
+        house.gateway.revoke_key(&key, "test").await.unwrap();
+        assert!(!is_in(&visitor).await);
+    }
+
+    async fn a_session_that_was_made_or_changed_in_the_database_opens_nothing(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        assert!(is_in(&visitor).await);
+        let other = house.new_admin_key().await;
+        database.run(&format!("update session set key_id = '{}'", &other[4..16])).await;
+        assert!(!is_in(&visitor).await);
+    }
+
+    async fn a_key_that_only_looks_sees_pages_and_changes_nothing(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.looking_key().await;
+        let visitor = Visitor::with_key(&house, &key).await;
+        let path = format!("/console/accounts/demo/{}", house.id("alice"));
+        let page = visitor.open(&path).await;
+        is_page(&page, 200);
+        assert!(page.text().contains("looks only") && !page.text().contains("Verify now"));
+        let refused = visitor.send(&format!("{path}/verify"), &[]).await;
+        is_page(&refused, 403);
+        assert!(refused.text().contains("change nothing"));
+        assert_eq!(house.admin(&key, "GET", "/admin/v1/accounts").send().await.status, 200);
+        let refused = house.admin(&key, "POST", &format!("/admin/v1/accounts/{}/verify", house.id("alice"))).send().await;
+        refused.is_own(403, "not_allowed");
+        assert!(house.arrived(crate::bench::VERIFY).await.is_empty());
+        assert_eq!(visitor.send("/console/sign-out", &[]).await.status, 303);
+        assert!(!is_in(&visitor).await);
+    }
+
+    async fn forms_of_other_sites_and_other_names_are_refused(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let path = format!("/console/accounts/demo/{}/verify", house.id("alice"));
+        let own = house.admin_url.clone();
+        for (site, origin, expected) in [
+            ("cross-site", "https://evil.example", 403),
+            ("same-site", "https://evil.example", 403),
+            ("cross-site", &*own, 403),
+            ("same-origin", "https://evil.example", 403),
+            ("none", "null", 403),
+            ("same-origin", &*own, 303),
+            ("same-origin", "null", 303),
+        ] {
+            let ask = Ask::new(&visitor.http, &house.admin_url, "POST", &path).header("cookie", &visitor.cookie);
+            let ask = ask.header("sec-fetch-site", site).header("origin", origin);
+            let answer = ask.header("content-type", "application/x-www-form-urlencoded").send().await;
+            assert_eq!(answer.status, expected, "{site} {origin}: {}", answer.text());
+        }
+        for name in ["evil.example", "evil.example:8081", "127.0.0.1.evil.example", "localhost.evil.example:1"] {
+            let answer = visitor.ask("GET", ACCOUNTS).header("host", name).send().await;
+            is_page(&answer, 421);
+        }
+        let framed = visitor.open(ACCOUNTS).await;
+        assert_eq!(framed.header("access-control-allow-origin"), "");
+    }
+
+    async fn too_many_wrong_keys_from_an_address_have_to_wait(database: Database) {
+        let house = House::start(&database).await;
+        let stranger = Visitor::stranger(&house);
+        for _ in 0..20 {
+            assert_eq!(stranger.send(SIGN_IN, &[("key", "csa_wrong")]).await.status, 403);
+        }
+        let answer = stranger.send(SIGN_IN, &[("key", &house.new_admin_key().await)]).await;
+        is_page(&answer, 429);
+    }
+}
+
+#[tokio::test]
+async fn behind_tls_the_cookie_is_for_this_host_alone() {
+    let database = crate::database::fresh(crate::database::Kind::Sqlite).await;
+    let url = "https://admin.example.com";
+    let house = House::start_with(&database, |it| it.admin.public_url = Some(url.to_owned())).await;
+    let key = house.new_admin_key().await;
+    let ask = Ask::new(&Visitor::stranger(&house).http, &house.admin_url, "POST", SIGN_IN)
+        .header("host", "admin.example.com");
+    let ask = ask.header("origin", url).header("content-type", "application/x-www-form-urlencoded");
+    let answer = ask.body(format!("key={key}")).send().await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("__Host-countersign-console="), "{cookie}");
+    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
+}
