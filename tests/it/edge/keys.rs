@@ -34,7 +34,7 @@ on_both! {
             "app": "demo",
             "accounts": [alice],
             "endpoints": ["totals"],
-            "links": false,
+            "links": false, "looks": false,
             "created_at": "2026-03-10T21:15:30Z",
             "expires_at": "2026-06-08T21:15:30Z",
             "revoked_at": null,
