@@ -1,5 +1,8 @@
 //! Random questions, held against what the sandbox answers to one call when its limits are lifted.
 
+use std::ops::Range;
+
+use countersign::model::{Endpoint, GroupBy, Metric};
 use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 
@@ -7,21 +10,10 @@ use crate::bench::{Bench, NOW, small};
 use crate::database::{Kind, fresh};
 use crate::dice::Dice;
 use crate::house::House;
-use crate::question::{ask, open_house};
+use crate::question::{PATH, ask, open_house};
 
-const QUESTIONS: u64 = 150;
-const LEVELS: [&str; 4] = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
-const TOTALS: [&str; 7] = [
-    "impressions",
-    "engagements",
-    "favorites",
-    "retweets",
-    "replies",
-    "quote_tweets",
-    "video_views",
-];
-const SERIES: [&str; 6] =
-    ["impressions", "favorites", "url_clicks", "media_views", "user_follows", "video_views"];
+/// Asked by each of the tests below.
+const QUESTIONS: u64 = 500;
 
 /// A question, the endpoint that answers it, and its time if it has one.
 fn random(house: &House, dice: &mut Dice) -> (Value, &'static str) {
@@ -32,14 +24,25 @@ fn random(house: &House, dice: &mut Dice) -> (Value, &'static str) {
         .iter()
         .flat_map(|user| user.posts.iter().map(|it| (it.id.clone(), user.user_id.clone())))
         .collect();
-    let posts = dice.some(&everybody, 40);
-    let endpoint = *dice.pick(&["totals", "28hr", "historical"]);
-    let metrics = if endpoint == "totals" { dice.some(&TOTALS, 7) } else { dice.some(&SERIES, 4) };
+    let endpoint = *dice.pick(&Endpoint::ALL);
+    let is_long = endpoint == Endpoint::Historical && dice.below(8) == 0;
+    let posts = dice.some(&everybody, if is_long { 4 } else { 30 });
+    let served: Vec<Metric> =
+        Metric::ALL.into_iter().filter(|it| it.is_served_by(endpoint)).collect();
+    let metrics: Vec<&str> =
+        dice.some(&served, if is_long { 2 } else { 14 }).iter().map(|it| it.name()).collect();
     let mut groupings = Map::new();
-    for name in ["one", "two"].iter().take(1 + dice.below(2)) {
-        let most = if endpoint == "totals" { 2 } else { 3 };
-        let levels = dice.some(&LEVELS[..if endpoint == "totals" { 2 } else { 4 }], most);
-        groupings.insert((*name).to_owned(), json!({ "group_by": levels }));
+    let levels = &GroupBy::ALL[..if endpoint.has_time_series() { 4 } else { 2 }];
+    for name in ["one", "two", "three"].iter().take(1 + dice.below(3)) {
+        let mut group_by = dice.some(levels, 4);
+        if group_by.len() == 4 {
+            let is_second =
+                groupings.values().any(|it: &Value| it["group_by"].as_array().unwrap().len() == 4);
+            group_by =
+                dice.pick(&GroupBy::FOUR_LEVEL_ORDERS)[..if is_second { 3 } else { 4 }].to_vec();
+        }
+        let group_by: Vec<&str> = group_by.iter().map(|it| it.name()).collect();
+        groupings.insert((*name).to_owned(), json!({ "group_by": group_by }));
     }
     let mut question = json!({
         "tweet_ids": posts.iter().map(|it| &it.0).collect::<Vec<_>>(),
@@ -50,10 +53,14 @@ fn random(house: &House, dice: &mut Dice) -> (Value, &'static str) {
         posts.iter().filter(|_| dice.below(3) > 0).map(|it| (it.0.clone(), json!(it.1))).collect();
     question["owners"] = owners.into();
     match endpoint {
-        "28hr" => question["window"] = json!("28hr"),
-        "historical" => {
-            let back = 1 + i64::try_from(dice.below(24 * 300)).unwrap();
-            let long = 1 + i64::try_from(dice.below(24 * 70)).unwrap();
+        Endpoint::TwentyEightHours => question["window"] = json!("28hr"),
+        Endpoint::Historical => {
+            let hours = |days: usize| 24 * i64::try_from(days).unwrap();
+            let below = |dice: &mut Dice, hours: i64| {
+                i64::try_from(dice.below(usize::try_from(hours).unwrap())).unwrap()
+            };
+            let back = 1 + below(dice, hours(if is_long { 364 } else { 300 }));
+            let long = 1 + below(dice, hours(if is_long { 364 } else { 32 }));
             let start = NOW - time::Duration::hours(back);
             let end = (start + time::Duration::hours(long)).min(NOW);
             let written = |at: time::OffsetDateTime| {
@@ -61,9 +68,9 @@ fn random(house: &House, dice: &mut Dice) -> (Value, &'static str) {
             };
             question["window"] = json!({ "start": written(start), "end": written(end) });
         }
-        _ => (),
+        Endpoint::Totals => (),
     }
-    (question, endpoint)
+    (question, endpoint.name())
 }
 
 /// What the sandbox answers to one call for all of it, but for what is missing.
@@ -127,8 +134,47 @@ async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
     }
 }
 
-#[tokio::test]
-async fn a_question_is_answered_as_one_call_without_limits_would_be() {
+/// The keys and the value of every number, in any order.
+fn numbers(value: &Value, keys: &mut Vec<String>, found: &mut Vec<(Vec<String>, String)>) {
+    if let Value::Object(entries) = value {
+        for (key, below) in entries {
+            keys.push(key.clone());
+            numbers(below, keys, found);
+            keys.pop();
+        }
+    } else {
+        let mut keys = keys.clone();
+        keys.sort();
+        found.push((keys, value.as_str().unwrap().to_owned()));
+    }
+}
+
+/// The same question, line by line, has the same numbers.
+async fn lines_are_the_same(house: &House, question: &Value, answer: &Value) {
+    let ask = house.ask("POST", PATH).header("content-type", "application/json");
+    let lines =
+        ask.header("accept", "application/x-ndjson").body(question.to_string()).send().await;
+    let mut told = Vec::new();
+    for line in lines.text().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let Some(value) = line.get("value") else { continue };
+        let names = ["grouping", "tweet_id", "engagement_type", "day", "hour"];
+        let keys = names.iter().filter_map(|it| line[it].as_str().map(str::to_owned));
+        let mut keys: Vec<String> = keys.collect();
+        keys.sort();
+        told.push((keys, value.to_string()));
+    }
+    let mut expected = Vec::new();
+    for name in question["groupings"].as_object().unwrap().keys() {
+        numbers(&answer[name], &mut vec![name.clone()], &mut expected);
+    }
+    told.sort();
+    expected.sort();
+    assert!(told == expected, "{question}: {} lines for {} numbers", told.len(), expected.len());
+}
+
+/// Two gateways, one of which may look posts up.
+async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
     let databases = [fresh(Kind::Sqlite).await, fresh(Kind::Sqlite).await];
     let plain = open_house(&databases[0]).await;
     let looking_up = House::build(plain.bench.again(), &databases[1].settings(), |it| {
@@ -136,7 +182,7 @@ async fn a_question_is_answered_as_one_call_without_limits_would_be() {
     })
     .await;
     let (mut answered, mut lacking) = (0, 0);
-    for seed in 0..QUESTIONS {
+    for seed in seeds {
         let dice = &mut Dice(seed);
         let house = *dice.pick(&[&plain, &looking_up]);
         let (question, endpoint) = random(house, dice);
@@ -159,10 +205,36 @@ async fn a_question_is_answered_as_one_call_without_limits_would_be() {
             whole.as_object().unwrap().len(),
             "seed {seed}: {answer} and {whole}"
         );
+        if seed % 8 == 0 {
+            lines_are_the_same(house, &question, &answer).await;
+        }
         answered += 1;
-        lacking += u32::from(!missing.is_empty());
+        lacking += u64::from(!missing.is_empty());
     }
-    assert!(answered > 100 && lacking > 30, "{answered} answered, {lacking} of them in part");
+    assert!(
+        answered > QUESTIONS / 2 && lacking > QUESTIONS / 5,
+        "{answered} answered, {lacking} of them in part"
+    );
     let looked_up = looking_up.arrived("/2/tweets").await.len();
     assert!(looked_up > 10, "{looked_up} look-ups");
+}
+
+#[tokio::test]
+async fn questions_of_any_kind() {
+    are_answered_as_one_call_without_limits_would_be(0..QUESTIONS).await;
+}
+
+#[tokio::test]
+async fn more_questions_of_any_kind() {
+    are_answered_as_one_call_without_limits_would_be(QUESTIONS..2 * QUESTIONS).await;
+}
+
+#[tokio::test]
+async fn still_more_questions_of_any_kind() {
+    are_answered_as_one_call_without_limits_would_be(2 * QUESTIONS..3 * QUESTIONS).await;
+}
+
+#[tokio::test]
+async fn questions_of_any_kind_to_the_end() {
+    are_answered_as_one_call_without_limits_would_be(3 * QUESTIONS..4 * QUESTIONS).await;
 }
