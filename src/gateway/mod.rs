@@ -43,6 +43,7 @@ pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
 pub use crate::gateway::question::Caller;
+pub use crate::gateway::question::ask::Planned;
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;
 pub use crate::gateway::question::lookup::LookUp;

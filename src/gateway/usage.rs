@@ -331,6 +331,13 @@ impl Gateway {
         })
     }
 
+    /// The accounts that an app used this month, on all replicas as far as they have written it.
+    pub(super) async fn used_this_month(&self, app: &AppState) -> Result<Vec<UserId>, Error> {
+        let _ = self.flush_usage().await;
+        let (month, ever) = (Month::of(self.now()), OffsetDateTime::UNIX_EPOCH);
+        Ok(self.0.store.list_used_accounts(&app.app.name, month, ever).await?)
+    }
+
     pub(super) async fn prune_usage(&self) -> Result<(), store::Error> {
         self.0.store.prune_usage(self.now() - KEPT).await
     }

@@ -23,6 +23,13 @@ const MOST_LEAVES: u64 = 2_000_000;
 /// Posts of a part of an answer, where each has a few numbers.
 const MOST_POSTS: usize = 250;
 
+/// A plan, and what it adds to what X bills.
+pub struct Planned {
+    pub plan: Plan,
+    /// Accounts that were not used before this month.
+    pub new_accounts: usize,
+}
+
 impl Gateway {
     /// Answers a question with as few calls as the rules allow, until `deadline`. Whoever gives `parts` is sent each post
     /// as soon as it is whole; what is returned is then without these.
@@ -56,10 +63,18 @@ impl Gateway {
     }
 
     /// The calls that would answer a question; none is made.
-    pub async fn plan_question(&self, key: &Arc<KnownKey>, body: &[u8]) -> Result<Plan, Error> {
+    pub async fn plan_question(&self, key: &Arc<KnownKey>, body: &[u8]) -> Result<Planned, Error> {
         let (app, question) = self.read_question(key, body)?;
         let authors = self.known_authors(&question).await;
-        self.plan_for(key, app, &question, &authors).await
+        let plan = self.plan_for(key, app, &question, &authors).await?;
+        let mut new: HashSet<UserId> =
+            plan.calls.iter().filter_map(|it| it.signer.account()).collect();
+        if !new.is_empty() {
+            for used in self.used_this_month(app).await? {
+                new.remove(&used);
+            }
+        }
+        Ok(Planned { plan, new_accounts: new.len() })
     }
 
     fn read_question(

@@ -3,7 +3,7 @@
 //! find out whose posts they are, `ask` and `run` do the asking, `parts` gives posts away before all are there, and `lack`
 //! says what is missing.
 
-mod ask;
+pub mod ask;
 pub mod authors;
 pub mod key;
 mod lack;

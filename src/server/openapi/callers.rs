@@ -171,7 +171,7 @@ fn plan() -> Operation {
             "tweet_ids": [POST], "engagement_types": ["impressions"], "probe": false,
         }],
         "missing": [],
-        "cost": { "calls": { "app-only": 0, "user-context": 1 }, "accounts": 1 },
+        "cost": { "calls": { "app-only": 0, "user-context": 1 }, "accounts": 1, "new_accounts": 0 },
     });
     operation(HttpMethod::Post, "/v1/engagement/plan", "plan", "What a question would cost")
         .about("Takes the same body, makes no call, and answers with those that would be made.")

@@ -113,6 +113,8 @@ pub struct Cost {
     pub calls: BTreeMap<&'static str, usize>,
     /// Users whose tokens are used, which the contract counts each month.
     pub accounts: usize,
+    /// Of these, those that were not used yet this month.
+    pub new_accounts: usize,
 }
 
 impl Call {
@@ -184,13 +186,17 @@ impl From<&gateway::Missing> for Missing {
     }
 }
 
-impl From<&gateway::Plan> for Plan {
-    fn from(plan: &gateway::Plan) -> Plan {
+impl From<&gateway::Planned> for Plan {
+    fn from(it: &gateway::Planned) -> Plan {
+        let gateway::Planned { plan, new_accounts } = it;
         let cost = plan.cost();
         let lookups = (cost.lookups > 0).then_some(("lookup", cost.lookups));
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
-        let cost =
-            Cost { calls: lookups.into_iter().chain(calls).collect(), accounts: cost.accounts };
+        let cost = Cost {
+            calls: lookups.into_iter().chain(calls).collect(),
+            accounts: cost.accounts,
+            new_accounts: *new_accounts,
+        };
         let lookups = plan.lookups.iter().map(|it| Call::planned_lookup(it));
         Plan {
             calls: lookups.chain(plan.calls.iter().map(Call::planned)).collect(),

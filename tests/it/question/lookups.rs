@@ -120,7 +120,7 @@ on_both! {
         let plan = plan.json();
         assert_eq!(house.arrived("/").await.len(), 0);
         let probes = ids.len().div_ceil(25);
-        assert_eq!(plan["cost"], json!({ "calls": { "lookup": 3, "app-only": 0, "user-context": probes }, "accounts": 1 }));
+        assert_eq!(plan["cost"], json!({ "calls": { "lookup": 3, "app-only": 0, "user-context": probes }, "accounts": 1, "new_accounts": 1 }));
         let calls = plan["calls"].as_array().unwrap();
         assert_eq!(calls.len(), 3 + probes);
         for (call, ids) in calls.iter().zip(ids.chunks(100)) {

@@ -17,7 +17,7 @@ on_both! {
         assert_eq!(plan.status, 200, "{}", plan.text());
         let plan = plan.json();
         assert_eq!(house.arrived("/").await.len(), 0);
-        assert_eq!(plan["cost"], json!({ "calls": { "app-only": 1, "user-context": 2 }, "accounts": 2 }));
+        assert_eq!(plan["cost"], json!({ "calls": { "app-only": 1, "user-context": 2 }, "accounts": 2, "new_accounts": 2 }));
         let calls = plan["calls"].as_array().unwrap();
         assert_eq!((&calls[0]["auth"], &calls[0]["tweet_ids"], &calls[0]["engagement_types"]), (&json!("app-only"), &json!(ids), &json!(["favorites"])));
         assert_eq!((&calls[1]["account"], &calls[1]["tweet_count"], &calls[1]["probe"]), (&owner("alice"), &json!(3), &json!(false)));
@@ -25,6 +25,12 @@ on_both! {
         // What is then asked is what was planned.
         let answer = ask(&house, &wanted).await.json();
         assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), calls.len());
+        // X counts an account once a month.
+        let again = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        assert_eq!((&again["cost"]["accounts"], &again["cost"]["new_accounts"]), (&json!(2), &json!(0)));
+        house.bench.clock.forward(time::Duration::days(31));
+        let later = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+        assert_eq!((&later["cost"]["accounts"], &later["cost"]["new_accounts"]), (&json!(2), &json!(2)));
     }
 
     async fn a_plan_tries_nobody_who_is_known_not_to_be_the_author(database: Database) {
