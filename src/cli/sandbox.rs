@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// How many ordinary users the world has
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().users)]
     users: usize,
+    /// How many posts each of them has
+    #[arg(long, value_name = "COUNT", default_value_t = Settings::default().posts_per_user)]
+    posts: usize,
     /// Sets a switch at the start, such as `per_minute=30` or `echo_end=now`; may be repeated. The names are those of
     /// `GET /sandbox/switches`, the values JSON or a plain word
     #[arg(long = "switch", value_name = "NAME=VALUE")]
@@ -39,8 +42,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     telemetry::log_panics();
     parts::runtime(0)?.block_on(async {
         let listener = bind(arguments.listen, "--listen")?;
-        let (seed, users) = (arguments.seed, arguments.users);
-        let settings = Settings { seed, users, switches, ..Settings::default() };
+        let settings = Settings {
+            seed: arguments.seed,
+            users: arguments.users,
+            posts_per_user: arguments.posts,
+            switches,
+            ..Settings::default()
+        };
         let sandbox = Sandbox::new(settings, parts::clock());
         let at = url(&listener);
         // Before anybody is told that it serves, who may then stop it.
