@@ -23,6 +23,18 @@ pub struct KnownKey {
     touched_hour: AtomicI64,
 }
 
+impl KnownKey {
+    /// The same holder with all rights of a caller of that app.
+    pub(super) fn for_app(&self, app: String) -> KnownKey {
+        let scopes = Scopes { app: Some(app), looks: false, ..self.key.scopes.clone() };
+        KnownKey {
+            key: Key { scopes, ..self.key.clone() },
+            fingerprint: self.fingerprint,
+            touched_hour: AtomicI64::new(i64::MAX),
+        }
+    }
+}
+
 /// What a new key shall be.
 #[derive(Clone, Debug)]
 pub struct NewKey {

@@ -112,6 +112,12 @@ impl Gateway {
         Ok(Some(Session { key, hash }))
     }
 
+    /// Whoever is signed in as a caller of an app, who may name all its accounts.
+    pub fn as_caller(&self, session: &Session, app: Option<&str>) -> Result<Arc<KnownKey>, Error> {
+        let app = self.app(app)?.app.name.clone();
+        Ok(Arc::new(session.key.for_app(app)))
+    }
+
     /// Ends a session, or all of the same key.
     pub async fn sign_out(&self, session: &Session, everywhere: bool) -> Result<(), Error> {
         let action = if everywhere {

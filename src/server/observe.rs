@@ -76,6 +76,7 @@ pub(super) async fn observe(
     }
     if Place::of(&asked.uri) == Some(Place::Console) {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }
     let life = &host.0.life;
     let response = if life.is_draining() {

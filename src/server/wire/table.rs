@@ -69,7 +69,8 @@ impl Table {
     }
 }
 
-fn column(kind: GroupBy) -> &'static str {
+/// What a column is called.
+pub fn column(kind: GroupBy) -> &'static str {
     match kind {
         GroupBy::TweetId => "tweet_id",
         GroupBy::EngagementType => "engagement_type",

@@ -1,0 +1,115 @@
+//! Exploring: a question as a form, its plan, and its answer as a table.
+
+use askama::Template;
+
+use crate::console::admin::{Chrome, Section};
+use crate::console::text;
+use crate::model::Metric;
+
+/// How results may be grouped: what the form calls it, in words, and its levels.
+pub const GROUPINGS: [(&str, &str, &[&str]); 5] = [
+    ("post", "each post", &["tweet.id", "engagement.type"]),
+    ("all", "all posts together", &["engagement.type"]),
+    ("day", "each day", &["engagement.day", "engagement.type"]),
+    ("post_day", "each post and day", &["tweet.id", "engagement.day", "engagement.type"]),
+    ("hour", "each day and hour", &["engagement.day", "engagement.hour", "engagement.type"]),
+];
+
+/// What stands in the form.
+pub struct Typed {
+    /// That are configured.
+    pub apps: Vec<String>,
+    pub app: String,
+    pub tweets: String,
+    pub metrics: Vec<Metric>,
+    /// `totals`, `28hr` or `range`.
+    pub window: String,
+    pub start: String,
+    pub end: String,
+    /// One of [`GROUPINGS`].
+    pub group: String,
+}
+
+/// What came of it.
+pub enum Asked {
+    Nothing,
+    /// What is wrong, in words.
+    Wrong(String),
+    Planned {
+        calls: Vec<Call>,
+        missing: Vec<Lack>,
+        cost: String,
+    },
+    Answered(Answer),
+}
+
+/// An answer as a table.
+pub struct Answer {
+    pub columns: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
+    /// Rows that are not shown.
+    pub more: usize,
+    pub calls: Vec<Call>,
+    pub missing: Vec<Lack>,
+}
+
+/// A call that was or would be made.
+pub struct Call {
+    pub endpoint: &'static str,
+    pub auth: &'static str,
+    pub account: String,
+    pub posts: usize,
+    pub time: String,
+    /// Of the answer; empty for one that was not made.
+    pub status: String,
+    pub ms: String,
+}
+
+/// What could not be had.
+pub struct Lack {
+    pub posts: Vec<String>,
+    pub reason: &'static str,
+    pub detail: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/admin/explore.html", config = ".askama.toml")]
+struct ExplorePage<'a> {
+    chrome: &'a Chrome<'a>,
+    typed: &'a Typed,
+    asked: &'a Asked,
+    curl: Option<&'a str>,
+}
+
+/// The form, what came of it, and the `curl` that does the same.
+pub fn show(chrome: &Chrome<'_>, typed: &Typed, asked: &Asked, curl: Option<&str>) -> String {
+    text(&ExplorePage { chrome, typed, asked, curl })
+}
+
+impl Typed {
+    fn has(&self, metric: Metric) -> bool {
+        self.metrics.contains(&metric)
+    }
+}
+
+/// Engagement types by whose posts they can be asked of, and when.
+fn groups() -> [(&'static str, Vec<Metric>); 3] {
+    let of = |fits: fn(&Metric) -> bool| Metric::ALL.into_iter().filter(fits).collect();
+    [
+        ("Public: of anybody's posts, for all time", of(|it| it.is_public())),
+        ("Private: of connected users' posts", of(|it| it.is_private_on_totals())),
+        (
+            "Private, for the last 28 hours and ranges of days only",
+            of(|it| !it.is_public() && !it.is_private_on_totals()),
+        ),
+    ]
+}
+
+impl Lack {
+    /// Some of them, and how many more there are.
+    fn shown(&self) -> String {
+        let more = self.posts.len().saturating_sub(10);
+        let shown = self.posts.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        if more > 0 { format!("{shown} and {more} more") } else { shown }
+    }
+}

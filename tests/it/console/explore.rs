@@ -1,0 +1,112 @@
+//! Exploring: what is typed becomes a question, and its answer a table.
+
+use crate::bench::TOTALS;
+use crate::console::{Visitor, is_page};
+use crate::database::on_both;
+use crate::house::House;
+
+const EXPLORE: &str = "/console/explore";
+
+/// The cells of a page's first table.
+fn cells(page: &str) -> Vec<Vec<String>> {
+    let table = page.split("<table>").nth(1).unwrap().split("</table>").next().unwrap();
+    let row = |it: &str| {
+        let cells = it
+            .split("<td")
+            .skip(1)
+            .map(|it| it.split_once('>').unwrap().1.split("</td>").next().unwrap().to_owned());
+        cells.collect::<Vec<String>>()
+    };
+    table.split("<tr>").skip(2).map(row).collect()
+}
+
+on_both! {
+    async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let page = visitor.open(EXPLORE).await;
+        is_page(&page, 200);
+        assert!(page.text().contains("value=\"impressions\" checked") && !page.text().contains("<table>"));
+        let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
+        let typed = format!("{}, https://x.com/alice/status/{}?s=20\n {}/", alice[0], alice[1], bob[0]);
+        let fields = [("tweets", &*typed), ("metrics", "favorites"), ("metrics", "impressions"), ("window", "totals"), ("group", "post"), ("wants", "answer")];
+        let page = visitor.send(EXPLORE, &fields).await;
+        is_page(&page, 200);
+        let rows = cells(&page.text());
+        let mut expected = Vec::new();
+        for (name, ids) in [("alice", &alice), ("bob", &bob)] {
+            for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+                for metric in ["favorites", "impressions"] {
+                    expected.push(vec![post.id.clone(), metric.to_owned(), post.totals[metric].to_string()]);
+                }
+            }
+        }
+        let sorted = |mut it: Vec<Vec<String>>| { it.sort(); it };
+        assert_eq!(sorted(rows), sorted(expected));
+        let text = page.text();
+        assert!(text.contains("Calls that it took") && text.contains("user-context") && text.contains("curl --compressed"), "{text}");
+        assert!(text.contains("https://x.com/alice/status/"), "what was typed stays");
+        let table = visitor.send(EXPLORE, &[&fields[..5], &[("wants", "table")]].concat()).await;
+        assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
+        assert!(table.header("content-disposition").contains("engagement.csv"));
+        assert_eq!(table.text().lines().count(), 1 + 6);
+    }
+
+    async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let ids = house.bench.ids("alice", 2).join(" ");
+        let fields = [("tweets", &*ids), ("metrics", "favorites"), ("metrics", "impressions"), ("window", "totals"), ("group", "all"), ("wants", "plan")];
+        let page = visitor.send(EXPLORE, &fields).await;
+        is_page(&page, 200);
+        assert!(page.text().contains("Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were not used yet this month."), "{}", page.text());
+        assert!(house.arrived(TOTALS).await.is_empty());
+    }
+
+    async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database: Database) {
+        let house = House::start(&database).await;
+        let admin = house.new_admin_key().await;
+        let visitor = Visitor::with_key(&house, &admin).await;
+        let id = house.bench.ids("alice", 1).remove(0);
+        let fields = [("tweets", &*id), ("metrics", "url_clicks"), ("window", "range"), ("start", "2026-03-01"), ("end", "2026-03-05"), ("group", "day"), ("wants", "answer")];
+        let page = visitor.send(EXPLORE, &fields).await;
+        is_page(&page, 200);
+        let rows = cells(&page.text());
+        assert_eq!(rows.iter().map(|it| &*it[1]).collect::<Vec<_>>(), ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]);
+        let calls = house.admin(&admin, "GET", "/admin/v1/calls").send().await.json();
+        assert!(admin.contains(calls["calls"][0]["key"].as_str().unwrap()), "{calls}");
+    }
+
+    async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let hostile = "\"><script>alert(1)</script>";
+        for (fields, status, expected) in [
+            (vec![("tweets", hostile), ("metrics", "favorites"), ("window", "totals"), ("group", "post")], 400, "must be a post id"),
+            (vec![("tweets", "20"), ("window", "totals"), ("group", "post")], 400, "/engagement_types"),
+            (vec![("tweets", ""), ("metrics", "favorites"), ("window", "totals"), ("group", "post")], 400, "/tweet_ids"),
+            (vec![("tweets", "20"), ("metrics", "favorites"), ("window", "totals"), ("group", "day")], 400, "engagement.day"),
+            (vec![("tweets", "20"), ("metrics", "favorites"), ("window", "range"), ("start", "2026-03-05"), ("end", "x"), ("group", "day")], 400, "/window/end"),
+            (vec![("tweets", "20"), ("metrics", "favorites"), ("window", "range"), ("start", hostile), ("end", ""), ("group", hostile)], 400, "/window/start"),
+            (vec![("tweets", "20"), ("metrics", "impressions"), ("window", "totals"), ("group", "post"), ("wants", "answer")], 404, "unavailable"),
+        ] {
+            let page = visitor.send(EXPLORE, &fields).await;
+            is_page(&page, status);
+            let text = page.text();
+            assert!(text.contains("role=\"alert\"") && text.contains(expected), "{fields:?}: {text}");
+            assert!(!text.contains("<script"), "{text}");
+        }
+        let page = visitor.send(EXPLORE, &[("app", "nowhere"), ("tweets", "20"), ("metrics", "favorites")]).await;
+        is_page(&page, 404);
+    }
+
+    async fn who_only_looks_is_told_to_ask_somebody(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+        let page = visitor.open(EXPLORE).await;
+        is_page(&page, 200);
+        assert!(page.text().contains("may only look") && !page.text().contains("<textarea"));
+        is_page(&visitor.send(EXPLORE, &[("tweets", "20"), ("metrics", "favorites")]).await, 403);
+        assert!(house.arrived(TOTALS).await.is_empty());
+    }
+}
