@@ -1,7 +1,7 @@
 //! Adding up what goes upstream, beside the calls: each leaves a record in memory, and every few seconds these are
 //! added to the database's sums. What a killed process can lose is what came after its last write.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -151,8 +151,7 @@ impl Usage {
         };
         writing.used.extend(used);
         writing.lose(lost_calls);
-        for record in calls {
-            let (line, sums) = record.into_line();
+        for (line, sums) in together(calls) {
             if writing.lines.len() >= MOST_LINES && !writing.lines.contains_key(&line) {
                 writing.lose(sums.calls);
             } else {
@@ -204,12 +203,19 @@ impl Writing {
     }
 }
 
-impl Record {
-    fn into_line(self) -> (Line, Sums) {
-        let Record { key, hour, account, endpoint, auth, outcome, sums } = self;
+/// Adds up records that are alike. A key is known by its place in memory, so that texts are copied once for a line and
+/// not for a call.
+fn together(records: Vec<Record>) -> impl Iterator<Item = (Line, Sums)> {
+    let mut alike: HashMap<_, (Arc<KnownKey>, Sums)> = HashMap::new();
+    for it in records {
+        let place = Arc::as_ptr(&it.key) as usize;
+        let same = (place, it.hour, it.account, it.endpoint, it.auth, it.outcome);
+        alike.entry(same).or_insert_with(|| (it.key, Sums::default())).1.add(it.sums);
+    }
+    alike.into_iter().map(|((_, hour, account, endpoint, auth, outcome), (key, sums))| {
         let (app, key_id) = (app_of(&key).to_owned(), key.key.id.clone());
         (Line { hour, app, key_id, account, endpoint, auth, outcome }, sums)
-    }
+    })
 }
 
 impl Drop for Counting<'_> {
