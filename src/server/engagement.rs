@@ -25,8 +25,10 @@ pub(super) const NO_FORM: &str = "Accept names nothing that is offered; ask for 
 const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
-/// Ten thousand ids and their owners.
-const MOST_BYTES: usize = 1024 * 1024;
+/// An id and its owner, with what stands between.
+const BYTES_OF_POST: usize = 96;
+/// All the rest of a question.
+const BYTES_OF_REST: usize = 64 * 1024;
 
 pub(super) async fn answer(
     State(host): State<Host>,
@@ -37,7 +39,7 @@ pub(super) async fn answer(
     let form =
         preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
     let request_id = RequestId::of(&request);
-    let (key, body) = relay::read(&host, request, MOST_BYTES).await?;
+    let (key, body) = relay::read(&host, request, most_bytes(&host)).await?;
     let caller = Caller { key, request_id };
     let gateway = host.0.gateway.clone();
     let mut response = if form == NDJSON {
@@ -101,8 +103,12 @@ pub(super) async fn plan(
     State(host): State<Host>,
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
-    let (key, body) = relay::read(&host, request, MOST_BYTES).await?;
+    let (key, body) = relay::read(&host, request, most_bytes(&host)).await?;
     Ok(Json(Plan::from(&host.0.gateway.plan_question(&key, &body).await?)))
+}
+
+fn most_bytes(host: &Host) -> usize {
+    BYTES_OF_REST + BYTES_OF_POST * host.0.limits.question_posts
 }
 
 /// How long the caller waits, at most `most`.

@@ -13,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Frame;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::gateway::{Answered, Caller, Error, Gateway, Merge};
 use crate::server::problem::Problem;
@@ -34,48 +34,72 @@ pub(super) async fn stream(
     let (to, mut parts) = unbounded_channel();
     let mut asking = JoinSet::new();
     asking.spawn(async move { gateway.answer_question(&caller, &body, deadline, Some(to)).await });
-    let first = parts.recv().await;
-    let answered = match &first {
-        Some(_) => None,
-        None => Some(joined(asking.join_next().await)?),
+    let mut out = Out::new(gzipped);
+    let rest = if let Some(first) = parts.recv().await {
+        out.part(&first)?;
+        Rest::Asked(asking)
+    } else {
+        let answered = joined(asking.join_next().await)?;
+        let out = std::mem::replace(&mut out, Out::new(false));
+        let written = tokio::task::spawn_blocking(move || out.last(answered)).await;
+        Rest::Written(written.map_err(|it| Error::Internal(it.into()))??)
     };
-    let lines = Lines { first, parts, asking, answered, out: Out::new(gzipped), has_ended: false };
-    Ok(Body::new(lines).into_response())
+    Ok(Body::new(Lines { parts, out, rest }).into_response())
 }
 
 /// Dropped when the client hangs up, which ends the asking.
 struct Lines {
-    first: Option<Merge>,
     parts: UnboundedReceiver<Merge>,
-    asking: JoinSet<Result<Answered, Error>>,
-    answered: Option<Answered>,
     out: Out,
-    has_ended: bool,
+    rest: Rest,
+}
+
+/// What comes after the posts.
+enum Rest {
+    /// The answer is not there yet.
+    Asked(JoinSet<Result<Answered, Error>>),
+    /// It may have megabytes: other calls go on meanwhile.
+    Writing(JoinHandle<Result<Bytes, Error>>),
+    Written(Bytes),
+    Sent,
 }
 
 impl Lines {
-    /// Writes until there is a frame's worth, nothing more for now, or the end.
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while !self.has_ended && self.out.gathered.len() < FRAME {
-            if let Some(part) = self.first.take() {
-                self.out.part(&part)?;
-                continue;
-            }
+    /// Gathers posts until there is a frame's worth, nothing more for now (`Pending` if there is nothing at all), or
+    /// none will come any more.
+    fn poll_parts(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.out.gathered.len() < FRAME {
             match self.parts.poll_recv(context) {
                 Poll::Ready(Some(part)) => self.out.part(&part)?,
-                Poll::Ready(None) => {
-                    let answered = match self.answered.take() {
-                        Some(answered) => answered,
-                        None => joined(ready!(self.asking.poll_join_next(context)))?,
-                    };
-                    self.out.last(answered)?;
-                    self.has_ended = true;
-                }
                 Poll::Pending if self.out.gathered.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Ready(None) | Poll::Pending => break,
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        loop {
+            match &mut self.rest {
+                Rest::Asked(asking) => {
+                    let answered = joined(ready!(asking.poll_join_next(context)))?;
+                    let out = std::mem::replace(&mut self.out, Out::new(false));
+                    let writing = tokio::task::spawn_blocking(move || out.last(answered));
+                    self.rest = Rest::Writing(writing);
+                }
+                Rest::Writing(writing) => {
+                    let written = ready!(Pin::new(writing).poll(context));
+                    let written = written.map_err(|it| Error::Internal(it.into()))?;
+                    self.rest = Rest::Written(written?);
+                }
+                Rest::Written(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    self.rest = Rest::Sent;
+                    return Poll::Ready(Ok(Some(bytes)));
+                }
+                Rest::Sent => return Poll::Ready(Ok(None)),
+            }
+        }
     }
 }
 
@@ -88,18 +112,14 @@ impl hyper::body::Body for Lines {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.is_end_stream() {
-            return Poll::Ready(None);
+        if let Err(error) = ready!(self.poll_parts(context)) {
+            return Poll::Ready(Some(Err(error)));
         }
-        let frame = ready!(self.poll_write(context)).map(|()| {
-            let is_last = self.has_ended;
-            Frame::data(self.out.frame(is_last))
-        });
-        Poll::Ready(Some(frame))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.has_ended && self.out.gathered.is_empty()
+        if !self.out.gathered.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(self.out.frame()))));
+        }
+        let rest = ready!(self.poll_rest(context)).transpose();
+        Poll::Ready(rest.map(|it| it.map(Frame::data)))
     }
 }
 
@@ -117,6 +137,8 @@ struct Out {
     gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
+const NEVER_FAILS: &str = "writing to memory does not fail";
+
 impl Out {
     fn new(gzipped: bool) -> Out {
         let gzip = gzipped.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
@@ -127,24 +149,24 @@ impl Out {
         table::lines(part, &mut self.gathered).map_err(|it| Error::Internal(it.into()))
     }
 
-    fn last(&mut self, answered: Answered) -> Result<(), Error> {
+    /// Flushed, so that what is there can be read at once.
+    fn frame(&mut self) -> Bytes {
+        let plain = std::mem::take(&mut self.gathered);
+        let Some(gzip) = &mut self.gzip else { return plain.into() };
+        gzip.write_all(&plain).and_then(|()| gzip.flush()).expect(NEVER_FAILS);
+        std::mem::take(gzip.get_mut()).into()
+    }
+
+    /// The other groupings' numbers, the last line, and the end of it all.
+    fn last(mut self, answered: Answered) -> Result<Bytes, Error> {
         self.part(&answered.merged)?;
         let report = Report::of(&answered.lookups, &answered.calls, &answered.missing);
         let line = LastLine { countersign: report, remarks: &answered.merged.into_remarks() };
         serde_json::to_writer(&mut self.gathered, &line)
             .map_err(|it| Error::Internal(it.into()))?;
         self.gathered.push(b'\n');
-        Ok(())
-    }
-
-    fn frame(&mut self, is_last: bool) -> Bytes {
-        let plain = std::mem::take(&mut self.gathered);
-        let Some(gzip) = &mut self.gzip else { return plain.into() };
-        // Flushed, so that what is there can be read at once.
-        let written = gzip
-            .write_all(&plain)
-            .and_then(|()| if is_last { gzip.try_finish() } else { gzip.flush() });
-        written.expect("writing to memory does not fail");
-        std::mem::take(gzip.get_mut()).into()
+        let Some(mut gzip) = self.gzip else { return Ok(self.gathered.into()) };
+        let written = gzip.write_all(&self.gathered).and_then(|()| gzip.finish());
+        Ok(written.expect(NEVER_FAILS).into())
     }
 }

@@ -57,7 +57,7 @@ impl Answer {
         if !unavailable.unavailable_tweet_ids.is_empty() {
             let ids = unavailable.unavailable_tweet_ids.into_iter();
             let read = |it: Id| match it {
-                Id::Text(text) => text.parse().ok(),
+                Id::Text(text) => text.trim().parse().ok(),
                 Id::Number(number) => Some(number),
             };
             return Some(Refusal::Unavailable(ids.filter_map(read).collect()));

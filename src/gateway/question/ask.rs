@@ -170,7 +170,8 @@ impl Gateway {
                 Some(user_id) => self.known_account(app, user_id).await?.map(|_| user_id),
                 None => None,
             };
-            allowed.extend(known);
+            // By id and by name it is the same one.
+            allowed.extend(known.filter(|it| !allowed.contains(it)));
             if known.is_none() {
                 let detail = "there is no such account for this key";
                 problems.push(Problem::at(&format!("/accounts/{index}"), detail));

@@ -4,35 +4,52 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::gateway::Error;
 use crate::gateway::question::Question;
-use crate::gateway::question::plan::{Call, Missing, Reason, Signer};
+use crate::gateway::question::plan::{Call, Missing, Reason, Signer, spans};
 use crate::gateway::question::run::{Answered, Run};
 use crate::model::Metric;
 
 impl Run {
+    /// Notes that a call's posts are missing in its window: with the same posts in other windows if there are such, so
+    /// that what is said is neither more nor less than so.
     pub(super) fn lack(&mut self, call: Call, reason: Reason, detail: &str) {
-        let Call { posts, metrics, signer, .. } = call;
-        let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
-        let detail = detail.to_owned();
-        let same = |it: &&mut Missing| {
-            it.reason == reason
-                // The upstream says so first, and then the mark.
-                && (it.detail == detail || reason == Reason::AccountRevoked)
-                && it.author == author
-                && it.metrics == metrics
-        };
-        match self.answered.missing.iter_mut().find(same) {
-            // A range's windows lack the same posts one by one.
-            Some(there) => {
-                let known: HashSet<u64> = there.posts.iter().copied().collect();
-                there.posts.extend(posts.into_iter().filter(|it| !known.contains(it)));
-            }
-            None if posts.is_empty() => (),
-            None => self.answered.missing.push(Missing { posts, metrics, reason, author, detail }),
+        let Call { posts, metrics, signer, span, .. } = call;
+        if posts.is_empty() {
+            return;
         }
+        let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
+        let (windows, detail) = (span.into_iter().collect(), detail.to_owned());
+        let lack = Missing { posts, metrics, windows, reason, author, detail };
+        let missing = &mut self.answered.missing;
+        match missing.iter_mut().find(|it| it.is_like(&lack) && it.posts == lack.posts) {
+            Some(there) => there.windows.extend(lack.windows),
+            None => missing.push(lack),
+        }
+    }
+
+    /// Puts together what lacks the same windows, all of them being none.
+    fn gather(&mut self, question: &Question) {
+        let all = spans(question.window).len();
+        let mut gathered: Vec<Missing> = Vec::new();
+        for mut lack in std::mem::take(&mut self.answered.missing) {
+            if lack.windows.len() == all {
+                lack.windows.clear();
+            }
+            match gathered.iter_mut().find(|it| it.is_like(&lack) && it.windows == lack.windows) {
+                Some(there) => there.posts.extend(lack.posts),
+                None => gathered.push(lack),
+            }
+        }
+        for lack in &mut gathered {
+            let mut seen = HashSet::new();
+            lack.posts.retain(|it| seen.insert(*it));
+            lack.windows.sort_unstable_by_key(|it| it.start);
+        }
+        self.answered.missing = gathered;
     }
 
     /// Names what the answers themselves leave out.
     pub(super) fn finish(mut self, question: &Question) -> Result<Answered, Error> {
+        self.gather(question);
         let asked = |it: &Metric| question.metrics.contains(it);
         let of = |posts: &BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
         let merged = &self.answered.merged;
@@ -51,8 +68,8 @@ impl Run {
         ];
         for (posts, metrics, reason) in lists {
             if !posts.is_empty() {
-                let detail = String::new();
-                let missing = Missing { posts, metrics, reason, author: None, detail };
+                let (windows, detail) = (Vec::new(), String::new());
+                let missing = Missing { posts, metrics, windows, reason, author: None, detail };
                 self.answered.missing.push(missing);
             }
         }
@@ -60,5 +77,16 @@ impl Run {
             return Ok(self.answered);
         }
         Err(Error::NothingAnswered(self.answered.missing))
+    }
+}
+
+impl Missing {
+    /// Whether it is the same but for posts and windows.
+    fn is_like(&self, other: &Missing) -> bool {
+        self.reason == other.reason
+            // The upstream says so first, and then the mark.
+            && (self.detail == other.detail || self.reason == Reason::AccountRevoked)
+            && self.author == other.author
+            && self.metrics == other.metrics
     }
 }

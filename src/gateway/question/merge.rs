@@ -1,7 +1,7 @@
 //! Putting upstream answers together: numbers are added along each grouping's nesting, lists joined, and the times
 //! widened, so that the answers to any split of a question make the answer to the whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -13,6 +13,7 @@ use crate::gateway::check::read_time;
 use crate::gateway::question::Grouping;
 use crate::gateway::question::key::TypeNames;
 use crate::gateway::question::nested::{Form, Nested, Read, Written};
+use crate::model::GroupBy;
 
 /// The id lists of answers (reference 3.1).
 const LISTS: [&str; 3] = [
@@ -35,6 +36,19 @@ pub struct Merge {
     lists: [BTreeSet<u64>; LISTS.len()],
     errors: BTreeSet<String>,
     counts_unavailable: bool,
+}
+
+/// What one answer speaks of.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The posts that have numbers; `None` where no grouping tells posts apart.
+    posts: Option<HashSet<u64>>,
+    /// Those in its lists: unavailable, or too old for something.
+    pub listed: HashSet<u64>,
+    unavailable: HashSet<u64>,
+    pub has_numbers: bool,
+    /// An error that its lists do not explain.
+    pub said: Option<String>,
 }
 
 /// An answer that is not what the upstream gives.
@@ -65,8 +79,9 @@ impl Merge {
 
     /// Adds an answer, all of it or nothing. One that lacks a grouping is taken only if it names posts that it does not
     /// answer for, or says what went wrong.
-    pub fn add(&mut self, answer: &[u8]) -> Result<(), Malformed> {
+    pub fn add(&mut self, answer: &[u8]) -> Result<Told, Malformed> {
         let part = self.read(answer)?;
+        let told = self.told(&part);
         self.forms = part.forms;
         for (mine, other) in self.nested.iter_mut().zip(part.nested) {
             mine.absorb(other.unwrap_or_default());
@@ -84,7 +99,28 @@ impl Merge {
                 self.errors.insert(text);
             }
         }
-        Ok(())
+        Ok(told)
+    }
+
+    fn told(&self, part: &Part) -> Told {
+        let mut told = Told::default();
+        for (grouping, nested) in self.groupings.iter().zip(&part.nested) {
+            let Some(nested) = nested else { continue };
+            told.has_numbers |= !nested.is_empty();
+            if grouping.group_by.contains(&GroupBy::TweetId) && told.posts.is_none() {
+                let mut posts = HashSet::new();
+                nested.posts(&grouping.group_by, &mut posts);
+                told.posts = Some(posts);
+            }
+        }
+        let [unavailable, too_old @ ..] = &part.lists;
+        told.unavailable = unavailable.iter().copied().collect();
+        told.listed = part.lists.iter().flatten().copied().collect();
+        let ages_explain = too_old.iter().any(|it| !it.is_empty());
+        let is_unexplained = |it: &&String| !it.ends_with(ARE_UNAVAILABLE) && !ages_explain;
+        told.said =
+            part.errors.iter().find(is_unexplained).map(|it| it.chars().take(200).collect());
+        told
     }
 
     /// The posts that some answer called unavailable.
@@ -128,6 +164,20 @@ impl Merge {
             }
             None => Ok(part),
         }
+    }
+}
+
+impl Told {
+    /// Whether a post that was asked for has numbers, or a reason for having none. Zeros are written (reference 3.1).
+    pub fn answers_for(&self, post: u64) -> bool {
+        let has_numbers = self.posts.as_ref().map_or(self.has_numbers, |it| it.contains(&post));
+        has_numbers || self.listed.contains(&post)
+    }
+
+    /// Whether the answer proves that the post is the signer's: of somebody else's it would have been refused.
+    pub fn proves(&self, post: u64) -> bool {
+        let is_sound = self.said.is_none() || self.posts.is_some();
+        is_sound && self.answers_for(post) && !self.unavailable.contains(&post)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
 //! together again (`merge` and `nested`), number by number if need be (`leaf`). All of that is pure; `authors` and `lookup`
-//! find out whose posts they are, `ask` and `run` do the asking, `parts` gives posts away before all are there, and `lack`
+//! find out whose posts they are, `ask`, `run` and `take` do the asking, `parts` gives posts away before all are there, and `lack`
 //! says what is missing.
 
 pub mod ask;
@@ -15,6 +15,7 @@ mod parts;
 pub mod plan;
 mod read;
 pub mod run;
+mod take;
 
 use std::collections::HashMap;
 use std::sync::Arc;

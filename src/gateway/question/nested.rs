@@ -1,7 +1,7 @@
 //! One grouping's numbers as a tree: read from an answer, added to one another, and written again (reference 3.1, 3.2).
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -74,6 +74,25 @@ impl Nested {
                 taken.sort_unstable_by_key(|it| it.0);
                 Nested::Leaves(taken)
             }
+        }
+    }
+
+    /// The posts that it has numbers of.
+    pub fn posts(&self, levels: &[GroupBy], found: &mut HashSet<u64>) {
+        let level = levels.first();
+        match self {
+            _ if level == Some(&GroupBy::TweetId) => match self {
+                Nested::Inner(entries) => found.extend(entries.keys()),
+                Nested::Leaves(leaves) => found.extend(leaves.iter().map(|it| it.0)),
+            },
+            Nested::Inner(entries) => {
+                for (key, below) in entries {
+                    let is_day = level == Some(&GroupBy::EngagementHour) && *key >= HOURS;
+                    let rest = if is_day { levels } else { levels.get(1..).unwrap_or_default() };
+                    below.posts(rest, found);
+                }
+            }
+            Nested::Leaves(_) => (),
         }
     }
 

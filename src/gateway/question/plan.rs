@@ -71,8 +71,10 @@ pub enum Signer {
 pub struct Missing {
     pub posts: Vec<u64>,
     pub metrics: Vec<Metric>,
+    /// Parts of a range; none where all the time that was asked for is missing.
+    pub windows: Vec<Span>,
     pub reason: Reason,
-    /// The posts' author, if known.
+    /// The posts' author, if known; for what is forbidden, who is not.
     pub author: Option<UserId>,
     /// More, in words; may be empty.
     pub detail: String,
@@ -237,14 +239,15 @@ impl Plan {
     ) {
         let (metrics, reason, detail) = (metrics.to_vec(), Reason::NotConnected, detail.to_owned());
         if !posts.is_empty() {
-            self.missing.push(Missing { posts, metrics, reason, author, detail });
+            let windows = Vec::new();
+            self.missing.push(Missing { posts, metrics, windows, reason, author, detail });
         }
     }
 }
 
 /// Cuts a range on whole hours. Its own ends stay as they are, since the upstream widens them itself and a whole hour
 /// beyond them may be in the future or too long ago (reference 1.5).
-fn spans(window: Window) -> Vec<Option<Span>> {
+pub(super) fn spans(window: Window) -> Vec<Option<Span>> {
     let Window::Range(range) = window else { return vec![None] };
     let mut spans = Vec::new();
     let mut start = range.start;

@@ -22,6 +22,11 @@ const KEYS: [&str; 6] =
     ["tweet_ids", "engagement_types", "window", "groupings", "accounts", "owners"];
 /// The upstream's ids are signed 64-bit numbers, and one that is not spoils a whole call (reference 4.3).
 const LARGEST_POST_ID: u64 = i64::MAX.unsigned_abs();
+/// Where the gateway speaks of the answer itself.
+const REPORT: &str = "countersign";
+/// It stands on every line of a table.
+const LONGEST_NAME: usize = 100;
+const MOST_ACCOUNTS: usize = 1000;
 /// Hours and days that the last 28 hours can touch (reference 1.6).
 const RECENT_HOURS: u64 = 29;
 const RECENT_DAYS: u64 = 3;
@@ -218,12 +223,26 @@ impl Problems {
                 self.unknown_keys(&Path::Key(&GROUPINGS, name), grouping, &["group_by"]);
             }
         }
-        let named = self.groupings(endpoint, Some(node)).into_iter();
-        named.map(|(name, group_by)| Grouping { name: name.to_owned(), group_by }).collect()
+        let named: Vec<(&str, Vec<GroupBy>)> = self.groupings(endpoint, Some(node));
+        for (name, _) in &named {
+            let at = Path::Key(&GROUPINGS, name);
+            if *name == REPORT {
+                self.add(&at, "is a key of the answer itself; choose another name");
+            } else if name.chars().count() > LONGEST_NAME {
+                self.add(&at, format_args!("is longer than {LONGEST_NAME} characters"));
+            }
+        }
+        let grouping = |(name, group_by): (&str, _)| Grouping { name: name.to_owned(), group_by };
+        named.into_iter().map(grouping).collect()
     }
 
     fn accounts(&mut self, node: &Node<'_>) -> Vec<AccountRef> {
         let items = self.list(&ACCOUNTS, Some(node), "accounts");
+        if items.len() > MOST_ACCOUNTS {
+            let count = items.len();
+            self.add(&ACCOUNTS, format_args!("has {count} accounts; name at most {MOST_ACCOUNTS}"));
+            return Vec::new();
+        }
         let mut accounts = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let named = match item {
@@ -287,7 +306,8 @@ fn in_whole_seconds(start: OffsetDateTime, end: OffsetDateTime) -> Span {
     let last = whole(end);
     let is_cut_to_the_hour = last < end && hour_of(last) == last;
     let last = if is_cut_to_the_hour { last + Duration::SECOND } else { last };
-    Span { start: whole(start), end: last }
+    // A part of a second lies in its hour, too.
+    Span { start: whole(start), end: last.max(whole(start) + Duration::SECOND) }
 }
 
 /// Without what stands there again, in the same order.

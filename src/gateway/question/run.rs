@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant as Deadline, Sleep};
 
 use crate::gateway::bearers::AppState;
 use crate::gateway::forward;
@@ -15,11 +16,12 @@ use crate::gateway::keys::KnownKey;
 use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
-use crate::gateway::question::plan::{Call, Missing, NOBODYS, Plan, Reason, Signer};
+use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
+use crate::gateway::question::take::NOT_THEIRS;
 use crate::gateway::question::{Caller, Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
-use crate::upstream::{Answer, Refusal, Spent};
+use crate::upstream::{Answer, Spent};
 
 /// What became of a question.
 pub struct Answered {
@@ -41,12 +43,12 @@ pub struct Made {
 }
 
 /// A call still to be made.
-struct Task {
-    call: Call,
+pub(super) struct Task {
+    pub(super) call: Call,
     /// Which of the plan's candidates signs, where the author is not known.
-    candidate: usize,
+    pub(super) candidate: usize,
     /// Whether it asks again without the posts that spoilt a call before.
-    again: bool,
+    pub(super) again: bool,
 }
 
 impl Task {
@@ -57,26 +59,29 @@ impl Task {
 }
 
 /// A call in flight, its answer, and what it took.
-type Done = (Task, Result<Answer, Error>, Spent);
+pub(super) type Done = (Task, Result<Answer, Error>, Spent);
+
+/// When a call was sent, once it was.
+type Sent = Arc<OnceLock<Instant>>;
 
 /// One question on its way.
 pub(super) struct Run {
-    gateway: Gateway,
+    pub(super) gateway: Gateway,
     app: Arc<AppState>,
-    caller: Caller,
+    pub(super) caller: Caller,
     groupings: Arc<Vec<Grouping>>,
-    candidates: Vec<UserId>,
+    pub(super) candidates: Vec<UserId>,
     waiting: VecDeque<Task>,
     pub(super) answered: Answered,
     /// Whether any answer had numbers.
     pub(super) has_any: bool,
     /// Kinds of credentials whose quota is spent.
-    spent: HashSet<AuthKind>,
+    pub(super) spent: HashSet<AuthKind>,
     /// Posts whose author is being found out: what else is to be asked of them waits for that.
-    probed: HashSet<u64>,
-    learnt: HashMap<u64, UserId>,
+    pub(super) probed: HashSet<u64>,
+    pub(super) learnt: HashMap<u64, UserId>,
     /// Whose posts they are not.
-    foreign: HashSet<(u64, UserId)>,
+    pub(super) foreign: HashSet<(u64, UserId)>,
     /// For whoever wants posts before all are there.
     parts: Option<Parts>,
 }
@@ -90,7 +95,7 @@ impl Gateway {
         caller: &Caller,
         question: &Question,
         plan: Plan,
-        deadline: Instant,
+        deadline: Deadline,
         parts: Option<Parts>,
     ) -> Result<Answered, Error> {
         let candidates = plan.candidates;
@@ -132,56 +137,76 @@ impl Run {
     async fn until(&mut self, deadline: Sleep) {
         let mut deadline = pin!(deadline);
         let mut asking: JoinSet<Done> = JoinSet::new();
-        let mut in_flight: HashMap<tokio::task::Id, Call> = HashMap::new();
+        let mut in_flight: HashMap<tokio::task::Id, (Call, Sent)> = HashMap::new();
         loop {
             while asking.len() < self.gateway.0.limits.question_calls
                 && let Some(task) = self.next()
             {
-                let call = task.call.clone();
+                let (call, sent) = (task.call.clone(), Sent::default());
                 let handle = asking.spawn(ask(
                     self.gateway.clone(),
                     Arc::clone(&self.app),
                     Arc::clone(&self.caller.key),
                     Arc::clone(&self.groupings),
                     task,
+                    Arc::clone(&sent),
                 ));
-                in_flight.insert(handle.id(), call);
+                in_flight.insert(handle.id(), (call, sent));
             }
             let joined = tokio::select! {
                 joined = asking.join_next_with_id() => joined,
                 () = &mut deadline => break,
             };
-            match joined {
-                None => return,
-                Some(Ok((id, done))) => {
-                    let posts = in_flight.remove(&id).map(|it| it.posts);
-                    self.take(done);
-                    self.ended(&posts.unwrap_or_default());
-                }
-                Some(Err(error)) => {
-                    if let Some(call) = in_flight.remove(&error.id()) {
-                        let posts = call.posts.clone();
-                        self.probed_no_more(&call);
-                        self.lack(call, Reason::UpstreamError, "the gateway failed");
-                        self.ended(&posts);
-                    }
-                }
-            }
+            let Some(joined) = joined else { return };
+            self.joined(joined, &mut in_flight);
+        }
+        // What has come in the same moment counts.
+        while let Some(joined) = asking.try_join_next_with_id() {
+            self.joined(joined, &mut in_flight);
         }
         // Dropping what is in flight ends it.
         drop(asking);
-        let waiting = std::mem::take(&mut self.waiting);
-        for call in in_flight.into_values().chain(waiting.into_iter().map(|it| it.call)) {
+        let now = self.gateway.0.clock.instant();
+        for (call, sent) in in_flight.into_values() {
+            if let Some(sent) = sent.get() {
+                let time = now.saturating_duration_since(*sent);
+                self.made(&call, Spent { attempts: 1, status: None, time }, 0);
+            }
             self.lack(call, Reason::Deadline, "time was up");
+        }
+        for task in std::mem::take(&mut self.waiting) {
+            self.lack(task.call, Reason::Deadline, "time was up");
         }
     }
 
-    fn first(&mut self, task: Task) {
+    fn joined(
+        &mut self,
+        joined: Result<(tokio::task::Id, Done), JoinError>,
+        in_flight: &mut HashMap<tokio::task::Id, (Call, Sent)>,
+    ) {
+        match joined {
+            Ok((id, done)) => {
+                let posts = in_flight.remove(&id).map(|it| it.0.posts);
+                self.take(done);
+                self.ended(&posts.unwrap_or_default());
+            }
+            Err(error) => {
+                if let Some((call, _)) = in_flight.remove(&error.id()) {
+                    let posts = call.posts.clone();
+                    self.probed_no_more(&call);
+                    self.lack(call, Reason::UpstreamError, "the gateway failed");
+                    self.ended(&posts);
+                }
+            }
+        }
+    }
+
+    pub(super) fn first(&mut self, task: Task) {
         self.begun(&task.call.posts);
         self.waiting.push_front(task);
     }
 
-    fn last(&mut self, task: Task) {
+    pub(super) fn last(&mut self, task: Task) {
         self.begun(&task.call.posts);
         self.waiting.push_back(task);
     }
@@ -221,7 +246,11 @@ impl Run {
 
     /// Takes out of a call what has become known of its posts' authors since it was planned.
     fn sift(&mut self, task: Task) -> Option<Task> {
-        let Signer::Candidate(candidate) = task.call.signer else { return Some(task) };
+        let candidate = match task.call.signer {
+            Signer::App => return Some(task),
+            Signer::Author(author) => return self.sift_named(task, author),
+            Signer::Candidate(candidate) => candidate,
+        };
         let (mut left, mut others, mut known) = (Vec::new(), Vec::new(), Vec::new());
         let mut own: HashMap<UserId, Vec<u64>> = HashMap::new();
         for post in &task.call.posts {
@@ -249,113 +278,22 @@ impl Run {
         (!left.is_empty()).then(|| Task { call: with(left, task.call.signer), ..task })
     }
 
-    fn take(&mut self, (task, outcome, spent): Done) {
-        self.probed_no_more(&task.call);
-        let status = spent.status;
-        let bytes = outcome.as_ref().map_or(0, |it| it.wire.len());
-        self.gateway.note_part(&self.caller, &task.call, &spent, bytes);
-        self.answered.calls.push(Made { call: task.call.clone(), status, spent });
-        let answer = match outcome {
-            Ok(answer) => answer,
-            Err(Error::AccountNotActive { state, .. }) => {
-                let detail = format!("the account is {state}");
-                return self.try_next(task, Reason::AccountRevoked, &detail);
-            }
-            Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
-            Err(Error::UpstreamTimeout(_)) => {
-                return self.lack(task.call, Reason::UpstreamError, "the upstream took too long");
-            }
-            Err(error) => return self.lack(task.call, Reason::UpstreamError, &error.to_string()),
-        };
-        match answer.refusal() {
-            None => self.merge(&task, &answer),
-            Some(Refusal::Foreign(posts)) => self.without_foreign(&task, &posts),
-            Some(Refusal::Unavailable(posts)) => {
-                let (gone, left) = split(&task.call, &posts.into_iter().collect());
-                let ids: Vec<String> = gone.posts.iter().map(ToString::to_string).collect();
-                let list = serde_json::json!({ "unavailable_tweet_ids": ids }).to_string();
-                let added = self.answered.merged.add(list.as_bytes());
-                added.expect("a list of ids is a part of the upstream's answers");
-                self.again(&task, left, Reason::UpstreamError);
-            }
-            Some(Refusal::Account) => {
-                self.try_next(task, Reason::AccountRevoked, "the upstream refuses its token");
-            }
-            Some(Refusal::Quota) => {
-                self.spent.insert(task.call.signer.kind());
-                self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
-            }
-            Some(Refusal::Other(detail)) => self.lack(task.call, Reason::UpstreamError, &detail),
+    /// The same for posts whose author was named wrongly: one window's refusal is enough.
+    fn sift_named(&mut self, task: Task, author: UserId) -> Option<Task> {
+        let is_foreign = |it: &u64| self.foreign.contains(&(*it, author));
+        let (foreign, left): (Vec<u64>, Vec<u64>) =
+            task.call.posts.iter().partition(|it| is_foreign(it));
+        if foreign.is_empty() {
+            return Some(task);
         }
-    }
-
-    fn probed_no_more(&mut self, call: &Call) {
-        if matches!(call.signer, Signer::Candidate(_)) {
-            for post in &call.posts {
-                self.probed.remove(post);
-            }
-        }
-    }
-
-    fn merge(&mut self, task: &Task, answer: &Answer) {
-        if self.answered.merged.add(answer.text()).is_err() {
-            let detail = "the upstream's answer has another form than it should";
-            return self.lack(task.call.clone(), Reason::UpstreamError, detail);
-        }
-        self.has_any = true;
-        if let Some(author) = task.call.signer.account() {
-            let unavailable = self.answered.merged.unavailable();
-            let own = task.call.posts.iter().filter(|it| !unavailable.contains(it));
-            self.learnt.extend(own.map(|it| (*it, author)));
-        }
-    }
-
-    /// The posts that are not the signer's go to the next who may be their author; the others are asked for again.
-    fn without_foreign(&mut self, task: &Task, named: &[u64]) {
-        let all = named.is_empty();
-        let foreign: HashSet<u64> =
-            if all { &task.call.posts } else { named }.iter().copied().collect();
-        let (foreign, own) = split(&task.call, &foreign);
-        // Of a refusal that names none, some may be the candidate's after all.
-        if let Signer::Candidate(candidate) = task.call.signer
-            && (!all || foreign.posts.len() == 1)
-        {
-            self.foreign.extend(foreign.posts.iter().map(|it| (*it, candidate)));
-        }
-        if foreign.posts.is_empty() {
-            let detail = "the upstream calls posts foreign that were not asked for";
-            return self.lack(own, Reason::UpstreamError, detail);
-        }
-        let other = Task { call: foreign, candidate: task.candidate, again: false };
-        self.try_next(other, Reason::Forbidden, "not the posts of anybody whose token was tried");
-        self.again(task, own, Reason::Forbidden);
-    }
-
-    /// Asks once more for what is left of a call.
-    fn again(&mut self, task: &Task, left: Call, reason: Reason) {
-        if left.posts.is_empty() {
-            return;
-        }
-        if task.again {
-            return self.lack(left, reason, "refused again without the posts that spoilt it");
-        }
-        let candidate = task.candidate;
-        self.first(Task { call: left, candidate, again: true });
-    }
-
-    /// Where the author is not known, the next candidate's token is tried.
-    fn try_next(&mut self, task: Task, reason: Reason, detail: &str) {
-        let next = task.candidate + 1;
-        match (task.call.signer, self.candidates.get(next)) {
-            (Signer::Candidate(_), Some(candidate)) => {
-                let call = Call { signer: Signer::Candidate(*candidate), ..task.call };
-                self.last(Task { call, candidate: next, again: false });
-            }
-            (Signer::Candidate(_), None) => {
-                self.lack(task.call, Reason::NotConnected, NOBODYS);
-            }
-            _ => self.lack(task.call, reason, detail),
-        }
+        self.lack(
+            Call { posts: foreign.clone(), ..task.call.clone() },
+            Reason::Forbidden,
+            NOT_THEIRS,
+        );
+        self.ended(&foreign);
+        let call = Call { posts: left, ..task.call };
+        (!call.posts.is_empty()).then_some(Task { call, ..task })
     }
 }
 
@@ -366,12 +304,14 @@ async fn ask(
     key: Arc<KnownKey>,
     groupings: Arc<Vec<Grouping>>,
     task: Task,
+    sent: Sent,
 ) -> Done {
     let body = Bytes::from(task.call.body(&groupings));
     let endpoint: Endpoint = task.call.endpoint;
     let call = forward::Call { key: &key, endpoint, account: None, auth: None, body };
     let mut trail = Trail { posts: task.call.posts.len(), ..Trail::default() };
     let slot = app.asking.acquire().await;
+    let _ = sent.set(gateway.0.clock.instant());
     let answer = match task.call.signer.account() {
         None => gateway.call_as_app(&app, &call, &mut trail).await,
         Some(account) => {
@@ -380,10 +320,4 @@ async fn ask(
     };
     drop(slot);
     (task, answer, trail.spent)
-}
-
-/// The same call for these posts, and for the others.
-fn split(call: &Call, posts: &HashSet<u64>) -> (Call, Call) {
-    let (these, others) = call.posts.iter().partition(|it| posts.contains(it));
-    (Call { posts: these, ..call.clone() }, Call { posts: others, ..call.clone() })
 }

@@ -44,12 +44,12 @@ const HEADERS: [(&str, &str, &str); 8] = [
     (
         "Complete",
         "Countersign-Complete",
-        "With CSV: `true`, or `false` where something is missing.",
+        "But for lines of JSON: `true`, or `false` where something is missing.",
     ),
     (
         "Missing",
         "Countersign-Missing",
-        "With CSV: how many posts are missing for each reason, as in `unavailable=3, quota=250`.",
+        "But for lines of JSON: how many posts are missing for each reason, as in `unavailable=3, quota=250`.",
     ),
     (
         "CountersignError",
@@ -193,6 +193,7 @@ pub(super) fn of_nothing() -> Vec<Sample> {
         let missing = Missing {
             posts: vec![1_560_000_000_000_000_000],
             metrics: vec![Metric::Impressions],
+            windows: Vec::new(),
             reason,
             author: None,
             detail: String::new(),

@@ -12,7 +12,7 @@ use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 use crate::server::openapi::operation::named;
 use crate::server::wire::call::Call as RecentCall;
-use crate::server::wire::question::{Asks, Cost, Missing, Plan, Report, Went};
+use crate::server::wire::question::{Asks, Cost, Missing, MissingWindow, Plan, Report, Went};
 use crate::server::wire::schema::{
     CallToMake, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
     GivenAccount, GivenPostId, GivenUserId, KeyKind, MadeCall, MissingReason, Outcome, PostId,
@@ -35,7 +35,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
         )*};
     }
     add!(whole; Account Key CreatedKey CreatedLink App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
-    add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing);
+    add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(whole; RecentCall Usage UsedAccounts Gap);
     add!(as_is; UsageLine Outcome);
     add!(as_is; NewKey NewLink ImportLine NewWebhook Rotation);

@@ -90,11 +90,28 @@ pub struct Missing {
     pub engagement_types: Vec<&'static str>,
     #[schema(value_type = MissingReason)]
     pub reason: &'static str,
+    /// Parts of a range; none where all the time that was asked for is missing.
+    pub windows: Vec<MissingWindow>,
     /// More, in words; may be empty.
     pub detail: String,
-    /// The posts' author, if known.
+    /// The posts' author, if known; for what is forbidden, who is not.
     #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
+}
+
+/// A part of a range of time.
+#[derive(Serialize, ToSchema)]
+pub struct MissingWindow {
+    #[schema(value_type = Time)]
+    pub start: String,
+    #[schema(value_type = Time)]
+    pub end: String,
+}
+
+impl MissingWindow {
+    fn of(span: &gateway::Span) -> MissingWindow {
+        MissingWindow { start: rfc3339(span.start), end: rfc3339(span.end) }
+    }
 }
 
 /// What would be asked of the upstream.
@@ -180,6 +197,7 @@ impl From<&gateway::Missing> for Missing {
             tweet_ids: ids(&it.posts),
             engagement_types: it.metrics.iter().map(|it| it.name()).collect(),
             reason: it.reason.name(),
+            windows: it.windows.iter().map(MissingWindow::of).collect(),
             detail: it.detail.clone(),
             account: it.author.map(|it| it.to_string()),
         }

@@ -5,6 +5,7 @@ mod examples;
 mod forms;
 mod learning;
 mod lookups;
+mod oddities;
 mod oracle;
 mod plans;
 mod trouble;
