@@ -1,6 +1,7 @@
 //! The console's pages for admins: each a struct of what it shows, its template beside it.
 
 pub mod accounts;
+pub mod webhooks;
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -26,20 +27,23 @@ pub struct Chrome<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Section {
     Accounts,
+    Webhooks,
 }
 
 impl Section {
-    pub const ALL: [Section; 1] = [Section::Accounts];
+    pub const ALL: [Section; 2] = [Section::Accounts, Section::Webhooks];
 
     pub const fn name(self) -> &'static str {
         match self {
             Section::Accounts => "Accounts",
+            Section::Webhooks => "Webhooks",
         }
     }
 
     pub const fn path(self) -> &'static str {
         match self {
             Section::Accounts => "/console/accounts",
+            Section::Webhooks => "/console/webhooks",
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::server::Host;
 use crate::server::admin::{Before, Limit, Query, page};
 use crate::server::problem::Problem;
-use crate::server::wire::Entry;
+use crate::server::wire::audit::Entry;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

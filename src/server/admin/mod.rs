@@ -77,8 +77,8 @@ pub(super) struct OfApp {
 /// axum's own, but for a refusal in the shape of every other answer.
 pub(super) struct Query<T>(pub(super) T);
 
-/// The same, for the one text in a path.
-pub(super) struct Path(pub(super) String);
+/// The same, for what stands in a path: one text where nothing else is said.
+pub(super) struct Path<T = String>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
@@ -89,10 +89,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Path {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
         let read = axum::extract::Path::from_request_parts(parts, state).await;
         read.map(|it| Path(it.0))
             .map_err(|_| Problem::invalid(vec![Detail::in_path("must be UTF-8 once decoded")]))

@@ -4,6 +4,7 @@
 mod accounts;
 mod form;
 mod sign_in;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -30,6 +31,12 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/accounts", get(accounts::list))
         .route("/console/accounts/{app}/{account}", get(accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))
+        .route("/console/webhooks", get(webhooks::list).post(webhooks::add))
+        .route("/console/webhooks/{webhook}", get(webhooks::show))
+        .route("/console/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/console/webhooks/{webhook}/rotate", post(webhooks::rotate))
+        .route("/console/webhooks/{webhook}/remove", get(webhooks::confirm).post(webhooks::remove))
+        .route("/console/webhooks/{webhook}/deliveries/{delivery}/resend", post(webhooks::resend))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()

@@ -88,7 +88,8 @@ on_both! {
         let mut filter = KeyFilter { after: None, limit: 2 };
         let mut seen = Vec::new();
         loop {
-            let page = store.list_keys(&filter).await.unwrap();
+            let page = store.list_keys(&filter).await.unwrap().into_iter();
+            let page: Vec<_> = page.map(Result::unwrap).collect();
             let Some(last) = page.last() else { break };
             filter.after = Some(last.key.id.clone());
             seen.extend(page.into_iter().map(|it| it.key.id));
