@@ -11,6 +11,7 @@ mod connect;
 mod console;
 mod encoding;
 mod engagement;
+mod export;
 mod life;
 mod lines;
 mod links;

@@ -35,6 +35,7 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 
 pub use account::{AccountFilter, NewAccount, StoredAccount};
+pub use audit::AuditFilter;
 pub use bearer::StoredBearer;
 pub use call::CallFilter;
 pub use change::{Change, Changes};

@@ -1,6 +1,7 @@
 //! The console's pages for admins: each a struct of what it shows, its template beside it.
 
 pub mod accounts;
+pub mod audit;
 pub mod webhooks;
 
 use askama::Template;
@@ -28,15 +29,17 @@ pub struct Chrome<'a> {
 pub enum Section {
     Accounts,
     Webhooks,
+    Audit,
 }
 
 impl Section {
-    pub const ALL: [Section; 2] = [Section::Accounts, Section::Webhooks];
+    pub const ALL: [Section; 3] = [Section::Accounts, Section::Webhooks, Section::Audit];
 
     pub const fn name(self) -> &'static str {
         match self {
             Section::Accounts => "Accounts",
             Section::Webhooks => "Webhooks",
+            Section::Audit => "Audit",
         }
     }
 
@@ -44,6 +47,7 @@ impl Section {
         match self {
             Section::Accounts => "/console/accounts",
             Section::Webhooks => "/console/webhooks",
+            Section::Audit => "/console/audit",
         }
     }
 }

@@ -23,7 +23,9 @@ use serde_json::{Value, json};
 
 use crate::gateway::{self, Problem as Detail};
 use crate::model::AccountRef;
+use crate::model::audit::holder_at;
 use crate::model::key::Kind;
+use crate::server::observe::Peer;
 use crate::server::problem::Problem;
 use crate::server::{Host, body, relay};
 
@@ -32,7 +34,7 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const MOST_ITEMS: u32 = 1000;
 pub(super) const ITEMS: u32 = 100;
 
-/// Who acts, for the audit log.
+/// Who acts and from where, for the audit log.
 #[derive(Clone)]
 pub(super) struct Actor(pub(super) String);
 
@@ -57,7 +59,8 @@ pub(super) async fn require_key(
     });
     match admin {
         Ok(admin) => {
-            request.extensions_mut().insert(Actor(format!("key:{}", admin.key.id)));
+            let actor = holder_at(&admin.key.id, Peer::address(&request));
+            request.extensions_mut().insert(Actor(actor));
             let mut response = next.run(request).await;
             // Some answers show a secret, this once.
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

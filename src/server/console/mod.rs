@@ -2,9 +2,12 @@
 //! taken from our own pages alone.
 
 mod accounts;
+mod audit;
 mod form;
 mod sign_in;
 mod webhooks;
+
+use std::net::IpAddr;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -17,6 +20,7 @@ use axum::routing::{get, post};
 use crate::console::admin::{self, Chrome, Section};
 use crate::gateway::Session;
 use crate::server::Host;
+use crate::server::observe::Peer;
 use crate::server::pages::{self, page};
 use crate::server::problem::Problem;
 
@@ -31,6 +35,8 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/accounts", get(accounts::list))
         .route("/console/accounts/{app}/{account}", get(accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))
+        .route("/console/audit", get(audit::list))
+        .route("/console/audit.jsonl", get(audit::export))
         .route("/console/webhooks", get(webhooks::list).post(webhooks::add))
         .route("/console/webhooks/{webhook}", get(webhooks::show))
         .route("/console/webhooks/{webhook}/test", post(webhooks::test))
@@ -76,7 +82,8 @@ async fn require_own_site(State(host): State<Host>, request: Request, next: Next
 
 /// Lets those in who are signed in, and those who may only look to pages alone.
 async fn require_session(State(host): State<Host>, mut request: Request, next: Next) -> Response {
-    let session = match session(&host, request.headers()).await {
+    let address = Peer::address(&request);
+    let session = match session(&host, request.headers(), address).await {
         Ok(Some(session)) => session,
         Ok(None) if request.method().is_safe() => {
             return sign_in::lead(request.uri());
@@ -98,13 +105,17 @@ async fn require_session(State(host): State<Host>, mut request: Request, next: N
     next.run(request).await
 }
 
-async fn session(host: &Host, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+async fn session(
+    host: &Host,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Option<Session>, Problem> {
     let gateway = &host.0.gateway;
     let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
     let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
     let name = sign_in::cookie_name(gateway.console_url());
     match pairs.find(|it| it.0 == name) {
-        Some((_, secret)) => Ok(gateway.find_session(secret).await?),
+        Some((_, secret)) => Ok(gateway.find_session(secret, address).await?),
         None => Ok(None),
     }
 }

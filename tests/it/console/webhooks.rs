@@ -1,7 +1,7 @@
 //! Webhooks on their pages: adding, testing, rotating, removing, and what was sent.
 
 use crate::console::{Visitor, is_page};
-use crate::database::on_both;
+use crate::database::{newest, on_both};
 use crate::house::House;
 use crate::webhooks::open_house;
 use crate::webhooks::receiver::Receiver;
@@ -26,7 +26,7 @@ async fn done(visitor: &Visitor<'_>, path: &str, fields: &[(&str, &str)]) -> Str
 }
 
 async fn actions(house: &House) -> Vec<String> {
-    let entries = house.store.list_audit(None, 99).await.unwrap();
+    let entries = house.store.list_audit(&newest(99)).await.unwrap();
     entries.into_iter().map(|it| it.action).filter(|it| it.starts_with("webhook.")).collect()
 }
 

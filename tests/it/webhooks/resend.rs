@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::bench::Answer;
-use crate::database::on_both;
+use crate::database::{newest, on_both};
 use crate::house::House;
 use crate::webhooks::open_house;
 use crate::webhooks::receiver::Receiver;
@@ -58,7 +58,7 @@ on_both! {
         assert_eq!(listed(&house, &key, &id, "?state=delivered").await.len(), 2);
         assert!(listed(&house, &key, &id, "?state=waiting").await.is_empty());
 
-        let entries = house.store.list_audit(None, 99).await.unwrap();
+        let entries = house.store.list_audit(&newest(99)).await.unwrap();
         let audited: Vec<_> = entries.iter().filter(|it| it.action == "webhook.resent").collect();
         assert_eq!(audited.len(), 3);
         assert_eq!(audited[2].detail, format!("delivery {}", first["number"]));
