@@ -87,6 +87,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, Problem> {
+        // PostgreSQL has no text with it.
+        if parts.uri.query().is_some_and(|it| it.contains("%00")) {
+            return Err(Problem::invalid(vec![Detail::in_query("must hold no NUL")]));
+        }
         let read = axum::extract::Query::try_from_uri(&parts.uri);
         read.map(|it| Query(it.0)).map_err(|it| wrong_query(&it))
     }
@@ -96,6 +100,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::invalid(vec![Detail::in_path("must hold no NUL")]));
+        }
         let read = axum::extract::Path::from_request_parts(parts, state).await;
         read.map(|it| Path(it.0))
             .map_err(|_| Problem::invalid(vec![Detail::in_path("must be UTF-8 once decoded")]))

@@ -40,7 +40,7 @@ on_both! {
         assert!(found.contains("href=\"/console/audit.jsonl?action=account.removed&#38;from=2026-03-10\""), "{found}");
         let nothing = visitor.open(&format!("{PATH}?actor=nobody")).await;
         assert!(nothing.text().contains("Nothing fits."), "{}", nothing.text());
-        for wrong in ["from=soon", "order=random"] {
+        for wrong in ["from=soon", "order=random", "actor=%00"] {
             is_page(&visitor.open(&format!("{PATH}?{wrong}")).await, 400);
         }
         let looking = Visitor::with_key(&house, &house.looking_key().await).await;
@@ -76,6 +76,8 @@ on_both! {
         assert_eq!((none.status.as_u16(), &*none.text()), (200, ""));
         ask("").header("accept", "text/csv").send().await.is_own(406, "not_acceptable");
         ask("order=random").send().await.is_own(400, "invalid_request");
+        ask("actor=a%00b").send().await.is_own(400, "invalid_request");
+        house.admin(&key, "POST", "/admin/v1/webhooks/%00/test").send().await.is_own(400, "invalid_request");
         ask("colour=red").send().await.is_own(400, "invalid_request");
 
         let (mut rows, mut next, mut pages) = (0, format!("{PATH}?subject=thing:1"), 0);
