@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::console::admin::webhooks::{self as pages, Adding, Deliveries, Listed, Of, Sent};
 use crate::console::admin::{Chrome, Section, time};
-use crate::gateway::{self, Backlog, DeliveryFilter, NewWebhook, Session};
+use crate::gateway::{self, Backlog, DeliveryFilter, NewWebhook, Place, Session};
 use crate::model::webhook::{self, Delivery, DeliveryState, Unreadable, Webhook};
 use crate::server::Host;
 use crate::server::admin::{Path, Query};
@@ -202,10 +202,21 @@ async fn one_page(
 
 /// What whoever filled in the form can mend, to be said beside it.
 fn mendable(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
-    let is_mendable =
-        matches!(error, gateway::Error::InvalidRequest(_) | gateway::Error::AlreadyExists(_));
-    let problem = Problem::from(error);
-    if is_mendable { Ok((problem.status(), problem.words().1.to_owned())) } else { Err(problem) }
+    let words = match &error {
+        gateway::Error::InvalidRequest(problems) => problems.iter().map(in_words).collect(),
+        gateway::Error::AlreadyExists(what) => vec![format!("There is already {what}.")],
+        _ => return Err(error.into()),
+    };
+    Ok((Problem::from(error).status(), words.join(" ")))
+}
+
+fn in_words(it: &gateway::Problem) -> String {
+    let field = match &it.place {
+        Place::Body(pointer) if pointer == "/url" => "The address ",
+        Place::Body(pointer) if pointer == "/app" => "The app ",
+        _ => "",
+    };
+    format!("{field}{}.", it.detail)
 }
 
 fn listed(webhook: Webhook, backlog: Backlog) -> Listed {

@@ -12,7 +12,7 @@ const SIGN_IN: &str = "/console/sign-in";
 const COOKIE: &str = "countersign-console";
 
 /// A browser as far as a test needs one: it sends its cookie, and says where its forms come from.
-struct Visitor<'a> {
+pub struct Visitor<'a> {
     house: &'a House,
     http: reqwest::Client,
     cookie: String,
@@ -29,7 +29,7 @@ impl Visitor<'_> {
         Visitor::with_cookie(house, "")
     }
 
-    async fn with_key<'a>(house: &'a House, key: &str) -> Visitor<'a> {
+    pub async fn with_key<'a>(house: &'a House, key: &str) -> Visitor<'a> {
         let stranger = Visitor::stranger(house);
         let answer = stranger.send(SIGN_IN, &[("key", key)]).await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/console/"));
@@ -48,7 +48,7 @@ impl Visitor<'_> {
         ask.header("sec-fetch-site", "same-origin")
     }
 
-    async fn open(&self, path: &str) -> Answer {
+    pub async fn open(&self, path: &str) -> Answer {
         self.ask("GET", path).send().await
     }
 

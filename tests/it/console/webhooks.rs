@@ -78,6 +78,7 @@ on_both! {
             let refused = visitor.send(PATH, &[("url", url), ("app", app)]).await;
             is_page(&refused, 400);
             let text = refused.text();
+            assert!(text.contains(if app.is_empty() { "The address must be https://" } else { "The app must name" }), "{text}");
             assert!(text.contains("role=\"alert\"") && text.contains("aria-invalid") && !text.contains("<script"), "{text}");
         }
         let field = [("url", "https://hooks.example.com/x")];
