@@ -108,6 +108,7 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
     let row = |it: &Key| {
         let state = match (&it.revoked_at, &it.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
+            _ if it.kind.is_none() => "refused".to_owned(),
             (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
