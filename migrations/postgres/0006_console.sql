@@ -1,4 +1,4 @@
--- Signing in to the console, and admin keys that may only look.
+-- Signing in to the console, admin keys that may only look, and from where somebody acts.
 
 create table session (
     session_hash bytea not null,
@@ -17,3 +17,6 @@ comment on column session.sealed_proof is 'proves the row; nobody without the va
 
 alter table key add column looks boolean not null default false;
 comment on column key.looks is 'whether an admin key may look at everything and change nothing';
+
+alter table audit add column address text not null default '';
+comment on column audit.address is 'from where; empty for the command line and the gateway itself';

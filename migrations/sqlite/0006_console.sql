@@ -1,4 +1,4 @@
--- Signing in to the console, and admin keys that may only look.
+-- Signing in to the console, admin keys that may only look, and from where somebody acts.
 
 -- Somebody who signed in to the console.
 create table session (
@@ -17,3 +17,6 @@ create index session_of_key on session (key_id);
 
 -- Whether an admin key may look at everything and change nothing.
 alter table key add column looks integer not null default 0;
+
+-- From where; empty for the command line and the gateway itself.
+alter table audit add column address text not null default '';

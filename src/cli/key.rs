@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::parts::{self, ACTOR, Parts};
 use crate::cli::{open, output};
 use crate::gateway::{self, Page};
-use crate::model;
+use crate::model::key::Unreadable;
 use crate::server::wire::{CreatedKey, Key, NewKey, rfc3339};
 
 #[derive(Subcommand)]
@@ -94,8 +94,8 @@ async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
 }
 
 async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
-    let keys = parts::all_pages(async |last: Option<&model::key::Key>, limit| {
-        let page = Page { after: last.map(|it| it.id.clone()), limit };
+    let keys = parts::all_pages(async |last: Option<&Result<_, _>>, limit| {
+        let page = Page { after: last.map(|it| Unreadable::id_of(it).to_owned()), limit };
         opened.gateway.list_keys(&page).await
     });
     let keys: Vec<Key> = keys.await?.into_iter().map(Key::from).collect();
@@ -108,6 +108,7 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
     let row = |it: &Key| {
         let state = match (&it.revoked_at, &it.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
+            _ if it.kind.is_none() => "refused".to_owned(),
             (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
@@ -120,7 +121,7 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
         [
             it.id.clone(),
             output::plain(&it.name),
-            it.kind.to_owned(),
+            it.kind.unwrap_or("unreadable").to_owned(),
             app,
             accounts,
             endpoints,

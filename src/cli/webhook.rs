@@ -10,7 +10,7 @@ use crate::cli::parts::{ACTOR, Parts};
 use crate::cli::{open, output};
 use crate::gateway;
 use crate::server::wire::webhook::{
-    ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
+    Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
 };
 
 #[derive(Subcommand)]
@@ -36,6 +36,16 @@ pub(super) enum Task {
     Test {
         /// Its id
         webhook: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send an event again, under the id that it had, also one that was given up or has arrived
+    Resend {
+        /// The webhook's id
+        webhook: String,
+        /// The delivery's number, which its id ends with
+        delivery: i64,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -71,6 +81,15 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         }
         Task::List { json } => list(&parts, json).await,
         Task::Test { webhook, json } => test(&parts, &webhook, json).await,
+        Task::Resend { webhook, delivery, json } => {
+            let again = parts.gateway.resend_delivery(&webhook, delivery, ACTOR).await?;
+            let again = Delivery::from(again);
+            output::note(&format!("{} is sent again by whichever gateway runs", again.id));
+            if json {
+                output::json(&again);
+            }
+            Ok(())
+        }
         Task::Rotate { webhook, overlap, json } => {
             let rotation = Rotation { overlap: Some(overlap) };
             let overlap = rotation.read().map_err(gateway::Error::InvalidRequest)?;

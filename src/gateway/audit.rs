@@ -1,7 +1,8 @@
-//! What was changed, by whom.
+//! What was changed, by whom and from where.
 
 use crate::gateway::{Error, Gateway};
 use crate::model::audit::Entry;
+use crate::store::AuditFilter;
 
 /// A part of a listing, in the listing's order.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,8 +13,8 @@ pub struct Page {
 }
 
 impl Gateway {
-    /// Audit entries, newest first; `before` is the id of the oldest entry already seen.
-    pub async fn list_audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, Error> {
-        Ok(self.0.store.list_audit(before, limit).await?)
+    /// Audit entries that fit, newest first where nothing else is said.
+    pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<Entry>, Error> {
+        Ok(self.0.store.list_audit(filter).await?)
     }
 }

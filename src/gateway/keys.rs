@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::gateway::audit::Page;
 use crate::gateway::{Error, Gateway, Problem};
-use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes};
+use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes, Unreadable};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
 use crate::vault::{self, Place as Seal};
@@ -121,11 +121,11 @@ impl Gateway {
         Ok((stored.key, text))
     }
 
-    /// Keys in the order of their ids, without anything that proves them.
-    pub async fn list_keys(&self, page: &Page) -> Result<Vec<Key>, Error> {
+    /// Keys in the order of their ids, without anything that proves them; one whose row cannot be read hides no other.
+    pub async fn list_keys(&self, page: &Page) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let filter = KeyFilter { after: page.after.clone(), limit: page.limit };
         let stored = self.0.store.list_keys(&filter).await?;
-        Ok(stored.into_iter().map(|it| it.key).collect())
+        Ok(stored.into_iter().map(|it| it.map(|it| it.key)).collect())
     }
 
     /// Ends a key, named by its id, by the name of one that is not revoked, or by its whole text, which is all that

@@ -56,7 +56,8 @@ pub use crate::gateway::standing::Fault;
 pub use crate::gateway::usage::UsageReport;
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
-    AccountFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter, UsageRow, UsageWriter,
+    AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter, UsageRow,
+    UsageWriter,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 

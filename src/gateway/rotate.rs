@@ -51,8 +51,8 @@ impl Gateway {
         let opens =
             |it: &StoredKey| self.0.vault.open(&Seal::key(&it.key), &it.sealed_verifier).is_ok();
         let is_empty = keys.is_empty() && accounts.is_empty();
-        let opened =
-            keys.iter().any(opens) || accounts.iter().any(|it| self.open_token(it).is_some());
+        let opened = keys.iter().flatten().any(opens)
+            || accounts.iter().any(|it| self.open_token(it).is_some());
         Ok(is_empty || opened)
     }
 
@@ -76,9 +76,12 @@ impl Gateway {
         loop {
             let keys = self.0.store.list_keys(&KeyFilter { after, limit: BATCH }).await?;
             let Some(last) = keys.last() else { break };
-            after = Some(last.key.id.clone());
+            after = Some(last.as_ref().map_or_else(|it| &it.id, |it| &it.key.id).clone());
             for stored in keys {
-                self.walk_key(&stored, reseal, &mut status).await?;
+                match stored {
+                    Ok(stored) => self.walk_key(&stored, reseal, &mut status).await?,
+                    Err(it) => status.unopened.push(format!("key {}", it.id)),
+                }
             }
         }
         self.walk_bearers(reseal, &mut status).await?;

@@ -10,8 +10,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::gateway::keys::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway};
-use crate::model::Secret;
 use crate::model::key::Kind;
+use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
 use crate::vault::{self, Place as Seal};
 
@@ -30,12 +30,13 @@ const DIGITS: usize = 43;
 pub struct Session {
     pub key: Arc<KnownKey>,
     hash: Vec<u8>,
+    address: IpAddr,
 }
 
 impl Session {
     /// Who acts, for the audit log.
     pub fn actor(&self) -> String {
-        format!("key:{}", self.key.key.id)
+        audit::holder_at(&self.key.key.id, self.address)
     }
 
     pub fn may_act(&self) -> bool {
@@ -85,13 +86,17 @@ impl Gateway {
         let sealed_proof = self.0.vault.seal(&Seal::session(&hash, &key_id, now), &hash)?;
         let session = StoredSession { hash, key_id, begun_at: now, seen_at: now, sealed_proof };
         self.0.store.insert_session(&session).await?;
-        let actor = format!("key:{}", key.key.id);
+        let actor = audit::holder_at(&key.key.id, address);
         self.0.store.insert_audit(&actor, "console.signed_in", "console", "", now).await?;
         Ok(SignIn::Begun(secret))
     }
 
-    /// Who brings this back; `None` when the session has ended or never was.
-    pub async fn find_session(&self, secret: &str) -> Result<Option<Session>, Error> {
+    /// Who brings this back, from `address`; `None` when the session has ended or never was.
+    pub async fn find_session(
+        &self,
+        secret: &str,
+        address: IpAddr,
+    ) -> Result<Option<Session>, Error> {
         if secret.len() != DIGITS {
             return Ok(None);
         }
@@ -109,7 +114,7 @@ impl Gateway {
         if now - stored.seen_at >= SEEN {
             self.0.store.touch_session(&hash, now).await?;
         }
-        Ok(Some(Session { key, hash }))
+        Ok(Some(Session { key, hash, address }))
     }
 
     /// Whoever is signed in as a caller of an app, who may name all its accounts.

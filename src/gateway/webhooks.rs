@@ -9,7 +9,7 @@ use crate::gateway::deliver::message;
 use crate::gateway::keys::whole_second;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::Secret;
-use crate::model::webhook::{Delivery, Webhook};
+use crate::model::webhook::{Delivery, Unreadable, Webhook};
 use crate::store::{self, Backlog, DeliveryFilter, StoredWebhook};
 use crate::upstream::NotReceived;
 use crate::vault::{self, Place as Seal};
@@ -80,10 +80,35 @@ impl Gateway {
         Ok(stored.into_iter().map(with_backlog).collect())
     }
 
-    /// Events for a webhook, newest first, however they ended.
-    pub async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Error> {
+    /// One webhook, with what waits for it.
+    pub async fn show_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
+        let webhook = self.stored_webhook(id).await?.webhook;
+        let backlogs = self.0.store.list_backlogs().await?;
+        let backlog = backlogs.into_iter().find(|it| it.0 == id);
+        Ok((webhook, backlog.map(|it| it.1).unwrap_or_default()))
+    }
+
+    /// Events for a webhook, newest first, however they ended; one whose row cannot be read hides no other.
+    pub async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+    ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
         self.stored_webhook(&filter.webhook_id).await?;
         Ok(self.0.store.list_deliveries(filter).await?)
+    }
+
+    /// Has an event sent again at once, under the id that it had, however it has ended. It goes before later ones of
+    /// the same account that still wait; one that is too old is tried this once.
+    pub async fn resend_delivery(
+        &self,
+        webhook_id: &str,
+        number: i64,
+        actor: &str,
+    ) -> Result<Result<Delivery, Unreadable>, Error> {
+        self.stored_webhook(webhook_id).await?;
+        let again = self.0.store.resend_delivery(webhook_id, number, actor, self.now()).await?;
+        self.0.events.notify_one();
+        again.ok_or(Error::NotFound("delivery"))
     }
 
     /// Sends an event of no account, once and now; gives the status of the answer that took it, or why none did. A

@@ -130,6 +130,23 @@ pub struct Key {
     pub last_used_at: Option<OffsetDateTime>,
 }
 
+/// What a listing can say of a key whose row this program cannot read, such as of an endpoint of a later version. Such a
+/// key is refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unreadable {
+    pub id: String,
+    pub name: String,
+    pub created_at: OffsetDateTime,
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+impl Unreadable {
+    /// The id of a key in a listing, whether it can be read or not.
+    pub fn id_of(listed: &Result<Key, Unreadable>) -> &str {
+        listed.as_ref().map_or_else(|it| &it.id, |it| &it.id)
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

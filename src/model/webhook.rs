@@ -105,11 +105,77 @@ pub struct Delivery {
     pub failure: Option<String>,
 }
 
+/// How far an event is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeliveryState {
+    Waiting,
+    Delivered,
+    GivenUp,
+}
+
+/// What a listing can say of a delivery whose row this program cannot read, such as of an event of a later version.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unreadable {
+    pub number: i64,
+    pub webhook_id: String,
+    pub app: String,
+    pub occurred_at: OffsetDateTime,
+    pub attempts: u32,
+    pub attempt_at: Option<OffsetDateTime>,
+    pub why: String,
+}
+
+impl DeliveryState {
+    pub const ALL: [DeliveryState; 3] =
+        [DeliveryState::Waiting, DeliveryState::Delivered, DeliveryState::GivenUp];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            DeliveryState::Waiting => "waiting",
+            DeliveryState::Delivered => "delivered",
+            DeliveryState::GivenUp => "given_up",
+        }
+    }
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            DeliveryState::GivenUp => "given up",
+            other => other.name(),
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<DeliveryState> {
+        DeliveryState::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
 impl Delivery {
+    pub const fn state(&self) -> DeliveryState {
+        match (self.attempt_at, self.delivered_at) {
+            (Some(_), _) => DeliveryState::Waiting,
+            (None, Some(_)) => DeliveryState::Delivered,
+            (None, None) => DeliveryState::GivenUp,
+        }
+    }
+
     /// What a receiver knows the event by, the same with every attempt.
     pub fn message_id(&self) -> String {
-        // With the time, since a database that was restored gives numbers again.
-        let at = self.occurred_at.unix_timestamp();
-        format!("evt_{}_{at}_{}", self.webhook_id, self.number)
+        message_id(&self.webhook_id, self.occurred_at, self.number)
     }
+}
+
+impl Unreadable {
+    pub const fn state(&self) -> DeliveryState {
+        if self.attempt_at.is_some() { DeliveryState::Waiting } else { DeliveryState::GivenUp }
+    }
+
+    pub fn message_id(&self) -> String {
+        message_id(&self.webhook_id, self.occurred_at, self.number)
+    }
+}
+
+/// With the time, since a database that was restored gives numbers again.
+fn message_id(webhook_id: &str, occurred_at: OffsetDateTime, number: i64) -> String {
+    format!("evt_{webhook_id}_{}_{number}", occurred_at.unix_timestamp())
 }

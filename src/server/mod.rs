@@ -11,6 +11,7 @@ mod connect;
 mod console;
 mod encoding;
 mod engagement;
+mod export;
 mod life;
 mod lines;
 mod links;
@@ -110,6 +111,10 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/webhooks", get(admin::webhooks::list).post(admin::webhooks::add))
         .route("/admin/v1/webhooks/{webhook}", delete(admin::webhooks::remove))
         .route("/admin/v1/webhooks/{webhook}/deliveries", get(admin::webhooks::deliveries))
+        .route(
+            "/admin/v1/webhooks/{webhook}/deliveries/{delivery}/resend",
+            post(admin::webhooks::resend),
+        )
         .route("/admin/v1/webhooks/{webhook}/rotate", post(admin::webhooks::rotate))
         .route("/admin/v1/webhooks/{webhook}/test", post(admin::webhooks::test))
         .route("/admin/v1/calls", get(admin::calls::list))

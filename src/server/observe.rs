@@ -1,6 +1,6 @@
 //! Around every request: its id, its log line, its metrics, and the body of the gateway's own answers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,9 +47,16 @@ impl RequestId {
     }
 }
 
-/// Where a request comes from, for the console.
+/// Where a request of an admin's comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
+
+impl Peer {
+    pub(super) fn address(request: &Request) -> IpAddr {
+        let peer = request.extensions().get::<Peer>();
+        peer.expect("whatever an admin asks has a peer").0.ip()
+    }
+}
 
 /// What the request line and headers say that the answer or the log line repeats.
 struct Asked {
@@ -74,7 +81,7 @@ pub(super) async fn observe(
     if asked.uri.path().starts_with("/v1/") {
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }
-    if Place::of(&asked.uri) == Some(Place::Console) {
+    if Place::of(&asked.uri) == Some(Place::Console) || asked.uri.path().starts_with("/admin/") {
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }

@@ -1,23 +1,58 @@
-//! The audit log: who changed what, newest first.
+//! The audit log: who changed what, and from where.
 
 use time::OffsetDateTime;
+use time::macros::datetime;
 
-use crate::model::audit::Entry;
+use crate::model::audit::{Entry, who_and_where};
 use crate::store::backend::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
 
-type Row = (i64, OffsetDateTime, String, String, String, String);
+/// Which entries to list. Each text is how the column begins; an empty one fits all.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    pub actor: String,
+    pub action: String,
+    pub subject: String,
+    pub from: Option<OffsetDateTime>,
+    /// Not included.
+    pub until: Option<OffsetDateTime>,
+    pub oldest_first: bool,
+    /// The number of the last one of the page before.
+    pub past: Option<i64>,
+    pub limit: u32,
+}
+
+const BEGIN: OffsetDateTime = datetime!(1970-01-01 0:00 UTC);
+const END: OffsetDateTime = datetime!(9999-12-31 0:00 UTC);
+
+type Row = (i64, OffsetDateTime, String, Option<String>, String, String, String, String);
 
 impl Store {
-    /// Up to `limit` entries, newest first, all older than `before`.
-    pub async fn list_audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, Error> {
-        let sql = "select audit_id, recorded_at, actor, action, subject, detail
-             from audit where audit_id < $1 order by audit_id desc limit $2";
+    /// Up to `limit` entries, newest first where nothing else is said.
+    pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<Entry>, Error> {
+        let newest = "select audit_id, recorded_at, actor, name, address, action, subject, detail
+             from audit left join key on actor = 'key:' || key_id
+             where audit_id < $1 and substr(actor, 1, length($2)) = $2
+                 and substr(action, 1, length($3)) = $3 and substr(subject, 1, length($4)) = $4
+                 and recorded_at >= $5 and recorded_at < $6
+             order by audit_id desc limit $7";
+        let oldest = "select audit_id, recorded_at, actor, name, address, action, subject, detail
+             from audit left join key on actor = 'key:' || key_id
+             where audit_id > $1 and substr(actor, 1, length($2)) = $2
+                 and substr(action, 1, length($3)) = $3 and substr(subject, 1, length($4)) = $4
+                 and recorded_at >= $5 and recorded_at < $6
+             order by audit_id limit $7";
+        let (sql, begin) = if filter.oldest_first { (oldest, 0) } else { (newest, i64::MAX) };
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(before.unwrap_or(i64::MAX))
-                .bind(i64::from(limit))
+                .bind(filter.past.unwrap_or(begin))
+                .bind(&filter.actor)
+                .bind(&filter.action)
+                .bind(&filter.subject)
+                .bind(filter.from.map_or(BEGIN, |it| whole_seconds(it).clamp(BEGIN, END)))
+                .bind(filter.until.map_or(END, |it| whole_seconds(it).clamp(BEGIN, END)))
+                .bind(i64::from(filter.limit))
                 .fetch_all(&mut **it)
                 .await?);
             Ok(rows.into_iter().map(entry).collect())
@@ -47,6 +82,7 @@ impl Store {
 
 /// An entry about to be written.
 pub(crate) struct Line<'a> {
+    /// With from where, as `model::audit` writes it.
     pub(crate) actor: &'a str,
     pub(crate) action: &'a str,
     pub(crate) subject: &'a str,
@@ -59,11 +95,13 @@ pub(crate) async fn record(
     line: &Line<'_>,
     now: OffsetDateTime,
 ) -> Result<(), Error> {
-    let sql = "insert into audit (recorded_at, actor, action, subject, detail)
-         values ($1, $2, $3, $4, $5)";
+    let sql = "insert into audit (recorded_at, actor, address, action, subject, detail)
+         values ($1, $2, $3, $4, $5, $6)";
+    let (actor, address) = who_and_where(line.actor);
     on!(work, it => sqlx::query(sql)
         .bind(whole_seconds(now))
-        .bind(line.actor)
+        .bind(actor)
+        .bind(address)
         .bind(line.action)
         .bind(line.subject)
         .bind(line.detail)
@@ -72,6 +110,7 @@ pub(crate) async fn record(
     Ok(())
 }
 
-fn entry((id, at, actor, action, subject, detail): Row) -> Entry {
-    Entry { id, at, actor, action, subject, detail }
+fn entry((id, at, actor, key_name, address, action, subject, detail): Row) -> Entry {
+    let address = Some(address).filter(|it| !it.is_empty());
+    Entry { id, at, actor, key_name, address, action, subject, detail }
 }

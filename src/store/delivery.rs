@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::model::webhook::{Delivery, Event};
+use crate::model::webhook::{Delivery, Event, Unreadable};
 use crate::store::backend::{Lease, on};
 use crate::store::{Error, Store, whole_seconds};
 
@@ -13,6 +13,7 @@ use crate::store::{Error, Store, whole_seconds};
 const SKEW: Duration = Duration::from_mins(5);
 /// No receiver rests longer.
 const LONGEST_REST: Duration = Duration::from_hours(1);
+const UNREADABLE: &str = "its row cannot be read by this program";
 
 /// A delivery that one sender has to itself, until `until`. No `Debug`, so that no log line fills up with ciphertext.
 #[derive(Clone, Eq, PartialEq)]
@@ -37,16 +38,7 @@ pub struct Outcome {
     pub rest: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
-/// Which deliveries of a webhook to list, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryFilter {
-    pub webhook_id: String,
-    /// The number of the last one of the page before.
-    pub before: Option<i64>,
-    pub limit: u32,
-}
-
-type Row = (
+pub(crate) type Row = (
     i64,
     String,
     String,
@@ -176,7 +168,7 @@ impl Store {
         on!(lease, it => sqlx::query(sql)
             .bind(number)
             .bind(now + LONGEST_REST)
-            .bind("its row cannot be read by this program")
+            .bind(UNREADABLE)
             .execute(&mut **it)
             .await?
             .rows_affected());
@@ -291,47 +283,10 @@ impl Store {
         })
         .await
     }
-
-    pub async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Error> {
-        let sql =
-            "select delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link
-             from delivery where webhook_id = $1 and delivery_id < $2
-             order by delivery_id desc limit $3";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(&filter.webhook_id)
-                .bind(filter.before.unwrap_or(i64::MAX))
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            rows.into_iter().map(delivery).collect()
-        })
-        .await
-    }
-
-    /// Forgets some events from before `older_than` that are over, or whose webhook was removed while they came; gives
-    /// how many.
-    pub async fn prune_deliveries(&self, older_than: OffsetDateTime) -> Result<u64, Error> {
-        let sql = "delete from delivery where delivery_id in (
-                 select delivery_id from delivery where occurred_at < $1
-                     and (attempt_at is null or webhook_id not in (select webhook_id from webhook))
-                 order by occurred_at limit 1000
-             )";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            Ok(on!(&mut lease, it => sqlx::query(sql)
-                .bind(whole_seconds(older_than))
-                .execute(&mut **it)
-                .await?
-                .rows_affected()))
-        })
-        .await
-    }
 }
 
-fn delivery(row: Row) -> Result<Delivery, Error> {
+/// What can be shown of a row in any case, where its event or its user cannot be read.
+pub(crate) fn delivery(row: Row) -> Result<Delivery, Unreadable> {
     let (
         number,
         webhook_id,
@@ -349,8 +304,11 @@ fn delivery(row: Row) -> Result<Delivery, Error> {
         failure,
         _,
     ) = row;
-    let event = Event::from_name(&event).ok_or_else(|| Error::unreadable("delivery.event"))?;
-    let user_id = UserId::parse(&user_id).ok_or_else(|| Error::unreadable("delivery.user_id"))?;
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    let (Some(event), Some(user_id)) = (Event::from_name(&event), UserId::parse(&user_id)) else {
+        let why = UNREADABLE.to_owned();
+        return Err(Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why });
+    };
     Ok(Delivery {
         number,
         webhook_id,
@@ -360,7 +318,7 @@ fn delivery(row: Row) -> Result<Delivery, Error> {
         screen_name,
         reason,
         occurred_at,
-        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        attempts,
         attempted_at,
         attempt_at,
         delivered_at,

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::model::key::{Key, Kind, Scopes};
+use crate::model::key::{Key, Kind, Scopes, Unreadable};
 use crate::model::{Endpoint, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::backend::on;
@@ -76,8 +76,11 @@ impl Store {
         .await
     }
 
-    /// Also those that are revoked or have expired.
-    pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
+    /// Also those that are revoked or have expired; one whose row cannot be read hides no other.
+    pub async fn list_keys(
+        &self,
+        filter: &KeyFilter,
+    ) -> Result<Vec<Result<StoredKey, Unreadable>>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -89,7 +92,7 @@ impl Store {
                 .bind(i64::from(filter.limit))
                 .fetch_all(&mut **it)
                 .await?);
-            rows.into_iter().map(stored).collect()
+            Ok(rows.into_iter().map(listed).collect())
         })
         .await
     }
@@ -210,6 +213,11 @@ fn split<T>(
 ) -> Result<Option<Vec<T>>, Error> {
     let all = |text: String| text.split_whitespace().map(&read).collect::<Option<_>>();
     text.map(|it| all(it).ok_or_else(|| Error::unreadable(column))).transpose()
+}
+
+fn listed(row: Row) -> Result<StoredKey, Unreadable> {
+    let (id, name, created_at, revoked_at) = (row.0.clone(), row.2.clone(), row.9, row.10);
+    stored(row).map_err(|_| Unreadable { id, name, created_at, revoked_at })
 }
 
 fn stored(row: Row) -> Result<StoredKey, Error> {

@@ -209,7 +209,7 @@ impl Store {
     }
 }
 
-fn subject(id: &str) -> String {
+pub(crate) fn subject(id: &str) -> String {
     format!("webhook:{id}")
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use countersign::config;
 use countersign::model::Secret;
-use countersign::store::Store;
+use countersign::store::{AuditFilter, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection};
@@ -309,4 +309,9 @@ fn unique_name() -> String {
 fn setting(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
+}
+
+/// The audit log's newest entries.
+pub fn newest(limit: u32) -> AuditFilter {
+    AuditFilter { limit, ..AuditFilter::default() }
 }

@@ -1,7 +1,9 @@
 //! The console's pages for admins: each a struct of what it shows, its template beside it.
 
 pub mod accounts;
+pub mod audit;
 pub mod explore;
+pub mod webhooks;
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -27,23 +29,30 @@ pub struct Chrome<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Section {
     Accounts,
+    Webhooks,
     Explore,
+    Audit,
 }
 
 impl Section {
-    pub const ALL: [Section; 2] = [Section::Accounts, Section::Explore];
+    pub const ALL: [Section; 4] =
+        [Section::Accounts, Section::Webhooks, Section::Explore, Section::Audit];
 
     pub const fn name(self) -> &'static str {
         match self {
             Section::Accounts => "Accounts",
+            Section::Webhooks => "Webhooks",
             Section::Explore => "Explore",
+            Section::Audit => "Audit",
         }
     }
 
     pub const fn path(self) -> &'static str {
         match self {
             Section::Accounts => "/console/accounts",
+            Section::Webhooks => "/console/webhooks",
             Section::Explore => "/console/explore",
+            Section::Audit => "/console/audit",
         }
     }
 }

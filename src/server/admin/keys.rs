@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gateway::Page;
+use crate::model::key::Unreadable;
 use crate::server::Host;
 use crate::server::admin::{self, Actor, Limit, Path, Query, page};
 use crate::server::problem::Problem;
@@ -28,7 +29,8 @@ pub(in crate::server) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let wanted = Page { after: asked.after, limit: asked.limit.0 };
     let keys = host.0.gateway.list_keys(&wanted).await?;
-    Ok(page::<_, Key, _>("keys", keys, &asked.limit, |it| it.id.clone()))
+    let id = |it: &Result<_, _>| Unreadable::id_of(it).to_owned();
+    Ok(page::<_, Key, _>("keys", keys, &asked.limit, id))
 }
 
 /// Makes a key and shows its text, this once.

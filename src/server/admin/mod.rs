@@ -23,7 +23,9 @@ use serde_json::{Value, json};
 
 use crate::gateway::{self, Problem as Detail};
 use crate::model::AccountRef;
+use crate::model::audit::holder_at;
 use crate::model::key::Kind;
+use crate::server::observe::Peer;
 use crate::server::problem::Problem;
 use crate::server::{Host, body, relay};
 
@@ -32,7 +34,7 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const MOST_ITEMS: u32 = 1000;
 pub(super) const ITEMS: u32 = 100;
 
-/// Who acts, for the audit log.
+/// Who acts and from where, for the audit log.
 #[derive(Clone)]
 pub(super) struct Actor(pub(super) String);
 
@@ -57,7 +59,8 @@ pub(super) async fn require_key(
     });
     match admin {
         Ok(admin) => {
-            request.extensions_mut().insert(Actor(format!("key:{}", admin.key.id)));
+            let actor = holder_at(&admin.key.id, Peer::address(&request));
+            request.extensions_mut().insert(Actor(actor));
             let mut response = next.run(request).await;
             // Some answers show a secret, this once.
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -77,22 +80,29 @@ pub(super) struct OfApp {
 /// axum's own, but for a refusal in the shape of every other answer.
 pub(super) struct Query<T>(pub(super) T);
 
-/// The same, for the one text in a path.
-pub(super) struct Path(pub(super) String);
+/// The same, for what stands in a path: one text where nothing else is said.
+pub(super) struct Path<T = String>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, Problem> {
+        // PostgreSQL has no text with it.
+        if parts.uri.query().is_some_and(|it| it.contains("%00")) {
+            return Err(Problem::invalid(vec![Detail::in_query("must hold no NUL")]));
+        }
         let read = axum::extract::Query::try_from_uri(&parts.uri);
         read.map(|it| Query(it.0)).map_err(|it| wrong_query(&it))
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Path {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::invalid(vec![Detail::in_path("must hold no NUL")]));
+        }
         let read = axum::extract::Path::from_request_parts(parts, state).await;
         read.map(|it| Path(it.0))
             .map_err(|_| Problem::invalid(vec![Detail::in_path("must be UTF-8 once decoded")]))

@@ -7,7 +7,9 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::gateway::DeliveryFilter;
+use crate::gateway::{self, DeliveryFilter, Problem as Detail};
+use crate::model;
+use crate::model::webhook::{DeliveryState, Unreadable};
 use crate::server::Host;
 use crate::server::admin::{self, Actor, Before, Limit, Path, Query, page};
 use crate::server::problem::Problem;
@@ -18,6 +20,7 @@ use crate::server::wire::webhook::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::server) struct Asked {
+    state: Option<String>,
     before: Option<Before>,
     #[serde(default)]
     limit: Limit,
@@ -68,9 +71,25 @@ pub(in crate::server) async fn deliveries(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let before = asked.before.map(|it| it.0);
-    let filter = DeliveryFilter { webhook_id: webhook, before, limit: asked.limit.0 };
+    let state = asked.state.as_deref().map(DeliveryState::from_name);
+    if state == Some(None) {
+        let detail = "state must be waiting, delivered or given_up";
+        return Err(Problem::invalid(vec![Detail::in_query(detail)]));
+    }
+    let (state, limit) = (state.flatten(), asked.limit.0);
+    let filter = DeliveryFilter { webhook_id: webhook, state, before, limit };
     let deliveries = host.0.gateway.list_deliveries(&filter).await?;
-    Ok(page::<_, Delivery, _>("deliveries", deliveries, &asked.limit, |it| it.number))
+    Ok(page::<_, Delivery, _>("deliveries", deliveries, &asked.limit, number))
+}
+
+/// Has an event sent again, at once.
+pub(in crate::server) async fn resend(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path((webhook, delivery)): Path<(String, String)>,
+) -> Result<Json<Delivery>, Problem> {
+    let number = delivery.parse().map_err(|_| gateway::Error::NotFound("delivery"))?;
+    Ok(Json(host.0.gateway.resend_delivery(&webhook, number, &actor.0).await?.into()))
 }
 
 /// Forgets a webhook and what waits for it.
@@ -80,4 +99,8 @@ pub(in crate::server) async fn remove(
     Path(webhook): Path,
 ) -> Result<Json<Webhook>, Problem> {
     Ok(Json(host.0.gateway.remove_webhook(&webhook, &actor.0).await?.into()))
+}
+
+fn number(it: &Result<model::webhook::Delivery, Unreadable>) -> i64 {
+    it.as_ref().map_or_else(|it| it.number, |it| it.number)
 }

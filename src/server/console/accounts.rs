@@ -1,7 +1,7 @@
 //! `/console/accounts`.
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::console::admin::{Section, time};
 use crate::gateway::{AccountFilter, Session, Verified};
 use crate::model::{self, AccountRef, AccountState, UserId};
 use crate::server::Host;
-use crate::server::admin::Query;
+use crate::server::admin::{Path, Query};
 use crate::server::console::{chrome, see_other, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;

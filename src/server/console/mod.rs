@@ -2,9 +2,13 @@
 //! taken from our own pages alone.
 
 mod accounts;
+mod audit;
 mod explore;
 mod form;
 mod sign_in;
+mod webhooks;
+
+use std::net::IpAddr;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -17,11 +21,12 @@ use axum::routing::{get, post};
 use crate::console::admin::{self, Chrome, Section};
 use crate::gateway::Session;
 use crate::server::Host;
+use crate::server::observe::Peer;
 use crate::server::pages::{self, page};
 use crate::server::problem::Problem;
 
-/// Scripts and styles our own, forms to ourselves, and never in a frame.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Scripts and styles our own, forms to ourselves, no pictures, and never in a frame.
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const ROOT: &str = "/console/";
 const SIGN_IN: &str = "/console/sign-in";
 
@@ -32,6 +37,14 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/accounts/{app}/{account}", get(accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))
         .route("/console/explore", get(explore::show).post(explore::ask))
+        .route("/console/audit", get(audit::list))
+        .route("/console/audit.jsonl", get(audit::export))
+        .route("/console/webhooks", get(webhooks::list).post(webhooks::add))
+        .route("/console/webhooks/{webhook}", get(webhooks::show))
+        .route("/console/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/console/webhooks/{webhook}/rotate", post(webhooks::rotate))
+        .route("/console/webhooks/{webhook}/remove", get(webhooks::confirm).post(webhooks::remove))
+        .route("/console/webhooks/{webhook}/deliveries/{delivery}/resend", post(webhooks::resend))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()
@@ -71,7 +84,8 @@ async fn require_own_site(State(host): State<Host>, request: Request, next: Next
 
 /// Lets those in who are signed in, and those who may only look to pages alone.
 async fn require_session(State(host): State<Host>, mut request: Request, next: Next) -> Response {
-    let session = match session(&host, request.headers()).await {
+    let address = Peer::address(&request);
+    let session = match session(&host, request.headers(), address).await {
         Ok(Some(session)) => session,
         Ok(None) if request.method().is_safe() => {
             return sign_in::lead(request.uri());
@@ -93,13 +107,17 @@ async fn require_session(State(host): State<Host>, mut request: Request, next: N
     next.run(request).await
 }
 
-async fn session(host: &Host, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+async fn session(
+    host: &Host,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Option<Session>, Problem> {
     let gateway = &host.0.gateway;
     let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
     let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
     let name = sign_in::cookie_name(gateway.console_url());
     match pairs.find(|it| it.0 == name) {
-        Some((_, secret)) => Ok(gateway.find_session(secret).await?),
+        Some((_, secret)) => Ok(gateway.find_session(secret, address).await?),
         None => Ok(None),
     }
 }

@@ -20,6 +20,7 @@ use crate::model::key::Kind;
 use crate::model::{AccountState, Metric, Secret};
 use crate::server::encoding::NO_ENCODING;
 use crate::server::engagement::NO_FORM;
+use crate::server::export;
 use crate::server::openapi::operation::named;
 use crate::server::problem::{self, Problem};
 use crate::server::wire::schema::{one_of, text};
@@ -174,6 +175,11 @@ pub(super) fn of_questions() -> Vec<Sample> {
     samples.push(invalid("deadline", Detail::in_header("Countersign-Deadline", detail)));
     samples.push(Problem::not_acceptable(NO_FORM).into());
     samples
+}
+
+/// Where an answer has another form than JSON alone.
+pub(super) fn of_accepts() -> Vec<Sample> {
+    vec![Problem::not_acceptable(export::NO_FORM).into()]
 }
 
 pub(super) fn of_plans() -> Vec<Sample> {

@@ -11,6 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 use crate::server::openapi::operation::named;
+use crate::server::wire::audit::Entry;
 use crate::server::wire::call::Call as RecentCall;
 use crate::server::wire::question::{Asks, Cost, Missing, MissingWindow, Plan, Report, Went};
 use crate::server::wire::schema::{
@@ -23,7 +24,7 @@ use crate::server::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
 };
 use crate::server::wire::{
-    Account, App, CreatedKey, CreatedLink, Entry, ImportLine, Key, NewKey, NewLink, schema,
+    Account, App, CreatedKey, CreatedLink, ImportLine, Key, NewKey, NewLink, schema,
 };
 
 /// All but those of problems.

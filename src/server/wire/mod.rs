@@ -1,5 +1,6 @@
 //! The shapes of the operators' API in JSON, also those of `--json` on the command line.
 
+pub mod audit;
 pub mod call;
 pub mod question;
 pub mod schema;
@@ -39,8 +40,9 @@ pub struct Account {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Key {
     pub id: String,
-    #[schema(value_type = KeyKind)]
-    pub kind: &'static str,
+    /// `null` where this program cannot read what is stored, such as an endpoint of a later version: the key is refused.
+    #[schema(value_type = Option<KeyKind>)]
+    pub kind: Option<&'static str>,
     pub name: String,
     pub app: Option<String>,
     /// User ids, or `null` for all of the app's accounts.
@@ -148,17 +150,6 @@ pub struct App {
     pub bearer_source: Option<&'static str>,
 }
 
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Entry {
-    pub id: i64,
-    #[schema(value_type = Time)]
-    pub at: String,
-    pub actor: String,
-    pub action: String,
-    pub subject: String,
-    pub detail: String,
-}
-
 /// One line of an import.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -198,7 +189,7 @@ impl From<model::key::Key> for Key {
         let names = |it: Vec<Endpoint>| it.iter().map(|it| it.name()).collect();
         Key {
             id: it.id,
-            kind: it.kind.name(),
+            kind: Some(it.kind.name()),
             name: it.name,
             app: it.scopes.app,
             accounts: it.scopes.accounts.map(ids),
@@ -213,15 +204,24 @@ impl From<model::key::Key> for Key {
     }
 }
 
-impl From<model::audit::Entry> for Entry {
-    fn from(it: model::audit::Entry) -> Entry {
-        Entry {
-            id: it.id,
-            at: rfc3339(it.at),
-            actor: it.actor,
-            action: it.action,
-            subject: it.subject,
-            detail: it.detail,
+impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
+    fn from(listed: Result<model::key::Key, model::key::Unreadable>) -> Key {
+        match listed {
+            Ok(it) => Key::from(it),
+            Err(it) => Key {
+                id: it.id,
+                kind: None,
+                name: it.name,
+                app: None,
+                accounts: Some(Vec::new()),
+                endpoints: Some(Vec::new()),
+                links: false,
+                looks: false,
+                created_at: rfc3339(it.created_at),
+                expires_at: None,
+                revoked_at: it.revoked_at.map(rfc3339),
+                last_used_at: None,
+            },
         }
     }
 }

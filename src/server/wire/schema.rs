@@ -10,7 +10,6 @@ use crate::model::key::Kind;
 use crate::model::webhook::Event;
 use crate::model::{self, AccountState, AuthKind, Metric};
 use crate::server::wire::question::Call;
-use crate::server::wire::webhook::DELIVERY_STATES;
 
 /// 1 to 19 digits, as the upstream counts its users and posts.
 pub const DIGITS: &str = "^[0-9]{1,19}$";
@@ -61,7 +60,10 @@ described! {
         Reason::ALL.map(Reason::name),
     );
     EventType: one_of("What became of an account.", Event::ALL.map(Event::name));
-    DeliveryState: one_of("Whether an event has arrived.", DELIVERY_STATES);
+    DeliveryState: one_of(
+        "Whether an event has arrived.",
+        model::webhook::DeliveryState::ALL.map(model::webhook::DeliveryState::name),
+    );
     UserId: text("The number of an X user.").pattern(Some(USER_ID)).build();
     PostId: text("The number of a post.").pattern(Some(DIGITS)).build();
     Time: text("A time: RFC 3339, in UTC.").format(Some(format("date-time"))).build();

@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Backlog, NotReceived, Problem};
+use crate::model::webhook::Unreadable;
 use crate::model::{self, Secret};
 use crate::server::wire::rfc3339;
 use crate::server::wire::schema::{self, DeliveryState, EventType, Time, Url};
-
-/// Of a delivery: under way, arrived, and neither.
-pub const DELIVERY_STATES: [&str; 3] = ["waiting", "delivered", "given_up"];
 
 /// A webhook without what signs for it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -85,11 +83,13 @@ pub struct Delivery {
     /// The `webhook-id` that the receiver sees.
     pub id: String,
     pub number: i64,
-    #[schema(value_type = EventType)]
-    pub event: &'static str,
+    /// `null` where this program cannot read what is stored, such as an event of a later version.
+    #[schema(value_type = Option<EventType>)]
+    pub event: Option<&'static str>,
     pub app: String,
-    #[schema(value_type = schema::UserId)]
-    pub user_id: String,
+    /// `null` where the event is.
+    #[schema(value_type = Option<schema::UserId>)]
+    pub user_id: Option<String>,
     pub screen_name: String,
     pub reason: String,
     #[schema(value_type = Time)]
@@ -160,24 +160,42 @@ impl From<Result<u16, NotReceived>> for Tested {
     }
 }
 
+impl From<Result<model::webhook::Delivery, Unreadable>> for Delivery {
+    fn from(listed: Result<model::webhook::Delivery, Unreadable>) -> Delivery {
+        match listed {
+            Ok(it) => Delivery::from(it),
+            Err(it) => Delivery {
+                id: it.message_id(),
+                number: it.number,
+                event: None,
+                user_id: None,
+                screen_name: String::new(),
+                reason: String::new(),
+                occurred_at: rfc3339(it.occurred_at),
+                state: it.state().name(),
+                app: it.app,
+                attempts: it.attempts,
+                attempt_at: it.attempt_at.map(rfc3339),
+                delivered_at: None,
+                status: None,
+                failure: Some(it.why),
+            },
+        }
+    }
+}
+
 impl From<model::webhook::Delivery> for Delivery {
     fn from(it: model::webhook::Delivery) -> Delivery {
-        let [waiting, delivered, given_up] = DELIVERY_STATES;
-        let state = match (it.attempt_at, it.delivered_at) {
-            (Some(_), _) => waiting,
-            (None, Some(_)) => delivered,
-            (None, None) => given_up,
-        };
         Delivery {
             id: it.message_id(),
             number: it.number,
-            event: it.event.name(),
+            event: Some(it.event.name()),
+            state: it.state().name(),
             app: it.app,
-            user_id: it.user_id.to_string(),
+            user_id: Some(it.user_id.to_string()),
             screen_name: it.screen_name,
             reason: it.reason,
             occurred_at: rfc3339(it.occurred_at),
-            state,
             attempts: it.attempts,
             attempt_at: it.attempt_at.map(rfc3339),
             delivered_at: it.delivered_at.map(rfc3339),

@@ -23,8 +23,10 @@ impl Browser {
 
     /// What Tab does not lead to, or without showing where it is.
     pub async fn unreached(&self) -> Vec<String> {
-        let all = "window.all = [...document.querySelectorAll('a[href], button, select, textarea, input:not([type=hidden])')];
-            window.left = new Set(window.all); document.activeElement.blur(); return window.all.length";
+        let all = "window.all = [...document.querySelectorAll('a[href], button, select, textarea, input:not([type=hidden]):not([hidden]), [tabindex=\"0\"]')];
+            window.left = new Set(window.all); document.activeElement.blur();
+            // A day has stops of its own for its parts.
+            return window.all.length + 4 * document.querySelectorAll('[type=date]').length";
         let count = self.run(all).await.as_u64().unwrap();
         let mut found = Vec::new();
         for _ in 0..count {

@@ -154,7 +154,8 @@ impl Browser {
         }
     }
 
-    async fn find(&self, path: &str) -> Element {
+    /// Waits for what is there.
+    pub async fn find(&self, path: &str) -> Element {
         let mut last = None;
         let found = tokio::time::timeout(PATIENCE, async {
             loop {

@@ -26,6 +26,7 @@ impl Browser {
                 let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
                 self.tell("Emulation.setEmulatedMedia", json!({ "features": scheme })).await;
                 assert_eq!(self.faults().await, [""; 0], "{name}");
+                assert_eq!(self.broken_rules().await, [""; 0], "{name}");
                 self.take(&name, width, height).await;
             }
         }

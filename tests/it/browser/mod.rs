@@ -1,7 +1,10 @@
 //! The pages in a real browser: Chromium, driven through WebDriver. `tests/run` installs both.
 
 mod audit;
+mod axe;
 mod chromium;
+mod console;
+mod console_pages;
 mod demo;
 mod docs_page;
 mod gallery;

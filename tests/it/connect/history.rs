@@ -15,7 +15,7 @@ use crate::connect::browser::Browser;
 use crate::connect::replica::{PUBLIC_URL, Replica};
 use crate::connect::rules::{BROWSERS, Back, Held, LOST, Model, Told, USERS};
 use crate::connect::{fault, path_of, say, token_in};
-use crate::database::{Database, on_both};
+use crate::database::{Database, newest, on_both};
 use crate::dice::Dice;
 use crate::sandbox::handshake::{ACCESS_TOKEN, decide};
 
@@ -349,7 +349,7 @@ impl History<'_> {
         let accounts = self.store.list_accounts(&filter).await.unwrap();
         let bound: BTreeSet<&str> = accounts.iter().map(|it| &*it.screen_name).collect();
         assert_eq!(bound, connected.iter().copied().collect());
-        let entries = self.store.list_audit(None, 1000).await.unwrap();
+        let entries = self.store.list_audit(&newest(1000)).await.unwrap();
         let audited = entries.iter().filter(|it| it.action == "account.connected").count();
         assert_eq!(audited, connected.len());
         let exchanged = self.bench.get(&format!("/sandbox/calls?path={ACCESS_TOKEN}")).await;

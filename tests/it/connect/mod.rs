@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::bench::{Answer, Bench, small};
 use crate::connect::browser::Browser;
-use crate::database::Database;
+use crate::database::{Database, newest};
 use crate::house::House;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN, decide, fields};
 
@@ -82,7 +82,7 @@ impl House {
     }
 
     pub async fn audited(&self, action: &str) -> Vec<(String, String, String)> {
-        let entries = self.store.list_audit(None, 1000).await.unwrap();
+        let entries = self.store.list_audit(&newest(1000)).await.unwrap();
         let entries = entries.into_iter().filter(|it| it.action == action);
         entries.map(|it| (it.actor, it.subject, it.detail)).collect()
     }

@@ -1,7 +1,10 @@
 //! The console over plain HTTP: who gets in, from where, and what the pages say.
 
+mod audit;
 mod explore;
+pub mod rules;
 mod sessions;
+mod webhooks;
 
 use crate::bench::{Answer, Ask};
 use crate::house::House;
@@ -10,7 +13,7 @@ const SIGN_IN: &str = "/console/sign-in";
 const COOKIE: &str = "countersign-console";
 
 /// A browser as far as a test needs one: it sends its cookie, and says where its forms come from.
-struct Visitor<'a> {
+pub struct Visitor<'a> {
     house: &'a House,
     http: reqwest::Client,
     cookie: String,
@@ -27,7 +30,7 @@ impl Visitor<'_> {
         Visitor::with_cookie(house, "")
     }
 
-    async fn with_key<'a>(house: &'a House, key: &str) -> Visitor<'a> {
+    pub async fn with_key<'a>(house: &'a House, key: &str) -> Visitor<'a> {
         let stranger = Visitor::stranger(house);
         let answer = stranger.send(SIGN_IN, &[("key", key)]).await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/console/"));
@@ -46,7 +49,7 @@ impl Visitor<'_> {
         ask.header("sec-fetch-site", "same-origin")
     }
 
-    async fn open(&self, path: &str) -> Answer {
+    pub async fn open(&self, path: &str) -> Answer {
         self.ask("GET", path).send().await
     }
 

@@ -23,6 +23,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/admin/v1/webhooks"),
     ("DELETE", "/admin/v1/webhooks/{webhook}"),
     ("GET", "/admin/v1/webhooks/{webhook}/deliveries"),
+    ("POST", "/admin/v1/webhooks/{webhook}/deliveries/{delivery}/resend"),
     ("POST", "/admin/v1/webhooks/{webhook}/rotate"),
     ("POST", "/admin/v1/webhooks/{webhook}/test"),
     ("GET", "/admin/v1/audit"),

@@ -109,6 +109,10 @@ on_both! {
         let table = cells(&it.must(&["key", "list"]).await);
         let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
         assert!(row[8].starts_with("expired "), "{row:?}");
+        database.run(&format!("update key set endpoints = 'everything' where key_id = '{}'", &ended[4..16])).await;
+        let table = cells(&it.must(&["key", "list"]).await);
+        let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
+        assert_eq!((&*row[2], &*row[8]), ("unreadable", "refused"));
         let listed = it.must(&["key", "list", "--json"]).await;
         assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
         assert_eq!(json(&listed).as_array().unwrap().len(), 4);

@@ -47,6 +47,10 @@ on_both! {
         let refused = it.run(&["webhook", "test", id, "--json"]).await;
         assert_eq!(json_of(&refused.out), json!({ "received": false, "status": 500, "failure": "it answered with status 500" }));
 
+        let again = it.run(&["webhook", "resend", id, "1", "--json"]).await;
+        assert_eq!((again.code, &json_of(&again.out)["state"]), (0, &json!("waiting")), "{again:?}");
+        assert!(again.err.ends_with("_1 is sent again by whichever gateway runs\n"), "{again:?}");
+
         let rotated = it.run(&["webhook", "rotate", id, "--overlap", "1h"]).await;
         assert!(rotated.out.starts_with("whsec_") && rotated.out != added.out, "{rotated:?}");
         assert!(rotated.err.contains("the old secret signs, too, until 20"), "{rotated:?}");
@@ -56,6 +60,7 @@ on_both! {
             (&["webhook", "add", &receiver.url], "there is already a webhook with this URL"),
             (&["webhook", "test", "nope"], "there is no such webhook"),
             (&["webhook", "remove", "nope"], "there is no such webhook"),
+            (&["webhook", "resend", id, "99"], "there is no such delivery"),
             (&["webhook", "rotate", id, "--overlap", "soon"], "--overlap: must be a duration"),
         ] {
             let done = it.run(arguments).await;

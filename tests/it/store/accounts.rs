@@ -4,7 +4,7 @@ use countersign::model::AccountState;
 use countersign::store::{AccountFilter, Change, Error, StoredAccount};
 use time::Duration;
 
-use crate::database::{NOW, on_both};
+use crate::database::{NOW, newest, on_both};
 use crate::store::{id, new_account};
 
 on_both! {
@@ -42,7 +42,7 @@ on_both! {
         assert!(matches!(refused, Err(Error::Query(_))), "{refused:?}");
 
         assert!(store.find_account("main", id(1)).await.unwrap().is_none());
-        assert!(store.list_audit(None, 10).await.unwrap().is_empty());
+        assert!(store.list_audit(&newest(10)).await.unwrap().is_empty());
         assert_eq!(store.latest_change().await.unwrap(), 0);
     }
 
@@ -144,7 +144,7 @@ on_both! {
         assert!(revoke(&stored).await);
         assert!(!revoke(&stored).await, "it was so already");
 
-        let entry = store.list_audit(None, 1).await.unwrap().remove(0);
+        let entry = store.list_audit(&newest(1)).await.unwrap().remove(0);
         assert_eq!((&*entry.actor, &*entry.action), ("gateway", "account.revoked"));
         assert_eq!((&*entry.subject, &*entry.detail), ("account:main/7", "code 89"));
         let changes = store.list_changes(latest).await.unwrap();
@@ -167,7 +167,7 @@ on_both! {
         assert!(store.remove_account("main", id(7), "key:abc", NOW).await.unwrap());
         assert!(!store.remove_account("main", id(7), "key:abc", NOW).await.unwrap());
         assert!(store.find_account("main", id(7)).await.unwrap().is_none());
-        assert_eq!(store.list_audit(None, 1).await.unwrap()[0].action, "account.removed");
+        assert_eq!(store.list_audit(&newest(1)).await.unwrap()[0].action, "account.removed");
         assert_eq!(store.latest_change().await.unwrap(), 2);
     }
 

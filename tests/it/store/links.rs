@@ -4,7 +4,7 @@ use countersign::model::handshake::{Link, NotConnected};
 use countersign::store::{Store, StoredHandshake};
 use time::{Duration, OffsetDateTime};
 
-use crate::database::{NOW, on_both};
+use crate::database::{NOW, newest, on_both};
 use crate::store::{id, new_account};
 
 const HASH: &[u8] = b"hash of a link";
@@ -47,12 +47,12 @@ on_both! {
         assert_eq!(found.link, link());
         assert_eq!((&*found.hash, &*found.sealed_proof), (HASH, &b"proof"[..]));
         assert_eq!((found.browser_hash, found.last_end, found.connected), (None, None, None));
-        let entry = store.list_audit(None, 1).await.unwrap().remove(0);
+        let entry = store.list_audit(&newest(1)).await.unwrap().remove(0);
         assert_eq!((&*entry.actor, &*entry.action, &*entry.subject), ("key:boss", "link.created", "app:main"));
         assert_eq!(entry.detail, r#"link "for the \"report\"""#);
         // The same once more is refused, and so is its audit entry.
         assert!(store.insert_link(HASH, &link(), b"proof", "key:boss").await.is_err());
-        assert_eq!(store.list_audit(None, 9).await.unwrap().len(), 1);
+        assert_eq!(store.list_audit(&newest(9)).await.unwrap().len(), 1);
     }
 
     async fn a_link_without_terms_is_found_without(database: Database) {
@@ -141,7 +141,7 @@ on_both! {
         assert!(!store.claim_link(HASH, b"one", NOW).await.unwrap());
         // By PIN there is no link.
         assert!(connect(None, 8).await);
-        let entries = store.list_audit(None, 9).await.unwrap();
+        let entries = store.list_audit(&newest(9)).await.unwrap();
         let connected: Vec<&str> = entries.iter().filter(|it| it.action == "account.connected").map(|it| &*it.subject).collect();
         assert_eq!(connected, ["account:main/8", "account:main/7"]);
     }

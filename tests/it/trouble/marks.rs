@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::bench::{Answer, Bench, small};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Kind, fresh, newest, on_both};
 use crate::house::House;
 use crate::trouble::{attempts, private, public, switch, user_becomes};
 
@@ -198,7 +198,7 @@ on_both! {
         let house = House::start(&database).await;
         user_becomes(&house, "alice", "revoked").await;
         crate::trouble::at_once(&private(&house, "alice"), 20).await;
-        let entries = house.gateway.list_audit(None, 100).await.unwrap();
+        let entries = house.gateway.list_audit(&newest(100)).await.unwrap();
         let marked: Vec<_> = entries.iter().filter(|it| it.action == "account.revoked").collect();
         assert_eq!(marked.len(), 1);
         assert_eq!(marked[0].actor, "gateway");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::bench::Answer;
-use crate::database::on_both;
+use crate::database::{newest, on_both};
 use crate::house::House;
 use crate::webhooks::open_house;
 use crate::webhooks::receiver::Receiver;
@@ -65,7 +65,7 @@ on_both! {
         house.admin(&key, "DELETE", &path).send().await.is_own(404, "not_found");
         house.connect(&["alice"]).await;
         assert_eq!(house.deliver().await, 0);
-        let audited: Vec<String> = house.store.list_audit(None, 99).await.unwrap().into_iter()
+        let audited: Vec<String> = house.store.list_audit(&newest(99)).await.unwrap().into_iter()
             .filter(|it| it.action.starts_with("webhook.")).map(|it| {
                 assert_eq!((it.subject, &*it.actor), (format!("webhook:{id}"), &*format!("key:{}", &key[4..16])));
                 // What follows the host may be a secret of the receiver's.

@@ -12,15 +12,16 @@ use time::{Duration, OffsetDateTime};
 use crate::database::on_both;
 use crate::house::House;
 use crate::webhooks::receiver::{Arrived, Receiver};
-use crate::webhooks::{names, open_house};
+use crate::webhooks::{names, open_house, read};
 
 /// The waits between the first attempts, in seconds; from then on it is half an hour.
 const WAITS: [i64; 4] = [5, 30, 120, 600];
 const REST: i64 = 1800;
 
 async fn listed(house: &House, id: &str) -> Vec<Delivery> {
-    let filter = DeliveryFilter { webhook_id: id.to_owned(), before: None, limit: 99 };
-    house.gateway.list_deliveries(&filter).await.unwrap()
+    let filter =
+        DeliveryFilter { webhook_id: id.to_owned(), limit: 99, ..DeliveryFilter::default() };
+    read(house.gateway.list_deliveries(&filter).await.unwrap())
 }
 
 /// Moves the clock on and lets attempts be made, until nothing waits; gives how long that took.

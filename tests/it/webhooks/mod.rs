@@ -5,11 +5,13 @@ mod delivery;
 mod events;
 pub mod receiver;
 mod replicas;
+mod resend;
 mod signature;
 
 use countersign::config::Config;
 use countersign::gateway::NewWebhook;
 use countersign::model::AccountRef;
+use countersign::model::webhook::{Delivery, Unreadable};
 use time::Duration;
 
 use crate::database::Database;
@@ -17,7 +19,7 @@ use crate::house::House;
 use crate::webhooks::receiver::Receiver;
 
 /// A house that may send to receivers over plain `http`.
-async fn open_house(database: &Database) -> House {
+pub async fn open_house(database: &Database) -> House {
     House::start_with(database, with_http).await
 }
 
@@ -27,18 +29,18 @@ fn with_http(config: &mut Config) {
 
 impl House {
     /// Adds a webhook for that receiver; gives its id and secret.
-    async fn hook(&self, receiver: &Receiver) -> (String, String) {
+    pub async fn hook(&self, receiver: &Receiver) -> (String, String) {
         let new = NewWebhook { url: receiver.url.clone(), app: None };
         let (webhook, secret) = self.gateway.add_webhook(new, "test").await.unwrap();
         (webhook.id, secret.expose().to_owned())
     }
 
-    fn named(&self, name: &str) -> AccountRef {
+    pub fn named(&self, name: &str) -> AccountRef {
         AccountRef::Id(self.id(name))
     }
 
     /// Sends what is due; gives how many attempts that were.
-    async fn deliver(&self) -> usize {
+    pub async fn deliver(&self) -> usize {
         let mut attempts = 0;
         while self.gateway.deliver_next().await.unwrap() {
             attempts += 1;
@@ -47,7 +49,7 @@ impl House {
     }
 
     /// Moves the clock, and reads the feed, so that the house does not take itself for lonely.
-    async fn later(&self, by: Duration) {
+    pub async fn later(&self, by: Duration) {
         self.bench.clock.forward(by);
         self.gateway.catch_up_once().await.unwrap();
     }
@@ -55,4 +57,8 @@ impl House {
 
 fn names(told: &[(&str, &str)]) -> Vec<(String, String)> {
     told.iter().map(|(event, name)| (format!("account.{event}"), (*name).to_owned())).collect()
+}
+
+fn read(listed: Vec<Result<Delivery, Unreadable>>) -> Vec<Delivery> {
+    listed.into_iter().map(Result::unwrap).collect()
 }

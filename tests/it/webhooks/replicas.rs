@@ -12,7 +12,7 @@ use crate::bench::{Bench, HandClock, NOW, small};
 use crate::database::on_both;
 use crate::house::House;
 use crate::webhooks::receiver::{Arrived, Receiver};
-use crate::webhooks::{names, open_house, with_http};
+use crate::webhooks::{names, open_house, read, with_http};
 
 const STATES: [AccountState; 4] =
     [AccountState::Blocked, AccountState::Active, AccountState::Revoked, AccountState::Active];
@@ -98,8 +98,8 @@ on_both! {
         receiver.wait_for(2).await;
         receiver.open();
         assert!(slow.await.unwrap().unwrap() && quick.await.unwrap().unwrap());
-        let filter = DeliveryFilter { webhook_id: id, before: None, limit: 9 };
-        let listed = one.gateway.list_deliveries(&filter).await.unwrap();
+        let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
+        let listed = read(one.gateway.list_deliveries(&filter).await.unwrap());
         // The first attempt failed, but the second one is what counts.
         assert_eq!((listed[0].attempts, listed[0].status), (2, Some(204)));
         assert!(listed[0].delivered_at.is_some() && listed[0].attempt_at.is_none());
@@ -162,8 +162,8 @@ on_both! {
         drop(stop);
         receiver.open();
         sending.await.unwrap();
-        let filter = DeliveryFilter { webhook_id: id, before: None, limit: 9 };
-        let listed = house.gateway.list_deliveries(&filter).await.unwrap();
+        let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
+        let listed = read(house.gateway.list_deliveries(&filter).await.unwrap());
         let arrived: Vec<bool> = listed.iter().rev().map(|it| it.delivered_at.is_some()).collect();
         assert_eq!(arrived, [true, false]);
     }

@@ -12,10 +12,11 @@ use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
 use crate::model::key::Kind;
 use crate::server::admin::{ITEMS, MOST_ITEMS};
+use crate::server::export;
 use crate::server::openapi::operation::{Audience, Content, Operation, Parameter, named};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::{listing, page};
-use crate::server::wire::schema::text;
+use crate::server::wire::schema::{one_of, text};
 
 /// The id of a key.
 const KEY: &str = "4vJ0aBcDeFgH";
@@ -68,14 +69,29 @@ pub(super) fn link_to_make(operation: Operation) -> Operation {
 fn audit() -> Operation {
     let entry = json!({
         "id": 42, "at": "2026-03-10T21:15:30Z", "actor": format!("key:{KEY}"),
-        "action": "key.created", "subject": "key:9sJ2kLmNoPqR", "detail": "dashboard",
+        "key_name": "ops", "address": "10.0.0.7", "action": "key.created", "subject": "key:9sJ2kLmNoPqR", "detail": "dashboard",
     });
     let shape = page("entries", "Entry", "before", Type::Integer);
+    let lines = format!("{entry}\n");
+    let page = json!({ "entries": [entry], "next": null });
+    let begins = |name, about, example: &str| query(name, about, text("").into(), example.into());
+    let orders = one_of("", ["newest", "oldest"]);
     operation(HttpMethod::Get, "/admin/v1/audit", "list_audit", "Who changed what")
+        .about("With `Accept: application/x-ndjson` all entries that fit, a line each, whatever `limit` says; they are sent as they are read.")
+        .takes(begins("actor", "Only of those who are called so, or begin so.", &format!("key:{KEY}")))
+        .takes(begins("action", "Only actions that are called so, or begin so.", "key."))
+        .takes(begins("subject", "Only what was done to things that are called so, or begin so.", "account:demo/"))
+        .takes(begins("from", "A day or a time.", "2026-03-01"))
+        .takes(begins("until", "A day or a time, not included.", "2026-03-11"))
+        .takes(query("order", "Which comes first; the newest where nothing is said.", orders.into(), "oldest".into()))
         .takes(before(42))
         .takes(limit())
-        .gives("200", "Newest first.", shape, json!({ "entries": [entry], "next": null }))
+        .answers("200", "In that order.", vec![
+            Content::json(shape, page),
+            Content::text(export::TYPE, text("An entry a line, in JSON."), &lines),
+        ])
         .refuses(problems::of_queries())
+        .refuses(problems::of_accepts())
 }
 
 fn of_app() -> Parameter {

@@ -4,15 +4,17 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
+use crate::model::webhook::DeliveryState;
 use crate::server::openapi::operation::{Content, Operation, named};
-use crate::server::openapi::operators::{before, in_path, limit, operation, with};
+use crate::server::openapi::operators::{before, in_path, limit, operation, query, with};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::{listing, page};
+use crate::server::wire::schema::one_of;
 
 const ID: &str = "kP3vN8sT2xQa";
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![list(), add(), remove(), test(), rotate(), deliveries()]
+    vec![list(), add(), remove(), test(), rotate(), deliveries(), resend()]
 }
 
 fn list() -> Operation {
@@ -71,11 +73,24 @@ fn deliveries() -> Operation {
     let (path, summary) =
         ("/admin/v1/webhooks/{webhook}/deliveries", "What was sent to a webhook, or waits");
     let shape = page("deliveries", "Delivery", "before", Type::Integer);
+    let states = one_of("", DeliveryState::ALL.map(DeliveryState::name));
     one(HttpMethod::Get, path, "list_deliveries", summary)
+        .takes(query("state", "Only those that are so far.", states.into(), "delivered".into()))
         .takes(before(17))
         .takes(limit())
         .gives("200", "Newest first; kept for 30 days.", shape, listed)
         .refuses(problems::of_queries())
+}
+
+fn resend() -> Operation {
+    let path = "/admin/v1/webhooks/{webhook}/deliveries/{delivery}/resend";
+    let again = with(with(delivery(), "state", "waiting"), "delivered_at", Value::Null);
+    let again = with(again, "attempt_at", "2026-03-10T21:20:00Z");
+    one(HttpMethod::Post, path, "resend_delivery", "Send an event again, now")
+        .about("Under the id that it had, also one that was given up or has arrived. It goes before later ones of the same account that wait.")
+        .takes(in_path("delivery", "The delivery's number.", "17"))
+        .gives("200", "The delivery, which waits again.", named("Delivery"), again)
+        .refuses(problems::not_found("delivery"))
 }
 
 fn one(

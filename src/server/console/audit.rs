@@ -1,0 +1,89 @@
+//! `/console/audit`.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::console::admin::audit::{self as pages, Filter, Listed};
+use crate::console::admin::{Section, time};
+use crate::gateway::{AuditFilter, Session};
+use crate::model::audit::Entry;
+use crate::server::admin::Query;
+use crate::server::console::{chrome, with_query};
+use crate::server::pages::page;
+use crate::server::problem::Problem;
+use crate::server::wire::audit::AuditQuery;
+use crate::server::{Host, export};
+
+const PATH: &str = "/console/audit";
+const EXPORT: &str = "/console/audit.jsonl";
+const ROWS: u32 = 50;
+
+#[derive(Deserialize)]
+pub(super) struct Place {
+    #[serde(default)]
+    before: String,
+}
+
+pub(super) async fn list(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Query(asked): Query<AuditQuery>,
+    Query(place): Query<Place>,
+) -> Result<Response, Problem> {
+    let filter = asked.read().map_err(Problem::invalid)?;
+    let filter = AuditFilter { past: place.before.parse().ok(), limit: ROWS, ..filter };
+    let entries = host.0.gateway.list_audit(&filter).await?;
+    let parameters = [
+        ("actor", &*asked.actor),
+        ("action", &*asked.action),
+        ("subject", &*asked.subject),
+        ("from", &*asked.from),
+        ("until", &*asked.until),
+        ("order", &*asked.order),
+    ];
+    let last = entries.last().filter(|_| entries.len() == ROWS as usize);
+    let next = last.map(|it| {
+        let before = it.id.to_string();
+        with_query(PATH, &[&parameters[..], &[("before", &*before)]].concat())
+    });
+    let typed = Filter {
+        actor: &asked.actor,
+        action: &asked.action,
+        subject: &asked.subject,
+        from: &asked.from,
+        until: &asked.until,
+        is_oldest_first: filter.oldest_first,
+    };
+    let entries: Vec<Listed> = entries.into_iter().map(listed).collect();
+    let (chrome, export) =
+        (chrome(&session, Section::Audit, None), with_query(EXPORT, &parameters));
+    Ok(page(StatusCode::OK, pages::list(&chrome, &entries, typed, &export, next.as_deref())))
+}
+
+/// All that fits, as lines of JSON.
+pub(super) async fn export(
+    State(host): State<Host>,
+    Query(asked): Query<AuditQuery>,
+) -> Result<Response, Problem> {
+    let filter = asked.read().map_err(Problem::invalid)?;
+    let mut response = export::audit(host.0.gateway.clone(), filter).await?;
+    let name = HeaderValue::from_static("attachment; filename=\"countersign-audit.jsonl\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    Ok(response)
+}
+
+fn listed(it: Entry) -> Listed {
+    Listed {
+        at: time(it.at),
+        actor: it.actor,
+        key_name: it.key_name,
+        address: it.address,
+        action: it.action,
+        subject: it.subject,
+        detail: it.detail,
+    }
+}

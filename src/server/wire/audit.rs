@@ -1,0 +1,85 @@
+//! The shape of an audit entry, and which ones are asked for.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::gateway::{AuditFilter, Problem, read_time};
+use crate::model;
+use crate::server::wire::rfc3339;
+use crate::server::wire::schema::Time;
+
+/// A change that somebody or something made.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Entry {
+    pub id: i64,
+    #[schema(value_type = Time)]
+    pub at: String,
+    /// `cli`, `gateway`, `webhook`, or `key:` and the id of an admin key.
+    pub actor: String,
+    /// What the actor's key is called, if it is one.
+    pub key_name: Option<String>,
+    /// From where; `null` for the command line and the gateway itself.
+    pub address: Option<String>,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+}
+
+/// Which entries somebody asks for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AuditQuery {
+    pub actor: String,
+    pub action: String,
+    pub subject: String,
+    pub from: String,
+    pub until: String,
+    /// `newest`, as where nothing is said, or `oldest`.
+    pub order: String,
+}
+
+impl AuditQuery {
+    /// Reads the times and the order; an empty text is as good as none.
+    pub fn read(&self) -> Result<AuditFilter, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut time = |name: &str, text: &str| {
+            let at = read_time(text);
+            if at.is_none() && !text.is_empty() {
+                let detail = format!("{name} must be a day or a time such as 2026-03-01");
+                problems.push(Problem::in_query(detail));
+            }
+            at
+        };
+        let (from, until) = (time("from", &self.from), time("until", &self.until));
+        if !["", "newest", "oldest"].contains(&&*self.order) {
+            problems.push(Problem::in_query("order must be newest or oldest"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(AuditFilter {
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            subject: self.subject.clone(),
+            from,
+            until,
+            oldest_first: self.order == "oldest",
+            ..AuditFilter::default()
+        })
+    }
+}
+
+impl From<model::audit::Entry> for Entry {
+    fn from(it: model::audit::Entry) -> Entry {
+        Entry {
+            id: it.id,
+            at: rfc3339(it.at),
+            actor: it.actor,
+            key_name: it.key_name,
+            address: it.address,
+            action: it.action,
+            subject: it.subject,
+            detail: it.detail,
+        }
+    }
+}
