@@ -74,3 +74,4 @@ comment on column call.metrics is 'engagement types, with commas between';
 comment on column call.status is 'what the caller was told, or the upstream''s status for a part of a question; 0 for none';
 comment on column call.code is 'the gateway''s own error; empty for an answer of the upstream';
 comment on column call.bytes is 'of the answer''s body';
+create index call_of_request on call (request_id, call_id);

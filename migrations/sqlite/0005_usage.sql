@@ -73,3 +73,4 @@ create table call (
 ) strict;
 create index call_of_key on call (key_id, call_id);
 create index call_of_account on call (user_id, call_id);
+create index call_of_request on call (request_id, call_id);

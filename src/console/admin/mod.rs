@@ -1,6 +1,7 @@
 //! The console's pages for admins: each a struct of what it shows, its template beside it.
 
 pub mod accounts;
+pub mod calls;
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -26,20 +27,23 @@ pub struct Chrome<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Section {
     Accounts,
+    Calls,
 }
 
 impl Section {
-    pub const ALL: [Section; 1] = [Section::Accounts];
+    pub const ALL: [Section; 2] = [Section::Accounts, Section::Calls];
 
     pub const fn name(self) -> &'static str {
         match self {
             Section::Accounts => "Accounts",
+            Section::Calls => "Calls",
         }
     }
 
     pub const fn path(self) -> &'static str {
         match self {
             Section::Accounts => "/console/accounts",
+            Section::Calls => "/console/calls",
         }
     }
 }

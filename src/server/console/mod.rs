@@ -2,6 +2,7 @@
 //! taken from our own pages alone.
 
 mod accounts;
+mod calls;
 mod form;
 mod sign_in;
 
@@ -30,6 +31,8 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/accounts", get(accounts::list))
         .route("/console/accounts/{app}/{account}", get(accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))
+        .route("/console/calls", get(calls::list))
+        .route("/console/calls/{call}", get(calls::show))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()

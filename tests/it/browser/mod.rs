@@ -2,6 +2,7 @@
 
 mod audit;
 mod chromium;
+mod console_numbers;
 mod demo;
 mod docs_page;
 mod gallery;

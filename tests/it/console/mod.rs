@@ -1,5 +1,6 @@
 //! The console over plain HTTP: who gets in, from where, and what the pages say.
 
+mod calls;
 mod sessions;
 
 use crate::bench::{Answer, Ask};
