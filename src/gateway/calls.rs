@@ -80,22 +80,17 @@ impl Gateway {
         });
     }
 
-    /// Recent calls, newest first; those of this process that wait are stored first, if the database takes writes.
-    pub async fn list_calls(&self, filter: &CallFilter) -> Result<Vec<Call>, Error> {
+    /// Recent calls, newest first, of a key by its id or its name; those of this process that wait are stored first, if
+    /// the database takes writes.
+    pub async fn list_calls(&self, mut filter: CallFilter) -> Result<Vec<Call>, Error> {
         self.store_calls().await;
-        Ok(self.0.store.list_calls(filter).await?)
+        filter.key_id = self.key_id(filter.key_id).await?;
+        Ok(self.0.store.list_calls(&filter).await?)
     }
 
-    /// The same for people: the key may be given by its name, and the keys' names are told.
-    pub async fn browse_calls(
-        &self,
-        mut filter: CallFilter,
-    ) -> Result<(Vec<Call>, KeyNames), Error> {
-        if let Some(key) = filter.key_id.take() {
-            let known = self.0.store.find_key_by_name(&key).await?;
-            filter.key_id = Some(known.map_or(key, |it| it.key.id));
-        }
-        let calls = self.list_calls(&filter).await?;
+    /// The same for people, with the names of the keys.
+    pub async fn browse_calls(&self, filter: CallFilter) -> Result<(Vec<Call>, KeyNames), Error> {
+        let calls = self.list_calls(filter).await?;
         let names = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
         Ok((calls, names))
     }
@@ -114,6 +109,13 @@ impl Gateway {
         others.truncate(MOST_OTHERS as usize);
         let key_name = self.key_names([&*call.key_id]).await.remove(&call.key_id);
         Ok(CallWithOthers { call, others, key_name })
+    }
+
+    /// The id of the key of that name, else what was given.
+    pub(super) async fn key_id(&self, given: Option<String>) -> Result<Option<String>, Error> {
+        let Some(given) = given else { return Ok(None) };
+        let known = self.0.store.find_key_by_name(&given).await?;
+        Ok(Some(known.map_or(given, |it| it.key.id)))
     }
 
     /// What these keys are called; those that are gone or cannot be looked up are left out.

@@ -21,6 +21,7 @@ mod question;
 mod rotate;
 mod sessions;
 mod standing;
+mod survey;
 mod usage;
 mod webhooks;
 
@@ -53,10 +54,12 @@ pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
+pub use crate::gateway::survey::UsageSurvey;
 pub use crate::gateway::usage::UsageReport;
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
-    AccountFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter, UsageRow, UsageWriter,
+    AccountFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter, UsageOfTime, UsageRow,
+    UsageWriter,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 

@@ -33,6 +33,17 @@ pub enum Outcome {
     Silence,
 }
 
+/// What calls may be told apart by, beside when they were made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Aspect {
+    App,
+    Key,
+    Account,
+    Endpoint,
+    Auth,
+    Outcome,
+}
+
 /// Sums over calls.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Sums {
@@ -49,6 +60,32 @@ pub struct Sums {
 pub struct Month {
     year: i32,
     month: u8,
+}
+
+impl Aspect {
+    pub const ALL: [Aspect; 6] = [
+        Aspect::App,
+        Aspect::Key,
+        Aspect::Account,
+        Aspect::Endpoint,
+        Aspect::Auth,
+        Aspect::Outcome,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Aspect::App => "app",
+            Aspect::Key => "key",
+            Aspect::Account => "account",
+            Aspect::Endpoint => "endpoint",
+            Aspect::Auth => "auth",
+            Aspect::Outcome => "outcome",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Aspect> {
+        Aspect::ALL.into_iter().find(|it| it.name() == name)
+    }
 }
 
 impl Outcome {

@@ -22,6 +22,7 @@ mod schema;
 mod seal;
 mod session;
 mod sqlite;
+mod sums;
 mod usage;
 mod wake;
 mod webhook;
@@ -43,7 +44,8 @@ pub use key::{KeyFilter, StoredKey};
 pub use link::{StoredHandshake, StoredLink};
 pub use schema::Schema;
 pub use session::StoredSession;
-pub use usage::{Grain, UsageBatch, UsageFilter, UsageRow, UsageWriter, UsedAccount};
+pub use sums::{Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
+pub use usage::{UsageBatch, UsageWriter, UsedAccount};
 pub use wake::Wake;
 pub use webhook::{Backlog, StoredWebhook};
 

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod calls;
+pub mod usage;
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -28,15 +29,17 @@ pub struct Chrome<'a> {
 pub enum Section {
     Accounts,
     Calls,
+    Usage,
 }
 
 impl Section {
-    pub const ALL: [Section; 2] = [Section::Accounts, Section::Calls];
+    pub const ALL: [Section; 3] = [Section::Accounts, Section::Calls, Section::Usage];
 
     pub const fn name(self) -> &'static str {
         match self {
             Section::Accounts => "Accounts",
             Section::Calls => "Calls",
+            Section::Usage => "Usage",
         }
     }
 
@@ -44,6 +47,7 @@ impl Section {
         match self {
             Section::Accounts => "/console/accounts",
             Section::Calls => "/console/calls",
+            Section::Usage => "/console/usage",
         }
     }
 }

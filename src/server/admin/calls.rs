@@ -33,7 +33,7 @@ pub(in crate::server) async fn list(
     State(host): State<Host>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let calls = host.0.gateway.list_calls(&filter(&asked)?).await?;
+    let calls = host.0.gateway.list_calls(filter(&asked)?).await?;
     Ok(page::<_, Call, _>("calls", calls, &asked.limit, |it| it.id))
 }
 

@@ -5,6 +5,7 @@ mod accounts;
 mod calls;
 mod form;
 mod sign_in;
+mod usage;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -33,6 +34,8 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))
         .route("/console/calls", get(calls::list))
         .route("/console/calls/{call}", get(calls::show))
+        .route("/console/usage", get(usage::show))
+        .route("/console/usage.csv", get(usage::download))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()

@@ -10,7 +10,6 @@ use crate::seed::Seed;
 
 async fn shows(house: &House, browser: &Browser, path: &str, name: &str) {
     browser.open(&format!("{}{path}", house.admin_url)).await;
-    browser.run("document.querySelectorAll('details').forEach(it => it.open = false)").await;
     browser.shows(name).await;
 }
 
@@ -34,8 +33,9 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     let browser = signed_in(&house, &chromium).await;
     shows(&house, &browser, "/console/calls", "console-calls-empty").await;
     let body = |ids: &[String], metrics: &[&str]| json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    shows(&house, &browser, "/console/usage", "console-usage-empty").await;
     let ids = house.bench.ids("alice", 2);
-    database.seed(Seed { calls: 60, ..Seed::default() }).await;
+    database.seed(Seed { calls: 60, hours: 2000, lines: 12, ..Seed::default() }).await;
     house
         .call_as("alice", Endpoint::Totals, &body(&ids, &["impressions", "favorites"]))
         .send()
@@ -56,9 +56,16 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     assert_eq!(ask.body(question.to_string()).send().await.status, 200);
     shows(&house, &browser, "/console/calls", "console-calls").await;
     shows(&house, &browser, "/console/calls?account=alice", "console-calls-wrong").await;
-    let newest = browser.run("return location.href").await;
-    assert!(newest.as_str().unwrap().contains("calls"));
     browser.open(&format!("{}/console/calls", house.admin_url)).await;
     let path = browser.run("return document.querySelector('td a').getAttribute('href')").await;
     shows(&house, &browser, path.as_str().unwrap(), "console-call").await;
+    shows(&house, &browser, "/console/usage", "console-usage").await;
+    shows(&house, &browser, "/console/usage?by=key", "console-usage-keys").await;
+    shows(&house, &browser, "/console/usage?from=2025-12-01&by=outcome", "console-usage-lines")
+        .await;
+    shows(&house, &browser, "/console/usage?from=2026-03-10&by=auth", "console-usage-day").await;
+    browser.open(&format!("{}/console/usage?from=2026-03-10&by=auth", house.admin_url)).await;
+    browser.run("document.querySelector('details').open = true").await;
+    browser.shows("console-usage-table").await;
+    shows(&house, &browser, "/console/usage?account=alice", "console-usage-wrong").await;
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod sessions;
+mod usage;
 
 use crate::bench::{Answer, Ask};
 use crate::house::House;

@@ -5,12 +5,15 @@ use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
 use crate::model::Endpoint;
-use crate::server::openapi::operation::{Operation, Parameter, named};
+use crate::server::openapi::operation::{Content, Operation, Parameter, named};
 use crate::server::openapi::operators::{KEY, before, in_path, limit, operation, query};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::page;
 use crate::server::wire::schema::{one_of, text};
 use crate::server::wire::usage::BY;
+
+const TABLE: &str =
+    "at,key,calls,posts,bytes\n2026-03-10T00:00:00Z,4vJ0aBcDeFgH,1204,88410,9120400\n";
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![calls(), one_call(), usage()]
@@ -68,12 +71,20 @@ fn usage() -> Operation {
         .takes(query("app", "Only calls of this app.", text("").into(), "demo".into()))
         .takes(of_key())
         .takes(of_account())
-        .gives("200", "In the order of what is told apart.", named("Usage"), answer)
+        .answers_with(
+            "200",
+            "In the order of what is told apart; as a table where `Accept` asks for `text/csv`, with a column for each of it.",
+            vec![
+                Content::json(named("Usage"), answer),
+                Content::text("text/csv", text("A header, and a row for each sum."), TABLE),
+            ],
+            &["RequestId", "Complete"],
+        )
         .refuses(problems::of_queries())
 }
 
 fn of_key() -> Parameter {
-    query("key", "Only calls with this key, by its id.", text("").into(), KEY.into())
+    query("key", "Only calls with this key, by its id or its name.", text("").into(), KEY.into())
 }
 
 fn of_account() -> Parameter {
