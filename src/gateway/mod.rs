@@ -54,7 +54,7 @@ pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
-pub use crate::gateway::survey::UsageSurvey;
+pub use crate::gateway::survey::{Latency, Overview, UsageSurvey};
 pub use crate::gateway::usage::UsageReport;
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{

@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod key;
 mod link;
+mod overview;
 mod postgres;
 mod schema;
 mod seal;

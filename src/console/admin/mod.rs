@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod calls;
+pub mod overview;
 pub mod usage;
 
 use askama::Template;
@@ -27,16 +28,19 @@ pub struct Chrome<'a> {
 /// A part of the console, as its navigation names it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Section {
+    Overview,
     Accounts,
     Calls,
     Usage,
 }
 
 impl Section {
-    pub const ALL: [Section; 3] = [Section::Accounts, Section::Calls, Section::Usage];
+    pub const ALL: [Section; 4] =
+        [Section::Overview, Section::Accounts, Section::Calls, Section::Usage];
 
     pub const fn name(self) -> &'static str {
         match self {
+            Section::Overview => "Overview",
             Section::Accounts => "Accounts",
             Section::Calls => "Calls",
             Section::Usage => "Usage",
@@ -45,6 +49,7 @@ impl Section {
 
     pub const fn path(self) -> &'static str {
         match self {
+            Section::Overview => "/console/",
             Section::Accounts => "/console/accounts",
             Section::Calls => "/console/calls",
             Section::Usage => "/console/usage",

@@ -4,6 +4,7 @@
 mod accounts;
 mod calls;
 mod form;
+mod overview;
 mod sign_in;
 mod usage;
 
@@ -28,7 +29,7 @@ const SIGN_IN: &str = "/console/sign-in";
 
 pub(super) fn routes(host: &Host) -> Router<Host> {
     let pages = Router::new()
-        .route("/console/", get(accounts::list))
+        .route("/console/", get(overview::show))
         .route("/console/accounts", get(accounts::list))
         .route("/console/accounts/{app}/{account}", get(accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))

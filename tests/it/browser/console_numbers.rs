@@ -19,7 +19,7 @@ async fn signed_in(house: &House, chromium: &Chromium) -> Browser {
     browser.open(&format!("{}/console/", house.admin_url)).await;
     browser.run(&format!("document.getElementById('key').value = {}", json!(key))).await;
     browser.press("Sign in").await;
-    browser.sees("Accounts").await;
+    browser.sees("Overview").await;
     // What it holds against the form is not about the pages behind it.
     browser.complaints().await;
     browser
@@ -31,6 +31,9 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     let house = House::start(&database).await;
     let chromium = Chromium::start().await;
     let browser = signed_in(&house, &chromium).await;
+    database.run("delete from account").await;
+    shows(&house, &browser, "/console/", "console-overview-empty").await;
+    house.connect(&["alice", "bob"]).await;
     shows(&house, &browser, "/console/calls", "console-calls-empty").await;
     let body = |ids: &[String], metrics: &[&str]| json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } });
     shows(&house, &browser, "/console/usage", "console-usage-empty").await;
@@ -59,6 +62,8 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     browser.open(&format!("{}/console/calls", house.admin_url)).await;
     let path = browser.run("return document.querySelector('td a').getAttribute('href')").await;
     shows(&house, &browser, path.as_str().unwrap(), "console-call").await;
+    database.run("update account set state = 'revoked' where screen_name = 'bob'").await;
+    shows(&house, &browser, "/console/", "console-overview").await;
     shows(&house, &browser, "/console/usage", "console-usage").await;
     shows(&house, &browser, "/console/usage?by=key", "console-usage-keys").await;
     shows(&house, &browser, "/console/usage?from=2025-12-01&by=outcome", "console-usage-lines")

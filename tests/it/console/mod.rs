@@ -1,6 +1,7 @@
 //! The console over plain HTTP: who gets in, from where, and what the pages say.
 
 mod calls;
+mod overview;
 mod sessions;
 mod usage;
 
