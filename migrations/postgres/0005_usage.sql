@@ -37,6 +37,22 @@ create table usage_day (
 comment on table usage_day is 'the same by day, so that the sums of a year need not be made of all its hours';
 comment on column usage_day.day is 'counted from 1970';
 
+create table usage_month (
+    month      bigint not null,
+    app        text collate "C" not null,
+    key_id     text collate "C" not null,
+    user_id    text collate "C" not null,
+    endpoint   text collate "C" not null,
+    auth       text collate "C" not null,
+    outcome    text collate "C" not null,
+    calls      bigint not null,
+    posts      bigint not null,
+    bytes      bigint not null,
+    constraint usage_month_pkey primary key (month, app, key_id, user_id, endpoint, auth, outcome)
+);
+comment on table usage_month is 'the same by month';
+comment on column usage_month.month is 'its first day, counted from 1970';
+
 create table account_month (
     month         text collate "C" not null,
     app           text collate "C" not null,

@@ -36,6 +36,22 @@ create table usage_day (
     constraint usage_day_pkey primary key (day, app, key_id, user_id, endpoint, auth, outcome)
 ) strict, without rowid;
 
+-- The same by month.
+create table usage_month (
+    -- Its first day, counted from 1970.
+    month      integer not null,
+    app        text not null,
+    key_id     text not null,
+    user_id    text not null,
+    endpoint   text not null,
+    auth       text not null,
+    outcome    text not null,
+    calls      integer not null,
+    posts      integer not null,
+    bytes      integer not null,
+    constraint usage_month_pkey primary key (month, app, key_id, user_id, endpoint, auth, outcome)
+) strict, without rowid;
+
 -- The accounts whose tokens an app used in a month, which X bills.
 create table account_month (
     month         text not null,

@@ -15,6 +15,8 @@ pub struct UsageFilter {
     pub key_id: Option<String>,
     pub account: Option<UserId>,
     pub by: Grain,
+    /// Whether time is told apart by months; both ends have to be begins of some.
+    pub months: bool,
     pub limit: u32,
 }
 
@@ -64,7 +66,7 @@ pub const MOST_TOLD: usize = 5;
 type Row = (i64, String, String, String, String, String, String, i64, i64, i64);
 
 /// What lies between $1 and $8, of an app $3, a key $4 and an account $5 where these are not empty: whole days of the days'
-/// sums, from $6 to $7, hours from $1 to $2 before them, and hours after them.
+/// sums, or months of the months' where $9 says so, from $6 to $7, hours from $1 to $2 before them, and hours after them.
 macro_rules! lines {
     () => {
         "select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
@@ -72,7 +74,11 @@ macro_rules! lines {
              and ($3 = '' or app = $3) and ($4 = '' or key_id = $4) and ($5 = '' or user_id = $5)
          union all
          select day * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
-         from usage_day where day >= $6 and day < $7
+         from usage_day where not $9 and day >= $6 and day < $7
+             and ($3 = '' or app = $3) and ($4 = '' or key_id = $4) and ($5 = '' or user_id = $5)
+         union all
+         select month * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+         from usage_month where $9 and month >= $6 and month < $7
              and ($3 = '' or app = $3) and ($4 = '' or key_id = $4) and ($5 = '' or user_id = $5)
          union all
          select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
@@ -94,13 +100,14 @@ macro_rules! bound {
             .bind(first)
             .bind(last)
             .bind($filter.until)
+            .bind($filter.months)
     }};
 }
 
-/// The column that $9 names.
+/// The column that $10 names.
 macro_rules! told {
     () => {
-        "case $9 when 'app' then app when 'key' then key_id when 'account' then user_id
+        "case $10 when 'app' then app when 'key' then key_id when 'account' then user_id
              when 'endpoint' then endpoint when 'auth' then auth when 'outcome' then outcome
              else '' end"
     };
@@ -111,15 +118,15 @@ impl Store {
     pub async fn list_usage(&self, filter: &UsageFilter) -> Result<Vec<UsageRow>, Error> {
         let sql = concat!(
             "select
-                 case when $9 > 0 then hour / $9 * $9 else 0 end,
-                 case when $10 then app else '' end, case when $11 then key_id else '' end,
-                 case when $12 then user_id else '' end, case when $13 then endpoint else '' end,
-                 case when $14 then auth else '' end, case when $15 then outcome else '' end,
+                 case when $10 > 0 then hour / $10 * $10 else 0 end,
+                 case when $11 then app else '' end, case when $12 then key_id else '' end,
+                 case when $13 then user_id else '' end, case when $14 then endpoint else '' end,
+                 case when $15 then auth else '' end, case when $16 then outcome else '' end,
                  cast(sum(calls) as bigint), cast(sum(posts) as bigint), cast(sum(bytes) as bigint)
              from (",
             lines!(),
             ") as line
-             group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7 limit $16"
+             group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7 limit $17"
         );
         let by = filter.by;
         self.long(async {
@@ -155,7 +162,7 @@ impl Store {
                  from (",
             lines!(),
             ") as line) as told_line
-             group by 1 order by 2 desc, 1 limit $10"
+             group by 1 order by 2 desc, 1 limit $11"
         );
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
@@ -176,9 +183,9 @@ impl Store {
         told: Option<(Aspect, &[String])>,
     ) -> Result<Vec<UsageOfTime>, Error> {
         let sql = concat!(
-            "select hour / $10 * $10,
-                 cast(case when told in ($11, $12, $13, $14, $15) then 1 else 0 end as bigint),
-                 case when told in ($11, $12, $13, $14, $15) then told else '' end,
+            "select hour / $11 * $11,
+                 cast(case when told in ($12, $13, $14, $15, $16) then 1 else 0 end as bigint),
+                 case when told in ($12, $13, $14, $15, $16) then told else '' end,
                  cast(sum(calls) as bigint), cast(sum(posts) as bigint), cast(sum(bytes) as bigint)
              from (select hour, ",
             told!(),
@@ -195,7 +202,7 @@ impl Store {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<(i64, i64, String, i64, i64, i64)> = on!(&mut lease, it => bound!(sqlx::query_as(sql), filter)
                 .bind(aspect)
-                .bind(filter.by.hours.max(1))
+                .bind(if filter.months { 1 } else { filter.by.hours.max(1) })
                 .bind(name(0))
                 .bind(name(1))
                 .bind(name(2))
@@ -218,7 +225,8 @@ impl Store {
 /// apart.
 fn whole_days(filter: &UsageFilter) -> (i64, i64) {
     let up = |hour: Hour| hour.div_euclid(24) + i64::from(hour.rem_euclid(24) > 0);
-    let first = if filter.by.hours % 24 == 0 { up(filter.from) } else { up(filter.until) };
+    let first =
+        if filter.months || filter.by.hours % 24 == 0 { up(filter.from) } else { up(filter.until) };
     (first, filter.until.div_euclid(24).max(first))
 }
 

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::model::usage::{Line, Month, Sums};
+use crate::model::usage::{Line, Month, Sums, begin_of, hour_of};
 use crate::store::backend::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
 
@@ -52,6 +52,7 @@ impl Store {
             for (line, sums) in &batch.lines {
                 add_line(&mut work, line, *sums).await?;
                 add_to_day(&mut work, line, *sums).await?;
+                add_to_month(&mut work, line, *sums).await?;
             }
             for used in &batch.used {
                 add_account(&mut work, used).await?;
@@ -135,11 +136,13 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let day = crate::model::usage::hour_of(before).div_euclid(24);
+            let day = hour_of(before).div_euclid(24);
             let at = whole_seconds(before);
             let month = Month::of(before).to_string();
             on!(&mut work, it => sqlx::query("delete from usage_hour where hour < $1").bind(day * 24).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from usage_day where day < $1").bind(day).execute(&mut **it).await?.rows_affected());
+            let first_day = Month::of(before).begin() / 24;
+            on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from account_month where month < $1").bind(&month).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from usage_writer where written_at < $1").bind(at).execute(&mut **it).await?.rows_affected());
             work.commit().await
@@ -183,7 +186,7 @@ async fn add_line(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Er
     add(work, sql, line.hour, line, sums).await
 }
 
-/// The sums of whole days, so that those of a year need not be made of all its hours.
+/// The sums of whole days and months, so that those of a year need not be made of all its hours.
 async fn add_to_day(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
     let sql = "insert into usage_day
              (day, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
@@ -192,6 +195,18 @@ async fn add_to_day(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), 
              calls = usage_day.calls + excluded.calls, posts = usage_day.posts + excluded.posts,
              bytes = usage_day.bytes + excluded.bytes";
     add(work, sql, line.hour.div_euclid(24), line, sums).await
+}
+
+async fn add_to_month(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
+    let sql = "insert into usage_month
+             (month, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (month, app, key_id, user_id, endpoint, auth, outcome) do update set
+             calls = usage_month.calls + excluded.calls,
+             posts = usage_month.posts + excluded.posts,
+             bytes = usage_month.bytes + excluded.bytes";
+    let first_day = Month::of(begin_of(line.hour)).begin() / 24;
+    add(work, sql, first_day, line, sums).await
 }
 
 async fn add(

@@ -66,6 +66,16 @@ impl Database {
             self.run("delete from usage_day").await;
             self.run("insert into usage_day select hour / 24, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_hour group by 1, 2, 3, 4, 5, 6, 7").await;
         }
+        if hours > 0 {
+            let month = match self.kind {
+                Kind::Sqlite => "unixepoch(day * 86400, 'unixepoch', 'start of month') / 86400",
+                Kind::Postgres => {
+                    "cast(extract(epoch from date_trunc('month', to_timestamp(day * 86400) at time zone 'UTC')) / 86400 as bigint)"
+                }
+            };
+            self.run("delete from usage_month").await;
+            self.run(&format!("insert into usage_month select {month}, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_day group by 1, 2, 3, 4, 5, 6, 7")).await;
+        }
         if self.kind == Kind::Postgres {
             self.run("analyze").await;
         }

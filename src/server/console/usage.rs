@@ -14,7 +14,7 @@ use crate::console::admin::usage::{self as pages, Found, Gap, Ranked};
 use crate::console::admin::{Section, time};
 use crate::console::chart::{Chart, Kind, Series};
 use crate::gateway::{KeyNames, Session, UsageFilter, UsageSurvey};
-use crate::model::usage::{Aspect, Hour, Sums, begin_of, hour_of};
+use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::server::Host;
 use crate::server::admin::Query;
 use crate::server::admin::usage::table;
@@ -27,6 +27,8 @@ const PATH: &str = "/console/usage";
 const RANKED: u32 = 50;
 /// The longest time whose hours are told apart.
 const HOURLY: i64 = 72;
+/// The longest time whose days are told apart; longer ones are told by months, from their first to their last.
+const DAILY: i64 = 62 * 24;
 /// As long as sums are kept.
 const LONGEST: i64 = 400 * 24;
 /// What a picture can tell apart as bars.
@@ -108,6 +110,11 @@ impl Asked {
         filter.until = filter.until.min(hour_of(now) + 1);
         filter.from = filter.from.max(filter.until - LONGEST);
         filter.by.hours = if filter.until - filter.from <= HOURLY { 1 } else { 24 };
+        filter.months = filter.until - filter.from > DAILY;
+        if filter.months {
+            filter.from = Month::of(begin_of(filter.from)).begin();
+            filter.until = Month::of(begin_of(filter.until - 1)).next().begin();
+        }
         filter.limit = RANKED + 1;
         Ok(filter)
     }
@@ -118,8 +125,7 @@ impl Asked {
     }
 
     fn times(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
-        let times =
-            [("Today", 0), ("7 days", 6), ("30 days", 29), ("90 days", 89), ("A year", 364)];
+        let times = [("Today", 0), ("7 days", 6), ("30 days", 29), ("A year", 364)];
         let link = |days| self.link(PATH, &days_before(now, days).to_string(), "", &self.by);
         times.map(|(name, days)| (name, link(days))).into()
     }
@@ -161,13 +167,11 @@ fn found(survey: UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>, csv:
 }
 
 fn chart(survey: &UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>) -> Chart {
-    let step = filter.by.hours.max(1);
-    let first = filter.from.div_euclid(step) * step;
-    let hours: Vec<Hour> = (first..filter.until).step_by(step.try_into().unwrap_or(1)).collect();
+    let hours = buckets(filter);
     let mut values: BTreeMap<Option<&str>, Vec<u64>> = BTreeMap::new();
     for it in &survey.over_time {
         let of = values.entry(it.told.as_deref()).or_insert_with(|| vec![0; hours.len()]);
-        let place = usize::try_from((it.hour - first) / step).ok();
+        let place = hours.binary_search(&it.hour).ok();
         if let Some(value) = place.and_then(|it| of.get_mut(it)) {
             *value += it.sums.calls;
         }
@@ -182,19 +186,32 @@ fn chart(survey: &UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>) -> 
         })
         .collect();
     let is_small = hours.len() * series.len() <= MOST_BARS;
-    let label = |hour: &Hour| {
-        let at = time(begin_of(*hour));
-        let part = if step == 1 { at.get(5..16) } else { at.get(..10) };
-        part.unwrap_or_default().to_owned()
+    let (unit, along, shown) = match filter.by.hours {
+        _ if filter.months => ("calls a month", "month (UTC)", 0..7),
+        1 => ("calls an hour", "hour (UTC)", 5..16),
+        _ => ("calls a day", "day (UTC)", 0..10),
     };
+    let label =
+        |hour: &Hour| time(begin_of(*hour)).get(shown.clone()).unwrap_or_default().to_owned();
     Chart {
         title: "Calls on X".to_owned(),
-        unit: if step == 1 { "calls an hour" } else { "calls a day" }.to_owned(),
-        along: if step == 1 { "hour (UTC)" } else { "day (UTC)" }.to_owned(),
+        unit: unit.to_owned(),
+        along: along.to_owned(),
         kind: if is_small { Kind::Bars } else { Kind::Lines },
         labels: hours.iter().map(label).collect(),
         series,
     }
+}
+
+/// The hours with which the parts begin that are told apart.
+fn buckets(filter: &UsageFilter) -> Vec<Hour> {
+    let step = filter.by.hours.max(1);
+    let first = filter.from.div_euclid(step) * step;
+    let next = |it: &Hour| {
+        let next = if filter.months { Month::of(begin_of(*it)).next().begin() } else { it + step };
+        Some(next).filter(|it| *it < filter.until)
+    };
+    std::iter::successors(Some(first).filter(|it| *it < filter.until), next).collect()
 }
 
 /// What the database has, for people.

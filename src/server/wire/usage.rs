@@ -135,6 +135,7 @@ impl UsageQuery {
             key_id: self.key.clone(),
             account: account.and_then(Result::ok),
             by,
+            months: false,
             limit: MOST_ROWS + 1,
         };
         if problems.is_empty() { Ok((filter, Month::of(from))) } else { Err(problems) }

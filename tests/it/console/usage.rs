@@ -60,6 +60,9 @@ on_both! {
         let page = visitor.open("/console/usage?from=2026-03-10&by=key").await;
         says(&page, &["calls an hour", "<th scope=\"row\">03-10 21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>", "&#60;b&#62;the dashboard", &format!("/console/calls?key={}", &other[4..16])]);
         assert!(!page.text().contains("<b>"));
+        let year = visitor.open("/console/usage?from=2025-05-17").await;
+        says(&year, &["calls a month", "<th scope=\"row\">2025-05</th><td class=\"number\">0</td>", "<th scope=\"row\">2026-03</th><td class=\"number\">4</td>", "<dd>12</dd>"]);
+        assert_eq!(year.text().matches("<th scope=\"row\">").count(), 11);
         for (by, expected) in [("outcome", "2xx</td><td class=\"number\">3<"), ("outcome", "4xx</td><td class=\"number\">1<"), ("auth", "user-context</td><td class=\"number\">3<"), ("account", "no account (app-only)"), ("app", "demo</td><td class=\"number\">4<"), ("endpoint", "totals</a></td><td class=\"number\">4<"), ("nonsense", "<dd>4</dd>")] {
             says(&visitor.open(&format!("{USAGE}?by={by}")).await, &[expected]);
         }

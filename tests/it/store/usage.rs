@@ -103,6 +103,29 @@ on_both! {
         }
     }
 
+    async fn sums_of_months_are_those_of_their_days(database: Database) {
+        let store = database.store().await;
+        let lines = (0..60).map(|it| line(it * 24 - 700, if it % 3 == 0 { "main" } else { "other" }, None)).collect();
+        store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
+        let month = |text: &str| Month::parse(text).unwrap().begin();
+        let of = |hours, months| UsageFilter { from: month("2026-02"), until: month("2026-04"), months, ..all(Grain { hours, ..Grain::default() }) };
+        let days = store.usage_over_time(&of(24, false), None).await.unwrap();
+        let (march, mut sums) = (month("2026-03"), [0, 0]);
+        for it in &days {
+            sums[usize::from(it.hour >= march)] += it.sums.calls;
+        }
+        let months = store.usage_over_time(&of(24, true), None).await.unwrap();
+        let told: Vec<_> = months.iter().map(|it| (it.hour, it.sums.calls)).collect();
+        assert_eq!(told, [(month("2026-02"), sums[0]), (march, sums[1])]);
+        assert!(sums[0] > 0 && sums[1] > 0);
+        for months in [false, true] {
+            let ranked = store.rank_usage(&of(24, months), Aspect::App).await.unwrap();
+            assert_eq!(ranked[0].1.calls + ranked[1].1.calls, sums[0] + sums[1]);
+        }
+        store.prune_usage(NOW + Duration::days(60)).await.unwrap();
+        assert!(store.usage_over_time(&of(24, true), None).await.unwrap().is_empty());
+    }
+
     async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
         let store = database.store().await;
         let lines = (1..=7).flat_map(|app| (0..app).map(move |hour| line(hour, &format!("app{app}"), None))).collect();
