@@ -21,6 +21,38 @@ comment on column usage_hour.calls is 'requests that went out, second attempts t
 comment on column usage_hour.posts is 'posts that were asked about';
 comment on column usage_hour.bytes is 'of the answers'' bodies, as they came';
 
+create table usage_day (
+    day        bigint not null,
+    app        text collate "C" not null,
+    key_id     text collate "C" not null,
+    user_id    text collate "C" not null,
+    endpoint   text collate "C" not null,
+    auth       text collate "C" not null,
+    outcome    text collate "C" not null,
+    calls      bigint not null,
+    posts      bigint not null,
+    bytes      bigint not null,
+    constraint usage_day_pkey primary key (day, app, key_id, user_id, endpoint, auth, outcome)
+);
+comment on table usage_day is 'the same by day, so that the sums of a year need not be made of all its hours';
+comment on column usage_day.day is 'counted from 1970';
+
+create table usage_month (
+    month      bigint not null,
+    app        text collate "C" not null,
+    key_id     text collate "C" not null,
+    user_id    text collate "C" not null,
+    endpoint   text collate "C" not null,
+    auth       text collate "C" not null,
+    outcome    text collate "C" not null,
+    calls      bigint not null,
+    posts      bigint not null,
+    bytes      bigint not null,
+    constraint usage_month_pkey primary key (month, app, key_id, user_id, endpoint, auth, outcome)
+);
+comment on table usage_month is 'the same by month';
+comment on column usage_month.month is 'its first day, counted from 1970';
+
 create table account_month (
     month         text collate "C" not null,
     app           text collate "C" not null,
@@ -74,3 +106,4 @@ comment on column call.metrics is 'engagement types, with commas between';
 comment on column call.status is 'what the caller was told, or the upstream''s status for a part of a question; 0 for none';
 comment on column call.code is 'the gateway''s own error; empty for an answer of the upstream';
 comment on column call.bytes is 'of the answer''s body';
+create index call_of_request on call (request_id, call_id);

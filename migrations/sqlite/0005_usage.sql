@@ -21,6 +21,37 @@ create table usage_hour (
     constraint usage_hour_pkey primary key (hour, app, key_id, user_id, endpoint, auth, outcome)
 ) strict, without rowid;
 
+-- The same by day, counted from 1970, so that the sums of a year need not be made of all its hours.
+create table usage_day (
+    day        integer not null,
+    app        text not null,
+    key_id     text not null,
+    user_id    text not null,
+    endpoint   text not null,
+    auth       text not null,
+    outcome    text not null,
+    calls      integer not null,
+    posts      integer not null,
+    bytes      integer not null,
+    constraint usage_day_pkey primary key (day, app, key_id, user_id, endpoint, auth, outcome)
+) strict, without rowid;
+
+-- The same by month.
+create table usage_month (
+    -- Its first day, counted from 1970.
+    month      integer not null,
+    app        text not null,
+    key_id     text not null,
+    user_id    text not null,
+    endpoint   text not null,
+    auth       text not null,
+    outcome    text not null,
+    calls      integer not null,
+    posts      integer not null,
+    bytes      integer not null,
+    constraint usage_month_pkey primary key (month, app, key_id, user_id, endpoint, auth, outcome)
+) strict, without rowid;
+
 -- The accounts whose tokens an app used in a month, which X bills.
 create table account_month (
     month         text not null,
@@ -73,3 +104,4 @@ create table call (
 ) strict;
 create index call_of_key on call (key_id, call_id);
 create index call_of_account on call (user_id, call_id);
+create index call_of_request on call (request_id, call_id);

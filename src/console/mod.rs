@@ -2,6 +2,7 @@
 //! escape all that they show.
 
 pub mod admin;
+pub mod chart;
 pub mod docs;
 
 use askama::Template;

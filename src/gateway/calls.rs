@@ -1,7 +1,7 @@
 //! Recent calls, for people to look at: some wait in memory until they are stored, and when there are too many the
 //! successful ones are left out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::debug;
@@ -11,10 +11,23 @@ use crate::model::call::Call;
 use crate::store::CallFilter;
 use crate::upstream::Spent;
 
+/// That a page shows beside the one that it is about.
+const MOST_OTHERS: u32 = 20;
 /// That are stored at once by one process.
 const MOST_WAITING: usize = 500;
 /// That are kept by all.
 const MOST_KEPT: i64 = 100_000;
+
+/// The names of keys, by their ids.
+pub type KeyNames = BTreeMap<String, String>;
+
+/// A call, and others with its request id: those of the same question.
+pub struct CallWithOthers {
+    pub call: Call,
+    /// Newest first; not all of them when there are many.
+    pub others: Vec<Call>,
+    pub key_name: Option<String>,
+}
 
 #[derive(Default)]
 pub(super) struct Recent(Mutex<VecDeque<Call>>);
@@ -67,10 +80,53 @@ impl Gateway {
         });
     }
 
-    /// Recent calls, newest first; those of this process that wait are stored first, if the database takes writes.
-    pub async fn list_calls(&self, filter: &CallFilter) -> Result<Vec<Call>, Error> {
+    /// Recent calls, newest first, of a key by its id or its name; those of this process that wait are stored first, if
+    /// the database takes writes.
+    pub async fn list_calls(&self, mut filter: CallFilter) -> Result<Vec<Call>, Error> {
         self.store_calls().await;
-        Ok(self.0.store.list_calls(filter).await?)
+        filter.key_id = self.key_id(filter.key_id).await?;
+        Ok(self.0.store.list_calls(&filter).await?)
+    }
+
+    /// The same for people, with the names of the keys.
+    pub async fn browse_calls(&self, filter: CallFilter) -> Result<(Vec<Call>, KeyNames), Error> {
+        let calls = self.list_calls(filter).await?;
+        let names = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
+        Ok((calls, names))
+    }
+
+    pub async fn show_call(&self, id: i64) -> Result<Call, Error> {
+        self.store_calls().await;
+        self.0.store.find_call(id).await?.ok_or(Error::NotFound("call among the recent ones"))
+    }
+
+    pub async fn show_call_with_others(&self, id: i64) -> Result<CallWithOthers, Error> {
+        let call = self.show_call(id).await?;
+        let request_id = Some(call.request_id.clone());
+        let filter = CallFilter { request_id, limit: MOST_OTHERS + 1, ..CallFilter::default() };
+        let mut others = self.0.store.list_calls(&filter).await?;
+        others.retain(|it| it.id != id);
+        others.truncate(MOST_OTHERS as usize);
+        let key_name = self.key_names([&*call.key_id]).await.remove(&call.key_id);
+        Ok(CallWithOthers { call, others, key_name })
+    }
+
+    /// The id of the key of that name, else what was given.
+    pub(super) async fn key_id(&self, given: Option<String>) -> Result<Option<String>, Error> {
+        let Some(given) = given else { return Ok(None) };
+        let known = self.0.store.find_key_by_name(&given).await?;
+        Ok(Some(known.map_or(given, |it| it.key.id)))
+    }
+
+    /// What these keys are called; those that are gone or cannot be looked up are left out.
+    pub(super) async fn key_names<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> KeyNames {
+        let mut names = KeyNames::new();
+        for id in ids.into_iter().collect::<BTreeSet<_>>() {
+            if let Ok(Some(known)) = self.known_key(id).await {
+                names.insert(id.to_owned(), known.key.name.clone());
+            }
+        }
+        names
     }
 
     /// What cannot be stored is dropped: it is in the log, and counted elsewhere.

@@ -151,7 +151,7 @@ impl Gateway {
         Ok(key)
     }
 
-    async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
+    pub(super) async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
         let remembers = self.may_remember();
         if remembers && let Some(known) = self.0.keys.peek(id).await {
             return Ok(Some(known));

@@ -21,6 +21,7 @@ mod question;
 mod rotate;
 mod sessions;
 mod standing;
+mod survey;
 mod usage;
 mod webhooks;
 
@@ -34,6 +35,7 @@ use tokio::sync::Notify;
 pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
+pub use crate::gateway::calls::{CallWithOthers, KeyNames};
 pub use crate::gateway::check::read_time;
 pub use crate::gateway::connect::{Begun, BegunPin, Callback, Finished, Invitation, Standing};
 pub use crate::gateway::error::{Error, Place, Problem};
@@ -53,11 +55,12 @@ pub use crate::gateway::question::{Caller, Span};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
+pub use crate::gateway::survey::{Latency, Overview, UsageSurvey};
 pub use crate::gateway::usage::UsageReport;
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
-    AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter, UsageRow,
-    UsageWriter,
+    AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter,
+    UsageOfTime, UsageRow, UsageWriter,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 

@@ -293,7 +293,7 @@ impl Gateway {
         }
     }
 
-    async fn flush_usage(&self) -> Result<(), store::Error> {
+    pub(super) async fn flush_usage(&self) -> Result<(), store::Error> {
         let usage = &self.0.usage;
         let mut writing = usage.writing.lock().await;
         usage.add_up(&mut writing);
@@ -325,15 +325,12 @@ impl Gateway {
         months_from: Month,
     ) -> Result<UsageReport, Error> {
         let _ = self.flush_usage().await;
-        let now = self.now();
-        let mut gaps = self.0.store.list_usage_writers(now - KEPT).await?;
-        gaps.retain(|it| {
-            it.lost_calls > 0 || (it.settled_at.is_none() && it.written_at < now - SILENT)
-        });
+        let key_id = self.key_id(filter.key_id.clone()).await?;
+        let filter = &UsageFilter { key_id, ..filter.clone() };
         Ok(UsageReport {
             rows: self.0.store.list_usage(filter).await?,
             accounts: self.0.store.count_used_accounts(months_from).await?,
-            gaps,
+            gaps: self.usage_gaps(self.now() - KEPT).await?,
         })
     }
 
@@ -342,6 +339,17 @@ impl Gateway {
         let _ = self.flush_usage().await;
         let (month, ever) = (Month::of(self.now()), OffsetDateTime::UNIX_EPOCH);
         Ok(self.0.store.list_used_accounts(&app.app.name, month, ever).await?)
+    }
+
+    /// Processes that wrote since `since` and whose last calls are missing.
+    pub(super) async fn usage_gaps(
+        &self,
+        since: OffsetDateTime,
+    ) -> Result<Vec<UsageWriter>, store::Error> {
+        let silent = self.now() - SILENT;
+        let mut gaps = self.0.store.list_usage_writers(since).await?;
+        gaps.retain(|it| it.lost_calls > 0 || (it.settled_at.is_none() && it.written_at < silent));
+        Ok(gaps)
     }
 
     pub(super) async fn prune_usage(&self) -> Result<(), store::Error> {

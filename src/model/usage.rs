@@ -33,6 +33,17 @@ pub enum Outcome {
     Silence,
 }
 
+/// What calls may be told apart by, beside when they were made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Aspect {
+    App,
+    Key,
+    Account,
+    Endpoint,
+    Auth,
+    Outcome,
+}
+
 /// Sums over calls.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Sums {
@@ -49,6 +60,32 @@ pub struct Sums {
 pub struct Month {
     year: i32,
     month: u8,
+}
+
+impl Aspect {
+    pub const ALL: [Aspect; 6] = [
+        Aspect::App,
+        Aspect::Key,
+        Aspect::Account,
+        Aspect::Endpoint,
+        Aspect::Auth,
+        Aspect::Outcome,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Aspect::App => "app",
+            Aspect::Key => "key",
+            Aspect::Account => "account",
+            Aspect::Endpoint => "endpoint",
+            Aspect::Auth => "auth",
+            Aspect::Outcome => "outcome",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Aspect> {
+        Aspect::ALL.into_iter().find(|it| it.name() == name)
+    }
 }
 
 impl Outcome {
@@ -90,6 +127,21 @@ impl Sums {
 }
 
 impl Month {
+    /// The hour that it begins with.
+    pub fn begin(self) -> Hour {
+        let month = time::Month::try_from(self.month).unwrap_or(time::Month::January);
+        let day = time::Date::from_calendar_date(self.year, month, 1);
+        day.map_or(0, |it| hour_of(it.midnight().assume_utc()))
+    }
+
+    #[must_use]
+    pub fn next(self) -> Month {
+        match self.month {
+            12 => Month { year: self.year + 1, month: 1 },
+            month => Month { month: month + 1, ..self },
+        }
+    }
+
     pub fn of(at: OffsetDateTime) -> Month {
         let at = at.to_offset(time::UtcOffset::UTC);
         Month { year: at.year(), month: at.month().into() }
@@ -118,4 +170,24 @@ pub fn hour_of(at: OffsetDateTime) -> Hour {
 pub fn begin_of(hour: Hour) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(hour.saturating_mul(3600))
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_begin_and_follow_each_other() {
+        for (month, begin, next) in [
+            ("1970-01", 0, "1970-02"),
+            ("1970-02", 31 * 24, "1970-03"),
+            ("1971-12", (365 + 334) * 24, "1972-01"),
+            ("1972-03", (2 * 365 + 31 + 29) * 24, "1972-04"),
+        ] {
+            let month = Month::parse(month).unwrap();
+            assert_eq!((month.begin(), month.next().to_string()), (begin, next.to_owned()));
+            assert_eq!(Month::of(begin_of(begin)), month);
+            assert_eq!(Month::of(begin_of(month.next().begin() - 1)), month);
+        }
+    }
 }

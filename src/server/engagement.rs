@@ -18,11 +18,11 @@ use crate::server::wire::question::{Answer, Plan, Report};
 use crate::server::wire::table;
 use crate::server::{Host, lines, relay};
 
-const CSV: &str = "text/csv";
+pub(super) const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
 const FORMS: [&str; 3] = ["application/json", CSV, NDJSON];
 pub(super) const NO_FORM: &str = "Accept names nothing that is offered; ask for application/json, text/csv or application/x-ndjson";
-const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
+pub(super) const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
 /// An id and its owner, with what stands between.

@@ -118,6 +118,7 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/webhooks/{webhook}/rotate", post(admin::webhooks::rotate))
         .route("/admin/v1/webhooks/{webhook}/test", post(admin::webhooks::test))
         .route("/admin/v1/calls", get(admin::calls::list))
+        .route("/admin/v1/calls/{call}", get(admin::calls::show))
         .route("/admin/v1/usage", get(admin::usage::show))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));

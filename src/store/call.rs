@@ -57,11 +57,25 @@ impl Store {
         .await
     }
 
+    pub async fn find_call(&self, id: i64) -> Result<Option<Call>, Error> {
+        let sql = "select call_id, called_at, request_id, app, key_id, user_id, endpoint, auth,
+                 posts, metrics, status, code, attempts, micros, upstream_micros, bytes
+             from call where call_id = $1";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(id)
+                .fetch_optional(&mut **it)
+                .await?);
+            Ok(row.and_then(|it| read(&it)))
+        })
+        .await
+    }
+
     /// Up to `limit` calls, newest first, all older than `before`.
     pub async fn list_calls(&self, filter: &CallFilter) -> Result<Vec<Call>, Error> {
-        let sql =
-            "select call_id, called_at, request_id, app, key_id, user_id, endpoint, auth, posts,
-                 metrics, status, code, attempts, micros, upstream_micros, bytes
+        let sql = "select call_id, called_at, request_id, app, key_id, user_id, endpoint, auth,
+                 posts, metrics, status, code, attempts, micros, upstream_micros, bytes
              from call
              where call_id < $1 and ($2 = '' or key_id = $2) and ($3 = '' or user_id = $3)
                  and ($4 = '' or endpoint = $4) and ($5 = '' or request_id = $5)

@@ -2,8 +2,8 @@
 
 use time::OffsetDateTime;
 
-use crate::model::usage::{Hour, Line, Month, Outcome, Sums};
-use crate::model::{AuthKind, Endpoint, UserId};
+use crate::model::UserId;
+use crate::model::usage::{Line, Month, Sums, begin_of, hour_of};
 use crate::store::backend::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
 
@@ -30,50 +30,6 @@ pub struct UsedAccount {
     pub at: OffsetDateTime,
 }
 
-/// Which sums to list.
-#[derive(Clone, Debug, Default)]
-pub struct UsageFilter {
-    pub from: Hour,
-    /// Not included.
-    pub until: Hour,
-    pub app: Option<String>,
-    pub key_id: Option<String>,
-    pub account: Option<UserId>,
-    pub by: Grain,
-    pub limit: u32,
-}
-
-/// What sums are told apart by.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each of them is a column that counts or does not"
-)]
-pub struct Grain {
-    /// Hours that make one line; 0 for all time.
-    pub hours: i64,
-    pub app: bool,
-    pub key: bool,
-    pub account: bool,
-    pub endpoint: bool,
-    pub auth: bool,
-    pub outcome: bool,
-}
-
-/// A line of a listing. What it is not told apart by is `None`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UsageRow {
-    pub hour: Option<Hour>,
-    pub app: Option<String>,
-    pub key_id: Option<String>,
-    /// The inner one is `None` for app-only calls.
-    pub account: Option<Option<UserId>>,
-    pub endpoint: Option<Endpoint>,
-    pub auth: Option<AuthKind>,
-    pub outcome: Option<Outcome>,
-    pub sums: Sums,
-}
-
 /// A process that added to the sums.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsageWriter {
@@ -83,8 +39,6 @@ pub struct UsageWriter {
     pub settled_at: Option<OffsetDateTime>,
     pub lost_calls: i64,
 }
-
-type Row = (i64, String, String, String, String, String, String, i64, i64, i64);
 
 impl Store {
     /// Adds a batch in one transaction, once.
@@ -97,48 +51,13 @@ impl Store {
             }
             for (line, sums) in &batch.lines {
                 add_line(&mut work, line, *sums).await?;
+                add_to_day(&mut work, line, *sums).await?;
+                add_to_month(&mut work, line, *sums).await?;
             }
             for used in &batch.used {
                 add_account(&mut work, used).await?;
             }
             work.commit().await
-        })
-        .await
-    }
-
-    /// Sums in the order of what they are told apart by.
-    pub async fn list_usage(&self, filter: &UsageFilter) -> Result<Vec<UsageRow>, Error> {
-        let sql = "select
-                 case when $6 > 0 then hour / $6 * $6 else 0 end,
-                 case when $7 then app else '' end, case when $8 then key_id else '' end,
-                 case when $9 then user_id else '' end, case when $10 then endpoint else '' end,
-                 case when $11 then auth else '' end, case when $12 then outcome else '' end,
-                 cast(sum(calls) as bigint), cast(sum(posts) as bigint), cast(sum(bytes) as bigint)
-             from usage_hour
-             where hour >= $1 and hour < $2 and ($3 = '' or app = $3)
-                 and ($4 = '' or key_id = $4) and ($5 = '' or user_id = $5)
-             group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7 limit $13";
-        let by = filter.by;
-        let account = filter.account.map(|it| it.to_string()).unwrap_or_default();
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(filter.from)
-                .bind(filter.until)
-                .bind(filter.app.as_deref().unwrap_or_default())
-                .bind(filter.key_id.as_deref().unwrap_or_default())
-                .bind(&account)
-                .bind(by.hours)
-                .bind(by.app)
-                .bind(by.key)
-                .bind(by.account)
-                .bind(by.endpoint)
-                .bind(by.auth)
-                .bind(by.outcome)
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(|it| read(it, by)).collect())
         })
         .await
     }
@@ -212,15 +131,18 @@ impl Store {
         .await
     }
 
-    /// Drops what lies before `before`.
+    /// Drops what lies before `before`; sums by whole days, since those of hours and of days shall agree.
     pub async fn prune_usage(&self, before: OffsetDateTime) -> Result<(), Error> {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let hour = crate::model::usage::hour_of(before);
+            let day = hour_of(before).div_euclid(24);
             let at = whole_seconds(before);
             let month = Month::of(before).to_string();
-            on!(&mut work, it => sqlx::query("delete from usage_hour where hour < $1").bind(hour).execute(&mut **it).await?.rows_affected());
+            on!(&mut work, it => sqlx::query("delete from usage_hour where hour < $1").bind(day * 24).execute(&mut **it).await?.rows_affected());
+            on!(&mut work, it => sqlx::query("delete from usage_day where day < $1").bind(day).execute(&mut **it).await?.rows_affected());
+            let first_day = Month::of(before).begin() / 24;
+            on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from account_month where month < $1").bind(&month).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from usage_writer where written_at < $1").bind(at).execute(&mut **it).await?.rows_affected());
             work.commit().await
@@ -261,8 +183,41 @@ async fn add_line(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Er
          on conflict (hour, app, key_id, user_id, endpoint, auth, outcome) do update set
              calls = usage_hour.calls + excluded.calls, posts = usage_hour.posts + excluded.posts,
              bytes = usage_hour.bytes + excluded.bytes";
+    add(work, sql, line.hour, line, sums).await
+}
+
+/// The sums of whole days and months, so that those of a year need not be made of all its hours.
+async fn add_to_day(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
+    let sql = "insert into usage_day
+             (day, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (day, app, key_id, user_id, endpoint, auth, outcome) do update set
+             calls = usage_day.calls + excluded.calls, posts = usage_day.posts + excluded.posts,
+             bytes = usage_day.bytes + excluded.bytes";
+    add(work, sql, line.hour.div_euclid(24), line, sums).await
+}
+
+async fn add_to_month(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
+    let sql = "insert into usage_month
+             (month, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (month, app, key_id, user_id, endpoint, auth, outcome) do update set
+             calls = usage_month.calls + excluded.calls,
+             posts = usage_month.posts + excluded.posts,
+             bytes = usage_month.bytes + excluded.bytes";
+    let first_day = Month::of(begin_of(line.hour)).begin() / 24;
+    add(work, sql, first_day, line, sums).await
+}
+
+async fn add(
+    work: &mut Work<'_>,
+    sql: &'static str,
+    time: i64,
+    line: &Line,
+    sums: Sums,
+) -> Result<(), Error> {
     on!(work, it => sqlx::query(sql)
-        .bind(line.hour)
+        .bind(time)
         .bind(&line.app)
         .bind(&line.key_id)
         .bind(line.account.map(|it| it.to_string()).unwrap_or_default())
@@ -288,21 +243,6 @@ async fn add_account(work: &mut Work<'_>, used: &UsedAccount) -> Result<(), Erro
         .execute(&mut **it)
         .await?.rows_affected());
     Ok(())
-}
-
-fn read(row: Row, by: Grain) -> UsageRow {
-    let (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes) = row;
-    let positive = |it: i64| u64::try_from(it).unwrap_or_default();
-    UsageRow {
-        hour: (by.hours > 0).then_some(hour),
-        app: by.app.then_some(app),
-        key_id: by.key.then_some(key_id),
-        account: by.account.then(|| UserId::parse(&user_id)),
-        endpoint: Endpoint::from_name(&endpoint),
-        auth: AuthKind::from_name(&auth),
-        outcome: Outcome::from_name(&outcome),
-        sums: Sums { calls: positive(calls), posts: positive(posts), bytes: positive(bytes) },
-    }
 }
 
 fn whole(number: u64) -> i64 {

@@ -35,6 +35,19 @@ on_both! {
         }));
     }
 
+    async fn one_call_is_found_by_its_number(database: Database) {
+        let house = House::start(&database).await;
+        let admin = house.new_admin_key().await;
+        house.call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"])).send().await.is_relayed(200);
+        // Before anything was written.
+        let id = calls(&house, &admin, "").await[0]["id"].as_i64().unwrap();
+        let one = house.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await;
+        assert_eq!(one.json(), calls(&house, &admin, "").await[0]);
+        for id in ["0", "4711", "x", "-1", "99999999999999999999"] {
+            house.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await.is_own(404, "not_found");
+        }
+    }
+
     async fn calls_are_found_by_key_account_endpoint_and_end(database: Database) {
         let house = House::start(&database).await;
         let admin = house.new_admin_key().await;

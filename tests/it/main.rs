@@ -21,6 +21,7 @@ mod program;
 mod question;
 mod relay;
 mod sandbox;
+mod seed;
 mod store;
 mod tidy;
 mod trouble;

@@ -46,6 +46,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("axum", &["sandbox", "server"]),
     ("tower_http", &["sandbox", "server"]),
     ("askama", &["console", "sandbox"]),
+    ("plotters", &["console"]),
     ("utoipa", &["server"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),

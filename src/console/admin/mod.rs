@@ -2,7 +2,10 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod calls;
 pub mod explore;
+pub mod overview;
+pub mod usage;
 pub mod webhooks;
 
 use askama::Template;
@@ -28,30 +31,46 @@ pub struct Chrome<'a> {
 /// A part of the console, as its navigation names it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Section {
+    Overview,
     Accounts,
     Webhooks,
     Explore,
+    Calls,
+    Usage,
     Audit,
 }
 
 impl Section {
-    pub const ALL: [Section; 4] =
-        [Section::Accounts, Section::Webhooks, Section::Explore, Section::Audit];
+    pub const ALL: [Section; 7] = [
+        Section::Overview,
+        Section::Accounts,
+        Section::Webhooks,
+        Section::Explore,
+        Section::Calls,
+        Section::Usage,
+        Section::Audit,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
+            Section::Overview => "Overview",
             Section::Accounts => "Accounts",
             Section::Webhooks => "Webhooks",
             Section::Explore => "Explore",
+            Section::Calls => "Calls",
+            Section::Usage => "Usage",
             Section::Audit => "Audit",
         }
     }
 
     pub const fn path(self) -> &'static str {
         match self {
+            Section::Overview => "/console/",
             Section::Accounts => "/console/accounts",
             Section::Webhooks => "/console/webhooks",
             Section::Explore => "/console/explore",
+            Section::Calls => "/console/calls",
+            Section::Usage => "/console/usage",
             Section::Audit => "/console/audit",
         }
     }

@@ -5,11 +5,11 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::gateway::{CallFilter, Problem as Detail};
+use crate::gateway::{CallFilter, Error, Problem as Detail};
 use crate::model::call::Ended;
 use crate::model::{Endpoint, UserId};
 use crate::server::Host;
-use crate::server::admin::{Before, Limit, Query, page};
+use crate::server::admin::{Before, Limit, Path, Query, page};
 use crate::server::problem::Problem;
 use crate::server::wire::call::Call;
 
@@ -33,8 +33,20 @@ pub(in crate::server) async fn list(
     State(host): State<Host>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let calls = host.0.gateway.list_calls(&filter(&asked)?).await?;
+    let calls = host.0.gateway.list_calls(filter(&asked)?).await?;
     Ok(page::<_, Call, _>("calls", calls, &asked.limit, |it| it.id))
+}
+
+pub(in crate::server) async fn show(
+    State(host): State<Host>,
+    Path(id): Path,
+) -> Result<Json<Call>, Problem> {
+    Ok(Json(host.0.gateway.show_call(call_id(&id)?).await?.into()))
+}
+
+/// A call's number; no other text is any call's.
+pub(in crate::server) fn call_id(text: &str) -> Result<i64, Problem> {
+    Ok(text.parse().map_err(|_| Error::NotFound("call among the recent ones"))?)
 }
 
 fn filter(asked: &Asked) -> Result<CallFilter, Problem> {

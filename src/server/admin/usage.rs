@@ -2,18 +2,40 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
 
+use crate::gateway::UsageFilter;
 use crate::server::Host;
 use crate::server::admin::Query;
+use crate::server::encoding::preferred;
+use crate::server::engagement::{COMPLETE, CSV};
 use crate::server::problem::Problem;
-use crate::server::wire::usage::{Usage, UsageQuery};
+use crate::server::wire::usage::{self, Usage, UsageQuery};
 
-/// What calls on the upstream add up to, and the accounts that X bills.
+/// What calls on the upstream add up to, and the accounts that X bills; as a table where that is asked for.
 pub(in crate::server) async fn show(
     State(host): State<Host>,
+    headers: HeaderMap,
     Query(asked): Query<UsageQuery>,
-) -> Result<Json<Usage>, Problem> {
+) -> Result<Response, Problem> {
     let (filter, month) = asked.read(host.0.clock.now()).map_err(Problem::invalid)?;
     let report = host.0.gateway.report_usage(&filter, month).await?;
-    Ok(Json(Usage::of(report, &filter)))
+    let found = Usage::of(report, &filter);
+    let mut response = if preferred(&headers, &["application/json", CSV]) == Some(CSV) {
+        table(&found, &filter)
+    } else {
+        Json(found).into_response()
+    };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// Sums as a table, and whether they are all.
+pub(in crate::server) fn table(found: &Usage, filter: &UsageFilter) -> Response {
+    let is_complete = !found.truncated && found.gaps.is_empty();
+    let complete = HeaderValue::from_static(if is_complete { "true" } else { "false" });
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(CSV)), (COMPLETE, complete)];
+    (headers, usage::csv(found, filter.by)).into_response()
 }

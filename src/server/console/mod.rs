@@ -3,9 +3,12 @@
 
 mod accounts;
 mod audit;
+mod calls;
 mod explore;
 mod form;
+mod overview;
 mod sign_in;
+mod usage;
 mod webhooks;
 
 use std::net::IpAddr;
@@ -32,7 +35,7 @@ const SIGN_IN: &str = "/console/sign-in";
 
 pub(super) fn routes(host: &Host) -> Router<Host> {
     let pages = Router::new()
-        .route("/console/", get(accounts::list))
+        .route("/console/", get(overview::show))
         .route("/console/accounts", get(accounts::list))
         .route("/console/accounts/{app}/{account}", get(accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))
@@ -45,6 +48,10 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/webhooks/{webhook}/rotate", post(webhooks::rotate))
         .route("/console/webhooks/{webhook}/remove", get(webhooks::confirm).post(webhooks::remove))
         .route("/console/webhooks/{webhook}/deliveries/{delivery}/resend", post(webhooks::resend))
+        .route("/console/calls", get(calls::list))
+        .route("/console/calls/{call}", get(calls::show))
+        .route("/console/usage", get(usage::show))
+        .route("/console/usage.csv", get(usage::download))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()

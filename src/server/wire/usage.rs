@@ -135,6 +135,7 @@ impl UsageQuery {
             key_id: self.key.clone(),
             account: account.and_then(Result::ok),
             by,
+            months: false,
             limit: MOST_ROWS + 1,
         };
         if problems.is_empty() { Ok((filter, Month::of(from))) } else { Err(problems) }
@@ -183,6 +184,37 @@ impl Usage {
         }
     }
 }
+
+/// Sums as a table: a column for each of what is told apart, and what is counted.
+pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
+    let columns = [
+        ("at", by.hours > 0),
+        ("app", by.app),
+        ("key", by.key),
+        ("account", by.account),
+        ("endpoint", by.endpoint),
+        ("auth", by.auth),
+        ("outcome", by.outcome),
+        ("calls", true),
+        ("posts", true),
+        ("bytes", true),
+    ];
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let names = columns.iter().filter(|it| it.1).map(|it| it.0);
+    table.write_record(names).expect(NEVER_FAILS);
+    for it in &usage.sums {
+        let numbers = [it.calls, it.posts, it.bytes].map(|it| it.to_string());
+        let account = it.account.as_ref().and_then(|it| it.as_deref());
+        let told = [it.at.as_deref(), it.app.as_deref(), it.key.as_deref(), account, it.endpoint];
+        let told = told.into_iter().chain([it.auth, it.outcome]).map(Option::unwrap_or_default);
+        let fields = told.chain(numbers.iter().map(|it| &**it)).zip(columns);
+        let fields = fields.filter(|it| it.1.1).map(|it| it.0);
+        table.write_record(fields).expect(NEVER_FAILS);
+    }
+    table.into_inner().expect(NEVER_FAILS)
+}
+
+const NEVER_FAILS: &str = "writing to memory does not fail";
 
 impl From<UsageRow> for UsageLine {
     fn from(it: UsageRow) -> UsageLine {

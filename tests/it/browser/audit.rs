@@ -23,7 +23,7 @@ impl Browser {
 
     /// What Tab does not lead to, or without showing where it is.
     pub async fn unreached(&self) -> Vec<String> {
-        let all = "window.all = [...document.querySelectorAll('a[href], button, select, textarea, input:not([type=hidden]):not([hidden]), [tabindex=\"0\"]')];
+        let all = "window.all = [...document.querySelectorAll('a[href], button, select, textarea, input:not([type=hidden]):not([hidden]), summary, [tabindex=\"0\"]')].filter(it => it.checkVisibility());
             window.left = new Set(window.all); document.activeElement.blur();
             // A day has stops of its own for its parts.
             return window.all.length + 4 * document.querySelectorAll('[type=date]').length";

@@ -1,9 +1,12 @@
 //! The console over plain HTTP: who gets in, from where, and what the pages say.
 
 mod audit;
+mod calls;
 mod explore;
+mod overview;
 pub mod rules;
 mod sessions;
+mod usage;
 mod webhooks;
 
 use crate::bench::{Answer, Ask};

@@ -28,6 +28,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/admin/v1/webhooks/{webhook}/test"),
     ("GET", "/admin/v1/audit"),
     ("GET", "/admin/v1/calls"),
+    ("GET", "/admin/v1/calls/{call}"),
     ("GET", "/admin/v1/usage"),
 ];
 

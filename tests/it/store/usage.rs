@@ -1,6 +1,6 @@
 //! Usage: sums, the accounts of months, and those who add.
 
-use countersign::model::usage::{Line, Month, Outcome, Sums, hour_of};
+use countersign::model::usage::{Aspect, Line, Month, Outcome, Sums, hour_of};
 use countersign::model::{AuthKind, Endpoint, UserId};
 use countersign::store::{Grain, Store, UsageBatch, UsageFilter, UsedAccount};
 use time::Duration;
@@ -87,6 +87,63 @@ on_both! {
         assert_eq!((first.account, first.endpoint, first.auth, first.outcome), (Some(None), Some(Endpoint::Totals), Some(AuthKind::AppOnly), Some(Outcome::Success)));
     }
 
+    async fn sums_of_days_and_of_their_hours_agree(database: Database) {
+        let store = database.store().await;
+        let lines = (0..80).map(|it| line(it * 7 % 100, if it % 3 == 0 { "main" } else { "other" }, None)).collect();
+        store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
+        let begin = hour_of(NOW);
+        for (from, until) in [(-50, 200), (0, 100), (5, 6), (5, 20), (3, 40), (19, 43), (18, 44), (20, 42), (19, 91), (50, 51)] {
+            let of = |hours| UsageFilter { from: begin + from, until: begin + until, ..all(Grain { hours, ..Grain::default() }) };
+            let by_hour: u64 = calls(&store, &of(1)).await.iter().sum();
+            for hours in [0, 24] {
+                assert_eq!(calls(&store, &of(hours)).await.iter().sum::<u64>(), by_hour, "{from} to {until}");
+            }
+            let told: u64 = store.usage_over_time(&of(24), None).await.unwrap().iter().map(|it| it.sums.calls).sum();
+            assert_eq!(told, by_hour, "{from} to {until}");
+        }
+    }
+
+    async fn sums_of_months_are_those_of_their_days(database: Database) {
+        let store = database.store().await;
+        let lines = (0..60).map(|it| line(it * 24 - 700, if it % 3 == 0 { "main" } else { "other" }, None)).collect();
+        store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
+        let month = |text: &str| Month::parse(text).unwrap().begin();
+        let of = |hours, months| UsageFilter { from: month("2026-02"), until: month("2026-04"), months, ..all(Grain { hours, ..Grain::default() }) };
+        let days = store.usage_over_time(&of(24, false), None).await.unwrap();
+        let (march, mut sums) = (month("2026-03"), [0, 0]);
+        for it in &days {
+            sums[usize::from(it.hour >= march)] += it.sums.calls;
+        }
+        let months = store.usage_over_time(&of(24, true), None).await.unwrap();
+        let told: Vec<_> = months.iter().map(|it| (it.hour, it.sums.calls)).collect();
+        assert_eq!(told, [(month("2026-02"), sums[0]), (march, sums[1])]);
+        assert!(sums[0] > 0 && sums[1] > 0);
+        for months in [false, true] {
+            let ranked = store.rank_usage(&of(24, months), Aspect::App).await.unwrap();
+            assert_eq!(ranked[0].1.calls + ranked[1].1.calls, sums[0] + sums[1]);
+        }
+        store.prune_usage(NOW + Duration::days(60)).await.unwrap();
+        assert!(store.usage_over_time(&of(24, true), None).await.unwrap().is_empty());
+    }
+
+    async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
+        let store = database.store().await;
+        let lines = (1..=7).flat_map(|app| (0..app).map(move |hour| line(hour, &format!("app{app}"), None))).collect();
+        store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
+        let filter = UsageFilter { limit: 6, ..all(Grain { hours: 1, ..Grain::default() }) };
+        let ranked = store.rank_usage(&filter, Aspect::App).await.unwrap();
+        let told: Vec<_> = ranked.iter().map(|it| (&*it.0, it.1.calls)).collect();
+        assert_eq!(told, [("app7", 14), ("app6", 12), ("app5", 10), ("app4", 8), ("app3", 6), ("app2", 4)]);
+        let top: Vec<String> = ranked.into_iter().take(2).map(|it| it.0).collect();
+        let told = store.usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
+        let told: Vec<_> = told.iter().map(|it| (it.hour - hour_of(NOW), it.told.as_deref(), it.sums.calls)).collect();
+        assert_eq!(&told[..3], [(0, None, 10), (0, Some("app6"), 2), (0, Some("app7"), 2)]);
+        assert_eq!(told.last(), Some(&(6, Some("app7"), 2)));
+        for (aspect, expected) in [(Aspect::Key, "key of app7"), (Aspect::Account, ""), (Aspect::Endpoint, "totals"), (Aspect::Auth, "app-only"), (Aspect::Outcome, "2xx")] {
+            assert_eq!(store.rank_usage(&filter, aspect).await.unwrap()[0].0, expected);
+        }
+    }
+
     async fn an_account_counts_once_a_month_and_app(database: Database) {
         let store = database.store().await;
         let used = |month: &str, app: &str, number: u64, minutes: i64| UsedAccount {
@@ -124,6 +181,13 @@ on_both! {
         assert_eq!(found, [("ended", NOW, later, Some(later), 5), ("killed", NOW, NOW, None, 0)]);
         store.prune_usage(NOW + Duration::hours(2)).await.unwrap();
         assert_eq!(store.list_usage_writers(NOW).await.unwrap().len(), 1);
-        assert!(calls(&store, &all(Grain::default())).await.is_empty());
+        for hours in [0, 1] {
+            store.prune_usage(NOW + Duration::hours(2)).await.unwrap();
+            assert_eq!(calls(&store, &all(Grain { hours, ..Grain::default() })).await, [4], "its day is not over");
+        }
+        store.prune_usage(NOW + Duration::days(1)).await.unwrap();
+        for hours in [0, 1] {
+            assert!(calls(&store, &all(Grain { hours, ..Grain::default() })).await.is_empty());
+        }
     }
 }

@@ -1,28 +1,25 @@
 //! `/admin/v1/calls` and `/admin/v1/usage`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
 use crate::model::Endpoint;
-use crate::server::openapi::operation::{Operation, Parameter, named};
-use crate::server::openapi::operators::{KEY, before, limit, operation, query};
+use crate::server::openapi::operation::{Content, Operation, Parameter, named};
+use crate::server::openapi::operators::{KEY, before, in_path, limit, operation, query};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::page;
 use crate::server::wire::schema::{one_of, text};
 use crate::server::wire::usage::BY;
 
+const TABLE: &str =
+    "at,key,calls,posts,bytes\n2026-03-10T00:00:00Z,4vJ0aBcDeFgH,1204,88410,9120400\n";
+
 pub(super) fn operations() -> Vec<Operation> {
-    vec![calls(), usage()]
+    vec![calls(), one_call(), usage()]
 }
 
 fn calls() -> Operation {
-    let call = json!({
-        "id": 42, "at": "2026-03-10T21:15:30Z", "request_id": "dashboard-17", "app": "demo", "key": KEY,
-        "account": "7588892", "endpoint": "totals", "auth": "user-context", "posts": 2,
-        "engagement_types": ["impressions"], "status": 200, "code": null, "attempts": 1,
-        "ms": 214.5, "upstream_ms": 213.9, "bytes": 312,
-    });
     let endpoints = one_of("", Endpoint::ALL.map(Endpoint::name));
     let ends = one_of("", ["well", "badly"]);
     operation(HttpMethod::Get, "/admin/v1/calls", "list_calls", "Recent calls")
@@ -34,8 +31,25 @@ fn calls() -> Operation {
         .takes(query("request_id", "Only of this request: a question takes several calls.", text("").into(), "dashboard-17".into()))
         .takes(before(42))
         .takes(limit())
-        .gives("200", "Newest first.", page("calls", "RecentCall", "before", Type::Integer), json!({ "calls": [call], "next": null }))
+        .gives("200", "Newest first.", page("calls", "RecentCall", "before", Type::Integer), json!({ "calls": [call()], "next": null }))
         .refuses(problems::of_queries())
+}
+
+fn one_call() -> Operation {
+    operation(HttpMethod::Get, "/admin/v1/calls/{call}", "show_call", "One recent call")
+        .takes(in_path("call", "The call's `id`.", "42"))
+        .gives("200", "The call.", named("RecentCall"), call())
+        .refuses(problems::not_found("call among the recent ones"))
+}
+
+/// An example.
+fn call() -> Value {
+    json!({
+        "id": 42, "at": "2026-03-10T21:15:30Z", "request_id": "dashboard-17", "app": "demo", "key": KEY,
+        "account": "7588892", "endpoint": "totals", "auth": "user-context", "posts": 2,
+        "engagement_types": ["impressions"], "status": 200, "code": null, "attempts": 1,
+        "ms": 214.5, "upstream_ms": 213.9, "bytes": 312,
+    })
 }
 
 fn usage() -> Operation {
@@ -57,12 +71,20 @@ fn usage() -> Operation {
         .takes(query("app", "Only calls of this app.", text("").into(), "demo".into()))
         .takes(of_key())
         .takes(of_account())
-        .gives("200", "In the order of what is told apart.", named("Usage"), answer)
+        .answers_with(
+            "200",
+            "In the order of what is told apart; as a table where `Accept` asks for `text/csv`, with a column for each of it.",
+            vec![
+                Content::json(named("Usage"), answer),
+                Content::text("text/csv", text("A header, and a row for each sum."), TABLE),
+            ],
+            &["RequestId", "Complete"],
+        )
         .refuses(problems::of_queries())
 }
 
 fn of_key() -> Parameter {
-    query("key", "Only calls with this key, by its id.", text("").into(), KEY.into())
+    query("key", "Only calls with this key, by its id or its name.", text("").into(), KEY.into())
 }
 
 fn of_account() -> Parameter {

@@ -1,0 +1,54 @@
+//! How things are: what to look after first, and the numbers of the last day.
+
+use askama::Template;
+
+use crate::console::admin::{Chrome, Section};
+use crate::console::chart::Chart;
+use crate::console::text;
+use crate::model::AccountState;
+
+/// What is shown.
+pub struct Overview {
+    /// Whether nothing was connected or asked yet.
+    pub is_new: bool,
+    pub needs: Vec<Need>,
+    /// Calls of the last day.
+    pub chart: Chart,
+    pub calls: u64,
+    pub failed: u64,
+    pub latency: Option<Latency>,
+    pub accounts: Vec<(AccountState, u64)>,
+    /// Accounts that each app used this month.
+    pub used: Vec<Used>,
+}
+
+/// Something to look after, and where.
+pub struct Need {
+    pub what: String,
+    /// What to do, and where to go for it.
+    pub way: Option<(&'static str, String)>,
+}
+
+/// How long recent calls took, in words.
+pub struct Latency {
+    pub calls: usize,
+    pub median: String,
+    pub most: String,
+}
+
+/// How many accounts an app used this month.
+pub struct Used {
+    pub app: String,
+    pub accounts: u64,
+}
+
+#[derive(Template)]
+#[template(path = "console/admin/overview.html", config = ".askama.toml")]
+struct Page<'a> {
+    chrome: &'a Chrome<'a>,
+    it: &'a Overview,
+}
+
+pub fn show(chrome: &Chrome<'_>, it: &Overview) -> String {
+    text(&Page { chrome, it })
+}

@@ -1,0 +1,123 @@
+//! `/console/`.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::console::admin::overview::{self as pages, Latency, Need, Used};
+use crate::console::admin::{Section, time};
+use crate::console::chart::{Chart, Kind, Series};
+use crate::gateway::{Degraded, Overview, Session};
+use crate::model::usage::{Hour, Outcome, begin_of};
+use crate::model::{AccountState, AuthKind};
+use crate::server::Host;
+use crate::server::console::chrome;
+use crate::server::pages::page;
+use crate::server::problem::Problem;
+
+pub(super) async fn show(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+) -> Result<Response, Problem> {
+    let found = host.0.gateway.overview().await?;
+    let chrome = chrome(&session, Section::Overview, None);
+    Ok(page(StatusCode::OK, pages::show(&chrome, &shown(&found))))
+}
+
+fn shown(found: &Overview) -> pages::Overview {
+    let calls = |failed: bool| {
+        let of = found.usage.iter().filter(|it| !failed || it.outcome != Some(Outcome::Success));
+        of.map(|it| it.sums.calls).sum()
+    };
+    let of_state = |state| found.accounts.iter().find(|it| it.0 == state).copied();
+    let used = |it: &(String, u64)| Used { app: it.0.clone(), accounts: it.1 };
+    pages::Overview {
+        is_new: found.accounts.is_empty() && found.usage.is_empty(),
+        needs: needs(found),
+        chart: chart(found),
+        calls: calls(false),
+        failed: calls(true),
+        latency: found.latency.map(|it| Latency {
+            calls: it.calls,
+            median: format!("{} ms", it.median.as_millis()),
+            most: format!("{} ms", it.most.as_millis()),
+        }),
+        accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
+        used: found.used_accounts.iter().map(used).collect(),
+    }
+}
+
+/// What is not as it should be, the worst first.
+fn needs(found: &Overview) -> Vec<Need> {
+    let mut needs: Vec<Need> = found.health.degraded.iter().map(of_health).collect();
+    for (state, count) in &found.accounts {
+        let why = match state {
+            AccountState::Active => continue,
+            AccountState::Revoked => "X does not accept the token any more",
+            AccountState::Blocked => "X has suspended or locked the user",
+            AccountState::Quarantined => "what is stored cannot be trusted",
+        };
+        let way = Some(("Look at these accounts", format!("/console/accounts?state={state}")));
+        let are = if *count == 1 { "account is" } else { "accounts are" };
+        needs.push(Need { what: format!("{count} {are} {state}: {why}."), way });
+    }
+    for (webhook, backlog) in found.webhooks.iter().filter(|it| it.1.failure.is_some()) {
+        let since = backlog.since.map(|it| format!(" since {}", time(it))).unwrap_or_default();
+        let why = backlog.failure.as_deref().unwrap_or_default();
+        let (waiting, url) = (backlog.waiting, &webhook.url);
+        let what =
+            format!("The webhook {url} does not take its events: {waiting} wait{since} ({why}).");
+        needs.push(Need { what, way: Some(("Look at it", "/console/webhooks".to_owned())) });
+    }
+    if !found.gaps.is_empty() {
+        let what = "Usage of the last days is not complete.".to_owned();
+        needs.push(Need { what, way: Some(("What is missing", "/console/usage#gaps".to_owned())) });
+    }
+    needs
+}
+
+fn of_health(it: &Degraded) -> Need {
+    let way = match it {
+        Degraded::NoApp => Some(("How to begin", "/console/start".to_owned())),
+        Degraded::App { .. } => {
+            Some(("Its calls that failed", "/console/calls?ended=badly".to_owned()))
+        }
+        Degraded::DatabaseAway { .. } | Degraded::ClockOff { .. } | Degraded::NotCaughtUp => None,
+    };
+    let said = it.to_string();
+    let mut letters = said.chars();
+    let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
+    Need { what: format!("{first}{}.", letters.as_str()), way }
+}
+
+/// Calls by credentials, those that went well below those that did not.
+fn chart(found: &Overview) -> Chart {
+    let hours: Vec<Hour> = (found.since..found.since + 24).collect();
+    let series = [
+        ("app-only, answered", AuthKind::AppOnly, true),
+        ("user-context, answered", AuthKind::UserContext, true),
+        ("app-only, refused or failed", AuthKind::AppOnly, false),
+        ("user-context, refused or failed", AuthKind::UserContext, false),
+    ];
+    let series = series.map(|(name, auth, well)| {
+        let calls = |hour: &Hour| {
+            let of = found.usage.iter().filter(|it| {
+                it.hour == Some(*hour)
+                    && it.auth == Some(auth)
+                    && (it.outcome == Some(Outcome::Success)) == well
+            });
+            of.map(|it| it.sums.calls).sum()
+        };
+        Series { name: name.to_owned(), values: hours.iter().map(calls).collect() }
+    });
+    let label = |hour: &Hour| time(begin_of(*hour)).get(11..16).unwrap_or_default().to_owned();
+    Chart {
+        title: "Calls on X by credentials".to_owned(),
+        unit: "calls an hour".to_owned(),
+        along: "hour (UTC)".to_owned(),
+        kind: Kind::Bars,
+        labels: hours.iter().map(label).collect(),
+        series: series.into(),
+    }
+}

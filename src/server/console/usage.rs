@@ -1,0 +1,236 @@
+//! `/console/usage`, and the same as a table to take away.
+
+use std::collections::BTreeMap;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use time::{Date, Duration, OffsetDateTime};
+
+use crate::console::admin::usage::{self as pages, Found, Gap, Ranked};
+use crate::console::admin::{Section, time};
+use crate::console::chart::{Chart, Kind, Series};
+use crate::gateway::{KeyNames, Session, UsageFilter, UsageSurvey};
+use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
+use crate::server::Host;
+use crate::server::admin::Query;
+use crate::server::admin::usage::table;
+use crate::server::console::{chrome, with_query};
+use crate::server::pages::page;
+use crate::server::problem::Problem;
+use crate::server::wire::usage::{Usage, UsageQuery};
+
+const PATH: &str = "/console/usage";
+const RANKED: u32 = 50;
+/// The longest time whose hours are told apart.
+const HOURLY: i64 = 72;
+/// The longest time whose days are told apart; longer ones are told by months, from their first to their last.
+const DAILY: i64 = 62 * 24;
+/// As long as sums are kept.
+const LONGEST: i64 = 400 * 24;
+/// What a picture can tell apart as bars.
+const MOST_BARS: usize = 250;
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    until: String,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    account: String,
+}
+
+pub(super) async fn show(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Query(mut asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let now = host.0.clock.now();
+    if asked.from.is_empty() {
+        asked.from = days_before(now, 29).to_string();
+    }
+    let chrome = chrome(&session, Section::Usage, None);
+    let (shown, times) = (asked.shown(), asked.times(now));
+    let (aspect, filter) = match asked.filter(now) {
+        Ok(filter) => (shown.by, filter),
+        Err(wrong) => {
+            let text = pages::refuse(&chrome, &shown, &times, &wrong);
+            return Ok(page(StatusCode::BAD_REQUEST, text));
+        }
+    };
+    let survey = host.0.gateway.survey_usage(filter.clone(), aspect).await?;
+    let found = found(survey, &filter, aspect, asked.csv(&filter));
+    Ok(page(StatusCode::OK, pages::show(&chrome, &shown, &times, &found)))
+}
+
+pub(super) async fn download(
+    State(host): State<Host>,
+    Query(asked): Query<UsageQuery>,
+) -> Result<Response, Problem> {
+    let (filter, month) = asked.read(host.0.clock.now()).map_err(Problem::invalid)?;
+    let report = host.0.gateway.report_usage(&filter, month).await?;
+    let mut response = table(&Usage::of(report, &filter), &filter);
+    let named = HeaderValue::from_static("attachment; filename=\"countersign-usage.csv\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, named);
+    Ok(response)
+}
+
+impl Asked {
+    fn shown(&self) -> pages::Asked {
+        pages::Asked {
+            from: self.from.clone(),
+            until: self.until.clone(),
+            by: Aspect::from_name(&self.by),
+            key: self.key.clone(),
+            account: self.account.clone(),
+        }
+    }
+
+    /// What it means, or what is wrong with it.
+    fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, Vec<String>> {
+        let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
+        let query = UsageQuery {
+            from: given(&self.from),
+            until: given(&self.until),
+            by: Some(String::new()),
+            app: None,
+            key: given(&self.key),
+            account: given(&self.account),
+        };
+        let (mut filter, _) =
+            query.read(now).map_err(|it| it.into_iter().map(|it| it.detail).collect::<Vec<_>>())?;
+        filter.until = filter.until.min(hour_of(now) + 1);
+        filter.from = filter.from.max(filter.until - LONGEST);
+        filter.by.hours = if filter.until - filter.from <= HOURLY { 1 } else { 24 };
+        filter.months = filter.until - filter.from > DAILY;
+        if filter.months {
+            filter.from = Month::of(begin_of(filter.from)).begin();
+            filter.until = Month::of(begin_of(filter.until - 1)).next().begin();
+        }
+        filter.limit = RANKED + 1;
+        Ok(filter)
+    }
+
+    fn link(&self, path: &str, from: &str, until: &str, by: &str) -> String {
+        let (key, account) = (("key", &*self.key), ("account", &*self.account));
+        with_query(path, &[("from", from), ("until", until), ("by", by), key, account])
+    }
+
+    fn times(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
+        let times = [("Today", 0), ("7 days", 6), ("30 days", 29), ("A year", 364)];
+        let link = |days| self.link(PATH, &days_before(now, days).to_string(), "", &self.by);
+        times.map(|(name, days)| (name, link(days))).into()
+    }
+
+    fn csv(&self, filter: &UsageFilter) -> String {
+        let time = if filter.by.hours == 1 { "hour" } else { "day" };
+        let by = [time, &self.by].join(",");
+        self.link("/console/usage.csv", &self.from, &self.until, by.trim_end_matches(','))
+    }
+}
+
+fn days_before(now: OffsetDateTime, days: i64) -> Date {
+    now.to_offset(time::UtcOffset::UTC).date() - Duration::days(days)
+}
+
+fn found(survey: UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>, csv: String) -> Found {
+    let mut total = Sums::default();
+    survey.over_time.iter().for_each(|it| total.add(it.sums));
+    let chart = chart(&survey, filter, aspect);
+    let ranked = |(told, sums): (String, Sums)| Ranked {
+        link: link(aspect, &told),
+        name: name(aspect, &told, &survey.key_names),
+        sums,
+    };
+    let gap = |it: crate::gateway::UsageWriter| Gap {
+        since: time(it.written_at),
+        lost_calls: it.lost_calls.try_into().unwrap_or_default(),
+        killed: it.settled_at.is_none(),
+    };
+    Found {
+        chart,
+        total,
+        has_more: survey.ranked.len() > RANKED as usize,
+        ranked: survey.ranked.into_iter().take(RANKED as usize).map(ranked).collect(),
+        accounts: survey.accounts,
+        gaps: survey.gaps.into_iter().map(gap).collect(),
+        csv,
+    }
+}
+
+fn chart(survey: &UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>) -> Chart {
+    let hours = buckets(filter);
+    let mut values: BTreeMap<Option<&str>, Vec<u64>> = BTreeMap::new();
+    for it in &survey.over_time {
+        let of = values.entry(it.told.as_deref()).or_insert_with(|| vec![0; hours.len()]);
+        let place = hours.binary_search(&it.hour).ok();
+        if let Some(value) = place.and_then(|it| of.get_mut(it)) {
+            *value += it.sums.calls;
+        }
+    }
+    let order = survey.ranked.iter().map(|it| Some(&*it.0)).chain([Some(""), None]);
+    let series: Vec<Series> = order
+        .filter_map(|told| {
+            let values = values.remove(&told)?;
+            let name = told
+                .map_or_else(|| "all others".to_owned(), |it| name(aspect, it, &survey.key_names));
+            Some(Series { name, values })
+        })
+        .collect();
+    let is_small = hours.len() * series.len() <= MOST_BARS;
+    let (unit, along, shown) = match filter.by.hours {
+        _ if filter.months => ("calls a month", "month (UTC)", 0..7),
+        1 => ("calls an hour", "hour (UTC)", 5..16),
+        _ => ("calls a day", "day (UTC)", 0..10),
+    };
+    let label =
+        |hour: &Hour| time(begin_of(*hour)).get(shown.clone()).unwrap_or_default().to_owned();
+    Chart {
+        title: "Calls on X".to_owned(),
+        unit: unit.to_owned(),
+        along: along.to_owned(),
+        kind: if is_small { Kind::Bars } else { Kind::Lines },
+        labels: hours.iter().map(label).collect(),
+        series,
+    }
+}
+
+/// The hours with which the parts begin that are told apart.
+fn buckets(filter: &UsageFilter) -> Vec<Hour> {
+    let step = filter.by.hours.max(1);
+    let first = filter.from.div_euclid(step) * step;
+    let next = |it: &Hour| {
+        let next = if filter.months { Month::of(begin_of(*it)).next().begin() } else { it + step };
+        Some(next).filter(|it| *it < filter.until)
+    };
+    std::iter::successors(Some(first).filter(|it| *it < filter.until), next).collect()
+}
+
+/// What the database has, for people.
+fn name(aspect: Option<Aspect>, told: &str, key_names: &KeyNames) -> String {
+    match (aspect, told) {
+        (None, _) => "calls".to_owned(),
+        (Some(Aspect::Account), "") => "no account (app-only)".to_owned(),
+        (Some(Aspect::Outcome), "none") => "no answer".to_owned(),
+        _ => key_names.get(told).map_or(told, |it| it.as_str()).to_owned(),
+    }
+}
+
+/// Where the recent calls of it are.
+fn link(aspect: Option<Aspect>, told: &str) -> Option<String> {
+    let parameter = match aspect? {
+        Aspect::Key => "key",
+        Aspect::Account => "account",
+        Aspect::Endpoint => "endpoint",
+        Aspect::App | Aspect::Auth | Aspect::Outcome => return None,
+    };
+    (!told.is_empty()).then(|| with_query("/console/calls", &[(parameter, told)]))
+}
