@@ -17,3 +17,6 @@ comment on column session.sealed_proof is 'proves the row; nobody without the va
 
 alter table key add column looks boolean not null default false;
 comment on column key.looks is 'whether an admin key may look at everything and change nothing';
+
+-- What became of one account is shown with it.
+create index audit_of_subject on audit (subject, audit_id);

@@ -17,3 +17,6 @@ create index session_of_key on session (key_id);
 
 -- Whether an admin key may look at everything and change nothing.
 alter table key add column looks integer not null default 0;
+
+-- What became of one account is shown with it.
+create index audit_of_subject on audit (subject, audit_id);

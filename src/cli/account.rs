@@ -132,7 +132,7 @@ async fn list(
     };
     let accounts = all_pages(async |last: Option<&model::Account>, limit| {
         let after = last.map(|it| (it.app.clone(), it.user_id));
-        let filter = AccountFilter { app: app.clone(), state, after, limit };
+        let filter = AccountFilter { app: app.clone(), state, search: None, after, limit };
         parts.gateway.list_accounts(&filter).await
     });
     let accounts: Vec<Account> = accounts.await?.into_iter().map(Account::from).collect();

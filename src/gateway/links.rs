@@ -13,7 +13,7 @@ use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::keys::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::handshake::{self, Link};
-use crate::model::{Account, Secret, UserId};
+use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::vault::{self, Place as Seal};
 
 const LONGEST_LINK: Duration = Duration::from_hours(24);
@@ -134,6 +134,17 @@ impl Gateway {
         let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
         self.0.store.insert_link(&hash, &link, &proof, actor).await?;
         Ok(CreatedLink { link, url: Secret::new(format!("{public_url}/connect/{}", id.expose())) })
+    }
+
+    /// Makes a link for the user of an account, and for nobody else.
+    pub async fn create_link_to_reconnect(
+        &self,
+        app: &str,
+        named: &AccountRef,
+        actor: &str,
+    ) -> Result<CreatedLink, Error> {
+        let it = self.show_account(Some(app), named).await?;
+        self.create_link(NewLink::to_reconnect(app, it.user_id, &it.screen_name), actor).await
     }
 
     /// Makes a link for a key that may: for its app, and where it is limited to accounts, for one of these.

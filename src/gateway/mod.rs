@@ -16,6 +16,7 @@ mod json;
 mod keys;
 mod known;
 mod links;
+mod look;
 mod mark;
 mod question;
 mod rotate;
@@ -42,6 +43,7 @@ pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
+pub use crate::gateway::look::{History, SeenAccount};
 pub use crate::gateway::question::Caller;
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;
@@ -55,7 +57,8 @@ pub use crate::gateway::standing::Fault;
 pub use crate::gateway::usage::UsageReport;
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
-    AccountFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter, UsageRow, UsageWriter,
+    AccountFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, UsageFilter, UsageRow,
+    UsageWriter,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 

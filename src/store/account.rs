@@ -32,10 +32,12 @@ pub struct NewAccount {
 }
 
 /// Which accounts to list, ordered by app and user id as text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AccountFilter {
     pub app: Option<String>,
     pub state: Option<AccountState>,
+    /// What stands somewhere in a screen name or a user id, in whatever case.
+    pub search: Option<String>,
     /// The last one of the page before.
     pub after: Option<(String, UserId)>,
     pub limit: u32,
@@ -73,9 +75,11 @@ impl Store {
         let sql = "select app, user_id, screen_name, state, state_since, connected_at
              from account
              where ($1 is null or app = $1) and ($2 is null or state = $2)
+                 and ($6 = '' or lower(screen_name) like $6 escape '!' or user_id like $6 escape '!')
                  and (app, user_id) > ($3, $4)
              order by app, user_id limit $5";
         let (after_app, after_id) = position(filter.after.as_ref());
+        let pattern = filter.search.as_deref().map(within_a_name).unwrap_or_default();
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
@@ -84,6 +88,7 @@ impl Store {
                 .bind(after_app)
                 .bind(after_id)
                 .bind(i64::from(filter.limit))
+                .bind(&pattern)
                 .fetch_all(&mut **it)
                 .await?);
             rows.into_iter().map(account).collect()
@@ -367,6 +372,12 @@ pub(super) fn changed(app: &str, user_id: UserId) -> Change {
 /// No app's name is empty, so the empty pair comes before all.
 fn position(after: Option<&(String, UserId)>) -> (&str, String) {
     after.map_or(("", String::new()), |(app, id)| (app, id.to_string()))
+}
+
+/// For `like`, which would take an underscore for any character.
+fn within_a_name(text: &str) -> String {
+    let mark = |it: char| if matches!(it, '%' | '_' | '!') { vec!['!', it] } else { vec![it] };
+    format!("%{}%", text.to_lowercase().chars().flat_map(mark).collect::<String>())
 }
 
 fn state(name: &str) -> Result<AccountState, Error> {

@@ -1,6 +1,7 @@
 //! The console's pages for admins: each a struct of what it shows, its template beside it.
 
 pub mod accounts;
+pub mod links;
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -10,6 +11,9 @@ use crate::console::text;
 
 /// The style sheet of the console.
 pub const STYLE: &str = include_str!("style.css");
+
+/// Its sign in a browser's tab.
+pub const ICON: &str = include_str!("icon.svg");
 
 /// What surrounds a page for whoever is signed in.
 pub struct Chrome<'a> {

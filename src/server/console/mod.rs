@@ -3,6 +3,7 @@
 
 mod accounts;
 mod form;
+mod links;
 mod sign_in;
 
 use axum::Router;
@@ -30,11 +31,17 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/accounts", get(accounts::list))
         .route("/console/accounts/{app}/{account}", get(accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(accounts::verify))
+        .route("/console/accounts/{app}/{account}/reconnect", post(accounts::reconnect))
+        .route(
+            "/console/accounts/{app}/{account}/remove",
+            get(accounts::ask_to_remove).post(accounts::remove),
+        )
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()
         .route("/console", get(async || see_other(ROOT)))
         .route("/console/style.css", get(async || pages::style(admin::STYLE)))
+        .route("/console/icon.svg", get(async || pages::icon(admin::ICON)))
         .route("/console/sign-in", get(sign_in::show).post(sign_in::sign_in));
     pages.merge(open).route_layer(from_fn_with_state(host.clone(), require_own_site))
 }
@@ -122,6 +129,11 @@ fn chrome<'a>(session: &'a Session, section: Section, done: Option<&'a str>) -> 
 
 fn see_other(url: &str) -> Response {
     pages::see_other(url.to_owned()).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
+}
+
+/// What somebody typed to look for; no name has the rest, and PostgreSQL takes no text with a zero in it.
+fn typed(text: &str) -> String {
+    text.trim().replace(char::is_control, "")
 }
 
 /// Where a page leads back to itself with other parameters.

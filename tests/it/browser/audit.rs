@@ -23,7 +23,7 @@ impl Browser {
 
     /// What Tab does not lead to, or without showing where it is.
     pub async fn unreached(&self) -> Vec<String> {
-        let all = "window.all = [...document.querySelectorAll('a[href], button, select, textarea, input:not([type=hidden])')];
+        let all = "window.all = [...document.querySelectorAll(\"a[href], button, select, textarea, input:not([type=hidden]), [tabindex='0']\")];
             window.left = new Set(window.all); document.activeElement.blur(); return window.all.length";
         let count = self.run(all).await.as_u64().unwrap();
         let mut found = Vec::new();

@@ -139,6 +139,13 @@ impl Browser {
         self.click(&path).await;
     }
 
+    /// Writes into the field of that id, in place of what it holds.
+    pub async fn types(&self, id: &str, text: &str) {
+        let field = self.find(&format!("//*[@id=\"{id}\"]")).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
     /// Chooses one of the sandbox's users.
     pub async fn choose(&self, name: &str) {
         let path = format!("//label[span[normalize-space()=\"@{name}\"]]");
@@ -154,7 +161,7 @@ impl Browser {
         }
     }
 
-    async fn find(&self, path: &str) -> Element {
+    pub async fn find(&self, path: &str) -> Element {
         let mut last = None;
         let found = tokio::time::timeout(PATIENCE, async {
             loop {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod chromium;
+mod console_pages;
 mod demo;
 mod docs_page;
 mod gallery;

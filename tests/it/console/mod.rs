@@ -1,5 +1,7 @@
 //! The console over plain HTTP: who gets in, from where, and what the pages say.
 
+mod accounts;
+mod routes;
 mod sessions;
 
 use crate::bench::{Answer, Ask};
@@ -54,6 +56,15 @@ impl Visitor<'_> {
         let ask = self.ask("POST", path).header("origin", &self.house.admin_url);
         ask.header("content-type", "application/x-www-form-urlencoded").body(body).send().await
     }
+}
+
+/// What stands in the field of that id.
+#[track_caller]
+fn value_of(page: &Answer, id: &str) -> String {
+    let text = page.text();
+    let field = text.split(&format!(" id=\"{id}\"")).nth(1).expect("there is that field");
+    let value = field.split(" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    value.to_owned()
 }
 
 /// A page that is there, with everything that guards it.

@@ -3,7 +3,7 @@
 mod examples;
 mod page;
 mod problems;
-mod routes;
+pub mod routes;
 mod shape;
 mod structure;
 

@@ -12,12 +12,12 @@ use crate::house::House;
 use crate::openapi::{Doors, document, list, operations};
 
 /// A path and a method of the code.
-type Route = (String, String);
+pub type Route = (String, String);
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The routes that a source makes, as they are written there.
-fn written(source: &str) -> BTreeSet<Route> {
+pub fn written(source: &str) -> BTreeSet<Route> {
     source.split(".route(").skip(1).flat_map(in_call).collect()
 }
 

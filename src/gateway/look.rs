@@ -1,0 +1,60 @@
+//! What people look at: accounts with their last calls, and what became of one.
+
+use crate::gateway::{Error, Gateway};
+use crate::model::audit::Entry;
+use crate::model::call::Call;
+use crate::model::{Account, AccountRef};
+use crate::store::{AccountFilter, CallFilter, LastCalls};
+
+/// How much of an account's past is shown with it.
+const RECENT: u32 = 10;
+
+/// An account, and what was asked last as it.
+pub struct SeenAccount {
+    pub account: Account,
+    pub last: LastCalls,
+}
+
+/// What became of an account, newest first.
+pub struct History {
+    pub entries: Vec<Entry>,
+    pub calls: Vec<Call>,
+}
+
+impl Gateway {
+    /// A part of the list, also of apps that are not configured any more.
+    pub async fn look_at_accounts(
+        &self,
+        filter: &AccountFilter,
+    ) -> Result<Vec<SeenAccount>, Error> {
+        let accounts = self.0.store.list_accounts(filter).await?;
+        self.seen(accounts).await
+    }
+
+    /// One account with its history.
+    pub async fn look_at_account(
+        &self,
+        app: &str,
+        named: &AccountRef,
+    ) -> Result<(SeenAccount, History), Error> {
+        let account = self.show_account(Some(app), named).await?;
+        let filter = CallFilter {
+            app: Some(account.app.clone()),
+            account: Some(account.user_id),
+            limit: RECENT,
+            ..CallFilter::default()
+        };
+        let calls = self.list_calls(&filter).await?;
+        let subject = format!("account:{}/{}", account.app, account.user_id);
+        let entries = self.0.store.list_audit_of(&subject, RECENT).await?;
+        let seen = self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))?;
+        Ok((seen, History { entries, calls }))
+    }
+
+    async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {
+        self.store_calls().await;
+        let last = self.0.store.list_last_calls(&accounts).await?;
+        let seen = accounts.into_iter().zip(last);
+        Ok(seen.map(|(account, last)| SeenAccount { account, last }).collect())
+    }
+}
