@@ -46,6 +46,17 @@ pub(super) enum Task {
     Verify(Named),
     /// Forget an account and its token
     Remove(Named),
+    /// List the links to connect by that wait to be used
+    Links {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a link back before it is used
+    Withdraw {
+        /// The link's id, as `links` lists it
+        link: String,
+    },
 }
 
 #[derive(Args)]
@@ -77,6 +88,8 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             }
             Ok(())
         }
+        Task::Links { json } => connect::list(&parts, json).await,
+        Task::Withdraw { link } => connect::withdraw(&parts, &link).await,
         Task::Verify(named) => verify(&parts, &named).await,
         Task::Remove(named) => {
             let account = parts

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::keys::{KnownKey, whole_second};
+use crate::gateway::waiting::LinkId;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::handshake::{self, Link};
 use crate::model::{Account, AccountRef, Secret, UserId};
@@ -40,6 +41,8 @@ pub struct NewLink {
 
 /// A link that was made.
 pub struct CreatedLink {
+    /// Names it afterwards, and does not open it.
+    pub id: LinkId,
     pub link: Link,
     /// Shown this once: whoever has it can connect an account.
     pub url: Secret,
@@ -133,7 +136,8 @@ impl Gateway {
         let hash = vault::fingerprint(id.expose());
         let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
         self.0.store.insert_link(&hash, &link, &proof, actor).await?;
-        Ok(CreatedLink { link, url: Secret::new(format!("{public_url}/connect/{}", id.expose())) })
+        let url = Secret::new(format!("{public_url}/connect/{}", id.expose()));
+        Ok(CreatedLink { id: LinkId::of(&hash), link, url })
     }
 
     /// Makes a link for the user of an account, and for nobody else.

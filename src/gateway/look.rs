@@ -1,10 +1,11 @@
-//! What people look at: accounts with their last calls, and what became of one.
+//! What people look at: accounts with their last calls, what became of one, and keys.
 
 use crate::gateway::{Error, Gateway};
 use crate::model::audit::Entry;
 use crate::model::call::Call;
+use crate::model::key::Key;
 use crate::model::{Account, AccountRef};
-use crate::store::{AccountFilter, CallFilter, LastCalls};
+use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
 /// How much of an account's past is shown with it.
 const RECENT: u32 = 10;
@@ -49,6 +50,12 @@ impl Gateway {
         let entries = self.0.store.list_audit_of(&subject, RECENT).await?;
         let seen = self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))?;
         Ok((seen, History { entries, calls }))
+    }
+
+    /// Keys by name, without anything that proves them.
+    pub async fn look_at_keys(&self, search: &KeySearch) -> Result<Vec<Key>, Error> {
+        let stored = self.0.store.search_keys(search).await?;
+        Ok(stored.into_iter().map(|it| it.key).collect())
     }
 
     async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {

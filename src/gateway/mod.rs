@@ -23,6 +23,7 @@ mod rotate;
 mod sessions;
 mod standing;
 mod usage;
+mod waiting;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -55,10 +56,11 @@ pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::usage::UsageReport;
+pub use crate::gateway::waiting::{LinkId, LinkPlace, WaitingLink};
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
-    AccountFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, UsageFilter, UsageRow,
-    UsageWriter,
+    AccountFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch, UsageFilter,
+    UsageRow, UsageWriter,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 

@@ -8,7 +8,7 @@ use crate::store::audit::{self, Line};
 use crate::store::backend::{Work, on};
 use crate::store::change::{self, Change};
 use crate::store::event::{self, Told};
-use crate::store::{Error, Store, whole_seconds, within};
+use crate::store::{Error, Store, holding, whole_seconds, within};
 
 /// What importing one account may take, on top of what any change may take.
 const IMPORT_EACH: std::time::Duration = std::time::Duration::from_millis(20);
@@ -75,11 +75,11 @@ impl Store {
         let sql = "select app, user_id, screen_name, state, state_since, connected_at
              from account
              where ($1 is null or app = $1) and ($2 is null or state = $2)
-                 and ($6 = '' or lower(screen_name) like $6 escape '!' or user_id like $6 escape '!')
+                 and ($6 = '' or lower(screen_name) like lower($6) escape '!' or user_id like $6 escape '!')
                  and (app, user_id) > ($3, $4)
              order by app, user_id limit $5";
         let (after_app, after_id) = position(filter.after.as_ref());
-        let pattern = filter.search.as_deref().map(within_a_name).unwrap_or_default();
+        let pattern = filter.search.as_deref().map(holding).unwrap_or_default();
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
@@ -372,12 +372,6 @@ pub(super) fn changed(app: &str, user_id: UserId) -> Change {
 /// No app's name is empty, so the empty pair comes before all.
 fn position(after: Option<&(String, UserId)>) -> (&str, String) {
     after.map_or(("", String::new()), |(app, id)| (app, id.to_string()))
-}
-
-/// For `like`, which would take an underscore for any character.
-fn within_a_name(text: &str) -> String {
-    let mark = |it: char| if matches!(it, '%' | '_' | '!') { vec!['!', it] } else { vec![it] };
-    format!("%{}%", text.to_lowercase().chars().flat_map(mark).collect::<String>())
 }
 
 fn state(name: &str) -> Result<AccountState, Error> {

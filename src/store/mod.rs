@@ -24,6 +24,7 @@ mod seal;
 mod session;
 mod sqlite;
 mod usage;
+mod waiting;
 mod wake;
 mod webhook;
 
@@ -40,12 +41,13 @@ pub use call::CallFilter;
 pub use change::{Change, Changes};
 pub use delivery::{ClaimedDelivery, DeliveryFilter, Outcome};
 pub use error::{Cause, Error};
-pub use key::{KeyFilter, StoredKey};
+pub use key::{KeyFilter, KeySearch, StoredKey};
 pub use last_call::{Failure, LastCalls};
 pub use link::{StoredHandshake, StoredLink};
 pub use schema::Schema;
 pub use session::StoredSession;
 pub use usage::{Grain, UsageBatch, UsageFilter, UsageRow, UsageWriter, UsedAccount};
+pub use waiting::LinkFilter;
 pub use wake::Wake;
 pub use webhook::{Backlog, StoredWebhook};
 
@@ -161,6 +163,12 @@ impl Store {
             On::Sqlite(pools) => Ok(On::Sqlite(Box::pin(pools.writes.acquire()).await?)),
         }
     }
+}
+
+/// A pattern for `like … escape '!'`, which would take an underscore for any character.
+fn holding(text: &str) -> String {
+    let mark = |it: char| if matches!(it, '%' | '_' | '!') { vec!['!', it] } else { vec![it] };
+    format!("%{}%", text.chars().flat_map(mark).collect::<String>())
 }
 
 /// As the store keeps it: UTC, without fractions of a second, which the two databases would order differently.

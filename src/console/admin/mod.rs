@@ -1,6 +1,8 @@
 //! The console's pages for admins: each a struct of what it shows, its template beside it.
 
 pub mod accounts;
+pub mod form;
+pub mod keys;
 pub mod links;
 
 use askama::Template;
@@ -30,20 +32,26 @@ pub struct Chrome<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Section {
     Accounts,
+    Links,
+    Keys,
 }
 
 impl Section {
-    pub const ALL: [Section; 1] = [Section::Accounts];
+    pub const ALL: [Section; 3] = [Section::Accounts, Section::Links, Section::Keys];
 
     pub const fn name(self) -> &'static str {
         match self {
             Section::Accounts => "Accounts",
+            Section::Links => "Links",
+            Section::Keys => "Keys",
         }
     }
 
     pub const fn path(self) -> &'static str {
         match self {
             Section::Accounts => "/console/accounts",
+            Section::Links => "/console/links",
+            Section::Keys => "/console/keys",
         }
     }
 }

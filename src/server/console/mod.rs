@@ -3,6 +3,7 @@
 
 mod accounts;
 mod form;
+mod keys;
 mod links;
 mod sign_in;
 
@@ -36,6 +37,12 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
             "/console/accounts/{app}/{account}/remove",
             get(accounts::ask_to_remove).post(accounts::remove),
         )
+        .route("/console/keys", get(keys::list).post(keys::create))
+        .route("/console/keys/new", get(keys::new))
+        .route("/console/keys/{key}/revoke", get(keys::ask_to_revoke).post(keys::revoke))
+        .route("/console/links", get(links::list).post(links::create))
+        .route("/console/links/new", get(links::new))
+        .route("/console/links/{link}/withdraw", post(links::withdraw))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()

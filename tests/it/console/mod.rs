@@ -1,6 +1,8 @@
 //! The console over plain HTTP: who gets in, from where, and what the pages say.
 
 mod accounts;
+pub mod keys;
+mod links;
 mod routes;
 mod sessions;
 
@@ -56,6 +58,13 @@ impl Visitor<'_> {
         let ask = self.ask("POST", path).header("origin", &self.house.admin_url);
         ask.header("content-type", "application/x-www-form-urlencoded").body(body).send().await
     }
+}
+
+/// A page's text as a browser reads it.
+fn plain(page: &Answer) -> String {
+    let text = page.text();
+    let escapes = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
+    escapes.iter().fold(text, |text, (escape, it)| text.replace(escape, it))
 }
 
 /// What stands in the field of that id.
