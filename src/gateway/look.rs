@@ -1,9 +1,10 @@
-//! What people look at: accounts with their last calls, what became of one, and keys.
+//! What people look at: accounts with their last calls, what became of one, keys, and how far a new
+//! installation has come.
 
 use crate::gateway::{Error, Gateway};
 use crate::model::audit::Entry;
-use crate::model::call::Call;
-use crate::model::key::Key;
+use crate::model::call::{Call, Ended};
+use crate::model::key::{Key, Kind};
 use crate::model::{Account, AccountRef};
 use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
@@ -14,6 +15,15 @@ const RECENT: u32 = 10;
 pub struct SeenAccount {
     pub account: Account,
     pub last: LastCalls,
+}
+
+/// How far a new installation has come.
+pub struct Progress {
+    pub has_account: bool,
+    /// One for callers, that works.
+    pub has_key: bool,
+    /// That was answered, among those that are kept.
+    pub has_call: bool,
 }
 
 /// What became of an account, newest first.
@@ -56,6 +66,23 @@ impl Gateway {
     pub async fn look_at_keys(&self, search: &KeySearch) -> Result<Vec<Key>, Error> {
         let stored = self.0.store.search_keys(search).await?;
         Ok(stored.into_iter().map(|it| it.key).collect())
+    }
+
+    /// What is there of what the first answered call needs.
+    pub async fn look_at_progress(&self) -> Result<Progress, Error> {
+        let accounts = AccountFilter { limit: 1, ..AccountFilter::default() };
+        let keys = KeySearch {
+            kind: Some(Kind::Caller),
+            working_at: Some(self.now()),
+            limit: 1,
+            ..KeySearch::default()
+        };
+        let calls = CallFilter { ended: Some(Ended::Well), limit: 1, ..CallFilter::default() };
+        Ok(Progress {
+            has_account: !self.0.store.list_accounts(&accounts).await?.is_empty(),
+            has_key: !self.0.store.search_keys(&keys).await?.is_empty(),
+            has_call: !self.list_calls(&calls).await?.is_empty(),
+        })
     }
 
     async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {

@@ -44,7 +44,7 @@ pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
-pub use crate::gateway::look::{History, SeenAccount};
+pub use crate::gateway::look::{History, Progress, SeenAccount};
 pub use crate::gateway::question::Caller;
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod form;
 pub mod keys;
 pub mod links;
+pub mod start;
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -34,6 +35,8 @@ pub enum Section {
     Accounts,
     Links,
     Keys,
+    /// The first steps, which the navigation leaves out.
+    Start,
 }
 
 impl Section {
@@ -44,6 +47,7 @@ impl Section {
             Section::Accounts => "Accounts",
             Section::Links => "Links",
             Section::Keys => "Keys",
+            Section::Start => "First steps",
         }
     }
 
@@ -52,6 +56,7 @@ impl Section {
             Section::Accounts => "/console/accounts",
             Section::Links => "/console/links",
             Section::Keys => "/console/keys",
+            Section::Start => "/console/start",
         }
     }
 }

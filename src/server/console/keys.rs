@@ -11,8 +11,8 @@ use crate::console::admin::form::Wrong;
 use crate::console::admin::keys::{self as pages, Form, Listed, Made, Narrowed};
 use crate::console::admin::{Section, time};
 use crate::gateway::{KeySearch, Session};
+use crate::model::Endpoint;
 use crate::model::key::{Key, Kind};
-use crate::model::{Endpoint, Secret};
 use crate::server::Host;
 use crate::server::admin::Query;
 use crate::server::console::{chrome, form, own_origin, see_other, typed, with_query};
@@ -123,7 +123,14 @@ pub(super) async fn create(
         Kind::Admin => {
             format!("curl {own}/admin/v1/accounts \\\n  -H 'X-Api-Key: {}'", secret.expose())
         }
-        Kind::Caller => call(&host, &key, &secret),
+        Kind::Caller => {
+            let scopes = &key.scopes;
+            let may = |it: &Endpoint| scopes.endpoints.as_ref().is_none_or(|all| all.contains(it));
+            let endpoint = Endpoint::ALL.into_iter().find(may).unwrap_or(Endpoint::Totals);
+            let account = scopes.accounts.as_ref().and_then(|it| it.first());
+            let account = account.map_or("@alice".to_owned(), ToString::to_string);
+            call(&host, endpoint, &account, secret.expose())
+        }
     };
     let listed = listed(&key, host.0.clock.now());
     let is_admin = key.kind == Kind::Admin;
@@ -238,12 +245,8 @@ fn listed(key: &Key, now: OffsetDateTime) -> Listed {
     }
 }
 
-/// A command that asks what the key may ask.
-fn call(host: &Host, key: &Key, secret: &Secret) -> String {
-    let may = |it: &Endpoint| key.scopes.endpoints.as_ref().is_none_or(|all| all.contains(it));
-    let endpoint = Endpoint::ALL.into_iter().find(may).unwrap_or(Endpoint::Totals);
-    let account = key.scopes.accounts.as_ref().and_then(|it| it.first());
-    let account = account.map_or("@alice".to_owned(), ToString::to_string);
+/// A command that asks an endpoint with that key, and where it has to be, as that account.
+pub(super) fn call(host: &Host, endpoint: Endpoint, account: &str, key: &str) -> String {
     let today = host.0.clock.now().date();
     let until = today.previous_day().unwrap_or(today);
     let (signer, metrics, window) = match endpoint {
@@ -260,7 +263,7 @@ fn call(host: &Host, key: &Key, secret: &Secret) -> String {
         ),
     };
     let url = host.0.gateway.public_url().unwrap_or("http://127.0.0.1:8080");
-    let (path, key) = (endpoint.path(), secret.expose());
+    let path = endpoint.path();
     format!(
         "curl --compressed {url}{path} \\\n  -H 'Authorization: Bearer {key}'{signer} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"tweet_ids\":[\"20\"],\"engagement_types\":[{metrics}],{window}\n       \"groupings\":{{\"by_tweet\":{{\"group_by\":[\"tweet.id\",\"engagement.type\"]}}}}}}'"
     )

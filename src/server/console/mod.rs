@@ -6,6 +6,7 @@ mod form;
 mod keys;
 mod links;
 mod sign_in;
+mod start;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -43,6 +44,7 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/links", get(links::list).post(links::create))
         .route("/console/links/new", get(links::new))
         .route("/console/links/{link}/withdraw", post(links::withdraw))
+        .route("/console/start", get(start::show))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()

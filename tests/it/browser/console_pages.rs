@@ -126,3 +126,24 @@ async fn the_pages_about_links_are_sound_in_every_size_and_colour() {
     browser.press("Withdraw the weekly report").await;
     browser.reads("The link is withdrawn").await;
 }
+
+#[tokio::test]
+async fn the_first_steps_are_sound_in_every_size_and_colour() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = open_house(&database).await;
+    let chromium = Chromium::start().await;
+    let browser = chromium.browser().await;
+    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.goes_to(&house, "/console/start").await;
+    browser.shows("console-start-almost").await;
+    for name in ["alice", "bob"] {
+        let named = AccountRef::Id(house.id(name));
+        house.gateway.remove_account(None, &named, "test").await.unwrap();
+    }
+    browser.goes_to(&house, "/console/accounts").await;
+    browser.press("The first steps").await;
+    browser.sees("First steps").await;
+    browser.shows("console-start").await;
+    browser.press("Make a link").await;
+    browser.sees("Make a link to connect an account").await;
+}

@@ -17,10 +17,14 @@ fn rows(page: &Answer) -> usize {
     page.text().matches("<tr><td class=\"wrap\"><bdi>").count()
 }
 
-/// Asks what the `curl` command on a page asks.
-pub async fn tried(house: &House, page: &Answer) -> Answer {
+/// The `curl` command on a page.
+pub fn command(page: &Answer) -> String {
     let text = plain(page);
-    let command = text.split("id=\"curl\">").nth(1).unwrap().split("</pre>").next().unwrap();
+    text.split("id=\"curl\">").nth(1).unwrap().split("</pre>").next().unwrap().to_owned()
+}
+
+/// Asks what such a command asks, about one of alice's posts.
+pub async fn tried(house: &House, command: &str) -> Answer {
     let quoted: Vec<&str> = command.split('\'').skip(1).step_by(2).collect();
     let url = command.split_whitespace().find(|it| it.starts_with("http")).unwrap();
     let headers =
@@ -43,7 +47,7 @@ on_both! {
         is_page(&page, 200);
         let key = value_of(&page, "key");
         assert!(key.starts_with("csk_") && page.text().matches(&key).count() == 2 && page.header("location").is_empty());
-        let answer = tried(&house, &page).await;
+        let answer = tried(&house, &command(&page)).await;
         answer.is_relayed(200);
         let list = visitor.open(KEYS).await;
         assert!(list.text().contains("<bdi>dashboard</bdi>") && !list.text().contains(&key[17..]), "{}", list.text());
@@ -67,7 +71,7 @@ on_both! {
         assert!(scopes.links && !scopes.looks && scopes.app.as_deref() == Some("demo"));
         assert_eq!(scopes.expires_at, Some(key.key.created_at + Duration::days(7)));
         assert!(plain(&page).contains(LAST_28H), "{}", page.text());
-        tried(&house, &page).await.is_relayed(200);
+        tried(&house, &command(&page)).await.is_relayed(200);
         let list = visitor.open(KEYS).await;
         assert!(list.text().contains(&format!("ask 28hr, historical, only as {alice}, {}; make links", house.id("bob"))), "{}", list.text());
     }
@@ -79,7 +83,7 @@ on_both! {
         assert!(form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""), "{}", form.text());
         let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Ada"), ("looks", "true")]).await;
         is_page(&page, 200);
-        assert_eq!(tried(&house, &page).await.status, 200);
+        assert_eq!(tried(&house, &command(&page)).await.status, 200);
         let ada = Visitor::with_key(&house, &value_of(&page, "key")).await;
         assert!(ada.open(KEYS).await.text().contains("looks only"));
         assert!(visitor.open(KEYS).await.text().contains("look at everything, change nothing"));

@@ -5,6 +5,7 @@ pub mod keys;
 mod links;
 mod routes;
 mod sessions;
+mod start;
 
 use crate::bench::{Answer, Ask};
 use crate::house::House;
