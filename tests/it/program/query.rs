@@ -87,7 +87,8 @@ async fn the_options_become_one_question() {
 
 #[tokio::test]
 async fn what_is_missing_is_told_beside_the_answer() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let (shell, alice, _) = shell(&house);
     let done = shell.query(&format!("--tweets {} 20 --metrics favorites", alice[0])).await;
     assert_eq!(done.code, 3, "{done:?}");
@@ -109,7 +110,8 @@ async fn what_is_missing_is_told_beside_the_answer() {
 
 #[tokio::test]
 async fn a_table_and_lines_have_the_answers_numbers_and_say_what_is_missing() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let (shell, alice, bob) = shell(&house);
     let words = format!("--tweets {} {} --metrics impressions,favorites", alice[0], bob[0]);
     let whole = printed(&shell.query(&words).await);
@@ -138,7 +140,8 @@ async fn a_table_and_lines_have_the_answers_numbers_and_say_what_is_missing() {
 
 #[tokio::test]
 async fn a_refusal_is_told_with_every_mistake_and_its_place() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let (mut shell, alice, _) = shell(&house);
     let done = shell
         .query("--tweets 1 --metrics url_clicks --window 2026-04-30..2026-03-31 --accounts @nobody")
@@ -179,7 +182,8 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
 
 #[tokio::test]
 async fn a_plan_is_printed_and_nothing_is_asked_of_x() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let (shell, alice, bob) = shell(&house);
     let done = shell
         .query(&format!(
@@ -249,7 +253,8 @@ async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_reader_that_has_gone_ends_it_quietly_and_a_full_disk_does_not() {
-    let house = House::start(&fresh(Kind::Sqlite).await).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
     let (shell, alice, _) = shell(&house);
     let words = format!("--tweets {} 20 --metrics favorites", alice[0]);
     for (out, expected) in [
