@@ -20,3 +20,6 @@ comment on column key.looks is 'whether an admin key may look at everything and 
 
 alter table audit add column address text not null default '';
 comment on column audit.address is 'from where; empty for the command line and the gateway itself';
+
+-- What became of one account is shown with it.
+create index audit_of_subject on audit (subject, audit_id);

@@ -20,3 +20,6 @@ alter table key add column looks integer not null default 0;
 
 -- From where; empty for the command line and the gateway itself.
 alter table audit add column address text not null default '';
+
+-- What became of one account is shown with it.
+create index audit_of_subject on audit (subject, audit_id);

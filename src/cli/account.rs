@@ -46,6 +46,17 @@ pub(super) enum Task {
     Verify(Named),
     /// Forget an account and its token
     Remove(Named),
+    /// List the links to connect by that wait to be used
+    Links {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a link back before it is used
+    Withdraw {
+        /// The link's id, as `links` lists it
+        link: String,
+    },
 }
 
 #[derive(Args)]
@@ -77,6 +88,8 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             }
             Ok(())
         }
+        Task::Links { json } => connect::list(&parts, json).await,
+        Task::Withdraw { link } => connect::withdraw(&parts, &link).await,
         Task::Verify(named) => verify(&parts, &named).await,
         Task::Remove(named) => {
             let account = parts
@@ -132,7 +145,7 @@ async fn list(
     };
     let accounts = all_pages(async |last: Option<&model::Account>, limit| {
         let after = last.map(|it| (it.app.clone(), it.user_id));
-        let filter = AccountFilter { app: app.clone(), state, after, limit };
+        let filter = AccountFilter { app: app.clone(), state, search: None, after, limit };
         parts.gateway.list_accounts(&filter).await
     });
     let accounts: Vec<Account> = accounts.await?.into_iter().map(Account::from).collect();

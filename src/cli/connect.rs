@@ -7,10 +7,10 @@ use clap::Args;
 
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{ACTOR, Parts};
-use crate::gateway;
+use crate::cli::parts::{ACTOR, Parts, all_pages};
+use crate::gateway::{self, LinkId, WaitingLink};
 use crate::model::UserId;
-use crate::server::wire::{self, CreatedLink, NewLink};
+use crate::server::wire::{self, CreatedLink, Link, NewLink};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -39,6 +39,35 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(parts: &Parts, it: Arguments) -> Result<(), Failure> {
     if it.pin { by_pin(parts, &it).await } else { by_link(parts, it).await }
+}
+
+/// The links that wait to be used.
+pub(super) async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
+    let links = all_pages(async |last: Option<&WaitingLink>, limit| {
+        parts.gateway.list_links(None, last.map(WaitingLink::place), limit).await
+    });
+    let links: Vec<Link> = links.await?.into_iter().map(Link::from).collect();
+    if json {
+        output::json(&links);
+        return Ok(());
+    }
+    let row = |it: &Link| {
+        let user = it.user_id.as_deref().unwrap_or("anybody");
+        [&it.id, &it.app, &*output::plain(&it.label), user, &it.created_at, &it.expires_at]
+            .map(str::to_owned)
+    };
+    let rows: Vec<_> = links.iter().map(row).collect();
+    output::table(["ID", "APP", "LABEL", "USER ID", "MADE", "EXPIRES"], &rows);
+    Ok(())
+}
+
+/// Takes a link back.
+pub(super) async fn withdraw(parts: &Parts, link: &str) -> Result<(), Failure> {
+    let wrong = || Failure::general(anyhow!("name the link by its id, as `links` lists it"));
+    let id = LinkId::parse(link).ok_or_else(wrong)?;
+    let link = parts.gateway.withdraw_link(id, ACTOR).await?.link;
+    output::note(&format!("withdrew the link {:?} for {}", link.label, link.app));
+    Ok(())
 }
 
 async fn by_link(parts: &Parts, it: Arguments) -> Result<(), Failure> {

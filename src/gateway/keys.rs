@@ -136,7 +136,26 @@ impl Gateway {
             Some(stored) => Some(stored),
             None => self.0.store.find_key_by_name(named).await?,
         };
-        let stored = stored.ok_or(Error::NotFound("key"))?;
+        self.revoke(stored.ok_or(Error::NotFound("key"))?, actor).await
+    }
+
+    /// Ends a key, named by its id alone.
+    pub async fn revoke_key_by_id(&self, id: &str, actor: &str) -> Result<Key, Error> {
+        self.revoke(self.stored_key(id).await?, actor).await
+    }
+
+    /// The key of that id, without what proves it.
+    pub async fn look_at_key(&self, id: &str) -> Result<Key, Error> {
+        Ok(self.stored_key(id).await?.key)
+    }
+
+    async fn stored_key(&self, id: &str) -> Result<StoredKey, Error> {
+        let is_id = id.bytes().all(|it| it.is_ascii_alphanumeric());
+        let stored = if is_id { self.0.store.find_key(id).await? } else { None };
+        stored.ok_or(Error::NotFound("key"))
+    }
+
+    async fn revoke(&self, stored: StoredKey, actor: &str) -> Result<Key, Error> {
         let verifier = self.0.vault.open(&Seal::key(&stored.key), &stored.sealed_verifier);
         if stored.key.revoked_at.is_some() {
             return Ok(stored.key);

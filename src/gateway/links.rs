@@ -11,9 +11,10 @@ use tracing::warn;
 
 use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::keys::{KnownKey, whole_second};
+use crate::gateway::waiting::LinkId;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::handshake::{self, Link};
-use crate::model::{Account, Secret, UserId};
+use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::vault::{self, Place as Seal};
 
 const LONGEST_LINK: Duration = Duration::from_hours(24);
@@ -40,6 +41,8 @@ pub struct NewLink {
 
 /// A link that was made.
 pub struct CreatedLink {
+    /// Names it afterwards, and does not open it.
+    pub id: LinkId,
     pub link: Link,
     /// Shown this once: whoever has it can connect an account.
     pub url: Secret,
@@ -133,7 +136,19 @@ impl Gateway {
         let hash = vault::fingerprint(id.expose());
         let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
         self.0.store.insert_link(&hash, &link, &proof, actor).await?;
-        Ok(CreatedLink { link, url: Secret::new(format!("{public_url}/connect/{}", id.expose())) })
+        let url = Secret::new(format!("{public_url}/connect/{}", id.expose()));
+        Ok(CreatedLink { id: LinkId::of(&hash), link, url })
+    }
+
+    /// Makes a link for the user of an account, and for nobody else.
+    pub async fn create_link_to_reconnect(
+        &self,
+        app: &str,
+        named: &AccountRef,
+        actor: &str,
+    ) -> Result<CreatedLink, Error> {
+        let it = self.show_account(Some(app), named).await?;
+        self.create_link(NewLink::to_reconnect(app, it.user_id, &it.screen_name), actor).await
     }
 
     /// Makes a link for a key that may: for its app, and where it is limited to accounts, for one of these.

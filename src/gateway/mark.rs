@@ -152,6 +152,7 @@ impl Gateway {
         let mut filter = AccountFilter {
             app: Some(suspect.app.clone()),
             state: Some(AccountState::Active),
+            search: None,
             after: Some((suspect.app.clone(), suspect.user_id)),
             limit: OTHERS,
         };

@@ -16,6 +16,7 @@ mod json;
 mod keys;
 mod known;
 mod links;
+mod look;
 mod mark;
 mod question;
 mod rotate;
@@ -23,6 +24,7 @@ mod sessions;
 mod standing;
 mod survey;
 mod usage;
+mod waiting;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -44,6 +46,7 @@ pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
+pub use crate::gateway::look::{History, Progress, SeenAccount};
 pub use crate::gateway::question::ask::Planned;
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;
@@ -57,10 +60,11 @@ pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::survey::{Latency, Overview, UsageSurvey};
 pub use crate::gateway::usage::UsageReport;
+pub use crate::gateway::waiting::{LinkId, LinkPlace, WaitingLink};
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
-    AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Grain, UsageFilter,
-    UsageOfTime, UsageRow, UsageWriter,
+    AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
+    UsageFilter, UsageOfTime, UsageRow, UsageWriter,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 

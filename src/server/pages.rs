@@ -91,6 +91,10 @@ pub(super) fn page(status: StatusCode, text: String) -> Response {
     (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()
 }
 
+pub(super) fn icon(text: &'static str) -> Response {
+    ([(CONTENT_TYPE, "image/svg+xml")], text).into_response()
+}
+
 pub(super) fn style(text: &'static str) -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
 }

@@ -8,7 +8,7 @@ use crate::store::audit::{self, Line};
 use crate::store::backend::{Work, on};
 use crate::store::change::{self, Change};
 use crate::store::event::{self, Told};
-use crate::store::{Error, Store, whole_seconds, within};
+use crate::store::{Error, Store, holding, whole_seconds, within};
 
 /// What importing one account may take, on top of what any change may take.
 const IMPORT_EACH: std::time::Duration = std::time::Duration::from_millis(20);
@@ -32,10 +32,12 @@ pub struct NewAccount {
 }
 
 /// Which accounts to list, ordered by app and user id as text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AccountFilter {
     pub app: Option<String>,
     pub state: Option<AccountState>,
+    /// What stands somewhere in a screen name or a user id, in whatever case.
+    pub search: Option<String>,
     /// The last one of the page before.
     pub after: Option<(String, UserId)>,
     pub limit: u32,
@@ -73,9 +75,11 @@ impl Store {
         let sql = "select app, user_id, screen_name, state, state_since, connected_at
              from account
              where ($1 is null or app = $1) and ($2 is null or state = $2)
+                 and ($6 = '' or lower(screen_name) like lower($6) escape '!' or user_id like $6 escape '!')
                  and (app, user_id) > ($3, $4)
              order by app, user_id limit $5";
         let (after_app, after_id) = position(filter.after.as_ref());
+        let pattern = filter.search.as_deref().map(holding).unwrap_or_default();
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
@@ -84,6 +88,7 @@ impl Store {
                 .bind(after_app)
                 .bind(after_id)
                 .bind(i64::from(filter.limit))
+                .bind(&pattern)
                 .fetch_all(&mut **it)
                 .await?);
             rows.into_iter().map(account).collect()

@@ -60,6 +60,22 @@ impl Store {
         .await
     }
 
+    /// The newest entries about one thing.
+    pub async fn list_audit_of(&self, subject: &str, limit: u32) -> Result<Vec<Entry>, Error> {
+        let sql = "select audit_id, recorded_at, actor, action, subject, detail
+             from audit where subject = $1 order by audit_id desc limit $2";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(subject)
+                .bind(i64::from(limit))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(entry).collect())
+        })
+        .await
+    }
+
     /// Records something that changes no row.
     pub async fn insert_audit(
         &self,

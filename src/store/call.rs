@@ -12,6 +12,7 @@ use crate::store::{Error, Store, whole_seconds};
 /// Which calls to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct CallFilter {
+    pub app: Option<String>,
     pub key_id: Option<String>,
     pub account: Option<UserId>,
     pub endpoint: Option<Endpoint>,
@@ -81,6 +82,7 @@ impl Store {
                  and ($4 = '' or endpoint = $4) and ($5 = '' or request_id = $5)
                  and ($6 = 0 or ($6 = 1 and status > 0 and status < 400)
                      or ($6 = 2 and (status = 0 or status >= 400)))
+                 and ($8 = '' or app = $8)
              order by call_id desc limit $7";
         let account = filter.account.map(|it| it.to_string()).unwrap_or_default();
         let ended: i64 = match filter.ended {
@@ -98,6 +100,7 @@ impl Store {
                 .bind(filter.request_id.as_deref().unwrap_or_default())
                 .bind(ended)
                 .bind(i64::from(filter.limit))
+                .bind(filter.app.as_deref().unwrap_or_default())
                 .fetch_all(&mut **it)
                 .await?);
             Ok(rows.into_iter().filter_map(|it| read(&it)).collect())

@@ -7,7 +7,7 @@ use crate::model::{Endpoint, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::backend::on;
 use crate::store::change::{self, Change};
-use crate::store::{Error, Store, error, whole_seconds};
+use crate::store::{Error, Store, error, holding, whole_seconds};
 
 /// A key as stored. No `Debug`, so that no log line shows a verifier.
 ///
@@ -23,6 +23,19 @@ pub struct StoredKey {
 pub struct KeyFilter {
     /// The last one of the page before.
     pub after: Option<String>,
+    pub limit: u32,
+}
+
+/// Which keys to look at, ordered by name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KeySearch {
+    pub kind: Option<Kind>,
+    /// Only those that are neither revoked nor expired then.
+    pub working_at: Option<OffsetDateTime>,
+    /// What stands somewhere in a name, or a whole id.
+    pub search: Option<String>,
+    /// Name and id of the last one of the page before.
+    pub after: Option<(String, String)>,
     pub limit: u32,
 }
 
@@ -93,6 +106,36 @@ impl Store {
                 .fetch_all(&mut **it)
                 .await?);
             Ok(rows.into_iter().map(listed).collect())
+        })
+        .await
+    }
+
+    /// Also those that are revoked or have expired, unless it says otherwise.
+    pub async fn search_keys(&self, search: &KeySearch) -> Result<Vec<StoredKey>, Error> {
+        let sql =
+            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
+                 revoked_at, last_used_at, sealed_verifier
+             from key
+             where ($1 = '' or kind = $1)
+                 and ($2 is null or (revoked_at is null and (expires_at is null or expires_at > $2)))
+                 and ($3 = '' or lower(name) like lower($3) escape '!' or key_id = $4)
+                 and (lower(name), key_id) > (lower($5), $6)
+             order by lower(name), key_id limit $7";
+        let pattern = search.search.as_deref().map(holding).unwrap_or_default();
+        let (after_name, after_id) = search.after.clone().unwrap_or_default();
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(search.kind.map_or("", Kind::name))
+                .bind(search.working_at.map(whole_seconds))
+                .bind(&pattern)
+                .bind(search.search.as_deref().unwrap_or_default())
+                .bind(&after_name)
+                .bind(&after_id)
+                .bind(i64::from(search.limit))
+                .fetch_all(&mut **it)
+                .await?);
+            rows.into_iter().map(stored).collect()
         })
         .await
     }

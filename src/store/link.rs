@@ -34,7 +34,7 @@ pub struct StoredHandshake {
     pub expires_at: OffsetDateTime,
 }
 
-type LinkRow = (
+pub(super) type LinkRow = (
     Vec<u8>,
     String,
     String,
@@ -301,7 +301,7 @@ impl Store {
     }
 }
 
-fn stored(row: LinkRow) -> Result<StoredLink, Error> {
+pub(super) fn stored(row: LinkRow) -> Result<StoredLink, Error> {
     let (
         hash,
         app,

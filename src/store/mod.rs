@@ -17,6 +17,7 @@ mod delivery_log;
 mod error;
 mod event;
 mod key;
+mod last_call;
 mod link;
 mod overview;
 mod postgres;
@@ -26,6 +27,7 @@ mod session;
 mod sqlite;
 mod sums;
 mod usage;
+mod waiting;
 mod wake;
 mod webhook;
 
@@ -44,12 +46,14 @@ pub use change::{Change, Changes};
 pub use delivery::{ClaimedDelivery, Outcome};
 pub use delivery_log::DeliveryFilter;
 pub use error::{Cause, Error};
-pub use key::{KeyFilter, StoredKey};
+pub use key::{KeyFilter, KeySearch, StoredKey};
+pub use last_call::{Failure, LastCalls};
 pub use link::{StoredHandshake, StoredLink};
 pub use schema::Schema;
 pub use session::StoredSession;
 pub use sums::{Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
 pub use usage::{UsageBatch, UsageWriter, UsedAccount};
+pub use waiting::LinkFilter;
 pub use wake::Wake;
 pub use webhook::{Backlog, StoredWebhook};
 
@@ -165,6 +169,12 @@ impl Store {
             On::Sqlite(pools) => Ok(On::Sqlite(Box::pin(pools.writes.acquire()).await?)),
         }
     }
+}
+
+/// A pattern for `like … escape '!'`, which would take an underscore for any character.
+fn holding(text: &str) -> String {
+    let mark = |it: char| if matches!(it, '%' | '_' | '!') { vec!['!', it] } else { vec![it] };
+    format!("%{}%", text.chars().flat_map(mark).collect::<String>())
 }
 
 /// As the store keeps it: UTC, without fractions of a second, which the two databases would order differently.

@@ -305,8 +305,8 @@ fn unique_name() -> String {
     format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests/run says where its PostgreSQL is")]
-fn setting(name: &str) -> String {
+#[expect(clippy::disallowed_methods, reason = "tests/run says where things are")]
+pub fn setting(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
 }

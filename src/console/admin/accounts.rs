@@ -1,4 +1,4 @@
-//! Connected accounts: the list, and one.
+//! Connected accounts: the list, one with its history, and what is asked before it is removed.
 
 use askama::Template;
 
@@ -14,6 +14,53 @@ pub struct Listed {
     pub state: AccountState,
     pub since: String,
     pub connected_at: String,
+    pub last_call: Option<String>,
+    /// In words, with its time.
+    pub last_error: Option<String>,
+}
+
+impl Listed {
+    /// Of its page.
+    pub fn path(&self) -> String {
+        format!("/console/accounts/{}/{}", self.app, self.user_id)
+    }
+}
+
+/// How the list is narrowed.
+pub struct Narrowed {
+    /// All to choose from.
+    pub apps: Vec<String>,
+    pub app: String,
+    pub state: Option<AccountState>,
+    pub search: String,
+    /// Whether this is all there is: the first page, with nothing left out.
+    pub is_whole: bool,
+}
+
+/// What happened to an account.
+pub struct Event {
+    pub at: String,
+    pub what: String,
+    pub who: String,
+    pub detail: String,
+}
+
+/// A call as this account.
+pub struct Asked {
+    pub at: String,
+    pub endpoint: &'static str,
+    pub posts: usize,
+    pub went_well: bool,
+    pub ended: String,
+}
+
+/// An account with what belongs on its page.
+pub struct One {
+    pub account: Listed,
+    pub events: Vec<Event>,
+    pub calls: Vec<Asked>,
+    /// Whether links can be made at all.
+    pub has_links: bool,
 }
 
 #[derive(Template)]
@@ -21,7 +68,7 @@ pub struct Listed {
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
     accounts: &'a [Listed],
-    state: Option<AccountState>,
+    narrowed: &'a Narrowed,
     next: Option<&'a str>,
 }
 
@@ -30,18 +77,44 @@ struct ListPage<'a> {
 struct OnePage<'a> {
     chrome: &'a Chrome<'a>,
     account: &'a Listed,
+    one: &'a One,
+}
+
+#[derive(Template)]
+#[template(path = "console/admin/account_remove.html", config = ".askama.toml")]
+struct RemovePage<'a> {
+    chrome: &'a Chrome<'a>,
+    account: &'a Listed,
 }
 
 /// A part of the list; `next` leads to the one after it.
 pub fn list(
     chrome: &Chrome<'_>,
     accounts: &[Listed],
-    state: Option<AccountState>,
+    narrowed: &Narrowed,
     next: Option<&str>,
 ) -> String {
-    text(&ListPage { chrome, accounts, state, next })
+    text(&ListPage { chrome, accounts, narrowed, next })
 }
 
-pub fn show(chrome: &Chrome<'_>, account: &Listed) -> String {
-    text(&OnePage { chrome, account })
+pub fn show(chrome: &Chrome<'_>, one: &One) -> String {
+    text(&OnePage { chrome, account: &one.account, one })
+}
+
+/// Asks whether the account shall be removed, and says what that does.
+pub fn remove(chrome: &Chrome<'_>, account: &Listed) -> String {
+    text(&RemovePage { chrome, account })
+}
+
+/// How a call ended, in words.
+pub fn ended(status: Option<u16>, code: Option<&str>) -> String {
+    match (status, code) {
+        (_, Some(code)) => code.replace('_', " "),
+        (None, None) => "X did not answer".to_owned(),
+        (Some(status @ ..400), None) => format!("answered ({status})"),
+        (Some(401), None) => "X did not take the token (401)".to_owned(),
+        (Some(429), None) => "X was asked too often (429)".to_owned(),
+        (Some(status @ 400..500), None) => format!("X refused the call ({status})"),
+        (Some(status), None) => format!("X had trouble of its own ({status})"),
+    }
 }

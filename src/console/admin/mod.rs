@@ -4,7 +4,11 @@ pub mod accounts;
 pub mod audit;
 pub mod calls;
 pub mod explore;
+pub mod form;
+pub mod keys;
+pub mod links;
 pub mod overview;
+pub mod start;
 pub mod usage;
 pub mod webhooks;
 
@@ -16,6 +20,9 @@ use crate::console::text;
 
 /// The style sheet of the console.
 pub const STYLE: &str = include_str!("style.css");
+
+/// Its sign in a browser's tab.
+pub const ICON: &str = include_str!("icon.svg");
 
 /// What surrounds a page for whoever is signed in.
 pub struct Chrome<'a> {
@@ -33,17 +40,23 @@ pub struct Chrome<'a> {
 pub enum Section {
     Overview,
     Accounts,
+    Links,
+    Keys,
     Webhooks,
     Explore,
     Calls,
     Usage,
     Audit,
+    /// The first steps, which the navigation leaves out.
+    Start,
 }
 
 impl Section {
-    pub const ALL: [Section; 7] = [
+    pub const ALL: [Section; 9] = [
         Section::Overview,
         Section::Accounts,
+        Section::Links,
+        Section::Keys,
         Section::Webhooks,
         Section::Explore,
         Section::Calls,
@@ -54,7 +67,10 @@ impl Section {
     pub const fn name(self) -> &'static str {
         match self {
             Section::Overview => "Overview",
+            Section::Start => "First steps",
             Section::Accounts => "Accounts",
+            Section::Links => "Links",
+            Section::Keys => "Keys",
             Section::Webhooks => "Webhooks",
             Section::Explore => "Explore",
             Section::Calls => "Calls",
@@ -66,7 +82,10 @@ impl Section {
     pub const fn path(self) -> &'static str {
         match self {
             Section::Overview => "/console/",
+            Section::Start => "/console/start",
             Section::Accounts => "/console/accounts",
+            Section::Links => "/console/links",
+            Section::Keys => "/console/keys",
             Section::Webhooks => "/console/webhooks",
             Section::Explore => "/console/explore",
             Section::Calls => "/console/calls",

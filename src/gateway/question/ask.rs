@@ -190,6 +190,7 @@ impl Gateway {
             let filter = AccountFilter {
                 app: Some(app.app.name.clone()),
                 state: Some(AccountState::Active),
+                search: None,
                 after: None,
                 limit: u32::try_from(MOST_CANDIDATES).unwrap_or(u32::MAX),
             };

@@ -108,5 +108,5 @@ fn filter(asked: &Asked) -> Result<AccountFilter, Problem> {
             Some((app.to_owned(), id))
         }
     };
-    Ok(AccountFilter { app: asked.app.clone(), state, after, limit: asked.limit.0 })
+    Ok(AccountFilter { app: asked.app.clone(), state, search: None, after, limit: asked.limit.0 })
 }

@@ -73,6 +73,7 @@ fn filter(asked: &Asked) -> Result<CallFilter, Problem> {
         return Err(Problem::invalid(problems));
     }
     Ok(CallFilter {
+        app: None,
         key_id: asked.key.clone(),
         account: account.flatten(),
         endpoint: endpoint.flatten(),

@@ -6,13 +6,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use crate::console::admin::accounts::{self as pages, Listed};
+use crate::console::admin::accounts::{self as pages, Event, Listed, Narrowed, One};
 use crate::console::admin::{Section, time};
-use crate::gateway::{AccountFilter, Session, Verified};
-use crate::model::{self, AccountRef, AccountState, UserId};
+use crate::gateway::{AccountFilter, Failure, SeenAccount, Session, Verified};
+use crate::model::audit::Entry;
+use crate::model::call::Call;
+use crate::model::{AccountRef, AccountState, UserId};
 use crate::server::Host;
-use crate::server::admin::{Path, Query};
-use crate::server::console::{chrome, see_other, with_query};
+use crate::server::admin::{Path, Query, account_ref};
+use crate::server::console::{chrome, links, see_other, typed, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
 
@@ -22,9 +24,15 @@ const ROWS: u32 = 50;
 #[derive(Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
+    app: String,
+    #[serde(default)]
     state: String,
     #[serde(default)]
+    search: String,
+    #[serde(default)]
     after: String,
+    #[serde(default)]
+    done: String,
 }
 
 #[derive(Deserialize)]
@@ -38,19 +46,26 @@ pub(super) async fn list(
     Extension(session): Extension<Session>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let after = asked.after.split_once('/').and_then(|(app, id)| Some((app, UserId::parse(id)?)));
-    let state = AccountState::from_name(&asked.state);
-    let after = after.map(|it| (it.0.to_owned(), it.1));
-    let filter = AccountFilter { app: None, state, after, limit: ROWS };
-    let accounts = host.0.gateway.list_accounts(&filter).await?;
+    let filter = filter(&asked);
+    let accounts = host.0.gateway.look_at_accounts(&filter).await?;
     let is_full = accounts.len() == ROWS as usize;
     let next = accounts.last().filter(|_| is_full).map(|it| {
-        let after = format!("{}/{}", it.app, it.user_id);
-        with_query(PATH, &[("state", &asked.state), ("after", &after)])
+        let after = format!("{}/{}", it.account.app, it.account.user_id);
+        let narrowed = [("app", &asked.app), ("state", &asked.state), ("search", &asked.search)];
+        let narrowed = narrowed.map(|(name, value)| (name, value.as_str()));
+        with_query(PATH, &[&narrowed[..], &[("after", &after)]].concat())
     });
+    let narrowed = Narrowed {
+        apps: host.0.gateway.apps().map(|it| it.0.to_owned()).collect(),
+        app: asked.app,
+        state: filter.state,
+        search: asked.search,
+        is_whole: filter == AccountFilter { limit: ROWS, ..AccountFilter::default() },
+    };
     let listed: Vec<Listed> = accounts.iter().map(listed).collect();
-    let chrome = chrome(&session, Section::Accounts, None);
-    Ok(page(StatusCode::OK, pages::list(&chrome, &listed, state, next.as_deref())))
+    let done = (asked.done == "removed").then_some("The account is removed, and its token gone.");
+    let chrome = chrome(&session, Section::Accounts, done);
+    Ok(page(StatusCode::OK, pages::list(&chrome, &listed, &narrowed, next.as_deref())))
 }
 
 pub(super) async fn show(
@@ -59,15 +74,20 @@ pub(super) async fn show(
     Path((app, account)): Path<(String, String)>,
     Query(done): Query<Done>,
 ) -> Result<Response, Problem> {
-    let account = host.0.gateway.show_account(Some(&app), &named(&account)?).await?;
+    let (seen, history) = host.0.gateway.look_at_account(&app, &account_ref(&account)?).await?;
     let done = match &*done.done {
         "works" => Some("X was asked: the account's token works."),
         "ended" => Some("X was asked: the account's token does not work."),
         "unknown" => Some("X was asked, and it cannot be said whether the token works."),
         _ => None,
     };
-    let chrome = chrome(&session, Section::Accounts, done);
-    Ok(page(StatusCode::OK, pages::show(&chrome, &listed(&account))))
+    let one = One {
+        account: listed(&seen),
+        events: history.entries.into_iter().map(event).collect(),
+        calls: history.calls.iter().map(asked).collect(),
+        has_links: host.0.gateway.public_url().is_some(),
+    };
+    Ok(page(StatusCode::OK, pages::show(&chrome(&session, Section::Accounts, done), &one)))
 }
 
 pub(super) async fn verify(
@@ -75,7 +95,7 @@ pub(super) async fn verify(
     Extension(session): Extension<Session>,
     Path((app, account)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let named = named(&account)?;
+    let named = account_ref(&account)?;
     let verified = host.0.gateway.verify_account(Some(&app), &named, &session.actor()).await?;
     let done = match verified {
         Verified::Works(_) => "works",
@@ -85,11 +105,55 @@ pub(super) async fn verify(
     Ok(see_other(&with_query(&format!("{PATH}/{app}/{account}"), &[("done", done)])))
 }
 
-fn named(text: &str) -> Result<AccountRef, Problem> {
-    crate::server::admin::account_ref(text)
+/// Makes a link for the account's user, and shows it, this once.
+pub(super) async fn reconnect(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path((app, account)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (gateway, named) = (&host.0.gateway, account_ref(&account)?);
+    let created = gateway.create_link_to_reconnect(&app, &named, &session.actor()).await?;
+    let back = format!("{PATH}/{app}/{account}");
+    Ok(links::shown_once(&chrome(&session, Section::Accounts, None), created, back))
 }
 
-fn listed(it: &model::Account) -> Listed {
+pub(super) async fn ask_to_remove(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path((app, account)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (seen, _) = host.0.gateway.look_at_account(&app, &account_ref(&account)?).await?;
+    let chrome = chrome(&session, Section::Accounts, None);
+    Ok(page(StatusCode::OK, pages::remove(&chrome, &listed(&seen))))
+}
+
+pub(super) async fn remove(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path((app, account)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let named: AccountRef = account_ref(&account)?;
+    host.0.gateway.remove_account(Some(&app), &named, &session.actor()).await?;
+    Ok(see_other(&with_query(PATH, &[("done", "removed")])))
+}
+
+fn filter(asked: &Asked) -> AccountFilter {
+    let given = |text: &str| Some(typed(text)).filter(|it| !it.is_empty());
+    let after = typed(&asked.after);
+    let after = after.split_once('/');
+    AccountFilter {
+        app: given(&asked.app),
+        state: AccountState::from_name(&asked.state),
+        search: given(asked.search.trim_start_matches([' ', '@'])),
+        after: after.and_then(|(app, id)| Some((app.to_owned(), UserId::parse(id)?))),
+        limit: ROWS,
+    }
+}
+
+fn listed(seen: &SeenAccount) -> Listed {
+    let (it, last) = (&seen.account, &seen.last);
+    let words =
+        |it: &Failure| format!("{}, {}", pages::ended(it.status, it.code.as_deref()), time(it.at));
     Listed {
         app: it.app.clone(),
         user_id: it.user_id,
@@ -97,5 +161,28 @@ fn listed(it: &model::Account) -> Listed {
         state: it.state,
         since: time(it.state_since),
         connected_at: time(it.connected_at),
+        last_call: last.at.map(time),
+        last_error: last.failed.as_ref().map(words),
+    }
+}
+
+fn event(it: Entry) -> Event {
+    let what = it.action.strip_prefix("account.").unwrap_or(&it.action).replace('_', " ");
+    let who = match &*it.actor {
+        "gateway" => "Countersign".to_owned(),
+        "cli" => "the command line".to_owned(),
+        other => other.replacen("key:", "key ", 1),
+    };
+    Event { at: time(it.at), what, who, detail: it.detail }
+}
+
+fn asked(it: &Call) -> pages::Asked {
+    let went_well = it.status.is_some_and(|it| it < 400);
+    pages::Asked {
+        at: time(it.at),
+        endpoint: it.endpoint.name(),
+        posts: it.posts,
+        went_well,
+        ended: pages::ended(it.status, it.code.as_deref()),
     }
 }

@@ -76,6 +76,7 @@ impl Asked {
         let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
         let account = given(&self.account).map(|it| UserId::parse(&it));
         Some(CallFilter {
+            app: None,
             key_id: given(&self.key),
             account: match account {
                 Some(None) => return None,

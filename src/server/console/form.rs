@@ -1,14 +1,31 @@
 //! Reading what a form of ours sends.
 
 use axum::extract::Request;
+use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::gateway::Problem as Detail;
+use crate::console::admin::form::Wrong;
+use crate::gateway::{Error, Place, Problem as Detail};
 use crate::server::Host;
 use crate::server::body;
 use crate::server::problem::Problem;
 
 const MOST_BYTES: usize = 256 * 1024;
+
+/// What is wrong with the fields, where that is why it failed; then the form is shown again with this status.
+pub(super) fn wrong(error: Error) -> Result<(StatusCode, Wrong), Problem> {
+    match error {
+        Error::InvalidRequest(problems) => {
+            let wrong = problems.into_iter().map(|it| (field(&it.place), it.detail));
+            Ok((StatusCode::BAD_REQUEST, Wrong(wrong.collect())))
+        }
+        Error::AlreadyExists(what) => {
+            let wrong = vec![("name".to_owned(), format!("there is already {what}"))];
+            Ok((StatusCode::CONFLICT, Wrong(wrong)))
+        }
+        other => Err(other.into()),
+    }
+}
 
 /// The form's fields. Unknown ones are refused where the type says so.
 pub(super) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
@@ -18,4 +35,12 @@ pub(super) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> 
     let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
     serde_urlencoded::from_bytes(&body)
         .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
+}
+
+/// The form's own name of what JSON would have there.
+fn field(place: &Place) -> String {
+    match place {
+        Place::Body(pointer) => pointer.split('/').nth(1).unwrap_or_default().to_owned(),
+        _ => String::new(),
+    }
 }

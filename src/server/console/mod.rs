@@ -6,8 +6,11 @@ mod audit;
 mod calls;
 mod explore;
 mod form;
+mod keys;
+mod links;
 mod overview;
 mod sign_in;
+mod start;
 mod usage;
 mod webhooks;
 
@@ -52,11 +55,24 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/calls/{call}", get(calls::show))
         .route("/console/usage", get(usage::show))
         .route("/console/usage.csv", get(usage::download))
+        .route("/console/accounts/{app}/{account}/reconnect", post(accounts::reconnect))
+        .route(
+            "/console/accounts/{app}/{account}/remove",
+            get(accounts::ask_to_remove).post(accounts::remove),
+        )
+        .route("/console/keys", get(keys::list).post(keys::create))
+        .route("/console/keys/new", get(keys::new))
+        .route("/console/keys/{key}/revoke", get(keys::ask_to_revoke).post(keys::revoke))
+        .route("/console/links", get(links::list).post(links::create))
+        .route("/console/links/new", get(links::new))
+        .route("/console/links/{link}/withdraw", post(links::withdraw))
+        .route("/console/start", get(start::show))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));
     let open = Router::new()
         .route("/console", get(async || see_other(ROOT)))
         .route("/console/style.css", get(async || pages::style(admin::STYLE)))
+        .route("/console/icon.svg", get(async || pages::icon(admin::ICON)))
         .route("/console/sign-in", get(sign_in::show).post(sign_in::sign_in));
     pages.merge(open).route_layer(from_fn_with_state(host.clone(), require_own_site))
 }
@@ -149,6 +165,11 @@ fn chrome<'a>(session: &'a Session, section: Section, done: Option<&'a str>) -> 
 
 fn see_other(url: &str) -> Response {
     pages::see_other(url.to_owned()).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
+}
+
+/// What somebody typed to look for; no name has the rest, and PostgreSQL takes no text with a zero in it.
+fn typed(text: &str) -> String {
+    text.trim().replace(char::is_control, "")
 }
 
 /// Where a page leads back to itself with other parameters.

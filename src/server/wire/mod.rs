@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod call;
+mod link;
 pub mod question;
 pub mod schema;
 pub mod table;
@@ -14,12 +15,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
+pub use crate::server::wire::link::{CreatedLink, Link, NewLink};
+
 use crate::gateway::{
     self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
 };
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
-use crate::server::wire::schema::{Duration, KeyKind, State, Time, Url};
+use crate::server::wire::schema::{Duration, KeyKind, State, Time};
 
 /// An account without its tokens.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -104,41 +107,6 @@ pub struct NewKey {
     /// After how long it ends: a duration such as `90d`. Never, where nothing is said.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
-}
-
-/// A link to make.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewLink {
-    /// May be left out where only one is configured.
-    pub app: Option<String>,
-    /// What the user is told it is called.
-    #[schema(min_length = 1, max_length = 100)]
-    pub label: String,
-    /// The only user who may connect by it.
-    #[schema(value_type = Option<schema::UserId>)]
-    pub user_id: Option<String>,
-    /// Where the browser goes on to: one of `connect.return_to`, letter for letter.
-    #[schema(value_type = Option<Url>)]
-    pub return_to: Option<String>,
-    /// After how long it ends: a duration such as `2h`, and a day at most.
-    #[schema(value_type = Option<Duration>)]
-    pub expires: Option<String>,
-}
-
-/// A link that was made; its URL is shown this once.
-#[derive(Serialize, ToSchema)]
-pub struct CreatedLink {
-    #[schema(value_type = Url)]
-    pub url: String,
-    pub app: String,
-    pub label: String,
-    #[schema(value_type = Option<schema::UserId>)]
-    pub user_id: Option<String>,
-    #[schema(value_type = Option<Url>)]
-    pub return_to: Option<String>,
-    #[schema(value_type = Time)]
-    pub expires_at: String,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -310,44 +278,6 @@ impl NewKey {
             looks: self.looks,
             expires_in,
         })
-    }
-}
-
-impl NewLink {
-    /// Reads the parts that JSON and a command line write as text; all problems at once.
-    pub fn read(self) -> Result<gateway::NewLink, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let expected_user = self.user_id.as_deref().map(UserId::parse);
-        if expected_user == Some(None) {
-            problems.push(Problem::at("/user_id", "must be a user id of 1 to 19 digits"));
-        }
-        let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
-        if expires_in.is_err() {
-            problems.push(Problem::at("/expires", "must be a duration such as 24h or 30m"));
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        Ok(gateway::NewLink {
-            app: self.app,
-            label: self.label,
-            expected_user: expected_user.flatten(),
-            return_to: self.return_to,
-            expires_in: expires_in.ok().flatten(),
-        })
-    }
-}
-
-impl From<gateway::CreatedLink> for CreatedLink {
-    fn from(it: gateway::CreatedLink) -> CreatedLink {
-        CreatedLink {
-            url: it.url.expose().to_owned(),
-            app: it.link.app,
-            label: it.link.label,
-            user_id: it.link.expected_user.map(|it| it.to_string()),
-            return_to: it.link.return_to,
-            expires_at: rfc3339(it.link.expires_at),
-        }
     }
 }
 

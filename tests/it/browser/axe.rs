@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::browser::chromium::{Browser, Chromium};
+use crate::database::setting;
 
 const RUN: &str = "
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -14,8 +15,7 @@ impl Browser {
     pub async fn broken_rules(&self) -> Vec<String> {
         let is_there = self.run("return typeof axe !== 'undefined'").await;
         if is_there == Value::Bool(false) {
-            let path =
-                std::env::var("COUNTERSIGN_TEST_AXE").expect("tests/run says where axe-core is");
+            let path = setting("COUNTERSIGN_TEST_AXE");
             self.run(&std::fs::read_to_string(path).unwrap()).await;
         }
         serde_json::from_value(self.run(RUN).await).unwrap()

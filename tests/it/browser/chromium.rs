@@ -139,6 +139,13 @@ impl Browser {
         self.click(&path).await;
     }
 
+    /// Writes into the field of that id, in place of what it holds.
+    pub async fn types(&self, id: &str, text: &str) {
+        let field = self.find(&format!("//*[@id=\"{id}\"]")).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
     /// Chooses one of the sandbox's users.
     pub async fn choose(&self, name: &str) {
         let path = format!("//label[span[normalize-space()=\"@{name}\"]]");

@@ -345,7 +345,7 @@ impl History<'_> {
             }
         }
         let connected: Vec<&str> = self.links.iter().filter_map(|it| it.connected).collect();
-        let filter = AccountFilter { app: None, state: None, after: None, limit: 100 };
+        let filter = AccountFilter { limit: 100, ..AccountFilter::default() };
         let accounts = self.store.list_accounts(&filter).await.unwrap();
         let bound: BTreeSet<&str> = accounts.iter().map(|it| &*it.screen_name).collect();
         assert_eq!(bound, connected.iter().copied().collect());

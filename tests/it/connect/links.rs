@@ -43,6 +43,70 @@ on_both! {
         assert_eq!(longest.status, 201, "{}", longest.text());
     }
 
+    async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(database: Database) {
+        let house = open_house(&database).await;
+        let admin = house.new_admin_key().await;
+        let mut made = Vec::new();
+        for number in 0..5 {
+            let created = ask(&house, &admin, &json!({ "label": format!("number {number}"), "user_id": "12" })).await.json();
+            made.push(created);
+            house.bench.clock.forward(time::Duration::seconds(number % 2));
+        }
+        let list = async |query: &str| house.admin(&admin, "GET", &format!("/admin/v1/links{query}")).send().await;
+        let mut seen = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = list(&format!("?limit=2{after}")).await.json();
+            seen.extend(page["links"].as_array().unwrap().clone());
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={next}");
+        }
+        let mut ids: Vec<&Value> = made.iter().map(|it| &it["id"]).collect();
+        let mut listed: Vec<&Value> = seen.iter().map(|it| &it["id"]).collect();
+        assert_eq!((seen[0]["label"].as_str(), seen.len()), (Some("number 4"), 5), "{seen:?}");
+        ids.sort_by_key(ToString::to_string);
+        listed.sort_by_key(ToString::to_string);
+        assert_eq!(ids, listed);
+        let id = made[2]["id"].as_str().unwrap();
+        assert!(!made[2]["url"].as_str().unwrap().contains(id) && seen.iter().all(|it| it["url"].is_null()));
+        assert_eq!(Browser::new().open(&format!("{}/connect/{id}", house.url)).await.status, 404);
+        for wrong in ["?after=x", "?after=1-2", "?limit=0", "?more=1"] {
+            list(wrong).await.is_own(400, "invalid_request");
+        }
+        let withdraw = async |key: &str, id: &str| house.admin(key, "DELETE", &format!("/admin/v1/links/{id}")).send().await;
+        withdraw(&house.looking_key().await, id).await.is_own(403, "not_allowed");
+        let done = withdraw(&admin, id).await;
+        assert_eq!((done.status.as_u16(), &done.json()["label"], &done.json()["user_id"]), (200, &json!("number 2"), &json!("12")));
+        for gone in [id, "x", "%00", &id[..15], &id.to_uppercase()] {
+            withdraw(&admin, gone).await.is_own(404, "not_found");
+        }
+        Browser::new().open(made[2]["url"].as_str().unwrap()).await.is_page(404, &["This link is not known"]);
+        assert_eq!(list("").await.json()["links"].as_array().unwrap().len(), 4);
+        assert_eq!(house.audited("link.withdrawn").await.len(), 1);
+    }
+
+    // An answer went on giving it out.
+    async fn a_withdrawn_link_to_reconnect_is_not_given_out_again(database: Database) {
+        let mut house = open_house(&database).await;
+        house.key = house.new_key(|it| it.links = true).await;
+        let admin = house.new_admin_key().await;
+        let alice = house.id("alice").to_string();
+        house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+        house.admin(&admin, "POST", &format!("/admin/v1/accounts/{alice}/verify")).send().await;
+        let body = crate::bench::body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+        let given = async || {
+            let answer = house.call_as("alice", countersign::model::Endpoint::Totals, &body).send().await;
+            answer.is_own(409, "account_not_active");
+            answer.json()["reconnect_url"].as_str().unwrap().to_owned()
+        };
+        let first = given().await;
+        assert_eq!(given().await, first);
+        let listed = house.admin(&admin, "GET", "/admin/v1/links").send().await.json();
+        let id = listed["links"][0]["id"].as_str().unwrap();
+        assert_eq!(house.admin(&admin, "DELETE", &format!("/admin/v1/links/{id}")).send().await.status, 200);
+        assert_ne!(given().await, first);
+    }
+
     async fn without_a_public_url_there_are_no_links(database: Database) {
         let house = open_house_with(&database, |it| it.connect.public_url = None).await;
         let refused = ask(&house, &house.new_admin_key().await, &json!({ "label": "x" })).await;

@@ -1,11 +1,16 @@
 //! The console over plain HTTP: who gets in, from where, and what the pages say.
 
+mod accounts;
 mod audit;
 mod calls;
 mod explore;
+pub mod keys;
+mod links;
 mod overview;
+mod routes;
 pub mod rules;
 mod sessions;
+mod start;
 mod usage;
 mod webhooks;
 
@@ -61,6 +66,22 @@ impl Visitor<'_> {
         let ask = self.ask("POST", path).header("origin", &self.house.admin_url);
         ask.header("content-type", "application/x-www-form-urlencoded").body(body).send().await
     }
+}
+
+/// A page's text as a browser reads it.
+fn plain(page: &Answer) -> String {
+    let text = page.text();
+    let escapes = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
+    escapes.iter().fold(text, |text, (escape, it)| text.replace(escape, it))
+}
+
+/// What stands in the field of that id.
+#[track_caller]
+fn value_of(page: &Answer, id: &str) -> String {
+    let text = page.text();
+    let field = text.split(&format!(" id=\"{id}\"")).nth(1).expect("there is that field");
+    let value = field.split(" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    value.to_owned()
 }
 
 /// A page that is there, with everything that guards it.

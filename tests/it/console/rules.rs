@@ -40,7 +40,11 @@ impl Furnished<'_> {
         receiver.next(&[500]);
         house.connect(&["alice", "bob"]).await;
         house.deliver().await;
+        let calls = house.admin(&house.new_admin_key().await, "GET", "/admin/v1/calls");
+        house.ask("POST", "/insights/engagement/totals").body("{}").send().await;
+        let call = calls.send().await.json()["calls"][0]["id"].to_string();
         let names = vec![
+            ("call", call),
             ("app", "demo".to_owned()),
             ("account", house.id("alice").to_string()),
             ("webhook", webhook),

@@ -18,7 +18,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/v1/keys"),
     ("POST", "/admin/v1/keys"),
     ("DELETE", "/admin/v1/keys/{key}"),
+    ("GET", "/admin/v1/links"),
     ("POST", "/admin/v1/links"),
+    ("DELETE", "/admin/v1/links/{link}"),
     ("GET", "/admin/v1/webhooks"),
     ("POST", "/admin/v1/webhooks"),
     ("DELETE", "/admin/v1/webhooks/{webhook}"),
@@ -116,7 +118,7 @@ on_both! {
         let mut altered = admin.clone();
         altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
         for (method, path) in ROUTES {
-            let path = path.replace("{account}", "@alice").replace("{key}", &id).replace("{webhook}", "x");
+            let path = path.replace("{account}", "@alice").replace("{key}", &id).replace("{webhook}", "x").replace("{link}", "x");
             let bare = Ask::new(&house.http, &house.admin_url, method, &path);
             let unnamed = bare.clone().send().await;
             unnamed.is_own(401, "missing_key");

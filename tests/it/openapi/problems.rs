@@ -82,6 +82,7 @@ async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
             ("account", "not_found", 404),
             ("key", "not_found", 404),
             ("webhook", "not_found", 404),
+            ("link", "not_found", 404),
         ] {
             if it.has_parameter("path", name) {
                 let nobody = it.path.replace(&format!("{{{name}}}"), "9999999999");

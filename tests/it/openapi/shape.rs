@@ -171,6 +171,9 @@ fn fits(pattern: &str, text: &str) -> bool {
         r"^\s*([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})\s*$" => is_account(text.trim()),
         "^([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})$" => is_account(text),
         "^cs[ak]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$" => is_key(text),
+        "^[0-9a-f]{16}$" => {
+            text.len() == 16 && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+        }
         "^whsec_" => text.starts_with("whsec_"),
         other if other.starts_with("^(?!(") => !other[5..].split([')', '|']).any(|it| it == text),
         other => panic!("the pattern {other}"),

@@ -37,6 +37,25 @@ on_both! {
         }
     }
 
+    async fn links_that_wait_are_listed_and_withdrawn(database: Database) {
+        let mut it = Deployment::new(&database).await;
+        it.must(&["migrate"]).await;
+        it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
+        let made: Value = serde_json::from_str(&it.must(&["account", "connect", "--label", "for alice", "--json"]).await).unwrap();
+        let id = made["id"].as_str().unwrap();
+        let table = it.must(&["account", "links"]).await;
+        assert!(table.starts_with("ID") && table.contains(id) && table.contains("anybody"), "{table}");
+        let listed: Value = serde_json::from_str(&it.must(&["account", "links", "--json"]).await).unwrap();
+        assert_eq!((&listed[0]["id"], &listed[0]["app"]), (&made["id"], &"demo".into()));
+        for wrong in ["x", made["url"].as_str().unwrap()] {
+            let refused = it.run(&["account", "withdraw", wrong]).await;
+            assert!(refused.code != 0 && refused.err.contains("by its id"), "{refused:?}");
+        }
+        it.must(&["account", "withdraw", id]).await;
+        assert!(!it.must(&["account", "links"]).await.contains(id));
+        assert_ne!(it.run(&["account", "withdraw", id]).await.code, 0);
+    }
+
     async fn an_account_is_connected_by_pin(database: Database) {
         let it = Deployment::new(&database).await;
         it.must(&["migrate"]).await;

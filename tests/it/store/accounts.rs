@@ -113,7 +113,7 @@ on_both! {
         store.update_account_state(&second, blocked, "locked", "gateway", NOW).await.unwrap();
 
         let list = async |app: Option<&str>, state| {
-            let filter = AccountFilter { app: app.map(str::to_owned), state, after: None, limit: 9 };
+            let filter = AccountFilter { app: app.map(str::to_owned), state, limit: 9, ..AccountFilter::default() };
             store.list_accounts(&filter).await.unwrap().len()
         };
         assert_eq!(list(None, None).await, 3);

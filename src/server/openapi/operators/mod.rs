@@ -2,6 +2,7 @@
 
 mod accounts;
 mod keys;
+mod links;
 mod usage;
 mod webhooks;
 
@@ -13,7 +14,7 @@ use utoipa::openapi::{HttpMethod, RefOr, Schema};
 use crate::model::key::Kind;
 use crate::server::admin::{ITEMS, MOST_ITEMS};
 use crate::server::export;
-use crate::server::openapi::operation::{Audience, Content, Operation, Parameter, named};
+use crate::server::openapi::operation::{Audience, Content, Operation, Parameter};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::{listing, page};
 use crate::server::wire::schema::{one_of, text};
@@ -22,11 +23,13 @@ use crate::server::wire::schema::{one_of, text};
 const KEY: &str = "4vJ0aBcDeFgH";
 const NEXT: &str = "The `next` of the page before.";
 
+pub(super) use crate::server::openapi::operators::links::link_to_make;
+
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = vec![apps()];
     all.extend(accounts::operations());
     all.extend(keys::operations());
-    all.push(link());
+    all.extend(links::operations());
     all.extend(webhooks::operations());
     all.extend(usage::operations());
     all.push(audit());
@@ -41,29 +44,6 @@ fn apps() -> Operation {
         listing("apps", "App"),
         json!({ "apps": [app] }),
     )
-}
-
-fn link() -> Operation {
-    let summary = "Invite a user to connect an account";
-    link_to_make(operation(HttpMethod::Post, "/admin/v1/links", "create_link_as_admin", summary))
-        .about(
-            "A one-time link, shown this once, by which a user connects an account in a browser.",
-        )
-}
-
-/// What both doors to links have in common.
-pub(super) fn link_to_make(operation: Operation) -> Operation {
-    let new = json!({ "app": "demo", "label": "for Alice", "expires": "2h" });
-    let created = json!({
-        "url": "https://countersign.example.com/connect/…", "app": "demo", "label": "for Alice",
-        "user_id": null, "return_to": null, "expires_at": "2026-03-10T23:15:30Z",
-    });
-    operation
-        .reads(Content::json(named("NewLink"), new))
-        .gives("201", "The link.", named("CreatedLink"), created)
-        .refuses(problems::of_bodies())
-        .refuses(problems::of_field("/label", "must be 1 to 100 printable characters"))
-        .refuses(problems::of_apps())
 }
 
 fn audit() -> Operation {

@@ -1,0 +1,94 @@
+//! What people look at: accounts with their last calls, what became of one, keys, and how far a new
+//! installation has come.
+
+use crate::gateway::{Error, Gateway};
+use crate::model::audit::Entry;
+use crate::model::call::{Call, Ended};
+use crate::model::key::{Key, Kind};
+use crate::model::{Account, AccountRef};
+use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
+
+/// How much of an account's past is shown with it.
+const RECENT: u32 = 10;
+
+/// An account, and what was asked last as it.
+pub struct SeenAccount {
+    pub account: Account,
+    pub last: LastCalls,
+}
+
+/// How far a new installation has come.
+pub struct Progress {
+    pub has_account: bool,
+    /// One for callers, that works.
+    pub has_key: bool,
+    /// That was answered, among those that are kept.
+    pub has_call: bool,
+}
+
+/// What became of an account, newest first.
+pub struct History {
+    pub entries: Vec<Entry>,
+    pub calls: Vec<Call>,
+}
+
+impl Gateway {
+    /// A part of the list, also of apps that are not configured any more.
+    pub async fn look_at_accounts(
+        &self,
+        filter: &AccountFilter,
+    ) -> Result<Vec<SeenAccount>, Error> {
+        let accounts = self.0.store.list_accounts(filter).await?;
+        self.seen(accounts).await
+    }
+
+    /// One account with its history.
+    pub async fn look_at_account(
+        &self,
+        app: &str,
+        named: &AccountRef,
+    ) -> Result<(SeenAccount, History), Error> {
+        let account = self.show_account(Some(app), named).await?;
+        let filter = CallFilter {
+            app: Some(account.app.clone()),
+            account: Some(account.user_id),
+            limit: RECENT,
+            ..CallFilter::default()
+        };
+        let calls = self.list_calls(filter).await?;
+        let subject = format!("account:{}/{}", account.app, account.user_id);
+        let entries = self.0.store.list_audit_of(&subject, RECENT).await?;
+        let seen = self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))?;
+        Ok((seen, History { entries, calls }))
+    }
+
+    /// Keys by name, without anything that proves them.
+    pub async fn look_at_keys(&self, search: &KeySearch) -> Result<Vec<Key>, Error> {
+        let stored = self.0.store.search_keys(search).await?;
+        Ok(stored.into_iter().map(|it| it.key).collect())
+    }
+
+    /// What is there of what the first answered call needs.
+    pub async fn look_at_progress(&self) -> Result<Progress, Error> {
+        let accounts = AccountFilter { limit: 1, ..AccountFilter::default() };
+        let keys = KeySearch {
+            kind: Some(Kind::Caller),
+            working_at: Some(self.now()),
+            limit: 1,
+            ..KeySearch::default()
+        };
+        let calls = CallFilter { ended: Some(Ended::Well), limit: 1, ..CallFilter::default() };
+        Ok(Progress {
+            has_account: !self.0.store.list_accounts(&accounts).await?.is_empty(),
+            has_key: !self.0.store.search_keys(&keys).await?.is_empty(),
+            has_call: !self.list_calls(calls).await?.is_empty(),
+        })
+    }
+
+    async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {
+        self.store_calls().await;
+        let last = self.0.store.list_last_calls(&accounts).await?;
+        let seen = accounts.into_iter().zip(last);
+        Ok(seen.map(|(account, last)| SeenAccount { account, last }).collect())
+    }
+}

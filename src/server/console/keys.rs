@@ -1,0 +1,270 @@
+//! `/console/keys`.
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use crate::console::admin::form::Wrong;
+use crate::console::admin::keys::{self as pages, Form, Listed, Made, Narrowed};
+use crate::console::admin::{Section, time};
+use crate::gateway::{KeySearch, Session};
+use crate::model::Endpoint;
+use crate::model::key::{Key, Kind};
+use crate::server::Host;
+use crate::server::admin::Query;
+use crate::server::console::{chrome, form, own_origin, see_other, typed, with_query};
+use crate::server::pages::page;
+use crate::server::problem::Problem;
+use crate::server::wire;
+
+const PATH: &str = "/console/keys";
+const ROWS: u32 = 50;
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    search: String,
+    /// Id and name.
+    #[serde(default)]
+    after: String,
+    #[serde(default)]
+    done: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OfKind {
+    #[serde(default)]
+    kind: String,
+}
+
+/// What the form sends.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the form has a box to tick for each")]
+struct Fields {
+    kind: String,
+    name: String,
+    app: String,
+    accounts: String,
+    totals: bool,
+    #[serde(rename = "28hr")]
+    twenty_eight_hours: bool,
+    historical: bool,
+    links: bool,
+    looks: bool,
+    expires: String,
+}
+
+pub(super) async fn list(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let now = host.0.clock.now();
+    let search = search(&asked, now);
+    let keys = host.0.gateway.look_at_keys(&search).await?;
+    let is_full = keys.len() == ROWS as usize;
+    let next = keys.last().filter(|_| is_full).map(|it| {
+        let after = format!("{}/{}", it.id, it.name);
+        let narrowed = [("kind", &*asked.kind), ("state", &asked.state), ("search", &asked.search)];
+        with_query(PATH, &[&narrowed[..], &[("after", &after)]].concat())
+    });
+    let plain = KeySearch { working_at: Some(now), limit: ROWS, ..KeySearch::default() };
+    let narrowed = Narrowed {
+        kind: search.kind,
+        only_working: search.working_at.is_some(),
+        is_whole: search == plain,
+        search: asked.search,
+    };
+    let listed: Vec<Listed> = keys.iter().map(|it| listed(it, now)).collect();
+    let done =
+        (asked.done == "revoked").then_some("The key is revoked: it opens nothing any more.");
+    let chrome = chrome(&session, Section::Keys, done);
+    Ok(page(StatusCode::OK, pages::list(&chrome, &listed, &narrowed, next.as_deref())))
+}
+
+/// An empty form.
+pub(super) async fn new(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Query(of): Query<OfKind>,
+) -> Response {
+    let fields = Fields { kind: of.kind, ..Fields::default() };
+    form_page(&host, &session, &fields, StatusCode::OK, &Wrong::default())
+}
+
+/// Makes a key and shows its text, this once; or the form again, with what is wrong in it.
+pub(super) async fn create(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let own = own_origin(request.headers(), host.0.gateway.console_url()).unwrap_or_default();
+    let fields: Fields = form::read(&host, request).await?;
+    let made = match fields.read().map_err(crate::gateway::Error::InvalidRequest) {
+        Ok(new) => host.0.gateway.create_key(new, &session.actor()).await,
+        Err(error) => Err(error),
+    };
+    let (key, secret) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            let (status, wrong) = form::wrong(error)?;
+            return Ok(form_page(&host, &session, &fields, status, &wrong));
+        }
+    };
+    let curl = match key.kind {
+        Kind::Admin => {
+            format!("curl {own}/admin/v1/accounts \\\n  -H 'X-Api-Key: {}'", secret.expose())
+        }
+        Kind::Caller => {
+            let scopes = &key.scopes;
+            let may = |it: &Endpoint| scopes.endpoints.as_ref().is_none_or(|all| all.contains(it));
+            let endpoint = Endpoint::ALL.into_iter().find(may).unwrap_or(Endpoint::Totals);
+            let account = scopes.accounts.as_ref().and_then(|it| it.first());
+            let account = account.map_or("@alice".to_owned(), ToString::to_string);
+            call(&host, endpoint, &account, secret.expose())
+        }
+    };
+    let listed = listed(&key, host.0.clock.now());
+    let is_admin = key.kind == Kind::Admin;
+    let made = Made { key: &listed, secret: secret.expose(), curl: &curl, is_admin };
+    Ok(page(StatusCode::OK, pages::made(&chrome(&session, Section::Keys, None), &made)))
+}
+
+pub(super) async fn ask_to_revoke(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let key = host.0.gateway.look_at_key(&id).await?;
+    let is_own = key.id == session.key.key.id;
+    let listed = listed(&key, host.0.clock.now());
+    let chrome = chrome(&session, Section::Keys, None);
+    Ok(page(StatusCode::OK, pages::revoke(&chrome, &listed, is_own)))
+}
+
+pub(super) async fn revoke(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    host.0.gateway.revoke_key_by_id(&id, &session.actor()).await?;
+    Ok(see_other(&with_query(PATH, &[("done", "revoked")])))
+}
+
+impl Fields {
+    fn kind(&self) -> Kind {
+        Kind::from_name(&self.kind).unwrap_or(Kind::Caller)
+    }
+
+    fn endpoints(&self) -> [(Endpoint, bool); 3] {
+        [
+            (Endpoint::Totals, self.totals),
+            (Endpoint::TwentyEightHours, self.twenty_eight_hours),
+            (Endpoint::Historical, self.historical),
+        ]
+    }
+
+    fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Problem>> {
+        let given = |it: &str| Some(it.to_owned()).filter(|it| !it.is_empty());
+        let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|it| !it.is_empty());
+        let chosen = self.endpoints().into_iter().filter(|it| it.1);
+        wire::NewKey {
+            name: self.name.trim().to_owned(),
+            admin: self.kind() == Kind::Admin,
+            app: given(&self.app),
+            accounts: ids.map(str::to_owned).collect(),
+            endpoints: chosen.map(|it| it.0.name().to_owned()).collect(),
+            links: self.links,
+            looks: self.looks,
+            expires: given(&self.expires),
+        }
+        .read()
+    }
+}
+
+fn form_page(
+    host: &Host,
+    session: &Session,
+    fields: &Fields,
+    status: StatusCode,
+    wrong: &Wrong,
+) -> Response {
+    let apps: Vec<String> = host.0.gateway.apps().map(|it| it.0.to_owned()).collect();
+    let form = Form {
+        kind: fields.kind(),
+        name: &fields.name,
+        apps: &apps,
+        app: &fields.app,
+        accounts: &fields.accounts,
+        endpoints: fields.endpoints(),
+        links: fields.links,
+        looks: fields.looks,
+        expires: &fields.expires,
+        wrong,
+    };
+    page(status, pages::new(&chrome(session, Section::Keys, None), &form))
+}
+
+fn search(asked: &Asked, now: OffsetDateTime) -> KeySearch {
+    let after = asked.after.split_once('/').map(|(id, name)| (typed(name), typed(id)));
+    KeySearch {
+        kind: Kind::from_name(&asked.kind),
+        working_at: (asked.state != "any").then_some(now),
+        search: Some(typed(&asked.search)).filter(|it| !it.is_empty()),
+        after,
+        limit: ROWS,
+    }
+}
+
+fn listed(key: &Key, now: OffsetDateTime) -> Listed {
+    let has_expired = key.scopes.expires_at.is_some_and(|it| it <= now);
+    let never = || "never".to_owned();
+    Listed {
+        id: key.id.clone(),
+        name: key.name.clone(),
+        holder: pages::holder(key.kind),
+        app: key.scopes.app.clone().unwrap_or_default(),
+        may: pages::may(key),
+        made: time(key.created_at),
+        expires: key.scopes.expires_at.map_or_else(never, time),
+        last_used: key.last_used_at.map_or_else(never, time),
+        works: key.revoked_at.is_none() && !has_expired,
+        state: match key.revoked_at {
+            Some(at) => format!("revoked {}", time(at)),
+            None if has_expired => "expired".to_owned(),
+            None => "works".to_owned(),
+        },
+    }
+}
+
+/// A command that asks an endpoint with that key, and where it has to be, as that account.
+pub(super) fn call(host: &Host, endpoint: Endpoint, account: &str, key: &str) -> String {
+    let today = host.0.clock.now().date();
+    let until = today.previous_day().unwrap_or(today);
+    let (signer, metrics, window) = match endpoint {
+        Endpoint::Totals => (String::new(), r#""favorites","retweets""#, String::new()),
+        Endpoint::TwentyEightHours => (
+            format!(" \\\n  -H 'Countersign-Account: {account}'"),
+            r#""impressions""#,
+            String::new(),
+        ),
+        Endpoint::Historical => (
+            format!(" \\\n  -H 'Countersign-Account: {account}'"),
+            r#""impressions""#,
+            format!(r#""start":"{until}","end":"{today}","#),
+        ),
+    };
+    let url = host.0.gateway.public_url().unwrap_or("http://127.0.0.1:8080");
+    let path = endpoint.path();
+    format!(
+        "curl --compressed {url}{path} \\\n  -H 'Authorization: Bearer {key}'{signer} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"tweet_ids\":[\"20\"],\"engagement_types\":[{metrics}],{window}\n       \"groupings\":{{\"by_tweet\":{{\"group_by\":[\"tweet.id\",\"engagement.type\"]}}}}}}'"
+    )
+}

@@ -1,0 +1,162 @@
+//! The links' pages: those that wait, a new one, and taking one back.
+
+use time::Duration;
+
+use crate::bench::Answer;
+use crate::connect::browser::Browser;
+use crate::connect::strings::hostile;
+use crate::connect::{open_house, open_house_with, path_of};
+use crate::console::{Visitor, is_page, plain, value_of};
+use crate::database::on_both;
+
+const LINKS: &str = "/console/links";
+
+fn rows(page: &Answer) -> usize {
+    page.text().matches("<tr><td class=\"wrap\"><bdi>").count()
+}
+
+/// Where the first button to withdraw leads.
+fn withdraw_path(page: &Answer) -> String {
+    let text = page.text();
+    let action = text.split("action=\"/console/links/").nth(1).unwrap();
+    format!("{LINKS}/{}", action.split('"').next().unwrap())
+}
+
+on_both! {
+    async fn a_link_is_made_shown_once_and_listed_until_it_is_used(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let empty = visitor.open(LINKS).await;
+        is_page(&empty, 200);
+        assert!(empty.text().contains("No link waits to be used."), "{}", empty.text());
+        is_page(&visitor.open(&format!("{LINKS}/new")).await, 200);
+        let carol = house.id("carol").to_string();
+        let made = visitor.send(LINKS, &[("label", "the report"), ("user_id", &carol), ("expires", "2h")]).await;
+        is_page(&made, 200);
+        let link = value_of(&made, "url");
+        assert!(made.text().contains("shown this once") && made.text().contains(&carol) && made.text().contains("2026-03-10 23:15 UTC"), "{}", made.text());
+        let list = visitor.open(LINKS).await;
+        for told in ["the report", &carol, "2026-03-10 21:15 UTC", "2026-03-10 23:15 UTC", "demo"] {
+            assert!(list.text().contains(told), "{told}: {}", list.text());
+        }
+        assert!(!list.text().contains(path_of(&link)));
+        let mut browser = Browser::new();
+        let back = house.allow(&mut browser, &link, "carol").await;
+        browser.follow(&back).await.goes_to(path_of(&link));
+        assert_eq!(rows(&visitor.open(LINKS).await), 0, "used");
+        house.link_with(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
+        assert_eq!(rows(&visitor.open(LINKS).await), 1);
+        house.bench.clock.forward(Duration::minutes(1));
+        assert_eq!(rows(&visitor.open(LINKS).await), 0, "over");
+    }
+
+    async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let (link, mut browser) = (house.link().await, Browser::new());
+        let back = house.allow(&mut browser, &link, "carol").await;
+        let path = withdraw_path(&visitor.open(LINKS).await);
+        assert_eq!(visitor.open(&path).await.status, 405);
+        let done = visitor.send(&path, &[]).await;
+        assert_eq!((done.status.as_u16(), done.header("location")), (303, "/console/links?done=withdrawn"));
+        assert!(visitor.open(done.header("location")).await.text().contains("The link is withdrawn"));
+        browser.follow(&back).await;
+        assert!(!house.is_connected("carol").await);
+        browser.open(&link).await.is_page(404, &["This link is not known"]);
+        is_page(&visitor.send(&path, &[]).await, 404);
+        for wrong in ["1", "%00", "../x", "ffffffffffffffff", path_of(&link).rsplit('/').next().unwrap()] {
+            is_page(&visitor.send(&format!("{LINKS}/{wrong}/withdraw"), &[]).await, 404);
+        }
+        let withdrawn = house.audited("link.withdrawn").await;
+        assert_eq!(withdrawn.len(), 1);
+        assert!(withdrawn[0].0.starts_with("key:") && withdrawn[0].1 == "app:demo" && withdrawn[0].2 == r#"link "for the report""#, "{withdrawn:?}");
+    }
+
+    async fn links_are_searched_and_paged_newest_first(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        for number in 0..60 {
+            house.link_with(|it| it.label = format!("User_{number:02}")).await;
+            if number % 7 == 0 {
+                house.bench.clock.forward(Duration::seconds(1));
+            }
+        }
+        let page = visitor.open(&format!("{LINKS}?search=user_")).await;
+        assert_eq!(rows(&page), 50);
+        let text = plain(&page);
+        assert!(text.find("User_59").unwrap() < text.find("User_20").unwrap());
+        let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+        let rest = visitor.open(next).await;
+        assert_eq!(rows(&rest), 10, "{next}");
+        for number in 0..60 {
+            let name = format!("User_{number:02}");
+            assert!(text.contains(&name) != rest.text().contains(&name), "{name}");
+        }
+        for (query, count) in [("?search=USER_07", 1), ("?search=%25", 0), ("?search=nobody", 0), ("?search=%00", 50), ("?after=x-y", 50)] {
+            assert_eq!(rows(&visitor.open(&format!("{LINKS}{query}")).await), count, "{query}");
+        }
+    }
+
+    async fn wrong_input_is_told_beside_the_field_and_kept(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        for (fields, field, detail) in [
+            (&[("label", " ")][..], "label", "must be 1 to 100 printable characters"),
+            (&[("label", "kept"), ("user_id", "carol")], "user_id", "must be a user id"),
+            (&[("label", "kept"), ("expires", "25h")], "expires", "at most 24 hours"),
+            (&[("label", "kept"), ("expires", "soon")], "expires", "must be a duration"),
+        ] {
+            let page = visitor.send(LINKS, fields).await;
+            is_page(&page, 400);
+            let text = plain(&page);
+            let told = text.split(&format!("id=\"{field}-wrong\">")).nth(1).unwrap_or_else(|| panic!("{field}: {text}"));
+            assert!(told.split('<').next().unwrap().contains(detail) && text.contains("No link was made yet"), "{text}");
+            assert!(field == "label" || text.contains("value=\"kept\""), "{text}");
+            assert!(field != "user_id" || text.contains("value=\"carol\""), "{text}");
+        }
+        assert_eq!(house.audited("link.created").await, []);
+    }
+
+    async fn without_a_public_url_the_pages_say_what_to_set(database: Database) {
+        let house = open_house_with(&database, |it| it.connect.public_url = None).await;
+        let visitor = Visitor::admin(&house).await;
+        for path in [LINKS.to_owned(), format!("{LINKS}/new")] {
+            let page = visitor.open(&path).await;
+            is_page(&page, 200);
+            assert!(page.text().contains("server.public_url") && !page.text().contains("action=\"/console/links\""), "{}", page.text());
+        }
+        is_page(&visitor.send(LINKS, &[("label", "x")]).await, 400);
+    }
+
+    async fn who_only_looks_makes_and_withdraws_nothing(database: Database) {
+        let house = open_house(&database).await;
+        house.link().await;
+        let path = withdraw_path(&Visitor::admin(&house).await.open(LINKS).await);
+        let looker = Visitor::with_key(&house, &house.looking_key().await).await;
+        for page in [LINKS.to_owned(), format!("{LINKS}/new")] {
+            let page = looker.open(&page).await;
+            is_page(&page, 200);
+            let text = page.text();
+            let own = text.split("<main>").nth(1).unwrap();
+            assert!(!own.contains("method=\"post\"") && !own.contains("/links/new"), "{own}");
+        }
+        is_page(&looker.send(&path, &[]).await, 403);
+        is_page(&looker.send(LINKS, &[("label", "x")]).await, 403);
+        assert_eq!(rows(&looker.open(LINKS).await), 1);
+    }
+
+    async fn hostile_labels_are_escaped(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        for text in hostile().iter().filter(|it| it.contains('<') && it.len() > 2 && !it.contains(char::is_control)) {
+            let made = visitor.send(LINKS, &[("label", text)]).await;
+            let wrong = visitor.send(LINKS, &[("label", text), ("user_id", text), ("expires", text)]).await;
+            is_page(&wrong, 400);
+            let found = form_urlencoded::Serializer::new(String::new()).append_pair("search", text).finish();
+            let found = visitor.open(&format!("{LINKS}?{found}")).await;
+            for page in [made, wrong, found] {
+                assert!(!page.text().contains(&**text), "{text}");
+            }
+        }
+    }
+}
