@@ -62,8 +62,9 @@ impl Store {
 
     /// The newest entries about one thing.
     pub async fn list_audit_of(&self, subject: &str, limit: u32) -> Result<Vec<Entry>, Error> {
-        let sql = "select audit_id, recorded_at, actor, action, subject, detail
-             from audit where subject = $1 order by audit_id desc limit $2";
+        let sql = "select audit_id, recorded_at, actor, name, address, action, subject, detail
+             from audit left join key on actor = 'key:' || key_id
+             where subject = $1 order by audit_id desc limit $2";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)

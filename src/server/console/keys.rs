@@ -1,7 +1,7 @@
 //! `/console/keys`.
 
 use axum::Extension;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::gateway::{KeySearch, Session};
 use crate::model::Endpoint;
 use crate::model::key::{Key, Kind};
 use crate::server::Host;
-use crate::server::admin::Query;
+use crate::server::admin::{Path, Query};
 use crate::server::console::{chrome, form, own_origin, see_other, typed, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;

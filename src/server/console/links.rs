@@ -1,7 +1,7 @@
 //! `/console/links`.
 
 use axum::Extension;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::console::admin::links::{self as pages, Form, Listed, Made, Narrowed};
 use crate::console::admin::{Chrome, Section, time};
 use crate::gateway::{CreatedLink, Error, LinkId, LinkPlace, Session, WaitingLink};
 use crate::server::Host;
-use crate::server::admin::Query;
+use crate::server::admin::{Path, Query};
 use crate::server::console::{chrome, form, see_other, typed, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;

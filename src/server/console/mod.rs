@@ -31,8 +31,8 @@ use crate::server::observe::Peer;
 use crate::server::pages::{self, page};
 use crate::server::problem::Problem;
 
-/// Scripts and styles our own, forms to ourselves, no pictures, and never in a frame.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Scripts, styles and pictures our own, forms to ourselves, and never in a frame.
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const ROOT: &str = "/console/";
 const SIGN_IN: &str = "/console/sign-in";
 

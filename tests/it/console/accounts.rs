@@ -179,7 +179,7 @@ on_both! {
     async fn what_is_searched_for_is_escaped(database: Database) {
         let house = House::start(&database).await;
         let visitor = Visitor::admin(&house).await;
-        for text in crate::connect::strings::hostile().iter().filter(|it| it.contains('<') && it.len() > 2) {
+        for text in crate::connect::strings::hostile().iter().filter(|it| it.contains('<') && it.len() > 2 && !it.contains('\0')) {
             let query = form_urlencoded::Serializer::new(String::new()).append_pair("search", text).append_pair("app", text).finish();
             let page = visitor.open(&format!("{ACCOUNTS}?{query}")).await;
             is_page(&page, 200);

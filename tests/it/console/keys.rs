@@ -143,7 +143,7 @@ on_both! {
         assert!(next.text().contains("Service 54") && !next.text().contains("Service 49"));
         for (query, count) in [
             ("?search=old", 0), ("?search=OLD&state=any", 1), (&*format!("?state=any&search={}", &old[4..16]), 1),
-            ("?search=service+07", 1), ("?search=%25_!", 50), ("?search=%25%25", 0), ("?kind=admin", 1), ("?search=%00", 50), ("?after=nonsense", 50),
+            ("?search=service+07", 1), ("?search=%25_!", 50), ("?search=%25%25", 0), ("?kind=admin", 1), ("?after=nonsense", 50),
         ] {
             assert_eq!(rows(&visitor.open(&format!("{KEYS}{query}")).await), count, "{query}");
         }
@@ -160,7 +160,7 @@ on_both! {
         let page = visitor.open(&path).await;
         is_page(&page, 200);
         assert!(page.text().contains("refused from now on") && !page.text().contains("you will be signed out"), "{}", page.text());
-        for other in ["doomed", &*key, "%00", "nobody"] {
+        for other in ["doomed", &*key, "nobody"] {
             is_page(&visitor.open(&format!("{KEYS}/{other}/revoke")).await, 404);
             is_page(&visitor.send(&format!("{KEYS}/{other}/revoke"), &[]).await, 404);
         }

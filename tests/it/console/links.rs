@@ -64,7 +64,7 @@ on_both! {
         assert!(!house.is_connected("carol").await);
         browser.open(&link).await.is_page(404, &["This link is not known"]);
         is_page(&visitor.send(&path, &[]).await, 404);
-        for wrong in ["1", "%00", "../x", "ffffffffffffffff", path_of(&link).rsplit('/').next().unwrap()] {
+        for wrong in ["1", "../x", "ffffffffffffffff", path_of(&link).rsplit('/').next().unwrap()] {
             is_page(&visitor.send(&format!("{LINKS}/{wrong}/withdraw"), &[]).await, 404);
         }
         let withdrawn = house.audited("link.withdrawn").await;
@@ -92,7 +92,7 @@ on_both! {
             let name = format!("User_{number:02}");
             assert!(text.contains(&name) != rest.text().contains(&name), "{name}");
         }
-        for (query, count) in [("?search=USER_07", 1), ("?search=%25", 0), ("?search=nobody", 0), ("?search=%00", 50), ("?after=x-y", 50)] {
+        for (query, count) in [("?search=USER_07", 1), ("?search=%25", 0), ("?search=nobody", 0), ("?after=x-y", 50)] {
             assert_eq!(rows(&visitor.open(&format!("{LINKS}{query}")).await), count, "{query}");
         }
     }

@@ -7,7 +7,6 @@ mod explore;
 pub mod keys;
 mod links;
 mod overview;
-mod routes;
 pub mod rules;
 mod sessions;
 mod start;

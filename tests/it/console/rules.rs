@@ -12,7 +12,8 @@ use crate::webhooks::receiver::Receiver;
 
 const LARGEST: usize = 100_000;
 /// Whoever is not signed in gets these.
-const OPEN: [(&str, u16); 3] = [("/console", 303), ("/console/style.css", 200), (SIGN_IN, 200)];
+const OPEN: [(&str, u16); 4] =
+    [("/console", 303), ("/console/icon.svg", 200), ("/console/style.css", 200), (SIGN_IN, 200)];
 /// An id of nothing.
 const UNKNOWN: &str = "999";
 
@@ -64,7 +65,9 @@ impl Furnished<'_> {
     /// Every page that whoever is signed in can open, as a path.
     pub fn pages(&self) -> Vec<String> {
         let gets = routes().into_iter().filter(|it| it.1 == "GET" && it.0 != "/console");
-        gets.map(|it| self.path(&it.0)).filter(|it| !it.contains("style.css")).collect()
+        gets.map(|it| self.path(&it.0))
+            .filter(|it| !it.contains("style.css") && !it.contains("icon.svg"))
+            .collect()
     }
 
     /// What a change would leave behind.
