@@ -64,6 +64,9 @@ impl Gateway {
                 }
                 drop(gateway);
                 tokio::select! {
+                    // Told to stop, it claims nothing more, whatever else has happened.
+                    biased;
+                    () = &mut stop => break,
                     Some(sent) = sending.join_next() => {
                         if let Ok(Err(error)) = sent {
                             let error = &error as &dyn std::error::Error;
@@ -72,7 +75,6 @@ impl Gateway {
                     }
                     () = told.notified() => (),
                     () = tokio::time::sleep(BETWEEN_LOOKS) => (),
-                    () = &mut stop => break,
                 }
             }
             while sending.join_next().await.is_some() {}

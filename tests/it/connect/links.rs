@@ -77,7 +77,7 @@ on_both! {
         withdraw(&house.looking_key().await, id).await.is_own(403, "not_allowed");
         let done = withdraw(&admin, id).await;
         assert_eq!((done.status.as_u16(), &done.json()["label"], &done.json()["user_id"]), (200, &json!("number 2"), &json!("12")));
-        for gone in [id, "x", "%00", &id[..15], &id.to_uppercase()] {
+        for gone in [id, "x", &id[..15], &id.to_uppercase()] {
             withdraw(&admin, gone).await.is_own(404, "not_found");
         }
         Browser::new().open(made[2]["url"].as_str().unwrap()).await.is_page(404, &["This link is not known"]);
