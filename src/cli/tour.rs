@@ -71,7 +71,7 @@ pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
 Countersign is running on invented numbers. Ctrl-C stops it; {folder} keeps its database.
 
   gateway    {gateway}    for your services
-  operators  {admin}    /metrics, /readyz, /admin/v1
+  operators  {admin}    /console/ in a browser, with the admin key; /metrics, /admin/v1, /docs
   sandbox    {sandbox}    the stand-in upstream; curl {sandbox}/sandbox/world shows what it knows
 
   key        {key}
