@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::gateway::keys::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway};
-use crate::model::key::Kind;
+use crate::model::key::{Kind, Presented};
 use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
 use crate::vault::{self, Place as Seal};
@@ -66,6 +66,10 @@ impl Default for Refused {
 impl Gateway {
     /// Begins a session for the holder of an admin key, who comes from `address`.
     pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
+        // Its form and checksum cost no look-up, so whoever mistypes does not count against the others at a proxy.
+        if Presented::parse(key).is_none() {
+            return Ok(SignIn::Refused);
+        }
         let refused = self.0.refused.0.get_with(address, async { Arc::default() }).await;
         if refused.load(Ordering::Relaxed) >= MOST_REFUSED {
             return Ok(SignIn::TooMany);
