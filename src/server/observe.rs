@@ -78,10 +78,7 @@ pub(super) async fn observe(
     let begun = host.0.clock.instant();
     let asked = Asked::of(&request, peer);
     // The relay's handlers, which are in a hurry, leave what they know in their answers instead.
-    if asked.uri.path().starts_with("/v1/") {
-        request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
-    }
-    if Place::of(&asked.uri) == Some(Place::Console) || asked.uri.path().starts_with("/admin/") {
+    if !asked.uri.path().starts_with("/insights/") {
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }
