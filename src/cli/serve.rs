@@ -109,6 +109,7 @@ pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
     let parts = Parts::assemble(config, store, vault)?;
     require_open_vault(&parts).await?;
     parts.gateway.catch_up_once().await?;
+    parts.gateway.read_month().await?;
     Ok(parts)
 }
 

@@ -130,6 +130,19 @@ pub const APP_ONLY: Form<AppOnly> = Form {
     },
 };
 
+pub const ACCOUNT_LIMIT: Form<u64> =
+    Form { expected: "a whole number from 1 to 4294967295", parse: whole::<_, 1, { u32::MAX }> };
+
+/// Whether more is refused.
+pub const OVER_LIMIT: Form<bool> = Form {
+    expected: "\"warn\" or \"refuse\"",
+    parse: |text| match text {
+        "warn" => Some(false),
+        "refuse" => Some(true),
+        _ => None,
+    },
+};
+
 pub const LOG_FORMAT: Form<LogFormat> = Form {
     expected: "\"human\" or \"json\"",
     parse: |text| match text {

@@ -10,11 +10,13 @@ use crate::model::{Secret, app};
 
 /// Keys that the defaults leave out, with `<name>` for the name of an app.
 const WITHOUT_DEFAULT: &[&str] = &[
+    "apps.<name>.account_limit",
     "apps.<name>.app_only",
     "apps.<name>.bearer_token",
     "apps.<name>.consumer_key",
     "apps.<name>.consumer_secret",
     "apps.<name>.lookup",
+    "apps.<name>.over_limit",
 ];
 
 /// Keys that may also name a file, with `_file` after them.

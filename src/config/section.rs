@@ -8,7 +8,8 @@ use crate::config::reader::Reader;
 use crate::config::{
     Admin, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, Webhooks, vault,
 };
-use crate::model::{App, AppOnly, Secret, app};
+use crate::model::app::{self, AccountLimit};
+use crate::model::{App, AppOnly, Secret};
 
 /// Everything; what cannot be read is among the reader's problems.
 pub fn config(it: &mut Reader<'_>) -> Config {
@@ -129,6 +130,11 @@ fn one_app(it: &mut Reader<'_>, name: &str, origin: &str) -> App {
         let detail = "expected false: look-ups take a bearer token, and app_only is \"two_legged\"";
         it.refuse(&key("lookup"), detail);
     }
+    let most = it.find(&key("account_limit"), &form::ACCOUNT_LIMIT);
+    let over = it.find(&key("over_limit"), &form::OVER_LIMIT);
+    if over.is_some() && it.setting(&key("account_limit")).is_none() {
+        it.refuse(&key("over_limit"), "expected account_limit beside it, which says how many");
+    }
     App {
         name: name.to_owned(),
         consumer_key: required(it, key("consumer_key"), origin).expose().to_owned(),
@@ -136,6 +142,7 @@ fn one_app(it: &mut Reader<'_>, name: &str, origin: &str) -> App {
         bearer_token: it.find(&key("bearer_token"), &form::CREDENTIAL),
         app_only,
         lookup,
+        account_limit: most.map(|most| AccountLimit { most, refuses: over.unwrap_or(false) }),
     }
 }
 

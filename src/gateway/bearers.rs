@@ -15,9 +15,9 @@ use crate::gateway::accounts::KnownAccount;
 use crate::gateway::known::Known;
 use crate::gateway::links::Reconnects;
 use crate::gateway::mark::Suspects;
+use crate::gateway::month::UsedThisMonth;
 use crate::gateway::question::lookup::Rest;
 use crate::gateway::standing::{Fault, Standing};
-use crate::gateway::usage::UsedThisMonth;
 use crate::gateway::{Error, Gateway};
 use crate::model::{App, AppOnly, Endpoint, Secret, UserId};
 use crate::upstream::{self, Credential, MintError, Spent, StatusCode};
@@ -72,6 +72,7 @@ struct Minting {
 impl AppState {
     pub(super) fn new(app: App, limits: &Limits) -> AppState {
         AppState {
+            month: UsedThisMonth::new(app.account_limit),
             app,
             current: ArcSwapOption::empty(),
             minting: Mutex::default(),
@@ -83,7 +84,6 @@ impl AppState {
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
             asking: Semaphore::new(limits.question_calls),
             lookup_rest: Rest::default(),
-            month: UsedThisMonth::default(),
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Error {
         /// For keys that may make links.
         reconnect: Option<Reconnect>,
     },
+    #[error("the app {app} may use {}, and that many are used already", accounts_a_month(*limit))]
+    AccountLimitReached { app: String, limit: u64, until: OffsetDateTime },
     /// Each part of a question with why it could not be had.
     #[error("nothing of the question could be answered")]
     NothingAnswered(Vec<Missing>),
@@ -59,6 +61,10 @@ pub enum Error {
     StoreUnavailable(#[source] Source),
     #[error("something went wrong inside the gateway")]
     Internal(#[source] Source),
+}
+
+fn accounts_a_month(count: u64) -> String {
+    if count == 1 { "1 account a month".to_owned() } else { format!("{count} accounts a month") }
 }
 
 /// One thing that is wrong with a request.

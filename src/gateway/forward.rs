@@ -159,7 +159,7 @@ impl Gateway {
         let account = trail.account.filter(|_| credential.kind() == AuthKind::UserContext);
         let (auth, posts) = (credential.kind(), trail.posts);
         let counted = Counted { account, endpoint: call.endpoint, auth, posts };
-        let mut counting = self.count(app, call.key, counted, &mut trail.spent);
+        let mut counting = self.count(app, call.key, counted, &mut trail.spent)?;
         let spent = &mut *counting.spent;
         let answer = self.0.upstream.engage(call.endpoint, &call.body, credential, spent).await?;
         counting.bytes = answer.wire.len();

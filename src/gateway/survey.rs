@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::gateway::calls::KeyNames;
-use crate::gateway::{Error, Gateway, Health};
+use crate::gateway::{AccountsUsed, Error, Gateway, Health};
 use crate::model::AccountState;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
@@ -28,8 +28,8 @@ pub struct Overview {
     pub webhooks: Vec<(Webhook, Backlog)>,
     /// Of the last days.
     pub gaps: Vec<UsageWriter>,
-    /// By app, of this month.
-    pub used_accounts: Vec<(String, u64)>,
+    /// Of each configured app.
+    pub accounts_used: Vec<AccountsUsed>,
 }
 
 /// How long recent calls took that X was asked.
@@ -72,7 +72,7 @@ impl Gateway {
         let since = until - DAY;
         let by = Grain { hours: 1, auth: true, outcome: true, ..Grain::default() };
         let filter = UsageFilter { from: since, until, by, limit: 1000, ..UsageFilter::default() };
-        let used = store.count_used_accounts(Month::of(now)).await?;
+        self.read_month().await?;
         Ok(Overview {
             health: self.health(),
             accounts: store.count_accounts().await?,
@@ -83,7 +83,7 @@ impl Gateway {
             ),
             webhooks: self.list_webhooks().await?,
             gaps: self.usage_gaps(now - NEWS).await?,
-            used_accounts: used.into_iter().map(|(_, app, count)| (app, count)).collect(),
+            accounts_used: self.accounts_used(),
         })
     }
 

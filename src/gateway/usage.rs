@@ -1,7 +1,8 @@
-//! Adding up what goes upstream, beside the calls: each leaves a record in memory, and every few seconds these are
-//! added to the database's sums. What a killed process can lose is what came after its last write.
+//! Adding up what goes upstream, beside the calls: each is added to sums in memory, and every few seconds these are
+//! added to the database's. What a killed process can lose is what came after its last write.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,12 +22,10 @@ use crate::vault;
 
 /// So often, while the database takes writes.
 const WRITTEN_EVERY: Duration = Duration::from_secs(5);
-/// Records that wait to be added up; some 20 MB.
-const MOST_RECORDS: usize = 1 << 18;
-/// When they are added up before their time.
-const MANY_RECORDS: usize = 1 << 13;
-/// Lines that wait for a database that takes no writes.
+/// Lines that wait for a database that takes no writes; some 20 MB.
 const MOST_LINES: usize = 100_000;
+/// When they are written before their time.
+const MANY_LINES: usize = 10_000;
 /// A process that has not written for so long was killed, or cannot write.
 const SILENT: time::Duration = time::Duration::minutes(1);
 const KEPT: time::Duration = time::Duration::days(400);
@@ -44,20 +43,23 @@ pub(super) struct Usage {
 
 #[derive(Default)]
 struct Records {
-    calls: Vec<Record>,
+    /// A key is known by its place in memory, so that texts are copied once for a line and not for a call; it is kept
+    /// beside its sums, so that no other can take the place.
+    sums: HashMap<Alike, (Arc<KnownKey>, Sums)>,
     used: Vec<UsedAccount>,
     lost_calls: u64,
 }
 
-/// One call, as it was.
-struct Record {
-    key: Arc<KnownKey>,
+/// What calls have in common whose sums are one line.
+#[derive(Eq, Hash, PartialEq)]
+struct Alike {
+    /// The key's place.
+    key: usize,
     hour: Hour,
     account: Option<UserId>,
     endpoint: Endpoint,
     auth: AuthKind,
     outcome: Outcome,
-    sums: Sums,
 }
 
 #[derive(Default)]
@@ -84,10 +86,6 @@ pub(super) struct Counting<'a> {
     attempts_before: u32,
     pub(super) bytes: usize,
 }
-
-/// The accounts that an app used this month, as far as this process knows.
-#[derive(Default)]
-pub(super) struct UsedThisMonth(Mutex<Option<(Month, HashSet<UserId>)>>);
 
 /// What is counted of a call before it is made.
 #[derive(Clone, Copy)]
@@ -124,16 +122,19 @@ impl Usage {
         self.wake.notify_one();
     }
 
-    fn record(&self, record: Record) {
+    fn record(&self, key: &Arc<KnownKey>, alike: Alike, sums: Sums) {
         let mut records = self.records();
-        if records.calls.len() >= MOST_RECORDS {
-            records.lost_calls += record.sums.calls;
-        } else {
-            records.calls.push(record);
+        let lines = records.sums.len();
+        match records.sums.entry(alike) {
+            Entry::Occupied(line) => return line.into_mut().1.add(sums),
+            Entry::Vacant(_) if lines >= MOST_LINES => {
+                records.lost_calls += sums.calls;
+                return;
+            }
+            Entry::Vacant(place) => drop(place.insert((Arc::clone(key), sums))),
         }
-        let count = records.calls.len();
         // The database shall know soon that more may follow, so that the loss of it would be known.
-        if count == MANY_RECORDS || (count == 1 && self.is_settled.load(Ordering::Acquire)) {
+        if lines + 1 == MANY_LINES || (lines == 0 && self.is_settled.load(Ordering::Acquire)) {
             self.wake.notify_one();
         }
     }
@@ -144,34 +145,17 @@ impl Usage {
 
     /// Adds up what was recorded since the last time.
     fn add_up(&self, writing: &mut Writing) {
-        let (calls, used, lost_calls) = {
-            let mut records = self.records();
-            let lost_calls = std::mem::take(&mut records.lost_calls);
-            (std::mem::take(&mut records.calls), std::mem::take(&mut records.used), lost_calls)
-        };
-        writing.used.extend(used);
-        writing.lose(lost_calls);
-        for (line, sums) in together(calls) {
+        let records = std::mem::take(&mut *self.records());
+        writing.used.extend(records.used);
+        writing.lose(records.lost_calls);
+        for (alike, (key, sums)) in records.sums {
+            let line = alike.line(&key);
             if writing.lines.len() >= MOST_LINES && !writing.lines.contains_key(&line) {
                 writing.lose(sums.calls);
             } else {
                 writing.lines.entry(line).or_default().add(sums);
             }
         }
-    }
-}
-
-impl UsedThisMonth {
-    /// Whether an account was not used before this month; from now on it was.
-    fn is_new(&self, account: UserId, now: OffsetDateTime) -> bool {
-        let month = Month::of(now);
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of, accounts) = used.get_or_insert_with(|| (month, HashSet::new()));
-        if *of != month {
-            *of = month;
-            accounts.clear();
-        }
-        accounts.insert(account)
     }
 }
 
@@ -203,19 +187,12 @@ impl Writing {
     }
 }
 
-/// Adds up records that are alike. A key is known by its place in memory, so that texts are copied once for a line and
-/// not for a call.
-fn together(records: Vec<Record>) -> impl Iterator<Item = (Line, Sums)> {
-    let mut alike: HashMap<_, (Arc<KnownKey>, Sums)> = HashMap::new();
-    for it in records {
-        let place = Arc::as_ptr(&it.key) as usize;
-        let same = (place, it.hour, it.account, it.endpoint, it.auth, it.outcome);
-        alike.entry(same).or_insert_with(|| (it.key, Sums::default())).1.add(it.sums);
+impl Alike {
+    fn line(self, key: &KnownKey) -> Line {
+        let Alike { hour, account, endpoint, auth, outcome, .. } = self;
+        let (app, key_id) = (app_of(key).to_owned(), key.key.id.clone());
+        Line { hour, app, key_id, account, endpoint, auth, outcome }
     }
-    alike.into_iter().map(|((_, hour, account, endpoint, auth, outcome), (key, sums))| {
-        let (app, key_id) = (app_of(&key).to_owned(), key.key.id.clone());
-        (Line { hour, app, key_id, account, endpoint, auth, outcome }, sums)
-    })
 }
 
 impl Drop for Counting<'_> {
@@ -225,35 +202,39 @@ impl Drop for Counting<'_> {
             return;
         }
         let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
-        self.usage.record(Record {
-            key: Arc::clone(self.key),
+        let alike = Alike {
+            key: Arc::as_ptr(self.key).addr(),
             hour: hour_of(self.begun_at),
             account: self.account,
             endpoint: self.endpoint,
             auth: self.auth,
             outcome: Outcome::of(self.spent.status),
-            sums: Sums { calls: calls.into(), posts: count(self.posts), bytes: count(self.bytes) },
-        });
+        };
+        let sums = Sums { calls: calls.into(), posts: count(self.posts), bytes: count(self.bytes) };
+        self.usage.record(self.key, alike, sums);
     }
 }
 
 impl Gateway {
-    /// Counts a call on the upstream from now on, until what this gives is dropped.
+    /// Counts a call on the upstream from now on, until what this gives is dropped; or says that its account may not be
+    /// used.
     pub(super) fn count<'a>(
         &'a self,
         app: &AppState,
         key: &'a Arc<KnownKey>,
         call: Counted,
         spent: &'a mut Spent,
-    ) -> Counting<'a> {
+    ) -> Result<Counting<'a>, Error> {
         let Counted { account, endpoint, auth, posts } = call;
         let (usage, begun_at) = (&self.0.usage, self.now());
-        if let Some(account) = account.filter(|it| app.month.is_new(*it, begun_at)) {
+        if let Some(account) = account
+            && app.admit(account, begun_at)?
+        {
             let (month, app) = (Month::of(begun_at), app.app.name.clone());
             usage.note(UsedAccount { month, app, account, at: begun_at });
         }
         let attempts_before = spent.attempts;
-        Counting {
+        Ok(Counting {
             usage,
             key,
             begun_at,
@@ -264,7 +245,7 @@ impl Gateway {
             spent,
             attempts_before,
             bytes: 0,
-        }
+        })
     }
 
     /// Writes usage every few seconds until every other clone of this gateway is dropped. Call it once.
@@ -281,6 +262,7 @@ impl Gateway {
                     () = gateway.0.usage.wake.notified() => (),
                 }
                 let _ = gateway.flush_usage().await;
+                let _ = gateway.read_month().await;
                 gateway.store_calls().await;
             }
         }
@@ -332,13 +314,6 @@ impl Gateway {
             accounts: self.0.store.count_used_accounts(months_from).await?,
             gaps: self.usage_gaps(self.now() - KEPT).await?,
         })
-    }
-
-    /// The accounts that an app used this month, on all replicas as far as they have written it.
-    pub(super) async fn used_this_month(&self, app: &AppState) -> Result<Vec<UserId>, Error> {
-        let _ = self.flush_usage().await;
-        let (month, ever) = (Month::of(self.now()), OffsetDateTime::UNIX_EPOCH);
-        Ok(self.0.store.list_used_accounts(&app.app.name, month, ever).await?)
     }
 
     /// Processes that wrote since `since` and whose last calls are missing.

@@ -13,6 +13,15 @@ pub struct App {
     pub app_only: AppOnly,
     /// Whether posts of unknown authors may be looked up, which takes a bearer token.
     pub lookup: bool,
+    pub account_limit: Option<AccountLimit>,
+}
+
+/// How many accounts an app may use in a month of the calendar, UTC (reference 2.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AccountLimit {
+    pub most: u64,
+    /// Whether calls for more are refused; operators are told in any case.
+    pub refuses: bool,
 }
 
 /// The form that app-only calls take.

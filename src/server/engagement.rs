@@ -127,6 +127,7 @@ pub(super) fn status_of(missing: &[Missing]) -> StatusCode {
         (Reason::Deadline, StatusCode::GATEWAY_TIMEOUT),
         (Reason::UpstreamError, StatusCode::BAD_GATEWAY),
         (Reason::AccountRevoked, StatusCode::CONFLICT),
+        (Reason::AccountLimit, StatusCode::FORBIDDEN),
         (Reason::Forbidden, StatusCode::FORBIDDEN),
     ];
     let found = reasons.iter().find(|(reason, _)| missing.iter().any(|it| it.reason == *reason));

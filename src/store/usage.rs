@@ -83,21 +83,15 @@ impl Store {
         .await
     }
 
-    /// The accounts that an app used in a month, of those first used since `since`.
-    pub async fn list_used_accounts(
-        &self,
-        app: &str,
-        month: Month,
-        since: OffsetDateTime,
-    ) -> Result<Vec<UserId>, Error> {
+    /// The accounts that an app used in a month.
+    pub async fn list_used_accounts(&self, app: &str, month: Month) -> Result<Vec<UserId>, Error> {
         let sql = "select user_id from account_month
-             where month = $1 and app = $2 and first_used_at >= $3 order by user_id";
+             where month = $1 and app = $2 order by user_id";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<String> = on!(&mut lease, it => sqlx::query_scalar(sql)
                 .bind(month.to_string())
                 .bind(app)
-                .bind(whole_seconds(since))
                 .fetch_all(&mut **it)
                 .await?);
             Ok(rows.iter().filter_map(|it| UserId::parse(it)).collect())

@@ -253,6 +253,7 @@ mod tests {
             bearer_token: None,
             app_only: AppOnly::Bearer,
             lookup: false,
+            account_limit: None,
         };
         let expected = "Basic eHZ6MWV2RlM0d0VFUFRHRUZQSEJvZzpMOHFxOVBaeVJnNmllS0dFS2hab2xHQzB2SldMdzhpRUo4OERSZHlPZw==";
         assert_eq!(basic(&app).to_str().unwrap(), expected);

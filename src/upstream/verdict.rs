@@ -111,6 +111,7 @@ mod tests {
             bearer_token: None,
             app_only: AppOnly::Bearer,
             lookup: false,
+            account_limit: None,
         };
         let token = Token { token: Secret::from("7-t"), secret: Secret::from("s") };
         let (bearer, user) = (Secret::from("b"), Credential::User(&app, &token));

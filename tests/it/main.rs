@@ -16,6 +16,7 @@ mod database;
 mod dice;
 mod edge;
 mod house;
+mod month;
 mod openapi;
 mod program;
 mod question;

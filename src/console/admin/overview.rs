@@ -6,6 +6,7 @@ use crate::console::admin::{Chrome, Section};
 use crate::console::chart::Chart;
 use crate::console::text;
 use crate::model::AccountState;
+use crate::model::app::AccountLimit;
 
 /// What is shown.
 pub struct Overview {
@@ -18,8 +19,7 @@ pub struct Overview {
     pub failed: u64,
     pub latency: Option<Latency>,
     pub accounts: Vec<(AccountState, u64)>,
-    /// Accounts that each app used this month.
-    pub used: Vec<Used>,
+    pub used: Vec<AccountsUsed>,
 }
 
 /// Something to look after, and where.
@@ -36,10 +36,11 @@ pub struct Latency {
     pub most: String,
 }
 
-/// How many accounts an app used this month.
-pub struct Used {
+/// How many accounts an app used this month, and what happens at how many.
+pub struct AccountsUsed {
     pub app: String,
     pub accounts: u64,
+    pub limit: Option<AccountLimit>,
 }
 
 #[derive(Template)]

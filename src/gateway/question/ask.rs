@@ -67,13 +67,9 @@ impl Gateway {
         let (app, question) = self.read_question(key, body)?;
         let authors = self.known_authors(&question).await;
         let plan = self.plan_for(key, app, &question, &authors).await?;
-        let mut new: HashSet<UserId> =
-            plan.calls.iter().filter_map(|it| it.signer.account()).collect();
-        if !new.is_empty() {
-            for used in self.used_this_month(app).await? {
-                new.remove(&used);
-            }
-        }
+        let now = self.now();
+        let accounts = plan.calls.iter().filter_map(|it| it.signer.account());
+        let new: HashSet<UserId> = accounts.filter(|it| !app.month.has(*it, now)).collect();
         Ok(Planned { plan, new_accounts: new.len() })
     }
 
@@ -109,20 +105,27 @@ impl Gateway {
         let authors: HashSet<UserId> = question.posts.iter().filter_map(author).collect();
         let unknown: Vec<u64> =
             question.posts.iter().copied().filter(|it| author(it).is_none()).collect();
-        let mut usable = Vec::new();
+        let mut candidates = Vec::new();
         if !unknown.is_empty() {
-            usable = self.candidates(app, allowed.as_deref()).await?;
+            candidates = self.candidates(app, allowed.as_deref()).await?;
         }
-        let mut ended = HashSet::new();
+        let (mut active, mut ended) = (Vec::new(), HashSet::new());
         let may = |it: &UserId| allowed.as_ref().is_none_or(|allowed| allowed.contains(it));
         for author in self.connected(app, authors.into_iter().filter(may).collect()).await? {
             let known = self.known_account(app, author).await?;
             match known.map(|it| it.stored.account.state) {
-                Some(AccountState::Active) if !usable.contains(&author) => usable.push(author),
-                Some(AccountState::Active) | None => (),
+                Some(AccountState::Active) => active.push(author),
                 Some(_) => drop(ended.insert(author)),
+                None => (),
             }
         }
+        active.sort_unstable();
+        // Authors before those who only may be.
+        let over = app.month.without_room(active.iter().chain(&candidates).copied(), self.now());
+        let nobody_left = !candidates.is_empty() && candidates.iter().all(|it| over.contains(it));
+        active.retain(|it| !candidates.contains(it));
+        let mut usable = [candidates, active].concat();
+        usable.retain(|it| !over.contains(it));
         let tried = usable.get(..MOST_CANDIDATES).unwrap_or(&usable);
         let foreign = self.0.authors.known_foreign(&unknown, tried);
         let mut plan = plan(question, known, &usable, &foreign);
@@ -130,8 +133,11 @@ impl Gateway {
             plan.look_up_first(|it| !self.0.authors.is_hidden(it));
         }
         for missing in &mut plan.missing {
-            if missing.author.is_some_and(|it| ended.contains(&it)) {
-                missing.reason = Reason::AccountRevoked;
+            match missing.author {
+                Some(author) if ended.contains(&author) => missing.reason = Reason::AccountRevoked,
+                Some(author) if over.contains(&author) => missing.reason = Reason::AccountLimit,
+                None if nobody_left => missing.reason = Reason::AccountLimit,
+                _ => (),
             }
         }
         Ok(plan)

@@ -89,6 +89,8 @@ pub enum Reason {
     NotConnected,
     /// The author's token does not work any more.
     AccountRevoked,
+    /// The app may use no more accounts this month.
+    AccountLimit,
     /// Not the posts of whoever they were said to be, or of anybody whose token was tried.
     Forbidden,
     /// Too old for these engagement types.
@@ -297,10 +299,11 @@ impl Signer {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Unavailable,
         Reason::NotConnected,
         Reason::AccountRevoked,
+        Reason::AccountLimit,
         Reason::Forbidden,
         Reason::UnsupportedAge,
         Reason::Quota,
@@ -313,6 +316,7 @@ impl Reason {
             Reason::Unavailable => "unavailable",
             Reason::NotConnected => "not_connected",
             Reason::AccountRevoked => "account_revoked",
+            Reason::AccountLimit => "account_limit",
             Reason::Forbidden => "forbidden",
             Reason::UnsupportedAge => "unsupported_age",
             Reason::Quota => "quota",

@@ -20,6 +20,9 @@ impl Run {
                 let detail = format!("the account is {state}");
                 return self.try_next(task, Reason::AccountRevoked, &detail);
             }
+            Err(Error::AccountLimitReached { .. }) => {
+                return self.try_next(task, Reason::AccountLimit, "");
+            }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
             Err(Error::UpstreamTimeout(_)) => {
                 return self.lack(task.call, Reason::UpstreamError, "the upstream took too long");

@@ -9,6 +9,7 @@ use crate::server::wire::App;
 
 /// The configured apps.
 pub(in crate::server) async fn list(State(host): State<Host>) -> Json<Value> {
-    let apps: Vec<App> = host.0.gateway.apps().map(App::from).collect();
+    let gateway = &host.0.gateway;
+    let apps: Vec<App> = gateway.apps().zip(gateway.accounts_used()).map(App::from).collect();
     Json(json!({ "apps": apps }))
 }

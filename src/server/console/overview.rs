@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::console::admin::overview::{self as pages, Latency, Need, Used};
+use crate::console::admin::overview::{self as pages, AccountsUsed, Latency, Need};
 use crate::console::admin::{Section, time};
 use crate::console::chart::{Chart, Kind, Series};
-use crate::gateway::{Degraded, Overview, Session};
+use crate::gateway::{self, Degraded, Overview, Session};
 use crate::model::usage::{Hour, Outcome, begin_of};
 use crate::model::{AccountState, AuthKind};
 use crate::server::Host;
@@ -31,7 +31,11 @@ fn shown(found: &Overview) -> pages::Overview {
         of.map(|it| it.sums.calls).sum()
     };
     let of_state = |state| found.accounts.iter().find(|it| it.0 == state).copied();
-    let used = |it: &(String, u64)| Used { app: it.0.clone(), accounts: it.1 };
+    let used = |it: &gateway::AccountsUsed| AccountsUsed {
+        app: it.app.clone(),
+        accounts: it.accounts,
+        limit: it.limit,
+    };
     pages::Overview {
         is_new: found.accounts.is_empty() && found.usage.is_empty(),
         needs: needs(found),
@@ -44,13 +48,14 @@ fn shown(found: &Overview) -> pages::Overview {
             most: format!("{} ms", it.most.as_millis()),
         }),
         accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
-        used: found.used_accounts.iter().map(used).collect(),
+        used: found.accounts_used.iter().filter(|it| it.accounts > 0).map(used).collect(),
     }
 }
 
 /// What is not as it should be, the worst first.
 fn needs(found: &Overview) -> Vec<Need> {
     let mut needs: Vec<Need> = found.health.degraded.iter().map(of_health).collect();
+    needs.extend(found.accounts_used.iter().filter_map(of_limit));
     for (state, count) in &found.accounts {
         let why = match state {
             AccountState::Active => continue,
@@ -75,6 +80,16 @@ fn needs(found: &Overview) -> Vec<Need> {
         needs.push(Need { what, way: Some(("What is missing", "/console/usage#gaps".to_owned())) });
     }
     needs
+}
+
+fn of_limit(it: &gateway::AccountsUsed) -> Option<Need> {
+    let limit = it.limit.filter(|limit| it.accounts >= limit.most)?;
+    let (app, used, most) = (&it.app, it.accounts, limit.most);
+    let accounts = if used == 1 { "account" } else { "accounts" };
+    let then = if limit.refuses { "calls for others are refused" } else { "others are used, too" };
+    let what =
+        format!("{app} has used {used} {accounts} this month; its limit is {most}, and {then}.");
+    Some(Need { what, way: Some(("Usage of accounts", "/console/usage#accounts".to_owned())) })
 }
 
 fn of_health(it: &Degraded) -> Need {

@@ -157,6 +157,12 @@ pub(super) fn of_relay() -> Vec<Sample> {
         not_allowed("endpoint", "its scope leaves out the endpoint historical"),
         Error::AccountNotFound.into(),
         Error::AccountNotActive { state, since, reconnect: Some(reconnect) }.into(),
+        Error::AccountLimitReached {
+            app: "main".to_owned(),
+            limit: 100,
+            until: datetime!(2026-04-01 0:00 UTC),
+        }
+        .into(),
         Error::AppCredentialsRejected {
             app: "main".to_owned(),
             retry_after: Duration::from_secs(10),

@@ -46,7 +46,7 @@ impl Visitor<'_> {
     }
 
     /// Somebody who may act.
-    async fn admin(house: &House) -> Visitor<'_> {
+    pub async fn admin(house: &House) -> Visitor<'_> {
         Visitor::with_key(house, &house.new_admin_key().await).await
     }
 

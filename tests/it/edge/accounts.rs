@@ -237,6 +237,6 @@ on_both! {
         let house = House::start(&database).await;
         let key = house.new_admin_key().await;
         let answer = house.admin(&key, "GET", "/admin/v1/apps").send().await;
-        assert_eq!(answer.json(), json!({ "apps": [{ "name": "demo", "app_only": "bearer", "bearer_source": "minted" }] }));
+        assert_eq!(answer.json(), json!({ "apps": [{ "name": "demo", "app_only": "bearer", "bearer_source": "minted", "accounts_used": 0, "account_limit": null, "over_limit": null }] }));
     }
 }

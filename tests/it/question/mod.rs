@@ -20,20 +20,20 @@ use crate::database::Database;
 use crate::house::House;
 
 const PATH: &str = "/v1/engagement";
-const PLAN: &str = "/v1/engagement/plan";
+pub const PLAN: &str = "/v1/engagement/plan";
 
 /// A house with alice and bob connected, and carol and dave not.
-async fn open_house(database: &Database) -> House {
+pub async fn open_house(database: &Database) -> House {
     let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
     House::build(bench, &database.settings(), |_| ()).await
 }
 
-async fn ask_with(house: &House, key: &str, path: &str, question: &Value) -> Answer {
+pub async fn ask_with(house: &House, key: &str, path: &str, question: &Value) -> Answer {
     let ask = house.ask("POST", path).header("authorization", &format!("Bearer {key}"));
     ask.header("content-type", "application/json").body(question.to_string()).send().await
 }
 
-async fn ask(house: &House, question: &Value) -> Answer {
+pub async fn ask(house: &House, question: &Value) -> Answer {
     ask_with(house, &house.key, PATH, question).await
 }
 
@@ -56,6 +56,6 @@ fn calls(answer: &Value) -> BTreeMap<String, usize> {
     counts
 }
 
-fn question(ids: &[String], metrics: &[&str]) -> Value {
+pub fn question(ids: &[String], metrics: &[&str]) -> Value {
     json!({ "tweet_ids": ids, "engagement_types": metrics })
 }

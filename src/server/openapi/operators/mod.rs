@@ -37,7 +37,10 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 fn apps() -> Operation {
-    let app = json!({ "name": "demo", "app_only": "bearer", "bearer_source": "minted" });
+    let app = json!({
+        "name": "demo", "app_only": "bearer", "bearer_source": "minted",
+        "accounts_used": 17, "account_limit": 100, "over_limit": "warn",
+    });
     operation(HttpMethod::Get, "/admin/v1/apps", "list_apps", "The configured apps").gives(
         "200",
         "All of them.",
