@@ -141,8 +141,9 @@ impl Chart {
         let letters = self.labels.iter().map(|it| it.chars().count()).max().unwrap_or_default();
         let each = (letters.clamp(1, MOST_LETTERS) + 1) * LETTER;
         let room = usize::try_from(WIDTH - LEFT - RIGHT).unwrap_or_default();
-        let parts = (room / each).max(1).min(count);
-        (0..parts).map(move |it| (2 * it + 1) * count / (2 * parts))
+        let apart = (each * count).div_ceil(room).max(1);
+        let left_over = (count % apart).div_ceil(2);
+        (0..count / apart).map(move |it| left_over + it * apart + (apart - 1) / 2)
     }
 }
 
@@ -294,10 +295,24 @@ mod tests {
         let html = chart(Kind::Bars, &[("a", &[1_234_567, 3]), ("b", &[2])]).draw();
         for text in [
             "<th scope=\"row\">00:00</th><td class=\"number\">1234567</td><td class=\"number\">2</td>",
-            "<td class=\"number\">0</td>",
+            "<td class=\"number\">none</td>",
             "aria-label=\"Chart: Calls.",
         ] {
             assert!(html.contains(text), "{text}: {html}");
+        }
+    }
+
+    #[test]
+    fn labels_are_evenly_apart() {
+        for (count, expected) in [
+            (1, &[0][..]),
+            (5, &[0, 1, 2, 3, 4]),
+            (7, &[1, 3, 5]),
+            (24, &[4, 9, 14, 19]),
+            (31, &[3, 9, 15, 21, 27]),
+        ] {
+            let chart = chart(Kind::Lines, &[("a", &vec![1; count])]);
+            assert_eq!(chart.labelled().collect::<Vec<_>>(), expected, "{count}");
         }
     }
 
@@ -310,7 +325,7 @@ mod tests {
         let count = |it| html.matches(it).count();
         assert_eq!(
             (count("<polyline"), count("<circle"), count("<table")),
-            (1 + 7, 2, 0),
+            (1 + 4, 2, 0),
             "{html}"
         );
         assert!(chart.draw().contains("<td class=\"number\">none</td>"));

@@ -62,6 +62,9 @@ async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     browser.shows("console-explore-days").await;
     browser.asks("range", "post_hour").await;
     browser.shows("console-explore-posts-by-hour").await;
+    browser.marks(&["impressions"]).await;
+    browser.asks("range", "hour").await;
+    browser.shows("console-explore-one-line").await;
     browser.marks(&["impressions", "app_install_attempts"]).await;
     browser.asks("28hr", "all").await;
     browser.shows("console-explore-long-names").await;
