@@ -4,6 +4,7 @@ use askama::Template;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::console::axis::Axis;
 use crate::console::text;
 
 /// What a chart shows.
@@ -28,11 +29,11 @@ pub enum Kind {
     Lines,
 }
 
-/// A number for each label.
+/// A number for each label, `None` where there is none: there, lines are broken.
 #[derive(Clone, Debug)]
 pub struct Series {
     pub name: String,
-    pub values: Vec<u64>,
+    pub values: Vec<Option<u64>>,
 }
 
 #[derive(Template)]
@@ -40,6 +41,7 @@ pub struct Series {
 struct Figure<'a> {
     chart: &'a Chart,
     picture: &'a str,
+    with_table: bool,
 }
 
 const WIDTH: i32 = 640;
@@ -59,21 +61,12 @@ const GRID: RGBColor = RGBColor(0, 0, 101);
 impl Chart {
     /// As HTML: title, picture, and the table behind it.
     pub fn draw(&self) -> String {
-        text(&Figure { chart: self, picture: &self.picture() })
+        text(&Figure { chart: self, picture: &self.picture(), with_table: true })
     }
 
-    /// The same with the smaller series added up, so that there are no more than a picture can tell apart.
-    #[must_use]
-    pub fn with_most(mut self, most: usize) -> Chart {
-        if self.series.len() > most.max(1) {
-            self.series.sort_by_key(|it| std::cmp::Reverse(it.total()));
-            let rest = self.series.split_off(most.max(1) - 1);
-            let sum = |index| rest.iter().fold(0, |sum: u64, it| sum.saturating_add(it.at(index)));
-            let values = (0..self.labels.len()).map(sum).collect();
-            let name = format!("{} others", rest.len());
-            self.series.push(Series { name, values });
-        }
-        self
+    /// As HTML for a page that has the numbers in a table below it: title and picture.
+    pub fn draw_alone(&self) -> String {
+        text(&Figure { chart: self, picture: &self.picture(), with_table: false })
     }
 
     fn picture(&self) -> String {
@@ -111,12 +104,15 @@ impl Chart {
                     }
                 }
                 Kind::Lines => {
-                    let point = |place| (scale.x(place), scale.y(series.at(place)));
+                    let point = |place| Some((scale.x(place), scale.y(series.get(place)?)));
                     let points: Vec<_> = (0..self.labels.len()).map(point).collect();
-                    if let [only] = &*points {
-                        area.draw(&Circle::new(*only, 4, colour.filled()))?;
-                    } else {
-                        area.draw(&PathElement::new(points, colour.stroke_width(2)))?;
+                    for unbroken in points.split(Option::is_none) {
+                        let points: Vec<_> = unbroken.iter().copied().flatten().collect();
+                        match &*points {
+                            [] => {}
+                            [only] => area.draw(&Circle::new(*only, 4, colour.filled()))?,
+                            _ => area.draw(&PathElement::new(points, colour.stroke_width(2)))?,
+                        }
                     }
                 }
             }
@@ -145,33 +141,33 @@ impl Chart {
         let letters = self.labels.iter().map(|it| it.chars().count()).max().unwrap_or_default();
         let each = (letters.clamp(1, MOST_LETTERS) + 1) * LETTER;
         let room = usize::try_from(WIDTH - LEFT - RIGHT).unwrap_or_default();
-        let parts = (room / each).max(1).min(count);
-        (0..parts).map(move |it| (2 * it + 1) * count / (2 * parts))
+        let apart = (each * count).div_ceil(room).max(1);
+        let left_over = (count % apart).div_ceil(2);
+        (0..count / apart).map(move |it| left_over + it * apart + (apart - 1) / 2)
     }
 }
 
 impl Series {
-    /// 0 where there is none.
-    pub fn at(&self, index: usize) -> u64 {
-        self.values.get(index).copied().unwrap_or_default()
+    fn get(&self, index: usize) -> Option<u64> {
+        self.values.get(index).copied().flatten()
     }
 
-    fn total(&self) -> u64 {
-        self.values.iter().fold(0, |sum, it| sum.saturating_add(*it))
+    /// 0 where there is none.
+    fn at(&self, index: usize) -> u64 {
+        self.get(index).unwrap_or_default()
     }
 }
 
 /// From numbers to places in the picture.
 struct Scale {
     count: usize,
-    step: u64,
-    steps: u64,
+    axis: Axis,
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "places within a picture are small, and no eye sees the last digit"
+    reason = "places within a picture are small"
 )]
 impl Scale {
     fn of(chart: &Chart) -> Scale {
@@ -179,23 +175,16 @@ impl Scale {
             Kind::Bars => chart.stacked(place, chart.series.len()),
             Kind::Lines => chart.series.iter().map(|it| it.at(place)).max().unwrap_or_default(),
         };
-        let most = (0..chart.labels.len()).map(each).max().unwrap_or_default().max(1);
-        let rough = most.div_ceil(5);
-        let power = 10_u64.pow(rough.ilog10());
-        let nice = [1, 2, 5, 10].map(|it| power.saturating_mul(it));
-        let step = nice.into_iter().find(|it| *it >= rough).unwrap_or(u64::MAX);
-        Scale { count: chart.labels.len().max(1), step, steps: most.div_ceil(step) }
+        let most = (0..chart.labels.len()).map(each).max().unwrap_or_default();
+        Scale { count: chart.labels.len().max(1), axis: Axis::up_to(most) }
     }
 
     fn ticks(&self) -> impl Iterator<Item = (i32, String)> {
-        (0..=self.steps).map(|it| {
-            let value = it.saturating_mul(self.step);
-            (Scale::height(it as f64 / self.steps as f64), brief(value))
-        })
+        self.axis.ticks().map(|(part, label)| (Scale::height(part), label))
     }
 
     fn y(&self, value: u64) -> i32 {
-        Scale::height(value as f64 / (self.step as f64 * self.steps as f64))
+        Scale::height(self.axis.part(value))
     }
 
     fn x(&self, place: usize) -> i32 {
@@ -208,30 +197,11 @@ impl Scale {
     }
 
     fn height(part: f64) -> i32 {
-        HEIGHT - BOTTOM - (part.min(1.0) * f64::from(HEIGHT - BOTTOM - TOP)).round() as i32
+        HEIGHT - BOTTOM - (part * f64::from(HEIGHT - BOTTOM - TOP)).round() as i32
     }
 
     fn across(&self, places: f64) -> i32 {
         LEFT + (places / self.count as f64 * f64::from(WIDTH - LEFT - RIGHT)).round() as i32
-    }
-}
-
-/// A number in five letters or fewer.
-fn brief(value: u64) -> String {
-    let units = [
-        (1_000_000_000_000_000_000, "E"),
-        (1_000_000_000_000_000, "P"),
-        (1_000_000_000_000, "T"),
-        (1_000_000_000, "G"),
-        (1_000_000, "M"),
-        (1_000, "k"),
-    ];
-    match units.into_iter().find(|it| value >= it.0) {
-        None => value.to_string(),
-        Some((unit, letter)) => match (value / unit, value % unit / (unit / 10)) {
-            (whole, 0) => format!("{whole}{letter}"),
-            (whole, tenth) => format!("{whole}.{tenth}{letter}"),
-        },
     }
 }
 
@@ -275,7 +245,10 @@ mod tests {
             labels: (0..most).map(|it| format!("{it:02}:00")).collect(),
             series: series
                 .iter()
-                .map(|(name, values)| Series { name: (*name).to_owned(), values: values.to_vec() })
+                .map(|(name, values)| Series {
+                    name: (*name).to_owned(),
+                    values: values.iter().copied().map(Some).collect(),
+                })
                 .collect(),
         }
     }
@@ -322,7 +295,7 @@ mod tests {
         let html = chart(Kind::Bars, &[("a", &[1_234_567, 3]), ("b", &[2])]).draw();
         for text in [
             "<th scope=\"row\">00:00</th><td class=\"number\">1234567</td><td class=\"number\">2</td>",
-            "<td class=\"number\">0</td>",
+            "<td class=\"number\">none</td>",
             "aria-label=\"Chart: Calls.",
         ] {
             assert!(html.contains(text), "{text}: {html}");
@@ -330,28 +303,31 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_numbers() {
-        for (most, expected) in [
-            (0, "0 1"),
-            (1, "0 1"),
-            (4, "0 1 2 3 4"),
-            (23, "0 5 10 15 20 25"),
-            (1200, "0 500 1k 1.5k"),
-            (9_999_999, "0 2M 4M 6M 8M 10M"),
-            (u64::MAX, "0 5E 10E 15E 18.4E"),
+    fn labels_are_evenly_apart() {
+        for (count, expected) in [
+            (1, &[0][..]),
+            (5, &[0, 1, 2, 3, 4]),
+            (7, &[1, 3, 5]),
+            (24, &[4, 9, 14, 19]),
+            (31, &[3, 9, 15, 21, 27]),
         ] {
-            let chart = chart(Kind::Lines, &[("a", &[most])]);
-            let ticks: Vec<String> = Scale::of(&chart).ticks().map(|it| it.1).collect();
-            assert_eq!(ticks.join(" "), expected, "{most}");
+            let chart = chart(Kind::Lines, &[("a", &vec![1; count])]);
+            assert_eq!(chart.labelled().collect::<Vec<_>>(), expected, "{count}");
         }
     }
 
     #[test]
-    fn small_series_are_added_up() {
-        let chart = chart(Kind::Bars, &[("a", &[1, 1]), ("b", &[9, 0]), ("c", &[0, 3])]);
-        let folded = chart.clone().with_most(2);
-        let told: Vec<_> = folded.series.iter().map(|it| (&*it.name, &*it.values)).collect();
-        assert_eq!(told, [("b", &[9, 0][..]), ("2 others", &[1, 4])]);
-        assert_eq!(chart.with_most(3).series.len(), 3);
+    fn a_line_is_broken_where_there_is_no_number() {
+        let mut chart = chart(Kind::Lines, &[("a", &[1, 2, 3, 4, 5, 6])]);
+        chart.series[0].values[2] = None;
+        chart.series[0].values[4] = None;
+        let html = chart.draw_alone();
+        let count = |it| html.matches(it).count();
+        assert_eq!(
+            (count("<polyline"), count("<circle"), count("<table")),
+            (1 + 4, 2, 0),
+            "{html}"
+        );
+        assert!(chart.draw().contains("<td class=\"number\">none</td>"));
     }
 }

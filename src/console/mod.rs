@@ -2,8 +2,10 @@
 //! escape all that they show.
 
 pub mod admin;
+mod axis;
 pub mod chart;
 pub mod docs;
+pub mod ranking;
 
 use askama::Template;
 

@@ -1,18 +1,38 @@
-//! Exploring: a question as a form, its plan, and its answer as a table.
+//! Exploring: a question as a form, its plan, and its answer as charts and as a table.
 
 use askama::Template;
 
 use crate::console::admin::{Chrome, Section};
+use crate::console::chart::Chart;
+use crate::console::ranking::Ranking;
 use crate::console::text;
 use crate::model::Metric;
 
 /// How results may be grouped: what the form calls it, in words, and its levels.
-pub const GROUPINGS: [(&str, &str, &[&str]); 5] = [
-    ("post", "each post", &["tweet.id", "engagement.type"]),
-    ("all", "all posts together", &["engagement.type"]),
-    ("day", "each day", &["engagement.day", "engagement.type"]),
-    ("post_day", "each post and day", &["tweet.id", "engagement.day", "engagement.type"]),
-    ("hour", "each day and hour", &["engagement.day", "engagement.hour", "engagement.type"]),
+type Grouping = (&'static str, &'static str, &'static [&'static str]);
+
+/// The ways of grouping, beneath what they are good for.
+pub const GROUPINGS: [(&str, &[Grouping]); 2] = [
+    (
+        "Sums over the whole time",
+        &[
+            ("post", "each post", &["tweet.id", "engagement.type"]),
+            ("all", "all posts together", &["engagement.type"]),
+        ],
+    ),
+    (
+        "Over time: of the last 28 hours, or a range of days",
+        &[
+            ("day", "each day", &["engagement.day", "engagement.type"]),
+            ("hour", "each hour", &["engagement.day", "engagement.hour", "engagement.type"]),
+            ("post_day", "each post and day", &["tweet.id", "engagement.day", "engagement.type"]),
+            (
+                "post_hour",
+                "each post and hour",
+                &["tweet.id", "engagement.type", "engagement.day", "engagement.hour"],
+            ),
+        ],
+    ),
 ];
 
 /// What stands in the form.
@@ -26,7 +46,7 @@ pub struct Typed {
     pub window: String,
     pub start: String,
     pub end: String,
-    /// One of [`GROUPINGS`].
+    /// One of those in [`GROUPINGS`].
     pub group: String,
 }
 
@@ -43,14 +63,24 @@ pub enum Asked {
     Answered(Answer),
 }
 
-/// An answer as a table.
+/// An answer as charts and as a table.
 pub struct Answer {
+    pub charts: Charts,
     pub columns: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
     /// Rows that are not shown.
     pub more: usize,
     pub calls: Vec<Call>,
     pub missing: Vec<Lack>,
+}
+
+/// The pictures of an answer.
+#[derive(Default)]
+pub struct Charts {
+    pub ranked: Vec<Ranking>,
+    pub over_time: Vec<Chart>,
+    /// What is not drawn, or otherwise than asked for, in sentences.
+    pub told: Vec<String>,
 }
 
 /// A call that was or would be made.

@@ -124,7 +124,7 @@ fn chart(found: &Overview) -> Chart {
             });
             of.map(|it| it.sums.calls).sum()
         };
-        Series { name: name.to_owned(), values: hours.iter().map(calls).collect() }
+        Series { name: name.to_owned(), values: hours.iter().map(|it| Some(calls(it))).collect() }
     });
     let label = |hour: &Hour| time(begin_of(*hour)).get(11..16).unwrap_or_default().to_owned();
     Chart {

@@ -4,6 +4,7 @@ mod audit;
 mod axe;
 mod chromium;
 mod console;
+mod console_explore;
 mod console_forms;
 mod console_numbers;
 mod console_pages;

@@ -5,10 +5,10 @@ use crate::console::{Visitor, is_page};
 use crate::database::on_both;
 use crate::house::House;
 
-const EXPLORE: &str = "/console/explore";
+pub const EXPLORE: &str = "/console/explore";
 
 /// The cells of a page's first table.
-fn cells(page: &str) -> Vec<Vec<String>> {
+pub fn cells(page: &str) -> Vec<Vec<String>> {
     let table = page.split("<table>").nth(1).unwrap().split("</table>").next().unwrap();
     let row = |it: &str| {
         let cells = it

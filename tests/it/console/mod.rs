@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod calls;
 mod explore;
+mod explore_charts;
 pub mod keys;
 mod links;
 mod overview;

@@ -1,4 +1,6 @@
-//! `/console/explore`: a question by a form, its plan, and its answer as a table.
+//! `/console/explore`: a question by a form, its plan, and its answer as charts and as a table.
+
+mod charts;
 
 use std::collections::BTreeSet;
 
@@ -8,12 +10,14 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use time::{Duration, UtcOffset};
 
 use crate::console::admin::Section;
 use crate::console::admin::explore::{self as pages, Answer, Asked, Call, GROUPINGS, Lack, Typed};
 use crate::gateway::{Answered, Caller, Error, Missing, PlannedCall, Session};
 use crate::model::Metric;
 use crate::server::Host;
+use crate::server::console::explore::charts::charts;
 use crate::server::console::{chrome, form};
 use crate::server::observe::RequestId;
 use crate::server::pages::page;
@@ -22,9 +26,11 @@ use crate::server::wire::question::Plan;
 use crate::server::wire::table;
 
 /// Of a page; the CSV has all.
-const MOST_ROWS: usize = 500;
+const MOST_ROWS: usize = 300;
 /// Calls that a page lists.
 const MOST_CALLS: usize = 100;
+/// The range that the form proposes.
+const RECENT: Duration = Duration::days(7);
 
 pub(super) async fn show(
     State(host): State<Host>,
@@ -74,7 +80,7 @@ pub(super) async fn ask(
     Ok(page(status, pages::show(&chrome, &typed, &asked, Some(&curl))))
 }
 
-/// What stands in the form, or at first what is asked most.
+/// What stands in the form, or at first what is asked most, and the last days.
 fn read(host: &Host, fields: &[(String, String)]) -> Typed {
     let first = |name: &str, default: &str| {
         fields.iter().find(|it| it.0 == name).map_or(default, |it| &it.1).to_owned()
@@ -84,14 +90,16 @@ fn read(host: &Host, fields: &[(String, String)]) -> Typed {
     if fields.is_empty() {
         metrics = vec![Metric::Impressions, Metric::Favorites];
     }
+    let today = host.0.clock.now().to_offset(UtcOffset::UTC).date();
+    let proposed = |it: time::Date| if fields.is_empty() { it.to_string() } else { String::new() };
     Typed {
         apps: host.0.gateway.apps().map(|it| it.0.to_owned()).collect(),
         app: first("app", ""),
         tweets: first("tweets", ""),
         metrics,
         window: first("window", "totals"),
-        start: first("start", ""),
-        end: first("end", ""),
+        start: first("start", &proposed(today - RECENT)),
+        end: first("end", &proposed(today)),
         group: first("group", "post"),
     }
 }
@@ -103,7 +111,8 @@ fn question(typed: &Typed) -> Value {
     let ids: Vec<&str> =
         words.map(|it| it.split('?').next().unwrap_or(it)).map(last_part).collect();
     let metrics: Vec<&str> = typed.metrics.iter().map(|it| it.name()).collect();
-    let grouping = GROUPINGS.iter().find(|it| it.0 == typed.group).unwrap_or(&GROUPINGS[0]);
+    let groupings = || GROUPINGS.iter().flat_map(|it| it.1);
+    let group_by = groupings().find(|it| it.0 == typed.group).or(groupings().next()).map(|it| it.2);
     let window = match &*typed.window {
         "range" => json!({ "start": typed.start, "end": typed.end }),
         other => json!(other),
@@ -112,7 +121,7 @@ fn question(typed: &Typed) -> Value {
         "tweet_ids": ids,
         "engagement_types": metrics,
         "window": window,
-        "groupings": { "explored": { "group_by": grouping.2 } },
+        "groupings": { "explored": { "group_by": group_by } },
     })
 }
 
@@ -167,6 +176,7 @@ fn answer(answered: &Answered) -> Result<Answer, Error> {
         ..call(&it.call)
     });
     Ok(Answer {
+        charts: charts(answered).map_err(|it| Error::Internal(it.into()))?,
         columns: columns.iter().map(|it| table::column(*it)).chain(["value"]).collect(),
         rows,
         more,

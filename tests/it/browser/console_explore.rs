@@ -1,0 +1,78 @@
+//! Exploring in a browser: from the form to charts, of every kind of answer.
+
+use countersign::sandbox::Settings;
+use serde_json::json;
+
+use crate::bench::{Bench, small};
+use crate::browser::chromium::{Browser, Chromium};
+use crate::database::{Kind, fresh};
+use crate::house::House;
+
+impl Browser {
+    /// Marks exactly these engagement types.
+    async fn marks(&self, metrics: &[&str]) {
+        let mark = format!(
+            "for (const it of document.querySelectorAll('[name=metrics]')) it.checked = {}.includes(it.value)",
+            json!(metrics)
+        );
+        self.run(&mark).await;
+    }
+
+    async fn asks(&self, window: &str, group: &str) {
+        let choose = format!(
+            "document.querySelector('[name=window][value=\"{window}\"]').checked = true;
+             document.getElementById('group').value = '{group}'"
+        );
+        self.run(&choose).await;
+        self.press("Ask").await;
+        let chosen = format!("//option[@selected and @value='{group}']");
+        self.find(&format!(
+            "//main[.//h2[.='The answer']][.//input[@checked and @value='{window}']]{chosen}"
+        ))
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn answers_are_sound_as_charts_in_every_size_and_colour() {
+    let database = fresh(Kind::Sqlite).await;
+    let bench = Bench::start_with(Settings { users: 4, posts_per_user: 40, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let chromium = Chromium::start().await;
+    let browser = chromium.browser().await;
+    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.press("Explore").await;
+    browser.sees("Explore").await;
+    browser.shows("console-explore").await;
+
+    let alice = house.bench.ids("alice", 24);
+    browser.fill("tweets", &[&alice[..4], &house.bench.ids("carol", 2)].concat().join(" ")).await;
+    browser.marks(&["impressions", "favorites", "replies"]).await;
+    browser.asks("totals", "post").await;
+    browser.shows("console-explore-posts").await;
+    browser.asks("totals", "all").await;
+    browser.shows("console-explore-together").await;
+    browser.fill("tweets", &alice.join("\n")).await;
+    browser.marks(&["impressions", "engagements", "favorites", "replies", "url_clicks"]).await;
+    browser.asks("28hr", "post").await;
+    browser.shows("console-explore-many-posts").await;
+    browser.asks("28hr", "hour").await;
+    browser.shows("console-explore-hours").await;
+    browser.asks("range", "day").await;
+    browser.shows("console-explore-days").await;
+    browser.asks("range", "post_hour").await;
+    browser.shows("console-explore-posts-by-hour").await;
+    browser.marks(&["impressions"]).await;
+    browser.asks("range", "hour").await;
+    browser.shows("console-explore-one-line").await;
+    browser.marks(&["impressions", "app_install_attempts"]).await;
+    browser.asks("28hr", "all").await;
+    browser.shows("console-explore-long-names").await;
+    browser.fill("start", "2025-11-20").await;
+    house
+        .order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }]))
+        .await;
+    browser.asks("range", "post_day").await;
+    browser.reads("Where a line is broken").await;
+    browser.shows("console-explore-gap").await;
+}

@@ -1,0 +1,231 @@
+//! The charts of an answer on the explore page: they draw the numbers of its table, and say what they leave out.
+
+use countersign::model::{Endpoint, Metric};
+use countersign::sandbox::Settings;
+use serde_json::json;
+
+use crate::bench::{Bench, small};
+use crate::console::explore::{EXPLORE, cells};
+use crate::console::{Visitor, is_page};
+use crate::database::on_both;
+use crate::house::House;
+
+/// The picture of that title.
+fn figure<'a>(page: &'a str, title: &str) -> &'a str {
+    let caption = format!("<figcaption>{title}</figcaption>");
+    let figure = page.split_once(&caption).unwrap_or_else(|| panic!("no {title}: {page}")).1;
+    figure.split_once("</figure>").unwrap().0
+}
+
+fn titles(page: &str) -> Vec<&str> {
+    let after = page.split("<figcaption>").skip(1);
+    after.map(|it| it.split_once('<').unwrap().0).collect()
+}
+
+/// What stands between the two, wherever it does.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    text.split(before).skip(1).map(|it| it.split_once(after).unwrap().0).collect()
+}
+
+/// A ranking's names, what is written beside their bars, and how long these are.
+fn bars(figure: &str) -> Vec<(String, String, u64)> {
+    let texts = |group: &str| {
+        let group = figure.split_once(group).unwrap().1.split_once("</g>").unwrap().0;
+        let texts = group.split("</text>").filter_map(|it| Some(it.rsplit_once('>')?.1));
+        texts.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect::<Vec<_>>()
+    };
+    let names = texts("<g text-anchor=\"end\">");
+    let shown = texts("</g>\n<g>");
+    let rects = between(figure, "<rect ", "/>");
+    let width = |rect: &&str| between(rect, "width=\"", "\"")[0].parse().unwrap();
+    let widths = rects.iter().map(width).chain(std::iter::repeat(0));
+    names.into_iter().zip(shown).zip(widths).map(|((name, it), width)| (name, it, width)).collect()
+}
+
+/// The places of a chart's lines, each a list of x and y.
+fn lines(figure: &str) -> Vec<Vec<(f64, f64)>> {
+    let drawn = between(figure, "<polyline ", "/>").into_iter().filter(|it| !it.contains("grid"));
+    drawn
+        .map(|it| {
+            let points = between(it, "points=\"", "\"")[0].split_whitespace();
+            points
+                .map(|it| it.split_once(',').unwrap())
+                .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
+                .collect()
+        })
+        .collect()
+}
+
+/// Whether heights above the lower edge are in the same ratio as the numbers.
+#[track_caller]
+fn are_as_high_as(line: &[(f64, f64)], numbers: &[u64]) {
+    assert_eq!(line.len(), numbers.len());
+    let most = numbers.iter().max().unwrap();
+    assert!(*most > 0, "{numbers:?}");
+    let heights: Vec<f64> = line.iter().map(|it| 220.0 - it.1).collect();
+    let highest = heights.iter().copied().fold(0.0, f64::max);
+    assert!(highest > 60.0, "{heights:?}");
+    for (height, number) in heights.iter().zip(numbers) {
+        let right = f64::from(u32::try_from(*number).unwrap()) * highest
+            / f64::from(u32::try_from(*most).unwrap());
+        assert!((height - right).abs() <= 1.5, "{number} is {height} high, not {right}");
+    }
+}
+
+fn fields<'a>(
+    ids: &'a str,
+    metrics: &[&'a str],
+    more: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let metrics = metrics.iter().map(|it| ("metrics", *it));
+    [("tweets", ids), ("wants", "answer")]
+        .into_iter()
+        .chain(metrics)
+        .chain(more.iter().copied())
+        .collect()
+}
+
+/// The numbers in the table's rows that have this text.
+fn numbers(rows: &[Vec<String>], text: &str) -> Vec<u64> {
+    let of = rows.iter().filter(|it| it.iter().any(|it| it == text));
+    of.map(|it| it.last().unwrap().parse().unwrap()).collect()
+}
+
+const DAYS: [(&str, &str); 3] =
+    [("window", "range"), ("start", "2026-03-01"), ("end", "2026-03-09")];
+
+on_both! {
+    async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
+        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+        let house = House::build(bench, &database.settings(), |_| ()).await;
+        let visitor = Visitor::admin(&house).await;
+        let posts = house.bench.posts("alice");
+        let (own, foreign) = (house.bench.ids("alice", 3), house.bench.ids("carol", 1));
+        let ids = [&own[..], &foreign].concat().join(" ");
+        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions", "favorites"], &[("window", "totals"), ("group", "post")])).await;
+        is_page(&page, 200);
+        let text = page.text();
+        assert_eq!(titles(&text), ["impressions by post", "favorites by post"]);
+        let bars_of = bars(figure(&text, "impressions by post"));
+        let mut expected: Vec<(u64, &str)> = own.iter().map(|id| {
+            let post = posts.iter().find(|it| it.id == *id).unwrap();
+            (post.totals["impressions"], &**id)
+        }).collect();
+        expected.sort_by(|one, other| other.cmp(one));
+        let names: Vec<&str> = bars_of.iter().map(|it| &*it.0).collect();
+        assert_eq!(names[..3], expected.iter().map(|it| it.1).collect::<Vec<_>>()[..], "the largest first");
+        assert_eq!((names[3], &*bars_of[3].1), (&*foreign[0], "no number"));
+        for ((_, shown, width), (number, _)) in bars_of.iter().zip(&expected) {
+            assert!(*shown == number.to_string() || *number >= 1_000_000, "{shown} for {number}");
+            let right = number * bars_of[0].2 / expected[0].0;
+            assert!(width.abs_diff(right) <= 1, "{number} is {width} long, not {right}");
+        }
+        let favorites = bars(figure(&text, "favorites by post"));
+        assert_eq!(favorites.iter().map(|it| &*it.0).collect::<Vec<_>>(), names, "in the same order");
+        assert!(text.contains("The posts with the largest impressions come first."), "{text}");
+        assert!(text.contains("aria-label=\"Chart: favorites by post. The numbers are in the table below it.\""), "{text}");
+    }
+
+    async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_small(database: Database) {
+        let bench = Bench::start_with(Settings { posts_per_user: 60, ..small() }).await;
+        let house = House::build(bench, &database.settings(), |_| ()).await;
+        let visitor = Visitor::admin(&house).await;
+        let ids = house.bench.ids("alice", 40).join("\n");
+        let metrics: Vec<&str> = Metric::ALL.iter().filter(|it| it.is_served_by(Endpoint::TwentyEightHours)).map(|it| it.name()).collect();
+        for (group, told) in [
+            ("post", &["Drawn are the 10 posts with the largest impressions, of 40; the CSV has all.", "No room was left for charts of "][..]),
+            ("post_day", &["The 5 posts with the largest impressions have lines of their own; the 35 others are added up.", "No room was left for charts of "]),
+            ("post_hour", &["The 5 posts with the largest impressions", "The last hour is not over yet"]),
+            ("hour", &["No room was left for charts of "]),
+        ] {
+            let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &[("window", "28hr"), ("group", group)])).await;
+            is_page(&page, 200);
+            let text = page.text();
+            assert_eq!(titles(&text).len(), 8, "{group}: {text}");
+            for told in told {
+                assert!(text.contains(told), "{group}: {told}: {text}");
+            }
+            assert!(text.len() < 100_000, "{group}: {}", text.len());
+        }
+        let year = [("window", "range"), ("start", "2025-03-11"), ("end", "2026-03-10")];
+        for (group, told) in [("post_day", "The 40 posts are added up."), ("hour", "More than 400 hours are drawn day by day; the CSV has every hour.")] {
+            let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &[&year[..], &[("group", group)]].concat())).await;
+            is_page(&page, 200);
+            let text = page.text();
+            assert!(text.contains(told), "{group}: {text}");
+            let line = lines(figure(&text, "impressions by day")).remove(0);
+            assert_eq!(line.len(), 364, "{group}");
+            assert!(text.len() < 100_000, "{group}: {}", text.len());
+        }
+    }
+
+    async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let ids = house.bench.ids("alice", 12).join(" ");
+        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions", "url_clicks"], &[&DAYS[..], &[("group", "day")]].concat())).await;
+        is_page(&page, 200);
+        let (text, rows) = (page.text(), cells(&page.text()));
+        assert_eq!(titles(&text), ["impressions by day", "url_clicks by day"]);
+        for metric in ["impressions", "url_clicks"] {
+            let figure = figure(&text, &format!("{metric} by day"));
+            assert!(figure.contains(&format!("{metric} a day")) && figure.contains("day of 2026 (UTC)"), "{figure}");
+            let [line] = &lines(figure)[..] else { panic!("one line: {figure}") };
+            are_as_high_as(line, &numbers(&rows, metric));
+        }
+        let hours = [("window", "28hr"), ("group", "hour")];
+        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions"], &hours)).await;
+        let (text, rows) = (page.text(), cells(&page.text()));
+        let [line] = &lines(figure(&text, "impressions by hour"))[..] else { panic!("one line: {text}") };
+        assert_eq!(line.len(), 29);
+        are_as_high_as(line, &numbers(&rows, "impressions"));
+        let two = house.bench.ids("alice", 2);
+        let page = visitor.send(EXPLORE, &fields(&two.join(" "), &["impressions"], &[("window", "28hr"), ("group", "post_hour")])).await;
+        let (text, rows) = (page.text(), cells(&page.text()));
+        let figure = figure(&text, "impressions by hour");
+        let named = between(figure, "&#9632;</span> ", "</li>");
+        let together: Vec<u64> = named.iter().flat_map(|it| numbers(&rows, it)).collect();
+        are_as_high_as(&lines(figure).concat(), &together);
+        let totals: Vec<u64> = named.iter().map(|it| numbers(&rows, it).iter().sum()).collect();
+        assert!(named.len() == 2 && totals[0] >= totals[1], "{named:?} {totals:?}");
+    }
+
+    async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
+        let house = House::start_with(&database, |it| it.limits.question_calls = 1).await;
+        let visitor = Visitor::admin(&house).await;
+        let ids = house.bench.ids("alice", 12).join(" ");
+        let metrics = ["impressions"];
+        visitor.send(EXPLORE, &fields(&ids, &metrics, &[("window", "totals"), ("group", "post")])).await;
+        house.order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }])).await;
+        let months = [("window", "range"), ("start", "2026-01-01"), ("end", "2026-03-01"), ("group", "day")];
+        let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &months)).await;
+        is_page(&page, 200);
+        let text = page.text();
+        let [line] = &lines(figure(&text, "impressions by day"))[..] else { panic!("one line: {text}") };
+        are_as_high_as(line, &numbers(&cells(&text), "impressions"));
+        assert_eq!(line.len(), 31);
+        assert!(line[0].0 > 300.0, "28 of 59 days are left free: {line:?}");
+        assert!(text.contains("Where a line is broken or not there, there are no numbers."), "{text}");
+    }
+
+    async fn all_posts_together_are_a_bar_for_each_metric(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let ids = house.bench.ids("alice", 3).join(" ");
+        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions", "replies"], &[("window", "totals"), ("group", "all")])).await;
+        is_page(&page, 200);
+        let rows = cells(&page.text());
+        let bars = bars(figure(&page.text(), "All posts together"));
+        let told: Vec<Vec<String>> = bars.into_iter().map(|it| vec![it.0, it.1]).collect();
+        assert_eq!(told, rows);
+    }
+
+    async fn the_form_proposes_the_last_days(database: Database) {
+        let house = House::start(&database).await;
+        let page = Visitor::admin(&house).await.open(EXPLORE).await;
+        let text = page.text();
+        for expected in ["type=\"date\" value=\"2026-03-03\"", "type=\"date\" value=\"2026-03-10\"", "<optgroup label=\"Over time", "<option value=\"hour\">each hour"] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+}
