@@ -14,3 +14,4 @@ mod gateway_pages;
 mod hostile;
 mod keyboard;
 mod sandbox_pages;
+mod story;
