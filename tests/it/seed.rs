@@ -14,8 +14,8 @@ pub struct Seed {
     pub calls: u32,
 }
 
-/// The hour of the bench's now, and its day.
-const HOUR: u32 = 492_549;
+/// The hour of the bench's now, counted from 1970.
+pub const HOUR: u32 = 492_549;
 const NOW: &str = "2026-03-10T21:15:30Z";
 
 impl Database {
@@ -63,21 +63,24 @@ impl Database {
             }
         }
         if hours > 0 {
-            self.run("delete from usage_day").await;
-            self.run("insert into usage_day select hour / 24, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_hour group by 1, 2, 3, 4, 5, 6, 7").await;
-        }
-        if hours > 0 {
-            let month = match self.kind {
-                Kind::Sqlite => "unixepoch(day * 86400, 'unixepoch', 'start of month') / 86400",
-                Kind::Postgres => {
-                    "cast(extract(epoch from date_trunc('month', to_timestamp(day * 86400) at time zone 'UTC')) / 86400 as bigint)"
-                }
-            };
-            self.run("delete from usage_month").await;
-            self.run(&format!("insert into usage_month select {month}, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_day group by 1, 2, 3, 4, 5, 6, 7")).await;
+            self.add_up().await;
         }
         if self.kind == Kind::Postgres {
             self.run("analyze").await;
         }
+    }
+
+    /// Makes the sums of days and months of those of hours.
+    pub async fn add_up(&self) {
+        self.run("delete from usage_day").await;
+        self.run("insert into usage_day select hour / 24, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_hour group by 1, 2, 3, 4, 5, 6, 7").await;
+        let month = match self.kind {
+            Kind::Sqlite => "unixepoch(day * 86400, 'unixepoch', 'start of month') / 86400",
+            Kind::Postgres => {
+                "cast(extract(epoch from date_trunc('month', to_timestamp(day * 86400) at time zone 'UTC')) / 86400 as bigint)"
+            }
+        };
+        self.run("delete from usage_month").await;
+        self.run(&format!("insert into usage_month select {month}, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_day group by 1, 2, 3, 4, 5, 6, 7")).await;
     }
 }

@@ -15,7 +15,7 @@ use crate::model::Endpoint;
 use crate::model::key::{Key, Kind};
 use crate::server::Host;
 use crate::server::admin::{Path, Query};
-use crate::server::console::{chrome, form, own_origin, see_other, typed, with_query};
+use crate::server::console::{callers_url, chrome, form, own_origin, see_other, typed, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
 use crate::server::wire;
@@ -262,7 +262,7 @@ pub(super) fn call(host: &Host, endpoint: Endpoint, account: &str, key: &str) ->
             format!(r#""start":"{until}","end":"{today}","#),
         ),
     };
-    let url = host.0.gateway.public_url().unwrap_or("http://127.0.0.1:8080");
+    let url = callers_url(host);
     let path = endpoint.path();
     format!(
         "curl --compressed {url}{path} \\\n  -H 'Authorization: Bearer {key}'{signer} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"tweet_ids\":[\"20\"],\"engagement_types\":[{metrics}],{window}\n       \"groupings\":{{\"by_tweet\":{{\"group_by\":[\"tweet.id\",\"engagement.type\"]}}}}}}'"

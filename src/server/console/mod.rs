@@ -158,6 +158,11 @@ fn own_origin(headers: &HeaderMap, public_url: Option<&str>) -> Option<String> {
     matches!(name, "127.0.0.1" | "localhost" | "[::1]").then(|| format!("http://{host}"))
 }
 
+/// Where callers are served, for commands to copy.
+fn callers_url(host: &Host) -> &str {
+    host.0.gateway.public_url().unwrap_or("http://127.0.0.1:8080")
+}
+
 /// What surrounds a page.
 fn chrome<'a>(session: &'a Session, section: Section, done: Option<&'a str>) -> Chrome<'a> {
     Chrome { section, key_name: &session.key.key.name, may_act: session.may_act(), done }

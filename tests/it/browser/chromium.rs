@@ -152,7 +152,8 @@ impl Browser {
         self.click(&path).await;
     }
 
-    async fn click(&self, path: &str) {
+    /// Presses what is there.
+    pub async fn click(&self, path: &str) {
         while let Err(error) = self.find(path).await.click().await {
             // It went away before it was clicked.
             let is_gone = error.is_stale_element_reference()
@@ -183,6 +184,11 @@ impl Browser {
 
     pub async fn url(&self) -> Url {
         self.client.current_url().await.unwrap()
+    }
+
+    /// Presses the browser's own button to go back.
+    pub async fn goes_back(&self) {
+        self.client.back().await.unwrap();
     }
 
     /// Those that the page's host gets.

@@ -9,15 +9,15 @@ use crate::program::demo;
 use crate::webhooks::receiver::Receiver;
 
 /// A running demo, as one who was handed its card knows it.
-struct Demo {
-    card: Value,
+pub struct Demo {
+    pub card: Value,
     http: reqwest::Client,
     /// A user of the sandbox whose account is not connected at first.
-    newcomer: Value,
+    pub newcomer: Value,
 }
 
 impl Demo {
-    async fn of(card: Value) -> Demo {
+    pub async fn of(card: Value) -> Demo {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut it = Demo { card, http, newcomer: Value::Null };
         let world = it.ask("sandbox", "GET", "/sandbox/world").send().await.json();
@@ -30,11 +30,11 @@ impl Demo {
         it
     }
 
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.newcomer["screen_name"].as_str().unwrap()
     }
 
-    fn ask(&self, server: &str, method: &str, path: &str) -> Ask {
+    pub fn ask(&self, server: &str, method: &str, path: &str) -> Ask {
         Ask::new(&self.http, self.card[server].as_str().unwrap(), method, path)
     }
 
@@ -68,7 +68,7 @@ impl Demo {
     }
 
     /// Connects the newcomer by that link, whoever made it.
-    async fn connect(&self, browser: &Browser, link: &str) {
+    pub async fn connect(&self, browser: &Browser, link: &str) {
         browser.open(link).await;
         browser.sees("Connect your X account to demo").await;
         browser.press("Go on to X").await;

@@ -17,17 +17,13 @@ impl Browser {
     pub async fn shows(&self, page: &str) {
         fs::create_dir_all(FOLDER).unwrap();
         for (size, width, height) in SIZES {
-            let metrics = json!({
-                "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone",
-            });
-            self.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+            self.resizes(width, height, size == "phone").await;
             for scheme in ["light", "dark"] {
                 let name = format!("{page}-{size}-{scheme}");
-                let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-                self.tell("Emulation.setEmulatedMedia", json!({ "features": scheme })).await;
+                self.turns(scheme).await;
                 assert_eq!(self.faults().await, [""; 0], "{name}");
                 assert_eq!(self.broken_rules().await, [""; 0], "{name}");
-                self.take(&name, width, height).await;
+                self.take(&name, width, height, 1).await;
             }
         }
         assert_eq!(self.unreached().await, [""; 0], "{page}");
@@ -38,11 +34,32 @@ impl Browser {
         assert_eq!(complaints, [""; 0], "{page}");
     }
 
+    /// A picture of the page that is shown now for people to look at, finer than the others.
+    pub async fn poses(&self, name: &str, scheme: &str) {
+        fs::create_dir_all(FOLDER).unwrap();
+        let (_, width, height) = SIZES[1];
+        self.resizes(width, height, false).await;
+        self.turns(scheme).await;
+        self.take(name, width, height, 2).await;
+    }
+
+    async fn resizes(&self, width: u32, height: u32, is_phone: bool) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone,
+        });
+        self.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    async fn turns(&self, scheme: &str) {
+        let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.tell("Emulation.setEmulatedMedia", json!({ "features": scheme })).await;
+    }
+
     /// The page as it is, whole, even where it is longer than the window.
-    async fn take(&self, name: &str, width: u32, height: u32) {
+    async fn take(&self, name: &str, width: u32, height: u32, scale: u32) {
         let length = self.run("return document.documentElement.scrollHeight").await;
         let height = length.as_u64().unwrap().max(height.into());
-        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": scale });
         let asked = json!({ "captureBeyondViewport": true, "clip": clip });
         let taken = self.tell("Page.captureScreenshot", asked).await;
         let picture = BASE64.decode(taken["data"].as_str().unwrap()).unwrap();

@@ -14,4 +14,6 @@ mod gallery;
 mod gateway_pages;
 mod hostile;
 mod keyboard;
+mod readme;
 mod sandbox_pages;
+mod story;

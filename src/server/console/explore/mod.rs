@@ -18,7 +18,7 @@ use crate::gateway::{Answered, Caller, Error, Missing, PlannedCall, Session};
 use crate::model::Metric;
 use crate::server::Host;
 use crate::server::console::explore::charts::charts;
-use crate::server::console::{chrome, form};
+use crate::server::console::{callers_url, chrome, form};
 use crate::server::observe::RequestId;
 use crate::server::pages::page;
 use crate::server::problem::Problem;
@@ -75,7 +75,7 @@ pub(super) async fn ask(
             (problem.status(), Asked::Wrong(problem.words().1.to_owned()))
         }
     };
-    let curl = curl(&question);
+    let curl = curl(callers_url(&host), &question);
     let chrome = chrome(&session, Section::Explore, None);
     Ok(page(status, pages::show(&chrome, &typed, &asked, Some(&curl))))
 }
@@ -129,10 +129,10 @@ fn last_part(address: &str) -> &str {
     address.trim_end_matches('/').rsplit('/').next().unwrap_or(address)
 }
 
-fn curl(question: &Value) -> String {
+fn curl(url: &str, question: &Value) -> String {
     let body = question.to_string().replace('\'', "'\\''");
     format!(
-        "curl --compressed http://127.0.0.1:8080/v1/engagement \\\n  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n  -d '{body}'"
+        "curl --compressed {url}/v1/engagement \\\n  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n  -d '{body}'"
     )
 }
 

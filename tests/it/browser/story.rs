@@ -1,0 +1,197 @@
+//! The whole story, by what people see and press: an operator with nothing but what the demo prints, a user who connects,
+//! a service that asks, and all that is seen of it, until nobody is signed in any more.
+
+use tempfile::TempDir;
+
+use crate::bench::{Answer, TOTALS, body, leaves};
+use crate::browser::chromium::{Browser, Chromium};
+use crate::browser::demo::Demo;
+use crate::program::demo;
+
+const SERVICE: &str = "dashboard";
+
+struct Story {
+    demo: Demo,
+    operator: Browser,
+}
+
+impl Browser {
+    /// What a field holds that somebody is to copy.
+    async fn copies(&self, id: &str) -> String {
+        let value = self.run(&format!("return document.getElementById('{id}').value")).await;
+        value.as_str().unwrap().to_owned()
+    }
+
+    /// Waits for a page that says this of what it calls so.
+    async fn tells(&self, what: &str, text: &str) {
+        let about = format!("//dt[normalize-space()=\"{what}\"]/following-sibling::dd[1]");
+        self.find(&format!("{about}[starts-with(normalize-space(), \"{text}\")]")).await;
+    }
+
+    /// A row of a table, by texts that its cells begin with.
+    async fn row(&self, cells: &[&str]) -> String {
+        let has = |it: &&str| format!("[td[starts-with(normalize-space(), \"{it}\")]]");
+        let row = format!("//tbody/tr{}", cells.iter().map(has).collect::<String>());
+        self.find(&row).await;
+        row
+    }
+}
+
+impl Story {
+    async fn signs_in(&self) {
+        self.operator
+            .open(&format!("{}/console/", self.demo.card["admin"].as_str().unwrap()))
+            .await;
+        self.operator.sees("Sign in to Countersign").await;
+        self.operator.types("key", self.demo.card["admin_key"].as_str().unwrap()).await;
+        self.operator.press("Sign in").await;
+        self.operator.sees("Overview").await;
+        // What it holds against the form is not about the pages behind it.
+        self.operator.complaints().await;
+    }
+
+    async fn makes_a_link(&self) -> String {
+        self.operator.press("Links").await;
+        self.operator.sees("Links that wait").await;
+        self.operator.press("Make a link").await;
+        self.operator.types("label", "the weekly report").await;
+        self.operator.press("Make the link").await;
+        self.operator.sees("A link for you to send").await;
+        self.operator.copies("url").await
+    }
+
+    async fn finds_the_account(&self) {
+        let name = format!("@{}", self.demo.name());
+        self.operator.press("Accounts").await;
+        self.operator.row(&[&name, "active"]).await;
+        self.operator.press(&name).await;
+        self.operator.sees(&name).await;
+        self.operator.tells("State", "active").await;
+        self.operator.row(&["connected", "link"]).await;
+        self.operator.shows("story-account").await;
+    }
+
+    async fn makes_a_key(&self) -> String {
+        self.operator.press("Keys").await;
+        self.operator.press("Make a key for a service").await;
+        self.operator.types("name", SERVICE).await;
+        self.operator.press("Make the key").await;
+        self.operator.reads("This is the one time that it is shown").await;
+        let key = self.operator.copies("key").await;
+        self.operator.press("All keys").await;
+        self.operator.row(&[SERVICE, "works"]).await;
+        let page = self.operator.run("return document.documentElement.outerHTML").await;
+        assert!(!page.as_str().unwrap().contains(&key), "it is shown once");
+        key
+    }
+
+    /// Private numbers of the newcomer's, as a service asks for them.
+    async fn calls(&self, key: &str) -> Answer {
+        let body = body(&[self.post()], &["impressions"], &["tweet.id", "engagement.type"]);
+        let call = self.demo.ask("gateway", "POST", TOTALS);
+        call.header("authorization", &format!("Bearer {key}"))
+            .header("countersign-account", self.demo.newcomer["user_id"].as_str().unwrap())
+            .body(body.to_string())
+            .send()
+            .await
+    }
+
+    async fn finds_the_call(&self) {
+        self.operator.press("Calls").await;
+        self.operator.sees("Recent calls").await;
+        let row = self.operator.row(&[SERVICE, "totals", "user-context", "200"]).await;
+        self.operator.shows("story-calls").await;
+        self.operator.click(&format!("{row}/td[1]/a")).await;
+        self.operator.sees("Call ").await;
+        for (what, text) in
+            [("Key", SERVICE), ("Engagement types", "impressions"), ("Answer", "200")]
+        {
+            self.operator.tells(what, text).await;
+        }
+        self.operator.press(self.demo.newcomer["user_id"].as_str().unwrap()).await;
+        self.operator.sees(&format!("@{}", self.demo.name())).await;
+    }
+
+    /// Asks the same by the form, and sees no less than the service was `told`: such numbers only grow.
+    async fn explores(&self, told: u64) {
+        let post = self.post();
+        self.operator.press("Explore").await;
+        self.operator.sees("Explore").await;
+        let address = format!("https://x.com/{}/status/{post}", self.demo.name());
+        self.operator.types("tweets", &address).await;
+        self.operator.press("Show the plan").await;
+        self.operator.reads("The plan").await;
+        self.operator.reads("Accounts used: 1").await;
+        self.operator.press("Ask").await;
+        self.operator.reads("The answer").await;
+        for metric in ["favorites", "impressions"] {
+            self.operator.row(&[&post, metric]).await;
+        }
+        let row = self.operator.row(&[&post, "impressions"]).await;
+        let cell = self.operator.find(&format!("{row}/td[last()]")).await;
+        let shown: u64 = cell.text().await.unwrap().parse().unwrap();
+        assert!(shown >= told && told > 0, "{shown} and {told}");
+        self.operator.reads(&format!("curl --compressed {}/v1", self.gateway())).await;
+        self.operator.find("//h2[normalize-space()='The answer']/following::*[name()='svg']").await;
+        self.operator.shows("story-answer").await;
+    }
+
+    async fn revokes_the_key(&self) {
+        self.operator.press("Keys").await;
+        self.operator.press(&format!("Revoke {SERVICE}…")).await;
+        self.operator.sees(&format!("Revoke {SERVICE}?")).await;
+        self.operator.press("Revoke the key").await;
+        self.operator.reads("The key is revoked").await;
+    }
+
+    async fn reads_who_did_it(&self, key: &str) {
+        let subject = format!("key:{}", key.split('_').nth(1).unwrap());
+        self.operator.press("Audit").await;
+        for action in ["key.created", "key.revoked"] {
+            self.operator.row(&["demo admin", "127.0.0.1", action, &subject]).await;
+        }
+        self.operator.shows("story-audit").await;
+    }
+
+    async fn signs_out(&self) {
+        self.operator.press("Sign out").await;
+        self.operator.sees("Sign in to Countersign").await;
+        self.operator.goes_back().await;
+        self.operator.sees("Sign in to Countersign").await;
+        let keys = format!("{}/console/keys", self.demo.card["admin"].as_str().unwrap());
+        self.operator.open(&keys).await;
+        self.operator.sees("Sign in to Countersign").await;
+    }
+
+    fn gateway(&self) -> &str {
+        self.demo.card["gateway"].as_str().unwrap()
+    }
+
+    /// One that is there, and has private numbers.
+    fn post(&self) -> String {
+        let mut posts = self.demo.newcomer["posts"].as_array().unwrap().iter();
+        let fits = posts.find(|it| it["state"] == "active" && it["totals"]["impressions"] != 0);
+        fits.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn from_what_the_demo_prints_to_the_audit_log() {
+    let folder = TempDir::new().unwrap();
+    let (_running, card) = demo::card(folder.path()).await;
+    let chromium = Chromium::start().await;
+    let story = Story { demo: Demo::of(card).await, operator: chromium.browser().await };
+    story.signs_in().await;
+    let link = story.makes_a_link().await;
+    story.demo.connect(&chromium.browser().await, &link).await;
+    story.finds_the_account().await;
+    let key = story.makes_a_key().await;
+    let answer = story.calls(&key).await;
+    answer.is_relayed(200);
+    story.finds_the_call().await;
+    story.explores(leaves(&answer.json()["g"])).await;
+    story.revokes_the_key().await;
+    story.calls(&key).await.is_own(401, "unknown_key");
+    story.reads_who_did_it(&key).await;
+    story.signs_out().await;
+}
