@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod calls;
 mod explore;
+mod forwarded;
 pub mod keys;
 mod links;
 mod overview;
