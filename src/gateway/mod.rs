@@ -152,6 +152,11 @@ impl Gateway {
         self.0.console_url.as_deref()
     }
 
+    /// Where a browser may go on to once an account is connected.
+    pub fn return_addresses(&self) -> &[String] {
+        &self.0.connect.return_to
+    }
+
     /// The app of that name, or the only one when none is named.
     fn app(&self, name: Option<&str>) -> Result<&Arc<AppState>, Error> {
         let apps = &self.0.apps;
