@@ -113,7 +113,15 @@ impl Gateway {
 
     /// Sends an event of no account, once and now; gives the status of the answer that took it, or why none did. A
     /// receiver that takes it gets what waits for it, too.
-    pub async fn test_webhook(&self, id: &str) -> Result<Result<u16, NotReceived>, Error> {
+    pub async fn test_webhook(
+        &self,
+        id: &str,
+        actor: &str,
+    ) -> Result<Result<u16, NotReceived>, Error> {
+        // Before it is sent: what cannot be recorded is not done.
+        let subject = format!("webhook:{id}");
+        let host = stored.webhook.host();
+        self.0.store.insert_audit(actor, "webhook.tested", &subject, host, now).await?;
         let stored = self.stored_webhook(id).await?;
         let now = self.now();
         let number = String::from_utf8_lossy(&vault::random_digits::<DIGITS>()).into_owned();
