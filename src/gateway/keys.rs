@@ -242,24 +242,8 @@ impl Gateway {
             let detail = "is for admin keys; a caller's key changes nothing anyway";
             problems.push(Problem::at("/looks", detail));
         }
-        match self.app(new.app.as_deref()) {
-            Ok(app) => (Some(app.app.name.clone()), problems),
-            Err(Error::InvalidRequest(more)) => {
-                problems.extend(more);
-                (None, problems)
-            }
-            Err(_) => {
-                let names: Vec<&str> = self.0.apps.keys().map(String::as_str).collect();
-                let detail = if names.is_empty() {
-                    "no app is configured: set apps.<name>.consumer_key and consumer_secret"
-                        .to_owned()
-                } else {
-                    format!("must name a configured app; these are: {}", names.join(", "))
-                };
-                problems.push(Problem::at("/app", detail));
-                (None, problems)
-            }
-        }
+        let app = self.app(new.app.as_deref()).map(|it| it.app.name.clone());
+        (app.map_err(|it| problems.push(it)).ok(), problems)
     }
 }
 

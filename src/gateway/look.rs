@@ -15,6 +15,8 @@ const RECENT: u32 = 10;
 pub struct SeenAccount {
     pub account: Account,
     pub last: LastCalls,
+    /// Whether its app is in the configuration; without, nobody can ask as it.
+    pub is_configured: bool,
 }
 
 /// How far a new installation has come.
@@ -42,7 +44,7 @@ impl Gateway {
         self.seen(accounts).await
     }
 
-    /// One account with its history.
+    /// One account with its history, also of an app that is not configured any more.
     pub async fn look_at_account(
         &self,
         app: &str,
@@ -89,6 +91,10 @@ impl Gateway {
         self.store_calls().await;
         let last = self.0.store.list_last_calls(&accounts).await?;
         let seen = accounts.into_iter().zip(last);
-        Ok(seen.map(|(account, last)| SeenAccount { account, last }).collect())
+        let seen = seen.map(|(account, last)| {
+            let is_configured = self.0.apps.contains_key(&account.app);
+            SeenAccount { account, last, is_configured }
+        });
+        Ok(seen.collect())
     }
 }

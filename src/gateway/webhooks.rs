@@ -40,10 +40,8 @@ impl Gateway {
         if let Err(detail) = &url {
             problems.push(Problem::at("/url", *detail));
         }
-        if new.app.as_ref().is_some_and(|it| !self.0.apps.contains_key(it)) {
-            let names: Vec<&str> = self.0.apps.keys().map(String::as_str).collect();
-            let detail = format!("must name a configured app; these are: {}", names.join(", "));
-            problems.push(Problem::at("/app", detail));
+        if new.app.is_some() {
+            problems.extend(self.app(new.app.as_deref()).err());
         }
         let (Ok(url), true) = (url, problems.is_empty()) else {
             return Err(Error::InvalidRequest(problems));
@@ -118,12 +116,12 @@ impl Gateway {
         id: &str,
         actor: &str,
     ) -> Result<Result<u16, NotReceived>, Error> {
+        let stored = self.stored_webhook(id).await?;
+        let now = self.now();
         // Before it is sent: what cannot be recorded is not done.
         let subject = format!("webhook:{id}");
         let host = stored.webhook.host();
         self.0.store.insert_audit(actor, "webhook.tested", &subject, host, now).await?;
-        let stored = self.stored_webhook(id).await?;
-        let now = self.now();
         let number = String::from_utf8_lossy(&vault::random_digits::<DIGITS>()).into_owned();
         let body = message("webhook.test", whole_second(now), &json!({ "webhook_id": id }));
         let sent = self.send(&stored, &format!("evt_{id}_test_{number}"), body).await;
