@@ -4,7 +4,7 @@
 use crate::gateway::{Error, Gateway};
 use crate::model::audit::Entry;
 use crate::model::call::{Call, Ended};
-use crate::model::key::{Key, Kind};
+use crate::model::key::{Key, Kind, Unreadable};
 use crate::model::{Account, AccountRef};
 use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
@@ -64,10 +64,13 @@ impl Gateway {
         Ok((seen, History { entries, calls }))
     }
 
-    /// Keys by name, without anything that proves them.
-    pub async fn look_at_keys(&self, search: &KeySearch) -> Result<Vec<Key>, Error> {
+    /// Keys by name, without anything that proves them; one whose row cannot be read hides no other.
+    pub async fn look_at_keys(
+        &self,
+        search: &KeySearch,
+    ) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let stored = self.0.store.search_keys(search).await?;
-        Ok(stored.into_iter().map(|it| it.key).collect())
+        Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
     }
 
     /// What is there of what the first answered call needs.
