@@ -26,7 +26,7 @@ use crate::model::Secret;
 use crate::model::key::Kind;
 use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldUser};
-use crate::server::{self, Life};
+use crate::server::{self, Life, Listener};
 use crate::telemetry;
 use crate::vault;
 
@@ -105,8 +105,8 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let serving = async {
         tokio::join!(
             server::serve(
-                callers,
-                operators,
+                Listener::new(callers, &parts.config.server.trusted_proxies),
+                Listener::new(operators, &parts.config.admin.trusted_proxies),
                 parts.gateway.clone(),
                 metrics,
                 &limits,

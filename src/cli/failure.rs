@@ -83,11 +83,13 @@ impl From<gateway::Error> for Failure {
     }
 }
 
-/// A problem as the command line says it: what is a member of a body there is an option here.
+/// A problem as the command line says it: what is a member of a body or a query there is an option here.
 fn in_words(problem: &gateway::Problem) -> String {
     let detail = &problem.detail;
-    let Place::Body(pointer) = &problem.place else {
-        return format!("{}: {detail}", problem.place);
+    let pointer = match &problem.place {
+        Place::Body(pointer) => pointer,
+        Place::Query => return format!("--{detail}"),
+        other => return format!("{other}: {detail}"),
     };
     match pointer.split('/').nth(1) {
         None => detail.clone(),

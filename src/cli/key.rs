@@ -67,10 +67,10 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         }
         Task::List { json } => list(&parts, json).await,
         Task::Revoke { key, json } => {
-            let key = parts.gateway.revoke_key(&key, ACTOR).await?;
+            let key = Key::from(parts.gateway.revoke_key(&key, ACTOR).await?);
             output::note(&format!("revoked {} ({})", key.id, output::plain(&key.name)));
             if json {
-                output::json(&Key::from(key));
+                output::json(&key);
             }
             Ok(())
         }

@@ -17,7 +17,7 @@ use crate::cli::failure::{self, Failure};
 use crate::cli::parts::{self, Parts};
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::server::{self, Life};
+use crate::server::{self, Life, Listener};
 use crate::telemetry;
 use crate::vault::Vault;
 
@@ -62,8 +62,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     );
     let working = work_along(&parts.gateway, &life, parts.config.limits.drain);
     let serving = server::serve(
-        callers,
-        operators,
+        Listener::new(callers, &parts.config.server.trusted_proxies),
+        Listener::new(operators, &parts.config.admin.trusted_proxies),
         parts.gateway.clone(),
         metrics,
         &parts.config.limits,

@@ -149,7 +149,7 @@ async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
 }
 
 async fn test(parts: &Parts, id: &str, json: bool) -> Result<(), Failure> {
-    let tested = Tested::from(parts.gateway.test_webhook(id).await?);
+    let tested = Tested::from(parts.gateway.test_webhook(id, ACTOR).await?);
     if json {
         output::json(&tested);
     }

@@ -29,7 +29,8 @@ const SECRETS: &[&str] = &[
 ];
 
 /// Keys whose values are lists, which become one line for each entry.
-const LISTS: &[&str] = &["connect.return_to", "vault.keys"];
+const LISTS: &[&str] =
+    &["admin.trusted_proxies", "connect.return_to", "server.trusted_proxies", "vault.keys"];
 
 /// A value as it was given, and where.
 pub struct Setting {

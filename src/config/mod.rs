@@ -8,6 +8,7 @@ mod form;
 mod layer;
 mod load;
 mod problem;
+mod proxies;
 mod reader;
 mod section;
 mod vault;
@@ -21,6 +22,7 @@ use crate::model::{App, Secret};
 pub use client::parse_client;
 pub use load::{describe, load, load_client, parse};
 pub use problem::{Errors, Problem};
+pub use proxies::Proxies;
 
 /// All settings, checked.
 pub struct Config {
@@ -40,6 +42,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct Server {
     pub listen: SocketAddr,
+    pub trusted_proxies: Proxies,
     /// Threads that serve; 0 for one a core.
     pub workers: usize,
 }
@@ -48,6 +51,7 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub listen: SocketAddr,
+    pub trusted_proxies: Proxies,
     /// Scheme and authority under which browsers reach this listener; without it the console is for loopback alone.
     pub public_url: Option<String>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::form;
 use crate::config::layer::{Setting, app_field};
+use crate::config::proxies::proxies;
 use crate::config::reader::Reader;
 use crate::config::{
     Admin, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, Webhooks, vault,
@@ -16,6 +17,7 @@ pub fn config(it: &mut Reader<'_>) -> Config {
     Config {
         server: Server {
             listen: it.get("server.listen", &form::ADDRESS),
+            trusted_proxies: proxies(it, "server.trusted_proxies"),
             workers: it.get("server.workers", &form::WORKERS),
         },
         admin: admin(it),
@@ -44,7 +46,11 @@ fn admin(it: &mut Reader<'_>) -> Admin {
     if callers == Some(listen) && listen.port() != 0 {
         it.refuse("admin.listen", "expected another address than server.listen");
     }
-    Admin { listen, public_url: it.get("admin.public_url", &form::PUBLIC_URL) }
+    Admin {
+        listen,
+        trusted_proxies: proxies(it, "admin.trusted_proxies"),
+        public_url: it.get("admin.public_url", &form::PUBLIC_URL),
+    }
 }
 
 fn database(it: &mut Reader<'_>) -> Database {

@@ -77,7 +77,7 @@ impl Gateway {
         imports: &[Import],
         actor: &str,
     ) -> Result<usize, Error> {
-        let app = &self.app(app)?.app.name;
+        let app = &self.app_of_query(app)?.app.name;
         let problems = check_imports(imports);
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
@@ -96,12 +96,12 @@ impl Gateway {
     /// those of apps that are not any more are listed too.
     pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
         if filter.app.is_some() {
-            self.app(filter.app.as_deref())?;
+            self.app_of_query(filter.app.as_deref())?;
         }
         Ok(self.0.store.list_accounts(filter).await?)
     }
 
-    /// One account; `app` may be left out where only one is configured.
+    /// One account, also of an app that is not configured any more; `app` may be left out where only one is.
     pub async fn show_account(
         &self,
         app: Option<&str>,
@@ -119,7 +119,7 @@ impl Gateway {
     ) -> Result<Verified, Error> {
         let stored = self.stored_account(app, named).await?;
         let account = &stored.account;
-        let app = self.app(Some(&account.app))?;
+        let app = self.configured_app(&account.app)?;
         let Some(token) = self.open_token(&stored) else {
             self.set_state(
                 &stored,
@@ -214,12 +214,20 @@ impl Gateway {
         Ok(app.accounts.load(user_id, &self.0.feed, !remembers, load).await?)
     }
 
+    /// What belongs to an account is asked for without a body.
+    fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
+        self.app(name).map_err(|it| Problem::in_query(format!("app: {}", it.detail)))
+    }
+
     async fn stored_account(
         &self,
         app: Option<&str>,
         named: &AccountRef,
     ) -> Result<StoredAccount, Error> {
-        let app = &self.app(app)?.app.name;
+        let app = match app {
+            Some(app) => app,
+            None => &self.app_of_query(None)?.app.name,
+        };
         let found = match named {
             AccountRef::Id(user_id) => self.0.store.find_account(app, *user_id).await?,
             AccountRef::ScreenName(name) => {

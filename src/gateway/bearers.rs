@@ -161,7 +161,7 @@ impl Gateway {
     /// Tries an app's credentials on purpose; gives what X holds against them. A mint gives the token that X gave
     /// before; other kinds are tried on a call that is refused for its body once X knows who calls (reference 4.4).
     pub async fn try_app(&self, app: &str) -> Result<Option<Fault>, Error> {
-        let app = self.app(Some(app))?;
+        let app = self.configured_app(app)?;
         let credential = match (app.source(), &app.app.bearer_token) {
             (BearerSource::TwoLegged, _) => Credential::TwoLegged(&app.app),
             (BearerSource::Configured, Some(token)) => Credential::Bearer(token),

@@ -168,7 +168,7 @@ impl Gateway {
         expected_user: Option<UserId>,
         actor: &str,
     ) -> Result<Account, Error> {
-        let app = self.app(Some(&begun.app))?;
+        let app = self.configured_app(&begun.app)?;
         let granted = self.0.upstream.access_token(&app.app, &begun.request_token, pin).await;
         let granted = granted.map_err(|error| refused(&begun.app, &error))?;
         self.connect(app, granted, expected_user, None, actor).await
@@ -211,7 +211,7 @@ impl Gateway {
         id: &str,
         browser_hash: &[u8],
     ) -> Result<String, Error> {
-        let app = self.app(Some(&stored.link.app))?;
+        let app = self.configured_app(&stored.link.app)?;
         let public_url = self.0.connect.public_url.as_ref();
         let public_url = public_url.ok_or(NotConnected::CallbackNotApproved)?;
         let callback = format!("{public_url}/connect/callback");
@@ -238,7 +238,7 @@ impl Gateway {
         request_token: &Token,
         verifier: &str,
     ) -> Result<Option<String>, Error> {
-        let app = self.app(Some(&stored.link.app))?;
+        let app = self.configured_app(&stored.link.app)?;
         let granted = self.0.upstream.access_token(&app.app, request_token, verifier).await;
         let granted = granted.map_err(|error| refused(&app.app.name, &error))?;
         let expected = stored.link.expected_user;

@@ -150,6 +150,12 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::InvalidRequest(vec![problem])
+    }
+}
+
 impl From<NotConnected> for Error {
     fn from(end: NotConnected) -> Error {
         Error::NotConnected(end)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use time::{Duration, OffsetDateTime};
 use tracing::warn;
+use zeroize::Zeroizing;
 
 use crate::gateway::audit::Page;
 use crate::gateway::{Error, Gateway, Problem};
@@ -15,6 +16,9 @@ use crate::vault::{self, Place as Seal};
 
 /// The longest that a new key may live when it shall end at all.
 const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);
+
+/// What proves a key; empty for none.
+type Verifier = Zeroizing<Vec<u8>>;
 
 /// A key that the database knows, its seal checked.
 pub struct KnownKey {
@@ -125,12 +129,16 @@ impl Gateway {
     pub async fn list_keys(&self, page: &Page) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let filter = KeyFilter { after: page.after.clone(), limit: page.limit };
         let stored = self.0.store.list_keys(&filter).await?;
-        Ok(stored.into_iter().map(|it| it.map(|it| it.key)).collect())
+        Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
     }
 
     /// Ends a key, named by its id, by the name of one that is not revoked, or by its whole text, which is all that
     /// one may have of a key that leaked.
-    pub async fn revoke_key(&self, named: &str, actor: &str) -> Result<Key, Error> {
+    pub async fn revoke_key(
+        &self,
+        named: &str,
+        actor: &str,
+    ) -> Result<Result<Key, Unreadable>, Error> {
         let named = Presented::parse(named).map_or(named, |it| it.id);
         let stored = match self.0.store.find_key(named).await? {
             Some(stored) => Some(stored),
@@ -140,34 +148,55 @@ impl Gateway {
     }
 
     /// Ends a key, named by its id alone.
-    pub async fn revoke_key_by_id(&self, id: &str, actor: &str) -> Result<Key, Error> {
+    pub async fn revoke_key_by_id(
+        &self,
+        id: &str,
+        actor: &str,
+    ) -> Result<Result<Key, Unreadable>, Error> {
         self.revoke(self.stored_key(id).await?, actor).await
     }
 
     /// The key of that id, without what proves it.
-    pub async fn look_at_key(&self, id: &str) -> Result<Key, Error> {
-        Ok(self.stored_key(id).await?.key)
+    pub async fn look_at_key(&self, id: &str) -> Result<Result<Key, Unreadable>, Error> {
+        Ok(self.trusted(self.stored_key(id).await?))
     }
 
-    async fn stored_key(&self, id: &str) -> Result<StoredKey, Error> {
+    /// What may be shown of a key, if its row is as this program wrote it.
+    pub(super) fn trusted(&self, stored: Result<StoredKey, Unreadable>) -> Result<Key, Unreadable> {
+        Ok(self.opened(stored?)?.0)
+    }
+
+    async fn stored_key(&self, id: &str) -> Result<Result<StoredKey, Unreadable>, Error> {
         let is_id = id.bytes().all(|it| it.is_ascii_alphanumeric());
         let stored = if is_id { self.0.store.find_key(id).await? } else { None };
         stored.ok_or(Error::NotFound("key"))
     }
 
-    async fn revoke(&self, stored: StoredKey, actor: &str) -> Result<Key, Error> {
-        let verifier = self.0.vault.open(&Seal::key(&stored.key), &stored.sealed_verifier);
-        if stored.key.revoked_at.is_some() {
-            return Ok(stored.key);
-        }
+    /// Whatever its row holds, since that only takes rights away. What no longer opens gives way to what proves nothing.
+    async fn revoke(
+        &self,
+        stored: Result<StoredKey, Unreadable>,
+        actor: &str,
+    ) -> Result<Result<Key, Unreadable>, Error> {
         let now = whole_second(self.now());
-        let key = Key { revoked_at: Some(now), ..stored.key };
-        // A key whose seal is broken must still be revocable; an empty verifier matches nothing.
-        let plain = verifier.map_or_else(|_| Vec::new(), |it| it.to_vec());
-        let sealed = self.0.vault.seal(&Seal::key(&key), &plain)?;
-        self.0.store.revoke_key(&key.id, &sealed, actor, now).await?;
-        self.0.keys.forget(&key.id).await;
-        Ok(key)
+        let (revoked, place, verifier) = match stored.and_then(|it| self.opened(it)) {
+            Ok((key, _)) if key.revoked_at.is_some() => return Ok(Ok(key)),
+            Err(it) if it.revoked_at.is_some() => return Ok(Err(it)),
+            Ok((key, verifier)) => {
+                let key = Key { revoked_at: Some(now), ..key };
+                let place = Seal::key(&key);
+                (Ok(key), place, verifier)
+            }
+            Err(it) => {
+                let place = Seal::no_key(&it.id);
+                (Err(Unreadable { revoked_at: Some(now), ..it }), place, Verifier::default())
+            }
+        };
+        let sealed = self.0.vault.seal(&place, &verifier)?;
+        let id = Unreadable::id_of(&revoked).to_owned();
+        self.0.store.revoke_key(&id, &sealed, actor, now).await?;
+        self.0.keys.forget(&id).await;
+        Ok(revoked)
     }
 
     pub(super) async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
@@ -176,25 +205,31 @@ impl Gateway {
             return Ok(Some(known));
         }
         let load = async {
-            match self.0.store.find_key(id).await {
-                Err(store::Error::Unreadable(cause)) => {
-                    warn!(key = id, %cause, "a key's row cannot be read, so it is refused");
-                    Ok(None)
-                }
-                stored => Ok(stored?.and_then(|it| self.open_key(it))),
-            }
+            let Some(stored) = self.0.store.find_key(id).await? else { return Ok(None) };
+            Ok(self
+                .open_key(stored)
+                .map_err(|it| warn!(key = id, why = it.why, "a key is refused"))
+                .ok())
         };
         Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !remembers, load).await?)
     }
 
-    fn open_key(&self, stored: StoredKey) -> Option<KnownKey> {
-        let plain = self.0.vault.open(&Seal::key(&stored.key), &stored.sealed_verifier);
-        let Some(fingerprint) = plain.ok().and_then(|it| it.as_slice().try_into().ok()) else {
-            warn!(key = stored.key.id, "a key's row does not match its seal, so it is refused");
-            return None;
+    fn open_key(&self, stored: Result<StoredKey, Unreadable>) -> Result<KnownKey, Unreadable> {
+        let (key, verifier) = self.opened(stored?)?;
+        let Ok(fingerprint) = verifier.as_slice().try_into() else {
+            return Err(distrusted(key));
         };
-        let touched = stored.key.last_used_at.map_or(0, |it| it.unix_timestamp() / 3600);
-        Some(KnownKey { key: stored.key, fingerprint, touched_hour: AtomicI64::new(touched) })
+        let touched = key.last_used_at.map_or(0, |it| it.unix_timestamp() / 3600);
+        Ok(KnownKey { key, fingerprint, touched_hour: AtomicI64::new(touched) })
+    }
+
+    /// The key with what proves it, if its row matches its seal.
+    fn opened(&self, stored: StoredKey) -> Result<(Key, Verifier), Unreadable> {
+        let StoredKey { key, sealed_verifier } = stored;
+        match self.0.vault.open(&Seal::key(&key), &sealed_verifier) {
+            Ok(verifier) => Ok((key, verifier)),
+            Err(_) => Err(distrusted(key)),
+        }
     }
 
     /// Notes the hour of use, once an hour and beside the call.
@@ -242,25 +277,15 @@ impl Gateway {
             let detail = "is for admin keys; a caller's key changes nothing anyway";
             problems.push(Problem::at("/looks", detail));
         }
-        match self.app(new.app.as_deref()) {
-            Ok(app) => (Some(app.app.name.clone()), problems),
-            Err(Error::InvalidRequest(more)) => {
-                problems.extend(more);
-                (None, problems)
-            }
-            Err(_) => {
-                let names: Vec<&str> = self.0.apps.keys().map(String::as_str).collect();
-                let detail = if names.is_empty() {
-                    "no app is configured: set apps.<name>.consumer_key and consumer_secret"
-                        .to_owned()
-                } else {
-                    format!("must name a configured app; these are: {}", names.join(", "))
-                };
-                problems.push(Problem::at("/app", detail));
-                (None, problems)
-            }
-        }
+        let app = self.app(new.app.as_deref()).map(|it| it.app.name.clone());
+        (app.map_err(|it| problems.push(it)).ok(), problems)
     }
+}
+
+fn distrusted(key: Key) -> Unreadable {
+    let Key { id, name, created_at, revoked_at, .. } = key;
+    let why = "its row does not match its seal: something else has changed it".to_owned();
+    Unreadable { id, name, created_at, revoked_at, why }
 }
 
 /// What the database keeps of a time.

@@ -116,16 +116,13 @@ impl Gateway {
             let detail = "must be one of connect.return_to, letter for letter";
             problems.push(Problem::at("/return_to", detail));
         }
-        let app = self.app(new.app.as_deref());
-        if let Err(Error::InvalidRequest(more)) = &app {
-            problems.extend(more.iter().cloned());
-        }
-        if !problems.is_empty() {
+        let app = self.app(new.app.as_deref()).map_err(|it| problems.push(it));
+        let (Ok(app), true) = (app, problems.is_empty()) else {
             return Err(Error::InvalidRequest(problems));
-        }
+        };
         let now = whole_second(self.now());
         let link = Link {
-            app: app?.app.name.clone(),
+            app: app.app.name.clone(),
             label: new.label,
             expected_user: new.expected_user,
             return_to: new.return_to,
@@ -168,6 +165,10 @@ impl Gateway {
         let listed = |ids: &Vec<UserId>| new.expected_user.is_some_and(|it| ids.contains(&it));
         if !scopes.accounts.as_ref().is_none_or(listed) {
             return refuse("it is limited to accounts, so user_id must name one of them");
+        }
+        let app = scopes.app.as_deref().unwrap_or_default();
+        if !self.0.apps.contains_key(app) {
+            return refuse(&format!("its app {app} is not configured here any more"));
         }
         let new = NewLink { app: scopes.app.clone(), ..new };
         self.create_link(new, &format!("key:{}", key.key.id)).await

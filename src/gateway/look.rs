@@ -4,7 +4,7 @@
 use crate::gateway::{Error, Gateway};
 use crate::model::audit::Entry;
 use crate::model::call::{Call, Ended};
-use crate::model::key::{Key, Kind};
+use crate::model::key::{Key, Kind, Unreadable};
 use crate::model::{Account, AccountRef};
 use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
@@ -15,6 +15,8 @@ const RECENT: u32 = 10;
 pub struct SeenAccount {
     pub account: Account,
     pub last: LastCalls,
+    /// Whether its app is in the configuration; without, nobody can ask as it.
+    pub is_configured: bool,
 }
 
 /// How far a new installation has come.
@@ -42,7 +44,7 @@ impl Gateway {
         self.seen(accounts).await
     }
 
-    /// One account with its history.
+    /// One account with its history, also of an app that is not configured any more.
     pub async fn look_at_account(
         &self,
         app: &str,
@@ -62,10 +64,13 @@ impl Gateway {
         Ok((seen, History { entries, calls }))
     }
 
-    /// Keys by name, without anything that proves them.
-    pub async fn look_at_keys(&self, search: &KeySearch) -> Result<Vec<Key>, Error> {
+    /// Keys by name, without anything that proves them; one whose row cannot be read hides no other.
+    pub async fn look_at_keys(
+        &self,
+        search: &KeySearch,
+    ) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let stored = self.0.store.search_keys(search).await?;
-        Ok(stored.into_iter().map(|it| it.key).collect())
+        Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
     }
 
     /// What is there of what the first answered call needs.
@@ -89,6 +94,10 @@ impl Gateway {
         self.store_calls().await;
         let last = self.0.store.list_last_calls(&accounts).await?;
         let seen = accounts.into_iter().zip(last);
-        Ok(seen.map(|(account, last)| SeenAccount { account, last }).collect())
+        let seen = seen.map(|(account, last)| {
+            let is_configured = self.0.apps.contains_key(&account.app);
+            SeenAccount { account, last, is_configured }
+        });
+        Ok(seen.collect())
     }
 }

@@ -154,17 +154,32 @@ impl Gateway {
         self.0.console_url.as_deref()
     }
 
-    /// The app of that name, or the only one when none is named.
-    fn app(&self, name: Option<&str>) -> Result<&Arc<AppState>, Error> {
+    /// Where a browser may go on to once an account is connected.
+    pub fn return_addresses(&self) -> &[String] {
+        &self.0.connect.return_to
+    }
+
+    /// The app that a request names as `app`, or the only one where it names none.
+    fn app(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
         let apps = &self.0.apps;
-        match name {
-            Some(name) => apps.get(name).ok_or(Error::NotFound("app in the configuration")),
-            None if apps.len() > 1 => {
-                let problem = Problem::at("/app", "several apps are configured; name one");
-                Err(Error::InvalidRequest(vec![problem]))
+        let names = || apps.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let detail = match (name, apps.first_key_value()) {
+            (_, None) => {
+                "no app is configured: set apps.<name>.consumer_key and consumer_secret".to_owned()
             }
-            None => apps.values().next().ok_or(Error::NotFound("app in the configuration")),
-        }
+            (None, Some((_, only))) if apps.len() == 1 => return Ok(only),
+            (None, _) => format!("several apps are configured; name one of {}", names()),
+            (Some(name), _) => match apps.get(name) {
+                Some(app) => return Ok(app),
+                None => format!("must name a configured app; these are: {}", names()),
+            },
+        };
+        Err(Problem::at("/app", detail))
+    }
+
+    /// An app that something stored belongs to.
+    fn configured_app(&self, name: &str) -> Result<&Arc<AppState>, Error> {
+        self.0.apps.get(name).ok_or(Error::NotFound("app in the configuration"))
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -40,10 +40,8 @@ impl Gateway {
         if let Err(detail) = &url {
             problems.push(Problem::at("/url", *detail));
         }
-        if new.app.as_ref().is_some_and(|it| !self.0.apps.contains_key(it)) {
-            let names: Vec<&str> = self.0.apps.keys().map(String::as_str).collect();
-            let detail = format!("must name a configured app; these are: {}", names.join(", "));
-            problems.push(Problem::at("/app", detail));
+        if new.app.is_some() {
+            problems.extend(self.app(new.app.as_deref()).err());
         }
         let (Ok(url), true) = (url, problems.is_empty()) else {
             return Err(Error::InvalidRequest(problems));
@@ -113,9 +111,17 @@ impl Gateway {
 
     /// Sends an event of no account, once and now; gives the status of the answer that took it, or why none did. A
     /// receiver that takes it gets what waits for it, too.
-    pub async fn test_webhook(&self, id: &str) -> Result<Result<u16, NotReceived>, Error> {
+    pub async fn test_webhook(
+        &self,
+        id: &str,
+        actor: &str,
+    ) -> Result<Result<u16, NotReceived>, Error> {
         let stored = self.stored_webhook(id).await?;
         let now = self.now();
+        // Before it is sent: what cannot be recorded is not done.
+        let subject = format!("webhook:{id}");
+        let host = stored.webhook.host();
+        self.0.store.insert_audit(actor, "webhook.tested", &subject, host, now).await?;
         let number = String::from_utf8_lossy(&vault::random_digits::<DIGITS>()).into_owned();
         let body = message("webhook.test", whole_second(now), &json!({ "webhook_id": id }));
         let sent = self.send(&stored, &format!("evt_{id}_test_{number}"), body).await;

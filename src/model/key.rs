@@ -130,14 +130,16 @@ pub struct Key {
     pub last_used_at: Option<OffsetDateTime>,
 }
 
-/// What a listing can say of a key whose row this program cannot read, such as of an endpoint of a later version. Such a
-/// key is refused.
+/// What can be said of a key whose row this program cannot read, such as of an endpoint of a later version, or that somebody
+/// else has changed. Such a key is refused, and can be revoked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unreadable {
     pub id: String,
     pub name: String,
     pub created_at: OffsetDateTime,
     pub revoked_at: Option<OffsetDateTime>,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 impl Unreadable {

@@ -15,15 +15,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
+use crate::config::Proxies;
 use crate::server::observe::observe;
+use crate::server::peer::Peer;
 use crate::server::stream::{Paced, Progress};
 use crate::server::{Host, Routes};
 
 /// When the machine has no file descriptor left, asking at once for the next connection would only burn time.
 const AFTER_A_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
+/// Where connections are accepted, and which proxies there may say for whom they ask.
+pub struct Listener {
+    socket: TcpListener,
+    trusted: Arc<Proxies>,
+}
+
+impl Listener {
+    pub fn new(socket: TcpListener, trusted: &Proxies) -> Listener {
+        Listener { socket, trusted: Arc::new(trusted.clone()) }
+    }
+}
+
 /// Serves `routes` until the host's life drains, then waits for calls in flight, at most `limits.drain`.
-pub(super) async fn serve(listener: TcpListener, routes: Routes, host: &Host) {
+pub(super) async fn serve(Listener { socket, trusted }: Listener, routes: Routes, host: &Host) {
     let (limits, life) = (&host.0.limits, &host.0.life);
     let mut http = http1::Builder::new();
     http.max_buf_size(limits.header_bytes).max_headers(limits.headers).half_close(false);
@@ -32,12 +46,12 @@ pub(super) async fn serve(listener: TcpListener, routes: Routes, host: &Host) {
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&socket, &room) => accepted,
             () = life.draining() => break,
         };
         let Some((stream, peer, place)) = accepted else { continue };
         let stream = Paced::new(stream, limits);
-        let service = service(host, &routes, stream.progress(), peer);
+        let service = service(host, &routes, stream.progress(), Peer::new(peer.ip(), &trusted));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         let open = open.clone();
         open.increment(1);
@@ -50,7 +64,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Routes, host: &Host) {
             drop(place);
         });
     }
-    drop(listener);
+    drop(socket);
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         warn!("calls were still in flight when the time to drain was over");
     }
@@ -78,7 +92,7 @@ fn service(
     host: &Host,
     routes: &Routes,
     progress: Progress,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> impl hyper::service::Service<
     hyper::Request<Incoming>,
     Response = Response,
@@ -89,8 +103,9 @@ fn service(
     hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         progress.begin();
         let (host, routes, progress) = (host.clone(), routes.clone(), progress.clone());
+        let peer = peer.clone();
         async move {
-            let response = observe(&host, routes, peer, request.map(Body::new)).await;
+            let response = observe(&host, routes, &peer, request.map(Body::new)).await;
             progress.finish();
             Ok(response)
         }

@@ -20,6 +20,7 @@ mod meter;
 mod observe;
 pub mod openapi;
 mod pages;
+mod peer;
 mod probe;
 mod problem;
 mod relay;
@@ -33,11 +34,11 @@ use axum::Router;
 use axum::http::{Method, Uri};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
-use tokio::net::TcpListener;
 use tower::Layer;
 use tower_http::catch_panic::{CatchPanic, CatchPanicLayer};
 
 pub use crate::server::life::Life;
+pub use crate::server::listen::Listener;
 
 use crate::config::Limits;
 use crate::gateway::Gateway;
@@ -63,8 +64,8 @@ type Routes = CatchPanic<Router, fn(Box<dyn Any + Send>) -> Response>;
 
 /// Serves both listeners until `life` ends and the last call is answered, at most `limits.drain` later.
 pub async fn serve(
-    callers: TcpListener,
-    operators: TcpListener,
+    callers: Listener,
+    operators: Listener,
     gateway: Gateway,
     metrics: Metrics,
     limits: &Limits,

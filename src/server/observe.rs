@@ -1,6 +1,6 @@
 //! Around every request: its id, its log line, its metrics, and the body of the gateway's own answers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::model::call::Call;
 use crate::model::{AuthKind, Endpoint};
 use crate::server::encoding::{Accepted, gzip};
 use crate::server::pages::Place;
+use crate::server::peer::{Client, Peer};
 use crate::server::problem::{Problem, shown_path};
 use crate::server::{Host, Routes};
 
@@ -47,23 +48,15 @@ impl RequestId {
     }
 }
 
-/// Where a request of an admin's comes from.
-#[derive(Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
-impl Peer {
-    pub(super) fn address(request: &Request) -> IpAddr {
-        let peer = request.extensions().get::<Peer>();
-        peer.expect("whatever an admin asks has a peer").0.ip()
-    }
-}
-
 /// What the request line and headers say that the answer or the log line repeats.
 struct Asked {
     id: String,
     accepted: Accepted,
     bytes: u64,
-    peer: SocketAddr,
+    /// Whether it is for the relay, whose handlers are in a hurry.
+    is_call: bool,
+    /// Of a call only the connection's other end.
+    client: IpAddr,
     method: Method,
     uri: Uri,
 }
@@ -72,14 +65,14 @@ struct Asked {
 pub(super) async fn observe(
     host: &Host,
     mut routes: Routes,
-    peer: SocketAddr,
+    peer: &Peer,
     mut request: Request,
 ) -> Response {
     let begun = host.0.clock.instant();
     let asked = Asked::of(&request, peer);
-    // The relay's handlers, which are in a hurry, leave what they know in their answers instead.
-    if !asked.uri.path().starts_with("/insights/") {
-        request.extensions_mut().insert(Peer(peer));
+    // The relay's handlers leave what they know in their answers instead.
+    if !asked.is_call {
+        request.extensions_mut().insert(Client(asked.client));
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }
     let life = &host.0.life;
@@ -98,16 +91,19 @@ pub(super) async fn observe(
 }
 
 impl Asked {
-    fn of(request: &Request, peer: SocketAddr) -> Asked {
+    fn of(request: &Request, peer: &Peer) -> Asked {
         let headers = request.headers();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let is_call = method == Method::POST && uri.path().starts_with("/insights/");
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
         Asked {
             id: request_id(headers),
             accepted: Accepted::of(headers),
             bytes: length.unwrap_or_default(),
-            peer,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
+            is_call,
+            client: if is_call { peer.address } else { peer.client(headers) },
+            method,
+            uri,
         }
     }
 }
@@ -234,7 +230,7 @@ fn log(
         );
     } else if !UNLOGGED.contains(&asked.uri.path()) {
         let path = shown_path(&asked.uri);
-        let (method, peer) = (asked.method.as_str(), asked.peer.to_string());
+        let (method, peer) = (asked.method.as_str(), asked.client.to_string());
         info!(request_id, method, path, peer, status, code, us, bytes_in, bytes_out, "request");
     }
     if let Some(problem) = problem

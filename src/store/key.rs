@@ -56,7 +56,7 @@ type Row = (
 );
 
 impl Store {
-    pub async fn find_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
+    pub async fn find_key(&self, id: &str) -> Result<Option<Result<StoredKey, Unreadable>>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -67,13 +67,16 @@ impl Store {
                 .bind(id)
                 .fetch_optional(&mut **it)
                 .await?);
-            row.map(stored).transpose()
+            Ok(row.map(stored))
         })
         .await
     }
 
     /// The key of that name, in whatever case, that is not revoked.
-    pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
+    pub async fn find_key_by_name(
+        &self,
+        name: &str,
+    ) -> Result<Option<Result<StoredKey, Unreadable>>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -84,7 +87,7 @@ impl Store {
                 .bind(name)
                 .fetch_optional(&mut **it)
                 .await?);
-            row.map(stored).transpose()
+            Ok(row.map(stored))
         })
         .await
     }
@@ -105,13 +108,16 @@ impl Store {
                 .bind(i64::from(filter.limit))
                 .fetch_all(&mut **it)
                 .await?);
-            Ok(rows.into_iter().map(listed).collect())
+            Ok(rows.into_iter().map(stored).collect())
         })
         .await
     }
 
-    /// Also those that are revoked or have expired, unless it says otherwise.
-    pub async fn search_keys(&self, search: &KeySearch) -> Result<Vec<StoredKey>, Error> {
+    /// Also those that are revoked or have expired, unless it says otherwise; one whose row cannot be read hides no other.
+    pub async fn search_keys(
+        &self,
+        search: &KeySearch,
+    ) -> Result<Vec<Result<StoredKey, Unreadable>>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -135,7 +141,7 @@ impl Store {
                 .bind(i64::from(search.limit))
                 .fetch_all(&mut **it)
                 .await?);
-            rows.into_iter().map(stored).collect()
+            Ok(rows.into_iter().map(stored).collect())
         })
         .await
     }
@@ -249,21 +255,12 @@ fn join<T: ToString>(items: &[T]) -> String {
 }
 
 /// One that does not read makes the whole row unreadable: leaving it out would change what the key may do.
-fn split<T>(
-    text: Option<String>,
-    column: &str,
-    read: impl Fn(&str) -> Option<T>,
-) -> Result<Option<Vec<T>>, Error> {
+fn split<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>, ()> {
     let all = |text: String| text.split_whitespace().map(&read).collect::<Option<_>>();
-    text.map(|it| all(it).ok_or_else(|| Error::unreadable(column))).transpose()
+    text.map(|it| all(it).ok_or(())).transpose()
 }
 
-fn listed(row: Row) -> Result<StoredKey, Unreadable> {
-    let (id, name, created_at, revoked_at) = (row.0.clone(), row.2.clone(), row.9, row.10);
-    stored(row).map_err(|_| Unreadable { id, name, created_at, revoked_at })
-}
-
-fn stored(row: Row) -> Result<StoredKey, Error> {
+fn stored(row: Row) -> Result<StoredKey, Unreadable> {
     let (
         id,
         kind,
@@ -279,15 +276,20 @@ fn stored(row: Row) -> Result<StoredKey, Error> {
         used,
         proof,
     ) = row;
+    let unreadable = |column: &str| {
+        let (id, name) = (id.clone(), name.clone());
+        let why = format!("key.{column} holds what cannot be read");
+        Unreadable { id, name, created_at, revoked_at, why }
+    };
+    let kind = Kind::from_name(&kind).ok_or_else(|| unreadable("kind"))?;
     let scopes = Scopes {
         app,
-        accounts: split(accounts, "key.accounts", UserId::parse)?,
-        endpoints: split(endpoints, "key.endpoints", Endpoint::from_name)?,
+        accounts: split(accounts, UserId::parse).map_err(|()| unreadable("accounts"))?,
+        endpoints: split(endpoints, Endpoint::from_name).map_err(|()| unreadable("endpoints"))?,
         links,
         looks,
         expires_at,
     };
-    let kind = Kind::from_name(&kind).ok_or_else(|| Error::unreadable("key.kind"))?;
     let key = Key { id, kind, name, scopes, created_at, revoked_at, last_used_at: used };
     Ok(StoredKey { key, sealed_verifier: proof })
 }

@@ -93,6 +93,11 @@ impl Place {
         )
     }
 
+    /// What proves no key: for a row that cannot be read, once it is revoked.
+    pub fn no_key(id: &str) -> Place {
+        Place::new("key", "sealed_verifier", [id.to_owned()])
+    }
+
     /// Every part behind its length, then the record's header, so that no two places read alike.
     pub(crate) fn associated_data(&self, header: &[u8]) -> Vec<u8> {
         let mut data = Vec::with_capacity(128);

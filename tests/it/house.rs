@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use countersign::config::{self, Config};
+use countersign::config::{self, Config, Proxies};
 use countersign::gateway::{Gateway, Import, NewKey};
 use countersign::model::key::Kind;
 use countersign::model::{Endpoint, Secret, UserId};
-use countersign::server::{self, Life};
+use countersign::server::{self, Life, Listener};
 use countersign::store::Store;
 use countersign::telemetry;
 use countersign::vault::Vault;
@@ -70,6 +70,8 @@ impl House {
         let gateway = Gateway::new(&config, store.clone(), vault, bench.clock.clone()).unwrap();
         gateway.catch_up_once().await.unwrap();
         let life = Life::default();
+        let callers = Listener::new(callers, &config.server.trusted_proxies);
+        let operators = Listener::new(operators, &config.admin.trusted_proxies);
         let (served, limits, clock, told) =
             (gateway.clone(), config.limits.clone(), bench.clock.clone(), life.clone());
         let serving = tokio::spawn(async move {
@@ -226,6 +228,13 @@ pub fn settings(bench: &Bench, database: &config::Database) -> Config {
     let mut config = parsed.map_err(|it| it.to_string()).unwrap();
     config.database = config::Database { poll: Duration::from_millis(50), ..database.clone() };
     config
+}
+
+/// Proxies as the settings list them.
+pub fn trusting(list: &str) -> Proxies {
+    let set = [("COUNTERSIGN__ADMIN__TRUSTED_PROXIES".to_owned(), list.to_owned())];
+    let parsed = config::parse(None, &set.into(), &|_| Err("tests read no files".to_owned()));
+    parsed.map_err(|it| it.to_string()).unwrap().admin.trusted_proxies
 }
 
 pub async fn listen() -> (TcpListener, String) {

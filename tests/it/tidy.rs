@@ -47,6 +47,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("tower_http", &["sandbox", "server"]),
     ("askama", &["console", "sandbox"]),
     ("plotters", &["console"]),
+    ("ipnet", &["config"]),
     ("utoipa", &["server"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),

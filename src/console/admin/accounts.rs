@@ -17,6 +17,8 @@ pub struct Listed {
     pub last_call: Option<String>,
     /// In words, with its time.
     pub last_error: Option<String>,
+    /// Whether its app is in the configuration.
+    pub is_configured: bool,
 }
 
 impl Listed {

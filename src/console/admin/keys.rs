@@ -21,6 +21,8 @@ pub struct Listed {
     pub expires: String,
     pub last_used: String,
     pub works: bool,
+    /// Whether there is something to revoke: it works, or cannot be read.
+    pub is_revocable: bool,
     /// Whether it works, in words.
     pub state: String,
 }

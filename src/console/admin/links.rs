@@ -32,6 +32,9 @@ pub struct Form<'a> {
     pub app: &'a str,
     pub label: &'a str,
     pub user_id: &'a str,
+    /// All to choose from.
+    pub return_addresses: &'a [String],
+    pub return_to: &'a str,
     pub expires: &'a str,
     pub has_links: bool,
     pub wrong: &'a Wrong,
@@ -52,6 +55,8 @@ pub struct Made {
     pub label: String,
     /// The only one who may connect.
     pub user: Option<String>,
+    /// Where the user's browser goes on to.
+    pub return_to: Option<String>,
     pub expires_at: String,
     /// Where its maker goes on to.
     pub back: String,

@@ -25,7 +25,7 @@ use crate::gateway::{self, Problem as Detail};
 use crate::model::AccountRef;
 use crate::model::audit::holder_at;
 use crate::model::key::Kind;
-use crate::server::observe::Peer;
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 use crate::server::{Host, body, relay};
 
@@ -59,7 +59,7 @@ pub(super) async fn require_key(
     });
     match admin {
         Ok(admin) => {
-            let actor = holder_at(&admin.key.id, Peer::address(&request));
+            let actor = holder_at(&admin.key.id, Client::address(&request));
             request.extensions_mut().insert(Actor(actor));
             let mut response = next.run(request).await;
             // Some answers show a secret, this once.

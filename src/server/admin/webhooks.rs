@@ -47,9 +47,10 @@ pub(in crate::server) async fn add(
 /// Sends an event of no account, now, and says what the receiver did with it.
 pub(in crate::server) async fn test(
     State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
     Path(webhook): Path,
 ) -> Result<Json<Tested>, Problem> {
-    Ok(Json(host.0.gateway.test_webhook(&webhook).await?.into()))
+    Ok(Json(host.0.gateway.test_webhook(&webhook, &actor.0).await?.into()))
 }
 
 /// Gives a webhook a new secret, shown this once.

@@ -163,6 +163,7 @@ fn listed(seen: &SeenAccount) -> Listed {
         connected_at: time(it.connected_at),
         last_call: last.at.map(time),
         last_error: last.failed.as_ref().map(words),
+        is_configured: seen.is_configured,
     }
 }
 

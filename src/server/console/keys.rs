@@ -12,7 +12,7 @@ use crate::console::admin::keys::{self as pages, Form, Listed, Made, Narrowed};
 use crate::console::admin::{Section, time};
 use crate::gateway::{KeySearch, Session};
 use crate::model::Endpoint;
-use crate::model::key::{Key, Kind};
+use crate::model::key::{Key, Kind, Unreadable};
 use crate::server::Host;
 use crate::server::admin::{Path, Query};
 use crate::server::console::{callers_url, chrome, form, own_origin, see_other, typed, with_query};
@@ -72,7 +72,8 @@ pub(super) async fn list(
     let keys = host.0.gateway.look_at_keys(&search).await?;
     let is_full = keys.len() == ROWS as usize;
     let next = keys.last().filter(|_| is_full).map(|it| {
-        let after = format!("{}/{}", it.id, it.name);
+        let name = it.as_ref().map_or_else(|it| &it.name, |it| &it.name);
+        let after = format!("{}/{name}", Unreadable::id_of(it));
         let narrowed = [("kind", &*asked.kind), ("state", &asked.state), ("search", &asked.search)];
         with_query(PATH, &[&narrowed[..], &[("after", &after)]].concat())
     });
@@ -83,7 +84,7 @@ pub(super) async fn list(
         is_whole: search == plain,
         search: asked.search,
     };
-    let listed: Vec<Listed> = keys.iter().map(|it| listed(it, now)).collect();
+    let listed: Vec<Listed> = keys.into_iter().map(|it| listed(it, now)).collect();
     let done =
         (asked.done == "revoked").then_some("The key is revoked: it opens nothing any more.");
     let chrome = chrome(&session, Section::Keys, done);
@@ -132,8 +133,8 @@ pub(super) async fn create(
             call(&host, endpoint, &account, secret.expose())
         }
     };
-    let listed = listed(&key, host.0.clock.now());
     let is_admin = key.kind == Kind::Admin;
+    let listed = listed(Ok(key), host.0.clock.now());
     let made = Made { key: &listed, secret: secret.expose(), curl: &curl, is_admin };
     Ok(page(StatusCode::OK, pages::made(&chrome(&session, Section::Keys, None), &made)))
 }
@@ -144,8 +145,8 @@ pub(super) async fn ask_to_revoke(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let key = host.0.gateway.look_at_key(&id).await?;
-    let is_own = key.id == session.key.key.id;
-    let listed = listed(&key, host.0.clock.now());
+    let is_own = Unreadable::id_of(&key) == session.key.key.id;
+    let listed = listed(key, host.0.clock.now());
     let chrome = chrome(&session, Section::Keys, None);
     Ok(page(StatusCode::OK, pages::revoke(&chrome, &listed, is_own)))
 }
@@ -155,7 +156,9 @@ pub(super) async fn revoke(
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    host.0.gateway.revoke_key_by_id(&id, &session.actor()).await?;
+    let revoked = host.0.gateway.revoke_key_by_id(&id, &session.actor()).await;
+    // One whose row cannot be read is revoked all the same.
+    drop(revoked?);
     Ok(see_other(&with_query(PATH, &[("done", "revoked")])))
 }
 
@@ -224,9 +227,33 @@ fn search(asked: &Asked, now: OffsetDateTime) -> KeySearch {
     }
 }
 
-fn listed(key: &Key, now: OffsetDateTime) -> Listed {
+fn listed(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Listed {
+    match key {
+        Ok(key) => readable(&key, now),
+        Err(it) => Listed {
+            id: it.id,
+            name: it.name,
+            holder: "",
+            app: String::new(),
+            may: format!("nothing: {}", it.why),
+            made: time(it.created_at),
+            expires: "unknown".to_owned(),
+            last_used: "unknown".to_owned(),
+            works: false,
+            is_revocable: it.revoked_at.is_none(),
+            state: it.revoked_at.map_or("unreadable".to_owned(), revoked),
+        },
+    }
+}
+
+fn revoked(at: OffsetDateTime) -> String {
+    format!("revoked {}", time(at))
+}
+
+fn readable(key: &Key, now: OffsetDateTime) -> Listed {
     let has_expired = key.scopes.expires_at.is_some_and(|it| it <= now);
     let never = || "never".to_owned();
+    let works = key.revoked_at.is_none() && !has_expired;
     Listed {
         id: key.id.clone(),
         name: key.name.clone(),
@@ -236,9 +263,10 @@ fn listed(key: &Key, now: OffsetDateTime) -> Listed {
         made: time(key.created_at),
         expires: key.scopes.expires_at.map_or_else(never, time),
         last_used: key.last_used_at.map_or_else(never, time),
-        works: key.revoked_at.is_none() && !has_expired,
+        works,
+        is_revocable: works,
         state: match key.revoked_at {
-            Some(at) => format!("revoked {}", time(at)),
+            Some(at) => revoked(at),
             None if has_expired => "expired".to_owned(),
             None => "works".to_owned(),
         },

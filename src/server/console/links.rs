@@ -37,6 +37,7 @@ struct Fields {
     app: String,
     label: String,
     user_id: String,
+    return_to: String,
     expires: String,
 }
 
@@ -109,6 +110,7 @@ pub(super) fn shown_once(chrome: &Chrome<'_>, created: CreatedLink, back: String
         app: link.app,
         label: link.label,
         user: link.expected_user.map(|it| it.to_string()),
+        return_to: link.return_to,
         expires_at: time(link.expires_at),
         back,
     };
@@ -122,7 +124,7 @@ impl Fields {
             app: given(&self.app),
             label: self.label.trim().to_owned(),
             user_id: given(&self.user_id),
-            return_to: None,
+            return_to: given(&self.return_to),
             expires: given(&self.expires),
         };
         new.read().map_err(Error::InvalidRequest)
@@ -142,6 +144,8 @@ fn form_page(
         app: &fields.app,
         label: &fields.label,
         user_id: &fields.user_id,
+        return_addresses: host.0.gateway.return_addresses(),
+        return_to: &fields.return_to,
         expires: &fields.expires,
         has_links: host.0.gateway.public_url().is_some(),
         wrong,

@@ -27,8 +27,8 @@ use axum::routing::{get, post};
 use crate::console::admin::{self, Chrome, Section};
 use crate::gateway::Session;
 use crate::server::Host;
-use crate::server::observe::Peer;
 use crate::server::pages::{self, page};
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 
 /// Scripts, styles and pictures our own, forms to ourselves, and never in a frame.
@@ -107,7 +107,7 @@ async fn require_own_site(State(host): State<Host>, request: Request, next: Next
 
 /// Lets those in who are signed in, and those who may only look to pages alone.
 async fn require_session(State(host): State<Host>, mut request: Request, next: Next) -> Response {
-    let address = Peer::address(&request);
+    let address = Client::address(&request);
     let session = match session(&host, request.headers(), address).await {
         Ok(Some(session)) => session,
         Ok(None) if request.method().is_safe() => {

@@ -12,8 +12,8 @@ use crate::gateway::{Session, SignIn};
 use crate::server::Host;
 use crate::server::admin::Query;
 use crate::server::console::{ROOT, SIGN_IN, form, see_other, with_query};
-use crate::server::observe::Peer;
 use crate::server::pages::{is_secure, page};
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 
 /// Where to go on to.
@@ -50,13 +50,13 @@ pub(super) async fn show(Query(asked): Query<Asked>) -> Response {
 /// Gives the browser its cookie, or says why not.
 pub(super) async fn sign_in(
     State(host): State<Host>,
-    Extension(Peer(peer)): Extension<Peer>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let address = Client::address(&request);
     let fields: Fields = form::read(&host, request).await?;
     let next = onward(&fields.next);
     let gateway = &host.0.gateway;
-    let secret = match gateway.sign_in(fields.key.trim(), peer.ip()).await? {
+    let secret = match gateway.sign_in(fields.key.trim(), address).await? {
         SignIn::Begun(secret) => secret,
         SignIn::Refused => {
             let wrong = "This is no admin key that works. Admin keys begin with csa_.";

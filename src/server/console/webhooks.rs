@@ -97,7 +97,7 @@ pub(super) async fn test(
     Extension(session): Extension<Session>,
     Path(id): Path,
 ) -> Result<Response, Problem> {
-    match host.0.gateway.test_webhook(&id).await? {
+    match host.0.gateway.test_webhook(&id, &session.actor()).await? {
         Ok(status) => {
             let done = [("done", "received"), ("status", &status.to_string())];
             Ok(see_other(&with_query(&format!("{PATH}/{id}"), &done)))

@@ -194,9 +194,13 @@ pub(super) fn of_plans() -> Vec<Sample> {
 
 /// An app that is named and not there, or not named where there are several.
 pub(super) fn of_apps() -> Vec<Sample> {
-    let mut samples = of_field("/app", "several apps are configured; name one");
-    samples.extend(not_found("app in the configuration"));
-    samples
+    of_field("/app", "must name a configured app; these are: demo, main")
+}
+
+/// The same where it is a parameter.
+pub(super) fn of_app_parameters() -> Vec<Sample> {
+    let detail = "app: several apps are configured; name one of demo, main";
+    vec![invalid("app_parameter", Detail::in_query(detail))]
 }
 
 /// Nothing of a question could be had, for each reason.

@@ -43,7 +43,8 @@ pub struct Account {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Key {
     pub id: String,
-    /// `null` where this program cannot read what is stored, such as an endpoint of a later version: the key is refused.
+    /// `null` where what is stored cannot be read, such as an endpoint of a later version, or was changed by something else:
+    /// the key is refused, and can be revoked.
     #[schema(value_type = Option<KeyKind>)]
     pub kind: Option<&'static str>,
     pub name: String,

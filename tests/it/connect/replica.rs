@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::config;
 use countersign::gateway::{Gateway, NewLink, UsageFilter};
 use countersign::model::usage::Month;
-use countersign::server::{self, Life};
+use countersign::server::{self, Life, Listener};
 use countersign::store::Store;
 use countersign::telemetry;
 use countersign::vault::Vault;
@@ -45,6 +45,8 @@ impl Replica {
             let vault = Vault::new(&config.vault).unwrap();
             let gateway = Gateway::new(&config, store, vault, clock.clone()).unwrap();
             let (served, life) = (gateway.clone(), Life::default());
+            let callers = Listener::new(callers, &config.server.trusted_proxies);
+            let operators = Listener::new(operators, &config.admin.trusted_proxies);
             tokio::spawn(async move {
                 let (limits, metrics) = (&config.limits, telemetry::start_metrics());
                 server::serve(callers, operators, served, metrics, limits, clock, life).await;

@@ -1,7 +1,7 @@
 //! The accounts' pages: the list and how it is narrowed, one account's past, and what can be done with it.
 
 use countersign::gateway::Import;
-use countersign::model::{Endpoint, Secret};
+use countersign::model::{App, Endpoint, Secret};
 use serde_json::json;
 
 use crate::bench::body;
@@ -158,6 +158,41 @@ on_both! {
         is_page(&visitor.send(&format!("{path}/remove"), &[]).await, 404);
         let removed = house.audited("account.removed").await;
         assert!(removed.len() == 1 && removed[0].0.starts_with("key:"), "{removed:?}");
+    }
+
+    async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Database) {
+        let before = House::start_with(&database, |it| {
+            let gone = App { name: "gone".to_owned(), ..it.apps["demo"].clone() };
+            it.apps.insert(gone.name.clone(), gone);
+        }).await;
+        for name in ["alice", "bob"] {
+            before.gateway.import_accounts(Some("gone"), &[before.import_of(name)], "test").await.unwrap();
+        }
+        let house = House::build(before.bench.again(), &database.settings(), |_| ()).await;
+        let visitor = Visitor::admin(&house).await;
+        let path = format!("{ACCOUNTS}/gone/{}", house.id("alice"));
+        let list = visitor.open(ACCOUNTS).await.text();
+        assert!(list.contains(&format!("href=\"{path}\"")) && list.matches("(not configured)").count() == 2, "{list}");
+        let page = visitor.open(&path).await;
+        is_page(&page, 200);
+        let text = page.text();
+        assert!(text.contains("The app gone is not in the configuration any more") && text.contains("<td>imported</td>"), "{text}");
+        assert!(text.contains("/remove\"") && !text.contains("/verify\"") && !text.contains("/reconnect\""), "{text}");
+        is_page(&visitor.send(&format!("{path}/verify"), &[]).await, 404);
+        is_page(&visitor.send(&format!("{path}/reconnect"), &[]).await, 400);
+        is_page(&visitor.open(&format!("{ACCOUNTS}/never/{}", house.id("alice"))).await, 404);
+        is_page(&visitor.open(&format!("{path}/remove")).await, 200);
+        let done = visitor.send(&format!("{path}/remove"), &[]).await;
+        assert_eq!((done.status.as_u16(), done.header("location")), (303, "/console/accounts?done=removed"));
+        is_page(&visitor.open(&path).await, 404);
+        let other = visitor.open(&format!("{ACCOUNTS}/demo/{}", house.id("alice"))).await.text();
+        assert!(other.contains("/verify\"") && !other.contains("not in the configuration"), "{other}");
+
+        let key = house.new_admin_key().await;
+        let bob = "/admin/v1/accounts/@bob?app=gone";
+        assert_eq!(house.admin(&key, "GET", bob).send().await.json()["app"], "gone");
+        assert_eq!(house.admin(&key, "DELETE", bob).send().await.status, 200);
+        house.admin(&key, "GET", bob).send().await.is_own(404, "not_found");
     }
 
     async fn who_only_looks_finds_no_button(database: Database) {

@@ -97,7 +97,8 @@ on_both! {
             assert!(!text.contains("<script"), "{text}");
         }
         let page = visitor.send(EXPLORE, &[("app", "nowhere"), ("tweets", "20"), ("metrics", "favorites")]).await;
-        is_page(&page, 404);
+        is_page(&page, 400);
+        assert!(page.text().contains("must name a configured app"), "{}", page.text());
     }
 
     async fn who_only_looks_is_told_to_ask_somebody(database: Database) {

@@ -177,6 +177,27 @@ on_both! {
         assert_eq!(ending.open(KEYS).await.status, 303, "signed out");
     }
 
+    async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        for (name, edit) in [("broken", "accounts = 'everybody'"), ("changed", "app = 'other'")] {
+            let key = house.new_key(|it| name.clone_into(&mut it.name)).await;
+            let id = &key[4..16];
+            database.run(&format!("update key set {edit} where key_id = '{id}'")).await;
+            let list = visitor.open(KEYS).await;
+            is_page(&list, 200);
+            assert!(list.text().contains(">unreadable</span>") && rows(&list) == 3, "{}", list.text());
+            let path = format!("{KEYS}/{id}/revoke");
+            let asked = visitor.open(&path).await;
+            is_page(&asked, 200);
+            assert!(asked.text().contains("method=\"post\" action=\"/console/keys/"), "{}", asked.text());
+            assert_eq!(visitor.send(&path, &[]).await.status, 303);
+            assert!(!visitor.open(KEYS).await.text().contains(">unreadable</span>"));
+            let ended = visitor.open(&format!("{KEYS}?state=any&search={name}")).await;
+            assert!(ended.text().contains(">revoked 2026-03-10 21:15 UTC</span>"), "{}", ended.text());
+        }
+    }
+
     async fn who_only_looks_finds_no_button_there(database: Database) {
         let house = open_house(&database).await;
         let looker = Visitor::with_key(&house, &house.looking_key().await).await;

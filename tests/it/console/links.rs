@@ -117,6 +117,38 @@ on_both! {
         assert_eq!(house.audited("link.created").await, []);
     }
 
+    async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Database) {
+        let (one, two) = ("https://app.example.com/settings", "https://app.example.com/done?x=1&y=2");
+        let house = open_house_with(&database, |it| it.connect.return_to = vec![one.to_owned(), two.to_owned()]).await;
+        let visitor = Visitor::admin(&house).await;
+        let form = plain(&visitor.open(&format!("{LINKS}/new")).await);
+        assert!(form.contains(&format!("<option>{one}</option>")) && form.contains(&format!("<option>{two}</option>")), "{form}");
+        let made = visitor.send(LINKS, &[("label", "x"), ("return_to", two)]).await;
+        is_page(&made, 200);
+        assert!(plain(&made).contains(&format!("<dt>Then leads on to</dt><dd><bdi>{two}</bdi></dd>")), "{}", made.text());
+        let mut browser = Browser::new();
+        let back = house.allow(&mut browser, &value_of(&made, "url"), "carol").await;
+        browser.follow(&back).await.goes_to(two);
+
+        let kept = plain(&visitor.send(LINKS, &[("label", " "), ("return_to", two)]).await);
+        assert!(kept.contains(&format!("<option selected>{two}</option>")), "{kept}");
+        let wrong = visitor.send(LINKS, &[("label", "x"), ("return_to", "https://evil.example/")]).await;
+        is_page(&wrong, 400);
+        assert!(wrong.text().contains("id=\"return_to-wrong\">must be one of connect.return_to"), "{}", wrong.text());
+        let nowhere = visitor.send(LINKS, &[("label", "x"), ("return_to", "")]).await;
+        assert!(nowhere.status == 200 && !nowhere.text().contains("leads on"), "{}", nowhere.text());
+    }
+
+    async fn where_no_address_is_allowed_none_is_offered(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let form = visitor.open(&format!("{LINKS}/new")).await.text();
+        assert!(form.contains("id=\"label\"") && !form.contains("return_to"), "{form}");
+        let wrong = visitor.send(LINKS, &[("label", "x"), ("return_to", "https://evil.example/")]).await;
+        is_page(&wrong, 400);
+        assert!(wrong.text().contains("id=\"return_to-wrong\">"), "{}", wrong.text());
+    }
+
     async fn without_a_public_url_the_pages_say_what_to_set(database: Database) {
         let house = open_house_with(&database, |it| it.connect.public_url = None).await;
         let visitor = Visitor::admin(&house).await;

@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 mod explore;
 mod explore_charts;
+mod forwarded;
 pub mod keys;
 mod links;
 mod overview;

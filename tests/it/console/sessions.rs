@@ -90,7 +90,7 @@ on_both! {
         let key = house.new_admin_key().await;
         let visitor = Visitor::with_key(&house, &key).await;
         assert!(is_in(&visitor).await);
-        house.gateway.revoke_key(&key, "test").await.unwrap();
+        house.gateway.revoke_key(&key, "test").await.unwrap().unwrap();
         assert!(!is_in(&visitor).await);
     }
 

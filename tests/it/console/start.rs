@@ -16,7 +16,7 @@ async fn bare(database: &Database) -> House {
         let named = countersign::model::AccountRef::Id(house.id(name));
         house.gateway.remove_account(None, &named, "test").await.unwrap();
     }
-    house.gateway.revoke_key(&house.key, "test").await.unwrap();
+    house.gateway.revoke_key(&house.key, "test").await.unwrap().unwrap();
     house
 }
 

@@ -68,7 +68,7 @@ on_both! {
         assert!(asked.text().contains("Remove this webhook?"));
         assert_eq!(done(&visitor, &format!("{path}/remove"), &[]).await, "The webhook is removed.");
         is_page(&visitor.open(&path).await, 404);
-        assert_eq!(actions(&house).await, ["webhook.removed", "webhook.rotated", "webhook.added"]);
+        assert_eq!(actions(&house).await, ["webhook.removed", "webhook.rotated", "webhook.tested", "webhook.tested", "webhook.added"]);
     }
 
     async fn a_wrong_address_is_said_beside_the_form(database: Database) {

@@ -1,8 +1,9 @@
 //! `/admin/v1/accounts`, `/admin/v1/apps` and the audit entries that changes leave.
 
+use countersign::model::App;
 use serde_json::{Value, json};
 
-use crate::bench::Answer;
+use crate::bench::{Answer, Ask, with};
 use crate::database::on_both;
 use crate::house::House;
 
@@ -218,9 +219,7 @@ on_both! {
             let answer = house.admin(&key, "GET", &format!("/admin/v1/audit?{query}")).send().await;
             assert_eq!(answer.json()["detail"], told);
         }
-        for path in ["/admin/v1/accounts/1?app=nowhere", "/admin/v1/accounts?app=nowhere"] {
-            house.admin(&key, "GET", path).send().await.is_own(404, "not_found");
-        }
+        house.admin(&key, "GET", "/admin/v1/accounts/1?app=nowhere").send().await.is_own(404, "not_found");
         let typed = |kind: &str| {
             house.admin(&key, "POST", ACCOUNTS).header("content-type", kind).body("{}")
         };
@@ -231,6 +230,47 @@ on_both! {
             answer.is_own(413, "body_too_large");
         }
         house.admin(&key, "PUT", ACCOUNTS).send().await.is_own(405, "method_not_allowed");
+    }
+
+    async fn a_wrong_app_is_told_the_same_wherever_it_stands(database: Database) {
+        let one = House::start(&database).await;
+        let two = House::build(one.bench.again(), &database.settings(), |it| {
+            let other = App { name: "other".to_owned(), ..it.apps["demo"].clone() };
+            it.apps.insert(other.name.clone(), other);
+        }).await;
+        let key = one.new_admin_key().await;
+        let told = async |ask: Ask| {
+            let answer = ask.header("content-type", "application/json").send().await;
+            answer.is_own(400, "invalid_request");
+            answer.json()["problems"].clone()
+        };
+        let bodies = [
+            ("/admin/v1/keys", json!({ "name": "x" })),
+            ("/admin/v1/links", json!({ "label": "x" })),
+            ("/admin/v1/webhooks", json!({ "url": "https://hooks.example.com/" })),
+        ];
+        for (path, body) in bodies {
+            let unknown = with(body.clone(), &json!({ "app": "nope" }));
+            let detail = "must name a configured app; these are: demo";
+            let problems = told(one.admin(&key, "POST", path).body(unknown.to_string())).await;
+            assert_eq!(problems, json!([{ "pointer": "/app", "detail": detail }]), "{path}");
+            if path != "/admin/v1/webhooks" {
+                let detail = "several apps are configured; name one of demo, other";
+                let problems = told(two.admin(&key, "POST", path).body(body.to_string())).await;
+                assert_eq!(problems, json!([{ "pointer": "/app", "detail": detail }]), "{path}");
+            }
+        }
+        let in_query = |detail: &str| json!([{ "part": "query", "detail": detail }]);
+        let unknown = in_query("app: must name a configured app; these are: demo");
+        for method in ["GET", "POST"] {
+            let ask = one.admin(&key, method, &format!("{ACCOUNTS}?app=nope"));
+            assert_eq!(told(ask).await, unknown, "{method}");
+        }
+        let several = in_query("app: several apps are configured; name one of demo, other");
+        for (method, path) in [("POST", ""), ("GET", "/@alice"), ("DELETE", "/@alice"), ("POST", "/@alice/verify")] {
+            let ask = two.admin(&key, method, &format!("{ACCOUNTS}{path}"));
+            assert_eq!(told(ask).await, several, "{method} {path}");
+        }
     }
 
     async fn apps_are_listed_without_their_secrets(database: Database) {

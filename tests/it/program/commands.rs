@@ -80,7 +80,7 @@ on_both! {
         assert_eq!((done.code, &*done.err), (1, told));
         assert_eq!(json(&it.must(&["account", "list", "--json"]).await), serde_json::json!([]));
         let done = it.run(&["account", "list", "--app", "nowhere"]).await;
-        let told = "countersign: there is no such app in the configuration\n";
+        let told = "countersign: --app: must name a configured app; these are: demo\n";
         assert_eq!((done.code, &*done.err), (1, told));
     }
 

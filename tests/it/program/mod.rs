@@ -1,5 +1,6 @@
 //! The program itself, as an operator runs it: what it prints, how it exits, and what it never says.
 
+mod addresses;
 pub mod asking;
 mod checking;
 mod commands;

@@ -166,7 +166,7 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
     let done = shell.query(&words).await;
     assert_eq!((done.code, &*done.out), (69, ""), "what may pass has a code of its own: {done:?}");
 
-    house.gateway.revoke_key(&house.key, "test").await.unwrap();
+    house.gateway.revoke_key(&house.key, "test").await.unwrap().unwrap();
     let done = shell.query(&words).await;
     assert_eq!((done.code, &*done.out), (1, ""), "{done:?}");
     assert!(done.err.contains("COUNTERSIGN_KEY must be a key that this gateway made"), "{done:?}");

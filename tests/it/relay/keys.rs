@@ -35,7 +35,7 @@ on_both! {
         bearer(&house, &expired).send().await.is_relayed(200);
         let revoked = house.new_key(|_| ()).await;
         bearer(&house, &revoked).send().await.is_relayed(200);
-        house.gateway.revoke_key(&revoked[4..16], "test").await.unwrap();
+        house.gateway.revoke_key(&revoked[4..16], "test").await.unwrap().unwrap();
         bearer(&house, &house.key).send().await.is_relayed(200);
         let arrived = house.arrived("/").await;
         house.bench.clock.forward(Duration::seconds(60));

@@ -19,7 +19,7 @@ on_both! {
         none.key.scopes.accounts = Some(Vec::new());
         for it in [&narrow, &wide, &none] {
             store.insert_key(it, "cli", NOW).await.unwrap();
-            assert!(store.find_key(&it.key.id).await.unwrap().as_ref() == Some(it));
+            assert!(store.find_key(&it.key.id).await.unwrap() == Some(Ok(it.clone())));
         }
         assert!(store.find_key("xyz").await.unwrap().is_none());
         let entry = store.list_audit(&newest(5)).await.unwrap().pop().unwrap();
@@ -49,7 +49,7 @@ on_both! {
         assert!(!store.revoke_key("abc", b"second", "cli", later).await.unwrap());
         assert!(!store.revoke_key("xyz", b"none", "cli", NOW).await.unwrap());
 
-        let found = store.find_key("abc").await.unwrap().unwrap();
+        let found = store.find_key("abc").await.unwrap().unwrap().unwrap();
         assert_eq!(found.key.revoked_at, Some(NOW));
         assert_eq!(found.sealed_verifier, b"first");
         let changes = store.list_changes(latest).await.unwrap();
@@ -63,7 +63,7 @@ on_both! {
         let (early, late) = (datetime!(2026-03-04 05:00 UTC), datetime!(2026-03-04 07:00 UTC));
         for (hour, expected) in [(early, early), (late, late), (early, late)] {
             store.touch_key("abc", hour).await.unwrap();
-            let found = store.find_key("abc").await.unwrap().unwrap();
+            let found = store.find_key("abc").await.unwrap().unwrap().unwrap();
             assert_eq!(found.key.last_used_at, Some(expected));
         }
         store.touch_key("xyz", late).await.unwrap();
@@ -74,7 +74,7 @@ on_both! {
         store.insert_key(&key("abc", "reports"), "cli", NOW).await.unwrap();
         assert!(store.update_key_verifier("abc", b"new", b"verifier").await.unwrap());
         assert!(!store.update_key_verifier("abc", b"newer", b"verifier").await.unwrap());
-        assert_eq!(store.find_key("abc").await.unwrap().unwrap().sealed_verifier, b"new");
+        assert_eq!(store.find_key("abc").await.unwrap().unwrap().unwrap().sealed_verifier, b"new");
     }
 
     async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {

@@ -90,7 +90,7 @@ async fn known_callers_are_served_while_postgres_is_stopped() {
     let house = warm(&server).await;
     let (unused, revoked) = (house.new_key(|_| ()).await, house.new_key(|_| ()).await);
     with_key(public(&house), &revoked).send().await.is_relayed(200);
-    house.gateway.revoke_key(id_of(&revoked), "test").await.unwrap();
+    house.gateway.revoke_key(id_of(&revoked), "test").await.unwrap().unwrap();
     with_key(public(&house), &revoked).send().await.is_own(401, "unknown_key");
     assert_eq!(ready(&house).await, (200, "ready".to_owned(), String::new()));
 
@@ -131,7 +131,7 @@ async fn known_callers_are_served_while_postgres_is_stopped() {
     ] {
         ask.send().await.is_relayed(200);
     }
-    house.gateway.revoke_key(id_of(&unused), "test").await.unwrap();
+    house.gateway.revoke_key(id_of(&unused), "test").await.unwrap().unwrap();
     with_key(public(&house), &unused).send().await.is_own(401, "unknown_key");
     with_key(public(&house), &revoked).send().await.is_own(401, "unknown_key");
     assert_eq!(mints(&house).await, 1);
@@ -149,7 +149,7 @@ async fn what_was_revoked_elsewhere_meanwhile_is_obeyed_after_the_return() {
     call.clone().send().await.is_relayed(200);
     server.start();
     let other = House::build(house.bench.again(), &settings_of(&server), |_| ()).await;
-    other.gateway.revoke_key(id_of(&key), "test").await.unwrap();
+    other.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
     eventually_status(&call, 401).await.is_own(401, "unknown_key");
     known_are_served(&house).await;
 }

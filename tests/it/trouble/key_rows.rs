@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign::gateway::NewKey;
 use countersign::model::Endpoint;
 use countersign::model::key::Kind;
+use serde_json::json;
 
 use crate::database::{Database, on_both};
 use crate::house::House;
@@ -71,7 +72,7 @@ on_both! {
         let house = House::start(&database).await;
         let key = house.new_key(|_| ()).await;
         with_key(public(&house), &key).send().await.is_relayed(200);
-        house.gateway.revoke_key(id_of(&key), "test").await.unwrap();
+        house.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
         is_refused(&house, &key, "revoked").await;
         edit(&database, &key, "revoked_at = null").await;
         house.gateway.catch_up_once().await.unwrap();
@@ -105,8 +106,49 @@ on_both! {
         let key = house.new_key(|_| ()).await;
         edit(&database, &key, "name = 'another'").await;
         let revoked = house.gateway.revoke_key(id_of(&key), "test").await.unwrap();
-        assert!(revoked.revoked_at.is_some());
+        assert!(revoked.unwrap_err().revoked_at.is_some());
         is_refused(&house, &key, "edited and revoked").await;
+    }
+
+    async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Database) {
+        let house = House::start(&database).await;
+        let admin = house.new_admin_key().await;
+        let edits = [
+            ("accounts = 'everybody'", format!("accounts = '{}'", house.id("alice"))),
+            ("endpoints = 'everything'", "endpoints = 'totals'".to_owned()),
+            ("links = true", "links = false".to_owned()),
+        ];
+        for (broken, mended) in edits {
+            let key = house.new_key(narrow(&house)).await;
+            edit(&database, &key, broken).await;
+            let id = id_of(&key);
+            let listed = house.admin(&admin, "GET", "/admin/v1/keys").send().await.json();
+            let listed = listed["keys"].as_array().unwrap();
+            let it = listed.iter().find(|it| it["id"] == id).unwrap();
+            assert_eq!((&it["kind"], &it["revoked_at"]), (&json!(null), &json!(null)), "{broken}");
+            assert!(listed.iter().any(|it| it["kind"] == "admin"), "it hides no other");
+
+            let path = format!("/admin/v1/keys/{id}");
+            for _ in 0..2 {
+                let revoked = house.admin(&admin, "DELETE", &path).send().await;
+                assert_eq!(revoked.status, 200, "{broken}: {}", revoked.text());
+                assert_eq!(revoked.json()["revoked_at"], "2026-03-10T21:15:30Z", "{broken}");
+            }
+            edit(&database, &key, &mended).await;
+            edit(&database, &key, "revoked_at = null").await;
+            let again = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+            is_refused(&again, &key, broken).await;
+        }
+        let revoked = house.audited("key.revoked").await;
+        assert_eq!(revoked.len(), 3, "{revoked:?}");
+    }
+
+    async fn it_is_revoked_by_its_name_too(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_key(|it| "broken".clone_into(&mut it.name)).await;
+        edit(&database, &key, "accounts = 'everybody'").await;
+        let revoked = house.gateway.revoke_key("broken", "test").await.unwrap().unwrap_err();
+        assert_eq!((&*revoked.id, revoked.revoked_at.is_some()), (id_of(&key), true));
     }
 
     async fn the_hour_of_use_is_not_sealed(database: Database) {

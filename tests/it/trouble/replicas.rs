@@ -23,7 +23,7 @@ async fn changes_arrive(one: &House, two: &House) {
     let key = one.new_key(|_| ()).await;
     let call = with_key(private(two, "alice"), &key);
     call.clone().send().await.is_relayed(200);
-    one.gateway.revoke_key(id_of(&key), "test").await.unwrap();
+    one.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
     eventually_status(&call, 401).await.is_own(401, "unknown_key");
 
     let call = private(two, "alice");

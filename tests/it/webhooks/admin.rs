@@ -72,7 +72,7 @@ on_both! {
                 assert!(it.detail.starts_with("http://127.0.0.1:") && !it.detail.contains("hook"), "{}", it.detail);
                 it.action
             }).collect();
-        assert_eq!(audited, ["webhook.removed", "webhook.rotated", "webhook.rotated", "webhook.added"]);
+        assert_eq!(audited, ["webhook.removed", "webhook.rotated", "webhook.rotated", "webhook.tested", "webhook.added"]);
     }
 
     async fn deliveries_come_in_pages(database: Database) {

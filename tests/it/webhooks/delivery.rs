@@ -133,7 +133,7 @@ on_both! {
         mark(&house, "alice", AccountState::Blocked).await;
         for _ in 0..30 {
             receiver.next(&[204, 400]);
-            house.gateway.test_webhook(&id).await.unwrap().unwrap();
+            house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
             assert_eq!(house.deliver().await, 1);
         }
         let waits = listed(&house, &id).await.remove(0);
@@ -182,7 +182,7 @@ on_both! {
             (400, false), (401, false), (404, false), (410, false), (429, false), (500, false), (503, false),
         ] {
             receiver.next(&[status]);
-            let answered = house.gateway.test_webhook(&id).await.unwrap();
+            let answered = house.gateway.test_webhook(&id, "test").await.unwrap();
             let took = match answered {
                 Ok(took) => (took, true),
                 Err(not) => (not.status.unwrap(), false),
@@ -201,7 +201,7 @@ on_both! {
         let (id, _) = house.hook(&receiver).await;
         drop(receiver);
         mark(&house, "alice", AccountState::Blocked).await;
-        while house.gateway.test_webhook(&id).await.unwrap().is_ok() {}
+        while house.gateway.test_webhook(&id, "test").await.unwrap().is_ok() {}
         assert_eq!(house.deliver().await, 1);
         let failed = listed(&house, &id).await.remove(0);
         let why = failed.failure.unwrap();
@@ -216,10 +216,10 @@ on_both! {
         receiver.answers(500);
         mark(&house, "alice", AccountState::Blocked).await;
         house.deliver().await;
-        house.gateway.test_webhook(&id).await.unwrap().unwrap_err();
+        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap_err();
         assert_eq!(house.deliver().await, 0, "a test that failed changes nothing");
         receiver.answers(200);
-        house.gateway.test_webhook(&id).await.unwrap().unwrap();
+        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         assert_eq!(house.deliver().await, 1);
         assert_eq!(receiver.arrived().last().unwrap().what(), names(&[("blocked", "alice")])[0]);
     }
@@ -247,7 +247,7 @@ on_both! {
         let receiver = Receiver::start().await;
         let (id, _) = house.hook(&receiver).await;
         let strict = House::build(house.bench.again(), &database.settings(), |_| ()).await;
-        let answered = strict.gateway.test_webhook(&id).await.unwrap();
+        let answered = strict.gateway.test_webhook(&id, "test").await.unwrap();
         assert!(answered.unwrap_err().why.contains("webhooks.allow_http"));
         assert_eq!(receiver.arrived().len(), 0);
         let new = NewWebhook { url: receiver.url.replace("hook", "other"), app: None };

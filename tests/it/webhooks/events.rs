@@ -54,7 +54,7 @@ on_both! {
         receiver.next(&[400]);
         house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
         house.deliver().await;
-        house.gateway.test_webhook(&id).await.unwrap().unwrap();
+        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         house.deliver().await;
         let metrics = crate::bench::Ask::new(&house.http, &house.admin_url, "GET", "/metrics").send().await;
         // Other tests count in the same process.

@@ -27,7 +27,7 @@ on_both! {
         let (id, secret) = house.hook(&receiver).await;
         house.connect(&["alice"]).await;
         house.deliver().await;
-        house.gateway.test_webhook(&id).await.unwrap().unwrap();
+        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         for arrived in receiver.arrived() {
             let check = Webhook::new(&secret).unwrap();
             check.verify(&arrived.body, &arrived.headers).unwrap();
@@ -65,7 +65,7 @@ on_both! {
         let (id, first) = house.hook(&receiver).await;
         let at_once = Some(std::time::Duration::ZERO);
         let (_, second) = house.gateway.rotate_webhook(&id, at_once, "test").await.unwrap();
-        house.gateway.test_webhook(&id).await.unwrap().unwrap();
+        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         let arrived = receiver.arrived();
         assert!(!signed_by(&arrived[0], &first) && signed_by(&arrived[0], second.expose()));
     }
@@ -81,14 +81,14 @@ on_both! {
         assert_eq!(made.len(), 1);
         let refused = rotate().await.err().unwrap();
         assert!(matches!(refused, Error::InvalidRequest(_)), "{refused}");
-        house.gateway.test_webhook(&id).await.unwrap().unwrap();
+        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         let arrived = receiver.arrived().remove(0);
         assert!(signed_by(&arrived, &first) && signed_by(&arrived, made[0].expose()));
         house.later(Duration::days(1)).await;
         rotate().await.unwrap();
         let (webhook, last) = house.gateway.rotate_webhook(&id, Some(std::time::Duration::ZERO), "test").await.unwrap();
         assert_eq!(webhook.old_secret_until, None);
-        house.gateway.test_webhook(&id).await.unwrap().unwrap();
+        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         let arrived = receiver.arrived().pop().unwrap();
         assert_eq!(arrived.header("webhook-signature").split(' ').count(), 1);
         assert!(signed_by(&arrived, last.expose()));
@@ -138,7 +138,7 @@ on_both! {
         house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
         assert_eq!(house.deliver().await, 1);
         assert_eq!((thief.arrived().len(), receiver.arrived().len()), (0, 0));
-        let tested = house.gateway.test_webhook(&id).await.unwrap();
+        let tested = house.gateway.test_webhook(&id, "test").await.unwrap();
         assert!(tested.unwrap_err().why.contains("does not match its seal"));
         // Put right, nothing was lost.
         let back = format!("update webhook set url = '{}' where webhook_id = '{id}'", receiver.url);
@@ -162,7 +162,7 @@ on_both! {
         newer.gateway.rotate_vault("test").await.unwrap();
         let status = newer.gateway.vault_status().await.unwrap();
         assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
-        newer.gateway.test_webhook(&id).await.unwrap().unwrap();
+        newer.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         let arrived = receiver.arrived().remove(0);
         assert!(signed_by(&arrived, &first) && signed_by(&arrived, second.expose()));
         assert_eq!(newer.gateway.sealing_keys().await.unwrap(), ["newerkey"]);

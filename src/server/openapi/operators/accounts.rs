@@ -30,7 +30,7 @@ fn list() -> Operation {
             listed,
         )
         .refuses(problems::of_queries())
-        .refuses(problems::not_found("app in the configuration"))
+        .refuses(problems::of_app_parameters())
 }
 
 fn import() -> Operation {
@@ -48,7 +48,7 @@ fn import() -> Operation {
         .gives("201", "All are stored.", closed(imported), json!({ "imported": 1 }))
         .refuses(problems::of_bodies())
         .refuses(problems::of_lines())
-        .refuses(problems::of_apps())
+        .refuses(problems::of_app_parameters())
 }
 
 fn show() -> Operation {
@@ -75,6 +75,7 @@ fn verify() -> Operation {
         .about("The account's state is brought in line with the answer.")
         .gives("200", "What X said.", named("Verified"), verified)
         .refuses(problems::of_upstream())
+        .refuses(problems::not_found("app in the configuration"))
 }
 
 fn one(
@@ -87,7 +88,7 @@ fn one(
         .takes(in_path("account", "A user id, or `@screen_name`.", "@alice"))
         .takes(of_app())
         .refuses(problems::of_account_paths())
-        .refuses(problems::of_apps())
+        .refuses(problems::of_app_parameters())
 }
 
 fn account() -> Value {

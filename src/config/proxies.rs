@@ -1,0 +1,58 @@
+//! Proxies whose word is taken about who asks: addresses and networks, each entry judged by itself.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::config::reader::Reader;
+
+/// Proxies that may say for whom they ask; nobody, where nothing is said.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(Vec<IpNet>);
+
+impl Proxies {
+    /// Whether this address is one of theirs. IPv4 is looked for as such, never mapped into IPv6.
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|it| it.contains(&address))
+    }
+}
+
+/// What `key` lists.
+pub fn proxies(it: &mut Reader<'_>, key: &str) -> Proxies {
+    let Some((setting, text)) = it.text(key) else { return Proxies::default() };
+    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+    let mut networks = Vec::new();
+    for (number, entry) in (1..).zip(entries) {
+        match network(entry) {
+            Ok(network) => networks.push(network),
+            Err(expected) => {
+                it.problems.push(setting.problem(format!("entry {number}: expected {expected}")));
+            }
+        }
+    }
+    Proxies(networks)
+}
+
+/// Reads an address or a network, or says what was expected.
+fn network(entry: &str) -> Result<IpNet, String> {
+    let one = |text: &str| text.parse().ok().map(|it: IpAddr| IpNet::from(it));
+    let read = entry.parse().ok().or_else(|| one(entry)).map(unmapped);
+    let network =
+        read.ok_or("an IP address or a network, such as 10.0.0.7, 10.1.0.0/16 or fd00::/8")?;
+    if network.prefix_len() == 0 {
+        return Err("a network smaller than that of all addresses, from which anybody could claim to be anybody".to_owned());
+    }
+    if network.addr() != network.network() {
+        let (whole, one) = (network.trunc(), network.addr());
+        return Err(format!("{whole} for the whole network, or {one} for the one address"));
+    }
+    Ok(network)
+}
+
+/// IPv4 that was written as IPv6, as what it is.
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(it) = network else { return network };
+    let mapped = it.addr().to_ipv4_mapped().zip(it.prefix_len().checked_sub(96));
+    let plain = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    plain.map_or(network, IpNet::V4)
+}

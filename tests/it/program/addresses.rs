@@ -1,0 +1,30 @@
+//! What the log says of where requests come from, for each listener by its own list of proxies.
+
+use serde_json::Value;
+
+use crate::bench::Ask;
+use crate::database::{Kind, fresh};
+use crate::program::deployment::{Deployment, Running};
+
+/// Asks for a path, as a proxy does for somebody; gives from where the log says that it came.
+async fn logged(running: &Running, url: &str, method: &str, path: &str) -> String {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = Ask::new(&http, url, method, path).header("x-forwarded-for", "203.0.113.9, 10.1.2.3");
+    ask.send().await;
+    let line = running.err.wait_for(&format!("\"path\":\"{path}\"")).await;
+    let line: Value = serde_json::from_str(&line).unwrap();
+    line["peer"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_log_has_the_address_that_a_trusted_proxy_names() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.set("SERVER__TRUSTED_PROXIES", "127.0.0.1,10.1.0.0/16");
+    let running = it.serve().await;
+    for (method, path) in [("GET", "/docs"), ("GET", "/v1/nothing"), ("GET", "/insights/nothing")] {
+        assert_eq!(logged(&running, &running.url, method, path).await, "203.0.113.9", "{path}");
+        let own = logged(&running, &running.admin_url, method, path).await;
+        assert_eq!(own, "127.0.0.1", "operators have a list of their own: {path}");
+    }
+}
