@@ -31,13 +31,13 @@ impl Store {
     /// Up to `limit` entries, newest first where nothing else is said.
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<Entry>, Error> {
         let newest = "select audit_id, recorded_at, actor, name, address, action, subject, detail
-             from audit left join key on actor = 'key:' || key_id
+             from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
              where audit_id < $1 and substr(actor, 1, length($2)) = $2
                  and substr(action, 1, length($3)) = $3 and substr(subject, 1, length($4)) = $4
                  and recorded_at >= $5 and recorded_at < $6
              order by audit_id desc limit $7";
         let oldest = "select audit_id, recorded_at, actor, name, address, action, subject, detail
-             from audit left join key on actor = 'key:' || key_id
+             from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
              where audit_id > $1 and substr(actor, 1, length($2)) = $2
                  and substr(action, 1, length($3)) = $3 and substr(subject, 1, length($4)) = $4
                  and recorded_at >= $5 and recorded_at < $6
@@ -63,7 +63,7 @@ impl Store {
     /// The newest entries about one thing.
     pub async fn list_audit_of(&self, subject: &str, limit: u32) -> Result<Vec<Entry>, Error> {
         let sql = "select audit_id, recorded_at, actor, name, address, action, subject, detail
-             from audit left join key on actor = 'key:' || key_id
+             from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
              where subject = $1 order by audit_id desc limit $2";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
