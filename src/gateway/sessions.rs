@@ -53,7 +53,7 @@ pub enum SignIn {
     TooMany,
 }
 
-/// Sign-ins of late that were refused, by address.
+/// Sign-ins of late that were refused or are being checked, by address.
 pub(super) struct Refused(Cache<IpAddr, Arc<AtomicU32>>);
 
 impl Default for Refused {
@@ -71,16 +71,18 @@ impl Gateway {
             return Ok(SignIn::Refused);
         }
         let refused = self.0.refused.0.get_with(address, async { Arc::default() }).await;
-        if refused.load(Ordering::Relaxed) >= MOST_REFUSED {
+        // Counted before it is known, so that a thousand at once look up no more than a thousand in turn.
+        let count = |it: u32| (it < MOST_REFUSED).then_some(it + 1);
+        if refused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_err() {
             return Ok(SignIn::TooMany);
         }
-        let key = match self.check_key(key, Kind::Admin).await {
-            Ok(key) => key,
-            Err(Error::UnknownKey) => {
-                refused.fetch_add(1, Ordering::Relaxed);
-                return Ok(SignIn::Refused);
-            }
-            Err(error) => return Err(error),
+        let checked = self.check_key(key, Kind::Admin).await;
+        if !matches!(checked, Err(Error::UnknownKey)) {
+            refused.fetch_sub(1, Ordering::Relaxed);
+        }
+        let key = match checked {
+            Err(Error::UnknownKey) => return Ok(SignIn::Refused),
+            checked => checked?,
         };
         let digits = vault::random_digits::<DIGITS>();
         let secret = Secret::from(&*String::from_utf8_lossy(&digits));

@@ -124,6 +124,15 @@ impl Sums {
         self.posts += other.posts;
         self.bytes += other.bytes;
     }
+
+    #[must_use]
+    pub fn less(self, other: Sums) -> Sums {
+        Sums {
+            calls: self.calls.saturating_sub(other.calls),
+            posts: self.posts.saturating_sub(other.posts),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
 }
 
 impl Month {

@@ -24,19 +24,34 @@ impl Store {
         &self,
         filter: &DeliveryFilter,
     ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
-        let sql =
-            "select delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link
-             from delivery where webhook_id = $1 and delivery_id < $2
-                 and ($3 = '' or $3 = case when attempt_at is not null then 'waiting'
-                     when delivered_at is not null then 'delivered' else 'given_up' end)
-             order by delivery_id desc limit $4";
+        macro_rules! newest {
+            ($of_state:literal) => {
+                concat!(
+                    "select delivery_id, webhook_id, event, app, user_id, screen_name, reason,
+                         occurred_at, attempts, attempted_at, attempt_at, delivered_at, status,
+                         failure, sealed_link
+                     from delivery where webhook_id = $1 and delivery_id < $2",
+                    $of_state,
+                    " order by delivery_id desc limit $3"
+                )
+            };
+        }
+        // Each by an index of its own.
+        let sql = match filter.state {
+            None => newest!(""),
+            Some(DeliveryState::Waiting) => newest!(" and attempt_at is not null"),
+            Some(DeliveryState::Delivered) => {
+                newest!(" and attempt_at is null and delivered_at is not null")
+            }
+            Some(DeliveryState::GivenUp) => {
+                newest!(" and attempt_at is null and delivered_at is null")
+            }
+        };
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
                 .bind(&filter.webhook_id)
                 .bind(filter.before.unwrap_or(i64::MAX))
-                .bind(filter.state.map_or("", DeliveryState::name))
                 .bind(i64::from(filter.limit))
                 .fetch_all(&mut **it)
                 .await?);

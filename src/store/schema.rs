@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "initial",
@@ -49,6 +49,12 @@ const MIGRATIONS: [Migration; 6] = [
         name: "console",
         postgres: include_str!("../../migrations/postgres/0006_console.sql"),
         sqlite: include_str!("../../migrations/sqlite/0006_console.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "told",
+        postgres: include_str!("../../migrations/postgres/0007_told.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_told.sql"),
     },
 ];
 

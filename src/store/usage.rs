@@ -3,9 +3,9 @@
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::model::usage::{Line, Month, Sums, begin_of, hour_of};
+use crate::model::usage::{Aspect, Line, Month, Sums, begin_of, hour_of};
 use crate::store::backend::{Work, on};
-use crate::store::{Error, Store, whole_seconds};
+use crate::store::{Error, Store, survey, whole_seconds};
 
 /// What one process adds at once. Writing the same `number` again adds nothing.
 #[derive(Clone, Debug)]
@@ -54,6 +54,7 @@ impl Store {
                 add_to_day(&mut work, line, *sums).await?;
                 add_to_month(&mut work, line, *sums).await?;
             }
+            survey::add_told(&mut work, &batch.lines).await?;
             for used in &batch.used {
                 add_account(&mut work, used).await?;
             }
@@ -136,7 +137,15 @@ impl Store {
             on!(&mut work, it => sqlx::query("delete from usage_hour where hour < $1").bind(day * 24).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from usage_day where day < $1").bind(day).execute(&mut **it).await?.rows_affected());
             let first_day = Month::of(before).begin() / 24;
-            on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
+            let months = on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
+            // Its months are found by looking at all.
+            if months > 0 {
+                on!(&mut work, it => sqlx::query("delete from usage_month_told where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
+            }
+            for aspect in Aspect::ALL {
+                let name = aspect.name();
+                on!(&mut work, it => sqlx::query("delete from usage_day_told where aspect = $1 and day < $2").bind(name).bind(day).execute(&mut **it).await?.rows_affected());
+            }
             on!(&mut work, it => sqlx::query("delete from account_month where month < $1").bind(&month).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from usage_writer where written_at < $1").bind(at).execute(&mut **it).await?.rows_affected());
             work.commit().await
@@ -239,6 +248,6 @@ async fn add_account(work: &mut Work<'_>, used: &UsedAccount) -> Result<(), Erro
     Ok(())
 }
 
-fn whole(number: u64) -> i64 {
+pub(super) fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

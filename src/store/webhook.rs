@@ -98,12 +98,15 @@ impl Store {
 
     /// What waits for each webhook that something waits for, by its id.
     pub async fn list_backlogs(&self) -> Result<Vec<(String, Backlog)>, Error> {
-        let sql = "select webhook_id, count(*), min(occurred_at),
+        let sql = "select webhook_id, waiting, since,
                  (select failure from delivery as tried
-                  where tried.webhook_id = delivery.webhook_id and tried.attempt_at is not null
-                      and failure is not null
+                  where tried.webhook_id = backlog.webhook_id and delivery_id >= first
+                      and attempt_at is not null and failure is not null
                   order by delivery_id limit 1)
-             from delivery where attempt_at is not null group by webhook_id order by webhook_id";
+             from (select webhook_id, count(*) as waiting, min(occurred_at) as since,
+                       min(delivery_id) as first
+                   from delivery where attempt_at is not null group by webhook_id) as backlog
+             order by webhook_id";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<(String, i64, Option<OffsetDateTime>, Option<String>)> =

@@ -65,6 +65,22 @@ impl Database {
         if hours > 0 {
             self.add_up().await;
         }
+        if hours > 0 {
+            for (aspect, column) in [
+                ("app", "app"),
+                ("key", "key_id"),
+                ("account", "user_id"),
+                ("endpoint", "endpoint"),
+                ("auth", "auth"),
+                ("outcome", "outcome"),
+            ] {
+                for time in ["day", "month"] {
+                    self.run(&format!("delete from usage_{time}_told where aspect = '{aspect}'"))
+                        .await;
+                    self.run(&format!("insert into usage_{time}_told (aspect, {time}, told, calls, posts, bytes) select '{aspect}', {time}, {column}, sum(calls), sum(posts), sum(bytes) from usage_{time} group by {time}, {column}")).await;
+                }
+            }
+        }
         if self.kind == Kind::Postgres {
             self.run("analyze").await;
         }

@@ -110,6 +110,10 @@ impl Asked {
         filter.until = filter.until.min(hour_of(now) + 1);
         filter.from = filter.from.max(filter.until - LONGEST);
         filter.by.hours = if filter.until - filter.from <= HOURLY { 1 } else { 24 };
+        if filter.by.hours == 24 && filter.until > hour_of(now) {
+            // Nothing has been counted of the rest of the day, and whole days are found at once.
+            filter.until = (filter.until + 23) / 24 * 24;
+        }
         filter.months = filter.until - filter.from > DAILY;
         if filter.months {
             filter.from = Month::of(begin_of(filter.from)).begin();

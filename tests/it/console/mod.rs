@@ -62,10 +62,14 @@ impl Visitor<'_> {
         self.ask("GET", path).send().await
     }
 
-    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    fn form(&self, path: &str, fields: &[(&str, &str)]) -> Ask {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let ask = self.ask("POST", path).header("origin", &self.house.admin_url);
-        ask.header("content-type", "application/x-www-form-urlencoded").body(body).send().await
+        ask.header("content-type", "application/x-www-form-urlencoded").body(body)
+    }
+
+    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.form(path, fields).send().await
     }
 }
 

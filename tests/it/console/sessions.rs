@@ -1,9 +1,14 @@
 //! Signing in and out, and what ends a session.
 
-use countersign::model::key::{Kind, compose};
-use time::Duration;
+use std::net::Ipv4Addr;
 
-use crate::bench::Ask;
+use countersign::model::Endpoint;
+use countersign::model::key::{Kind, compose};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use time::Duration;
+use tokio::task::JoinSet;
+
+use crate::bench::{Ask, body};
 use crate::console::{COOKIE, SIGN_IN, Visitor, is_page};
 use crate::database::{newest, on_both};
 use crate::house::House;
@@ -163,6 +168,45 @@ on_both! {
         let answer = stranger.send(SIGN_IN, &[("key", &house.new_admin_key().await)]).await;
         is_page(&answer, 429);
     }
+
+    async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
+        allow_many_files();
+        let house = House::start(&database).await;
+        let (admin, stranger) = (house.new_admin_key().await, Visitor::stranger(&house));
+        let asked = body(&house.bench.ids("alice", 2), &["favorites"], &["tweet.id"]);
+        let (mut tries, mut calls) = (JoinSet::new(), JoinSet::new());
+        for number in 0..1000 {
+            let (_, unknown) = compose(Kind::Admin, format!("{number:055}").as_bytes().try_into().unwrap());
+            tries.spawn(stranger.form(SIGN_IN, &[("key", unknown.expose())]).send());
+            if number % 20 == 0 {
+                // One that is remembered, and one that has to be looked up.
+                let new = format!("Bearer {}", house.new_key(|_| ()).await);
+                let call = house.call(Endpoint::Totals, &asked);
+                calls.spawn(call.clone().send());
+                calls.spawn(call.header("authorization", &new).send());
+            }
+        }
+        let here = reqwest::Client::builder().no_proxy().local_address(Some(Ipv4Addr::new(127, 0, 0, 2).into()));
+        let here = here.redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let elsewhere = Visitor { http: here, ..Visitor::stranger(&house) };
+        let answer = elsewhere.send(SIGN_IN, &[("key", &admin)]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/console/"));
+        for answer in calls.join_all().await {
+            answer.is_relayed(200);
+        }
+        let answers = tries.join_all().await;
+        let refused = |status| answers.iter().filter(|it| it.status == status).count();
+        assert_eq!((refused(403), refused(429)), (20, 980), "no more are looked up at once than in turn");
+        let cookie = answer.header("set-cookie").split(';').next().unwrap();
+        assert!(is_in(&Visitor::with_cookie(&house, cookie)).await);
+        is_page(&stranger.send(SIGN_IN, &[("key", &admin)]).await, 429);
+    }
+}
+
+/// Both ends of each connection are in this process.
+fn allow_many_files() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
 }
 
 #[tokio::test]

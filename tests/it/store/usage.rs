@@ -190,4 +190,60 @@ on_both! {
             assert!(calls(&store, &all(Grain { hours, ..Grain::default() })).await.is_empty());
         }
     }
+
+    async fn what_is_told_by_one_aspect_agrees_with_all_lines(database: Database) {
+        let store = database.store().await;
+        let lines = (0..90).map(|it| Line {
+            key_id: format!("key {}", it * it % 8),
+            endpoint: if it % 4 == 0 { Endpoint::Historical } else { Endpoint::Totals },
+            outcome: if it % 5 == 0 { Outcome::Refusal } else { Outcome::Success },
+            ..line(it * 17 - 700, "main", (it % 3 > 0).then(|| id(10 + (it * it % 7).unsigned_abs())))
+        });
+        let lines: Vec<Line> = lines.collect();
+        store.write_usage(&batch("a", 1, lines[..40].to_vec()), NOW).await.unwrap();
+        store.write_usage(&batch("b", 1, lines[30..].to_vec()), NOW).await.unwrap();
+        agree(&store).await;
+        // What was there before these sums were kept is in them.
+        let undo = "drop table usage_day_told; drop table usage_month_told; drop index usage_day_of_key; drop index usage_day_of_account;
+             drop index usage_month_of_key; drop index usage_month_of_account; drop index delivery_given_up;
+             delete from schema_version where version = 7";
+        database.run(undo).await;
+        assert_eq!(store.migrate(NOW).await.unwrap(), [7]);
+        agree(&store).await;
+        store.prune_usage(NOW + Duration::days(3)).await.unwrap();
+        agree(&store).await;
+    }
+}
+
+/// Sums of everybody are those of the only app, which are found in another way.
+async fn agree(store: &Store) {
+    let (begin, end) =
+        (Month::parse("2026-02").unwrap().begin(), Month::parse("2026-06").unwrap().begin());
+    for (from, until, months) in
+        [(begin, end, true), (begin, end, false), (hour_of(NOW) / 24 * 24, end - 480, false)]
+    {
+        let by = Grain { hours: 24, ..Grain::default() };
+        let everybody = UsageFilter { from, until, months, ..all(by) };
+        let of_app = UsageFilter { app: Some("main".into()), ..everybody.clone() };
+        let told = store.usage_over_time(&everybody, None).await.unwrap();
+        assert!(!told.is_empty());
+        assert_eq!(told, store.usage_over_time(&of_app, None).await.unwrap());
+        for aspect in Aspect::ALL {
+            let ranked = store.rank_usage(&everybody, aspect).await.unwrap();
+            assert_eq!(
+                ranked,
+                store.rank_usage(&of_app, aspect).await.unwrap(),
+                "{}",
+                aspect.name()
+            );
+            let names: Vec<String> = ranked.into_iter().take(3).map(|it| it.0).collect();
+            let told = Some((aspect, &*names));
+            assert_eq!(
+                store.usage_over_time(&everybody, told).await.unwrap(),
+                store.usage_over_time(&of_app, told).await.unwrap(),
+                "{}",
+                aspect.name()
+            );
+        }
+    }
 }
