@@ -26,6 +26,8 @@ const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 const MOST_LINES: usize = 100_000;
 /// When they are written before their time.
 const MANY_LINES: usize = 10_000;
+/// Lines of one transaction, which has to end before the store's patience does.
+const LINES_AT_ONCE: usize = 500;
 /// A process that has not written for so long was killed, or cannot write.
 const SILENT: time::Duration = time::Duration::minutes(1);
 const KEPT: time::Duration = time::Duration::days(400);
@@ -160,6 +162,16 @@ impl Usage {
 }
 
 impl Writing {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.used.is_empty()
+    }
+
+    fn first_lines(&mut self) -> Vec<(Line, Sums)> {
+        let next = self.lines.keys().nth(LINES_AT_ONCE).cloned();
+        let rest = next.map(|it| self.lines.split_off(&it)).unwrap_or_default();
+        std::mem::replace(&mut self.lines, rest).into_iter().collect()
+    }
+
     fn lose(&mut self, calls: u64) {
         self.lost_calls += calls;
         metrics::counter!("countersign_usage_lost_calls_total").increment(calls);
@@ -170,7 +182,7 @@ impl Writing {
         if let Some(unconfirmed) = &self.unconfirmed {
             return Some(unconfirmed.clone());
         }
-        let is_settled = self.lines.is_empty() && self.used.is_empty();
+        let is_settled = self.is_empty();
         if usage.is_settled.swap(is_settled, Ordering::AcqRel) && is_settled {
             return None;
         }
@@ -178,7 +190,7 @@ impl Writing {
         let batch = UsageBatch {
             writer_id: usage.writer_id.clone(),
             number: self.number,
-            lines: std::mem::take(&mut self.lines).into_iter().collect(),
+            lines: self.first_lines(),
             used: std::mem::take(&mut self.used),
             lost_calls: self.lost_calls,
             is_settled,
@@ -275,29 +287,35 @@ impl Gateway {
         }
     }
 
+    /// Writes what there is, or once that there is nothing more.
     pub(super) async fn flush_usage(&self) -> Result<(), store::Error> {
         let usage = &self.0.usage;
         let mut writing = usage.writing.lock().await;
         usage.add_up(&mut writing);
-        let Some(batch) = writing.next(usage) else { return Ok(()) };
-        let written = self.0.store.write_usage(&batch, self.now()).await;
-        match &written {
-            Ok(()) => {
-                writing.unconfirmed = None;
-                if !writing.was_up {
-                    info!("usage is written again");
+        while let Some(batch) = writing.next(usage) {
+            let written = self.0.store.write_usage(&batch, self.now()).await;
+            match &written {
+                Ok(()) => {
+                    writing.unconfirmed = None;
+                    if !writing.was_up {
+                        info!("usage is written again");
+                    }
                 }
+                Err(error) if writing.was_up => {
+                    warn!(
+                        error = error as &dyn std::error::Error,
+                        "usage is not written; it is kept in memory meanwhile"
+                    );
+                }
+                Err(_) => (),
             }
-            Err(error) if writing.was_up => {
-                warn!(
-                    error = error as &dyn std::error::Error,
-                    "usage is not written; it is kept in memory meanwhile"
-                );
+            writing.was_up = written.is_ok();
+            written?;
+            if writing.is_empty() {
+                break;
             }
-            Err(_) => (),
         }
-        writing.was_up = written.is_ok();
-        written
+        Ok(())
     }
 
     /// What calls add up to. What this process has not written yet is written first, if the database takes writes.
@@ -335,4 +353,41 @@ impl Gateway {
 /// A caller's key has an app.
 fn app_of(key: &KnownKey) -> &str {
     key.key.scopes.app.as_deref().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_lines_are_written_in_parts_each_once() {
+        let (usage, mut writing) = (Usage::new(), Writing::default());
+        for hour in 0..1250 {
+            let line = Line {
+                hour,
+                app: "main".to_owned(),
+                key_id: "key".to_owned(),
+                account: None,
+                endpoint: Endpoint::Totals,
+                auth: AuthKind::AppOnly,
+                outcome: Outcome::Success,
+            };
+            writing.lines.insert(line, Sums { calls: 1, posts: 1, bytes: 1 });
+        }
+        let mut hours = Vec::new();
+        let mut sizes = Vec::new();
+        while let Some(batch) = writing.next(&usage) {
+            let again = writing.next(&usage).unwrap();
+            assert_eq!(
+                (again.number, &again.lines),
+                (batch.number, &batch.lines),
+                "until it is confirmed"
+            );
+            sizes.push((batch.number, batch.lines.len(), batch.is_settled));
+            hours.extend(batch.lines.iter().map(|it| it.0.hour));
+            writing.unconfirmed = None;
+        }
+        assert_eq!(sizes, [(1, 500, false), (2, 500, false), (3, 250, false), (4, 0, true)]);
+        assert!(hours.into_iter().eq(0..1250));
+    }
 }
