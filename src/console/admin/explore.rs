@@ -98,6 +98,8 @@ pub struct Call {
 /// What could not be had.
 pub struct Lack {
     pub posts: Vec<String>,
+    pub why: &'static str,
+    /// The same as a caller is told.
     pub reason: &'static str,
     pub detail: String,
 }

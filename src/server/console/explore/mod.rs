@@ -14,7 +14,7 @@ use time::{Duration, UtcOffset};
 
 use crate::console::admin::Section;
 use crate::console::admin::explore::{self as pages, Answer, Asked, Call, GROUPINGS, Lack, Typed};
-use crate::gateway::{Answered, Caller, Error, Missing, PlannedCall, Session};
+use crate::gateway::{Answered, Caller, Error, Missing, PlannedCall, Reason, Session};
 use crate::model::Metric;
 use crate::server::Host;
 use crate::server::console::explore::charts::charts;
@@ -204,8 +204,23 @@ fn lack(it: &Missing) -> Lack {
     let posts: BTreeSet<u64> = it.posts.iter().copied().collect();
     Lack {
         posts: posts.iter().map(ToString::to_string).collect(),
+        why: why(it.reason),
         reason: it.reason.name(),
         detail: it.detail.clone(),
+    }
+}
+
+fn why(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unavailable => "Deleted, protected or otherwise gone",
+        Reason::NotConnected => "Their author's account is not connected here",
+        Reason::AccountRevoked => "Their author's token does not work any more",
+        Reason::AccountLimit => "The app may use no more accounts this month",
+        Reason::Forbidden => "Not the posts of that account",
+        Reason::UnsupportedAge => "Too old for these metrics",
+        Reason::Quota => "The app's quota at X is spent",
+        Reason::Deadline => "They did not come in time",
+        Reason::UpstreamError => "X answered otherwise than it should",
     }
 }
 
