@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::console::admin::form::Wrong;
 use crate::console::admin::keys::{self as pages, Form, Listed, Made, Narrowed};
-use crate::console::admin::{Section, time};
+use crate::console::admin::{Section, hour, time};
 use crate::gateway::{KeySearch, Session};
 use crate::model::Endpoint;
 use crate::model::key::{Key, Kind};
@@ -235,7 +235,7 @@ fn listed(key: &Key, now: OffsetDateTime) -> Listed {
         may: pages::may(key),
         made: time(key.created_at),
         expires: key.scopes.expires_at.map_or_else(never, time),
-        last_used: key.last_used_at.map_or_else(never, time),
+        last_used: key.last_used_at.map_or_else(never, hour),
         works: key.revoked_at.is_none() && !has_expired,
         state: match key.revoked_at {
             Some(at) => format!("revoked {}", time(at)),
