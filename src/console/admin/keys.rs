@@ -21,8 +21,10 @@ pub struct Listed {
     pub expires: String,
     pub last_used: String,
     pub works: bool,
-    /// Whether it works, in words.
-    pub state: String,
+    /// Whether it works, in a word.
+    pub state: &'static str,
+    /// Since when.
+    pub revoked: Option<String>,
 }
 
 /// How the list is narrowed.

@@ -238,10 +238,11 @@ fn listed(key: &Key, now: OffsetDateTime) -> Listed {
         last_used: key.last_used_at.map_or_else(never, hour),
         works: key.revoked_at.is_none() && !has_expired,
         state: match key.revoked_at {
-            Some(at) => format!("revoked {}", time(at)),
-            None if has_expired => "expired".to_owned(),
-            None => "works".to_owned(),
+            Some(_) => "revoked",
+            None if has_expired => "expired",
+            None => "works",
         },
+        revoked: key.revoked_at.map(time),
     }
 }
 

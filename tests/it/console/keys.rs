@@ -175,6 +175,8 @@ on_both! {
         assert!(visitor.open(done.header("location")).await.text().contains("The key is revoked"));
         assert!(house.gateway.check_key(&key, countersign::model::key::Kind::Caller).await.is_err());
         assert!(!visitor.open(&path).await.text().contains("method=\"post\" action=\"/console/keys/"));
+        let ended = visitor.open(&format!("{KEYS}?search=doomed&state=any")).await.text();
+        assert!(ended.contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC<"), "{ended}");
         let own = house.new_admin_key().await;
         let own_path = format!("{KEYS}/{}/revoke", &own[4..16]);
         let ending = Visitor::with_key(&house, &own).await;
