@@ -8,6 +8,7 @@ use tracing::debug;
 
 use crate::gateway::{Caller, Error, Gateway, PlannedCall};
 use crate::model::call::Call;
+use crate::model::{AccountRef, UserId};
 use crate::store::CallFilter;
 use crate::upstream::Spent;
 
@@ -21,12 +22,19 @@ const MOST_KEPT: i64 = 100_000;
 /// The names of keys, by their ids.
 pub type KeyNames = BTreeMap<String, String>;
 
+/// What the keys of calls are called, and their accounts, by app and user id; of what is not there any more nothing.
+#[derive(Default)]
+pub struct CallNames {
+    pub keys: KeyNames,
+    pub accounts: BTreeMap<(String, UserId), String>,
+}
+
 /// A call, and others with its request id: those of the same question.
 pub struct CallWithOthers {
     pub call: Call,
     /// Newest first; not all of them when there are many.
     pub others: Vec<Call>,
-    pub key_name: Option<String>,
+    pub names: CallNames,
 }
 
 #[derive(Default)]
@@ -88,10 +96,20 @@ impl Gateway {
         Ok(self.0.store.list_calls(&filter).await?)
     }
 
-    /// The same for people, with the names of the keys.
-    pub async fn browse_calls(&self, filter: CallFilter) -> Result<(Vec<Call>, KeyNames), Error> {
+    /// The same for people, of an account by its id or its name, with what all are called.
+    pub async fn browse_calls(
+        &self,
+        mut filter: CallFilter,
+        account: Option<&AccountRef>,
+    ) -> Result<(Vec<Call>, CallNames), Error> {
+        if let Some(named) = account {
+            let Some(id) = self.user_of_any_app(named).await? else {
+                return Ok((Vec::new(), CallNames::default()));
+            };
+            filter.account = Some(id);
+        }
         let calls = self.list_calls(filter).await?;
-        let names = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
+        let names = self.call_names(&calls.iter().collect::<Vec<_>>()).await;
         Ok((calls, names))
     }
 
@@ -107,8 +125,9 @@ impl Gateway {
         let mut others = self.0.store.list_calls(&filter).await?;
         others.retain(|it| it.id != id);
         others.truncate(MOST_OTHERS as usize);
-        let key_name = self.key_names([&*call.key_id]).await.remove(&call.key_id);
-        Ok(CallWithOthers { call, others, key_name })
+        let all: Vec<&Call> = others.iter().chain([&call]).collect();
+        let names = self.call_names(&all).await;
+        Ok(CallWithOthers { call, others, names })
     }
 
     /// The id of the key of that name, else what was given.
@@ -127,6 +146,34 @@ impl Gateway {
             }
         }
         names
+    }
+
+    async fn call_names(&self, calls: &[&Call]) -> CallNames {
+        let keys = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
+        let mut accounts = BTreeMap::new();
+        let asked = calls.iter().filter_map(|it| Some((&*it.app, it.account?)));
+        for (app, user_id) in asked.collect::<BTreeSet<_>>() {
+            let Ok(app) = self.app(Some(app)) else { continue };
+            if let Ok(Some(known)) = self.known_account(app, user_id).await {
+                let name = known.stored.account.screen_name.clone();
+                accounts.insert((app.app.name.clone(), user_id), name);
+            }
+        }
+        CallNames { keys, accounts }
+    }
+
+    /// The user of that name in whichever app knows it.
+    async fn user_of_any_app(&self, named: &AccountRef) -> Result<Option<UserId>, Error> {
+        let name = match named {
+            AccountRef::Id(id) => return Ok(Some(*id)),
+            AccountRef::ScreenName(name) => name,
+        };
+        for app in self.0.apps.values() {
+            if let Some(id) = self.user_named(app, name).await? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// What cannot be stored is dropped: it is in the log, and counted elsewhere.

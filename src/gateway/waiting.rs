@@ -90,6 +90,12 @@ impl Gateway {
         Ok(stored.into_iter().map(WaitingLink::from).collect())
     }
 
+    /// One of them.
+    pub async fn look_at_link(&self, id: LinkId) -> Result<WaitingLink, Error> {
+        let stored = self.0.store.find_waiting_link(&id.0, self.now()).await?;
+        Ok(stored.ok_or(Error::NotFound("link that waits"))?.into())
+    }
+
     /// Ends a link before it is used. Whoever has begun by it connects nothing any more.
     pub async fn withdraw_link(&self, id: LinkId, actor: &str) -> Result<WaitingLink, Error> {
         let stored = self.0.store.withdraw_link(&id.0, actor, self.now()).await?;

@@ -53,6 +53,30 @@ impl Store {
         .await
     }
 
+    /// The one whose hash begins with that; `None` when it does not wait.
+    pub async fn find_waiting_link(
+        &self,
+        hash_begins: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredLink>, Error> {
+        let sql =
+            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
+                 sealed_proof, browser_hash, last_end, user_id, screen_name
+             from link
+             where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let row: Option<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(hash_begins)
+                .bind(last_hash(hash_begins))
+                .bind(whole_seconds(now))
+                .fetch_optional(&mut **it)
+                .await?);
+            row.map(link::stored).transpose()
+        })
+        .await
+    }
+
     /// Removes the one whose hash begins with that, and whatever was begun by it; `None` when it does not wait. Audited
     /// as `link.withdrawn`.
     pub async fn withdraw_link(
@@ -65,13 +89,12 @@ impl Store {
              where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3
              returning link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
                  sealed_proof, browser_hash, last_end, user_id, screen_name";
-        let hash_at_most = [hash_begins, &[u8::MAX; 32]].concat();
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             let row: Option<LinkRow> = on!(&mut work, it => sqlx::query_as(sql)
                 .bind(hash_begins)
-                .bind(&hash_at_most)
+                .bind(last_hash(hash_begins))
                 .bind(whole_seconds(now))
                 .fetch_optional(&mut **it)
                 .await?);
@@ -87,4 +110,9 @@ impl Store {
         })
         .await
     }
+}
+
+/// The last one that begins with that.
+fn last_hash(begins: &[u8]) -> Vec<u8> {
+    [begins, &[u8::MAX; 32]].concat()
 }

@@ -1,10 +1,8 @@
 //! Recent calls: the list, and one.
 
 use askama::Template;
-use time::OffsetDateTime;
-use time::macros::format_description;
 
-use crate::console::admin::{Chrome, Section};
+use crate::console::admin::{Chrome, Section, second};
 use crate::console::text;
 use crate::model::Endpoint;
 use crate::model::call::Call;
@@ -24,6 +22,8 @@ pub struct Listed {
     pub call: Call,
     /// The key's name, or its id where it has none any more.
     pub key: String,
+    /// Of the account, where it is connected still.
+    pub screen_name: Option<String>,
 }
 
 #[derive(Template)]
@@ -82,6 +82,15 @@ impl Listed {
         second(self.call.at)
     }
 
+    /// What its account is called.
+    fn account(&self) -> String {
+        match (&self.screen_name, self.call.account) {
+            (Some(name), _) => format!("@{name}"),
+            (None, Some(id)) => id.to_string(),
+            (None, None) => String::new(),
+        }
+    }
+
     fn credentials(&self) -> &'static str {
         self.call.auth.map_or("not decided", |it| it.name())
     }
@@ -128,9 +137,4 @@ impl Listed {
 
 fn milliseconds(it: std::time::Duration) -> String {
     format!("{:.1} ms", it.as_secs_f64() * 1000.0)
-}
-
-fn second(at: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }

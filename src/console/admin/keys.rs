@@ -23,8 +23,10 @@ pub struct Listed {
     pub works: bool,
     /// Whether there is something to revoke: it works, or cannot be read.
     pub is_revocable: bool,
-    /// Whether it works, in words.
-    pub state: String,
+    /// Whether it works, in a word.
+    pub state: &'static str,
+    /// Since when.
+    pub revoked: Option<String>,
 }
 
 /// How the list is narrowed.

@@ -89,6 +89,13 @@ struct NewPage<'a> {
     form: &'a Form<'a>,
 }
 
+#[derive(Template)]
+#[template(path = "console/admin/link_withdraw.html", config = ".askama.toml")]
+struct WithdrawPage<'a> {
+    chrome: &'a Chrome<'a>,
+    link: &'a Listed,
+}
+
 /// A part of the list; `next` leads to the one after it.
 pub fn list(
     chrome: &Chrome<'_>,
@@ -101,4 +108,9 @@ pub fn list(
 
 pub fn new(chrome: &Chrome<'_>, form: &Form<'_>) -> String {
     text(&NewPage { chrome, form })
+}
+
+/// Asks whether the link shall be withdrawn, and says what that does.
+pub fn withdraw(chrome: &Chrome<'_>, link: &Listed) -> String {
+    text(&WithdrawPage { chrome, link })
 }

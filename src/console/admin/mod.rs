@@ -13,8 +13,8 @@ pub mod usage;
 pub mod webhooks;
 
 use askama::Template;
-use time::OffsetDateTime;
 use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::console::text;
 
@@ -123,5 +123,17 @@ pub fn trouble(title: &str, what: &[String], advice: &str) -> String {
 /// A time for people, to the minute.
 pub fn time(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
-    at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
+    at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+/// A time for people, to the second.
+pub fn second(at: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+/// The hour of a time, for people, where no more is known.
+pub fn hour(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    format!("{} {:02}:00–{:02}:00 UTC", at.date(), at.hour(), at.hour() + 1)
 }

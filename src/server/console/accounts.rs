@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::console::admin::accounts::{self as pages, Event, Listed, Narrowed, One};
-use crate::console::admin::{Section, time};
+use crate::console::admin::{Section, second, time};
 use crate::gateway::{AccountFilter, Failure, SeenAccount, Session, Verified};
 use crate::model::audit::Entry;
 use crate::model::call::Call;
@@ -174,13 +174,13 @@ fn event(it: Entry) -> Event {
         "cli" => "the command line".to_owned(),
         other => other.replacen("key:", "key ", 1),
     };
-    Event { at: time(it.at), what, who, detail: it.detail }
+    Event { at: second(it.at), what, who, detail: it.detail }
 }
 
 fn asked(it: &Call) -> pages::Asked {
     let went_well = it.status.is_some_and(|it| it < 400);
     pages::Asked {
-        at: time(it.at),
+        at: second(it.at),
         endpoint: it.endpoint.name(),
         posts: it.posts,
         went_well,

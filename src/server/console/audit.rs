@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::console::admin::audit::{self as pages, Filter, Listed};
-use crate::console::admin::{Section, time};
+use crate::console::admin::{Section, second};
 use crate::gateway::{AuditFilter, Session};
 use crate::model::audit::Entry;
 use crate::server::admin::Query;
@@ -78,7 +78,7 @@ pub(super) async fn export(
 
 fn listed(it: Entry) -> Listed {
     Listed {
-        at: time(it.at),
+        at: second(it.at),
         actor: it.actor,
         key_name: it.key_name,
         address: it.address,

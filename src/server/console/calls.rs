@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use crate::console::admin::Section;
 use crate::console::admin::calls::{self as pages, Filter, Listed, Pages};
-use crate::gateway::{CallFilter, KeyNames, Session};
+use crate::gateway::{CallFilter, CallNames, Session};
 use crate::model::call::{Call, Ended};
-use crate::model::{Endpoint, UserId};
+use crate::model::{AccountRef, Endpoint};
 use crate::server::Host;
 use crate::server::admin::calls::call_id;
 use crate::server::admin::{Path, Query};
@@ -44,13 +44,16 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let chrome = chrome(&session, Section::Calls, None);
     let shown = asked.shown();
-    let Some(filter) = asked.filter() else {
-        let wrong = Some("An account is named by its user id: a number of 1 to 19 digits.");
+    let account = AccountRef::parse(asked.account.trim());
+    if account.is_none() && !asked.account.trim().is_empty() {
+        let wrong =
+            Some("A user id has 1 to 19 digits, and a name begins with @; Accounts lists them.");
         let text = pages::list(&chrome, &shown, wrong, &[], Pages::default());
         return Ok(page(StatusCode::BAD_REQUEST, text));
-    };
+    }
+    let filter = asked.filter();
     let newest = filter.before.map(|_| asked.link(""));
-    let (calls, names) = host.0.gateway.browse_calls(filter).await?;
+    let (calls, names) = host.0.gateway.browse_calls(filter, account.as_ref()).await?;
     let last = calls.last().filter(|_| calls.len() == ROWS as usize);
     let next = last.map(|it| asked.link(&it.id.to_string()));
     let at = Pages { newest: newest.as_deref(), next: next.as_deref() };
@@ -64,24 +67,19 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let found = host.0.gateway.show_call_with_others(call_id(&id)?).await?;
     let all = with_query(PATH, &[("request_id", &found.call.request_id)]);
-    let names = found.key_name.map(|it| (found.call.key_id.clone(), it)).into_iter().collect();
-    let others = listed(found.others, &names);
+    let others = listed(found.others, &found.names);
     let chrome = chrome(&session, Section::Calls, None);
-    Ok(page(StatusCode::OK, pages::show(&chrome, &one(found.call, &names), &others, &all)))
+    Ok(page(StatusCode::OK, pages::show(&chrome, &one(found.call, &found.names), &others, &all)))
 }
 
 impl Asked {
-    /// `None` where the account is none.
-    fn filter(&self) -> Option<CallFilter> {
+    /// All but the account.
+    fn filter(&self) -> CallFilter {
         let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
-        let account = given(&self.account).map(|it| UserId::parse(&it));
-        Some(CallFilter {
+        CallFilter {
             app: None,
             key_id: given(&self.key),
-            account: match account {
-                Some(None) => return None,
-                account => account.flatten(),
-            },
+            account: None,
             endpoint: Endpoint::from_name(&self.endpoint),
             ended: match &*self.ended {
                 "well" => Some(Ended::Well),
@@ -91,7 +89,7 @@ impl Asked {
             request_id: given(&self.request_id),
             before: self.before.parse().ok(),
             limit: ROWS,
-        })
+        }
     }
 
     fn shown(&self) -> Filter {
@@ -117,11 +115,13 @@ impl Asked {
     }
 }
 
-fn listed(calls: Vec<Call>, names: &KeyNames) -> Vec<Listed> {
+fn listed(calls: Vec<Call>, names: &CallNames) -> Vec<Listed> {
     calls.into_iter().map(|it| one(it, names)).collect()
 }
 
-fn one(call: Call, names: &KeyNames) -> Listed {
-    let key = names.get(&call.key_id).unwrap_or(&call.key_id).clone();
-    Listed { call, key }
+fn one(call: Call, names: &CallNames) -> Listed {
+    let key = names.keys.get(&call.key_id).unwrap_or(&call.key_id).clone();
+    let account = call.account.map(|it| (call.app.clone(), it));
+    let screen_name = account.and_then(|it| names.accounts.get(&it).cloned());
+    Listed { call, key, screen_name }
 }

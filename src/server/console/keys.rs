@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::console::admin::form::Wrong;
 use crate::console::admin::keys::{self as pages, Form, Listed, Made, Narrowed};
-use crate::console::admin::{Section, time};
+use crate::console::admin::{Section, hour, time};
 use crate::gateway::{KeySearch, Session};
 use crate::model::Endpoint;
 use crate::model::key::{Key, Kind, Unreadable};
@@ -241,13 +241,10 @@ fn listed(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Listed {
             last_used: "unknown".to_owned(),
             works: false,
             is_revocable: it.revoked_at.is_none(),
-            state: it.revoked_at.map_or("unreadable".to_owned(), revoked),
+            state: if it.revoked_at.is_some() { "revoked" } else { "unreadable" },
+            revoked: it.revoked_at.map(time),
         },
     }
-}
-
-fn revoked(at: OffsetDateTime) -> String {
-    format!("revoked {}", time(at))
 }
 
 fn readable(key: &Key, now: OffsetDateTime) -> Listed {
@@ -262,14 +259,15 @@ fn readable(key: &Key, now: OffsetDateTime) -> Listed {
         may: pages::may(key),
         made: time(key.created_at),
         expires: key.scopes.expires_at.map_or_else(never, time),
-        last_used: key.last_used_at.map_or_else(never, time),
+        last_used: key.last_used_at.map_or_else(never, hour),
         works,
         is_revocable: works,
         state: match key.revoked_at {
-            Some(at) => revoked(at),
-            None if has_expired => "expired".to_owned(),
-            None => "works".to_owned(),
+            Some(_) => "revoked",
+            None if has_expired => "expired",
+            None => "works",
         },
+        revoked: key.revoked_at.map(time),
     }
 }
 

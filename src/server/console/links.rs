@@ -92,13 +92,22 @@ pub(super) async fn create(
     }
 }
 
+pub(super) async fn ask_to_withdraw(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path(link): Path<String>,
+) -> Result<Response, Problem> {
+    let link = host.0.gateway.look_at_link(link_id(&link)?).await?;
+    let chrome = chrome(&session, Section::Links, None);
+    Ok(page(StatusCode::OK, pages::withdraw(&chrome, &listed(link))))
+}
+
 pub(super) async fn withdraw(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Path(link): Path<String>,
 ) -> Result<Response, Problem> {
-    let id = LinkId::parse(&link).ok_or(Error::NotFound("link that waits"))?;
-    host.0.gateway.withdraw_link(id, &session.actor()).await?;
+    host.0.gateway.withdraw_link(link_id(&link)?, &session.actor()).await?;
     Ok(see_other(&with_query(PATH, &[("done", "withdrawn")])))
 }
 
@@ -151,6 +160,10 @@ fn form_page(
         wrong,
     };
     page(status, pages::new(&chrome(session, Section::Links, None), &form))
+}
+
+fn link_id(text: &str) -> Result<LinkId, Error> {
+    LinkId::parse(text).ok_or(Error::NotFound("link that waits"))
 }
 
 fn listed(it: WaitingLink) -> Listed {

@@ -65,7 +65,7 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
         .route("/console/keys/{key}/revoke", get(keys::ask_to_revoke).post(keys::revoke))
         .route("/console/links", get(links::list).post(links::create))
         .route("/console/links/new", get(links::new))
-        .route("/console/links/{link}/withdraw", post(links::withdraw))
+        .route("/console/links/{link}/withdraw", get(links::ask_to_withdraw).post(links::withdraw))
         .route("/console/start", get(start::show))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route_layer(from_fn_with_state(host.clone(), require_session));

@@ -1,12 +1,14 @@
 //! The console's forms and what comes of them, as an admin comes by them.
 
 use countersign::model::{AccountRef, Endpoint};
+use serde_json::json;
 
 use crate::bench::body;
 use crate::browser::chromium::{Browser, Chromium};
 use crate::connect::open_house;
 use crate::database::{Kind, fresh};
 use crate::house::House;
+use crate::program::deployment::Deployment;
 
 impl Browser {
     async fn goes_to(&self, house: &House, path: &str) {
@@ -75,17 +77,27 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     browser.reads("must be a user id of 1 to 19 digits").await;
     browser.shows("console-key-wrong").await;
     browser.types("accounts", &house.id("alice").to_string()).await;
+    browser.find("//option[@value='30d']").await.click().await.unwrap();
     browser.press("Make the key").await;
     browser.reads("This is the one time that it is shown").await;
     browser.shows("console-key-made").await;
     browser.goes_to(&house, "/console/keys/new?kind=admin").await;
     browser.shows("console-key-new-admin").await;
     browser.goes_to(&house, "/console/keys?search=dashboard").await;
+    browser.reads("2026-04-09 21:15 UTC").await;
+    browser.shows("console-keys-expiring").await;
     browser.press("Revoke dashboard…").await;
-    browser.sees("Revoke dashboard?").await;
+    browser.sees("Revoke “dashboard”?").await;
     browser.shows("console-key-revoke").await;
     browser.press("Revoke the key").await;
     browser.reads("The key is revoked").await;
+    browser.goes_to(&house, "/console/keys?state=any").await;
+    browser.shows("console-keys-ended").await;
+    // Past the gateway, which goes on to know the session.
+    database.run("update key set revoked_at = created_at").await;
+    browser.goes_to(&house, "/console/keys").await;
+    browser.reads("There is no key that works.").await;
+    browser.shows("console-keys-none").await;
 }
 
 #[tokio::test]
@@ -114,8 +126,10 @@ async fn the_pages_about_links_are_sound_in_every_size_and_colour() {
     browser.types("user_id", "").await;
     browser.press("Make the link").await;
     browser.sees("A link for you to send").await;
-    browser.press("All links that wait").await;
-    browser.press("Withdraw the weekly report").await;
+    browser.press("All links").await;
+    browser.press("Withdraw the weekly report…").await;
+    browser.sees("Withdraw “the weekly report”?").await;
+    browser.press("Withdraw the link").await;
     browser.reads("The link is withdrawn").await;
 }
 
@@ -138,4 +152,43 @@ async fn the_first_steps_are_sound_in_every_size_and_colour() {
     browser.shows("console-start").await;
     browser.press("Make a link").await;
     browser.sees("Make a link to connect an account").await;
+}
+
+#[tokio::test]
+async fn the_first_steps_begin_with_nothing_at_all() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("APPS__DEMO__CONSUMER_KEY", "");
+    deployment.set("APPS__DEMO__CONSUMER_SECRET", "");
+    deployment.must(&["migrate"]).await;
+    let key = deployment.key("boss", &["--admin"]).await;
+    let running = deployment.serve().await;
+    let chromium = Chromium::start().await;
+    let browser = chromium.browser().await;
+    browser.open(&format!("{}/console/start", running.admin_url)).await;
+    browser.types("key", &key).await;
+    browser.press("Sign in").await;
+    browser.sees("First steps").await;
+    browser.reads("1. Configure an app next").await;
+    browser.complaints().await;
+    browser.shows("console-start-nothing").await;
+}
+
+// Each row is shown by itself there, which must not make it something else to who does not see it.
+#[tokio::test]
+async fn a_table_on_a_phone_is_one_to_screen_readers() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = open_house(&database).await;
+    let chromium = Chromium::start().await;
+    let browser = chromium.browser().await;
+    browser.signs_in(&house, &house.new_admin_key().await).await;
+    let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
+    browser.tell("Emulation.setDeviceMetricsOverride", phone).await;
+    browser.goes_to(&house, "/console/accounts").await;
+    let tree = browser.tell("Accessibility.getFullAXTree", json!({})).await;
+    let nodes = tree["nodes"].as_array().unwrap();
+    let count = |role: &str| nodes.iter().filter(|it| it["role"]["value"] == role).count();
+    assert_eq!(["table", "row", "columnheader", "cell"].map(count), [1, 3, 7, 14]);
+    let shown = "return [...document.querySelectorAll('tbody tr')].map(it => it.getBoundingClientRect().width > 300 && it.cells[1].offsetTop > it.cells[0].offsetTop)";
+    assert_eq!(browser.run(shown).await, json!([true, true]));
 }

@@ -68,6 +68,12 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
         browser.open(&format!("{}{path}", house.admin_url)).await;
         browser.shows(&format!("console-empty-{}", name(&path))).await;
     }
+    database.run("delete from audit").await;
+    browser.open(&format!("{}/console/audit", house.admin_url)).await;
+    browser.reads("Nothing was done yet.").await;
+    browser.shows("console-audit-none").await;
+    browser.run("document.querySelector('details').open = true").await;
+    browser.shows("console-signing-out").await;
     browser.open(&format!("{}/console/nothing", house.admin_url)).await;
     browser.sees("Nothing here").await;
     browser.shows("console-nothing").await;

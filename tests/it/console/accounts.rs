@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::bench::body;
 use crate::connect::browser::Browser;
 use crate::connect::{open_house, open_house_with, path_of};
-use crate::console::{Visitor, is_page, value_of};
+use crate::console::{Visitor, is_page, text_of};
 use crate::database::on_both;
 use crate::house::House;
 
@@ -34,7 +34,7 @@ on_both! {
         let visitor = Visitor::admin(&house).await;
         let page = visitor.open(ACCOUNTS).await;
         is_page(&page, 200);
-        assert_eq!(page.text().matches("none yet").count(), 2, "{}", page.text());
+        assert_eq!(page.text().matches("<td data-label=\"Last call\"></td>").count(), 2, "{}", page.text());
         let ask = |name: &'static str, ids: Vec<String>| {
             house.call_as(name, Endpoint::TwentyEightHours, &body(&ids, &["impressions"], &["tweet.id"])).send()
         };
@@ -49,6 +49,7 @@ on_both! {
         is_page(&one, 200);
         assert!(one.text().contains("X refused the call (403)") && one.text().contains("answered (200)"), "{}", one.text());
         assert!(one.text().contains(&format!("/console/calls?account={}", house.id("bob"))));
+        assert!(one.text().contains("<td data-label=\"When\">2026-03-10 21:15:30 UTC</td>"), "to the second: {}", one.text());
         assert!(!visitor.open(&path(&house, "alice")).await.text().contains("(403)"), "another's");
     }
 
@@ -62,7 +63,7 @@ on_both! {
         let shown = async |query: &str| {
             let page = visitor.open(&format!("{ACCOUNTS}{query}")).await;
             is_page(&page, 200);
-            page.text().matches("<tr><td><a href=\"/console/accounts/demo/").count()
+            page.text().matches("<tr><td data-label=\"Account\"><a href=\"/console/accounts/demo/").count()
         };
         assert_eq!(shown("").await, 50);
         let page = visitor.open(ACCOUNTS).await.text();
@@ -111,7 +112,7 @@ on_both! {
         }
         let page = visitor.open(&path).await.text();
         assert!(page.contains("state revoked") && page.contains("X says that the access token is not valid any more"), "{page}");
-        let (revoked, imported) = (page.find("<td>revoked</td>").unwrap(), page.find("<td>imported</td>").unwrap());
+        let (revoked, imported) = (page.find(">revoked</td>").unwrap(), page.find(">imported</td>").unwrap());
         assert!(revoked < imported, "newest first");
     }
 
@@ -122,7 +123,7 @@ on_both! {
         assert_eq!(visitor.open(&format!("{path}/reconnect")).await.status, 405);
         let page = visitor.send(&format!("{path}/reconnect"), &[]).await;
         is_page(&page, 200);
-        let link = value_of(&page, "url");
+        let link = text_of(&page, "url");
         assert!(page.text().contains("shown this once") && page.text().contains(&house.id("alice").to_string()));
         let mut browser = Browser::new();
         let id = house.id("alice").to_string();
@@ -198,6 +199,7 @@ on_both! {
     async fn who_only_looks_finds_no_button(database: Database) {
         let house = House::start(&database).await;
         let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+        assert!(visitor.open(&format!("{}/remove", path(&house, "alice"))).await.text().contains("somebody who may act can do this"));
         for path in [ACCOUNTS.to_owned(), path(&house, "alice"), format!("{}/remove", path(&house, "alice"))] {
             let page = visitor.open(&path).await;
             is_page(&page, 200);

@@ -34,6 +34,7 @@ on_both! {
         is_page(&page, 200);
         let text = page.text();
         assert!(text.contains("127.0.0.1") && text.contains(&actor) && text.contains("account.removed"), "{text}");
+        assert!(text.contains(">2026-03-10 21:15:30 UTC<"), "{text}");
         assert!(text.contains(removed.key_name.as_ref().unwrap()) && !text.contains("<script"), "{text}");
         let found = visitor.open(&format!("{PATH}?action=account.removed&from=2026-03-10")).await.text();
         assert!(found.contains("account.removed") && !found.contains("vault.rotated"), "{found}");

@@ -52,6 +52,8 @@ on_both! {
             ("?key=THE+DASHBOARD".to_owned(), &[0]),
             (format!("?key={id}"), &[0]),
             (format!("?account={alices}"), &[2]),
+            ("?account=@ALICE".to_owned(), &[2]),
+            ("?account=@nobody".to_owned(), &[]),
             ("?endpoint=totals".to_owned(), &[0, 1, 3]),
             ("?ended=badly".to_owned(), &[0, 1]),
             ("?ended=well&endpoint=totals".to_owned(), &[3]),
@@ -62,14 +64,15 @@ on_both! {
             let expected: Vec<i64> = expected.iter().map(|it| all[*it]).collect();
             assert_eq!(listed(&page.text()), expected, "{query}: {}", page.text());
         }
+        assert!(page.text().contains(">@alice</a>") && page.text().contains(">@bob</a>"), "{}", page.text());
         let wrong = visitor.open("/console/calls?account=alice").await;
         is_page(&wrong, 400);
-        assert!(wrong.text().contains("named by its user id"), "{}", wrong.text());
+        assert!(wrong.text().contains("A user id has 1 to 19 digits, and a name begins with @"), "{}", wrong.text());
 
         for (index, expected) in [
             (0, &["the dashboard", "400 invalid_request", "Countersign answered this itself", "from-the-dashboard", "nothing was sent to X", "not decided"][..]),
             (1, &["X refused or failed", "user-context", "403"]),
-            (2, &["28hr", "user-context", "impressions", "bytes", &alices.to_string()]),
+            (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alices}\">@alice</a>")]),
             (3, &["app-only", "no account", "favorites", "X answered"]),
         ] {
             let page = visitor.open(&format!("{CALLS}/{}", all[index])).await;
@@ -78,6 +81,10 @@ on_both! {
                 assert!(page.text().contains(text), "{text}: {}", page.text());
             }
         }
+        let bob = countersign::model::AccountRef::Id(house.id("bob"));
+        house.gateway.remove_account(None, &bob, "test").await.unwrap();
+        let page = visitor.open(CALLS).await.text();
+        assert!(page.contains(&format!(">{}</a>", house.id("bob"))) && !page.contains("@bob"), "{page}");
         for nothing in ["0", "x", "99999999999999999999"] {
             is_page(&visitor.open(&format!("{CALLS}/{nothing}")).await, 404);
         }

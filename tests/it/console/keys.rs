@@ -6,7 +6,7 @@ use time::Duration;
 use crate::bench::{Answer, Ask, LAST_28H};
 use crate::connect::open_house;
 use crate::connect::strings::hostile;
-use crate::console::{Visitor, is_page, plain, value_of};
+use crate::console::{Visitor, is_page, plain, text_of};
 use crate::database::on_both;
 use crate::house::House;
 
@@ -14,7 +14,7 @@ const KEYS: &str = "/console/keys";
 
 /// How many keys a page lists.
 fn rows(page: &Answer) -> usize {
-    page.text().matches("<tr><td class=\"wrap\"><bdi>").count()
+    page.text().matches("<tr><td data-label=\"Name\" class=\"wrap\"><bdi>").count()
 }
 
 /// The `curl` command on a page.
@@ -45,13 +45,16 @@ on_both! {
         is_page(&visitor.open(&format!("{KEYS}/new")).await, 200);
         let page = visitor.send(KEYS, &[("kind", "caller"), ("name", "dashboard"), ("accounts", ""), ("expires", "")]).await;
         is_page(&page, 200);
-        let key = value_of(&page, "key");
+        let key = text_of(&page, "key");
         assert!(key.starts_with("csk_") && page.text().matches(&key).count() == 2 && page.header("location").is_empty());
         let answer = tried(&house, &command(&page)).await;
         answer.is_relayed(200);
         let list = visitor.open(KEYS).await;
         assert!(list.text().contains("<bdi>dashboard</bdi>") && !list.text().contains(&key[17..]), "{}", list.text());
         assert!(list.text().contains("ask every endpoint, as every account"), "{}", list.text());
+        database.run("update key set last_used_at = '2026-03-09 23:00:00+00:00' where name = 'dashboard'").await;
+        let list = visitor.open(KEYS).await.text();
+        assert!(list.contains(">2026-03-09 23:00–24:00 UTC<"), "by the hour, as it is kept: {list}");
         let made = house.audited("key.created").await;
         assert!(made.iter().any(|it| it.0.starts_with("key:") && it.2.contains("dashboard")), "{made:?}");
     }
@@ -64,7 +67,7 @@ on_both! {
         let fields = [("kind", "caller"), ("name", "narrow"), ("app", "demo"), ("accounts", &*accounts), ("28hr", "true"), ("historical", "true"), ("links", "true"), ("expires", "7d")];
         let page = visitor.send(KEYS, &fields).await;
         is_page(&page, 200);
-        let key = house.gateway.check_key(&value_of(&page, "key"), countersign::model::key::Kind::Caller).await.unwrap();
+        let key = house.gateway.check_key(&text_of(&page, "key"), countersign::model::key::Kind::Caller).await.unwrap();
         let scopes = &key.key.scopes;
         assert_eq!(scopes.accounts, Some(vec![house.id("alice"), house.id("bob")]));
         assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
@@ -81,10 +84,13 @@ on_both! {
         let visitor = Visitor::admin(&house).await;
         let form = visitor.open(&format!("{KEYS}/new?kind=admin")).await;
         assert!(form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""), "{}", form.text());
+        assert!(form.text().contains("name=\"looks\" value=\"false\" checked"), "{}", form.text());
+        let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Grace"), ("looks", "false")]).await;
+        assert!(page.text().contains("may look at and change everything"), "{}", page.text());
         let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Ada"), ("looks", "true")]).await;
         is_page(&page, 200);
         assert_eq!(tried(&house, &command(&page)).await.status, 200);
-        let ada = Visitor::with_key(&house, &value_of(&page, "key")).await;
+        let ada = Visitor::with_key(&house, &text_of(&page, "key")).await;
         assert!(ada.open(KEYS).await.text().contains("looks only"));
         assert!(visitor.open(KEYS).await.text().contains("look at everything, change nothing"));
     }
@@ -169,6 +175,8 @@ on_both! {
         assert!(visitor.open(done.header("location")).await.text().contains("The key is revoked"));
         assert!(house.gateway.check_key(&key, countersign::model::key::Kind::Caller).await.is_err());
         assert!(!visitor.open(&path).await.text().contains("method=\"post\" action=\"/console/keys/"));
+        let ended = visitor.open(&format!("{KEYS}?search=doomed&state=any")).await.text();
+        assert!(ended.contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC<"), "{ended}");
         let own = house.new_admin_key().await;
         let own_path = format!("{KEYS}/{}/revoke", &own[4..16]);
         let ending = Visitor::with_key(&house, &own).await;
@@ -205,6 +213,7 @@ on_both! {
             let page = looker.open(&path).await;
             is_page(&page, 200);
             let text = page.text();
+            assert!(path == KEYS || text.contains("somebody who may act can do this"), "{text}");
             let own = text.split("<main>").nth(1).unwrap();
             assert!(!own.contains("method=\"post\"") && !own.contains("/revoke\"") && !own.contains("/keys/new"), "{own}");
         }

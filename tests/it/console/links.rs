@@ -6,20 +6,20 @@ use crate::bench::Answer;
 use crate::connect::browser::Browser;
 use crate::connect::strings::hostile;
 use crate::connect::{open_house, open_house_with, path_of};
-use crate::console::{Visitor, is_page, plain, value_of};
+use crate::console::{Visitor, is_page, plain, text_of};
 use crate::database::on_both;
 
 const LINKS: &str = "/console/links";
 
 fn rows(page: &Answer) -> usize {
-    page.text().matches("<tr><td class=\"wrap\"><bdi>").count()
+    page.text().matches("<tr><td data-label=\"Label\" class=\"wrap\"><bdi>").count()
 }
 
-/// Where the first button to withdraw leads.
+/// Where the first one is withdrawn.
 fn withdraw_path(page: &Answer) -> String {
     let text = page.text();
-    let action = text.split("action=\"/console/links/").nth(1).unwrap();
-    format!("{LINKS}/{}", action.split('"').next().unwrap())
+    let before = text.split("/withdraw\"").next().unwrap();
+    format!("{}/withdraw", before.rsplit('"').next().unwrap())
 }
 
 on_both! {
@@ -33,7 +33,7 @@ on_both! {
         let carol = house.id("carol").to_string();
         let made = visitor.send(LINKS, &[("label", "the report"), ("user_id", &carol), ("expires", "2h")]).await;
         is_page(&made, 200);
-        let link = value_of(&made, "url");
+        let link = text_of(&made, "url");
         assert!(made.text().contains("shown this once") && made.text().contains(&carol) && made.text().contains("2026-03-10 23:15 UTC"), "{}", made.text());
         let list = visitor.open(LINKS).await;
         for told in ["the report", &carol, "2026-03-10 21:15 UTC", "2026-03-10 23:15 UTC", "demo"] {
@@ -56,15 +56,22 @@ on_both! {
         let (link, mut browser) = (house.link().await, Browser::new());
         let back = house.allow(&mut browser, &link, "carol").await;
         let path = withdraw_path(&visitor.open(LINKS).await);
-        assert_eq!(visitor.open(&path).await.status, 405);
+        let asked = visitor.open(&path).await;
+        is_page(&asked, 200);
+        for told in ["“<bdi>for the report</bdi>”?", "opens nothing any more", "anybody", "2026-03-11 21:15 UTC", "Keep it"] {
+            assert!(asked.text().contains(told), "{told}: {}", asked.text());
+        }
+        assert_eq!(rows(&visitor.open(LINKS).await), 1, "asking withdraws nothing");
         let done = visitor.send(&path, &[]).await;
         assert_eq!((done.status.as_u16(), done.header("location")), (303, "/console/links?done=withdrawn"));
         assert!(visitor.open(done.header("location")).await.text().contains("The link is withdrawn"));
         browser.follow(&back).await;
         assert!(!house.is_connected("carol").await);
         browser.open(&link).await.is_page(404, &["This link is not known"]);
+        is_page(&visitor.open(&path).await, 404);
         is_page(&visitor.send(&path, &[]).await, 404);
         for wrong in ["1", "../x", "ffffffffffffffff", path_of(&link).rsplit('/').next().unwrap()] {
+            is_page(&visitor.open(&format!("{LINKS}/{wrong}/withdraw")).await, 404);
             is_page(&visitor.send(&format!("{LINKS}/{wrong}/withdraw"), &[]).await, 404);
         }
         let withdrawn = house.audited("link.withdrawn").await;
@@ -127,7 +134,7 @@ on_both! {
         is_page(&made, 200);
         assert!(plain(&made).contains(&format!("<dt>Then leads on to</dt><dd><bdi>{two}</bdi></dd>")), "{}", made.text());
         let mut browser = Browser::new();
-        let back = house.allow(&mut browser, &value_of(&made, "url"), "carol").await;
+        let back = house.allow(&mut browser, &text_of(&made, "url"), "carol").await;
         browser.follow(&back).await.goes_to(two);
 
         let kept = plain(&visitor.send(LINKS, &[("label", " "), ("return_to", two)]).await);
@@ -165,12 +172,12 @@ on_both! {
         house.link().await;
         let path = withdraw_path(&Visitor::admin(&house).await.open(LINKS).await);
         let looker = Visitor::with_key(&house, &house.looking_key().await).await;
-        for page in [LINKS.to_owned(), format!("{LINKS}/new")] {
+        for page in [LINKS.to_owned(), format!("{LINKS}/new"), path.clone()] {
             let page = looker.open(&page).await;
             is_page(&page, 200);
             let text = page.text();
             let own = text.split("<main>").nth(1).unwrap();
-            assert!(!own.contains("method=\"post\"") && !own.contains("/links/new"), "{own}");
+            assert!(!own.contains("method=\"post\"") && !own.contains("/links/new") && !own.contains("/withdraw\""), "{own}");
         }
         is_page(&looker.send(&path, &[]).await, 403);
         is_page(&looker.send(LINKS, &[("label", "x")]).await, 403);

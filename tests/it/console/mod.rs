@@ -80,13 +80,12 @@ fn plain(page: &Answer) -> String {
     escapes.iter().fold(text, |text, (escape, it)| text.replace(escape, it))
 }
 
-/// What stands in the field of that id.
+/// The text of what has that id.
 #[track_caller]
-fn value_of(page: &Answer, id: &str) -> String {
+fn text_of(page: &Answer, id: &str) -> String {
     let text = page.text();
-    let field = text.split(&format!(" id=\"{id}\"")).nth(1).expect("there is that field");
-    let value = field.split(" value=\"").nth(1).unwrap().split('"').next().unwrap();
-    value.to_owned()
+    let found = text.split(&format!(" id=\"{id}\"")).nth(1).expect("something has that id");
+    found.split_once('>').unwrap().1.split('<').next().unwrap().to_owned()
 }
 
 /// A page that is there, with everything that guards it.

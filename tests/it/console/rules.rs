@@ -44,6 +44,8 @@ impl Furnished<'_> {
         let calls = house.admin(&house.new_admin_key().await, "GET", "/admin/v1/calls");
         house.ask("POST", "/insights/engagement/totals").body("{}").send().await;
         let call = calls.send().await.json()["calls"][0]["id"].to_string();
+        house.link().await;
+        let links = house.gateway.list_links(None, None, 1).await.unwrap();
         let names = vec![
             ("call", call),
             ("app", "demo".to_owned()),
@@ -51,6 +53,7 @@ impl Furnished<'_> {
             ("webhook", webhook),
             ("delivery", "1".to_owned()),
             ("key", house.key[4..16].to_owned()),
+            ("link", links[0].id.to_string()),
         ];
         Furnished { house, names, _receiver: receiver }
     }

@@ -3,7 +3,7 @@
 use crate::connect::browser::Browser;
 use crate::connect::{open_house, open_house_with, path_of};
 use crate::console::keys::{command, tried};
-use crate::console::{Visitor, is_page, value_of};
+use crate::console::{Visitor, is_page, text_of};
 use crate::database::{Database, on_both};
 use crate::house::House;
 
@@ -36,11 +36,11 @@ on_both! {
         assert!(visitor.open("/console/accounts").await.text().contains(&format!("href=\"{START}\"")));
         assert_eq!(steps(&visitor).await, (1, Some(2)));
         let link = visitor.send("/console/links", &[("label", "the report")]).await;
-        let (link, mut browser) = (value_of(&link, "url"), Browser::new());
+        let (link, mut browser) = (text_of(&link, "url"), Browser::new());
         let back = house.allow(&mut browser, &link, "alice").await;
         browser.follow(&back).await.goes_to(path_of(&link));
         assert_eq!(steps(&visitor).await, (2, Some(3)));
-        let key = value_of(&visitor.send("/console/keys", &[("name", "dashboard")]).await, "key");
+        let key = text_of(&visitor.send("/console/keys", &[("name", "dashboard")]).await, "key");
         assert_eq!(steps(&visitor).await, (3, Some(4)));
         let shown = command(&visitor.open(START).await);
         tried(&house, &shown.replace("csk_…", "csk_wrong")).await.is_own(401, "unknown_key");

@@ -8,7 +8,7 @@ mod connecting;
 mod containers;
 mod crashes;
 pub mod demo;
-mod deployment;
+pub mod deployment;
 mod disk;
 pub mod front;
 mod killer;
