@@ -65,28 +65,12 @@ impl Database {
         if hours > 0 {
             self.add_up().await;
         }
-        if hours > 0 {
-            for (aspect, column) in [
-                ("app", "app"),
-                ("key", "key_id"),
-                ("account", "user_id"),
-                ("endpoint", "endpoint"),
-                ("auth", "auth"),
-                ("outcome", "outcome"),
-            ] {
-                for time in ["day", "month"] {
-                    self.run(&format!("delete from usage_{time}_told where aspect = '{aspect}'"))
-                        .await;
-                    self.run(&format!("insert into usage_{time}_told (aspect, {time}, told, calls, posts, bytes) select '{aspect}', {time}, {column}, sum(calls), sum(posts), sum(bytes) from usage_{time} group by {time}, {column}")).await;
-                }
-            }
-        }
         if self.kind == Kind::Postgres {
             self.run("analyze").await;
         }
     }
 
-    /// Makes the sums of days and months of those of hours.
+    /// Makes all other sums of those of hours.
     pub async fn add_up(&self) {
         self.run("delete from usage_day").await;
         self.run("insert into usage_day select hour / 24, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_hour group by 1, 2, 3, 4, 5, 6, 7").await;
@@ -98,5 +82,18 @@ impl Database {
         };
         self.run("delete from usage_month").await;
         self.run(&format!("insert into usage_month select {month}, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_day group by 1, 2, 3, 4, 5, 6, 7")).await;
+        for (aspect, column) in [
+            ("app", "app"),
+            ("key", "key_id"),
+            ("account", "user_id"),
+            ("endpoint", "endpoint"),
+            ("auth", "auth"),
+            ("outcome", "outcome"),
+        ] {
+            for time in ["day", "month"] {
+                self.run(&format!("delete from usage_{time}_told where aspect = '{aspect}'")).await;
+                self.run(&format!("insert into usage_{time}_told (aspect, {time}, told, calls, posts, bytes) select '{aspect}', {time}, {column}, sum(calls), sum(posts), sum(bytes) from usage_{time} group by {time}, {column}")).await;
+            }
+        }
     }
 }
