@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod chart;
 pub mod docs;
+mod filters;
 
 use askama::Template;
 

@@ -140,6 +140,10 @@ impl Problem {
         (!chain.is_empty()).then(|| chain.join(": "))
     }
 
+    pub(super) fn is_gateway_error(&self) -> bool {
+        self.0.cause.is_some()
+    }
+
     /// The body for the request of that id.
     pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         let parts = &self.0;
@@ -196,9 +200,8 @@ impl From<Error> for Problem {
         let detail = match &error {
             Error::InvalidRequest(problems) => spell_out(problems),
             Error::AccountNotActive { state, since, reconnect } => {
-                let link = "; the link in reconnect_url is for that";
                 let helps = reconnect.is_some() && *state != AccountState::Blocked;
-                let link = if helps { link } else { "" };
+                let link = if helps { "; the link in reconnect_url is for that" } else { "" };
                 let since = rfc3339(*since);
                 format!("the account is {state} since {since}: {}{link}", remedy(*state))
             }
@@ -237,19 +240,19 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "It exists already"),
         Error::UpstreamUnreachable(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The upstream could not be reached")
+            (StatusCode::BAD_GATEWAY, "upstream_unreachable", "X could not be reached")
         }
         Error::NotConnected(end) => {
             (status_of_end(*end), "not_connected", "The account was not connected")
         }
         Error::UpstreamCutShort(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "The upstream's answer was not whole")
+            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "X's answer was not whole")
         }
         Error::UpstreamTooLarge(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_too_large", "The upstream's answer is too large")
+            (StatusCode::BAD_GATEWAY, "upstream_too_large", "X's answer is too large")
         }
         Error::UpstreamTimeout(_) => {
-            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The upstream did not answer in time")
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "X did not answer in time")
         }
         Error::AppCredentialsRejected { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -318,8 +321,7 @@ impl IntoResponse for Problem {
 
 /// `offered` is what the listener serves.
 pub(super) fn no_route(uri: &Uri, offered: &str) -> Problem {
-    let path = shown_path(uri);
-    let detail = format!("there is nothing at {path}; {offered}");
+    let detail = format!("there is nothing at {}; {offered}", shown_path(uri));
     Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
 }
 

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::console::admin::{Chrome, Section};
-use crate::console::text;
+use crate::console::{filters, text};
 use crate::model::Endpoint;
 use crate::model::call::Call;
 
