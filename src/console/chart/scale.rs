@@ -17,10 +17,10 @@ pub(super) struct Size {
 
 pub(super) const SIZES: [Size; 2] = [
     Size { class: "wide", width: 960, height: 270, font: 16, letter: 10 },
-    Size { class: "tight", width: 340, height: 210, font: 16, letter: 9 },
+    Size { class: "tight", width: 340, height: 210, font: 16, letter: 8 },
 ];
 
-const RIGHT: i32 = 10;
+const RIGHT: i32 = 6;
 const TOP: i32 = 12;
 const BOTTOM: i32 = 32;
 /// Between a tick's label and its line.
@@ -54,7 +54,7 @@ impl Scale {
         let step = nice.into_iter().find(|it| *it >= rough).unwrap_or(u64::MAX);
         let steps = most.div_ceil(step);
         let letters = (0..=steps).map(|it| brief(it.saturating_mul(step)).len()).max();
-        let left = letters.unwrap_or_default() as i32 * size.letter + GAP;
+        let left = letters.unwrap_or_default() as i32 * size.letter + size.letter / 2 + GAP;
         Scale { size, left, count: chart.labels.len().max(1), step, steps }
     }
 
