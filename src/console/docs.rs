@@ -70,6 +70,13 @@ pub struct Problem {
 /// Words, of which those between backticks are code.
 pub struct Text(pub String);
 
+impl Problem {
+    /// Whether an example would only say the title again.
+    fn is_said_by_title(&self) -> bool {
+        self.detail.0.eq_ignore_ascii_case(self.title)
+    }
+}
+
 impl Text {
     /// Words and code by turns; words first, though they may be empty.
     fn pieces(&self) -> impl Iterator<Item = &str> {

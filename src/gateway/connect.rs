@@ -30,6 +30,8 @@ const PIN: &str = "oob";
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Invitation {
     pub link: Link,
+    /// What the only user who may connect by it is called, where that is an account of the app's.
+    pub expected_name: Option<String>,
     pub standing: Standing,
 }
 
@@ -87,8 +89,9 @@ impl Gateway {
             (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
             (None, _) => Standing::Open(stored.last_end),
         };
+        let expected_name = self.expected_name(&stored.link).await?;
         let return_to = self.return_to(&stored.link);
-        Ok(Invitation { link: Link { return_to, ..stored.link }, standing })
+        Ok(Invitation { link: Link { return_to, ..stored.link }, expected_name, standing })
     }
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
@@ -185,6 +188,12 @@ impl Gateway {
         let stored = self.0.store.find_link(hash).await?.ok_or(NotConnected::LinkUnknown)?;
         self.require_terms(&stored)?;
         Ok(stored)
+    }
+
+    async fn expected_name(&self, link: &Link) -> Result<Option<String>, Error> {
+        let Some(user_id) = link.expected_user else { return Ok(None) };
+        let known = self.0.store.find_account(&link.app, user_id).await?;
+        Ok(known.map(|it| it.account.screen_name))
     }
 
     /// Where a browser goes on to, if the settings still allow it.

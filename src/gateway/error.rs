@@ -47,13 +47,13 @@ pub enum Error {
     AlreadyExists(String),
     #[error("{}", .0.what())]
     NotConnected(NotConnected),
-    #[error("the upstream could not be reached")]
+    #[error("X could not be reached")]
     UpstreamUnreachable(#[source] Source),
-    #[error("the upstream's answer was not whole")]
+    #[error("X's answer was not whole")]
     UpstreamCutShort(#[source] Source),
-    #[error("the upstream's answer is too large")]
+    #[error("X's answer is too large")]
     UpstreamTooLarge(#[source] Source),
-    #[error("the upstream did not answer in time")]
+    #[error("X did not answer in time")]
     UpstreamTimeout(#[source] Source),
     #[error("X does not accept the credentials of the app {app}")]
     AppCredentialsRejected { app: String, retry_after: Duration },

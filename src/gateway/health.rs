@@ -42,10 +42,7 @@ impl fmt::Display for Degraded {
                 write!(f, "the database is away; known callers are served for {serving_for} s more")
             }
             Degraded::ClockOff { seconds } => {
-                write!(
-                    f,
-                    "the upstream's clock is {seconds} s from this machine's; signatures are corrected"
-                )
+                write!(f, "X's clock is {seconds} s from this machine's; signatures are corrected")
             }
             Degraded::NotCaughtUp => f.write_str("the database was not read yet"),
             Degraded::NoApp => f.write_str(

@@ -12,6 +12,8 @@ pub enum AuthKind {
 }
 
 impl AuthKind {
+    pub const ALL: [AuthKind; 2] = [AuthKind::AppOnly, AuthKind::UserContext];
+
     pub const fn name(self) -> &'static str {
         match self {
             AuthKind::AppOnly => "app-only",
@@ -20,7 +22,7 @@ impl AuthKind {
     }
 
     pub fn from_name(name: &str) -> Option<AuthKind> {
-        [AuthKind::AppOnly, AuthKind::UserContext].into_iter().find(|it| it.name() == name)
+        AuthKind::ALL.into_iter().find(|it| it.name() == name)
     }
 }
 

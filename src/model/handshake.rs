@@ -134,6 +134,17 @@ impl NotConnected {
         }
     }
 
+    /// Whether trying again is of no use until somebody else has mended something.
+    pub const fn is_for_others(self) -> bool {
+        matches!(
+            self,
+            NotConnected::CallbackNotApproved
+                | NotConnected::ClockRejected
+                | NotConnected::AppSuspended
+                | NotConnected::AppRejected
+        )
+    }
+
     /// What to do next.
     pub const fn advice(self) -> &'static str {
         match self {
@@ -150,16 +161,16 @@ impl NotConnected {
             }
             NotConnected::TookTooLong => "Begin again.",
             NotConnected::CallbackNotApproved => {
-                "Whoever runs this server has to add its callback address in the app's settings at X."
+                "Tell whoever sent you the link: the app's settings at X need this server's callback address."
             }
             NotConnected::ClockRejected => {
-                "Whoever runs this server has to set its clock; then begin again."
+                "Tell whoever sent you the link: this server's clock has to be set."
             }
             NotConnected::AppSuspended | NotConnected::AppRejected => {
-                "Whoever runs this server has to look at the app in X's developer portal."
+                "Tell whoever sent you the link: the app needs a look in X's developer portal."
             }
             NotConnected::OddAnswer | NotConnected::XAway => {
-                "Begin again in a moment; if it stays so, tell whoever runs this server."
+                "Begin again in a moment; if it stays so, tell whoever sent you the link."
             }
             NotConnected::UnderWay => "Reload this page in a moment; begin again if it stays so.",
         }

@@ -78,6 +78,16 @@ impl Webhook {
         let path = self.url.get(rest..).and_then(|it| it.find(['/', '?']));
         path.and_then(|it| self.url.get(..rest + it)).unwrap_or(&self.url)
     }
+
+    /// The URL as pages show it: without the values of its query, which may be secrets of the receiver's.
+    pub fn shown_url(&self) -> String {
+        let Some((address, query)) = self.url.split_once('?') else { return self.url.clone() };
+        let shown = query.split('&').map(|it| match it.split_once('=') {
+            Some((name, _)) => format!("{name}=…"),
+            None => "…".to_owned(),
+        });
+        format!("{address}?{}", shown.collect::<Vec<_>>().join("&"))
+    }
 }
 
 /// An event on its way to a webhook, or arrived there, or given up.
@@ -178,4 +188,30 @@ impl Unreadable {
 /// With the time, since a database that was restored gives numbers again.
 fn message_id(webhook_id: &str, occurred_at: OffsetDateTime, number: i64) -> String {
     format!("evt_{webhook_id}_{}_{number}", occurred_at.unix_timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn what_follows_in_a_query_is_not_shown() {
+        for (url, shown) in [
+            ("https://a.example/hook", "https://a.example/hook"),
+            ("https://a.example/hook?token=s3cret", "https://a.example/hook?token=…"),
+            ("https://a.example/?a=s&b=s=s&s", "https://a.example/?a=…&b=…&…"),
+            ("https://a.example/?", "https://a.example/?…"),
+        ] {
+            let webhook = Webhook {
+                id: "1".to_owned(),
+                url: url.to_owned(),
+                app: None,
+                created_at: datetime!(2026-01-01 0:00 UTC),
+                old_secret_until: None,
+            };
+            assert_eq!(webhook.shown_url(), shown);
+        }
+    }
 }

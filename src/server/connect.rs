@@ -20,6 +20,7 @@ use crate::model::handshake::{NotConnected, is_link_id};
 use crate::server::Host;
 use crate::server::pages::{self, is_same_origin, is_secure, page};
 use crate::server::problem::Problem;
+use crate::server::wire::rfc3339;
 
 /// Scripts none, styles our own, and never in a frame. Forms are not named: browsers hold that against what X redirects
 /// to as well.
@@ -27,7 +28,7 @@ pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// X's tokens and verifiers have about 30 characters.
 const MOST_RETURNED: usize = 250;
-const FROM_THE_LINK: &str = "Open the link itself and press its button.";
+const FROM_THE_LINK: &str = "Open the link that you were sent again, and press its button.";
 
 /// What X sends a browser back with (reference 6.4).
 #[derive(Deserialize)]
@@ -89,9 +90,12 @@ async fn show(State(host): State<Host>, Linked(link): Linked, headers: HeaderMap
                     let form = format_description!(
                         "[hour]:[minute] UTC on [day] [month repr:long] [year]"
                     );
-                    let expires_at = it.link.expires_at.format(form).unwrap_or_default();
+                    let at = it.link.expires_at;
+                    let expires_at = (rfc3339(at), at.format(form).unwrap_or_default());
+                    let expires_at = (&*expires_at.0, &*expires_at.1);
+                    let name = it.expected_name.as_deref();
                     let action = format!("/connect/{link}/begin");
-                    console::invitation(&it.link, *last_end, &action, &expires_at)
+                    console::invitation(&it.link, name, *last_end, &action, expires_at)
                 }
             },
         ),

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::console::admin::{Chrome, Section, second};
-use crate::console::text;
+use crate::console::{filters, text};
 use crate::model::Endpoint;
 use crate::model::call::Call;
 

@@ -120,6 +120,13 @@ pub fn trouble(title: &str, what: &[String], advice: &str) -> String {
     text(&TroublePage { title, what, advice })
 }
 
+/// What an error says, as a sentence: with a capital and a full stop.
+pub fn sentence(said: &str) -> String {
+    let mut letters = said.chars();
+    let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
 /// A time for people, to the minute.
 pub fn time(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use crate::console::admin::{Chrome, Section};
-use crate::console::chart::Chart;
-use crate::console::text;
+use crate::console::chart::{Chart, Colour};
+use crate::console::{filters, text};
 use crate::model::AccountState;
 use crate::model::app::AccountLimit;
 
@@ -15,6 +15,8 @@ pub struct Overview {
     pub needs: Vec<Need>,
     /// Calls of the last day.
     pub chart: Chart,
+    /// Of the chart's series.
+    pub colours: Vec<Colour>,
     pub calls: u64,
     pub failed: u64,
     pub latency: Option<Latency>,

@@ -2,9 +2,10 @@
 
 use askama::Template;
 
+use crate::console::admin::form::Wrong;
 use crate::console::admin::{Chrome, Section};
-use crate::console::chart::Chart;
-use crate::console::text;
+use crate::console::chart::{Chart, Colour};
+use crate::console::{filters, text};
 use crate::model::usage::{Aspect, Month, Sums};
 
 /// What was asked for, as it was typed or filled in.
@@ -20,6 +21,8 @@ pub struct Asked {
 /// What was found.
 pub struct Found {
     pub chart: Chart,
+    /// Of the chart's series.
+    pub colours: Vec<Colour>,
     pub total: Sums,
     /// The largest of what is told apart.
     pub ranked: Vec<Ranked>,
@@ -52,7 +55,7 @@ struct Page<'a> {
     /// Other times by their names, with where they are.
     times: &'a [(&'static str, String)],
     found: Option<&'a Found>,
-    wrong: &'a [String],
+    wrong: &'a Wrong,
 }
 
 /// What calls add up to.
@@ -62,7 +65,7 @@ pub fn show(
     times: &[(&'static str, String)],
     found: &Found,
 ) -> String {
-    text(&Page { chrome, asked, times, found: Some(found), wrong: &[] })
+    text(&Page { chrome, asked, times, found: Some(found), wrong: &Wrong::default() })
 }
 
 /// Why nothing is shown.
@@ -70,7 +73,7 @@ pub fn refuse(
     chrome: &Chrome<'_>,
     asked: &Asked,
     times: &[(&'static str, String)],
-    wrong: &[String],
+    wrong: &Wrong,
 ) -> String {
     text(&Page { chrome, asked, times, found: None, wrong })
 }

@@ -3,12 +3,13 @@
 use askama::Template;
 
 use crate::console::admin::{Chrome, Section};
-use crate::console::text;
+use crate::console::{filters, text};
 use crate::model::webhook::DeliveryState;
 
 /// A webhook as it is shown.
 pub struct Listed {
     pub id: String,
+    /// Without the values of its query.
     pub url: String,
     /// None for all apps.
     pub app: Option<String>,

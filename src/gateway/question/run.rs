@@ -233,7 +233,7 @@ impl Run {
                 self.waiting.iter().position(is_free).and_then(|it| self.waiting.remove(it))?;
             if self.spent.contains(&task.call.signer.kind()) {
                 let posts = task.call.posts.clone();
-                self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
+                self.lack(task.call, Reason::Quota, "X's quota is spent");
                 self.ended(&posts);
             } else if let Some(task) = self.sift(task) {
                 if task.is_probe() {

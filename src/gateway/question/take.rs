@@ -25,7 +25,7 @@ impl Run {
             }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
             Err(Error::UpstreamTimeout(_)) => {
-                return self.lack(task.call, Reason::UpstreamError, "the upstream took too long");
+                return self.lack(task.call, Reason::UpstreamError, "X took too long");
             }
             Err(error) => return self.lack(task.call, Reason::UpstreamError, &error.to_string()),
         };
@@ -35,7 +35,7 @@ impl Run {
             Some(Refusal::Unavailable(posts)) => {
                 let (gone, left) = split(&task.call, &posts.into_iter().collect());
                 if gone.posts.is_empty() {
-                    let detail = "the upstream calls posts unavailable that were not asked for";
+                    let detail = "X calls posts unavailable that were not asked for";
                     return self.lack(left, Reason::UpstreamError, detail);
                 }
                 let ids: Vec<String> = gone.posts.iter().map(ToString::to_string).collect();
@@ -45,11 +45,11 @@ impl Run {
                 self.again(&task, left, Reason::UpstreamError);
             }
             Some(Refusal::Account) => {
-                self.try_next(task, Reason::AccountRevoked, "the upstream refuses its token");
+                self.try_next(task, Reason::AccountRevoked, "X refuses its token");
             }
             Some(Refusal::Quota) => {
                 self.spent.insert(task.call.signer.kind());
-                self.lack(task.call, Reason::Quota, "the upstream's quota is spent");
+                self.lack(task.call, Reason::Quota, "X's quota is spent");
             }
             Some(Refusal::Other(detail)) => self.lack(task.call, Reason::UpstreamError, &detail),
         }
@@ -71,7 +71,7 @@ impl Run {
 
     fn merge(&mut self, task: &Task, answer: &Answer) {
         let Ok(told) = self.answered.merged.add(answer.text()) else {
-            let detail = "the upstream's answer has another form than it should";
+            let detail = "X's answer has another form than it should";
             return self.lack(task.call.clone(), Reason::UpstreamError, detail);
         };
         let with = |posts| Call { posts, ..task.call.clone() };
@@ -84,11 +84,11 @@ impl Run {
         }
         // Errors beside numbers say that there is less than there should be (reference 3.1).
         if let Some(said) = &told.said {
-            let detail = format!("the upstream says: {said}");
+            let detail = format!("X says: {said}");
             let posts = task.call.posts.iter().copied().filter(|it| !told.listed.contains(it));
             self.lack(with(posts.collect()), Reason::UpstreamError, &detail);
         } else if !silent.is_empty() {
-            self.lack(with(silent), Reason::UpstreamError, "left out of the upstream's answer");
+            self.lack(with(silent), Reason::UpstreamError, "left out of X's answer");
         }
     }
 
@@ -105,7 +105,7 @@ impl Run {
             self.foreign.extend(foreign.posts.iter().map(|it| (*it, account)));
         }
         if foreign.posts.is_empty() {
-            let detail = "the upstream calls posts foreign that were not asked for";
+            let detail = "X calls posts foreign that were not asked for";
             return self.lack(own, Reason::UpstreamError, detail);
         }
         let other = Task { call: foreign, candidate: task.candidate, again: false };

@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod calls;
+mod colours;
 mod explore;
 mod form;
 mod keys;
@@ -79,12 +80,24 @@ pub(super) fn routes(host: &Host) -> Router<Host> {
 
 /// The page for what no handler has answered.
 pub(super) fn problem_page(problem: &Problem) -> String {
-    let (title, advice) = match problem.status() {
-        StatusCode::NOT_FOUND => ("Nothing here", "It may have been removed meanwhile."),
-        status if status.is_server_error() => ("Not possible now", "Try again in a moment."),
-        _ => ("Not done", "Go back and mend it."),
+    let said = admin::sentence(problem.words().1);
+    let (title, what, advice) = match problem.status() {
+        StatusCode::NOT_FOUND if problem.is_gateway_error() => {
+            ("Nothing here", said, "It may have been removed meanwhile.")
+        }
+        // What else there is for programs helps nobody who looks for a page.
+        StatusCode::NOT_FOUND => {
+            let advice = "The address may be mistyped; the console leads to all its pages.";
+            ("Nothing here", "There is no such page.".to_owned(), advice)
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let what = "This page is not asked in this way.".to_owned();
+            ("Nothing done", what, "Go on from the console itself.")
+        }
+        status if status.is_server_error() => ("Not possible now", said, "Try again in a moment."),
+        _ => ("Not done", said, "Go back and mend it."),
     };
-    admin::trouble(title, &[problem.words().1.to_owned()], advice)
+    admin::trouble(title, &[what], advice)
 }
 
 /// Nobody else's site may send a form here, and a page shows itself under our own name alone: else whoever has a name

@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::console::admin::overview::{self as pages, AccountsUsed, Latency, Need};
-use crate::console::admin::{Section, time};
-use crate::console::chart::{Chart, Kind, Series};
+use crate::console::admin::{Section, sentence, time};
+use crate::console::chart::{Chart, Colour, Kind, Series};
 use crate::gateway::{self, Degraded, Overview, Session};
 use crate::model::usage::{Hour, Outcome, begin_of};
 use crate::model::{AccountState, AuthKind};
 use crate::server::Host;
-use crate::server::console::chrome;
+use crate::server::console::{chrome, colours};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
 
@@ -31,6 +31,7 @@ fn shown(found: &Overview) -> pages::Overview {
         of.map(|it| it.sums.calls).sum()
     };
     let of_state = |state| found.accounts.iter().find(|it| it.0 == state).copied();
+    let (chart, colours) = chart(found);
     let used = |it: &gateway::AccountsUsed| AccountsUsed {
         app: it.app.clone(),
         accounts: it.accounts,
@@ -39,7 +40,8 @@ fn shown(found: &Overview) -> pages::Overview {
     pages::Overview {
         is_new: found.accounts.is_empty() && found.usage.is_empty(),
         needs: needs(found),
-        chart: chart(found),
+        chart,
+        colours,
         calls: calls(false),
         failed: calls(true),
         latency: found.latency.map(|it| Latency {
@@ -70,7 +72,7 @@ fn needs(found: &Overview) -> Vec<Need> {
     for (webhook, backlog) in found.webhooks.iter().filter(|it| it.1.failure.is_some()) {
         let since = backlog.since.map(|it| format!(" since {}", time(it))).unwrap_or_default();
         let why = backlog.failure.as_deref().unwrap_or_default();
-        let (waiting, url) = (backlog.waiting, &webhook.url);
+        let (waiting, url) = (backlog.waiting, webhook.shown_url());
         let what =
             format!("The webhook {url} does not take its events: {waiting} wait{since} ({why}).");
         needs.push(Need { what, way: Some(("Look at it", "/console/webhooks".to_owned())) });
@@ -100,22 +102,21 @@ fn of_health(it: &Degraded) -> Need {
         }
         Degraded::DatabaseAway { .. } | Degraded::ClockOff { .. } | Degraded::NotCaughtUp => None,
     };
-    let said = it.to_string();
-    let mut letters = said.chars();
-    let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
-    Need { what: format!("{first}{}.", letters.as_str()), way }
+    Need { what: sentence(&it.to_string()), way }
 }
 
-/// Calls by credentials, those that went well below those that did not.
-fn chart(found: &Overview) -> Chart {
+/// Calls by credentials, those that went well below those that did not; with its colours.
+fn chart(found: &Overview) -> (Chart, Vec<Colour>) {
     let hours: Vec<Hour> = (found.since..found.since + 24).collect();
+    let [app, user] = [AuthKind::AppOnly, AuthKind::UserContext];
     let series = [
-        ("app-only, answered", AuthKind::AppOnly, true),
-        ("user-context, answered", AuthKind::UserContext, true),
-        ("app-only, refused or failed", AuthKind::AppOnly, false),
-        ("user-context, refused or failed", AuthKind::UserContext, false),
+        ("app-only, answered", app, true, colours::of_credentials(app)),
+        ("user-context, answered", user, true, colours::of_credentials(user)),
+        ("app-only, refused or failed", app, false, Colour::REFUSED),
+        ("user-context, refused or failed", user, false, Colour::FAILED),
     ];
-    let series = series.map(|(name, auth, well)| {
+    let colours = series.map(|it| it.3).into();
+    let series = series.map(|(name, auth, well, _)| {
         let calls = |hour: &Hour| {
             let of = found.usage.iter().filter(|it| {
                 it.hour == Some(*hour)
@@ -127,12 +128,13 @@ fn chart(found: &Overview) -> Chart {
         Series { name: name.to_owned(), values: hours.iter().map(|it| Some(calls(it))).collect() }
     });
     let label = |hour: &Hour| time(begin_of(*hour)).get(11..16).unwrap_or_default().to_owned();
-    Chart {
+    let chart = Chart {
         title: "Calls on X by credentials".to_owned(),
         unit: "calls an hour".to_owned(),
         along: "hour (UTC)".to_owned(),
         kind: Kind::Bars,
         labels: hours.iter().map(label).collect(),
         series: series.into(),
-    }
+    };
+    (chart, colours)
 }

@@ -10,15 +10,16 @@ use axum::response::Response;
 use serde::Deserialize;
 use time::{Date, Duration, OffsetDateTime};
 
+use crate::console::admin::form::Wrong;
 use crate::console::admin::usage::{self as pages, Found, Gap, Ranked};
-use crate::console::admin::{Section, time};
-use crate::console::chart::{Chart, Kind, Series};
+use crate::console::admin::{Section, sentence, time};
+use crate::console::chart::{Chart, Colour, Kind, Series};
 use crate::gateway::{KeyNames, Session, UsageFilter, UsageSurvey};
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::server::Host;
 use crate::server::admin::Query;
 use crate::server::admin::usage::table;
-use crate::server::console::{chrome, with_query};
+use crate::server::console::{chrome, colours, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
 use crate::server::wire::usage::{Usage, UsageQuery};
@@ -31,6 +32,8 @@ const HOURLY: i64 = 72;
 const DAILY: i64 = 62 * 24;
 /// As long as sums are kept.
 const LONGEST: i64 = 400 * 24;
+/// The place of the colour of what is not told apart: a grey.
+const OTHERS: usize = 7;
 /// What a picture can tell apart as bars.
 const MOST_BARS: usize = 250;
 
@@ -67,7 +70,8 @@ pub(super) async fn show(
         }
     };
     let survey = host.0.gateway.survey_usage(filter.clone(), aspect).await?;
-    let found = found(survey, &filter, aspect, asked.csv(&filter));
+    let closed = colours::closed(aspect, &host.0.gateway);
+    let found = found(survey, &filter, aspect, &closed, asked.csv(&filter));
     Ok(page(StatusCode::OK, pages::show(&chrome, &shown, &times, &found)))
 }
 
@@ -95,7 +99,7 @@ impl Asked {
     }
 
     /// What it means, or what is wrong with it.
-    fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, Vec<String>> {
+    fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, Wrong> {
         let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
         let query = UsageQuery {
             from: given(&self.from),
@@ -105,8 +109,13 @@ impl Asked {
             key: given(&self.key),
             account: given(&self.account),
         };
+        // What is said of a parameter begins with its name, and fields have the same names.
+        let wrong = |it: crate::gateway::Problem| {
+            let field = it.detail.split(' ').next().unwrap_or_default().to_owned();
+            (field, sentence(&it.detail))
+        };
         let (mut filter, _) =
-            query.read(now).map_err(|it| it.into_iter().map(|it| it.detail).collect::<Vec<_>>())?;
+            query.read(now).map_err(|it| Wrong(it.into_iter().map(wrong).collect()))?;
         filter.until = filter.until.min(hour_of(now) + 1);
         filter.from = filter.from.max(filter.until - LONGEST);
         filter.by.hours = if filter.until - filter.from <= HOURLY { 1 } else { 24 };
@@ -145,10 +154,16 @@ fn days_before(now: OffsetDateTime, days: i64) -> Date {
     now.to_offset(time::UtcOffset::UTC).date() - Duration::days(days)
 }
 
-fn found(survey: UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>, csv: String) -> Found {
+fn found(
+    survey: UsageSurvey,
+    filter: &UsageFilter,
+    aspect: Option<Aspect>,
+    closed: &[(String, Colour)],
+    csv: String,
+) -> Found {
     let mut total = Sums::default();
     survey.over_time.iter().for_each(|it| total.add(it.sums));
-    let chart = chart(&survey, filter, aspect);
+    let (chart, colours) = chart(&survey, filter, aspect, closed);
     let ranked = |(told, sums): (String, Sums)| Ranked {
         link: link(aspect, &told),
         name: name(aspect, &told, &survey.key_names),
@@ -161,6 +176,7 @@ fn found(survey: UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>, csv:
     };
     Found {
         chart,
+        colours,
         total,
         has_more: survey.ranked.len() > RANKED as usize,
         ranked: survey.ranked.into_iter().take(RANKED as usize).map(ranked).collect(),
@@ -170,7 +186,13 @@ fn found(survey: UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>, csv:
     }
 }
 
-fn chart(survey: &UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>) -> Chart {
+/// The calls over time, with the colours of what is told apart.
+fn chart(
+    survey: &UsageSurvey,
+    filter: &UsageFilter,
+    aspect: Option<Aspect>,
+    closed: &[(String, Colour)],
+) -> (Chart, Vec<Colour>) {
     let hours = buckets(filter);
     let mut values: BTreeMap<Option<&str>, Vec<Option<u64>>> = BTreeMap::new();
     for it in &survey.over_time {
@@ -180,31 +202,38 @@ fn chart(survey: &UsageSurvey, filter: &UsageFilter, aspect: Option<Aspect>) -> 
             *value += it.sums.calls;
         }
     }
-    let order = survey.ranked.iter().map(|it| Some(&*it.0)).chain([Some(""), None]);
-    let series: Vec<Series> = order
-        .filter_map(|told| {
-            let values = values.remove(&told)?;
-            let name = told
-                .map_or_else(|| "all others".to_owned(), |it| name(aspect, it, &survey.key_names));
-            Some(Series { name, values })
-        })
-        .collect();
+    let known = closed.iter().map(|it| Some(&*it.0));
+    let order = known.chain(survey.ranked.iter().map(|it| Some(&*it.0))).chain([Some(""), None]);
+    let (mut series, mut colours) = (Vec::new(), Vec::new());
+    for told in order {
+        let Some(values) = values.remove(&told) else { continue };
+        let fixed = closed.iter().find(|it| told == Some(&*it.0)).map(|it| it.1);
+        let place = if told.is_none() && aspect.is_some() { OTHERS } else { colours.len() };
+        colours.push(fixed.unwrap_or_else(|| Colour::plain(place)));
+        let others = || "all others".to_owned();
+        let name = told.map_or_else(others, |it| name(aspect, it, &survey.key_names));
+        series.push(Series { name, values });
+    }
     let is_small = hours.len() * series.len() <= MOST_BARS;
-    let (unit, along, shown) = match filter.by.hours {
-        _ if filter.months => ("calls a month", "month (UTC)", 0..7),
-        1 => ("calls an hour", "hour (UTC)", 5..16),
-        _ => ("calls a day", "day (UTC)", 0..10),
+    let day = |hour: &Hour| time(begin_of(*hour)).get(..10).unwrap_or_default().to_owned();
+    let one_day = hours.first().map(day).filter(|it| hours.last().map(day).as_ref() == Some(it));
+    let (unit, along, shown) = match (filter.by.hours, one_day) {
+        _ if filter.months => ("calls a month", "month (UTC)".to_owned(), 0..7),
+        (1, Some(day)) => ("calls an hour", format!("hour of {day} (UTC)"), 11..16),
+        (1, None) => ("calls an hour", "hour (UTC)".to_owned(), 5..16),
+        _ => ("calls a day", "day (UTC)".to_owned(), 0..10),
     };
     let label =
         |hour: &Hour| time(begin_of(*hour)).get(shown.clone()).unwrap_or_default().to_owned();
-    Chart {
+    let chart = Chart {
         title: "Calls on X".to_owned(),
         unit: unit.to_owned(),
-        along: along.to_owned(),
+        along,
         kind: if is_small { Kind::Bars } else { Kind::Lines },
         labels: hours.iter().map(label).collect(),
         series,
-    }
+    };
+    (chart, colours)
 }
 
 /// The hours with which the parts begin that are told apart.

@@ -104,7 +104,11 @@ pub(super) async fn test(
         }
         Err(not) => {
             let chrome = chrome(&session, Section::Webhooks, None);
-            let wrong = format!("The test did not arrive: {}.", not.why);
+            let ended = match not.status {
+                Some(_) => "The receiver refused the test",
+                None => "The test did not arrive",
+            };
+            let wrong = format!("{ended}: {}.", not.why);
             one_page(&host, &chrome, StatusCode::OK, &id, &Asked::default(), Some(&wrong)).await
         }
     }
@@ -221,8 +225,8 @@ fn in_words(it: &gateway::Problem) -> String {
 
 fn listed(webhook: Webhook, backlog: Backlog) -> Listed {
     Listed {
+        url: webhook.shown_url(),
         id: webhook.id,
-        url: webhook.url,
         app: webhook.app,
         added: time(webhook.created_at),
         old_secret_until: webhook.old_secret_until.map(time),

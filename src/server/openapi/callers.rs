@@ -103,13 +103,13 @@ fn relay(
         .reads(Content::json(named(request_name(endpoint)), example))
         .answers_with(
             "200",
-            "The upstream's answer, unchanged, with its quota headers (`x-per-minute-*`, `x-per-second-*`, `x-rate-limit-*`).",
+            "X's answer, unchanged, with its quota headers (`x-per-minute-*`, `x-per-second-*`, `x-rate-limit-*`).",
             vec![Content::json(named("EngagementAnswer"), answer)],
             RELAYED,
         )
         .answers_with(
             "default",
-            "Any other answer without `Countersign-Error` is the upstream's, unchanged: its status, its body.",
+            "Any other answer without `Countersign-Error` is X's, unchanged: its status, its body.",
             vec![Content::json(named("UpstreamError"), error)],
             RELAYED,
         )

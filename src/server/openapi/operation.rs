@@ -208,7 +208,7 @@ impl Operation {
             // The upstream may answer with each of these statuses, too.
             for own in responses.values_mut() {
                 let either = relayed.written();
-                own.description.push_str(" Or the upstream's own answer.");
+                own.description.push_str(" Or X's own answer.");
                 own.content.extend(either.content);
                 own.headers.extend(either.headers);
             }

@@ -160,7 +160,7 @@ fn kind(schema: &Value, document: &Value) -> String {
         "boolean" => "true or false".to_owned(),
         "integer" => "a whole number".to_owned(),
         "object" => "an object".to_owned(),
-        _ => "a text".to_owned(),
+        _ => "a string".to_owned(),
     }
 }
 

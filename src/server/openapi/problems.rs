@@ -40,7 +40,7 @@ const HEADERS: [(&str, &str, &str); 8] = [
     (
         "ServerTiming",
         "Server-Timing",
-        "Milliseconds that the upstream took and that the gateway took: `upstream;dur=81.204, gateway;dur=0.311`.",
+        "Milliseconds that X took and that the gateway took: `upstream;dur=81.204, gateway;dur=0.311`.",
     ),
     (
         "Complete",
@@ -55,7 +55,7 @@ const HEADERS: [(&str, &str, &str); 8] = [
     (
         "CountersignError",
         "Countersign-Error",
-        "The problem's `code`. Only answers of the gateway's own have this header: an error without it is the upstream's.",
+        "The problem's `code`. Only answers of the gateway's own have this header: an error without it is X's.",
     ),
     ("RetryAfter", "Retry-After", "After how many seconds the same may work."),
     ("Authenticate", "WWW-Authenticate", "`Bearer realm=\"countersign\"`."),
@@ -342,7 +342,7 @@ pub(super) fn schemas(samples: &[Sample]) -> [(String, RefOr<Schema>); 3] {
         .property("request_id", text("Under this the log has more."))
         .property(
             "errors",
-            list(text("The detail, where clients of the upstream look for it.").build().into()),
+            list(text("The detail, where clients of X's API look for it.").build().into()),
         )
         .property("problems", list(named("Mistake").into()))
         .property("reconnect_url", text("With `account_not_active`, for keys that may make links: where the user connects again."))

@@ -85,7 +85,12 @@ pub(super) fn request_name(endpoint: Endpoint) -> &'static str {
 
 fn request(endpoint: Endpoint) -> RefOr<Schema> {
     let mut request = ObjectBuilder::new()
-        .property("tweet_ids", list("GivenPostId", 1).max_items(Some(endpoint.max_posts())))
+        .property(
+            "tweet_ids",
+            list("GivenPostId", 1)
+                .description(Some("Ids of posts."))
+                .max_items(Some(endpoint.max_posts())),
+        )
         .property("engagement_types", list_of(engagement_types(endpoint), 1))
         .property("groupings", groupings(endpoint));
     if endpoint == Endpoint::Historical {
@@ -117,7 +122,7 @@ fn question() -> RefOr<Schema> {
     let groupings = groupings(Endpoint::Historical);
     closed(
         ObjectBuilder::new()
-            .property("tweet_ids", list("GivenPostId", 1))
+            .property("tweet_ids", list("GivenPostId", 1).description(Some("Ids of posts.")))
             .required("tweet_ids")
             .property("engagement_types", list("EngagementType", 1))
             .required("engagement_types")
@@ -165,7 +170,7 @@ fn engagement_answer(more: ObjectBuilder) -> RefOr<Schema> {
         .description(Some("The groupings by the names that they have in the request."))
         .property(start, named("Time"))
         .property(end, named("Time"))
-        .property(errors, list_of(text("What is missing, in the upstream's words.").build(), 0))
+        .property(errors, list_of(text("What is missing, in X's words.").build(), 0))
         .additional_properties(Some(named("Numbers")));
     for name in lists {
         answer = answer.property(name, list("PostId", 0));
@@ -186,12 +191,12 @@ fn numbers() -> RefOr<Schema> {
 fn upstream_error() -> RefOr<Schema> {
     let coded = ObjectBuilder::new()
         .property("code", ObjectBuilder::new().schema_type(Type::Integer))
-        .property("message", text("In the upstream's words."));
-    let error = AnyOfBuilder::new().item(text("In the upstream's words.")).item(coded);
+        .property("message", text("In X's words."));
+    let error = AnyOfBuilder::new().item(text("In X's words.")).item(coded);
     let errors = ArrayBuilder::new().items(error);
     let [_, _, _, lists @ ..] = RESERVED_NAMES;
     let told = ObjectBuilder::new()
-        .description(Some("What the upstream says, as it says it."))
+        .description(Some("What X says, as it says it."))
         .property("errors", errors);
     object(lists.into_iter().fold(told, |it, name| it.property(name, list("PostId", 0))))
 }

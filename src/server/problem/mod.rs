@@ -137,6 +137,10 @@ impl Problem {
         (!chain.is_empty()).then(|| chain.join(": "))
     }
 
+    pub(super) fn is_gateway_error(&self) -> bool {
+        self.0.cause.is_some()
+    }
+
     /// The body for the request of that id.
     pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         let parts = &self.0;
@@ -210,8 +214,7 @@ impl IntoResponse for Problem {
 
 /// `offered` is what the listener serves.
 pub(super) fn no_route(uri: &Uri, offered: &str) -> Problem {
-    let path = shown_path(uri);
-    let detail = format!("there is nothing at {path}; {offered}");
+    let detail = format!("there is nothing at {}; {offered}", shown_path(uri));
     Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
 }
 

@@ -73,19 +73,19 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "It exists already"),
         Error::UpstreamUnreachable(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The upstream could not be reached")
+            (StatusCode::BAD_GATEWAY, "upstream_unreachable", "X could not be reached")
         }
         Error::NotConnected(end) => {
             (status_of_end(*end), "not_connected", "The account was not connected")
         }
         Error::UpstreamCutShort(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "The upstream's answer was not whole")
+            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "X's answer was not whole")
         }
         Error::UpstreamTooLarge(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_too_large", "The upstream's answer is too large")
+            (StatusCode::BAD_GATEWAY, "upstream_too_large", "X's answer is too large")
         }
         Error::UpstreamTimeout(_) => {
-            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The upstream did not answer in time")
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "X did not answer in time")
         }
         Error::AppCredentialsRejected { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -30,13 +30,13 @@ pub struct Call {
     pub posts: usize,
     #[schema(value_type = Vec<EngagementType>)]
     pub engagement_types: Vec<&'static str>,
-    /// What the caller was told; for a part of a question, what the upstream answered. `null` where no answer came.
+    /// What the caller was told; for a part of a question, what X answered. `null` where no answer came.
     pub status: Option<u16>,
-    /// The gateway's own error; `null` for an answer of the upstream.
+    /// The gateway's own error; `null` for an answer of X.
     pub code: Option<String>,
     /// Requests that went out.
     pub attempts: u32,
-    /// All told, and that the upstream took of it.
+    /// All told, and that X took of it.
     pub ms: f64,
     pub upstream_ms: f64,
     /// Of the answer's body.

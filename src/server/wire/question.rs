@@ -12,7 +12,7 @@ use crate::server::wire::schema::{
     CallToMake, Called, Credentials, EngagementType, MadeCall, MissingReason, PostId, Time, UserId,
 };
 
-/// An answer in the upstream's shape, and what the gateway says of it.
+/// An answer in X's shape, and what the gateway says of it.
 #[derive(Serialize)]
 pub struct Answer<'a, M: Serialize> {
     #[serde(flatten)]
@@ -64,7 +64,7 @@ pub struct Call {
 /// How a call went.
 #[derive(Serialize, ToSchema)]
 pub struct Went {
-    /// Of the upstream's last answer.
+    /// Of X's last answer.
     pub status: Option<u16>,
     pub attempts: u32,
     pub ms: u64,
@@ -114,7 +114,7 @@ impl MissingWindow {
     }
 }
 
-/// What would be asked of the upstream.
+/// What would be asked of X.
 #[derive(Serialize, ToSchema)]
 pub struct Plan {
     #[schema(value_type = Vec<CallToMake>)]

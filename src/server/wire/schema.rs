@@ -64,18 +64,18 @@ described! {
         "Whether an event has arrived.",
         model::webhook::DeliveryState::ALL.map(model::webhook::DeliveryState::name),
     );
-    UserId: text("The number of an X user.").pattern(Some(USER_ID)).build();
-    PostId: text("The number of a post.").pattern(Some(DIGITS)).build();
+    UserId: text("An X user's id.").pattern(Some(USER_ID)).build();
+    PostId: text("A post's id.").pattern(Some(DIGITS)).build();
     Time: text("A time: RFC 3339, in UTC.").format(Some(format("date-time"))).build();
     Url: text("A web address.").format(Some(format("uri"))).build();
     Duration: text("A time span: `90d`, `12h`, `30m`, `20s`, or several of them.").build();
     GivenPostId: AnyOfBuilder::new()
-        .description(Some("The number of a post, as a text or as a number."))
+        .description(Some("A post's id, as a string or as a number."))
         .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[0-9]{1,19}\s*$")))
         .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)))
         .build();
     GivenUserId: AnyOfBuilder::new()
-        .description(Some("The number of an X user, as a text or as a number."))
+        .description(Some("An X user's id, as a string or as a number."))
         .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[1-9][0-9]{0,18}\s*$")))
         .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)))
         .build();

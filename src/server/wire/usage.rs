@@ -72,7 +72,7 @@ pub struct UsageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Credentials, required = false)]
     pub auth: Option<&'static str>,
-    /// The class of the upstream's status, or `none` where no answer came.
+    /// The class of X's status, or `none` where no answer came.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Outcome, required = false)]
     pub outcome: Option<&'static str>,

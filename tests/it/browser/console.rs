@@ -20,7 +20,7 @@ const WHOLE: &str = "
             if (row.cells.length !== columns) found.push(row.innerHTML);
         }
     }
-    for (const odd of document.querySelectorAll('script, iframe, img, svg:not([role=img][aria-label^=Chart]), base, style, object, meta[http-equiv], [style], [onload], [onerror], [onclick], [onfocus], [onmouseover], [autofocus]')) {
+    for (const odd of document.querySelectorAll('script, iframe, img, svg:not([role=img][aria-label^=Chart], .legend > li > .sample), base, style, object, meta[http-equiv], [style], [onload], [onerror], [onclick], [onfocus], [onmouseover], [autofocus]')) {
         found.push(odd.outerHTML);
     }
     for (const link of document.querySelectorAll('a[href]')) {

@@ -66,8 +66,9 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     shows(&house, &browser, "/console/", "console-overview").await;
     shows(&house, &browser, "/console/usage", "console-usage").await;
     shows(&house, &browser, "/console/usage?by=key", "console-usage-keys").await;
-    shows(&house, &browser, "/console/usage?from=2025-12-01&by=outcome", "console-usage-lines")
+    shows(&house, &browser, "/console/usage?from=2025-12-01&by=outcome", "console-usage-months")
         .await;
+    shows(&house, &browser, "/console/usage?from=2026-03-08&by=key", "console-usage-lines").await;
     shows(&house, &browser, "/console/usage?from=2026-03-10&by=auth", "console-usage-day").await;
     browser.open(&format!("{}/console/usage?from=2026-03-10&by=auth", house.admin_url)).await;
     browser.run("document.querySelector('details').open = true").await;

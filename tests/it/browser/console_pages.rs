@@ -76,6 +76,7 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
     browser.shows("console-signing-out").await;
     browser.open(&format!("{}/console/nothing", house.admin_url)).await;
     browser.sees("Nothing here").await;
+    browser.reads("There is no such page.").await;
     browser.shows("console-nothing").await;
 
     let furnished = Furnished::new(&house).await;
@@ -102,11 +103,11 @@ async fn a_webhook_is_added_tested_and_removed_in_a_browser() {
     browser.press("Webhooks").await;
     browser.sees("Webhooks").await;
     browser.fill("url", "hooks.example.com").await;
-    browser.press("Add").await;
+    browser.press("Add the webhook").await;
     browser.reads("must be https://").await;
     browser.shows("console-webhook-wrong").await;
     browser.fill("url", &receiver.url).await;
-    browser.press("Add").await;
+    browser.press("Add the webhook").await;
     browser.sees("Keep this secret now").await;
     browser.reads("whsec_").await;
     browser.shows("console-webhook-secret").await;
@@ -114,7 +115,7 @@ async fn a_webhook_is_added_tested_and_removed_in_a_browser() {
     browser.sees("Webhook").await;
     receiver.next(&[500]);
     browser.press("Test now").await;
-    browser.reads("The test did not arrive: it answered with status 500.").await;
+    browser.reads("The receiver refused the test: it answered with status 500.").await;
     browser.shows("console-webhook-test-failed").await;
     browser.press("Test now").await;
     browser.reads("The test arrived: the receiver answered with status 204.").await;
@@ -127,7 +128,8 @@ async fn a_webhook_is_added_tested_and_removed_in_a_browser() {
     assert_eq!(house.deliver().await, 1);
     browser.press("Remove…").await;
     browser.sees("Remove this webhook?").await;
-    browser.press("Remove it").await;
+    browser.shows("console-webhook-remove").await;
+    browser.press("Remove the webhook").await;
     browser.reads("The webhook is removed.").await;
     browser.shows("console-webhook-removed").await;
 }

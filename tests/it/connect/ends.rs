@@ -16,7 +16,8 @@ impl Answer {
     /// The link's page, which tells how the try ended and lets its browser begin again.
     #[track_caller]
     fn tells(&self, end: NotConnected) {
-        let again = "Begin again at X</button>";
+        let again = if end.is_for_others() { "<button class=\"plain\">" } else { "<button>" };
+        let again = &format!("{again}Begin again at X</button>");
         self.is_page(
             200,
             &["role=\"alert\"", "Not connected.", &shown(end.what()), &shown(end.advice()), again],

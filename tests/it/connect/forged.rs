@@ -101,7 +101,7 @@ on_both! {
                         link = house.link().await;
                     } else {
                         assert_eq!(answer.status, 403, "{told}");
-                        answer.is_page(403, &["Not begun", "Another site sent you here.", "Open the link itself and press its button."]);
+                        answer.is_page(403, &["Not begun", "Another site sent you here.", "Open the link that you were sent again, and press its button."]);
                         assert_eq!(answer.header("set-cookie"), "", "{told}");
                         refused += 1;
                     }
@@ -216,7 +216,7 @@ on_both! {
                 let answer = ask.send().await;
                 is_page(&answer, 405);
                 assert_eq!(answer.header("allow"), *allow);
-                assert!(answer.text().contains("Open the link itself and press its button."));
+                assert!(answer.text().contains("Open the link that you were sent again, and press its button."));
             }
         }
         for (path, status) in [("/connect/style.css", 200), (&*path, 403), ("/connect/x", 404), ("/connect/callback", 400)] {

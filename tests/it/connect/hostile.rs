@@ -1,6 +1,7 @@
 //! Hostile input: whatever others wrote stays text, on every page of ours and of the sandbox's.
 
 use countersign::console;
+use countersign::model::UserId;
 use countersign::model::handshake::{Link, NotConnected};
 use serde_json::json;
 use time::macros::datetime;
@@ -44,9 +45,10 @@ fn a_page_of_ours_has_the_same_tags_whatever_it_shows() {
             created_at: datetime!(2026-01-01 0:00 UTC),
             expires_at: datetime!(2026-01-02 0:00 UTC),
         };
+        let for_one = Link { expected_user: UserId::parse("7"), ..link.clone() };
         [
-            console::invitation(&link, Some(NotConnected::Cancelled), text, text),
-            console::invitation(&link, None, text, text),
+            console::invitation(&link, None, Some(NotConnected::Cancelled), text, (text, text)),
+            console::invitation(&for_one, Some(text), None, text, (text, text)),
             console::connected(&link, text),
             console::connected(&Link { return_to: None, ..link.clone() }, text),
             console::trouble(text, text, text),
@@ -99,7 +101,7 @@ on_both! {
             let page = browser.open(&link).await;
             assert_eq!(page.status, 200, "{}", page.text());
             if plain.is_empty() {
-                plain = page.text().replace("<p class=\"soft\">You can close this page.</p>", "<a class=\"button\" href=\"plain\">Continue</a>");
+                plain = page.text().replace("<p class=\"soft\">You can close this page.</p>", "<a class=\"button\" href=\"plain\">Continue to plain</a>");
             } else {
                 is_text(text, &page.text(), &plain);
             }

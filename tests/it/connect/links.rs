@@ -43,6 +43,18 @@ on_both! {
         assert_eq!(longest.status, 201, "{}", longest.text());
     }
 
+    async fn the_page_of_a_link_for_an_account_that_is_known_names_it(database: Database) {
+        let house = open_house(&database).await;
+        let [alice, carol] = ["alice", "carol"].map(|it| house.id(it));
+        for (user, expected) in [
+            (alice, format!("The link is for @alice alone (id {alice}): sign in to X as that user.")),
+            (carol, format!("the one that whoever sent the link had in mind (id {carol})")),
+        ] {
+            let link = house.link_with(|it| it.expected_user = Some(user)).await;
+            Browser::new().open(&link).await.is_page(200, &[&expected]);
+        }
+    }
+
     async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(database: Database) {
         let house = open_house(&database).await;
         let admin = house.new_admin_key().await;

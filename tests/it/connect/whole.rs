@@ -30,9 +30,9 @@ on_both! {
         page.is_page(200, &[
             "Connect your X account to demo",
             "“<bdi>for the report</bdi>”",
-            &format!("the X user with the number {carol} alone"),
+            &format!("whoever sent the link had in mind (id {carol})"),
             "Go on to X</button>",
-            "until 23:15 UTC on 10 March 2026",
+            "until <time datetime=\"2026-03-10T23:15:30Z\">23:15 UTC on 10 March 2026</time>",
             &format!("method=\"post\" action=\"{}/begin\"", path_of(link)),
         ]);
         assert_eq!((browser.cookies.len(), house.steps().await), (0, (0, 0)));

@@ -70,7 +70,7 @@ on_both! {
         assert!(wrong.text().contains("A user id has 1 to 19 digits, and a name begins with @"), "{}", wrong.text());
 
         for (index, expected) in [
-            (0, &["the dashboard", "400 invalid_request", "Countersign answered this itself", "from-the-dashboard", "nothing was sent to X", "not decided"][..]),
+            (0, &["the dashboard", "400 invalid_request", "href=\"/docs#problem-invalid_request\"", "Countersign answered this itself", "from-the-dashboard", "nothing was sent to X", "not decided"][..]),
             (1, &["X refused or failed", "user-context", "403"]),
             (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alices}\">@alice</a>")]),
             (3, &["app-only", "no account", "favorites", "X answered"]),
@@ -86,7 +86,9 @@ on_both! {
         let page = visitor.open(CALLS).await.text();
         assert!(page.contains(&format!(">{}</a>", house.id("bob"))) && !page.contains("@bob"), "{page}");
         for nothing in ["0", "x", "99999999999999999999"] {
-            is_page(&visitor.open(&format!("{CALLS}/{nothing}")).await, 404);
+            let page = visitor.open(&format!("{CALLS}/{nothing}")).await;
+            is_page(&page, 404);
+            assert!(page.text().contains("There is no such call among the recent ones."), "{}", page.text());
         }
     }
 

@@ -253,7 +253,11 @@ on_both! {
                 assert!(answer.status.is_client_error(), "{method} {path}: {}", answer.status);
             }
         }
-        is_sound(&visitor.open("/console/nothing").await, "/console/nothing");
+        let nothing = visitor.open("/console/nothing").await;
+        is_sound(&nothing, "/console/nothing");
+        let text = nothing.text();
+        assert!(text.contains("There is no such page.") && text.contains("href=\"/console/\""), "{text}");
+        assert!(!text.contains("/metrics"), "that is for programs: {text}");
         let wrong = visitor.ask("PUT", "/console/webhooks").send().await;
         is_sound(&wrong, "PUT");
         assert_eq!(wrong.status, 405);

@@ -55,26 +55,49 @@ on_both! {
         let other = used(&house).await;
         assert_eq!(house.arrived(TOTALS).await.len(), 4);
         let page = visitor.open(USAGE).await;
-        says(&page, &["<dd>4</dd>", "<dd>12</dd>", "<svg", "calls a day", "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>", "<td>2026-03</td><td>demo</td><td class=\"number\">2</td>"]);
+        says(&page, &["<dd>4</dd>", "<dd>12</dd>", "<svg", "calls a day", "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>", "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts used\" class=\"number\">2</td>"]);
         assert_eq!(page.text().matches("<th scope=\"row\">").count(), 30, "{}", page.text());
         let page = visitor.open("/console/usage?from=2026-03-10&by=key").await;
-        says(&page, &["calls an hour", "<th scope=\"row\">03-10 21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>", "&#60;b&#62;the dashboard", &format!("/console/calls?key={}", &other[4..16])]);
+        says(&page, &["calls an hour", "hour of 2026-03-10 (UTC)", "<th scope=\"col\">Key</th>", "<th scope=\"row\">21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>", "&#60;b&#62;the dashboard", &format!("/console/calls?key={}", &other[4..16])]);
         assert!(!page.text().contains("<b>"));
         let year = visitor.open("/console/usage?from=2025-05-17").await;
         says(&year, &["calls a month", "<th scope=\"row\">2025-05</th><td class=\"number\">0</td>", "<th scope=\"row\">2026-03</th><td class=\"number\">4</td>", "<dd>12</dd>"]);
         assert_eq!(year.text().matches("<th scope=\"row\">").count(), 11);
-        for (by, expected) in [("outcome", "2xx</td><td class=\"number\">3<"), ("outcome", "4xx</td><td class=\"number\">1<"), ("auth", "user-context</td><td class=\"number\">3<"), ("account", "no account (app-only)"), ("app", "demo</td><td class=\"number\">4<"), ("endpoint", "totals</a></td><td class=\"number\">4<"), ("nonsense", "<dd>4</dd>")] {
+        for (by, expected) in [("outcome", "2xx</td><td data-label=\"Calls\" class=\"number\">3<"), ("outcome", "4xx</td><td data-label=\"Calls\" class=\"number\">1<"), ("auth", "user-context</td><td data-label=\"Calls\" class=\"number\">3<"), ("account", "no account (app-only)"), ("app", "demo</td><td data-label=\"Calls\" class=\"number\">4<"), ("endpoint", "totals</a></td><td data-label=\"Calls\" class=\"number\">4<"), ("nonsense", "<dd>4</dd>")] {
             says(&visitor.open(&format!("{USAGE}?by={by}")).await, &[expected]);
         }
         let narrowed = visitor.open("/console/usage?key=%3Cb%3Ethe+dashboard").await;
         says(&narrowed, &["<dd>2</dd>", "value=\"&#60;b&#62;the dashboard\""]);
         says(&visitor.open(&format!("{USAGE}?account={}", house.id("bob"))).await, &["<dd>1</dd>"]);
         says(&visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await, &["Nothing was asked of X"]);
-        for (query, expected) in [("from=yesterday", "from must be a day"), ("from=2026-03-02&until=2026-03-01", "from must be before until"), ("account=%3Cb%3E", "account must be a user id")] {
+        for (query, expected) in [("from=yesterday", "id=\"from-wrong\">From must be a day"), ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"), ("account=%3Cb%3E", "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a href=\"/console/accounts\">accounts</a>")] {
             let page = visitor.open(&format!("{USAGE}?{query}")).await;
             is_page(&page, 400);
             assert!(page.text().contains(expected) && !page.text().contains("<b>"), "{}", page.text());
+            assert_eq!(page.text().matches("aria-invalid=\"true\" aria-describedby=").count(), 1, "{}", page.text());
         }
+    }
+
+    async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        used(&house).await;
+        let legend = |page: crate::bench::Answer| -> Vec<String> {
+            let text = page.text();
+            let samples = text.split("class=\"sample ").skip(1);
+            samples.map(|it| format!("{} {}", it.split('"').next().unwrap(), it.split("</svg> ").nth(1).unwrap().split('<').next().unwrap())).collect()
+        };
+        let by = async |by: &str| legend(visitor.open(&format!("{USAGE}?from=2026-03-10&by={by}")).await);
+        // There are more of the latter, and app-only has the same colour where all is shown of one day.
+        assert_eq!(by("auth").await, ["s1 app-only", "s2 user-context"]);
+        assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"]);
+        let ids = house.bench.ids("alice", 1);
+        for _ in 0..5 {
+            house.call_as("bob", Endpoint::Totals, &body(&ids, &["impressions"])).send().await.is_relayed(403);
+        }
+        assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"], "though there are more of these now");
+        let overview = legend(visitor.open("/console/").await);
+        assert_eq!(overview[..2], ["s1 app-only, answered", "s2 user-context, answered"]);
     }
 
     async fn usage_can_be_taken_away_as_a_table(database: Database) {

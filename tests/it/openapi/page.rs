@@ -69,11 +69,21 @@ async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to()
         let article = page.split(&format!("<article id=\"{id}\"")).nth(1).unwrap();
         let article = article.split("</article>").next().unwrap();
         assert!(
-            article.contains(&format!("<span class=\"method\">{}</span> {}", it.method, it.path)),
+            article.contains(&format!(
+                "<span class=\"method {0}\">{0}</span> {1}",
+                it.method, it.path
+            )),
             "{id}"
         );
         assert!(article.contains("<pre>curl "), "{id}");
     }
+    let codes = page.split("<dt id=\"problem-").skip(1).filter_map(|it| it.split('"').next());
+    let codes: Vec<&str> = codes.collect();
+    for code in ["invalid_request", "upstream_timeout", "not_found", "unknown_key"] {
+        assert!(codes.contains(&code), "what a call's page leads to: {code} in {codes:?}");
+    }
+    let told = page.to_lowercase();
+    assert!(!told.contains("the upstream"), "who reads this knows of X alone");
     let targets = page.split("href=\"#").skip(1).filter_map(|it| it.split('"').next());
     for target in targets {
         assert!(page.contains(&format!(" id=\"{target}\"")), "#{target}");

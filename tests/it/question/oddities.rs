@@ -34,7 +34,7 @@ on_both! {
         let answer = ask(&house, &wanted).await.json();
         assert_eq!((&answer["by_tweet"][&ids[0]]["impressions"], &answer["countersign"]["complete"]), (&json!("7"), &json!(false)));
         assert_eq!(missing(&answer), [("upstream_error".to_owned(), 3)]);
-        assert_eq!(answer["countersign"]["missing"][0]["detail"], "the upstream says: Could not read some data");
+        assert_eq!(answer["countersign"]["missing"][0]["detail"], "X says: Could not read some data");
         // Left out in silence.
         answers(&house, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } } })]).await;
         let answer = ask(&house, &wanted).await.json();

@@ -62,7 +62,7 @@ async fn a_user_revokes_an_app_and_no_other() {
 #[tokio::test]
 async fn the_settings_show_who_let_in_what() {
     let bench = Bench::start().await;
-    let button = r#"<button aria-label="Revoke demo for @alice">"#;
+    let button = r#"<button class="danger" aria-label="Revoke demo for @alice">"#;
     let page = async || bench.ask("GET", CONNECTED_APPS).send().await.text();
     assert!(page().await.contains(button));
     assert_eq!(page().await.matches("not connected").count(), 0);
