@@ -1,5 +1,8 @@
 -- What pages ask of a year's data.
 
+-- What is written meanwhile waits, so that it is in all sums or in none.
+lock table usage_day, usage_month in share row exclusive mode;
+
 create table usage_day_told (
     aspect     text collate "C" not null,
     day        bigint not null,
@@ -50,3 +53,10 @@ create index usage_month_of_account on usage_month (user_id, month);
 -- Deliveries in a rare state are found without looking at all.
 create index delivery_given_up on delivery (webhook_id, delivery_id)
     where attempt_at is null and delivered_at is null;
+
+-- What a killed process has not written is told by these.
+alter table usage_writer
+    add column counted_calls bigint not null default 0,
+    add column written_calls bigint not null default 0;
+comment on column usage_writer.counted_calls is 'calls that it told to have counted, written or not';
+comment on column usage_writer.written_calls is 'calls that are in the sums';

@@ -51,3 +51,8 @@ drop index delivery_waiting;
 create index delivery_waiting on delivery (webhook_id, delivery_id) where attempt_at is not null;
 create index delivery_given_up on delivery (webhook_id, delivery_id)
     where attempt_at is null and delivered_at is null;
+
+-- Calls that a process told to have counted, written or not.
+alter table usage_writer add column counted_calls integer not null default 0;
+-- Calls that are in the sums.
+alter table usage_writer add column written_calls integer not null default 0;

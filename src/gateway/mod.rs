@@ -61,12 +61,12 @@ pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
 pub use crate::gateway::survey::{Latency, Overview, UsageSurvey};
-pub use crate::gateway::usage::UsageReport;
+pub use crate::gateway::usage::report::{UsageGap, UsageReport};
 pub use crate::gateway::waiting::{LinkId, LinkPlace, WaitingLink};
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
     AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
-    UsageFilter, UsageOfTime, UsageRow, UsageWriter,
+    UsageFilter, UsageOfTime, UsageRow,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
 

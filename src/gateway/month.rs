@@ -26,6 +26,9 @@ struct Used {
     is_told: bool,
 }
 
+/// More accounts may not be used.
+struct Full;
+
 /// How many accounts an app used this month, and how many it may.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountsUsed {
@@ -43,6 +46,15 @@ impl UsedThisMonth {
 
     pub(super) fn has(&self, account: UserId, now: OffsetDateTime) -> bool {
         self.of(Month::of(now)).accounts.contains(&account)
+    }
+
+    /// Those that may be used where no other may any more, in the order of their ids.
+    pub(super) fn last_ones(&self, now: OffsetDateTime) -> Option<Vec<UserId>> {
+        let used = self.of(Month::of(now));
+        self.most().filter(|it| used.count() >= *it)?;
+        let mut accounts: Vec<UserId> = used.accounts.iter().copied().collect();
+        accounts.sort_unstable();
+        Some(accounts)
     }
 
     pub(super) fn count(&self, now: OffsetDateTime) -> u64 {
@@ -63,13 +75,21 @@ impl UsedThisMonth {
         new.skip(room).collect()
     }
 
-    /// Whether an account that is used now was not before this month; nothing where it may not be used.
-    fn admit(&self, account: UserId, now: OffsetDateTime) -> Option<bool> {
+    /// Whether an account may be used now, and in which month it counts if it was not used before in it.
+    fn admit(&self, account: UserId, now: OffsetDateTime) -> Result<Option<Month>, Full> {
         let mut used = self.of(Month::of(now));
         if self.most().is_some_and(|it| used.count() >= it) && !used.accounts.contains(&account) {
-            return None;
+            return Err(Full);
         }
-        Some(used.accounts.insert(account))
+        Ok(used.accounts.insert(account).then_some(used.month))
+    }
+
+    /// Takes in accounts that were used in a month, if it is still that month.
+    fn learn(&self, month: Month, accounts: Vec<UserId>) {
+        let mut used = self.of(month);
+        if used.month == month {
+            used.accounts.extend(accounts);
+        }
     }
 
     /// The limit, where it is reached and nobody was told so yet.
@@ -101,13 +121,17 @@ impl Used {
 }
 
 impl AppState {
-    /// Whether an account that a call uses now was not used before this month.
-    pub(super) fn admit(&self, account: UserId, now: OffsetDateTime) -> Result<bool, Error> {
-        let is_new = self.month.admit(account, now).ok_or_else(|| refusal(self, now))?;
-        if is_new {
+    /// The month in which an account that a call uses now counts, if it was not used before in it.
+    pub(super) fn admit(
+        &self,
+        account: UserId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Month>, Error> {
+        let counts_in = self.month.admit(account, now).map_err(|Full| refusal(self, now))?;
+        if counts_in.is_some() {
             tell(self, now);
         }
-        Ok(is_new)
+        Ok(counts_in)
     }
 }
 
@@ -120,7 +144,7 @@ impl Gateway {
             let Some(app) = self.0.apps.get(&app).filter(|_| of == month) else { continue };
             if app.month.count(now) < count {
                 let used = store.list_used_accounts(&app.app.name, month).await?;
-                app.month.of(month).accounts.extend(used);
+                app.month.learn(month, used);
                 tell(app, now);
             }
         }
@@ -157,5 +181,51 @@ fn refusal(app: &AppState, now: OffsetDateTime) -> Error {
         app: app.app.name.clone(),
         limit: app.month.most().unwrap_or_default(),
         until,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const MARCH: OffsetDateTime = datetime!(2026-03-31 23:59:59.9 UTC);
+    const APRIL: OffsetDateTime = datetime!(2026-04-01 0:00 UTC);
+
+    fn id(number: u64) -> UserId {
+        UserId::parse(&number.to_string()).unwrap()
+    }
+
+    fn limited(most: u64) -> UsedThisMonth {
+        UsedThisMonth::new(Some(AccountLimit { most, refuses: true }))
+    }
+
+    #[test]
+    fn what_is_late_counts_in_the_month_that_has_begun() {
+        let (march, april) = (Month::of(MARCH), Month::of(APRIL));
+        let used = limited(9);
+        assert_eq!(used.admit(id(1), MARCH).ok(), Some(Some(march)));
+        assert_eq!(used.admit(id(1), MARCH).ok(), Some(None));
+        assert_eq!(used.admit(id(2), APRIL).ok(), Some(Some(april)));
+        assert_eq!(used.admit(id(3), MARCH).ok(), Some(Some(april)));
+        // What was read of the month before is not of this one.
+        used.learn(march, vec![id(1), id(4)]);
+        assert!(!used.has(id(1), APRIL) && !used.has(id(4), APRIL));
+        used.learn(april, vec![id(4)]);
+        assert_eq!((used.has(id(4), APRIL), used.count(APRIL)), (true, 3));
+        assert_eq!(used.admit(id(1), APRIL).ok(), Some(Some(april)));
+    }
+
+    #[test]
+    fn who_was_used_goes_on_at_the_limit_which_is_told_once() {
+        let used = limited(2);
+        assert!(used.admit(id(7), APRIL).is_ok() && used.reached(APRIL).is_none());
+        assert_eq!(used.last_ones(APRIL), None);
+        assert_eq!(used.without_room([id(5), id(7), id(6), id(5)], APRIL), [id(6)].into());
+        assert!(used.admit(id(5), APRIL).is_ok() && used.reached(APRIL).is_some());
+        assert!(used.admit(id(6), APRIL).is_err() && used.admit(id(7), APRIL).is_ok());
+        assert_eq!(used.last_ones(APRIL), Some(vec![id(5), id(7)]));
+        assert!(used.reached(APRIL).is_none());
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::gateway::calls::KeyNames;
-use crate::gateway::{AccountsUsed, Error, Gateway, Health};
+use crate::gateway::{AccountsUsed, Error, Gateway, Health, UsageGap};
 use crate::model::AccountState;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
-use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow, UsageWriter};
+use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
 
 /// That latencies are told of.
 const MOST_TIMED: u32 = 1000;
@@ -27,7 +27,7 @@ pub struct Overview {
     pub latency: Option<Latency>,
     pub webhooks: Vec<(Webhook, Backlog)>,
     /// Of the last days.
-    pub gaps: Vec<UsageWriter>,
+    pub gaps: Vec<UsageGap>,
     /// Of each configured app.
     pub accounts_used: Vec<AccountsUsed>,
 }
@@ -49,7 +49,7 @@ pub struct UsageSurvey {
     pub ranked: Vec<(String, Sums)>,
     /// By month and app, newest month first.
     pub accounts: Vec<(Month, String, u64)>,
-    pub gaps: Vec<UsageWriter>,
+    pub gaps: Vec<UsageGap>,
     pub key_names: KeyNames,
 }
 
@@ -65,7 +65,7 @@ impl Latency {
 impl Gateway {
     /// Everything of interest at a glance.
     pub async fn overview(&self) -> Result<Overview, Error> {
-        let _ = self.flush_usage().await;
+        let _ = self.write_part().await;
         self.store_calls().await;
         let (now, store) = (self.now(), &self.0.store);
         let until = hour_of(now) + 1;
@@ -93,7 +93,7 @@ impl Gateway {
         mut filter: UsageFilter,
         aspect: Option<Aspect>,
     ) -> Result<UsageSurvey, Error> {
-        let _ = self.flush_usage().await;
+        let _ = self.write_part().await;
         filter.key_id = self.key_id(filter.key_id).await?;
         let store = &self.0.store;
         let ranked = match aspect {

@@ -27,6 +27,7 @@ mod session;
 mod sqlite;
 mod sums;
 mod survey;
+mod tally;
 mod usage;
 mod waiting;
 mod wake;

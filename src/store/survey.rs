@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::usage::{Aspect, Hour, Line, Month, Sums, begin_of};
-use crate::store::backend::{Work, on};
+use crate::model::usage::{Aspect, Hour, Sums};
+use crate::store::backend::on;
 use crate::store::sums::{bound, lines, narrowed, sums};
-use crate::store::usage::whole;
 use crate::store::{Error, Store, UsageFilter};
 
 /// Sums in the course of time, told apart by the largest of an aspect.
@@ -184,61 +183,6 @@ impl Store {
         }
         Ok(found)
     }
-}
-
-/// Adds to the sums of days and months that one aspect tells apart.
-pub(super) async fn add_told(work: &mut Work<'_>, lines: &[(Line, Sums)]) -> Result<(), Error> {
-    let day = "insert into usage_day_told (aspect, day, told, calls, posts, bytes)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict (aspect, day, told) do update set
-             calls = usage_day_told.calls + excluded.calls,
-             posts = usage_day_told.posts + excluded.posts,
-             bytes = usage_day_told.bytes + excluded.bytes";
-    let month = "insert into usage_month_told (aspect, month, told, calls, posts, bytes)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict (aspect, told, month) do update set
-             calls = usage_month_told.calls + excluded.calls,
-             posts = usage_month_told.posts + excluded.posts,
-             bytes = usage_month_told.bytes + excluded.bytes";
-    let first_day = |hour| Month::of(begin_of(hour)).begin() / 24;
-    for (sql, parts) in
-        [(day, parts(lines, |it| it.div_euclid(24))), (month, parts(lines, first_day))]
-    {
-        for ((aspect, time, told), sums) in parts {
-            on!(&mut *work, it => sqlx::query(sql)
-                .bind(aspect)
-                .bind(time)
-                .bind(told)
-                .bind(whole(sums.calls))
-                .bind(whole(sums.posts))
-                .bind(whole(sums.bytes))
-                .execute(&mut **it)
-                .await?.rows_affected());
-        }
-    }
-    Ok(())
-}
-
-/// By aspect, time and what is told apart: in one order, so that two that add at once wait for each other.
-fn parts(
-    lines: &[(Line, Sums)],
-    time: impl Fn(Hour) -> i64,
-) -> BTreeMap<(&'static str, i64, String), Sums> {
-    let mut parts: BTreeMap<_, Sums> = BTreeMap::new();
-    for (line, sums) in lines {
-        for aspect in Aspect::ALL {
-            let told = match aspect {
-                Aspect::App => line.app.clone(),
-                Aspect::Key => line.key_id.clone(),
-                Aspect::Account => line.account.map(|it| it.to_string()).unwrap_or_default(),
-                Aspect::Endpoint => line.endpoint.name().to_owned(),
-                Aspect::Auth => line.auth.name().to_owned(),
-                Aspect::Outcome => line.outcome.name().to_owned(),
-            };
-            parts.entry((aspect.name(), time(line.hour), told)).or_default().add(*sums);
-        }
-    }
-    parts
 }
 
 /// The first day and the one after the last, where nothing but whole days of everybody is asked for.

@@ -3,9 +3,9 @@
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::model::usage::{Aspect, Line, Month, Sums, begin_of, hour_of};
+use crate::model::usage::{Aspect, Line, Month, Sums, hour_of};
 use crate::store::backend::{Work, on};
-use crate::store::{Error, Store, survey, whole_seconds};
+use crate::store::{Error, Store, tally, whole_seconds};
 
 /// What one process adds at once. Writing the same `number` again adds nothing.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct UsageBatch {
     pub used: Vec<UsedAccount>,
     /// Calls that were not kept, all told.
     pub lost_calls: u64,
+    /// Calls that were counted, all told.
+    pub counted_calls: u64,
     /// Whether nothing is left to write.
     pub is_settled: bool,
 }
@@ -37,7 +39,10 @@ pub struct UsageWriter {
     pub began_at: OffsetDateTime,
     pub written_at: OffsetDateTime,
     pub settled_at: Option<OffsetDateTime>,
+    /// That it could not keep until they were written.
     pub lost_calls: i64,
+    /// That it told to have counted, and has not written; those that it could not keep among them.
+    pub unwritten_calls: i64,
 }
 
 impl Store {
@@ -49,16 +54,25 @@ impl Store {
             if !count_write(&mut work, batch, now).await? {
                 return Ok(());
             }
-            for (line, sums) in &batch.lines {
-                add_line(&mut work, line, *sums).await?;
-                add_to_day(&mut work, line, *sums).await?;
-                add_to_month(&mut work, line, *sums).await?;
-            }
-            survey::add_told(&mut work, &batch.lines).await?;
-            for used in &batch.used {
-                add_account(&mut work, used).await?;
-            }
+            tally::add_lines(&mut work, &batch.lines).await?;
+            tally::add_used(&mut work, &batch.used).await?;
             work.commit().await
+        })
+        .await
+    }
+
+    /// Notes how many calls a process has counted by now, so that those are known which it may never write.
+    pub async fn tell_counted(&self, writer_id: &str, counted_calls: u64) -> Result<(), Error> {
+        let sql = "update usage_writer set counted_calls = $2
+             where writer_id = $1 and counted_calls < $2";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(writer_id)
+                .bind(whole(counted_calls))
+                .execute(&mut **it)
+                .await?.rows_affected());
+            Ok(())
         })
         .await
     }
@@ -105,21 +119,19 @@ impl Store {
         &self,
         since: OffsetDateTime,
     ) -> Result<Vec<UsageWriter>, Error> {
-        type Row = (String, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>, i64);
-        let sql = "select writer_id, began_at, written_at, settled_at, lost_calls from usage_writer
-             where written_at >= $1 order by written_at desc, writer_id";
+        type Row = (String, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>, i64, i64);
+        let sql = "select writer_id, began_at, written_at, settled_at, lost_calls,
+                 counted_calls - written_calls
+             from usage_writer where written_at >= $1 order by written_at desc, writer_id";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
                 .bind(whole_seconds(since))
                 .fetch_all(&mut **it)
                 .await?);
-            let read = |(id, began_at, written_at, settled_at, lost_calls): Row| UsageWriter {
-                id,
-                began_at,
-                written_at,
-                settled_at,
-                lost_calls,
+            let read = |row: Row| {
+                let (id, began_at, written_at, settled_at, lost_calls, unwritten_calls) = row;
+                UsageWriter { id, began_at, written_at, settled_at, lost_calls, unwritten_calls }
             };
             Ok(rows.into_iter().map(read).collect())
         })
@@ -161,11 +173,14 @@ async fn count_write(
     now: OffsetDateTime,
 ) -> Result<bool, Error> {
     let sql = "insert into usage_writer
-             (writer_id, began_at, written_at, settled_at, writes, lost_calls)
-         values ($1, $2, $2, $3, $4, $5)
+             (writer_id, began_at, written_at, settled_at, writes, lost_calls, written_calls,
+              counted_calls)
+         values ($1, $2, $2, $3, $4, $5, $6, $7)
          on conflict (writer_id) do update set
              written_at = excluded.written_at, settled_at = excluded.settled_at,
-             writes = excluded.writes, lost_calls = excluded.lost_calls
+             writes = excluded.writes, lost_calls = excluded.lost_calls,
+             written_calls = usage_writer.written_calls + excluded.written_calls,
+             counted_calls = excluded.counted_calls
          where usage_writer.writes < excluded.writes";
     let now = whole_seconds(now);
     let written = on!(work, it => sqlx::query(sql)
@@ -174,78 +189,11 @@ async fn count_write(
         .bind(batch.is_settled.then_some(now))
         .bind(batch.number)
         .bind(whole(batch.lost_calls))
+        .bind(whole(batch.lines.iter().map(|it| it.1.calls).sum()))
+        .bind(whole(batch.counted_calls))
         .execute(&mut **it)
         .await?.rows_affected());
     Ok(written > 0)
-}
-
-async fn add_line(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
-    let sql = "insert into usage_hour
-             (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         on conflict (hour, app, key_id, user_id, endpoint, auth, outcome) do update set
-             calls = usage_hour.calls + excluded.calls, posts = usage_hour.posts + excluded.posts,
-             bytes = usage_hour.bytes + excluded.bytes";
-    add(work, sql, line.hour, line, sums).await
-}
-
-/// The sums of whole days and months, so that those of a year need not be made of all its hours.
-async fn add_to_day(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
-    let sql = "insert into usage_day
-             (day, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         on conflict (day, app, key_id, user_id, endpoint, auth, outcome) do update set
-             calls = usage_day.calls + excluded.calls, posts = usage_day.posts + excluded.posts,
-             bytes = usage_day.bytes + excluded.bytes";
-    add(work, sql, line.hour.div_euclid(24), line, sums).await
-}
-
-async fn add_to_month(work: &mut Work<'_>, line: &Line, sums: Sums) -> Result<(), Error> {
-    let sql = "insert into usage_month
-             (month, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         on conflict (month, app, key_id, user_id, endpoint, auth, outcome) do update set
-             calls = usage_month.calls + excluded.calls,
-             posts = usage_month.posts + excluded.posts,
-             bytes = usage_month.bytes + excluded.bytes";
-    let first_day = Month::of(begin_of(line.hour)).begin() / 24;
-    add(work, sql, first_day, line, sums).await
-}
-
-async fn add(
-    work: &mut Work<'_>,
-    sql: &'static str,
-    time: i64,
-    line: &Line,
-    sums: Sums,
-) -> Result<(), Error> {
-    on!(work, it => sqlx::query(sql)
-        .bind(time)
-        .bind(&line.app)
-        .bind(&line.key_id)
-        .bind(line.account.map(|it| it.to_string()).unwrap_or_default())
-        .bind(line.endpoint.name())
-        .bind(line.auth.name())
-        .bind(line.outcome.name())
-        .bind(whole(sums.calls))
-        .bind(whole(sums.posts))
-        .bind(whole(sums.bytes))
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(())
-}
-
-async fn add_account(work: &mut Work<'_>, used: &UsedAccount) -> Result<(), Error> {
-    let sql = "insert into account_month (month, app, user_id, first_used_at)
-         values ($1, $2, $3, $4) on conflict (month, app, user_id) do nothing";
-    on!(work, it => sqlx::query(sql)
-        .bind(used.month.to_string())
-        .bind(&used.app)
-        .bind(used.account.to_string())
-        .bind(whole_seconds(used.at))
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(())
 }
 
 pub(super) fn whole(number: u64) -> i64 {

@@ -3,10 +3,11 @@
 use countersign::config::Config;
 use countersign::model::Endpoint;
 use countersign::model::app::AccountLimit;
+use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 use time::Duration;
 
-use crate::bench::{Answer, Ask, TOTALS};
+use crate::bench::{Answer, Ask, Bench, TOTALS, small};
 use crate::connect::replica::{PUBLIC_URL, Replica};
 use crate::console::Visitor;
 use crate::database::on_both;
@@ -97,6 +98,21 @@ on_both! {
         let unknown = question(&house.bench.ids("bob", 1), &["impressions"]);
         let plan = ask_with(&house, &house.key, PLAN, &unknown).await.json();
         assert_eq!((plan["calls"][0]["account"].as_str(), plan["cost"]["new_accounts"].as_u64()), (Some(&*house.id("alice").to_string()), Some(0)));
+    }
+
+    async fn who_was_used_is_tried_though_many_come_before(database: Database) {
+        let bench = Bench::start_with(Settings { users: 6, ..small() }).await;
+        let house = House::build(bench, &database.settings(), limited(1, true)).await;
+        let mut names = ["alice", "bob", "carol", "dave", "erin", "frank"];
+        house.connect(&names[2..]).await;
+        names.sort_by_key(|it| house.id(it));
+        let (used, author) = (names[5], house.bench.ids(names[5], 1));
+        private(&house, used).await.is_relayed(200);
+        assert_eq!(ask(&house, &question(&author, &["impressions"])).await.status, 200);
+        // A key or a question that names many finds the one, too.
+        let mut named = question(&author, &["impressions"]);
+        named["accounts"] = names.iter().map(|it| json!(house.id(it).to_string())).collect();
+        assert_eq!(ask(&house, &named).await.status, 200);
     }
 
     async fn candidates_are_not_tried_where_there_is_no_room(database: Database) {

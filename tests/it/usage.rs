@@ -104,15 +104,17 @@ on_both! {
         for _ in 0..3 {
             ask(&other, "alice").await.is_relayed(200);
         }
+        replica.tell_counted().await;
+        ask(&other, "alice").await.is_relayed(200);
         replica.crash().await;
         let told = usage(&house, &admin, "?by=outcome").await;
         assert_eq!(told["sums"].as_array().unwrap().iter().map(|it| it["calls"].as_u64().unwrap()).collect::<Vec<_>>(), [5, 5]);
-        assert_eq!(house.arrived(TOTALS).await.len(), 13);
+        assert_eq!(house.arrived(TOTALS).await.len(), 14);
         assert_eq!(told["accounts"][0]["accounts"], 2);
         assert_eq!(told["gaps"], json!([]), "it may still live");
         house.bench.clock.forward(Duration::minutes(2));
         let told = usage(&house, &admin, "").await;
-        assert_eq!(told["gaps"], json!([{ "since": "2026-03-10T21:15:30Z", "lost_calls": 0, "killed": true }]));
+        assert_eq!(told["gaps"], json!([{ "since": "2026-03-10T21:15:30Z", "lost_calls": 3, "killed": true }]), "all but what came after it had last told");
     }
 
     async fn wrong_questions_on_usage_are_refused(database: Database) {

@@ -122,7 +122,8 @@ impl Gateway {
         active.sort_unstable();
         // Authors before those who only may be.
         let over = app.month.without_room(active.iter().chain(&candidates).copied(), self.now());
-        let nobody_left = !candidates.is_empty() && candidates.iter().all(|it| over.contains(it));
+        let nobody_left = candidates.iter().all(|it| over.contains(it))
+            && (!candidates.is_empty() || app.month.last_ones(self.now()).is_some());
         active.retain(|it| !candidates.contains(it));
         let mut usable = [candidates, active].concat();
         usable.retain(|it| !over.contains(it));
@@ -186,12 +187,20 @@ impl Gateway {
         if problems.is_empty() { Ok(Some(allowed)) } else { Err(Error::InvalidRequest(problems)) }
     }
 
-    /// Who may be tried for posts of unknown authors: active accounts, those that the question names first.
+    /// Who may be tried for posts of unknown authors: active accounts, those that the question names first. Where the app
+    /// may use no more accounts this month, those are looked through that it has used.
     async fn candidates(
         &self,
         app: &Arc<AppState>,
         allowed: Option<&[UserId]>,
     ) -> Result<Vec<UserId>, Error> {
+        let now = self.now();
+        let allowed: Option<Vec<UserId>> = match (allowed, app.month.last_ones(now)) {
+            (Some(allowed), Some(_)) => {
+                Some(allowed.iter().copied().filter(|it| app.month.has(*it, now)).collect())
+            }
+            (allowed, last_ones) => allowed.map(<[UserId]>::to_vec).or(last_ones),
+        };
         let Some(allowed) = allowed else {
             let filter = AccountFilter {
                 app: Some(app.app.name.clone()),
@@ -205,9 +214,9 @@ impl Gateway {
         };
         let mut active = Vec::new();
         for user_id in allowed {
-            let known = self.known_account(app, *user_id).await?;
+            let known = self.known_account(app, user_id).await?;
             if known.is_some_and(|it| it.stored.account.state == AccountState::Active) {
-                active.push(*user_id);
+                active.push(user_id);
             }
             if active.len() == MOST_CANDIDATES {
                 break;

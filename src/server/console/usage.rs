@@ -14,7 +14,7 @@ use crate::console::admin::form::Wrong;
 use crate::console::admin::usage::{self as pages, Found, Gap, Ranked};
 use crate::console::admin::{Section, sentence, time};
 use crate::console::chart::{Chart, Colour, Kind, Series};
-use crate::gateway::{KeyNames, Session, UsageFilter, UsageSurvey};
+use crate::gateway::{KeyNames, Session, UsageFilter, UsageGap, UsageSurvey};
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::server::Host;
 use crate::server::admin::Query;
@@ -169,11 +169,8 @@ fn found(
         name: name(aspect, &told, &survey.key_names),
         sums,
     };
-    let gap = |it: crate::gateway::UsageWriter| Gap {
-        since: time(it.written_at),
-        lost_calls: it.lost_calls.try_into().unwrap_or_default(),
-        killed: it.settled_at.is_none(),
-    };
+    let gap =
+        |it: UsageGap| Gap { since: time(it.since), lost_calls: it.lost_calls, killed: it.killed };
     Found {
         chart,
         colours,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::gateway::{Grain, Problem, UsageFilter, UsageReport, UsageRow, UsageWriter, read_time};
+use crate::gateway::{Grain, Problem, UsageFilter, UsageGap, UsageReport, UsageRow, read_time};
 use crate::model;
 use crate::model::usage::{Month, begin_of, hour_of};
 use crate::server::wire::rfc3339;
@@ -99,7 +99,7 @@ pub struct Gap {
     /// Until then everything was written.
     #[schema(value_type = Time)]
     pub since: String,
-    /// Calls that are known to be missing; what a killed process had in memory comes on top.
+    /// Calls that are known to be missing; those of a killed process's last second may come on top.
     pub lost_calls: u64,
     pub killed: bool,
 }
@@ -233,12 +233,8 @@ impl From<UsageRow> for UsageLine {
     }
 }
 
-impl From<UsageWriter> for Gap {
-    fn from(it: UsageWriter) -> Gap {
-        Gap {
-            since: rfc3339(it.written_at),
-            lost_calls: u64::try_from(it.lost_calls).unwrap_or_default(),
-            killed: it.settled_at.is_none(),
-        }
+impl From<UsageGap> for Gap {
+    fn from(it: UsageGap) -> Gap {
+        Gap { since: rfc3339(it.since), lost_calls: it.lost_calls, killed: it.killed }
     }
 }

@@ -78,6 +78,13 @@ impl Replica {
         assert!(self.runtime.as_ref().unwrap().spawn(asking).await.unwrap().is_ok());
     }
 
+    /// Tells how many calls it has counted, and writes none of them.
+    pub async fn tell_counted(&self) {
+        let gateway = self.gateway.clone();
+        let telling = async move { gateway.tell_counted().await };
+        assert!(self.runtime.as_ref().unwrap().spawn(telling).await.unwrap().is_ok());
+    }
+
     pub async fn link(&self, new: NewLink) -> String {
         let gateway = self.gateway.clone();
         let making = async move { gateway.create_link(new, "test").await.unwrap() };

@@ -29,6 +29,7 @@ fn batch(writer: &str, number: i64, lines: Vec<Line>) -> UsageBatch {
         lines: lines.into_iter().map(|it| (it, sums)).collect(),
         used: Vec::new(),
         lost_calls: 0,
+        counted_calls: 0,
         is_settled: false,
     }
 }
@@ -144,6 +145,31 @@ on_both! {
         }
     }
 
+    async fn batches_that_cross_wait_for_each_other(database: Database) {
+        let (one, two) = (database.store().await, database.store().await);
+        let lines = |hours: Vec<i64>| {
+            let of = |hour: i64| (0..40).map(move |it| Line { key_id: format!("key{it}"), ..line(hour, "main", Some(id(7))) });
+            hours.into_iter().flat_map(of).collect::<Vec<_>>()
+        };
+        let used = |ids: Vec<u64>| -> Vec<UsedAccount> {
+            ids.into_iter().map(|it| UsedAccount { month: Month::of(NOW), app: "main".to_owned(), account: id(it), at: NOW }).collect()
+        };
+        let writing = (1..=20).map(async |number| {
+            let mut first = batch("a", number, lines(vec![0, 1]));
+            let mut second = batch("b", number, lines(vec![1, 0]));
+            (first.used, second.used) = (used((1..60).collect()), used((1..60).rev().collect()));
+            let (first, second) = tokio::join!(one.write_usage(&first, NOW), two.write_usage(&second, NOW));
+            (first.unwrap(), second.unwrap());
+        });
+        for it in writing {
+            it.await;
+        }
+        let by = Grain { key: true, ..Grain::default() };
+        let rows = one.list_usage(&all(by)).await.unwrap();
+        assert_eq!((rows.len(), rows[0].sums.calls), (40, 2 * 2 * 20 * 2));
+        assert_eq!(one.count_used_accounts(Month::of(NOW)).await.unwrap()[0].2, 59);
+    }
+
     async fn an_account_counts_once_a_month_and_app(database: Database) {
         let store = database.store().await;
         let used = |month: &str, app: &str, number: u64, minutes: i64| UsedAccount {
@@ -206,6 +232,7 @@ on_both! {
         // What was there before these sums were kept is in them.
         let undo = "drop table usage_day_told; drop table usage_month_told; drop index usage_day_of_key; drop index usage_day_of_account;
              drop index usage_month_of_key; drop index usage_month_of_account; drop index delivery_given_up;
+             alter table usage_writer drop column counted_calls; alter table usage_writer drop column written_calls;
              delete from schema_version where version = 7";
         database.run(undo).await;
         assert_eq!(store.migrate(NOW).await.unwrap(), [7]);
