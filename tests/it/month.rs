@@ -110,9 +110,9 @@ on_both! {
         private(&house, used).await.is_relayed(200);
         assert_eq!(ask(&house, &question(&author, &["impressions"])).await.status, 200);
         // A key or a question that names many finds the one, too.
-        let mut named = question(&author, &["impressions"]);
-        named["accounts"] = names.iter().map(|it| json!(house.id(it).to_string())).collect();
-        assert_eq!(ask(&house, &named).await.status, 200);
+        let mut wanted = question(&author, &["impressions"]);
+        wanted["accounts"] = names.iter().map(|it| json!(house.id(it).to_string())).collect();
+        assert_eq!(ask(&house, &wanted).await.status, 200);
     }
 
     async fn candidates_are_not_tried_where_there_is_no_room(database: Database) {

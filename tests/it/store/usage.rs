@@ -159,7 +159,7 @@ on_both! {
             let mut second = batch("b", number, lines(vec![1, 0]));
             (first.used, second.used) = (used((1..60).collect()), used((1..60).rev().collect()));
             let (first, second) = tokio::join!(one.write_usage(&first, NOW), two.write_usage(&second, NOW));
-            (first.unwrap(), second.unwrap());
+            first.and(second).unwrap();
         });
         for it in writing {
             it.await;
