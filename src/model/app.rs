@@ -24,6 +24,14 @@ pub struct AccountLimit {
     pub refuses: bool,
 }
 
+/// How many accounts an app used this month, and how many it may.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccountsUsed {
+    pub app: String,
+    pub accounts: u64,
+    pub limit: Option<AccountLimit>,
+}
+
 /// The form that app-only calls take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AppOnly {

@@ -20,6 +20,7 @@ pub use crate::server::wire::link::{CreatedLink, Link, NewLink};
 use crate::gateway::{
     self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
 };
+use crate::model::app::AccountsUsed;
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
 use crate::server::wire::schema::{Duration, KeyKind, State, Time};
@@ -201,8 +202,8 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
     }
 }
 
-impl From<((&str, BearerSource), gateway::AccountsUsed)> for App {
-    fn from(((name, source), used): ((&str, BearerSource), gateway::AccountsUsed)) -> App {
+impl From<((&str, BearerSource), AccountsUsed)> for App {
+    fn from(((name, source), used): ((&str, BearerSource), AccountsUsed)) -> App {
         let (app_only, bearer_source) = match source {
             BearerSource::Minted => ("bearer", Some("minted")),
             BearerSource::Configured => ("bearer", Some("configured")),
