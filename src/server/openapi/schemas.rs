@@ -24,7 +24,8 @@ use crate::server::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
 };
 use crate::server::wire::{
-    Account, App, CreatedKey, CreatedLink, ImportLine, Key, Link, NewKey, NewLink, schema,
+    Account, App, CreatedKey, CreatedLink, ImportLine, Key, Link, NewKey, NewLink, SeenAccount,
+    schema,
 };
 
 /// All but those of problems.
@@ -35,7 +36,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
             all.insert(<$type as ToSchema>::name().into_owned(), $how(<$type>::schema()));
         )*};
     }
-    add!(whole; Account Key CreatedKey CreatedLink Link App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
+    add!(whole; Account SeenAccount Key CreatedKey CreatedLink Link App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
     add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(whole; RecentCall Usage UsedAccounts Gap);
     add!(as_is; UsageLine Outcome);

@@ -21,6 +21,7 @@ use crate::gateway::{
     self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
 };
 use crate::model::app::AccountsUsed;
+use crate::model::call::ended;
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
 use crate::server::wire::schema::{Duration, KeyKind, State, Time};
@@ -38,6 +39,19 @@ pub struct Account {
     pub state_since: String,
     #[schema(value_type = Time)]
     pub connected_at: String,
+}
+
+/// An account, and what was asked last as it, as far as calls are kept.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SeenAccount {
+    #[serde(flatten)]
+    pub account: Account,
+    #[schema(value_type = Option<Time>)]
+    pub last_call_at: Option<String>,
+    /// How the last call ended that did not go well, in words; later ones may have.
+    pub last_error: Option<String>,
+    #[schema(value_type = Option<Time>)]
+    pub last_error_at: Option<String>,
 }
 
 /// A key without what proves it.
@@ -155,6 +169,19 @@ impl From<model::Account> for Account {
             state: it.state.name(),
             state_since: rfc3339(it.state_since),
             connected_at: rfc3339(it.connected_at),
+        }
+    }
+}
+
+impl From<gateway::SeenAccount> for SeenAccount {
+    fn from(it: gateway::SeenAccount) -> SeenAccount {
+        let failed = it.last.failed;
+        let words = |it: &gateway::Failure| ended(it.status, it.code.as_deref());
+        SeenAccount {
+            account: it.account.into(),
+            last_call_at: it.last.at.map(rfc3339),
+            last_error: failed.as_ref().map(words),
+            last_error_at: failed.map(|it| rfc3339(it.at)),
         }
     }
 }

@@ -35,7 +35,7 @@ on_both! {
         it.prepare().await;
         let alice = it.bench.user("alice").user_id.clone();
         let table = cells(&it.must(&["account", "list"]).await);
-        assert_eq!(table[0], ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED"]);
+        assert_eq!(table[0], ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED", "LAST CALL", "LAST ERROR"]);
         let row = table.iter().find(|it| it[2] == "alice").unwrap();
         assert_eq!(row[..4], ["demo", &alice, "alice", "active"]);
         let listed = json(&it.must(&["account", "list", "--app", "demo", "--state", "active", "--json"]).await);
