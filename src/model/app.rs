@@ -24,6 +24,13 @@ pub struct AccountLimit {
     pub refuses: bool,
 }
 
+impl AccountLimit {
+    /// What happens beyond it, as the configuration says it.
+    pub const fn beyond(self) -> &'static str {
+        if self.refuses { "refuse" } else { "warn" }
+    }
+}
+
 /// How many accounts an app used this month, and how many it may.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountsUsed {

@@ -13,6 +13,9 @@ use crate::model::{Endpoint, GroupBy, Metric};
 use crate::server::openapi::operation::named;
 use crate::server::wire::audit::Entry;
 use crate::server::wire::call::Call as RecentCall;
+use crate::server::wire::overview::{
+    AccountsByState, AccountsUsed, CallsOfHour, Latency, Overview,
+};
 use crate::server::wire::question::{Asks, Cost, Missing, MissingWindow, Plan, Report, Went};
 use crate::server::wire::schema::{
     CallToMake, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
@@ -39,6 +42,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     add!(whole; Account SeenAccount Key CreatedKey CreatedLink Link App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
     add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(whole; RecentCall Usage UsedAccounts Gap);
+    add!(whole; Overview AccountsByState CallsOfHour Latency AccountsUsed);
     add!(as_is; UsageLine Outcome);
     add!(as_is; NewKey NewLink ImportLine NewWebhook Rotation);
     add!(as_is; State schema::Endpoint Called EngagementType Credentials KeyKind MissingReason EventType DeliveryState);

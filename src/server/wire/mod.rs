@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod call;
 mod link;
+pub mod overview;
 pub mod question;
 pub mod schema;
 pub mod table;
@@ -20,7 +21,7 @@ pub use crate::server::wire::link::{CreatedLink, Link, NewLink};
 use crate::gateway::{
     self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
 };
-use crate::model::app::AccountsUsed;
+use crate::model::app::{AccountLimit, AccountsUsed};
 use crate::model::call::ended;
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
@@ -242,7 +243,7 @@ impl From<((&str, BearerSource), AccountsUsed)> for App {
             bearer_source,
             accounts_used: used.accounts,
             account_limit: used.limit.map(|it| it.most),
-            over_limit: used.limit.map(|it| if it.refuses { "refuse" } else { "warn" }),
+            over_limit: used.limit.map(AccountLimit::beyond),
         }
     }
 }

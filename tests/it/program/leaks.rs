@@ -138,6 +138,7 @@ async fn administer(it: &Deployment, running: &Running, admin: &str, other: &str
         "/admin/v1/accounts",
         "/admin/v1/keys",
         "/admin/v1/apps",
+        "/admin/v1/overview",
         "/admin/v1/audit?limit=1000",
         "/metrics",
         "/readyz",
