@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::connect;
 use crate::cli::failure::Failure;
-use crate::cli::parts::{ACTOR, Parts, all_pages};
+use crate::cli::parts::{ACTOR, Parts, account_ref, all_pages};
 use crate::cli::{open, output};
 use crate::gateway::{self, AccountFilter, Verified};
 use crate::model::{AccountRef, AccountState};
@@ -110,12 +110,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
 
 impl Named {
     fn account(&self) -> Result<AccountRef, Failure> {
-        let wrong = || {
-            Failure::general(anyhow!(
-                "name the account as a user id of 1 to 19 digits or as @screen_name"
-            ))
-        };
-        AccountRef::parse(&self.account).ok_or_else(wrong)
+        account_ref(&self.account)
     }
 }
 
