@@ -8,11 +8,11 @@ use clap::{Args, Subcommand};
 
 use crate::cli::connect;
 use crate::cli::failure::Failure;
-use crate::cli::parts::{ACTOR, Parts, all_pages};
+use crate::cli::parts::{ACTOR, Parts, account_ref, all_pages};
 use crate::cli::{open, output};
-use crate::gateway::{AccountFilter, Verified};
-use crate::model::{self, AccountRef, AccountState};
-use crate::server::wire::{self, Account, read_imports};
+use crate::gateway::{self, AccountFilter, Verified};
+use crate::model::{AccountRef, AccountState};
+use crate::server::wire::{self, Account, SeenAccount, read_imports};
 
 const IMPORT_FORM: &str = "Each line of the input:
   {\"user_id\": \"…\", \"screen_name\": \"…\", \"access_token\": \"…\", \"access_token_secret\": \"…\"}";
@@ -79,12 +79,12 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::List { app, state, json } => list(&parts, app, state.as_deref(), json).await,
         Task::Show(named) => {
             let account =
-                parts.gateway.show_account(named.app.as_deref(), &named.account()?).await?;
-            let account = Account::from(account);
+                parts.gateway.see_account(named.app.as_deref(), &named.account()?).await?;
+            let account = SeenAccount::from(account);
             if named.json {
                 output::json(&account);
             } else {
-                show(&[account], false);
+                table(&[account]);
             }
             Ok(())
         }
@@ -110,19 +110,14 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
 
 impl Named {
     fn account(&self) -> Result<AccountRef, Failure> {
-        let wrong = || {
-            Failure::general(anyhow!(
-                "name the account as a user id of 1 to 19 digits or as @screen_name"
-            ))
-        };
-        AccountRef::parse(&self.account).ok_or_else(wrong)
+        account_ref(&self.account)
     }
 }
 
 async fn import(parts: &Parts, app: Option<&str>) -> Result<(), Failure> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(Failure::general)?;
-    let imports = read_imports(&text).map_err(crate::gateway::Error::InvalidRequest)?;
+    let imports = read_imports(&text).map_err(gateway::Error::InvalidRequest)?;
     let count = parts.gateway.import_accounts(app, &imports, ACTOR).await?;
     output::line(&format!("imported {count} {}", if count == 1 { "account" } else { "accounts" }));
     Ok(())
@@ -143,13 +138,17 @@ async fn list(
             Some(AccountState::from_name(name).ok_or_else(wrong)?)
         }
     };
-    let accounts = all_pages(async |last: Option<&model::Account>, limit| {
-        let after = last.map(|it| (it.app.clone(), it.user_id));
+    let accounts = all_pages(async |last: Option<&gateway::SeenAccount>, limit| {
+        let after = last.map(|it| (it.account.app.clone(), it.account.user_id));
         let filter = AccountFilter { app: app.clone(), state, search: None, after, limit };
-        parts.gateway.list_accounts(&filter).await
+        parts.gateway.see_accounts(&filter).await
     });
-    let accounts: Vec<Account> = accounts.await?.into_iter().map(Account::from).collect();
-    show(&accounts, json);
+    let accounts: Vec<SeenAccount> = accounts.await?.into_iter().map(SeenAccount::from).collect();
+    if json {
+        output::json(&accounts);
+    } else {
+        table(&accounts);
+    }
     if accounts.is_empty() {
         output::note("no accounts; bring some with `countersign account import`");
     }
@@ -181,14 +180,24 @@ async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
     }
 }
 
-fn show(accounts: &[Account], json: bool) {
-    if json {
-        return output::json(&accounts);
-    }
-    let row = |it: &Account| {
-        [&it.app, &it.user_id, &it.screen_name, it.state, &it.state_since, &it.connected_at]
-            .map(str::to_owned)
+fn table(accounts: &[SeenAccount]) {
+    let row = |seen: &SeenAccount| {
+        let it = &seen.account;
+        let last_call = seen.last_call_at.as_deref().unwrap_or("-");
+        [
+            &it.app,
+            &it.user_id,
+            &it.screen_name,
+            it.state,
+            &it.state_since,
+            &it.connected_at,
+            last_call,
+            seen.last_error.as_deref().unwrap_or("-"),
+        ]
+        .map(str::to_owned)
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
-    output::table(["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED"], &rows);
+    let headings =
+        ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED", "LAST CALL", "LAST ERROR"];
+    output::table(headings, &rows);
 }

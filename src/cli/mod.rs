@@ -1,6 +1,8 @@
 //! The command line: what can be asked of the program, and the only printing.
 
 mod account;
+mod audit;
+mod calls;
 mod check;
 mod connect;
 mod demo;
@@ -57,6 +59,10 @@ enum Task {
     Webhook(webhook::Task),
     /// What calls on the upstream add up to, and how many accounts X bills
     Usage(usage::Arguments),
+    /// Recent calls, newest first: who asked what, with which credentials, and what came back
+    Calls(calls::Arguments),
+    /// Who changed what, and from where
+    Audit(audit::Arguments),
     /// The keys that seal what is stored
     #[command(subcommand)]
     Vault(vault::Task),
@@ -84,6 +90,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Key(task) => parts::block_on(key::run(config, task)),
         Task::Webhook(task) => parts::block_on(webhook::run(config, task)),
         Task::Usage(arguments) => parts::block_on(usage::run(config, arguments)),
+        Task::Calls(arguments) => parts::block_on(calls::run(config, arguments)),
+        Task::Audit(arguments) => parts::block_on(audit::run(config, arguments)),
         Task::Vault(task) => vault::run(config, &task),
         Task::Migrate => parts::block_on(migrate(config)),
         Task::Check => parts::block_on(check::run(config)),

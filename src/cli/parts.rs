@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::cli::failure::{self, Failure};
 use crate::config::{self, Config, Ring};
 use crate::gateway::{self, Gateway};
-use crate::model::{Clock, SystemClock};
+use crate::model::{AccountRef, Clock, SystemClock};
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -62,16 +62,36 @@ pub(super) fn now() -> OffsetDateTime {
 pub(super) async fn all_pages<T>(
     ask: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
 ) -> Result<Vec<T>, Failure> {
-    const PAGE: u32 = 1000;
+    Ok(first(u32::MAX, ask).await?.0)
+}
+
+/// The first `most` items of a listing, and whether there are more; `ask` as for `all_pages`.
+pub(super) async fn first<T>(
+    most: u32,
+    ask: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
+) -> Result<(Vec<T>, bool), Failure> {
+    const PAGE: usize = 1000;
+    let most = most as usize;
     let mut items = Vec::new();
-    loop {
-        let page = ask(items.last(), PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
+    while items.len() <= most {
+        // One more than is given tells whether there are more.
+        let size = PAGE.min((most - items.len()).saturating_add(1));
+        let page = ask(items.last(), size.try_into().unwrap_or(u32::MAX)).await?;
+        let is_last = page.len() < size;
         items.extend(page);
         if is_last {
-            return Ok(items);
+            break;
         }
     }
+    let is_more = items.len() > most;
+    items.truncate(most);
+    Ok((items, is_more))
+}
+
+/// An account as the command line names it.
+pub(super) fn account_ref(text: &str) -> Result<AccountRef, Failure> {
+    let form = "name the account as a user id of 1 to 19 digits or as @screen_name";
+    AccountRef::parse(text).ok_or_else(|| Failure::general(anyhow!(form)))
 }
 
 /// Who acts, for the audit log.

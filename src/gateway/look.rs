@@ -10,6 +10,8 @@ use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
 /// How much of an account's past is shown with it.
 const RECENT: u32 = 10;
+/// Accounts that the database is asked about at a time: each takes it two questions, and all the time for one use is short.
+const AT_ONCE: usize = 100;
 
 /// An account, and what was asked last as it.
 pub struct SeenAccount {
@@ -44,13 +46,30 @@ impl Gateway {
         self.seen(accounts).await
     }
 
+    /// One account, also of an app that is not configured any more; `app` may be left out where only one is.
+    pub async fn see_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+    ) -> Result<SeenAccount, Error> {
+        let account = self.show_account(app, named).await?;
+        self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))
+    }
+
+    /// A part of the list, as `list_accounts` gives it.
+    pub async fn see_accounts(&self, filter: &AccountFilter) -> Result<Vec<SeenAccount>, Error> {
+        let accounts = self.list_accounts(filter).await?;
+        self.seen(accounts).await
+    }
+
     /// One account with its history, also of an app that is not configured any more.
     pub async fn look_at_account(
         &self,
         app: &str,
         named: &AccountRef,
     ) -> Result<(SeenAccount, History), Error> {
-        let account = self.show_account(Some(app), named).await?;
+        let seen = self.see_account(Some(app), named).await?;
+        let account = &seen.account;
         let filter = CallFilter {
             app: Some(account.app.clone()),
             account: Some(account.user_id),
@@ -60,7 +79,6 @@ impl Gateway {
         let calls = self.list_calls(filter).await?;
         let subject = format!("account:{}/{}", account.app, account.user_id);
         let entries = self.0.store.list_audit_of(&subject, RECENT).await?;
-        let seen = self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))?;
         Ok((seen, History { entries, calls }))
     }
 
@@ -92,7 +110,10 @@ impl Gateway {
 
     async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {
         self.store_calls().await;
-        let last = self.0.store.list_last_calls(&accounts).await?;
+        let mut last = Vec::with_capacity(accounts.len());
+        for some in accounts.chunks(AT_ONCE) {
+            last.extend(self.0.store.list_last_calls(some).await?);
+        }
         let seen = accounts.into_iter().zip(last);
         let seen = seen.map(|(account, last)| {
             let is_configured = self.0.apps.contains_key(&account.app);

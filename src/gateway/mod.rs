@@ -48,7 +48,6 @@ pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
 pub use crate::gateway::look::{History, Progress, SeenAccount};
-pub use crate::gateway::month::AccountsUsed;
 pub use crate::gateway::question::ask::Planned;
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;

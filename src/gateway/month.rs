@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::gateway::bearers::AppState;
 use crate::gateway::{Error, Gateway};
 use crate::model::UserId;
-use crate::model::app::AccountLimit;
+use crate::model::app::{AccountLimit, AccountsUsed};
 use crate::model::usage::{Month, begin_of};
 
 /// The accounts that an app used this month, as far as this process knows.
@@ -28,14 +28,6 @@ struct Used {
 
 /// More accounts may not be used.
 struct Full;
-
-/// How many accounts an app used this month, and how many it may.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccountsUsed {
-    pub app: String,
-    pub accounts: u64,
-    pub limit: Option<AccountLimit>,
-}
 
 impl UsedThisMonth {
     pub(super) fn new(limit: Option<AccountLimit>) -> UsedThisMonth {
@@ -149,8 +141,12 @@ impl Gateway {
             }
         }
         for it in self.accounts_used() {
-            let count = f64::from(u32::try_from(it.accounts).unwrap_or(u32::MAX));
-            metrics::gauge!("countersign_accounts_used", "app" => it.app).set(count);
+            let told = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+            if let Some(limit) = it.limit {
+                metrics::gauge!("countersign_account_limit", "app" => it.app.clone())
+                    .set(told(limit.most));
+            }
+            metrics::gauge!("countersign_accounts_used", "app" => it.app).set(told(it.accounts));
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::gateway::calls::KeyNames;
-use crate::gateway::{AccountsUsed, Error, Gateway, Health, UsageGap};
+use crate::gateway::{Error, Gateway, Health, UsageGap};
 use crate::model::AccountState;
+use crate::model::app::AccountsUsed;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
 use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};

@@ -24,6 +24,21 @@ pub struct AccountLimit {
     pub refuses: bool,
 }
 
+impl AccountLimit {
+    /// What happens beyond it, as the configuration says it.
+    pub const fn beyond(self) -> &'static str {
+        if self.refuses { "refuse" } else { "warn" }
+    }
+}
+
+/// How many accounts an app used this month, and how many it may.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccountsUsed {
+    pub app: String,
+    pub accounts: u64,
+    pub limit: Option<AccountLimit>,
+}
+
 /// The form that app-only calls take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AppOnly {

@@ -99,6 +99,7 @@ fn callers_routes(host: &Host) -> Routes {
 
 fn operators_routes(host: &Host) -> Routes {
     let admin = Router::new()
+        .route("/admin/v1/overview", get(admin::overview::show))
         .route("/admin/v1/apps", get(admin::apps::list))
         .route("/admin/v1/accounts", get(admin::accounts::list).post(admin::accounts::import))
         .route(
@@ -124,7 +125,7 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/usage", get(admin::usage::show))
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
+    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
     let routes = open().route("/metrics", get(probe::metrics)).merge(admin);
     finish(routes.merge(console::routes(host)), offered, host)
 }

@@ -18,6 +18,7 @@ mod edge;
 mod house;
 mod month;
 mod openapi;
+mod overview;
 mod program;
 mod question;
 mod relay;

@@ -107,16 +107,3 @@ pub fn show(chrome: &Chrome<'_>, one: &One) -> String {
 pub fn remove(chrome: &Chrome<'_>, account: &Listed) -> String {
     text(&RemovePage { chrome, account })
 }
-
-/// How a call ended, in words.
-pub fn ended(status: Option<u16>, code: Option<&str>) -> String {
-    match (status, code) {
-        (_, Some(code)) => code.replace('_', " "),
-        (None, None) => "X did not answer".to_owned(),
-        (Some(status @ ..400), None) => format!("answered ({status})"),
-        (Some(401), None) => "X did not take the token (401)".to_owned(),
-        (Some(429), None) => "X was asked too often (429)".to_owned(),
-        (Some(status @ 400..500), None) => format!("X refused the call ({status})"),
-        (Some(status), None) => format!("X had trouble of its own ({status})"),
-    }
-}

@@ -6,7 +6,7 @@ use crate::console::admin::{Chrome, Section};
 use crate::console::chart::{Chart, Colour};
 use crate::console::{filters, text};
 use crate::model::AccountState;
-use crate::model::app::AccountLimit;
+use crate::model::app::AccountsUsed;
 
 /// What is shown.
 pub struct Overview {
@@ -36,13 +36,6 @@ pub struct Latency {
     pub calls: usize,
     pub median: String,
     pub most: String,
-}
-
-/// How many accounts an app used this month, and what happens at how many.
-pub struct AccountsUsed {
-    pub app: String,
-    pub accounts: u64,
-    pub limit: Option<AccountLimit>,
 }
 
 #[derive(Template)]

@@ -7,11 +7,11 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::gateway::{AccountFilter, Problem as Detail};
-use crate::model::{self, AccountState, UserId};
+use crate::gateway::{self, AccountFilter, Problem as Detail};
+use crate::model::{AccountState, UserId};
 use crate::server::admin::{Actor, Limit, MOST_BYTES, OfApp, Path, Query, account_ref, page};
 use crate::server::problem::Problem;
-use crate::server::wire::{self, Account, read_imports};
+use crate::server::wire::{self, Account, SeenAccount, read_imports};
 use crate::server::{Host, body};
 
 #[derive(Deserialize)]
@@ -30,9 +30,9 @@ pub(in crate::server) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let filter = filter(&asked)?;
-    let accounts = host.0.gateway.list_accounts(&filter).await?;
-    let place = |it: &model::Account| format!("{}/{}", it.app, it.user_id);
-    Ok(page::<_, Account, _>("accounts", accounts, &asked.limit, place))
+    let accounts = host.0.gateway.see_accounts(&filter).await?;
+    let place = |it: &gateway::SeenAccount| format!("{}/{}", it.account.app, it.account.user_id);
+    Ok(page::<_, SeenAccount, _>("accounts", accounts, &asked.limit, place))
 }
 
 /// Stores the accounts of a body of JSON lines, all or none.
@@ -61,9 +61,9 @@ pub(in crate::server) async fn show(
     State(host): State<Host>,
     Path(account): Path,
     Query(of): Query<OfApp>,
-) -> Result<Json<Account>, Problem> {
+) -> Result<Json<SeenAccount>, Problem> {
     let account = account_ref(&account)?;
-    Ok(Json(host.0.gateway.show_account(of.app.as_deref(), &account).await?.into()))
+    Ok(Json(host.0.gateway.see_account(of.app.as_deref(), &account).await?.into()))
 }
 
 /// Asks X whether the account's token works.

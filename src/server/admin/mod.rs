@@ -6,6 +6,7 @@ pub(super) mod audit;
 pub(super) mod calls;
 pub(super) mod keys;
 pub(super) mod links;
+pub(super) mod overview;
 pub(super) mod usage;
 pub(super) mod webhooks;
 

@@ -10,7 +10,7 @@ use crate::console::admin::accounts::{self as pages, Event, Listed, Narrowed, On
 use crate::console::admin::{Section, second, time};
 use crate::gateway::{AccountFilter, Failure, SeenAccount, Session, Verified};
 use crate::model::audit::Entry;
-use crate::model::call::Call;
+use crate::model::call::{Call, ended};
 use crate::model::{AccountRef, AccountState, UserId};
 use crate::server::Host;
 use crate::server::admin::{Path, Query, account_ref};
@@ -152,8 +152,7 @@ fn filter(asked: &Asked) -> AccountFilter {
 
 fn listed(seen: &SeenAccount) -> Listed {
     let (it, last) = (&seen.account, &seen.last);
-    let words =
-        |it: &Failure| format!("{}, {}", pages::ended(it.status, it.code.as_deref()), time(it.at));
+    let words = |it: &Failure| format!("{}, {}", ended(it.status, it.code.as_deref()), time(it.at));
     Listed {
         app: it.app.clone(),
         user_id: it.user_id,
@@ -184,6 +183,6 @@ fn asked(it: &Call) -> pages::Asked {
         endpoint: it.endpoint.name(),
         posts: it.posts,
         went_well,
-        ended: pages::ended(it.status, it.code.as_deref()),
+        ended: ended(it.status, it.code.as_deref()),
     }
 }

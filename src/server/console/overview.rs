@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::console::admin::overview::{self as pages, AccountsUsed, Latency, Need};
+use crate::console::admin::overview::{self as pages, Latency, Need};
 use crate::console::admin::{Section, sentence, time};
 use crate::console::chart::{Chart, Colour, Kind, Series};
-use crate::gateway::{self, Degraded, Overview, Session};
+use crate::gateway::{Degraded, Overview, Session};
+use crate::model::app::AccountsUsed;
 use crate::model::usage::{Hour, Outcome, begin_of};
 use crate::model::{AccountState, AuthKind};
 use crate::server::Host;
@@ -32,11 +33,6 @@ fn shown(found: &Overview) -> pages::Overview {
     };
     let of_state = |state| found.accounts.iter().find(|it| it.0 == state).copied();
     let (chart, colours) = chart(found);
-    let used = |it: &gateway::AccountsUsed| AccountsUsed {
-        app: it.app.clone(),
-        accounts: it.accounts,
-        limit: it.limit,
-    };
     pages::Overview {
         is_new: found.accounts.is_empty() && found.usage.is_empty(),
         needs: needs(found),
@@ -50,7 +46,7 @@ fn shown(found: &Overview) -> pages::Overview {
             most: format!("{} ms", it.most.as_millis()),
         }),
         accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
-        used: found.accounts_used.iter().filter(|it| it.accounts > 0).map(used).collect(),
+        used: found.accounts_used.iter().filter(|it| it.accounts > 0).cloned().collect(),
     }
 }
 
@@ -84,7 +80,7 @@ fn needs(found: &Overview) -> Vec<Need> {
     needs
 }
 
-fn of_limit(it: &gateway::AccountsUsed) -> Option<Need> {
+fn of_limit(it: &AccountsUsed) -> Option<Need> {
     let limit = it.limit.filter(|limit| it.accounts >= limit.most)?;
     let (app, used, most) = (&it.app, it.accounts, limit.most);
     let accounts = if used == 1 { "account" } else { "accounts" };

@@ -13,6 +13,9 @@ use crate::model::{Endpoint, GroupBy, Metric};
 use crate::server::openapi::operation::named;
 use crate::server::wire::audit::Entry;
 use crate::server::wire::call::Call as RecentCall;
+use crate::server::wire::overview::{
+    AccountsByState, AccountsUsed, CallsOfHour, Latency, Overview,
+};
 use crate::server::wire::question::{Asks, Cost, Missing, MissingWindow, Plan, Report, Went};
 use crate::server::wire::schema::{
     CallToMake, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
@@ -24,7 +27,8 @@ use crate::server::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
 };
 use crate::server::wire::{
-    Account, App, CreatedKey, CreatedLink, ImportLine, Key, Link, NewKey, NewLink, schema,
+    Account, App, CreatedKey, CreatedLink, ImportLine, Key, Link, NewKey, NewLink, SeenAccount,
+    schema,
 };
 
 /// All but those of problems.
@@ -35,9 +39,10 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
             all.insert(<$type as ToSchema>::name().into_owned(), $how(<$type>::schema()));
         )*};
     }
-    add!(whole; Account Key CreatedKey CreatedLink Link App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
+    add!(whole; Account SeenAccount Key CreatedKey CreatedLink Link App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
     add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(whole; RecentCall Usage UsedAccounts Gap);
+    add!(whole; Overview AccountsByState CallsOfHour Latency AccountsUsed);
     add!(as_is; UsageLine Outcome);
     add!(as_is; NewKey NewLink ImportLine NewWebhook Rotation);
     add!(as_is; State schema::Endpoint Called EngagementType Credentials KeyKind MissingReason EventType DeliveryState);

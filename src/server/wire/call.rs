@@ -1,9 +1,11 @@
-//! The shape of a recent call.
+//! The shape of a recent call, and which ones are asked for.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::gateway::{CallFilter, Problem};
 use crate::model;
+use crate::model::call::Ended;
 use crate::server::wire::rfc3339;
 use crate::server::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
 
@@ -41,6 +43,55 @@ pub struct Call {
     pub upstream_ms: f64,
     /// Of the answer's body.
     pub bytes: u64,
+}
+
+/// Which calls somebody asks for.
+#[derive(Clone, Debug, Default)]
+pub struct CallQuery {
+    /// A key's id or its name.
+    pub key: Option<String>,
+    /// A user id.
+    pub account: Option<String>,
+    pub endpoint: Option<String>,
+    /// `well` or `badly`.
+    pub ended: Option<String>,
+    pub request_id: Option<String>,
+}
+
+impl CallQuery {
+    /// The filter that it means, of any number of calls; or everything that is wrong with it.
+    pub fn read(self) -> Result<CallFilter, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut wrong = |detail: &str| problems.push(Problem::in_query(detail));
+        let account = self.account.as_deref().map(model::UserId::parse);
+        if account == Some(None) {
+            wrong("account must be a user id of 1 to 19 digits");
+        }
+        let endpoint = self.endpoint.as_deref().map(model::Endpoint::from_name);
+        if endpoint == Some(None) {
+            wrong("endpoint must be totals, 28hr or historical");
+        }
+        let ended = match self.ended.as_deref() {
+            None => None,
+            Some("well") => Some(Ended::Well),
+            Some("badly") => Some(Ended::Badly),
+            Some(_) => {
+                wrong("ended must be well or badly");
+                None
+            }
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(CallFilter {
+            key_id: self.key,
+            account: account.flatten(),
+            endpoint: endpoint.flatten(),
+            ended,
+            request_id: self.request_id,
+            ..CallFilter::default()
+        })
+    }
 }
 
 impl From<model::call::Call> for Call {

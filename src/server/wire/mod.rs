@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod call;
 mod link;
+pub mod overview;
 pub mod question;
 pub mod schema;
 pub mod table;
@@ -20,6 +21,8 @@ pub use crate::server::wire::link::{CreatedLink, Link, NewLink};
 use crate::gateway::{
     self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
 };
+use crate::model::app::{AccountLimit, AccountsUsed};
+use crate::model::call::ended;
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, Secret, UserId};
 use crate::server::wire::schema::{Duration, KeyKind, State, Time};
@@ -37,6 +40,19 @@ pub struct Account {
     pub state_since: String,
     #[schema(value_type = Time)]
     pub connected_at: String,
+}
+
+/// An account, and what was asked last as it, as far as calls are kept.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SeenAccount {
+    #[serde(flatten)]
+    pub account: Account,
+    #[schema(value_type = Option<Time>)]
+    pub last_call_at: Option<String>,
+    /// How the last call ended that did not go well, in words; later ones may have.
+    pub last_error: Option<String>,
+    #[schema(value_type = Option<Time>)]
+    pub last_error_at: Option<String>,
 }
 
 /// A key without what proves it.
@@ -158,6 +174,19 @@ impl From<model::Account> for Account {
     }
 }
 
+impl From<gateway::SeenAccount> for SeenAccount {
+    fn from(it: gateway::SeenAccount) -> SeenAccount {
+        let failed = it.last.failed;
+        let words = |it: &gateway::Failure| ended(it.status, it.code.as_deref());
+        SeenAccount {
+            account: it.account.into(),
+            last_call_at: it.last.at.map(rfc3339),
+            last_error: failed.as_ref().map(words),
+            last_error_at: failed.map(|it| rfc3339(it.at)),
+        }
+    }
+}
+
 impl From<model::key::Key> for Key {
     fn from(it: model::key::Key) -> Key {
         let ids = |it: Vec<UserId>| it.iter().map(ToString::to_string).collect();
@@ -201,8 +230,8 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
     }
 }
 
-impl From<((&str, BearerSource), gateway::AccountsUsed)> for App {
-    fn from(((name, source), used): ((&str, BearerSource), gateway::AccountsUsed)) -> App {
+impl From<((&str, BearerSource), AccountsUsed)> for App {
+    fn from(((name, source), used): ((&str, BearerSource), AccountsUsed)) -> App {
         let (app_only, bearer_source) = match source {
             BearerSource::Minted => ("bearer", Some("minted")),
             BearerSource::Configured => ("bearer", Some("configured")),
@@ -214,7 +243,7 @@ impl From<((&str, BearerSource), gateway::AccountsUsed)> for App {
             bearer_source,
             accounts_used: used.accounts,
             account_limit: used.limit.map(|it| it.most),
-            over_limit: used.limit.map(|it| if it.refuses { "refuse" } else { "warn" }),
+            over_limit: used.limit.map(AccountLimit::beyond),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `/admin/v1/accounts`, `/admin/v1/apps` and the audit entries that changes leave.
 
-use countersign::model::App;
+use countersign::model::{App, Endpoint};
 use serde_json::{Value, json};
+use time::Duration;
 
 use crate::bench::{Answer, Ask, with};
 use crate::database::on_both;
@@ -60,6 +61,9 @@ on_both! {
                 "state": "active",
                 "state_since": "2026-03-10T21:15:30Z",
                 "connected_at": "2026-03-10T21:15:30Z",
+                "last_call_at": null,
+                "last_error": null,
+                "last_error_at": null,
             }));
         }
 
@@ -270,6 +274,32 @@ on_both! {
         for (method, path) in [("POST", ""), ("GET", "/@alice"), ("DELETE", "/@alice"), ("POST", "/@alice/verify")] {
             let ask = two.admin(&key, method, &format!("{ACCOUNTS}{path}"));
             assert_eq!(told(ask).await, several, "{method} {path}");
+        }
+    }
+
+    async fn accounts_tell_what_was_asked_last_as_them(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_admin_key().await;
+        let body = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+        let call = async |name: &str| house.call_as(name, Endpoint::Totals, &body).send().await;
+        call("bob").await.is_relayed(403);
+        house.bench.clock.forward(Duration::minutes(5));
+        for name in ["alice", "bob"] {
+            call(name).await;
+        }
+        let last = |it: &Value| [&it["last_call_at"], &it["last_error"], &it["last_error_at"]].map(Clone::clone);
+        let now = "2026-03-10T21:20:30Z";
+        let of = |name: &str| match name {
+            "alice" => [json!(now), Value::Null, Value::Null],
+            _ => [json!(now), json!("X refused the call (403)"), json!(now)],
+        };
+        let listed = house.admin(&key, "GET", ACCOUNTS).send().await;
+        assert_eq!(names(&listed).len(), 2);
+        for it in listed.json()["accounts"].as_array().unwrap() {
+            let name = it["screen_name"].as_str().unwrap();
+            assert_eq!(last(it), of(name), "{name}");
+            let shown = house.admin(&key, "GET", &format!("{ACCOUNTS}/@{name}")).send().await;
+            assert_eq!(&shown.json(), it);
         }
     }
 

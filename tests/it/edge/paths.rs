@@ -9,6 +9,7 @@ use crate::edge::raw::Raw;
 use crate::house::House;
 
 const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/admin/v1/overview"),
     ("GET", "/admin/v1/apps"),
     ("GET", "/admin/v1/accounts"),
     ("POST", "/admin/v1/accounts"),

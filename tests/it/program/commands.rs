@@ -35,7 +35,7 @@ on_both! {
         it.prepare().await;
         let alice = it.bench.user("alice").user_id.clone();
         let table = cells(&it.must(&["account", "list"]).await);
-        assert_eq!(table[0], ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED"]);
+        assert_eq!(table[0], ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED", "LAST CALL", "LAST ERROR"]);
         let row = table.iter().find(|it| it[2] == "alice").unwrap();
         assert_eq!(row[..4], ["demo", &alice, "alice", "active"]);
         let listed = json(&it.must(&["account", "list", "--app", "demo", "--state", "active", "--json"]).await);
@@ -155,7 +155,7 @@ async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {
 async fn every_command_explains_itself() {
     let database = fresh(Kind::Sqlite).await;
     let it = Deployment::new(&database).await;
-    let commands = "serve demo sandbox query migrate check healthcheck config openapi usage account,import account,list account,show account,verify account,remove key,create key,list key,revoke webhook,add webhook,list webhook,test webhook,rotate webhook,remove vault,generate-key vault,status vault,rotate";
+    let commands = "serve demo sandbox query migrate check healthcheck config openapi usage calls audit account,import account,list account,show account,verify account,remove key,create key,list key,revoke webhook,add webhook,list webhook,test webhook,rotate webhook,remove vault,generate-key vault,status vault,rotate";
     for command in commands.split(' ') {
         let arguments: Vec<&str> = command.split(',').chain(["--help"]).collect();
         let help = it.must(&arguments).await;

@@ -138,6 +138,7 @@ async fn administer(it: &Deployment, running: &Running, admin: &str, other: &str
         "/admin/v1/accounts",
         "/admin/v1/keys",
         "/admin/v1/apps",
+        "/admin/v1/overview",
         "/admin/v1/audit?limit=1000",
         "/metrics",
         "/readyz",
@@ -302,7 +303,7 @@ on_both! {
         let bearer = it.bench.get("/sandbox/world").await["apps"][0]["bearer_token"].as_str().unwrap().to_owned();
         stored(&database, &mut seen).await;
         it.set("VAULT__ACTIVE", "testkey2");
-        for command in ["migrate", "check", "account list", "account show @alice", "account verify @bob", "account list --json", "key list", "key list --json", "vault status", "vault rotate", "account show @nobody", "config"] {
+        for command in ["migrate", "check", "account list", "account show @alice", "account verify @bob", "account list --json", "key list", "key list --json", "calls", "calls --json", "audit --limit 1000", "audit --limit 1000 --json", "vault status", "vault rotate", "account show @nobody", "config"] {
             let arguments: Vec<&str> = command.split(' ').collect();
             seen.output(command, it.run(&arguments).await);
         }

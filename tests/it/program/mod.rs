@@ -14,6 +14,7 @@ pub mod front;
 mod killer;
 mod leaks;
 mod lifecycle;
+mod looking;
 mod proxies;
 mod query;
 mod rotation;

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::model::AccountState;
 use crate::server::openapi::operation::{Content, Operation, named};
-use crate::server::openapi::operators::{after, in_path, limit, of_app, operation, query};
+use crate::server::openapi::operators::{after, in_path, limit, of_app, operation, query, with};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::{closed, page};
 use crate::server::wire::schema::{one_of, text};
@@ -17,7 +17,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 fn list() -> Operation {
     let states = one_of("", AccountState::ALL.map(AccountState::name));
-    let listed = json!({ "accounts": [account()], "next": null });
+    let listed = json!({ "accounts": [seen()], "next": null });
     operation(HttpMethod::Get, "/admin/v1/accounts", "list_accounts", "Connected accounts")
         .takes(query("app", "Only those of this app.", text("").into(), "demo".into()))
         .takes(query("state", "Only those in this state.", states.into(), "active".into()))
@@ -26,7 +26,7 @@ fn list() -> Operation {
         .gives(
             "200",
             "By app and user id.",
-            page("accounts", "Account", "after", Type::String),
+            page("accounts", "SeenAccount", "after", Type::String),
             listed,
         )
         .refuses(problems::of_queries())
@@ -54,9 +54,9 @@ fn import() -> Operation {
 fn show() -> Operation {
     one(HttpMethod::Get, "/admin/v1/accounts/{account}", "show_account", "One account").gives(
         "200",
-        "The account, without its token.",
-        named("Account"),
-        account(),
+        "The account, without its token, and what was asked last as it.",
+        named("SeenAccount"),
+        seen(),
     )
 }
 
@@ -89,6 +89,12 @@ fn one(
         .takes(of_app())
         .refuses(problems::of_account_paths())
         .refuses(problems::of_app_parameters())
+}
+
+fn seen() -> Value {
+    let seen = with(account(), "last_call_at", "2026-03-10T21:15:30Z");
+    let seen = with(seen, "last_error", "X refused the call (403)");
+    with(seen, "last_error_at", "2026-03-09T08:00:00Z")
 }
 
 fn account() -> Value {

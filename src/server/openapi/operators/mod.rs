@@ -3,6 +3,7 @@
 mod accounts;
 mod keys;
 mod links;
+mod overview;
 mod usage;
 mod webhooks;
 
@@ -26,7 +27,7 @@ const NEXT: &str = "The `next` of the page before.";
 pub(super) use crate::server::openapi::operators::links::link_to_make;
 
 pub(super) fn operations() -> Vec<Operation> {
-    let mut all = vec![apps()];
+    let mut all = vec![overview::overview(), apps()];
     all.extend(accounts::operations());
     all.extend(keys::operations());
     all.extend(links::operations());

@@ -1,0 +1,158 @@
+//! The shape of an overview: how things are, and how the last day went.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::gateway;
+use crate::model::AccountState;
+use crate::model::app;
+use crate::model::usage::{Outcome, begin_of};
+use crate::server::wire::rfc3339;
+use crate::server::wire::schema::{Credentials, Time};
+use crate::server::wire::usage::Gap;
+use crate::server::wire::webhook::ListedWebhook;
+
+/// How things are, and how the last day went.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Overview {
+    /// What is not as it should be, in the words of `/readyz`.
+    pub degraded: Vec<String>,
+    pub accounts: AccountsByState,
+    /// When the first of the last 24 hours began, of which `calls`, `failed` and `hours` tell.
+    #[schema(value_type = Time)]
+    pub since: String,
+    /// Requests that went out, second attempts too.
+    pub calls: u64,
+    /// Those of them that X refused or did not answer.
+    pub failed: u64,
+    /// By hour and credentials, where there were any.
+    pub hours: Vec<CallsOfHour>,
+    /// `null` where X was asked nothing in the last day.
+    pub latency: Option<Latency>,
+    /// Those that do not take their events.
+    pub webhooks: Vec<ListedWebhook>,
+    /// What usage lacks of the last 7 days.
+    pub gaps: Vec<Gap>,
+    /// Of each configured app.
+    pub accounts_used: Vec<AccountsUsed>,
+}
+
+/// How many accounts are in each state.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AccountsByState {
+    pub active: u64,
+    pub revoked: u64,
+    pub blocked: u64,
+    pub quarantined: u64,
+}
+
+/// Calls of one hour with one kind of credentials.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CallsOfHour {
+    /// When it began.
+    #[schema(value_type = Time)]
+    pub at: String,
+    #[schema(value_type = Credentials)]
+    pub auth: &'static str,
+    pub calls: u64,
+    pub failed: u64,
+}
+
+/// How long the newest calls took.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Latency {
+    /// That it is told of.
+    pub calls: usize,
+    /// Half of them took no longer.
+    pub median_ms: f64,
+    /// 95 of 100 took no longer.
+    pub p95_ms: f64,
+}
+
+/// Accounts whose tokens an app used this month (UTC), which X bills.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AccountsUsed {
+    pub app: String,
+    pub accounts: u64,
+    /// The most that it may use in a month, or `null`.
+    pub account_limit: Option<u64>,
+    /// What happens at that limit, `warn` or `refuse`; `null` without one.
+    pub over_limit: Option<&'static str>,
+}
+
+impl From<gateway::Overview> for Overview {
+    fn from(it: gateway::Overview) -> Overview {
+        let hours = hours(&it);
+        Overview {
+            degraded: it.health.degraded.iter().map(ToString::to_string).collect(),
+            accounts: AccountsByState::of(&it.accounts),
+            since: rfc3339(begin_of(it.since)),
+            calls: hours.iter().map(|it| it.calls).sum(),
+            failed: hours.iter().map(|it| it.failed).sum(),
+            hours,
+            latency: it.latency.map(Latency::from),
+            webhooks: it
+                .webhooks
+                .into_iter()
+                .filter(|it| it.1.failure.is_some())
+                .map(ListedWebhook::from)
+                .collect(),
+            gaps: it.gaps.into_iter().map(Gap::from).collect(),
+            accounts_used: it.accounts_used.into_iter().map(AccountsUsed::from).collect(),
+        }
+    }
+}
+
+fn hours(it: &gateway::Overview) -> Vec<CallsOfHour> {
+    let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    for row in &it.usage {
+        let (Some(hour), Some(auth)) = (row.hour, row.auth) else { continue };
+        let (calls, failed) = sums.entry((hour, auth.name())).or_default();
+        *calls += row.sums.calls;
+        if row.outcome != Some(Outcome::Success) {
+            *failed += row.sums.calls;
+        }
+    }
+    let of_hour = |((hour, auth), (calls, failed))| CallsOfHour {
+        at: rfc3339(begin_of(hour)),
+        auth,
+        calls,
+        failed,
+    };
+    sums.into_iter().map(of_hour).collect()
+}
+
+impl AccountsByState {
+    fn of(counts: &[(AccountState, u64)]) -> AccountsByState {
+        let of = |state| counts.iter().find(|it| it.0 == state).map_or(0, |it| it.1);
+        AccountsByState {
+            active: of(AccountState::Active),
+            revoked: of(AccountState::Revoked),
+            blocked: of(AccountState::Blocked),
+            quarantined: of(AccountState::Quarantined),
+        }
+    }
+}
+
+impl From<gateway::Latency> for Latency {
+    fn from(it: gateway::Latency) -> Latency {
+        Latency {
+            calls: it.calls,
+            median_ms: it.median.as_secs_f64() * 1000.0,
+            p95_ms: it.most.as_secs_f64() * 1000.0,
+        }
+    }
+}
+
+impl From<app::AccountsUsed> for AccountsUsed {
+    fn from(it: app::AccountsUsed) -> AccountsUsed {
+        AccountsUsed {
+            app: it.app,
+            accounts: it.accounts,
+            account_limit: it.limit.map(|it| it.most),
+            over_limit: it.limit.map(app::AccountLimit::beyond),
+        }
+    }
+}
