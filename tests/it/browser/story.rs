@@ -52,7 +52,7 @@ impl Story {
 
     async fn makes_a_link(&self) -> String {
         self.operator.press("Links").await;
-        self.operator.sees("Links that wait").await;
+        self.operator.sees("Links").await;
         self.operator.press("Make a link").await;
         self.operator.types("label", "the weekly report").await;
         self.operator.press("Make the link").await;
