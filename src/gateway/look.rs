@@ -10,6 +10,8 @@ use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
 /// How much of an account's past is shown with it.
 const RECENT: u32 = 10;
+/// Keys at once, in search of one that works.
+const LOOKED_THROUGH: u32 = 50;
 
 /// An account, and what was asked last as it.
 pub struct SeenAccount {
@@ -79,15 +81,27 @@ impl Gateway {
         let keys = KeySearch {
             kind: Some(Kind::Caller),
             working_at: Some(self.now()),
-            limit: 1,
+            limit: LOOKED_THROUGH,
             ..KeySearch::default()
         };
         let calls = CallFilter { ended: Some(Ended::Well), limit: 1, ..CallFilter::default() };
         Ok(Progress {
             has_account: !self.0.store.list_accounts(&accounts).await?.is_empty(),
-            has_key: !self.0.store.search_keys(&keys).await?.is_empty(),
+            has_key: self.has_trusted_key(keys).await?,
             has_call: !self.list_calls(calls).await?.is_empty(),
         })
+    }
+
+    /// Whether any that is found works: what its row says is not enough.
+    async fn has_trusted_key(&self, mut search: KeySearch) -> Result<bool, Error> {
+        loop {
+            let found = self.look_at_keys(&search).await?;
+            if found.iter().any(Result::is_ok) {
+                return Ok(true);
+            }
+            let Some(Err(last)) = found.into_iter().next_back() else { return Ok(false) };
+            search.after = Some((last.name, last.id));
+        }
     }
 
     async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {
