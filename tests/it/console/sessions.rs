@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use countersign::gateway::SignIn;
 use countersign::model::Endpoint;
 use countersign::model::key::{Kind, compose};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -167,6 +168,22 @@ on_both! {
         }
         let answer = stranger.send(SIGN_IN, &[("key", &house.new_admin_key().await)]).await;
         is_page(&answer, 429);
+    }
+
+    async fn whoever_goes_away_while_his_key_is_looked_up_does_not_count(database: Database) {
+        let house = House::start(&database).await;
+        let address = Ipv4Addr::LOCALHOST.into();
+        for _ in 0..40 {
+            let key = house.new_admin_key().await;
+            // Asked once whether it is done, which it is not before the database has answered, and dropped.
+            tokio::select! {
+                biased;
+                _ = house.gateway.sign_in(&key, address) => (),
+                () = std::future::ready(()) => (),
+            }
+        }
+        let signed_in = house.gateway.sign_in(&house.new_admin_key().await, address).await.unwrap();
+        assert!(matches!(signed_in, SignIn::Begun(_)));
     }
 
     async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
