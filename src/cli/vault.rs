@@ -53,7 +53,7 @@ async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Fai
     match status.unopened.len() {
         0 => Ok(()),
         count => Err(Failure::general(anyhow!(
-            "{count} stored secrets do not open: {}",
+            "{count} stored secrets do not open: {}; take no key out of vault.keys until such accounts are connected again, keys revoked, links withdrawn and webhooks removed",
             status.unopened.join(", ")
         ))),
     }
@@ -70,7 +70,7 @@ fn show(status: &Vault, rotated: bool) {
     let rows: Vec<_> = status.records.iter().map(row).collect();
     output::table(["KEY", "RECORDS", "ROLE"], &rows);
     let idle = status.records.keys().all(|it| *it == status.active);
-    if idle {
+    if idle && status.unopened.is_empty() {
         output::note("every record is sealed with the active key; other keys may leave vault.keys");
     }
 }

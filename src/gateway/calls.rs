@@ -134,7 +134,7 @@ impl Gateway {
     pub(super) async fn key_id(&self, given: Option<String>) -> Result<Option<String>, Error> {
         let Some(given) = given else { return Ok(None) };
         let known = self.0.store.find_key_by_name(&given).await?;
-        Ok(Some(known.map_or(given, |it| it.map_or_else(|it| it.id, |it| it.key.id))))
+        Ok(Some(known.map_or(given, |it| it.id().to_owned())))
     }
 
     /// What these keys are called; those that are gone or cannot be looked up are left out.

@@ -18,7 +18,7 @@ use crate::vault::{self, Place as Seal};
 const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);
 
 /// What proves a key; empty for none.
-type Verifier = Zeroizing<Vec<u8>>;
+pub(super) type Verifier = Zeroizing<Vec<u8>>;
 
 /// A key that the database knows, its seal checked.
 pub struct KnownKey {
@@ -115,14 +115,14 @@ impl Gateway {
         };
         let sealed_verifier =
             self.0.vault.seal(&Seal::key(&key), &vault::fingerprint(text.expose()))?;
-        let stored = StoredKey { key, sealed_verifier };
-        self.0.store.insert_key(&stored, actor, now).await.map_err(|error| match error {
+        let inserted = self.0.store.insert_key(&key, &sealed_verifier, actor, now).await;
+        inserted.map_err(|error| match error {
             store::Error::AlreadyExists => {
-                Error::AlreadyExists(format!("a key named {}", stored.key.name))
+                Error::AlreadyExists(format!("a key named {}", key.name))
             }
             other => other.into(),
         })?;
-        Ok((stored.key, text))
+        Ok((key, text))
     }
 
     /// Keys in the order of their ids, without anything that proves them; one whose row cannot be read hides no other.
@@ -162,11 +162,22 @@ impl Gateway {
     }
 
     /// What may be shown of a key, if its row is as this program wrote it.
-    pub(super) fn trusted(&self, stored: Result<StoredKey, Unreadable>) -> Result<Key, Unreadable> {
-        Ok(self.opened(stored?)?.0)
+    pub(super) fn trusted(&self, stored: StoredKey) -> Result<Key, Unreadable> {
+        Ok(self.opened(stored)?.0)
     }
 
-    async fn stored_key(&self, id: &str) -> Result<Result<StoredKey, Unreadable>, Error> {
+    /// What a key's row has sealed, and where: over the row as it stands, or, where that could not be read when it was
+    /// revoked, over its id alone.
+    pub(super) fn open_verifier(&self, stored: &StoredKey) -> Option<(Seal, Verifier)> {
+        let row = stored.key.as_ref().ok().map(Seal::key);
+        let mut places = row.into_iter().chain([Seal::no_key(stored.id())]);
+        places.find_map(|place| {
+            let verifier = self.0.vault.open(&place, &stored.sealed_verifier).ok()?;
+            Some((place, verifier))
+        })
+    }
+
+    async fn stored_key(&self, id: &str) -> Result<StoredKey, Error> {
         let is_id = id.bytes().all(|it| it.is_ascii_alphanumeric());
         let stored = if is_id { self.0.store.find_key(id).await? } else { None };
         stored.ok_or(Error::NotFound("key"))
@@ -175,13 +186,16 @@ impl Gateway {
     /// Whatever its row holds, since that only takes rights away. What no longer opens gives way to what proves nothing.
     async fn revoke(
         &self,
-        stored: Result<StoredKey, Unreadable>,
+        stored: StoredKey,
         actor: &str,
     ) -> Result<Result<Key, Unreadable>, Error> {
         let now = whole_second(self.now());
-        let (revoked, place, verifier) = match stored.and_then(|it| self.opened(it)) {
-            Ok((key, _)) if key.revoked_at.is_some() => return Ok(Ok(key)),
-            Err(it) if it.revoked_at.is_some() => return Ok(Err(it)),
+        // That a row says so is not enough: whoever wrote it there could take it out again.
+        let revoked_at = stored.key.as_ref().map_or_else(|it| it.revoked_at, |it| it.revoked_at);
+        if revoked_at.is_some() && self.open_verifier(&stored).is_some() {
+            return Ok(self.trusted(stored));
+        }
+        let (revoked, place, verifier) = match self.opened(stored) {
             Ok((key, verifier)) => {
                 let key = Key { revoked_at: Some(now), ..key };
                 let place = Seal::key(&key);
@@ -214,8 +228,8 @@ impl Gateway {
         Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !remembers, load).await?)
     }
 
-    fn open_key(&self, stored: Result<StoredKey, Unreadable>) -> Result<KnownKey, Unreadable> {
-        let (key, verifier) = self.opened(stored?)?;
+    fn open_key(&self, stored: StoredKey) -> Result<KnownKey, Unreadable> {
+        let (key, verifier) = self.opened(stored)?;
         let Ok(fingerprint) = verifier.as_slice().try_into() else {
             return Err(distrusted(key));
         };
@@ -226,6 +240,7 @@ impl Gateway {
     /// The key with what proves it, if its row matches its seal.
     fn opened(&self, stored: StoredKey) -> Result<(Key, Verifier), Unreadable> {
         let StoredKey { key, sealed_verifier } = stored;
+        let key = key?;
         match self.0.vault.open(&Seal::key(&key), &sealed_verifier) {
             Ok(verifier) => Ok((key, verifier)),
             Err(_) => Err(distrusted(key)),

@@ -12,6 +12,8 @@ use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 const RECENT: u32 = 10;
 /// Accounts that the database is asked about at a time: each takes it two questions, and all the time for one use is short.
 const AT_ONCE: usize = 100;
+/// Keys at once, in search of one that works.
+const LOOKED_THROUGH: u32 = 50;
 
 /// An account, and what was asked last as it.
 pub struct SeenAccount {
@@ -97,15 +99,27 @@ impl Gateway {
         let keys = KeySearch {
             kind: Some(Kind::Caller),
             working_at: Some(self.now()),
-            limit: 1,
+            limit: LOOKED_THROUGH,
             ..KeySearch::default()
         };
         let calls = CallFilter { ended: Some(Ended::Well), limit: 1, ..CallFilter::default() };
         Ok(Progress {
             has_account: !self.0.store.list_accounts(&accounts).await?.is_empty(),
-            has_key: !self.0.store.search_keys(&keys).await?.is_empty(),
+            has_key: self.has_trusted_key(keys).await?,
             has_call: !self.list_calls(calls).await?.is_empty(),
         })
+    }
+
+    /// Whether any that is found works: what its row says is not enough.
+    async fn has_trusted_key(&self, mut search: KeySearch) -> Result<bool, Error> {
+        loop {
+            let found = self.look_at_keys(&search).await?;
+            if found.iter().any(Result::is_ok) {
+                return Ok(true);
+            }
+            let Some(Err(last)) = found.into_iter().next_back() else { return Ok(false) };
+            search.after = Some((last.name, last.id));
+        }
     }
 
     async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {

@@ -48,10 +48,8 @@ impl Gateway {
         let filter = KeyFilter { after: None, limit: SAMPLE };
         let keys = self.0.store.list_keys(&filter).await?;
         let accounts = self.0.store.list_sealed_accounts(None, SAMPLE).await?;
-        let opens =
-            |it: &StoredKey| self.0.vault.open(&Seal::key(&it.key), &it.sealed_verifier).is_ok();
         let is_empty = keys.is_empty() && accounts.is_empty();
-        let opened = keys.iter().flatten().any(opens)
+        let opened = keys.iter().any(|it| self.open_verifier(it).is_some())
             || accounts.iter().any(|it| self.open_token(it).is_some());
         Ok(is_empty || opened)
     }
@@ -76,12 +74,9 @@ impl Gateway {
         loop {
             let keys = self.0.store.list_keys(&KeyFilter { after, limit: BATCH }).await?;
             let Some(last) = keys.last() else { break };
-            after = Some(last.as_ref().map_or_else(|it| &it.id, |it| &it.key.id).clone());
+            after = Some(last.id().to_owned());
             for stored in keys {
-                match stored {
-                    Ok(stored) => self.walk_key(&stored, reseal, &mut status).await?,
-                    Err(it) => status.unopened.push(format!("key {}", it.id)),
-                }
+                self.walk_key(&stored, reseal, &mut status).await?;
             }
         }
         self.walk_bearers(reseal, &mut status).await?;
@@ -130,9 +125,8 @@ impl Gateway {
         reseal: bool,
         status: &mut VaultStatus,
     ) -> Result<(), Error> {
-        let place = Seal::key(&stored.key);
-        let Ok(plain) = self.0.vault.open(&place, &stored.sealed_verifier) else {
-            status.unopened.push(format!("key {}", stored.key.id));
+        let Some((place, plain)) = self.open_verifier(stored) else {
+            status.unopened.push(format!("key {}", stored.id()));
             return Ok(());
         };
         if !reseal || self.0.vault.is_current(&stored.sealed_verifier) {
@@ -140,7 +134,7 @@ impl Gateway {
             return Ok(());
         }
         let anew = self.0.vault.seal(&place, &plain)?;
-        if self.0.store.update_key_verifier(&stored.key.id, &anew, &stored.sealed_verifier).await? {
+        if self.0.store.update_key_verifier(stored.id(), &anew, &stored.sealed_verifier).await? {
             status.resealed += 1;
         }
         status.count(&anew);

@@ -63,6 +63,29 @@ impl Default for Refused {
     }
 }
 
+/// A sign-in that is being checked. Its place is given back unless it is refused, also when whoever asked goes away.
+struct Counted {
+    by: Arc<AtomicU32>,
+    is_refused: bool,
+}
+
+impl Counted {
+    /// `None` where there are too many.
+    fn at(by: Arc<AtomicU32>) -> Option<Counted> {
+        let count = |it: u32| (it < MOST_REFUSED).then_some(it + 1);
+        by.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).ok()?;
+        Some(Counted { by, is_refused: false })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !self.is_refused {
+            self.by.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Gateway {
     /// Begins a session for the holder of an admin key, who comes from `address`.
     pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
@@ -72,14 +95,10 @@ impl Gateway {
         }
         let refused = self.0.refused.0.get_with(address, async { Arc::default() }).await;
         // Counted before it is known, so that a thousand at once look up no more than a thousand in turn.
-        let count = |it: u32| (it < MOST_REFUSED).then_some(it + 1);
-        if refused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_err() {
-            return Ok(SignIn::TooMany);
-        }
+        let Some(mut counted) = Counted::at(refused) else { return Ok(SignIn::TooMany) };
         let checked = self.check_key(key, Kind::Admin).await;
-        if !matches!(checked, Err(Error::UnknownKey)) {
-            refused.fetch_sub(1, Ordering::Relaxed);
-        }
+        counted.is_refused = matches!(checked, Err(Error::UnknownKey));
+        drop(counted);
         let key = match checked {
             Err(Error::UnknownKey) => return Ok(SignIn::Refused),
             checked => checked?,

@@ -59,8 +59,16 @@ struct Parts {
     meters: Meters,
 }
 
-/// The routes of one listener; a panic in one of them becomes an answer.
-type Routes = CatchPanic<Router, fn(Box<dyn Any + Send>) -> Response>;
+/// The routes of one listener.
+#[derive(Clone)]
+struct Routes {
+    /// Whether the engagement endpoints are among them.
+    relays: bool,
+    /// A panic in one of them becomes an answer.
+    all: Guarded,
+}
+
+type Guarded = CatchPanic<Router, fn(Box<dyn Any + Send>) -> Response>;
 
 /// Serves both listeners until `life` ends and the last call is answered, at most `limits.drain` later.
 pub async fn serve(
@@ -94,7 +102,7 @@ fn callers_routes(host: &Host) -> Routes {
         .route("/v1/links", post(links::create))
         .merge(connect::routes());
     let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs tells of all";
-    finish(routes, offered, host)
+    Routes { relays: true, all: finish(routes, offered, host) }
 }
 
 fn operators_routes(host: &Host) -> Routes {
@@ -127,7 +135,7 @@ fn operators_routes(host: &Host) -> Routes {
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
     let offered = "operators find /metrics, /livez, /readyz and /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
     let routes = open().route("/metrics", get(probe::metrics)).merge(admin);
-    finish(routes.merge(console::routes(host)), offered, host)
+    Routes { relays: false, all: finish(routes.merge(console::routes(host)), offered, host) }
 }
 
 /// What both listeners have, and no key is asked for.
@@ -141,7 +149,7 @@ fn open() -> Router<Host> {
 }
 
 /// `offered` is told to whoever asks for anything else.
-fn finish(routes: Router<Host>, offered: &'static str, host: &Host) -> Routes {
+fn finish(routes: Router<Host>, offered: &'static str, host: &Host) -> Guarded {
     let routes = routes
         .fallback(async move |uri: Uri| problem::no_route(&uri, offered))
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {

@@ -53,10 +53,8 @@ struct Asked {
     id: String,
     accepted: Accepted,
     bytes: u64,
-    /// Whether it is for the relay, whose handlers are in a hurry.
-    is_call: bool,
-    /// Of a call only the connection's other end.
-    client: IpAddr,
+    /// `None` for what the relay's handlers answer, who are in a hurry: nothing tells of a call from where it came.
+    client: Option<IpAddr>,
     method: Method,
     uri: Uri,
 }
@@ -69,17 +67,19 @@ pub(super) async fn observe(
     mut request: Request,
 ) -> Response {
     let begun = host.0.clock.instant();
-    let asked = Asked::of(&request, peer);
+    let life = &host.0.life;
+    let is_draining = life.is_draining();
+    let is_call = routes.relays && !is_draining && asks_the_relay(&request);
+    let asked = Asked::of(&request, (!is_call).then_some(peer));
     // The relay's handlers leave what they know in their answers instead.
-    if !asked.is_call {
-        request.extensions_mut().insert(Client(asked.client));
+    if let Some(client) = asked.client {
+        request.extensions_mut().insert(Client(client));
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }
-    let life = &host.0.life;
-    let response = if life.is_draining() {
+    let response = if is_draining {
         Problem::shutting_down().into_response()
     } else {
-        let Ok(response) = routes.call(request).await;
+        let Ok(response) = routes.all.call(request).await;
         response.map(Body::new)
     };
     let elapsed = host.0.clock.instant().saturating_duration_since(begun);
@@ -90,18 +90,22 @@ pub(super) async fn observe(
     response
 }
 
+/// Whether one of the relay's handlers answers this, where there are any.
+fn asks_the_relay(request: &Request) -> bool {
+    let path = request.uri().path();
+    request.method() == Method::POST && Endpoint::ALL.iter().any(|it| it.path() == path)
+}
+
 impl Asked {
-    fn of(request: &Request, peer: &Peer) -> Asked {
+    fn of(request: &Request, peer: Option<&Peer>) -> Asked {
         let headers = request.headers();
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let is_call = method == Method::POST && uri.path().starts_with("/insights/");
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
         Asked {
             id: request_id(headers),
             accepted: Accepted::of(headers),
             bytes: length.unwrap_or_default(),
-            is_call,
-            client: if is_call { peer.address } else { peer.client(headers) },
+            client: peer.map(|it| it.client(headers)),
             method,
             uri,
         }
@@ -230,7 +234,7 @@ fn log(
         );
     } else if !UNLOGGED.contains(&asked.uri.path()) {
         let path = shown_path(&asked.uri);
-        let (method, peer) = (asked.method.as_str(), asked.client.to_string());
+        let (method, peer) = (asked.method.as_str(), asked.client.map(|it| it.to_string()));
         info!(request_id, method, path, peer, status, code, us, bytes_in, bytes_out, "request");
     }
     if let Some(problem) = problem

@@ -14,7 +14,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The other end of a connection; a cheap clone.
 #[derive(Clone)]
 pub(super) struct Peer {
-    pub(super) address: IpAddr,
+    address: IpAddr,
     /// Who may name another; `None` where this one may not.
     trusted: Option<Arc<Proxies>>,
 }

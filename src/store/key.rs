@@ -9,13 +9,19 @@ use crate::store::backend::on;
 use crate::store::change::{self, Change};
 use crate::store::{Error, Store, error, holding, whole_seconds};
 
-/// A key as stored. No `Debug`, so that no log line shows a verifier.
+/// A key as stored, whether it can be read or not. No `Debug`, so that no log line shows a verifier.
 ///
 /// Times are kept in whole seconds: a verifier that covers them must be made over `whole_seconds` of them.
 #[derive(Clone, Eq, PartialEq)]
 pub struct StoredKey {
-    pub key: Key,
+    pub key: Result<Key, Unreadable>,
     pub sealed_verifier: Vec<u8>,
+}
+
+impl StoredKey {
+    pub fn id(&self) -> &str {
+        Unreadable::id_of(&self.key)
+    }
 }
 
 /// Which keys to list, ordered by id.
@@ -56,7 +62,7 @@ type Row = (
 );
 
 impl Store {
-    pub async fn find_key(&self, id: &str) -> Result<Option<Result<StoredKey, Unreadable>>, Error> {
+    pub async fn find_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -73,10 +79,7 @@ impl Store {
     }
 
     /// The key of that name, in whatever case, that is not revoked.
-    pub async fn find_key_by_name(
-        &self,
-        name: &str,
-    ) -> Result<Option<Result<StoredKey, Unreadable>>, Error> {
+    pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -93,10 +96,7 @@ impl Store {
     }
 
     /// Also those that are revoked or have expired; one whose row cannot be read hides no other.
-    pub async fn list_keys(
-        &self,
-        filter: &KeyFilter,
-    ) -> Result<Vec<Result<StoredKey, Unreadable>>, Error> {
+    pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -114,10 +114,7 @@ impl Store {
     }
 
     /// Also those that are revoked or have expired, unless it says otherwise; one whose row cannot be read hides no other.
-    pub async fn search_keys(
-        &self,
-        search: &KeySearch,
-    ) -> Result<Vec<Result<StoredKey, Unreadable>>, Error> {
+    pub async fn search_keys(&self, search: &KeySearch) -> Result<Vec<StoredKey>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
@@ -149,7 +146,8 @@ impl Store {
     /// `AlreadyExists` when a key that is not revoked has the name, in whatever case. Audited as `key.created`.
     pub async fn insert_key(
         &self,
-        stored: &StoredKey,
+        key: &Key,
+        sealed_verifier: &[u8],
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
@@ -157,7 +155,6 @@ impl Store {
             "insert into key (key_id, kind, name, app, accounts, endpoints, links, looks, expires_at,
                  created_at, revoked_at, last_used_at, sealed_verifier)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-        let StoredKey { key, sealed_verifier } = stored;
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
@@ -191,8 +188,9 @@ impl Store {
         .await
     }
 
-    /// False when it is absent or revoked already. `sealed_verifier` is made over the revoked row, whose
-    /// `revoked_at` is `whole_seconds(now)`. Audited as `key.revoked`.
+    /// False when it is absent. `sealed_verifier` is made over the revoked row, whose `revoked_at` is
+    /// `whole_seconds(now)`. Also over a row that says that it is revoked, which anybody may have written: a revocation
+    /// always wins. Audited as `key.revoked`.
     pub async fn revoke_key(
         &self,
         id: &str,
@@ -201,7 +199,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<bool, Error> {
         let sql = "update key set revoked_at = $2, sealed_verifier = $3
-             where key_id = $1 and revoked_at is null returning name";
+             where key_id = $1 returning name";
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
@@ -260,7 +258,7 @@ fn split<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Op
     text.map(|it| all(it).ok_or(())).transpose()
 }
 
-fn stored(row: Row) -> Result<StoredKey, Unreadable> {
+fn stored(row: Row) -> StoredKey {
     let (
         id,
         kind,
@@ -273,23 +271,23 @@ fn stored(row: Row) -> Result<StoredKey, Unreadable> {
         expires_at,
         created_at,
         revoked_at,
-        used,
-        proof,
+        last_used_at,
+        sealed_verifier,
     ) = row;
-    let unreadable = |column: &str| {
-        let (id, name) = (id.clone(), name.clone());
-        let why = format!("key.{column} holds what cannot be read");
-        Unreadable { id, name, created_at, revoked_at, why }
+    let scopes = || -> Result<_, &str> {
+        let kind = Kind::from_name(&kind).ok_or("kind")?;
+        let accounts = split(accounts, UserId::parse).map_err(|()| "accounts")?;
+        let endpoints = split(endpoints, Endpoint::from_name).map_err(|()| "endpoints")?;
+        Ok((kind, Scopes { app, accounts, endpoints, links, looks, expires_at }))
     };
-    let kind = Kind::from_name(&kind).ok_or_else(|| unreadable("kind"))?;
-    let scopes = Scopes {
-        app,
-        accounts: split(accounts, UserId::parse).map_err(|()| unreadable("accounts"))?,
-        endpoints: split(endpoints, Endpoint::from_name).map_err(|()| unreadable("endpoints"))?,
-        links,
-        looks,
-        expires_at,
+    let key = match scopes() {
+        Ok((kind, scopes)) => {
+            Ok(Key { id, kind, name, scopes, created_at, revoked_at, last_used_at })
+        }
+        Err(column) => {
+            let why = format!("key.{column} holds what cannot be read");
+            Err(Unreadable { id, name, created_at, revoked_at, why })
+        }
     };
-    let key = Key { id, kind, name, scopes, created_at, revoked_at, last_used_at: used };
-    Ok(StoredKey { key, sealed_verifier: proof })
+    StoredKey { key, sealed_verifier }
 }

@@ -127,11 +127,17 @@ on_both! {
             ("?by=day,week", "by must name some of hour, day, app"),
             ("?account=%40alice", "account must be a user id"),
             ("?day=1", "unknown field"),
+            ("?until=9999-12-31T23:30:00Z", "until must be at most 9999-12-31T23:00:00Z"),
+            ("?until=9999-12-31T23:30:00-05:00", "until must be a day or a time"),
+            ("?from=9999-12-31T23:30:00-05:00", "from must be a day or a time"),
+            ("?until=-9999-01-01", "until must be a day or a time"),
         ] {
             let answer = house.admin(&admin, "GET", &format!("/admin/v1/usage{query}")).send().await;
             answer.is_own(400, "invalid_request");
             assert!(answer.text().contains(expected), "{query}: {}", answer.text());
         }
+        let told = usage(&house, &admin, "?until=9999-12-31T23:00:00Z").await;
+        assert_eq!(told["until"], "9999-12-31T23:00:00Z");
     }
 }
 

@@ -119,7 +119,13 @@ impl UsageQuery {
             })
         };
         let until = time("until", &self.until, now);
-        let from = time("from", &self.from, until - Duration::days(DEFAULT_DAYS));
+        let days = Duration::days(DEFAULT_DAYS);
+        let from = time("from", &self.from, until.checked_sub(days).unwrap_or(until));
+        // A part of the last hour counts as the whole of it.
+        let end = until.checked_add(Duration::HOUR - Duration::NANOSECOND).unwrap_or_else(|| {
+            problems.push(Problem::in_query("until must be at most 9999-12-31T23:00:00Z"));
+            until
+        });
         if problems.is_empty() && from >= until {
             problems.push(Problem::in_query("from must be before until"));
         }
@@ -130,7 +136,7 @@ impl UsageQuery {
         });
         let filter = UsageFilter {
             from: hour_of(from),
-            until: hour_of(until + Duration::HOUR - Duration::NANOSECOND),
+            until: hour_of(end),
             app: self.app.clone(),
             key_id: self.key.clone(),
             account: account.and_then(Result::ok),

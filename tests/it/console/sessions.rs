@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use countersign::gateway::SignIn;
 use countersign::model::Endpoint;
 use countersign::model::key::{Kind, compose};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -167,6 +168,28 @@ on_both! {
         }
         let answer = stranger.send(SIGN_IN, &[("key", &house.new_admin_key().await)]).await;
         is_page(&answer, 429);
+    }
+
+    async fn whoever_goes_away_while_his_key_is_looked_up_does_not_count(database: Database) {
+        let house = House::start(&database).await;
+        let address = Ipv4Addr::LOCALHOST.into();
+        let mut keys = Vec::new();
+        for _ in 0..30 {
+            keys.push(house.new_admin_key().await);
+        }
+        // A look-up that takes longer than asking once whether it is done.
+        let count = "with recursive it(n) as (select 1 union all select n + 1 from it where n < 50000) select count(*) from it";
+        database.run(&format!("alter table key rename to quick; create view key as select * from quick where ({count}) > 0")).await;
+        for key in &keys {
+            tokio::select! {
+                biased;
+                _ = house.gateway.sign_in(key, address) => (),
+                () = std::future::ready(()) => (),
+            }
+        }
+        database.run("drop view key; alter table quick rename to key").await;
+        let signed_in = house.gateway.sign_in(&house.new_admin_key().await, address).await.unwrap();
+        assert!(matches!(signed_in, SignIn::Begun(_)));
     }
 
     async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {

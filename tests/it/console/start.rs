@@ -50,6 +50,19 @@ on_both! {
         assert!(visitor.open(START).await.text().contains("All four are done."));
     }
 
+    async fn a_key_whose_row_was_altered_does_not_count_as_one_that_works(database: Database) {
+        let house = open_house(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        assert_eq!(steps(&visitor).await, (3, Some(4)));
+        for _ in 0..60 {
+            house.new_key(|_| ()).await;
+        }
+        database.run("update key set links = true where kind = 'caller'").await;
+        assert_eq!(steps(&visitor).await, (2, Some(3)));
+        house.new_key(|it| "zebra".clone_into(&mut it.name)).await;
+        assert_eq!(steps(&visitor).await, (3, Some(4)), "behind all that do not work");
+    }
+
     async fn what_is_missing_for_a_step_is_said(database: Database) {
         let house = open_house_with(&database, |it| {
             it.connect.public_url = None;

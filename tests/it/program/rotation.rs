@@ -59,6 +59,37 @@ on_both! {
         assert_eq!(page.status, 200, "{}", page.text());
     }
 
+    async fn an_altered_key_that_was_revoked_is_in_no_rotations_way(database: Database) {
+        let mut it = Deployment::new(&database).await;
+        it.must(&["migrate"]).await;
+        let keys = [it.key("altered", &[]).await, it.key("unreadable", &[]).await];
+        database.run("update key set name = 'another' where name = 'altered'").await;
+        database.run("update key set endpoints = 'everything' where name = 'unreadable'").await;
+        let new = it.must(&["vault", "generate-key"]).await;
+        let (id, _) = new.trim_end().split_once('=').unwrap();
+        it.set("VAULT__KEYS", &format!("{RING},{}", new.trim_end()));
+        it.set("VAULT__ACTIVE", id);
+        let stuck = it.run(&["vault", "rotate"]).await;
+        assert_eq!(stuck.code, 1, "{stuck:?}");
+        assert!(stuck.err.contains("keys revoked") && !stuck.err.contains("may leave"), "{stuck:?}");
+
+        it.set("VAULT__KEYS", RING);
+        it.set("VAULT__ACTIVE", "");
+        for key in &keys {
+            it.must(&["key", "revoke", &key[4..16]]).await;
+        }
+        it.set("VAULT__KEYS", &format!("{RING},{}", new.trim_end()));
+        it.set("VAULT__ACTIVE", id);
+        let done = it.run(&["vault", "rotate"]).await;
+        assert_eq!((done.code, done.out.starts_with("2 records sealed anew")), (0, true), "{done:?}");
+        assert!(done.err.contains("other keys may leave"), "{done:?}");
+
+        it.set("VAULT__KEYS", new.trim_end());
+        it.set("VAULT__ACTIVE", "");
+        it.must(&["vault", "status"]).await;
+        it.serve().await;
+    }
+
     async fn a_ring_that_cannot_open_the_database_does_not_serve(database: Database) {
         let mut it = Deployment::new(&database).await;
         it.prepare().await;

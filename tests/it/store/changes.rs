@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(store.latest_change().await.unwrap(), 0);
         let accounts = [new_account("main", 2), new_account("main", 1)];
         store.put_accounts(&accounts, "cli", NOW).await.unwrap();
-        store.insert_key(&key("abc", "reports"), "cli", NOW).await.unwrap();
+        store.insert_key(&key("abc", "reports"), b"verifier", "cli", NOW).await.unwrap();
         store.replace_bearer("main", None, b"token", NOW).await.unwrap();
         store.touch_key("abc", NOW).await.unwrap();
 

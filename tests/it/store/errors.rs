@@ -80,8 +80,8 @@ async fn a_wrong_password_shows_in_no_error() {
 on_both! {
     async fn no_error_shows_a_bound_value(database: Database) {
         let store = database.store().await;
-        store.insert_key(&key("canary", "one"), "cli", NOW).await.unwrap();
-        let twice = store.insert_key(&key("canary", "two"), "cli", NOW).await.unwrap_err();
+        store.insert_key(&key("canary", "one"), b"verifier", "cli", NOW).await.unwrap();
+        let twice = store.insert_key(&key("canary", "two"), b"verifier", "cli", NOW).await.unwrap_err();
         assert!(matches!(twice, Error::Query(_)), "the id, not the name");
 
         let mut account = new_account("canary", 1);

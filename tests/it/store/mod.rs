@@ -15,7 +15,7 @@ mod usage;
 
 use countersign::model::key::{Key, Kind, Scopes};
 use countersign::model::{Endpoint, UserId};
-use countersign::store::{NewAccount, StoredKey};
+use countersign::store::NewAccount;
 
 use crate::database::NOW;
 
@@ -33,7 +33,7 @@ fn new_account(app: &str, number: u64) -> NewAccount {
     }
 }
 
-fn key(id: &str, name: &str) -> StoredKey {
+fn key(id: &str, name: &str) -> Key {
     let scopes = Scopes {
         app: Some("main".to_owned()),
         accounts: Some(vec![self::id(7), self::id(11)]),
@@ -42,7 +42,7 @@ fn key(id: &str, name: &str) -> StoredKey {
         looks: false,
         expires_at: Some(NOW + time::Duration::days(90)),
     };
-    let key = Key {
+    Key {
         id: id.to_owned(),
         kind: Kind::Caller,
         name: name.to_owned(),
@@ -50,6 +50,5 @@ fn key(id: &str, name: &str) -> StoredKey {
         created_at: NOW,
         revoked_at: None,
         last_used_at: None,
-    };
-    StoredKey { key, sealed_verifier: b"verifier".to_vec() }
+    }
 }

@@ -7,6 +7,7 @@ use countersign::model::Endpoint;
 use countersign::model::key::Kind;
 use serde_json::json;
 
+use crate::bench::NOW;
 use crate::database::{Database, on_both};
 use crate::house::House;
 use crate::trouble::{attempts, id_of, private, public, with_key};
@@ -141,6 +142,22 @@ on_both! {
         }
         let revoked = house.audited("key.revoked").await;
         assert_eq!(revoked.len(), 3, "{revoked:?}");
+    }
+
+    async fn a_row_that_only_says_that_it_is_revoked_is_revoked_for_good(database: Database) {
+        let house = House::start(&database).await;
+        for (and, not) in [("", ""), (", accounts = 'everybody'", ", accounts = null")] {
+            let key = house.new_key(|_| ()).await;
+            edit(&database, &key, &format!("revoked_at = '2026-01-01 00:00:00+00:00'{and}")).await;
+            for _ in 0..2 {
+                let revoked = house.gateway.revoke_key(&key, "test").await.unwrap().unwrap_err();
+                assert_eq!(revoked.revoked_at, Some(NOW));
+            }
+            edit(&database, &key, &format!("revoked_at = null{not}")).await;
+            let again = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+            is_refused(&again, &key, "said to be revoked, revoked, then edited back").await;
+        }
+        assert_eq!(house.audited("key.revoked").await.len(), 2, "each once");
     }
 
     async fn it_is_revoked_by_its_name_too(database: Database) {
