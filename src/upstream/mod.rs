@@ -95,13 +95,13 @@ impl Answer {
 /// Why there is no answer. Sources never hold a header or a body.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the upstream could not be reached")]
+    #[error("X could not be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the upstream's answer was cut short: {0}")]
+    #[error("X's answer was cut short: {0}")]
     CutShort(&'static str),
-    #[error("the upstream's answer is too large: {0}")]
+    #[error("X's answer is too large: {0}")]
     TooLarge(&'static str),
-    #[error("the upstream did not answer in time: {0}")]
+    #[error("X did not answer in time: {0}")]
     Timeout(&'static str),
 }
 
