@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gateway::{CallFilter, Error, Problem as Detail};
-use crate::model::call::Ended;
+use crate::model::call::{Ended, Statuses};
 use crate::model::{Endpoint, UserId};
 use crate::server::Host;
 use crate::server::admin::{Before, Limit, Path, Query, page};
@@ -22,6 +22,8 @@ pub(in crate::server) struct Asked {
     endpoint: Option<String>,
     /// `well` or `badly`.
     ended: Option<String>,
+    /// A status such as `429`, or a class such as `5xx`.
+    status: Option<String>,
     request_id: Option<String>,
     before: Option<Before>,
     #[serde(default)]
@@ -69,6 +71,10 @@ fn filter(asked: &Asked) -> Result<CallFilter, Problem> {
             None
         }
     };
+    let statuses = asked.status.as_deref().map(Statuses::parse);
+    if statuses == Some(None) {
+        wrong("status must be a status such as 429, or a class such as 5xx");
+    }
     if !problems.is_empty() {
         return Err(Problem::invalid(problems));
     }
@@ -78,6 +84,7 @@ fn filter(asked: &Asked) -> Result<CallFilter, Problem> {
         account: account.flatten(),
         endpoint: endpoint.flatten(),
         ended,
+        statuses: statuses.flatten(),
         request_id: asked.request_id.clone(),
         before: asked.before.as_ref().map(|it| it.0),
         limit: asked.limit.0,
