@@ -140,7 +140,7 @@ on_both! {
         for (group, drawn, told) in [
             ("post", 8, &["Drawn are the 10 posts with the largest impressions, of 40; the CSV has all.", "No room was left for charts of "][..]),
             ("post_day", 8, &["The 5 posts with the largest impressions have lines of their own; the 35 others are added up.", "No room was left for charts of "]),
-            ("post_hour", 4, &["The 5 posts with the largest impressions", "The last hour is not over yet"]),
+            ("post_hour", 5, &["The 5 posts with the largest impressions", "The last hour is not over yet"]),
             ("hour", 8, &["No room was left for charts of "]),
         ] {
             let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &[("window", "28hr"), ("group", group)])).await;
