@@ -102,9 +102,10 @@ impl Scale {
         (0..count).step_by(step).skip(usize::from(is_crowded))
     }
 
-    /// Where the middle of a label is, so that it is within the picture.
+    /// Where the middle of a label is, so that it is within the picture, with half a letter to spare.
     pub fn middle(&self, place: usize, label: &str) -> i32 {
-        let half = label.chars().count().min(MOST_LETTERS) as i32 * self.size.letter / 2;
+        let letters = label.chars().count().min(MOST_LETTERS) as i32 + 1;
+        let half = letters * self.size.letter / 2;
         self.x(place).min(self.size.width - half).max(half)
     }
 
