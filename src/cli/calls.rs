@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Calls that ended so only: well, with a status below 400, or badly, with any other or none
     #[arg(long, value_name = "HOW")]
     ended: Option<String>,
+    /// Calls with this status only, such as 429, or of this class, such as 5xx
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
     /// Calls of this request only: a question takes several
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -43,9 +46,9 @@ struct Named {
 }
 
 pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
-    let Arguments { key, account, endpoint, ended, request_id, limit, json } = asked;
+    let Arguments { key, account, endpoint, ended, status, request_id, limit, json } = asked;
     let account = account.as_deref().map(account_ref).transpose()?;
-    let query = CallQuery { key, account: None, endpoint, ended, request_id };
+    let query = CallQuery { key, account: None, endpoint, ended, status, request_id };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
     let parts = open(config).await?;
     let found = first(limit, async |last: Option<&Named>, limit| {

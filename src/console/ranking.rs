@@ -3,9 +3,9 @@
 use askama::Template;
 
 use crate::console::axis::{Axis, brief};
-use crate::console::text;
+use crate::console::{filters, text};
 
-/// What a ranking shows, above a table that has the numbers.
+/// What a ranking shows.
 #[derive(Clone, Debug)]
 pub struct Ranking {
     pub title: String,
@@ -24,6 +24,7 @@ struct Figure<'a> {
     rows: Vec<Row<'a>>,
     ticks: Vec<Tick>,
     bottom: i32,
+    with_table: bool,
 }
 
 /// A name, its number and its bar, and where they begin from above.
@@ -54,8 +55,8 @@ const LETTER: i32 = 26;
 const LONG: u64 = 1_000_000;
 
 impl Ranking {
-    /// As HTML: title and picture.
-    pub fn draw(&self) -> String {
+    /// As HTML: title and picture; and the table behind it, unless the page has all the numbers in one below it.
+    pub fn draw(&self, with_table: bool) -> String {
         let most = self.bars.iter().filter_map(|it| it.1).max().unwrap_or_default();
         let axis = Axis::up_to(most);
         let rows = self.bars.iter().zip((0..).map(|it| it * ROW)).map(|((name, value), y)| Row {
@@ -75,7 +76,7 @@ impl Ranking {
             x: LEFT + across(part),
             label: if index % apart == 0 { label } else { String::new() },
         });
-        text(&Figure { ranking: self, rows, ticks: ticks.collect(), bottom })
+        text(&Figure { ranking: self, rows, ticks: ticks.collect(), bottom, with_table })
     }
 }
 
@@ -99,8 +100,8 @@ mod tests {
 
     #[test]
     fn bars_are_as_long_as_their_numbers() {
-        let html =
-            ranking(&[("20", Some(40)), ("21", Some(10)), ("22", Some(0)), ("23", None)]).draw();
+        let html = ranking(&[("20", Some(40)), ("21", Some(10)), ("22", Some(0)), ("23", None)])
+            .draw(false);
         for text in [
             "width=\"230\" height=\"22\"",
             "width=\"58\" height=\"22\"",
@@ -115,11 +116,24 @@ mod tests {
     }
 
     #[test]
+    fn the_table_has_every_digit() {
+        let ranking = ranking(&[("20", Some(1_234_567)), ("21", None)]);
+        let html = ranking.draw(true);
+        for text in [
+            "<th scope=\"row\">20</th><td class=\"number\">1,234,567</td>",
+            "<th scope=\"row\">21</th><td class=\"number\">none</td>",
+        ] {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+        assert!(!ranking.draw(false).contains("<table"));
+    }
+
+    #[test]
     fn any_numbers_make_a_sound_picture() {
         for bars in
             [&[][..], &[("a", None)], &[("a", Some(0))], &[("a", Some(u64::MAX)), ("b", Some(1))]]
         {
-            let html = ranking(bars).draw();
+            let html = ranking(bars).draw(false);
             assert!(
                 !html.contains("NaN") && !html.contains("inf") && !html.contains("style="),
                 "{html}"
@@ -134,7 +148,7 @@ mod tests {
         let mut ranking = ranking(&[(hostile, Some(1))]);
         (ranking.title, ranking.unit, ranking.along) =
             (hostile.to_owned(), hostile.to_owned(), hostile.to_owned());
-        let html = ranking.draw();
+        let html = ranking.draw(false);
         assert!(!html.contains("<script") && !html.contains(hostile), "{html}");
     }
 }

@@ -139,27 +139,16 @@ impl Gateway {
 
     /// What these keys are called; those that are gone or cannot be looked up are left out.
     pub(super) async fn key_names<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> KeyNames {
-        let mut names = KeyNames::new();
-        for id in ids.into_iter().collect::<BTreeSet<_>>() {
-            if let Ok(Some(known)) = self.known_key(id).await {
-                names.insert(id.to_owned(), known.key.name.clone());
-            }
-        }
-        names
+        let ids: BTreeSet<&str> = ids.into_iter().collect();
+        self.0.store.find_key_names(&Vec::from_iter(ids)).await.unwrap_or_default()
     }
 
     async fn call_names(&self, calls: &[&Call]) -> CallNames {
         let keys = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
-        let mut accounts = BTreeMap::new();
-        let asked = calls.iter().filter_map(|it| Some((&*it.app, it.account?)));
-        for (app, user_id) in asked.collect::<BTreeSet<_>>() {
-            let Ok(app) = self.app(Some(app)) else { continue };
-            if let Ok(Some(known)) = self.known_account(app, user_id).await {
-                let name = known.stored.account.screen_name.clone();
-                accounts.insert((app.app.name.clone(), user_id), name);
-            }
-        }
-        CallNames { keys, accounts }
+        let signed = calls.iter().filter_map(|it| Some((&*it.app, it.account?)));
+        let signed: BTreeSet<(&str, UserId)> = signed.collect();
+        let accounts = self.0.store.find_screen_names(&Vec::from_iter(signed)).await;
+        CallNames { keys, accounts: accounts.unwrap_or_default() }
     }
 
     /// The user of that name in whichever app knows it.

@@ -43,6 +43,27 @@ pub enum Ended {
     Badly,
 }
 
+/// One status, or all of a class: how a listing of calls is narrowed further. A call without an answer has none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Statuses {
+    pub first: u16,
+    pub last: u16,
+}
+
+impl Statuses {
+    /// Such as `429`, or `5xx` in whatever case; from 100 to 599.
+    pub fn parse(text: &str) -> Option<Statuses> {
+        let (class, rest) = text.split_at_checked(1)?;
+        let class = class.parse().ok().filter(|it| (1..=5).contains(it)).map(|it: u16| it * 100)?;
+        if rest.eq_ignore_ascii_case("xx") {
+            return Some(Statuses { first: class, last: class + 99 });
+        }
+        let is_number = rest.len() == 2 && rest.bytes().all(|it| it.is_ascii_digit());
+        let status = is_number.then(|| rest.parse().ok()).flatten().map(|it: u16| class + it)?;
+        Some(Statuses { first: status, last: status })
+    }
+}
+
 /// How a call ended, in words.
 pub fn ended(status: Option<u16>, code: Option<&str>) -> String {
     match (status, code) {
@@ -53,5 +74,36 @@ pub fn ended(status: Option<u16>, code: Option<&str>) -> String {
         (Some(429), None) => "X was asked too often (429)".to_owned(),
         (Some(status @ 400..500), None) => format!("X refused the call ({status})"),
         (Some(status), None) => format!("X had trouble of its own ({status})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_one_or_a_class() {
+        for (text, expected) in [
+            ("429", Some((429, 429))),
+            ("5xx", Some((500, 599))),
+            ("2XX", Some((200, 299))),
+            ("100", Some((100, 100))),
+            ("599", Some((599, 599))),
+            ("", None),
+            ("4", None),
+            ("42", None),
+            ("4290", None),
+            ("4x9", None),
+            ("6xx", None),
+            ("0xx", None),
+            ("099", None),
+            ("+29", None),
+            ("4+9", None),
+            ("xx", None),
+            ("４29", None),
+        ] {
+            let found = Statuses::parse(text).map(|it| (it.first, it.last));
+            assert_eq!(found, expected, "{text}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use crate::model::UserId;
 use crate::store::backend::on;
 use crate::store::{Error, Store};
 
-/// Posts in one statement; SQLite takes 32766 parameters.
-const MOST: usize = 500;
+/// Posts, or whatever else is looked up by many, in one statement; SQLite takes 32766 parameters.
+pub(super) const MOST: usize = 500;
 
 impl Store {
     /// The authors of these posts, as far as they are known.
@@ -100,7 +100,7 @@ impl Store {
 
 /// `($1, $2), ($3, $4)`: parameters from the first on, so many in each, and so many of them. A statement with these is not kept prepared,
 /// since there are as many texts as numbers of posts.
-fn tuples(first: usize, width: usize, count: usize) -> String {
+pub(super) fn tuples(first: usize, width: usize, count: usize) -> String {
     let tuple = |at: usize| {
         let places = (0..width).map(|it| format!("${}", first + at * width + it));
         format!("({})", places.collect::<Vec<_>>().join(", "))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::model::call::{Call, Ended};
+use crate::model::call::{Call, Ended, Statuses};
 use crate::model::{AuthKind, Endpoint, Metric, UserId};
 use crate::store::backend::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
@@ -17,6 +17,7 @@ pub struct CallFilter {
     pub account: Option<UserId>,
     pub endpoint: Option<Endpoint>,
     pub ended: Option<Ended>,
+    pub statuses: Option<Statuses>,
     pub request_id: Option<String>,
     /// The number of the last one of the page before.
     pub before: Option<i64>,
@@ -82,7 +83,7 @@ impl Store {
                  and ($4 = '' or endpoint = $4) and ($5 = '' or request_id = $5)
                  and ($6 = 0 or ($6 = 1 and status > 0 and status < 400)
                      or ($6 = 2 and (status = 0 or status >= 400)))
-                 and ($8 = '' or app = $8)
+                 and ($8 = '' or app = $8) and status between $9 and $10
              order by call_id desc limit $7";
         let account = filter.account.map(|it| it.to_string()).unwrap_or_default();
         let ended: i64 = match filter.ended {
@@ -90,6 +91,7 @@ impl Store {
             Some(Ended::Well) => 1,
             Some(Ended::Badly) => 2,
         };
+        let (first, last) = filter.statuses.map_or((0, u16::MAX), |it| (it.first, it.last));
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
@@ -101,6 +103,8 @@ impl Store {
                 .bind(ended)
                 .bind(i64::from(filter.limit))
                 .bind(filter.app.as_deref().unwrap_or_default())
+                .bind(i64::from(first))
+                .bind(i64::from(last))
                 .fetch_all(&mut **it)
                 .await?);
             Ok(rows.into_iter().filter_map(|it| read(&it)).collect())

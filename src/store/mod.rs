@@ -19,6 +19,7 @@ mod event;
 mod key;
 mod last_call;
 mod link;
+mod name;
 mod overview;
 mod postgres;
 mod schema;

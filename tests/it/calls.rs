@@ -48,7 +48,7 @@ on_both! {
         }
     }
 
-    async fn calls_are_found_by_key_account_endpoint_and_end(database: Database) {
+    async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Database) {
         let house = House::start(&database).await;
         let admin = house.new_admin_key().await;
         let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
@@ -79,6 +79,11 @@ on_both! {
             ("?endpoint=totals".to_owned(), &[1, 2, 4]),
             ("?ended=well".to_owned(), &[3, 4]),
             ("?ended=badly&endpoint=totals".to_owned(), &[1, 2]),
+            ("?status=403".to_owned(), &[0, 2]),
+            ("?status=4xx".to_owned(), &[0, 1, 2]),
+            ("?status=2XX&endpoint=totals".to_owned(), &[4]),
+            ("?status=5xx".to_owned(), &[]),
+            ("?status=403&ended=well".to_owned(), &[]),
             (format!("?request_id={}", all[2]["request_id"].as_str().unwrap()), &[2]),
             ("?limit=2".to_owned(), &[0, 1]),
             (format!("?limit=2&before={}", all[1]["id"]), &[2, 3]),
@@ -90,7 +95,9 @@ on_both! {
             ("?account=alice", "account must be a user id"),
             ("?endpoint=2", "endpoint must be totals"),
             ("?ended=yes", "ended must be well or badly"),
-            ("?status=200", "unknown field"),
+            ("?status=6xx", "status must be a status such as 429, or a class such as 5xx"),
+            ("?status=", "status must be a status"),
+            ("?code=quota", "unknown field"),
         ] {
             let answer = house.admin(&admin, "GET", &format!("/admin/v1/calls{query}")).send().await;
             answer.is_own(400, "invalid_request");

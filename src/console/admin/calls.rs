@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::console::admin::form::Wrong;
 use crate::console::admin::{Chrome, Section, second};
 use crate::console::{filters, text};
 use crate::model::Endpoint;
@@ -14,6 +15,7 @@ pub struct Filter {
     pub account: String,
     pub endpoint: String,
     pub ended: String,
+    pub status: String,
     pub request_id: String,
 }
 
@@ -31,7 +33,7 @@ pub struct Listed {
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
     filter: &'a Filter,
-    wrong: Option<&'a str>,
+    wrong: &'a Wrong,
     calls: &'a [Listed],
     pages: Pages<'a>,
 }
@@ -58,7 +60,7 @@ struct OnePage<'a> {
 pub fn list(
     chrome: &Chrome<'_>,
     filter: &Filter,
-    wrong: Option<&str>,
+    wrong: &Wrong,
     calls: &[Listed],
     pages: Pages<'_>,
 ) -> String {
@@ -72,8 +74,8 @@ pub fn show(chrome: &Chrome<'_>, it: &Listed, others: &[Listed], all: &str) -> S
 
 impl Filter {
     fn is_empty(&self) -> bool {
-        let all = [&self.key, &self.account, &self.endpoint, &self.ended, &self.request_id];
-        all.iter().all(|it| it.is_empty())
+        let Filter { key, account, endpoint, ended, status, request_id } = self;
+        [key, account, endpoint, ended, status, request_id].iter().all(|it| it.is_empty())
     }
 }
 

@@ -3,9 +3,7 @@
 use askama::Template;
 
 use crate::console::admin::{Chrome, Section};
-use crate::console::chart::Chart;
-use crate::console::ranking::Ranking;
-use crate::console::text;
+use crate::console::{filters, text};
 use crate::model::Metric;
 
 /// How results may be grouped: what the form calls it, in words, and its levels.
@@ -40,7 +38,10 @@ pub struct Typed {
     /// That are configured.
     pub apps: Vec<String>,
     pub app: String,
+    /// Empty where it is too long to be shown again.
     pub tweets: String,
+    /// Posts that the form takes.
+    pub most_posts: usize,
     pub metrics: Vec<Metric>,
     /// `totals`, `28hr` or `range`.
     pub window: String,
@@ -56,31 +57,39 @@ pub enum Asked {
     /// What is wrong, in words.
     Wrong(String),
     Planned {
-        calls: Vec<Call>,
-        missing: Vec<Lack>,
         cost: String,
+        took: Took,
     },
     Answered(Answer),
 }
 
-/// An answer as charts and as a table.
+/// An answer as a table.
 pub struct Answer {
-    pub charts: Charts,
     pub columns: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
     /// Rows that are not shown.
     pub more: usize,
-    pub calls: Vec<Call>,
-    pub missing: Vec<Lack>,
+    pub took: Took,
 }
 
-/// The pictures of an answer.
+/// The pictures of an answer, above its table.
 #[derive(Default)]
 pub struct Charts {
-    pub ranked: Vec<Ranking>,
-    pub over_time: Vec<Chart>,
+    /// Each as HTML.
+    pub drawn: Vec<String>,
+    pub are_over_time: bool,
     /// What is not drawn, or otherwise than asked for, in sentences.
     pub told: Vec<String>,
+}
+
+/// The calls, and what they do not bring.
+pub struct Took {
+    pub calls: Vec<Call>,
+    /// Calls that are not shown.
+    pub more_calls: usize,
+    pub missing: Vec<Lack>,
+    /// Reasons that are not shown.
+    pub more_missing: usize,
 }
 
 /// A call that was or would be made.
@@ -104,18 +113,39 @@ pub struct Lack {
     pub detail: String,
 }
 
+/// The same question from a shell.
+pub struct Curl {
+    pub command: String,
+    pub file: Option<QuestionFile>,
+}
+
+/// What the command sends, where that is too long to be typed.
+pub struct QuestionFile {
+    /// With some of the ids.
+    pub json: String,
+    pub ids: usize,
+    pub all_ids: usize,
+}
+
 #[derive(Template)]
 #[template(path = "console/admin/explore.html", config = ".askama.toml")]
 struct ExplorePage<'a> {
     chrome: &'a Chrome<'a>,
     typed: &'a Typed,
     asked: &'a Asked,
-    curl: Option<&'a str>,
+    charts: &'a Charts,
+    curl: Option<&'a Curl>,
 }
 
 /// The form, what came of it, and the `curl` that does the same.
-pub fn show(chrome: &Chrome<'_>, typed: &Typed, asked: &Asked, curl: Option<&str>) -> String {
-    text(&ExplorePage { chrome, typed, asked, curl })
+pub fn show(
+    chrome: &Chrome<'_>,
+    typed: &Typed,
+    asked: &Asked,
+    charts: &Charts,
+    curl: Option<&Curl>,
+) -> String {
+    text(&ExplorePage { chrome, typed, asked, charts, curl })
 }
 
 impl Typed {

@@ -18,6 +18,7 @@ pub struct Overview {
     /// Of the chart's series.
     pub colours: Vec<Colour>,
     pub calls: u64,
+    pub pace: Pace,
     pub failed: u64,
     pub latency: Option<Latency>,
     pub accounts: Vec<(AccountState, u64)>,
@@ -29,6 +30,12 @@ pub struct Need {
     pub what: String,
     /// What to do, and where to go for it.
     pub way: Option<(&'static str, String)>,
+}
+
+/// Calls a minute, in tenths of a call.
+pub struct Pace {
+    pub this_hour: u64,
+    pub busiest_hour: u64,
 }
 
 /// How long recent calls took, in words.

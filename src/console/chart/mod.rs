@@ -84,9 +84,9 @@ impl Chart {
         self.figure(colours, WIDE, true)
     }
 
-    /// As HTML for a page that has the numbers in a table below it: title and picture, one of so many side by side.
-    pub fn draw_among(&self, charts: usize) -> String {
-        self.figure(&[], if charts > 1 { HALF } else { WIDE }, false)
+    /// As HTML, one of so many side by side; without the table where the page has all the numbers in one below it.
+    pub fn draw_among(&self, charts: usize, with_table: bool) -> String {
+        self.figure(&[], if charts > 1 { HALF } else { WIDE }, with_table)
     }
 
     fn figure(&self, colours: &[Colour], size: Size, with_table: bool) -> String {
@@ -189,7 +189,7 @@ mod tests {
         let mut chart = chart(Kind::Lines, &[("a", &[1, 2, 3, 4, 5, 6])]);
         chart.series[0].values[2] = None;
         chart.series[0].values[4] = None;
-        let html = chart.draw_among(2);
+        let html = chart.draw_among(2, false);
         let count = |it| html.matches(it).count();
         let lines = count("<polyline") - count("class=\"grid\"");
         assert_eq!(

@@ -91,6 +91,7 @@ fn short(label: &str) -> String {
 fn themed(svg: &str, name: &str, size: Size) -> String {
     let (_, drawn) = svg.split_once(">\n").unwrap_or_default();
     let mut drawn = drawn.replace("opacity=\"1\" ", "").replace(" stroke=\"none\"", "");
+    drawn = drawn.replace(" font-family=\"sans-serif\"", "");
     let names = (0..Colour::COUNT).map(|it| (it, format!("s{it}")));
     let others = [(100, "soft".to_owned()), (101, "grid".to_owned())];
     for (number, class) in names.chain(others) {

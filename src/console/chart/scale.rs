@@ -85,7 +85,8 @@ impl Scale {
         (left, self.across(place as f64 + 0.85).max(left + 1))
     }
 
-    /// Which places have a label: as many as there is room for, all equally far from the next.
+    /// Which places have a label: as many as there is room for, all equally far from the next. The first one has none
+    /// where that would be moved into the next.
     pub fn labelled(&self, labels: &[String]) -> impl Iterator<Item = usize> + use<> {
         let letters = labels.iter().map(|it| it.chars().count()).max().unwrap_or_default();
         let each = (letters.clamp(1, MOST_LETTERS) as i32 + 1) * self.size.letter;
@@ -94,12 +95,17 @@ impl Scale {
         let least = count.div_ceil(room.max(1)).max(1);
         // So that hours are read as parts of a day.
         let step = [1, 2, 3, 4, 6, 12, 24].into_iter().find(|it| *it >= least);
-        (0..count).step_by(step.unwrap_or(least))
+        let step = step.unwrap_or(least);
+        let middle = |place: usize| labels.get(place).map(|it| self.middle(place, it));
+        let apart = middle(0).zip(middle(step)).map(|(first, next)| next - first);
+        let is_crowded = apart.is_some_and(|it| it < each - self.size.letter / 2);
+        (0..count).step_by(step).skip(usize::from(is_crowded))
     }
 
-    /// Where the middle of a label is, so that it is within the picture.
+    /// Where the middle of a label is, so that it is within the picture, with half a letter to spare.
     pub fn middle(&self, place: usize, label: &str) -> i32 {
-        let half = label.chars().count() as i32 * self.size.letter / 2;
+        let letters = label.chars().count().min(MOST_LETTERS) as i32 + 1;
+        let half = letters * self.size.letter / 2;
         self.x(place).min(self.size.width - half).max(half)
     }
 
@@ -122,6 +128,20 @@ mod tests {
         let (title, unit, along) = (String::new(), String::new(), String::new());
         let series = vec![Series { name: "a".to_owned(), values: vec![Some(most)] }];
         Chart { title, unit, along, kind: Kind::Lines, labels, series }
+    }
+
+    #[test]
+    fn a_first_label_that_would_touch_the_next_is_left_out() {
+        let label = "03-09 17:00";
+        for (count, size) in [(29, HALF), (168, TIGHT)] {
+            let chart = chart(vec![label.to_owned(); count], 4);
+            let scale = Scale::of(&chart, size);
+            let places: Vec<usize> = scale.labelled(&chart.labels).collect();
+            let step = places[1] - places[0];
+            assert_eq!(places, (step..count).step_by(step).collect::<Vec<_>>(), "{}", size.class);
+            let apart = scale.middle(step, label) - scale.middle(0, label);
+            assert!(apart < 12 * size.letter, "there is room: {apart}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(in crate::server) struct Asked {
     account: Option<String>,
     endpoint: Option<String>,
     ended: Option<String>,
+    status: Option<String>,
     request_id: Option<String>,
     before: Option<Before>,
     #[serde(default)]
@@ -29,8 +30,8 @@ pub(in crate::server) async fn list(
     State(host): State<Host>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
-    let Asked { key, account, endpoint, ended, request_id, before, limit } = asked;
-    let query = CallQuery { key, account, endpoint, ended, request_id };
+    let Asked { key, account, endpoint, ended, status, request_id, before, limit } = asked;
+    let query = CallQuery { key, account, endpoint, ended, status, request_id };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = CallFilter { before: before.map(|it| it.0), limit: limit.0, ..filter };
     let calls = host.0.gateway.list_calls(filter).await?;

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use crate::console::admin::Section;
 use crate::console::admin::calls::{self as pages, Filter, Listed, Pages};
+use crate::console::admin::form::Wrong;
 use crate::gateway::{CallFilter, CallNames, Session};
-use crate::model::call::{Call, Ended};
+use crate::model::call::{Call, Ended, Statuses};
 use crate::model::{AccountRef, Endpoint};
 use crate::server::Host;
 use crate::server::admin::calls::call_id;
@@ -32,6 +33,8 @@ pub(super) struct Asked {
     #[serde(default)]
     ended: String,
     #[serde(default)]
+    status: String,
+    #[serde(default)]
     request_id: String,
     #[serde(default)]
     before: String,
@@ -44,20 +47,18 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let chrome = chrome(&session, Section::Calls, None);
     let shown = asked.shown();
-    let account = AccountRef::parse(asked.account.trim());
-    if account.is_none() && !asked.account.trim().is_empty() {
-        let wrong =
-            Some("A user id has 1 to 19 digits, and a name begins with @; Accounts lists them.");
-        let text = pages::list(&chrome, &shown, wrong, &[], Pages::default());
+    let wrong = asked.wrong();
+    if wrong.is_any() {
+        let text = pages::list(&chrome, &shown, &wrong, &[], Pages::default());
         return Ok(page(StatusCode::BAD_REQUEST, text));
     }
-    let filter = asked.filter();
+    let (filter, account) = (asked.filter(), AccountRef::parse(asked.account.trim()));
     let newest = filter.before.map(|_| asked.link(""));
     let (calls, names) = host.0.gateway.browse_calls(filter, account.as_ref()).await?;
     let last = calls.last().filter(|_| calls.len() == ROWS as usize);
     let next = last.map(|it| asked.link(&it.id.to_string()));
     let at = Pages { newest: newest.as_deref(), next: next.as_deref() };
-    Ok(page(StatusCode::OK, pages::list(&chrome, &shown, None, &listed(calls, &names), at)))
+    Ok(page(StatusCode::OK, pages::list(&chrome, &shown, &wrong, &listed(calls, &names), at)))
 }
 
 pub(super) async fn show(
@@ -73,6 +74,23 @@ pub(super) async fn show(
 }
 
 impl Asked {
+    /// What of it cannot be read.
+    fn wrong(&self) -> Wrong {
+        let (account, status) = (self.account.trim(), self.status.trim());
+        let mut wrong = Wrong::default();
+        let mut refuse = |field: &str, why: &str| wrong.0.push((field.to_owned(), why.to_owned()));
+        if !account.is_empty() && AccountRef::parse(account).is_none() {
+            refuse(
+                "account",
+                "A user id has 1 to 19 digits, and a name begins with @; Accounts lists them.",
+            );
+        }
+        if !status.is_empty() && Statuses::parse(status).is_none() {
+            refuse("status", "A status is a number such as 429, or a class such as 5xx.");
+        }
+        wrong
+    }
+
     /// All but the account.
     fn filter(&self) -> CallFilter {
         let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
@@ -86,6 +104,7 @@ impl Asked {
                 "badly" => Some(Ended::Badly),
                 _ => None,
             },
+            statuses: Statuses::parse(self.status.trim()),
             request_id: given(&self.request_id),
             before: self.before.parse().ok(),
             limit: ROWS,
@@ -98,6 +117,7 @@ impl Asked {
             account: self.account.clone(),
             endpoint: self.endpoint.clone(),
             ended: self.ended.clone(),
+            status: self.status.clone(),
             request_id: self.request_id.clone(),
         }
     }
@@ -108,6 +128,7 @@ impl Asked {
             ("account", &self.account),
             ("endpoint", &self.endpoint),
             ("ended", &self.ended),
+            ("status", &self.status),
             ("request_id", &self.request_id),
             ("before", before),
         ];

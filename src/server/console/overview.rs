@@ -1,16 +1,19 @@
 //! `/console/`.
 
+use std::collections::BTreeMap;
+
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use time::OffsetDateTime;
 
-use crate::console::admin::overview::{self as pages, Latency, Need};
+use crate::console::admin::overview::{self as pages, Latency, Need, Pace};
 use crate::console::admin::{Section, sentence, time};
 use crate::console::chart::{Chart, Colour, Kind, Series};
 use crate::gateway::{Degraded, Overview, Session};
 use crate::model::app::AccountsUsed;
-use crate::model::usage::{Hour, Outcome, begin_of};
+use crate::model::usage::{Hour, Outcome, begin_of, hour_of};
 use crate::model::{AccountState, AuthKind};
 use crate::server::Host;
 use crate::server::console::{chrome, colours};
@@ -23,10 +26,10 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let found = host.0.gateway.overview().await?;
     let chrome = chrome(&session, Section::Overview, None);
-    Ok(page(StatusCode::OK, pages::show(&chrome, &shown(&found))))
+    Ok(page(StatusCode::OK, pages::show(&chrome, &shown(&found, host.0.clock.now()))))
 }
 
-fn shown(found: &Overview) -> pages::Overview {
+fn shown(found: &Overview, now: OffsetDateTime) -> pages::Overview {
     let calls = |failed: bool| {
         let of = found.usage.iter().filter(|it| !failed || it.outcome != Some(Outcome::Success));
         of.map(|it| it.sums.calls).sum()
@@ -39,6 +42,7 @@ fn shown(found: &Overview) -> pages::Overview {
         chart,
         colours,
         calls: calls(false),
+        pace: pace(found, now),
         failed: calls(true),
         latency: found.latency.map(|it| Latency {
             calls: it.calls,
@@ -47,6 +51,22 @@ fn shown(found: &Overview) -> pages::Overview {
         }),
         accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
         used: found.accounts_used.iter().filter(|it| it.accounts > 0).cloned().collect(),
+    }
+}
+
+/// Of each hour its calls by the time that it has lasted, though never less than a minute.
+fn pace(found: &Overview, now: OffsetDateTime) -> Pace {
+    let mut calls: BTreeMap<Hour, u64> = BTreeMap::new();
+    for row in &found.usage {
+        *calls.entry(row.hour.unwrap_or_default()).or_default() += row.sums.calls;
+    }
+    let tenths = |(hour, calls): (&Hour, &u64)| {
+        let seconds = (now - begin_of(*hour)).whole_seconds().clamp(60, 3600).unsigned_abs();
+        (calls * 600 + seconds / 2) / seconds
+    };
+    Pace {
+        this_hour: calls.get_key_value(&hour_of(now)).map_or(0, tenths),
+        busiest_hour: calls.iter().map(tenths).max().unwrap_or_default(),
     }
 }
 

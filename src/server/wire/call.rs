@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::gateway::{CallFilter, Problem};
 use crate::model;
-use crate::model::call::Ended;
+use crate::model::call::{Ended, Statuses};
 use crate::server::wire::rfc3339;
 use crate::server::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
 
@@ -55,6 +55,8 @@ pub struct CallQuery {
     pub endpoint: Option<String>,
     /// `well` or `badly`.
     pub ended: Option<String>,
+    /// A status such as `429`, or a class such as `5xx`.
+    pub status: Option<String>,
     pub request_id: Option<String>,
 }
 
@@ -80,6 +82,10 @@ impl CallQuery {
                 None
             }
         };
+        let statuses = self.status.as_deref().map(Statuses::parse);
+        if statuses == Some(None) {
+            wrong("status must be a status such as 429, or a class such as 5xx");
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -88,6 +94,7 @@ impl CallQuery {
             account: account.flatten(),
             endpoint: endpoint.flatten(),
             ended,
+            statuses: statuses.flatten(),
             request_id: self.request_id,
             ..CallFilter::default()
         })

@@ -43,4 +43,13 @@ while (texts.nextNode()) {
   const contrast = (bright + 0.05) / (dark + 0.05);
   say(contrast >= 4.5, `contrast ${contrast.toFixed(2)} of "${text}"`);
 }
+for (const text of document.querySelectorAll("svg text")) {
+  if (!text.checkVisibility()) continue;
+  const picture = text.ownerSVGElement;
+  const frame = picture.getBoundingClientRect();
+  const size = parseFloat(getComputedStyle(text).fontSize) * frame.width / picture.viewBox.baseVal.width;
+  say(size >= 11, `letters of ${size.toFixed(1)} in a picture: "${text.textContent.trim()}"`);
+  const { left, right } = text.getBoundingClientRect();
+  say(left >= frame.left - 1 && right <= frame.right + 1, `cut off in a picture: "${text.textContent.trim()}"`);
+}
 return found;

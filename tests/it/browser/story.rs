@@ -18,7 +18,7 @@ struct Story {
 impl Browser {
     /// What a field holds that somebody is to copy.
     async fn copies(&self, id: &str) -> String {
-        let value = self.run(&format!("return document.getElementById('{id}').value")).await;
+        let value = self.run(&format!("return document.getElementById('{id}').textContent")).await;
         value.as_str().unwrap().to_owned()
     }
 

@@ -1,6 +1,8 @@
 //! Exploring: what is typed becomes a question, and its answer a table.
 
-use crate::bench::TOTALS;
+use countersign::sandbox::Settings;
+
+use crate::bench::{Bench, TOTALS, small};
 use crate::console::{Visitor, is_page};
 use crate::database::on_both;
 use crate::house::House;
@@ -45,11 +47,44 @@ on_both! {
         assert_eq!(sorted(rows), sorted(expected));
         let text = page.text();
         assert!(text.contains("Calls that it took") && text.contains("user-context") && text.contains("curl --compressed"), "{text}");
+        assert!(text.contains("-d &#39;{&#34;engagement_types") && !text.contains("question.json") && text.contains("The CSV asks anew"), "{text}");
         assert!(text.contains("https://x.com/alice/status/"), "what was typed stays");
         let table = visitor.send(EXPLORE, &[&fields[..5], &[("wants", "table")]].concat()).await;
         assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
         assert!(table.header("content-disposition").contains("engagement.csv"));
         assert_eq!(table.text().lines().count(), 1 + 6);
+    }
+
+    async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(database: Database) {
+        let bench = Bench::start_with(Settings { posts_per_user: 300, ..small() }).await;
+        let house = House::build(bench, &database.settings(), |_| ()).await;
+        let visitor = Visitor::admin(&house).await;
+        let ids = [house.bench.ids("alice", 250), house.bench.ids("bob", 250)].concat();
+        let addresses: Vec<String> = ids.iter().map(|it| format!("https://x.com/alice/status/{it}?s=20&t=aBcDeFgHiJkLmN")).collect();
+        let rest = [("metrics", "favorites"), ("metrics", "impressions"), ("window", "totals"), ("group", "post"), ("wants", "answer")];
+        let page = visitor.send(EXPLORE, &[&[("tweets", &*addresses.join(" "))], &rest[..]].concat()).await;
+        is_page(&page, 200);
+        let text = page.text();
+        assert!(text.len() <= 100_000, "{}", text.len());
+        assert!(text.contains("-d @question.json") && text.contains("Put all 500 ids into its <code>tweet_ids</code>; here are the first 3"), "{text}");
+        assert!(text.contains(&format!("[&#34;{}&#34;]", ids[..3].join("&#34;,&#34;"))), "{text}");
+        assert!(text.contains(&ids.join("\n")) && !text.contains("https://x.com/alice/status/"), "addresses that are too long become ids: {text}");
+        assert!(text.contains(" more rows are in the CSV."), "{text}");
+
+        let arrived = house.arrived(TOTALS).await.len();
+        let many = |count: u64| (0..count).map(|it| (1_000_000_000_000_000_000 + it).to_string()).collect::<Vec<_>>().join("\n");
+        for (typed, expected) in [
+            (many(501), "the form takes up to 500 posts, and these are 501: ask with countersign query or POST /v1/engagement, which take up to 10000"),
+            (many(10_000), "these are 10000"),
+            (format!("{} ", "&\"<".repeat(60)).repeat(65), "must be a post id"),
+        ] {
+            let page = visitor.send(EXPLORE, &[&[("tweets", &*typed)], &rest[..]].concat()).await;
+            is_page(&page, 400);
+            let text = page.text();
+            assert!(text.contains("role=\"alert\"") && text.contains(expected), "{expected}: {text}");
+            assert!(text.len() <= 100_000, "{expected}: {}", text.len());
+        }
+        assert_eq!(house.arrived(TOTALS).await.len(), arrived, "nothing was asked");
     }
 
     async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {

@@ -42,27 +42,29 @@ fn bars(figure: &str) -> Vec<(String, String, u64)> {
     names.into_iter().zip(shown).zip(widths).map(|((name, it), width)| (name, it, width)).collect()
 }
 
-/// The places of a chart's lines, each a list of x and y.
+/// The places of a chart's lines in its first picture, each a list of x to the right and y from the axis up.
 fn lines(figure: &str) -> Vec<Vec<(f64, f64)>> {
-    let drawn = between(figure, "<polyline ", "/>").into_iter().filter(|it| !it.contains("grid"));
-    drawn
-        .map(|it| {
-            let points = between(it, "points=\"", "\"")[0].split_whitespace();
-            points
-                .map(|it| it.split_once(',').unwrap())
-                .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
-                .collect()
-        })
-        .collect()
+    let picture = between(figure, "<svg class=\"picture ", "</svg>")[0];
+    let (grid, drawn): (Vec<&str>, Vec<&str>) =
+        between(picture, "<polyline ", "/>").into_iter().partition(|it| it.contains("grid"));
+    let axis = grid.into_iter().flat_map(points).map(|it| it.1).fold(0.0, f64::max);
+    drawn.into_iter().map(|it| points(it).map(|(x, y)| (x, axis - y)).collect()).collect()
 }
 
-/// Whether heights above the lower edge are in the same ratio as the numbers.
+fn points(polyline: &str) -> impl Iterator<Item = (f64, f64)> {
+    let points = between(polyline, "points=\"", "\"")[0].split_whitespace();
+    let point =
+        |it: &str| it.split_once(',').map(|(x, y)| Some((x.parse().ok()?, y.parse().ok()?)));
+    points.map(move |it| point(it).flatten().unwrap())
+}
+
+/// Whether heights above the axis are in the same ratio as the numbers.
 #[track_caller]
 fn are_as_high_as(line: &[(f64, f64)], numbers: &[u64]) {
     assert_eq!(line.len(), numbers.len());
     let most = numbers.iter().max().unwrap();
     assert!(*most > 0, "{numbers:?}");
-    let heights: Vec<f64> = line.iter().map(|it| 220.0 - it.1).collect();
+    let heights: Vec<f64> = line.iter().map(|it| it.1).collect();
     let highest = heights.iter().copied().fold(0.0, f64::max);
     assert!(highest > 60.0, "{heights:?}");
     for (height, number) in heights.iter().zip(numbers) {
@@ -90,6 +92,9 @@ fn numbers(rows: &[Vec<String>], text: &str) -> Vec<u64> {
     let of = rows.iter().filter(|it| it.iter().any(|it| it == text));
     of.map(|it| it.last().unwrap().parse().unwrap()).collect()
 }
+
+/// What opens a chart's own table.
+const TABLE: &str = "<summary>These numbers as a table</summary>";
 
 const DAYS: [(&str, &str); 3] =
     [("window", "range"), ("start", "2026-03-01"), ("end", "2026-03-09")];
@@ -132,16 +137,17 @@ on_both! {
         let visitor = Visitor::admin(&house).await;
         let ids = house.bench.ids("alice", 40).join("\n");
         let metrics: Vec<&str> = Metric::ALL.iter().filter(|it| it.is_served_by(Endpoint::TwentyEightHours)).map(|it| it.name()).collect();
-        for (group, told) in [
-            ("post", &["Drawn are the 10 posts with the largest impressions, of 40; the CSV has all.", "No room was left for charts of "][..]),
-            ("post_day", &["The 5 posts with the largest impressions have lines of their own; the 35 others are added up.", "No room was left for charts of "]),
-            ("post_hour", &["The 5 posts with the largest impressions", "The last hour is not over yet"]),
-            ("hour", &["No room was left for charts of "]),
+        for (group, drawn, told) in [
+            ("post", 8, &["Drawn are the 10 posts with the largest impressions, of 40; the CSV has all.", "No room was left for charts of "][..]),
+            ("post_day", 8, &["The 5 posts with the largest impressions have lines of their own; the 35 others are added up.", "No room was left for charts of "]),
+            ("post_hour", 5, &["The 5 posts with the largest impressions", "The last hour is not over yet"]),
+            ("hour", 8, &["No room was left for charts of "]),
         ] {
             let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &[("window", "28hr"), ("group", group)])).await;
             is_page(&page, 200);
             let text = page.text();
-            assert_eq!(titles(&text).len(), 8, "{group}: {text}");
+            assert_eq!(titles(&text).len(), drawn, "{group}: {text}");
+            assert_eq!(text.matches(TABLE).count(), drawn, "{group}: rows are left out, so charts have tables: {text}");
             for told in told {
                 assert!(text.contains(told), "{group}: {told}: {text}");
             }
@@ -155,6 +161,8 @@ on_both! {
             assert!(text.contains(told), "{group}: {text}");
             let line = lines(figure(&text, "impressions by day")).remove(0);
             assert_eq!(line.len(), 364, "{group}");
+            assert_eq!(text.matches(TABLE).count(), titles(&text).len(), "{group}");
+            assert_eq!(titles(&text).len(), 2, "as the tables leave room for: {group}");
             assert!(text.len() < 100_000, "{group}: {}", text.len());
         }
     }
@@ -167,6 +175,7 @@ on_both! {
         is_page(&page, 200);
         let (text, rows) = (page.text(), cells(&page.text()));
         assert_eq!(titles(&text), ["impressions by day", "url_clicks by day"]);
+        assert!(!text.contains(TABLE), "the page's table has all the numbers: {text}");
         for metric in ["impressions", "url_clicks"] {
             let figure = figure(&text, &format!("{metric} by day"));
             assert!(figure.contains(&format!("{metric} a day")) && figure.contains("day of 2026 (UTC)"), "{figure}");
@@ -183,11 +192,30 @@ on_both! {
         let page = visitor.send(EXPLORE, &fields(&two.join(" "), &["impressions"], &[("window", "28hr"), ("group", "post_hour")])).await;
         let (text, rows) = (page.text(), cells(&page.text()));
         let figure = figure(&text, "impressions by hour");
-        let named = between(figure, "&#9632;</span> ", "</li>");
+        let named = between(figure, "</svg> ", "</li>");
         let together: Vec<u64> = named.iter().flat_map(|it| numbers(&rows, it)).collect();
         are_as_high_as(&lines(figure).concat(), &together);
         let totals: Vec<u64> = named.iter().map(|it| numbers(&rows, it).iter().sum()).collect();
         assert!(named.len() == 2 && totals[0] >= totals[1], "{named:?} {totals:?}");
+    }
+
+    async fn sums_that_only_a_chart_makes_stand_in_its_table(database: Database) {
+        let house = House::start(&database).await;
+        let visitor = Visitor::admin(&house).await;
+        let ids = house.bench.ids("alice", 9).join(" ");
+        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions"], &[&DAYS[..], &[("group", "post_day")]].concat())).await;
+        is_page(&page, 200);
+        let text = page.text();
+        assert!(!text.contains("more rows"), "{text}");
+        let (drawn, page_table) = text.split_once("</figure>").unwrap();
+        let days = between(drawn.split_once(TABLE).unwrap().1, "<tr><th scope=\"row\">", "</tr>");
+        let rows = cells(page_table);
+        assert_eq!(days.len(), 8, "{drawn}");
+        for day in days {
+            let date = format!("2026-{}", day.split_once('<').unwrap().0);
+            let in_chart = between(day, "number\">", "</td>").into_iter().map(|it| it.replace(',', "").parse::<u64>().unwrap());
+            assert_eq!(in_chart.sum::<u64>(), numbers(&rows, &date).iter().sum::<u64>(), "{day}");
+        }
     }
 
     async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
@@ -204,7 +232,7 @@ on_both! {
         let [line] = &lines(figure(&text, "impressions by day"))[..] else { panic!("one line: {text}") };
         are_as_high_as(line, &numbers(&cells(&text), "impressions"));
         assert_eq!(line.len(), 31);
-        assert!(line[0].0 > 300.0, "28 of 59 days are left free: {line:?}");
+        assert!(line[0].0 > 450.0, "28 of 59 days are left free: {line:?}");
         assert!(text.contains("Where a line is broken or not there, there are no numbers."), "{text}");
     }
 

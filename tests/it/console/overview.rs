@@ -44,9 +44,11 @@ on_both! {
         let page = visitor.open(ROOT).await;
         says(&page, &["<dt>Calls on X</dt><dd>5</dd>", "<dt>Refused or failed</dt><dd>1</dd>", row, "calls an hour", "Times are those of the last 5 recent calls", "Median time", "95&nbsp;% within", "App-only calls carry", "This month demo has used 2 accounts"]);
         assert_eq!(page.text().matches("<th scope=\"row\">").count(), 24);
+        // In the quarter of an hour until now.
+        says(&page, &["<dt>Calls a minute, this hour</dt><dd>0.3</dd>", "<dt>Calls a minute, in the busiest hour</dt><dd>0.3</dd>"]);
         house.bench.clock.forward(Duration::hours(23));
         let visitor = Visitor::admin(&house).await;
-        says(&visitor.open(ROOT).await, &["<dt>Calls on X</dt><dd>5</dd>"]);
+        says(&visitor.open(ROOT).await, &["<dt>Calls on X</dt><dd>5</dd>", "<dt>Calls a minute, this hour</dt><dd>0.0</dd>", "<dt>Calls a minute, in the busiest hour</dt><dd>0.1</dd>"]);
         house.bench.clock.forward(Duration::hours(2));
         let visitor = Visitor::admin(&house).await;
         let page = visitor.open(ROOT).await;

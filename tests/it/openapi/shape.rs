@@ -174,6 +174,7 @@ fn fits(pattern: &str, text: &str) -> bool {
         "^[0-9a-f]{16}$" => {
             text.len() == 16 && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
         }
+        "^[1-5]([0-9]{2}|[xX]{2})$" => countersign::model::call::Statuses::parse(text).is_some(),
         "^whsec_" => text.starts_with("whsec_"),
         other if other.starts_with("^(?!(") => !other[5..].split([')', '|']).any(|it| it == text),
         other => panic!("the pattern {other}"),

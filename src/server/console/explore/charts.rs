@@ -23,22 +23,37 @@ const MOST_HOURS: i64 = 400;
 /// Of all lines of a page together, each some 8 bytes of it.
 const MOST_POINTS: usize = 3000;
 
-/// Draws what fits a page, and says what that leaves out.
-pub(super) fn charts(answered: &Answered) -> Result<Charts, Overflow> {
+/// Bytes for saying what is not drawn, or how.
+const SAYING: usize = 2000;
+
+/// Draws what fits in so many bytes, and says what that leaves out. Where the page's table is not whole, charts have
+/// their own.
+pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result<Charts, Overflow> {
+    let room = room.saturating_sub(SAYING);
     let merged = &answered.merged;
     let sums = Sums::of(merged)?;
     let columns = merged.columns();
     let has = |it| columns.contains(&it);
     let mut charts = match (has(GroupBy::EngagementDay), has(GroupBy::TweetId)) {
         _ if sums.metrics.is_empty() => Charts::default(),
-        (true, _) => over_time(merged, &sums, &answered.missing, has(GroupBy::EngagementHour))?,
-        (false, true) => sums.by_post(),
-        (false, false) => sums.together(),
+        (true, _) => {
+            let by_hour = has(GroupBy::EngagementHour);
+            over_time(merged, &sums, &answered.missing, by_hour, is_whole, room)?
+        }
+        (false, true) => sums.by_post(is_whole, room),
+        (false, false) => sums.together(is_whole),
     };
     if sums.has_negative {
         charts.told.push("Numbers below 0 are drawn as 0.".to_owned());
     }
     Ok(charts)
+}
+
+/// As many of them as there is room for, each drawn as one of so many.
+fn fitting<T>(charts: &[T], room: usize, draw: impl Fn(&T, usize) -> String) -> Vec<String> {
+    let first = |count| charts.iter().take(count).map(|it| draw(it, count)).collect::<Vec<_>>();
+    let fits = |drawn: &Vec<String>| drawn.iter().map(String::len).sum::<usize>() <= room;
+    (0..=charts.len()).rev().map(first).find(fits).unwrap_or_default()
 }
 
 /// What an answer adds up to, all times together.
@@ -84,7 +99,7 @@ impl Sums {
         posts
     }
 
-    fn by_post(&self) -> Charts {
+    fn by_post(&self, is_whole: bool, room: usize) -> Charts {
         let (mut posts, count) = (self.ranked(), self.totals.len());
         posts.truncate(MOST_BARS);
         let ranked = self.metrics.iter().take(MOST_CHARTS).map(|(metric, name)| Ranking {
@@ -93,7 +108,8 @@ impl Sums {
             along: "post".to_owned(),
             bars: posts.iter().map(|it| (it.to_string(), self.total(*it, *metric))).collect(),
         });
-        let mut charts = Charts { ranked: ranked.collect(), ..Charts::default() };
+        let drawn = fitting(&ranked.collect::<Vec<_>>(), room, |it, _| it.draw(!is_whole));
+        let mut charts = Charts { drawn, ..Charts::default() };
         let first = self.metrics.values().next().map_or("", |it| it);
         if count > posts.len() {
             let drawn = posts.len();
@@ -103,11 +119,11 @@ impl Sums {
         } else if count > 1 {
             charts.told.push(format!("The posts with the largest {first} come first."));
         }
-        charts.told.extend(self.undrawn(MOST_CHARTS));
+        charts.told.extend(self.undrawn(charts.drawn.len()));
         charts
     }
 
-    fn together(&self) -> Charts {
+    fn together(&self, is_whole: bool) -> Charts {
         let bar = |(metric, name): (&u64, &String)| {
             let values = self.totals.values().filter_map(|it| it.get(metric).copied());
             (name.clone(), values.reduce(u64::saturating_add))
@@ -118,7 +134,7 @@ impl Sums {
             along: "engagement type".to_owned(),
             bars: self.metrics.iter().map(bar).collect(),
         };
-        Charts { ranked: vec![ranking], ..Charts::default() }
+        Charts { drawn: vec![ranking.draw(!is_whole)], ..Charts::default() }
     }
 
     /// Which engagement types have no chart.
@@ -135,6 +151,8 @@ fn over_time(
     sums: &Sums,
     missing: &[Missing],
     by_hour: bool,
+    is_whole: bool,
+    room: usize,
 ) -> Result<Charts, Overflow> {
     let mut told = Vec::new();
     let Some(times) = Times::of(sums, missing, by_hour) else { return Ok(Charts::default()) };
@@ -148,13 +166,14 @@ fn over_time(
         told.push("The time is too long for a chart; the CSV has all.".to_owned());
         return Ok(Charts { told, ..Charts::default() });
     }
-    let room = (MOST_POINTS / places).clamp(1, MOST_CHARTS);
+    let most = (MOST_POINTS / places).clamp(1, MOST_CHARTS);
     let metrics: Vec<(u64, &String)> =
-        sums.metrics.iter().map(|it| (*it.0, it.1)).take(room).collect();
+        sums.metrics.iter().map(|it| (*it.0, it.1)).take(most).collect();
     let most_lines = (MOST_POINTS / places / metrics.len().max(1)).clamp(1, MOST_LINES);
     let lines = Lines::of(sums, most_lines);
     told.extend(lines.told(sums));
-    told.extend(sums.undrawn(room));
+    // Sums that are made for a chart stand in no other table.
+    let with_tables = !is_whole || lines.add_up(sums) || (by_hour && times.step > 1);
 
     let mut values = vec![vec![vec![None; places]; lines.names.len()]; metrics.len()];
     merged.each_leaf(|leaf| {
@@ -170,12 +189,15 @@ fn over_time(
     if values.iter().flatten().flatten().any(Option::is_none) {
         told.push("Where a line is broken or not there, there are no numbers.".to_owned());
     }
-    let over_time = metrics.iter().zip(values).map(|((_, name), values)| {
+    let charts = metrics.iter().zip(values).map(|((_, name), values)| {
         let series = lines.names.iter().zip(values);
         let series = series.map(|(name, values)| Series { name: name.clone(), values });
         times.chart(name, series.collect())
     });
-    Ok(Charts { ranked: Vec::new(), over_time: over_time.collect(), told })
+    let draw = |it: &Chart, charts| it.draw_among(charts, with_tables);
+    let drawn = fitting(&charts.collect::<Vec<_>>(), room, draw);
+    told.extend(sums.undrawn(drawn.len()));
+    Ok(Charts { are_over_time: !drawn.is_empty(), drawn, told })
 }
 
 /// Which lines a chart has: posts of their own, and what the others add up to.
@@ -202,6 +224,10 @@ impl Lines {
 
     fn line(&self, post: u64) -> usize {
         self.own.get(&post).copied().unwrap_or(self.own.len())
+    }
+
+    fn add_up(&self, sums: &Sums) -> bool {
+        self.own.len() < sums.totals.len()
     }
 
     fn told(&self, sums: &Sums) -> Option<String> {

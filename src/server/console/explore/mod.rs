@@ -1,6 +1,7 @@
 //! `/console/explore`: a question by a form, its plan, and its answer as charts and as a table.
 
 mod charts;
+mod typed;
 
 use std::collections::BTreeSet;
 
@@ -9,13 +10,11 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
-use time::{Duration, UtcOffset};
 
 use crate::console::admin::Section;
-use crate::console::admin::explore::{self as pages, Answer, Asked, Call, GROUPINGS, Lack, Typed};
-use crate::gateway::{Answered, Caller, Error, Missing, PlannedCall, Reason, Session};
-use crate::model::Metric;
+use crate::console::admin::explore::{self as pages, Answer, Asked, Call, Charts, Lack, Took};
+use crate::gateway::{Answered, Caller, Error, Missing, Overflow, PlannedCall, Reason, Session};
+use crate::model::GroupBy;
 use crate::server::Host;
 use crate::server::console::explore::charts::charts;
 use crate::server::console::{callers_url, chrome, form};
@@ -25,20 +24,25 @@ use crate::server::problem::Problem;
 use crate::server::wire::question::Plan;
 use crate::server::wire::table;
 
-/// Of a page; the CSV has all.
+/// Of a page, charts and all.
+const MOST_BYTES: usize = 99_000;
+/// Of a page that shows all of them; the CSV has them anyway.
 const MOST_ROWS: usize = 300;
+/// Of a page that does not: the charts have tables of their own then.
+const FEW_ROWS: usize = 50;
 /// Calls that a page lists.
-const MOST_CALLS: usize = 100;
-/// The range that the form proposes.
-const RECENT: Duration = Duration::days(7);
+const MOST_CALLS: usize = 50;
+/// Reasons for what is missing that a page lists.
+const MOST_LACKS: usize = 20;
 
 pub(super) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
 ) -> Response {
-    let typed = read(&host, &[]);
+    let typed = typed::read(&host, &[]);
     let chrome = chrome(&session, Section::Explore, None);
-    page(StatusCode::OK, pages::show(&chrome, &typed, &Asked::Nothing, None))
+    let text = pages::show(&chrome, &typed, &Asked::Nothing, &Charts::default(), None);
+    page(StatusCode::OK, text)
 }
 
 /// Plans or asks, and shows the form again above what came of it; or gives a table to take away.
@@ -49,91 +53,45 @@ pub(super) async fn ask(
 ) -> Result<Response, Problem> {
     let request_id = RequestId::of(&request);
     let fields: Vec<(String, String)> = form::read(&host, request).await?;
-    let typed = read(&host, &fields);
-    let question = question(&typed);
-    let body = question.to_string();
+    let mut typed = typed::read(&host, &fields);
+    let question = typed::question(&typed);
+    typed.tweets = question.shown_again(typed.tweets);
     let gateway = &host.0.gateway;
     let key = gateway.as_caller(&session, Some(&*typed.app).filter(|it| !it.is_empty()))?;
     let caller = Caller { key, request_id };
     let wants = fields.iter().find(|it| it.0 == "wants").map_or("", |it| &it.1);
-    let deadline = host.0.limits.request_deadline;
-    let asked = match wants {
-        "plan" => gateway.plan_question(&caller.key, body.as_bytes()).await.map(|it| {
-            let cost = Plan::from(&it).cost;
-            planned(&it.plan.calls, &it.plan.missing, &cost_in_words(&cost))
-        }),
-        _ => match gateway.answer_question(&caller, body.as_bytes(), deadline, None).await {
+
+    let (chrome, curl) =
+        (chrome(&session, Section::Explore, None), question.curl(callers_url(&host)));
+    let show =
+        |asked: &Asked, charts: &Charts| pages::show(&chrome, &typed, asked, charts, Some(&curl));
+    let refuse = |status, wrong| page(status, show(&Asked::Wrong(wrong), &Charts::default()));
+    let limits = &host.0.limits;
+    if let Some(wrong) = question.excess(limits.question_posts) {
+        return Ok(refuse(StatusCode::BAD_REQUEST, wrong));
+    }
+    let body = question.text();
+    let shown = if wants == "plan" {
+        gateway.plan_question(&caller.key, body.as_bytes()).await.map(|it| {
+            let cost = cost_in_words(&Plan::from(&it).cost);
+            let took = took(it.plan.calls.iter().map(call), &it.plan.missing);
+            show(&Asked::Planned { cost, took }, &Charts::default())
+        })
+    } else {
+        let deadline = limits.request_deadline;
+        match gateway.answer_question(&caller, body.as_bytes(), deadline, None).await {
             Ok(answered) if wants == "table" => return taken_away(&answered),
-            Ok(it) => answer(&it).map(Asked::Answered),
+            Ok(it) => with_charts(&it, show).map_err(|it| Error::Internal(it.into())),
             Err(error) => Err(error),
-        },
-    };
-    let (status, asked) = match asked {
-        Ok(asked) => (StatusCode::OK, asked),
-        Err(error) => {
-            let problem = Problem::from(error);
-            (problem.status(), Asked::Wrong(problem.words().1.to_owned()))
         }
     };
-    let curl = curl(callers_url(&host), &question);
-    let chrome = chrome(&session, Section::Explore, None);
-    Ok(page(status, pages::show(&chrome, &typed, &asked, Some(&curl))))
-}
-
-/// What stands in the form, or at first what is asked most, and the last days.
-fn read(host: &Host, fields: &[(String, String)]) -> Typed {
-    let first = |name: &str, default: &str| {
-        fields.iter().find(|it| it.0 == name).map_or(default, |it| &it.1).to_owned()
-    };
-    let given = fields.iter().filter(|it| it.0 == "metrics");
-    let mut metrics: Vec<Metric> = given.filter_map(|it| Metric::from_name(&it.1)).collect();
-    if fields.is_empty() {
-        metrics = vec![Metric::Impressions, Metric::Favorites];
-    }
-    let today = host.0.clock.now().to_offset(UtcOffset::UTC).date();
-    let proposed = |it: time::Date| if fields.is_empty() { it.to_string() } else { String::new() };
-    Typed {
-        apps: host.0.gateway.apps().map(|it| it.0.to_owned()).collect(),
-        app: first("app", ""),
-        tweets: first("tweets", ""),
-        metrics,
-        window: first("window", "totals"),
-        start: first("start", &proposed(today - RECENT)),
-        end: first("end", &proposed(today)),
-        group: first("group", "post"),
-    }
-}
-
-/// The same as a service would send it. What is wrong with it is told like to any other caller.
-fn question(typed: &Typed) -> Value {
-    let words = typed.tweets.split([' ', ',', ';', '\n', '\r', '\t']).filter(|it| !it.is_empty());
-    // An address of a post ends with its id.
-    let ids: Vec<&str> =
-        words.map(|it| it.split('?').next().unwrap_or(it)).map(last_part).collect();
-    let metrics: Vec<&str> = typed.metrics.iter().map(|it| it.name()).collect();
-    let groupings = || GROUPINGS.iter().flat_map(|it| it.1);
-    let group_by = groupings().find(|it| it.0 == typed.group).or(groupings().next()).map(|it| it.2);
-    let window = match &*typed.window {
-        "range" => json!({ "start": typed.start, "end": typed.end }),
-        other => json!(other),
-    };
-    json!({
-        "tweet_ids": ids,
-        "engagement_types": metrics,
-        "window": window,
-        "groupings": { "explored": { "group_by": group_by } },
+    Ok(match shown {
+        Ok(text) => page(StatusCode::OK, text),
+        Err(error) => {
+            let problem = Problem::from(error);
+            refuse(problem.status(), problem.words().1.to_owned())
+        }
     })
-}
-
-fn last_part(address: &str) -> &str {
-    address.trim_end_matches('/').rsplit('/').next().unwrap_or(address)
-}
-
-fn curl(url: &str, question: &Value) -> String {
-    let body = question.to_string().replace('\'', "'\\''");
-    format!(
-        "curl --compressed {url}/v1/engagement \\\n  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n  -d '{body}'"
-    )
 }
 
 fn cost_in_words(cost: &crate::server::wire::question::Cost) -> String {
@@ -151,38 +109,52 @@ fn cost_in_words(cost: &crate::server::wire::question::Cost) -> String {
     )
 }
 
-fn planned(calls: &[PlannedCall], missing: &[Missing], cost: &str) -> Asked {
-    let calls = calls.iter().take(MOST_CALLS).map(call).collect();
-    Asked::Planned { calls, missing: missing.iter().map(lack).collect(), cost: cost.to_owned() }
+/// The page, whose charts have the room that everything else leaves them.
+fn with_charts(
+    answered: &Answered,
+    show: impl Fn(&Asked, &Charts) -> String,
+) -> Result<String, Overflow> {
+    let answer = answer(answered)?;
+    let is_whole = answer.more == 0;
+    let asked = Asked::Answered(answer);
+    let room = MOST_BYTES.saturating_sub(show(&asked, &Charts::default()).len());
+    Ok(show(&asked, &charts(answered, is_whole, room)?))
 }
 
-fn answer(answered: &Answered) -> Result<Answer, Error> {
+fn answer(answered: &Answered) -> Result<Answer, Overflow> {
     let columns = answered.merged.columns();
-    let (mut rows, mut more) = (Vec::new(), 0);
-    let walked = answered.merged.each_leaf(|leaf| {
-        if rows.len() == MOST_ROWS {
-            more += 1;
-            return;
+    let (mut rows, mut count) = (Vec::new(), 0);
+    answered.merged.each_leaf(|leaf| {
+        count += 1;
+        if rows.len() < MOST_ROWS {
+            let key =
+                |it: &GroupBy| leaf.key(*it).map_or_else(String::new, |it| it.with(str::to_owned));
+            rows.push(columns.iter().map(key).chain([leaf.value.to_string()]).collect());
         }
-        let keys = columns
-            .iter()
-            .map(|it| leaf.key(*it).map_or_else(String::new, |it| it.with(str::to_owned)));
-        rows.push(keys.chain([leaf.value.to_string()]).collect());
-    });
-    walked.map_err(|it| Error::Internal(it.into()))?;
-    let made = answered.calls.iter().take(MOST_CALLS).map(|it| Call {
+    })?;
+    if count > MOST_ROWS {
+        rows.truncate(FEW_ROWS);
+    }
+    let made = answered.calls.iter().map(|it| Call {
         status: it.status.map(|it| it.to_string()).unwrap_or_default(),
         ms: it.spent.time.as_millis().to_string(),
         ..call(&it.call)
     });
     Ok(Answer {
-        charts: charts(answered).map_err(|it| Error::Internal(it.into()))?,
         columns: columns.iter().map(|it| table::column(*it)).chain(["value"]).collect(),
+        more: count - rows.len(),
         rows,
-        more,
-        calls: made.collect(),
-        missing: answered.missing.iter().map(lack).collect(),
+        took: took(made, &answered.missing),
     })
+}
+
+fn took(calls: impl ExactSizeIterator<Item = Call>, missing: &[Missing]) -> Took {
+    Took {
+        more_calls: calls.len().saturating_sub(MOST_CALLS),
+        calls: calls.take(MOST_CALLS).collect(),
+        missing: missing.iter().take(MOST_LACKS).map(lack).collect(),
+        more_missing: missing.len().saturating_sub(MOST_LACKS),
+    }
 }
 
 fn call(it: &PlannedCall) -> Call {
