@@ -108,8 +108,9 @@ impl Story {
         {
             self.operator.tells(what, text).await;
         }
-        self.operator.press(self.demo.newcomer["user_id"].as_str().unwrap()).await;
-        self.operator.sees(&format!("@{}", self.demo.name())).await;
+        let name = format!("@{}", self.demo.name());
+        self.operator.press(&name).await;
+        self.operator.sees(&name).await;
     }
 
     /// Asks the same by the form, and sees no less than the service was `told`: such numbers only grow.
@@ -139,7 +140,7 @@ impl Story {
     async fn revokes_the_key(&self) {
         self.operator.press("Keys").await;
         self.operator.press(&format!("Revoke {SERVICE}…")).await;
-        self.operator.sees(&format!("Revoke {SERVICE}?")).await;
+        self.operator.sees(&format!("Revoke “{SERVICE}”?")).await;
         self.operator.press("Revoke the key").await;
         self.operator.reads("The key is revoked").await;
     }
@@ -154,6 +155,7 @@ impl Story {
     }
 
     async fn signs_out(&self) {
+        self.operator.click("//summary[normalize-space()='demo admin']").await;
         self.operator.press("Sign out").await;
         self.operator.sees("Sign in to Countersign").await;
         self.operator.goes_back().await;
