@@ -65,7 +65,7 @@ on_both! {
         let states = overview(&house).await["accounts"].clone();
         assert_eq!((&states["revoked"], &states["blocked"]), (&json!(2), &json!(1)), "{states}");
         // What the house's own process writes is not what is missing.
-        database.run("insert into usage_writer values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
+        database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
         house.bench.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
         house.call_as("alice", Endpoint::Totals, &body(&house, "impressions")).send().await;
         let admin = house.new_admin_key().await;

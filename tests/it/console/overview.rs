@@ -64,7 +64,7 @@ on_both! {
         let needs = ["2 accounts are revoked", "href=\"/console/accounts?state=revoked\"", "1 account is blocked", "href=\"/console/accounts?state=blocked\"", "1 account is quarantined"];
         says(&visitor.open(ROOT).await, &needs);
         // What the house's own process writes is not what is missing.
-        database.run("insert into usage_writer values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
+        database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
         says(&visitor.open(ROOT).await, &["Usage of the last days is not complete", "href=\"/console/usage#gaps\""]);
 
         house.bench.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
