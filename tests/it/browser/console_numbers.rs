@@ -71,7 +71,7 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     shows(&house, &browser, "/console/usage?from=2026-03-08&by=key", "console-usage-lines").await;
     shows(&house, &browser, "/console/usage?from=2026-03-10&by=auth", "console-usage-day").await;
     browser.open(&format!("{}/console/usage?from=2026-03-10&by=auth", house.admin_url)).await;
-    browser.run("document.querySelector('details').open = true").await;
+    browser.run("document.querySelector('.chart details').open = true").await;
     browser.shows("console-usage-table").await;
     shows(&house, &browser, "/console/usage?account=alice", "console-usage-wrong").await;
 }

@@ -114,7 +114,7 @@ on_both! {
         let text = visitor.open(PATH).await.text();
         assert!(text.contains("it answered with status 500") && text.contains("2026-03-10 21:15 UTC"), "{text}");
         let text = visitor.open(&path).await.text();
-        assert!(text.contains("account.connected") && text.contains("@alice") && text.contains("next try 2026-03-10 21:15 UTC"), "{text}");
+        assert!(text.contains("account.connected") && text.contains("@alice") && text.contains("next try <span class=\"at\">2026-03-10 21:15 UTC"), "{text}");
         let resend = between(&text, "/deliveries/", "/resend").to_owned();
         assert_eq!(done(&visitor, &format!("{path}/deliveries/{resend}/resend"), &[]).await, "The event is sent again now.");
         assert_eq!(house.deliver().await, 1);
