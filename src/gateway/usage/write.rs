@@ -90,7 +90,6 @@ impl Writing {
             counted_calls: usage.records().counted_calls,
             is_settled,
         };
-        self.told_calls = batch.counted_calls;
         Some(self.unconfirmed.insert(batch).clone())
     }
 }
@@ -158,6 +157,7 @@ impl Gateway {
         match &written {
             Ok(()) => {
                 writing.unconfirmed = None;
+                writing.told_calls = batch.counted_calls;
                 if writing.is_failing {
                     info!("usage is written again");
                 }
