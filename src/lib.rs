@@ -16,8 +16,9 @@
 //! | [`telemetry`] | logs and metrics | `config` |
 //! | [`vault`] | secrets at rest: seal, open, key ring | `config`, `model` |
 //! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
-//! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `config`, `model`, `oauth1` |
-//! | [`gateway`] | the use cases; `forward` is the heart | `config`, `model`, `store`, `upstream`, `vault` |
+//! | [`admission`] | who may go on, and with how much memory: fair turns among keys | - |
+//! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `admission`, `config`, `model`, `oauth1` |
+//! | [`gateway`] | the use cases; `forward` is the heart | `admission`, `config`, `model`, `store`, `upstream`, `vault` |
 //! | [`console`] | the pages that people see in a browser | `model` |
 //! | [`server`] | axum: routes, layers, the one status table, the API's description | `config`, `console`, `gateway`, `model`, `telemetry` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
@@ -50,6 +51,8 @@ pub mod telemetry;
 pub mod vault;
 
 pub mod store;
+
+pub mod admission;
 
 pub mod upstream;
 

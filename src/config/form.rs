@@ -37,6 +37,15 @@ pub const QUESTION_DAYS: Form<u16> =
 pub const QUESTION_CALLS: Form<usize> =
     Form { expected: "a whole number from 1 to 1000", parse: whole::<_, 1, 1000> };
 
+pub const QUESTION_NUMBERS: Form<u64> =
+    Form { expected: "a whole number from 1 to 4294967295", parse: whole::<_, 1, { u32::MAX }> };
+
+/// Less would not hold the largest answer of the upstream, as it comes and decompressed.
+pub const ANSWER_MEMORY: Form<usize> = Form {
+    expected: "a whole number of bytes, at least 33554432",
+    parse: whole::<_, { 32 << 20 }, { u32::MAX }>,
+};
+
 pub const DATABASE_CONNECTIONS: Form<u32> =
     Form { expected: "a whole number from 1 to 1000", parse: whole::<_, 1, 1000> };
 

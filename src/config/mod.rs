@@ -145,12 +145,20 @@ pub struct Limits {
     pub cached_accounts: u64,
     /// How long an unknown key or account is remembered as unknown.
     pub unknown_for: Duration,
+    /// Bytes for the answers of all callers together: while they are read, merged and sent.
+    pub answer_memory: usize,
+    /// The least rate at which a caller must read its answer, in bytes a second.
+    pub read_rate: usize,
     /// Posts that one question may name.
     pub question_posts: usize,
     /// Days that one question may span.
     pub question_days: u16,
+    /// Numbers that one answer may hold before it is sent.
+    pub question_numbers: u64,
     /// Calls of questions that run side by side, for each app.
     pub question_calls: usize,
+    /// Questions of one key that are answered at the same time.
+    pub key_questions: usize,
 }
 
 /// Whether there must be a key in the vault's ring. Not every command seals or opens something.

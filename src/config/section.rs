@@ -102,9 +102,13 @@ fn limits(it: &mut Reader<'_>) -> Limits {
         cached_keys: it.get("limits.cached_keys", &form::CACHE_SIZE),
         cached_accounts: it.get("limits.cached_accounts", &form::CACHE_SIZE),
         unknown_for: it.get("limits.unknown_for", &form::DURATION),
+        answer_memory: it.get("limits.answer_memory", &form::ANSWER_MEMORY),
+        read_rate: it.get("limits.read_rate", &form::COUNT),
         question_posts: it.get("limits.question_posts", &form::QUESTION_POSTS),
         question_days: it.get("limits.question_days", &form::QUESTION_DAYS),
+        question_numbers: it.get("limits.question_numbers", &form::QUESTION_NUMBERS),
         question_calls: it.get("limits.question_calls", &form::QUESTION_CALLS),
+        key_questions: it.get("limits.key_questions", &form::QUESTION_CALLS),
     };
     let read = !it.is_wrong("limits.upstream_total") && !it.is_wrong("limits.upstream_first_byte");
     if read && limits.upstream_total < limits.upstream_first_byte {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tracing::{info, warn};
 
+use crate::admission::{Rules, Turns};
 use crate::config::Limits;
 use crate::gateway::accounts::KnownAccount;
 use crate::gateway::known::Known;
@@ -20,7 +21,7 @@ use crate::gateway::question::lookup::Rest;
 use crate::gateway::standing::{Fault, Standing};
 use crate::gateway::{Error, Gateway};
 use crate::model::{App, AppOnly, Endpoint, Secret, UserId};
-use crate::upstream::{self, Credential, MintError, Spent, StatusCode};
+use crate::upstream::{self, Credential, MintError, Room, Spent, StatusCode};
 use crate::vault::Place as Seal;
 
 /// X refuses those who mint too often (reference 6.1).
@@ -28,6 +29,9 @@ const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
 
 /// How long those who wait for a minted token wait for it to be stored, too.
 const STORING: Duration = Duration::from_secs(1);
+
+/// What is read of the answer to a call that X refuses.
+const MOST_OF_A_REFUSAL: usize = 64 * 1024;
 
 /// An app with its bearer token of the moment, and what is remembered of its accounts.
 pub(super) struct AppState {
@@ -43,7 +47,7 @@ pub(super) struct AppState {
     /// Whose screen name it is.
     pub(super) names: Known<String, UserId>,
     /// For the calls of questions, which run side by side.
-    pub(super) asking: Semaphore,
+    pub(super) asking: Arc<Turns>,
     pub(super) lookup_rest: Rest,
     pub(super) month: UsedThisMonth,
 }
@@ -82,7 +86,7 @@ impl AppState {
             reconnects: Reconnects::default(),
             accounts: Known::new("accounts", limits.cached_accounts, limits.unknown_for),
             names: Known::new("names", limits.cached_accounts, limits.unknown_for),
-            asking: Semaphore::new(limits.question_calls),
+            asking: Turns::new(Rules::of(limits.question_calls)),
             lookup_rest: Rest::default(),
         }
     }
@@ -173,8 +177,9 @@ impl Gateway {
             }
         };
         let (body, mut spent) = (Bytes::from_static(b"{}"), Spent::default());
+        let room = &mut Room::UpTo(MOST_OF_A_REFUSAL);
         let answer =
-            self.0.upstream.engage(Endpoint::Totals, &body, credential, &mut spent).await?;
+            self.0.upstream.engage(Endpoint::Totals, &body, credential, room, &mut spent).await?;
         match app.judge(credential, &answer) {
             // Whoever is let in is told of the body.
             None if answer.status != StatusCode::BAD_REQUEST => {
@@ -296,6 +301,7 @@ fn mint_error(app: &str, error: Arc<MintError>) -> Error {
         MintError::Upstream(upstream::Error::Timeout(_)) => Error::UpstreamTimeout(error.into()),
         MintError::Upstream(upstream::Error::CutShort(_)) => Error::UpstreamCutShort(error.into()),
         MintError::Upstream(upstream::Error::TooLarge(_)) => Error::UpstreamTooLarge(error.into()),
+        MintError::Upstream(upstream::Error::NoMemory) => Error::Busy(error.to_string()),
         MintError::Upstream(upstream::Error::Unreachable(_)) | MintError::Odd(_) => {
             Error::UpstreamUnreachable(error.into())
         }

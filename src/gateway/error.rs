@@ -57,6 +57,9 @@ pub enum Error {
     UpstreamTimeout(#[source] Source),
     #[error("X does not accept the credentials of the app {app}")]
     AppCredentialsRejected { app: String, retry_after: Duration },
+    /// Other work is before this, and did not end in time.
+    #[error("{0}")]
+    Busy(String),
     #[error("the database cannot be asked")]
     StoreUnavailable(#[source] Source),
     #[error("something went wrong inside the gateway")]
@@ -169,6 +172,7 @@ impl From<upstream::Error> for Error {
             upstream::Error::CutShort(_) => Error::UpstreamCutShort(error.into()),
             upstream::Error::TooLarge(_) => Error::UpstreamTooLarge(error.into()),
             upstream::Error::Timeout(_) => Error::UpstreamTimeout(error.into()),
+            upstream::Error::NoMemory => Error::Busy(error.to_string()),
         }
     }
 }

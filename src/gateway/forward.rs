@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use crate::admission::Held;
 use crate::gateway::bearers::{AppState, BearerSource};
 use crate::gateway::check::{Checked, check};
 use crate::gateway::credential::choose;
@@ -12,7 +13,7 @@ use crate::gateway::keys::KnownKey;
 use crate::gateway::usage::Counted;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
-use crate::upstream::{Answer, Credential, Spent, Verdict};
+use crate::upstream::{Answer, Credential, Room, Spent, Verdict};
 
 /// What a caller sent whose key was checked.
 pub struct Call<'a> {
@@ -40,17 +41,28 @@ pub struct Trail {
 impl Gateway {
     /// Answers a call with the upstream's own answer, or says why it was not made. Never with another credential than
     /// the one that the table in `credential` names.
-    pub async fn forward(&self, call: &Call<'_>, trail: &mut Trail) -> Result<Answer, Error> {
+    ///
+    /// The answer's body holds its memory until it is dropped.
+    pub async fn forward(
+        &self,
+        call: &Call<'_>,
+        mut held: Held,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
         let asked = read(call, self.0.upstream.now()).map_err(Error::InvalidRequest)?;
         let Asked { named, kind, posts, metrics } = asked;
         (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
-        match (kind, named) {
+        let room = &mut Room::Grows(&mut held, call.body.len());
+        let answer = match (kind, named) {
             (AuthKind::UserContext, Some(named)) => {
-                self.call_as_user(app, &named, call, trail).await
+                self.call_as_user(app, &named, call, room, trail).await
             }
-            _ => self.call_as_app(app, call, trail).await,
-        }
+            _ => self.call_as_app(app, call, room, trail).await,
+        }?;
+        let kept = answer.unpacked.as_ref().map_or(0, |it| it.start.len());
+        held.shrink_to(answer.wire.len() + kept);
+        Ok(Answer { wire: held.attach(answer.wire), ..answer })
     }
 
     /// The app whose credentials the key may use on this endpoint.
@@ -78,6 +90,7 @@ impl Gateway {
         app: &Arc<AppState>,
         named: &AccountRef,
         call: &Call<'_>,
+        room: &mut Room<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let seen = app.accounts.forgotten();
@@ -85,7 +98,7 @@ impl Gateway {
         trail.account = Some(known.stored.account.user_id);
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let credential = Credential::User(&app.app, token);
-        let answer = self.engage(app, call, credential, trail).await?;
+        let answer = self.engage(app, call, credential, room, trail).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
             self.look_into(app, &known).await;
         } else if answer.status.is_success() && app.accounts.forgotten() != seen {
@@ -98,24 +111,32 @@ impl Gateway {
         &self,
         app: &Arc<AppState>,
         call: &Call<'_>,
+        room: &mut Room<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         match (app.source(), &app.app.bearer_token) {
             (BearerSource::TwoLegged, _) => {
-                self.engage(app, call, Credential::TwoLegged(&app.app), trail).await
+                self.engage(app, call, Credential::TwoLegged(&app.app), room, trail).await
             }
             (BearerSource::Configured, Some(token)) => {
-                self.engage(app, call, Credential::Bearer(token), trail).await
+                self.engage(app, call, Credential::Bearer(token), room, trail).await
             }
             _ => {
                 let bearer = self.bearer(app).await?;
                 let answer =
-                    self.engage(app, call, Credential::Bearer(&bearer.token), trail).await?;
+                    self.engage(app, call, Credential::Bearer(&bearer.token), room, trail).await?;
                 match answer.verdict {
                     // Boxed, since it is seldom needed: each call's future would have to make room for it.
                     Verdict::BearerRejected => {
-                        Box::pin(self.call_with_newer(app, bearer.generation, answer, call, trail))
-                            .await
+                        Box::pin(self.call_with_newer(
+                            app,
+                            bearer.generation,
+                            answer,
+                            call,
+                            room,
+                            trail,
+                        ))
+                        .await
                     }
                     _ => Ok(answer),
                 }
@@ -131,6 +152,7 @@ impl Gateway {
         mut rejected: i64,
         mut answer: Answer,
         call: &Call<'_>,
+        room: &mut Room<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         for is_last in [false, true] {
@@ -140,7 +162,8 @@ impl Gateway {
                 Err(error) => return Err(error),
             };
             rejected = renewed.generation;
-            answer = self.engage(app, call, Credential::Bearer(&renewed.token), trail).await?;
+            answer =
+                self.engage(app, call, Credential::Bearer(&renewed.token), room, trail).await?;
             if answer.verdict != Verdict::BearerRejected {
                 break;
             }
@@ -154,6 +177,7 @@ impl Gateway {
         app: &AppState,
         call: &Call<'_>,
         credential: Credential<'_>,
+        room: &mut Room<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let account = trail.account.filter(|_| credential.kind() == AuthKind::UserContext);
@@ -161,7 +185,8 @@ impl Gateway {
         let counted = Counted { account, endpoint: call.endpoint, auth, posts };
         let mut counting = self.count(app, call.key, counted, &mut trail.spent)?;
         let spent = &mut *counting.spent;
-        let answer = self.0.upstream.engage(call.endpoint, &call.body, credential, spent).await?;
+        let answer =
+            self.0.upstream.engage(call.endpoint, &call.body, credential, room, spent).await?;
         counting.bytes = answer.wire.len();
         app.judge(credential, &answer);
         Ok(answer)

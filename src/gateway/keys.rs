@@ -23,6 +23,8 @@ pub(super) type Verifier = Zeroizing<Vec<u8>>;
 /// A key that the database knows, its seal checked.
 pub struct KnownKey {
     pub key: Key,
+    /// In whose name it takes turns and holds memory: its id.
+    pub(super) turn: Arc<str>,
     fingerprint: [u8; 32],
     touched_hour: AtomicI64,
 }
@@ -33,6 +35,7 @@ impl KnownKey {
         let scopes = Scopes { app: Some(app), looks: false, ..self.key.scopes.clone() };
         KnownKey {
             key: Key { scopes, ..self.key.clone() },
+            turn: Arc::clone(&self.turn),
             fingerprint: self.fingerprint,
             touched_hour: AtomicI64::new(i64::MAX),
         }
@@ -234,7 +237,8 @@ impl Gateway {
             return Err(distrusted(key));
         };
         let touched = key.last_used_at.map_or(0, |it| it.unix_timestamp() / 3600);
-        Ok(KnownKey { key, fingerprint, touched_hour: AtomicI64::new(touched) })
+        let turn = key.id.as_str().into();
+        Ok(KnownKey { key, turn, fingerprint, touched_hour: AtomicI64::new(touched) })
     }
 
     /// The key with what proves it, if its row matches its seal.

@@ -35,6 +35,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
+pub use crate::admission::Held;
 pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
@@ -48,13 +49,16 @@ pub use crate::gateway::json::explain as explain_json;
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
 pub use crate::gateway::look::{History, Progress, SeenAccount};
-pub use crate::gateway::question::ask::Planned;
+pub use crate::gateway::question::ask::{Planned, Received};
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;
 pub use crate::gateway::question::lookup::LookUp;
 pub use crate::gateway::question::merge::{Merge, Overflow};
+pub use crate::gateway::question::nested::Walk;
 pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Reason, Signer};
+pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::run::{Answered, Made};
+pub use crate::gateway::question::text::JsonText;
 pub use crate::gateway::question::{Caller, Span};
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
@@ -67,8 +71,9 @@ pub use crate::store::{
     AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
     UsageFilter, UsageOfTime, UsageRow,
 };
-pub use crate::upstream::{Answer, HeaderMap, NotReceived, Spent, StatusCode};
+pub use crate::upstream::{Answer, HeaderMap, NotReceived, PREPAID, Spent, StatusCode, Unpacked};
 
+use crate::admission::{Memory, Rules, Turns};
 use crate::config::{self, Config};
 use crate::gateway::bearers::AppState;
 use crate::gateway::calls::Recent;
@@ -94,6 +99,9 @@ struct Inner {
     usage: Usage,
     recent: Recent,
     refused: Refused,
+    /// Questions that are being answered.
+    questions: Arc<Turns>,
+    memory: Memory,
     store: Store,
     vault: Vault,
     upstream: Upstream,
@@ -125,6 +133,12 @@ impl Gateway {
             usage: Usage::new(),
             recent: Recent::default(),
             refused: Refused::default(),
+            questions: Turns::new(Rules {
+                total: usize::MAX,
+                each: limits.key_questions,
+                shared: usize::MAX,
+            }),
+            memory: Memory::new(limits.answer_memory),
             store,
             vault,
             upstream: Upstream::new(

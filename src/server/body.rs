@@ -51,6 +51,15 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }
 
+/// How long a body is at most, of which `most` bytes are taken.
+pub(super) fn expected(headers: &HeaderMap, most: usize) -> usize {
+    length(headers).map_or(most, |it| it.min(most))
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok())
+}
+
 /// The whole body, at most `most` bytes, each part within `limits.body_idle` and all within `limits.request_deadline`.
 pub(super) async fn read(
     headers: &HeaderMap,
@@ -58,7 +67,7 @@ pub(super) async fn read(
     most: usize,
     limits: &Limits,
 ) -> Result<Bytes, Problem> {
-    let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    let length = length(headers);
     if length.is_some_and(|it| it > most) {
         return Err(Problem::body_too_large(most));
     }

@@ -93,7 +93,38 @@ fn weighted<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item
 pub(super) fn gzip(plain: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 2 + 32), Compression::fast());
     let written = encoder.write_all(plain).and_then(|()| encoder.finish());
-    written.expect("writing to memory does not fail").into()
+    written.expect(NEVER_FAILS).into()
+}
+
+const NEVER_FAILS: &str = "writing to memory does not fail";
+
+/// Text that is sent in pieces, compressed or as it is.
+pub(super) struct Packer(Option<GzEncoder<Vec<u8>>>);
+
+impl Packer {
+    pub(super) fn new(gzipped: bool) -> Packer {
+        Packer(gzipped.then(|| GzEncoder::new(Vec::new(), Compression::fast())))
+    }
+
+    /// What there is to send once `plain` was added: maybe nothing yet.
+    pub(super) fn pack(&mut self, plain: Vec<u8>) -> Bytes {
+        let Some(gzip) = &mut self.0 else { return plain.into() };
+        gzip.write_all(&plain).expect(NEVER_FAILS);
+        std::mem::take(gzip.get_mut()).into()
+    }
+
+    /// The same, so that whoever receives it can read all of it at once.
+    pub(super) fn pack_now(&mut self, plain: Vec<u8>) -> Bytes {
+        let Some(gzip) = &mut self.0 else { return plain.into() };
+        gzip.write_all(&plain).and_then(|()| gzip.flush()).expect(NEVER_FAILS);
+        std::mem::take(gzip.get_mut()).into()
+    }
+
+    /// The last of it.
+    pub(super) fn finish(&mut self, plain: Vec<u8>) -> Bytes {
+        let Some(mut gzip) = self.0.take() else { return plain.into() };
+        gzip.write_all(&plain).and_then(|()| gzip.finish()).expect(NEVER_FAILS).into()
+    }
 }
 
 #[cfg(test)]

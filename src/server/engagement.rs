@@ -8,21 +8,23 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 
-use crate::gateway::{Answered, Caller, Error, Missing, Overflow, Problem as Detail, Reason};
-use crate::server::encoding::{Accepted, gzip, preferred};
+use crate::gateway::{Answered, Caller, Error, JsonText, Missing, Problem as Detail, Reason};
+use crate::server::encoding::{Accepted, preferred};
 use crate::server::observe::RequestId;
+use crate::server::pieces::Text;
 use crate::server::problem::Problem;
-use crate::server::wire::question::{Answer, Plan, Report};
-use crate::server::wire::table;
-use crate::server::{Host, lines, relay};
+use crate::server::wire::question::{Plan, Report};
+use crate::server::wire::table::CsvText;
+use crate::server::{Host, lines, pieces, relay};
 
 pub(super) const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
 const FORMS: [&str; 3] = ["application/json", CSV, NDJSON];
 pub(super) const NO_FORM: &str = "Accept names nothing that is offered; ask for application/json, text/csv or application/x-ndjson";
 pub(super) const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
+/// The member of an answer that holds what the gateway says of it.
+const REPORT: &str = "countersign";
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
 /// An id and its owner, with what stands between.
@@ -39,14 +41,14 @@ pub(super) async fn answer(
     let form =
         preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
     let request_id = RequestId::of(&request);
-    let (key, body) = relay::read(&host, request, most_bytes(&host)).await?;
+    let (key, received) = relay::read(&host, request, most_bytes(&host)).await?;
     let caller = Caller { key, request_id };
     let gateway = host.0.gateway.clone();
     let mut response = if form == NDJSON {
-        lines::stream(gateway, caller, body, deadline, accepted.gzip).await?
+        lines::stream(gateway, caller, received, deadline, accepted.gzip).await?
     } else {
-        let answered = gateway.answer_question(&caller, &body, deadline, None).await?;
-        whole(answered, form, accepted.gzip).await?
+        let answered = gateway.answer_question(&caller, received, deadline, None).await?;
+        whole(answered, form, accepted.gzip)?
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
@@ -57,17 +59,19 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-async fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response, Problem> {
-    let lacking = lacking(&answered.missing);
-    let is_csv = form == CSV;
-    // An answer may have megabytes: other calls go on meanwhile.
-    let written = tokio::task::spawn_blocking(move || {
-        let plain = if is_csv { table::csv(&answered.merged)? } else { json(&answered)? };
-        Ok(if gzipped { gzip(&plain) } else { plain.into() })
-    });
-    let written: Result<Bytes, Overflow> =
-        written.await.map_err(|it| Error::Internal(it.into()))?;
-    let mut response = written.map_err(|it| Error::Internal(it.into()))?.into_response();
+/// The answer is written as it is read; what it says in its head is known before.
+pub(super) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response, Problem> {
+    let Answered { merged, held, lookups, calls, missing } = answered;
+    let lacking = lacking(&missing);
+    let memory = pieces::Memory { held, numbers: merged.bytes() };
+    let text = if form == CSV {
+        CsvText::new(merged).map(Text::Csv)
+    } else {
+        let report = Report::of(&lookups, &calls, &missing);
+        JsonText::new(merged, Some((REPORT, &report))).map(Text::Json)
+    };
+    let text = text.map_err(|it| Error::Internal(it.into()))?;
+    let mut response = pieces::body(text, gzipped, memory).into_response();
     let headers = response.headers_mut();
     headers.insert(
         COMPLETE,
@@ -77,13 +81,6 @@ async fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response
         headers.insert(MISSING, lacking);
     }
     Ok(response)
-}
-
-fn json(answered: &Answered) -> Result<Vec<u8>, Overflow> {
-    let report = Report::of(&answered.lookups, &answered.calls, &answered.missing);
-    let answer = Answer { merged: &answered.merged, countersign: report };
-    // Nothing else can go wrong with numbers and strings.
-    serde_json::to_vec(&answer).map_err(|_| Overflow)
 }
 
 /// How many posts are missing for each reason, for forms of answers that have no room for more.
@@ -103,8 +100,9 @@ pub(super) async fn plan(
     State(host): State<Host>,
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
-    let (key, body) = relay::read(&host, request, most_bytes(&host)).await?;
-    Ok(Json(Plan::from(&host.0.gateway.plan_question(&key, &body).await?)))
+    let (key, received) = relay::read(&host, request, most_bytes(&host)).await?;
+    let deadline = host.0.limits.request_deadline;
+    Ok(Json(Plan::from(&host.0.gateway.plan_question(&key, received, deadline).await?)))
 }
 
 fn most_bytes(host: &Host) -> usize {

@@ -30,8 +30,16 @@ pub struct Listener {
     trusted: Arc<Proxies>,
 }
 
+/// What the kernel keeps of an answer that its client does not read yet, for each connection. It would let that grow to
+/// megabytes, which nobody has reserved.
+const UNREAD: usize = 256 * 1024;
+
 impl Listener {
     pub fn new(socket: TcpListener, trusted: &Proxies) -> Listener {
+        // Connections have it from their listener; without it they only take more.
+        if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(&socket, UNREAD) {
+            warn!(%error, "the size of send buffers was not set");
+        }
         Listener { socket, trusted: Arc::new(trusted.clone()) }
     }
 }

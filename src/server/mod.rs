@@ -21,6 +21,7 @@ mod observe;
 pub mod openapi;
 mod pages;
 mod peer;
+mod pieces;
 mod probe;
 mod problem;
 mod relay;
@@ -160,11 +161,13 @@ fn finish(routes: Router<Host>, offered: &'static str, host: &Host) -> Guarded {
 }
 
 impl Host {
-    /// Keeps an unscraped gateway's samples from piling up.
+    /// Tells how much memory answers occupy, and keeps an unscraped gateway's samples from piling up.
     async fn upkeep(&self) {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(250));
+        let memory = metrics::gauge!("countersign_answer_memory_bytes");
         loop {
             tick.tick().await;
+            memory.set(f64::from(u32::try_from(self.0.gateway.memory_held()).unwrap_or(u32::MAX)));
             self.0.metrics.upkeep();
         }
     }

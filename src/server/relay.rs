@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
-use bytes::Bytes;
 
-use crate::gateway::{Answer, Call, Error, KnownKey, Problem as Detail, Trail};
+use crate::gateway::{
+    Answer, Call, Error, KnownKey, PREPAID, Problem as Detail, Received, Trail, Unpacked,
+};
 use crate::model::Endpoint;
 use crate::model::key::Kind;
-use crate::server::encoding::{Accepted, gzip};
+use crate::server::encoding::Accepted;
 use crate::server::observe::Relayed;
 use crate::server::problem::Problem;
-use crate::server::{Host, body};
+use crate::server::{Host, body, pieces};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ACCOUNT: HeaderName = HeaderName::from_static("countersign-account");
@@ -51,9 +53,11 @@ async fn relay(
     let text = |name| parts.headers.get(name).map(|it| it.to_str().unwrap_or("\u{fffd}"));
     let (account, auth) = (text(ACCOUNT), text(AUTH));
     let limits = &host.0.limits;
+    let expected = PREPAID + body::expected(&parts.headers, limits.body_bytes);
+    let held = host.0.gateway.hold_memory(&key, expected, limits.request_deadline).await?;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
     let call = Call { key: &key, endpoint, account, auth, body };
-    let forwarded = host.0.gateway.forward(&call, trail);
+    let forwarded = host.0.gateway.forward(&call, held, trail);
     let answer = tokio::time::timeout(limits.request_deadline, forwarded)
         .await
         .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
@@ -65,12 +69,15 @@ pub(super) async fn read(
     host: &Host,
     request: Request,
     most: usize,
-) -> Result<(Arc<KnownKey>, Bytes), Problem> {
+) -> Result<(Arc<KnownKey>, Received), Problem> {
     let (parts, incoming) = request.into_parts();
     let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
     body::require_json(&parts.headers)?;
-    let body = body::read(&parts.headers, incoming, most, &host.0.limits).await?;
-    Ok((key, body))
+    let (limits, expected) = (&host.0.limits, body::expected(&parts.headers, most));
+    let mut held = host.0.gateway.hold_memory(&key, expected, limits.request_deadline).await?;
+    let body = body::read(&parts.headers, incoming, most, limits).await?;
+    held.shrink_to(body.len());
+    Ok((key, Received { body, held }))
 }
 
 /// What is presented as a key of that kind; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`
@@ -119,14 +126,15 @@ fn written(name: &HeaderName) -> &'static str {
 /// The upstream's status, headers and body; recoded only where the client cannot take the upstream's encoding.
 fn respond(answer: Answer, accepted: Accepted) -> Response {
     let encoded = answer.headers.contains_key(CONTENT_ENCODING);
-    let (body, gzipped) = match (answer.plain, accepted) {
-        _ if encoded => (answer.wire, false),
-        (Some(_), Accepted { gzip: true, .. }) => (answer.wire, true),
-        (Some(plain), _) => (plain, false),
-        (None, Accepted { identity: true, .. }) => (answer.wire, false),
-        (None, _) => (gzip(&answer.wire), true),
+    let (body, gzipped): (Body, bool) = match (answer.unpacked, accepted) {
+        _ if encoded => (answer.wire.into(), false),
+        (Some(_), Accepted { gzip: true, .. }) => (answer.wire.into(), true),
+        (Some(Unpacked { start, length }), _) if start.len() == length => (start.into(), false),
+        (Some(Unpacked { length, .. }), _) => (pieces::unpacked(answer.wire, length), false),
+        (None, Accepted { identity: true, .. }) => (answer.wire.into(), false),
+        (None, _) => (pieces::packed(answer.wire), true),
     };
-    let mut response = (answer.status, axum::body::Body::from(body)).into_response();
+    let mut response = (answer.status, body).into_response();
     *response.headers_mut() = answer.headers;
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));

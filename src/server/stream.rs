@@ -1,5 +1,5 @@
 //! A connection with manners enforced: a request's head must come in time, an idle connection ends, and a client that
-//! does not read its answer is dropped. One timer a connection serves all three.
+//! does not read its answer, or reads it too slowly, is dropped. One timer a connection serves all three.
 //!
 //! hyper has one timer for head and idleness; a load balancer needs the second to be much longer than the first.
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Limits;
 
@@ -49,7 +49,9 @@ pub(super) struct Paced {
     progress: Progress,
     head: Duration,
     idle: Duration,
-    write: Duration,
+    patience: Patience,
+    /// Since when the client lets its answer wait.
+    waiting_since: Instant,
     timer: Pin<Box<Sleep>>,
     waiting: Waiting,
 }
@@ -63,6 +65,31 @@ enum Waiting {
     Write,
 }
 
+/// How long a client may still let its answer wait: `most` at first, and what it reads earns it time again.
+struct Patience {
+    left: Duration,
+    most: Duration,
+    /// Bytes a second.
+    rate: u32,
+}
+
+impl Patience {
+    fn new(limits: &Limits) -> Patience {
+        let rate = u32::try_from(limits.read_rate).unwrap_or(u32::MAX);
+        Patience { left: limits.write_idle, most: limits.write_idle, rate }
+    }
+
+    /// The client has waited, and then read so many bytes.
+    fn spend(&mut self, waited: Duration, bytes: usize) {
+        let earned = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / self.rate;
+        self.left = (self.left.saturating_sub(waited) + earned).min(self.most);
+    }
+
+    fn renew(&mut self) {
+        self.left = self.most;
+    }
+}
+
 impl Paced {
     pub(super) fn new(stream: TcpStream, limits: &Limits) -> Paced {
         Paced {
@@ -70,7 +97,8 @@ impl Paced {
             progress: Progress::default(),
             head: limits.header_timeout,
             idle: limits.keep_alive,
-            write: limits.write_idle,
+            patience: Patience::new(limits),
+            waiting_since: tokio_now(),
             timer: Box::pin(sleep(limits.header_timeout)),
             waiting: Waiting::Head,
         }
@@ -87,9 +115,10 @@ impl Paced {
                 Waiting::Nothing => return Poll::Pending,
                 Waiting::Head => self.head,
                 Waiting::Idle => self.idle,
-                Waiting::Write => self.write,
+                Waiting::Write => self.patience.left,
             };
             let now = tokio_now();
+            self.waiting_since = now;
             self.timer.as_mut().reset(now + allowed);
             self.waiting = what;
         }
@@ -105,6 +134,10 @@ impl Paced {
         if written.is_pending() {
             return self.wait(Waiting::Write, context).map(Err);
         }
+        if let (Waiting::Write, Poll::Ready(Ok(count))) = (self.waiting, &written) {
+            let waited = tokio_now().saturating_duration_since(self.waiting_since);
+            self.patience.spend(waited, *count);
+        }
         // An answer that is sent while it is put together is not idle between its parts.
         if matches!(self.waiting, Waiting::Write | Waiting::Idle) {
             self.waiting = Waiting::Nothing;
@@ -114,8 +147,8 @@ impl Paced {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a socket's timer runs on the runtime's own clock")]
-fn tokio_now() -> tokio::time::Instant {
-    tokio::time::Instant::now()
+fn tokio_now() -> Instant {
+    Instant::now()
 }
 
 impl AsyncRead for Paced {
@@ -134,6 +167,7 @@ impl AsyncRead for Paced {
             }
             (IDLE, false) if buffer.filled().len() > before => {
                 self.progress.head_begins();
+                self.patience.renew();
                 // What the timer ran for is over; the same wait may begin again before any other does.
                 if self.waiting != Waiting::Write {
                     self.waiting = Waiting::Nothing;
@@ -180,5 +214,35 @@ impl AsyncWrite for Paced {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many reads of so many bytes, with a pause before each, a client is dropped.
+    fn dropped_after(bytes: usize, pause: Duration) -> Option<usize> {
+        let most = Duration::from_secs(15);
+        let mut patience = Patience { left: most, most, rate: 64 << 10 };
+        (1..10_000).find(|_| {
+            patience.spend(pause, bytes);
+            patience.left.is_zero()
+        })
+    }
+
+    #[test]
+    fn whoever_reads_too_slowly_is_dropped() {
+        assert_eq!(dropped_after(4 << 10, Duration::from_secs(5)), Some(4));
+        assert_eq!(dropped_after(0, Duration::from_secs(15)), Some(1));
+        // At the least rate a client keeps its answer, whatever its pauses below the longest.
+        assert_eq!(dropped_after(64 << 10, Duration::from_secs(1)), None);
+        assert_eq!(dropped_after(10 * (64 << 10), Duration::from_secs(10)), None);
+        assert_eq!(dropped_after(64 << 10, Duration::from_millis(1100)), Some(136));
+        // Nothing is saved up beyond the first pause.
+        let mut patience =
+            Patience { left: Duration::ZERO, most: Duration::from_secs(15), rate: 1 };
+        patience.spend(Duration::ZERO, usize::MAX);
+        assert_eq!(patience.left, Duration::from_secs(15));
     }
 }

@@ -35,6 +35,7 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Gauge, "countersign_database_up", &[], "1 while the database answers, 0 otherwise"),
     (Gauge, "countersign_feed_age_seconds", &[], "Since changes made elsewhere were last asked for"),
     (Gauge, "countersign_clock_offset_seconds", &[], "The upstream's clock less ours"),
+    (Gauge, "countersign_answer_memory_bytes", &[], "Memory that is held for answers, of limits.answer_memory"),
     (Gauge, "countersign_connections", &[], "Connections that are open, of callers and operators"),
     (Counter, "countersign_refusals_total", &["code"], "Calls that the gateway answered itself, by its error code"),
     (Counter, "countersign_log_lines_dropped_total", &[], "Log lines dropped because the writer could not keep up"),

@@ -2,63 +2,166 @@
 
 use std::io::{ErrorKind, Read};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::bufread::MultiGzDecoder;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
 use memchr::memchr_iter;
 
+use crate::admission::Held;
 use crate::config::Limits;
-use crate::upstream::Error;
+use crate::upstream::{Error, Unpacked};
 
 /// Below this size the ratio is not looked at: short repetitive answers compress well and cost nothing.
 const RATIO_COUNTS_FROM: usize = 1 << 20;
+/// How much of a decompressed answer is kept. Most answers are shorter; of others only this much is ever in memory.
+const KEPT: usize = 64 * 1024;
+/// How much memory an answer of unknown length holds at first, and then; the last step is for all that may come.
+const STEPS: [usize; 2] = [PREPAID, 256 * 1024];
+
+/// Memory that every call holds for its answer before it is made.
+pub const PREPAID: usize = 16 * 1024;
+
+/// Where an answer may be kept.
+pub enum Room<'a> {
+    /// Memory for so many bytes is held already.
+    UpTo(usize),
+    /// This holds so many bytes for something else, and as many more as the answer turns out to need.
+    Grows(&'a mut Held, usize),
+}
 
 /// Collects the body as it is on the wire, up to `limits.upstream_compressed_bytes`.
-pub(super) async fn collect(body: Incoming, limits: &Limits) -> Result<Bytes, Error> {
-    let cap = limits.upstream_compressed_bytes;
-    if body.size_hint().lower() > cap as u64 {
-        return Err(Error::TooLarge("it is longer than limits.upstream_compressed_bytes"));
+pub(super) async fn collect(
+    mut body: Incoming,
+    limits: &Limits,
+    room: &mut Room<'_>,
+) -> Result<Bytes, Error> {
+    let cap = match room {
+        Room::UpTo(most) => limits.upstream_compressed_bytes.min(*most),
+        Room::Grows(..) => limits.upstream_compressed_bytes,
+    };
+    let hint = body.size_hint();
+    if hint.lower() > cap as u64 {
+        return Err(too_large());
     }
-    match Limited::new(body, cap).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::TooLarge("it is longer than limits.upstream_compressed_bytes"))
+    let announced = hint.exact().and_then(|it| usize::try_from(it).ok());
+    let mut steps = STEPS.into_iter().filter(|it| announced.is_none() && *it < cap).chain([cap]);
+    let mut held = announced.or_else(|| steps.next()).unwrap_or(cap);
+    room.grow_to(held, limits).await?;
+    let mut body = Limited::new(&mut body, cap);
+    let first = next(&mut body).await?.unwrap_or_default();
+    if announced == Some(first.len()) {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(announced.unwrap_or(2 * first.len()));
+    whole.extend_from_slice(&first);
+    while let Some(part) = next(&mut body).await? {
+        while whole.len() + part.len() > held
+            && let Some(step) = steps.next()
+        {
+            held = step;
+            room.grow_to(held, limits).await?;
         }
-        Err(_) => Err(Error::CutShort("the connection ended before the body did")),
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole.freeze())
+}
+
+async fn next(body: &mut Limited<&mut Incoming>) -> Result<Option<Bytes>, Error> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                return Err(too_large());
+            }
+            Some(Err(_)) => {
+                return Err(Error::CutShort("the connection ended before the body did"));
+            }
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
     }
 }
 
-/// Decompresses a gzipped body, up to `limits.upstream_body_bytes` and `limits.upstream_ratio`.
-pub(super) fn inflate(wire: &Bytes, limits: &Limits) -> Result<Bytes, Error> {
-    // An answer without a body is whole whatever is said of its encoding.
+fn too_large() -> Error {
+    Error::TooLarge("it is longer than limits.upstream_compressed_bytes")
+}
+
+impl Room<'_> {
+    /// Waits for memory for so many bytes; the upstream waits as long, and not for ever.
+    async fn grow_to(&mut self, bytes: usize, limits: &Limits) -> Result<(), Error> {
+        let Room::Grows(held, beside) = self else { return Ok(()) };
+        let all = beside.saturating_add(bytes);
+        let grown = tokio::time::timeout(limits.upstream_first_byte, held.grow_to(all)).await;
+        grown.map_err(|_| Error::NoMemory)
+    }
+}
+
+/// Decompresses a gzipped body, up to `limits.upstream_body_bytes` and `limits.upstream_ratio`, and refuses a success
+/// that ends in the middle.
+pub(super) fn unpack(status: StatusCode, wire: &Bytes, limits: &Limits) -> Result<Unpacked, Error> {
+    // An answer without a body has nothing to unpack, whatever is said of its encoding.
     if wire.is_empty() {
-        return Ok(Bytes::new());
+        require_complete(status, &[])?;
+        return Ok(Unpacked::default());
     }
     let by_ratio = wire.len().saturating_mul(limits.upstream_ratio).max(RATIO_COUNTS_FROM);
     let cap = limits.upstream_body_bytes.min(by_ratio);
-    let mut plain = Vec::with_capacity(wire.len().saturating_mul(4).min(cap));
-    let read = MultiGzDecoder::new(&**wire).take(cap as u64 + 1).read_to_end(&mut plain);
-    match read {
-        Ok(length) if length > cap => Err(Error::TooLarge(
-            "it decompresses beyond limits.upstream_body_bytes or limits.upstream_ratio",
-        )),
-        Ok(_) => Ok(plain.into()),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            Err(Error::CutShort("its gzip stream ends too early"))
+    let mut start = Vec::with_capacity(wire.len().saturating_mul(4).min(KEPT));
+    let mut decoder = MultiGzDecoder::new(&**wire).take(cap as u64 + 1);
+    decoder.by_ref().take(KEPT as u64).read_to_end(&mut start).map_err(|it| damaged(&it))?;
+    if start.len() < KEPT {
+        require_complete(status, &start)?;
+        return Ok(Unpacked { length: start.len(), start: start.into() });
+    }
+    let mut ends = Ends::default();
+    ends.read(&start);
+    let (mut part, mut length) = (vec![0; KEPT], start.len());
+    loop {
+        let count = decoder.read(&mut part).map_err(|it| damaged(&it))?;
+        ends.read(part.get(..count).unwrap_or_default());
+        length += count;
+        if length > cap {
+            return Err(Error::TooLarge(
+                "it decompresses beyond limits.upstream_body_bytes or limits.upstream_ratio",
+            ));
         }
-        Err(_) => Err(Error::CutShort("its gzip stream is damaged")),
+        if count == 0 {
+            break;
+        }
+    }
+    if status == StatusCode::OK && ends.in_the_middle() {
+        return Err(IN_THE_MIDDLE);
+    }
+    Ok(Unpacked { length, start: start.into() })
+}
+
+/// All of a gzipped body that was unpacked before.
+pub(super) fn inflate(wire: &[u8], length: usize) -> Bytes {
+    let mut plain = Vec::with_capacity(length);
+    let read = MultiGzDecoder::new(wire).read_to_end(&mut plain);
+    read.expect("what was unpacked once can be unpacked again");
+    plain.into()
+}
+
+fn damaged(error: &std::io::Error) -> Error {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        Error::CutShort("its gzip stream ends too early")
+    } else {
+        Error::CutShort("its gzip stream is damaged")
     }
 }
 
+const IN_THE_MIDDLE: Error = Error::CutShort("its JSON ends in the middle");
+
 /// Refuses a success whose JSON ends in the middle. Anything else that is not JSON is the upstream's own answer.
 pub(super) fn require_complete(status: StatusCode, text: &[u8]) -> Result<(), Error> {
-    if status != StatusCode::OK {
-        return Ok(());
-    }
-    if ends_in_the_middle(text) {
-        return Err(Error::CutShort("its JSON ends in the middle"));
+    if status == StatusCode::OK && ends_in_the_middle(text) {
+        return Err(IN_THE_MIDDLE);
     }
     Ok(())
 }
@@ -84,23 +187,45 @@ fn is_balanced(text: &[u8]) -> bool {
 }
 
 fn leaves_open(text: &[u8]) -> bool {
-    let (mut open, mut rest) = (0_i32, text.iter());
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'{' | b'[' => open += 1,
-            b'}' | b']' => open -= 1,
-            b'"' => loop {
-                match rest.next() {
-                    None => return true,
-                    Some(b'"') => break,
-                    Some(b'\\') => drop(rest.next()),
-                    Some(_) => (),
-                }
-            },
-            _ => (),
+    let mut ends = Ends::default();
+    ends.read(text);
+    ends.in_the_middle()
+}
+
+/// Where JSON ends that is read in parts.
+#[derive(Default)]
+struct Ends {
+    first: Option<u8>,
+    open: i32,
+    is_in_string: bool,
+    is_escaped: bool,
+}
+
+impl Ends {
+    fn read(&mut self, part: &[u8]) {
+        self.first =
+            self.first.or_else(|| part.iter().copied().find(|it| !it.is_ascii_whitespace()));
+        for byte in part {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' if self.is_in_string => self.is_escaped = true,
+                b'"' => self.is_in_string = !self.is_in_string,
+                _ if self.is_in_string => (),
+                b'{' | b'[' => self.open += 1,
+                b'}' | b']' => self.open -= 1,
+                _ => (),
+            }
         }
     }
-    open > 0
+
+    fn in_the_middle(&self) -> bool {
+        match self.first {
+            None => true,
+            Some(b'{' | b'[') => self.is_in_string || self.open > 0,
+            // Not JSON, or a value without an inside.
+            Some(_) => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +238,9 @@ mod tests {
         let last = whole.trim_ascii_end().len();
         for length in 0..whole.len() {
             assert_eq!(ends_in_the_middle(&whole[..length]), length < last, "{length} bytes");
+            let mut ends = Ends::default();
+            whole[..length].chunks(3).for_each(|part| ends.read(part));
+            assert_eq!(ends.in_the_middle(), length < last, "{length} bytes in parts");
         }
         for other in ["<html>{", "null", "12", "{}", "[]", "} {"] {
             assert!(!ends_in_the_middle(other.as_bytes()), "{other}");

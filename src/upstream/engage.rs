@@ -11,7 +11,7 @@ use hyper::{HeaderMap, StatusCode};
 use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::relay::Failure;
-use crate::upstream::{Answer, Credential, Error, Spent, Upstream, Verdict, body};
+use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body};
 
 /// Headers of an answer that callers may see: the type, the date, and the quotas by which clients pace themselves.
 const RELAYED: [HeaderName; 11] = [
@@ -47,11 +47,12 @@ impl Upstream {
         endpoint: Endpoint,
         body: &Bytes,
         credential: Credential<'_>,
+        room: &mut Room<'_>,
         spent: &mut Spent,
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
-        let outcome = self.try_twice(endpoint, body, credential, spent).await;
+        let outcome = self.try_twice(endpoint, body, credential, room, spent).await;
         let time = self.clock.instant().saturating_duration_since(begun);
         spent.time += time;
         self.meters.of(endpoint).seconds.record(time.as_secs_f64());
@@ -63,10 +64,11 @@ impl Upstream {
         endpoint: Endpoint,
         body: &Bytes,
         credential: Credential<'_>,
+        room: &mut Room<'_>,
         spent: &mut Spent,
     ) -> Result<Answer, Failure> {
         let used = self.skew.seconds();
-        let first = self.attempt(endpoint, body, credential, spent).await;
+        let first = self.attempt(endpoint, body, credential, room, spent).await;
         let again = match &first {
             // The upstream is well; every call that was signed with the old offset needs this once.
             Ok(answer) if answer.verdict == Verdict::ClockRejected => {
@@ -79,7 +81,7 @@ impl Upstream {
         if !again {
             return first;
         }
-        self.attempt(endpoint, body, credential, spent).await
+        self.attempt(endpoint, body, credential, room, spent).await
     }
 
     async fn attempt(
@@ -87,6 +89,7 @@ impl Upstream {
         endpoint: Endpoint,
         body: &Bytes,
         credential: Credential<'_>,
+        room: &mut Room<'_>,
         spent: &mut Spent,
     ) -> Result<Answer, Failure> {
         spent.attempts += 1;
@@ -96,7 +99,7 @@ impl Upstream {
         let outcome = match self.relay.post(endpoint, authorization, body.clone()).await {
             Ok((response, connection)) => {
                 spent.status = Some(response.status().as_u16());
-                let answer = self.read(response, credential).await;
+                let answer = self.read(response, credential, room).await;
                 if answer.is_ok() {
                     self.relay.put_back(connection);
                 }
@@ -132,12 +135,14 @@ impl Upstream {
         &self,
         response: Response<Incoming>,
         credential: Credential<'_>,
+        room: &mut Room<'_>,
     ) -> Result<Answer, Error> {
         let (mut parts, incoming) = response.into_parts();
         self.skew.observe(&parts.headers, self.clock.now());
         // A body that is there already sets no timer.
         let total = self.limits.upstream_total;
-        let wire = match tokio::time::timeout(total, body::collect(incoming, &self.limits)).await {
+        let collected = body::collect(incoming, &self.limits, room);
+        let wire = match tokio::time::timeout(total, collected).await {
             Ok(wire) => wire?,
             Err(_) => return Err(Error::Timeout("the answer did not end")),
         };
@@ -147,17 +152,18 @@ impl Upstream {
             encoding.as_ref().is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name))
         };
         let gzipped = is(b"gzip") || is(b"x-gzip");
-        let plain = if gzipped { Some(body::inflate(&wire, &self.limits)?) } else { None };
-        let text = plain.as_ref().unwrap_or(&wire);
+        let mut unpacked = None;
         match &encoding {
+            _ if gzipped => unpacked = Some(body::unpack(parts.status, &wire, &self.limits)?),
             // Nobody asked for it; whoever sent it must say what it is, or the body is of no use to anybody.
-            Some(other) if !gzipped && !is(b"identity") => {
+            Some(other) if !is(b"identity") => {
                 headers.insert(CONTENT_ENCODING, other.clone());
             }
-            _ => body::require_complete(parts.status, text)?,
+            _ => body::require_complete(parts.status, &wire)?,
         }
+        let text = unpacked.as_ref().map_or(&wire, |it| &it.start);
         let verdict = Verdict::of(parts.status, text, credential);
-        Ok(Answer { status: parts.status, headers, wire, plain, verdict })
+        Ok(Answer { status: parts.status, headers, wire, unpacked, verdict })
     }
 }
 

@@ -21,6 +21,7 @@ use time::{Duration, OffsetDateTime};
 
 pub use hyper::{HeaderMap, StatusCode};
 
+pub use crate::upstream::body::{PREPAID, Room};
 pub use crate::upstream::handshake::{Granted, HandshakeError};
 pub use crate::upstream::lookup::{LookUpError, MOST_LOOKED_UP};
 pub use crate::upstream::refusal::Refusal;
@@ -68,11 +69,18 @@ pub struct Answer {
     pub status: StatusCode,
     /// Those that may be relayed: type, date and quotas.
     pub headers: HeaderMap,
-    /// As it came: gzipped when `plain` is there.
+    /// As it came.
     pub wire: Bytes,
-    /// The decompressed body of a gzipped answer.
-    pub plain: Option<Bytes>,
+    /// What a gzipped answer holds.
+    pub unpacked: Option<Unpacked>,
     pub verdict: Verdict,
+}
+
+/// A decompressed body, of which only the beginning is kept: most are no longer than that.
+#[derive(Clone, Debug, Default)]
+pub struct Unpacked {
+    pub start: Bytes,
+    pub length: usize,
 }
 
 /// What calls on the upstream have taken so far, whether they were answered or not.
@@ -86,15 +94,28 @@ pub struct Spent {
 }
 
 impl Answer {
-    /// The body without compression.
+    /// The body without compression, or of a long one the beginning.
     pub fn text(&self) -> &Bytes {
-        self.plain.as_ref().unwrap_or(&self.wire)
+        self.unpacked.as_ref().map_or(&self.wire, |it| &it.start)
+    }
+
+    /// The whole body without compression.
+    pub fn whole_text(&self) -> Bytes {
+        match &self.unpacked {
+            Some(unpacked) if unpacked.start.len() < unpacked.length => {
+                body::inflate(&self.wire, unpacked.length)
+            }
+            _ => self.text().clone(),
+        }
     }
 }
 
 /// Why there is no answer. Sources never hold a header or a body.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Other answers occupy all memory that there is for them.
+    #[error("there is no memory left for the answer")]
+    NoMemory,
     #[error("X could not be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("X's answer was cut short: {0}")]

@@ -125,6 +125,10 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("limits.cached_keys", "-1", "from 0"),
     ("limits.cached_accounts", "all", "from 0"),
     ("limits.unknown_for", "0s", "above zero"),
+    ("limits.answer_memory", "33554431", "at least 33554432"),
+    ("limits.read_rate", "0", "from 1"),
+    ("limits.question_numbers", "0", "from 1"),
+    ("limits.key_questions", "0", "from 1 to 1000"),
     ("log.format", "xml", "\"human\" or \"json\""),
     ("log.level", "verbose", "\"trace\""),
     ("log.levle", "info", "log.level?"),
@@ -192,7 +196,7 @@ fn the_default_file_gives_a_sentence_to_every_key() {
         let is_variant = pair[1].contains("_file = ");
         assert!(pair[0].starts_with("# ") && (is_variant || !is_key(pair[0])), "{}", pair[1]);
     }
-    assert_eq!(keys, 64, "a key came or went: does the file still name every one?");
+    assert_eq!(keys, 68, "a key came or went: does the file still name every one?");
 }
 
 #[test]

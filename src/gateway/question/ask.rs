@@ -5,29 +5,45 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
+use bytes::Bytes;
+use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 
+use crate::admission::Held;
 use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
-use crate::gateway::question::run::Answered;
+use crate::gateway::question::run::{Answered, Run};
+use crate::gateway::question::size::Sent;
 use crate::gateway::question::{Caller, Limits, Question, Window};
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::{AccountRef, AccountState, UserId};
 use crate::store::AccountFilter;
 
-/// Numbers that an answer may hold; each takes some 32 bytes while it is put together.
-const MOST_LEAVES: u64 = 2_000_000;
 /// Posts of a part of an answer, where each has a few numbers.
 const MOST_POSTS: usize = 250;
+/// What reading a body takes at most, as a multiple of its length.
+const READING: usize = 12;
+/// What is kept of it until the question is answered.
+const KEPT: usize = 2;
+/// What a plan takes for a post in a slice of time, as it is and as text.
+const PLANNED_POST: usize = 64;
+
+/// A request's body, with the memory that is held for it.
+pub struct Received {
+    pub body: Bytes,
+    pub held: Held,
+}
 
 /// A plan, and what it adds to what X bills.
 pub struct Planned {
     pub plan: Plan,
     /// Accounts that were not used before this month.
     pub new_accounts: usize,
+    /// What it occupies until it is dropped.
+    pub held: Held,
 }
 
 impl Gateway {
@@ -36,57 +52,72 @@ impl Gateway {
     pub async fn answer_question(
         &self,
         caller: &Caller,
-        body: &[u8],
+        received: Received,
         deadline: Duration,
-        parts: Option<UnboundedSender<Merge>>,
+        parts: Option<Sender<Merge>>,
     ) -> Result<Answered, Error> {
         // A timer knows when it ends; nobody has to ask for the time.
         let end = tokio::time::sleep(deadline).deadline();
         let key = &caller.key;
-        let (app, question) = self.read_question(key, body)?;
+        let _turn = self.wait_for_turn(key, end).await?;
+        let (app, question, mut held) = self.read_question(key, received, end).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
-        let parts = parts.map(|it| Parts::new(it, most));
+        let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
         let mut authors = self.known_authors(&question).await;
-        let plan = self.plan_for(key, app, &question, &authors).await?;
-        if plan.lookups.is_empty() {
-            return self.ask_all(app, caller, &question, plan, end, parts).await;
-        }
+        let mut plan = self.plan_for(key, app, &question, &authors).await?;
+        let beside = held.bytes();
+        let mut size =
+            self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
+        let lookups = std::mem::take(&mut plan.lookups);
         // At most half of the time, so that a slow one leaves enough to ask without it.
-        let found = self.look_up_all(app, plan.lookups, end - deadline / 2).await;
-        authors.extend(&found.authors);
-        let plan = self.plan_for(key, app, &question, &authors).await?;
+        let found = self.look_up_all(app, key, lookups, end - deadline / 2).await;
+        if !found.authors.is_empty() {
+            authors.extend(&found.authors);
+            plan = self.plan_for(key, app, &question, &authors).await?;
+            size = self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
+        }
+        let parts = parts.map(|to| (to, Parts::new(most)));
+        let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
-            self.ask_all(app, caller, &question, plan, end, parts),
+            run.answer(&question, plan, held, end),
             self.learn(found.authors, HashSet::new())
         );
         answered.map(|it| Answered { lookups: found.made, ..it })
     }
 
     /// The calls that would answer a question; none is made.
-    pub async fn plan_question(&self, key: &Arc<KnownKey>, body: &[u8]) -> Result<Planned, Error> {
-        let (app, question) = self.read_question(key, body)?;
+    pub async fn plan_question(
+        &self,
+        key: &Arc<KnownKey>,
+        received: Received,
+        deadline: Duration,
+    ) -> Result<Planned, Error> {
+        let end = tokio::time::sleep(deadline).deadline();
+        let (app, question, mut held) = self.read_question(key, received, end).await?;
+        let calls = question.posts.len().saturating_mul(question.slices());
+        self.grow_memory(&mut held, calls.saturating_mul(PLANNED_POST), end).await?;
         let authors = self.known_authors(&question).await;
         let plan = self.plan_for(key, app, &question, &authors).await?;
         let now = self.now();
         let accounts = plan.calls.iter().filter_map(|it| it.signer.account());
         let new: HashSet<UserId> = accounts.filter(|it| !app.month.has(*it, now)).collect();
-        Ok(Planned { plan, new_accounts: new.len() })
+        Ok(Planned { plan, new_accounts: new.len(), held })
     }
 
-    fn read_question(
+    async fn read_question(
         &self,
         key: &KnownKey,
-        body: &[u8],
-    ) -> Result<(&Arc<AppState>, Question), Error> {
-        let limits = Limits {
-            posts: self.0.limits.question_posts,
-            days: self.0.limits.question_days,
-            leaves: MOST_LEAVES,
-        };
-        let question = Question::read(body, &limits, self.0.upstream.now());
+        Received { body, mut held }: Received,
+        end: Instant,
+    ) -> Result<(&Arc<AppState>, Question, Held), Error> {
+        self.grow_memory(&mut held, READING * body.len(), end).await?;
+        let limits =
+            Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
+        let question = Question::read(&body, &limits, self.0.upstream.now());
         let question = question.map_err(Error::InvalidRequest)?;
+        held.shrink_to(KEPT * body.len());
         let app = self.granted_app(key, question.window.endpoint())?;
-        Ok((app, question))
+        Ok((app, question, held))
     }
 
     /// Plans a question of whose posts so much is known beside what the caller says.

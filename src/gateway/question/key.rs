@@ -33,7 +33,7 @@ pub struct Key<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct KeyText<'a> {
     pub key: u64,
-    pub level: Option<&'a GroupBy>,
+    pub level: Option<GroupBy>,
     pub names: &'a TypeNames,
 }
 
@@ -94,12 +94,12 @@ impl Visitor<'_> for Key<'_> {
 impl KeyText<'_> {
     /// Whether it is a day above hours that were asked for without one.
     fn is_day_of_hours(&self) -> bool {
-        self.level == Some(&GroupBy::EngagementHour) && self.key >= HOURS
+        self.level == Some(GroupBy::EngagementHour) && self.key >= HOURS
     }
 
     /// What it is.
     pub fn is_of(&self) -> Option<GroupBy> {
-        if self.is_day_of_hours() { Some(GroupBy::EngagementDay) } else { self.level.copied() }
+        if self.is_day_of_hours() { Some(GroupBy::EngagementDay) } else { self.level }
     }
 
     /// The levels below it, of `levels` that begin with its own.

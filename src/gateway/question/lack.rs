@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::admission::Held;
 use crate::gateway::Error;
 use crate::gateway::question::Question;
 use crate::gateway::question::plan::{Call, Missing, Reason, Signer, spans};
@@ -19,7 +20,7 @@ impl Run {
         let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
         let (windows, detail) = (span.into_iter().collect(), detail.to_owned());
         let lack = Missing { posts, metrics, windows, reason, author, detail };
-        let missing = &mut self.answered.missing;
+        let missing = &mut self.missing;
         match missing.iter_mut().find(|it| it.is_like(&lack) && it.posts == lack.posts) {
             Some(there) => there.windows.extend(lack.windows),
             None => missing.push(lack),
@@ -30,7 +31,7 @@ impl Run {
     fn gather(&mut self, question: &Question) {
         let all = spans(question.window).len();
         let mut gathered: Vec<Missing> = Vec::new();
-        for mut lack in std::mem::take(&mut self.answered.missing) {
+        for mut lack in std::mem::take(&mut self.missing) {
             if lack.windows.len() == all {
                 lack.windows.clear();
             }
@@ -44,15 +45,15 @@ impl Run {
             lack.posts.retain(|it| seen.insert(*it));
             lack.windows.sort_unstable_by_key(|it| it.start);
         }
-        self.answered.missing = gathered;
+        self.missing = gathered;
     }
 
     /// Names what the answers themselves leave out.
-    pub(super) fn finish(mut self, question: &Question) -> Result<Answered, Error> {
+    pub(super) fn finish(mut self, question: &Question, held: Held) -> Result<Answered, Error> {
         self.gather(question);
         let asked = |it: &Metric| question.metrics.contains(it);
         let of = |posts: &BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
-        let merged = &self.answered.merged;
+        let merged = &self.merged;
         let lists = [
             (of(merged.unavailable()), question.metrics.clone(), Reason::Unavailable),
             (
@@ -70,13 +71,14 @@ impl Run {
             if !posts.is_empty() {
                 let (windows, detail) = (Vec::new(), String::new());
                 let missing = Missing { posts, metrics, windows, reason, author: None, detail };
-                self.answered.missing.push(missing);
+                self.missing.push(missing);
             }
         }
-        if self.has_any || self.answered.missing.is_empty() {
-            return Ok(self.answered);
+        if self.has_any || self.missing.is_empty() {
+            let Run { merged, calls, missing, .. } = self;
+            return Ok(Answered { merged, held, lookups: Vec::new(), calls, missing });
         }
-        Err(Error::NothingAnswered(self.answered.missing))
+        Err(Error::NothingAnswered(self.missing))
     }
 }
 

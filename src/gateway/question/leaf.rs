@@ -20,10 +20,7 @@ impl Merge {
     /// Gives every number to `take`, grouping by grouping in the order of the keys.
     pub fn each_leaf(&self, mut take: impl FnMut(&Leaf)) -> Result<(), Overflow> {
         for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
-            let grouping_name = &*grouping.name;
-            let (post, metric, day, hour) = (None, None, None, None);
-            let leaf = Leaf { grouping: grouping_name, post, metric, day, hour, value: 0 };
-            self.walk(nested, &grouping.group_by, leaf, &mut take)?;
+            self.walk(nested, &grouping.group_by, Leaf::of(&grouping.name, 0), &mut take)?;
         }
         Ok(())
     }
@@ -60,12 +57,6 @@ impl Merge {
         self.nested.iter().any(|it| !it.is_empty())
     }
 
-    /// What it says beside the numbers.
-    pub fn into_remarks(mut self) -> Merge {
-        (self.groupings, self.forms, self.nested) = (Vec::new(), Vec::new(), Vec::new());
-        self
-    }
-
     fn walk<'a>(
         &'a self,
         nested: &'a Nested,
@@ -73,13 +64,20 @@ impl Merge {
         leaf: Leaf<'a>,
         take: &mut impl FnMut(&Leaf),
     ) -> Result<(), Overflow> {
-        let key = |key: &u64| KeyText { key: *key, level: levels.first(), names: &self.names };
+        let level = levels.first().copied();
+        let key = |key: &u64| KeyText { key: *key, level, names: &self.names };
         match nested {
             Nested::Inner(entries) => entries.iter().try_for_each(|(it, nested)| {
                 let key = key(it);
                 self.walk(nested, key.below(levels), leaf.under(key), take)
             }),
-            Nested::Leaves(leaves) => leaves.iter().try_for_each(|(it, sum)| {
+            Nested::Leaves(leaves) => {
+                for (it, sum) in leaves {
+                    take(&Leaf { value: *sum, ..leaf.under(key(it)) });
+                }
+                Ok(())
+            }
+            Nested::Wide(leaves) => leaves.iter().try_for_each(|(it, sum)| {
                 let value = i64::try_from(*sum).map_err(|_| Overflow)?;
                 take(&Leaf { value, ..leaf.under(key(it)) });
                 Ok(())
@@ -89,7 +87,12 @@ impl Merge {
 }
 
 impl<'a> Leaf<'a> {
-    fn under(self, key: KeyText<'a>) -> Leaf<'a> {
+    /// A number without keys.
+    pub(super) fn of(grouping: &'a str, value: i64) -> Leaf<'a> {
+        Leaf { grouping, post: None, metric: None, day: None, hour: None, value }
+    }
+
+    pub(super) fn under(self, key: KeyText<'a>) -> Leaf<'a> {
         let at = Some(key);
         match key.is_of() {
             Some(GroupBy::TweetId) => Leaf { post: at, ..self },

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use crate::gateway::bearers::{AppState, BearerSource};
+use crate::gateway::keys::KnownKey;
 use crate::gateway::{Error, Gateway};
 use crate::model::{Secret, UserId};
 use crate::upstream::{LookUpError, Spent};
@@ -51,6 +52,7 @@ impl Gateway {
     pub(super) async fn look_up_all(
         &self,
         app: &Arc<AppState>,
+        key: &Arc<KnownKey>,
         lookups: Vec<Vec<u64>>,
         deadline: Instant,
     ) -> Found {
@@ -63,8 +65,8 @@ impl Gateway {
                 && asking.len() < self.0.limits.question_calls
                 && let Some(posts) = waiting.next()
             {
-                let (gateway, app) = (self.clone(), Arc::clone(app));
-                asking.spawn(async move { gateway.look_up(&app, posts, deadline).await });
+                let (gateway, app, key) = (self.clone(), Arc::clone(app), Arc::clone(key));
+                asking.spawn(async move { gateway.look_up(&app, &key, posts, deadline).await });
             }
             let joined = tokio::select! {
                 biased;
@@ -89,10 +91,11 @@ impl Gateway {
     async fn look_up(
         &self,
         app: &Arc<AppState>,
+        key: &KnownKey,
         posts: Vec<u64>,
         deadline: Instant,
     ) -> Option<(LookUp, HashMap<u64, UserId>)> {
-        let _slot = timeout_at(deadline, app.asking.acquire()).await.ok()?;
+        let _slot = timeout_at(deadline, app.asking.take(&key.turn, 1)).await.ok()?;
         if !self.may_look_up(app) {
             return None;
         }

@@ -5,37 +5,26 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde::{Deserialize, de};
-use time::OffsetDateTime;
 
-use crate::gateway::check::read_time;
 use crate::gateway::question::Grouping;
 use crate::gateway::question::key::TypeNames;
-use crate::gateway::question::nested::{Form, Nested, Read, Written};
+use crate::gateway::question::nested::{Form, Nested, Read, Walk};
+use crate::gateway::question::remarks::{ARE_UNAVAILABLE, LISTS, Moment, Remarks};
 use crate::model::GroupBy;
 
-/// The id lists of answers (reference 3.1).
-const LISTS: [&str; 3] = [
-    "unavailable_tweet_ids",
-    "unsupported_for_impressions_engagements_tweet_ids",
-    "unsupported_for_video_views_tweet_ids",
-];
-/// What follows the number of posts in the upstream's text on those that are unavailable (reference 4.1).
-const ARE_UNAVAILABLE: &str = " Tweet ID(s) are unavailable";
-
-/// The answer so far. It is written as the upstream would write it, and can be a part of something larger.
+/// The answer so far.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Merge {
     pub(super) groupings: Vec<Grouping>,
     pub(super) names: TypeNames,
     pub(super) forms: Vec<Form>,
     pub(super) nested: Vec<Nested>,
-    start: Option<Moment>,
-    end: Option<Moment>,
-    lists: [BTreeSet<u64>; LISTS.len()],
-    errors: BTreeSet<String>,
-    counts_unavailable: bool,
+    remarks: Remarks,
+    /// What its numbers may take, in bytes, and no less than what they do take.
+    most: usize,
+    at_most: usize,
 }
 
 /// What one answer speaks of.
@@ -51,10 +40,14 @@ pub struct Told {
     pub said: Option<String>,
 }
 
-/// An answer that is not what the upstream gives.
+/// An answer that cannot be added.
 #[derive(Debug, thiserror::Error)]
-#[error("an answer of another form than the upstream's")]
-pub struct Malformed(#[from] serde_json::Error);
+pub enum Malformed {
+    #[error("of another form than it should be")]
+    Form(#[from] serde_json::Error),
+    #[error("larger than what was asked for")]
+    TooLarge,
+}
 
 /// A sum that does not fit 64 bits.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
@@ -69,36 +62,38 @@ impl Merge {
             names: TypeNames::default(),
             forms: vec![Form::default(); count],
             nested: (0..count).map(|_| Nested::default()).collect(),
-            start: None,
-            end: None,
-            lists: Default::default(),
-            errors: BTreeSet::new(),
-            counts_unavailable: false,
+            remarks: Remarks::default(),
+            most: usize::MAX,
+            at_most: 0,
         }
+    }
+
+    /// The same, whose numbers may take so many bytes.
+    pub fn within(self, most: usize) -> Merge {
+        Merge { most, ..self }
     }
 
     /// Adds an answer, all of it or nothing. One that lacks a grouping is taken only if it names posts that it does not
     /// answer for, or says what went wrong.
     pub fn add(&mut self, answer: &[u8]) -> Result<Told, Malformed> {
         let part = self.read(answer)?;
+        let more = part.bytes();
+        // Sums take no more than what they are added to, so this is too much at times, and then counted anew.
+        if self.at_most.saturating_add(more) > self.most {
+            self.at_most = self.bytes();
+        }
+        if self.at_most.saturating_add(more) > self.most {
+            return Err(Malformed::TooLarge);
+        }
+        self.at_most += more;
         let told = self.told(&part);
         self.forms = part.forms;
         for (mine, other) in self.nested.iter_mut().zip(part.nested) {
             mine.absorb(other.unwrap_or_default());
         }
-        self.start = [self.start.take(), part.start].into_iter().flatten().min_by_key(|it| it.at);
-        self.end = [self.end.take(), part.end].into_iter().flatten().max_by_key(|it| it.at);
-        for (mine, other) in self.lists.iter_mut().zip(part.lists) {
-            mine.extend(other);
-        }
-        for text in part.errors {
-            let count = text.strip_suffix(ARE_UNAVAILABLE).map(str::parse::<u64>);
-            if matches!(count, Some(Ok(_))) {
-                self.counts_unavailable = true;
-            } else {
-                self.errors.insert(text);
-            }
-        }
+        self.remarks.widen(part.start, part.end);
+        self.remarks.add_lists(part.lists);
+        self.remarks.add_errors(part.errors);
         Ok(told)
     }
 
@@ -125,26 +120,32 @@ impl Merge {
 
     /// The posts that some answer called unavailable.
     pub fn unavailable(&self) -> &BTreeSet<u64> {
-        let [unavailable, _, _] = &self.lists;
+        let [unavailable, _, _] = &self.remarks.lists;
         unavailable
     }
 
     /// The posts too old for impressions and engagements.
     pub fn too_old_for_impressions(&self) -> &BTreeSet<u64> {
-        let [_, too_old, _] = &self.lists;
+        let [_, too_old, _] = &self.remarks.lists;
         too_old
     }
 
     /// The posts too old for video views, which are given as 0.
     pub fn too_old_for_video_views(&self) -> &BTreeSet<u64> {
-        let [_, _, too_old] = &self.lists;
+        let [_, _, too_old] = &self.remarks.lists;
         too_old
     }
 
-    /// The whole answer as JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>, Overflow> {
-        // Nothing else can go wrong with numbers and strings.
-        serde_json::to_vec(self).map_err(|_| Overflow)
+    /// Its numbers, and what it says beside them; an error where a sum does not fit 64 bits.
+    pub fn into_walk(self) -> Result<(Remarks, Walk), Overflow> {
+        let count = self.nested.iter().map(Nested::count).sum::<Result<usize, Overflow>>()?;
+        let groupings = self.groupings.into_iter().zip(self.nested).collect();
+        Ok((self.remarks, Walk::new(groupings, self.names, count)))
+    }
+
+    /// How much memory its numbers take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.nested.iter().map(Nested::bytes).sum()
     }
 
     fn read(&mut self, answer: &[u8]) -> Result<Part, Malformed> {
@@ -181,41 +182,6 @@ impl Told {
     }
 }
 
-impl Serialize for Merge {
-    /// Fails only where a sum does not fit 64 bits.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, moment) in [("start", &self.start), ("end", &self.end)] {
-            if let Some(moment) = moment {
-                map.serialize_entry(name, &moment.text)?;
-            }
-        }
-        let [unavailable, ..] = &self.lists;
-        let counted = format!("{}{ARE_UNAVAILABLE}", unavailable.len());
-        let counted = self.counts_unavailable.then_some(&counted);
-        let errors: Vec<&String> = self.errors.iter().chain(counted).collect();
-        if !errors.is_empty() {
-            map.serialize_entry("errors", &errors)?;
-        }
-        for (name, posts) in LISTS.iter().zip(&self.lists).filter(|(_, it)| !it.is_empty()) {
-            let posts: Vec<String> = posts.iter().map(ToString::to_string).collect();
-            map.serialize_entry(name, &posts)?;
-        }
-        for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
-            let written = Written { nested, levels: &grouping.group_by, names: &self.names };
-            map.serialize_entry(&grouping.name, &written)?;
-        }
-        map.end()
-    }
-}
-
-/// A time as an answer gives it. Ends may or may not be on whole hours (reference 1.6).
-#[derive(Debug)]
-struct Moment {
-    at: OffsetDateTime,
-    text: String,
-}
-
 /// What one answer says.
 struct Part {
     forms: Vec<Form>,
@@ -224,6 +190,12 @@ struct Part {
     end: Option<Moment>,
     lists: [Vec<u64>; LISTS.len()],
     errors: Vec<String>,
+}
+
+impl Part {
+    fn bytes(&self) -> usize {
+        self.nested.iter().flatten().map(Nested::bytes).sum()
+    }
 }
 
 struct Reading<'a> {
@@ -324,16 +296,6 @@ impl Visitor<'_> for FieldNamed<'_> {
             "errors" => Field::Errors,
             _ => list.or_else(grouping).unwrap_or(Field::Other),
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match read_time(&text) {
-            Some(at) => Ok(Moment { at, text }),
-            None => Err(D::Error::custom(format!("{text:?} is not a time"))),
-        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
-//! together again (`merge` and `nested`), number by number if need be (`leaf`). All of that is pure; `authors` and `lookup`
-//! find out whose posts they are, `ask`, `run` and `take` do the asking, `parts` gives posts away before all are there, and `lack`
-//! says what is missing.
+//! together again (`merge`, `nested` and `remarks`), written piece by piece (`text`) or number by number (`leaf`), and how
+//! much memory that takes (`size`). All of that is pure; `authors` and `lookup` find out whose posts they are, `admit` waits for
+//! the key's turn and for memory, `ask`, `run` and `take` do the asking, `parts` gives posts away before all are there, and
+//! `lack` says what is missing.
 
+pub mod admit;
 pub mod ask;
 pub mod authors;
 pub mod key;
@@ -10,12 +12,15 @@ mod lack;
 pub mod leaf;
 pub mod lookup;
 pub mod merge;
-mod nested;
+pub mod nested;
 mod parts;
 pub mod plan;
 mod read;
+pub mod remarks;
 pub mod run;
+pub mod size;
 mod take;
+pub mod text;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -75,8 +80,6 @@ pub struct Limits {
     pub posts: usize,
     /// How far back a range may reach.
     pub days: u16,
-    /// Numbers of the answer.
-    pub leaves: u64,
 }
 
 impl Question {

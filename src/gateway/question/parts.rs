@@ -1,23 +1,30 @@
 //! What is whole of an answer before all of it is: a post's numbers, once no call is left that asks for them.
 
-use std::collections::HashMap;
-
-use tokio::sync::mpsc::UnboundedSender;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::gateway::question::merge::Merge;
 
-/// Gives parts away as they become whole.
+/// Takes parts out of an answer as they become whole.
 pub(super) struct Parts {
-    to: UnboundedSender<Merge>,
     /// How many posts a part has at most: a long time of one post is many numbers.
     posts: usize,
     /// The calls of a post that have not ended.
     open: HashMap<u64, usize>,
+    /// What is whole and was not sent yet.
+    pub(super) whole: VecDeque<Part>,
+    /// Posts that have begun and were not sent yet.
+    pub(super) begun: HashSet<u64>,
+}
+
+/// The numbers of posts that are whole.
+pub(super) struct Part {
+    posts: Vec<u64>,
+    pub(super) numbers: Merge,
 }
 
 impl Parts {
-    pub(super) fn new(to: UnboundedSender<Merge>, posts: usize) -> Parts {
-        Parts { to, posts, open: HashMap::new() }
+    pub(super) fn new(posts: usize) -> Parts {
+        Parts { posts, open: HashMap::new(), whole: VecDeque::new(), begun: HashSet::new() }
     }
 
     /// Another call asks for these posts.
@@ -42,18 +49,31 @@ impl Parts {
     }
 
     /// Nothing more will come: what is there of the other posts is given away, too.
-    pub(super) fn finish(mut self, merged: &mut Merge) {
+    pub(super) fn finish(&mut self, merged: &mut Merge) {
         let mut rest: Vec<u64> = std::mem::take(&mut self.open).into_keys().collect();
         rest.sort_unstable();
         self.send(&rest, merged);
     }
 
-    fn send(&self, posts: &[u64], merged: &mut Merge) {
+    /// How many of these posts have not begun.
+    pub(super) fn new_ones(&self, posts: &[u64]) -> usize {
+        posts.iter().filter(|it| !self.begun.contains(it)).count()
+    }
+
+    /// The next part, which is forgotten.
+    pub(super) fn next(&mut self) -> Option<Merge> {
+        let Part { posts, numbers } = self.whole.pop_front()?;
+        self.begun.retain(|it| !posts.contains(it));
+        Some(numbers)
+    }
+
+    fn send(&mut self, posts: &[u64], merged: &mut Merge) {
         for posts in posts.chunks(self.posts) {
-            let part = merged.take(posts);
-            if part.has_numbers() {
-                // Whoever does not listen any more ends the asking.
-                let _ = self.to.send(part);
+            let numbers = merged.take(posts);
+            if numbers.has_numbers() {
+                self.whole.push_back(Part { posts: posts.to_vec(), numbers });
+            } else {
+                self.begun.retain(|it| !posts.contains(it));
             }
         }
     }

@@ -263,6 +263,13 @@ pub(super) fn spans(window: Window) -> Vec<Option<Span>> {
     spans
 }
 
+impl Question {
+    /// How many calls cover its window.
+    pub fn slices(&self) -> usize {
+        spans(self.window).len()
+    }
+}
+
 impl Call {
     /// The request's JSON as the upstream wants it.
     pub fn body(&self, groupings: &[Grouping]) -> Vec<u8> {

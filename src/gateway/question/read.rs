@@ -27,9 +27,6 @@ const REPORT: &str = "countersign";
 /// It stands on every line of a table.
 const LONGEST_NAME: usize = 100;
 const MOST_ACCOUNTS: usize = 1000;
-/// Hours and days that the last 28 hours can touch (reference 1.6).
-const RECENT_HOURS: u64 = 29;
-const RECENT_DAYS: u64 = 3;
 
 impl Question {
     /// Reads a body at the time `now`, or says everything that is wrong with it.
@@ -60,61 +57,7 @@ impl Question {
         let Some(window) = window.filter(|_| told.is_empty()) else { return Err(told) };
         let owners = owners.unwrap_or_default();
         let metrics = each_once(metrics);
-        let question = Question { posts, metrics, window, groupings, accounts, owners };
-        match question.excess(limits) {
-            Some(problem) => Err(vec![problem]),
-            None => Ok(question),
-        }
-    }
-
-    /// How many numbers the answer has at most. Hours without a day are hours of the day (reference 3.2).
-    pub fn leaves(&self) -> u64 {
-        let of_each = self.groupings.iter().map(|it| self.leaves_of(it));
-        of_each.fold(0, u64::saturating_add)
-    }
-
-    fn leaves_of(&self, grouping: &Grouping) -> u64 {
-        let (hours, days) = match self.window {
-            Window::Totals => (1, 1),
-            Window::TwentyEightHours => (RECENT_HOURS, RECENT_DAYS),
-            Window::Range(span) => (span.hours(), span.days()),
-        };
-        let has = |level| grouping.group_by.contains(&level);
-        let count = |of: &[GroupBy], many: usize| {
-            if of.iter().all(|it| has(*it)) { u64::try_from(many).unwrap_or(u64::MAX) } else { 1 }
-        };
-        let times = match (has(GroupBy::EngagementDay), has(GroupBy::EngagementHour)) {
-            (true, true) => hours,
-            (true, false) => days,
-            (false, true) => hours.min(24),
-            (false, false) => 1,
-        };
-        count(&[GroupBy::TweetId], self.posts.len())
-            .saturating_mul(count(&[GroupBy::EngagementType], self.metrics.len()))
-            .saturating_mul(times)
-    }
-
-    /// What to cut when the answer would be too large to hold.
-    fn excess(&self, limits: &Limits) -> Option<Problem> {
-        let leaves = self.leaves();
-        if leaves <= limits.leaves {
-            return None;
-        }
-        let largest = self.groupings.iter().max_by_key(|it| self.leaves_of(it))?;
-        let has = |level| largest.group_by.contains(&level);
-        let mut cuts = Vec::new();
-        cuts.extend(has(GroupBy::TweetId).then_some("fewer tweet_ids"));
-        cuts.extend(has(GroupBy::EngagementType).then_some("fewer engagement_types"));
-        let has_days = has(GroupBy::EngagementDay);
-        cuts.extend(has_days.then_some("a shorter window"));
-        cuts.extend(has(GroupBy::EngagementHour).then_some("a grouping without engagement.hour"));
-        let detail = format!(
-            "asks for up to {leaves} numbers, most of them in the grouping {:?}; an answer has at most {}: ask for {}",
-            largest.name,
-            limits.leaves,
-            cuts.join(", or ")
-        );
-        Some(Problem::at("", detail))
+        Ok(Question { posts, metrics, window, groupings, accounts, owners })
     }
 }
 

@@ -7,9 +7,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::sync::mpsc::Sender;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant as Deadline, Sleep};
 
+use crate::admission::Held;
 use crate::gateway::bearers::AppState;
 use crate::gateway::forward;
 use crate::gateway::keys::KnownKey;
@@ -17,16 +19,19 @@ use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
+use crate::gateway::question::size::Size;
 use crate::gateway::question::take::NOT_THEIRS;
 use crate::gateway::question::{Caller, Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
-use crate::upstream::{Answer, Spent};
+use crate::upstream::{Answer, Room, Spent};
 
 /// What became of a question.
 pub struct Answered {
     /// The answer in the upstream's shape.
     pub merged: Merge,
+    /// What it occupies until it is written.
+    pub held: Held,
     /// Made before the calls.
     pub lookups: Vec<LookUp>,
     /// In the order of their ends.
@@ -70,9 +75,13 @@ pub(super) struct Run {
     app: Arc<AppState>,
     pub(super) caller: Caller,
     groupings: Arc<Vec<Grouping>>,
+    size: Size,
+    pub(super) merged: Merge,
     pub(super) candidates: Vec<UserId>,
     waiting: VecDeque<Task>,
-    pub(super) answered: Answered,
+    /// In the order of their ends.
+    pub(super) calls: Vec<Made>,
+    pub(super) missing: Vec<Missing>,
     /// Whether any answer had numbers.
     pub(super) has_any: bool,
     /// Kinds of credentials whose quota is spent.
@@ -83,64 +92,70 @@ pub(super) struct Run {
     /// Whose posts they are not.
     pub(super) foreign: HashSet<(u64, UserId)>,
     /// For whoever wants posts before all are there.
-    parts: Option<Parts>,
+    parts: Option<(Sender<Merge>, Parts)>,
 }
 
-impl Gateway {
-    /// Makes the calls of a plan until `deadline`; what has not come by then is missing. The error is for a question of
-    /// which nothing could be had at all.
-    pub(super) async fn ask_all(
-        &self,
+impl Run {
+    pub(super) fn new(
+        gateway: &Gateway,
         app: &Arc<AppState>,
         caller: &Caller,
         question: &Question,
-        plan: Plan,
-        deadline: Deadline,
-        parts: Option<Parts>,
-    ) -> Result<Answered, Error> {
-        let candidates = plan.candidates;
-        let mut run = Run {
-            gateway: self.clone(),
+        size: Size,
+        parts: Option<(Sender<Merge>, Parts)>,
+    ) -> Run {
+        Run {
+            gateway: gateway.clone(),
             app: Arc::clone(app),
             caller: caller.clone(),
             groupings: Arc::new(question.groupings.clone()),
-            foreign: self.0.authors.known_foreign(&plan.unknown, &candidates),
-            candidates,
+            size,
+            merged: Merge::new(question.groupings.clone()).within(size.numbers + size.part),
+            candidates: Vec::new(),
             waiting: VecDeque::new(),
-            answered: Answered {
-                merged: Merge::new(question.groupings.clone()),
-                lookups: Vec::new(),
-                calls: Vec::new(),
-                missing: plan.missing,
-            },
+            calls: Vec::new(),
+            missing: Vec::new(),
             has_any: false,
             spent: HashSet::new(),
             probed: HashSet::new(),
             learnt: HashMap::new(),
+            foreign: HashSet::new(),
             parts,
-        };
+        }
+    }
+
+    /// Makes the calls of a plan until `deadline`; what has not come by then is missing. The error is for a question of
+    /// which nothing could be had at all.
+    pub(super) async fn answer(
+        mut self,
+        question: &Question,
+        plan: Plan,
+        mut held: Held,
+        deadline: Deadline,
+    ) -> Result<Answered, Error> {
+        self.foreign = self.gateway.0.authors.known_foreign(&plan.unknown, &plan.candidates);
+        (self.candidates, self.missing) = (plan.candidates, plan.missing);
         for call in plan.calls {
             let place = |it: &UserId| call.signer == Signer::Candidate(*it);
-            let candidate = run.candidates.iter().position(place).unwrap_or_default();
-            run.last(Task { call, candidate, again: false });
+            let candidate = self.candidates.iter().position(place).unwrap_or_default();
+            self.last(Task { call, candidate, again: false });
         }
-        run.until(tokio::time::sleep_until(deadline)).await;
-        if let Some(parts) = run.parts.take() {
-            parts.finish(&mut run.answered.merged);
-        }
-        self.learn(std::mem::take(&mut run.learnt), std::mem::take(&mut run.foreign)).await;
-        run.finish(question)
+        self.until(tokio::time::sleep_until(deadline)).await;
+        self.send_the_rest().await;
+        let (learnt, foreign) =
+            (std::mem::take(&mut self.learnt), std::mem::take(&mut self.foreign));
+        self.gateway.learn(learnt, foreign).await;
+        held.shrink_to(self.size.of_finished(self.merged.bytes()));
+        self.finish(question, held)
     }
-}
 
-impl Run {
     async fn until(&mut self, deadline: Sleep) {
         let mut deadline = pin!(deadline);
         let mut asking: JoinSet<Done> = JoinSet::new();
         let mut in_flight: HashMap<tokio::task::Id, (Call, Sent)> = HashMap::new();
         loop {
-            while asking.len() < self.gateway.0.limits.question_calls
-                && let Some(task) = self.next()
+            while asking.len() < self.size.at_once
+                && let Some(task) = self.next(asking.is_empty())
             {
                 let (call, sent) = (task.call.clone(), Sent::default());
                 let handle = asking.spawn(ask(
@@ -149,16 +164,18 @@ impl Run {
                     Arc::clone(&self.caller.key),
                     Arc::clone(&self.groupings),
                     task,
-                    Arc::clone(&sent),
+                    (Arc::clone(&sent), self.size.wire),
                 ));
                 in_flight.insert(handle.id(), (call, sent));
             }
-            let joined = tokio::select! {
-                joined = asking.join_next_with_id() => joined,
+            if asking.is_empty() && !self.has_parts() {
+                return;
+            }
+            tokio::select! {
+                Some(joined) = asking.join_next_with_id() => self.joined(joined, &mut in_flight),
+                () = Self::send_part(&mut self.parts), if self.has_parts() => (),
                 () = &mut deadline => break,
-            };
-            let Some(joined) = joined else { return };
-            self.joined(joined, &mut in_flight);
+            }
         }
         // What has come in the same moment counts.
         while let Some(joined) = asking.try_join_next_with_id() {
@@ -177,6 +194,30 @@ impl Run {
         for task in std::mem::take(&mut self.waiting) {
             self.lack(task.call, Reason::Deadline, "time was up");
         }
+    }
+
+    fn has_parts(&self) -> bool {
+        self.parts.as_ref().is_some_and(|(_, parts)| !parts.whole.is_empty())
+    }
+
+    /// Sends the next part, once whoever reads has taken the one before.
+    async fn send_part(parts: &mut Option<(Sender<Merge>, Parts)>) {
+        let Some((to, parts)) = parts else { return };
+        // Whoever does not listen any more ends the asking.
+        let Ok(place) = to.reserve().await else { return parts.whole.clear() };
+        if let Some(part) = parts.next() {
+            place.send(part);
+        }
+    }
+
+    async fn send_the_rest(&mut self) {
+        if let Some((_, parts)) = &mut self.parts {
+            parts.finish(&mut self.merged);
+        }
+        while self.has_parts() {
+            Self::send_part(&mut self.parts).await;
+        }
+        self.parts = None;
     }
 
     fn joined(
@@ -212,25 +253,29 @@ impl Run {
     }
 
     fn begun(&mut self, posts: &[u64]) {
-        if let Some(parts) = &mut self.parts {
+        if let Some((_, parts)) = &mut self.parts {
             parts.begin(posts);
         }
     }
 
     fn ended(&mut self, posts: &[u64]) {
-        if let Some(parts) = &mut self.parts {
-            parts.end(posts, &mut self.answered.merged);
+        if let Some((_, parts)) = &mut self.parts {
+            parts.end(posts, &mut self.merged);
         }
     }
 
-    /// The next call that can be made now, if there is quota for it.
-    fn next(&mut self) -> Option<Task> {
+    /// The next call that can be made now, if there is quota for it. Where nothing is in flight, one has to be.
+    fn next(&mut self, nothing_in_flight: bool) -> Option<Task> {
         loop {
-            let probed = &self.probed;
-            let is_free =
-                |it: &Task| !it.is_probe() || !it.call.posts.iter().any(|it| probed.contains(it));
-            let task =
-                self.waiting.iter().position(is_free).and_then(|it| self.waiting.remove(it))?;
+            let may_begin = |it: &Task| self.is_free(it) && self.has_room(it);
+            let place = self.waiting.iter().position(may_begin);
+            let place = match place {
+                None if nothing_in_flight && !self.has_parts() => {
+                    self.waiting.iter().position(|it| self.is_free(it))
+                }
+                place => place,
+            };
+            let task = place.and_then(|it| self.waiting.remove(it))?;
             if self.spent.contains(&task.call.signer.kind()) {
                 let posts = task.call.posts.clone();
                 self.lack(task.call, Reason::Quota, "X's quota is spent");
@@ -239,9 +284,25 @@ impl Run {
                 if task.is_probe() {
                     self.probed.extend(&task.call.posts);
                 }
+                if let Some((_, parts)) = &mut self.parts {
+                    parts.begun.extend(&task.call.posts);
+                }
                 return Some(task);
             }
         }
+    }
+
+    /// Whether nobody finds out just now whose posts they are.
+    fn is_free(&self, task: &Task) -> bool {
+        !task.is_probe() || !task.call.posts.iter().any(|it| self.probed.contains(it))
+    }
+
+    /// Whether its posts fit beside those that have begun and were not sent yet.
+    fn has_room(&self, task: &Task) -> bool {
+        self.parts.as_ref().is_none_or(|(_, parts)| {
+            let new = parts.new_ones(&task.call.posts);
+            new == 0 || parts.begun.len() + new <= self.size.open_posts
+        })
     }
 
     /// Takes out of a call what has become known of its posts' authors since it was planned.
@@ -304,20 +365,21 @@ async fn ask(
     key: Arc<KnownKey>,
     groupings: Arc<Vec<Grouping>>,
     task: Task,
-    sent: Sent,
+    (sent, most): (Sent, usize),
 ) -> Done {
     let body = Bytes::from(task.call.body(&groupings));
     let endpoint: Endpoint = task.call.endpoint;
     let call = forward::Call { key: &key, endpoint, account: None, auth: None, body };
     let mut trail = Trail { posts: task.call.posts.len(), ..Trail::default() };
-    let slot = app.asking.acquire().await;
+    let turn = app.asking.take(&key.turn, 1).await;
     let _ = sent.set(gateway.0.clock.instant());
+    let room = &mut Room::UpTo(most);
     let answer = match task.call.signer.account() {
-        None => gateway.call_as_app(&app, &call, &mut trail).await,
+        None => gateway.call_as_app(&app, &call, room, &mut trail).await,
         Some(account) => {
-            gateway.call_as_user(&app, &AccountRef::Id(account), &call, &mut trail).await
+            gateway.call_as_user(&app, &AccountRef::Id(account), &call, room, &mut trail).await
         }
     };
-    drop(slot);
+    drop(turn);
     (task, answer, trail.spent)
 }

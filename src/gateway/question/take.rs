@@ -40,7 +40,7 @@ impl Run {
                 }
                 let ids: Vec<String> = gone.posts.iter().map(ToString::to_string).collect();
                 let list = serde_json::json!({ "unavailable_tweet_ids": ids }).to_string();
-                let added = self.answered.merged.add(list.as_bytes());
+                let added = self.merged.add(list.as_bytes());
                 added.expect("a list of ids is a part of the upstream's answers");
                 self.again(&task, left, Reason::UpstreamError);
             }
@@ -58,7 +58,7 @@ impl Run {
     /// Notes a call that was sent, however it ended.
     pub(super) fn made(&mut self, call: &Call, spent: Spent, bytes: usize) {
         self.gateway.note_part(&self.caller, call, &spent, bytes);
-        self.answered.calls.push(Made { call: call.clone(), status: spent.status, spent });
+        self.calls.push(Made { call: call.clone(), status: spent.status, spent });
     }
 
     pub(super) fn probed_no_more(&mut self, call: &Call) {
@@ -70,9 +70,12 @@ impl Run {
     }
 
     fn merge(&mut self, task: &Task, answer: &Answer) {
-        let Ok(told) = self.answered.merged.add(answer.text()) else {
-            let detail = "X's answer has another form than it should";
-            return self.lack(task.call.clone(), Reason::UpstreamError, detail);
+        let told = match self.merged.add(&answer.whole_text()) {
+            Ok(told) => told,
+            Err(error) => {
+                let detail = format!("X's answer is {error}");
+                return self.lack(task.call.clone(), Reason::UpstreamError, &detail);
+            }
         };
         let with = |posts| Call { posts, ..task.call.clone() };
         let silent: Vec<u64> =

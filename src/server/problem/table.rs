@@ -92,6 +92,7 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             "app_credentials_rejected",
             "X does not accept the app's credentials",
         ),
+        Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The gateway is busy"),
         Error::StoreUnavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database cannot be asked")
         }
@@ -107,6 +108,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::UpstreamUnreachable(_)
         | Error::UpstreamCutShort(_)
         | Error::UpstreamTimeout(_)
+        | Error::Busy(_)
         | Error::StoreUnavailable(_) => Some(SOON),
         Error::AppCredentialsRejected { retry_after, .. } => Some(*retry_after),
         _ => None,

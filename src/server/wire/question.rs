@@ -12,14 +12,6 @@ use crate::server::wire::schema::{
     CallToMake, Called, Credentials, EngagementType, MadeCall, MissingReason, PostId, Time, UserId,
 };
 
-/// An answer in X's shape, and what the gateway says of it.
-#[derive(Serialize)]
-pub struct Answer<'a, M: Serialize> {
-    #[serde(flatten)]
-    pub merged: &'a M,
-    pub countersign: Report,
-}
-
 /// The last line of an answer that came line by line: the same, without the numbers.
 #[derive(Serialize)]
 pub struct LastLine<'a, M: Serialize> {
@@ -206,7 +198,7 @@ impl From<&gateway::Missing> for Missing {
 
 impl From<&gateway::Planned> for Plan {
     fn from(it: &gateway::Planned) -> Plan {
-        let gateway::Planned { plan, new_accounts } = it;
+        let gateway::Planned { plan, new_accounts, held: _ } = it;
         let cost = plan.cost();
         let lookups = (cost.lookups > 0).then_some(("lookup", cost.lookups));
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::gateway::{KeyText, Leaf, Merge, Overflow};
+use crate::gateway::{KeyText, Leaf, Merge, Overflow, Walk};
 use crate::model::GroupBy;
 
 /// A number on a line of its own, with the keys of its grouping as the upstream writes them.
@@ -22,33 +22,65 @@ struct Line<'a> {
 
 /// A table with a header, one row a number, and a column for each kind of key that any grouping has. Where there are
 /// several groupings the first column says whose number it is.
-pub fn csv(merged: &Merge) -> Result<Vec<u8>, Overflow> {
-    let mut table = Table(csv::Writer::from_writer(Vec::new()));
-    let with_names = merged.grouping_count() > 1;
-    let columns = merged.columns();
-    let names = columns.iter().map(|it| column(*it));
-    table.row(with_names.then_some("grouping").into_iter().chain(names).chain(["value"]));
-    merged.each_leaf(|leaf| {
-        if with_names {
+pub struct CsvText {
+    walk: Walk,
+    columns: Vec<GroupBy>,
+    with_names: bool,
+    has_header: bool,
+}
+
+impl CsvText {
+    pub fn new(merged: Merge) -> Result<CsvText, Overflow> {
+        let (columns, with_names) = (merged.columns(), merged.grouping_count() > 1);
+        Ok(CsvText { walk: merged.into_walk()?.1, columns, with_names, has_header: false })
+    }
+
+    /// How many numbers are still to be written.
+    pub fn left(&self) -> usize {
+        self.walk.left()
+    }
+
+    /// Writes on until `out` has about `enough` bytes; false at the end of it all.
+    pub fn write(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
+        let mut table = Table(csv::Writer::from_writer(std::mem::take(out)));
+        if !std::mem::replace(&mut self.has_header, true) {
+            let names = self.columns.iter().map(|it| column(*it));
+            table.row(
+                self.with_names.then_some("grouping").into_iter().chain(names).chain(["value"]),
+            );
+        }
+        let mut is_more = true;
+        while is_more && table.0.get_ref().len() < enough {
+            is_more = self.row(&mut table);
+        }
+        *out = table.0.into_inner().expect(NEVER_FAILS);
+        is_more
+    }
+
+    fn row(&mut self, table: &mut Table) -> bool {
+        let Some(leaf) = self.walk.leaf() else { return false };
+        if self.with_names {
             table.field(leaf.grouping);
         }
-        for column in &columns {
+        for column in &self.columns {
             match leaf.key(*column) {
                 Some(key) => key.with(|text| table.field(text)),
                 None => table.field(""),
             }
         }
         table.row([itoa::Buffer::new().format(leaf.value)]);
-    })?;
-    Ok(table.0.into_inner().expect(NEVER_FAILS))
+        true
+    }
 }
 
-/// A line for each number.
-pub fn lines(merged: &Merge, out: &mut Vec<u8>) -> Result<(), Overflow> {
-    merged.each_leaf(|leaf| {
-        serde_json::to_writer(&mut *out, &Line::from(leaf)).expect(NEVER_FAILS);
+/// Writes a line for each number until `out` has `enough` bytes; false where there is none left.
+pub fn lines(walk: &mut Walk, out: &mut Vec<u8>, enough: usize) -> bool {
+    while out.len() < enough {
+        let Some(leaf) = walk.leaf() else { return false };
+        serde_json::to_writer(&mut *out, &Line::from(&leaf)).expect(NEVER_FAILS);
         out.push(b'\n');
-    })
+    }
+    true
 }
 
 const NEVER_FAILS: &str = "writing to memory does not fail";

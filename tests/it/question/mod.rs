@@ -5,6 +5,7 @@ mod examples;
 mod forms;
 mod learning;
 mod lookups;
+mod memory;
 mod oddities;
 mod oracle;
 mod plans;

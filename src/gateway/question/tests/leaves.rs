@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tokio::sync::mpsc::unbounded_channel;
 
 use crate::gateway::question::leaf::Leaf;
 use crate::gateway::question::merge::{Merge, Overflow};
 use crate::gateway::question::parts::Parts;
+use crate::gateway::question::tests::as_json;
 use crate::gateway::question::tests::dice::Dice;
 use crate::gateway::question::tests::merging::{WORLDS, World};
 use crate::model::GroupBy;
@@ -49,6 +49,17 @@ fn walked(merge: &Merge, world: &World, numbers: &mut Numbers) {
     merge.each_leaf(add).unwrap();
 }
 
+/// The same, of numbers that are freed as they are given.
+fn taken(merge: Merge) -> Vec<String> {
+    let (_, mut walk) = merge.into_walk().unwrap();
+    let mut all = Vec::new();
+    while let Some(leaf) = walk.leaf() {
+        all.push(format!("{leaf:?}"));
+    }
+    assert_eq!(walk.left(), 0);
+    all
+}
+
 fn merged(world: &World) -> (Merge, Numbers) {
     let answer = world.answer(&world.whole());
     let mut merge = Merge::new(world.groupings.clone());
@@ -68,6 +79,9 @@ fn every_number_is_a_leaf_with_its_keys() {
         let mut numbers = Numbers::new();
         walked(&merge, &world, &mut numbers);
         assert_eq!(numbers, expected, "seed {seed}");
+        let mut seen = Vec::new();
+        merge.each_leaf(|leaf| seen.push(format!("{leaf:?}"))).unwrap();
+        assert_eq!(taken(merge.clone()), seen, "seed {seed}");
         let mut columns = merge.columns();
         columns.retain(|it| !world.groupings.iter().any(|grouping| grouping.group_by.contains(it)));
         assert!(
@@ -83,8 +97,7 @@ fn posts_given_away_and_the_rest_make_the_whole() {
         let world = World::new(seed);
         let dice = &mut Dice(seed ^ 0x5A);
         let (mut merge, expected) = merged(&world);
-        let (to, mut given) = unbounded_channel();
-        let mut parts = Parts::new(to, 1 + dice.below(4));
+        let mut parts = Parts::new(1 + dice.below(4));
         // Each post in a few calls, some of which do not end.
         let mut calls: Vec<Vec<u64>> =
             (0..dice.below(6)).map(|_| dice.some(&world.posts)).collect();
@@ -97,7 +110,7 @@ fn posts_given_away_and_the_rest_make_the_whole() {
         }
         parts.finish(&mut merge);
         let mut numbers = Numbers::new();
-        while let Ok(part) = given.try_recv() {
+        while let Some(part) = parts.next() {
             assert!(part.has_numbers(), "seed {seed}");
             walked(&part, &world, &mut numbers);
         }
@@ -118,17 +131,16 @@ fn a_post_is_given_away_when_its_last_call_ends() {
         group_by: vec![GroupBy::TweetId],
     }];
     let mut merge = Merge::new(groupings);
-    let (to, mut given) = unbounded_channel();
-    let mut parts = Parts::new(to, 250);
+    let mut parts = Parts::new(250);
     parts.begin(&[1, 2]);
     parts.begin(&[2, 3]);
     merge.add(br#"{"g":{"1":"10","2":"20"}}"#).unwrap();
     parts.end(&[1, 2], &mut merge);
-    assert_eq!(given.try_recv().unwrap().to_json().unwrap(), br#"{"g":{"1":"10"}}"#);
-    assert!(given.try_recv().is_err());
+    assert_eq!(as_json(&parts.next().unwrap()).unwrap(), r#"{"g":{"1":"10"}}"#);
+    assert!(parts.next().is_none());
     merge.add(br#"{"g":{"3":"30","2":"5"}}"#).unwrap();
     parts.end(&[2, 3], &mut merge);
-    assert_eq!(given.try_recv().unwrap().to_json().unwrap(), br#"{"g":{"2":"25","3":"30"}}"#);
+    assert_eq!(as_json(&parts.next().unwrap()).unwrap(), r#"{"g":{"2":"25","3":"30"}}"#);
     assert!(!merge.has_numbers());
 }
 
@@ -142,4 +154,5 @@ fn a_sum_that_does_not_fit_is_no_leaf() {
     merge.add(br#"{"g":{"favorites":"9223372036854775807"}}"#).unwrap();
     merge.add(br#"{"g":{"favorites":"1"}}"#).unwrap();
     assert_eq!(merge.each_leaf(|it| panic!("{it:?}")), Err(Overflow));
+    assert!(merge.into_walk().is_err());
 }

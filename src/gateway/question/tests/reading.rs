@@ -3,7 +3,7 @@
 use time::macros::datetime;
 
 use crate::gateway::question::tests::{LIMITS, NOW};
-use crate::gateway::question::{Limits, Question, Span, Window};
+use crate::gateway::question::{Question, Span, Window};
 use crate::model::{AccountRef, GroupBy, Metric, UserId};
 
 const ASKED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
@@ -56,7 +56,6 @@ fn a_question_with_everything_is_read() {
     ];
     assert_eq!(question.accounts.as_deref(), Some(&accounts[..]));
     assert_eq!(question.owners, [(20, id("7588892")), (21, id("12"))].into());
-    assert_eq!(question.leaves(), 24 + 2 * 2 * (88 * 24 + 11));
     assert_eq!(read(&with(r#""window":"28hr""#)).unwrap().window, Window::TwentyEightHours);
 }
 
@@ -170,23 +169,4 @@ fn too_many_posts_are_refused() {
     };
     assert_eq!(read(&ids(10_000)).unwrap().posts.len(), 10_000);
     finds(&ids(10_001), "/tweet_ids", "has 10001 ids; a question takes at most 10000");
-}
-
-#[test]
-fn a_monstrous_answer_is_refused_with_what_to_cut() {
-    let limits = Limits { leaves: 2 * 29, ..LIMITS };
-    let body = |groupings: &str| {
-        let types = r#""engagement_types":["favorites"],"window":"28hr""#;
-        format!(r#"{{"tweet_ids":[1,2],{types},"groupings":{groupings}}}"#)
-    };
-    let all = r#"{"group_by":["tweet.id","engagement.type","engagement.day","engagement.hour"]}"#;
-    let fits = body(&format!(r#"{{"a":{all}}}"#));
-    assert!(Question::read(fits.as_bytes(), &limits, NOW).is_ok());
-    let larger = body(&format!(r#"{{"b":{{"group_by":["tweet.id"]}},"a":{all}}}"#));
-    let told = Question::read(larger.as_bytes(), &limits, NOW).unwrap_err();
-    assert_eq!(
-        told[0].detail,
-        "asks for up to 60 numbers, most of them in the grouping \"a\"; an answer has at most 58: ask for fewer \
-         tweet_ids, or fewer engagement_types, or a shorter window, or a grouping without engagement.hour"
-    );
 }

@@ -9,13 +9,14 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::console::admin::Section;
 use crate::console::admin::explore::{self as pages, Answer, Asked, Call, Charts, Lack, Took};
-use crate::gateway::{Answered, Caller, Error, Missing, Overflow, PlannedCall, Reason, Session};
+use crate::gateway::{
+    Answered, Caller, Error, Missing, Overflow, PlannedCall, Reason, Received, Session,
+};
 use crate::model::GroupBy;
-use crate::server::Host;
 use crate::server::console::explore::charts::charts;
 use crate::server::console::{callers_url, chrome, form};
 use crate::server::observe::RequestId;
@@ -23,6 +24,7 @@ use crate::server::pages::page;
 use crate::server::problem::Problem;
 use crate::server::wire::question::Plan;
 use crate::server::wire::table;
+use crate::server::{Host, engagement};
 
 /// Of a page, charts and all.
 const MOST_BYTES: usize = 99_000;
@@ -70,17 +72,18 @@ pub(super) async fn ask(
     if let Some(wrong) = question.excess(limits.question_posts) {
         return Ok(refuse(StatusCode::BAD_REQUEST, wrong));
     }
-    let body = question.text();
+    let (body, deadline) = (question.text(), limits.request_deadline);
+    let held = gateway.hold_memory(&caller.key, body.len(), deadline).await?;
+    let received = Received { body: body.into(), held };
     let shown = if wants == "plan" {
-        gateway.plan_question(&caller.key, body.as_bytes()).await.map(|it| {
+        gateway.plan_question(&caller.key, received, deadline).await.map(|it| {
             let cost = cost_in_words(&Plan::from(&it).cost);
             let took = took(it.plan.calls.iter().map(call), &it.plan.missing);
             show(&Asked::Planned { cost, took }, &Charts::default())
         })
     } else {
-        let deadline = limits.request_deadline;
-        match gateway.answer_question(&caller, body.as_bytes(), deadline, None).await {
-            Ok(answered) if wants == "table" => return taken_away(&answered),
+        match gateway.answer_question(&caller, received, deadline, None).await {
+            Ok(answered) if wants == "table" => return taken_away(answered),
             Ok(it) => with_charts(&it, show).map_err(|it| Error::Internal(it.into())),
             Err(error) => Err(error),
         }
@@ -196,11 +199,10 @@ fn why(reason: Reason) -> &'static str {
     }
 }
 
-fn taken_away(answered: &Answered) -> Result<Response, Problem> {
-    let table = table::csv(&answered.merged).map_err(|it| Error::Internal(it.into()))?;
-    let mut response = table.into_response();
+fn taken_away(answered: Answered) -> Result<Response, Problem> {
+    let mut response = engagement::whole(answered, engagement::CSV, false)?;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(engagement::CSV));
     let name = "attachment; filename=\"engagement.csv\"";
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
     Ok(response)

@@ -1,0 +1,176 @@
+//! The one budget for what answers occupy while they are read, merged and sent. It is reserved before it is used; where
+//! there is none left, work waits.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::admission::turns::{Rules, Turn, Turns};
+
+/// What a small hold has at most, in bytes.
+const SMALL: usize = 256 * 1024;
+/// An eighth of the budget is for small holds alone, so that a call never waits behind a question. Where that is used up,
+/// they wait with the others.
+const FOR_SMALL_ONES: usize = 8;
+
+/// A cheap clone.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    small: Arc<Turns>,
+    large: Arc<Turns>,
+    most: usize,
+}
+
+/// Memory of the budget, until this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    memory: Memory,
+    key: Arc<str>,
+    turn: Turn,
+}
+
+struct Attached {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Attached {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Memory {
+    /// A budget of so many bytes.
+    pub fn new(bytes: usize) -> Memory {
+        let for_small_ones = bytes / FOR_SMALL_ONES;
+        let most = bytes - for_small_ones;
+        // Nobody waits for the small ones' memory, so each key has its share of it from the start.
+        let share = for_small_ones / 2;
+        let small = Turns::new(Rules { total: for_small_ones, each: share, shared: share });
+        let large = Turns::new(Rules { total: most, each: most, shared: most / 2 });
+        Memory { small, large, most }
+    }
+
+    /// The most that can be held at once by one.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How much is held.
+    pub fn held(&self) -> usize {
+        self.small.taken() + self.large.taken()
+    }
+
+    /// Waits for memory in `key`'s turn. More than [`Memory::most`] never comes.
+    pub async fn hold(&self, key: &Arc<str>, bytes: usize) -> Held {
+        let turn = match self.small(key, bytes) {
+            Some(turn) => turn,
+            None => self.large.take(key, bytes).await,
+        };
+        Held { memory: self.clone(), key: Arc::clone(key), turn }
+    }
+
+    /// What is kept for small holds, if there is any left of it.
+    fn small(&self, key: &Arc<str>, bytes: usize) -> Option<Turn> {
+        if bytes <= SMALL { self.small.try_take(key, bytes) } else { None }
+    }
+}
+
+impl Held {
+    pub fn bytes(&self) -> usize {
+        self.turn.places()
+    }
+
+    /// Waits until this much is held.
+    pub async fn grow_to(&mut self, bytes: usize) {
+        let is_large = self.turn.is_of(&self.memory.large);
+        if is_large {
+            self.turn.grow_to(bytes).await;
+        } else if bytes > SMALL || !self.turn.try_grow_to(bytes) {
+            self.turn = self.memory.large.take(&self.key, bytes).await;
+        }
+    }
+
+    /// Bytes that hold this until the last of them is dropped.
+    pub fn attach(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Attached { bytes, _held: self })
+    }
+
+    /// Gives back what is held beyond this.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.turn.shrink_to(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn now<T>(waits: impl Future<Output = T>) -> Option<T> {
+        match std::pin::pin!(waits).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn small_holds_never_wait_behind_large_ones() {
+        let (memory, key) = (Memory::new(64 << 20), Arc::<str>::from("a"));
+        let all = now(memory.hold(&key, memory.most())).expect("all of it");
+        assert!(now(memory.hold(&key, SMALL + 1)).is_none());
+        let small = now(memory.hold(&key, SMALL)).expect("a small hold");
+        assert_eq!(memory.held(), memory.most() + SMALL);
+        drop((all, small));
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn a_hold_that_grows_large_leaves_the_small_ones() {
+        let (memory, key) = (Memory::new(64 << 20), Arc::<str>::from("a"));
+        let mut held = now(memory.hold(&key, 1)).unwrap();
+        now(held.grow_to(memory.most())).expect("nothing else is held");
+        assert_eq!((held.bytes(), memory.held()), (memory.most(), memory.most()));
+        held.shrink_to(10);
+        now(held.grow_to(5)).unwrap();
+        assert_eq!((held.bytes(), memory.held()), (10, 10));
+    }
+
+    #[test]
+    fn no_key_takes_all_that_is_kept_for_small_holds() {
+        let memory = Memory::new(64 << 20);
+        let (greedy, other) = (Arc::<str>::from("greedy"), Arc::<str>::from("other"));
+        let _all = now(memory.hold(&other, memory.most())).unwrap();
+        let held: Vec<Held> =
+            std::iter::from_fn(|| now(memory.hold(&greedy, SMALL))).take(1000).collect();
+        assert_eq!(held.len(), 16);
+        let mut call = now(memory.hold(&other, 1024)).expect("another key's");
+        now(call.grow_to(SMALL)).expect("and it may grow");
+        assert!(now(call.grow_to(SMALL + 1)).is_none());
+    }
+
+    #[test]
+    fn bytes_hold_their_memory_until_the_last_of_them_goes() {
+        let (memory, key) = (Memory::new(64 << 20), Arc::<str>::from("a"));
+        let bytes = now(memory.hold(&key, 5)).unwrap().attach(Bytes::from_static(b"12345"));
+        let part = bytes.slice(1..3);
+        drop(bytes);
+        assert_eq!((&*part, memory.held()), (&b"23"[..], 5));
+        drop(part);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn a_large_hold_that_shrank_grows_again_where_it_is() {
+        let (memory, key) = (Memory::new(64 << 20), Arc::<str>::from("a"));
+        let mut held = now(memory.hold(&key, memory.most())).unwrap();
+        held.shrink_to(1);
+        now(held.grow_to(2)).unwrap();
+        now(held.grow_to(memory.most())).unwrap();
+        assert_eq!(memory.held(), memory.most());
+        drop(held);
+        assert_eq!(memory.held(), 0);
+    }
+}

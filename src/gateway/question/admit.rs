@@ -1,0 +1,92 @@
+//! What a question needs before it begins: its key's turn, and memory for all that it may take.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::info;
+
+use crate::admission::{Held, Turn};
+use crate::gateway::keys::KnownKey;
+use crate::gateway::question::plan::{MOST_CANDIDATES, Plan};
+use crate::gateway::question::size::{Sent, Size};
+use crate::gateway::question::{Caller, Question};
+use crate::gateway::{Error, Gateway};
+
+/// Questions that reserve more than this are logged.
+const LARGE: usize = 16 << 20;
+
+impl Gateway {
+    /// Waits until fewer than `limits.key_questions` of the key's questions are being answered.
+    pub(super) async fn wait_for_turn(&self, key: &KnownKey, end: Instant) -> Result<Turn, Error> {
+        let turn = self.0.questions.take(&key.turn, 1);
+        timeout_at(end, turn).await.map_err(|_| {
+            let limit = self.0.limits.key_questions;
+            Error::Busy(format!(
+                "{limit} questions of this key are being answered, as many as limits.key_questions allows"
+            ))
+        })
+    }
+
+    /// Waits for `bytes` of memory in the key's turn.
+    pub async fn hold_memory(
+        &self,
+        key: &KnownKey,
+        bytes: usize,
+        within: Duration,
+    ) -> Result<Held, Error> {
+        let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
+        timeout(within, held).await.map_err(|_| self.no_memory())
+    }
+
+    /// Lets `held` grow to what a planned question may take beside the bytes that are there already, or refuses one that
+    /// would take more than there is.
+    pub(super) async fn admit(
+        &self,
+        caller: &Caller,
+        (question, plan, sent): (&Question, &Plan, Sent),
+        (held, beside): (&mut Held, usize),
+        end: Instant,
+    ) -> Result<Size, Error> {
+        let (limits, most) = (&self.0.limits, self.0.memory.most());
+        if let Some(problem) = question.too_many_numbers(sent, limits.question_numbers) {
+            return Err(problem.into());
+        }
+        // Posts whose author is still to be found may be asked of one account after the other.
+        let tries = if plan.unknown.is_empty() { 1 } else { MOST_CANDIDATES };
+        let calls = plan.calls.len() * tries;
+        let size = Size::of(question, sent, calls, limits, most.saturating_sub(beside));
+        let bytes = size.bytes() + beside;
+        if bytes > most {
+            return Err(question.too_large(sent, bytes, most).into());
+        }
+        if bytes > LARGE {
+            let (key, request_id) = (&*caller.key.key.name, &*caller.request_id);
+            info!(request_id, key, bytes, calls, "a large question begins");
+        }
+        self.grow_memory(held, bytes, end).await?;
+        Ok(size)
+    }
+
+    /// Waits until `held` has grown to `bytes`, until `end` at most.
+    pub(super) async fn grow_memory(
+        &self,
+        held: &mut Held,
+        bytes: usize,
+        end: Instant,
+    ) -> Result<(), Error> {
+        let bytes = bytes.min(self.0.memory.most());
+        timeout_at(end, held.grow_to(bytes)).await.map_err(|_| self.no_memory())
+    }
+
+    /// How much memory is held for answers, in bytes.
+    pub fn memory_held(&self) -> usize {
+        self.0.memory.held()
+    }
+
+    fn no_memory(&self) -> Error {
+        let limit = self.0.limits.answer_memory;
+        Error::Busy(format!(
+            "other answers occupy the memory that limits.answer_memory allows, {limit} bytes"
+        ))
+    }
+}

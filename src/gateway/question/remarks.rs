@@ -1,0 +1,96 @@
+//! What an answer says beside its numbers: its times, lists of posts, and errors (reference 3.1).
+
+use std::collections::BTreeSet;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use time::OffsetDateTime;
+
+use crate::gateway::check::read_time;
+
+/// The id lists of answers (reference 3.1).
+pub const LISTS: [&str; 3] = [
+    "unavailable_tweet_ids",
+    "unsupported_for_impressions_engagements_tweet_ids",
+    "unsupported_for_video_views_tweet_ids",
+];
+/// What follows the number of posts in the upstream's text on those that are unavailable (reference 4.1).
+pub const ARE_UNAVAILABLE: &str = " Tweet ID(s) are unavailable";
+
+/// Written as the upstream writes them, in an object of their own or as members of a larger one.
+#[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
+pub struct Remarks {
+    start: Option<Moment>,
+    end: Option<Moment>,
+    pub lists: [BTreeSet<u64>; LISTS.len()],
+    errors: BTreeSet<String>,
+    counts_unavailable: bool,
+}
+
+/// A time as an answer gives it. Ends may or may not be on whole hours (reference 1.6).
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+pub struct Moment {
+    pub at: OffsetDateTime,
+    pub text: String,
+}
+
+impl Remarks {
+    /// Takes the earliest start and the latest end.
+    pub fn widen(&mut self, start: Option<Moment>, end: Option<Moment>) {
+        self.start = [self.start.take(), start].into_iter().flatten().min_by_key(|it| it.at);
+        self.end = [self.end.take(), end].into_iter().flatten().max_by_key(|it| it.at);
+    }
+
+    pub fn add_lists(&mut self, lists: [Vec<u64>; LISTS.len()]) {
+        for (mine, other) in self.lists.iter_mut().zip(lists) {
+            mine.extend(other);
+        }
+    }
+
+    /// Each text once; how many posts are unavailable is counted anew.
+    pub fn add_errors(&mut self, errors: Vec<String>) {
+        for text in errors {
+            let count = text.strip_suffix(ARE_UNAVAILABLE).map(str::parse::<u64>);
+            if matches!(count, Some(Ok(_))) {
+                self.counts_unavailable = true;
+            } else {
+                self.errors.insert(text);
+            }
+        }
+    }
+}
+
+impl Serialize for Remarks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, moment) in [("start", &self.start), ("end", &self.end)] {
+            if let Some(moment) = moment {
+                map.serialize_entry(name, &moment.text)?;
+            }
+        }
+        let [unavailable, ..] = &self.lists;
+        let counted = format!("{}{ARE_UNAVAILABLE}", unavailable.len());
+        let counted = self.counts_unavailable.then_some(&counted);
+        let errors: Vec<&String> = self.errors.iter().chain(counted).collect();
+        if !errors.is_empty() {
+            map.serialize_entry("errors", &errors)?;
+        }
+        for (name, posts) in LISTS.iter().zip(&self.lists).filter(|(_, it)| !it.is_empty()) {
+            let posts: Vec<String> = posts.iter().map(ToString::to_string).collect();
+            map.serialize_entry(name, &posts)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match read_time(&text) {
+            Some(at) => Ok(Moment { at, text }),
+            None => Err(D::Error::custom(format!("{text:?} is not a time"))),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! How much memory a question takes at most, from what it asks for. It is reserved before the first call is made.
+
+use crate::config::Limits;
+use crate::gateway::Problem;
+use crate::gateway::question::nested::most_bytes;
+use crate::gateway::question::{Grouping, Question, Span, Window};
+use crate::model::GroupBy;
+use crate::model::endpoint::MAX_WINDOW;
+
+/// Hours and days that the last 28 hours can touch (reference 1.6).
+const RECENT_HOURS: u64 = 29;
+const RECENT_DAYS: u64 = 3;
+
+/// The most text that the upstream writes for a number: a line of its own, far indented, with a key and 19 digits.
+const TEXT_OF_A_NUMBER: usize = 64;
+/// The most that it writes beside the numbers: times, errors and lists of posts.
+const TEXT_OF_THE_REST: usize = 16 * 1024;
+/// A piece of an answer that is being written.
+const PIECE: usize = 64 * 1024;
+/// What compressing such pieces takes.
+const COMPRESSION: usize = 448 * 1024;
+/// What is noted of a call that was made, and what is written of it, without its posts.
+const NOTE_OF_A_CALL: usize = 768;
+/// What is noted of a post, and what is written where it is missing.
+const NOTE_OF_A_POST: usize = 128;
+/// Where it is not known whether hours come below days, both are made room for up to this.
+const FOR_EITHER_FORM: usize = 16 << 20;
+/// How many batches of posts an answer that is sent line by line may have begun with.
+const OPEN_BATCHES: usize = 4;
+
+/// How an answer is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sent {
+    /// As one document, once all of it is there.
+    Whole,
+    /// Line by line: posts that are complete are sent and forgotten while others are still asked for.
+    Lines,
+}
+
+/// What a question takes at most, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Size {
+    /// Numbers that are held together.
+    pub numbers: usize,
+    /// One call's numbers, before they are added to the others.
+    pub part: usize,
+    /// One call's answer, decompressed.
+    text: usize,
+    /// One call's answer as it comes.
+    pub wire: usize,
+    /// What is noted and written.
+    rest: usize,
+    /// Calls in flight at the same time.
+    pub at_once: usize,
+    /// Posts that may have begun and not been sent, where the answer is sent line by line.
+    pub open_posts: usize,
+}
+
+impl Size {
+    /// What `question` takes, with as many calls in flight as fit into `most` bytes; at least one does not always.
+    /// `calls` is how many it may make in all.
+    pub fn of(question: &Question, sent: Sent, calls: usize, limits: &Limits, most: usize) -> Size {
+        let endpoint = question.window.endpoint();
+        let posts = question.posts.len();
+        let batch = posts.min(endpoint.max_posts());
+        let open_posts = match question.window {
+            // Public and private numbers of a post come by different calls, far apart.
+            Window::Totals => posts,
+            _ => posts.min(OPEN_BATCHES * batch),
+        };
+        let held = |grouping: &Grouping| match sent {
+            Sent::Lines if grouping.begins_with_post() => open_posts,
+            _ => posts,
+        };
+        let of_one_call = question.window.first_slice();
+        let bytes = |window, posts_of: &dyn Fn(&Grouping) -> usize| {
+            let each =
+                question.groupings.iter().map(|it| question.bytes_of(it, window, posts_of(it)));
+            each.fold(0, usize::saturating_add)
+        };
+        let count = question.groupings.iter().map(|it| question.count(it, of_one_call, batch));
+        let count = count.fold(0, usize::saturating_add);
+        let text = count.saturating_mul(TEXT_OF_A_NUMBER).saturating_add(TEXT_OF_THE_REST);
+        let writing = if count.saturating_mul(TEXT_OF_A_NUMBER) < PIECE { 0 } else { COMPRESSION };
+        let notes = calls.saturating_mul(NOTE_OF_A_CALL + 8 * batch) + posts * NOTE_OF_A_POST;
+        let size = Size {
+            numbers: bytes(question.window, &held),
+            part: bytes(of_one_call, &|_| batch),
+            text: text.min(limits.upstream_body_bytes),
+            wire: text.min(limits.upstream_compressed_bytes),
+            rest: PIECE.saturating_add(writing).saturating_add(notes),
+            at_once: 0,
+            open_posts,
+        };
+        let in_flight = limits.question_calls.min(calls).max(1);
+        let fit = most.saturating_sub(size.bytes()) / size.wire;
+        Size { at_once: fit.clamp(1, in_flight), ..size }
+    }
+
+    /// What is still held once all answers have come, whose numbers take so many bytes.
+    pub fn of_finished(&self, numbers: usize) -> usize {
+        numbers.saturating_add(self.rest)
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> usize {
+        let in_flight = self.at_once.saturating_mul(self.wire);
+        [self.numbers, self.part, self.text, self.rest, in_flight]
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
+}
+
+impl Question {
+    /// What to cut of a question whose answer would have too many numbers.
+    pub fn too_many_numbers(&self, sent: Sent, most: u64) -> Option<Problem> {
+        let counted = |it: &&Grouping| sent == Sent::Whole || !it.begins_with_post();
+        let count = |it: &Grouping| self.count(it, self.window, self.posts.len()) as u64;
+        let groupings: Vec<&Grouping> = self.groupings.iter().filter(counted).collect();
+        let numbers = groupings.iter().map(|it| count(it)).fold(0, u64::saturating_add);
+        let largest =
+            groupings.into_iter().max_by_key(|it| count(it)).filter(|_| numbers > most)?;
+        let asks = format!(
+            "asks for up to {numbers} numbers, most of them in the grouping {:?}; limits.question_numbers allows an answer {most}",
+            largest.name
+        );
+        Some(Problem::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
+    }
+
+    /// What to cut of a question that would take `bytes` of memory, where there are only `most`.
+    pub fn too_large(&self, sent: Sent, bytes: usize, most: usize) -> Problem {
+        let count = |it: &&Grouping| self.count(it, self.window, self.posts.len());
+        let cuts = self.groupings.iter().max_by_key(count).map(|it| it.cuts(sent));
+        let asks = format!(
+            "may take {bytes} bytes of memory until it is answered; limits.answer_memory leaves {most} for one question"
+        );
+        Problem::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
+    }
+
+    /// The most numbers that a grouping has for so many posts. Hours without a day are hours of the day (reference 3.2).
+    pub fn count(&self, grouping: &Grouping, window: Window, posts: usize) -> usize {
+        let times =
+            match (grouping.has(GroupBy::EngagementDay), grouping.has(GroupBy::EngagementHour)) {
+                (true, true) => window.hours(),
+                (true, false) => window.days(),
+                (false, true) => window.hours().min(24),
+                (false, false) => 1,
+            };
+        let posts = if grouping.has(GroupBy::TweetId) { posts } else { 1 };
+        let metrics = if grouping.has(GroupBy::EngagementType) { self.metrics.len() } else { 1 };
+        posts.saturating_mul(metrics).saturating_mul(small(times))
+    }
+
+    fn bytes_of(&self, grouping: &Grouping, window: Window, posts: usize) -> usize {
+        let lengths = self.lengths(grouping, window, posts);
+        let bytes = most_bytes(&lengths);
+        let hour = grouping.group_by.iter().position(|it| *it == GroupBy::EngagementHour);
+        let Some(hour) = hour.filter(|_| !grouping.has(GroupBy::EngagementDay)) else {
+            return bytes;
+        };
+        let mut by_day = lengths;
+        by_day.insert(hour, small(window.days()));
+        bytes.max(most_bytes(&by_day).min(FOR_EITHER_FORM))
+    }
+
+    /// How many entries each list has, level by level.
+    fn lengths(&self, grouping: &Grouping, window: Window, posts: usize) -> Vec<usize> {
+        let (hours, days) = (small(window.hours()), small(window.days()));
+        let place = |level| grouping.group_by.iter().position(|it| *it == level);
+        let (day, hour) = (place(GroupBy::EngagementDay), place(GroupBy::EngagementHour));
+        // Below the other, there is a share of all hours.
+        let (days, hours) = match (day, hour) {
+            (Some(day), Some(hour)) if day < hour => (days, hours.div_ceil(days)),
+            (Some(_), Some(_)) => (hours.div_ceil(24), hours.min(24)),
+            _ => (days, hours.min(24)),
+        };
+        let length = |level: &GroupBy| match level {
+            GroupBy::TweetId => posts,
+            GroupBy::EngagementType => self.metrics.len(),
+            GroupBy::EngagementDay => days,
+            GroupBy::EngagementHour => hours,
+        };
+        grouping.group_by.iter().map(length).collect()
+    }
+}
+
+impl Grouping {
+    /// What would make its answer smaller.
+    fn cuts(&self, sent: Sent) -> String {
+        let cuts = [
+            (self.has(GroupBy::TweetId), "fewer tweet_ids"),
+            (self.has(GroupBy::EngagementType), "fewer engagement_types"),
+            (self.has(GroupBy::EngagementDay), "a shorter window"),
+            (self.has(GroupBy::EngagementHour), "a grouping without engagement.hour"),
+            (
+                sent == Sent::Whole && self.begins_with_post(),
+                "the answer as application/x-ndjson, which is sent as it comes",
+            ),
+        ];
+        let cuts: Vec<&str> = cuts.iter().filter(|it| it.0).map(|it| it.1).collect();
+        cuts.join(", or ")
+    }
+
+    fn has(&self, level: GroupBy) -> bool {
+        self.group_by.contains(&level)
+    }
+
+    /// Whether each post's numbers stand together.
+    pub fn begins_with_post(&self) -> bool {
+        self.group_by.first() == Some(&GroupBy::TweetId)
+    }
+}
+
+impl Window {
+    fn hours(self) -> u64 {
+        match self {
+            Window::Totals => 1,
+            Window::TwentyEightHours => RECENT_HOURS,
+            Window::Range(span) => span.hours(),
+        }
+    }
+
+    fn days(self) -> u64 {
+        match self {
+            Window::Totals => 1,
+            Window::TwentyEightHours => RECENT_DAYS,
+            Window::Range(span) => span.days(),
+        }
+    }
+
+    /// The time of its first call, which is as long as that of any.
+    fn first_slice(self) -> Window {
+        match self {
+            Window::Range(Span { start, end }) => {
+                Window::Range(Span { start, end: end.min(start + MAX_WINDOW) })
+            }
+            other => other,
+        }
+    }
+}
+
+fn small(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,298 @@
+//! The memory that answers occupy: reserved before anything is asked, waited for, refused in words, and given back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::gateway::{Held, KnownKey};
+use countersign::model::Endpoint;
+use countersign::model::key::Kind;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::bench::{Ask, Bench, body, small};
+use crate::database::{self, on_both};
+use crate::house::House;
+
+/// The least that the settings take, of which seven eighths are for large answers.
+const LEAST: usize = 32 << 20;
+
+/// A question that reserves more than what is kept for small ones.
+fn large(house: &House) -> Value {
+    json!({
+        "tweet_ids": house.bench.ids("alice", 2), "engagement_types": ["impressions", "url_clicks"],
+        "window": {"start": "2025-10-01", "end": "2026-02-18"},
+        "groupings": {"all": {"group_by": ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"]}},
+    })
+}
+
+fn question(house: &House, body: &Value) -> Ask {
+    house
+        .ask("POST", "/v1/engagement")
+        .header("content-type", "application/json")
+        .body(body.to_string())
+}
+
+async fn key(house: &House) -> Arc<KnownKey> {
+    let text = house.new_key(|_| ()).await;
+    house.gateway.check_key(&text, Kind::Caller).await.unwrap()
+}
+
+/// All that is left for large answers, in another key's name.
+async fn occupy(house: &House) -> Held {
+    let key = key(house).await;
+    let most = LEAST / 8 * 7;
+    house.gateway.hold_memory(&key, most, Duration::from_secs(10)).await.unwrap()
+}
+
+/// Waits until nothing is held any more.
+async fn freed(house: &House) {
+    held_until(house, |it| it == 0).await;
+}
+
+/// Waits until as much is held as is wanted, and says how much.
+async fn held_until(house: &House, wanted: impl Fn(usize) -> bool) -> usize {
+    let waiting = async {
+        loop {
+            let held = house.gateway.memory_held();
+            if wanted(held) {
+                return held;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let held = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    held.unwrap_or_else(|_| panic!("{} bytes are held", house.gateway.memory_held()))
+}
+
+on_both! {
+    async fn a_question_waits_for_memory_and_is_answered(database: Database) {
+        let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+        let held = occupy(&house).await;
+        let body = large(&house);
+        let refused = question(&house, &body).header("countersign-deadline", "50ms").send().await;
+        refused.is_own(503, "busy");
+        assert_eq!(refused.header("retry-after"), "1");
+        assert!(refused.text().contains("limits.answer_memory"), "{}", refused.text());
+        assert!(house.arrived("/insights").await.is_empty(), "nothing was asked of X");
+        // What takes little is answered meanwhile: questions and relayed calls.
+        let ids = house.bench.ids("alice", 1);
+        let one = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
+        assert_eq!(question(&house, &one).send().await.status, 200);
+        let call = self::body(&ids, &["favorites"], &["tweet.id"]);
+        assert_eq!(house.call(Endpoint::Totals, &call).send().await.status, 200);
+        let waits = tokio::spawn(question(&house, &body).send());
+        drop(held);
+        let answered = waits.await.unwrap();
+        assert_eq!((answered.status.as_u16(), answered.header("countersign-complete")), (200, "true"));
+        freed(&house).await;
+    }
+
+    async fn a_question_that_never_fits_is_refused_with_what_would(database: Database) {
+        let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+        let mut body = large(&house);
+        body["tweet_ids"] = json!((1..=250).map(|it: u64| it.to_string()).collect::<Vec<_>>());
+        let refused = question(&house, &body).send().await;
+        refused.is_own(400, "invalid_request");
+        for words in ["limits.answer_memory", "application/x-ndjson", "fewer tweet_ids"] {
+            assert!(refused.text().contains(words), "{}", refused.text());
+        }
+        assert!(house.arrived("/insights").await.is_empty());
+        assert_eq!(house.gateway.memory_held(), 0);
+    }
+
+    async fn lines_of_posts_have_no_limit_of_numbers(database: Database) {
+        let house = House::start_with(&database, |it| it.limits.question_numbers = 3).await;
+        let ids = house.bench.ids("alice", 2);
+        let body = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
+        let refused = question(&house, &body).send().await;
+        refused.is_own(400, "invalid_request");
+        assert!(refused.text().contains("asks for up to 4 numbers"), "{}", refused.text());
+        let lines = question(&house, &body).header("accept", "application/x-ndjson").send().await;
+        assert_eq!(lines.text().lines().count(), 5, "{}", lines.text());
+        let mut together = body;
+        together["groupings"] = json!({"all": {"group_by": ["engagement.type", "tweet.id"]}});
+        let refused =
+            question(&house, &together).header("accept", "application/x-ndjson").send().await;
+        refused.is_own(400, "invalid_request");
+    }
+}
+
+/// A raw request whose answer is read as slowly as the test likes.
+async fn opened(house: &House, path: &str, headers: &str, body: &Value) -> TcpStream {
+    let address = house.url.strip_prefix("http://").unwrap();
+    // With hardly any room for what is not read yet.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let (key, body) = (&house.key, body.to_string());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    if &first != b"HTTP/1.1 200" {
+        panic!("{}", String::from_utf8_lossy(&read_to_end(stream).await));
+    }
+    stream
+}
+
+async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    rest
+}
+
+fn hourly(house: &House) -> Value {
+    let types = [
+        "impressions",
+        "engagements",
+        "url_clicks",
+        "favorites",
+        "replies",
+        "retweets",
+        "media_views",
+        "detail_expands",
+        "permalink_clicks",
+        "user_follows",
+        "hashtag_clicks",
+    ];
+    let all = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
+    json!({
+        "tweet_ids": house.bench.ids("alice", 16), "engagement_types": types,
+        "start": "2026-02-01", "end": "2026-02-28",
+        "groupings": {"a": {"group_by": all}, "b": {"group_by": ["engagement.day"]}},
+    })
+}
+
+#[tokio::test]
+async fn an_answer_holds_memory_until_its_caller_has_read_it() {
+    let database = database::fresh(database::Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let body = hourly(&house);
+    let path = Endpoint::Historical.path();
+    let account = format!("Countersign-Account: {}\r\n", house.bench.user("alice").user_id);
+    for encoding in ["identity", "gzip"] {
+        let headers = format!("{account}Accept-Encoding: {encoding}\r\nConnection: close\r\n");
+        let slow = opened(&house, path, &headers, &body).await;
+        let held = house.gateway.memory_held();
+        let text = read_to_end(slow).await;
+        // A plain answer waits compressed, so it holds less than it has.
+        assert!(
+            encoding == "gzip" || (0 < held && held < text.len() / 2),
+            "{held} of {}",
+            text.len()
+        );
+        freed(&house).await;
+    }
+    // Whoever goes away gives back what was held.
+    let headers = format!("{account}Accept-Encoding: identity\r\n");
+    drop(opened(&house, path, &headers, &body).await);
+    freed(&house).await;
+}
+
+#[tokio::test]
+async fn a_merged_answer_is_written_as_it_is_read() {
+    let database = database::fresh(database::Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let mut body = large(&house);
+    body["tweet_ids"] = json!(house.bench.ids("alice", 16));
+    body["engagement_types"] =
+        json!(["impressions", "url_clicks", "detail_expands", "media_views", "app_opens"]);
+    let whole = question(&house, &body).send().await.json();
+    for (accept, encoding) in [
+        ("application/json", "identity"),
+        ("application/json", "gzip"),
+        ("text/csv", "identity"),
+        ("application/x-ndjson", "identity"),
+    ] {
+        let headers =
+            format!("Accept: {accept}\r\nAccept-Encoding: {encoding}\r\nConnection: close\r\n");
+        let slow = opened(&house, "/v1/engagement", &headers, &body).await;
+        let held = house.gateway.memory_held();
+        let text = read_to_end(slow).await;
+        // What was compressed may have gone to the kernel as a whole.
+        assert!(held > 0 || encoding == "gzip", "{accept}: {} bytes", text.len());
+        freed(&house).await;
+        if (accept, encoding) == ("application/json", "identity") {
+            let answer: Value = serde_json::from_slice(&unchunked(&text)).unwrap();
+            assert_eq!(answer["all"], whole["all"]);
+        }
+    }
+    drop(opened(&house, "/v1/engagement", "", &body).await);
+    freed(&house).await;
+}
+
+/// The body of a chunked answer.
+fn unchunked(answer: &[u8]) -> Vec<u8> {
+    let at = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;
+    let (mut rest, mut body) = (&answer[at..], Vec::new());
+    loop {
+        let line = rest.windows(2).position(|it| it == b"\r\n").unwrap();
+        let length =
+            usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&rest[line + 2..line + 2 + length]);
+        rest = &rest[line + 4 + length..];
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_many_questions_holds_no_other_up() {
+    let database = database::fresh(database::Kind::Sqlite).await;
+    let bench = Bench::start_with(small()).await;
+    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let other = house.new_key(|_| ()).await;
+    let one = |name: &str| {
+        let post = &house.bench.ids(name, 1)[0];
+        json!({"tweet_ids": [post], "engagement_types": ["impressions"], "owners": {post: house.id(name).to_string()}})
+    };
+    // The first call is held until all questions wait.
+    house.order(json!([{"kind": "hold", "times": 1}])).await;
+    let mut greedy = vec![tokio::spawn(question(&house, &one("alice")).send())];
+    while house.fired().await != [1] {
+        tokio::task::yield_now().await;
+    }
+    let each = house.gateway.memory_held();
+    for count in 2..=16 {
+        greedy.push(tokio::spawn(question(&house, &one("alice")).send()));
+        held_until(&house, |it| it == count * each).await;
+    }
+    let asked = question(&house, &one("bob")).header("authorization", &format!("Bearer {other}"));
+    let asked = tokio::spawn(asked.send());
+    held_until(&house, |it| it == 17 * each).await;
+    house.order(json!([])).await;
+    assert_eq!(asked.await.unwrap().status, 200);
+    for question in greedy {
+        assert_eq!(question.await.unwrap().status, 200);
+    }
+    let bob = &house.bench.ids("bob", 1)[0];
+    let arrived = house.arrived("/insights").await;
+    let place = arrived.iter().position(|it| it["body"].to_string().contains(bob)).unwrap();
+    assert!(arrived.len() == 17 && place <= 3, "{place} of {}", arrived.len());
+}
+
+#[tokio::test]
+async fn questions_of_a_key_beyond_its_limit_wait() {
+    let database = database::fresh(database::Kind::Sqlite).await;
+    let house = House::start_with(&database, |it| it.limits.key_questions = 1).await;
+    let other = house.new_key(|_| ()).await;
+    house.order(json!([{"kind": "hold", "times": 1}])).await;
+    let one =
+        json!({"tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"]});
+    let first = tokio::spawn(question(&house, &one).send());
+    held_until(&house, |it| it > 0).await;
+    let refused = question(&house, &one).header("countersign-deadline", "50ms").send().await;
+    refused.is_own(503, "busy");
+    assert!(refused.text().contains("limits.key_questions"), "{}", refused.text());
+    let others = question(&house, &one).header("authorization", &format!("Bearer {other}"));
+    assert_eq!(others.send().await.status, 200);
+    let waits = tokio::spawn(question(&house, &one).send());
+    house.order(json!([])).await;
+    assert_eq!(first.await.unwrap().status, 200);
+    assert_eq!(waits.await.unwrap().status, 200);
+}
