@@ -3,6 +3,7 @@
 
 mod body;
 mod budget;
+mod counted;
 mod engage;
 mod handshake;
 mod lookup;

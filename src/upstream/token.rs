@@ -175,7 +175,8 @@ pub(super) fn client(
         .connect_timeout(limits.upstream_connect)
         .read_timeout(limits.upstream_first_byte)
         .timeout(limits.upstream_total)
-        .pool_idle_timeout(limits.upstream_idle)
+        // A kept connection may be closing, and the exchange of a verifier cannot be sent again.
+        .pool_max_idle_per_host(0)
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| SetupError::Tls(Box::new(error)))
