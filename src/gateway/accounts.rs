@@ -134,9 +134,7 @@ impl Gateway {
             self.0.upstream.verify_account(&app.app, &token).await.map_err(
                 |error| match error {
                     crate::upstream::VerifyError::Upstream(error) => error.into(),
-                    odd @ crate::upstream::VerifyError::Odd(_) => {
-                        Error::UpstreamUnreachable(odd.into())
-                    }
+                    odd @ crate::upstream::VerifyError::Odd(_) => Error::odd(odd),
                 },
             )?;
         let (state, reason) = match &answer {

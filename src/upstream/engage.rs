@@ -4,19 +4,20 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
 use hyper::http::{HeaderValue, Response};
 use hyper::{HeaderMap, StatusCode};
 
 use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::relay::{Connections, Failure};
-use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body};
+use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body, odd};
 
-/// Headers of an answer that callers may see: the type, the date, and the quotas by which clients pace themselves.
-const RELAYED: [HeaderName; 11] = [
+/// Headers of an answer that callers may see: the type, the date, and that by which clients pace themselves.
+const RELAYED: [HeaderName; 12] = [
     CONTENT_TYPE,
     DATE,
+    RETRY_AFTER,
     HeaderName::from_static("x-per-minute-limit"),
     HeaderName::from_static("x-per-minute-remaining"),
     HeaderName::from_static("x-per-minute-reset"),
@@ -166,20 +167,21 @@ impl Upstream {
         };
         let encoding = parts.headers.remove(CONTENT_ENCODING);
         let mut headers = relayed(parts.headers);
-        let is = |name: &[u8]| {
-            encoding.as_ref().is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name))
-        };
-        let gzipped = is(b"gzip") || is(b"x-gzip");
+        let gzipped = encoding.as_ref().is_some_and(body::is_gzip);
         let mut unpacked = None;
         match &encoding {
             _ if gzipped => unpacked = Some(body::unpack(parts.status, &wire, &self.limits)?),
             // Nobody asked for it; whoever sent it must say what it is, or the body is of no use to anybody.
-            Some(other) if !is(b"identity") => {
+            Some(other) if !body::is_plain(other) => {
                 headers.insert(CONTENT_ENCODING, other.clone());
             }
             _ => body::require_complete(parts.status, &wire)?,
         }
         let text = unpacked.as_ref().map_or(&wire, |it| &it.start);
+        if !headers.contains_key(CONTENT_ENCODING) {
+            let length = unpacked.as_ref().map_or(wire.len(), |it| it.length);
+            odd::require_object(parts.status, headers.get(CONTENT_TYPE), text, length)?;
+        }
         let verdict = Verdict::of(parts.status, text, credential);
         Ok(Answer { status: parts.status, headers, wire, unpacked, verdict })
     }

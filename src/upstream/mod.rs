@@ -8,8 +8,10 @@ mod engage;
 mod handshake;
 mod lookup;
 mod meter;
+mod odd;
 mod refusal;
 mod relay;
+mod retry_after;
 mod skew;
 mod token;
 mod verdict;
@@ -35,6 +37,7 @@ use crate::model::{App, Clock, Secret};
 use crate::upstream::budget::Budget;
 use crate::upstream::meter::Meters;
 use crate::upstream::relay::Relay;
+use crate::upstream::retry_after::retry_after;
 use crate::upstream::skew::Skew;
 use crate::upstream::webhook::Receivers;
 
@@ -68,7 +71,7 @@ pub enum Credential<'a> {
 /// The upstream's answer, whole and unchanged.
 pub struct Answer {
     pub status: StatusCode,
-    /// Those that may be relayed: type, date and quotas.
+    /// Those that may be relayed: type, date, quotas and when to come back.
     pub headers: HeaderMap,
     /// As it came.
     pub wire: Bytes,
@@ -109,6 +112,11 @@ impl Answer {
             _ => self.text().clone(),
         }
     }
+
+    /// How long X says to wait before the same may work.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        retry_after(&self.headers)
+    }
 }
 
 /// Why there is no answer. Sources never hold a header or a body.
@@ -125,6 +133,9 @@ pub enum Error {
     TooLarge(&'static str),
     #[error("X did not answer in time: {0}")]
     Timeout(&'static str),
+    /// What it is instead, in words that name nothing secret.
+    #[error("an answer that X does not give: {0}")]
+    Odd(String),
 }
 
 /// Why the clients could not be made.

@@ -68,7 +68,7 @@ impl Skew {
     }
 }
 
-fn date(headers: &HeaderMap) -> Option<OffsetDateTime> {
+pub(super) fn date(headers: &HeaderMap) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(headers.get(DATE)?.to_str().ok()?, &Rfc2822).ok()
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
@@ -91,6 +91,8 @@ pub(super) struct Run {
     pub(super) learnt: HashMap<u64, UserId>,
     /// Whose posts they are not.
     pub(super) foreign: HashSet<(u64, UserId)>,
+    /// The longest that X said to wait.
+    pub(super) retry_after: Option<Duration>,
     /// For whoever wants posts before all are there.
     parts: Option<(Sender<Merge>, Parts)>,
 }
@@ -120,6 +122,7 @@ impl Run {
             probed: HashSet::new(),
             learnt: HashMap::new(),
             foreign: HashSet::new(),
+            retry_after: None,
             parts,
         }
     }

@@ -27,8 +27,12 @@ impl Run {
             Err(Error::UpstreamTimeout(_)) => {
                 return self.lack(task.call, Reason::UpstreamError, "X took too long");
             }
+            Err(Error::UpstreamOdd { source, .. }) => {
+                return self.lack(task.call, Reason::UpstreamError, &source.to_string());
+            }
             Err(error) => return self.lack(task.call, Reason::UpstreamError, &error.to_string()),
         };
+        self.retry_after = self.retry_after.max(answer.retry_after());
         match answer.refusal() {
             None => self.merge(&task, &answer),
             Some(Refusal::Foreign(posts)) => self.without_foreign(&task, &posts),
