@@ -5,6 +5,7 @@ mod body;
 mod budget;
 mod counted;
 mod engage;
+mod failure;
 mod handshake;
 mod lookup;
 mod meter;

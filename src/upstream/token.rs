@@ -16,8 +16,8 @@ use crate::config;
 use crate::model::account::is_screen_name;
 use crate::model::{App, Secret, UserId};
 use crate::oauth1::{Request, percent_encode};
+use crate::upstream::failure::Failure;
 use crate::upstream::retry_after::retry_after;
-use crate::upstream::verdict::Failure;
 use crate::upstream::{Credential, Error, SetupError, Token, Upstream, Verdict, body};
 
 /// No answer of these endpoints comes near this.
