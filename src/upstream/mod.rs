@@ -3,6 +3,7 @@
 
 mod body;
 mod budget;
+mod clock;
 mod counted;
 mod engage;
 mod failure;
@@ -50,6 +51,7 @@ pub struct Upstream {
     api_url: String,
     limits: config::Limits,
     skew: Skew,
+    asked: clock::Asked,
     budget: Budget,
     meters: Meters,
     clock: Arc<dyn Clock>,
@@ -163,6 +165,7 @@ impl Upstream {
             api_url: settings.api_url.clone(),
             limits: limits.clone(),
             skew: Skew::default(),
+            asked: clock::Asked::default(),
             budget: Budget::new(limits, clock.instant()),
             meters: Meters::new(),
             clock,

@@ -113,8 +113,7 @@ impl Gateway {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
-        let question = Question::read(&body, &limits, self.0.upstream.now());
-        let question = question.map_err(Error::InvalidRequest)?;
+        let question = self.read_in_time(|now| Question::read(&body, &limits, now)).await?;
         held.shrink_to(KEPT * body.len());
         let app = self.granted_app(key, question.window.endpoint())?;
         Ok((app, question, held))

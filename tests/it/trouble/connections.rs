@@ -13,7 +13,7 @@ use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 use crate::trouble::private;
 
-const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+pub const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
 /// A connection that ends instead of answering.
 const NOTHING: &str = "";
@@ -21,14 +21,14 @@ const PARTIAL: &str = "HTTP/1.1 200 OK\r\ncontent-le";
 
 /// An upstream that answers the requests of each connection as told, and ends the connection with what is no whole
 /// answer. A connection that nothing is told of is left open.
-struct Scripted {
-    url: String,
+pub struct Scripted {
+    pub url: String,
     /// Each request with the number of its connection.
     requests: Arc<Mutex<Vec<(usize, String)>>>,
 }
 
 impl Scripted {
-    async fn start(connections: &[&[&'static str]]) -> Scripted {
+    pub async fn start(connections: &[&[&'static str]]) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::default();
@@ -44,7 +44,7 @@ impl Scripted {
     }
 
     /// The connection of each request.
-    fn connections(&self) -> Vec<usize> {
+    pub fn connections(&self) -> Vec<usize> {
         self.requests.lock().unwrap().iter().map(|it| it.0).collect()
     }
 
