@@ -44,7 +44,7 @@ pub(super) struct AppState {
     pub(super) suspects: Suspects,
     pub(super) reconnects: Reconnects,
     pub(super) accounts: Known<UserId, KnownAccount>,
-    /// Whose screen name it is.
+    /// Whose screen name it is, for each limited key apart.
     pub(super) names: Known<String, UserId>,
     /// For the calls of questions, which run side by side.
     pub(super) asking: Arc<Turns>,

@@ -109,7 +109,11 @@ impl Run {
         if let Some(account) = task.call.signer.account()
             && (!all || foreign.posts.len() == 1)
         {
-            self.foreign.extend(foreign.posts.iter().map(|it| (*it, account)));
+            let pairs = foreign.posts.iter().map(|it| (*it, account));
+            self.foreign.extend(pairs.clone());
+            if matches!(task.call.signer, Signer::Author(_)) {
+                self.wrong.extend(pairs);
+            }
         }
         if foreign.posts.is_empty() {
             let detail = "X calls posts foreign that were not asked for";
