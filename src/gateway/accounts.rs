@@ -55,7 +55,7 @@ impl Gateway {
         let user_id = match named {
             AccountRef::Id(user_id) => *user_id,
             AccountRef::ScreenName(name) => {
-                self.user_named(app, name).await?.ok_or(Error::AccountNotFound)?
+                self.user_named(app, name, Some(key)).await?.ok_or(Error::AccountNotFound)?
             }
         };
         let allowed = key.key.scopes.accounts.as_ref().is_none_or(|it| it.contains(&user_id));
@@ -134,9 +134,7 @@ impl Gateway {
             self.0.upstream.verify_account(&app.app, &token).await.map_err(
                 |error| match error {
                     crate::upstream::VerifyError::Upstream(error) => error.into(),
-                    odd @ crate::upstream::VerifyError::Odd(_) => {
-                        Error::UpstreamUnreachable(odd.into())
-                    }
+                    odd @ crate::upstream::VerifyError::Odd(_) => Error::odd(odd),
                 },
             )?;
         let (state, reason) = match &answer {
@@ -182,20 +180,30 @@ impl Gateway {
         Ok(account)
     }
 
+    /// Whose screen name it is, for a limited key among its own accounts: no other account is read, so that neither the
+    /// answer nor its time tells whether there is one of that name.
     pub(super) async fn user_named(
         &self,
         app: &AppState,
         name: &str,
+        key: Option<&KnownKey>,
     ) -> Result<Option<UserId>, Error> {
+        let limited = key.and_then(|it| Some((&*it.key.id, it.key.scopes.accounts.as_deref()?)));
+        // No screen name has the sign between the two.
+        let place = format!("{}@{name}", limited.map_or("", |it| it.0));
         let remembers = self.may_remember();
-        if remembers && let Some(known) = app.names.peek(name).await {
+        if remembers && let Some(known) = app.names.peek(&place).await {
             return Ok(Some(*known));
         }
+        let (store, app_name) = (&self.0.store, &*app.app.name);
         let load = async {
-            let found = self.0.store.find_account_by_screen_name(&app.app.name, name).await?;
+            if let Some((_, own)) = limited {
+                return store.find_user_among(app_name, name, own).await;
+            }
+            let found = store.find_account_by_screen_name(app_name, name).await?;
             Ok(found.map(|it| it.account.user_id))
         };
-        Ok(app.names.load(name.to_owned(), &self.0.feed, !remembers, load).await?.map(|it| *it))
+        Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|it| *it))
     }
 
     pub(super) async fn known_account(

@@ -44,7 +44,7 @@ pub(super) struct AppState {
     pub(super) suspects: Suspects,
     pub(super) reconnects: Reconnects,
     pub(super) accounts: Known<UserId, KnownAccount>,
-    /// Whose screen name it is.
+    /// Whose screen name it is, for each limited key apart.
     pub(super) names: Known<String, UserId>,
     /// For the calls of questions, which run side by side.
     pub(super) asking: Arc<Turns>,
@@ -183,7 +183,7 @@ impl Gateway {
         match app.judge(credential, &answer) {
             // Whoever is let in is told of the body.
             None if answer.status != StatusCode::BAD_REQUEST => {
-                Err(Error::UpstreamUnreachable(format!("X answered {}", answer.status).into()))
+                Err(Error::odd(format!("X answered {}", answer.status)))
             }
             fault => Ok(fault),
         }
@@ -302,8 +302,12 @@ fn mint_error(app: &str, error: Arc<MintError>) -> Error {
         MintError::Upstream(upstream::Error::CutShort(_)) => Error::UpstreamCutShort(error.into()),
         MintError::Upstream(upstream::Error::TooLarge(_)) => Error::UpstreamTooLarge(error.into()),
         MintError::Upstream(upstream::Error::NoMemory) => Error::Busy(error.to_string()),
-        MintError::Upstream(upstream::Error::Unreachable(_)) | MintError::Odd(_) => {
+        MintError::Upstream(upstream::Error::Unreachable(_)) => {
             Error::UpstreamUnreachable(error.into())
+        }
+        MintError::Upstream(upstream::Error::Odd(_)) => Error::odd(error),
+        MintError::Odd { retry_after, .. } => {
+            Error::UpstreamOdd { retry_after: *retry_after, source: error.into() }
         }
         MintError::Refused { .. } => {
             warn!(error = &error as &dyn std::error::Error, app, "no bearer token was minted");

@@ -158,7 +158,7 @@ impl Gateway {
             AccountRef::ScreenName(name) => name,
         };
         for app in self.0.apps.values() {
-            if let Some(id) = self.user_named(app, name).await? {
+            if let Some(id) = self.user_named(app, name, None).await? {
                 return Ok(Some(id));
             }
         }

@@ -15,7 +15,7 @@ use crate::model::handshake::{self, Link, NotConnected};
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::store::{NewAccount, StoredHandshake, StoredLink};
-use crate::upstream::{Granted, HandshakeError, Token};
+use crate::upstream::{self, Granted, HandshakeError, Token};
 use crate::vault::{self, Place as Seal};
 
 const ACTOR: &str = "link";
@@ -336,7 +336,9 @@ fn refused(app: &str, error: &HandshakeError) -> Error {
         HandshakeError::AppSuspended => NotConnected::AppSuspended,
         HandshakeError::AppRejected => NotConnected::AppRejected,
         HandshakeError::NotValid => NotConnected::TookTooLong,
-        HandshakeError::Odd(_) => NotConnected::OddAnswer,
+        HandshakeError::Odd(_) | HandshakeError::Upstream(upstream::Error::Odd(_)) => {
+            NotConnected::OddAnswer
+        }
         HandshakeError::Busy(_) | HandshakeError::Upstream(_) => NotConnected::XAway,
     };
     warn!(error = error as &dyn std::error::Error, app, end = end.name(), "not connected");

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::gateway::credential::Refusal;
 use crate::gateway::links::Reconnect;
-use crate::gateway::question::plan::Missing;
+use crate::gateway::question::plan::{Missing, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::store;
@@ -37,10 +37,22 @@ pub enum Error {
         reconnect: Option<Reconnect>,
     },
     #[error("the app {app} may use {}, and that many are used already", accounts_a_month(*limit))]
-    AccountLimitReached { app: String, limit: u64, until: OffsetDateTime },
-    /// Each part of a question with why it could not be had.
+    AccountLimitReached {
+        app: String,
+        limit: u64,
+        until: OffsetDateTime,
+        /// How long it is until then.
+        retry_after: Duration,
+    },
     #[error("nothing of the question could be answered")]
-    NothingAnswered(Vec<Missing>),
+    NothingAnswered {
+        /// Each part of the question with why it could not be had.
+        missing: Vec<Missing>,
+        /// The one that a caller can best act on.
+        reason: Reason,
+        /// When the same may work, where that is known.
+        retry_after: Option<Duration>,
+    },
     #[error("there is no such {0}")]
     NotFound(&'static str),
     #[error("there is already {0}")]
@@ -55,6 +67,13 @@ pub enum Error {
     UpstreamTooLarge(#[source] Source),
     #[error("X did not answer in time")]
     UpstreamTimeout(#[source] Source),
+    /// The answer is none that X gives, or not the one that was needed.
+    #[error("X gave an unexpected answer")]
+    UpstreamOdd {
+        source: Source,
+        /// Where X said so.
+        retry_after: Option<Duration>,
+    },
     #[error("X does not accept the credentials of the app {app}")]
     AppCredentialsRejected { app: String, retry_after: Duration },
     /// Other work is before this, and did not end in time.
@@ -165,6 +184,12 @@ impl From<NotConnected> for Error {
     }
 }
 
+impl Error {
+    pub(super) fn odd(source: impl Into<Source>) -> Error {
+        Error::UpstreamOdd { source: source.into(), retry_after: None }
+    }
+}
+
 impl From<upstream::Error> for Error {
     fn from(error: upstream::Error) -> Error {
         match error {
@@ -173,6 +198,7 @@ impl From<upstream::Error> for Error {
             upstream::Error::TooLarge(_) => Error::UpstreamTooLarge(error.into()),
             upstream::Error::Timeout(_) => Error::UpstreamTimeout(error.into()),
             upstream::Error::NoMemory => Error::Busy(error.to_string()),
+            upstream::Error::Odd(_) => Error::odd(error),
         }
     }
 }

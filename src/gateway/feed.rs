@@ -115,12 +115,14 @@ impl Gateway {
             Change::Key { id } => self.0.keys.forget(id).await,
             Change::Bearer { app } => self.forget_bearer(app).await,
             Change::Account { app, user_id } => self.forget_account(app, *user_id).await,
+            Change::Author { post } => self.0.authors.forget(*post).await,
         }
     }
 
     /// Bearer tokens stay: one that is outdated is rejected, and then replaced by what is stored.
     fn forget_everything(&self) {
         self.0.keys.forget_all();
+        self.0.authors.forget_all();
         for app in self.0.apps.values() {
             app.accounts.forget_all();
             app.names.forget_all();

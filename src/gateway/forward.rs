@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use time::OffsetDateTime;
 
 use crate::admission::Held;
 use crate::gateway::bearers::{AppState, BearerSource};
-use crate::gateway::check::{Checked, check};
+use crate::gateway::check::{Checked, Now, check};
 use crate::gateway::credential::choose;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::usage::Counted;
@@ -50,7 +49,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
-        let asked = read(call, self.0.upstream.now()).map_err(Error::InvalidRequest)?;
+        let asked = self.read_in_time(|now| read(call, now)).await?;
         let Asked { named, kind, posts, metrics } = asked;
         (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
         let room = &mut Room::Grows(&mut held, call.body.len());
@@ -202,7 +201,7 @@ struct Asked {
 }
 
 /// The account that a call names and the kind of credentials that it needs, or everything that is wrong with it.
-fn read(call: &Call<'_>, now: OffsetDateTime) -> Result<Asked, Vec<Problem>> {
+fn read(call: &Call<'_>, now: Now) -> Result<Asked, Vec<Problem>> {
     let (named, wanted, mut problems) = read_headers(call);
     let Checked { posts, metrics, problems: wrong } = check(call.endpoint, &call.body, now);
     problems.extend(wrong);

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tracing::warn;
@@ -172,12 +173,21 @@ fn tell(app: &AppState, now: OffsetDateTime) {
 }
 
 fn refusal(app: &AppState, now: OffsetDateTime) -> Error {
-    let until = begin_of(Month::of(now).next().begin());
     Error::AccountLimitReached {
         app: app.app.name.clone(),
         limit: app.month.most().unwrap_or_default(),
-        until,
+        until: next_month(now),
+        retry_after: until_next_month(now),
     }
+}
+
+/// How long accounts that were not used this month have to wait at the limit.
+pub(super) fn until_next_month(now: OffsetDateTime) -> Duration {
+    (next_month(now) - now).unsigned_abs()
+}
+
+fn next_month(now: OffsetDateTime) -> OffsetDateTime {
+    begin_of(Month::of(now).next().begin())
 }
 
 #[cfg(test)]

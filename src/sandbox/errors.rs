@@ -139,6 +139,15 @@ pub fn callback_missing() -> Refusal {
     Refusal::code(400, 38, "SIM: oauth_callback parameter is missing.")
 }
 
+/// `OBS` 6.4: a callback that is not in the app's settings, in XML whatever was asked for.
+pub fn callback_not_approved() -> Refusal {
+    let text = "Callback URL not approved for this client application. Approved callback URLs can be adjusted in your \
+                application settings";
+    let xml = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+    let body = format!("{xml}<errors><error code=\"415\">{text}</error></errors>");
+    Refusal { status: 403, body: Body::Xml(body) }
+}
+
 /// `OBS` 6.4: an app without callbacks in its settings, in the older form.
 pub fn no_callbacks(path: &str) -> Refusal {
     let text = "Desktop applications only support the oauth_callback value 'oob'";

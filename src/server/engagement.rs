@@ -118,18 +118,18 @@ fn deadline(headers: &HeaderMap, most: Duration) -> Result<Duration, Problem> {
     read.filter(|it| !it.is_zero()).map(|it| it.min(most)).ok_or_else(wrong)
 }
 
-/// The status where nothing could be had: what a caller can best act on, of all that is missing.
-pub(super) fn status_of(missing: &[Missing]) -> StatusCode {
-    let reasons = [
-        (Reason::Quota, StatusCode::TOO_MANY_REQUESTS),
-        (Reason::Deadline, StatusCode::GATEWAY_TIMEOUT),
-        (Reason::UpstreamError, StatusCode::BAD_GATEWAY),
-        (Reason::AccountRevoked, StatusCode::CONFLICT),
-        (Reason::AccountLimit, StatusCode::FORBIDDEN),
-        (Reason::Forbidden, StatusCode::FORBIDDEN),
-    ];
-    let found = reasons.iter().find(|(reason, _)| missing.iter().any(|it| it.reason == *reason));
-    found.map_or(StatusCode::NOT_FOUND, |it| it.1)
+/// The status where nothing could be had.
+pub(super) fn status_of(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::Quota => StatusCode::TOO_MANY_REQUESTS,
+        Reason::Deadline => StatusCode::GATEWAY_TIMEOUT,
+        Reason::UpstreamError => StatusCode::BAD_GATEWAY,
+        Reason::AccountRevoked => StatusCode::CONFLICT,
+        Reason::AccountLimit | Reason::Forbidden => StatusCode::FORBIDDEN,
+        Reason::Unavailable | Reason::NotConnected | Reason::UnsupportedAge => {
+            StatusCode::NOT_FOUND
+        }
+    }
 }
 
 /// Why, in words.

@@ -1,13 +1,14 @@
-//! Who wrote which post, and who of them is connected. There is one table for all apps, since that is a fact about the post and not about who asks;
-//! and no cache is told of it, since it never changes.
+//! Who wrote which post, and who of them is connected. There is one table for all apps, since that is a fact about the
+//! post and not about who asks. What was learnt never changes; caches are told only of what was learnt wrongly.
 
 use std::collections::{HashMap, HashSet};
 
 use sqlx::AssertSqlSafe;
+use time::OffsetDateTime;
 
 use crate::model::UserId;
 use crate::store::backend::on;
-use crate::store::{Error, Store};
+use crate::store::{Change, Error, Store, change};
 
 /// Posts, or whatever else is looked up by many, in one statement; SQLite takes 32766 parameters.
 pub(super) const MOST: usize = 500;
@@ -71,6 +72,42 @@ impl Store {
         Ok(found)
     }
 
+    /// Who of these users has an account with the app under a screen name, which is in lower case. Of several, the one
+    /// that connected last.
+    pub async fn find_user_among(
+        &self,
+        app: &str,
+        name: &str,
+        users: &[UserId],
+    ) -> Result<Option<UserId>, Error> {
+        for users in users.chunks(MOST) {
+            let wanted = tuples(2, 1, users.len());
+            // Names are compared here: an index of them would lead to the rows of others.
+            let sql = format!(
+                "select user_id, screen_name from account where app = $1 and (user_id) in ({wanted})
+                 order by connected_at desc, user_id desc"
+            );
+            let rows: Vec<(String, String)> = self
+                .short(async {
+                    let mut lease = self.reader(self.call_wait).await?;
+                    Ok(on!(&mut lease, it => {
+                        let sql = AssertSqlSafe(sql);
+                        let mut query = sqlx::query_as(sql).persistent(false).bind(app);
+                        for user in users {
+                            query = query.bind(user.to_string());
+                        }
+                        query.fetch_all(&mut **it).await?
+                    }))
+                })
+                .await?;
+            if let Some((user, _)) = rows.iter().find(|it| it.1.eq_ignore_ascii_case(name)) {
+                let user = UserId::parse(user);
+                return user.ok_or_else(|| Error::unreadable("account.user_id")).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// Stores whose posts they are; what is stored already stays as it is.
     pub async fn insert_authors(&self, authors: &HashMap<u64, UserId>) -> Result<(), Error> {
         let mut authors: Vec<(u64, UserId)> = authors.iter().map(|it| (*it.0, *it.1)).collect();
@@ -91,6 +128,39 @@ impl Store {
                     query.execute(&mut **it).await?.rows_affected()
                 });
                 Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets who was said to have written which post, where just that is stored.
+    pub async fn remove_authors(
+        &self,
+        wrong: &[(u64, UserId)],
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        for wrong in wrong.chunks(MOST) {
+            let pairs = tuples(1, 2, wrong.len());
+            let sql = format!(
+                "delete from author where (post_id, user_id) in (values {pairs}) returning post_id"
+            );
+            self.long(async {
+                let mut lease = self.writer().await?;
+                let mut work = lease.begin().await?;
+                let removed: Vec<i64> = on!(&mut work, it => {
+                    let mut query = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false);
+                    for (post, author) in wrong {
+                        query = query.bind(post.cast_signed()).bind(author.to_string());
+                    }
+                    query.fetch_all(&mut **it).await?
+                });
+                let author = |post: i64| Change::Author { post: post.cast_unsigned() };
+                let changes: Vec<Change> = removed.into_iter().map(author).collect();
+                if !changes.is_empty() {
+                    change::record(&mut work, &changes, now).await?;
+                }
+                work.commit().await
             })
             .await?;
         }

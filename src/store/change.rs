@@ -15,9 +15,20 @@ const MOST: i64 = 1000;
 /// Something whose cached copies are out of date.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Change {
-    Account { app: String, user_id: UserId },
-    Key { id: String },
-    Bearer { app: String },
+    Account {
+        app: String,
+        user_id: UserId,
+    },
+    Key {
+        id: String,
+    },
+    Bearer {
+        app: String,
+    },
+    /// Whose author was learnt wrongly.
+    Author {
+        post: u64,
+    },
 }
 
 /// What has changed since a reader last asked.
@@ -120,6 +131,7 @@ async fn insert(
         Change::Account { app, user_id } => ("account", Some(app), Some(user_id.to_string())),
         Change::Key { id } => ("key", None, Some(id.clone())),
         Change::Bearer { app } => ("bearer", Some(app), None),
+        Change::Author { post } => ("author", None, Some(post.to_string())),
     };
     on!(work, it => sqlx::query(sql)
         .bind(id)
@@ -139,6 +151,10 @@ fn change((_, _, kind, app, subject): Row) -> Result<Change, Error> {
             .ok_or_else(|| Error::unreadable("change.subject")),
         (Some("key"), _, Some(id)) => Ok(Change::Key { id }),
         (Some("bearer"), Some(app), _) => Ok(Change::Bearer { app }),
+        (Some("author"), _, Some(post)) => post
+            .parse()
+            .map(|post| Change::Author { post })
+            .map_err(|_| Error::unreadable("change.subject")),
         _ => Err(Error::unreadable("change.kind")),
     }
 }

@@ -7,7 +7,9 @@ use flate2::bufread::MultiGzDecoder;
 use http_body_util::{BodyExt, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
+use hyper::http::HeaderValue;
 use memchr::memchr_iter;
+use zeroize::Zeroizing;
 
 use crate::admission::Held;
 use crate::config::Limits;
@@ -146,6 +148,28 @@ pub(super) fn inflate(wire: &[u8], length: usize) -> Bytes {
     let read = MultiGzDecoder::new(wire).read_to_end(&mut plain);
     read.expect("what was unpacked once can be unpacked again");
     plain.into()
+}
+
+/// The same for a short answer, which has at most `cap` bytes either way and may hold a secret.
+pub(super) fn inflate_short(wire: &[u8], cap: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(wire.len().saturating_mul(4).min(cap)));
+    if wire.is_empty() {
+        return Ok(plain);
+    }
+    match MultiGzDecoder::new(wire).take(cap as u64 + 1).read_to_end(&mut plain) {
+        Ok(length) if length > cap => Err(Error::TooLarge("no answer of this kind is as long")),
+        Ok(_) => Ok(plain),
+        Err(error) => Err(damaged(&error)),
+    }
+}
+
+pub(super) fn is_gzip(encoding: &HeaderValue) -> bool {
+    [&b"gzip"[..], b"x-gzip"].iter().any(|it| encoding.as_bytes().eq_ignore_ascii_case(it))
+}
+
+/// Whether an encoding is none.
+pub(super) fn is_plain(encoding: &HeaderValue) -> bool {
+    encoding.as_bytes().eq_ignore_ascii_case(b"identity")
 }
 
 fn damaged(error: &std::io::Error) -> Error {

@@ -1,22 +1,23 @@
-//! One engagement call: signed afresh for each attempt, tried at most twice, read whole.
+//! One engagement call: signed afresh for each attempt, tried again within a budget, read whole.
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
 use hyper::http::{HeaderValue, Response};
 use hyper::{HeaderMap, StatusCode};
 
 use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
-use crate::upstream::relay::Failure;
-use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body};
+use crate::upstream::relay::{Connections, Failure};
+use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body, odd};
 
-/// Headers of an answer that callers may see: the type, the date, and the quotas by which clients pace themselves.
-const RELAYED: [HeaderName; 11] = [
+/// Headers of an answer that callers may see: the type, the date, and that by which clients pace themselves.
+const RELAYED: [HeaderName; 12] = [
     CONTENT_TYPE,
     DATE,
+    RETRY_AFTER,
     HeaderName::from_static("x-per-minute-limit"),
     HeaderName::from_static("x-per-minute-remaining"),
     HeaderName::from_static("x-per-minute-reset"),
@@ -27,6 +28,17 @@ const RELAYED: [HeaderName; 11] = [
     HeaderName::from_static("x-rate-limit-remaining"),
     HeaderName::from_static("x-rate-limit-reset"),
 ];
+
+/// A call on its way.
+struct Sending<'a, 'r> {
+    endpoint: Endpoint,
+    body: &'a Bytes,
+    credential: Credential<'a>,
+    room: &'a mut Room<'r>,
+    spent: &'a mut Spent,
+    /// Whether a lost connection was replaced already.
+    has_replaced: bool,
+}
 
 impl Credential<'_> {
     pub fn kind(self) -> AuthKind {
@@ -41,7 +53,8 @@ impl Upstream {
     /// Posts `body` to `endpoint` and gives the upstream's whole answer, whatever its status.
     ///
     /// Tried a second time at most, within the retry budget: when no answer came, or 502, 503 or 504. A refused time
-    /// is signed once more with the clock corrected. Never with another credential.
+    /// is signed once more with the clock corrected, and a kept connection that was lost is replaced once; neither draws
+    /// on the budget. Never with another credential.
     pub async fn engage(
         &self,
         endpoint: Endpoint,
@@ -52,23 +65,17 @@ impl Upstream {
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
-        let outcome = self.try_twice(endpoint, body, credential, room, spent).await;
+        let mut sending = Sending { endpoint, body, credential, room, spent, has_replaced: false };
+        let outcome = self.try_twice(&mut sending).await;
         let time = self.clock.instant().saturating_duration_since(begun);
         spent.time += time;
         self.meters.of(endpoint).seconds.record(time.as_secs_f64());
         outcome.map_err(Failure::into_error)
     }
 
-    async fn try_twice(
-        &self,
-        endpoint: Endpoint,
-        body: &Bytes,
-        credential: Credential<'_>,
-        room: &mut Room<'_>,
-        spent: &mut Spent,
-    ) -> Result<Answer, Failure> {
+    async fn try_twice(&self, sending: &mut Sending<'_, '_>) -> Result<Answer, Failure> {
         let used = self.skew.seconds();
-        let first = self.attempt(endpoint, body, credential, room, spent).await;
+        let first = self.attempt(sending).await;
         let again = match &first {
             // The upstream is well; every call that was signed with the old offset needs this once.
             Ok(answer) if answer.verdict == Verdict::ClockRejected => {
@@ -81,32 +88,44 @@ impl Upstream {
         if !again {
             return first;
         }
-        self.attempt(endpoint, body, credential, room, spent).await
+        self.attempt(sending).await
     }
 
-    async fn attempt(
+    /// One attempt, and once a call another on a new connection where a kept one was lost.
+    async fn attempt(&self, sending: &mut Sending<'_, '_>) -> Result<Answer, Failure> {
+        match self.send(sending, Connections::KeptOrNew).await {
+            Err(Failure::Lost(_)) if !sending.has_replaced => {
+                sending.has_replaced = true;
+                self.meters.of(sending.endpoint).replaced.increment(1);
+                // Boxed, since it is seldom needed: each call's future would have to make room for it.
+                Box::pin(self.send(sending, Connections::New)).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn send(
         &self,
-        endpoint: Endpoint,
-        body: &Bytes,
-        credential: Credential<'_>,
-        room: &mut Room<'_>,
-        spent: &mut Spent,
+        sending: &mut Sending<'_, '_>,
+        connections: Connections,
     ) -> Result<Answer, Failure> {
+        let Sending { endpoint, body, credential, ref mut room, ref mut spent, .. } = *sending;
         spent.attempts += 1;
         spent.status = None;
         let authorization =
             self.authorization(&Request::post(self.relay.url(endpoint)), credential);
-        let outcome = match self.relay.post(endpoint, authorization, body.clone()).await {
-            Ok((response, connection)) => {
-                spent.status = Some(response.status().as_u16());
-                let answer = self.read(response, credential, room).await;
-                if answer.is_ok() {
-                    self.relay.put_back(connection);
+        let outcome =
+            match self.relay.post(endpoint, authorization, body.clone(), connections).await {
+                Ok((response, connection)) => {
+                    spent.status = Some(response.status().as_u16());
+                    let answer = self.read(response, credential, room).await;
+                    if answer.is_ok() {
+                        self.relay.put_back(connection);
+                    }
+                    answer.map_err(Failure::Final)
                 }
-                answer.map_err(Failure::Final)
-            }
-            Err(failure) => Err(failure),
-        };
+                Err(failure) => Err(failure),
+            };
         self.meters.of(endpoint).count(outcome.as_ref().map(|it| it.status));
         outcome
     }
@@ -148,20 +167,21 @@ impl Upstream {
         };
         let encoding = parts.headers.remove(CONTENT_ENCODING);
         let mut headers = relayed(parts.headers);
-        let is = |name: &[u8]| {
-            encoding.as_ref().is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(name))
-        };
-        let gzipped = is(b"gzip") || is(b"x-gzip");
+        let gzipped = encoding.as_ref().is_some_and(body::is_gzip);
         let mut unpacked = None;
         match &encoding {
             _ if gzipped => unpacked = Some(body::unpack(parts.status, &wire, &self.limits)?),
             // Nobody asked for it; whoever sent it must say what it is, or the body is of no use to anybody.
-            Some(other) if !is(b"identity") => {
+            Some(other) if !body::is_plain(other) => {
                 headers.insert(CONTENT_ENCODING, other.clone());
             }
             _ => body::require_complete(parts.status, &wire)?,
         }
         let text = unpacked.as_ref().map_or(&wire, |it| &it.start);
+        if !headers.contains_key(CONTENT_ENCODING) {
+            let length = unpacked.as_ref().map_or(wire.len(), |it| it.length);
+            odd::require_object(parts.status, headers.get(CONTENT_TYPE), text, length)?;
+        }
         let verdict = Verdict::of(parts.status, text, credential);
         Ok(Answer { status: parts.status, headers, wire, unpacked, verdict })
     }
@@ -169,7 +189,7 @@ impl Upstream {
 
 impl Failure {
     pub(super) fn into_error(self) -> Error {
-        let (Failure::Retryable(error) | Failure::Final(error)) = self;
+        let (Failure::Lost(error) | Failure::Retryable(error) | Failure::Final(error)) = self;
         error
     }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::model::account::is_screen_name;
 use crate::model::{App, Secret, UserId};
 use crate::oauth1::{Request, percent_encode};
-use crate::upstream::verdict::Failure;
+use crate::upstream::failure::Failure;
 use crate::upstream::{Credential, Error, Token, Upstream};
 
 /// Why a step of a handshake failed.
@@ -105,9 +105,8 @@ impl Upstream {
 
 fn refusal(status: StatusCode, body: &[u8]) -> HandshakeError {
     let failure = Failure::read(body);
-    // An app without any callback URL is told so in XML.
-    let has_no_callback =
-        String::from_utf8_lossy(body).contains("Desktop applications only support");
+    // An app without any callback URL is told so without a code.
+    let has_no_callback = failure.says("desktop applications only support");
     if failure.has_code(415) || failure.has_code(417) || has_no_callback {
         HandshakeError::CallbackNotApproved
     } else if failure.has_code(135) {
@@ -171,6 +170,29 @@ fn token(fields: &Fields<'_>) -> Result<Token, HandshakeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_by_codes_and_texts() {
+        use HandshakeError as It;
+        let unapproved = r#"<?xml version="1.0" encoding="UTF-8"?><errors><error code="415">Callback URL not approved</error></errors>"#;
+        let none = "<hash><error>Desktop applications only support the oauth_callback value 'oob'</error></hash>";
+        let is = |status: u16, body: &str, wanted: fn(&It) -> bool| {
+            let status = StatusCode::from_u16(status).unwrap();
+            wanted(&refusal(status, body.as_bytes()))
+        };
+        assert!(is(403, unapproved, |it| matches!(it, It::CallbackNotApproved)));
+        assert!(is(403, r#"{"errors":[{"code":415}]}"#, |it| matches!(
+            it,
+            It::CallbackNotApproved
+        )));
+        assert!(is(401, none, |it| matches!(it, It::CallbackNotApproved)));
+        let coded = |code: i64| format!("<errors><error code=\"{code}\">x</error></errors>");
+        assert!(is(401, &coded(135), |it| matches!(it, It::ClockRejected)));
+        assert!(is(401, &coded(416), |it| matches!(it, It::AppSuspended)));
+        assert!(is(401, &coded(32), |it| matches!(it, It::AppRejected)));
+        assert!(is(503, "<html>", |it| matches!(it, It::Busy(_))));
+        assert!(is(404, "<html>", |it| matches!(it, It::Odd(_))));
+    }
 
     #[test]
     fn only_a_whole_answer_is_a_request_token() {

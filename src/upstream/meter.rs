@@ -16,6 +16,8 @@ pub(super) struct Meters {
 
 pub(super) struct Meter {
     pub(super) seconds: Histogram,
+    /// Attempts that a lost connection cost.
+    pub(super) replaced: Counter,
     attempts: [Counter; OUTCOMES.len()],
 }
 
@@ -42,6 +44,7 @@ impl Meter {
         let counter = |outcome| metrics::counter!("countersign_upstream_attempts_total", "endpoint" => endpoint, "outcome" => outcome);
         Meter {
             seconds: metrics::histogram!("countersign_upstream_seconds", "endpoint" => endpoint),
+            replaced: metrics::counter!("countersign_upstream_lost_connections_total", "endpoint" => endpoint),
             attempts: OUTCOMES.map(counter),
         }
     }
@@ -53,7 +56,7 @@ impl Meter {
             Ok(status) if status.is_redirection() => redirect,
             Ok(status) if status.is_client_error() => refusal,
             Ok(_) => failure,
-            Err(Failure::Retryable(_)) => unreachable,
+            Err(Failure::Lost(_) | Failure::Retryable(_)) => unreachable,
             Err(Failure::Final(_)) => failed,
         };
         counter.increment(1);

@@ -3,12 +3,17 @@
 
 mod body;
 mod budget;
+mod clock;
+mod counted;
 mod engage;
+mod failure;
 mod handshake;
 mod lookup;
 mod meter;
+mod odd;
 mod refusal;
 mod relay;
+mod retry_after;
 mod skew;
 mod token;
 mod verdict;
@@ -34,6 +39,7 @@ use crate::model::{App, Clock, Secret};
 use crate::upstream::budget::Budget;
 use crate::upstream::meter::Meters;
 use crate::upstream::relay::Relay;
+use crate::upstream::retry_after::retry_after;
 use crate::upstream::skew::Skew;
 use crate::upstream::webhook::Receivers;
 
@@ -45,6 +51,7 @@ pub struct Upstream {
     api_url: String,
     limits: config::Limits,
     skew: Skew,
+    asked: clock::Asked,
     budget: Budget,
     meters: Meters,
     clock: Arc<dyn Clock>,
@@ -67,7 +74,7 @@ pub enum Credential<'a> {
 /// The upstream's answer, whole and unchanged.
 pub struct Answer {
     pub status: StatusCode,
-    /// Those that may be relayed: type, date and quotas.
+    /// Those that may be relayed: type, date, quotas and when to come back.
     pub headers: HeaderMap,
     /// As it came.
     pub wire: Bytes,
@@ -108,6 +115,11 @@ impl Answer {
             _ => self.text().clone(),
         }
     }
+
+    /// How long X says to wait before the same may work.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        retry_after(&self.headers)
+    }
 }
 
 /// Why there is no answer. Sources never hold a header or a body.
@@ -124,6 +136,9 @@ pub enum Error {
     TooLarge(&'static str),
     #[error("X did not answer in time: {0}")]
     Timeout(&'static str),
+    /// What it is instead, in words that name nothing secret.
+    #[error("an answer that X does not give: {0}")]
+    Odd(String),
 }
 
 /// Why the clients could not be made.
@@ -150,6 +165,7 @@ impl Upstream {
             api_url: settings.api_url.clone(),
             limits: limits.clone(),
             skew: Skew::default(),
+            asked: clock::Asked::default(),
             budget: Budget::new(limits, clock.instant()),
             meters: Meters::new(),
             clock,

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde::Deserialize;
 
-use crate::upstream::verdict::Failure;
+use crate::upstream::failure::Failure;
 use crate::upstream::{Answer, Verdict};
 
 const FORBIDDEN: &str = "Forbidden to access tweets";

@@ -10,21 +10,27 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::HeaderMap;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::http::{HeaderValue, Request, Response, Uri};
+use hyper::http::{HeaderName, HeaderValue, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use tower::{Service, ServiceExt};
 
 use crate::config;
 use crate::model::{Clock, Endpoint};
+use crate::upstream::counted::{Counted, Received};
 use crate::upstream::{Error, SetupError, token};
 
 const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// A request must arrive before the upstream's own time is up, which began when it sent its last byte.
+const BEFORE_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections beyond this are closed after use.
 const MOST_IDLE: usize = 1024;
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION")));
 
@@ -46,7 +52,17 @@ pub(super) struct Relay {
 /// A connection that is lent. It goes back by [`Relay::put_back`], once the whole answer was read; else it is closed.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    received: Received,
     born: Instant,
+    /// How long it may be idle and still be lent.
+    keep: Duration,
+}
+
+/// Which connections a request may take.
+#[derive(Clone, Copy)]
+pub(super) enum Connections {
+    KeptOrNew,
+    New,
 }
 
 struct Idle {
@@ -56,6 +72,8 @@ struct Idle {
 
 /// Why no head of an answer came.
 pub(super) enum Failure {
+    /// A kept connection ended without a byte of an answer: its other end was closing it, whatever the upstream's state.
+    Lost(Error),
     /// The upstream cannot have acted on it, or reading twice does no harm.
     Retryable(Error),
     Final(Error),
@@ -107,10 +125,17 @@ impl Relay {
         endpoint: Endpoint,
         authorization: HeaderValue,
         body: Bytes,
+        connections: Connections,
     ) -> Result<(Response<Incoming>, Connection), Failure> {
-        let sent = self.send(self.request(endpoint, authorization, body));
+        let sent = self.send(self.request(endpoint, authorization, body), connections);
         match tokio::time::timeout(self.first_byte, sent).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                let (response, mut connection) = outcome?;
+                if let Some(timeout) = idle_timeout(response.headers()) {
+                    connection.keep = self.keep.min(timeout.saturating_sub(BEFORE_IDLE_TIMEOUT));
+                }
+                Ok((response, connection))
+            }
             Err(_) => Err(Failure::Final(Error::Timeout("no first byte"))),
         }
     }
@@ -152,18 +177,23 @@ impl Relay {
     async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
+        connections: Connections,
     ) -> Result<(Response<Incoming>, Connection), Failure> {
-        while let Some(mut connection) = self.lend() {
+        while let Some(mut connection) = self.lend(connections) {
             if connection.sender.ready().await.is_err() {
                 continue;
             }
+            let received = connection.received.bytes();
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, connection)),
-                // The upstream closed it before anything was sent.
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(classify(error.into_error().into())),
-                },
+                Err(mut error) => {
+                    let Some(unsent) = error.take_message() else {
+                        let is_silent = connection.received.bytes() == received;
+                        return Err(classify(error.into_error().into()).on_kept(is_silent));
+                    };
+                    // The upstream closed it before anything was sent.
+                    request = unsent;
+                }
             }
         }
         let mut connection = Box::pin(self.connect()).await.map_err(classify)?;
@@ -174,7 +204,10 @@ impl Relay {
     }
 
     /// The connection used last, if it is not too old.
-    fn lend(&self) -> Option<Connection> {
+    fn lend(&self, connections: Connections) -> Option<Connection> {
+        if let Connections::New = connections {
+            return None;
+        }
         let now = self.clock.instant();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -187,19 +220,39 @@ impl Relay {
 
     /// Whether a connection has idled too long, or is so old that a moved upstream would not be found.
     fn is_stale(&self, it: &Idle, now: Instant) -> bool {
-        now.saturating_duration_since(it.since) >= self.keep
+        now.saturating_duration_since(it.since) >= it.connection.keep
             || now.saturating_duration_since(it.connection.born) >= self.age
     }
 
     async fn connect(&self) -> Result<Connection, Box<dyn StdError + Send + Sync>> {
         let mut connector = self.connector.clone();
         let stream = connector.ready().await?.call(self.origin.clone()).await?;
+        let received = Received::default();
+        let stream = TokioIo::new(Counted::new(TokioIo::new(stream), received.clone()));
         let (sender, driver) =
             http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).handshake(stream).await?;
         // What ends a connection early is told to whoever waits for its answer.
         tokio::spawn(async move { drop(driver.await) });
-        Ok(Connection { sender, born: self.clock.instant() })
+        Ok(Connection { sender, received, born: self.clock.instant(), keep: self.keep })
     }
+}
+
+impl Failure {
+    /// The same on a connection that had served before; `is_silent` says that no byte of an answer came.
+    fn on_kept(self, is_silent: bool) -> Failure {
+        match self {
+            Failure::Retryable(error) if is_silent => Failure::Lost(error),
+            other => other,
+        }
+    }
+}
+
+/// How long the upstream keeps an idle connection, where it says so: `Keep-Alive: timeout=5, max=100`.
+fn idle_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let mut parameters = value.split(',').filter_map(|it| it.split_once('='));
+    let timeout = parameters.find(|it| it.0.trim().eq_ignore_ascii_case("timeout"))?;
+    timeout.1.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn classify(error: Box<dyn StdError + Send + Sync>) -> Failure {

@@ -12,12 +12,16 @@ use time::format_description::well_known::Rfc2822;
 const SAMPLES: usize = 9;
 /// `Date` tells whole seconds and the answer took its way: below this, the clocks agree.
 const TOLERANCE_SECONDS: i64 = 2;
+/// How long what was learnt holds without another answer; our clock may be set meanwhile.
+const FRESH_SECONDS: u64 = 60;
 
 /// The median of the last offsets seen.
 #[derive(Default)]
 pub(super) struct Skew {
     offset: AtomicI64,
     last_second: AtomicI64,
+    /// When an answer last told the time, by our clock.
+    learnt_second: AtomicI64,
     samples: Mutex<Vec<i64>>,
 }
 
@@ -32,6 +36,12 @@ impl Skew {
         !self.samples.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty()
     }
 
+    /// Whether an answer has told the time lately.
+    pub(super) fn is_fresh(&self, now: OffsetDateTime) -> bool {
+        let learnt = self.learnt_second.load(Ordering::Relaxed);
+        self.is_known() && learnt.abs_diff(now.unix_timestamp()) <= FRESH_SECONDS
+    }
+
     /// Learns from one answer, at most once a second.
     pub(super) fn observe(&self, headers: &HeaderMap, now: OffsetDateTime) {
         let second = now.unix_timestamp();
@@ -40,6 +50,7 @@ impl Skew {
         }
         if let Some(theirs) = date(headers) {
             self.learn(theirs.unix_timestamp() - second);
+            self.learnt_second.store(second, Ordering::Relaxed);
         }
     }
 
@@ -51,6 +62,7 @@ impl Skew {
         let mut samples = self.samples.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *samples = vec![offset];
         self.offset.store(offset, Ordering::Relaxed);
+        self.learnt_second.store(now.unix_timestamp(), Ordering::Relaxed);
         offset != used
     }
 
@@ -68,7 +80,7 @@ impl Skew {
     }
 }
 
-fn date(headers: &HeaderMap) -> Option<OffsetDateTime> {
+pub(super) fn date(headers: &HeaderMap) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(headers.get(DATE)?.to_str().ok()?, &Rfc2822).ok()
 }
 
@@ -93,6 +105,22 @@ mod tests {
             skew.observe(&dated(date), start + Duration::seconds(second));
         }
         assert!(skew.seconds().abs() < 4, "{}", skew.seconds());
+    }
+
+    #[test]
+    fn what_was_learnt_is_fresh_for_a_minute_by_our_clock() {
+        let (skew, start) = (Skew::default(), datetime!(2026-01-01 00:00:00 UTC));
+        assert!(!skew.is_fresh(start));
+        skew.observe(&HeaderMap::new(), start);
+        assert!(!skew.is_fresh(start), "no date, no time");
+        let start = start + Duration::SECOND;
+        skew.observe(&dated("Thu, 01 Jan 2026 00:10:00 GMT"), start);
+        for (seconds, fresh) in [(0, true), (60, true), (61, false), (-60, true), (-61, false)] {
+            assert_eq!(skew.is_fresh(start + Duration::seconds(seconds)), fresh, "{seconds}");
+        }
+        let later = start + Duration::HOUR;
+        skew.correct(&dated("Thu, 01 Jan 2026 01:10:01 GMT"), later, 599);
+        assert!(skew.is_fresh(later) && skew.seconds() == 600);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What is asked seldom: minting a bearer token and checking an account (reference 6.1, 6.5).
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::http::HeaderValue;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use rustls_platform_verifier::BuilderVerifierExt;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -14,8 +16,9 @@ use crate::config;
 use crate::model::account::is_screen_name;
 use crate::model::{App, Secret, UserId};
 use crate::oauth1::{Request, percent_encode};
-use crate::upstream::verdict::Failure;
-use crate::upstream::{Credential, Error, SetupError, Token, Upstream, Verdict};
+use crate::upstream::failure::Failure;
+use crate::upstream::retry_after::retry_after;
+use crate::upstream::{Credential, Error, SetupError, Token, Upstream, Verdict, body};
 
 /// No answer of these endpoints comes near this.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -26,8 +29,8 @@ const VERIFY_PATH: &str = "/1.1/account/verify_credentials.json";
 pub enum MintError {
     #[error("X refused the app's consumer key and secret (status {status}{})", shown(*code))]
     Refused { status: u16, code: Option<i64> },
-    #[error("X answered the token request with status {0} and without a bearer token")]
-    Odd(u16),
+    #[error("X answered the token request with status {status} and without a bearer token")]
+    Odd { status: u16, retry_after: Option<Duration> },
     #[error(transparent)]
     Upstream(#[from] Error),
 }
@@ -80,7 +83,7 @@ impl Upstream {
             .header(AUTHORIZATION, basic(app))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded;charset=UTF-8")
             .body("grant_type=client_credentials");
-        let (status, _, body) = self.ask(request).await?;
+        let (status, headers, body) = self.ask(request).await?;
         if matches!(
             status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST
@@ -96,7 +99,9 @@ impl Upstream {
             {
                 Ok(Secret::new(it.access_token))
             }
-            _ => Err(MintError::Odd(status.as_u16())),
+            _ => {
+                Err(MintError::Odd { status: status.as_u16(), retry_after: retry_after(&headers) })
+            }
         }
     }
 
@@ -157,7 +162,23 @@ impl Upstream {
             }
             body.extend_from_slice(&chunk);
         }
+        let body = decoded(&headers, body, most_bytes)?;
         Ok((status, headers, body))
+    }
+}
+
+/// A body without the encoding that it has though nobody asked for one.
+fn decoded(
+    headers: &HeaderMap,
+    body: Zeroizing<Vec<u8>>,
+    most_bytes: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(it) if body::is_gzip(it) => body::inflate_short(&body, most_bytes),
+        Some(it) if !body::is_plain(it) => {
+            Err(Error::Odd("its encoding is neither gzip nor identity".to_owned()))
+        }
+        _ => Ok(body),
     }
 }
 
@@ -175,7 +196,8 @@ pub(super) fn client(
         .connect_timeout(limits.upstream_connect)
         .read_timeout(limits.upstream_first_byte)
         .timeout(limits.upstream_total)
-        .pool_idle_timeout(limits.upstream_idle)
+        // A kept connection may be closing, and the exchange of a verifier cannot be sent again.
+        .pool_max_idle_per_host(0)
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| SetupError::Tls(Box::new(error)))

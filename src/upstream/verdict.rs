@@ -1,9 +1,9 @@
 //! What an answer says about the credentials that asked (reference 4.1, 4.2, 6.8).
 
 use hyper::StatusCode;
-use serde::Deserialize;
 
 use crate::upstream::Credential;
+use crate::upstream::failure::Failure;
 
 /// Whose fault an answer shows, as far as the gateway has to act on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,53 +49,6 @@ impl Verdict {
     }
 }
 
-/// The errors of an answer, in either of the upstream's two shapes; none for any other body.
-#[derive(Default, Deserialize)]
-pub(super) struct Failure {
-    #[serde(default)]
-    errors: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Item {
-    Text(String),
-    Coded {
-        code: Option<i64>,
-        #[serde(default)]
-        message: String,
-    },
-    Other(serde::de::IgnoredAny),
-}
-
-impl Failure {
-    pub(super) fn read(text: &[u8]) -> Failure {
-        serde_json::from_slice(text).unwrap_or_default()
-    }
-
-    pub(super) fn has_code(&self, wanted: i64) -> bool {
-        self.codes().any(|it| it == wanted)
-    }
-
-    pub(super) fn codes(&self) -> impl Iterator<Item = i64> {
-        self.errors.iter().filter_map(|it| match it {
-            Item::Coded { code, .. } => *code,
-            _ => None,
-        })
-    }
-
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.errors.iter().filter_map(|it| match it {
-            Item::Text(text) | Item::Coded { message: text, .. } => Some(&**text),
-            Item::Other(_) => None,
-        })
-    }
-
-    fn says(&self, words: &str) -> bool {
-        self.texts().any(|it| it.to_ascii_lowercase().contains(words))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +91,12 @@ mod tests {
                 r#"{"errors":["Forbidden to access tweets: 1"]}"#.to_owned(),
                 user,
                 Verdict::Fine,
+            ),
+            (
+                401,
+                r#"<errors><error code="89">x</error></errors>"#.to_owned(),
+                user,
+                Verdict::AccountRevoked,
             ),
             (401, "<html>".to_owned(), user, Verdict::Fine),
             (401, String::new(), user, Verdict::Fine),

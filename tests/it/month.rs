@@ -1,11 +1,12 @@
 //! The limit of accounts in a month: who is let through, who is refused, and who is told.
 
 use countersign::config::Config;
-use countersign::model::Endpoint;
 use countersign::model::app::AccountLimit;
+use countersign::model::{Clock, Endpoint};
 use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 use time::Duration;
+use time::macros::datetime;
 
 use crate::bench::{Answer, Ask, Bench, TOTALS, small};
 use crate::connect::replica::{PUBLIC_URL, Replica};
@@ -43,6 +44,11 @@ on_both! {
         refused.is_own(403, "account_limit_reached");
         let detail = "the app demo may use 1 account a month, and that many are used already; others can be used from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
         assert_eq!(refused.json()["detail"], detail);
+        let until = datetime!(2026-04-01 0:00 UTC) - house.bench.clock.now();
+        assert_eq!(refused.header("retry-after"), until.whole_seconds().to_string());
+        let nothing = ask(&house, &owned(&house, &["bob"])).await;
+        nothing.is_own(403, "nothing_answered");
+        assert_eq!(nothing.header("retry-after"), until.whole_seconds().to_string());
         // Whoever was used before costs no more.
         private(&house, "alice").await.is_relayed(200);
         let public = json!({ "tweet_ids": house.bench.ids("bob", 1), "engagement_types": ["favorites"], "groupings": { "g": { "group_by": ["tweet.id"] } } });

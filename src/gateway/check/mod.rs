@@ -6,12 +6,12 @@ mod times;
 
 pub(in crate::gateway) use crate::gateway::check::problems::Problems;
 pub use crate::gateway::check::times::read_time;
-pub(in crate::gateway) use crate::gateway::check::times::rfc3339;
+pub(in crate::gateway) use crate::gateway::check::times::{Now, rfc3339};
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::gateway::Problem;
 use crate::gateway::json::{self, MAX_DEPTH, Node, Path};
@@ -24,8 +24,6 @@ pub(in crate::gateway) const TYPES: Path = Path::Key(&Path::Root, "engagement_ty
 pub(in crate::gateway) const GROUPINGS: Path = Path::Key(&Path::Root, "groupings");
 const START: Path = Path::Key(&Path::Root, "start");
 const END: Path = Path::Key(&Path::Root, "end");
-/// Clocks differ a little.
-pub(in crate::gateway) const FUTURE_TOLERANCE: Duration = Duration::minutes(1);
 
 /// What a body asks for, as far as it can be read, and everything that is wrong with it.
 #[derive(Default)]
@@ -37,7 +35,7 @@ pub struct Checked {
 }
 
 /// Checks a body for `endpoint` at the time `now`.
-pub fn check(endpoint: Endpoint, body: &[u8], now: OffsetDateTime) -> Checked {
+pub fn check(endpoint: Endpoint, body: &[u8], now: Now) -> Checked {
     let root = match read_object(body, "tweet_ids, engagement_types and groupings") {
         Ok(root) => root,
         Err(problem) => return Checked { problems: vec![problem], ..Checked::default() },
@@ -266,17 +264,12 @@ impl Problems {
         levels
     }
 
-    fn window(&mut self, start: Option<&Node<'_>>, end: Option<&Node<'_>>, now: OffsetDateTime) {
+    fn window(&mut self, start: Option<&Node<'_>>, end: Option<&Node<'_>>, now: Now) {
         let (start, end) = (self.time(&START, start), self.time(&END, end));
-        if let Some(start) = start
-            && start > now + FUTURE_TOLERANCE
-        {
-            self.add(&START, format_args!("is in the future; it is {} now", rfc3339(now)));
-        }
-        if let Some(end) = end
-            && end > now + FUTURE_TOLERANCE
-        {
-            self.add(&END, format_args!("is in the future; it is {} now", rfc3339(now)));
+        for (at, time) in [(&START, start), (&END, end)] {
+            if time.is_some_and(|it| now.is_before(it)) {
+                self.add(at, format_args!("is in the future; it is {} now", rfc3339(now.at)));
+            }
         }
         if let (Some(start), Some(end)) = (start, end) {
             if end <= start {

@@ -4,7 +4,7 @@ use time::macros::datetime;
 
 use super::*;
 
-const NOW: OffsetDateTime = datetime!(2026-06-15 12:34:56 UTC);
+const NOW: Now = Now::exact(datetime!(2026-06-15 12:34:56 UTC));
 
 fn body(change: &str) -> String {
     let plain = r#"{"tweet_ids":["1"],"engagement_types":["favorites"],"groupings":{"g":{"group_by":["tweet.id"]}}}"#;
@@ -255,4 +255,21 @@ fn all_problems_of_a_body_are_reported_at_once() {
     ];
     assert_eq!(places, expected);
     assert_eq!(problems(Endpoint::Totals, "{}").len(), 3);
+}
+
+#[test]
+fn a_clock_that_may_be_wrong_is_held_against_no_near_time() {
+    let checked = |now: Now, end: &str| {
+        let body = format!(
+            r#"{{"tweet_ids":["1"],"engagement_types":["impressions"],"groupings":{{"a":{{"group_by":["tweet.id"]}}}},"start":"2026-06-14","end":"{end}"}}"#
+        );
+        check(Endpoint::Historical, body.as_bytes(), now).problems.len()
+    };
+    let uncertain = Now::uncertain(NOW.at);
+    assert_eq!(
+        (checked(NOW, "2026-06-15T12:44:56Z"), checked(uncertain, "2026-06-15T12:44:56Z")),
+        (1, 0)
+    );
+    assert_eq!(checked(uncertain, "2026-06-16T12:35:56Z"), 0);
+    assert_eq!(checked(uncertain, "2026-06-16T12:35:57Z"), 1);
 }

@@ -1,8 +1,70 @@
-//! Times as callers and the upstream write them.
+//! Times as callers and the upstream write them, and the time that they are held against.
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+use crate::gateway::{Error, Gateway, Problem};
+
+/// Clocks differ a little.
+const TOLERANCE: Duration = Duration::minutes(1);
+/// By how much our own clock may be wrong before it matters where X does not tell its time.
+const OWN_ERROR: Duration = Duration::DAY;
+
+/// The present, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    pub at: OffsetDateTime,
+    /// How much earlier or later it may be.
+    error: Duration,
+}
+
+impl Now {
+    /// As the upstream has it.
+    pub const fn exact(at: OffsetDateTime) -> Now {
+        Now { at, error: Duration::ZERO }
+    }
+
+    /// As our own clock alone has it.
+    pub const fn uncertain(at: OffsetDateTime) -> Now {
+        Now { at, error: OWN_ERROR }
+    }
+
+    pub(in crate::gateway) fn earliest(self) -> OffsetDateTime {
+        self.at.saturating_sub(self.error)
+    }
+
+    pub(in crate::gateway) fn latest(self) -> OffsetDateTime {
+        self.at.saturating_add(self.error)
+    }
+
+    /// Whether that is to come beyond doubt.
+    pub(in crate::gateway) fn is_before(self, at: OffsetDateTime) -> bool {
+        at > self.latest().saturating_add(TOLERANCE)
+    }
+}
+
+impl Gateway {
+    /// Reads a request that may be about the present. What our clock alone speaks against is held against X's, which is
+    /// asked for; where X does not tell it, X decides.
+    pub(in crate::gateway) async fn read_in_time<T>(
+        &self,
+        read: impl Fn(Now) -> Result<T, Vec<Problem>>,
+    ) -> Result<T, Error> {
+        let upstream = &self.0.upstream;
+        let mut outcome = read(Now::exact(upstream.now()));
+        if outcome.is_err() && !upstream.knows_time() {
+            outcome = read(Now::uncertain(upstream.now()));
+            if outcome.is_ok()
+                // Boxed, since it is seldom needed: each call's future would have to make room for it.
+                && let Some(now) = Box::pin(upstream.time()).await
+            {
+                outcome = read(Now::exact(now));
+            }
+        }
+        outcome.map_err(Error::InvalidRequest)
+    }
+}
 
 /// The four forms that clients send; no zone means UTC (reference 1.5). Only times that can be written in UTC.
 pub fn read_time(text: &str) -> Option<OffsetDateTime> {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::admission::Held;
 use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
+use crate::gateway::question::authors::told_to;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
@@ -113,8 +114,7 @@ impl Gateway {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
-        let question = Question::read(&body, &limits, self.0.upstream.now());
-        let question = question.map_err(Error::InvalidRequest)?;
+        let question = self.read_in_time(|now| Question::read(&body, &limits, now)).await?;
         held.shrink_to(KEPT * body.len());
         let app = self.granted_app(key, question.window.endpoint())?;
         Ok((app, question, held))
@@ -132,7 +132,8 @@ impl Gateway {
             return Ok(plan(question, known, &[], &HashSet::new()));
         }
         let allowed = self.allowed_accounts(key, app, question).await?;
-        let author = |it: &u64| question.owners.get(it).or_else(|| known.get(it)).copied();
+        let told = told_to(key, known);
+        let author = |it: &u64| question.owners.get(it).or_else(|| told.get(it)).copied();
         let authors: HashSet<UserId> = question.posts.iter().filter_map(author).collect();
         let unknown: Vec<u64> =
             question.posts.iter().copied().filter(|it| author(it).is_none()).collect();
@@ -159,10 +160,13 @@ impl Gateway {
         let mut usable = [candidates, active].concat();
         usable.retain(|it| !over.contains(it));
         let tried = usable.get(..MOST_CANDIDATES).unwrap_or(&usable);
-        let foreign = self.0.authors.known_foreign(&unknown, tried);
-        let mut plan = plan(question, known, &usable, &foreign);
+        let mut foreign = self.0.authors.known_foreign(&unknown, tried);
+        // An author whom the key may not know is none of its own accounts: as though these had been tried.
+        let of_others = unknown.iter().filter(|it| known.contains_key(it));
+        foreign.extend(of_others.flat_map(|post| tried.iter().map(|it| (*post, *it))));
+        let mut plan = plan(question, &told, &usable, &foreign);
         if self.may_look_up(app) {
-            plan.look_up_first(|it| !self.0.authors.is_hidden(it));
+            plan.look_up_first(|it| !known.contains_key(&it) && !self.0.authors.is_hidden(it));
         }
         for missing in &mut plan.missing {
             match missing.author {
@@ -201,7 +205,7 @@ impl Gateway {
         for (index, named) in named.iter().enumerate() {
             let user_id = match named {
                 AccountRef::Id(user_id) => Some(*user_id),
-                AccountRef::ScreenName(name) => self.user_named(app, name).await?,
+                AccountRef::ScreenName(name) => self.user_named(app, name, Some(key)).await?,
             };
             let user_id = user_id.filter(|it| of_key.is_none_or(|of_key| of_key.contains(it)));
             let known = match user_id {

@@ -1,6 +1,7 @@
 //! Whose posts they are: what is remembered, what the database holds, and what is learnt. That is a fact about the post
-//! and never changes, so it is shared by all apps and nothing of it is ever forgotten for being out of date.
+//! and never changes, so it is shared by all apps and forgotten only where X says that it was learnt wrongly.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use moka::future::Cache;
 use tracing::warn;
 
 use crate::gateway::Gateway;
+use crate::gateway::keys::KnownKey;
 use crate::gateway::question::Question;
 use crate::model::UserId;
+use crate::store;
 
 /// Posts whose author is remembered.
 const MOST: u64 = 100_000;
@@ -55,11 +58,30 @@ impl Authors {
         pairs.filter(|it| self.foreign.contains_key(it)).collect()
     }
 
+    pub async fn forget(&self, post: u64) {
+        self.known.invalidate(&post).await;
+    }
+
+    pub fn forget_all(&self) {
+        self.known.invalidate_all();
+    }
+
     async fn remember(&self, authors: &HashMap<u64, UserId>) {
         for (post, author) in authors {
             self.known.insert(*post, *author).await;
         }
     }
+}
+
+/// What a key may know of posts' authors: where it is limited, which posts are its own accounts'. Of others it would
+/// learn who else is connected.
+pub fn told_to<'a>(
+    key: &KnownKey,
+    known: &'a HashMap<u64, UserId>,
+) -> Cow<'a, HashMap<u64, UserId>> {
+    let Some(own) = &key.key.scopes.accounts else { return Cow::Borrowed(known) };
+    let told = known.iter().filter(|it| own.contains(it.1));
+    Cow::Owned(told.map(|it| (*it.0, *it.1)).collect())
 }
 
 impl Gateway {
@@ -78,9 +100,13 @@ impl Gateway {
         if others.is_empty() {
             return known;
         }
+        let before = self.0.feed.position();
         match self.0.store.find_authors(&others).await {
             Ok(found) => {
-                self.0.authors.remember(&found).await;
+                // A change that was applied meanwhile may be newer than what was read.
+                if self.0.feed.position() == before {
+                    self.0.authors.remember(&found).await;
+                }
                 known.extend(found);
             }
             Err(error) => {
@@ -89,6 +115,25 @@ impl Gateway {
             }
         }
         known
+    }
+
+    /// Forgets authors whose tokens X refuses for posts that were said to be theirs, here and on all replicas.
+    pub(super) async fn unlearn(&self, wrong: HashSet<(u64, UserId)>) {
+        if wrong.is_empty() {
+            return;
+        }
+        let known = &self.0.authors.known;
+        for (post, author) in &wrong {
+            if known.get(post).await.is_some_and(|it| it == *author) {
+                known.invalidate(post).await;
+            }
+        }
+        let (store, now) = (self.0.store.clone(), self.now());
+        let mut wrong = Vec::from_iter(wrong);
+        // In one order, so that two replicas that forget the same wait for each other instead of deadlocking.
+        wrong.sort_unstable();
+        let removing = async move { store.remove_authors(&wrong, now).await };
+        in_time(removing, "what was wrong of posts' authors is still stored").await;
     }
 
     /// Remembers whose posts they are, and whose they are not, and stores what is new of the former.
@@ -107,14 +152,22 @@ impl Gateway {
         }
         authors.remember(&learnt).await;
         let store = self.0.store.clone();
-        let storing = tokio::spawn(async move {
-            if let Err(error) = store.insert_authors(&learnt).await {
-                let error = &error as &dyn std::error::Error;
-                warn!(error, "the authors of posts were not stored");
-            }
-        });
-        if tokio::time::timeout(STORING, storing).await.is_err() {
-            warn!("the authors of posts are not stored yet");
+        let storing = async move { store.insert_authors(&learnt).await };
+        in_time(storing, "the authors of posts are not stored").await;
+    }
+}
+
+/// Writes to the database, which an answer waits for only so long; `failed` is said where it is not done by then.
+async fn in_time(
+    work: impl Future<Output = Result<(), store::Error>> + Send + 'static,
+    failed: &'static str,
+) {
+    let writing = tokio::spawn(async move {
+        if let Err(error) = work.await {
+            warn!(error = &error as &dyn std::error::Error, "{failed}");
         }
+    });
+    if tokio::time::timeout(STORING, writing).await.is_err() {
+        warn!("{failed} yet");
     }
 }

@@ -1,13 +1,18 @@
 //! What a question's answer lacks, and why.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use crate::admission::Held;
 use crate::gateway::Error;
+use crate::gateway::month::until_next_month;
 use crate::gateway::question::Question;
 use crate::gateway::question::plan::{Call, Missing, Reason, Signer, spans};
 use crate::gateway::question::run::{Answered, Run};
 use crate::model::Metric;
+
+/// After this the upstream's quota is there again (reference 5).
+const QUOTA_WINDOW: Duration = Duration::from_mins(1);
 
 impl Run {
     /// Notes that a call's posts are missing in its window: with the same posts in other windows if there are such, so
@@ -78,8 +83,30 @@ impl Run {
             let Run { merged, calls, missing, .. } = self;
             return Ok(Answered { merged, held, lookups: Vec::new(), calls, missing });
         }
-        Err(Error::NothingAnswered(self.missing))
+        let missing = self.missing;
+        let reason = foremost(&missing);
+        let retry_after = match reason {
+            Reason::Quota => Some(self.retry_after.unwrap_or(QUOTA_WINDOW)),
+            Reason::UpstreamError => self.retry_after,
+            Reason::AccountLimit => Some(until_next_month(self.gateway.now())),
+            _ => None,
+        };
+        Err(Error::NothingAnswered { missing, reason, retry_after })
     }
+}
+
+/// What a caller can best act on, of all that is missing.
+fn foremost(missing: &[Missing]) -> Reason {
+    let first = [
+        Reason::Quota,
+        Reason::Deadline,
+        Reason::UpstreamError,
+        Reason::AccountRevoked,
+        Reason::AccountLimit,
+        Reason::Forbidden,
+    ];
+    let found = first.into_iter().find(|it| missing.iter().any(|lack| lack.reason == *it));
+    found.unwrap_or(Reason::NotConnected)
 }
 
 impl Missing {

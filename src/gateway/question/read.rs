@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::gateway::Problem;
 use crate::gateway::check::{
-    FUTURE_TOLERANCE, GROUPINGS, IDS, Problems, TYPES, post_id, quoted, read_object, rfc3339,
+    GROUPINGS, IDS, Now, Problems, TYPES, post_id, quoted, read_object, rfc3339,
 };
 use crate::gateway::json::{Node, Path};
 use crate::gateway::question::{Grouping, Limits, Question, Span, Window, hour_of};
@@ -30,11 +30,7 @@ const MOST_ACCOUNTS: usize = 1000;
 
 impl Question {
     /// Reads a body at the time `now`, or says everything that is wrong with it.
-    pub fn read(
-        body: &[u8],
-        limits: &Limits,
-        now: OffsetDateTime,
-    ) -> Result<Question, Vec<Problem>> {
+    pub fn read(body: &[u8], limits: &Limits, now: Now) -> Result<Question, Vec<Problem>> {
         let root = read_object(body, "tweet_ids and engagement_types").map_err(|it| vec![it])?;
         let mut problems = Problems::default();
         problems.part(&Path::Root, |it| {
@@ -111,7 +107,7 @@ impl Problems {
         &mut self,
         node: Option<&Node<'_>>,
         limits: &Limits,
-        now: OffsetDateTime,
+        now: Now,
     ) -> Option<Window> {
         match node {
             None => Some(Window::Totals),
@@ -126,7 +122,7 @@ impl Problems {
         }
     }
 
-    fn span(&mut self, node: &Node<'_>, limits: &Limits, now: OffsetDateTime) -> Option<Span> {
+    fn span(&mut self, node: &Node<'_>, limits: &Limits, now: Now) -> Option<Span> {
         self.unknown_keys(&WINDOW, node, &["start", "end"]);
         let [start, end] = [("start", &START), ("end", &END)].map(|(name, at)| {
             let value = node.member(name);
@@ -137,23 +133,23 @@ impl Problems {
         });
         let before = self.count();
         let days = limits.days;
-        let earliest = hour_of(now - Duration::days(days.into()));
-        if start.is_some_and(|it| it >= now) {
-            self.add(&START, format_args!("is in the future; it is {} now", rfc3339(now)));
+        let earliest = hour_of(now.earliest() - Duration::days(days.into()));
+        if start.is_some_and(|it| it >= now.latest()) {
+            self.add(&START, format_args!("is in the future; it is {} now", rfc3339(now.at)));
         } else if start.is_some_and(|it| it < earliest) {
             let earliest = rfc3339(earliest);
             let detail = format!("is more than {days} days ago; the earliest start is {earliest}");
             self.add(&START, detail);
         }
-        if end.is_some_and(|it| it > now + FUTURE_TOLERANCE) {
-            self.add(&END, format_args!("is in the future; it is {} now", rfc3339(now)));
+        if end.is_some_and(|it| now.is_before(it)) {
+            self.add(&END, format_args!("is in the future; it is {} now", rfc3339(now.at)));
         }
         let (start, end) = (start?, end?);
         if end <= start {
             self.add(&END, "must be after start");
         }
         // Only now are the times known to be near enough to the present to be computed with.
-        (self.count() == before).then(|| in_whole_seconds(start, end.min(now)))
+        (self.count() == before).then(|| in_whole_seconds(start, end.min(now.latest())))
     }
 
     fn named(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Grouping> {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
@@ -91,6 +91,10 @@ pub(super) struct Run {
     pub(super) learnt: HashMap<u64, UserId>,
     /// Whose posts they are not.
     pub(super) foreign: HashSet<(u64, UserId)>,
+    /// Whose they were said to be, and are not.
+    pub(super) wrong: HashSet<(u64, UserId)>,
+    /// The longest that X said to wait.
+    pub(super) retry_after: Option<Duration>,
     /// For whoever wants posts before all are there.
     parts: Option<(Sender<Merge>, Parts)>,
 }
@@ -120,6 +124,8 @@ impl Run {
             probed: HashSet::new(),
             learnt: HashMap::new(),
             foreign: HashSet::new(),
+            wrong: HashSet::new(),
+            retry_after: None,
             parts,
         }
     }
@@ -142,9 +148,15 @@ impl Run {
         }
         self.until(tokio::time::sleep_until(deadline)).await;
         self.send_the_rest().await;
-        let (learnt, foreign) =
-            (std::mem::take(&mut self.learnt), std::mem::take(&mut self.foreign));
+        let (learnt, mut foreign, wrong) = (
+            std::mem::take(&mut self.learnt),
+            std::mem::take(&mut self.foreign),
+            std::mem::take(&mut self.wrong),
+        );
+        // Who was refused as an author is tried once more with the others, lest X was wrong this time.
+        foreign.retain(|it| !wrong.contains(it));
         self.gateway.learn(learnt, foreign).await;
+        self.gateway.unlearn(wrong).await;
         held.shrink_to(self.size.of_finished(self.merged.bytes()));
         self.finish(question, held)
     }

@@ -27,8 +27,12 @@ impl Run {
             Err(Error::UpstreamTimeout(_)) => {
                 return self.lack(task.call, Reason::UpstreamError, "X took too long");
             }
+            Err(Error::UpstreamOdd { source, .. }) => {
+                return self.lack(task.call, Reason::UpstreamError, &source.to_string());
+            }
             Err(error) => return self.lack(task.call, Reason::UpstreamError, &error.to_string()),
         };
+        self.retry_after = self.retry_after.max(answer.retry_after());
         match answer.refusal() {
             None => self.merge(&task, &answer),
             Some(Refusal::Foreign(posts)) => self.without_foreign(&task, &posts),
@@ -105,7 +109,11 @@ impl Run {
         if let Some(account) = task.call.signer.account()
             && (!all || foreign.posts.len() == 1)
         {
-            self.foreign.extend(foreign.posts.iter().map(|it| (*it, account)));
+            let pairs = foreign.posts.iter().map(|it| (*it, account));
+            self.foreign.extend(pairs.clone());
+            if matches!(task.call.signer, Signer::Author(_)) {
+                self.wrong.extend(pairs);
+            }
         }
         if foreign.posts.is_empty() {
             let detail = "X calls posts foreign that were not asked for";

@@ -66,6 +66,8 @@ pub enum Kind {
     Reset,
     /// Half of the promised body, then the connection is closed.
     CutBody,
+    /// Compressed, whatever was asked for.
+    Gzip,
     /// Well framed, but the compressed stream is cut.
     TruncatedGzip,
     WrongContentLength,

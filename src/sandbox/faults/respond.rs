@@ -55,6 +55,11 @@ pub async fn respond(
             reply.body.truncate(reply.body.len() / 2);
             Reply::of_type(StatusCode::OK, JSON, reply.body).compressed(zipped).into_response(now)
         }
+        Kind::Gzip => {
+            let mut reply = respond();
+            reply.body = gzip(&reply.body);
+            as_gzip(reply).into_response(now)
+        }
         Kind::TruncatedGzip => {
             let mut reply = respond();
             reply.body = gzip(&reply.body);

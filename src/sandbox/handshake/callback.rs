@@ -21,7 +21,7 @@ pub fn check(callback: &str, approved: Option<&[String]>, path: &str) -> Result<
         Some(list) => list.iter().any(|it| it == callback),
     };
     let is_approved = is_approved && !is_refused(callback);
-    if is_approved { Ok(()) } else { Err(errors::coded(415)) }
+    if is_approved { Ok(()) } else { Err(errors::callback_not_approved()) }
 }
 
 /// The callback with `query` added to its own, before its fragment if it has one.

@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::header::SET_COOKIE;
+use axum::http::header::{RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -64,7 +64,8 @@ pub(super) async fn sign_in(
         }
         SignIn::TooMany => {
             let wrong = "There were too many tries from your address. Wait a minute.";
-            return Ok(page(StatusCode::TOO_MANY_REQUESTS, admin::sign_in(next, Some(wrong))));
+            let refused = page(StatusCode::TOO_MANY_REQUESTS, admin::sign_in(next, Some(wrong)));
+            return Ok(([(RETRY_AFTER, "60")], refused).into_response());
         }
     };
     let mut response = see_other(next);

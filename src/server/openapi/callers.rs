@@ -103,7 +103,7 @@ fn relay(
         .reads(Content::json(named(request_name(endpoint)), example))
         .answers_with(
             "200",
-            "X's answer, unchanged, with its quota headers (`x-per-minute-*`, `x-per-second-*`, `x-rate-limit-*`).",
+            "X's answer, unchanged, with its quota headers (`x-per-minute-*`, `x-per-second-*`, `x-rate-limit-*`) and `Retry-After`.",
             vec![Content::json(named("EngagementAnswer"), answer)],
             RELAYED,
         )

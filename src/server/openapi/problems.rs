@@ -144,6 +144,7 @@ pub(super) fn of_upstream() -> Vec<Sample> {
         Error::UpstreamCutShort("cut".into()).into(),
         Error::UpstreamTooLarge("large".into()).into(),
         Error::UpstreamTimeout("slow".into()).into(),
+        Error::UpstreamOdd { source: "odd".into(), retry_after: None }.into(),
     ]
 }
 
@@ -161,6 +162,7 @@ pub(super) fn of_relay() -> Vec<Sample> {
             app: "main".to_owned(),
             limit: 100,
             until: datetime!(2026-04-01 0:00 UTC),
+            retry_after: Duration::from_hours(240),
         }
         .into(),
         Error::AppCredentialsRejected {
@@ -214,7 +216,13 @@ pub(super) fn of_nothing() -> Vec<Sample> {
             author: None,
             detail: String::new(),
         };
-        let problem = Problem::from(Error::NothingAnswered(vec![missing]));
+        let retry_after = match reason {
+            Reason::Quota => Some(Duration::from_secs(42)),
+            Reason::AccountLimit => Some(Duration::from_hours(240)),
+            _ => None,
+        };
+        let missing = vec![missing];
+        let problem = Problem::from(Error::NothingAnswered { missing, reason, retry_after });
         Sample::called(&format!("nothing_answered_{}", reason.name()), problem)
     };
     Reason::ALL.map(sample).to_vec()

@@ -166,7 +166,9 @@ impl Problem {
 
     fn missing(&self) -> Option<Vec<wire::question::Missing>> {
         match &self.0.cause {
-            Some(Error::NothingAnswered(missing)) => Some(missing.iter().map(Into::into).collect()),
+            Some(Error::NothingAnswered { missing, .. }) => {
+                Some(missing.iter().map(Into::into).collect())
+            }
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::gateway::{Error, Place, Problem as Detail};
+use crate::gateway::{Error, Place, Problem as Detail, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::server::engagement;
@@ -34,7 +34,9 @@ impl From<Error> for Problem {
                 )
             }
             Error::NotConnected(end) => format!("{said} {}", end.advice()),
-            Error::NothingAnswered(missing) => format!("{said}: {}", engagement::why(missing)),
+            Error::NothingAnswered { missing, .. } => {
+                format!("{said}: {}", engagement::why(missing))
+            }
             Error::AppCredentialsRejected { .. } => {
                 format!("{said}; an operator has to check them with `countersign check`")
             }
@@ -67,8 +69,8 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             "account_limit_reached",
             "The app may use no more accounts this month",
         ),
-        Error::NothingAnswered(missing) => {
-            (engagement::status_of(missing), "nothing_answered", "Nothing could be answered")
+        Error::NothingAnswered { reason, .. } => {
+            (engagement::status_of(*reason), "nothing_answered", "Nothing could be answered")
         }
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "It exists already"),
@@ -86,6 +88,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         }
         Error::UpstreamTimeout(_) => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "X did not answer in time")
+        }
+        Error::UpstreamOdd { .. } => {
+            (StatusCode::BAD_GATEWAY, "upstream_odd", "X gave an unexpected answer")
         }
         Error::AppCredentialsRejected { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -109,8 +114,17 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::UpstreamCutShort(_)
         | Error::UpstreamTimeout(_)
         | Error::Busy(_)
-        | Error::StoreUnavailable(_) => Some(SOON),
-        Error::AppCredentialsRejected { retry_after, .. } => Some(*retry_after),
+        | Error::StoreUnavailable(_)
+        | Error::NotConnected(
+            NotConnected::XAway | NotConnected::OddAnswer | NotConnected::UnderWay,
+        ) => Some(SOON),
+        Error::UpstreamOdd { retry_after, .. } => Some(retry_after.unwrap_or(SOON)),
+        Error::AppCredentialsRejected { retry_after, .. }
+        | Error::AccountLimitReached { retry_after, .. } => Some(*retry_after),
+        Error::NothingAnswered { reason, retry_after, .. } => match reason {
+            Reason::Deadline | Reason::UpstreamError => Some(retry_after.unwrap_or(SOON)),
+            _ => *retry_after,
+        },
         _ => None,
     }
 }

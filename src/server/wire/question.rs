@@ -86,7 +86,7 @@ pub struct Missing {
     pub windows: Vec<MissingWindow>,
     /// More, in words; may be empty.
     pub detail: String,
-    /// The posts' author, if known; for what is forbidden, who is not.
+    /// The posts' author, where it is known and the key may know it; for what is forbidden, who is not.
     #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
 }

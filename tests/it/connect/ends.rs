@@ -173,6 +173,10 @@ on_both! {
         begin_fails(&house, NotConnected::CallbackNotApproved).await;
         let answers = house.arrived(REQUEST_TOKEN).await;
         assert_eq!(answers.iter().map(|it| it["status"].as_u64().unwrap()).collect::<Vec<_>>(), [403, 401]);
+        // In JSON, as the sandbox's own answer is in XML.
+        house.order(json!([fault(REQUEST_TOKEN, &json!({ "kind": "status", "code": 415 }))])).await;
+        begin_fails(&house, NotConnected::CallbackNotApproved).await;
+        house.order(json!([])).await;
 
         house.switch(json!({ "callbacks": [format!("{}/connect/callback", house.url)] })).await;
         let (link, mut browser) = (house.link().await, Browser::new());

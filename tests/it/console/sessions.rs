@@ -168,6 +168,7 @@ on_both! {
         }
         let answer = stranger.send(SIGN_IN, &[("key", &house.new_admin_key().await)]).await;
         is_page(&answer, 429);
+        assert_eq!(answer.header("retry-after"), "60");
     }
 
     async fn whoever_goes_away_while_his_key_is_looked_up_does_not_count(database: Database) {

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bench::{Ask, TOTALS};
+use crate::bench::{Ask, TOTALS, body};
 use crate::database::{Kind, fresh, on_both};
 use crate::program::deployment::{Deployment, Running};
 
@@ -137,4 +137,23 @@ async fn the_limit_of_accounts_is_a_metric_where_there_is_one() {
         assert_eq!(told("countersign_account_limit{app=\"demo\"} 7"), is_told, "{metrics}");
         assert_eq!(metrics.contains("countersign_account_limit{"), is_told, "{metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_page_of_something_on_the_way_is_logged_by_type_length_and_title_alone() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    let running = it.serve().await;
+    it.bench.put("/sandbox/faults", json!([{ "kind": "html", "path": TOTALS }])).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = body(&it.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let call = Ask::new(&http, &running.url, "POST", TOTALS).header("x-api-key", &key);
+    call.body(body.to_string()).send().await.is_own(502, "upstream_odd");
+    let line = running.err.wait_for("answered with an error").await;
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let told = "an answer that X does not give: text/html, 90 bytes, titled \"502 Proxy Error\"";
+    assert_eq!(line["cause"], told);
+    assert!(!running.err.text().contains("<h1>"), "{}", running.err.text());
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, small};
 use crate::database::{Database, PrivatePostgres, on_both, settings};
 use crate::house::House;
-use crate::question::{ask, calls, missing, open_house, question};
+use crate::question::{PATH, PLAN, ask, ask_with, calls, missing, open_house, question};
 use crate::trouble::PATIENCE;
 
 /// Three posts of alice and three of bob, and what each says of its author.
@@ -80,6 +80,73 @@ on_both! {
         assert_eq!(stored(&house, &ids).await, authors[..3]);
         ask(&house, &owned(&|at| authors[at].1)).await.json();
         assert_eq!(stored(&house, &ids).await, authors);
+    }
+
+    async fn an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas(database: Database) {
+        let one = open_house(&database).await;
+        let two = replica(&one, &database).await;
+        let (ids, authors) = posts(&one);
+        let (ids, authors) = (ids[3..].to_vec(), &authors[3..]);
+        let wrong = authors.iter().map(|it| (it.0, one.id("alice"))).collect();
+        one.store.insert_authors(&wrong).await.unwrap();
+        let wanted = question(&ids, &["impressions"]);
+        // It is in memory now.
+        let plan = ask_with(&two, &two.key, PLAN, &wanted).await.json();
+        assert_eq!(plan["calls"][0]["account"], one.id("alice").to_string(), "{plan}");
+        let refused = ask(&one, &wanted).await;
+        refused.is_own(403, "nothing_answered");
+        assert_eq!(stored(&one, &ids).await, []);
+        two.gateway.catch_up_once().await.unwrap();
+        for house in [&two, &one] {
+            let answer = ask(house, &wanted).await.json();
+            assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+        }
+        assert_eq!(stored(&one, &ids).await, authors);
+    }
+
+    async fn an_author_whom_x_refused_by_mistake_is_found_again(database: Database) {
+        let house = open_house(&database).await;
+        let (ids, authors) = posts(&house);
+        let (ids, authors) = (ids[..3].to_vec(), &authors[..3]);
+        let wanted = question(&ids, &["impressions"]);
+        ask(&house, &wanted).await.json();
+        let text = format!("Forbidden to access tweets: {}", ids.join(", "));
+        let mistake = json!({ "kind": "status", "status": 403, "body": { "errors": [text] }, "path": "/insights/", "times": 1 });
+        house.order(json!([mistake])).await;
+        ask(&house, &wanted).await.is_own(403, "nothing_answered");
+        assert_eq!(stored(&house, &ids).await, []);
+        let answer = ask(&house, &wanted).await.json();
+        assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+        assert_eq!(stored(&house, &ids).await, authors);
+    }
+
+    async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
+        let house = open_house(&database).await;
+        let alice = house.id("alice");
+        let narrow = house.new_key(|it| it.accounts = vec![alice]).await;
+        let learnt = ["bob", "carol"].map(|name| {
+            let post = house.bench.ids(name, 1)[0].parse().unwrap();
+            (post, house.id(name))
+        });
+        house.store.insert_authors(&learnt.into()).await.unwrap();
+        let lack = async |name: &str, path: &str| {
+            let answer = ask_with(&house, &narrow, path, &question(&house.bench.ids(name, 1), &["impressions"])).await.json();
+            let mut lack = answer["missing"][0].clone();
+            lack.as_object_mut().unwrap().remove("tweet_ids");
+            lack
+        };
+        // Of dave's post it was found out just now that it is not alice's.
+        let dave = lack("dave", PATH).await;
+        assert_eq!((&dave["reason"], &dave["account"]), (&json!("not_connected"), &Value::Null));
+        assert_eq!(house.arrived("/insights/").await.len(), 1);
+        for path in [PATH, PLAN] {
+            for name in ["bob", "carol", "dave"] {
+                assert_eq!(lack(name, path).await, dave, "{name} {path}");
+            }
+        }
+        assert_eq!(house.arrived("/insights/").await.len(), 1, "nobody's token was tried in vain");
+        let known = ask(&house, &question(&house.bench.ids("carol", 1), &["impressions"])).await.json();
+        assert_eq!(known["missing"][0]["account"], house.id("carol").to_string(), "{known}");
     }
 
     async fn a_database_that_cannot_tell_costs_calls_and_no_answer(database: Database) {

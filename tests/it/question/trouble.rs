@@ -1,6 +1,6 @@
 //! What goes wrong on the way: what is there is given, and the rest is named with its reason.
 
-use countersign::model::Endpoint;
+use countersign::model::{Clock, Endpoint};
 use countersign::sandbox::Settings;
 use serde_json::json;
 
@@ -77,6 +77,37 @@ on_both! {
         assert_eq!(ask(&house, &wanted).await.json()["countersign"]["complete"], true);
     }
 
+    async fn where_nothing_was_answered_it_is_said_when_to_ask_again(database: Database) {
+        let house = open_house(&database).await;
+        let wanted = question(&house.bench.ids("alice", 2), &["favorites"]);
+        let reset = (house.bench.clock.now().unix_timestamp() + 42).to_string();
+        let spent = json!({ "x-per-minute-remaining": "0", "x-per-minute-reset": reset });
+        let after = json!({ "retry-after": "7" });
+        for (status, headers, own, seconds) in [
+            (429, &spent, 429, "42"),
+            (429, &after, 429, "7"),
+            (429, &json!({}), 429, "60"),
+            (503, &after, 502, "7"),
+            (500, &json!({}), 502, "1"),
+        ] {
+            house.order(json!([{ "kind": "status", "status": status, "headers": headers, "path": "/insights/" }])).await;
+            let answer = ask(&house, &wanted).await;
+            answer.is_own(own, "nothing_answered");
+            assert_eq!(answer.header("retry-after"), seconds, "{status} {headers}");
+        }
+    }
+
+    async fn a_page_of_something_on_the_way_is_told_by_type_length_and_title(database: Database) {
+        let house = open_house(&database).await;
+        house.order(json!([{ "kind": "html", "path": "/insights/" }])).await;
+        let answer = ask(&house, &question(&house.bench.ids("alice", 2), &["favorites"])).await;
+        answer.is_own(502, "nothing_answered");
+        let lack = answer.json()["missing"][0].clone();
+        assert_eq!(lack["reason"], "upstream_error");
+        let told = "an answer that X does not give: text/html, 90 bytes, titled \"502 Proxy Error\"";
+        assert_eq!(lack["detail"], told);
+    }
+
     async fn no_more_calls_run_at_a_time_than_the_settings_say(database: Database) {
         let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
         let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 2).await;
@@ -135,6 +166,7 @@ on_both! {
         house.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
         let nothing = asked.clone().body(wanted.to_string()).send().await;
         nothing.is_own(504, "nothing_answered");
+        assert_eq!(nothing.header("retry-after"), "1");
         assert!(nothing.text().contains("posts deadline, time was up"), "{}", nothing.text());
         let wrong = asked.header("countersign-deadline", "soon").body(wanted.to_string()).send().await;
         wrong.is_own(400, "invalid_request");

@@ -2,11 +2,12 @@
 
 use countersign::gateway::Import;
 use countersign::model::Endpoint;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bench::Ask;
 use crate::database::{Kind, fresh, on_both};
 use crate::house::House;
+use crate::question::ask_with;
 use crate::relay::scopes::with_two_apps;
 use crate::relay::{private, public};
 
@@ -43,6 +44,45 @@ on_both! {
         let arrived = house.arrived("/").await;
         let bobs = house.bench.user("bob").access_token.clone();
         assert!(arrived.iter().all(|it| it["token"] == bobs), "{arrived:?}");
+    }
+
+    async fn a_limited_keys_names_are_looked_for_among_its_own_accounts_alone(database: Database) {
+        let house = House::start(&database).await;
+        let narrow = house.new_key(|it| it.accounts = vec![house.id("alice")]).await;
+        // Whoever reads bob's row fails.
+        let spoil = match database.kind {
+            Kind::Sqlite => "pragma ignore_check_constraints = on;",
+            Kind::Postgres => "alter table account drop constraint account_state_known;",
+        };
+        database.run(&format!("{spoil} update account set state = 'unreadable' where screen_name = 'bob'")).await;
+        ask(&house, &house.key, "@bob").send().await.is_own(500, "internal");
+        let nobody = ask(&house, &narrow, "@nobody").send().await;
+        nobody.is_own(404, "account_not_found");
+        for name in ["@bob", "@nobody", "@BOB"] {
+            let answer = ask(&house, &narrow, name).send().await;
+            assert_eq!((answer.status.as_u16(), answer.raw), (404, nobody.raw.clone()), "{name}");
+        }
+        ask(&house, &narrow, "@ALICE").send().await.is_relayed(200);
+        let wanted = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "accounts": ["@bob"] });
+        ask_with(&house, &narrow, "/v1/engagement/plan", &wanted).await.is_own(400, "invalid_request");
+        ask_with(&house, &house.key, "/v1/engagement/plan", &wanted).await.is_own(500, "internal");
+    }
+
+    async fn a_name_that_was_found_for_a_limited_key_is_remembered_and_forgotten(database: Database) {
+        let house = House::start(&database).await;
+        let narrow = house.new_key(|it| it.accounts = vec![house.id("alice")]).await;
+        // What connected them is forgotten before anything is remembered.
+        house.gateway.catch_up_once().await.unwrap();
+        ask(&house, &narrow, "@alice").send().await.is_relayed(200);
+        ask(&house, &narrow, "@bob").send().await.is_own(404, "account_not_found");
+        database.run("alter table account rename to away").await;
+        ask(&house, &narrow, "@alice").send().await.is_relayed(200);
+        ask(&house, &narrow, "@bob").send().await.is_own(404, "account_not_found");
+        database.run("alter table away rename to account").await;
+        let renamed = Import { screen_name: "bob".to_owned(), ..house.import_of("alice") };
+        house.gateway.import_accounts(Some("demo"), &[renamed], "test").await.unwrap();
+        ask(&house, &narrow, "@alice").send().await.is_own(404, "account_not_found");
+        ask(&house, &narrow, "@bob").send().await.is_relayed(200);
     }
 
     async fn a_key_of_one_app_never_signs_with_the_other_apps_token(database: Database) {

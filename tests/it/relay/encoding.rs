@@ -186,7 +186,8 @@ async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
 async fn an_answers_headers_are_those_of_the_list_and_no_other() {
     let database = fresh(Kind::Sqlite).await;
     let house = House::start(&database).await;
-    let quotas = [
+    let paces = [
+        "retry-after",
         "x-per-minute-limit",
         "x-per-minute-remaining",
         "x-per-minute-reset",
@@ -218,7 +219,7 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
         "alt-svc",
         "x-frame-options",
     ];
-    let mut headers: serde_json::Map<String, Value> = quotas
+    let mut headers: serde_json::Map<String, Value> = paces
         .iter()
         .chain(&odd)
         .map(|it| ((*it).to_owned(), json!(format!("from-upstream {it}"))))
@@ -226,7 +227,7 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
     for name in ["x-request-id", "server-timing", "countersign-auth", "vary"] {
         headers.insert(name.to_owned(), json!("from-upstream"));
     }
-    for status in [200, 429] {
+    for status in [200, 429, 503] {
         house.order(json!([{ "kind": "status", "path": "/insights/", "status": status, "body": { "a": 1 }, "headers": headers }])).await;
         let answer = asked(&house, "gzip").await;
         answer.is_relayed(status);
@@ -241,8 +242,8 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
             "countersign-auth",
         ];
         let names: BTreeSet<&str> = answer.headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, quotas.iter().chain(&own).copied().collect::<BTreeSet<&str>>());
-        for name in quotas {
+        assert_eq!(names, paces.iter().chain(&own).copied().collect::<BTreeSet<&str>>());
+        for name in paces {
             assert_eq!(answer.header(name), format!("from-upstream {name}"));
         }
         assert_eq!(answer.header("server-timing"), "upstream;dur=0.000, gateway;dur=0.000");

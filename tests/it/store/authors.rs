@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use countersign::model::UserId;
-use countersign::store::Error;
+use countersign::store::{Change, Error};
+use time::Duration;
 use tokio::task::JoinSet;
 
 use crate::database::{NOW, on_both};
@@ -69,6 +70,44 @@ on_both! {
         assert_eq!(store.find_connected("other", &users).await.unwrap(), [id(4)].into());
     }
 
+    async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
+        let store = database.store().await;
+        store.insert_authors(&authors(1..=1250, id(7))).await.unwrap();
+        let mut wrong: Vec<(u64, UserId)> = (1..=600).map(|it| (it, id(7))).collect();
+        // Who was said to have written these is not who is stored.
+        wrong.extend([(1250, id(8)), (LAST, id(7))]);
+        store.remove_authors(&wrong, NOW).await.unwrap();
+        let all: Vec<u64> = (1..=1250).collect();
+        assert_eq!(store.find_authors(&all).await.unwrap(), authors(601..=1250, id(7)));
+        let changes = store.list_changes(0).await.unwrap();
+        let mut forgotten: Vec<u64> = changes.changes.into_iter().map(|it| match it {
+            Change::Author { post } => post,
+            other => panic!("{other:?}"),
+        }).collect();
+        forgotten.sort_unstable();
+        assert!(forgotten.into_iter().eq(1..=600));
+        store.remove_authors(&wrong, NOW).await.unwrap();
+        assert_eq!(store.latest_change().await.unwrap(), 600, "nothing is left to tell");
+    }
+
+    async fn a_name_is_found_among_these_users_and_no_others(database: Database) {
+        let store = database.store().await;
+        let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
+        store.put_accounts(&accounts, "cli", NOW).await.unwrap();
+        let name = accounts[1].screen_name.to_lowercase();
+        let users: Vec<UserId> = (1..=1250).map(id).collect();
+        assert_eq!(store.find_user_among("main", &name, &users).await.unwrap(), Some(id(700)));
+        assert_eq!(store.find_user_among("other", &name, &users).await.unwrap(), None);
+        assert_eq!(store.find_user_among("main", "nobody", &users).await.unwrap(), None);
+        for few in [&[id(3)][..], &[]] {
+            assert_eq!(store.find_user_among("main", &name, few).await.unwrap(), None);
+        }
+        let mut renamed = new_account("main", 3);
+        renamed.screen_name = accounts[1].screen_name.to_uppercase();
+        store.put_accounts(&[renamed], "cli", NOW + Duration::SECOND).await.unwrap();
+        assert_eq!(store.find_user_among("main", &name, &[id(3)]).await.unwrap(), Some(id(3)));
+    }
+
     async fn an_author_who_is_no_user_is_told(database: Database) {
         let store = database.store().await;
         let sql = match database.kind {
@@ -85,7 +124,7 @@ on_both! {
         let undo = "drop table author; drop table usage_hour; drop table usage_day; drop table usage_month; drop table usage_day_told; drop table usage_month_told; drop index delivery_given_up; drop table usage_writer; drop table account_month; drop table call; drop table session; drop index audit_of_subject; alter table key drop column looks; alter table audit drop column address;
              delete from schema_version where version >= 4";
         database.run(undo).await;
-        assert_eq!(store.migrate(NOW).await.unwrap(), [4, 5, 6, 7]);
+        assert_eq!(store.migrate(NOW).await.unwrap(), [4, 5, 6, 7, 8]);
         store.insert_authors(&authors([1], id(7))).await.unwrap();
     }
 }

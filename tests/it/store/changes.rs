@@ -63,6 +63,8 @@ on_both! {
         store.insert_key(&key("abc", "reports"), b"verifier", "cli", NOW).await.unwrap();
         store.replace_bearer("main", None, b"token", NOW).await.unwrap();
         store.touch_key("abc", NOW).await.unwrap();
+        store.insert_authors(&[(7, id(1))].into()).await.unwrap();
+        store.remove_authors(&[(7, id(1))], NOW).await.unwrap();
 
         let main = || "main".to_owned();
         let expected = [
@@ -70,13 +72,14 @@ on_both! {
             Change::Account { app: main(), user_id: id(2) },
             Change::Key { id: "abc".to_owned() },
             Change::Bearer { app: main() },
+            Change::Author { post: 7 },
         ];
         let all = store.list_changes(0).await.unwrap();
-        assert_eq!((all.latest, all.complete, &*all.changes), (4, true, &expected[..]));
+        assert_eq!((all.latest, all.complete, &*all.changes), (5, true, &expected[..]));
         let some = store.list_changes(3).await.unwrap();
-        assert_eq!((some.latest, some.complete, &*some.changes), (4, true, &expected[3..]));
-        let none = store.list_changes(4).await.unwrap();
-        assert_eq!((none.latest, none.complete, none.changes.len()), (4, true, 0));
+        assert_eq!((some.latest, some.complete, &*some.changes), (5, true, &expected[3..]));
+        let none = store.list_changes(5).await.unwrap();
+        assert_eq!((none.latest, none.complete, none.changes.len()), (5, true, 0));
     }
 
     async fn whoever_asks_for_pruned_changes_is_told(database: Database) {

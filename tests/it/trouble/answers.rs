@@ -39,7 +39,9 @@ async fn no_caller_waits_beyond_the_requests_deadline() {
         house(|it| it.limits.request_deadline = Duration::from_millis(200)).await;
     for (ask, path) in [(private(&house, "alice"), "/insights/"), (public(&house), "/oauth2/")] {
         house.order(json!([{ "kind": "hang", "path": path }])).await;
-        ask.send().await.is_own(504, "upstream_timeout");
+        let answer = ask.send().await;
+        answer.is_own(504, "upstream_timeout");
+        assert_eq!(answer.header("retry-after"), "1");
         assert_eq!(house.fired().await, [1]);
     }
 }
@@ -116,8 +118,30 @@ async fn an_answer_beyond_the_limits_is_too_large() {
 }
 
 #[tokio::test]
-async fn pages_in_html_are_relayed_as_they_are() {
-    for status in [200, 403, 500] {
+async fn a_page_that_claims_success_is_odd_and_never_relayed() {
+    let pages = [
+        json!({ "kind": "html" }),
+        json!({ "kind": "html", "status": 203 }),
+        json!({ "kind": "status", "status": 200, "text": "Proxy Error" }),
+        json!({ "kind": "status", "status": 200, "body": ["Proxy Error"] }),
+    ];
+    for mut page in pages {
+        let (_database, house) = house(|_| ()).await;
+        page["path"] = json!("/insights/");
+        house.order(json!([page])).await;
+        for ask in [private(&house, "alice"), public(&house)] {
+            let answer = ask.send().await;
+            answer.is_own(502, "upstream_odd");
+            assert_eq!(answer.header("retry-after"), "1");
+            assert!(!answer.text().contains("Proxy Error"), "{page}: {}", answer.text());
+        }
+        assert_eq!(house.fired().await, [2], "{page} is asked for once each");
+    }
+}
+
+#[tokio::test]
+async fn pages_in_html_with_an_error_are_relayed_as_they_are() {
+    for status in [403, 500] {
         let (_database, house) = house(|_| ()).await;
         house.order(json!([{ "kind": "html", "status": status }])).await;
         let answer = private(&house, "alice").send().await;

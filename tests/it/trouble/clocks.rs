@@ -1,12 +1,32 @@
 //! Clocks that differ: one answer teaches the offset, and every signature after it is right.
 
 use countersign::model::{Clock, Endpoint};
-use serde_json::json;
+use serde_json::{Value, json};
+use time::Duration;
+use time::format_description::well_known::Rfc3339;
 
-use crate::bench::{body, with};
+use crate::bench::{Ask, body, with};
 use crate::database::{Kind, fresh, on_both};
 use crate::house::House;
+use crate::trouble::connections::{Scripted, WHOLE};
 use crate::trouble::{at_once, attempts, private, public, switch};
+
+/// A call of the day that ends so long after the time that the gateway's clock shows.
+fn ending(house: &House, after: Duration) -> Ask {
+    let end = house.bench.clock.now() + after;
+    let body = body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    house.call_as("alice", Endpoint::Historical, &with(body, &day_before(end)))
+}
+
+fn day_before(end: time::OffsetDateTime) -> Value {
+    let start = end - Duration::DAY;
+    json!({ "start": start.format(&Rfc3339).unwrap(), "end": end.format(&Rfc3339).unwrap() })
+}
+
+/// How often X was asked for nothing but its time.
+async fn times_asked(house: &House) -> u64 {
+    house.bench.get("/sandbox/counts").await["/"].as_u64().unwrap_or_default()
+}
 
 on_both! {
     async fn a_call_whose_time_is_refused_is_signed_once_more(database: Database) {
@@ -26,6 +46,83 @@ on_both! {
             assert_eq!(house.gateway.clock_offset(), Some(offset));
         }
     }
+}
+
+on_both! {
+    async fn what_only_a_clock_that_lags_forbids_is_held_against_xs_time(database: Database) {
+        let house = House::start(&database).await;
+        switch(&house, json!({ "clock_offset_s": 600 })).await;
+        let just_now = Duration::minutes(10) - Duration::seconds(30);
+        ending(&house, just_now).send().await.is_relayed(200);
+        ending(&house, just_now).send().await.is_relayed(200);
+        assert_eq!(times_asked(&house).await, 1);
+        let refused = ending(&house, Duration::minutes(12)).send().await;
+        refused.is_own(400, "invalid_request");
+        assert!(refused.text().contains("it is 2026-03-10T21:25:30Z now"), "{}", refused.text());
+        assert_eq!((times_asked(&house).await, attempts(&house).await), (1, 2));
+    }
+
+    async fn a_question_about_the_present_is_held_against_xs_time_too(database: Database) {
+        let house = House::start(&database).await;
+        switch(&house, json!({ "clock_offset_s": 600 })).await;
+        let end = house.bench.clock.now() + Duration::minutes(9);
+        let wanted = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "window": day_before(end) });
+        let ask = house.ask("POST", "/v1/engagement").header("content-type", "application/json").body(wanted.to_string());
+        let answer = ask.send().await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["countersign"]["complete"]), (200, &json!(true)), "{}", answer.text());
+        assert_eq!(times_asked(&house).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_put_back_refuses_nothing_that_x_allows() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    private(&house, "alice").send().await.is_relayed(200);
+    assert_eq!(house.gateway.clock_offset(), Some(0));
+    // As X sees it, that is what has happened.
+    switch(&house, json!({ "clock_offset_s": 600 })).await;
+    house.bench.clock.forward(Duration::seconds(61));
+    ending(&house, Duration::minutes(9)).send().await.is_relayed(200);
+    assert_eq!((times_asked(&house).await, house.gateway.clock_offset()), (1, Some(600)));
+}
+
+#[tokio::test]
+async fn callers_who_wait_for_xs_time_share_one_request() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    switch(&house, json!({ "clock_offset_s": 600 })).await;
+    for answer in at_once(&ending(&house, Duration::minutes(9)), 20).await {
+        answer.is_relayed(200);
+    }
+    assert_eq!(times_asked(&house).await, 1);
+}
+
+#[tokio::test]
+async fn x_is_not_asked_for_its_time_where_something_else_is_wrong() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    let far = house.bench.clock.now() + Duration::days(2);
+    let wrong = with(body(&[], &["impressions"], &["tweet.id"]), &day_before(far));
+    let answer = house.call_as("alice", Endpoint::Historical, &wrong).send().await;
+    answer.is_own(400, "invalid_request");
+    assert_eq!(times_asked(&house).await, 0);
+}
+
+#[tokio::test]
+async fn where_x_does_not_tell_its_time_it_decides_itself() {
+    // None of its answers has a date.
+    let upstream = Scripted::start(&[&[WHOLE], &[WHOLE, WHOLE, WHOLE]]).await;
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start_with(&database, |config| {
+        config.upstream.api_url.clone_from(&upstream.url);
+        config.upstream.data_url.clone_from(&upstream.url);
+    })
+    .await;
+    for _ in 0..3 {
+        ending(&house, Duration::minutes(9)).send().await.is_relayed(200);
+    }
+    assert_eq!(upstream.connections(), [0, 1, 1, 1], "asked for once, and not again for a while");
 }
 
 #[tokio::test]
@@ -101,19 +198,6 @@ async fn an_end_is_held_against_the_upstreams_clock() {
     let house = House::start(&database).await;
     switch(&house, json!({ "clock_offset_s": 600 })).await;
     private(&house, "alice").send().await.is_relayed(200);
-    let in_minutes = |minutes| {
-        let at = house.bench.clock.now() + time::Duration::minutes(minutes);
-        let end = at.format(&time::format_description::well_known::Rfc3339).unwrap();
-        let start = (at - time::Duration::days(1))
-            .format(&time::format_description::well_known::Rfc3339)
-            .unwrap();
-        let body = body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
-        house.call_as(
-            "alice",
-            Endpoint::Historical,
-            &with(body, &json!({ "start": start, "end": end })),
-        )
-    };
-    in_minutes(5).send().await.is_relayed(200);
-    in_minutes(15).send().await.is_own(400, "invalid_request");
+    ending(&house, Duration::minutes(5)).send().await.is_relayed(200);
+    ending(&house, Duration::minutes(15)).send().await.is_own(400, "invalid_request");
 }

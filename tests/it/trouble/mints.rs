@@ -78,15 +78,19 @@ async fn callers_who_wait_share_a_mint_that_hangs() {
 #[tokio::test]
 async fn a_mint_that_breaks_is_the_upstreams_fault() {
     for (fault, code) in [
-        (json!({ "kind": "status", "status": 503 }), "upstream_unreachable"),
-        (json!({ "kind": "html" }), "upstream_unreachable"),
+        (json!({ "kind": "status", "status": 503 }), "upstream_odd"),
+        (json!({ "kind": "html" }), "upstream_odd"),
+        (
+            json!({ "kind": "status", "status": 200, "headers": { "content-encoding": "br" } }),
+            "upstream_odd",
+        ),
         (
             json!({ "kind": "status", "status": 302, "headers": { "location": "/oauth2/token" } }),
-            "upstream_unreachable",
+            "upstream_odd",
         ),
         (
             json!({ "kind": "status", "status": 200, "body": { "token_type": "mac", "access_token": "x" } }),
-            "upstream_unreachable",
+            "upstream_odd",
         ),
         (json!({ "kind": "reset" }), "upstream_unreachable"),
         (json!({ "kind": "cut_body" }), "upstream_cut_short"),
@@ -105,6 +109,40 @@ async fn a_mint_that_breaks_is_the_upstreams_fault() {
 }
 
 #[tokio::test]
+async fn a_mint_that_x_puts_off_says_until_when() {
+    for status in [429, 503] {
+        let (_database, house) = house().await;
+        let headers = json!({ "retry-after": "7" });
+        house.order(json!([{ "kind": "status", "status": status, "headers": headers, "path": "/oauth2/token" }])).await;
+        let answer = public(&house).send().await;
+        answer.is_own(502, "upstream_odd");
+        assert_eq!(answer.header("retry-after"), "7");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_gzipped_unasked_is_read() {
+    let (_database, house) = house().await;
+    house
+        .order(json!([{ "kind": "gzip", "path": "/oauth2/" }, { "kind": "gzip", "path": "/1.1/" }]))
+        .await;
+    public(&house).send().await.is_relayed(200);
+    let key = house.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}/verify", house.id("alice"));
+    let verified = house.admin(&key, "POST", &path).send().await;
+    assert_eq!(verified.json()["works"], true, "{}", verified.text());
+    assert_eq!(house.fired().await, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_token_that_decompresses_without_end_is_too_large() {
+    let (_database, house) = house().await;
+    house.order(json!([{ "kind": "gzip_bomb", "mb": 1, "path": "/oauth2/token" }])).await;
+    public(&house).send().await.is_own(502, "upstream_too_large");
+    assert_eq!(house.fired().await, [1]);
+}
+
+#[tokio::test]
 async fn a_renewal_that_breaks_may_be_tried_again_at_once() {
     let (_database, house) = house().await;
     public(&house).send().await.is_relayed(200);
@@ -112,7 +150,7 @@ async fn a_renewal_that_breaks_may_be_tried_again_at_once() {
     house
         .order(json!([{ "kind": "status", "status": 503, "times": 1, "path": "/oauth2/token" }]))
         .await;
-    public(&house).send().await.is_own(502, "upstream_unreachable");
+    public(&house).send().await.is_own(502, "upstream_odd");
     assert_eq!(house.fired().await, [1]);
     public(&house).send().await.is_relayed(200);
 }

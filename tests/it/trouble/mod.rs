@@ -5,6 +5,7 @@ pub mod away;
 mod bearers;
 mod checks;
 mod clocks;
+mod connections;
 mod key_rows;
 mod marks;
 mod mints;

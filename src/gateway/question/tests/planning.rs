@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use time::Duration;
 use time::macros::datetime;
 
-use crate::gateway::check::{Checked, check};
+use crate::gateway::check::{Checked, Now, check};
 use crate::gateway::question::plan::{Call, Cost, MOST_CANDIDATES, NOBODYS, Plan, Signer, plan};
 use crate::gateway::question::tests::NOW;
 use crate::gateway::question::tests::dice::{Dice, user};
@@ -140,7 +140,7 @@ fn no_call_breaks_a_rule() {
         let case = Case::new(seed);
         for call in case.plan().calls {
             let body = call.body(&case.question.groupings);
-            let Checked { metrics, problems, .. } = check(call.endpoint, &body, NOW);
+            let Checked { metrics, problems, .. } = check(call.endpoint, &body, Now::exact(NOW));
             assert_eq!(problems, [], "seed {seed}: {}", String::from_utf8_lossy(&body));
             assert_eq!(metrics, call.metrics, "seed {seed}");
             let needs = |it: &Metric| !case.is_for_anyone(*it);

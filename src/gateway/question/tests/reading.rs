@@ -1,7 +1,9 @@
 //! What is asked is understood, and every mistake is found with its place and with what would be right.
 
+use time::Duration;
 use time::macros::datetime;
 
+use crate::gateway::check::{Now, rfc3339};
 use crate::gateway::question::tests::{LIMITS, NOW};
 use crate::gateway::question::{Question, Span, Window};
 use crate::model::{AccountRef, GroupBy, Metric, UserId};
@@ -9,7 +11,7 @@ use crate::model::{AccountRef, GroupBy, Metric, UserId};
 const ASKED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
 
 fn read(body: &str) -> Result<Question, Vec<String>> {
-    let told = Question::read(body.as_bytes(), &LIMITS, NOW);
+    let told = Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW));
     told.map_err(|it| it.iter().map(|it| format!("{} {}", it.place, it.detail)).collect())
 }
 
@@ -169,4 +171,23 @@ fn too_many_posts_are_refused() {
     };
     assert_eq!(read(&ids(10_000)).unwrap().posts.len(), 10_000);
     finds(&ids(10_001), "/tweet_ids", "has 10001 ids; a question takes at most 10000");
+}
+
+#[test]
+fn a_clock_that_may_be_wrong_forbids_no_near_time() {
+    let read = |now, start: &str, end: &str| {
+        let window = format!(r#"{{"start":"{start}","end":"{end}"}}"#);
+        let body =
+            format!(r#"{{"tweet_ids":[1],"engagement_types":["impressions"],"window":{window}}}"#);
+        Question::read(body.as_bytes(), &LIMITS, now).map(|it| it.window)
+    };
+    let (start, end) = ("2026-06-15T12:40:00Z", "2026-06-15T12:44:56Z");
+    assert!(read(Now::exact(NOW), start, end).is_err());
+    let expected =
+        Span { start: datetime!(2026-06-15 12:40:00 UTC), end: datetime!(2026-06-15 12:44:56 UTC) };
+    assert_eq!(read(Now::uncertain(NOW), start, end), Ok(Window::Range(expected)));
+    let early = rfc3339(NOW - Duration::days(LIMITS.days.into()) - Duration::HOUR);
+    assert!(read(Now::exact(NOW), &early, end).is_err());
+    assert!(read(Now::uncertain(NOW), &early, end).is_ok());
+    assert!(read(Now::uncertain(NOW), start, "2026-07-15").is_err());
 }

@@ -1,6 +1,7 @@
 //! How much a question may ask for, and what it takes.
 
 use crate::config::{self, Limits};
+use crate::gateway::check::Now;
 use crate::gateway::question::merge::{Malformed, Merge};
 use crate::gateway::question::size::{Sent, Size};
 use crate::gateway::question::tests::{LIMITS, NOW, as_json};
@@ -18,7 +19,7 @@ fn limits() -> Limits {
 fn question(posts: usize, rest: &str) -> Question {
     let ids: Vec<String> = (1..=posts).map(|it| it.to_string()).collect();
     let body = format!(r#"{{"tweet_ids":[{}],{rest}}}"#, ids.join(","));
-    Question::read(body.as_bytes(), &LIMITS, NOW).unwrap_or_else(|it| panic!("{it:?}"))
+    Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW)).unwrap_or_else(|it| panic!("{it:?}"))
 }
 
 /// As many as a range may ask for.

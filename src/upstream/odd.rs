@@ -1,0 +1,88 @@
+//! Answers that cannot be X's, such as pages of something on the way: what they are, in words that can be logged.
+
+use hyper::StatusCode;
+use hyper::http::HeaderValue;
+
+use crate::upstream::Error;
+
+/// Where a page's title is looked for.
+const HEAD_BYTES: usize = 16 * 1024;
+const LONGEST_WORDS: usize = 80;
+
+/// Refuses a success that is not a JSON object: every answer of X's with numbers is one. Of a long one the start will do.
+pub(super) fn require_object(
+    status: StatusCode,
+    content_type: Option<&HeaderValue>,
+    start: &[u8],
+    length: usize,
+) -> Result<(), Error> {
+    let first = start.trim_ascii_start().first();
+    if !status.is_success() || matches!(first, None | Some(b'{')) {
+        return Ok(());
+    }
+    Err(Error::Odd(describe(content_type, start, length)))
+}
+
+/// Type, length and title, and nothing else of the body.
+fn describe(content_type: Option<&HeaderValue>, start: &[u8], length: usize) -> String {
+    let content_type = content_type.map(|it| printable(&String::from_utf8_lossy(it.as_bytes())));
+    let content_type = content_type.unwrap_or_else(|| "no content type".to_owned());
+    let title = title(start).map(|it| format!(", titled {it:?}")).unwrap_or_default();
+    format!("{content_type}, {length} bytes{title}")
+}
+
+fn title(text: &[u8]) -> Option<String> {
+    let head = String::from_utf8_lossy(text.get(..HEAD_BYTES).unwrap_or(text));
+    // Lower case of ASCII alone keeps each place.
+    let lower = head.to_ascii_lowercase();
+    let tag = lower.find("<title")?;
+    let begin = tag + lower.get(tag..)?.find('>')? + 1;
+    let length = lower.get(begin..)?.find('<')?;
+    Some(printable(head.get(begin..begin + length)?)).filter(|it| !it.is_empty())
+}
+
+/// Letters, digits and ASCII signs, on one line.
+fn printable(text: &str) -> String {
+    let is_plain = |it: &char| it.is_alphanumeric() || it.is_ascii_graphic() || *it == ' ';
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().filter(is_plain).take(LONGEST_WORDS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_is_an_answer_with_numbers() {
+        let refused = |status, text: &[u8]| require_object(status, None, text, text.len()).is_err();
+        for text in ["<html>", "[]", "7", "null", "\"a\"", "OK", "\u{feff}{}"] {
+            assert!(refused(StatusCode::OK, text.as_bytes()), "{text}");
+            assert!(refused(StatusCode::NON_AUTHORITATIVE_INFORMATION, text.as_bytes()));
+            assert!(!refused(StatusCode::BAD_GATEWAY, text.as_bytes()), "{text}");
+        }
+        assert!(!refused(StatusCode::OK, b" \n{\"a\":1}") && !refused(StatusCode::NO_CONTENT, b""));
+    }
+
+    #[test]
+    fn a_page_is_told_by_type_length_and_title_alone() {
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        for (text, title) in [
+            (
+                "<html><TITLE lang=en>\n Sign  in\r\n\u{1b}[31m\u{202e} </TITLE>secret",
+                "Sign in [31m",
+            ),
+            ("<title></title>secret", ""),
+            ("<title>secret", ""),
+            ("<title", ""),
+            ("secret", ""),
+        ] {
+            let told = describe(Some(&html), text.as_bytes(), text.len());
+            let title =
+                if title.is_empty() { String::new() } else { format!(", titled \"{title}\"") };
+            let length = text.len();
+            assert_eq!(told, format!("text/html; charset=utf-8, {length} bytes{title}"));
+        }
+        let long = format!("<title>{}</title>", "x".repeat(1000));
+        assert!(describe(None, long.as_bytes(), long.len()).len() < 150);
+    }
+}
