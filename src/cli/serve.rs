@@ -110,6 +110,7 @@ pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
     require_open_vault(&parts).await?;
     parts.gateway.catch_up_once().await?;
     parts.gateway.read_month().await?;
+    parts.gateway.warm_up().await;
     Ok(parts)
 }
 

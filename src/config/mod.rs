@@ -143,6 +143,8 @@ pub struct Limits {
     pub retry_floor: f64,
     pub cached_keys: u64,
     pub cached_accounts: u64,
+    /// The longest that a start reads recently used keys and accounts; zero for not at all.
+    pub warm_up: Duration,
     /// How long an unknown key or account is remembered as unknown.
     pub unknown_for: Duration,
     /// Bytes for the answers of all callers together: while they are read, merged and sent.

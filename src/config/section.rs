@@ -101,6 +101,7 @@ fn limits(it: &mut Reader<'_>) -> Limits {
         retry_floor: it.get("limits.retry_floor", &form::RATE),
         cached_keys: it.get("limits.cached_keys", &form::CACHE_SIZE),
         cached_accounts: it.get("limits.cached_accounts", &form::CACHE_SIZE),
+        warm_up: it.get("limits.warm_up", &form::DURATION_OR_ZERO),
         unknown_for: it.get("limits.unknown_for", &form::DURATION),
         answer_memory: it.get("limits.answer_memory", &form::ANSWER_MEMORY),
         read_rate: it.get("limits.read_rate", &form::COUNT),

@@ -3,6 +3,7 @@
 //! A link belongs to the first browser that begins with it. What X sends back counts for that browser alone and but
 //! once: whoever removes the handshake's row makes the one exchange.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -80,8 +81,13 @@ impl Gateway {
     }
 
     /// What a link's page has to tell to the browser that brings that cookie.
-    pub async fn show_link(&self, id: &str, browser: Option<&str>) -> Result<Invitation, Error> {
-        let stored = self.named_link(id).await?;
+    pub async fn show_link(
+        &self,
+        id: &str,
+        browser: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Invitation, Error> {
+        let stored = self.named_link(id, from).await?;
         let is_own = stored.is_of(browser);
         let standing = match (stored.connected, &stored.browser_hash) {
             (Some((_, name)), _) if is_own => Standing::Connected(name),
@@ -95,8 +101,13 @@ impl Gateway {
     }
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
-    pub async fn begin_link(&self, id: &str, browser: Option<&str>) -> Result<Begun, Error> {
-        let stored = self.named_link(id).await?;
+    pub async fn begin_link(
+        &self,
+        id: &str,
+        browser: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Begun, Error> {
+        let stored = self.named_link(id, from).await?;
         // A browser that has begun before, also with another link, goes on under the same cookie.
         let browser = browser.filter(|it| is_random(it)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
@@ -117,6 +128,7 @@ impl Gateway {
         &self,
         callback: Callback<'_>,
         browser: &str,
+        from: IpAddr,
     ) -> Result<Finished, Error> {
         let (Callback::Allowed { token, .. } | Callback::Denied { token }) = callback;
         let hashes = (vault::fingerprint(token), vault::fingerprint(browser));
@@ -127,8 +139,13 @@ impl Gateway {
         // A browser that goes away in the middle must not lose what X gives but once.
         let (gateway, token) = (self.clone(), Secret::from(token));
         outlive(async move {
-            let handshake = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
-            let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
+            let guess = gateway.0.strangers.links.begin(from).await?;
+            let taken = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
+            let Some(handshake) = taken else {
+                guess.was_wrong();
+                return Err(NotConnected::TookTooLong.into());
+            };
+            drop(guess);
             let stored = gateway.stored_link(&handshake.link_hash).await?;
             let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);
             // Its key may have been taken out since it began.
@@ -177,11 +194,18 @@ impl Gateway {
         self.connect(app, granted, expected_user, None, actor).await
     }
 
-    async fn named_link(&self, id: &str) -> Result<StoredLink, Error> {
+    async fn named_link(&self, id: &str, from: IpAddr) -> Result<StoredLink, Error> {
         if !handshake::is_link_id(id) {
             return Err(NotConnected::LinkUnknown.into());
         }
-        self.stored_link(&vault::fingerprint(id)).await
+        let guess = self.0.strangers.links.begin(from).await?;
+        let found = self.0.store.find_doubtful_link(&vault::fingerprint(id)).await?;
+        let Some(stored) = found else {
+            guess.was_wrong();
+            return Err(NotConnected::LinkUnknown.into());
+        };
+        self.require_terms(&stored)?;
+        Ok(stored)
     }
 
     async fn stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {

@@ -1,5 +1,6 @@
 //! Keys: checking the one that a call brings, and making, listing and revoking them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -27,6 +28,15 @@ pub struct KnownKey {
     pub(super) turn: Arc<str>,
     fingerprint: [u8; 32],
     touched_hour: AtomicI64,
+}
+
+/// Why a key is not accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Refused {
+    Unknown,
+    WrongSecret,
+    Revoked,
+    Expired,
 }
 
 impl KnownKey {
@@ -59,15 +69,61 @@ pub struct NewKey {
 }
 
 impl Gateway {
-    /// Checks what a caller presented: its checksum without any look-up, then what is remembered, then the database.
-    /// Unknown, expired, revoked and altered keys are told apart by nobody.
-    pub async fn check_key(&self, text: &str, kind: Kind) -> Result<Arc<KnownKey>, Error> {
+    /// Checks what somebody at that address presented: its checksum without any look-up, then what is remembered, then
+    /// the database. Unknown, expired, revoked and altered keys are told apart by nobody. An address that is wrong often
+    /// has to wait before other keys are looked up than those that are known to exist.
+    pub async fn check_key(
+        &self,
+        text: &str,
+        kind: Kind,
+        from: IpAddr,
+    ) -> Result<Arc<KnownKey>, Error> {
         let presented =
             Presented::parse(text).filter(|it| it.kind == kind).ok_or(Error::UnknownKey)?;
-        let known = self.usable_key(presented.id, kind).await?.ok_or(Error::UnknownKey)?;
-        if !vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint) {
+        if let Some(known) = self.remembered_key(presented.id).await
+            && self.judge(&presented, Some(&known)).is_ok()
+        {
+            self.touch(&known);
+            return Ok(known);
+        }
+        // Boxed, since it is seldom needed: each call's future would have to make room for it.
+        Box::pin(self.check_doubtful(&presented, from)).await
+    }
+
+    async fn check_doubtful(
+        &self,
+        presented: &Presented<'_>,
+        from: IpAddr,
+    ) -> Result<Arc<KnownKey>, Error> {
+        let (id, guesses) = (presented.id, self.0.strangers.of(presented.kind));
+        if self.may_remember() && self.0.keys.is_absent(id) {
             return Err(Error::UnknownKey);
         }
+        let doubtful = !self.is_key_known(id);
+        let guess = if doubtful { Some(guesses.begin(from).await?) } else { None };
+        let known = self.known_key(id).await?;
+        match (self.judge(presented, known.as_ref()), known) {
+            (Ok(()), Some(known)) => {
+                self.touch(&known);
+                return Ok(known);
+            }
+            (Err(Refused::Unknown | Refused::WrongSecret), _) => match guess {
+                Some(guess) => guess.was_wrong(),
+                None => guesses.begin(from).await?.was_wrong(),
+            },
+            _ => (),
+        }
+        Err(Error::UnknownKey)
+    }
+
+    /// The key that was presented, if it is proven and has not ended, however often that address was wrong.
+    pub(super) async fn prove_key(
+        &self,
+        presented: &Presented<'_>,
+    ) -> Result<Arc<KnownKey>, Error> {
+        let known = self.known_key(presented.id).await?;
+        let known = known.filter(|it| self.judge(presented, Some(it)).is_ok());
+        let known = known.ok_or(Error::UnknownKey)?;
         self.touch(&known);
         Ok(known)
     }
@@ -78,12 +134,30 @@ impl Gateway {
         id: &str,
         kind: Kind,
     ) -> Result<Option<Arc<KnownKey>>, Error> {
-        let now = self.now();
-        let is_usable = |it: &Arc<KnownKey>| {
-            let has_expired = it.key.scopes.expires_at.is_some_and(|it| it <= now);
-            it.key.revoked_at.is_none() && it.key.kind == kind && !has_expired
-        };
-        Ok(self.known_key(id).await?.filter(is_usable))
+        let known = self.known_key(id).await?;
+        Ok(known.filter(|it| it.key.kind == kind && self.has_ended(it).is_none()))
+    }
+
+    /// Why a key is not accepted; `known` is what there is of its id.
+    fn judge(
+        &self,
+        presented: &Presented<'_>,
+        known: Option<&Arc<KnownKey>>,
+    ) -> Result<(), Refused> {
+        let known = known.ok_or(Refused::Unknown)?;
+        let is_proven = vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint);
+        if !is_proven || known.key.kind != presented.kind {
+            return Err(Refused::WrongSecret);
+        }
+        self.has_ended(known).map_or(Ok(()), Err)
+    }
+
+    fn has_ended(&self, known: &KnownKey) -> Option<Refused> {
+        let has_expired = known.key.scopes.expires_at.is_some_and(|it| it <= self.now());
+        match known.key.revoked_at {
+            Some(_) => Some(Refused::Revoked),
+            None => has_expired.then_some(Refused::Expired),
+        }
     }
 
     /// Makes a key; its text is shown this once and stored only as a sealed hash.
@@ -125,6 +199,7 @@ impl Gateway {
             }
             other => other.into(),
         })?;
+        self.learn_key_id(&key.id);
         Ok((key, text))
     }
 
@@ -216,19 +291,35 @@ impl Gateway {
         Ok(revoked)
     }
 
+    async fn remembered_key(&self, id: &str) -> Option<Arc<KnownKey>> {
+        if self.may_remember() { self.0.keys.peek(id).await } else { None }
+    }
+
     pub(super) async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
-        let remembers = self.may_remember();
-        if remembers && let Some(known) = self.0.keys.peek(id).await {
+        if let Some(known) = self.remembered_key(id).await {
             return Ok(Some(known));
         }
         let load = async {
-            let Some(stored) = self.0.store.find_key(id).await? else { return Ok(None) };
+            let stored = if self.is_key_known(id) {
+                self.0.store.find_key(id).await?
+            } else {
+                self.0.store.find_doubtful_key(id).await?
+            };
+            let Some(stored) = stored else { return Ok(None) };
+            self.learn_key_id(id);
             Ok(self
                 .open_key(stored)
                 .map_err(|it| warn!(key = id, why = it.why, "a key is refused"))
                 .ok())
         };
-        Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !remembers, load).await?)
+        Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !self.may_remember(), load).await?)
+    }
+
+    /// Takes in a key that was read beside calls; one that does not open is dealt with when it is used.
+    pub(super) async fn remember_key(&self, stored: StoredKey) {
+        if let Ok(known) = self.open_key(stored) {
+            self.0.keys.remember(known.key.id.clone(), known).await;
+        }
     }
 
     fn open_key(&self, stored: StoredKey) -> Result<KnownKey, Unreadable> {

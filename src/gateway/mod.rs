@@ -23,9 +23,11 @@ mod question;
 mod rotate;
 mod sessions;
 mod standing;
+mod strangers;
 mod survey;
 mod usage;
 mod waiting;
+mod warm;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -80,7 +82,8 @@ use crate::gateway::calls::Recent;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
 use crate::gateway::question::authors::Authors;
-use crate::gateway::sessions::Refused;
+use crate::gateway::sessions::Sessions;
+use crate::gateway::strangers::Strangers;
 use crate::gateway::usage::Usage;
 use crate::model::{App, Clock};
 use crate::store::Store;
@@ -98,7 +101,8 @@ struct Inner {
     feed: Feed,
     usage: Usage,
     recent: Recent,
-    refused: Refused,
+    sessions: Sessions,
+    strangers: Strangers,
     /// Questions that are being answered.
     questions: Arc<Turns>,
     memory: Memory,
@@ -132,7 +136,8 @@ impl Gateway {
             feed: Feed::new(clock.instant()),
             usage: Usage::new(),
             recent: Recent::default(),
-            refused: Refused::default(),
+            sessions: Sessions::default(),
+            strangers: Strangers::default(),
             questions: Turns::new(Rules {
                 total: usize::MAX,
                 each: limits.key_questions,

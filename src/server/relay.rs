@@ -16,6 +16,7 @@ use crate::model::Endpoint;
 use crate::model::key::Kind;
 use crate::server::encoding::Accepted;
 use crate::server::observe::Relayed;
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 use crate::server::{Host, body, pieces};
 
@@ -43,9 +44,11 @@ async fn relay(
     request: Request,
     trail: &mut Trail,
 ) -> Result<Response, Problem> {
+    let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
     // Before its body is read: strangers' bodies take no memory.
-    let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
+    let key = key(&parts.headers, Kind::Caller)?;
+    let key = host.0.gateway.check_key(key, Kind::Caller, from).await?;
     trail.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::required(&parts.headers)?;
@@ -70,8 +73,10 @@ pub(super) async fn read(
     request: Request,
     most: usize,
 ) -> Result<(Arc<KnownKey>, Received), Problem> {
+    let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
-    let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
+    let key = key(&parts.headers, Kind::Caller)?;
+    let key = host.0.gateway.check_key(key, Kind::Caller, from).await?;
     body::require_json(&parts.headers)?;
     let (limits, expected) = (&host.0.limits, body::expected(&parts.headers, most));
     let mut held = host.0.gateway.hold_memory(&key, expected, limits.request_deadline).await?;

@@ -383,7 +383,7 @@ fn account((app, id, screen_name, name, state_since, connected_at): Row) -> Resu
     Ok(Account { app, user_id, screen_name, state: state(&name)?, state_since, connected_at })
 }
 
-fn stored(row: SealedRow) -> Result<StoredAccount, Error> {
+pub(super) fn stored(row: SealedRow) -> Result<StoredAccount, Error> {
     let (app, id, screen_name, state, state_since, connected_at, token, secret) = row;
     let account = account((app, id, screen_name, state, state_since, connected_at))?;
     Ok(StoredAccount { account, sealed_token: token, sealed_token_secret: secret })

@@ -101,6 +101,15 @@ impl Store {
         .await
     }
 
+    /// The same for a link that may be made up: such look-ups have a share of the connections.
+    pub async fn find_doubtful_link(&self, hash: &[u8]) -> Result<Option<StoredLink>, Error> {
+        self.long(async {
+            let _turn = self.links.acquire().await;
+            self.find_link(hash).await
+        })
+        .await
+    }
+
     /// Those that can still be used, by hash, from after that one on.
     pub async fn list_links(
         &self,
@@ -209,6 +218,7 @@ impl Store {
              returning link_hash, sealed_secret, expires_at";
         let under_way = "update link set last_end = $2 where link_hash = $1 and user_id is null";
         self.long(async {
+            let _turn = self.links.acquire().await;
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             let row: Option<(Vec<u8>, Vec<u8>, OffsetDateTime)> =

@@ -96,6 +96,7 @@ pub(super) fn of_keys(kind: Kind) -> Vec<Sample> {
     vec![
         Sample::called(&missing, Problem::missing_key(kind)),
         Error::UnknownKey.into(),
+        Error::TooManyGuesses.into(),
         invalid("header", Detail::in_header("X-Api-Key", detail)),
         Error::StoreUnavailable("away".into()).into(),
     ]

@@ -57,6 +57,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the rules")
         }
         Error::UnknownKey => (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted"),
+        Error::TooManyGuesses => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many wrong keys")
+        }
         Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this"),
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "No such account"),
         Error::AccountNotActive { .. } => {
@@ -110,6 +113,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::UpstreamTimeout(_)
         | Error::Busy(_)
         | Error::StoreUnavailable(_) => Some(SOON),
+        Error::TooManyGuesses => Some(Duration::from_mins(1)),
         Error::AppCredentialsRejected { retry_after, .. } => Some(*retry_after),
         _ => None,
     }
