@@ -88,7 +88,7 @@ use crate::gateway::usage::Usage;
 use crate::model::{App, Clock};
 use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
-use crate::vault::Vault;
+use crate::vault::{Place as Seal, Vault};
 
 /// Everything a use case needs; a cheap clone.
 #[derive(Clone)]
@@ -129,7 +129,7 @@ impl Gateway {
     ) -> Result<Gateway, SetupError> {
         let limits = &config.limits;
         let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits)));
-        Ok(Gateway(Arc::new(Inner {
+        let gateway = Gateway(Arc::new(Inner {
             apps: config.apps.values().map(app).collect(),
             keys: Known::new("keys", limits.cached_keys, limits.unknown_for),
             authors: Authors::new(),
@@ -159,7 +159,17 @@ impl Gateway {
             clock,
             stale: config.database.stale,
             poll: config.database.poll,
-        })))
+        }));
+        gateway.prove_events();
+        Ok(gateway)
+    }
+
+    /// Has the store seal what it writes for webhooks.
+    fn prove_events(&self) {
+        let inner = Arc::downgrade(&self.0);
+        self.0.store.prove_events_by(Box::new(move |delivery| {
+            inner.upgrade()?.vault.seal(&Seal::delivery(delivery), &[]).ok()
+        }));
     }
 
     /// The configured apps by name, and where their app-only credentials come from.

@@ -278,7 +278,7 @@ impl Store {
             let line =
                 Line { actor, action: "account.connected", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
-            account::tell_connected(&mut work, new, "the user allowed the app at X", now).await?;
+            self.tell_connected(&mut work, new, "the user allowed the app at X", now).await?;
             change::record(&mut work, &[account::changed(&new.app, new.user_id)], now).await?;
             work.commit().await?;
             Ok(true)

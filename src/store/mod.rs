@@ -49,9 +49,10 @@ pub use audit::AuditFilter;
 pub use bearer::StoredBearer;
 pub use call::CallFilter;
 pub use change::{Change, Changes};
-pub use delivery::{ClaimedDelivery, Outcome};
+pub use delivery::{ClaimedDelivery, Outcome, StoredDelivery};
 pub use delivery_log::DeliveryFilter;
 pub use error::{Cause, Error};
+pub use event::Prove;
 pub use key::{KeyFilter, KeySearch, StoredKey};
 pub use last_call::{Failure, LastCalls};
 pub use link::{StoredHandshake, StoredLink};
@@ -79,6 +80,7 @@ pub struct Store {
     strangers: Arc<Semaphore>,
     /// The same for links, and for what X sends browsers back with.
     links: Arc<Semaphore>,
+    prover: event::Prover,
     /// The longest that a look-up on a request's path takes, all told.
     call_wait: Duration,
     /// The longest wait for a connection elsewhere.
@@ -113,6 +115,7 @@ impl Store {
             pools,
             strangers: share(),
             links: share(),
+            prover: event::Prover::default(),
             call_wait: settings.call_wait,
             wait: settings.wait,
             patience,

@@ -3,6 +3,7 @@
 mod admin;
 mod delivery;
 mod events;
+mod proof;
 pub mod receiver;
 mod replicas;
 mod resend;
