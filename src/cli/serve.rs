@@ -75,6 +75,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
         () = end => warn!("stopped at once by a second signal"),
     }
     parts.gateway.settle_usage().await;
+    if let Err(error) = parts.gateway.settle_refusals().await {
+        let error = &error as &dyn std::error::Error;
+        warn!(error, "the audit log lacks who was refused of late");
+    }
     parts.store.close().await;
     Ok(())
 }

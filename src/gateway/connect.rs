@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::gateway::accounts::{is_printable, is_token_of};
 use crate::gateway::bearers::{AppState, outlive};
-use crate::gateway::{Error, Gateway};
+use crate::gateway::presented::TOO_MANY;
+use crate::gateway::strangers::Guess;
+use crate::gateway::{Error, Gateway, Wanted};
 use crate::model::handshake::{self, Link, NotConnected};
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, Secret, UserId};
@@ -128,7 +130,6 @@ impl Gateway {
         &self,
         callback: Callback<'_>,
         browser: &str,
-        from: IpAddr,
     ) -> Result<Finished, Error> {
         let (Callback::Allowed { token, .. } | Callback::Denied { token }) = callback;
         let hashes = (vault::fingerprint(token), vault::fingerprint(browser));
@@ -139,13 +140,8 @@ impl Gateway {
         // A browser that goes away in the middle must not lose what X gives but once.
         let (gateway, token) = (self.clone(), Secret::from(token));
         outlive(async move {
-            let guess = gateway.0.strangers.links.begin(from).await?;
-            let taken = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
-            let Some(handshake) = taken else {
-                guess.was_wrong();
-                return Err(NotConnected::TookTooLong.into());
-            };
-            drop(guess);
+            let handshake = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
+            let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
             let stored = gateway.stored_link(&handshake.link_hash).await?;
             let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);
             // Its key may have been taken out since it began.
@@ -198,14 +194,23 @@ impl Gateway {
         if !handshake::is_link_id(id) {
             return Err(NotConnected::LinkUnknown.into());
         }
-        let guess = self.0.strangers.links.begin(from).await?;
+        let guess = self.begin_link_guess(from).await?;
         let found = self.0.store.find_doubtful_link(&vault::fingerprint(id)).await?;
         let Some(stored) = found else {
             guess.was_wrong();
+            self.note_refusal(Wanted::Link, "the link is not known", None, from);
             return Err(NotConnected::LinkUnknown.into());
         };
         self.require_terms(&stored)?;
         Ok(stored)
+    }
+
+    async fn begin_link_guess(&self, from: IpAddr) -> Result<Guess, Error> {
+        let begun = self.0.strangers.links.begin(from).await;
+        if begun.is_err() {
+            self.note_refusal(Wanted::Link, TOO_MANY, None, from);
+        }
+        begun
     }
 
     async fn stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {

@@ -276,7 +276,7 @@ pub(super) fn message(kind: &str, at: OffsetDateTime, data: &serde_json::Value) 
     json!({ "type": kind, "timestamp": rfc3339(at), "data": data }).to_string().into()
 }
 
-fn rfc3339(at: OffsetDateTime) -> String {
+pub(super) fn rfc3339(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_default()
 }
 

@@ -149,6 +149,7 @@ impl Gateway {
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
+        self.tell_refusals().await?;
         self.prune_usage().await
     }
 }

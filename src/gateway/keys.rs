@@ -1,6 +1,5 @@
-//! Keys: checking the one that a call brings, and making, listing and revoking them.
+//! Keys: making, listing and revoking them, and remembering those that calls bring.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -26,17 +25,8 @@ pub struct KnownKey {
     pub key: Key,
     /// In whose name it takes turns and holds memory: its id.
     pub(super) turn: Arc<str>,
-    fingerprint: [u8; 32],
+    pub(super) fingerprint: [u8; 32],
     touched_hour: AtomicI64,
-}
-
-/// Why a key is not accepted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Refused {
-    Unknown,
-    WrongSecret,
-    Revoked,
-    Expired,
 }
 
 impl KnownKey {
@@ -69,97 +59,6 @@ pub struct NewKey {
 }
 
 impl Gateway {
-    /// Checks what somebody at that address presented: its checksum without any look-up, then what is remembered, then
-    /// the database. Unknown, expired, revoked and altered keys are told apart by nobody. An address that is wrong often
-    /// has to wait before other keys are looked up than those that are known to exist.
-    pub async fn check_key(
-        &self,
-        text: &str,
-        kind: Kind,
-        from: IpAddr,
-    ) -> Result<Arc<KnownKey>, Error> {
-        let presented =
-            Presented::parse(text).filter(|it| it.kind == kind).ok_or(Error::UnknownKey)?;
-        if let Some(known) = self.remembered_key(presented.id).await
-            && self.judge(&presented, Some(&known)).is_ok()
-        {
-            self.touch(&known);
-            return Ok(known);
-        }
-        // Boxed, since it is seldom needed: each call's future would have to make room for it.
-        Box::pin(self.check_doubtful(&presented, from)).await
-    }
-
-    async fn check_doubtful(
-        &self,
-        presented: &Presented<'_>,
-        from: IpAddr,
-    ) -> Result<Arc<KnownKey>, Error> {
-        let (id, guesses) = (presented.id, self.0.strangers.of(presented.kind));
-        if self.may_remember() && self.0.keys.is_absent(id) {
-            return Err(Error::UnknownKey);
-        }
-        let doubtful = !self.is_key_known(id);
-        let guess = if doubtful { Some(guesses.begin(from).await?) } else { None };
-        let known = self.known_key(id).await?;
-        match (self.judge(presented, known.as_ref()), known) {
-            (Ok(()), Some(known)) => {
-                self.touch(&known);
-                return Ok(known);
-            }
-            (Err(Refused::Unknown | Refused::WrongSecret), _) => match guess {
-                Some(guess) => guess.was_wrong(),
-                None => guesses.begin(from).await?.was_wrong(),
-            },
-            _ => (),
-        }
-        Err(Error::UnknownKey)
-    }
-
-    /// The key that was presented, if it is proven and has not ended, however often that address was wrong.
-    pub(super) async fn prove_key(
-        &self,
-        presented: &Presented<'_>,
-    ) -> Result<Arc<KnownKey>, Error> {
-        let known = self.known_key(presented.id).await?;
-        let known = known.filter(|it| self.judge(presented, Some(it)).is_ok());
-        let known = known.ok_or(Error::UnknownKey)?;
-        self.touch(&known);
-        Ok(known)
-    }
-
-    /// The key of that id, if it has not ended.
-    pub(super) async fn usable_key(
-        &self,
-        id: &str,
-        kind: Kind,
-    ) -> Result<Option<Arc<KnownKey>>, Error> {
-        let known = self.known_key(id).await?;
-        Ok(known.filter(|it| it.key.kind == kind && self.has_ended(it).is_none()))
-    }
-
-    /// Why a key is not accepted; `known` is what there is of its id.
-    fn judge(
-        &self,
-        presented: &Presented<'_>,
-        known: Option<&Arc<KnownKey>>,
-    ) -> Result<(), Refused> {
-        let known = known.ok_or(Refused::Unknown)?;
-        let is_proven = vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint);
-        if !is_proven || known.key.kind != presented.kind {
-            return Err(Refused::WrongSecret);
-        }
-        self.has_ended(known).map_or(Ok(()), Err)
-    }
-
-    fn has_ended(&self, known: &KnownKey) -> Option<Refused> {
-        let has_expired = known.key.scopes.expires_at.is_some_and(|it| it <= self.now());
-        match known.key.revoked_at {
-            Some(_) => Some(Refused::Revoked),
-            None => has_expired.then_some(Refused::Expired),
-        }
-    }
-
     /// Makes a key; its text is shown this once and stored only as a sealed hash.
     pub async fn create_key(&self, new: NewKey, actor: &str) -> Result<(Key, Secret), Error> {
         let (app, problems) = self.check_new_key(&new);
@@ -291,7 +190,7 @@ impl Gateway {
         Ok(revoked)
     }
 
-    async fn remembered_key(&self, id: &str) -> Option<Arc<KnownKey>> {
+    pub(super) async fn remembered_key(&self, id: &str) -> Option<Arc<KnownKey>> {
         if self.may_remember() { self.0.keys.peek(id).await } else { None }
     }
 
@@ -343,7 +242,7 @@ impl Gateway {
     }
 
     /// Notes the hour of use, once an hour and beside the call.
-    fn touch(&self, known: &KnownKey) {
+    pub(super) fn touch(&self, known: &KnownKey) {
         let hour = self.now().unix_timestamp() / 3600;
         if known.touched_hour.swap(hour, Ordering::Relaxed) == hour {
             return;

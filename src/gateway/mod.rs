@@ -19,7 +19,9 @@ mod links;
 mod look;
 mod mark;
 mod month;
+mod presented;
 mod question;
+mod refusals;
 mod rotate;
 mod sessions;
 mod standing;
@@ -62,6 +64,7 @@ pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::question::text::JsonText;
 pub use crate::gateway::question::{Caller, Span};
+pub use crate::gateway::refusals::Wanted;
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
@@ -82,6 +85,7 @@ use crate::gateway::calls::Recent;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
 use crate::gateway::question::authors::Authors;
+use crate::gateway::refusals::Refusals;
 use crate::gateway::sessions::Sessions;
 use crate::gateway::strangers::Strangers;
 use crate::gateway::usage::Usage;
@@ -101,6 +105,7 @@ struct Inner {
     feed: Feed,
     usage: Usage,
     recent: Recent,
+    refusals: Refusals,
     sessions: Sessions,
     strangers: Strangers,
     /// Questions that are being answered.
@@ -111,6 +116,7 @@ struct Inner {
     upstream: Upstream,
     connect: config::Connect,
     console_url: Option<String>,
+    admin_hosts: config::Hosts,
     limits: config::Limits,
     /// Told when there is an event to send.
     events: Arc<Notify>,
@@ -136,6 +142,7 @@ impl Gateway {
             feed: Feed::new(clock.instant()),
             usage: Usage::new(),
             recent: Recent::default(),
+            refusals: Refusals::default(),
             sessions: Sessions::default(),
             strangers: Strangers::default(),
             questions: Turns::new(Rules {
@@ -154,6 +161,7 @@ impl Gateway {
             )?,
             connect: config.connect.clone(),
             console_url: config.admin.public_url.clone(),
+            admin_hosts: config.admin.hosts.clone(),
             limits: limits.clone(),
             events: Arc::default(),
             clock,
@@ -180,6 +188,11 @@ impl Gateway {
     /// How browsers reach the operators' listener.
     pub fn console_url(&self) -> Option<&str> {
         self.0.console_url.as_deref()
+    }
+
+    /// Names of the operators' listener that the settings list.
+    pub fn admin_hosts(&self) -> &config::Hosts {
+        &self.0.admin_hosts
     }
 
     /// Where a browser may go on to once an account is connected.

@@ -8,7 +8,8 @@ use moka::future::Cache;
 use time::{Duration, OffsetDateTime};
 
 use crate::gateway::keys::{KnownKey, whole_second};
-use crate::gateway::{Error, Gateway};
+use crate::gateway::presented::{MALFORMED, TOO_MANY};
+use crate::gateway::{Error, Gateway, Wanted};
 use crate::model::key::{Kind, Presented};
 use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
@@ -64,18 +65,17 @@ impl Gateway {
     /// Begins a session for the holder of an admin key, who comes from `address`.
     pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
         // Its form and checksum cost no look-up, so whoever mistypes does not count against the others at a proxy.
-        let Some(presented) = Presented::parse(key) else { return Ok(SignIn::Refused) };
+        let Some(presented) = Presented::parse(key) else {
+            self.note_refusal(Wanted::SignIn, MALFORMED, None, address);
+            return Ok(SignIn::Refused);
+        };
         let Ok(guess) = self.0.strangers.admins.begin(address).await else {
+            self.note_refusal(Wanted::SignIn, TOO_MANY, None, address);
             return Ok(SignIn::TooMany);
         };
-        let is_admins = presented.kind == Kind::Admin;
-        let proven = if is_admins { self.prove_key(&presented).await } else { Err(Error::UnknownKey) };
-        let key = match proven {
-            Err(Error::UnknownKey) => {
-                guess.was_wrong();
-                return Ok(SignIn::Refused);
-            }
-            proven => proven?,
+        let Some(key) = self.key_of_sign_in(&presented, address).await? else {
+            guess.was_wrong();
+            return Ok(SignIn::Refused);
         };
         drop(guess);
         let digits = vault::random_digits::<DIGITS>();

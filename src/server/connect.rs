@@ -141,8 +141,8 @@ async fn back(Linked(link): Linked) -> Response {
 /// Where X sends the browser back to. It goes on to a clean URL at once.
 async fn callback(
     State(host): State<Host>,
+    headers: HeaderMap,
     returned: Result<Query<Returned>, QueryRejection>,
-    request: Request,
 ) -> Response {
     let returned = returned.ok().and_then(|Query(it)| it.plain());
     let Some(returned) = &returned else {
@@ -156,11 +156,10 @@ async fn callback(
         (token, Some(verifier)) => Callback::Allowed { token, verifier },
         (token, None) => Callback::Denied { token },
     };
-    let Some(browser) = Browser::of(request.headers(), host.0.gateway.public_url()) else {
+    let Some(browser) = Browser::of(&headers, host.0.gateway.public_url()) else {
         return trouble(NotConnected::OtherBrowser.into());
     };
-    let from = Client::address(&request);
-    match host.0.gateway.finish_link(callback, browser.proof, from).await {
+    match host.0.gateway.finish_link(callback, browser.proof).await {
         Ok(Finished { return_to: Ok(Some(url)), .. }) => see_other(url),
         Ok(Finished { return_to: Ok(None) | Err(Error::NotConnected(_)), link }) => {
             see_other(format!("/connect/{}", link.expose()))

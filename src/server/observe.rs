@@ -213,12 +213,15 @@ fn log(
     let us = micros(elapsed);
     let (request_id, bytes_in) = (&*asked.id, asked.bytes);
     let code = problem.map(Problem::code);
+    let key_id = problem.and_then(Problem::key_id);
     if let Some(Relayed { endpoint, trail }) = relayed {
         let key = trail.key.as_ref().map(|it| &*it.key.name);
         info!(
             request_id,
             endpoint = endpoint.name(),
             key,
+            key_id,
+            peer = key.is_none().then(|| asked.client.to_string()),
             account = trail.account.map(|it| it.to_string()),
             auth = trail.auth.map(AuthKind::name),
             status,
@@ -234,7 +237,10 @@ fn log(
     } else if !UNLOGGED.contains(&asked.uri.path()) {
         let path = shown_path(&asked.uri);
         let (method, peer) = (asked.method.as_str(), asked.client.to_string());
-        info!(request_id, method, path, peer, status, code, us, bytes_in, bytes_out, "request");
+        info!(
+            request_id,
+            method, path, peer, key_id, status, code, us, bytes_in, bytes_out, "request"
+        );
     }
     if let Some(problem) = problem
         && problem.status().is_server_error()

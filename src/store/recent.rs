@@ -14,17 +14,7 @@ pub struct RecentAccount {
     pub has_name: bool,
 }
 
-type Row = (
-    String,
-    String,
-    String,
-    String,
-    OffsetDateTime,
-    OffsetDateTime,
-    Vec<u8>,
-    Vec<u8>,
-    bool,
-);
+type Row = (String, String, String, String, OffsetDateTime, OffsetDateTime, Vec<u8>, Vec<u8>, bool);
 
 impl Store {
     /// The ids of keys, those first that work and were used last.
@@ -74,7 +64,11 @@ impl Store {
     }
 
     /// User ids whose tokens signed calls since that day, those of the last day first and of each day the busiest.
-    pub async fn list_recent_users(&self, since_day: i64, limit: u32) -> Result<Vec<String>, Error> {
+    pub async fn list_recent_users(
+        &self,
+        since_day: i64,
+        limit: u32,
+    ) -> Result<Vec<String>, Error> {
         let sql = "select told from usage_day_told
              where aspect = 'account' and day >= $1 and told <> ''
              group by told order by max(day) desc, sum(calls) desc, told limit $2";

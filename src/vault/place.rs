@@ -58,7 +58,8 @@ impl Place {
     /// An event with all that is told of it, to whom and under which number, so that a row edited in the database no
     /// longer opens.
     pub fn delivery(delivery: &Delivery) -> Place {
-        let Delivery { number, webhook_id, event, app, user_id, screen_name, reason, .. } = delivery;
+        let Delivery { number, webhook_id, event, app, user_id, screen_name, reason, .. } =
+            delivery;
         let (number, user_id) = (number.to_string(), user_id.to_string());
         let occurred_at = delivery.occurred_at.unix_timestamp().to_string();
         let told = [event.name(), app, &user_id, screen_name, reason, &occurred_at];

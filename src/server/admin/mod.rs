@@ -46,10 +46,7 @@ pub(super) async fn require_key(
     next: Next,
 ) -> Response {
     let from = Client::address(&request);
-    let admin = match relay::key(request.headers(), Kind::Admin) {
-        Ok(key) => host.0.gateway.check_key(key, Kind::Admin, from).await.map_err(Problem::from),
-        Err(problem) => Err(problem),
-    };
+    let admin = relay::check_key(&host, request.headers(), Kind::Admin, from).await;
     let changes = !request.method().is_safe();
     let admin = admin.and_then(|it| {
         if changes && it.key.scopes.looks {

@@ -60,6 +60,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::TooManyGuesses => {
             (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many wrong keys")
         }
+        Error::TooManyLinks { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_links", "The key has too many links")
+        }
         Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this"),
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "No such account"),
         Error::AccountNotActive { .. } => {
@@ -114,7 +117,8 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::Busy(_)
         | Error::StoreUnavailable(_) => Some(SOON),
         Error::TooManyGuesses => Some(Duration::from_mins(1)),
-        Error::AppCredentialsRejected { retry_after, .. } => Some(*retry_after),
+        Error::AppCredentialsRejected { retry_after, .. }
+        | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),
         _ => None,
     }
 }

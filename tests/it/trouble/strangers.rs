@@ -125,7 +125,11 @@ async fn look_ups_of_what_may_not_exist_leave_connections_to_others() {
     let good = tokio::spawn(with_key(public(&house), &cold).send());
     assert_eq!(database.waiting_for_locks(2).await, 2, "a key that exists has no part in it");
     house.store.ping().await.unwrap();
-    house.store.list_accounts(&countersign::store::AccountFilter { limit: 1, ..Default::default() }).await.unwrap();
+    house
+        .store
+        .list_accounts(&countersign::store::AccountFilter { limit: 1, ..Default::default() })
+        .await
+        .unwrap();
     assert!(flood.try_join_next().is_none() && !good.is_finished());
     drop(locked);
     good.await.unwrap().is_relayed(200);

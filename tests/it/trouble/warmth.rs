@@ -29,7 +29,15 @@ async fn use_alice(house: &House) {
     }
     house.gateway.settle_usage().await;
     let is_noted = async {
-        while house.gateway.look_at_key(id_of(&house.key)).await.unwrap().unwrap().last_used_at.is_none() {
+        while house
+            .gateway
+            .look_at_key(id_of(&house.key))
+            .await
+            .unwrap()
+            .unwrap()
+            .last_used_at
+            .is_none()
+        {
             tokio::task::yield_now().await;
         }
     };

@@ -5,6 +5,7 @@ mod delivery;
 mod events;
 mod proof;
 pub mod receiver;
+mod receivers;
 mod replicas;
 mod resend;
 mod signature;
