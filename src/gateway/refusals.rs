@@ -54,7 +54,11 @@ struct Sum {
 
 /// What was refused within the last hour.
 #[derive(Default)]
-pub(super) struct Refusals(Mutex<HashMap<Alike, Sum>>);
+pub(super) struct Refusals {
+    sums: Mutex<HashMap<Alike, Sum>>,
+    /// Held while they are written, so that whoever settles them waits for what is on its way.
+    writing: tokio::sync::Mutex<()>,
+}
 
 /// Refusals to write into the audit log.
 struct Entry {
@@ -124,7 +128,7 @@ impl Refusals {
     }
 
     fn sums(&self) -> MutexGuard<'_, HashMap<Alike, Sum>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -173,12 +177,15 @@ impl Gateway {
     /// Tells what is due, and forgets what the audit log has kept long enough.
     pub(super) async fn tell_refusals(&self) -> Result<(), store::Error> {
         let now = self.now();
+        let writing = self.0.refusals.writing.lock().await;
         self.write_refusals(self.0.refusals.due(now, false)).await?;
+        drop(writing);
         self.0.store.prune_audit_of(STRANGER, now - KEPT).await.map(drop)
     }
 
     /// Writes what is left. Call it when nobody is served any more.
     pub async fn settle_refusals(&self) -> Result<(), Error> {
+        let _writing = self.0.refusals.writing.lock().await;
         Ok(self.write_refusals(self.0.refusals.due(self.now(), true)).await?)
     }
 

@@ -13,7 +13,8 @@ use crate::trouble::{PATIENCE, id_of, public, with_key};
 const MOST: usize = 20;
 
 fn unknown_key(holder: Holder, number: usize) -> String {
-    compose(holder, format!("{number:055}").as_bytes().try_into().unwrap()).1.expose().to_owned()
+    let digits = format!("{number:012}{:043}", 0);
+    compose(holder, digits.as_bytes().try_into().unwrap()).1.expose().to_owned()
 }
 
 /// The id of that key with a secret that is not its.

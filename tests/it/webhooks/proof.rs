@@ -75,7 +75,8 @@ on_both! {
         let house = open_house(&database).await;
         let (receiver, admin) = (Receiver::start().await, house.new_admin_key().await);
         let (id, _) = house.hook(&receiver).await;
-        let (other, _) = house.hook(&Receiver::start().await).await;
+        let elsewhere = Receiver::start().await;
+        let (other, _) = house.hook(&elsewhere).await;
         for edit in [
             "event = 'account.removed'".to_owned(),
             "app = 'other'".to_owned(),
