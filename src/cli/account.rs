@@ -94,7 +94,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Remove(named) => {
             let account = parts
                 .gateway
-                .remove_account(named.app.as_deref(), &named.account()?, ACTOR)
+                .remove_account(named.app.as_deref(), &named.account()?, &ACTOR)
                 .await?;
             output::note(&format!(
                 "removed {} (@{}); its token is gone",
@@ -118,7 +118,7 @@ async fn import(parts: &Parts, app: Option<&str>) -> Result<(), Failure> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(Failure::general)?;
     let imports = read_imports(&text).map_err(gateway::Error::InvalidRequest)?;
-    let count = parts.gateway.import_accounts(app, &imports, ACTOR).await?;
+    let count = parts.gateway.import_accounts(app, &imports, &ACTOR).await?;
     output::line(&format!("imported {count} {}", if count == 1 { "account" } else { "accounts" }));
     Ok(())
 }
@@ -157,7 +157,7 @@ async fn list(
 
 async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
     let verified =
-        parts.gateway.verify_account(named.app.as_deref(), &named.account()?, ACTOR).await?;
+        parts.gateway.verify_account(named.app.as_deref(), &named.account()?, &ACTOR).await?;
     if named.json {
         output::json(&wire::verified(&verified));
     }

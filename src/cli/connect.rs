@@ -65,7 +65,7 @@ pub(super) async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
 pub(super) async fn withdraw(parts: &Parts, link: &str) -> Result<(), Failure> {
     let wrong = || Failure::general(anyhow!("name the link by its id, as `links` lists it"));
     let id = LinkId::parse(link).ok_or_else(wrong)?;
-    let link = parts.gateway.withdraw_link(id, ACTOR).await?.link;
+    let link = parts.gateway.withdraw_link(id, &ACTOR).await?.link;
     output::note(&format!("withdrew the link {:?} for {}", link.label, link.app));
     Ok(())
 }
@@ -74,7 +74,7 @@ async fn by_link(parts: &Parts, it: Arguments) -> Result<(), Failure> {
     let Arguments { app, user, label, return_to, expires, json, .. } = it;
     let new = NewLink { app, label, user_id: user, return_to, expires: Some(expires) };
     let new = new.read().map_err(gateway::Error::InvalidRequest)?;
-    let created = CreatedLink::from(parts.gateway.create_link(new, ACTOR).await?);
+    let created = CreatedLink::from(parts.gateway.create_link(new, &ACTOR).await?);
     if json {
         output::json(&created);
     } else {
@@ -92,7 +92,7 @@ async fn by_pin(parts: &Parts, it: &Arguments) -> Result<(), Failure> {
     output::note("Open this page as the user to connect, allow the app, and note the PIN:");
     output::note(&format!("  {}", begun.authorize_url));
     let pin = read_pin()?;
-    let account = parts.gateway.finish_pin(begun, &pin, expected_user, ACTOR).await?;
+    let account = parts.gateway.finish_pin(begun, &pin, expected_user, &ACTOR).await?;
     if it.json {
         output::json(&wire::Account::from(account));
     } else {

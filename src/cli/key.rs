@@ -67,7 +67,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         }
         Task::List { json } => list(&parts, json).await,
         Task::Revoke { key, json } => {
-            let key = Key::from(parts.gateway.revoke_key(&key, ACTOR).await?);
+            let key = Key::from(parts.gateway.revoke_key(&key, &ACTOR).await?);
             output::note(&format!("revoked {} ({})", key.id, output::plain(&key.name)));
             if json {
                 output::json(&key);
@@ -79,7 +79,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
 
 async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
     let new = new.read().map_err(gateway::Error::InvalidRequest)?;
-    let (key, secret) = parts.gateway.create_key(new, ACTOR).await?;
+    let (key, secret) = parts.gateway.create_key(new, &ACTOR).await?;
     if json {
         output::json(&CreatedKey { secret: secret.expose().to_owned(), key: key.into() });
     } else {

@@ -1,14 +1,17 @@
 //! Putting the program together from its settings.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::anyhow;
+use rustix::process::getuid;
+use rustix::system::uname;
 use time::OffsetDateTime;
 
 use crate::cli::failure::{self, Failure};
 use crate::config::{self, Config, Ring};
 use crate::gateway::{self, Gateway};
+use crate::model::audit::at_command_line;
 use crate::model::{AccountRef, Clock, SystemClock};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -94,8 +97,22 @@ pub(super) fn account_ref(text: &str) -> Result<AccountRef, Failure> {
     AccountRef::parse(text).ok_or_else(|| Failure::general(anyhow!(form)))
 }
 
-/// Who acts, for the audit log.
-pub(super) const ACTOR: &str = "cli";
+/// Who acts, for the audit log: the user of the system and the machine.
+pub(super) static ACTOR: LazyLock<String> = LazyLock::new(|| {
+    let id = getuid().as_raw();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let user = user_name(&users, id).map_or_else(|| id.to_string(), str::to_owned);
+    at_command_line(&user, &uname().nodename().to_string_lossy())
+});
+
+/// What a file of users calls that one.
+fn user_name(users: &str, id: u32) -> Option<&str> {
+    let mut fields = users.lines().map(|it| it.split(':'));
+    fields.find_map(|mut it| {
+        let name = it.next()?;
+        (it.nth(1)?.parse() == Ok(id)).then_some(name)
+    })
+}
 
 /// Runs a command that does one thing and ends.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -113,4 +130,17 @@ pub(super) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure
     builder.worker_threads(workers).enable_all().build().map_err(|error| {
         Failure::unavailable(anyhow!(error).context("the runtime could not be started"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nodd\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(user_name(users, 1000), Some("ada"));
+        assert_eq!(user_name(users, 0), Some("root"));
+        assert_eq!(user_name(users, 7), None);
+    }
 }

@@ -75,6 +75,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
         () = end => warn!("stopped at once by a second signal"),
     }
     parts.gateway.settle_usage().await;
+    if let Err(error) = parts.gateway.settle_refusals().await {
+        let error = &error as &dyn std::error::Error;
+        warn!(error, "the audit log lacks who was refused of late");
+    }
     parts.store.close().await;
     Ok(())
 }
@@ -110,6 +114,7 @@ pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
     require_open_vault(&parts).await?;
     parts.gateway.catch_up_once().await?;
     parts.gateway.read_month().await?;
+    parts.gateway.warm_up().await;
     Ok(parts)
 }
 

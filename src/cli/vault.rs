@@ -43,7 +43,7 @@ pub(super) fn run(config: Option<&Path>, task: &Task) -> Result<(), Failure> {
 async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Failure> {
     let gateway = open(config).await?.gateway;
     let status =
-        if rotate { gateway.rotate_vault(ACTOR).await? } else { gateway.vault_status().await? };
+        if rotate { gateway.rotate_vault(&ACTOR).await? } else { gateway.vault_status().await? };
     let status = Vault::from(status);
     if json {
         output::json(&status);

@@ -76,13 +76,13 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     match task {
         Task::Add { url, app, json } => {
             let new = NewWebhook { url, app };
-            show(parts.gateway.add_webhook(new.into(), ACTOR).await?.into(), json);
+            show(parts.gateway.add_webhook(new.into(), &ACTOR).await?.into(), json);
             Ok(())
         }
         Task::List { json } => list(&parts, json).await,
         Task::Test { webhook, json } => test(&parts, &webhook, json).await,
         Task::Resend { webhook, delivery, json } => {
-            let again = parts.gateway.resend_delivery(&webhook, delivery, ACTOR).await?;
+            let again = parts.gateway.resend_delivery(&webhook, delivery, &ACTOR).await?;
             let again = Delivery::from(again);
             output::note(&format!("{} is sent again by whichever gateway runs", again.id));
             if json {
@@ -93,11 +93,11 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Rotate { webhook, overlap, json } => {
             let rotation = Rotation { overlap: Some(overlap) };
             let overlap = rotation.read().map_err(gateway::Error::InvalidRequest)?;
-            show(parts.gateway.rotate_webhook(&webhook, overlap, ACTOR).await?.into(), json);
+            show(parts.gateway.rotate_webhook(&webhook, overlap, &ACTOR).await?.into(), json);
             Ok(())
         }
         Task::Remove { webhook, json } => {
-            let removed = parts.gateway.remove_webhook(&webhook, ACTOR).await?;
+            let removed = parts.gateway.remove_webhook(&webhook, &ACTOR).await?;
             output::note(&format!("removed {}", removed.id));
             if json {
                 output::json(&Webhook::from(removed));
@@ -149,7 +149,7 @@ async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
 }
 
 async fn test(parts: &Parts, id: &str, json: bool) -> Result<(), Failure> {
-    let tested = Tested::from(parts.gateway.test_webhook(id, ACTOR).await?);
+    let tested = Tested::from(parts.gateway.test_webhook(id, &ACTOR).await?);
     if json {
         output::json(&tested);
     }

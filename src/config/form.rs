@@ -28,6 +28,9 @@ pub const COUNT: Form<usize> =
 pub const CACHE_SIZE: Form<u64> =
     Form { expected: "a whole number from 0 to 4294967295", parse: whole::<_, 0, { u32::MAX }> };
 
+pub const KEY_LINKS: Form<u32> =
+    Form { expected: "a whole number from 1 to 1000000", parse: whole::<_, 1, 1_000_000> };
+
 pub const QUESTION_POSTS: Form<usize> =
     Form { expected: "a whole number from 1 to 100000", parse: whole::<_, 1, 100_000> };
 

@@ -29,8 +29,14 @@ const SECRETS: &[&str] = &[
 ];
 
 /// Keys whose values are lists, which become one line for each entry.
-const LISTS: &[&str] =
-    &["admin.trusted_proxies", "connect.return_to", "server.trusted_proxies", "vault.keys"];
+const LISTS: &[&str] = &[
+    "admin.hosts",
+    "admin.trusted_proxies",
+    "connect.return_to",
+    "server.trusted_proxies",
+    "vault.keys",
+    "webhooks.receivers",
+];
 
 /// A value as it was given, and where.
 pub struct Setting {

@@ -5,6 +5,7 @@
 
 mod client;
 mod form;
+mod hosts;
 mod layer;
 mod load;
 mod problem;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use crate::model::{App, Secret};
 
 pub use client::parse_client;
+pub use hosts::{HOSTS, Hosts};
 pub use load::{describe, load, load_client, parse};
 pub use problem::{Errors, Problem};
 pub use proxies::Proxies;
@@ -54,6 +56,8 @@ pub struct Admin {
     pub trusted_proxies: Proxies,
     /// Scheme and authority under which browsers reach this listener; without it the console is for loopback alone.
     pub public_url: Option<String>,
+    /// Names under which `/metrics` and `/admin` are served, beside those that nobody outside can have.
+    pub hosts: Hosts,
 }
 
 /// Where data lives. The URL may hold a password, hence no `Debug`.
@@ -101,6 +105,8 @@ pub struct Connect {
 pub struct Webhooks {
     /// Whether receivers may be called over plain `http`.
     pub allow_http: bool,
+    /// The only machines that events may be sent to; any, where none is listed.
+    pub receivers: Hosts,
 }
 
 /// The key ring that seals what is stored.
@@ -143,12 +149,16 @@ pub struct Limits {
     pub retry_floor: f64,
     pub cached_keys: u64,
     pub cached_accounts: u64,
+    /// The longest that a start reads recently used keys and accounts; zero for not at all.
+    pub warm_up: Duration,
     /// How long an unknown key or account is remembered as unknown.
     pub unknown_for: Duration,
     /// Bytes for the answers of all callers together: while they are read, merged and sent.
     pub answer_memory: usize,
     /// The least rate at which a caller must read its answer, in bytes a second.
     pub read_rate: usize,
+    /// Links made by one key that wait to be used.
+    pub key_links: u32,
     /// Posts that one question may name.
     pub question_posts: usize,
     /// Days that one question may span.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::form;
+use crate::config::hosts::HOSTS;
 use crate::config::layer::{Setting, app_field};
 use crate::config::proxies::proxies;
 use crate::config::reader::Reader;
@@ -28,7 +29,10 @@ pub fn config(it: &mut Reader<'_>) -> Config {
             return_to: it.get("connect.return_to", &form::RETURN_TO),
             check_every: it.get("connect.check_every", &form::DURATION_OR_ZERO),
         },
-        webhooks: Webhooks { allow_http: it.get("webhooks.allow_http", &form::FLAG) },
+        webhooks: Webhooks {
+            allow_http: it.get("webhooks.allow_http", &form::FLAG),
+            receivers: it.get("webhooks.receivers", &HOSTS),
+        },
         apps: apps(it),
         vault: vault::ring(it),
         limits: limits(it),
@@ -50,6 +54,7 @@ fn admin(it: &mut Reader<'_>) -> Admin {
         listen,
         trusted_proxies: proxies(it, "admin.trusted_proxies"),
         public_url: it.get("admin.public_url", &form::PUBLIC_URL),
+        hosts: it.get("admin.hosts", &HOSTS),
     }
 }
 
@@ -101,9 +106,11 @@ fn limits(it: &mut Reader<'_>) -> Limits {
         retry_floor: it.get("limits.retry_floor", &form::RATE),
         cached_keys: it.get("limits.cached_keys", &form::CACHE_SIZE),
         cached_accounts: it.get("limits.cached_accounts", &form::CACHE_SIZE),
+        warm_up: it.get("limits.warm_up", &form::DURATION_OR_ZERO),
         unknown_for: it.get("limits.unknown_for", &form::DURATION),
         answer_memory: it.get("limits.answer_memory", &form::ANSWER_MEMORY),
         read_rate: it.get("limits.read_rate", &form::COUNT),
+        key_links: it.get("limits.key_links", &form::KEY_LINKS),
         question_posts: it.get("limits.question_posts", &form::QUESTION_POSTS),
         question_days: it.get("limits.question_days", &form::QUESTION_DAYS),
         question_numbers: it.get("limits.question_numbers", &form::QUESTION_NUMBERS),

@@ -1,6 +1,7 @@
 //! Accounts: finding the one whose token signs, and importing, checking and removing them.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tracing::{error, warn};
@@ -51,6 +52,7 @@ impl Gateway {
         key: &KnownKey,
         app: &Arc<AppState>,
         named: &AccountRef,
+        from: IpAddr,
     ) -> Result<Arc<KnownAccount>, Error> {
         let user_id = match named {
             AccountRef::Id(user_id) => *user_id,
@@ -66,7 +68,7 @@ impl Gateway {
         if state == AccountState::Active {
             return Ok(known);
         }
-        let reconnect = Box::pin(self.reconnect(key, app, account)).await;
+        let reconnect = Box::pin(self.reconnect(key, app, account, from)).await;
         Err(Error::AccountNotActive { state, since, reconnect })
     }
 

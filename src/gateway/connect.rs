@@ -3,6 +3,7 @@
 //! A link belongs to the first browser that begins with it. What X sends back counts for that browser alone and but
 //! once: whoever removes the handshake's row makes the one exchange.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -10,7 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::gateway::accounts::{is_printable, is_token_of};
 use crate::gateway::bearers::{AppState, outlive};
-use crate::gateway::{Error, Gateway};
+use crate::gateway::presented::TOO_MANY;
+use crate::gateway::strangers::Guess;
+use crate::gateway::{Error, Gateway, Wanted};
 use crate::model::handshake::{self, Link, NotConnected};
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, Secret, UserId};
@@ -80,8 +83,13 @@ impl Gateway {
     }
 
     /// What a link's page has to tell to the browser that brings that cookie.
-    pub async fn show_link(&self, id: &str, browser: Option<&str>) -> Result<Invitation, Error> {
-        let stored = self.named_link(id).await?;
+    pub async fn show_link(
+        &self,
+        id: &str,
+        browser: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Invitation, Error> {
+        let stored = self.named_link(id, from).await?;
         let is_own = stored.is_of(browser);
         let standing = match (stored.connected, &stored.browser_hash) {
             (Some((_, name)), _) if is_own => Standing::Connected(name),
@@ -95,8 +103,13 @@ impl Gateway {
     }
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
-    pub async fn begin_link(&self, id: &str, browser: Option<&str>) -> Result<Begun, Error> {
-        let stored = self.named_link(id).await?;
+    pub async fn begin_link(
+        &self,
+        id: &str,
+        browser: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Begun, Error> {
+        let stored = self.named_link(id, from).await?;
         // A browser that has begun before, also with another link, goes on under the same cookie.
         let browser = browser.filter(|it| is_random(it)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
@@ -177,11 +190,27 @@ impl Gateway {
         self.connect(app, granted, expected_user, None, actor).await
     }
 
-    async fn named_link(&self, id: &str) -> Result<StoredLink, Error> {
+    async fn named_link(&self, id: &str, from: IpAddr) -> Result<StoredLink, Error> {
         if !handshake::is_link_id(id) {
             return Err(NotConnected::LinkUnknown.into());
         }
-        self.stored_link(&vault::fingerprint(id)).await
+        let guess = self.begin_link_guess(from).await?;
+        let found = self.0.store.find_doubtful_link(&vault::fingerprint(id)).await?;
+        let Some(stored) = found else {
+            guess.was_wrong();
+            self.note_refusal(Wanted::Link, "the link is not known", None, from);
+            return Err(NotConnected::LinkUnknown.into());
+        };
+        self.require_terms(&stored)?;
+        Ok(stored)
+    }
+
+    async fn begin_link_guess(&self, from: IpAddr) -> Result<Guess, Error> {
+        let begun = self.0.strangers.links.begin(from).await;
+        if begun.is_err() {
+            self.note_refusal(Wanted::Link, TOO_MANY, None, from);
+        }
+        begun
     }
 
     async fn stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {

@@ -9,7 +9,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::gateway::links::{LINK_LEFT, NewLink, Reconnect};
 use crate::gateway::{Error, Gateway};
@@ -17,7 +17,7 @@ use crate::model::Secret;
 use crate::model::webhook::{Delivery, Event, Webhook};
 use crate::store::{ClaimedDelivery, Outcome, StoredWebhook};
 use crate::upstream::{LONGEST_SENDING, Message, NotReceived};
-use crate::vault::Place as Seal;
+use crate::vault::{self, Place as Seal};
 
 const ACTOR: &str = "webhook";
 /// After these times of failing comes the next attempt, and then one each `REST`.
@@ -36,6 +36,20 @@ const LEASE: Duration = Duration::from_mins(1);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// Webhooks served at a time.
 const SENDERS: usize = 16;
+/// Why an event is put aside.
+pub(super) const DISTRUSTED: &str =
+    "its row does not match its seal: something else has changed it, so it is not sent";
+/// Why an event waits that cannot be proven here.
+const UNPROVEN: &str = "the vault key that sealed it is not on the ring";
+
+/// Whether an event is one that this program has written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Proof {
+    Right,
+    Wrong,
+    /// The key that sealed it is not here.
+    Unknown,
+}
 
 impl Gateway {
     /// Sends events in the background as they become due, until `stop` ends or every clone of this gateway is dropped;
@@ -96,6 +110,11 @@ impl Gateway {
     /// One attempt. When it cannot even be made, nothing is noted, and it is made once the claim is over.
     async fn deliver(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
         let delivery = &claimed.delivery;
+        match self.proof_of(delivery, claimed.sealed_proof.as_deref()) {
+            Proof::Right => (),
+            Proof::Wrong => return self.put_aside(claimed).await,
+            Proof::Unknown => return self.put_off(claimed).await,
+        }
         let Some(stored) = self.0.store.find_webhook(&delivery.webhook_id).await? else {
             return Ok(());
         };
@@ -120,6 +139,46 @@ impl Gateway {
             self.give_up_old(&stored.webhook, failure).await?;
         }
         Ok(())
+    }
+
+    pub(super) fn proof_of(&self, delivery: &Delivery, sealed: Option<&[u8]>) -> Proof {
+        let Some(sealed) = sealed else { return Proof::Wrong };
+        let is_here = vault::key_id(sealed).is_none_or(|it| self.0.vault.has_key(it));
+        match self.0.vault.open(&Seal::delivery(delivery), sealed) {
+            Ok(_) => Proof::Right,
+            Err(_) if is_here => Proof::Wrong,
+            Err(_) => Proof::Unknown,
+        }
+    }
+
+    /// Gives up what somebody else has written: nothing of it is sent or linked to.
+    async fn put_aside(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+        let Delivery { number, webhook_id, .. } = &claimed.delivery;
+        error!(webhook = webhook_id, delivery = number, why = DISTRUSTED, "an event is put aside");
+        metrics::counter!("countersign_webhook_attempts_total", "outcome" => "distrusted")
+            .increment(1);
+        self.settle_unsent(claimed, DISTRUSTED, None).await
+    }
+
+    async fn put_off(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+        let Delivery { number, webhook_id, .. } = &claimed.delivery;
+        warn!(webhook = webhook_id, delivery = number, why = UNPROVEN, "an event waits");
+        let now = self.now();
+        let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
+        self.settle_unsent(claimed, UNPROVEN, Some(next_try(tried_since, now))).await
+    }
+
+    /// Nothing is learnt of the receiver.
+    async fn settle_unsent(
+        &self,
+        claimed: &ClaimedDelivery,
+        why: &str,
+        again_at: Option<OffsetDateTime>,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let rest = claimed.failing_since.map(|it| (it, now));
+        let outcome = Outcome { status: None, failure: Some(why.to_owned()), again_at, rest };
+        Ok(self.0.store.settle_delivery(claimed, &outcome, now).await?)
     }
 
     /// Of a receiver that has failed for a day, whatever is as old is given up.
@@ -217,7 +276,7 @@ pub(super) fn message(kind: &str, at: OffsetDateTime, data: &serde_json::Value) 
     json!({ "type": kind, "timestamp": rfc3339(at), "data": data }).to_string().into()
 }
 
-fn rfc3339(at: OffsetDateTime) -> String {
+pub(super) fn rfc3339(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_default()
 }
 

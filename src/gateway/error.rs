@@ -24,6 +24,15 @@ pub enum Error {
     InvalidRequest(Vec<Problem>),
     #[error("the key is not known, has expired or was revoked")]
     UnknownKey,
+    /// Keys that are known to exist are checked nevertheless.
+    #[error(
+        "too many keys or links from this address were wrong: wait a minute before one is tried that is not known here"
+    )]
+    TooManyGuesses,
+    #[error(
+        "the key has {most} links that wait to be used, as many as limits.key_links allows: wait until some are used or over"
+    )]
+    TooManyLinks { most: u32, retry_after: Duration },
     #[error("the key may not do this: {0}")]
     NotAllowed(String),
     /// Said of accounts that do not exist and of those that are not the key's.

@@ -93,11 +93,15 @@ impl Gateway {
         let position = inner.feed.position();
         if position < 0 {
             let latest = inner.store.latest_change().await?;
+            self.learn_key_ids().await?;
             self.forget_everything();
             inner.feed.advance(latest, asked_at);
             return Ok(());
         }
         let changes = inner.store.list_changes(position).await?;
+        if !changes.complete {
+            self.learn_key_ids().await?;
+        }
         // First the position, so that a load in flight sees that it may be outdated.
         inner.feed.advance(changes.latest, asked_at);
         if changes.complete {
@@ -112,7 +116,10 @@ impl Gateway {
 
     async fn forget(&self, change: &Change) {
         match change {
-            Change::Key { id } => self.0.keys.forget(id).await,
+            Change::Key { id } => {
+                self.learn_key_id(id);
+                self.0.keys.forget(id).await;
+            }
             Change::Bearer { app } => self.forget_bearer(app).await,
             Change::Account { app, user_id } => self.forget_account(app, *user_id).await,
             Change::Author { post } => self.0.authors.forget(*post).await,
@@ -144,6 +151,7 @@ impl Gateway {
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
+        self.tell_refusals().await?;
         self.prune_usage().await
     }
 }

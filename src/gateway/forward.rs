@@ -1,5 +1,6 @@
 //! The main job: a call comes in with a key, goes out with the right credentials, and its answer goes back unchanged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,8 @@ use crate::upstream::{Answer, Credential, Room, Spent, Verdict};
 /// What a caller sent whose key was checked.
 pub struct Call<'a> {
     pub key: &'a Arc<KnownKey>,
+    /// The address of whoever sent it.
+    pub from: IpAddr,
     pub endpoint: Endpoint,
     /// `Countersign-Account`: a user id or `@screen_name`.
     pub account: Option<&'a str>,
@@ -93,7 +96,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let seen = app.accounts.forgotten();
-        let known = self.account_for(call.key, app, named).await?;
+        let known = self.account_for(call.key, app, named, call.from).await?;
         trail.account = Some(known.stored.account.user_id);
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let credential = Credential::User(&app.app, token);

@@ -1,4 +1,4 @@
-//! Keys: checking the one that a call brings, and making, listing and revoking them.
+//! Keys: making, listing and revoking them, and remembering those that calls bring.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,7 +25,7 @@ pub struct KnownKey {
     pub key: Key,
     /// In whose name it takes turns and holds memory: its id.
     pub(super) turn: Arc<str>,
-    fingerprint: [u8; 32],
+    pub(super) fingerprint: [u8; 32],
     touched_hour: AtomicI64,
 }
 
@@ -59,33 +59,6 @@ pub struct NewKey {
 }
 
 impl Gateway {
-    /// Checks what a caller presented: its checksum without any look-up, then what is remembered, then the database.
-    /// Unknown, expired, revoked and altered keys are told apart by nobody.
-    pub async fn check_key(&self, text: &str, kind: Kind) -> Result<Arc<KnownKey>, Error> {
-        let presented =
-            Presented::parse(text).filter(|it| it.kind == kind).ok_or(Error::UnknownKey)?;
-        let known = self.usable_key(presented.id, kind).await?.ok_or(Error::UnknownKey)?;
-        if !vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint) {
-            return Err(Error::UnknownKey);
-        }
-        self.touch(&known);
-        Ok(known)
-    }
-
-    /// The key of that id, if it has not ended.
-    pub(super) async fn usable_key(
-        &self,
-        id: &str,
-        kind: Kind,
-    ) -> Result<Option<Arc<KnownKey>>, Error> {
-        let now = self.now();
-        let is_usable = |it: &Arc<KnownKey>| {
-            let has_expired = it.key.scopes.expires_at.is_some_and(|it| it <= now);
-            it.key.revoked_at.is_none() && it.key.kind == kind && !has_expired
-        };
-        Ok(self.known_key(id).await?.filter(is_usable))
-    }
-
     /// Makes a key; its text is shown this once and stored only as a sealed hash.
     pub async fn create_key(&self, new: NewKey, actor: &str) -> Result<(Key, Secret), Error> {
         let (app, problems) = self.check_new_key(&new);
@@ -125,6 +98,7 @@ impl Gateway {
             }
             other => other.into(),
         })?;
+        self.learn_key_id(&key.id);
         Ok((key, text))
     }
 
@@ -216,19 +190,35 @@ impl Gateway {
         Ok(revoked)
     }
 
+    pub(super) async fn remembered_key(&self, id: &str) -> Option<Arc<KnownKey>> {
+        if self.may_remember() { self.0.keys.peek(id).await } else { None }
+    }
+
     pub(super) async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
-        let remembers = self.may_remember();
-        if remembers && let Some(known) = self.0.keys.peek(id).await {
+        if let Some(known) = self.remembered_key(id).await {
             return Ok(Some(known));
         }
         let load = async {
-            let Some(stored) = self.0.store.find_key(id).await? else { return Ok(None) };
+            let stored = if self.is_key_known(id) {
+                self.0.store.find_key(id).await?
+            } else {
+                self.0.store.find_doubtful_key(id).await?
+            };
+            let Some(stored) = stored else { return Ok(None) };
+            self.learn_key_id(id);
             Ok(self
                 .open_key(stored)
                 .map_err(|it| warn!(key = id, why = it.why, "a key is refused"))
                 .ok())
         };
-        Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !remembers, load).await?)
+        Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !self.may_remember(), load).await?)
+    }
+
+    /// Takes in a key that was read beside calls; one that does not open is dealt with when it is used.
+    pub(super) async fn remember_key(&self, stored: StoredKey) {
+        if let Ok(known) = self.open_key(stored) {
+            self.0.keys.remember(known.key.id.clone(), known).await;
+        }
     }
 
     fn open_key(&self, stored: StoredKey) -> Result<KnownKey, Unreadable> {
@@ -252,7 +242,7 @@ impl Gateway {
     }
 
     /// Notes the hour of use, once an hour and beside the call.
-    fn touch(&self, known: &KnownKey) {
+    pub(super) fn touch(&self, known: &KnownKey) {
         let hour = self.now().unix_timestamp() / 3600;
         if known.touched_hour.swap(hour, Ordering::Relaxed) == hour {
             return;

@@ -59,6 +59,20 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
         found
     }
 
+    /// Whether it is remembered that there is no such thing.
+    pub(super) fn is_absent<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.absent.contains_key(key)
+    }
+
+    /// Takes in what was read beside calls, before the feed is followed.
+    pub(super) async fn remember(&self, key: K, value: V) {
+        self.present.insert(key, Arc::new(value)).await;
+    }
+
     /// Asks the database once, however many callers wait for the same key. `None` when there is no such thing.
     /// With `anew`, what is remembered does not count.
     ///

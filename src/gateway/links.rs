@@ -1,6 +1,7 @@
 //! Links by which users connect accounts: made by admins, by keys that may, and for accounts that have ended.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::gateway::bearers::{AppState, outlive};
 use crate::gateway::keys::{KnownKey, whole_second};
 use crate::gateway::waiting::LinkId;
 use crate::gateway::{Error, Gateway, Problem};
+use crate::model::audit::holder_at;
 use crate::model::handshake::{self, Link};
 use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::vault::{self, Place as Seal};
@@ -25,6 +27,7 @@ const MAKING: Duration = Duration::from_millis(250);
 /// How often is looked whether a link that is given out again and again is still open, in seconds.
 const BETWEEN_LOOKS: i64 = 60;
 const MOST_KEPT: u64 = 10_000;
+const WHILE_FULL: Duration = Duration::from_mins(1);
 
 /// What a new link shall invite to.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +65,11 @@ impl fmt::Debug for Reconnect {
 }
 
 /// The links that answers have carried, so that a service that goes on calling does not make one with each call.
-pub(super) struct Reconnects(Cache<UserId, Arc<Kept>>);
+pub(super) struct Reconnects {
+    kept: Cache<UserId, Arc<Kept>>,
+    /// Keys that have as many links as they may, so that not each of their calls asks for another.
+    full: Cache<String, ()>,
+}
 
 struct Kept {
     link: Reconnect,
@@ -72,13 +79,18 @@ struct Kept {
 
 impl Default for Reconnects {
     fn default() -> Reconnects {
-        Reconnects(Cache::new(MOST_KEPT))
+        let full = Cache::builder().max_capacity(MOST_KEPT).time_to_live(WHILE_FULL).build();
+        Reconnects { kept: Cache::new(MOST_KEPT), full }
     }
 }
 
 impl Reconnects {
     pub(super) async fn forget(&self, user_id: UserId) {
-        self.0.invalidate(&user_id).await;
+        self.kept.invalidate(&user_id).await;
+    }
+
+    fn is_full(&self, key_id: &str) -> bool {
+        self.full.contains_key(key_id)
     }
 }
 
@@ -97,6 +109,16 @@ impl NewLink {
 impl Gateway {
     /// Makes a link; what stands in it is shown this once and stored only as a hash.
     pub async fn create_link(&self, new: NewLink, actor: &str) -> Result<CreatedLink, Error> {
+        self.make_link(new, actor, None).await
+    }
+
+    /// The same, by a key if it is one that makes it, which may have so many.
+    async fn make_link(
+        &self,
+        new: NewLink,
+        actor: &str,
+        key_id: Option<&str>,
+    ) -> Result<CreatedLink, Error> {
         let mut problems = Vec::new();
         let public_url = self.0.connect.public_url.clone().unwrap_or_default();
         if public_url.is_empty() {
@@ -132,7 +154,18 @@ impl Gateway {
         let id = handshake::compose(&vault::random_digits());
         let hash = vault::fingerprint(id.expose());
         let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
-        self.0.store.insert_link(&hash, &link, &proof, actor).await?;
+        match key_id {
+            None => self.0.store.insert_link(&hash, &link, &proof, actor).await?,
+            Some(key_id) => {
+                let most = self.0.limits.key_links;
+                let maker = (key_id, most);
+                let made = self.0.store.insert_link_of_key(&hash, &link, &proof, actor, maker);
+                made.await?.map_err(|first_ends| Error::TooManyLinks {
+                    most,
+                    retry_after: (first_ends - now).unsigned_abs(),
+                })?;
+            }
+        }
         let url = Secret::new(format!("{public_url}/connect/{}", id.expose()));
         Ok(CreatedLink { id: LinkId::of(&hash), link, url })
     }
@@ -153,6 +186,7 @@ impl Gateway {
         &self,
         key: &KnownKey,
         new: NewLink,
+        from: IpAddr,
     ) -> Result<CreatedLink, Error> {
         let scopes = &key.key.scopes;
         let refuse = |why: &str| Err(Error::NotAllowed(why.to_owned()));
@@ -171,7 +205,7 @@ impl Gateway {
             return refuse(&format!("its app {app} is not configured here any more"));
         }
         let new = NewLink { app: scopes.app.clone(), ..new };
-        self.create_link(new, &format!("key:{}", key.key.id)).await
+        self.make_link(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
     }
 
     /// What goes with the answer that an account has ended, if the key may make links and one can be had in time.
@@ -180,15 +214,20 @@ impl Gateway {
         key: &KnownKey,
         app: &Arc<AppState>,
         account: &Account,
+        from: IpAddr,
     ) -> Option<Reconnect> {
         let possible = self.0.connect.public_url.is_some() && !self.is_database_away();
         if !key.key.scopes.links || !possible {
             return None;
         }
         let (gateway, app, account) = (self.clone(), Arc::clone(app), account.clone());
-        let actor = format!("key:{}", key.key.id);
+        let (key_id, actor) = (key.key.id.clone(), holder_at(&key.key.id, from));
+        if app.reconnects.is_full(&key_id) {
+            return None;
+        }
         // One that takes longer than this answer can wait is there for the next.
-        let making = outlive(async move { gateway.kept_reconnect(&app, &account, &actor).await });
+        let making =
+            outlive(async move { gateway.kept_reconnect(&app, &account, &key_id, &actor).await });
         match tokio::time::timeout(MAKING, making).await {
             Ok(Ok(link)) => Some(link),
             Ok(Err(error)) => {
@@ -203,9 +242,10 @@ impl Gateway {
         &self,
         app: &AppState,
         account: &Account,
+        key_id: &str,
         actor: &str,
     ) -> Result<Reconnect, Error> {
-        let (kept, user_id) = (&app.reconnects.0, account.user_id);
+        let (kept, user_id) = (&app.reconnects.kept, account.user_id);
         if let Some(it) = kept.get(&user_id).await {
             if self.is_open(&it).await? {
                 return Ok(it.link.clone());
@@ -214,7 +254,7 @@ impl Gateway {
         }
         let make = async {
             let new = NewLink::to_reconnect(&account.app, user_id, &account.screen_name);
-            let made = self.create_link(new, actor).await?;
+            let made = self.make_link(new, actor, Some(key_id)).await?;
             let id = made.url.expose().rsplit('/').next().unwrap_or_default();
             Ok::<_, Error>(Arc::new(Kept {
                 hash: vault::fingerprint(id),
@@ -223,6 +263,9 @@ impl Gateway {
             }))
         };
         let link = kept.try_get_with(user_id, make).await;
+        if matches!(link.as_ref().map_err(|it| &**it), Err(Error::TooManyLinks { .. })) {
+            app.reconnects.full.insert(key_id.to_owned(), ()).await;
+        }
         Ok(link.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
     }
 

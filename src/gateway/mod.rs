@@ -19,13 +19,17 @@ mod links;
 mod look;
 mod mark;
 mod month;
+mod presented;
 mod question;
+mod refusals;
 mod rotate;
 mod sessions;
 mod standing;
+mod strangers;
 mod survey;
 mod usage;
 mod waiting;
+mod warm;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -60,6 +64,7 @@ pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::question::text::JsonText;
 pub use crate::gateway::question::{Caller, Span};
+pub use crate::gateway::refusals::Wanted;
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
@@ -80,12 +85,14 @@ use crate::gateway::calls::Recent;
 use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
 use crate::gateway::question::authors::Authors;
-use crate::gateway::sessions::Refused;
+use crate::gateway::refusals::Refusals;
+use crate::gateway::sessions::Sessions;
+use crate::gateway::strangers::Strangers;
 use crate::gateway::usage::Usage;
 use crate::model::{App, Clock};
 use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
-use crate::vault::Vault;
+use crate::vault::{Place as Seal, Vault};
 
 /// Everything a use case needs; a cheap clone.
 #[derive(Clone)]
@@ -98,7 +105,9 @@ struct Inner {
     feed: Feed,
     usage: Usage,
     recent: Recent,
-    refused: Refused,
+    refusals: Refusals,
+    sessions: Sessions,
+    strangers: Strangers,
     /// Questions that are being answered.
     questions: Arc<Turns>,
     memory: Memory,
@@ -107,6 +116,7 @@ struct Inner {
     upstream: Upstream,
     connect: config::Connect,
     console_url: Option<String>,
+    admin_hosts: config::Hosts,
     limits: config::Limits,
     /// Told when there is an event to send.
     events: Arc<Notify>,
@@ -125,14 +135,16 @@ impl Gateway {
     ) -> Result<Gateway, SetupError> {
         let limits = &config.limits;
         let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits)));
-        Ok(Gateway(Arc::new(Inner {
+        let gateway = Gateway(Arc::new(Inner {
             apps: config.apps.values().map(app).collect(),
             keys: Known::new("keys", limits.cached_keys, limits.unknown_for),
             authors: Authors::new(),
             feed: Feed::new(clock.instant()),
             usage: Usage::new(),
             recent: Recent::default(),
-            refused: Refused::default(),
+            refusals: Refusals::default(),
+            sessions: Sessions::default(),
+            strangers: Strangers::default(),
             questions: Turns::new(Rules {
                 total: usize::MAX,
                 each: limits.key_questions,
@@ -149,12 +161,23 @@ impl Gateway {
             )?,
             connect: config.connect.clone(),
             console_url: config.admin.public_url.clone(),
+            admin_hosts: config.admin.hosts.clone(),
             limits: limits.clone(),
             events: Arc::default(),
             clock,
             stale: config.database.stale,
             poll: config.database.poll,
-        })))
+        }));
+        gateway.prove_events();
+        Ok(gateway)
+    }
+
+    /// Has the store seal what it writes for webhooks.
+    fn prove_events(&self) {
+        let inner = Arc::downgrade(&self.0);
+        self.0.store.prove_events_by(Box::new(move |delivery| {
+            inner.upgrade()?.vault.seal(&Seal::delivery(delivery), &[]).ok()
+        }));
     }
 
     /// The configured apps by name, and where their app-only credentials come from.
@@ -165,6 +188,11 @@ impl Gateway {
     /// How browsers reach the operators' listener.
     pub fn console_url(&self) -> Option<&str> {
         self.0.console_url.as_deref()
+    }
+
+    /// Names of the operators' listener that the settings list.
+    pub fn admin_hosts(&self) -> &config::Hosts {
+        &self.0.admin_hosts
     }
 
     /// Where a browser may go on to once an account is connected.

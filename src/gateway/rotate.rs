@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::gateway::deliver::Proof;
 use crate::gateway::{Error, Gateway};
 use crate::store::{KeyFilter, StoredAccount, StoredBearer, StoredKey, StoredWebhook};
 use crate::vault::{self, Place as Seal};
@@ -82,6 +83,7 @@ impl Gateway {
         self.walk_bearers(reseal, &mut status).await?;
         self.walk_webhooks(reseal, &mut status).await?;
         self.walk_links(reseal, &mut status).await?;
+        self.walk_deliveries(reseal, &mut status).await?;
         Ok(status)
     }
 
@@ -215,6 +217,39 @@ impl Gateway {
                 let anew = self.0.vault.seal(&place, &plain)?;
                 let (hash, previous) = (&stored.hash, &stored.sealed_proof);
                 if self.0.store.update_link_proof(hash, &anew, previous).await? {
+                    status.resealed += 1;
+                }
+                status.count(&anew);
+            }
+        }
+    }
+
+    async fn walk_deliveries(&self, reseal: bool, status: &mut VaultStatus) -> Result<(), Error> {
+        let mut after = 0;
+        loop {
+            let deliveries = self.0.store.list_proven_deliveries(after, BATCH).await?;
+            let Some(last) = deliveries.last() else { return Ok(()) };
+            after = last.number();
+            for stored in deliveries {
+                let (number, previous) = (stored.number(), stored.sealed_proof.unwrap_or_default());
+                let proof = stored.delivery.map(|it| (self.proof_of(&it, Some(&previous)), it));
+                let delivery = match proof {
+                    Ok((Proof::Right, delivery)) => delivery,
+                    // Whatever key it names, nobody will send it.
+                    Ok((Proof::Wrong, _)) => continue,
+                    // Of a later version, which proves it as long as the active key stays.
+                    Err(_) if self.0.vault.is_current(&previous) => continue,
+                    _ => {
+                        status.unopened.push(format!("delivery {number}"));
+                        continue;
+                    }
+                };
+                if !reseal || self.0.vault.is_current(&previous) {
+                    status.count(&previous);
+                    continue;
+                }
+                let anew = self.0.vault.seal(&Seal::delivery(&delivery), &[])?;
+                if self.0.store.update_delivery_proof(number, &anew, &previous).await? {
                     status.resealed += 1;
                 }
                 status.count(&anew);

@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use moka::future::Cache;
 use time::{Duration, OffsetDateTime};
 
 use crate::gateway::keys::{KnownKey, whole_second};
-use crate::gateway::{Error, Gateway};
+use crate::gateway::presented::{MALFORMED, TOO_MANY};
+use crate::gateway::{Error, Gateway, Wanted};
 use crate::model::key::{Kind, Presented};
 use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
@@ -20,8 +20,6 @@ const IDLE: Duration = Duration::minutes(30);
 const LONGEST: Duration = Duration::hours(12);
 /// How exactly the last use is kept.
 const SEEN: Duration = Duration::minutes(1);
-/// Sign-ins from one address in a minute that may be refused.
-const MOST_REFUSED: u32 = 20;
 /// 256 bits.
 const DIGITS: usize = 43;
 
@@ -53,36 +51,13 @@ pub enum SignIn {
     TooMany,
 }
 
-/// Sign-ins of late that were refused or are being checked, by address.
-pub(super) struct Refused(Cache<IpAddr, Arc<AtomicU32>>);
+/// Sessions that are known to exist, so that their look-ups do not wait behind those of what is made up.
+pub(super) struct Sessions(Cache<Vec<u8>, ()>);
 
-impl Default for Refused {
-    fn default() -> Refused {
-        let minute = std::time::Duration::from_mins(1);
-        Refused(Cache::builder().max_capacity(10_000).time_to_live(minute).build())
-    }
-}
-
-/// A sign-in that is being checked. Its place is given back unless it is refused, also when whoever asked goes away.
-struct Counted {
-    by: Arc<AtomicU32>,
-    is_refused: bool,
-}
-
-impl Counted {
-    /// `None` where there are too many.
-    fn at(by: Arc<AtomicU32>) -> Option<Counted> {
-        let count = |it: u32| (it < MOST_REFUSED).then_some(it + 1);
-        by.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).ok()?;
-        Some(Counted { by, is_refused: false })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if !self.is_refused {
-            self.by.fetch_sub(1, Ordering::Relaxed);
-        }
+impl Default for Sessions {
+    fn default() -> Sessions {
+        let longest = LONGEST.unsigned_abs();
+        Sessions(Cache::builder().max_capacity(10_000).time_to_live(longest).build())
     }
 }
 
@@ -90,19 +65,19 @@ impl Gateway {
     /// Begins a session for the holder of an admin key, who comes from `address`.
     pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
         // Its form and checksum cost no look-up, so whoever mistypes does not count against the others at a proxy.
-        if Presented::parse(key).is_none() {
+        let Some(presented) = Presented::parse(key) else {
+            self.note_refusal(Wanted::SignIn, MALFORMED, None, address);
             return Ok(SignIn::Refused);
-        }
-        let refused = self.0.refused.0.get_with(address, async { Arc::default() }).await;
-        // Counted before it is known, so that a thousand at once look up no more than a thousand in turn.
-        let Some(mut counted) = Counted::at(refused) else { return Ok(SignIn::TooMany) };
-        let checked = self.check_key(key, Kind::Admin).await;
-        counted.is_refused = matches!(checked, Err(Error::UnknownKey));
-        drop(counted);
-        let key = match checked {
-            Err(Error::UnknownKey) => return Ok(SignIn::Refused),
-            checked => checked?,
         };
+        let Ok(guess) = self.0.strangers.admins.begin(address).await else {
+            self.note_refusal(Wanted::SignIn, TOO_MANY, None, address);
+            return Ok(SignIn::TooMany);
+        };
+        let Some(key) = self.key_of_sign_in(&presented, address).await? else {
+            guess.was_wrong();
+            return Ok(SignIn::Refused);
+        };
+        drop(guess);
         let digits = vault::random_digits::<DIGITS>();
         let secret = Secret::from(&*String::from_utf8_lossy(&digits));
         let hash = vault::fingerprint(secret.expose()).to_vec();
@@ -126,7 +101,13 @@ impl Gateway {
             return Ok(None);
         }
         let hash = vault::fingerprint(secret).to_vec();
-        let Some(stored) = self.0.store.find_session(&hash).await? else { return Ok(None) };
+        let is_known = self.0.sessions.0.contains_key(&hash);
+        let stored = if is_known {
+            self.0.store.find_session(&hash).await?
+        } else {
+            self.0.store.find_doubtful_session(&hash).await?
+        };
+        let Some(stored) = stored else { return Ok(None) };
         let now = self.now();
         let is_over = now - stored.begun_at >= LONGEST || now - stored.seen_at >= IDLE;
         let place = Seal::session(&stored.hash, &stored.key_id, stored.begun_at);
@@ -136,6 +117,9 @@ impl Gateway {
         let Some(key) = self.usable_key(&stored.key_id, Kind::Admin).await? else {
             return Ok(None);
         };
+        if !is_known {
+            self.0.sessions.0.insert(hash.clone(), ()).await;
+        }
         if now - stored.seen_at >= SEEN {
             self.0.store.touch_session(&hash, now).await?;
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
-use crate::gateway::deliver::message;
+use crate::gateway::deliver::{DISTRUSTED, Proof, message};
 use crate::gateway::keys::whole_second;
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::Secret;
 use crate::model::webhook::{Delivery, Unreadable, Webhook};
-use crate::store::{self, Backlog, DeliveryFilter, StoredWebhook};
+use crate::store::{self, Backlog, DeliveryFilter, StoredDelivery, StoredWebhook};
 use crate::upstream::NotReceived;
 use crate::vault::{self, Place as Seal};
 
@@ -92,7 +92,8 @@ impl Gateway {
         filter: &DeliveryFilter,
     ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
         self.stored_webhook(&filter.webhook_id).await?;
-        Ok(self.0.store.list_deliveries(filter).await?)
+        let stored = self.0.store.list_deliveries(filter).await?;
+        Ok(stored.into_iter().map(|it| self.trusted_delivery(it)).collect())
     }
 
     /// Has an event sent again at once, under the id that it had, however it has ended. It goes before later ones of
@@ -106,7 +107,7 @@ impl Gateway {
         self.stored_webhook(webhook_id).await?;
         let again = self.0.store.resend_delivery(webhook_id, number, actor, self.now()).await?;
         self.0.events.notify_one();
-        again.ok_or(Error::NotFound("delivery"))
+        Ok(self.trusted_delivery(again.ok_or(Error::NotFound("delivery"))?))
     }
 
     /// Sends an event of no account, once and now; gives the status of the answer that took it, or why none did. A
@@ -196,6 +197,17 @@ impl Gateway {
             secrets.push(self.0.vault.open_text(&place, sealed).ok()?);
         }
         Some(secrets)
+    }
+
+    /// What may be shown of a delivery, if its row is as this program wrote it.
+    fn trusted_delivery(&self, stored: StoredDelivery) -> Result<Delivery, Unreadable> {
+        let delivery = stored.delivery?;
+        if self.proof_of(&delivery, stored.sealed_proof.as_deref()) != Proof::Wrong {
+            return Ok(delivery);
+        }
+        let Delivery { number, webhook_id, app, occurred_at, attempts, attempt_at, .. } = delivery;
+        let why = DISTRUSTED.to_owned();
+        Err(Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why })
     }
 
     async fn stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {

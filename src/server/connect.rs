@@ -19,6 +19,7 @@ use crate::gateway::{Callback, Error, Finished, Standing};
 use crate::model::handshake::{NotConnected, is_link_id};
 use crate::server::Host;
 use crate::server::pages::{self, is_same_origin, is_secure, page};
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 use crate::server::wire::rfc3339;
 
@@ -79,9 +80,10 @@ async fn style() -> Response {
 }
 
 /// The page that asks, or tells how it ended.
-async fn show(State(host): State<Host>, Linked(link): Linked, headers: HeaderMap) -> Response {
-    let browser = Browser::of(&headers, host.0.gateway.public_url());
-    match host.0.gateway.show_link(&link, browser.map(|it| it.proof)).await {
+async fn show(State(host): State<Host>, Linked(link): Linked, request: Request) -> Response {
+    let from = Client::address(&request);
+    let browser = Browser::of(request.headers(), host.0.gateway.public_url());
+    match host.0.gateway.show_link(&link, browser.map(|it| it.proof), from).await {
         Ok(it) => page(
             StatusCode::OK,
             match &it.standing {
@@ -105,14 +107,14 @@ async fn show(State(host): State<Host>, Linked(link): Linked, headers: HeaderMap
 
 /// The button: gives this browser its cookie and sends it on to X.
 async fn begin(State(host): State<Host>, Linked(link): Linked, request: Request) -> Response {
-    let headers = request.headers();
+    let (headers, from) = (request.headers(), Client::address(&request));
     if !is_same_origin(headers, host.0.gateway.public_url()) {
         let text = console::trouble("Not begun", "Another site sent you here.", FROM_THE_LINK);
         return page(StatusCode::FORBIDDEN, text);
     }
     let public_url = host.0.gateway.public_url();
     let browser = Browser::of(headers, public_url);
-    let begun = match host.0.gateway.begin_link(&link, browser.map(|it| it.proof)).await {
+    let begun = match host.0.gateway.begin_link(&link, browser.map(|it| it.proof), from).await {
         Ok(begun) => begun,
         Err(error) => return trouble(error),
     };
@@ -227,6 +229,11 @@ fn trouble(error: Error) -> Response {
             ("Used already", end.what(), end.advice())
         }
         Error::NotConnected(end) => ("Not connected", end.what(), end.advice()),
+        Error::TooManyGuesses => (
+            "Not now",
+            "There were too many tries from your address with links that are not there.",
+            "Wait a minute, then open the link that you were sent.",
+        ),
         _ => ("Not possible now", "The server cannot do this now.", "Try again in a moment."),
     };
     let text = console::trouble(title, what, advice);

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use crate::gateway::{Answered, Caller, Error, JsonText, Missing, Problem as Detail, Reason};
 use crate::server::encoding::{Accepted, preferred};
 use crate::server::observe::RequestId;
+use crate::server::peer::Client;
 use crate::server::pieces::Text;
 use crate::server::problem::Problem;
 use crate::server::wire::question::{Plan, Report};
@@ -40,9 +41,9 @@ pub(super) async fn answer(
     let accepted = Accepted::required(request.headers())?;
     let form =
         preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
-    let request_id = RequestId::of(&request);
+    let (from, request_id) = (Client::address(&request), RequestId::of(&request));
     let (key, received) = relay::read(&host, request, most_bytes(&host)).await?;
-    let caller = Caller { key, request_id };
+    let caller = Caller { key, from, request_id };
     let gateway = host.0.gateway.clone();
     let mut response = if form == NDJSON {
         lines::stream(gateway, caller, received, deadline, accepted.gzip).await?

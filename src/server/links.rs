@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 use crate::server::wire::{CreatedLink, NewLink};
 use crate::server::{Host, body, relay};
@@ -15,9 +16,10 @@ pub(super) async fn create(
     State(host): State<Host>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let from = Client::address(&request);
     let (key, received) = relay::read(&host, request, host.0.limits.body_bytes).await?;
     let new: NewLink = body::json(&received.body)?;
     let new = new.read().map_err(Problem::invalid)?;
-    let created = CreatedLink::from(host.0.gateway.create_link_by_key(&key, new).await?);
+    let created = CreatedLink::from(host.0.gateway.create_link_by_key(&key, new, from).await?);
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(created)).into_response())
 }

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use crate::config::Proxies;
+use crate::gateway::Wanted;
 use crate::server::observe::observe;
 use crate::server::peer::Peer;
 use crate::server::stream::{Paced, Progress};
@@ -61,11 +62,15 @@ pub(super) async fn serve(Listener { socket, trusted }: Listener, routes: Routes
         let stream = Paced::new(stream, limits);
         let service = service(host, &routes, stream.progress(), Peer::new(peer.ip(), &trusted));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        let open = open.clone();
+        let (open, host) = (open.clone(), host.clone());
         open.increment(1);
         tokio::spawn(async move {
             // A client that breaks off, stalls or speaks no HTTP is no event of ours.
             if let Err(error) = connection.await {
+                if error.is_parse() {
+                    let why = "what it sends is no HTTP";
+                    host.0.gateway.note_refusal(Wanted::Connection, why, None, peer.ip());
+                }
                 debug!(%peer, error = &error as &dyn std::error::Error, "a connection ended early");
             }
             open.decrement(1);

@@ -17,6 +17,7 @@ mod lines;
 mod links;
 mod listen;
 mod meter;
+mod names;
 mod observe;
 pub mod openapi;
 mod pages;
@@ -45,6 +46,7 @@ use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::model::{Clock, Endpoint};
 use crate::server::meter::Meters;
+use crate::server::names::Names;
 use crate::telemetry::Metrics;
 
 /// What every handler may use; a cheap clone.
@@ -58,6 +60,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     life: Life,
     meters: Meters,
+    names: Names,
 }
 
 /// The routes of one listener.
@@ -82,8 +85,9 @@ pub async fn serve(
     life: Life,
 ) {
     let limits = limits.clone();
-    let host =
-        Host(Arc::new(Parts { gateway, metrics, limits, clock, life, meters: Meters::new() }));
+    let names = Names::new(gateway.console_url(), gateway.admin_hosts());
+    let meters = Meters::new();
+    let host = Host(Arc::new(Parts { gateway, metrics, limits, clock, life, meters, names }));
     let callers = listen::serve(callers, callers_routes(&host), &host);
     let operators = listen::serve(operators, operators_routes(&host), &host);
     tokio::select! {
@@ -135,7 +139,9 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/audit", get(admin::audit::list))
         .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
     let offered = "operators find /metrics, /livez, /readyz and /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
-    let routes = open().route("/metrics", get(probe::metrics)).merge(admin);
+    let guarded = admin.route("/metrics", get(probe::metrics));
+    let named = axum::middleware::from_fn_with_state(host.clone(), names::require);
+    let routes = open().merge(guarded.route_layer(named));
     Routes { relays: false, all: finish(routes.merge(console::routes(host)), offered, host) }
 }
 

@@ -53,8 +53,7 @@ struct Asked {
     id: String,
     accepted: Accepted,
     bytes: u64,
-    /// `None` for what the relay's handlers answer, who are in a hurry: nothing tells of a call from where it came.
-    client: Option<IpAddr>,
+    client: IpAddr,
     method: Method,
     uri: Uri,
 }
@@ -70,10 +69,10 @@ pub(super) async fn observe(
     let life = &host.0.life;
     let is_draining = life.is_draining();
     let is_call = routes.relays && !is_draining && asks_the_relay(&request);
-    let asked = Asked::of(&request, (!is_call).then_some(peer));
+    let asked = Asked::of(&request, peer);
+    request.extensions_mut().insert(Client(asked.client));
     // The relay's handlers leave what they know in their answers instead.
-    if let Some(client) = asked.client {
-        request.extensions_mut().insert(Client(client));
+    if !is_call {
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }
     let response = if is_draining {
@@ -97,7 +96,7 @@ fn asks_the_relay(request: &Request) -> bool {
 }
 
 impl Asked {
-    fn of(request: &Request, peer: Option<&Peer>) -> Asked {
+    fn of(request: &Request, peer: &Peer) -> Asked {
         let headers = request.headers();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
@@ -105,7 +104,7 @@ impl Asked {
             id: request_id(headers),
             accepted: Accepted::of(headers),
             bytes: length.unwrap_or_default(),
-            client: peer.map(|it| it.client(headers)),
+            client: peer.client(headers),
             method,
             uri,
         }
@@ -214,12 +213,15 @@ fn log(
     let us = micros(elapsed);
     let (request_id, bytes_in) = (&*asked.id, asked.bytes);
     let code = problem.map(Problem::code);
+    let key_id = problem.and_then(Problem::key_id);
     if let Some(Relayed { endpoint, trail }) = relayed {
         let key = trail.key.as_ref().map(|it| &*it.key.name);
         info!(
             request_id,
             endpoint = endpoint.name(),
             key,
+            key_id,
+            peer = key.is_none().then(|| asked.client.to_string()),
             account = trail.account.map(|it| it.to_string()),
             auth = trail.auth.map(AuthKind::name),
             status,
@@ -234,8 +236,11 @@ fn log(
         );
     } else if !UNLOGGED.contains(&asked.uri.path()) {
         let path = shown_path(&asked.uri);
-        let (method, peer) = (asked.method.as_str(), asked.client.map(|it| it.to_string()));
-        info!(request_id, method, path, peer, status, code, us, bytes_in, bytes_out, "request");
+        let (method, peer) = (asked.method.as_str(), asked.client.to_string());
+        info!(
+            request_id,
+            method, path, peer, key_id, status, code, us, bytes_in, bytes_out, "request"
+        );
     }
     if let Some(problem) = problem
         && problem.status().is_server_error()

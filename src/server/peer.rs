@@ -49,7 +49,7 @@ pub(super) struct Client(pub(super) IpAddr);
 impl Client {
     pub(super) fn address(request: &Request) -> IpAddr {
         let client = request.extensions().get::<Client>();
-        client.expect("whatever an admin asks has a client").0
+        client.expect("each request has a client").0
     }
 }
 

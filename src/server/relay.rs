@@ -1,5 +1,6 @@
 //! The relay's handler: what HTTP says, turned into one call on the gateway, and its answer turned back.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -16,6 +17,7 @@ use crate::model::Endpoint;
 use crate::model::key::Kind;
 use crate::server::encoding::Accepted;
 use crate::server::observe::Relayed;
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 use crate::server::{Host, body, pieces};
 
@@ -43,9 +45,10 @@ async fn relay(
     request: Request,
     trail: &mut Trail,
 ) -> Result<Response, Problem> {
+    let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
     // Before its body is read: strangers' bodies take no memory.
-    let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
+    let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
     trail.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::required(&parts.headers)?;
@@ -56,7 +59,7 @@ async fn relay(
     let expected = PREPAID + body::expected(&parts.headers, limits.body_bytes);
     let held = host.0.gateway.hold_memory(&key, expected, limits.request_deadline).await?;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
-    let call = Call { key: &key, endpoint, account, auth, body };
+    let call = Call { key: &key, from, endpoint, account, auth, body };
     let forwarded = host.0.gateway.forward(&call, held, trail);
     let answer = tokio::time::timeout(limits.request_deadline, forwarded)
         .await
@@ -70,8 +73,9 @@ pub(super) async fn read(
     request: Request,
     most: usize,
 ) -> Result<(Arc<KnownKey>, Received), Problem> {
+    let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
-    let key = host.0.gateway.check_key(key(&parts.headers, Kind::Caller)?, Kind::Caller).await?;
+    let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
     body::require_json(&parts.headers)?;
     let (limits, expected) = (&host.0.limits, body::expected(&parts.headers, most));
     let mut held = host.0.gateway.hold_memory(&key, expected, limits.request_deadline).await?;
@@ -80,9 +84,21 @@ pub(super) async fn read(
     Ok((key, Received { body, held }))
 }
 
+/// Whoever presents a key of that kind from there.
+pub(super) async fn check_key(
+    host: &Host,
+    headers: &HeaderMap,
+    kind: Kind,
+    from: IpAddr,
+) -> Result<Arc<KnownKey>, Problem> {
+    let key = key(headers, kind)?;
+    let checked = host.0.gateway.check_key(key, kind, from).await;
+    checked.map_err(|error| Problem::from(error).about_key(key))
+}
+
 /// What is presented as a key of that kind; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`
 /// of somebody else's, but two keys of ours would leave open whose call it is.
-pub(super) fn key(headers: &HeaderMap, kind: Kind) -> Result<&str, Problem> {
+fn key(headers: &HeaderMap, kind: Kind) -> Result<&str, Problem> {
     require_once(headers, &[AUTHORIZATION, API_KEY])?;
     // What cannot be read as text is a key like any other that is not known.
     let api_key = headers.get(API_KEY).map(|it| it.to_str().unwrap_or_default().trim());

@@ -7,7 +7,7 @@ use crate::model::{Account, AccountState, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::backend::{Work, on};
 use crate::store::change::{self, Change};
-use crate::store::event::{self, Told};
+use crate::store::event::Told;
 use crate::store::{Error, Store, holding, whole_seconds, within};
 
 /// What importing one account may take, on top of what any change may take.
@@ -154,7 +154,8 @@ impl Store {
                 let line =
                     Line { actor, action: "account.imported", subject: &subject, detail: &detail };
                 audit::record(&mut work, &line, now).await?;
-                tell_connected(&mut work, account, "the tokens were imported", now).await?;
+                let reason = "the tokens were imported";
+                self.tell_connected(&mut work, account, reason, now).await?;
             }
             change::record(&mut work, &changes, now).await?;
             work.commit().await
@@ -195,7 +196,7 @@ impl Store {
             let line = Line { actor, action: event.name(), subject: &subject, detail: reason };
             audit::record(&mut work, &line, now).await?;
             let told = Told { event, app, user_id: *user_id, screen_name, reason };
-            event::record(&mut work, &told, now).await?;
+            self.tell(&mut work, &told, now).await?;
             change::record(&mut work, &[changed(app, *user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -295,7 +296,7 @@ impl Store {
             audit::record(&mut work, &line, now).await?;
             let (event, reason) = (Event::Removed, "the account was removed here");
             let told = Told { event, app, user_id, screen_name: &name, reason };
-            event::record(&mut work, &told, now).await?;
+            self.tell(&mut work, &told, now).await?;
             change::record(&mut work, &[changed(app, user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -349,18 +350,6 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// Writes the event of an account that got a token.
-pub(super) async fn tell_connected(
-    work: &mut Work<'_>,
-    new: &NewAccount,
-    reason: &str,
-    now: OffsetDateTime,
-) -> Result<(), Error> {
-    let NewAccount { app, user_id, screen_name, .. } = new;
-    let told = Told { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
-    event::record(work, &told, now).await
-}
-
 pub(super) fn subject(app: &str, user_id: UserId) -> String {
     format!("account:{app}/{user_id}")
 }
@@ -383,7 +372,7 @@ fn account((app, id, screen_name, name, state_since, connected_at): Row) -> Resu
     Ok(Account { app, user_id, screen_name, state: state(&name)?, state_since, connected_at })
 }
 
-fn stored(row: SealedRow) -> Result<StoredAccount, Error> {
+pub(super) fn stored(row: SealedRow) -> Result<StoredAccount, Error> {
     let (app, id, screen_name, state, state_since, connected_at, token, secret) = row;
     let account = account((app, id, screen_name, state, state_since, connected_at))?;
     Ok(StoredAccount { account, sealed_token: token, sealed_token_secret: secret })

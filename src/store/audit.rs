@@ -80,6 +80,24 @@ impl Store {
         .await
     }
 
+    /// Forgets some entries of an actor from before then; gives how many.
+    pub async fn prune_audit_of(&self, actor: &str, before: OffsetDateTime) -> Result<u64, Error> {
+        let sql = "delete from audit where audit_id in (
+                 select audit_id from audit where actor = $1 and recorded_at < $2
+                 order by recorded_at limit 1000
+             )";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            Ok(on!(&mut lease, it => sqlx::query(sql)
+                .bind(actor)
+                .bind(whole_seconds(before))
+                .execute(&mut **it)
+                .await?
+                .rows_affected()))
+        })
+        .await
+    }
+
     /// Records something that changes no row.
     pub async fn insert_audit(
         &self,

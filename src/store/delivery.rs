@@ -15,10 +15,25 @@ const SKEW: Duration = Duration::from_mins(5);
 const LONGEST_REST: Duration = Duration::from_hours(1);
 const UNREADABLE: &str = "its row cannot be read by this program";
 
+/// A delivery as stored, whether it can be read or not. No `Debug`, so that no log line fills up with ciphertext.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredDelivery {
+    pub delivery: Result<Delivery, Unreadable>,
+    /// Made over what is told, for its webhook and under its number.
+    pub sealed_proof: Option<Vec<u8>>,
+}
+
+impl StoredDelivery {
+    pub fn number(&self) -> i64 {
+        self.delivery.as_ref().map_or_else(|it| it.number, |it| it.number)
+    }
+}
+
 /// A delivery that one sender has to itself, until `until`. No `Debug`, so that no log line fills up with ciphertext.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ClaimedDelivery {
     pub delivery: Delivery,
+    pub sealed_proof: Option<Vec<u8>>,
     pub sealed_link: Option<Vec<u8>>,
     /// Since when its receiver has failed, whatever was sent.
     pub failing_since: Option<OffsetDateTime>,
@@ -53,6 +68,7 @@ pub(crate) type Row = (
     Option<OffsetDateTime>,
     Option<i64>,
     Option<String>,
+    Option<Vec<u8>>,
     Option<Vec<u8>>,
 );
 
@@ -127,7 +143,8 @@ impl Store {
                  attempted_at = coalesce(attempted_at, $3)
              where delivery_id = $1 and attempt_at <= $3
              returning delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link";
+                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link,
+                 sealed_proof";
         let (now, far) = (whole_seconds(now), whole_seconds(until + SKEW));
         let until = whole_seconds(until);
         let mut lease = self.writer().await?;
@@ -148,12 +165,13 @@ impl Store {
             .await?);
         let Some(mut row) = row else { return Ok(None) };
         let sealed_link = row.14.take();
-        let Ok(delivery) = delivery(row) else {
+        let StoredDelivery { delivery, sealed_proof } = stored(row);
+        let Ok(delivery) = delivery else {
             drop(work);
             return self.postpone(&mut lease, number, now).await.map(|()| None);
         };
         work.commit().await?;
-        Ok(Some(ClaimedDelivery { delivery, sealed_link, failing_since, until }))
+        Ok(Some(ClaimedDelivery { delivery, sealed_proof, sealed_link, failing_since, until }))
     }
 
     /// Puts off what this program cannot read, such as an event of a later version, so that it holds up its own account
@@ -286,7 +304,7 @@ impl Store {
 }
 
 /// What can be shown of a row in any case, where its event or its user cannot be read.
-pub(crate) fn delivery(row: Row) -> Result<Delivery, Unreadable> {
+pub(crate) fn stored(row: Row) -> StoredDelivery {
     let (
         number,
         webhook_id,
@@ -303,13 +321,16 @@ pub(crate) fn delivery(row: Row) -> Result<Delivery, Unreadable> {
         status,
         failure,
         _,
+        sealed_proof,
     ) = row;
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
     let (Some(event), Some(user_id)) = (Event::from_name(&event), UserId::parse(&user_id)) else {
         let why = UNREADABLE.to_owned();
-        return Err(Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why });
+        let unreadable =
+            Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why };
+        return StoredDelivery { delivery: Err(unreadable), sealed_proof };
     };
-    Ok(Delivery {
+    let delivery = Delivery {
         number,
         webhook_id,
         event,
@@ -324,5 +345,6 @@ pub(crate) fn delivery(row: Row) -> Result<Delivery, Unreadable> {
         delivered_at,
         status: status.and_then(|it| u16::try_from(it).ok()),
         failure,
-    })
+    };
+    StoredDelivery { delivery: Ok(delivery), sealed_proof }
 }

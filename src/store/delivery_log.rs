@@ -2,10 +2,10 @@
 
 use time::OffsetDateTime;
 
-use crate::model::webhook::{Delivery, DeliveryState, Unreadable};
+use crate::model::webhook::DeliveryState;
 use crate::store::audit::{self, Line};
 use crate::store::backend::on;
-use crate::store::delivery::{Row, delivery};
+use crate::store::delivery::{Row, StoredDelivery, stored};
 use crate::store::{Error, Store, webhook, whole_seconds};
 
 /// Which deliveries of a webhook to list, newest first.
@@ -23,13 +23,13 @@ impl Store {
     pub async fn list_deliveries(
         &self,
         filter: &DeliveryFilter,
-    ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
+    ) -> Result<Vec<StoredDelivery>, Error> {
         macro_rules! newest {
             ($of_state:literal) => {
                 concat!(
                     "select delivery_id, webhook_id, event, app, user_id, screen_name, reason,
                          occurred_at, attempts, attempted_at, attempt_at, delivered_at, status,
-                         failure, sealed_link
+                         failure, sealed_link, sealed_proof
                      from delivery where webhook_id = $1 and delivery_id < $2",
                     $of_state,
                     " order by delivery_id desc limit $3"
@@ -55,7 +55,7 @@ impl Store {
                 .bind(i64::from(filter.limit))
                 .fetch_all(&mut **it)
                 .await?);
-            Ok(rows.into_iter().map(delivery).collect())
+            Ok(rows.into_iter().map(stored).collect())
         })
         .await
     }
@@ -68,7 +68,7 @@ impl Store {
         number: i64,
         actor: &str,
         now: OffsetDateTime,
-    ) -> Result<Option<Result<Delivery, Unreadable>>, Error> {
+    ) -> Result<Option<StoredDelivery>, Error> {
         // The webhook before its deliveries, as whoever sends one locks them.
         let wake = "update webhook set rests_until = null where webhook_id = $1";
         let again = "update delivery
@@ -81,7 +81,8 @@ impl Store {
                  delivered_at = null
              where webhook_id = $1 and delivery_id = $2
              returning delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link";
+                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link,
+                 sealed_proof";
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
@@ -101,9 +102,44 @@ impl Store {
             let line = Line { actor, action: "webhook.resent", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             work.commit().await?;
-            Ok(Some(delivery(row)))
+            Ok(Some(stored(row)))
         })
         .await
+    }
+
+    /// Those that are proven, of all webhooks, by number from after that one on; for rotating the vault's key.
+    pub async fn list_proven_deliveries(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredDelivery>, Error> {
+        let sql = "select delivery_id, webhook_id, event, app, user_id, screen_name, reason,
+                 occurred_at, attempts, attempted_at, attempt_at, delivered_at, status, failure,
+                 sealed_link, sealed_proof
+             from delivery where delivery_id > $1 and sealed_proof is not null
+             order by delivery_id limit $2";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(stored).collect())
+        })
+        .await
+    }
+
+    /// Stores a proof that was sealed again, unless it is no longer `previous`.
+    pub async fn update_delivery_proof(
+        &self,
+        number: i64,
+        new: &[u8],
+        previous: &[u8],
+    ) -> Result<bool, Error> {
+        let sql = "update delivery set sealed_proof = $2
+             where delivery_id = cast($1 as bigint) and sealed_proof = $3";
+        self.reseal(sql, &[&number.to_string()], &[new, previous]).await
     }
 
     /// Forgets some events from before `older_than` that are over, or whose webhook was removed while they came; gives

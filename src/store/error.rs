@@ -23,6 +23,8 @@ pub enum Error {
     Settings(#[source] Cause),
     #[error("the database did not do as asked")]
     Query(#[source] Cause),
+    #[error("an event could not be sealed")]
+    NotProven,
     /// A row that this program never writes: somebody else did.
     #[error("a row cannot be read")]
     Unreadable(#[source] Cause),

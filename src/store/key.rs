@@ -45,7 +45,7 @@ pub struct KeySearch {
     pub limit: u32,
 }
 
-type Row = (
+pub(super) type Row = (
     String,
     String,
     String,
@@ -74,6 +74,15 @@ impl Store {
                 .fetch_optional(&mut **it)
                 .await?);
             Ok(row.map(stored))
+        })
+        .await
+    }
+
+    /// The same for an id that may be made up: such look-ups have a share of the connections.
+    pub async fn find_doubtful_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
+        self.short(async {
+            let _turn = self.strangers.acquire().await;
+            self.find_key(id).await
         })
         .await
     }
@@ -258,7 +267,7 @@ fn split<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Op
     text.map(|it| all(it).ok_or(())).transpose()
 }
 
-fn stored(row: Row) -> StoredKey {
+pub(super) fn stored(row: Row) -> StoredKey {
     let (
         id,
         kind,

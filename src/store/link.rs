@@ -7,7 +7,7 @@ use crate::model::account::is_screen_name;
 use crate::model::handshake::{Link, NotConnected};
 use crate::store::account::{self, NewAccount};
 use crate::store::audit::{self, Line};
-use crate::store::backend::on;
+use crate::store::backend::{Work, on};
 use crate::store::change;
 use crate::store::{Error, Store, whole_seconds};
 
@@ -58,29 +58,43 @@ impl Store {
         sealed_proof: &[u8],
         actor: &str,
     ) -> Result<(), Error> {
-        let sql = "insert into link (link_hash, app, label, expected_user_id, return_to,
-                 created_at, expires_at, sealed_proof)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)";
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            on!(&mut work, it => sqlx::query(sql)
-                .bind(hash)
-                .bind(&link.app)
-                .bind(&link.label)
-                .bind(link.expected_user.map(|it| it.to_string()))
-                .bind(&link.return_to)
-                .bind(whole_seconds(link.created_at))
-                .bind(whole_seconds(link.expires_at))
-                .bind(sealed_proof)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            let subject = format!("app:{}", link.app);
-            let detail = format!("link {:?}", link.label);
-            let entry = Line { actor, action: "link.created", subject: &subject, detail: &detail };
-            audit::record(&mut work, &entry, link.created_at).await?;
+            insert(&mut work, hash, link, sealed_proof, actor, None).await?;
             work.commit().await
+        })
+        .await
+    }
+
+    /// The same for a link that a key makes, which may have `most` that wait; else it gives when the first of them ends.
+    pub async fn insert_link_of_key(
+        &self,
+        hash: &[u8],
+        link: &Link,
+        sealed_proof: &[u8],
+        actor: &str,
+        (key_id, most): (&str, u32),
+    ) -> Result<Result<(), OffsetDateTime>, Error> {
+        // The key's row is locked by that, so that two at once do not count the same.
+        let lock = "update key set links = links where key_id = $1";
+        let count = "select count(*), min(expires_at) from link
+             where key_id = $1 and expires_at > $2 and user_id is null";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            on!(&mut work, it => sqlx::query(lock).bind(key_id).execute(&mut **it).await?.rows_affected());
+            let (waiting, first): (i64, Option<OffsetDateTime>) =
+                on!(&mut work, it => sqlx::query_as(count)
+                    .bind(key_id)
+                    .bind(whole_seconds(link.created_at))
+                    .fetch_one(&mut **it)
+                    .await?);
+            if let Some(first) = first.filter(|_| waiting >= i64::from(most)) {
+                return Ok(Err(first));
+            }
+            insert(&mut work, hash, link, sealed_proof, actor, Some(key_id)).await?;
+            work.commit().await.map(Ok)
         })
         .await
     }
@@ -97,6 +111,15 @@ impl Store {
                 .fetch_optional(&mut **it)
                 .await?);
             row.map(stored).transpose()
+        })
+        .await
+    }
+
+    /// The same for a link that may be made up: such look-ups have a share of the connections.
+    pub async fn find_doubtful_link(&self, hash: &[u8]) -> Result<Option<StoredLink>, Error> {
+        self.long(async {
+            let _turn = self.links.acquire().await;
+            self.find_link(hash).await
         })
         .await
     }
@@ -209,6 +232,7 @@ impl Store {
              returning link_hash, sealed_secret, expires_at";
         let under_way = "update link set last_end = $2 where link_hash = $1 and user_id is null";
         self.long(async {
+            let _turn = self.links.acquire().await;
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             let row: Option<(Vec<u8>, Vec<u8>, OffsetDateTime)> =
@@ -268,7 +292,7 @@ impl Store {
             let line =
                 Line { actor, action: "account.connected", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
-            account::tell_connected(&mut work, new, "the user allowed the app at X", now).await?;
+            self.tell_connected(&mut work, new, "the user allowed the app at X", now).await?;
             change::record(&mut work, &[account::changed(&new.app, new.user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -299,6 +323,36 @@ impl Store {
         })
         .await
     }
+}
+
+async fn insert(
+    work: &mut Work<'_>,
+    hash: &[u8],
+    link: &Link,
+    sealed_proof: &[u8],
+    actor: &str,
+    key_id: Option<&str>,
+) -> Result<(), Error> {
+    let sql = "insert into link (link_hash, app, label, expected_user_id, return_to, created_at,
+             expires_at, sealed_proof, key_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    on!(&mut *work, it => sqlx::query(sql)
+        .bind(hash)
+        .bind(&link.app)
+        .bind(&link.label)
+        .bind(link.expected_user.map(|it| it.to_string()))
+        .bind(&link.return_to)
+        .bind(whole_seconds(link.created_at))
+        .bind(whole_seconds(link.expires_at))
+        .bind(sealed_proof)
+        .bind(key_id)
+        .execute(&mut **it)
+        .await?
+        .rows_affected());
+    let subject = format!("app:{}", link.app);
+    let detail = format!("link {:?}", link.label);
+    let entry = Line { actor, action: "link.created", subject: &subject, detail: &detail };
+    audit::record(work, &entry, link.created_at).await
 }
 
 pub(super) fn stored(row: LinkRow) -> Result<StoredLink, Error> {

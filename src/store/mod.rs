@@ -22,6 +22,7 @@ mod link;
 mod name;
 mod overview;
 mod postgres;
+mod recent;
 mod schema;
 mod seal;
 mod session;
@@ -35,10 +36,12 @@ mod wake;
 mod webhook;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use account::{AccountFilter, NewAccount, StoredAccount};
@@ -46,12 +49,14 @@ pub use audit::AuditFilter;
 pub use bearer::StoredBearer;
 pub use call::CallFilter;
 pub use change::{Change, Changes};
-pub use delivery::{ClaimedDelivery, Outcome};
+pub use delivery::{ClaimedDelivery, Outcome, StoredDelivery};
 pub use delivery_log::DeliveryFilter;
 pub use error::{Cause, Error};
+pub use event::Prove;
 pub use key::{KeyFilter, KeySearch, StoredKey};
 pub use last_call::{Failure, LastCalls};
 pub use link::{StoredHandshake, StoredLink};
+pub use recent::RecentAccount;
 pub use schema::Schema;
 pub use session::StoredSession;
 pub use sums::{Grain, UsageFilter, UsageRow};
@@ -64,10 +69,18 @@ pub use webhook::{Backlog, StoredWebhook};
 use crate::config;
 use crate::store::backend::{Lease, On, on};
 
+/// Of so many connections one is for look-ups of what may not exist.
+const SHARE: usize = 5;
+
 /// A handle on the database; clones share its connections.
 #[derive(Clone)]
 pub struct Store {
     pools: On<PgPool, sqlite::Pools>,
+    /// Turns of those who present keys and sessions that may be made up, so that they leave connections to others.
+    strangers: Arc<Semaphore>,
+    /// The same for links, and for what X sends browsers back with.
+    links: Arc<Semaphore>,
+    prover: event::Prover,
     /// The longest that a look-up on a request's path takes, all told.
     call_wait: Duration,
     /// The longest wait for a connection elsewhere.
@@ -97,7 +110,16 @@ impl Store {
             return Err(Error::settings("the URL must start with sqlite:// or postgres://"));
         };
         let patience = settings.wait + settings.statement_timeout * 2;
-        let store = Store { pools, call_wait: settings.call_wait, wait: settings.wait, patience };
+        let share = || Arc::new(Semaphore::new((settings.connections as usize / SHARE).max(1)));
+        let store = Store {
+            pools,
+            strangers: share(),
+            links: share(),
+            prover: event::Prover::default(),
+            call_wait: settings.call_wait,
+            wait: settings.wait,
+            patience,
+        };
         match (store.reader(store.wait).await, &store.pools) {
             (Ok(_), _) => Ok(store),
             (Err(error), On::Postgres(pool)) => {

@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         name: "initial",
@@ -57,10 +57,16 @@ const MIGRATIONS: [Migration; 8] = [
         sqlite: include_str!("../../migrations/sqlite/0007_told.sql"),
     },
     Migration {
-        version: 8,
+        version: 9,
+        name: "proof",
+        postgres: include_str!("../../migrations/postgres/0009_proof.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0009_proof.sql"),
+    },
+    Migration {
+        version: 10,
         name: "author_change",
-        postgres: include_str!("../../migrations/postgres/0008_author_change.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0008_author_change.sql"),
+        postgres: include_str!("../../migrations/postgres/0010_author_change.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0010_author_change.sql"),
     },
 ];
 

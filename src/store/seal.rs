@@ -12,7 +12,9 @@ impl Store {
              union select substr(sealed_token, 2, 8) from bearer
              union select substr(sealed_secret, 2, 8) from webhook
              union select substr(sealed_old_secret, 2, 8) from webhook
-                 where sealed_old_secret is not null";
+                 where sealed_old_secret is not null
+             union select substr(sealed_proof, 2, 8) from delivery
+                 where sealed_proof is not null and attempt_at is not null";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let ids: Vec<Vec<u8>> =

@@ -33,6 +33,15 @@ impl Store {
         .await
     }
 
+    /// The same for a session that may be made up: such look-ups have a share of the connections.
+    pub async fn find_doubtful_session(&self, hash: &[u8]) -> Result<Option<StoredSession>, Error> {
+        self.long(async {
+            let _turn = self.strangers.acquire().await;
+            self.find_session(hash).await
+        })
+        .await
+    }
+
     pub async fn insert_session(&self, session: &StoredSession) -> Result<(), Error> {
         let sql = "insert into session (session_hash, key_id, begun_at, seen_at, sealed_proof)
              values ($1, $2, $3, $4, $5)";

@@ -161,7 +161,7 @@ impl Upstream {
         Ok(Upstream {
             relay: Relay::new(settings, limits, &clock)?,
             tokens: token::client(settings, limits)?,
-            receivers: Receivers::new(webhooks.allow_http),
+            receivers: Receivers::new(webhooks),
             api_url: settings.api_url.clone(),
             limits: limits.clone(),
             skew: Skew::default(),

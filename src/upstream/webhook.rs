@@ -12,6 +12,7 @@ use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use zeroize::Zeroizing;
 
+use crate::config::{self, Hosts};
 use crate::model::Secret;
 use crate::upstream::{SetupError, Upstream, token};
 
@@ -43,13 +44,23 @@ pub struct NotReceived {
 /// The clients for receivers, made when the first one is called.
 pub(super) struct Receivers {
     allow_http: bool,
+    allowed: Hosts,
     secure: OnceLock<reqwest::Client>,
     plain: OnceLock<reqwest::Client>,
 }
 
 impl Receivers {
-    pub(super) fn new(allow_http: bool) -> Receivers {
-        Receivers { allow_http, secure: OnceLock::new(), plain: OnceLock::new() }
+    pub(super) fn new(settings: &config::Webhooks) -> Receivers {
+        Receivers {
+            allow_http: settings.allow_http,
+            allowed: settings.receivers.clone(),
+            secure: OnceLock::new(),
+            plain: OnceLock::new(),
+        }
+    }
+
+    fn allow(&self, url: &reqwest::Url) -> bool {
+        self.allowed.is_empty() || url.host_str().is_some_and(|it| self.allowed.has(it))
     }
 
     fn client(&self, url: &str) -> Result<&reqwest::Client, SetupError> {
@@ -85,6 +96,9 @@ impl Upstream {
         let whole = plain && text.len() <= LONGEST_URL && !host.starts_with('/');
         match url.scheme() {
             _ if !bare || !whole || host.is_empty() || url.fragment().is_some() => Err(RIGHT),
+            "https" | "http" if !self.receivers.allow(&url) => {
+                Err("must be at one of the machines that webhooks.receivers lists")
+            }
             "https" => Ok(url.into()),
             "http" if self.receivers.allow_http => Ok(url.into()),
             "http" => Err("must be https://, unless webhooks.allow_http is set"),

@@ -3,7 +3,7 @@
 use crate::model::UserId;
 use crate::model::handshake::Link;
 use crate::model::key::Key;
-use crate::model::webhook::Webhook;
+use crate::model::webhook::{Delivery, Webhook};
 
 const DOMAIN: &str = "countersign.v1";
 
@@ -53,6 +53,17 @@ impl Place {
     /// The secret before, which signs for a while, too.
     pub fn webhook_old_secret(webhook: &Webhook) -> Place {
         Place::of_webhook("sealed_old_secret", webhook)
+    }
+
+    /// An event with all that is told of it, to whom and under which number, so that a row edited in the database no
+    /// longer opens.
+    pub fn delivery(delivery: &Delivery) -> Place {
+        let Delivery { number, webhook_id, event, app, user_id, screen_name, reason, .. } =
+            delivery;
+        let (number, user_id) = (number.to_string(), user_id.to_string());
+        let occurred_at = delivery.occurred_at.unix_timestamp().to_string();
+        let told = [event.name(), app, &user_id, screen_name, reason, &occurred_at];
+        Place::new("delivery", "sealed_proof", [&**webhook_id, &number].into_iter().chain(told))
     }
 
     /// The link that an event carries.

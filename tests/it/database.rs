@@ -100,6 +100,28 @@ impl Database {
         .await
     }
 
+    /// Holds a table of PostgreSQL's, so that nobody else reads it until this is dropped.
+    pub async fn lock(&self, table: &str) -> Connected {
+        self.open(&format!("begin; lock {table} in access exclusive mode")).await
+    }
+
+    /// How many statements wait for locks of PostgreSQL's, as soon as that many do.
+    pub async fn waiting_for_locks(&self, wanted: i64) -> i64 {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let sql = "select count(*) from pg_locks join pg_database on oid = database
+             where not granted and datname = current_database()";
+        let waiting = async {
+            loop {
+                let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+                if found >= wanted {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        found.unwrap_or_else(|_| panic!("never {wanted} that wait"))
+    }
+
     async fn open(&self, sql: &str) -> Connected {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.kind {

@@ -23,6 +23,7 @@ mod take;
 pub mod text;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
@@ -30,10 +31,11 @@ use time::{Duration, OffsetDateTime};
 use crate::gateway::keys::KnownKey;
 use crate::model::{AccountRef, Endpoint, GroupBy, Metric, UserId};
 
-/// Who asks, and the id of the request.
+/// Who asks, from which address, and the id of the request.
 #[derive(Clone)]
 pub struct Caller {
     pub key: Arc<KnownKey>,
+    pub from: IpAddr,
     pub request_id: Arc<str>,
 }
 

@@ -14,7 +14,6 @@ use tokio::time::{Instant as Deadline, Sleep};
 use crate::admission::Held;
 use crate::gateway::bearers::AppState;
 use crate::gateway::forward;
-use crate::gateway::keys::KnownKey;
 use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
@@ -173,7 +172,7 @@ impl Run {
                 let handle = asking.spawn(ask(
                     self.gateway.clone(),
                     Arc::clone(&self.app),
-                    Arc::clone(&self.caller.key),
+                    self.caller.clone(),
                     Arc::clone(&self.groupings),
                     task,
                     (Arc::clone(&sent), self.size.wire),
@@ -374,14 +373,15 @@ impl Run {
 async fn ask(
     gateway: Gateway,
     app: Arc<AppState>,
-    key: Arc<KnownKey>,
+    caller: Caller,
     groupings: Arc<Vec<Grouping>>,
     task: Task,
     (sent, most): (Sent, usize),
 ) -> Done {
     let body = Bytes::from(task.call.body(&groupings));
     let endpoint: Endpoint = task.call.endpoint;
-    let call = forward::Call { key: &key, endpoint, account: None, auth: None, body };
+    let Caller { key, from, .. } = &caller;
+    let call = forward::Call { key, from: *from, endpoint, account: None, auth: None, body };
     let mut trail = Trail { posts: task.call.posts.len(), ..Trail::default() };
     let turn = app.asking.take(&key.turn, 1).await;
     let _ = sent.set(gateway.0.clock.instant());

@@ -45,10 +45,8 @@ pub(super) async fn require_key(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let admin = match relay::key(request.headers(), Kind::Admin) {
-        Ok(key) => host.0.gateway.check_key(key, Kind::Admin).await.map_err(Problem::from),
-        Err(problem) => Err(problem),
-    };
+    let from = Client::address(&request);
+    let admin = relay::check_key(&host, request.headers(), Kind::Admin, from).await;
     let changes = !request.method().is_safe();
     let admin = admin.and_then(|it| {
         if changes && it.key.scopes.looks {
@@ -60,7 +58,7 @@ pub(super) async fn require_key(
     });
     match admin {
         Ok(admin) => {
-            let actor = holder_at(&admin.key.id, Client::address(&request));
+            let actor = holder_at(&admin.key.id, from);
             request.extensions_mut().insert(Actor(actor));
             let mut response = next.run(request).await;
             // Some answers show a secret, this once.

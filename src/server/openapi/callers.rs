@@ -200,7 +200,7 @@ fn link() -> Operation {
         "Invite a user to connect an account",
     ))
     .about("For keys that were made with the right to: a one-time link, shown this once, by which a user connects an account in a browser. The app is the key's, and a key that is limited to accounts names one of them as `user_id`.")
-    .refuses(vec![problems::not_allowed("links", "it may not make links")])
+    .refuses(problems::of_links())
 }
 
 fn operation(

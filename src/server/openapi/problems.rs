@@ -93,12 +93,23 @@ pub(super) fn of_everything() -> Vec<Sample> {
 pub(super) fn of_keys(kind: Kind) -> Vec<Sample> {
     let missing = format!("missing_key_{kind}");
     let detail = "holds another key than Authorization does; send one of the two";
-    vec![
+    let mut samples = of_names(kind);
+    samples.extend([
         Sample::called(&missing, Problem::missing_key(kind)),
         Error::UnknownKey.into(),
+        Error::TooManyGuesses.into(),
         invalid("header", Detail::in_header("X-Api-Key", detail)),
         Error::StoreUnavailable("away".into()).into(),
-    ]
+    ]);
+    samples
+}
+
+/// Operators' listener goes by its name.
+fn of_names(kind: Kind) -> Vec<Sample> {
+    match kind {
+        Kind::Caller => Vec::new(),
+        Kind::Admin => vec![Problem::unknown_name("evil.example").into()],
+    }
 }
 
 pub(super) fn of_bodies() -> Vec<Sample> {
@@ -226,6 +237,15 @@ pub(super) fn of_nothing() -> Vec<Sample> {
         Sample::called(&format!("nothing_answered_{}", reason.name()), problem)
     };
     Reason::ALL.map(sample).to_vec()
+}
+
+/// Where a key makes links.
+pub(super) fn of_links() -> Vec<Sample> {
+    let retry_after = Duration::from_hours(12);
+    vec![
+        not_allowed("links", "it may not make links"),
+        Error::TooManyLinks { most: 1000, retry_after }.into(),
+    ]
 }
 
 pub(super) fn not_allowed(what: &str, detail: &str) -> Sample {

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::gateway::{Error, Place, Problem as Detail, Reconnect};
-use crate::model::key::Kind;
+use crate::model::key::{Kind, Presented};
 use crate::server::wire::{self, rfc3339};
 
 /// Tells a caller that the answer is the gateway's own, and why.
@@ -34,6 +34,8 @@ struct Parts {
     problems: Vec<Detail>,
     retry_after: Option<Duration>,
     cause: Option<Error>,
+    /// The public part of the key that it is about.
+    key_id: Option<String>,
 }
 
 impl Problem {
@@ -51,6 +53,7 @@ impl Problem {
             problems: Vec::new(),
             retry_after: None,
             cause: None,
+            key_id: None,
         }))
     }
 
@@ -109,6 +112,19 @@ impl Problem {
         .retry(SOON)
     }
 
+    pub(super) fn unknown_name(name: &str) -> Problem {
+        let name: String = name.chars().filter(char::is_ascii_graphic).take(100).collect();
+        let detail = format!(
+            "/metrics and /admin are not served under the name {name:?}: list it in admin.hosts, or set admin.public_url if browsers come by it"
+        );
+        Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown_name",
+            "This name is not served",
+            detail,
+        )
+    }
+
     pub(super) fn invalid(problems: Vec<Detail>) -> Problem {
         Problem::from(Error::InvalidRequest(problems))
     }
@@ -120,6 +136,16 @@ impl Problem {
     /// Title and detail.
     pub(super) fn words(&self) -> (&'static str, &str) {
         (self.0.title, &self.0.detail)
+    }
+
+    /// About what was presented as a key; its id is public if its checksum is right.
+    pub(super) fn about_key(self, text: &str) -> Problem {
+        let key_id = Presented::parse(text).map(|it| it.id.to_owned());
+        self.change(|it| it.key_id = key_id)
+    }
+
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.0.key_id.as_deref()
     }
 
     pub(super) fn status(&self) -> StatusCode {

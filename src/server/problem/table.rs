@@ -59,6 +59,12 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the rules")
         }
         Error::UnknownKey => (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted"),
+        Error::TooManyGuesses => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many wrong keys")
+        }
+        Error::TooManyLinks { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_links", "The key has too many links")
+        }
         Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this"),
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "No such account"),
         Error::AccountNotActive { .. } => {
@@ -119,8 +125,10 @@ fn retry_after(error: &Error) -> Option<Duration> {
             NotConnected::XAway | NotConnected::OddAnswer | NotConnected::UnderWay,
         ) => Some(SOON),
         Error::UpstreamOdd { retry_after, .. } => Some(retry_after.unwrap_or(SOON)),
+        Error::TooManyGuesses => Some(Duration::from_mins(1)),
         Error::AppCredentialsRejected { retry_after, .. }
-        | Error::AccountLimitReached { retry_after, .. } => Some(*retry_after),
+        | Error::AccountLimitReached { retry_after, .. }
+        | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),
         Error::NothingAnswered { reason, retry_after, .. } => match reason {
             Reason::Deadline | Reason::UpstreamError => Some(retry_after.unwrap_or(SOON)),
             _ => *retry_after,

@@ -14,11 +14,11 @@ pub struct Entry {
     pub id: i64,
     #[schema(value_type = Time)]
     pub at: String,
-    /// `cli`, `gateway`, `webhook`, or `key:` and the id of an admin key.
+    /// `key:` and a key's id, `cli:` and a user of the machine, `stranger` for who was refused, `gateway` or `webhook`.
     pub actor: String,
     /// What the actor's key is called, if it is one.
     pub key_name: Option<String>,
-    /// From where; `null` for the command line and the gateway itself.
+    /// From which address, or on which machine for the command line; `null` for the gateway itself.
     pub address: Option<String>,
     pub action: String,
     pub subject: String,

@@ -162,4 +162,39 @@ on_both! {
         database.run("alter table elsewhere rename to link").await;
         link_for(&house, &key).await;
     }
+
+    async fn a_key_has_so_many_links_that_wait_and_no_more(database: Database) {
+        let change = |it: &mut countersign::config::Config| it.limits.key_links = 3;
+        let house = House::start_with(&database, change).await;
+        let (key, other) = (house.new_key(|it| it.links = true).await, house.new_key(|it| it.links = true).await);
+        let wanted = |expires: &str| json!({ "label": "a friend", "expires": expires });
+        assert_eq!(ask(&house, &key, &wanted("2h")).await.status, 201);
+        let mut made = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let ask = house.ask("POST", PATH).header("authorization", &format!("Bearer {key}"));
+            made.spawn(ask.header("content-type", "application/json").body(wanted("3h").to_string()).send());
+        }
+        let statuses: Vec<_> = made.join_all().await.iter().map(|it| it.status.as_u16()).collect();
+        assert_eq!(statuses.iter().filter(|it| **it == 201).count(), 2, "{statuses:?}");
+        let refused = ask(&house, &key, &wanted("3h")).await;
+        refused.is_own(429, "too_many_links");
+        assert_eq!(refused.header("retry-after"), "7200");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("limits.key_links"), "{}", refused.text());
+        // An answer that an account has ended goes without one, and asks for none again for a while.
+        revoke(&house).await;
+        let answer = call(&house, "alice", &key).send().await;
+        answer.is_own(409, "account_not_active");
+        assert!(answer.json()["reconnect_url"].is_null(), "{}", answer.text());
+        database.run("alter table link rename to link_away").await;
+        call(&house, "alice", &key).send().await.is_own(409, "account_not_active");
+        database.run("alter table link_away rename to link").await;
+
+        assert_eq!(ask(&house, &other, &wanted("3h")).await.status, 201, "each key has its own");
+        let admins = countersign::gateway::NewLink { label: "an admin's".to_owned(), ..Default::default() };
+        house.gateway.create_link(admins, "test").await.unwrap();
+        house.bench.clock.forward(Duration::hours(2));
+        house.gateway.catch_up_once().await.unwrap();
+        assert_eq!(ask(&house, &key, &wanted("3h")).await.status, 201, "one is over");
+        ask(&house, &key, &wanted("3h")).await.is_own(429, "too_many_links");
+    }
 }

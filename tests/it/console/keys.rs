@@ -67,7 +67,7 @@ on_both! {
         let fields = [("kind", "caller"), ("name", "narrow"), ("app", "demo"), ("accounts", &*accounts), ("28hr", "true"), ("historical", "true"), ("links", "true"), ("expires", "7d")];
         let page = visitor.send(KEYS, &fields).await;
         is_page(&page, 200);
-        let key = house.gateway.check_key(&text_of(&page, "key"), countersign::model::key::Kind::Caller).await.unwrap();
+        let key = house.gateway.check_key(&text_of(&page, "key"), countersign::model::key::Kind::Caller, [127, 0, 0, 1].into()).await.unwrap();
         let scopes = &key.key.scopes;
         assert_eq!(scopes.accounts, Some(vec![house.id("alice"), house.id("bob")]));
         assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
@@ -173,7 +173,7 @@ on_both! {
         let done = visitor.send(&path, &[]).await;
         assert_eq!((done.status.as_u16(), done.header("location")), (303, "/console/keys?done=revoked"));
         assert!(visitor.open(done.header("location")).await.text().contains("The key is revoked"));
-        assert!(house.gateway.check_key(&key, countersign::model::key::Kind::Caller).await.is_err());
+        assert!(house.gateway.check_key(&key, countersign::model::key::Kind::Caller, [127, 0, 0, 1].into()).await.is_err());
         assert!(!visitor.open(&path).await.text().contains("method=\"post\" action=\"/console/keys/"));
         let ended = visitor.open(&format!("{KEYS}?search=doomed&state=any")).await.text();
         assert!(ended.contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC<"), "{ended}");

@@ -10,11 +10,13 @@ use crate::house::House;
 mod accounts;
 mod drain;
 mod keys;
+mod names;
 mod paths;
 pub mod raw;
 mod room;
 mod slow;
 mod smuggling;
+mod traces;
 
 /// A house that keeps its database, for tests of what does not depend on the kind.
 struct Own {

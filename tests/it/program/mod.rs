@@ -17,6 +17,7 @@ mod lifecycle;
 mod looking;
 mod proxies;
 mod query;
+mod refusals;
 mod rotation;
 mod scan;
 mod starting;

@@ -173,6 +173,6 @@ on_both! {
         let key = house.new_key(|_| ()).await;
         edit(&database, &key, "last_used_at = '2026-01-01 00:00:00+00:00'").await;
         with_key(private(&house, "alice"), &key).send().await.is_relayed(200);
-        assert!(house.gateway.check_key(&key, Kind::Caller).await.is_ok());
+        assert!(house.gateway.check_key(&key, Kind::Caller, [127, 0, 0, 1].into()).await.is_ok());
     }
 }

@@ -13,6 +13,8 @@ mod replicas;
 mod retries;
 mod seals;
 mod standing;
+mod strangers;
+mod warmth;
 
 use std::time::Duration;
 

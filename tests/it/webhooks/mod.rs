@@ -3,7 +3,9 @@
 mod admin;
 mod delivery;
 mod events;
+mod proof;
 pub mod receiver;
+mod receivers;
 mod replicas;
 mod resend;
 mod signature;

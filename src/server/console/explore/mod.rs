@@ -21,6 +21,7 @@ use crate::server::console::explore::charts::charts;
 use crate::server::console::{callers_url, chrome, form};
 use crate::server::observe::RequestId;
 use crate::server::pages::page;
+use crate::server::peer::Client;
 use crate::server::problem::Problem;
 use crate::server::wire::question::Plan;
 use crate::server::wire::table;
@@ -53,14 +54,14 @@ pub(super) async fn ask(
     Extension(session): Extension<Session>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let request_id = RequestId::of(&request);
+    let (from, request_id) = (Client::address(&request), RequestId::of(&request));
     let fields: Vec<(String, String)> = form::read(&host, request).await?;
     let mut typed = typed::read(&host, &fields);
     let question = typed::question(&typed);
     typed.tweets = question.shown_again(typed.tweets);
     let gateway = &host.0.gateway;
     let key = gateway.as_caller(&session, Some(&*typed.app).filter(|it| !it.is_empty()))?;
-    let caller = Caller { key, request_id };
+    let caller = Caller { key, from, request_id };
     let wants = fields.iter().find(|it| it.0 == "wants").map_or("", |it| &it.1);
 
     let (chrome, curl) =

@@ -1,0 +1,100 @@
+//! Names of machines as settings list them: each whole, or all below one as `*.example.com`.
+
+use crate::config::form::Form;
+
+/// Machines that are allowed; none where nothing is said.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Hosts(Vec<String>);
+
+pub const HOSTS: Form<Hosts> = Form {
+    expected: "names or IP addresses without ports, such as hooks.example.com, *.example.com or 10.0.0.7",
+    parse: |text| {
+        let entries = text.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+        entries.map(|it| is_host(it).then(|| plain(it))).collect::<Option<_>>().map(Hosts)
+    },
+};
+
+impl Hosts {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this one is listed, in whatever case. A pattern has what is below a name and not the name itself.
+    pub fn has(&self, host: &str) -> bool {
+        let host = plain(host);
+        let is_below = |name: &str| host.strip_suffix(name).is_some_and(|it| it.ends_with('.'));
+        self.0.iter().any(|it| it.strip_prefix("*.").map_or(*it == host, is_below))
+    }
+}
+
+/// As names are compared: an end that stands for the root of all names says nothing.
+fn plain(host: &str) -> String {
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
+    bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase()
+}
+
+fn is_host(entry: &str) -> bool {
+    let name = plain(entry.strip_prefix("*.").unwrap_or(entry));
+    let is_address = !entry.starts_with('*') && name.parse::<std::net::IpAddr>().is_ok();
+    let is_part = |it: &str| {
+        let plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+        (1..=63).contains(&it.len()) && it.bytes().all(plain)
+    };
+    is_address || name.len() <= 253 && name.split('.').all(is_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(text: &str) -> Option<Hosts> {
+        (HOSTS.parse)(text)
+    }
+
+    #[test]
+    fn names_are_whole_or_below_another() {
+        let listed = hosts("Hooks.example.com, *.internal,\n10.0.0.7 ,[fd00::7]").unwrap();
+        for host in [
+            "hooks.example.com",
+            "HOOKS.example.com.",
+            "a.internal",
+            "b.a.internal",
+            "10.0.0.7",
+            "fd00::7",
+            "[fd00::7]",
+        ] {
+            assert!(listed.has(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "a.hooks.example.com",
+            "internal",
+            "xinternal",
+            "10.0.0.8",
+            "internal.evil.example",
+        ] {
+            assert!(!listed.has(host), "{host}");
+        }
+        assert!(hosts("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for wrong in [
+            "*",
+            "*.",
+            "a.*.b",
+            "https://a",
+            "a:443",
+            "a/b",
+            "a b",
+            "a..b",
+            "*.10.0.0.7.",
+            "é.example",
+        ] {
+            let is_number = wrong == "*.10.0.0.7.";
+            assert!(is_number || hosts(wrong).is_none(), "{wrong}");
+        }
+    }
+}
