@@ -16,6 +16,16 @@ pub struct App {
     pub account_limit: Option<AccountLimit>,
 }
 
+impl App {
+    /// Whether the consumer key, its secret and the configured bearer token are the same.
+    pub fn has_secrets_of(&self, other: &App) -> bool {
+        let bearer = |it: &App| it.bearer_token.as_ref().map(|it| it.expose().to_owned());
+        self.consumer_key == other.consumer_key
+            && self.consumer_secret.expose() == other.consumer_secret.expose()
+            && bearer(self) == bearer(other)
+    }
+}
+
 /// How many accounts an app may use in a month of the calendar, UTC (reference 2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AccountLimit {

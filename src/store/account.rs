@@ -361,7 +361,7 @@ pub(super) async fn tell_connected(
     event::record(work, &told, now).await
 }
 
-pub(super) fn subject(app: &str, user_id: UserId) -> String {
+pub fn subject(app: &str, user_id: UserId) -> String {
     format!("account:{app}/{user_id}")
 }
 

@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "initial",
@@ -55,6 +55,12 @@ const MIGRATIONS: [Migration; 7] = [
         name: "told",
         postgres: include_str!("../../migrations/postgres/0007_told.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_told.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "replica",
+        postgres: include_str!("../../migrations/postgres/0008_replica.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_replica.sql"),
     },
 ];
 

@@ -13,6 +13,8 @@ use crate::server::wire::rfc3339;
 
 /// How many problems a `detail` spells out; `problems` has more.
 const SPELT_OUT: usize = 5;
+/// How soon to look again whether an operator has acted.
+const OPERATOR: Duration = Duration::from_secs(10);
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
@@ -35,6 +37,9 @@ impl From<Error> for Problem {
             }
             Error::NotConnected(end) => format!("{said} {}", end.advice()),
             Error::NothingAnswered(missing) => format!("{said}: {}", engagement::why(missing)),
+            Error::VaultKeyUnavailable(_) => {
+                format!("{said}; an operator has to add it to vault.keys")
+            }
             Error::AppCredentialsRejected { .. } => {
                 format!("{said}; an operator has to check them with `countersign check`")
             }
@@ -93,6 +98,11 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             "X does not accept the app's credentials",
         ),
         Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The gateway is busy"),
+        Error::VaultKeyUnavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "vault_key_unavailable",
+            "The gateway lacks a vault key",
+        ),
         Error::StoreUnavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database cannot be asked")
         }
@@ -110,6 +120,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::UpstreamTimeout(_)
         | Error::Busy(_)
         | Error::StoreUnavailable(_) => Some(SOON),
+        Error::VaultKeyUnavailable(_) => Some(OPERATOR),
         Error::AppCredentialsRejected { retry_after, .. } => Some(*retry_after),
         _ => None,
     }

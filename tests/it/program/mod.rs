@@ -17,6 +17,7 @@ mod lifecycle;
 mod looking;
 mod proxies;
 mod query;
+mod rings;
 mod rotation;
 mod scan;
 mod starting;

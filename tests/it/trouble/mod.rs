@@ -12,6 +12,7 @@ mod replicas;
 mod retries;
 mod seals;
 mod standing;
+mod vault_keys;
 
 use std::time::Duration;
 
