@@ -19,10 +19,10 @@ pub struct App {
 impl App {
     /// Whether the consumer key, its secret and the configured bearer token are the same.
     pub fn has_secrets_of(&self, other: &App) -> bool {
-        let bearer = |it: &App| it.bearer_token.as_ref().map(|it| it.expose().to_owned());
+        let [mine, theirs] = [self, other].map(|it| it.bearer_token.as_ref().map(Secret::expose));
         self.consumer_key == other.consumer_key
             && self.consumer_secret.expose() == other.consumer_secret.expose()
-            && bearer(self) == bearer(other)
+            && mine == theirs
     }
 }
 
