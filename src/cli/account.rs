@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use crate::cli::connect;
 use crate::cli::failure::Failure;
 use crate::cli::parts::{ACTOR, Parts, account_ref, all_pages};
-use crate::cli::{open, output};
+use crate::cli::{open, open_to_seal, output};
 use crate::gateway::{self, AccountFilter, Verified};
 use crate::model::{AccountRef, AccountState};
 use crate::server::wire::{self, Account, SeenAccount, read_imports};
@@ -72,7 +72,9 @@ pub(super) struct Named {
 }
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
-    let parts = open(config).await?;
+    // A check marks an account whose token does not open, so it needs the right ring, too.
+    let seals = matches!(task, Task::Import { .. } | Task::Connect(_) | Task::Verify(_));
+    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Import { app } => import(&parts, app.as_deref()).await,
         Task::Connect(arguments) => connect::run(&parts, arguments).await,

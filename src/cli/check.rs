@@ -28,6 +28,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         }
     };
     report.pass("config", &output::count(config.apps.len(), "app", "apps"));
+    config.warnings.iter().for_each(|it| Report::warn("files", it));
     let ring = Vault::new(&config.vault);
     match &ring {
         Ok(vault) => report.pass(
@@ -102,6 +103,11 @@ impl Report {
         output::line(&format!("ok    {what}: {}", output::plain(detail)));
     }
 
+    /// What works, and should be fixed.
+    fn warn(what: &str, detail: &str) {
+        output::line(&format!("warn  {what}: {}", output::plain(detail)));
+    }
+
     /// What could not be checked, because of something that failed.
     fn skip(what: &str, detail: &str) {
         output::line(&format!("-     {what}: {detail}"));
@@ -116,9 +122,13 @@ impl Report {
 async fn check_parts(report: &mut Report, parts: &Parts) {
     match parts.gateway.vault_status().await {
         Ok(status) if status.unopened.is_empty() => {
+            let count = |(id, records): (&String, &u64)| format!("{records} sealed with {id}");
+            let counts: Vec<String> = status.records.iter().map(count).collect();
+            let all = status.records.values().sum::<u64>();
+            let colon = if counts.is_empty() { "" } else { ": " };
             report.pass(
                 "vault",
-                &format!("opens all {} stored secrets", status.records.values().sum::<u64>()),
+                &format!("opens all {all} stored secrets{colon}{}", counts.join(", ")),
             );
         }
         Ok(status) => {

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::parts::{self, Parts};
-use crate::cli::serve::{bind, harden, prepare, stop_on_signals, url, work_along};
+use crate::cli::serve::{bind, prepare, raise_file_limit, stop_on_signals, url, work_along};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::config::{self, Config};
 use crate::gateway::{self, Import};
@@ -60,7 +60,7 @@ struct Keys {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    harden();
+    raise_file_limit();
     make_folder(&arguments.dir)?;
     parts::runtime(0)?.block_on(demo(arguments))
 }
@@ -122,6 +122,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         () = end => warn!("stopped at once by a second signal"),
     }
     parts.gateway.settle_usage().await;
+    parts.gateway.deregister_replica().await;
     parts.store.close().await;
     Ok(())
 }

@@ -77,6 +77,7 @@ impl From<gateway::Error> for Failure {
             gateway::Error::NotConnected(end) => {
                 Failure::general(anyhow!("{} {}", end.what(), end.advice()))
             }
+            gateway::Error::VaultKeyUnavailable(_) => Failure::config(error),
             gateway::Error::StoreUnavailable(_) => Failure::unavailable(error),
             error => Failure::general(error),
         }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::cli::failure::Failure;
 use crate::cli::parts::{self, ACTOR, Parts};
-use crate::cli::{open, output};
+use crate::cli::{open, open_to_seal, output};
 use crate::gateway::{self, Page};
 use crate::model::key::Unreadable;
 use crate::server::wire::{CreatedKey, Key, NewKey, rfc3339};
@@ -59,7 +59,8 @@ pub(super) enum Task {
 }
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
-    let parts = open(config).await?;
+    let seals = matches!(task, Task::Create { .. });
+    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Create { name, app, accounts, endpoints, links, looks, expires, admin, json } => {
             let new = NewKey { name, admin, app, accounts, endpoints, links, looks, expires };

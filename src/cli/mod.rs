@@ -11,6 +11,7 @@ mod key;
 mod output;
 mod parts;
 mod query;
+mod reload;
 mod sandbox;
 mod serve;
 mod tour;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 pub use crate::cli::failure::Failure;
 
@@ -80,6 +82,7 @@ enum Task {
 
 /// Does what the command line asks.
 pub fn run(command: Command) -> Result<(), Failure> {
+    forbid_dumps();
     let config = command.config.as_deref();
     match command.task {
         Task::Serve(arguments) => serve::run(config, &arguments),
@@ -153,6 +156,12 @@ impl Task {
     }
 }
 
+/// No core dumps and no reading of this process's memory by others: nearly every command holds a secret.
+fn forbid_dumps() {
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// Keeps the global option out of the help of a command that has no use for it.
 fn without_config(task: clap::Command) -> clap::Command {
     let file = Arg::new("config").long("config").value_name("FILE");
@@ -162,4 +171,12 @@ fn without_config(task: clap::Command) -> clap::Command {
 /// What most commands need: the settings, and a gateway on a database whose schema is right.
 async fn open(config: Option<&std::path::Path>) -> Result<Parts, Failure> {
     Parts::open(parts::settings_with_ring(config)?).await
+}
+
+/// The same for a command that seals, with a ring that everybody can open what it seals with.
+async fn open_to_seal(config: Option<&std::path::Path>) -> Result<Parts, Failure> {
+    let parts = open(config).await?;
+    parts.require_fitting_ring().await?;
+    parts.require_known_key().await?;
+    Ok(parts)
 }

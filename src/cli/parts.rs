@@ -9,8 +9,9 @@ use rustix::system::uname;
 use time::OffsetDateTime;
 
 use crate::cli::failure::{self, Failure};
+use crate::cli::output;
 use crate::config::{self, Config, Ring};
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Gateway, Replica};
 use crate::model::audit::at_command_line;
 use crate::model::{AccountRef, Clock, SystemClock};
 use crate::store::Store;
@@ -36,6 +37,29 @@ impl Parts {
         let gateway =
             Gateway::new(&config, store.clone(), vault, clock()).map_err(Failure::config)?;
         Ok(Parts { config, gateway, store })
+    }
+
+    /// Refuses to seal with a key that a replica which lives does not hold.
+    pub(super) async fn require_known_key(&self) -> Result<(), Failure> {
+        let without = self.gateway.replicas_lacking_key().await?;
+        if without.is_empty() {
+            return Ok(());
+        }
+        let name = |it: &Replica| format!("{} ({})", output::plain(&it.host), it.id);
+        let names: Vec<String> = without.iter().map(name).collect();
+        Err(Failure::config(anyhow!(
+            "the vault key that seals, {}, is not held by these replicas, so add it to their vault.keys first: {}",
+            self.config.vault.active,
+            names.join(", ")
+        )))
+    }
+
+    /// Refuses a ring that does not fit what is stored: what it sealed, others could not open.
+    pub(super) async fn require_fitting_ring(&self) -> Result<(), Failure> {
+        match self.gateway.ring_fault().await? {
+            None => Ok(()),
+            Some(fault) => Err(Failure::config(anyhow!(fault.to_string()))),
+        }
     }
 }
 

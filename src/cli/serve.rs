@@ -1,20 +1,20 @@
 //! `countersign serve`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::system::uname;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::cli::failure::{self, Failure};
 use crate::cli::parts::{self, Parts};
+use crate::cli::reload::follow_settings;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::server::{self, Life, Listener};
@@ -38,13 +38,15 @@ pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Fail
     let mut config = parts::settings_with_ring(path)?;
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
     config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
-    harden();
+    raise_file_limit();
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
-    parts::runtime(config.server.workers)?.block_on(serve(config))
+    config.warnings.iter().for_each(|it| warn!("{it}"));
+    let path = path.map(Path::to_owned);
+    parts::runtime(config.server.workers)?.block_on(serve(config, path))
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let callers = bind(config.server.listen, "server.listen")?;
     let operators = bind(config.admin.listen, "admin.listen")?;
     let metrics = telemetry::start_metrics();
@@ -53,6 +55,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let life = Life::default();
     let notice = parts.config.limits.drain_notice;
     let end = stop_on_signals(life.clone(), notice)?;
+    let hangups = listen(SignalKind::hangup())?;
+    let (gateway, files) = (parts.gateway.clone(), parts.config.files.clone());
+    let following = tokio::spawn(follow_settings(path, gateway, files, hangups));
     info!(
         callers = address(&callers),
         operators = address(&operators),
@@ -74,11 +79,13 @@ async fn serve(config: Config) -> Result<(), Failure> {
         _ = async { tokio::join!(serving, working) } => info!("stopped"),
         () = end => warn!("stopped at once by a second signal"),
     }
+    following.abort();
     parts.gateway.settle_usage().await;
     if let Err(error) = parts.gateway.settle_refusals().await {
         let error = &error as &dyn std::error::Error;
         warn!(error, "the audit log lacks who was refused of late");
     }
+    parts.gateway.deregister_replica().await;
     parts.store.close().await;
     Ok(())
 }
@@ -92,6 +99,7 @@ pub(super) fn work_along(
     tokio::spawn(gateway.follow());
     tokio::spawn(gateway.check_accounts());
     tokio::spawn(gateway.write_usage());
+    tokio::spawn(gateway.send_heartbeats());
     let (life, told) = (life.clone(), life.clone());
     let sending = tokio::spawn(gateway.deliver_events(async move { told.draining().await }));
     async move {
@@ -111,32 +119,12 @@ pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
         info!(migrations = applied.len(), "the schema was brought up to date");
     }
     let parts = Parts::assemble(config, store, vault)?;
-    require_open_vault(&parts).await?;
+    parts.require_fitting_ring().await?;
     parts.gateway.catch_up_once().await?;
     parts.gateway.read_month().await?;
     parts.gateway.warm_up().await;
+    parts.gateway.register_replica(&host()).await?;
     Ok(parts)
-}
-
-/// A ring that cannot open what is stored would quarantine every account, one call at a time.
-async fn require_open_vault(parts: &Parts) -> Result<(), Failure> {
-    let sealed_by = parts.gateway.sealing_keys().await?;
-    let missing: Vec<&str> = sealed_by
-        .iter()
-        .map(String::as_str)
-        .filter(|it| !parts.gateway.has_vault_key(it))
-        .collect();
-    let detail = if !missing.is_empty() {
-        format!(
-            "the database holds secrets sealed with vault keys that are not in vault.keys: {}",
-            missing.join(", ")
-        )
-    } else if !parts.gateway.opens_what_is_stored().await? {
-        "vault.keys has the ids of the keys that sealed what the database holds, but other keys under them".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(Failure::config(anyhow!(detail)))
 }
 
 /// Listens, or says in one line which address is taken.
@@ -178,7 +166,6 @@ pub(super) fn stop_on_signals(
     life: Life,
     notice: Duration,
 ) -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::unavailable(anyhow!(error)));
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {
         let terminated = first(&mut term, &mut int).await;
@@ -195,6 +182,15 @@ pub(super) fn stop_on_signals(
     })
 }
 
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::unavailable(anyhow!(error)))
+}
+
+/// What this machine or container is called, for operators who have several.
+fn host() -> String {
+    uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Whether the next signal is SIGTERM.
 async fn first(term: &mut Signal, int: &mut Signal) -> bool {
     tokio::select! {
@@ -203,10 +199,8 @@ async fn first(term: &mut Signal, int: &mut Signal) -> bool {
     }
 }
 
-/// No core dumps and no reading of this process's memory by others; as many open files as allowed.
-pub(super) fn harden() {
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+/// As many open files as allowed.
+pub(super) fn raise_file_limit() {
     let files = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
 }

@@ -7,8 +7,8 @@ use clap::Subcommand;
 
 use crate::cli::failure::Failure;
 use crate::cli::parts::{self, ACTOR};
-use crate::cli::{open, output};
-use crate::server::wire::Vault;
+use crate::cli::{open, open_to_seal, output};
+use crate::server::wire::vault::{Replica, Vault};
 use crate::vault;
 
 #[derive(Subcommand)]
@@ -41,10 +41,11 @@ pub(super) fn run(config: Option<&Path>, task: &Task) -> Result<(), Failure> {
 }
 
 async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Failure> {
-    let gateway = open(config).await?.gateway;
+    let parts = if rotate { open_to_seal(config).await? } else { open(config).await? };
+    let gateway = parts.gateway;
     let status =
         if rotate { gateway.rotate_vault(&ACTOR).await? } else { gateway.vault_status().await? };
-    let status = Vault::from(status);
+    let status = Vault::new(status, gateway.list_replicas().await?);
     if json {
         output::json(&status);
     } else {
@@ -69,8 +70,27 @@ fn show(status: &Vault, rotated: bool) {
     };
     let rows: Vec<_> = status.records.iter().map(row).collect();
     output::table(["KEY", "RECORDS", "ROLE"], &rows);
+    show_replicas(status);
     let idle = status.records.keys().all(|it| *it == status.active);
-    if idle && status.unopened.is_empty() {
+    let all_seal_with_it = status.replicas.iter().all(|it| it.vault_active == status.active);
+    if idle && all_seal_with_it && status.unopened.is_empty() {
         output::note("every record is sealed with the active key; other keys may leave vault.keys");
+    }
+}
+
+fn show_replicas(status: &Vault) {
+    let row = |it: &Replica| {
+        let heard = format!("{} s ago", it.heard_ago);
+        let (keys, seals) = (it.vault_keys.join(" "), it.vault_active.clone());
+        [output::plain(&it.host), it.id.clone(), it.started_at.clone(), heard, keys, seals]
+    };
+    let rows: Vec<_> = status.replicas.iter().map(row).collect();
+    if !rows.is_empty() {
+        output::line("");
+        output::table(["REPLICA", "ID", "STARTED", "HEARD OF", "KEYS", "SEALS WITH"], &rows);
+    }
+    for it in status.replicas.iter().filter(|it| it.vault_active != status.active) {
+        let host = output::plain(&it.host);
+        output::note(&format!("{host} ({}) still seals with {}", it.id, it.vault_active));
     }
 }

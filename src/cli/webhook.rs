@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use crate::cli::failure::Failure;
 use crate::cli::parts::{ACTOR, Parts};
-use crate::cli::{open, output};
+use crate::cli::{open, open_to_seal, output};
 use crate::gateway;
 use crate::server::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
@@ -72,7 +72,8 @@ pub(super) enum Task {
 }
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
-    let parts = open(config).await?;
+    let seals = matches!(task, Task::Add { .. } | Task::Rotate { .. });
+    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Add { url, app, json } => {
             let new = NewWebhook { url, app };

@@ -129,7 +129,7 @@ pub const CREDENTIAL: Form<Secret> = Form {
 };
 
 pub const KEY_ID: Form<String> = Form {
-    expected: "the id of an entry of vault.keys, or nothing while there is one entry",
+    expected: "the id of an entry of vault.keys, or nothing for the first one",
     parse: |text| (text.is_empty() || is_key_id(text)).then(|| text.to_owned()),
 };
 

@@ -84,7 +84,7 @@ pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mu
     let both: Vec<String> =
         upper.keys().filter(|key| upper.contains_key(&format!("{key}_file"))).cloned().collect();
     for (key, setting) in upper {
-        let secret = key.strip_suffix("_file").filter(|it| SECRETS.contains(&&*pattern(it)));
+        let secret = key.strip_suffix("_file").filter(|it| is_secret(it));
         let place = secret.unwrap_or(&key);
         if secret.is_some() && both.iter().any(|it| it == place) {
             problems.push(setting.problem(format!("expected either this or {place}, not both")));
@@ -94,6 +94,11 @@ pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mu
             problems.push(setting.problem(unknown(&key, defaults)));
         }
     }
+}
+
+/// Whether it is a key that may also name a file.
+pub fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&&*pattern(key))
 }
 
 /// The name of the app whose key this is, and what of it.

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::config::files::{self, Text};
 use crate::config::layer::{self, Layer};
 use crate::config::reader::{ReadFile, Reader};
 use crate::config::{Client, Config, Errors, Problem, Ring, parse_client, section};
@@ -25,7 +23,8 @@ pub fn parse(
     environment: &BTreeMap<String, String>,
     read: &dyn Fn(&Path) -> Result<String, String>,
 ) -> Result<Config, Errors> {
-    parse_with(file, environment, &|_, path| read(path), Ring::NotNeeded)
+    let read = |_: &str, path: &Path| Ok(Text { text: read(path)?, warning: None });
+    parse_with(file, environment, Layer::new(), &read, Ring::NotNeeded)
 }
 
 /// The settings out of the real environment and the file at `path`, or else the one that `COUNTERSIGN_CONFIG` names.
@@ -37,7 +36,7 @@ pub fn load(path: Option<&Path>, ring: Ring) -> Result<Config, Errors> {
 
 /// How to ask a running gateway, out of the real environment; `url` is what the command line says of it.
 pub fn load_client(url: Option<&str>) -> Result<Client, Errors> {
-    parse_client(url, &environment(), &|path| read_secret("COUNTERSIGN_KEY_FILE", path))
+    parse_client(url, &environment(), &|path| Ok(files::read("COUNTERSIGN_KEY_FILE", path)?.text))
 }
 
 fn environment() -> BTreeMap<String, String> {
@@ -53,18 +52,25 @@ fn load_with(
     environment: &BTreeMap<String, String>,
     ring: Ring,
 ) -> Result<Config, Errors> {
-    let Some(path) = path else { return parse_with(None, environment, &read_secret, ring) };
+    let credentials = files::credentials(files::credentials_folder(environment));
+    let Some(path) = path else {
+        return parse_with(None, environment, credentials, &files::read, ring);
+    };
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| {
-        let (key, detail) = ("config file".to_owned(), format!("cannot be read: {error}"));
+    let Text { text, warning } = files::read("config file", path).map_err(|detail| {
+        let key = "config file".to_owned();
         Errors(vec![Problem { key, origin: name.clone(), detail }])
     })?;
-    parse_with(Some((&name, &text)), environment, &read_secret, ring)
+    let mut config =
+        parse_with(Some((&name, &text)), environment, credentials, &files::read, ring)?;
+    config.warnings.extend(warning);
+    Ok(config)
 }
 
 fn parse_with(
     file: Option<(&str, &str)>,
     environment: &BTreeMap<String, String>,
+    credentials: Layer,
     read: ReadFile<'_>,
     ring: Ring,
 ) -> Result<Config, Errors> {
@@ -79,25 +85,16 @@ fn parse_with(
 
     let mut settings = Layer::new();
     layer::lay_over(&mut settings, from_file, &defaults, &mut problems);
+    layer::lay_over(&mut settings, credentials, &defaults, &mut problems);
     let from_environment = layer::from_environment(environment);
     layer::lay_over(&mut settings, from_environment, &defaults, &mut problems);
 
-    let mut reader = Reader { defaults: &defaults, settings: &settings, read, ring, problems };
+    let files = file.map(|it| PathBuf::from(it.0)).into_iter().collect();
+    let (defaults, settings, warnings) = (&defaults, &settings, Vec::new());
+    let mut reader = Reader { defaults, settings, read, ring, problems, files, warnings };
     let config = section::config(&mut reader);
-    let mut problems = reader.problems;
+    let Reader { mut problems, files, warnings, .. } = reader;
+    let config = Config { files, warnings, ..config };
     problems.sort();
     if problems.is_empty() { Ok(config) } else { Err(Errors(problems)) }
-}
-
-/// Reads the file that `key` names. Whoever reads the vault's keys reads everything, so only their owner may.
-fn read_secret(key: &str, path: &Path) -> Result<String, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {error}");
-    let mut file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-    if key == "vault.keys_file" && mode & 0o077 != 0 {
-        return Err(format!("has mode {mode:04o}: expected 0600 or 0400, for its owner alone"));
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text)
 }

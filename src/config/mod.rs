@@ -4,6 +4,7 @@
 //! says which key becomes which field. `load` ties it together. What asks a gateway needs two settings alone: `client`.
 
 mod client;
+mod files;
 mod form;
 mod hosts;
 mod layer;
@@ -16,11 +17,13 @@ mod vault;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{App, Secret};
 
 pub use client::parse_client;
+pub use form::is_key_id;
 pub use hosts::{HOSTS, Hosts};
 pub use load::{describe, load, load_client, parse};
 pub use problem::{Errors, Problem};
@@ -38,6 +41,10 @@ pub struct Config {
     pub vault: Vault,
     pub limits: Limits,
     pub log: Log,
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
+    /// Modes of these that should be fixed.
+    pub warnings: Vec<String>,
 }
 
 /// The callers' listener.

@@ -1,14 +1,15 @@
 //! Reads settings by key in the form they should have, and keeps what went wrong.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::config::files::Text;
 use crate::config::form::Form;
 use crate::config::layer::{Layer, Setting};
 use crate::config::{Problem, Ring};
 use crate::model::Secret;
 
 /// Reads the file that a key names; the key tells how private the file must be.
-pub type ReadFile<'a> = &'a dyn Fn(&str, &Path) -> Result<String, String>;
+pub type ReadFile<'a> = &'a dyn Fn(&str, &Path) -> Result<Text, String>;
 
 /// The layers, the files they name, and the problems found so far.
 pub struct Reader<'a> {
@@ -17,6 +18,10 @@ pub struct Reader<'a> {
     pub read: ReadFile<'a>,
     pub ring: Ring,
     pub problems: Vec<Problem>,
+    /// Those that were read.
+    pub files: Vec<PathBuf>,
+    /// Modes of theirs that should be fixed.
+    pub warnings: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -44,8 +49,13 @@ impl<'a> Reader<'a> {
         if setting.key == key {
             return Some((setting, setting.text.clone()));
         }
-        match (self.read)(&setting.key, Path::new(setting.text.expose())) {
-            Ok(text) => Some((setting, text.trim().into())),
+        let path = Path::new(setting.text.expose());
+        self.files.push(path.to_owned());
+        match (self.read)(&setting.key, path) {
+            Ok(Text { text, warning }) => {
+                self.warnings.extend(warning);
+                Some((setting, Secret::new(text).expose().trim().into()))
+            }
             Err(detail) => {
                 self.problems.push(setting.problem(format!("the file {detail}")));
                 None

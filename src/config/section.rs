@@ -40,6 +40,8 @@ pub fn config(it: &mut Reader<'_>) -> Config {
             format: it.get("log.format", &form::LOG_FORMAT),
             level: it.get("log.level", &form::LOG_LEVEL),
         },
+        files: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

@@ -33,8 +33,7 @@ pub fn ring(it: &mut Reader<'_>) -> Vault {
 fn active(keys: &[(String, Secret)], named: String) -> Result<String, &'static str> {
     match keys {
         [] if named.is_empty() => Ok(named),
-        [(only, _)] if named.is_empty() => Ok(only.clone()),
-        _ if named.is_empty() => Err("the id of one entry, since vault.keys has several"),
+        [(first, _), ..] if named.is_empty() => Ok(first.clone()),
         _ if keys.iter().any(|(id, _)| *id == named) => Ok(named),
         _ => Err("the id of an entry of vault.keys"),
     }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tracing::{error, warn};
-
 use crate::gateway::bearers::AppState;
 use crate::gateway::keys::KnownKey;
+use crate::gateway::tokens::{VERIFIED_UNOPENED, open_token};
 use crate::gateway::{Error, Gateway, Problem};
 use crate::model::account::is_screen_name;
 use crate::model::webhook::Event;
@@ -79,7 +78,7 @@ impl Gateway {
         imports: &[Import],
         actor: &str,
     ) -> Result<usize, Error> {
-        let app = &self.app_of_query(app)?.app.name;
+        let app = &self.app_of_query(app)?.name;
         let problems = check_imports(imports);
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
@@ -122,23 +121,18 @@ impl Gateway {
         let stored = self.stored_account(app, named).await?;
         let account = &stored.account;
         let app = self.configured_app(&account.app)?;
-        let Some(token) = self.open_token(&stored) else {
-            self.set_state(
-                &stored,
-                AccountState::Quarantined,
-                "the stored token does not open",
-                actor,
-            )
-            .await?;
+        self.require_keys(&stored)?;
+        let Ok(token) = open_token(&self.0.vault, &stored) else {
+            self.set_state(&stored, AccountState::Quarantined, VERIFIED_UNOPENED, actor).await?;
             return Ok(Verified::Marked(AccountState::Quarantined));
         };
         let answer =
-            self.0.upstream.verify_account(&app.app, &token).await.map_err(
-                |error| match error {
+            self.0.upstream.verify_account(&app.settings(), &token).await.map_err(|error| {
+                match error {
                     crate::upstream::VerifyError::Upstream(error) => error.into(),
                     odd @ crate::upstream::VerifyError::Odd(_) => Error::odd(odd),
-                },
-            )?;
+                }
+            })?;
         let (state, reason) = match &answer {
             Ok(profile) if profile.user_id != account.user_id => {
                 (AccountState::Quarantined, "X says that the token is another user's")
@@ -218,8 +212,11 @@ impl Gateway {
             return Ok(Some(known));
         }
         let load = async {
-            let stored = self.0.store.find_account(&app.app.name, user_id).await?;
-            Ok(stored.map(|it| self.open_account(it)))
+            let stored = self.0.store.find_account(&app.name, user_id).await?;
+            let Some(stored) = stored else { return Ok(None) };
+            let mut known = self.open_account(stored)?;
+            self.heal(&mut known).await?;
+            Ok(Some(known))
         };
         Ok(app.accounts.load(user_id, &self.0.feed, !remembers, load).await?)
     }
@@ -236,7 +233,7 @@ impl Gateway {
     ) -> Result<StoredAccount, Error> {
         let app = match app {
             Some(app) => app,
-            None => &self.app_of_query(None)?.app.name,
+            None => &self.app_of_query(None)?.name,
         };
         let found = match named {
             AccountRef::Id(user_id) => self.0.store.find_account(app, *user_id).await?,
@@ -245,39 +242,6 @@ impl Gateway {
             }
         };
         found.ok_or(Error::NotFound("account"))
-    }
-
-    /// Opens an account's token, or quarantines the account: what does not open must not be signed with.
-    pub(super) fn open_account(&self, mut stored: StoredAccount) -> KnownAccount {
-        let token = self.open_token(&stored);
-        let account = &mut stored.account;
-        if token.is_none() && account.state == AccountState::Active {
-            error!(
-                app = account.app,
-                account = account.user_id.to_string(),
-                "a stored token does not open or is not this user's: quarantined"
-            );
-            account.state = AccountState::Quarantined;
-            account.state_since = self.now();
-            let (gateway, marked) = (self.clone(), stored.clone());
-            tokio::spawn(async move {
-                let reason = "the stored token does not open or is not this user's";
-                let _ = gateway.set_state(&marked, AccountState::Quarantined, reason, ACTOR).await;
-            });
-        }
-        KnownAccount { stored, token }
-    }
-
-    pub(super) fn open_token(&self, stored: &StoredAccount) -> Option<Token> {
-        let Account { app, user_id, .. } = &stored.account;
-        let token = self
-            .0
-            .vault
-            .open_text(&Seal::access_token(app, *user_id), &stored.sealed_token)
-            .ok()?;
-        let secret = Seal::access_token_secret(app, *user_id);
-        let secret = self.0.vault.open_text(&secret, &stored.sealed_token_secret).ok()?;
-        is_token_of(*user_id, token.expose()).then_some(Token { token, secret })
     }
 
     fn seal_account(
@@ -299,23 +263,6 @@ impl Gateway {
                 &import.access_token_secret,
             )?,
         })
-    }
-
-    pub(super) async fn set_state(
-        &self,
-        stored: &StoredAccount,
-        state: AccountState,
-        reason: &str,
-        actor: &str,
-    ) -> Result<(), Error> {
-        let (app, user_id, now) = (&stored.account.app, stored.account.user_id, self.now());
-        if self.0.store.update_account_state(stored, state, reason, actor, now).await? {
-            let (event, account) = (Event::of_state(state), user_id.to_string());
-            warn!(app, account, event = event.name(), reason, "an account's state has changed");
-            self.tell(event, 1);
-        }
-        self.forget_account(app, user_id).await;
-        Ok(())
     }
 
     pub(super) async fn forget_account(&self, app: &str, user_id: UserId) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -35,7 +35,8 @@ const MOST_OF_A_REFUSAL: usize = 64 * 1024;
 
 /// An app with its bearer token of the moment, and what is remembered of its accounts.
 pub(super) struct AppState {
-    pub(super) app: App,
+    pub(super) name: String,
+    settings: ArcSwap<App>,
     current: ArcSwapOption<Bearer>,
     minting: Mutex<Minting>,
     /// Mints that have ended, well or not.
@@ -66,6 +67,16 @@ pub enum BearerSource {
     TwoLegged,
 }
 
+impl BearerSource {
+    pub(super) fn of(app: &App) -> BearerSource {
+        match (app.app_only, &app.bearer_token) {
+            (AppOnly::TwoLegged, _) => BearerSource::TwoLegged,
+            (AppOnly::Bearer, Some(_)) => BearerSource::Configured,
+            (AppOnly::Bearer, None) => BearerSource::Minted,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Minting {
     renewed_at: Option<Instant>,
@@ -77,7 +88,8 @@ impl AppState {
     pub(super) fn new(app: App, limits: &Limits) -> AppState {
         AppState {
             month: UsedThisMonth::new(app.account_limit),
-            app,
+            name: app.name.clone(),
+            settings: ArcSwap::from_pointee(app),
             current: ArcSwapOption::empty(),
             minting: Mutex::default(),
             ended: AtomicU64::new(0),
@@ -91,19 +103,32 @@ impl AppState {
         }
     }
 
+    /// As they are now; their secrets may be replaced any time.
+    pub(super) fn settings(&self) -> Arc<App> {
+        self.settings.load_full()
+    }
+
     pub(super) fn source(&self) -> BearerSource {
-        match (self.app.app_only, &self.app.bearer_token) {
-            (AppOnly::TwoLegged, _) => BearerSource::TwoLegged,
-            (AppOnly::Bearer, Some(_)) => BearerSource::Configured,
-            (AppOnly::Bearer, None) => BearerSource::Minted,
+        BearerSource::of(&self.settings.load())
+    }
+
+    /// Goes on with another key, secret and configured bearer token; false when they are the same.
+    pub(super) fn replace_secrets(&self, new: &App) -> bool {
+        let now = self.settings.load();
+        if now.has_secrets_of(new) {
+            return false;
         }
+        let App { consumer_key, consumer_secret, bearer_token, .. } = new.clone();
+        let settings = App { consumer_key, consumer_secret, bearer_token, ..App::clone(&now) };
+        self.settings.store(Arc::new(settings));
+        true
     }
 
     /// Whoever waited while a mint failed is told so, instead of trying the same again one after the other.
     fn share_failure(&self, minting: &Minting, ended: u64) -> Result<(), Error> {
         match &minting.failure {
             Some(error) if self.ended.load(Ordering::Acquire) != ended => {
-                Err(mint_error(&self.app.name, Arc::clone(error)))
+                Err(mint_error(&self.name, Arc::clone(error)))
             }
             _ => Ok(()),
         }
@@ -137,7 +162,7 @@ impl Gateway {
             return Ok(bearer);
         }
         app.share_failure(&minting, ended)?;
-        let stored = self.stored_bearer(app).await;
+        let stored = self.stored_bearer(app).await?;
         if let Some(bearer) = stored.usable {
             return Ok(remember(app, bearer));
         }
@@ -151,7 +176,7 @@ impl Gateway {
             return Ok(bearer);
         }
         app.share_failure(&minting, ended)?;
-        let stored = self.stored_bearer(app).await;
+        let stored = self.stored_bearer(app).await?;
         if let Some(bearer) = stored.usable.filter(|it| it.generation != rejected) {
             return Ok(remember(app, bearer));
         }
@@ -166,13 +191,14 @@ impl Gateway {
     /// before; other kinds are tried on a call that is refused for its body once X knows who calls (reference 4.4).
     pub async fn try_app(&self, app: &str) -> Result<Option<Fault>, Error> {
         let app = self.configured_app(app)?;
-        let credential = match (app.source(), &app.app.bearer_token) {
-            (BearerSource::TwoLegged, _) => Credential::TwoLegged(&app.app),
+        let settings = app.settings();
+        let credential = match (BearerSource::of(&settings), &settings.bearer_token) {
+            (BearerSource::TwoLegged, _) => Credential::TwoLegged(&settings),
             (BearerSource::Configured, Some(token)) => Credential::Bearer(token),
             _ => {
-                return match self.0.upstream.mint_bearer(&app.app).await {
+                return match self.0.upstream.mint_bearer(&settings).await {
                     Ok(_) => Ok(None),
-                    Err(error) => Err(mint_error(&app.app.name, error.into())),
+                    Err(error) => Err(mint_error(&app.name, error.into())),
                 };
             }
         };
@@ -195,7 +221,10 @@ impl Gateway {
         let current = app.current.load_full();
         let known = current.as_ref().map(|it| it.generation);
         // Not when the database cannot tell, nor when what was minted here is newer than what is stored.
-        if known.is_some() && self.stored_bearer(app).await.generation > known {
+        if known.is_some()
+            && let Ok(stored) = self.stored_bearer(app).await
+            && stored.generation > known
+        {
             app.current.compare_and_swap(&current, None);
         }
     }
@@ -208,10 +237,10 @@ impl Gateway {
     ) -> Result<Arc<Bearer>, Error> {
         let now = self.0.clock.instant();
         require_pause(app, minting.refused_at, now)?;
-        let minted = self.0.upstream.mint_bearer(&app.app).await;
+        let minted = self.0.upstream.mint_bearer(&app.settings()).await;
         app.ended.fetch_add(1, Ordering::Release);
         let outcome = if minted.is_ok() { "minted" } else { "failed" };
-        metrics::counter!("countersign_bearer_mints_total", "app" => app.app.name.clone(), "outcome" => outcome).increment(1);
+        metrics::counter!("countersign_bearer_mints_total", "app" => app.name.clone(), "outcome" => outcome).increment(1);
         let token = minted.map_err(|error| {
             if matches!(error, MintError::Refused { .. }) {
                 minting.refused_at = Some(now);
@@ -221,58 +250,57 @@ impl Gateway {
             }
             let error = Arc::new(error);
             minting.failure = Some(Arc::clone(&error));
-            mint_error(&app.app.name, error)
+            mint_error(&app.name, error)
         })?;
         (minting.refused_at, minting.failure) = (None, None);
         app.standing.clear(Fault::Bearer);
-        info!(app = app.app.name, "a bearer token was minted");
+        info!(app = app.name, "a bearer token was minted");
         let generation = replaces.unwrap_or_default() + 1;
-        let sealed = self.0.vault.seal(&Seal::bearer(&app.app.name), token.expose().as_bytes())?;
-        let (store, name, now) = (self.0.store.clone(), app.app.name.clone(), self.now());
+        let sealed = self.0.vault.seal(&Seal::bearer(&app.name), token.expose().as_bytes())?;
+        let (store, name, now) = (self.0.store.clone(), app.name.clone(), self.now());
         let storing =
             tokio::spawn(async move { store.replace_bearer(&name, replaces, &sealed, now).await });
         match tokio::time::timeout(STORING, storing).await {
             Ok(Ok(Ok(true))) => Ok(remember(app, Bearer { generation, token })),
             // X gives every replica the same token, so whoever stored first stored this one or a newer one.
-            Ok(Ok(Ok(false))) => match self.stored_bearer(app).await.usable {
-                Some(theirs) => Ok(remember(app, theirs)),
-                None => Ok(remember(app, Bearer { generation, token })),
+            Ok(Ok(Ok(false))) => match self.stored_bearer(app).await {
+                Ok(Stored { usable: Some(theirs), .. }) => Ok(remember(app, theirs)),
+                _ => Ok(remember(app, Bearer { generation, token })),
             },
             Ok(Ok(Err(error))) => {
                 warn!(
                     error = &error as &dyn std::error::Error,
-                    app = app.app.name,
+                    app = app.name,
                     "a bearer token was not stored"
                 );
                 Ok(remember(app, Bearer { generation, token }))
             }
             Ok(Err(_)) | Err(_) => {
-                warn!(app = app.app.name, "a bearer token is not stored yet");
+                warn!(app = app.name, "a bearer token is not stored yet");
                 Ok(remember(app, Bearer { generation, token }))
             }
         }
     }
 
-    /// What the database holds; nothing when it cannot be asked, since a mint then gives the same token.
-    async fn stored_bearer(&self, app: &AppState) -> Stored {
-        match self.0.store.find_bearer(&app.app.name).await {
+    /// What the database holds; nothing when it cannot be asked, since a mint then gives the same token. One that
+    /// another replica sealed with a key that is not here stays as it is.
+    async fn stored_bearer(&self, app: &AppState) -> Result<Stored, Error> {
+        match self.0.store.find_bearer(&app.name).await {
             Ok(Some(row)) => {
-                let token =
-                    self.0.vault.open_text(&Seal::bearer(&app.app.name), &row.sealed_token).ok();
+                self.0.vault.require_key(&row.sealed_token)?;
+                let token = self.0.vault.open_text(&Seal::bearer(&app.name), &row.sealed_token);
                 let generation = row.generation;
-                Stored {
-                    generation: Some(generation),
-                    usable: token.map(|token| Bearer { generation, token }),
-                }
+                let usable = token.ok().map(|token| Bearer { generation, token });
+                Ok(Stored { generation: Some(generation), usable })
             }
-            Ok(None) => Stored { generation: None, usable: None },
+            Ok(None) => Ok(Stored { generation: None, usable: None }),
             Err(error) => {
                 warn!(
                     error = &error as &dyn std::error::Error,
-                    app = app.app.name,
+                    app = app.name,
                     "a stored bearer token was not read"
                 );
-                Stored { generation: None, usable: None }
+                Ok(Stored { generation: None, usable: None })
             }
         }
     }
@@ -321,7 +349,7 @@ fn require_pause(app: &AppState, last: Option<Instant>, now: Instant) -> Result<
     let since = last.map(|it| now.saturating_duration_since(it));
     match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
         Some(left) => {
-            Err(Error::AppCredentialsRejected { app: app.app.name.clone(), retry_after: left })
+            Err(Error::AppCredentialsRejected { app: app.name.clone(), retry_after: left })
         }
         None => Ok(()),
     }

@@ -144,7 +144,7 @@ impl Gateway {
             let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
             let stored = gateway.stored_link(&handshake.link_hash).await?;
             let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);
-            // Its key may have been taken out since it began.
+            gateway.0.vault.require_key(&handshake.sealed_secret)?;
             let sealed = gateway.0.vault.open_text(&place, &handshake.sealed_secret);
             let sealed = sealed.map_err(|_| NotConnected::TookTooLong)?;
             let (secret, link) =
@@ -169,11 +169,11 @@ impl Gateway {
         let request_token = self
             .0
             .upstream
-            .request_token(&app.app, PIN)
+            .request_token(&app.settings(), PIN)
             .await
-            .map_err(|error| refused(&app.app.name, &error))?;
+            .map_err(|error| refused(&app.name, &error))?;
         let authorize_url = self.0.upstream.authorize_url(&request_token.token);
-        Ok(BegunPin { authorize_url, app: app.app.name.clone(), request_token })
+        Ok(BegunPin { authorize_url, app: app.name.clone(), request_token })
     }
 
     /// Exchanges the PIN, once, and stores the account.
@@ -185,7 +185,8 @@ impl Gateway {
         actor: &str,
     ) -> Result<Account, Error> {
         let app = self.configured_app(&begun.app)?;
-        let granted = self.0.upstream.access_token(&app.app, &begun.request_token, pin).await;
+        let granted =
+            self.0.upstream.access_token(&app.settings(), &begun.request_token, pin).await;
         let granted = granted.map_err(|error| refused(&begun.app, &error))?;
         self.connect(app, granted, expected_user, None, actor).await
     }
@@ -233,6 +234,9 @@ impl Gateway {
     /// A link's row must be as it was made, and its time not over.
     fn require_terms(&self, stored: &StoredLink) -> Result<(), Error> {
         let place = Seal::link(&stored.hash, &stored.link);
+        if stored.connected.is_none() && stored.link.expires_at > self.now() {
+            self.0.vault.require_key(&stored.sealed_proof)?;
+        }
         if self.0.vault.open(&place, &stored.sealed_proof).is_err() {
             warn!(app = stored.link.app, "a link's row does not match its seal, so it is refused");
             return Err(NotConnected::LinkUnknown.into());
@@ -253,10 +257,10 @@ impl Gateway {
         let public_url = self.0.connect.public_url.as_ref();
         let public_url = public_url.ok_or(NotConnected::CallbackNotApproved)?;
         let callback = format!("{public_url}/connect/callback");
-        let requested = self.0.upstream.request_token(&app.app, &callback).await;
-        let token = requested.map_err(|error| refused(&app.app.name, &error))?;
+        let requested = self.0.upstream.request_token(&app.settings(), &callback).await;
+        let token = requested.map_err(|error| refused(&app.name, &error))?;
         let token_hash = vault::fingerprint(token.token.expose());
-        let place = Seal::request_secret(&app.app.name, &token_hash);
+        let place = Seal::request_secret(&app.name, &token_hash);
         // X sends the browser back to one address for all links: which it was, only we can read.
         let sealed = Zeroizing::new(format!("{} {id}", token.secret.expose()));
         let handshake = StoredHandshake {
@@ -277,8 +281,8 @@ impl Gateway {
         verifier: &str,
     ) -> Result<Option<String>, Error> {
         let app = self.configured_app(&stored.link.app)?;
-        let granted = self.0.upstream.access_token(&app.app, request_token, verifier).await;
-        let granted = granted.map_err(|error| refused(&app.app.name, &error))?;
+        let granted = self.0.upstream.access_token(&app.settings(), request_token, verifier).await;
+        let granted = granted.map_err(|error| refused(&app.name, &error))?;
         let expected = stored.link.expected_user;
         self.connect(app, granted, expected, Some(&stored.hash), ACTOR).await?;
         Ok(self.return_to(&stored.link))
@@ -300,10 +304,10 @@ impl Gateway {
         if !is_token_of(user_id, token.token.expose()) || !is_printable(token.secret.expose()) {
             return Err(NotConnected::OddAnswer.into());
         }
-        let name = &app.app.name;
+        let name = &app.name;
         let screen_name = match screen_name {
             Some(screen_name) => screen_name,
-            None => match self.0.upstream.verify_account(&app.app, &token).await {
+            None => match self.0.upstream.verify_account(&app.settings(), &token).await {
                 Ok(Ok(profile)) if profile.user_id == user_id => profile.screen_name,
                 _ => return Err(NotConnected::OddAnswer.into()),
             },

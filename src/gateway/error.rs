@@ -88,6 +88,9 @@ pub enum Error {
     /// Other work is before this, and did not end in time.
     #[error("{0}")]
     Busy(String),
+    /// What is stored is not at fault: this gateway lacks the key that sealed it.
+    #[error("what is stored is sealed with the vault key {0}, which this gateway does not hold")]
+    VaultKeyUnavailable(String),
     #[error("the database cannot be asked")]
     StoreUnavailable(#[source] Source),
     #[error("something went wrong inside the gateway")]
@@ -223,6 +226,9 @@ impl From<store::Error> for Error {
 
 impl From<vault::Error> for Error {
     fn from(error: vault::Error) -> Error {
-        Error::Internal(error.into())
+        match error {
+            vault::Error::KeyMissing(id) => Error::VaultKeyUnavailable(id),
+            error => Error::Internal(error.into()),
+        }
     }
 }

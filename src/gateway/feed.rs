@@ -127,7 +127,7 @@ impl Gateway {
     }
 
     /// Bearer tokens stay: one that is outdated is rejected, and then replaced by what is stored.
-    fn forget_everything(&self) {
+    pub(super) fn forget_everything(&self) {
         self.0.keys.forget_all();
         self.0.authors.forget_all();
         for app in self.0.apps.values() {
@@ -190,7 +190,15 @@ impl Follower {
         if up && self.wake.is_none() {
             self.wake = gateway.0.store.listen().await.ok().flatten();
         }
-        if up && self.housekept.is_none_or(|it| now.saturating_duration_since(it) >= HOUSEKEEPING) {
+        let is_due =
+            self.housekept.is_none_or(|it| now.saturating_duration_since(it) >= HOUSEKEEPING);
+        if up && let Err(error) = gateway.survey_missing(is_due).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "missing vault keys were not looked up"
+            );
+        }
+        if up && is_due {
             self.housekept = Some(now);
             if let Err(error) = gateway.housekeep().await {
                 warn!(error = &error as &dyn std::error::Error, "housekeeping failed");

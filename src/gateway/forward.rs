@@ -99,7 +99,8 @@ impl Gateway {
         let known = self.account_for(call.key, app, named, call.from).await?;
         trail.account = Some(known.stored.account.user_id);
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
-        let credential = Credential::User(&app.app, token);
+        let settings = app.settings();
+        let credential = Credential::User(&settings, token);
         let answer = self.engage(app, call, credential, room, trail).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
             self.look_into(app, &known).await;
@@ -116,9 +117,10 @@ impl Gateway {
         room: &mut Room<'_>,
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
-        match (app.source(), &app.app.bearer_token) {
+        let settings = app.settings();
+        match (BearerSource::of(&settings), &settings.bearer_token) {
             (BearerSource::TwoLegged, _) => {
-                self.engage(app, call, Credential::TwoLegged(&app.app), room, trail).await
+                self.engage(app, call, Credential::TwoLegged(&settings), room, trail).await
             }
             (BearerSource::Configured, Some(token)) => {
                 self.engage(app, call, Credential::Bearer(token), room, trail).await

@@ -1,6 +1,7 @@
 //! Whether this gateway can serve, and what is not as it should be.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 use crate::gateway::{Error, Fault, Gateway};
 
@@ -25,6 +26,12 @@ pub enum Degraded {
         seconds: i64,
     },
     NotCaughtUp,
+    /// Something stored is sealed with this key, which is not on the ring.
+    VaultKeyMissing {
+        id: String,
+    },
+    /// The settings changed and could not all be taken.
+    NotReloaded,
     NoApp,
     App {
         name: String,
@@ -45,6 +52,12 @@ impl fmt::Display for Degraded {
                 write!(f, "X's clock is {seconds} s from this machine's; signatures are corrected")
             }
             Degraded::NotCaughtUp => f.write_str("the database was not read yet"),
+            Degraded::VaultKeyMissing { id } => {
+                write!(f, "the vault key {id}, which sealed stored secrets, is not on the ring")
+            }
+            Degraded::NotReloaded => {
+                f.write_str("the settings changed and were not taken as they are; the log says why")
+            }
             Degraded::NoApp => f.write_str(
                 "no app is configured: set apps.<name>.consumer_key and consumer_secret",
             ),
@@ -68,6 +81,11 @@ impl Gateway {
         if let Some(seconds) = offset.filter(|it| it.abs() > CLOCK_WARNING_SECONDS) {
             degraded.push(Degraded::ClockOff { seconds });
         }
+        let missing = self.0.vault.missing_keys().into_iter();
+        degraded.extend(missing.map(|id| Degraded::VaultKeyMissing { id }));
+        if self.0.is_outdated.load(Ordering::Relaxed) {
+            degraded.push(Degraded::NotReloaded);
+        }
         let apps = &self.0.apps;
         if apps.is_empty() {
             degraded.push(Degraded::NoApp);
@@ -76,7 +94,9 @@ impl Gateway {
             let faults = Fault::ALL.into_iter().filter(|it| app.standing.has(*it));
             degraded.extend(faults.map(|fault| Degraded::App { name: name.clone(), fault }));
         }
-        let ready = self.0.feed.position() >= 0 && self.may_remember() && !apps.is_empty();
+        let can_open = !self.0.surveyed.opens_nothing();
+        let ready =
+            self.0.feed.position() >= 0 && self.may_remember() && can_open && !apps.is_empty();
         Health { ready, degraded }
     }
 

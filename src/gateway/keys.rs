@@ -12,7 +12,7 @@ use crate::gateway::{Error, Gateway, Problem};
 use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes, Unreadable};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
-use crate::vault::{self, Place as Seal};
+use crate::vault::{self, Place as Seal, Vault};
 
 /// The longest that a new key may live when it shall end at all.
 const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);
@@ -143,24 +143,14 @@ impl Gateway {
         Ok(self.opened(stored)?.0)
     }
 
-    /// What a key's row has sealed, and where: over the row as it stands, or, where that could not be read when it was
-    /// revoked, over its id alone.
-    pub(super) fn open_verifier(&self, stored: &StoredKey) -> Option<(Seal, Verifier)> {
-        let row = stored.key.as_ref().ok().map(Seal::key);
-        let mut places = row.into_iter().chain([Seal::no_key(stored.id())]);
-        places.find_map(|place| {
-            let verifier = self.0.vault.open(&place, &stored.sealed_verifier).ok()?;
-            Some((place, verifier))
-        })
-    }
-
     async fn stored_key(&self, id: &str) -> Result<StoredKey, Error> {
         let is_id = id.bytes().all(|it| it.is_ascii_alphanumeric());
         let stored = if is_id { self.0.store.find_key(id).await? } else { None };
         stored.ok_or(Error::NotFound("key"))
     }
 
-    /// Whatever its row holds, since that only takes rights away. What no longer opens gives way to what proves nothing.
+    /// Whatever its row holds and whichever ring is here, since that only takes rights away: what does not open gives
+    /// way to nothing, which proves no key.
     async fn revoke(
         &self,
         stored: StoredKey,
@@ -168,22 +158,19 @@ impl Gateway {
     ) -> Result<Result<Key, Unreadable>, Error> {
         let now = whole_second(self.now());
         // That a row says so is not enough: whoever wrote it there could take it out again.
-        let revoked_at = stored.key.as_ref().map_or_else(|it| it.revoked_at, |it| it.revoked_at);
-        if revoked_at.is_some() && self.open_verifier(&stored).is_some() {
+        let is_proven = || open_verifier(&self.0.vault, &stored).is_ok();
+        if stored.revoked_at().is_some() && (stored.is_void() || is_proven()) {
             return Ok(self.trusted(stored));
         }
-        let (revoked, place, verifier) = match self.opened(stored) {
+        let sealed_before = stored.sealed_verifier.clone();
+        let (revoked, sealed) = match self.opened(stored) {
             Ok((key, verifier)) => {
                 let key = Key { revoked_at: Some(now), ..key };
-                let place = Seal::key(&key);
-                (Ok(key), place, verifier)
+                let sealed = self.0.vault.seal_like(&sealed_before, &Seal::key(&key), &verifier)?;
+                (Ok(key), sealed)
             }
-            Err(it) => {
-                let place = Seal::no_key(&it.id);
-                (Err(Unreadable { revoked_at: Some(now), ..it }), place, Verifier::default())
-            }
+            Err(it) => (Err(Unreadable { revoked_at: Some(now), ..it }), Vec::new()),
         };
-        let sealed = self.0.vault.seal(&place, &verifier)?;
         let id = Unreadable::id_of(&revoked).to_owned();
         self.0.store.revoke_key(&id, &sealed, actor, now).await?;
         self.0.keys.forget(&id).await;
@@ -206,6 +193,7 @@ impl Gateway {
             };
             let Some(stored) = stored else { return Ok(None) };
             self.learn_key_id(id);
+            self.0.vault.require_key(&stored.sealed_verifier)?;
             Ok(self
                 .open_key(stored)
                 .map_err(|it| warn!(key = id, why = it.why, "a key is refused"))
@@ -224,7 +212,7 @@ impl Gateway {
     fn open_key(&self, stored: StoredKey) -> Result<KnownKey, Unreadable> {
         let (key, verifier) = self.opened(stored)?;
         let Ok(fingerprint) = verifier.as_slice().try_into() else {
-            return Err(distrusted(key));
+            return Err(distrusted(key, &vault::Error::DoesNotOpen));
         };
         let touched = key.last_used_at.map_or(0, |it| it.unix_timestamp() / 3600);
         let turn = key.id.as_str().into();
@@ -237,7 +225,7 @@ impl Gateway {
         let key = key?;
         match self.0.vault.open(&Seal::key(&key), &sealed_verifier) {
             Ok(verifier) => Ok((key, verifier)),
-            Err(_) => Err(distrusted(key)),
+            Err(error) => Err(distrusted(key, &error)),
         }
     }
 
@@ -286,14 +274,23 @@ impl Gateway {
             let detail = "is for admin keys; a caller's key changes nothing anyway";
             problems.push(Problem::at("/looks", detail));
         }
-        let app = self.app(new.app.as_deref()).map(|it| it.app.name.clone());
+        let app = self.app(new.app.as_deref()).map(|it| it.name.clone());
         (app.map_err(|it| problems.push(it)).ok(), problems)
     }
 }
 
-fn distrusted(key: Key) -> Unreadable {
+/// What a key's row has sealed, if it is as it was sealed.
+pub(super) fn open_verifier(vault: &Vault, stored: &StoredKey) -> Result<Verifier, vault::Error> {
+    let key = stored.key.as_ref().map_err(|_| vault::Error::DoesNotOpen)?;
+    vault.open(&Seal::key(key), &stored.sealed_verifier)
+}
+
+fn distrusted(key: Key, error: &vault::Error) -> Unreadable {
     let Key { id, name, created_at, revoked_at, .. } = key;
-    let why = "its row does not match its seal: something else has changed it".to_owned();
+    let why = match error {
+        vault::Error::KeyMissing(_) => error.to_string(),
+        _ => "its row does not match its seal: something else has changed it".to_owned(),
+    };
     Unreadable { id, name, created_at, revoked_at, why }
 }
 

@@ -11,8 +11,10 @@ use std::time::Duration;
 use metrics::Counter;
 use moka::future::Cache;
 
+use crate::gateway::Error;
 use crate::gateway::feed::Feed;
 use crate::store;
+use crate::vault;
 
 /// How many absent keys are remembered as absent.
 const MOST_ABSENT: u64 = 10_000;
@@ -25,12 +27,30 @@ pub(super) struct Known<K, V> {
     forgotten: AtomicU64,
 }
 
-type Found<V> = Result<Option<Arc<V>>, store::Error>;
+type Found<V> = Result<Option<Arc<V>>, Unread>;
 type Loading<'a, V> = Pin<Box<dyn Future<Output = Found<V>> + Send + 'a>>;
 
 enum Miss {
     Absent,
-    Store(store::Error),
+    Unread(Unread),
+}
+
+/// Why something could not be read, which says nothing of whether it is there.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+}
+
+impl From<Unread> for Error {
+    fn from(error: Unread) -> Error {
+        match error {
+            Unread::Store(error) => error.into(),
+            Unread::Vault(error) => error.into(),
+        }
+    }
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Known<K, V> {
@@ -82,7 +102,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
         key: K,
         feed: &'a Feed,
         anew: bool,
-        load: impl Future<Output = Result<Option<V>, store::Error>> + Send + 'a,
+        load: impl Future<Output = Result<Option<V>, Unread>> + Send + 'a,
     ) -> Loading<'a, V> {
         Box::pin(self.load_now(key, feed, anew, load))
     }
@@ -92,7 +112,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
         key: K,
         feed: &Feed,
         anew: bool,
-        load: impl Future<Output = Result<Option<V>, store::Error>> + Send,
+        load: impl Future<Output = Result<Option<V>, Unread>> + Send,
     ) -> Found<V> {
         let key = &key;
         if anew {
@@ -106,7 +126,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
             match load.await {
                 Ok(Some(value)) => Ok(Arc::new(value)),
                 Ok(None) => Err(Miss::Absent),
-                Err(error) => Err(Miss::Store(error)),
+                Err(error) => Err(Miss::Unread(error)),
             }
         };
         let found = match self.present.try_get_with(key.clone(), find).await {
@@ -116,7 +136,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Kno
                     self.absent.insert(key.clone(), ()).await;
                     None
                 }
-                Miss::Store(error) => return Err(error.clone()),
+                Miss::Unread(error) => return Err(error.clone()),
             },
         };
         // A change that was applied meanwhile may be newer than what was read.

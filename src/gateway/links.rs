@@ -144,7 +144,7 @@ impl Gateway {
         };
         let now = whole_second(self.now());
         let link = Link {
-            app: app.app.name.clone(),
+            app: app.name.clone(),
             label: new.label,
             expected_user: new.expected_user,
             return_to: new.return_to,

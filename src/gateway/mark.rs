@@ -88,7 +88,8 @@ impl Gateway {
         let claimed = self.0.store.claim_unchecked_account(now, before, before_blocked).await?;
         let Some(stored) = claimed else { return Ok(false) };
         if let Some(app) = self.0.apps.get(&stored.account.app) {
-            let known = self.open_account(stored);
+            let mut known = self.open_account(stored)?;
+            self.heal(&mut known).await?;
             self.ask_about(app, &known).await?;
         }
         Ok(true)
@@ -98,7 +99,7 @@ impl Gateway {
     async fn ask_about(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
         let Some(token) = &known.token else { return Ok(()) };
         let account = &known.stored.account;
-        match self.0.upstream.verify_account(&app.app, token).await {
+        match self.0.upstream.verify_account(&app.settings(), token).await {
             Ok(Ok(profile)) if profile.user_id == account.user_id => {
                 let reason = "X accepts the access token";
                 self.set_state(&known.stored, AccountState::Active, reason, ACTOR).await?;
@@ -127,7 +128,7 @@ impl Gateway {
             warn!(app, "X refuses one account after the other, so none is marked");
             return Ok(());
         }
-        let (state, reason) = match self.0.upstream.verify_account(&app.app, token).await {
+        let (state, reason) = match self.0.upstream.verify_account(&app.settings(), token).await {
             Ok(Err(Verdict::AccountRevoked)) => (
                 AccountState::Revoked,
                 "X answered twice that the access token is not valid any more",
@@ -165,7 +166,7 @@ impl Gateway {
         for other in &others {
             let known = self.known_account(app, other.user_id).await?;
             let Some(token) = known.as_ref().and_then(|it| it.token.as_ref()) else { continue };
-            let answer = self.0.upstream.verify_account(&app.app, token).await;
+            let answer = self.0.upstream.verify_account(&app.settings(), token).await;
             if matches!(answer, Ok(Ok(profile)) if profile.user_id == other.user_id) {
                 return Ok(true);
             }

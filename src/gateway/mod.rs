@@ -22,11 +22,15 @@ mod month;
 mod presented;
 mod question;
 mod refusals;
+mod reload;
+mod replicas;
+mod ring;
 mod rotate;
 mod sessions;
 mod standing;
 mod strangers;
 mod survey;
+mod tokens;
 mod usage;
 mod waiting;
 mod warm;
@@ -34,6 +38,7 @@ mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -65,6 +70,7 @@ pub use crate::gateway::question::run::{Answered, Made};
 pub use crate::gateway::question::text::JsonText;
 pub use crate::gateway::question::{Caller, Span};
 pub use crate::gateway::refusals::Wanted;
+pub use crate::gateway::ring::RingFault;
 pub use crate::gateway::rotate::VaultStatus;
 pub use crate::gateway::sessions::{Session, SignIn};
 pub use crate::gateway::standing::Fault;
@@ -74,7 +80,7 @@ pub use crate::gateway::waiting::{LinkId, LinkPlace, WaitingLink};
 pub use crate::gateway::webhooks::NewWebhook;
 pub use crate::store::{
     AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
-    UsageFilter, UsageOfTime, UsageRow,
+    Replica, UsageFilter, UsageOfTime, UsageRow,
 };
 pub use crate::upstream::{Answer, HeaderMap, NotReceived, PREPAID, Spent, StatusCode, Unpacked};
 
@@ -86,6 +92,8 @@ use crate::gateway::feed::Feed;
 use crate::gateway::known::Known;
 use crate::gateway::question::authors::Authors;
 use crate::gateway::refusals::Refusals;
+use crate::gateway::replicas::Presence;
+use crate::gateway::ring::Surveyed;
 use crate::gateway::sessions::Sessions;
 use crate::gateway::strangers::Strangers;
 use crate::gateway::usage::Usage;
@@ -113,6 +121,10 @@ struct Inner {
     memory: Memory,
     store: Store,
     vault: Vault,
+    surveyed: Surveyed,
+    presence: Arc<Presence>,
+    /// Whether the settings were read anew and could not all be taken.
+    is_outdated: AtomicBool,
     upstream: Upstream,
     connect: config::Connect,
     console_url: Option<String>,
@@ -153,6 +165,9 @@ impl Gateway {
             memory: Memory::new(limits.answer_memory),
             store,
             vault,
+            surveyed: Surveyed::default(),
+            presence: Arc::new(Presence::new(clock.now())),
+            is_outdated: AtomicBool::new(false),
             upstream: Upstream::new(
                 &config.upstream,
                 &config.webhooks,
@@ -182,7 +197,7 @@ impl Gateway {
 
     /// The configured apps by name, and where their app-only credentials come from.
     pub fn apps(&self) -> impl Iterator<Item = (&str, BearerSource)> {
-        self.0.apps.values().map(|it| (&*it.app.name, it.source()))
+        self.0.apps.values().map(|it| (&*it.name, it.source()))
     }
 
     /// How browsers reach the operators' listener.

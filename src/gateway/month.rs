@@ -136,7 +136,7 @@ impl Gateway {
         for (of, app, count) in store.count_used_accounts(month).await? {
             let Some(app) = self.0.apps.get(&app).filter(|_| of == month) else { continue };
             if app.month.count(now) < count {
-                let used = store.list_used_accounts(&app.app.name, month).await?;
+                let used = store.list_used_accounts(&app.name, month).await?;
                 app.month.learn(month, used);
                 tell(app, now);
             }
@@ -156,7 +156,7 @@ impl Gateway {
     pub fn accounts_used(&self) -> Vec<AccountsUsed> {
         let now = self.now();
         let used = |it: &Arc<AppState>| AccountsUsed {
-            app: it.app.name.clone(),
+            app: it.name.clone(),
             accounts: it.month.count(now),
             limit: it.month.limit,
         };
@@ -168,13 +168,13 @@ impl Gateway {
 fn tell(app: &AppState, now: OffsetDateTime) {
     let Some(limit) = app.month.reached(now) else { return };
     let then = if limit.refuses { "others are refused" } else { "others are used nevertheless" };
-    let (app, limit) = (&app.app.name, limit.most);
+    let (app, limit) = (&app.name, limit.most);
     warn!(app, limit, then, "the app's limit of accounts in a month is reached");
 }
 
 fn refusal(app: &AppState, now: OffsetDateTime) -> Error {
     Error::AccountLimitReached {
-        app: app.app.name.clone(),
+        app: app.name.clone(),
         limit: app.month.most().unwrap_or_default(),
         until: next_month(now),
         retry_after: until_next_month(now),

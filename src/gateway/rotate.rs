@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 
 use crate::gateway::deliver::Proof;
+use crate::gateway::tokens::open_token;
 use crate::gateway::{Error, Gateway};
-use crate::store::{KeyFilter, StoredAccount, StoredBearer, StoredKey, StoredWebhook};
+use crate::store::{
+    KeyFilter, StoredAccount, StoredBearer, StoredKey, StoredLink, StoredSession, StoredWebhook,
+};
 use crate::vault::{self, Place as Seal};
 
 const BATCH: u32 = 200;
-const SAMPLE: u32 = 20;
 
 /// How many records each key of the ring has sealed, and how many do not open.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -39,29 +41,8 @@ impl Gateway {
         Ok(status)
     }
 
-    /// The ids of the vault keys that sealed what is stored.
-    pub async fn sealing_keys(&self) -> Result<Vec<String>, Error> {
-        Ok(self.0.store.list_sealing_keys().await?)
-    }
-
-    /// Whether the ring opens any of a sample of what is stored; also when nothing is. A key of the right id may be another.
-    pub async fn opens_what_is_stored(&self) -> Result<bool, Error> {
-        let filter = KeyFilter { after: None, limit: SAMPLE };
-        let keys = self.0.store.list_keys(&filter).await?;
-        let accounts = self.0.store.list_sealed_accounts(None, SAMPLE).await?;
-        let is_empty = keys.is_empty() && accounts.is_empty();
-        let opened = keys.iter().any(|it| self.open_verifier(it).is_some())
-            || accounts.iter().any(|it| self.open_token(it).is_some());
-        Ok(is_empty || opened)
-    }
-
-    pub fn has_vault_key(&self, id: &str) -> bool {
-        self.0.vault.has_key(id)
-    }
-
     async fn walk(&self, reseal: bool) -> Result<VaultStatus, Error> {
-        let mut status =
-            VaultStatus { active: self.0.vault.active_id().to_owned(), ..VaultStatus::default() };
+        let mut status = VaultStatus { active: self.0.vault.active_id(), ..VaultStatus::default() };
         let mut after = None;
         loop {
             let accounts = self.0.store.list_sealed_accounts(after.as_ref(), BATCH).await?;
@@ -84,6 +65,7 @@ impl Gateway {
         self.walk_webhooks(reseal, &mut status).await?;
         self.walk_links(reseal, &mut status).await?;
         self.walk_deliveries(reseal, &mut status).await?;
+        self.walk_sessions(reseal, &mut status).await?;
         Ok(status)
     }
 
@@ -94,9 +76,12 @@ impl Gateway {
         status: &mut VaultStatus,
     ) -> Result<(), Error> {
         let (app, user_id) = (&stored.account.app, stored.account.user_id);
-        let Some(token) = self.open_token(&stored) else {
-            status.unopened.push(format!("account {app}/{user_id}"));
-            return Ok(());
+        let token = match open_token(&self.0.vault, &stored) {
+            Ok(token) => token,
+            Err(error) => {
+                status.note_unopened(format!("account {app}/{user_id}"), &error);
+                return Ok(());
+            }
         };
         let current = [&stored.sealed_token, &stored.sealed_token_secret]
             .iter()
@@ -127,40 +112,35 @@ impl Gateway {
         reseal: bool,
         status: &mut VaultStatus,
     ) -> Result<(), Error> {
-        let Some((place, plain)) = self.open_verifier(stored) else {
-            status.unopened.push(format!("key {}", stored.id()));
+        if stored.is_void() {
+            return Ok(());
+        }
+        let name = format!("key {}", stored.id());
+        let Ok(key) = &stored.key else {
+            status.unopened.push(name);
             return Ok(());
         };
-        if !reseal || self.0.vault.is_current(&stored.sealed_verifier) {
-            status.count(&stored.sealed_verifier);
-            return Ok(());
-        }
-        let anew = self.0.vault.seal(&place, &plain)?;
-        if self.0.store.update_key_verifier(stored.id(), &anew, &stored.sealed_verifier).await? {
+        let (place, record) = (Seal::key(key), &stored.sealed_verifier);
+        if let Some(anew) = self.reseal(&place, record, reseal, name, status)?
+            && self.0.store.update_key_verifier(stored.id(), &anew, record).await?
+        {
             status.resealed += 1;
         }
-        status.count(&anew);
         Ok(())
     }
 
     async fn walk_bearers(&self, reseal: bool, status: &mut VaultStatus) -> Result<(), Error> {
         for stored in self.0.store.list_bearers().await? {
             let place = Seal::bearer(&stored.app);
-            let Ok(plain) = self.0.vault.open(&place, &stored.sealed_token) else {
-                status.unopened.push(format!("bearer of {}", stored.app));
+            let name = format!("bearer of {}", stored.app);
+            let record = stored.sealed_token.clone();
+            let Some(sealed_token) = self.reseal(&place, &record, reseal, name, status)? else {
                 continue;
             };
-            if !reseal || self.0.vault.is_current(&stored.sealed_token) {
-                status.count(&stored.sealed_token);
-                continue;
-            }
-            let anew = self.0.vault.seal(&place, &plain)?;
-            let previous = stored.sealed_token.clone();
-            let anew = StoredBearer { sealed_token: anew, ..stored };
-            if self.0.store.update_bearer_seal(&anew, &previous).await? {
+            let anew = StoredBearer { sealed_token, ..stored };
+            if self.0.store.update_bearer_seal(&anew, &record).await? {
                 status.resealed += 1;
             }
-            status.count(&anew.sealed_token);
         }
         Ok(())
     }
@@ -173,9 +153,12 @@ impl Gateway {
             let secret = self.0.vault.open(&place, &stored.sealed_secret);
             let old = stored.sealed_old_secret.as_ref();
             let old = old.map(|it| self.0.vault.open(&old_place, it)).transpose();
-            let (Ok(secret), Ok(old)) = (secret, old) else {
-                status.unopened.push(format!("webhook {}", webhook.id));
-                continue;
+            let (secret, old) = match secret.and_then(|secret| Ok((secret, old?))) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    status.note_unopened(format!("webhook {}", webhook.id), &error);
+                    continue;
+                }
             };
             let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
             if !reseal || records.iter().flatten().all(|it| self.0.vault.is_current(it)) {
@@ -204,22 +187,16 @@ impl Gateway {
             let links = self.0.store.list_links(&after, BATCH, self.now()).await?;
             let Some(last) = links.last() else { return Ok(()) };
             after.clone_from(&last.hash);
-            for stored in links {
-                let place = Seal::link(&stored.hash, &stored.link);
-                let Ok(plain) = self.0.vault.open(&place, &stored.sealed_proof) else {
-                    status.unopened.push(format!("link {:?}", stored.link.label));
+            for StoredLink { hash, link, sealed_proof, .. } in links {
+                let name = format!("link {:?}", link.label);
+                let Some(anew) =
+                    self.reseal(&Seal::link(&hash, &link), &sealed_proof, reseal, name, status)?
+                else {
                     continue;
                 };
-                if !reseal || self.0.vault.is_current(&stored.sealed_proof) {
-                    status.count(&stored.sealed_proof);
-                    continue;
-                }
-                let anew = self.0.vault.seal(&place, &plain)?;
-                let (hash, previous) = (&stored.hash, &stored.sealed_proof);
-                if self.0.store.update_link_proof(hash, &anew, previous).await? {
+                if self.0.store.update_link_proof(&hash, &anew, &sealed_proof).await? {
                     status.resealed += 1;
                 }
-                status.count(&anew);
             }
         }
     }
@@ -256,11 +233,61 @@ impl Gateway {
             }
         }
     }
+    async fn walk_sessions(&self, reseal: bool, status: &mut VaultStatus) -> Result<(), Error> {
+        let mut after = Vec::new();
+        loop {
+            let sessions = self.0.store.list_sessions(&after, BATCH).await?;
+            let Some(last) = sessions.last() else { return Ok(()) };
+            after.clone_from(&last.hash);
+            for StoredSession { hash, key_id, begun_at, sealed_proof, .. } in sessions {
+                let place = Seal::session(&hash, &key_id, begun_at);
+                let name = format!("session of key {key_id}");
+                let Some(anew) = self.reseal(&place, &sealed_proof, reseal, name, status)? else {
+                    continue;
+                };
+                if self.0.store.update_session_proof(&hash, &anew, &sealed_proof).await? {
+                    status.resealed += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts a record; gives it sealed anew where that shall be and has not been done.
+    fn reseal(
+        &self,
+        place: &Seal,
+        record: &[u8],
+        reseal: bool,
+        name: String,
+        status: &mut VaultStatus,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let plain = match self.0.vault.open(place, record) {
+            Ok(plain) => plain,
+            Err(error) => {
+                status.note_unopened(name, &error);
+                return Ok(None);
+            }
+        };
+        if !reseal || self.0.vault.is_current(record) {
+            status.count(record);
+            return Ok(None);
+        }
+        let anew = self.0.vault.seal(place, &plain)?;
+        status.count(&anew);
+        Ok(Some(anew))
+    }
 }
 
 impl VaultStatus {
     fn count(&mut self, record: &[u8]) {
         let id = vault::key_id(record).unwrap_or("?").to_owned();
         *self.records.entry(id).or_default() += 1;
+    }
+
+    fn note_unopened(&mut self, name: String, error: &vault::Error) {
+        self.unopened.push(match error {
+            vault::Error::KeyMissing(id) => format!("{name} (sealed with {id})"),
+            _ => name,
+        });
     }
 }

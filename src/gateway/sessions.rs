@@ -111,6 +111,9 @@ impl Gateway {
         let now = self.now();
         let is_over = now - stored.begun_at >= LONGEST || now - stored.seen_at >= IDLE;
         let place = Seal::session(&stored.hash, &stored.key_id, stored.begun_at);
+        if !is_over {
+            self.0.vault.require_key(&stored.sealed_proof)?;
+        }
         if is_over || self.0.vault.open(&place, &stored.sealed_proof).is_err() {
             return Ok(None);
         }
@@ -128,7 +131,7 @@ impl Gateway {
 
     /// Whoever is signed in as a caller of an app, who may name all its accounts.
     pub fn as_caller(&self, session: &Session, app: Option<&str>) -> Result<Arc<KnownKey>, Error> {
-        let app = self.app(app)?.app.name.clone();
+        let app = self.app(app)?.name.clone();
         Ok(Arc::new(session.key.for_app(app)))
     }
 

@@ -76,7 +76,7 @@ impl Standing {
 impl AppState {
     /// Learns from an answer what X thinks of the app's credentials.
     pub(super) fn judge(&self, credential: Credential<'_>, answer: &Answer) -> Option<Fault> {
-        let app = &self.app.name;
+        let app = &self.name;
         let fault = Fault::of(answer.verdict, self.source());
         if let Some(fault) = fault {
             metrics::counter!("countersign_app_faults_total", "app" => app.clone(), "fault" => fault.name()).increment(1);

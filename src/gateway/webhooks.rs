@@ -118,6 +118,7 @@ impl Gateway {
         actor: &str,
     ) -> Result<Result<u16, NotReceived>, Error> {
         let stored = self.stored_webhook(id).await?;
+        self.require_signing_keys(&stored)?;
         let now = self.now();
         // Before it is sent: what cannot be recorded is not done.
         let subject = format!("webhook:{id}");
@@ -208,6 +209,12 @@ impl Gateway {
         let Delivery { number, webhook_id, app, occurred_at, attempts, attempt_at, .. } = delivery;
         let why = DISTRUSTED.to_owned();
         Err(Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why })
+    }
+
+    /// Refuses a webhook whose secrets this ring cannot open, which are not thereby altered.
+    pub(super) fn require_signing_keys(&self, stored: &StoredWebhook) -> Result<(), Error> {
+        let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
+        records.into_iter().flatten().try_for_each(|it| Ok(self.0.vault.require_key(it)?))
     }
 
     async fn stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {

@@ -16,6 +16,16 @@ pub struct App {
     pub account_limit: Option<AccountLimit>,
 }
 
+impl App {
+    /// Whether the consumer key, its secret and the configured bearer token are the same.
+    pub fn has_secrets_of(&self, other: &App) -> bool {
+        let [mine, theirs] = [self, other].map(|it| it.bearer_token.as_ref().map(Secret::expose));
+        self.consumer_key == other.consumer_key
+            && self.consumer_secret.expose() == other.consumer_secret.expose()
+            && mine == theirs
+    }
+}
+
 /// How many accounts an app may use in a month of the calendar, UTC (reference 2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AccountLimit {

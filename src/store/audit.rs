@@ -98,6 +98,25 @@ impl Store {
         .await
     }
 
+    /// What the newest entry says of an action on one thing; on a request's path.
+    pub async fn find_last_detail(
+        &self,
+        subject: &str,
+        action: &str,
+    ) -> Result<Option<String>, Error> {
+        let sql = "select detail from audit
+             where subject = $1 and action = $2 order by audit_id desc limit 1";
+        self.short(async {
+            let mut lease = self.reader(self.call_wait).await?;
+            Ok(on!(&mut lease, it => sqlx::query_scalar(sql)
+                .bind(subject)
+                .bind(action)
+                .fetch_optional(&mut **it)
+                .await?))
+        })
+        .await
+    }
+
     /// Records something that changes no row.
     pub async fn insert_audit(
         &self,

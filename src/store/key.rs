@@ -22,6 +22,16 @@ impl StoredKey {
     pub fn id(&self) -> &str {
         Unreadable::id_of(&self.key)
     }
+
+    /// When it was revoked, as the row says.
+    pub fn revoked_at(&self) -> Option<OffsetDateTime> {
+        self.key.as_ref().map_or_else(|it| it.revoked_at, |it| it.revoked_at)
+    }
+
+    /// Whether it was revoked without a seal, so that nothing proves it any more.
+    pub fn is_void(&self) -> bool {
+        self.revoked_at().is_some() && self.sealed_verifier.is_empty()
+    }
 }
 
 /// Which keys to list, ordered by id.

@@ -1,5 +1,5 @@
-//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log and the
-//! change feed, on PostgreSQL or SQLite.
+//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log, the
+//! replicas that live and the change feed, on PostgreSQL or SQLite.
 //!
 //! Each query is written once, in the subset that both databases speak, and run by `on!` on the one that is there.
 //! A mutation is one transaction: the row, its audit entry, and a change that tells every replica's caches.
@@ -23,6 +23,7 @@ mod name;
 mod overview;
 mod postgres;
 mod recent;
+mod replica;
 mod schema;
 mod seal;
 mod session;
@@ -44,7 +45,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-pub use account::{AccountFilter, NewAccount, StoredAccount};
+pub use account::{AccountFilter, NewAccount, StoredAccount, subject as account_subject};
 pub use audit::AuditFilter;
 pub use bearer::StoredBearer;
 pub use call::CallFilter;
@@ -57,7 +58,9 @@ pub use key::{KeyFilter, KeySearch, StoredKey};
 pub use last_call::{Failure, LastCalls};
 pub use link::{StoredHandshake, StoredLink};
 pub use recent::RecentAccount;
+pub use replica::Replica;
 pub use schema::Schema;
+pub use seal::Seals;
 pub use session::StoredSession;
 pub use sums::{Grain, UsageFilter, UsageRow};
 pub use survey::{MOST_TOLD, UsageOfTime};

@@ -13,7 +13,7 @@ struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         version: 1,
         name: "initial",
@@ -55,6 +55,12 @@ const MIGRATIONS: [Migration; 9] = [
         name: "told",
         postgres: include_str!("../../migrations/postgres/0007_told.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_told.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "replica",
+        postgres: include_str!("../../migrations/postgres/0008_replica.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_replica.sql"),
     },
     Migration {
         version: 9,

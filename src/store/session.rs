@@ -60,6 +60,38 @@ impl Store {
         .await
     }
 
+    /// By hash, from after that one on.
+    pub async fn list_sessions(
+        &self,
+        after: &[u8],
+        limit: u32,
+    ) -> Result<Vec<StoredSession>, Error> {
+        let sql = "select session_hash, key_id, begun_at, seen_at, sealed_proof
+             from session where session_hash > $1 order by session_hash limit $2";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(stored).collect())
+        })
+        .await
+    }
+
+    /// Stores a proof that was sealed again, unless it is no longer `previous`.
+    pub async fn update_session_proof(
+        &self,
+        hash: &[u8],
+        new: &[u8],
+        previous: &[u8],
+    ) -> Result<bool, Error> {
+        let sql =
+            "update session set sealed_proof = $2 where session_hash = $1 and sealed_proof = $3";
+        self.reseal(sql, &[], &[hash, new, previous]).await
+    }
+
     pub async fn touch_session(&self, hash: &[u8], now: OffsetDateTime) -> Result<(), Error> {
         self.long(async {
             let mut lease = self.writer().await?;

@@ -10,10 +10,11 @@ use std::thread;
 
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::{self, MakeWriter};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::telemetry::json::Json;
@@ -26,6 +27,7 @@ const CHATTY: &[&str] =
 const WAITING_LINES: usize = 1024;
 
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+static FILTER: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
 /// Writes what still waits when it is dropped.
 #[must_use = "what still waits is lost unless this lives as long as the program"]
@@ -40,10 +42,20 @@ pub fn start_logs(log: &Log) -> LogGuard {
         // The writing thread flushes whenever nothing waits.
         .finish(BufWriter::with_capacity(64 * 1024, io::stderr()));
     let dropped = writer.error_counter();
-    if tracing::subscriber::set_global_default(subscriber(log, colour, writer)).is_ok() {
+    let (filter, handle) = reload::Layer::new(targets(log.level));
+    if tracing::subscriber::set_global_default(with_filter(log, colour, writer, filter)).is_ok() {
         DROPPED.get_or_init(|| dropped);
+        FILTER.get_or_init(|| handle);
     }
     LogGuard(guard)
+}
+
+/// Goes on at another level.
+pub fn set_log_level(level: LogLevel) {
+    if let Some(filter) = FILTER.get() {
+        // It fails only where nothing logs any more.
+        let _ = filter.reload(targets(level));
+    }
 }
 
 /// What turns events into lines on `writer`. A test can install it onto a buffer.
@@ -51,12 +63,25 @@ pub fn subscriber<W>(log: &Log, colour: bool, writer: W) -> impl Subscriber + Se
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
+    with_filter(log, colour, writer, targets(log.level))
+}
+
+fn with_filter<W, F>(
+    log: &Log,
+    colour: bool,
+    writer: W,
+    filter: F,
+) -> impl Subscriber + Send + Sync + use<W, F>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+    F: Filter<Registry> + Send + Sync + 'static,
+{
     let lines = fmt::layer().with_writer(writer);
     let lines = match log.format {
         LogFormat::Human => lines.compact().with_ansi(colour).boxed(),
         LogFormat::Json => lines.event_format(Json).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(targets(log.level)))
+    tracing_subscriber::registry().with(lines.with_filter(filter))
 }
 
 /// Turns panics into error lines. A panic's text is left out unless it is a literal, for it may hold a value.

@@ -33,6 +33,8 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Gauge, "countersign_accounts", &["app", "state"], "Connected accounts"),
     (Gauge, "countersign_accounts_used", &["app"], "Accounts whose tokens an app used this month, which X bills"),
     (Gauge, "countersign_account_limit", &["app"], "Accounts that an app may use in a month, where a limit is set"),
+    (Gauge, "countersign_vault_keys_missing", &[], "Vault keys that sealed something stored and that this gateway does not hold"),
+    (Counter, "countersign_reloads_total", &["outcome"], "Settings read anew: taken, or refused"),
     (Gauge, "countersign_database_up", &[], "1 while the database answers, 0 otherwise"),
     (Gauge, "countersign_feed_age_seconds", &[], "Since changes made elsewhere were last asked for"),
     (Gauge, "countersign_clock_offset_seconds", &[], "The upstream's clock less ours"),

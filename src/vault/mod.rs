@@ -5,10 +5,15 @@
 
 mod place;
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{constant_time, digest, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tracing::error;
 use zeroize::Zeroizing;
 
 pub use crate::vault::place::Place;
@@ -21,9 +26,11 @@ const ID_LENGTH: usize = 8;
 const KEY_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 12;
 const HEADER_LENGTH: usize = 1 + ID_LENGTH + NONCE_LENGTH;
+/// Ids of missing keys that are kept: records altered at will could name any number of them.
+const MOST_MISSING: usize = 32;
 
 /// Why the vault cannot serve.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error(
         "no vault key is configured: make one with `countersign vault generate-key` and put it in vault.keys"
@@ -31,17 +38,36 @@ pub enum Error {
     NoKeys,
     #[error("the vault's key ring does not hold what the configuration promised")]
     BadRing,
+    /// Nothing is wrong with the record as far as this ring can tell.
+    #[error("the vault key {0}, which sealed a stored secret, is not on this ring")]
+    KeyMissing(String),
     /// Every reason looks the same, so that an attacker learns nothing from it.
     #[error(
-        "a stored secret does not open: its key is not on the ring, or it was changed or moved"
+        "a stored secret does not open: it was changed or moved, or the ring has another key under its id"
     )]
     DoesNotOpen,
 }
 
-/// The key ring: one key seals, every key opens.
+/// The key ring: one key seals, every key opens. It can be replaced while it is used.
 pub struct Vault {
+    ring: ArcSwap<Ring>,
+    /// The ids of keys that records needed and that the ring lacks.
+    missing: Mutex<BTreeSet<String>>,
+}
+
+struct Ring {
     keys: Vec<(String, LessSafeKey)>,
     active: usize,
+}
+
+impl Ring {
+    fn active(&self) -> Result<&(String, LessSafeKey), Error> {
+        self.keys.get(self.active).ok_or(Error::BadRing)
+    }
+
+    fn find(&self, id: &str) -> Option<&(String, LessSafeKey)> {
+        self.keys.iter().find(|(it, _)| it == id)
+    }
 }
 
 impl Vault {
@@ -53,45 +79,72 @@ impl Vault {
         let keys = settings.keys.iter().map(read_key).collect::<Result<Vec<_>, _>>()?;
         let active =
             keys.iter().position(|(id, _)| *id == settings.active).ok_or(Error::BadRing)?;
-        Ok(Vault { keys, active })
+        let ring = ArcSwap::from_pointee(Ring { keys, active });
+        Ok(Vault { ring, missing: Mutex::default() })
+    }
+
+    /// Takes over the ring of another vault.
+    pub fn replace(&self, other: &Vault) {
+        self.ring.store(other.ring.load_full());
+        self.missing().retain(|it| !self.has_key(it));
     }
 
     /// The id of the key that seals.
-    pub fn active_id(&self) -> &str {
-        self.keys.get(self.active).map_or("", |(id, _)| id)
+    pub fn active_id(&self) -> String {
+        self.ring.load().active().map_or_else(|_| String::new(), |it| it.0.clone())
+    }
+
+    /// The ids of all keys, in the order of the ring.
+    pub fn key_ids(&self) -> Vec<String> {
+        self.ring.load().keys.iter().map(|it| it.0.clone()).collect()
     }
 
     pub fn has_key(&self, id: &str) -> bool {
-        self.keys.iter().any(|(it, _)| it == id)
+        self.ring.load().find(id).is_some()
+    }
+
+    /// An id under which another vault holds another key.
+    pub fn find_conflict(&self, other: &Vault) -> Option<String> {
+        let place = Place::probe();
+        let (mine, theirs) = (self.ring.load(), other.ring.load());
+        let conflicts = |it: &&(String, LessSafeKey)| {
+            theirs.find(&it.0).is_some()
+                && seal(it, &place, &[]).is_ok_and(|record| other.open(&place, &record).is_err())
+        };
+        mine.keys.iter().find(conflicts).map(|it| it.0.clone())
+    }
+
+    /// The ids of keys that records needed and that the ring lacks.
+    pub fn missing_keys(&self) -> Vec<String> {
+        self.missing().iter().cloned().collect()
+    }
+
+    /// Sets what is missing to those of these ids that the ring lacks.
+    pub fn settle_missing<'a>(&self, in_use: impl IntoIterator<Item = &'a str>) {
+        let lacking: Vec<&str> = in_use.into_iter().filter(|it| !self.has_key(it)).collect();
+        self.missing().retain(|it| lacking.contains(&&**it));
+        for id in lacking {
+            self.note_missing(id);
+        }
     }
 
     /// Seals `plain` for `place`, with the active key and a random nonce.
     pub fn seal(&self, place: &Place, plain: &[u8]) -> Result<Vec<u8>, Error> {
-        let (id, key) = self.keys.get(self.active).ok_or(Error::BadRing)?;
-        let mut nonce = [0; NONCE_LENGTH];
-        rand::fill(&mut nonce).map_err(|_| Error::BadRing)?;
-        let mut record = Vec::with_capacity(HEADER_LENGTH + plain.len() + 16);
-        record.push(VERSION);
-        record.extend_from_slice(id.as_bytes());
-        record.extend_from_slice(&nonce);
-        let mut text = Zeroizing::new(plain.to_vec());
-        let tag = key
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(place.associated_data(&record)),
-                &mut text,
-            )
-            .map_err(|_| Error::BadRing)?;
-        record.extend_from_slice(&text);
-        record.extend_from_slice(tag.as_ref());
-        Ok(record)
+        seal(self.ring.load().active()?, place, plain)
+    }
+
+    /// The same with the key that sealed `record`.
+    pub fn seal_like(&self, record: &[u8], place: &Place, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        let id = key_id(record).ok_or(Error::DoesNotOpen)?;
+        seal(self.ring.load().find(id).ok_or(Error::BadRing)?, place, plain)
     }
 
     /// Opens a record that was sealed for `place`.
     pub fn open(&self, place: &Place, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (header, sealed) = record.split_at_checked(HEADER_LENGTH).ok_or(Error::DoesNotOpen)?;
         let id = key_id(record).ok_or(Error::DoesNotOpen)?;
-        let (_, key) = self.keys.iter().find(|(it, _)| it == id).ok_or(Error::DoesNotOpen)?;
+        let ring = self.ring.load();
+        let (_, key) = ring.find(id).ok_or_else(|| Error::KeyMissing(id.to_owned()))?;
         let nonce = header.get(1 + ID_LENGTH..).and_then(|it| it.try_into().ok());
         let nonce = Nonce::assume_unique_for_key(nonce.ok_or(Error::DoesNotOpen)?);
         let mut text = Zeroizing::new(sealed.to_vec());
@@ -100,6 +153,18 @@ impl Vault {
             key.open_in_place(nonce, aad, &mut text).map_err(|_| Error::DoesNotOpen)?.len();
         text.truncate(length);
         Ok(text)
+    }
+
+    /// Refuses a record whose key is not on the ring, so that it is not taken for one that was changed, and records that
+    /// the key is needed.
+    pub fn require_key(&self, record: &[u8]) -> Result<(), Error> {
+        match key_id(record) {
+            Some(id) if !self.has_key(id) => {
+                self.note_missing(id);
+                Err(Error::KeyMissing(id.to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens a record that holds text.
@@ -111,16 +176,51 @@ impl Vault {
 
     /// Whether the active key sealed this record, so that rotation may pass it by.
     pub fn is_current(&self, record: &[u8]) -> bool {
-        key_id(record) == Some(self.active_id())
+        key_id(record) == Some(&*self.active_id())
     }
+
+    /// Logged once for each id, however many records ask for it.
+    fn note_missing(&self, id: &str) {
+        let mut missing = self.missing();
+        if missing.len() < MOST_MISSING && missing.insert(id.to_owned()) {
+            error!(
+                vault_key = id,
+                "stored secrets are sealed with a vault key that is not on the ring"
+            );
+        }
+    }
+
+    fn missing(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn seal((id, key): &(String, LessSafeKey), place: &Place, plain: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut nonce = [0; NONCE_LENGTH];
+    rand::fill(&mut nonce).map_err(|_| Error::BadRing)?;
+    let mut record = Vec::with_capacity(HEADER_LENGTH + plain.len() + 16);
+    record.push(VERSION);
+    record.extend_from_slice(id.as_bytes());
+    record.extend_from_slice(&nonce);
+    let mut text = Zeroizing::new(plain.to_vec());
+    let tag = key
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(place.associated_data(&record)),
+            &mut text,
+        )
+        .map_err(|_| Error::BadRing)?;
+    record.extend_from_slice(&text);
+    record.extend_from_slice(tag.as_ref());
+    Ok(record)
 }
 
 /// The id of the key that sealed a record.
 pub fn key_id(record: &[u8]) -> Option<&str> {
     let (version, rest) = record.split_first()?;
     let (id, _) = rest.split_at_checked(ID_LENGTH)?;
-    (*version == VERSION).then_some(())?;
-    std::str::from_utf8(id).ok()
+    let id = std::str::from_utf8(id).ok()?;
+    (*version == VERSION && config::is_key_id(id)).then_some(id)
 }
 
 /// A new entry for `vault.keys`: `id=base64`.

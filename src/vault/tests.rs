@@ -78,3 +78,51 @@ fn a_generated_key_is_an_entry_of_the_ring() {
     assert!(Vault::new(&settings).is_ok());
     assert_ne!(entry.expose(), generate_key().expose());
 }
+
+#[test]
+fn a_record_whose_key_is_missing_is_not_taken_for_an_altered_one() {
+    let place = Place::access_token("main", user(7));
+    let record = vault(&["aaaaaaaa"], "aaaaaaaa").seal(&place, b"token").unwrap();
+    let without = vault(&["bbbbbbbb"], "bbbbbbbb");
+    let missing = Error::KeyMissing("aaaaaaaa".to_owned());
+    assert_eq!(without.open(&place, &record).unwrap_err(), missing);
+    assert_eq!(without.missing_keys(), [] as [String; 0], "nobody has asked for it by now");
+    assert_eq!(without.require_key(&record), Err(missing));
+    assert_eq!(without.missing_keys(), ["aaaaaaaa"]);
+
+    without.replace(&vault(&["bbbbbbbb", "aaaaaaaa"], "aaaaaaaa"));
+    assert_eq!(without.missing_keys(), [] as [String; 0]);
+    assert_eq!(
+        (without.require_key(&record), &**without.open(&place, &record).unwrap()),
+        (Ok(()), &b"token"[..])
+    );
+    assert!(without.is_current(&record));
+}
+
+#[test]
+fn what_is_missing_is_what_is_in_use_and_no_more_than_a_few() {
+    let vault = vault(&["aaaaaaaa"], "aaaaaaaa");
+    let ids: Vec<String> = (0..1000).map(|it| format!("k{it:07}")).collect();
+    vault.settle_missing(ids.iter().map(String::as_str));
+    assert_eq!(vault.missing_keys().len(), MOST_MISSING);
+    vault.settle_missing(["aaaaaaaa", "k0000001"]);
+    assert_eq!(vault.missing_keys(), ["k0000001"]);
+}
+
+#[test]
+fn another_key_under_the_same_id_is_found() {
+    let ring = vault(&["aaaaaaaa", "bbbbbbbb"], "aaaaaaaa");
+    assert_eq!(ring.find_conflict(&vault(&["bbbbbbbb", "cccccccc"], "cccccccc")), None);
+    let keys = vec![("bbbbbbbb".to_owned(), Secret::new(STANDARD.encode(fingerprint("other"))))];
+    let other = Vault::new(&config::Vault { keys, active: "bbbbbbbb".to_owned() }).unwrap();
+    assert_eq!(ring.find_conflict(&other).as_deref(), Some("bbbbbbbb"));
+}
+
+#[test]
+fn a_record_can_be_sealed_like_another() {
+    let old = vault(&["aaaaaaaa"], "aaaaaaaa").seal(&Place::bearer("main"), b"old").unwrap();
+    let both = vault(&["aaaaaaaa", "bbbbbbbb"], "bbbbbbbb");
+    let new = both.seal_like(&old, &Place::bearer("main"), b"new").unwrap();
+    assert_eq!(key_id(&new), Some("aaaaaaaa"));
+    assert_eq!(&**both.open(&Place::bearer("main"), &new).unwrap(), b"new");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
@@ -266,8 +266,8 @@ fn vault_keys_are_judged_one_by_one() {
         expect(wrong, "vault.keys", "COUNTERSIGN__VAULT__KEYS", words);
     }
     let two = format!("k0000001={KEY_1},\n k0000002={KEY_2}\n");
-    let unsaid = parse(None, &[("COUNTERSIGN__VAULT__KEYS", &two)]);
-    expect(unsaid, "vault.active", "default", "several");
+    let unsaid = parse(None, &[("COUNTERSIGN__VAULT__KEYS", &two)]).unwrap();
+    assert_eq!(unsaid.vault.active, "k0000001", "the first one seals");
 
     let list =
         format!("[vault]\nactive = 'k0000002'\nkeys = ['k0000001={KEY_1}', 'k0000002={KEY_2}']");
@@ -375,13 +375,16 @@ fn a_key_file_that_others_may_read_is_refused() {
     fs::write(&settings, format!("vault.keys_file = {keys:?}")).unwrap();
     let origin = settings.display().to_string();
 
-    for mode in [0o644, 0o640, 0o604, 0o660] {
+    for mode in [0o644, 0o604, 0o660, 0o444] {
         fs::set_permissions(&keys, fs::Permissions::from_mode(mode)).unwrap();
-        let words = format!("has mode {mode:04o}: expected 0600 or 0400");
+        let words = format!("has mode {mode:04o} and owner ");
         expect(config::load(Some(&settings), Ring::NotNeeded), "vault.keys_file", &origin, &words);
     }
-    fs::set_permissions(&keys, fs::Permissions::from_mode(0o400)).unwrap();
-    assert_eq!(config::load(Some(&settings), Ring::NotNeeded).ok().unwrap().vault.keys.len(), 1);
+    for mode in [0o400, 0o600, 0o440, 0o640] {
+        fs::set_permissions(&keys, fs::Permissions::from_mode(mode)).unwrap();
+        let config = config::load(Some(&settings), Ring::NotNeeded).ok().unwrap();
+        assert_eq!(config.vault.keys.len(), 1, "{mode:04o}");
+    }
 
     fs::remove_file(&keys).unwrap();
     expect(
@@ -396,6 +399,45 @@ fn a_key_file_that_others_may_read_is_refused() {
         &keys.display().to_string(),
         "cannot be read",
     );
+}
+
+#[test]
+fn a_ring_that_is_mounted_through_links_is_judged_by_the_file_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = folder.path().join("..2026_03_10");
+    fs::create_dir(&mounted).unwrap();
+    let file = mounted.join("ring");
+    fs::write(&file, format!("k0000001={KEY_1}\n")).unwrap();
+    symlink("..2026_03_10", folder.path().join("..data")).unwrap();
+    symlink("..data/ring", folder.path().join("ring")).unwrap();
+    let settings = folder.path().join("countersign.toml");
+    fs::write(&settings, format!("vault.keys_file = {:?}", folder.path().join("ring"))).unwrap();
+    for (mode, is_taken) in [(0o440, true), (0o400, true), (0o444, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let taken = config::load(Some(&settings), Ring::Needed);
+        assert_eq!(taken.is_ok(), is_taken, "{mode:04o}");
+    }
+}
+
+#[test]
+fn other_files_that_everybody_may_read_are_taken_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, secret) = (folder.path().join("countersign.toml"), folder.path().join("secret"));
+    fs::write(&secret, CANARY).unwrap();
+    let app = format!("apps.main.consumer_key = 'k'\napps.main.consumer_secret_file = {secret:?}");
+    fs::write(&settings, app).unwrap();
+    let warnings = |of_settings, of_secret| {
+        fs::set_permissions(&settings, fs::Permissions::from_mode(of_settings)).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(of_secret)).unwrap();
+        config::load(Some(&settings), Ring::NotNeeded).ok().unwrap().warnings
+    };
+    assert_eq!(warnings(0o640, 0o440), [] as [String; 0]);
+    let mend = |it: &Path| {
+        let it = it.display();
+        format!("everybody on this machine may read {it}; `chmod o= {it}` mends it")
+    };
+    assert_eq!(warnings(0o640, 0o444), [mend(&secret)]);
+    assert_eq!(warnings(0o644, 0o644), [mend(&secret), mend(&settings)]);
 }
 
 /// Asks for this one problem, and for no secret in any.

@@ -187,7 +187,7 @@ impl Gateway {
             if is_known { connected.push(user) } else { others.push(user) }
         }
         if !others.is_empty() {
-            connected.extend(self.0.store.find_connected(&app.app.name, &others).await?);
+            connected.extend(self.0.store.find_connected(&app.name, &others).await?);
         }
         Ok(connected)
     }
@@ -238,7 +238,7 @@ impl Gateway {
         };
         let Some(allowed) = allowed else {
             let filter = AccountFilter {
-                app: Some(app.app.name.clone()),
+                app: Some(app.name.clone()),
                 state: Some(AccountState::Active),
                 search: None,
                 after: None,

@@ -45,7 +45,7 @@ type Outcome = Result<HashMap<u64, UserId>, LookUpError>;
 impl Gateway {
     pub(super) fn may_look_up(&self, app: &AppState) -> bool {
         let now = self.0.upstream.now().unix_timestamp();
-        app.app.lookup && app.lookup_rest.0.load(Ordering::Relaxed) <= now
+        app.settings().lookup && app.lookup_rest.0.load(Ordering::Relaxed) <= now
     }
 
     /// Makes look-ups side by side until `deadline`; none is begun later.
@@ -128,7 +128,10 @@ impl Gateway {
         let ask = async |token: &Secret, spent: &mut Spent| {
             self.0.upstream.look_up(posts, token, spent).await
         };
-        if let (BearerSource::Configured, Some(token)) = (app.source(), &app.app.bearer_token) {
+        let settings = app.settings();
+        if let (BearerSource::Configured, Some(token)) =
+            (BearerSource::of(&settings), &settings.bearer_token)
+        {
             return Ok(ask(token, spent).await);
         }
         let bearer = self.bearer(app).await?;
@@ -164,7 +167,7 @@ impl Gateway {
         let before = app.lookup_rest.0.fetch_max(now + pause.whole_seconds(), Ordering::Relaxed);
         // Those that were in flight at the same time tell the same.
         if before <= now {
-            let (app, pause) = (&app.app.name, pause.whole_seconds());
+            let (app, pause) = (&app.name, pause.whole_seconds());
             warn!(error, app, pause, "posts were not looked up, and are not for so many seconds");
         }
         HashMap::new()

@@ -166,7 +166,7 @@ impl Gateway {
         if let Some(account) = account
             && let Some(month) = app.admit(account, begun_at)?
         {
-            let app = app.app.name.clone();
+            let app = app.name.clone();
             usage.note(UsedAccount { month, app, account, at: begun_at });
         }
         let attempts_before = spent.attempts;

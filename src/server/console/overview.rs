@@ -116,7 +116,11 @@ fn of_health(it: &Degraded) -> Need {
         Degraded::App { .. } => {
             Some(("Its calls that failed", "/console/calls?ended=badly".to_owned()))
         }
-        Degraded::DatabaseAway { .. } | Degraded::ClockOff { .. } | Degraded::NotCaughtUp => None,
+        Degraded::DatabaseAway { .. }
+        | Degraded::ClockOff { .. }
+        | Degraded::NotCaughtUp
+        | Degraded::VaultKeyMissing { .. }
+        | Degraded::NotReloaded => None,
     };
     Need { what: sentence(&it.to_string()), way }
 }

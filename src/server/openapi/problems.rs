@@ -100,6 +100,7 @@ pub(super) fn of_keys(kind: Kind) -> Vec<Sample> {
         Error::TooManyGuesses.into(),
         invalid("header", Detail::in_header("X-Api-Key", detail)),
         Error::StoreUnavailable("away".into()).into(),
+        Error::VaultKeyUnavailable("k3y9f0qz".to_owned()).into(),
     ]);
     samples
 }

@@ -13,6 +13,8 @@ use crate::server::wire::rfc3339;
 
 /// How many problems a `detail` spells out; `problems` has more.
 const SPELT_OUT: usize = 5;
+/// How soon to look again whether an operator has acted.
+const OPERATOR: Duration = Duration::from_secs(10);
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
@@ -36,6 +38,9 @@ impl From<Error> for Problem {
             Error::NotConnected(end) => format!("{said} {}", end.advice()),
             Error::NothingAnswered { missing, .. } => {
                 format!("{said}: {}", engagement::why(missing))
+            }
+            Error::VaultKeyUnavailable(_) => {
+                format!("{said}; an operator has to add it to vault.keys")
             }
             Error::AppCredentialsRejected { .. } => {
                 format!("{said}; an operator has to check them with `countersign check`")
@@ -104,6 +109,11 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             "X does not accept the app's credentials",
         ),
         Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The gateway is busy"),
+        Error::VaultKeyUnavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "vault_key_unavailable",
+            "The gateway lacks a vault key",
+        ),
         Error::StoreUnavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database cannot be asked")
         }
@@ -126,6 +136,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         ) => Some(SOON),
         Error::UpstreamOdd { retry_after, .. } => Some(retry_after.unwrap_or(SOON)),
         Error::TooManyGuesses => Some(Duration::from_mins(1)),
+        Error::VaultKeyUnavailable(_) => Some(OPERATOR),
         Error::AppCredentialsRejected { retry_after, .. }
         | Error::AccountLimitReached { retry_after, .. }
         | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),

@@ -8,6 +8,7 @@ pub mod question;
 pub mod schema;
 pub mod table;
 pub mod usage;
+pub mod vault;
 pub mod webhook;
 
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,7 @@ use utoipa::ToSchema;
 
 pub use crate::server::wire::link::{CreatedLink, Link, NewLink};
 
-use crate::gateway::{
-    self, BearerSource, Import, Place, Problem, VaultStatus, Verified, check_imports,
-};
+use crate::gateway::{self, BearerSource, Import, Place, Problem, Verified, check_imports};
 use crate::model::app::{AccountLimit, AccountsUsed};
 use crate::model::call::ended;
 use crate::model::key::Kind;
@@ -152,15 +151,6 @@ pub struct ImportLine {
     pub access_token_secret: String,
 }
 
-/// What the vault's keys have sealed.
-#[derive(Clone, Debug, Serialize)]
-pub struct Vault {
-    pub active: String,
-    pub records: std::collections::BTreeMap<String, u64>,
-    pub unopened: Vec<String>,
-    pub resealed: u64,
-}
-
 impl From<model::Account> for Account {
     fn from(it: model::Account) -> Account {
         Account {
@@ -244,17 +234,6 @@ impl From<((&str, BearerSource), AccountsUsed)> for App {
             accounts_used: used.accounts,
             account_limit: used.limit.map(|it| it.most),
             over_limit: used.limit.map(AccountLimit::beyond),
-        }
-    }
-}
-
-impl From<VaultStatus> for Vault {
-    fn from(it: VaultStatus) -> Vault {
-        Vault {
-            active: it.active,
-            records: it.records,
-            unopened: it.unopened,
-            resealed: it.resealed,
         }
     }
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::bench::{Ask, TOTALS, body};
 use crate::database::{Kind, fresh, on_both};
-use crate::program::deployment::Deployment;
+use crate::program::deployment::{Deployment, Running};
+use crate::trouble::PATIENCE;
 
 on_both! {
     async fn it_serves_and_stops_at_a_signal(database: Database) {
@@ -129,6 +130,36 @@ async fn nobody_reads_its_memory() {
     let own = std::fs::metadata("/proc/self/environ").unwrap().uid();
     if own != 0 {
         assert!(std::fs::read(format!("{proc}/environ")).is_err());
+    }
+}
+
+/// The soft and the hard limit of a process's core dumps.
+fn core_limits(running: &Running) -> Option<Vec<String>> {
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.child.id())).ok()?;
+    let core = limits.lines().find(|it| it.starts_with("Max core file size"))?;
+    Some(core.split_whitespace().skip(4).take(2).map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn no_command_that_holds_a_secret_leaves_its_memory() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    it.prepare().await;
+    // It takes the connection and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    it.environment.insert("COUNTERSIGN_URL".to_owned(), url);
+    it.environment.insert("COUNTERSIGN_KEY".to_owned(), it.key("reports", &[]).await);
+    let query = ["query", "--tweets", "20", "--metrics", "favorites"];
+    for command in [&["account", "import"][..], &["account", "connect", "--pin"], &query] {
+        let running = it.start_by("ulimit -c 1000; exec \"$0\" \"$@\"", command);
+        let hidden = async {
+            while core_limits(&running).as_deref() != Some(&["0".to_owned(), "0".to_owned()]) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let hidden = tokio::time::timeout(PATIENCE, hidden).await;
+        assert!(hidden.is_ok(), "{command:?}: {:?}", core_limits(&running));
     }
 }
 

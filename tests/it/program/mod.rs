@@ -18,6 +18,7 @@ mod looking;
 mod proxies;
 mod query;
 mod refusals;
+mod rings;
 mod rotation;
 mod scan;
 mod starting;

@@ -1,6 +1,7 @@
 //! The vault's keys: made, brought in, rotated to and taken out, while keys and calls go on working.
 
 use countersign::vault;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::bench::{Ask, TOTALS, body};
@@ -24,6 +25,9 @@ async fn call(it: &Deployment, key: &str) {
         let auth = if metric == "favorites" { "app" } else { "user" };
         call.header("countersign-auth", auth).body(body.to_string()).send().await.is_relayed(200);
     }
+    // So that nobody takes it for one that goes on with its ring.
+    running.signal(Signal::TERM);
+    running.end().await;
 }
 
 on_both! {
@@ -63,6 +67,7 @@ on_both! {
         let mut it = Deployment::new(&database).await;
         it.must(&["migrate"]).await;
         let keys = [it.key("altered", &[]).await, it.key("unreadable", &[]).await];
+        it.key("sound", &[]).await;
         database.run("update key set name = 'another' where name = 'altered'").await;
         database.run("update key set endpoints = 'everything' where name = 'unreadable'").await;
         let new = it.must(&["vault", "generate-key"]).await;
@@ -81,7 +86,7 @@ on_both! {
         it.set("VAULT__KEYS", &format!("{RING},{}", new.trim_end()));
         it.set("VAULT__ACTIVE", id);
         let done = it.run(&["vault", "rotate"]).await;
-        assert_eq!((done.code, done.out.starts_with("2 records sealed anew")), (0, true), "{done:?}");
+        assert_eq!((done.code, done.out.starts_with("0 records sealed anew")), (0, true), "{done:?}");
         assert!(done.err.contains("other keys may leave"), "{done:?}");
 
         it.set("VAULT__KEYS", new.trim_end());

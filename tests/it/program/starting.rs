@@ -256,7 +256,7 @@ on_both! {
 }
 
 #[tokio::test]
-async fn key_files_are_for_their_owner_alone() {
+async fn key_files_are_not_for_everybody() {
     use std::os::unix::fs::PermissionsExt;
     let database = fresh(Kind::Sqlite).await;
     let mut it = Deployment::new(&database).await;
@@ -264,14 +264,54 @@ async fn key_files_are_for_their_owner_alone() {
     it.set("VAULT__KEYS_FILE", "ring");
     let path = it.folder.path().join("ring");
     std::fs::write(&path, format!("{RING}\n")).unwrap();
-    for mode in [0o644, 0o640, 0o604] {
+    for mode in [0o644, 0o660, 0o604] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let done = it.run(&["migrate"]).await;
         assert_eq!(done.code, 78, "{done:?}");
-        assert!(done.err.contains("expected 0600 or 0400"), "{done:?}");
+        assert!(done.err.contains("expected 0400 or 0600"), "{done:?}");
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     it.must(&["migrate"]).await;
+}
+
+#[tokio::test]
+async fn systemds_credentials_are_secrets_by_their_names() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut it = Deployment::new(&database).await;
+    let folder = it.folder.path().join("credentials");
+    std::fs::create_dir(&folder).unwrap();
+    let app = it.bench.app("demo").clone();
+    let names = [
+        ("vault.keys", RING),
+        ("apps.demo.consumer_secret", &app.consumer_secret),
+        ("other", "canary"),
+    ];
+    for (name, text) in names {
+        std::fs::write(folder.join(name), text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o440);
+        std::fs::set_permissions(folder.join(name), mode).unwrap();
+    }
+    it.set("VAULT__KEYS", "");
+    it.set("APPS__DEMO__CONSUMER_SECRET", "");
+    let file = it.folder.path().join("countersign.toml");
+    std::fs::write(&file, "apps.demo.consumer_secret = 'of-the-file'").unwrap();
+    it.environment.insert("COUNTERSIGN_CONFIG".to_owned(), file.display().to_string());
+    it.environment.insert("CREDENTIALS_DIRECTORY".to_owned(), folder.display().to_string());
+    it.prepare().await;
+    let checked = it.must(&["check"]).await;
+    assert!(checked.contains("all 7 checks passed"), "{checked}");
+    let everybody = format!("warn  files: everybody on this machine may read {}", file.display());
+    assert!(checked.contains(&everybody), "{checked}");
+    let running = it.serve().await;
+    assert!(
+        running.err.text().contains("everybody on this machine may read"),
+        "{}",
+        running.err.text()
+    );
+    // The environment goes before them.
+    it.set("APPS__DEMO__CONSUMER_SECRET", "of-the-environment");
+    let checked = it.run(&["check"]).await;
+    assert!(checked.out.contains("FAIL  app demo"), "{checked:?}");
 }
 
 #[tokio::test]

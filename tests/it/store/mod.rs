@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod keys;
 mod links;
+mod replicas;
 mod schema;
 mod usage;
 

@@ -15,6 +15,7 @@ mod seals;
 mod standing;
 mod strangers;
 mod warmth;
+mod vault_keys;
 
 use std::time::Duration;
 

@@ -130,8 +130,8 @@ on_both! {
         for column in ["sealed_token", "sealed_token_secret"] {
             let stored = sealed(&house, "demo", "alice").await;
             let record = if column == "sealed_token" { stored.sealed_token } else { stored.sealed_token_secret };
-            // Version, key id, nonce, ciphertext, tag.
-            for place in [0, 1, 9, 21, record.len() - 16, record.len() - 1] {
+            // Version, nonce, ciphertext, tag; another key's id names a key that this gateway may lack.
+            for place in [0, 9, 21, record.len() - 16, record.len() - 1] {
                 let stored = sealed(&house, "demo", "alice").await;
                 let mut record =
                     if column == "sealed_token" { stored.sealed_token } else { stored.sealed_token_secret };

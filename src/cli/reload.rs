@@ -1,0 +1,106 @@
+//! Reloading the settings while `serve` runs: when one of their files changes, and at SIGHUP.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+use tokio::task::spawn_blocking;
+use tracing::{error, info, warn};
+
+use crate::cli::parts;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::telemetry;
+
+/// How often the files are looked at.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Differs when a file was changed or replaced, also behind a link.
+type Stamp = Option<[i64; 6]>;
+
+/// Reloads whenever it is due; never ends.
+pub(super) async fn follow_settings(
+    path: Option<PathBuf>,
+    gateway: Gateway,
+    mut files: Vec<PathBuf>,
+    mut hangups: Signal,
+) {
+    let mut seen = stamps(&files).await;
+    let mut refused: Option<String> = None;
+    // What changed after it was read and before it was looked at would go unnoticed.
+    let (mut is_asked, mut again) = (false, true);
+    loop {
+        let now = stamps(&files).await;
+        let has_changed = is_asked || now != seen;
+        // What was refused may be right once the database is back, or what is stored has changed.
+        if has_changed || again || refused.is_some() {
+            (seen, again) = (now, false);
+            match reload(path.clone(), &gateway, has_changed).await {
+                Ok(config) if config.files != files => {
+                    files = config.files;
+                    seen = stamps(&files).await;
+                    (refused, again) = (None, true);
+                }
+                Ok(_) => refused = None,
+                Err(why) => {
+                    if has_changed || refused.as_ref() != Some(&why) {
+                        error!(why, "the settings were read anew and not taken as they are");
+                    }
+                    refused = Some(why);
+                }
+            }
+        }
+        is_asked = tokio::select! {
+            Some(()) = hangups.recv() => true,
+            () = tokio::time::sleep(EVERY) => false,
+        };
+    }
+}
+
+/// Loads everything and takes what can be taken; gives the settings, or why they are not all in force.
+async fn reload(
+    path: Option<PathBuf>,
+    gateway: &Gateway,
+    has_changed: bool,
+) -> Result<Config, String> {
+    let loaded = spawn_blocking(move || parts::settings_with_ring(path.as_deref())).await;
+    let config = match loaded.map_err(|it| it.to_string())? {
+        Ok(config) => config,
+        Err(failure) => {
+            gateway.note_outdated(true);
+            return Err(failure.text());
+        }
+    };
+    telemetry::set_log_level(config.log.level);
+    if has_changed {
+        config.warnings.iter().for_each(|it| warn!("{it}"));
+        gateway.compare_apps(&config);
+    }
+    match gateway.reload(&config).await {
+        Ok(Ok(())) => {
+            if has_changed {
+                info!("the settings were read anew");
+            }
+            Ok(config)
+        }
+        Ok(Err(fault)) => Err(fault.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
+    let files = files.to_owned();
+    spawn_blocking(move || files.iter().map(|it| stamp(it)).collect()).await.unwrap_or_default()
+}
+
+fn stamp(file: &Path) -> Stamp {
+    let it = fs::metadata(file).ok()?;
+    let (device, inode) = (it.dev().cast_signed(), it.ino().cast_signed());
+    let length = it.len().cast_signed();
+    // Its mode may have been wrong and be right now.
+    let changed = it.ctime().wrapping_mul(1_000_000_000).wrapping_add(it.ctime_nsec());
+    let modified = it.mtime().wrapping_mul(1_000_000_000).wrapping_add(it.mtime_nsec());
+    Some([device, inode, length, changed, modified, i64::from(it.mode())])
+}

@@ -1,0 +1,56 @@
+//! The shape of what the vault's keys have sealed, and of the replicas that hold them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::gateway;
+use crate::server::wire::rfc3339;
+
+/// What the vault's keys have sealed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Vault {
+    pub active: String,
+    pub records: BTreeMap<String, u64>,
+    pub unopened: Vec<String>,
+    pub resealed: u64,
+    pub replicas: Vec<Replica>,
+}
+
+/// A gateway that serves on the same database.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replica {
+    pub id: String,
+    pub host: String,
+    pub version: String,
+    pub started_at: String,
+    /// How many seconds ago it was heard of.
+    pub heard_ago: u64,
+    /// The ids of the vault keys that it holds.
+    pub vault_keys: Vec<String>,
+    /// The id of the one that it seals with.
+    pub vault_active: String,
+}
+
+impl Vault {
+    pub fn new(status: gateway::VaultStatus, replicas: Vec<(gateway::Replica, Duration)>) -> Vault {
+        let gateway::VaultStatus { active, records, unopened, resealed } = status;
+        let replicas = replicas.into_iter().map(Replica::from).collect();
+        Vault { active, records, unopened, resealed, replicas }
+    }
+}
+
+impl From<(gateway::Replica, Duration)> for Replica {
+    fn from((it, heard_ago): (gateway::Replica, Duration)) -> Replica {
+        Replica {
+            id: it.id,
+            host: it.host,
+            version: it.version,
+            started_at: rfc3339(it.started_at),
+            heard_ago: heard_ago.as_secs(),
+            vault_keys: it.vault_keys,
+            vault_active: it.vault_active,
+        }
+    }
+}
