@@ -9,6 +9,7 @@ use crate::admission::Held;
 use crate::gateway::bearers::{AppState, BearerSource};
 use crate::gateway::check::{Checked, check};
 use crate::gateway::credential::choose;
+use crate::gateway::json;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::usage::Counted;
 use crate::gateway::{Error, Gateway, Problem};
@@ -50,7 +51,8 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
-        let asked = read(call, self.0.upstream.now()).map_err(Error::InvalidRequest)?;
+        let asked = json::aside(call.body.len(), || read(call, self.0.upstream.now()));
+        let asked = asked.map_err(Error::InvalidRequest)?;
         let Asked { named, kind, posts, metrics } = asked;
         (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
         let room = &mut Room::Grows(&mut held, call.body.len());

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::admission::Held;
 use crate::gateway::bearers::AppState;
+use crate::gateway::json;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
@@ -113,7 +114,8 @@ impl Gateway {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
-        let question = Question::read(&body, &limits, self.0.upstream.now());
+        let question =
+            json::aside(body.len(), || Question::read(&body, &limits, self.0.upstream.now()));
         let question = question.map_err(Error::InvalidRequest)?;
         held.shrink_to(KEPT * body.len());
         let app = self.granted_app(key, question.window.endpoint())?;
