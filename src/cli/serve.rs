@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::cli::failure::{self, Failure};
+use crate::cli::files::fit_connections;
 use crate::cli::parts::{self, Parts};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -48,7 +47,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let callers = bind(config.server.listen, "server.listen")?;
     let operators = bind(config.admin.listen, "admin.listen")?;
     let metrics = telemetry::start_metrics();
-    let parts = prepare(config).await?;
+    let mut parts = prepare(config).await?;
+    fit_connections(&mut parts.config);
     // Before anybody is told that it serves, who may then stop it.
     let life = Life::default();
     let notice = parts.config.limits.drain_notice;
@@ -198,12 +198,10 @@ async fn first(term: &mut Signal, int: &mut Signal) -> bool {
     }
 }
 
-/// No core dumps and no reading of this process's memory by others; as many open files as allowed.
+/// No core dumps and no reading of this process's memory by others.
 pub(super) fn harden() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let files = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod admin;
 mod body;
 mod connect;
+mod connection;
 mod console;
 mod encoding;
 mod engagement;
@@ -22,10 +23,13 @@ pub mod openapi;
 mod pages;
 mod peer;
 mod pieces;
+mod places;
 mod probe;
 mod problem;
+mod quota;
 mod relay;
 mod stream;
+mod unread;
 pub mod wire;
 
 use std::any::Any;
@@ -45,6 +49,7 @@ use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::model::{Clock, Endpoint};
 use crate::server::meter::Meters;
+use crate::server::quota::Quotas;
 use crate::telemetry::Metrics;
 
 /// What every handler may use; a cheap clone.
@@ -58,6 +63,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     life: Life,
     meters: Meters,
+    quotas: Quotas,
 }
 
 /// The routes of one listener.
@@ -82,10 +88,10 @@ pub async fn serve(
     life: Life,
 ) {
     let limits = limits.clone();
-    let host =
-        Host(Arc::new(Parts { gateway, metrics, limits, clock, life, meters: Meters::new() }));
-    let callers = listen::serve(callers, callers_routes(&host), &host);
-    let operators = listen::serve(operators, operators_routes(&host), &host);
+    let (meters, quotas) = (Meters::new(), Quotas::default());
+    let host = Host(Arc::new(Parts { gateway, metrics, limits, clock, life, meters, quotas }));
+    let callers = listen::serve(callers, "callers", callers_routes(&host), &host);
+    let operators = listen::serve(operators, "operators", operators_routes(&host), &host);
     tokio::select! {
         _ = async { tokio::join!(callers, operators) } => (),
         () = host.upkeep() => (),
