@@ -16,9 +16,10 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use crate::cli::failure::Failure;
+use crate::cli::files::fit_connections;
 use crate::cli::output;
 use crate::cli::parts::{self, Parts};
-use crate::cli::serve::{bind, prepare, raise_file_limit, stop_on_signals, url, work_along};
+use crate::cli::serve::{bind, prepare, stop_on_signals, url, work_along};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::config::{self, Config};
 use crate::gateway::{self, Import};
@@ -60,7 +61,6 @@ struct Keys {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    raise_file_limit();
     make_folder(&arguments.dir)?;
     parts::runtime(0)?.block_on(demo(arguments))
 }
@@ -75,7 +75,8 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
-    let parts = prepare(config).await?;
+    let mut parts = prepare(config).await?;
+    fit_connections(&mut parts.config);
     let connected = connected(&world)?;
     import(&parts, &connected).await?;
     let keys = keys(&parts, &arguments.dir).await?;
@@ -155,6 +156,7 @@ fn settings(
         ("UPSTREAM__API_URL", &sandbox),
         ("UPSTREAM__ALLOW_HTTP", "true"),
         ("WEBHOOKS__ALLOW_HTTP", "true"),
+        ("LIMITS__CONNECTIONS", "1000"),
         ("APPS__DEMO__CONSUMER_KEY", &app.consumer_key),
         ("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret),
         ("APPS__DEMO__LOOKUP", "true"),

@@ -7,6 +7,7 @@ mod check;
 mod connect;
 mod demo;
 mod failure;
+mod files;
 mod key;
 mod output;
 mod parts;

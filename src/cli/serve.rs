@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::system::uname;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::cli::failure::{self, Failure};
+use crate::cli::files::fit_connections;
 use crate::cli::parts::{self, Parts};
 use crate::cli::reload::follow_settings;
 use crate::config::Config;
@@ -38,7 +38,6 @@ pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Fail
     let mut config = parts::settings_with_ring(path)?;
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
     config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
-    raise_file_limit();
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
     config.warnings.iter().for_each(|it| warn!("{it}"));
@@ -50,7 +49,8 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let callers = bind(config.server.listen, "server.listen")?;
     let operators = bind(config.admin.listen, "admin.listen")?;
     let metrics = telemetry::start_metrics();
-    let parts = prepare(config).await?;
+    let mut parts = prepare(config).await?;
+    fit_connections(&mut parts.config);
     // Before anybody is told that it serves, who may then stop it.
     let life = Life::default();
     let notice = parts.config.limits.drain_notice;
@@ -197,12 +197,6 @@ async fn first(term: &mut Signal, int: &mut Signal) -> bool {
         _ = term.recv() => true,
         _ = int.recv() => false,
     }
-}
-
-/// As many open files as allowed.
-pub(super) fn raise_file_limit() {
-    let files = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
 }
 
 #[cfg(test)]

@@ -191,10 +191,10 @@ impl Gateway {
         if remembers && let Some(known) = app.names.peek(&place).await {
             return Ok(Some(*known));
         }
-        let (store, app_name) = (&self.0.store, &*app.app.name);
+        let (store, app_name) = (&self.0.store, &*app.name);
         let load = async {
             if let Some((_, own)) = limited {
-                return store.find_user_among(app_name, name, own).await;
+                return Ok(store.find_user_among(app_name, name, own).await?);
             }
             let found = store.find_account_by_screen_name(app_name, name).await?;
             Ok(found.map(|it| it.account.user_id))

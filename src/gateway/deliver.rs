@@ -144,11 +144,10 @@ impl Gateway {
 
     pub(super) fn proof_of(&self, delivery: &Delivery, sealed: Option<&[u8]>) -> Proof {
         let Some(sealed) = sealed else { return Proof::Wrong };
-        let is_here = vault::key_id(sealed).is_none_or(|it| self.0.vault.has_key(it));
         match self.0.vault.open(&Seal::delivery(delivery), sealed) {
             Ok(_) => Proof::Right,
-            Err(_) if is_here => Proof::Wrong,
-            Err(_) => Proof::Unknown,
+            Err(vault::Error::KeyMissing(_)) => Proof::Unknown,
+            Err(_) => Proof::Wrong,
         }
     }
 

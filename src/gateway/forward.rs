@@ -9,6 +9,7 @@ use crate::admission::Held;
 use crate::gateway::bearers::{AppState, BearerSource};
 use crate::gateway::check::{Checked, Now, check};
 use crate::gateway::credential::choose;
+use crate::gateway::json;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::usage::Counted;
 use crate::gateway::{Error, Gateway, Problem};
@@ -52,7 +53,8 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
-        let asked = self.read_in_time(|now| read(call, now)).await?;
+        let asked =
+            self.read_in_time(|now| json::aside(call.body.len(), || read(call, now))).await?;
         let Asked { named, kind, posts, metrics } = asked;
         (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
         let room = &mut Room::Grows(&mut held, call.body.len());

@@ -2,13 +2,26 @@
 //! and what is said of text that is no JSON.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 /// Enough for any request; a body that needs more is not meant well.
 pub(super) const MAX_DEPTH: usize = 16;
+
+/// Larger bodies are not read on a thread that serves.
+const READ_AT_ONCE: usize = 64 * 1024;
+
+/// How much a body's values may take, as a multiple of its length: requests take less than four times theirs. While one
+/// list grows, its values stand there twice, so that all of it stays below ten times.
+const SPREAD: usize = 5;
+
+/// What the values of a small body may take in any case.
+const SMALL_ROOM: usize = 64 * 1024;
 
 /// A JSON value that forgets nothing.
 #[derive(Debug)]
@@ -26,7 +39,19 @@ pub(super) enum Node<'a> {
 
 /// Reads one value, or says what is wrong, where, and what would be right.
 pub(super) fn read(body: &[u8]) -> Result<Node<'_>, String> {
-    serde_json::from_str(as_text(body)?).map_err(|error| explain(&error))
+    let mut json = serde_json::Deserializer::from_str(as_text(body)?);
+    let room = Room(Cell::new((body.len() * SPREAD).max(SMALL_ROOM)));
+    let read = room.deserialize(&mut json).and_then(|node| json.end().map(|()| node));
+    read.map_err(|error| explain(&error))
+}
+
+/// Reads a body of so many bytes: at once if it is small, else so that this thread's other calls go on meanwhile.
+pub fn aside<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
+    let has_others = || {
+        let runtime = Handle::try_current();
+        runtime.is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread)
+    };
+    if bytes > READ_AT_ONCE && has_others() { block_in_place(read) } else { read() }
 }
 
 /// A body as text, or where it is none.
@@ -125,15 +150,38 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Node<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node<'de>, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// How many bytes more the values of a body may take.
+struct Room(Cell<usize>);
+
+impl Room {
+    fn take<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(
+            left.ok_or_else(|| E::custom("holds more values than any request of its length"))?,
+        );
+        Ok(())
+    }
+
+    fn push<T, E: serde::de::Error>(&self, list: &mut Vec<T>, item: T) -> Result<(), E> {
+        if list.len() == list.capacity() {
+            let more = list.len().max(1);
+            self.take(more * size_of::<T>())?;
+            list.reserve_exact(more);
+        }
+        list.push(item);
+        Ok(())
     }
 }
 
-struct NodeVisitor;
+impl<'de> DeserializeSeed<'de> for &Room {
+    type Value = Node<'de>;
 
-impl<'de> Visitor<'de> for NodeVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &Room {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,35 +212,91 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node<'de>, E> {
+        self.take(text.len())?;
         Ok(Node::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
-        let mut list = Vec::with_capacity(8);
-        while let Some(item) = items.next_element()? {
-            list.push(item);
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            self.push(&mut list, item)?;
         }
         Ok(Node::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node<'de>, A::Error> {
-        let mut map = Vec::with_capacity(4);
-        while let Some((Key(key), value)) = entries.next_entry()? {
-            map.push((key, value));
+        let mut map = Vec::new();
+        while let Some((key, value)) = entries.next_entry_seed(self, self)? {
+            let Node::Text(key) = key else {
+                return Err(A::Error::custom("a key must be a string"));
+            };
+            self.push(&mut map, (key, value))?;
         }
         Ok(Node::Map(map))
     }
 }
 
-/// A key, borrowed where it has no escapes.
-struct Key<'a>(Cow<'a, str>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'de>, D::Error> {
-        match Node::deserialize(deserializer)? {
-            Node::Text(text) => Ok(Key(text)),
-            _ => Err(serde::de::Error::custom("a key must be a string")),
+    /// What the values take, with the room that lists keep for more.
+    fn bytes(node: &Node<'_>) -> usize {
+        match node {
+            Node::Text(Cow::Owned(text)) => text.len(),
+            Node::List(items) => {
+                items.capacity() * size_of::<Node<'_>>() + items.iter().map(bytes).sum::<usize>()
+            }
+            Node::Map(entries) => {
+                let owned =
+                    |key: &Cow<'_, str>| if matches!(key, Cow::Owned(_)) { key.len() } else { 0 };
+                entries.capacity() * size_of::<(Cow<'_, str>, Node<'_>)>()
+                    + entries.iter().map(|(key, value)| owned(key) + bytes(value)).sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn no_body_takes_much_more_memory_than_it_has_bytes() {
+        for item in [
+            "[]",
+            "{}",
+            "0",
+            "\"\"",
+            "[0]",
+            "[[[0]]]",
+            "{\"\":0}",
+            "{\"a\":[0]}",
+            "\"\\n\"",
+            "{\"\\n\":0}",
+        ] {
+            let body =
+                format!("[{item}{}]", format!(",{item}").repeat((1 << 20) / (item.len() + 1)));
+            match read(body.as_bytes()) {
+                Ok(node) => {
+                    assert!(bytes(&node) <= SPREAD * body.len(), "{item}: {}", bytes(&node));
+                }
+                Err(said) => assert!(said.starts_with("holds more values"), "{item}: {said}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_requests_are_made_of_has_room() {
+        let ids: Vec<String> =
+            (0..10_000).map(|it| format!("\"{}\"", 1_560_000_000_000_000_000_u64 + it)).collect();
+        let owners: Vec<String> = ids.iter().map(|it| format!("{it}:\"12\"")).collect();
+        let numbers: Vec<String> =
+            (0..10_000).map(|it| (10_000_000_000_u64 + it).to_string()).collect();
+        for body in [
+            format!("[{}]", ids.join(",")),
+            format!("{{{}}}", owners.join(",")),
+            format!("[{}]", numbers.join(",")),
+            format!("[{}]", vec!["0"; 1000].join(",")),
+        ] {
+            assert!(read(body.as_bytes()).is_ok(), "{}", body.len());
         }
     }
 }

@@ -54,7 +54,7 @@ pub use crate::gateway::connect::{Begun, BegunPin, Callback, Finished, Invitatio
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
-pub use crate::gateway::json::explain as explain_json;
+pub use crate::gateway::json::{aside as read_aside, explain as explain_json};
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
 pub use crate::gateway::look::{History, Progress, SeenAccount};

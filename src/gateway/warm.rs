@@ -8,8 +8,9 @@ use tracing::{info, warn};
 
 use crate::gateway::accounts::KnownAccount;
 use crate::gateway::bearers::AppState;
+use crate::gateway::tokens::open_token;
 use crate::gateway::{Error, Gateway};
-use crate::model::UserId;
+use crate::model::{AccountState, UserId};
 use crate::store::RecentAccount;
 
 /// What was not used for longer can be looked up when it is.
@@ -51,7 +52,7 @@ impl Gateway {
         let users = self.0.store.list_recent_users(since.unix_timestamp() / 86_400, most).await?;
         for users in users.chunks(BATCH as usize) {
             for app in self.0.apps.values() {
-                let accounts = self.0.store.list_accounts_of(&app.app.name, users).await?;
+                let accounts = self.0.store.list_accounts_of(&app.name, users).await?;
                 read.accounts += accounts.len();
                 for account in accounts {
                     self.remember_account(app, account).await;
@@ -83,8 +84,11 @@ impl Gateway {
 
     async fn remember_account(&self, app: &AppState, recent: RecentAccount) {
         let RecentAccount { stored, has_name } = recent;
-        // One that does not open is dealt with when it is used.
-        let Some(token) = self.open_token(&stored) else { return };
+        // One that does not open, or may have to be healed, is dealt with when it is used.
+        if stored.account.state == AccountState::Quarantined {
+            return;
+        }
+        let Ok(token) = open_token(&self.0.vault, &stored) else { return };
         let user_id: UserId = stored.account.user_id;
         if has_name {
             app.names.remember(stored.account.screen_name.to_ascii_lowercase(), user_id).await;

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use crate::config::Limits;
-use crate::gateway::{Problem as Detail, explain_json};
+use crate::gateway::{Problem as Detail, explain_json, read_aside};
 use crate::server::problem::Problem;
 
 /// Refuses what says of itself that it is not JSON. Without a type it is taken for JSON, as the body itself will show.
@@ -47,7 +47,7 @@ pub(super) fn require_type(
 
 /// What a body says, or what is wrong with it in our words.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body)
+    read_aside(body.len(), || serde_json::from_slice(body))
         .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }
 

@@ -66,6 +66,12 @@ pub(super) fn preferred(headers: &HeaderMap, offered: &[&'static str]) -> Option
     best.map(|it| it.0)
 }
 
+/// Whether `Accept` has this media type by its name.
+pub(super) fn is_named(headers: &HeaderMap, media_type: &str) -> bool {
+    weighted(headers, &ACCEPT)
+        .any(|(it, weight)| it.eq_ignore_ascii_case(media_type) && weight > 0.0)
+}
+
 /// How well a range such as `text/*` fits a media type: 0 for not at all.
 fn fit(range: &str, media_type: &str) -> u8 {
     let main = media_type.split('/').next().unwrap_or_default();

@@ -26,17 +26,13 @@ impl Life {
         self.0.send_if_modified(|it| raise(it, Phase::Closing));
     }
 
-    /// Accept nothing more and end each connection after the answer in flight.
+    /// Accept nothing more, and end each connection after the answer in flight or once it is idle.
     pub fn drain(&self) {
         self.0.send_if_modified(|it| raise(it, Phase::Draining));
     }
 
     pub(super) fn is_closing(&self) -> bool {
         *self.0.borrow() >= Phase::Closing
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        *self.0.borrow() == Phase::Draining
     }
 
     /// Waits until draining begins.

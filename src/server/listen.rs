@@ -1,25 +1,18 @@
 //! Accepting connections. axum's own `serve` sets none of hyper's limits, so half-open requests would stay for ever.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::response::Response;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::config::Proxies;
 use crate::gateway::Wanted;
-use crate::server::observe::observe;
+use crate::server::connection::Connection;
 use crate::server::peer::Peer;
-use crate::server::stream::{Paced, Progress};
+use crate::server::places::{Places, Room};
 use crate::server::{Host, Routes};
 
 /// When the machine has no file descriptor left, asking at once for the next connection would only burn time.
@@ -46,52 +39,54 @@ impl Listener {
 }
 
 /// Serves `routes` until the host's life drains, then waits for calls in flight, at most `limits.drain`.
-pub(super) async fn serve(Listener { socket, trusted }: Listener, routes: Routes, host: &Host) {
-    let (limits, life) = (&host.0.limits, &host.0.life);
-    let mut http = http1::Builder::new();
-    http.max_buf_size(limits.header_bytes).max_headers(limits.headers).half_close(false);
-    let room = Arc::new(Semaphore::new(limits.connections));
-    let open = metrics::gauge!("countersign_connections");
-    let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&socket, &room) => accepted,
-            () = life.draining() => break,
-        };
-        let Some((stream, peer, place)) = accepted else { continue };
-        let stream = Paced::new(stream, limits);
-        let service = service(host, &routes, stream.progress(), Peer::new(peer.ip(), &trusted));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        let (open, host) = (open.clone(), host.clone());
-        open.increment(1);
+pub(super) async fn serve(
+    Listener { socket, trusted }: Listener,
+    name: &'static str,
+    routes: Routes,
+    host: &Host,
+) {
+    let limits = &host.0.limits;
+    let places = Places::new(name, limits.connections);
+    let (open, ended) = watch::channel(());
+    let start = |(stream, address, room): Accepted| {
+        let peer = Peer::new(address.ip(), &trusted);
+        let Some(place) = room.take(peer.counted()) else { return };
+        let connection = Connection::new(host, &routes, peer, place);
+        let (ended, host) = (ended.clone(), host.clone());
         tokio::spawn(async move {
             // A client that breaks off, stalls or speaks no HTTP is no event of ours.
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.serve(stream).await {
                 if error.is_parse() {
                     let why = "what it sends is no HTTP";
-                    host.0.gateway.note_refusal(Wanted::Connection, why, None, peer.ip());
+                    host.0.gateway.note_refusal(Wanted::Connection, why, None, address.ip());
                 }
-                debug!(%peer, error = &error as &dyn std::error::Error, "a connection ended early");
+                debug!(%address, error = &error as &dyn std::error::Error, "a connection ended early");
             }
-            open.decrement(1);
-            drop(place);
+            drop(ended);
         });
+    };
+    loop {
+        tokio::select! {
+            accepted = accept(&socket, &places) => { accepted.map(start); }
+            () = host.0.life.draining() => break,
+        }
     }
-    drop(socket);
-    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+    // Closing the socket resets connections that wait to be accepted.
+    waiting(socket, &places).for_each(start);
+    drop(ended);
+    if tokio::time::timeout(limits.drain, open.closed()).await.is_err() {
         warn!("calls were still in flight when the time to drain was over");
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => {
+type Accepted = (TcpStream, SocketAddr, Room);
+
+async fn accept(socket: &TcpListener, places: &Places) -> Option<Accepted> {
+    let room = places.room().await?;
+    match socket.accept().await {
+        Ok((stream, address)) => {
             let _ = stream.set_nodelay(true);
-            Some((stream, peer, place))
+            Some((stream, address, room))
         }
         Err(error) => {
             warn!(%error, "a connection was not accepted");
@@ -101,26 +96,14 @@ async fn accept(
     }
 }
 
-fn service(
-    host: &Host,
-    routes: &Routes,
-    progress: Progress,
-    peer: Peer,
-) -> impl hyper::service::Service<
-    hyper::Request<Incoming>,
-    Response = Response,
-    Error = Infallible,
-    Future: Send,
-> + use<> {
-    let (host, routes) = (host.clone(), routes.clone());
-    hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        progress.begin();
-        let (host, routes, progress) = (host.clone(), routes.clone(), progress.clone());
-        let peer = peer.clone();
-        async move {
-            let response = observe(&host, routes, &peer, request.map(Body::new)).await;
-            progress.finish();
-            Ok(response)
-        }
+/// What has connected by now, as far as there is room; the socket closes after it.
+fn waiting(socket: TcpListener, places: &Places) -> impl Iterator<Item = Accepted> {
+    let socket = socket.into_std().ok();
+    std::iter::from_fn(move || {
+        let room = places.room_now()?;
+        let (stream, address) = socket.as_ref()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        let _ = stream.set_nodelay(true);
+        Some((TcpStream::from_std(stream).ok()?, address, room))
     })
 }

@@ -8,6 +8,7 @@
 mod admin;
 mod body;
 mod connect;
+mod connection;
 mod console;
 mod encoding;
 mod engagement;
@@ -23,10 +24,13 @@ pub mod openapi;
 mod pages;
 mod peer;
 mod pieces;
+mod places;
 mod probe;
 mod problem;
+mod quota;
 mod relay;
 mod stream;
+mod unread;
 pub mod wire;
 
 use std::any::Any;
@@ -47,6 +51,7 @@ use crate::gateway::Gateway;
 use crate::model::{Clock, Endpoint};
 use crate::server::meter::Meters;
 use crate::server::names::Names;
+use crate::server::quota::Quotas;
 use crate::telemetry::Metrics;
 
 /// What every handler may use; a cheap clone.
@@ -61,6 +66,7 @@ struct Parts {
     life: Life,
     meters: Meters,
     names: Names,
+    quotas: Quotas,
 }
 
 /// The routes of one listener.
@@ -86,10 +92,11 @@ pub async fn serve(
 ) {
     let limits = limits.clone();
     let names = Names::new(gateway.console_url(), gateway.admin_hosts());
-    let meters = Meters::new();
-    let host = Host(Arc::new(Parts { gateway, metrics, limits, clock, life, meters, names }));
-    let callers = listen::serve(callers, callers_routes(&host), &host);
-    let operators = listen::serve(operators, operators_routes(&host), &host);
+    let (meters, quotas) = (Meters::new(), Quotas::default());
+    let parts = Parts { gateway, metrics, limits, clock, life, meters, names, quotas };
+    let host = Host(Arc::new(parts));
+    let callers = listen::serve(callers, "callers", callers_routes(&host), &host);
+    let operators = listen::serve(operators, "operators", operators_routes(&host), &host);
     tokio::select! {
         _ = async { tokio::join!(callers, operators) } => (),
         () = host.upkeep() => (),

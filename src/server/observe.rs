@@ -16,17 +16,14 @@ use tracing::{info, warn};
 use crate::gateway::Trail;
 use crate::model::call::Call;
 use crate::model::{AuthKind, Endpoint};
-use crate::server::encoding::{Accepted, gzip};
+use crate::server::encoding::{Accepted, gzip, is_named};
 use crate::server::pages::Place;
 use crate::server::peer::{Client, Peer};
-use crate::server::problem::{Problem, shown_path};
-use crate::server::{Host, Routes};
+use crate::server::problem::{PROBLEM_JSON, Problem, shown_path};
+use crate::server::{Host, Routes, probe};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-
-/// Asked every few seconds by machines.
-const UNLOGGED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// What the relay's handler leaves for the log line.
 #[derive(Clone)]
@@ -52,57 +49,70 @@ impl RequestId {
 struct Asked {
     id: String,
     accepted: Accepted,
+    /// Of the gateway's own answer, if it comes to that.
+    form: Form,
     bytes: u64,
     client: IpAddr,
     method: Method,
     uri: Uri,
 }
 
-/// Answers one request by `routes`, and tells of it.
+/// How the gateway's own answers are written.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Form {
+    Problem,
+    /// As X writes errors: on its own paths, unless the client names the other form.
+    AsX,
+}
+
+/// Answers one request by `routes`, or with `refusal` where there is one, and tells of it.
 pub(super) async fn observe(
     host: &Host,
     mut routes: Routes,
     peer: &Peer,
     mut request: Request,
+    refusal: Option<Problem>,
 ) -> Response {
     let begun = host.0.clock.instant();
-    let life = &host.0.life;
-    let is_draining = life.is_draining();
-    let is_call = routes.relays && !is_draining && asks_the_relay(&request);
-    let asked = Asked::of(&request, peer);
+    let is_of_x = routes.relays && is_of_x(request.uri().path());
+    let is_call = is_of_x && refusal.is_none() && request.method() == Method::POST;
+    let asked = Asked::of(&request, is_of_x, peer);
     request.extensions_mut().insert(Client(asked.client));
     // The relay's handlers leave what they know in their answers instead.
     if !is_call {
         request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
     }
-    let response = if is_draining {
-        Problem::shutting_down().into_response()
+    let response = if let Some(refusal) = refusal {
+        refusal.into_response()
     } else {
         let Ok(response) = routes.all.call(request).await;
         response.map(Body::new)
     };
     let elapsed = host.0.clock.instant().saturating_duration_since(begun);
     let mut response = finish(host, &asked, response, elapsed);
-    if life.is_closing() {
+    if host.0.life.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-/// Whether one of the relay's handlers answers this, where there are any.
-fn asks_the_relay(request: &Request) -> bool {
-    let path = request.uri().path();
-    request.method() == Method::POST && Endpoint::ALL.iter().any(|it| it.path() == path)
+fn is_of_x(path: &str) -> bool {
+    Endpoint::ALL.iter().any(|it| it.path() == path)
 }
 
 impl Asked {
-    fn of(request: &Request, peer: &Peer) -> Asked {
+    fn of(request: &Request, is_of_x: bool, peer: &Peer) -> Asked {
         let headers = request.headers();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
         Asked {
             id: request_id(headers),
             accepted: Accepted::of(headers),
+            form: if is_of_x && !is_named(headers, PROBLEM_JSON) {
+                Form::AsX
+            } else {
+                Form::Problem
+            },
             bytes: length.unwrap_or_default(),
             client: peer.client(headers),
             method,
@@ -174,10 +184,16 @@ fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
     let mut body = if let Some(place) = Place::of(&asked.uri) {
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         place.problem_page(problem).into()
+    } else if asked.form == Form::AsX {
+        parts.status = problem.status_as_x();
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        problem.body_as_x()
     } else {
         problem.body(&asked.id)
     };
-    parts.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    let varies =
+        if is_of_x(asked.uri.path()) { "accept, accept-encoding" } else { "accept-encoding" };
+    parts.headers.insert(VARY, HeaderValue::from_static(varies));
     // Three public clients gunzip before they look at the status (reference 1.2).
     if asked.accepted.gzip {
         body = gzip(&body).into();
@@ -234,7 +250,7 @@ fn log(
             bytes_out,
             "call"
         );
-    } else if !UNLOGGED.contains(&asked.uri.path()) {
+    } else if !probe::PATHS.contains(&asked.uri.path()) {
         let path = shown_path(&asked.uri);
         let (method, peer) = (asked.method.as_str(), asked.client.to_string());
         info!(

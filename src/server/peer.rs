@@ -26,6 +26,17 @@ impl Peer {
         Peer { address, trusted }
     }
 
+    /// The address that its connections count for: a trusted proxy's count for those whom it names.
+    pub(super) fn counted(&self) -> Option<IpAddr> {
+        self.trusted.is_none().then_some(self.address)
+    }
+
+    /// Whom a trusted proxy names beyond other proxies.
+    pub(super) fn named(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let trusted = self.trusted.as_ref()?;
+        Some(self.client(headers)).filter(|it| !trusted.has(*it))
+    }
+
     /// For whom this one asks. Each proxy adds at the right by whom it was asked, so the list is read from there up to
     /// the first that is not trusted: whatever is left of it, anybody may have written. What is no address ends it too.
     pub(super) fn client(&self, headers: &HeaderMap) -> IpAddr {

@@ -8,6 +8,9 @@ use serde_json::json;
 
 use crate::server::Host;
 
+/// Asked every few seconds by machines: not logged, and answered where nothing else is.
+pub(super) const PATHS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
 /// The process runs and its runtime turns.
 pub(super) async fn live() -> Response {
     axum::Json(json!({ "status": "live" })).into_response()

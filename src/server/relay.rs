@@ -30,7 +30,10 @@ pub(super) fn route(endpoint: Endpoint) -> MethodRouter<Host> {
         let mut trail = Trail::default();
         let answered = relay(&host, endpoint, request, &mut trail).await;
         let auth = trail.auth;
-        let mut response = answered.unwrap_or_else(Problem::into_response);
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(problem) => with_quotas(&host, endpoint, &trail, problem),
+        };
         if let Some(auth) = auth {
             response.headers_mut().insert(AUTH, HeaderValue::from_static(auth.name()));
         }
@@ -64,7 +67,21 @@ async fn relay(
     let answer = tokio::time::timeout(limits.request_deadline, forwarded)
         .await
         .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
+    if let (Some(app), Some(auth)) = (&key.key.scopes.app, trail.auth) {
+        host.0.quotas.remember(app, endpoint, auth, &answer.headers);
+    }
     Ok(respond(answer, accepted))
+}
+
+/// A refusal, with the quotas that X's clients look for in every answer.
+fn with_quotas(host: &Host, endpoint: Endpoint, trail: &Trail, problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    let app = trail.key.as_ref().and_then(|it| it.key.scopes.app.as_deref());
+    if let Some(app) = app {
+        let now = host.0.clock.now().unix_timestamp();
+        host.0.quotas.repeat(app, endpoint, trail.auth, now, response.headers_mut());
+    }
+    response
 }
 
 /// A caller's key and the JSON that it brings. The key first: strangers' bodies take no memory.

@@ -1,9 +1,12 @@
 //! A connection with manners enforced: a request's head must come in time, an idle connection ends, and a client that
-//! does not read its answer, or reads it too slowly, is dropped. One timer a connection serves all three.
+//! does not read its answer, or reads it too slowly, is dropped. What still arrives after the last answer is read and thrown
+//! away for a while, since closing with bytes unread resets the connection and may destroy that answer. One timer a
+//! connection serves all four.
 //!
 //! hyper has one timer for head and idleness; a load balancer needs the second to be much longer than the first.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,9 +19,14 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Limits;
 
-const HEAD: u8 = 0;
-const BUSY: u8 = 1;
-const IDLE: u8 = 2;
+/// Nothing has come yet.
+const NEW: u8 = 0;
+const HEAD: u8 = 1;
+const BUSY: u8 = 2;
+const IDLE: u8 = 3;
+
+/// The most that is read and thrown away after the last answer: more than the largest body that is taken by default.
+const DISCARDED_BYTES: usize = 4 << 20;
 
 /// What a connection waits for, shared with the service that it serves.
 #[derive(Clone, Default)]
@@ -35,6 +43,11 @@ impl Progress {
         self.0.store(IDLE, Ordering::Relaxed);
     }
 
+    /// Whether some of a head has come.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.get() == HEAD
+    }
+
     fn get(&self) -> u8 {
         self.0.load(Ordering::Relaxed)
     }
@@ -49,11 +62,14 @@ pub(super) struct Paced {
     progress: Progress,
     head: Duration,
     idle: Duration,
+    discard: Duration,
     patience: Patience,
     /// Since when the client lets its answer wait.
     waiting_since: Instant,
     timer: Pin<Box<Sleep>>,
     waiting: Waiting,
+    /// Bytes thrown away after the last answer; `None` before.
+    discarded: Option<usize>,
 }
 
 /// What the timer runs for.
@@ -63,6 +79,7 @@ enum Waiting {
     Head,
     Idle,
     Write,
+    Discard,
 }
 
 /// How long a client may still let its answer wait: `most` at first, and what it reads earns it time again.
@@ -91,21 +108,25 @@ impl Patience {
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream, limits: &Limits) -> Paced {
+    pub(super) fn new(stream: TcpStream, limits: &Limits, progress: Progress) -> Paced {
         Paced {
             stream,
-            progress: Progress::default(),
+            progress,
             head: limits.header_timeout,
             idle: limits.keep_alive,
+            discard: limits.body_idle,
             patience: Patience::new(limits),
             waiting_since: tokio_now(),
             timer: Box::pin(sleep(limits.header_timeout)),
             waiting: Waiting::Head,
+            discarded: None,
         }
     }
 
-    pub(super) fn progress(&self) -> Progress {
-        self.progress.clone()
+    /// Shortens the time that a head may take, from now.
+    pub(super) fn hurry(&mut self, most: Duration) {
+        self.head = self.head.min(most);
+        self.waiting = Waiting::Nothing;
     }
 
     /// Runs the timer for `what`, from now unless it runs for that already; an error when it is over.
@@ -116,6 +137,7 @@ impl Paced {
                 Waiting::Head => self.head,
                 Waiting::Idle => self.idle,
                 Waiting::Write => self.patience.left,
+                Waiting::Discard => self.discard,
             };
             let now = tokio_now();
             self.waiting_since = now;
@@ -144,6 +166,26 @@ impl Paced {
         }
         written
     }
+
+    /// Reads on until the client closes or its time is over; ends at once where no request is unread.
+    fn discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); 4096];
+        let mut discarded = self.discarded.unwrap_or_default();
+        while discarded < DISCARDED_BYTES {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    discarded += buffer.filled().len();
+                    self.discarded = Some(discarded);
+                }
+                Poll::Pending if matches!(self.progress.get(), HEAD | BUSY) => {
+                    return self.wait(Waiting::Discard, context).map(drop);
+                }
+                Poll::Ready(_) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a socket's timer runs on the runtime's own clock")]
@@ -161,10 +203,11 @@ impl AsyncRead for Paced {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         match (self.progress.get(), read.is_pending()) {
             (BUSY, _) if self.waiting == Waiting::Head => self.waiting = Waiting::Nothing,
-            (HEAD, true) => return self.wait(Waiting::Head, context).map(Err),
+            (NEW | HEAD, true) => return self.wait(Waiting::Head, context).map(Err),
             (IDLE, true) if self.waiting != Waiting::Write => {
                 return self.wait(Waiting::Idle, context).map(Err);
             }
+            (NEW, false) if buffer.filled().len() > before => self.progress.head_begins(),
             (IDLE, false) if buffer.filled().len() > before => {
                 self.progress.head_begins();
                 self.patience.renew();
@@ -213,7 +256,11 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.discarded.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.discarded = Some(0);
+        }
+        self.discard(context).map(Ok)
     }
 }
 

@@ -350,18 +350,6 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// Writes the event of an account that got a token.
-pub(super) async fn tell_connected(
-    work: &mut Work<'_>,
-    new: &NewAccount,
-    reason: &str,
-    now: OffsetDateTime,
-) -> Result<(), Error> {
-    let NewAccount { app, user_id, screen_name, .. } = new;
-    let told = Told { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
-    event::record(work, &told, now).await
-}
-
 pub fn subject(app: &str, user_id: UserId) -> String {
     format!("account:{app}/{user_id}")
 }

@@ -152,9 +152,10 @@ impl House {
         Ask::new(&self.http, &self.url, method, path).header("authorization", &bearer)
     }
 
-    /// A call as clients make it.
+    /// A call of a client that was written for the gateway.
     pub fn call(&self, endpoint: Endpoint, body: &Value) -> Ask {
         let ask = self.ask("POST", endpoint.path()).header("content-type", "application/json");
+        let ask = ask.header("accept", "application/json, application/problem+json");
         ask.header("accept-encoding", "gzip").body(body.to_string())
     }
 
@@ -189,10 +190,16 @@ impl House {
 }
 
 impl Answer {
-    /// The answer is the gateway's own, with this status and code, in the shape that the README promises.
+    /// The answer is the gateway's own, with this status and code, in one of the shapes that the README promises.
     #[track_caller]
     pub fn is_own(&self, status: u16, code: &str) {
         let body = self.json();
+        if self.header("content-type") == "application/json" {
+            let told = (self.status.as_u16(), self.header("countersign-error"));
+            assert_eq!(told, (status, code), "{body}");
+            assert!(body["errors"][0].is_string(), "{body}");
+            return;
+        }
         assert_eq!((self.status.as_u16(), body["code"].as_str()), (status, Some(code)), "{body}");
         assert_eq!(self.header("countersign-error"), code);
         assert_eq!(self.header("content-type"), "application/problem+json");

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::admission::Held;
 use crate::gateway::bearers::AppState;
+use crate::gateway::json;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::question::authors::told_to;
 use crate::gateway::question::merge::Merge;
@@ -114,7 +115,8 @@ impl Gateway {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
-        let question = self.read_in_time(|now| Question::read(&body, &limits, now)).await?;
+        let read = |now| json::aside(body.len(), || Question::read(&body, &limits, now));
+        let question = self.read_in_time(read).await?;
         held.shrink_to(KEPT * body.len());
         let app = self.granted_app(key, question.window.endpoint())?;
         Ok((app, question, held))

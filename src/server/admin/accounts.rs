@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::gateway::{self, AccountFilter, Problem as Detail};
+use crate::gateway::{self, AccountFilter, Problem as Detail, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::server::admin::{Actor, Limit, MOST_BYTES, OfApp, Path, Query, account_ref, page};
 use crate::server::problem::Problem;
@@ -52,7 +52,7 @@ pub(in crate::server) async fn import(
     let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
     let text =
         std::str::from_utf8(&body).map_err(|_| Problem::wrong_type("the body is not UTF-8"))?;
-    let imports = read_imports(text).map_err(Problem::invalid)?;
+    let imports = read_aside(text.len(), || read_imports(text)).map_err(Problem::invalid)?;
     let imported = host.0.gateway.import_accounts(of.app.as_deref(), &imports, &actor.0).await?;
     Ok((StatusCode::CREATED, Json(json!({ "imported": imported }))).into_response())
 }

@@ -109,7 +109,7 @@ fn relay(
         )
         .answers_with(
             "default",
-            "Any other answer without `Countersign-Error` is X's, unchanged: its status, its body.",
+            "Any other answer without `Countersign-Error` is X's, unchanged: its status, its body. The gateway's own have the same form, unless `Accept` names `application/problem+json`.",
             vec![Content::json(named("UpstreamError"), error)],
             RELAYED,
         )

@@ -30,7 +30,7 @@ use crate::server::openapi::operation::{Audience, Operation};
 use crate::server::openapi::problems::Sample;
 use crate::server::pages::Place;
 
-const ABOUT: &str = "Countersign holds the credentials for X's enterprise Engagement API, and signs each call with the right ones.\n\nAn answer with the header `Countersign-Error` is the gateway's own and a problem (RFC 9457); any other is X's. Whatever is not described here is answered with 404 `not_found` or 405 `method_not_allowed`. All answers come gzipped to those who ask for it.";
+const ABOUT: &str = "Countersign holds the credentials for X's enterprise Engagement API, and signs each call with the right ones.\n\nAn answer with the header `Countersign-Error` is the gateway's own; any other is X's. The gateway's own are problems (RFC 9457), but on X's own paths they have X's form unless `Accept` names `application/problem+json`. Whatever is not described here is answered with 404 `not_found` or 405 `method_not_allowed`. All answers come gzipped to those who ask for it.";
 
 /// The description, indented.
 static TEXT: LazyLock<String> =

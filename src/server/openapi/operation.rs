@@ -205,6 +205,7 @@ impl Operation {
         }
         let mut responses = problems::responses(&self.problems);
         if let Some(relayed) = self.answers.iter().find(|it| it.status == "default") {
+            problems::also_as_x(&mut responses);
             // The upstream may answer with each of these statuses, too.
             for own in responses.values_mut() {
                 let either = relayed.written();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{Method, Uri};
+use axum::http::{HeaderName, Method, Uri};
 use axum::response::IntoResponse;
 use serde_json::Value;
 use time::macros::datetime;
@@ -22,11 +22,12 @@ use crate::server::encoding::NO_ENCODING;
 use crate::server::engagement::NO_FORM;
 use crate::server::export;
 use crate::server::openapi::operation::named;
-use crate::server::problem::{self, Problem};
+use crate::server::places::Full;
+use crate::server::problem::{self, Problem, RECONNECT_HEADER};
 use crate::server::wire::schema::{one_of, text};
 
 /// A header's component, its name on the wire, and what it says.
-const HEADERS: [(&str, &str, &str); 8] = [
+const HEADERS: [(&str, &str, &str); 9] = [
     (
         "RequestId",
         "X-Request-Id",
@@ -58,7 +59,19 @@ const HEADERS: [(&str, &str, &str); 8] = [
         "The problem's `code`. Only answers of the gateway's own have this header: an error without it is X's.",
     ),
     ("RetryAfter", "Retry-After", "After how many seconds the same may work."),
+    (
+        "ReconnectUrl",
+        "Countersign-Reconnect-Url",
+        "With `account_not_active`, for keys that may make links: where the user connects again.",
+    ),
     ("Authenticate", "WWW-Authenticate", "`Bearer realm=\"countersign\"`."),
+];
+
+/// Those that some of the gateway's own answers have.
+const SOMETIMES: [(HeaderName, &str); 3] = [
+    (RETRY_AFTER, "RetryAfter"),
+    (WWW_AUTHENTICATE, "Authenticate"),
+    (RECONNECT_HEADER, "ReconnectUrl"),
 ];
 
 /// A problem under the name of its example: the code, or more where one code is met in several forms.
@@ -87,7 +100,10 @@ impl Sample {
 }
 
 pub(super) fn of_everything() -> Vec<Sample> {
-    vec![Error::Internal("a fault".into()).into(), Problem::shutting_down().into()]
+    vec![
+        Error::Internal("a fault".into()).into(),
+        Problem::too_many_connections(Full::Listener).into(),
+    ]
 }
 
 pub(super) fn of_keys(kind: Kind) -> Vec<Sample> {
@@ -290,6 +306,20 @@ pub(super) fn responses(samples: &[Sample]) -> BTreeMap<String, Response> {
     by_status.into_iter().map(response).collect()
 }
 
+/// On X's own paths: what is answered with other statuses unless the client accepts problems by name.
+pub(super) fn also_as_x(responses: &mut BTreeMap<String, Response>) {
+    for (status, as_x) in [("409", "403"), ("415", "400")] {
+        let Some(problem) = responses.get(status).cloned() else { continue };
+        if let Some(response) = responses.get_mut(as_x) {
+            response.description = format!(
+                "{} In X's form also {status}: {}",
+                response.description, problem.description
+            );
+            response.headers.extend(problem.headers);
+        }
+    }
+}
+
 fn response(samples: &[&Sample]) -> Response {
     let mut about: Vec<String> = Vec::new();
     let mut sent = vec!["RequestId", "CountersignError"];
@@ -299,8 +329,7 @@ fn response(samples: &[&Sample]) -> Response {
             about.push(told);
         }
         let response = sample.problem.clone().into_response();
-        for (header, component) in [(RETRY_AFTER, "RetryAfter"), (WWW_AUTHENTICATE, "Authenticate")]
-        {
+        for (header, component) in SOMETIMES {
             if response.headers().contains_key(header) && !sent.contains(&component) {
                 sent.push(component);
             }
@@ -313,7 +342,7 @@ fn response(samples: &[&Sample]) -> Response {
     let content = ContentBuilder::new().schema(Some(named("Problem"))).examples_from_iter(examples);
     let mut written = ResponseBuilder::new()
         .description(about.join(" "))
-        .content("application/problem+json", content.build());
+        .content(problem::PROBLEM_JSON, content.build());
     for (name, header) in headers(&sent) {
         written = written.header_ref(name, header);
     }

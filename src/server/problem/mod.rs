@@ -1,5 +1,5 @@
-//! What the gateway answers itself, as `application/problem+json` (RFC 9457), or as a page where people's browsers come;
-//! `table` is the one status table.
+//! What the gateway answers itself, as `application/problem+json` (RFC 9457), as X writes errors where its clients ask, or
+//! as a page where people's browsers come; `table` is the one status table.
 
 mod table;
 
@@ -15,10 +15,18 @@ use serde_json::json;
 
 use crate::gateway::{Error, Place, Problem as Detail, Reconnect};
 use crate::model::key::{Kind, Presented};
+use crate::server::places::Full;
 use crate::server::wire::{self, rfc3339};
+
+/// The media type (RFC 9457).
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Tells a caller that the answer is the gateway's own, and why.
 pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
+
+/// Where the user of an account that has ended connects again.
+pub(super) const RECONNECT_HEADER: HeaderName =
+    HeaderName::from_static("countersign-reconnect-url");
 
 const SOON: Duration = Duration::from_secs(1);
 
@@ -100,13 +108,17 @@ impl Problem {
         )
     }
 
-    pub(super) fn shutting_down() -> Problem {
-        let detail =
-            "this gateway is stopping; another one, or this one a moment later, will answer";
+    pub(super) fn too_many_connections(full: Full) -> Problem {
+        let detail = match full {
+            Full::Listener => "the gateway has as many connections as limits.connections allows",
+            Full::Address => {
+                "your address has three quarters of the connections that limits.connections allows, the most that one may have"
+            }
+        };
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "shutting_down",
-            "The gateway is stopping",
+            "too_many_connections",
+            "Too many connections",
             detail,
         )
         .retry(SOON)
@@ -167,6 +179,20 @@ impl Problem {
         self.0.cause.is_some()
     }
 
+    /// The status where clients of X's API ask. One of them takes 409 for success, and X never sends it, nor 415.
+    pub(super) fn status_as_x(&self) -> StatusCode {
+        match self.0.status {
+            StatusCode::CONFLICT => StatusCode::FORBIDDEN,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::BAD_REQUEST,
+            status => status,
+        }
+    }
+
+    /// The body where they ask: X's form, and no member more, since one of them takes every member for a list.
+    pub(super) fn body_as_x(&self) -> Vec<u8> {
+        json!({ "errors": [self.0.detail] }).to_string().into_bytes()
+    }
+
     /// The body for the request of that id.
     pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         let parts = &self.0;
@@ -222,10 +248,14 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.0.status.into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(ERROR_HEADER, HeaderValue::from_static(self.0.code));
-        if self.reconnect().is_some() {
+        if let Some(reconnect) = self.reconnect() {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            if let Ok(mut url) = HeaderValue::from_str(reconnect.url.expose()) {
+                url.set_sensitive(true);
+                headers.insert(RECONNECT_HEADER, url);
+            }
         }
         if let Some(after) = self.0.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);

@@ -23,7 +23,7 @@ impl From<Error> for Problem {
         let detail = match &error {
             Error::InvalidRequest(problems) => spell_out(problems),
             Error::AccountNotActive { state, since, reconnect } => {
-                let link = "; the link in reconnect_url is for that";
+                let link = "; the link in reconnect_url, or in the header Countersign-Reconnect-Url, is for that";
                 let helps = reconnect.is_some() && *state != AccountState::Blocked;
                 let link = if helps { link } else { "" };
                 let since = rfc3339(*since);

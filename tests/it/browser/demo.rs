@@ -120,7 +120,7 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     browser.reads(&format!("@{} demo not connected", demo.name())).await;
     demo.call().await.is_relayed(401);
     let refused = demo.call().await;
-    refused.is_own(409, "account_not_active");
+    refused.is_own(403, "account_not_active");
     assert!(refused.text().contains("revoked"), "{}", refused.text());
     assert_eq!(demo.state().await, "revoked");
 

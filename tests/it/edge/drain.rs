@@ -1,5 +1,6 @@
 //! The end of a server: it says so first, then takes nothing more, then waits for what is in flight.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use countersign::model::Endpoint;
@@ -86,6 +87,69 @@ async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() 
     let answer = call.await.unwrap();
     answer.is_relayed(200);
     assert_eq!(answer.header("connection"), "close");
+}
+
+/// Whoever keeps a connection may use it in the moment in which it is closed.
+#[tokio::test]
+async fn a_request_that_has_come_before_the_drain_is_answered() {
+    let mut house = own(|_| ()).await;
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        let mut raw = Raw::connect(&house.url).await;
+        raw.send(LIVE).await;
+        raw.answer().await;
+        kept.push(raw);
+    }
+    let mut fresh = Vec::new();
+    for _ in 0..20 {
+        fresh.push(Raw::connect(&house.url).await);
+    }
+    // None of these lets the server run in between.
+    for raw in kept.iter_mut().chain(&mut fresh) {
+        raw.send(LIVE).await;
+    }
+    house.life.drain();
+    for raw in kept.iter_mut().chain(&mut fresh) {
+        let last = raw.rest().await;
+        assert!(last.starts_with("HTTP/1.1 200") && last.contains("connection: close"), "{last}");
+    }
+    house.stopped().await;
+}
+
+#[tokio::test]
+async fn whoever_has_connected_before_the_drain_is_answered() {
+    let mut house = own(|_| ()).await;
+    let connect = || {
+        let stream = std::net::TcpStream::connect(house.url.strip_prefix("http://").unwrap());
+        let mut stream = stream.unwrap();
+        stream.write_all(LIVE.as_bytes()).unwrap();
+        stream
+    };
+    // The server shares this thread, so all of them wait to be accepted.
+    let waiting: Vec<std::net::TcpStream> = (0..20).map(|_| connect()).collect();
+    house.life.close();
+    house.life.drain();
+    house.stopped().await;
+    for mut stream in waiting {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_being_sent_ends_before_the_gateway_does() {
+    let mut house = own(|it| it.limits.write_idle = Duration::from_mins(10)).await;
+    let mut slow = Raw::connect_narrow(&house.url).await;
+    slow.send("GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut answer = slow.until("HTTP/1.1 200").await;
+    let mut idle = Raw::connect(&house.url).await;
+    house.life.drain();
+    assert_eq!(idle.rest().await, "", "the time for a last request is over");
+    answer.push_str(&slow.rest().await);
+    let (_, document) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(document).is_ok(), "{document}");
+    house.stopped().await;
 }
 
 #[tokio::test]

@@ -15,10 +15,24 @@ impl Raw {
         Raw(TcpStream::connect(authority(url)).await.unwrap())
     }
 
+    /// From another address of this machine.
+    pub async fn connect_from(address: &str, url: &str) -> Raw {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        Raw(socket.connect(authority(url).parse().unwrap()).await.unwrap())
+    }
+
     /// With hardly any room for what is not read yet.
     pub async fn connect_narrow(url: &str) -> Raw {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
+        Raw(socket.connect(authority(url).parse().unwrap()).await.unwrap())
+    }
+
+    /// With hardly any room for what the other end has not read yet.
+    pub async fn connect_slow(url: &str) -> Raw {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(4096).unwrap();
         Raw(socket.connect(authority(url).parse().unwrap()).await.unwrap())
     }
 
@@ -64,6 +78,23 @@ impl Raw {
         let read = self.0.read_to_end(&mut bytes);
         let _ = tokio::time::timeout(PATIENCE, read).await.expect("the connection stayed open");
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Asserts that the other end closes without a reset, and with nothing more to say.
+    pub async fn ends(&mut self) {
+        let mut bytes = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await;
+        assert_eq!(read.expect("the connection stayed open").unwrap(), 0);
+    }
+
+    /// Sends the same again and again until the other end resets the connection.
+    pub async fn send_until_cut(&mut self, bytes: &[u8]) {
+        let sending = async {
+            while self.0.write_all(bytes).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, sending).await.expect("the connection stayed open");
     }
 
     /// Whether nothing has come.

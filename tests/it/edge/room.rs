@@ -1,17 +1,11 @@
-//! How much a stranger may take: of header, of header fields, and of connections.
+//! How much a stranger may take of header and of header fields.
 
+use crate::edge::own;
 use crate::edge::raw::Raw;
-use crate::edge::{Own, own};
-
-const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
-
-async fn house() -> Own {
-    own(|it| it.limits.connections = 2).await
-}
 
 #[tokio::test]
 async fn a_head_may_be_as_large_as_it_may() {
-    let house = house().await;
+    let house = own(|_| ()).await;
     for (bytes, status) in [(15_000, 200), (17_000, 431), (400_000, 431)] {
         let mut raw = Raw::connect(&house.url).await;
         let head = format!(
@@ -29,7 +23,7 @@ async fn a_head_may_be_as_large_as_it_may() {
 
 #[tokio::test]
 async fn a_head_of_too_many_fields_is_refused() {
-    let house = house().await;
+    let house = own(|_| ()).await;
     for (fields, status) in [(60, 200), (65, 431), (1000, 431)] {
         let mut raw = Raw::connect(&house.url).await;
         let head = format!(
@@ -40,28 +34,4 @@ async fn a_head_of_too_many_fields_is_refused() {
         let answer = raw.rest().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{fields}: {answer}");
     }
-}
-
-#[tokio::test]
-async fn a_connection_too_many_waits_until_another_ends() {
-    let house = house().await;
-    let mut first = Raw::connect(&house.url).await;
-    let mut second = Raw::connect(&house.url).await;
-    for raw in [&mut first, &mut second] {
-        raw.send(LIVE).await;
-        raw.answer().await;
-    }
-    let mut third = Raw::connect(&house.url).await;
-    third.send(LIVE).await;
-    for _ in 0..50 {
-        first.send(LIVE).await;
-        first.answer().await;
-    }
-    assert!(third.is_silent(), "served although there is no place");
-    // Operators have places of their own.
-    let mut operator = Raw::connect(&house.admin_url).await;
-    operator.send(LIVE).await;
-    operator.answer().await;
-    drop(second);
-    assert!(third.answer().await.starts_with("HTTP/1.1 200"));
 }

@@ -65,6 +65,36 @@ async fn bodies_that_are_not_what_is_asked_for() {
 }
 
 #[tokio::test]
+async fn refusals_in_the_form_of_x() {
+    let (mut doors, document) = (Doors::fresh().await, document());
+    doors.house.key = doors.house.new_key(|it| it.links = true).await;
+    let alice = doors.house.bench.user("alice").user_id.clone();
+    doors.house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+    let operations = operations(&document);
+    let verify = operations.iter().find(|it| it.id() == "verify_account").unwrap();
+    assert_eq!(verify.ask(&doors, &verify.example_path()).send().await.status, 200);
+    let of_x = |it: &&Operation| it.path.starts_with("/insights/");
+    for it in operations.iter().filter(of_x) {
+        let ask = it.ask(&doors, &it.path).header("accept", "*/*");
+        for (ask, status, code) in [
+            (ask.clone().header("authorization", ""), 401, "missing_key"),
+            (ask.clone().header("content-type", "text/plain"), 400, "not_json"),
+            (ask.clone().body("{"), 400, "invalid_request"),
+            (
+                ask.header("countersign-account", "@alice").header("countersign-auth", "user"),
+                403,
+                "account_not_active",
+            ),
+        ] {
+            let answer = ask.send().await;
+            answer.is_own(status, code);
+            assert_eq!(answer.header("content-type"), "application/json");
+            it.describes(&document, &answer);
+        }
+    }
+}
+
+#[tokio::test]
 async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
     let (doors, document) = (Doors::fresh().await, document());
     for it in operations(&document) {

@@ -227,7 +227,9 @@ async fn tell(
     let made = made.header("content-type", "application/json").send().await.json();
     let body = body(&it.bench.ids("bob", 1), &["impressions"], &["tweet.id"]).to_string();
     let call = named(Ask::new(&http, &running.url, "POST", TOTALS)).body(&*body);
-    let refused = call.header("countersign-account", "@bob").send().await.json();
+    let refused =
+        call.header("countersign-account", "@bob").header("accept", "application/problem+json");
+    let refused = refused.send().await.json();
     it.bench.put(&bob, json!({ "state": "active" })).await;
     let end =
         |url: &serde_json::Value| url.as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();

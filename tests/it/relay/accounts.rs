@@ -24,9 +24,11 @@ on_both! {
         let import = Import { ..house.import_of("suspended_sam") };
         house.gateway.import_accounts(Some("other"), &[import], "test").await.unwrap();
         let narrow = house.new_key(|it| it.accounts = vec![house.id("alice")]).await;
+        let bob = house.bench.user("bob").user_id.clone();
+        // From here on X's quotas are known, and stand in every answer.
+        ask(&house, &house.key, &bob).send().await;
         let unknown = ask(&house, &narrow, "999").send().await;
         unknown.is_own(404, "account_not_found");
-        let bob = house.bench.user("bob").user_id.clone();
         let sam = house.bench.user("suspended_sam").user_id.clone();
         // Twice, since the second answer may come from memory.
         for account in [&*bob, "@bob", "@nobody", "@suspended_sam", &sam, &bob, "@bob", "999"] {

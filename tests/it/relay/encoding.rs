@@ -178,7 +178,7 @@ async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
         assert_eq!(&zipped.raw[..2], b"\x1f\x8b");
         assert_eq!(zipped.json(), plain.json());
         assert_ne!(zipped.header("countersign-error"), "");
-        assert_eq!(zipped.header("vary"), "accept-encoding");
+        assert!(zipped.header("vary").ends_with("accept-encoding"), "{}", zipped.header("vary"));
     }
 }
 

@@ -32,7 +32,7 @@ async fn other_methods_are_refused_with_the_one_that_is_allowed() {
                 "{} does not take {method}; the header Allow names what it takes",
                 endpoint.path()
             );
-            assert_eq!(answer.json()["detail"], detail);
+            assert_eq!(answer.json()["errors"], serde_json::json!([detail]));
         }
         let answer = house.ask("HEAD", endpoint.path()).send().await;
         assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"));

@@ -102,3 +102,17 @@ async fn an_answer_does_not_grow_far_beyond_the_request_that_it_refuses() {
     answer.is_own(400, "invalid_request");
     assert!(answer.raw.len() < 3 * body.len(), "{} for {}", answer.raw.len(), body.len());
 }
+
+#[tokio::test]
+async fn a_body_of_countless_small_values_is_refused_before_it_takes_memory() {
+    let database = fresh(Kind::Sqlite).await;
+    let house = House::start(&database).await;
+    for item in ["[]", "{}", "0", "\"\"", "{\"\":0}"] {
+        let more = format!(",{item}").repeat(60_000 / (item.len() + 1));
+        let refused = answer(&house, Endpoint::Totals, format!("{{\"x\":[{item}{more}]}}")).await;
+        refused.is_own(400, "invalid_request");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("the body: holds more values than any request"), "{detail}");
+    }
+    assert!(house.arrived("/").await.is_empty());
+}

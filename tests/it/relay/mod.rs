@@ -9,6 +9,7 @@ mod framing;
 mod headers;
 mod json;
 mod keys;
+mod old_clients;
 mod scopes;
 mod smuggling;
 

@@ -59,6 +59,6 @@ async fn a_body_that_is_compressed_for_the_transfer_is_refused() {
     let database = fresh(Kind::Sqlite).await;
     let house = House::start(&database).await;
     let (first, more) = answers(&house, "Transfer-Encoding: gzip, chunked").await;
-    assert!(first.starts_with("http/1.1 415 "), "{first}");
+    assert!(first.contains("countersign-error: not_json"), "{first}");
     assert_eq!(more, 1, "its end is not in doubt");
 }

@@ -14,8 +14,8 @@ mod retries;
 mod seals;
 mod standing;
 mod strangers;
-mod warmth;
 mod vault_keys;
+mod warmth;
 
 use std::time::Duration;
 

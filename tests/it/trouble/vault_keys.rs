@@ -191,12 +191,12 @@ on_both! {
         let SignIn::Begun(session) = new.gateway.sign_in(&admin, ADDRESS).await.unwrap() else { panic!() };
 
         let unavailable = |error: Error| assert!(matches!(error, Error::VaultKeyUnavailable(_)), "{error}");
-        unavailable(old.gateway.show_link(id, None).await.err().unwrap());
+        unavailable(old.gateway.show_link(id, None, ADDRESS).await.err().unwrap());
         unavailable(old.gateway.test_webhook(&webhook.id, "test").await.unwrap_err());
         unavailable(old.gateway.rotate_webhook(&webhook.id, None, "test").await.err().unwrap());
         unavailable(old.gateway.find_session(session.expose(), ADDRESS).await.err().unwrap());
         reload(&old, &database, newer).await.unwrap();
-        old.gateway.show_link(id, None).await.unwrap();
+        old.gateway.show_link(id, None, ADDRESS).await.unwrap();
         assert!(old.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
     }
 

@@ -166,7 +166,8 @@ fn what_is_no_question_is_refused() {
 #[test]
 fn too_many_posts_are_refused() {
     let ids = |count: u64| {
-        let ids: Vec<String> = (1..=count).map(|it| it.to_string()).collect();
+        let first = 1_560_000_000_000_000_000;
+        let ids: Vec<String> = (0..count).map(|it| (first + it).to_string()).collect();
         format!(r#"{{"tweet_ids":[{}],"engagement_types":["favorites"]}}"#, ids.join(","))
     };
     assert_eq!(read(&ids(10_000)).unwrap().posts.len(), 10_000);

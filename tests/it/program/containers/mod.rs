@@ -178,7 +178,7 @@ fn the_gateways_limits_fit_into_its_containers() {
     let seconds = gateway["stop_grace_period"].as_str().unwrap().trim_end_matches('s').parse();
     assert!(Duration::from_secs(seconds.unwrap()) > limits.drain_notice + limits.drain);
     let files = usize::try_from(gateway["ulimits"]["nofile"].as_u64().unwrap()).unwrap();
-    assert!(files > 2 * limits.connections);
+    assert!(files > 3 * limits.connections);
 }
 
 fn limits() -> config::Limits {
