@@ -22,12 +22,20 @@ async fn refused(house: &House) -> Vec<[String; 4]> {
     let filter =
         AuditFilter { actor: "stranger".to_owned(), limit: 1000, ..AuditFilter::default() };
     let entries = house.store.list_audit(&filter).await.unwrap();
-    let told = entries
-        .into_iter()
-        .map(|it| [it.action, it.subject, it.address.unwrap_or_default(), it.detail]);
-    let mut told: Vec<_> = told.collect();
-    told.sort();
-    told
+    let mut told = std::collections::BTreeMap::new();
+    for it in entries {
+        let (why, rest) = it.detail.split_once(": ").unwrap();
+        let (times, since) = rest.split_once(" since ").unwrap();
+        assert!(since.starts_with("2026-03-10T21:15:3"), "{}", it.detail);
+        let times = times.strip_suffix(" times").map_or(1, |it| it.parse::<u32>().unwrap());
+        let place = [it.action, it.subject, it.address.unwrap_or_default(), why.to_owned()];
+        *told.entry(place).or_insert(0) += times;
+    }
+    let told = told.into_iter();
+    told.map(|([action, subject, from, why], times)| {
+        [action, subject, from, format!("{why}: {times}")]
+    })
+    .collect()
 }
 
 async fn call(house: &House, key: &str) -> u16 {
