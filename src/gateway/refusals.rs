@@ -284,7 +284,9 @@ mod tests {
         let refusals = Refusals::default();
         refusals.count(alike(1), NOW);
         let (_, entries) = refusals.due(NOW, false);
-        entries.into_iter().for_each(|it| refusals.give_back(it));
+        for entry in entries {
+            refusals.give_back(entry);
+        }
         refusals.count(alike(1), NOW);
         assert_eq!(counts(&refusals.due(NOW, false).1, |it| it.count), [2]);
         refusals.count(alike(1), NOW);

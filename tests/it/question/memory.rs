@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::config::Config;
 use countersign::gateway::{Held, KnownKey};
 use countersign::model::Endpoint;
 use countersign::model::key::Kind;
@@ -243,7 +244,8 @@ fn unchunked(answer: &[u8]) -> Vec<u8> {
 async fn a_key_with_many_questions_holds_no_other_up() {
     let database = database::fresh(database::Kind::Sqlite).await;
     let bench = Bench::start_with(small()).await;
-    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let change = |it: &mut Config| (it.limits.question_calls, it.limits.key_questions) = (1, 16);
+    let house = House::build(bench, &database.settings(), change).await;
     let other = house.new_key(|_| ()).await;
     let one = |name: &str| {
         let post = &house.bench.ids(name, 1)[0];

@@ -135,5 +135,7 @@ async fn look_ups_of_what_may_not_exist_leave_connections_to_others() {
     drop(locked);
     good.await.unwrap().is_relayed(200);
     let answers = tokio::time::timeout(PATIENCE, flood.join_all()).await.unwrap();
-    answers.iter().for_each(|it| it.is_own(401, "unknown_key"));
+    for answer in answers {
+        answer.is_own(401, "unknown_key");
+    }
 }
