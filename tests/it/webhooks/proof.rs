@@ -36,7 +36,7 @@ async fn with_ring(house: &House, database: &Database, keys: &[(&str, &str)]) ->
     let change = |it: &mut Config| {
         with_http(it);
         it.vault.keys = keys.iter().map(|it| (it.0.to_owned(), it.1.into())).collect();
-        it.vault.active.clone_from(&keys[0].0);
+        keys[0].0.clone_into(&mut it.vault.active);
     };
     House::build(house.bench.again(), &database.settings(), change).await
 }
