@@ -1,5 +1,6 @@
 //! What operators look at from a shell: recent calls, the audit log, and metrics to be alerted by.
 
+use countersign::model::{Clock, SystemClock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -156,4 +157,29 @@ async fn a_page_of_something_on_the_way_is_logged_by_type_length_and_title_alone
     let told = "an answer that X does not give: text/html, 90 bytes, titled \"502 Proxy Error\"";
     assert_eq!(line["cause"], told);
     assert!(!running.err.text().contains("<h1>"), "{}", running.err.text());
+}
+
+#[tokio::test]
+async fn a_question_that_reserves_much_memory_is_logged_when_it_begins() {
+    let database = fresh(Kind::Sqlite).await;
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    let running = it.serve().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let all = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
+    let day = |ago| (SystemClock.now() - time::Duration::days(ago)).date().to_string();
+    for (id, levels) in [("small", &all[..2]), ("large", &all)] {
+        let question = json!({
+            "tweet_ids": it.bench.ids("alice", 16), "engagement_types": ["impressions", "url_clicks", "app_opens"],
+            "window": {"start": day(150), "end": day(1)}, "groupings": {"all": {"group_by": levels}},
+        });
+        let ask = Ask::new(&http, &running.url, "POST", "/v1/engagement");
+        let ask = ask.header("x-api-key", &key).header("x-request-id", id);
+        assert_eq!(ask.body(question.to_string()).send().await.status, 200);
+    }
+    let line = running.err.wait_for("a large question begins").await;
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["request_id"], &line["key"]), (&json!("large"), &json!("reports")));
+    assert!(line["bytes"].as_u64().unwrap() > 16 << 20, "{line}");
 }

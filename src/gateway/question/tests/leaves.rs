@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::gateway::question::Grouping;
 use crate::gateway::question::leaf::Leaf;
 use crate::gateway::question::merge::{Merge, Overflow};
 use crate::gateway::question::parts::Parts;
@@ -126,10 +127,7 @@ fn posts_given_away_and_the_rest_make_the_whole() {
 
 #[test]
 fn a_post_is_given_away_when_its_last_call_ends() {
-    let groupings = vec![crate::gateway::question::Grouping {
-        name: "g".to_owned(),
-        group_by: vec![GroupBy::TweetId],
-    }];
+    let groupings = vec![Grouping { name: "g".to_owned(), group_by: vec![GroupBy::TweetId] }];
     let mut merge = Merge::new(groupings);
     let mut parts = Parts::new(250);
     parts.begin(&[1, 2]);
@@ -146,13 +144,29 @@ fn a_post_is_given_away_when_its_last_call_ends() {
 
 #[test]
 fn a_sum_that_does_not_fit_is_no_leaf() {
-    let groupings = vec![crate::gateway::question::Grouping {
-        name: "g".to_owned(),
-        group_by: vec![GroupBy::EngagementType],
-    }];
+    let groupings =
+        vec![Grouping { name: "g".to_owned(), group_by: vec![GroupBy::EngagementType] }];
     let mut merge = Merge::new(groupings);
     merge.add(br#"{"g":{"favorites":"9223372036854775807"}}"#).unwrap();
     merge.add(br#"{"g":{"favorites":"1"}}"#).unwrap();
     assert_eq!(merge.each_leaf(|it| panic!("{it:?}")), Err(Overflow));
     assert!(merge.into_walk().is_err());
+}
+
+#[test]
+fn posts_have_begun_until_their_part_is_taken() {
+    let grouping = Grouping { name: "g".to_owned(), group_by: vec![GroupBy::TweetId] };
+    let mut merge = Merge::new(vec![grouping]);
+    let mut parts = Parts::new(1);
+    parts.begin(&[1, 2, 3]);
+    parts.begun.extend([1, 2, 3]);
+    assert_eq!(parts.new_ones(&[1, 4, 5]), 2);
+    merge.add(br#"{"g":{"1":"10","2":"20"}}"#).unwrap();
+    parts.end(&[1, 2, 3], &mut merge);
+    // Of the third there is nothing to send.
+    assert_eq!(parts.new_ones(&[1, 2, 3]), 1);
+    assert_eq!(as_json(&parts.next().unwrap()).unwrap(), r#"{"g":{"1":"10"}}"#);
+    assert_eq!(parts.new_ones(&[1, 2, 3]), 2);
+    assert!(parts.next().is_some() && parts.next().is_none());
+    assert!(parts.begun.is_empty());
 }

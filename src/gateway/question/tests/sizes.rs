@@ -17,7 +17,8 @@ fn limits() -> Limits {
 }
 
 fn question(posts: usize, rest: &str) -> Question {
-    let ids: Vec<String> = (1..=posts).map(|it| it.to_string()).collect();
+    let ids: Vec<String> =
+        (1..=posts).map(|it| (2_000_000_000_000_000_000 + it).to_string()).collect();
     let body = format!(r#"{{"tweet_ids":[{}],{rest}}}"#, ids.join(","));
     Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW)).unwrap_or_else(|it| panic!("{it:?}"))
 }
