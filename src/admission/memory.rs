@@ -29,12 +29,12 @@ pub struct Held {
     turn: Turn,
 }
 
-struct Attached {
+struct Attached<T> {
     bytes: Bytes,
-    _held: Held,
+    _with: T,
 }
 
-impl AsRef<[u8]> for Attached {
+impl<T> AsRef<[u8]> for Attached<T> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -82,19 +82,44 @@ impl Held {
         self.turn.places()
     }
 
-    /// Waits until this much is held.
+    /// Waits in its turn until this much is held.
     pub async fn grow_to(&mut self, bytes: usize) {
-        let is_large = self.turn.is_of(&self.memory.large);
-        if is_large {
-            self.turn.grow_to(bytes).await;
-        } else if bytes > SMALL || !self.turn.try_grow_to(bytes) {
-            self.turn = self.memory.large.take(&self.key, bytes).await;
+        if !self.grows_small(bytes) {
+            if self.is_large() {
+                self.turn.grow_to(bytes).await;
+            } else {
+                self.turn = self.memory.large.take(&self.key, bytes).await;
+            }
         }
+    }
+
+    /// The same before those who wait: for answers that are being read, since others may wait for what these hold.
+    pub async fn grow_first_to(&mut self, bytes: usize) {
+        if !self.grows_small(bytes) {
+            if !self.is_large() {
+                self.turn = self.memory.large.take_first(&self.key, bytes).await;
+            }
+            self.turn.grow_first_to(bytes).await;
+        }
+    }
+
+    fn grows_small(&mut self, bytes: usize) -> bool {
+        bytes <= self.bytes()
+            || (!self.is_large() && bytes <= SMALL && self.turn.try_grow_to(bytes))
+    }
+
+    fn is_large(&self) -> bool {
+        self.turn.is_of(&self.memory.large)
     }
 
     /// Bytes that hold this until the last of them is dropped.
     pub fn attach(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Attached { bytes, _held: self })
+        Bytes::from_owner(Attached { bytes, _with: self })
+    }
+
+    /// Bytes that keep others, and what these hold, until the last of them is dropped.
+    pub fn beside(bytes: Bytes, others: Bytes) -> Bytes {
+        Bytes::from_owner(Attached { bytes, _with: others })
     }
 
     /// Gives back what is held beyond this.

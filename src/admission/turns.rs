@@ -58,9 +58,17 @@ struct Lane {
 #[derive(Debug)]
 struct Waiter {
     places: usize,
-    /// What the turn that is to grow holds already.
-    own: usize,
+    wait: Wait,
     granted: oneshot::Sender<Turn>,
+}
+
+/// When a waiter's turn comes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wait {
+    /// Behind those who came before. `own` is what the turn that is to grow holds already.
+    InTurn { own: usize },
+    /// Before all others, who may wait for what it holds.
+    First,
 }
 
 impl Lane {
@@ -85,12 +93,17 @@ impl Turns {
 
     /// Waits for this many places. More than [`Rules::total`] or [`Rules::each`] never come.
     pub async fn take(self: &Arc<Turns>, key: &Arc<str>, places: usize) -> Turn {
-        self.wait(key, places, 0).await
+        self.wait(key, places, Wait::InTurn { own: 0 }).await
+    }
+
+    /// Waits for this many places before all others: for work that is under way.
+    pub async fn take_first(self: &Arc<Turns>, key: &Arc<str>, places: usize) -> Turn {
+        self.wait(key, places, Wait::First).await
     }
 
     /// Takes this many places, if they are free now.
     pub fn try_take(self: &Arc<Turns>, key: &Arc<str>, places: usize) -> Option<Turn> {
-        self.try_hold(key, places, 0).then(|| self.turn(key, places))
+        self.try_hold(key, places, Wait::InTurn { own: 0 }).then(|| self.turn(key, places))
     }
 
     /// How many places are taken.
@@ -98,24 +111,24 @@ impl Turns {
         self.lock().taken
     }
 
-    async fn wait(self: &Arc<Turns>, key: &Arc<str>, places: usize, own: usize) -> Turn {
-        if self.try_hold(key, places, own) {
+    async fn wait(self: &Arc<Turns>, key: &Arc<str>, places: usize, wait: Wait) -> Turn {
+        if self.try_hold(key, places, wait) {
             return self.turn(key, places);
         }
         let (granted, waiting) = oneshot::channel();
-        self.lock().queue(key, Waiter { places, own, granted });
+        self.lock().queue(key, Waiter { places, wait, granted });
         self.advance();
         let mut waiting = Waiting { turns: self, granted: waiting };
         // The sender is kept until it sends.
         (&mut waiting.granted).await.expect("whoever waits is granted a turn in the end")
     }
 
-    /// Whether these places were free and nobody waited for them; they are taken then.
-    fn try_hold(&self, key: &Arc<str>, places: usize, own: usize) -> bool {
+    /// Whether these places were free and nobody waited for them who comes first; they are taken then.
+    fn try_hold(&self, key: &Arc<str>, places: usize, wait: Wait) -> bool {
         let mut state = self.lock();
-        let others_wait = !state.lanes.is_empty();
-        let is_granted = !others_wait
-            && matches!(state.judge(self.rules, key, places, own, false), Verdict::Granted);
+        let is_first = state.lanes.is_empty() || wait == Wait::First;
+        let is_granted = is_first
+            && matches!(state.judge(self.rules, key, places, wait, false), Verdict::Granted);
         if is_granted {
             state.hold(key, places);
         }
@@ -160,17 +173,27 @@ impl Turn {
         Arc::ptr_eq(&self.turns, turns)
     }
 
-    /// Waits for as many places more as are missing.
+    /// Waits for as many places more as are missing, behind those who wait already.
     pub async fn grow_to(&mut self, places: usize) {
+        self.grow(places, Wait::InTurn { own: self.places }).await;
+    }
+
+    /// The same before those who wait: for work that is under way, since they may wait for what it holds.
+    pub async fn grow_first_to(&mut self, places: usize) {
+        self.grow(places, Wait::First).await;
+    }
+
+    async fn grow(&mut self, places: usize, wait: Wait) {
         let Some(missing) = places.checked_sub(self.places).filter(|it| *it > 0) else { return };
-        let mut more = self.turns.wait(&self.key, missing, self.places).await;
+        let mut more = self.turns.wait(&self.key, missing, wait).await;
         self.places += std::mem::take(&mut more.places);
     }
 
     /// Takes as many places more as are missing, if they are free now.
     pub fn try_grow_to(&mut self, places: usize) -> bool {
         let missing = places.saturating_sub(self.places);
-        let has_grown = missing == 0 || self.turns.try_hold(&self.key, missing, self.places);
+        let has_grown = missing == 0
+            || self.turns.try_hold(&self.key, missing, Wait::InTurn { own: self.places });
         if has_grown {
             self.places += missing;
         }
@@ -215,12 +238,16 @@ impl State {
         rules: Rules,
         key: &Arc<str>,
         places: usize,
-        own: usize,
+        wait: Wait,
         others_wait: bool,
     ) -> Verdict {
         let held = self.held.get(key).copied().unwrap_or_default();
         let after = held.saturating_add(places);
-        if after > rules.each || (others_wait && after > rules.shared && held > own) {
+        let lets_others_go = match wait {
+            Wait::InTurn { own } => others_wait && after > rules.shared && held > own,
+            Wait::First => false,
+        };
+        if after > rules.each || lets_others_go {
             Verdict::Passed
         } else if self.taken.saturating_add(places) > rules.total {
             Verdict::NoRoom
@@ -232,18 +259,26 @@ impl State {
     /// Takes the waiters out of their queues whose turn it is. A key that was served goes behind the others.
     fn deal(&mut self, rules: Rules) -> Vec<(Arc<str>, Waiter)> {
         let (mut granted, mut at) = (Vec::new(), 0);
-        while let Some((key, waiter)) = self.lanes.get(at).and_then(Lane::first) {
-            let others_wait = self.lanes.len() > 1;
-            match self.judge(rules, key, waiter.places, waiter.own, others_wait) {
+        let mut others_count = true;
+        loop {
+            let Some((key, waiter)) = self.lanes.get(at).and_then(Lane::first) else {
+                // Where each lets the others go first, nobody would.
+                if at == 0 || !std::mem::take(&mut others_count) {
+                    return granted;
+                }
+                at = 0;
+                continue;
+            };
+            let others_wait = others_count && self.lanes.len() > 1;
+            match self.judge(rules, key, waiter.places, waiter.wait, others_wait) {
                 Verdict::Granted => {
                     granted.extend(self.serve(at));
-                    at = 0;
+                    (at, others_count) = (0, true);
                 }
                 Verdict::Passed => at += 1,
-                Verdict::NoRoom => break,
+                Verdict::NoRoom => return granted,
             }
         }
-        granted
     }
 
     fn serve(&mut self, at: usize) -> Option<(Arc<str>, Waiter)> {
@@ -257,11 +292,16 @@ impl State {
     }
 
     fn queue(&mut self, key: &Arc<str>, waiter: Waiter) {
-        if let Some(lane) = self.lanes.iter_mut().find(|it| it.key == *key) {
-            lane.waiting.push_back(waiter);
+        let place = self.lanes.iter().position(|it| it.key == *key);
+        let lane = place.and_then(|at| self.lanes.remove(at));
+        let mut lane =
+            lane.unwrap_or_else(|| Lane { key: Arc::clone(key), waiting: VecDeque::new() });
+        if waiter.wait == Wait::First {
+            lane.waiting.push_front(waiter);
+            self.lanes.push_front(lane);
         } else {
-            let key = Arc::clone(key);
-            self.lanes.push_back(Lane { key, waiting: VecDeque::from([waiter]) });
+            lane.waiting.push_back(waiter);
+            self.lanes.insert(place.unwrap_or(self.lanes.len()), lane);
         }
     }
 

@@ -185,8 +185,7 @@ impl Gateway {
         key: Option<&KnownKey>,
     ) -> Result<Option<UserId>, Error> {
         let limited = key.and_then(|it| Some((&*it.key.id, it.key.scopes.accounts.as_deref()?)));
-        // No screen name has the sign between the two.
-        let place = format!("{}@{name}", limited.map_or("", |it| it.0));
+        let place = name_place(limited.map(|it| it.0), name);
         let remembers = self.may_remember();
         if remembers && let Some(known) = app.names.peek(&place).await {
             return Ok(Some(*known));
@@ -272,6 +271,12 @@ impl Gateway {
         app.reconnects.forget(user_id).await;
         app.names.forget_all();
     }
+}
+
+/// Where it is remembered whose screen name it is, for keys limited to some accounts each for itself. No screen name has the
+/// sign between the two.
+pub(super) fn name_place(limited_key: Option<&str>, name: &str) -> String {
+    format!("{}@{name}", limited_key.unwrap_or_default())
 }
 
 /// Everything that is wrong with accounts to import, in their order.

@@ -118,7 +118,9 @@ impl Gateway {
         let Some(stored) = self.0.store.find_webhook(&delivery.webhook_id).await? else {
             return Ok(());
         };
-        self.require_signing_keys(&stored)?;
+        if self.require_signing_keys(&stored).is_err() {
+            return self.put_off(claimed).await;
+        }
         let link = self.link_for(claimed).await?;
         if self.now() + LONGEST_SENDING >= claimed.until {
             // Another one takes over soon, who must not find this one still at it.

@@ -66,6 +66,7 @@ impl Gateway {
         }?;
         let kept = answer.unpacked.as_ref().map_or(0, |it| it.start.len());
         held.shrink_to(answer.wire.len() + kept);
+        held.grow_first_to(answer.wire.len() + kept).await;
         Ok(Answer { wire: held.attach(answer.wire), ..answer })
     }
 

@@ -58,7 +58,7 @@ pub use crate::gateway::json::{aside as read_aside, explain as explain_json};
 pub use crate::gateway::keys::{KnownKey, NewKey};
 pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
 pub use crate::gateway::look::{History, Progress, SeenAccount};
-pub use crate::gateway::question::ask::{Planned, Received};
+pub use crate::gateway::question::ask::{Deadline, Planned, Received};
 pub use crate::gateway::question::key::KeyText;
 pub use crate::gateway::question::leaf::Leaf;
 pub use crate::gateway::question::lookup::LookUp;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tracing::{info, warn};
 
-use crate::gateway::accounts::KnownAccount;
+use crate::gateway::accounts::{KnownAccount, name_place};
 use crate::gateway::bearers::AppState;
 use crate::gateway::tokens::open_token;
 use crate::gateway::{Error, Gateway};
@@ -91,7 +91,8 @@ impl Gateway {
         let Ok(token) = open_token(&self.0.vault, &stored) else { return };
         let user_id: UserId = stored.account.user_id;
         if has_name {
-            app.names.remember(stored.account.screen_name.to_ascii_lowercase(), user_id).await;
+            let name = stored.account.screen_name.to_ascii_lowercase();
+            app.names.remember(name_place(None, &name), user_id).await;
         }
         app.accounts.remember(user_id, KnownAccount { stored, token: Some(token) }).await;
     }

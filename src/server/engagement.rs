@@ -1,6 +1,7 @@
 //! `/v1/engagement`: one question of any size, answered with as many upstream calls as it takes, or planned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,7 +10,11 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::gateway::{Answered, Caller, Error, JsonText, Missing, Problem as Detail, Reason};
+use crate::gateway::{
+    Answered, Caller, Deadline, Error, JsonText, KnownKey, Missing, Problem as Detail, Reason,
+    Received,
+};
+use crate::model::key::Kind;
 use crate::server::encoding::{Accepted, preferred};
 use crate::server::observe::RequestId;
 use crate::server::peer::Client;
@@ -17,7 +22,7 @@ use crate::server::pieces::Text;
 use crate::server::problem::Problem;
 use crate::server::wire::question::{Plan, Report};
 use crate::server::wire::table::CsvText;
-use crate::server::{Host, lines, pieces, relay};
+use crate::server::{Host, body, lines, pieces, relay};
 
 pub(super) const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
@@ -42,7 +47,7 @@ pub(super) async fn answer(
     let form =
         preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
     let (from, request_id) = (Client::address(&request), RequestId::of(&request));
-    let (key, received) = relay::read(&host, request, most_bytes(&host)).await?;
+    let (key, received) = receive(&host, request, deadline).await?;
     let caller = Caller { key, from, request_id };
     let gateway = host.0.gateway.clone();
     let mut response = if form == NDJSON {
@@ -101,9 +106,27 @@ pub(super) async fn plan(
     State(host): State<Host>,
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
-    let (key, received) = relay::read(&host, request, most_bytes(&host)).await?;
-    let deadline = host.0.limits.request_deadline;
+    let deadline = Deadline::within(host.0.limits.request_deadline);
+    let (key, received) = receive(&host, request, deadline).await?;
     Ok(Json(Plan::from(&host.0.gateway.plan_question(&key, received, deadline).await?)))
+}
+
+/// A question and whose it is, once it is the key's turn. The key first: strangers' bodies take no memory.
+async fn receive(
+    host: &Host,
+    request: Request,
+    deadline: Deadline,
+) -> Result<(Arc<KnownKey>, Received), Problem> {
+    let from = Client::address(&request);
+    let (parts, incoming) = request.into_parts();
+    let key = relay::check_key(host, &parts.headers, Kind::Caller, from).await?;
+    body::require_json(&parts.headers)?;
+    let most = most_bytes(host);
+    let expected = body::expected(&parts.headers, most);
+    let (turn, mut held) = host.0.gateway.begin_question(&key, expected, deadline).await?;
+    let body = body::read(&parts.headers, incoming, most, &host.0.limits).await?;
+    held.shrink_to(body.len());
+    Ok((key, Received { body, held, turn }))
 }
 
 fn most_bytes(host: &Host) -> usize {
@@ -111,12 +134,12 @@ fn most_bytes(host: &Host) -> usize {
 }
 
 /// How long the caller waits, at most `most`.
-fn deadline(headers: &HeaderMap, most: Duration) -> Result<Duration, Problem> {
-    let Some(value) = headers.get(DEADLINE) else { return Ok(most) };
+fn deadline(headers: &HeaderMap, most: Duration) -> Result<Deadline, Problem> {
+    let Some(value) = headers.get(DEADLINE) else { return Ok(Deadline::within(most)) };
     let read = value.to_str().ok().and_then(|it| humantime::parse_duration(it).ok());
     let detail = "must be a duration above zero such as 20s";
     let wrong = || Problem::invalid(vec![Detail::in_header("Countersign-Deadline", detail)]);
-    read.filter(|it| !it.is_zero()).map(|it| it.min(most)).ok_or_else(wrong)
+    read.filter(|it| !it.is_zero()).map(|it| Deadline::within(it.min(most))).ok_or_else(wrong)
 }
 
 /// The status where nothing could be had.

@@ -3,7 +3,6 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -12,9 +11,9 @@ use hyper::body::Frame;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::gateway::{Answered, Caller, Error, Gateway, Held, Merge, Received, Walk};
+use crate::gateway::{Answered, Caller, Deadline, Error, Gateway, Held, Merge, Received, Walk};
 use crate::server::encoding::Packer;
-use crate::server::pieces::PIECE;
+use crate::server::pieces::{PIECE, Pause};
 use crate::server::problem::Problem;
 use crate::server::wire::question::{LastLine, Report};
 use crate::server::wire::table;
@@ -24,7 +23,7 @@ pub(super) async fn stream(
     gateway: Gateway,
     caller: Caller,
     received: Received,
-    deadline: Duration,
+    deadline: Deadline,
     gzipped: bool,
 ) -> Result<Response, Problem> {
     let (to, mut parts) = channel(1);
@@ -38,6 +37,7 @@ pub(super) async fn stream(
         gathered: Vec::new(),
         packer: Packer::new(gzipped),
         rest: Rest::Sent,
+        pause: Pause::default(),
         held: None,
     };
     if let Some(first) = first {
@@ -58,6 +58,7 @@ struct Lines {
     gathered: Vec<u8>,
     packer: Packer,
     rest: Rest,
+    pause: Pause,
     /// Once the asking has ended, which holds it before.
     held: Option<Held>,
 }
@@ -140,6 +141,7 @@ impl hyper::body::Body for Lines {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ready!(self.pause.poll(context));
         self.poll_lines(context).map(|it| it.map(|it| it.map(Frame::data)))
     }
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io::Read;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::{Buf, Bytes};
@@ -55,7 +55,8 @@ pub(super) fn body(mut text: Text, gzipped: bool, memory: Memory) -> Body {
     }
     let first = packer.pack(first);
     let beside = memory.held.bytes().saturating_sub(memory.numbers);
-    Body::new(Pieces { first, text: Some(text), packer, memory, all, beside })
+    let pause = Pause::default();
+    Body::new(Pieces { first, text: Some(text), packer, memory, all, beside, pause })
 }
 
 struct Pieces {
@@ -69,28 +70,25 @@ struct Pieces {
     all: usize,
     /// What is held beside them, in bytes.
     beside: usize,
+    pause: Pause,
 }
 
 impl Pieces {
+    /// The next piece, which may be empty while the packer gathers.
     fn next(&mut self) -> Option<Bytes> {
         if !self.first.is_empty() {
             return Some(std::mem::take(&mut self.first));
         }
-        loop {
-            let text = self.text.as_mut()?;
-            let mut plain = Vec::with_capacity(PIECE);
-            let is_more = text.write(&mut plain);
-            let numbers = self.memory.numbers / self.all.max(1) * text.left();
-            self.memory.held.shrink_to(self.beside + numbers);
-            if !is_more {
-                self.text = None;
-                return Some(self.packer.finish(plain));
-            }
-            let packed = self.packer.pack(plain);
-            if !packed.is_empty() {
-                return Some(packed);
-            }
+        let text = self.text.as_mut()?;
+        let mut plain = Vec::with_capacity(PIECE);
+        let is_more = text.write(&mut plain);
+        let numbers = self.memory.numbers / self.all.max(1) * text.left();
+        self.memory.held.shrink_to(self.beside + numbers);
+        if is_more {
+            return Some(self.packer.pack(plain));
         }
+        self.text = None;
+        Some(self.packer.finish(plain))
     }
 }
 
@@ -100,9 +98,31 @@ impl hyper::body::Body for Pieces {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.next().map(|it| Ok(Frame::data(it))))
+        ready!(self.pause.poll(context));
+        match self.next() {
+            Some(piece) if piece.is_empty() => self.pause.poll(context).map(|()| None),
+            piece => Poll::Ready(piece.map(|it| Ok(Frame::data(it)))),
+        }
+    }
+}
+
+/// A pause after each piece, in which the thread's other calls go on.
+#[derive(Default)]
+pub(super) struct Pause {
+    is_due: bool,
+}
+
+impl Pause {
+    /// Pending every second time, at once to be polled again.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.is_due = !self.is_due;
+        if self.is_due {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 }
 

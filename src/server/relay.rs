@@ -9,9 +9,10 @@ use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
+use bytes::Bytes;
 
 use crate::gateway::{
-    Answer, Call, Error, KnownKey, PREPAID, Problem as Detail, Received, Trail, Unpacked,
+    Answer, Call, Error, Held, KnownKey, PREPAID, Problem as Detail, Trail, Unpacked,
 };
 use crate::model::Endpoint;
 use crate::model::key::Kind;
@@ -89,16 +90,15 @@ pub(super) async fn read(
     host: &Host,
     request: Request,
     most: usize,
-) -> Result<(Arc<KnownKey>, Received), Problem> {
+) -> Result<(Arc<KnownKey>, Bytes), Problem> {
     let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
     let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
     body::require_json(&parts.headers)?;
     let (limits, expected) = (&host.0.limits, body::expected(&parts.headers, most));
-    let mut held = host.0.gateway.hold_memory(&key, expected, limits.request_deadline).await?;
+    let held = host.0.gateway.hold_memory(&key, expected, limits.request_deadline).await?;
     let body = body::read(&parts.headers, incoming, most, limits).await?;
-    held.shrink_to(body.len());
-    Ok((key, Received { body, held }))
+    Ok((key, held.attach(body)))
 }
 
 /// Whoever presents a key of that kind from there.
@@ -162,7 +162,9 @@ fn respond(answer: Answer, accepted: Accepted) -> Response {
     let (body, gzipped): (Body, bool) = match (answer.unpacked, accepted) {
         _ if encoded => (answer.wire.into(), false),
         (Some(_), Accepted { gzip: true, .. }) => (answer.wire.into(), true),
-        (Some(Unpacked { start, length }), _) if start.len() == length => (start.into(), false),
+        (Some(Unpacked { start, length }), _) if start.len() == length => {
+            (Held::beside(start, answer.wire).into(), false)
+        }
         (Some(Unpacked { length, .. }), _) => (pieces::unpacked(answer.wire, length), false),
         (None, Accepted { identity: true, .. }) => (answer.wire.into(), false),
         (None, _) => (pieces::packed(answer.wire), true),

@@ -20,7 +20,7 @@ const RATIO_COUNTS_FROM: usize = 1 << 20;
 /// How much of a decompressed answer is kept. Most answers are shorter; of others only this much is ever in memory.
 const KEPT: usize = 64 * 1024;
 /// How much memory an answer of unknown length holds at first, and then; the last step is for all that may come.
-const STEPS: [usize; 2] = [PREPAID, 256 * 1024];
+const STEPS: [usize; 2] = [PREPAID, 128 * 1024];
 
 /// Memory that every call holds for its answer before it is made.
 pub const PREPAID: usize = 16 * 1024;
@@ -98,7 +98,7 @@ impl Room<'_> {
     async fn grow_to(&mut self, bytes: usize, limits: &Limits) -> Result<(), Error> {
         let Room::Grows(held, beside) = self else { return Ok(()) };
         let all = beside.saturating_add(bytes);
-        let grown = tokio::time::timeout(limits.upstream_first_byte, held.grow_to(all)).await;
+        let grown = tokio::time::timeout(limits.upstream_first_byte, held.grow_first_to(all)).await;
         grown.map_err(|_| Error::NoMemory)
     }
 }
@@ -116,6 +116,9 @@ pub(super) fn unpack(status: StatusCode, wire: &Bytes, limits: &Limits) -> Resul
     let mut start = Vec::with_capacity(wire.len().saturating_mul(4).min(KEPT));
     let mut decoder = MultiGzDecoder::new(&**wire).take(cap as u64 + 1);
     decoder.by_ref().take(KEPT as u64).read_to_end(&mut start).map_err(|it| damaged(&it))?;
+    if start.len() > cap {
+        return Err(BEYOND);
+    }
     if start.len() < KEPT {
         require_complete(status, &start)?;
         return Ok(Unpacked { length: start.len(), start: start.into() });
@@ -128,9 +131,7 @@ pub(super) fn unpack(status: StatusCode, wire: &Bytes, limits: &Limits) -> Resul
         ends.read(part.get(..count).unwrap_or_default());
         length += count;
         if length > cap {
-            return Err(Error::TooLarge(
-                "it decompresses beyond limits.upstream_body_bytes or limits.upstream_ratio",
-            ));
+            return Err(BEYOND);
         }
         if count == 0 {
             break;
@@ -179,6 +180,9 @@ fn damaged(error: &std::io::Error) -> Error {
         Error::CutShort("its gzip stream is damaged")
     }
 }
+
+const BEYOND: Error =
+    Error::TooLarge("it decompresses beyond limits.upstream_body_bytes or limits.upstream_ratio");
 
 const IN_THE_MIDDLE: Error = Error::CutShort("its JSON ends in the middle");
 

@@ -106,6 +106,11 @@ impl Answer {
         self.unpacked.as_ref().map_or(&self.wire, |it| &it.start)
     }
 
+    /// How long the body is without compression.
+    pub fn length(&self) -> usize {
+        self.unpacked.as_ref().map_or(self.wire.len(), |it| it.length)
+    }
+
     /// The whole body without compression.
     pub fn whole_text(&self) -> Bytes {
         match &self.unpacked {

@@ -137,3 +137,39 @@ fn a_turn_grows_and_shrinks() {
     drop(turn);
     assert_eq!(turns.taken(), 0);
 }
+
+#[test]
+fn work_that_is_under_way_grows_before_others_begin() {
+    let turns = Turns::new(Rules { total: 8, each: 8, shared: 4 });
+    let held = taken(&turns, "other", 4);
+    let mut turn = taken(&turns, "a", 1);
+    let mut large = waiting(&turns, "large", 8);
+    assert!(turn.try_grow_to(1) && !turn.try_grow_to(2), "others wait");
+    {
+        let mut grows: Pin<Box<dyn Future<Output = ()>>> = Box::pin(turn.grow_first_to(2));
+        assert!(grows.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    }
+    {
+        let mut grows: Pin<Box<dyn Future<Output = ()>>> = Box::pin(turn.grow_first_to(8));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(grows.as_mut().poll(&mut context).is_pending());
+        drop(held);
+        assert!(grows.as_mut().poll(&mut context).is_ready());
+    }
+    assert!(now(&mut large).is_none());
+    drop(turn);
+    assert!(now(&mut large).is_some());
+}
+
+#[test]
+fn keys_beyond_their_share_do_not_wait_for_one_another() {
+    let turns = Turns::new(Rules { total: 8, each: 8, shared: 4 });
+    let held = (taken(&turns, "a", 1), taken(&turns, "b", 1), taken(&turns, "c", 4));
+    let mut one = waiting(&turns, "a", 4);
+    let mut two = waiting(&turns, "b", 4);
+    drop(held.2);
+    let first = now(&mut one).expect("six are free");
+    assert!(now(&mut two).is_none());
+    drop(first);
+    assert!(now(&mut two).is_some());
+}

@@ -7,6 +7,7 @@ use tracing::info;
 
 use crate::admission::{Held, Turn};
 use crate::gateway::keys::KnownKey;
+use crate::gateway::question::ask::Deadline;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan};
 use crate::gateway::question::size::{Sent, Size};
 use crate::gateway::question::{Caller, Question};
@@ -16,15 +17,24 @@ use crate::gateway::{Error, Gateway};
 const LARGE: usize = 16 << 20;
 
 impl Gateway {
-    /// Waits until fewer than `limits.key_questions` of the key's questions are being answered.
-    pub(super) async fn wait_for_turn(&self, key: &KnownKey, end: Instant) -> Result<Turn, Error> {
+    /// Waits until fewer than `limits.key_questions` of the key's questions are being answered, and then for `bytes` of
+    /// memory, in which a question's body may be read.
+    pub async fn begin_question(
+        &self,
+        key: &KnownKey,
+        bytes: usize,
+        deadline: Deadline,
+    ) -> Result<(Turn, Held), Error> {
         let turn = self.0.questions.take(&key.turn, 1);
-        timeout_at(end, turn).await.map_err(|_| {
+        let turn = timeout_at(deadline.end, turn).await.map_err(|_| {
             let limit = self.0.limits.key_questions;
             Error::Busy(format!(
                 "{limit} questions of this key are being answered, as many as limits.key_questions allows"
             ))
-        })
+        })?;
+        let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
+        let held = timeout_at(deadline.end, held).await.map_err(|_| self.no_memory())?;
+        Ok((turn, held))
     }
 
     /// Waits for `bytes` of memory in the key's turn.

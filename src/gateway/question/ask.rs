@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
-use crate::admission::Held;
+use crate::admission::{Held, Turn};
 use crate::gateway::bearers::AppState;
 use crate::gateway::json;
 use crate::gateway::keys::KnownKey;
@@ -30,13 +30,33 @@ const MOST_POSTS: usize = 250;
 const READING: usize = 12;
 /// What is kept of it until the question is answered.
 const KEPT: usize = 2;
-/// What a plan takes for a post in a slice of time, as it is and as text.
+/// What a plan takes at most for a post in a slice of time, as it is and as text, where posts share calls.
 const PLANNED_POST: usize = 64;
 
-/// A request's body, with the memory that is held for it.
+/// A question as it came, in its key's turn and with the memory that is held for it.
 pub struct Received {
     pub body: Bytes,
     pub held: Held,
+    pub turn: Turn,
+}
+
+/// When a caller wants to have its answer.
+#[derive(Clone, Copy)]
+pub struct Deadline {
+    within: Duration,
+    pub(super) end: Instant,
+}
+
+impl Deadline {
+    pub fn within(within: Duration) -> Deadline {
+        // A timer knows when it ends; nobody has to ask for the time.
+        Deadline { within, end: tokio::time::sleep(within).deadline() }
+    }
+
+    /// When half of the time is over.
+    fn half(self) -> Instant {
+        self.end - self.within / 2
+    }
 }
 
 /// A plan, and what it adds to what X bills.
@@ -55,14 +75,11 @@ impl Gateway {
         &self,
         caller: &Caller,
         received: Received,
-        deadline: Duration,
+        deadline: Deadline,
         parts: Option<Sender<Merge>>,
     ) -> Result<Answered, Error> {
-        // A timer knows when it ends; nobody has to ask for the time.
-        let end = tokio::time::sleep(deadline).deadline();
-        let key = &caller.key;
-        let _turn = self.wait_for_turn(key, end).await?;
-        let (app, question, mut held) = self.read_question(key, received, end).await?;
+        let (key, end) = (&caller.key, deadline.end);
+        let (app, question, mut held, _turn) = self.read_question(key, received, end).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
         let mut authors = self.known_authors(&question).await;
@@ -72,7 +89,7 @@ impl Gateway {
             self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
         let lookups = std::mem::take(&mut plan.lookups);
         // At most half of the time, so that a slow one leaves enough to ask without it.
-        let found = self.look_up_all(app, key, lookups, end - deadline / 2).await;
+        let found = self.look_up_all(app, key, lookups, deadline.half()).await;
         if !found.authors.is_empty() {
             authors.extend(&found.authors);
             plan = self.plan_for(key, app, &question, &authors).await?;
@@ -92,12 +109,9 @@ impl Gateway {
         &self,
         key: &Arc<KnownKey>,
         received: Received,
-        deadline: Duration,
+        deadline: Deadline,
     ) -> Result<Planned, Error> {
-        let end = tokio::time::sleep(deadline).deadline();
-        let (app, question, mut held) = self.read_question(key, received, end).await?;
-        let calls = question.posts.len().saturating_mul(question.slices());
-        self.grow_memory(&mut held, calls.saturating_mul(PLANNED_POST), end).await?;
+        let (app, question, held, _turn) = self.read_question(key, received, deadline.end).await?;
         let authors = self.known_authors(&question).await;
         let plan = self.plan_for(key, app, &question, &authors).await?;
         let now = self.now();
@@ -109,17 +123,20 @@ impl Gateway {
     async fn read_question(
         &self,
         key: &KnownKey,
-        Received { body, mut held }: Received,
+        Received { body, mut held, turn }: Received,
         end: Instant,
-    ) -> Result<(&Arc<AppState>, Question, Held), Error> {
+    ) -> Result<(&Arc<AppState>, Question, Held, Turn), Error> {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
         let read = |now| json::aside(body.len(), || Question::read(&body, &limits, now));
         let question = self.read_in_time(read).await?;
-        held.shrink_to(KEPT * body.len());
         let app = self.granted_app(key, question.window.endpoint())?;
-        Ok((app, question, held))
+        let planned = question.posts.len().saturating_mul(question.slices() * PLANNED_POST);
+        let kept = planned.saturating_add(KEPT * body.len());
+        held.shrink_to(kept);
+        self.grow_memory(&mut held, kept, end).await?;
+        Ok((app, question, held, turn))
     }
 
     /// Plans a question of whose posts so much is known beside what the caller says.

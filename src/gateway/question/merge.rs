@@ -82,7 +82,7 @@ impl Merge {
         if self.at_most.saturating_add(more) > self.most {
             self.at_most = self.bytes();
         }
-        if self.at_most.saturating_add(more) > self.most {
+        if more > 0 && self.at_most.saturating_add(more) > self.most {
             return Err(Malformed::TooLarge);
         }
         self.at_most += more;

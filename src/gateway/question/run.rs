@@ -46,6 +46,9 @@ pub struct Made {
     pub spent: Spent,
 }
 
+/// How far ahead calls are looked for that may begin, where posts that are complete have to be sent first.
+const NEAR: usize = 256;
+
 /// A call still to be made.
 pub(super) struct Task {
     pub(super) call: Call,
@@ -74,7 +77,7 @@ pub(super) struct Run {
     app: Arc<AppState>,
     pub(super) caller: Caller,
     groupings: Arc<Vec<Grouping>>,
-    size: Size,
+    pub(super) size: Size,
     pub(super) merged: Merge,
     pub(super) candidates: Vec<UserId>,
     waiting: VecDeque<Task>,
@@ -279,7 +282,9 @@ impl Run {
     fn next(&mut self, nothing_in_flight: bool) -> Option<Task> {
         loop {
             let may_begin = |it: &Task| self.is_free(it) && self.has_room(it);
-            let place = self.waiting.iter().position(may_begin);
+            // Calls of the same posts stand together.
+            let near = if self.parts.is_some() { NEAR } else { usize::MAX };
+            let place = self.waiting.iter().take(near).position(may_begin);
             let place = match place {
                 None if nothing_in_flight && !self.has_parts() => {
                     self.waiting.iter().position(|it| self.is_free(it))

@@ -45,7 +45,7 @@ pub struct Size {
     /// One call's numbers, before they are added to the others.
     pub part: usize,
     /// One call's answer, decompressed.
-    text: usize,
+    pub text: usize,
     /// One call's answer as it comes.
     pub wire: usize,
     /// What is noted and written.
@@ -60,14 +60,32 @@ impl Size {
     /// What `question` takes, with as many calls in flight as fit into `most` bytes; at least one does not always.
     /// `calls` is how many it may make in all.
     pub fn of(question: &Question, sent: Sent, calls: usize, limits: &Limits, most: usize) -> Size {
-        let endpoint = question.window.endpoint();
-        let posts = question.posts.len();
-        let batch = posts.min(endpoint.max_posts());
-        let open_posts = match question.window {
+        let (posts, batch) = (question.posts.len(), question.window.endpoint().max_posts());
+        let one = |open_posts| Size::with(question, sent, calls, limits, open_posts);
+        let size = match (sent, question.window) {
             // Public and private numbers of a post come by different calls, far apart.
-            Window::Totals => posts,
-            _ => posts.min(OPEN_BATCHES * batch),
+            (Sent::Whole, _) | (_, Window::Totals) => one(posts),
+            _ => {
+                let sizes = (1..=OPEN_BATCHES).rev().map(|it| one(posts.min(it * batch)));
+                let fits = |it: &Size| it.bytes().saturating_add(it.wire) <= most;
+                sizes.clone().find(fits).unwrap_or_else(|| one(posts.min(batch)))
+            }
         };
+        let in_flight = limits.question_calls.min(calls).max(1);
+        let fit = most.saturating_sub(size.bytes()) / size.wire;
+        Size { at_once: fit.clamp(1, in_flight), ..size }
+    }
+
+    /// The same with so many posts open, and no call in flight.
+    fn with(
+        question: &Question,
+        sent: Sent,
+        calls: usize,
+        limits: &Limits,
+        open_posts: usize,
+    ) -> Size {
+        let posts = question.posts.len();
+        let batch = posts.min(question.window.endpoint().max_posts());
         let held = |grouping: &Grouping| match sent {
             Sent::Lines if grouping.begins_with_post() => open_posts,
             _ => posts,
@@ -83,7 +101,7 @@ impl Size {
         let text = count.saturating_mul(TEXT_OF_A_NUMBER).saturating_add(TEXT_OF_THE_REST);
         let writing = if count.saturating_mul(TEXT_OF_A_NUMBER) < PIECE { 0 } else { COMPRESSION };
         let notes = calls.saturating_mul(NOTE_OF_A_CALL + 8 * batch) + posts * NOTE_OF_A_POST;
-        let size = Size {
+        Size {
             numbers: bytes(question.window, &held),
             part: bytes(of_one_call, &|_| batch),
             text: text.min(limits.upstream_body_bytes),
@@ -91,10 +109,7 @@ impl Size {
             rest: PIECE.saturating_add(writing).saturating_add(notes),
             at_once: 0,
             open_posts,
-        };
-        let in_flight = limits.question_calls.min(calls).max(1);
-        let fit = most.saturating_sub(size.bytes()) / size.wire;
-        Size { at_once: fit.clamp(1, in_flight), ..size }
+        }
     }
 
     /// What is still held once all answers have come, whose numbers take so many bytes.

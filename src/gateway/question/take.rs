@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use crate::gateway::Error;
+use crate::gateway::question::merge::Malformed;
 use crate::gateway::question::plan::{Call, NOBODYS, Reason, Signer};
 use crate::gateway::question::run::{Done, Made, Run, Task};
 use crate::upstream::{Answer, Refusal, Spent};
@@ -74,7 +75,10 @@ impl Run {
     }
 
     fn merge(&mut self, task: &Task, answer: &Answer) {
-        let told = match self.merged.add(&answer.whole_text()) {
+        let is_long = answer.length() > self.size.text;
+        let added =
+            if is_long { Err(Malformed::TooLarge) } else { self.merged.add(&answer.whole_text()) };
+        let told = match added {
             Ok(told) => told,
             Err(error) => {
                 let detail = format!("X's answer is {error}");

@@ -8,6 +8,7 @@ mod operation;
 mod operators;
 mod page;
 mod probes;
+mod problem_schemas;
 mod problems;
 mod schemas;
 
@@ -130,7 +131,7 @@ fn components(operations: &[Operation]) -> Components {
     samples.extend(strangers());
     let mut components = Components::new();
     components.schemas.extend(schemas::all());
-    components.schemas.extend(problems::schemas(&samples));
+    components.schemas.extend(problem_schemas::schemas(&samples));
     components.examples.extend(problems::examples(&samples));
     components
         .headers

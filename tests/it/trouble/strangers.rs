@@ -1,5 +1,7 @@
 //! Strangers who make up keys and links that look right: they wait, and nobody else does.
 
+use std::time::Duration;
+
 use countersign::model::handshake;
 use countersign::model::key::{Kind as Holder, compose};
 use tokio::task::JoinSet;
@@ -37,7 +39,8 @@ fn is_told_to_wait(answer: &crate::bench::Answer) {
 
 on_both! {
     async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
-        let house = House::start(&database).await;
+        // What is remembered as unknown stays so for as long as the test may take.
+        let house = House::start_with(&database, |it| it.limits.unknown_for = Duration::from_mins(1)).await;
         let unused = house.new_key(|_| ()).await;
         let revoked = house.new_key(|_| ()).await;
         house.gateway.revoke_key(&revoked, "test").await.unwrap().unwrap();

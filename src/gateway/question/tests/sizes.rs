@@ -130,3 +130,17 @@ fn an_answer_that_is_larger_than_it_may_be_is_refused() {
     }
     assert_eq!(as_json(&merge).unwrap(), r#"{"g":{"favorites":"6","replies":"2"}}"#);
 }
+
+#[test]
+fn fewer_posts_are_open_where_lines_need_much_memory() {
+    let types = all_types();
+    let of = |posts: usize| {
+        let question = question(posts, &format!(r#"{types},{YEAR},"groupings":{{"g":{ALL}}}"#));
+        Size::of(&question, Sent::Lines, posts * 14, &limits(), MOST)
+    };
+    let (some, many) = (of(60), of(1000));
+    assert!(some.bytes() <= MOST && some.open_posts == 25, "{some:?}: {}", some.bytes());
+    assert!(many.bytes() <= MOST && many.open_posts == 25, "{many:?}: {}", many.bytes());
+    let few = question(1000, &format!(r#""engagement_types":["impressions"],{YEAR}"#));
+    assert_eq!(Size::of(&few, Sent::Lines, 560, &limits(), MOST).open_posts, 100);
+}

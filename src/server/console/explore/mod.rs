@@ -14,7 +14,7 @@ use axum::response::Response;
 use crate::console::admin::Section;
 use crate::console::admin::explore::{self as pages, Answer, Asked, Call, Charts, Lack, Took};
 use crate::gateway::{
-    Answered, Caller, Error, Missing, Overflow, PlannedCall, Reason, Received, Session,
+    Answered, Caller, Deadline, Error, Missing, Overflow, PlannedCall, Reason, Received, Session,
 };
 use crate::model::GroupBy;
 use crate::server::console::explore::charts::charts;
@@ -73,9 +73,9 @@ pub(super) async fn ask(
     if let Some(wrong) = question.excess(limits.question_posts) {
         return Ok(refuse(StatusCode::BAD_REQUEST, wrong));
     }
-    let (body, deadline) = (question.text(), limits.request_deadline);
-    let held = gateway.hold_memory(&caller.key, body.len(), deadline).await?;
-    let received = Received { body: body.into(), held };
+    let (body, deadline) = (question.text(), Deadline::within(limits.request_deadline));
+    let (turn, held) = gateway.begin_question(&caller.key, body.len(), deadline).await?;
+    let received = Received { body: body.into(), held, turn };
     let shown = if wants == "plan" {
         gateway.plan_question(&caller.key, received, deadline).await.map(|it| {
             let cost = cost_in_words(&Plan::from(&it).cost);
