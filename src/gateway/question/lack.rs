@@ -7,8 +7,9 @@ use crate::admission::Held;
 use crate::gateway::Error;
 use crate::gateway::month::until_next_month;
 use crate::gateway::question::Question;
+use crate::gateway::question::answered::Answered;
 use crate::gateway::question::plan::{Call, Missing, Reason, Signer, spans};
-use crate::gateway::question::run::{Answered, Run};
+use crate::gateway::question::run::Run;
 use crate::model::Metric;
 
 /// After this the upstream's quota is there again (reference 5).

@@ -5,6 +5,7 @@
 //! `lack` says what is missing.
 
 pub mod admit;
+pub mod answered;
 pub mod ask;
 pub mod authors;
 pub mod key;

@@ -14,7 +14,7 @@ use tokio::time::{Instant as Deadline, Sleep};
 use crate::admission::Held;
 use crate::gateway::bearers::AppState;
 use crate::gateway::forward;
-use crate::gateway::question::lookup::LookUp;
+use crate::gateway::question::answered::{Answered, Made};
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
@@ -24,27 +24,6 @@ use crate::gateway::question::{Caller, Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
 use crate::upstream::{Answer, Room, Spent};
-
-/// What became of a question.
-pub struct Answered {
-    /// The answer in the upstream's shape.
-    pub merged: Merge,
-    /// What it occupies until it is written.
-    pub held: Held,
-    /// Made before the calls.
-    pub lookups: Vec<LookUp>,
-    /// In the order of their ends.
-    pub calls: Vec<Made>,
-    pub missing: Vec<Missing>,
-}
-
-/// A call that was made.
-pub struct Made {
-    pub call: Call,
-    /// Of the upstream's last answer, if there was one.
-    pub status: Option<u16>,
-    pub spent: Spent,
-}
 
 /// How far ahead calls are looked for that may begin, where posts that are complete have to be sent first.
 const NEAR: usize = 256;

@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 
 use crate::gateway::Error;
+use crate::gateway::question::answered::Made;
 use crate::gateway::question::merge::Malformed;
 use crate::gateway::question::plan::{Call, NOBODYS, Reason, Signer};
-use crate::gateway::question::run::{Done, Made, Run, Task};
+use crate::gateway::question::run::{Done, Run, Task};
 use crate::upstream::{Answer, Refusal, Spent};
 
 pub(super) const NOT_THEIRS: &str = "not the posts of whoever they were said to be";

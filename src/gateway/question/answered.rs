@@ -1,0 +1,28 @@
+//! What became of a question, and the calls that it took.
+
+use crate::admission::Held;
+use crate::gateway::question::lookup::LookUp;
+use crate::gateway::question::merge::Merge;
+use crate::gateway::question::plan::{Call, Missing};
+use crate::upstream::Spent;
+
+/// What became of a question.
+pub struct Answered {
+    /// The answer in the upstream's shape.
+    pub merged: Merge,
+    /// What it occupies until it is written.
+    pub held: Held,
+    /// Made before the calls.
+    pub lookups: Vec<LookUp>,
+    /// In the order of their ends.
+    pub calls: Vec<Made>,
+    pub missing: Vec<Missing>,
+}
+
+/// A call that was made.
+pub struct Made {
+    pub call: Call,
+    /// Of the upstream's last answer, if there was one.
+    pub status: Option<u16>,
+    pub spent: Spent,
+}
