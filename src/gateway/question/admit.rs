@@ -65,7 +65,7 @@ impl Gateway {
         let tries = if plan.unknown.is_empty() { 1 } else { MOST_CANDIDATES };
         let calls = plan.calls.len() * tries;
         let size = Size::of(question, sent, calls, limits, most.saturating_sub(beside));
-        let bytes = size.bytes() + beside;
+        let bytes = size.bytes().saturating_add(beside);
         if bytes > most {
             return Err(question.too_large(sent, bytes, most).into());
         }
