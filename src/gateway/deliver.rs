@@ -63,11 +63,16 @@ impl Gateway {
         async move {
             let mut sending = JoinSet::new();
             let mut is_up = true;
-            while let Some(inner) = inner.upgrade() {
+            'serving: while let Some(inner) = inner.upgrade() {
                 let told = Arc::clone(&inner.events);
                 let gateway = Gateway(inner);
                 while sending.len() < SENDERS {
-                    let claimed = gateway.claim_delivery().await;
+                    // A claim that is given up in the middle ends by itself, as that of a dead replica does.
+                    let claimed = tokio::select! {
+                        biased;
+                        () = &mut stop => break 'serving,
+                        claimed = gateway.claim_delivery() => claimed,
+                    };
                     if let (Err(error), true) = (&claimed, is_up) {
                         warn!(error = error as &dyn std::error::Error, "no events can be sent");
                     }
@@ -80,7 +85,7 @@ impl Gateway {
                 tokio::select! {
                     // Told to stop, it claims nothing more, whatever else has happened.
                     biased;
-                    () = &mut stop => break,
+                    () = &mut stop => break 'serving,
                     Some(sent) = sending.join_next() => {
                         if let Ok(Err(error)) = sent {
                             let error = &error as &dyn std::error::Error;
