@@ -313,6 +313,9 @@ impl State {
     }
 
     fn hold(&mut self, key: &Arc<str>, places: usize) {
+        if places == 0 {
+            return;
+        }
         self.taken += places;
         *self.held.entry(Arc::clone(key)).or_default() += places;
     }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::gateway::bearers::AppState;
+use crate::gateway::check::Problems;
+use crate::gateway::json::Path;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::tokens::{VERIFIED_UNOPENED, open_token};
 use crate::gateway::{Error, Gateway, Problem};
@@ -79,7 +81,7 @@ impl Gateway {
         actor: &str,
     ) -> Result<usize, Error> {
         let app = &self.app_of_query(app)?.name;
-        let problems = check_imports(imports);
+        let problems = Problems::of_lines(|it| check_imports(imports, it));
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
         }
@@ -279,26 +281,25 @@ pub(super) fn name_place(limited_key: Option<&str>, name: &str) -> String {
     format!("{}@{name}", limited_key.unwrap_or_default())
 }
 
-/// Everything that is wrong with accounts to import, in their order.
-pub fn check_imports(imports: &[Import]) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// Adds everything that is wrong with accounts to import.
+pub fn check_imports(imports: &[Import], problems: &mut Problems) {
     let mut seen = HashMap::new();
     for import in imports {
-        let wrong = check_import(import);
-        problems.extend(wrong.into_iter().map(|it| Problem::in_line(import.line, it)));
+        for wrong in check_import(import) {
+            problems.add_in_line(import.line, wrong);
+        }
         let user_id = UserId::parse(&import.user_id);
         if let Some(user_id) = user_id
             && let Some(first) = seen.insert(user_id, import.line)
         {
             let detail = format!("user_id {user_id} stands in line {first} too");
-            problems.push(Problem::in_line(import.line, detail));
+            problems.add_in_line(import.line, detail);
         }
     }
     if imports.is_empty() {
         let detail = "there is no account to import; give one JSON object a line";
-        problems.push(Problem::at("", detail));
+        problems.add(&Path::Root, detail);
     }
-    problems
 }
 
 /// A token begins with its user's id (reference 6.4).

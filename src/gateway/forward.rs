@@ -7,9 +7,8 @@ use bytes::Bytes;
 
 use crate::admission::Held;
 use crate::gateway::bearers::{AppState, BearerSource};
-use crate::gateway::check::{Checked, Now, check};
+use crate::gateway::check::{Checked, check};
 use crate::gateway::credential::choose;
-use crate::gateway::json;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::usage::Counted;
 use crate::gateway::{Error, Gateway, Problem};
@@ -53,9 +52,11 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
-        let asked =
-            self.read_in_time(|now| json::aside(call.body.len(), || read(call, now))).await?;
-        let Asked { named, kind, posts, metrics } = asked;
+        let endpoint = call.endpoint;
+        let read = move |body: &[u8], now| check(endpoint, body, now);
+        let checked = self.read_in_time(&call.body, read, |it| it.problems.is_empty()).await;
+        let Asked { named, kind, posts, metrics } =
+            asked(call, checked).map_err(Error::InvalidRequest)?;
         (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
         let room = &mut Room::Grows(&mut held, call.body.len());
         let answer = match (kind, named) {
@@ -209,9 +210,9 @@ struct Asked {
 }
 
 /// The account that a call names and the kind of credentials that it needs, or everything that is wrong with it.
-fn read(call: &Call<'_>, now: Now) -> Result<Asked, Vec<Problem>> {
+fn asked(call: &Call<'_>, checked: Checked) -> Result<Asked, Vec<Problem>> {
     let (named, wanted, mut problems) = read_headers(call);
-    let Checked { posts, metrics, problems: wrong } = check(call.endpoint, &call.body, now);
+    let Checked { posts, metrics, problems: wrong } = checked;
     problems.extend(wrong);
     // What some of the metrics rule out, and some of the headers, the others cannot bring back.
     let account_named = named.is_some() || call.account.is_some();

@@ -4,11 +4,13 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::panic::resume_unwind;
 
+use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::block_in_place;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 /// Enough for any request; a body that needs more is not meant well.
 pub(super) const MAX_DEPTH: usize = 16;
@@ -16,9 +18,13 @@ pub(super) const MAX_DEPTH: usize = 16;
 /// Larger bodies are not read on a thread that serves.
 const READ_AT_ONCE: usize = 64 * 1024;
 
-/// How much a body's values may take, as a multiple of its length: requests take less than four times theirs. While one
-/// list grows, its values stand there twice, so that all of it stays below ten times.
-const SPREAD: usize = 5;
+/// At most so many large bodies are read at a time: a caller who goes away does not end the reading, only the hold on
+/// the memory that it takes.
+static READERS: Semaphore = Semaphore::const_new(4);
+
+/// How much a body's values may take, as a multiple of its length: requests take less than that. A list grows by half,
+/// and while it does, its values stand there twice, so that all of it stays below ten times.
+const SPREAD: usize = 6;
 
 /// What the values of a small body may take in any case.
 const SMALL_ROOM: usize = 64 * 1024;
@@ -45,13 +51,21 @@ pub(super) fn read(body: &[u8]) -> Result<Node<'_>, String> {
     read.map_err(|error| explain(&error))
 }
 
-/// Reads a body of so many bytes: at once if it is small, else so that this thread's other calls go on meanwhile.
-pub fn aside<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
-    let has_others = || {
-        let runtime = Handle::try_current();
-        runtime.is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread)
-    };
-    if bytes > READ_AT_ONCE && has_others() { block_in_place(read) } else { read() }
+/// Reads a body with `read`: a small one at once, a larger one on a thread that serves nobody.
+pub async fn aside<T: Send + 'static>(
+    body: &Bytes,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> T {
+    if body.len() <= READ_AT_ONCE {
+        return read(body);
+    }
+    let turn = READERS.acquire().await;
+    let body = body.clone();
+    let reading = spawn_blocking(move || {
+        let _turn = turn;
+        read(&body)
+    });
+    reading.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 /// A body as text, or where it is none.
@@ -164,7 +178,7 @@ impl Room {
 
     fn push<T, E: serde::de::Error>(&self, list: &mut Vec<T>, item: T) -> Result<(), E> {
         if list.len() == list.capacity() {
-            let more = list.len().max(1);
+            let more = (list.len() / 2).max(1);
             self.take(more * size_of::<T>())?;
             list.reserve_exact(more);
         }
@@ -239,6 +253,8 @@ impl<'de> Visitor<'de> for &Room {
 
 #[cfg(test)]
 mod tests {
+    use std::thread::current;
+
     use super::*;
 
     /// What the values take, with the room that lists keep for more.
@@ -290,7 +306,9 @@ mod tests {
         let owners: Vec<String> = ids.iter().map(|it| format!("{it}:\"12\"")).collect();
         let numbers: Vec<String> =
             (0..10_000).map(|it| (10_000_000_000_u64 + it).to_string()).collect();
+        let oldest: Vec<String> = (1000..9999).map(|it| format!("\"{it}\"")).collect();
         for body in [
+            format!("[{}]", oldest.join(",")),
             format!("[{}]", ids.join(",")),
             format!("{{{}}}", owners.join(",")),
             format!("[{}]", numbers.join(",")),
@@ -298,5 +316,16 @@ mod tests {
         ] {
             assert!(read(body.as_bytes()).is_ok(), "{}", body.len());
         }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_read_on_a_thread_that_serves_nobody() {
+        let reader = |bytes: usize| async move {
+            aside(&Bytes::from(vec![b' '; bytes]), |body| (body.len(), current().id())).await
+        };
+        assert_eq!(reader(READ_AT_ONCE).await, (READ_AT_ONCE, current().id()));
+        let (bytes, thread) = reader(READ_AT_ONCE + 1).await;
+        assert_eq!(bytes, READ_AT_ONCE + 1);
+        assert_ne!(thread, current().id());
     }
 }

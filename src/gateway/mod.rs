@@ -49,7 +49,7 @@ pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::bearers::BearerSource;
 pub use crate::gateway::calls::{CallNames, CallWithOthers, KeyNames};
-pub use crate::gateway::check::read_time;
+pub use crate::gateway::check::{Problems, read_time};
 pub use crate::gateway::connect::{Begun, BegunPin, Callback, Finished, Invitation, Standing};
 pub use crate::gateway::error::{Error, Place, Problem};
 pub use crate::gateway::forward::{Call, Trail};

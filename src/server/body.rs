@@ -46,8 +46,9 @@ pub(super) fn require_type(
 }
 
 /// What a body says, or what is wrong with it in our words.
-pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    read_aside(body.len(), || serde_json::from_slice(body))
+pub(super) async fn json<T: DeserializeOwned + Send + 'static>(body: &Bytes) -> Result<T, Problem> {
+    read_aside(body, |body| serde_json::from_slice(body))
+        .await
         .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }
 

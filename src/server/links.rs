@@ -18,7 +18,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let from = Client::address(&request);
     let (key, body) = relay::read(&host, request, host.0.limits.body_bytes).await?;
-    let new: NewLink = body::json(&body)?;
+    let new: NewLink = body::json(&body).await?;
     let new = new.read().map_err(Problem::invalid)?;
     let created = CreatedLink::from(host.0.gateway.create_link_by_key(&key, new, from).await?);
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(created)).into_response())

@@ -4,7 +4,7 @@
 mod problems;
 mod times;
 
-pub(in crate::gateway) use crate::gateway::check::problems::Problems;
+pub use crate::gateway::check::problems::Problems;
 pub use crate::gateway::check::times::read_time;
 pub(in crate::gateway) use crate::gateway::check::times::{Now, rfc3339};
 

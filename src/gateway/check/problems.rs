@@ -3,8 +3,8 @@
 
 use std::fmt::Display;
 
-use crate::gateway::Problem;
 use crate::gateway::json::Path;
+use crate::gateway::{Place, Problem};
 
 /// After this many of a part the rest would say the same.
 pub(in crate::gateway) const MAX_OF_A_PART: usize = 100;
@@ -13,7 +13,7 @@ const MAX_POINTERS: usize = 16 * 1024;
 
 /// What is told of a body, and how much of the part at hand is not.
 #[derive(Default)]
-pub(in crate::gateway) struct Problems {
+pub struct Problems {
     told: Vec<Problem>,
     pointer_bytes: usize,
     untold: usize,
@@ -29,6 +29,25 @@ impl Problems {
         let pointer = at.to_string();
         self.pointer_bytes += pointer.len();
         self.told.push(Problem::at(&pointer, detail.to_string()));
+    }
+
+    pub fn add_in_line(&mut self, number: usize, detail: impl Into<String>) {
+        if self.told.len() >= MAX_OF_A_PART {
+            self.untold += 1;
+        } else {
+            self.told.push(Problem::in_line(number, detail));
+        }
+    }
+
+    /// What `look` finds in a body of lines, in their order.
+    pub fn of_lines(look: impl FnOnce(&mut Problems)) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        problems.part(&Path::Root, look);
+        problems.told.sort_by_key(|it| match it.place {
+            Place::Line(number) => number,
+            _ => usize::MAX,
+        });
+        problems.told
     }
 
     /// Looks at the part of the body that stands at `at`. What is not told of it is counted there.
@@ -49,7 +68,7 @@ impl Problems {
     }
 
     /// How many were found in the part at hand.
-    pub(in crate::gateway) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.told.len() + self.untold
     }
 

@@ -1,10 +1,11 @@
 //! Times as callers and the upstream write them, and the time that they are held against.
 
+use bytes::Bytes;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Gateway, json};
 
 /// Clocks differ a little.
 const TOLERANCE: Duration = Duration::minutes(1);
@@ -47,22 +48,25 @@ impl Now {
 impl Gateway {
     /// Reads a request that may be about the present. What our clock alone speaks against is held against X's, which is
     /// asked for; where X does not tell it, X decides.
-    pub(in crate::gateway) async fn read_in_time<T>(
+    pub(in crate::gateway) async fn read_in_time<T: Send + 'static>(
         &self,
-        read: impl Fn(Now) -> Result<T, Vec<Problem>>,
-    ) -> Result<T, Error> {
+        body: &Bytes,
+        read: impl Fn(&[u8], Now) -> T + Copy + Send + 'static,
+        is_sound: impl Fn(&T) -> bool,
+    ) -> T {
         let upstream = &self.0.upstream;
-        let mut outcome = read(Now::exact(upstream.now()));
-        if outcome.is_err() && !upstream.knows_time() {
-            outcome = read(Now::uncertain(upstream.now()));
-            if outcome.is_ok()
+        let read_at = |now| json::aside(body, move |body| read(body, now));
+        let mut outcome = read_at(Now::exact(upstream.now())).await;
+        if !is_sound(&outcome) && !upstream.knows_time() {
+            outcome = read_at(Now::uncertain(upstream.now())).await;
+            if is_sound(&outcome)
                 // Boxed, since it is seldom needed: each call's future would have to make room for it.
                 && let Some(now) = Box::pin(upstream.time()).await
             {
-                outcome = read(Now::exact(now));
+                outcome = read_at(Now::exact(now)).await;
             }
         }
-        outcome.map_err(Error::InvalidRequest)
+        outcome
     }
 }
 

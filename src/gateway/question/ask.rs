@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::admission::{Held, Turn};
 use crate::gateway::bearers::AppState;
-use crate::gateway::json;
 use crate::gateway::keys::KnownKey;
 use crate::gateway::question::answered::Answered;
 use crate::gateway::question::authors::told_to;
@@ -130,8 +129,9 @@ impl Gateway {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
-        let read = |now| json::aside(body.len(), || Question::read(&body, &limits, now));
-        let question = self.read_in_time(read).await?;
+        let read = move |body: &[u8], now| Question::read(body, &limits, now);
+        let question =
+            self.read_in_time(&body, read, Result::is_ok).await.map_err(Error::InvalidRequest)?;
         let app = self.granted_app(key, question.window.endpoint())?;
         let planned = question.posts.len().saturating_mul(question.slices() * PLANNED_POST);
         let kept = planned.saturating_add(KEPT * body.len());

@@ -50,9 +50,11 @@ pub(in crate::server) async fn import(
     )?;
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, MOST_BYTES, &host.0.limits).await?;
-    let text =
-        std::str::from_utf8(&body).map_err(|_| Problem::wrong_type("the body is not UTF-8"))?;
-    let imports = read_aside(text.len(), || read_imports(text)).map_err(Problem::invalid)?;
+    let read = |body: &[u8]| std::str::from_utf8(body).map(read_imports);
+    let imports = read_aside(&body, read)
+        .await
+        .map_err(|_| Problem::wrong_type("the body is not UTF-8"))?
+        .map_err(Problem::invalid)?;
     let imported = host.0.gateway.import_accounts(of.app.as_deref(), &imports, &actor.0).await?;
     Ok((StatusCode::CREATED, Json(json!({ "imported": imported }))).into_response())
 }

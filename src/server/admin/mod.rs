@@ -161,17 +161,20 @@ pub(super) fn account_ref(text: &str) -> Result<AccountRef, Problem> {
     AccountRef::parse(text).ok_or_else(|| Problem::invalid(vec![Detail::in_path(detail)]))
 }
 
-async fn json<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
-    body::json(&read(host, request).await?)
+async fn json<T: DeserializeOwned + Send + 'static>(
+    host: &Host,
+    request: Request,
+) -> Result<T, Problem> {
+    body::json(&read(host, request).await?).await
 }
 
 /// The same, where there may be no body at all.
-async fn json_or_default<T: DeserializeOwned + Default>(
+async fn json_or_default<T: DeserializeOwned + Default + Send + 'static>(
     host: &Host,
     request: Request,
 ) -> Result<T, Problem> {
     let body = read(host, request).await?;
-    if body.is_empty() { Ok(T::default()) } else { body::json(&body) }
+    if body.is_empty() { Ok(T::default()) } else { body::json(&body).await }
 }
 
 async fn read(host: &Host, request: Request) -> Result<Bytes, Problem> {

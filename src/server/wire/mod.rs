@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 pub use crate::server::wire::link::{CreatedLink, Link, NewLink};
 
-use crate::gateway::{self, BearerSource, Import, Place, Problem, Verified, check_imports};
+use crate::gateway::{self, BearerSource, Import, Problem, Problems, Verified, check_imports};
 use crate::model::app::{AccountLimit, AccountsUsed};
 use crate::model::call::ended;
 use crate::model::key::Kind;
@@ -306,32 +306,28 @@ impl NewKey {
 /// Reads an import, a JSON object a line; empty lines are passed over. What is wrong is told without what was read.
 pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
     let mut imports = Vec::new();
-    let mut problems = Vec::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match serde_json::from_str::<ImportLine>(line) {
-            Ok(it) => imports.push(Import {
-                line: index + 1,
-                user_id: it.user_id,
-                screen_name: it.screen_name,
-                access_token: Secret::new(it.access_token),
-                access_token_secret: Secret::new(it.access_token_secret),
-            }),
-            Err(error) => {
-                let form = "one JSON object of the strings user_id, screen_name, access_token and access_token_secret";
-                let detail = format!("must be {form}; the mistake is at column {}", error.column());
-                problems.push(Problem::in_line(index + 1, detail));
+    let problems = Problems::of_lines(|problems| {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            match serde_json::from_str::<ImportLine>(line) {
+                Ok(it) => imports.push(Import {
+                    line: index + 1,
+                    user_id: it.user_id,
+                    screen_name: it.screen_name,
+                    access_token: Secret::new(it.access_token),
+                    access_token_secret: Secret::new(it.access_token_secret),
+                }),
+                Err(error) => {
+                    let form = "one JSON object of the strings user_id, screen_name, access_token and access_token_secret";
+                    let detail =
+                        format!("must be {form}; the mistake is at column {}", error.column());
+                    problems.add_in_line(index + 1, detail);
+                }
             }
         }
-    }
-    if problems.is_empty() {
-        return Ok(imports);
-    }
-    if !imports.is_empty() {
-        problems.extend(check_imports(&imports));
-        problems.sort_by_key(|it| match it.place {
-            Place::Line(number) => number,
-            _ => 0,
-        });
-    }
-    Err(problems)
+        // What is whole is checked by whoever imports it.
+        if problems.count() > 0 && !imports.is_empty() {
+            check_imports(&imports, problems);
+        }
+    });
+    if problems.is_empty() { Ok(imports) } else { Err(problems) }
 }

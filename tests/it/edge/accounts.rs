@@ -33,6 +33,19 @@ fn names(answer: &Answer) -> Vec<String> {
 }
 
 on_both! {
+    async fn an_import_of_broken_lines_is_answered_in_bounded_words(database: Database) {
+        let house = House::start(&database).await;
+        let key = house.new_admin_key().await;
+        let broken = "x\n".repeat(100_000);
+        let lines = format!("{}\n{broken}", line(&house, "protected_pat"));
+        let refused = import(&house, &key, &lines).await;
+        assert_eq!(refused.status, 400);
+        let problems = refused.json()["problems"].as_array().unwrap().clone();
+        assert_eq!(problems.len(), 101);
+        assert_eq!(problems[0]["line"], 2);
+        assert_eq!(problems[100]["detail"], "has 99900 more problems, which are not listed");
+    }
+
     async fn accounts_are_imported_listed_shown_verified_and_removed(database: Database) {
         let house = House::start(&database).await;
         let key = house.new_admin_key().await;
