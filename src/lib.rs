@@ -19,8 +19,9 @@
 //! | [`admission`] | who may go on, and with how much memory: fair turns among keys | - |
 //! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `admission`, `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `admission`, `config`, `model`, `store`, `upstream`, `vault` |
+//! | [`wire`] | JSON that the API, the command line and the tests share | `gateway`, `model` |
 //! | [`console`] | the pages that people see in a browser | `model` |
-//! | [`server`] | axum: routes, layers, the one status table, the API's description | `config`, `console`, `gateway`, `model`, `telemetry` |
+//! | [`server`] | axum: routes, layers, the one status table, the API's description | `config`, `console`, `gateway`, `model`, `telemetry`, `wire` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
 //! | [`client`] | what asks a running gateway, as its callers do | `config`, `model` |
 //! | [`cli`] | the command line | all but `oauth1` and `upstream` |
@@ -57,6 +58,8 @@ pub mod admission;
 pub mod upstream;
 
 pub mod gateway;
+
+pub mod wire;
 
 pub mod console;
 

@@ -12,7 +12,8 @@ use crate::cli::parts::{ACTOR, Parts, account_ref, all_pages};
 use crate::cli::{open, open_to_seal, output};
 use crate::gateway::{self, AccountFilter, Verified};
 use crate::model::{AccountRef, AccountState};
-use crate::server::wire::{self, Account, SeenAccount, read_imports};
+use crate::wire;
+use crate::wire::{Account, SeenAccount, read_imports};
 
 const IMPORT_FORM: &str = "Each line of the input:
   {\"user_id\": \"…\", \"screen_name\": \"…\", \"access_token\": \"…\", \"access_token_secret\": \"…\"}";

@@ -9,7 +9,8 @@ use crate::cli::parts::first;
 use crate::cli::{open, output};
 use crate::gateway::{self, AuditFilter};
 use crate::model::audit::Entry;
-use crate::server::wire::audit::{self as wire, AuditQuery};
+use crate::wire::audit as wire;
+use crate::wire::audit::AuditQuery;
 
 #[derive(Args)]
 pub(super) struct Arguments {

@@ -9,7 +9,8 @@ use crate::cli::parts::{account_ref, first};
 use crate::cli::{open, output};
 use crate::gateway::{self, CallFilter, CallNames};
 use crate::model::call::{Call, ended};
-use crate::server::wire::call::{self as wire, CallQuery};
+use crate::wire::call as wire;
+use crate::wire::call::CallQuery;
 
 #[derive(Args)]
 pub(super) struct Arguments {

@@ -10,7 +10,8 @@ use crate::cli::output;
 use crate::cli::parts::{ACTOR, Parts, all_pages};
 use crate::gateway::{self, LinkId, WaitingLink};
 use crate::model::UserId;
-use crate::server::wire::{self, CreatedLink, Link, NewLink};
+use crate::wire;
+use crate::wire::{CreatedLink, Link, NewLink};
 
 #[derive(Args)]
 pub(super) struct Arguments {

@@ -9,7 +9,7 @@ use crate::cli::parts::{self, ACTOR, Parts};
 use crate::cli::{open, open_to_seal, output};
 use crate::gateway::{self, Page};
 use crate::model::key::Unreadable;
-use crate::server::wire::{CreatedKey, Key, NewKey, rfc3339};
+use crate::wire::{CreatedKey, Key, NewKey, rfc3339};
 
 #[derive(Subcommand)]
 pub(super) enum Task {

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::failure::Failure;
 use crate::cli::{open, output, parts};
 use crate::gateway;
-use crate::server::wire::usage::{Usage, UsageLine, UsageQuery};
+use crate::wire::usage::{Usage, UsageLine, UsageQuery};
 
 #[derive(Args)]
 pub(super) struct Arguments {

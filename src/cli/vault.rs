@@ -8,8 +8,8 @@ use clap::Subcommand;
 use crate::cli::failure::Failure;
 use crate::cli::parts::{self, ACTOR};
 use crate::cli::{open, open_to_seal, output};
-use crate::server::wire::vault::{Replica, Vault};
 use crate::vault;
+use crate::wire::vault::{Replica, Vault};
 
 #[derive(Subcommand)]
 pub(super) enum Task {

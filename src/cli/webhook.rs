@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::parts::{ACTOR, Parts};
 use crate::cli::{open, open_to_seal, output};
 use crate::gateway;
-use crate::server::wire::webhook::{
+use crate::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
 };
 

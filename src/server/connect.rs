@@ -21,7 +21,7 @@ use crate::server::Host;
 use crate::server::pages::{self, is_same_origin, is_secure, page};
 use crate::server::peer::Client;
 use crate::server::problem::Problem;
-use crate::server::wire::rfc3339;
+use crate::wire::rfc3339;
 
 /// Scripts none, styles our own, and never in a frame. Forms are not named: browsers hold that against what X redirects
 /// to as well.

@@ -20,9 +20,9 @@ use crate::server::observe::RequestId;
 use crate::server::peer::Client;
 use crate::server::pieces::Text;
 use crate::server::problem::Problem;
-use crate::server::wire::question::{Plan, Report};
-use crate::server::wire::table::CsvText;
 use crate::server::{Host, body, lines, pieces, relay};
+use crate::wire::question::{Plan, Report};
+use crate::wire::table::CsvText;
 
 pub(super) const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use crate::gateway::{AuditFilter, Error, Gateway};
 use crate::model::audit;
 use crate::server::problem::Problem;
-use crate::server::wire::audit::Entry;
+use crate::wire::audit::Entry;
 
 pub(super) const TYPE: &str = "application/x-ndjson";
 pub(super) const NO_FORM: &str =

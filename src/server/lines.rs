@@ -15,8 +15,8 @@ use crate::gateway::{Answered, Caller, Deadline, Error, Gateway, Held, Merge, Re
 use crate::server::encoding::Packer;
 use crate::server::pieces::{PIECE, Pause};
 use crate::server::problem::Problem;
-use crate::server::wire::question::{LastLine, Report};
-use crate::server::wire::table;
+use crate::wire::question::{LastLine, Report};
+use crate::wire::table;
 
 /// The status waits for the first post or the end, since nothing may be had at all.
 pub(super) async fn stream(

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::server::peer::Client;
 use crate::server::problem::Problem;
-use crate::server::wire::{CreatedLink, NewLink};
 use crate::server::{Host, body, relay};
+use crate::wire::{CreatedLink, NewLink};
 
 /// Makes a one-time link for the key's app, and shows it, this once.
 pub(super) async fn create(

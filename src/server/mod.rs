@@ -31,7 +31,6 @@ mod quota;
 mod relay;
 mod stream;
 mod unread;
-pub mod wire;
 
 use std::any::Any;
 use std::sync::Arc;

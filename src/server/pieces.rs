@@ -12,7 +12,7 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::gateway::{Held, JsonText};
 use crate::server::encoding::Packer;
-use crate::server::wire::table::CsvText;
+use crate::wire::table::CsvText;
 
 /// How much is written at a time, before it is compressed.
 pub(super) const PIECE: usize = 32 * 1024;

@@ -15,8 +15,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("admission", &[]),
     ("upstream", &["admission", "config", "model", "oauth1"]),
     ("gateway", &["admission", "config", "model", "store", "upstream", "vault"]),
+    ("wire", &["gateway", "model"]),
     ("console", &["model"]),
-    ("server", &["config", "console", "gateway", "model", "telemetry"]),
+    ("server", &["config", "console", "gateway", "model", "telemetry", "wire"]),
     ("sandbox", &["model"]),
     ("client", &["config", "model"]),
     (
@@ -31,6 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "vault",
+            "wire",
         ],
     ),
 ];
@@ -49,7 +51,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("askama", &["console", "sandbox"]),
     ("plotters", &["console"]),
     ("ipnet", &["config"]),
-    ("utoipa", &["server"]),
+    ("utoipa", &["server", "wire"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
     ("indicatif", &["cli"]),

@@ -11,8 +11,9 @@ use crate::gateway::{self, AccountFilter, Problem as Detail, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::server::admin::{Actor, Limit, MOST_BYTES, OfApp, Path, Query, account_ref, page};
 use crate::server::problem::Problem;
-use crate::server::wire::{self, Account, SeenAccount, read_imports};
 use crate::server::{Host, body};
+use crate::wire;
+use crate::wire::{Account, SeenAccount, read_imports};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

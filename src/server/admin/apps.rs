@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use crate::server::Host;
-use crate::server::wire::App;
+use crate::wire::App;
 
 /// The configured apps.
 pub(in crate::server) async fn list(State(host): State<Host>) -> Json<Value> {

@@ -12,7 +12,7 @@ use crate::server::admin::{Before, Limit, Query, page};
 use crate::server::encoding::preferred;
 use crate::server::export;
 use crate::server::problem::Problem;
-use crate::server::wire::audit::{AuditQuery, Entry};
+use crate::wire::audit::{AuditQuery, Entry};
 
 const JSON: &str = "application/json";
 

@@ -9,7 +9,7 @@ use crate::gateway::{CallFilter, Error};
 use crate::server::Host;
 use crate::server::admin::{Before, Limit, Path, Query, page};
 use crate::server::problem::Problem;
-use crate::server::wire::call::{Call, CallQuery};
+use crate::wire::call::{Call, CallQuery};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,7 +12,7 @@ use crate::model::key::Unreadable;
 use crate::server::Host;
 use crate::server::admin::{self, Actor, Limit, Path, Query, page};
 use crate::server::problem::Problem;
-use crate::server::wire::{CreatedKey, Key, NewKey};
+use crate::wire::{CreatedKey, Key, NewKey};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use crate::gateway::{Error, LinkId, LinkPlace, Problem as Detail};
 use crate::server::Host;
 use crate::server::admin::{self, Actor, Limit, Path, Query, page};
 use crate::server::problem::Problem;
-use crate::server::wire::{CreatedLink, Link, NewLink};
+use crate::wire::{CreatedLink, Link, NewLink};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use crate::server::Host;
 use crate::server::problem::Problem;
-use crate::server::wire::overview::Overview;
+use crate::wire::overview::Overview;
 
 /// How things are, and how the last day went.
 pub(in crate::server) async fn show(State(host): State<Host>) -> Result<Json<Overview>, Problem> {

@@ -12,7 +12,8 @@ use crate::server::admin::Query;
 use crate::server::encoding::preferred;
 use crate::server::engagement::{COMPLETE, CSV};
 use crate::server::problem::Problem;
-use crate::server::wire::usage::{self, Usage, UsageQuery};
+use crate::wire::usage;
+use crate::wire::usage::{Usage, UsageQuery};
 
 /// What calls on the upstream add up to, and the accounts that X bills; as a table where that is asked for.
 pub(in crate::server) async fn show(

@@ -13,7 +13,7 @@ use crate::model::webhook::{DeliveryState, Unreadable};
 use crate::server::Host;
 use crate::server::admin::{self, Actor, Before, Limit, Path, Query, page};
 use crate::server::problem::Problem;
-use crate::server::wire::webhook::{
+use crate::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
 };
 

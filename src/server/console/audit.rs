@@ -15,8 +15,8 @@ use crate::server::admin::Query;
 use crate::server::console::{chrome, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
-use crate::server::wire::audit::AuditQuery;
 use crate::server::{Host, export};
+use crate::wire::audit::AuditQuery;
 
 const PATH: &str = "/console/audit";
 const EXPORT: &str = "/console/audit.jsonl";

@@ -18,7 +18,7 @@ use crate::server::admin::{Path, Query};
 use crate::server::console::{callers_url, chrome, form, own_origin, see_other, typed, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
-use crate::server::wire;
+use crate::wire;
 
 const PATH: &str = "/console/keys";
 const ROWS: u32 = 50;

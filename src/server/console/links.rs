@@ -15,7 +15,7 @@ use crate::server::admin::{Path, Query};
 use crate::server::console::{chrome, form, see_other, typed, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
-use crate::server::wire;
+use crate::wire;
 
 const PATH: &str = "/console/links";
 const ROWS: u32 = 50;

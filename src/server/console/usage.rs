@@ -22,7 +22,7 @@ use crate::server::admin::usage::table;
 use crate::server::console::{chrome, colours, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
-use crate::server::wire::usage::{Usage, UsageQuery};
+use crate::wire::usage::{Usage, UsageQuery};
 
 const PATH: &str = "/console/usage";
 const RANKED: u32 = 50;

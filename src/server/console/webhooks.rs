@@ -17,7 +17,7 @@ use crate::server::admin::{Path, Query};
 use crate::server::console::{chrome, form, see_other, with_query};
 use crate::server::pages::page;
 use crate::server::problem::Problem;
-use crate::server::wire::webhook::Rotation;
+use crate::wire::webhook::Rotation;
 
 const PATH: &str = "/console/webhooks";
 const ROWS: u32 = 50;

@@ -10,7 +10,7 @@ use crate::server::openapi::operation::{Audience, Content, Operation, Parameter,
 use crate::server::openapi::operators;
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::request_name;
-use crate::server::wire::schema::{one_of, text};
+use crate::wire::schema::{one_of, text};
 
 const RELAYED: &[&str] = &["RequestId", "CountersignAuth", "ServerTiming"];
 const POST: &str = "1560000000000000000";

@@ -6,7 +6,7 @@ use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
 use crate::server::openapi::operation::{Audience, Content, Operation};
 use crate::server::openapi::schemas::{closed, object};
-use crate::server::wire::schema::{one_of, text};
+use crate::wire::schema::{one_of, text};
 
 pub(super) fn operations() -> Vec<Operation> {
     let get =

@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::server::openapi::operation::named;
 use crate::server::openapi::problems::Sample;
-use crate::server::wire::schema::{one_of, text};
+use crate::wire::schema::{one_of, text};
 
 /// The body of each of these.
 pub(super) fn schemas(samples: &[Sample]) -> [(String, RefOr<Schema>); 3] {

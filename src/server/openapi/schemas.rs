@@ -11,22 +11,22 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 use crate::server::openapi::operation::named;
-use crate::server::wire::audit::Entry;
-use crate::server::wire::call::Call as RecentCall;
-use crate::server::wire::overview::{
-    AccountsByState, AccountsUsed, CallsOfHour, Latency, Overview,
+use crate::wire::audit::Entry;
+use crate::wire::call::Call as RecentCall;
+use crate::wire::overview::{AccountsByState, AccountsUsed, CallsOfHour, Latency, Overview};
+use crate::wire::question::{
+    Asks, CallToMake, Cost, MadeCall, Missing, MissingWindow, Plan, Report, Went,
 };
-use crate::server::wire::question::{Asks, Cost, Missing, MissingWindow, Plan, Report, Went};
-use crate::server::wire::schema::{
-    CallToMake, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
-    GivenAccount, GivenPostId, GivenUserId, KeyKind, MadeCall, MissingReason, Outcome, PostId,
-    State, Time, Url, UserId, one_of, text,
+use crate::wire::schema::{
+    Called, Credentials, DeliveryState, Duration, EngagementType, EventType, GivenAccount,
+    GivenPostId, GivenUserId, KeyKind, MissingReason, Outcome, PostId, State, Time, Url, UserId,
+    one_of, text,
 };
-use crate::server::wire::usage::{Gap, Usage, UsageLine, UsedAccounts};
-use crate::server::wire::webhook::{
+use crate::wire::usage::{Gap, Usage, UsageLine, UsedAccounts};
+use crate::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
 };
-use crate::server::wire::{
+use crate::wire::{
     Account, App, CreatedKey, CreatedLink, ImportLine, Key, Link, NewKey, NewLink, SeenAccount,
     schema,
 };

@@ -16,7 +16,8 @@ use serde_json::json;
 use crate::gateway::{Error, Place, Problem as Detail, Reconnect};
 use crate::model::key::{Kind, Presented};
 use crate::server::places::Full;
-use crate::server::wire::{self, rfc3339};
+use crate::wire;
+use crate::wire::rfc3339;
 
 /// The media type (RFC 9457).
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";

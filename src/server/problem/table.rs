@@ -9,7 +9,7 @@ use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::server::engagement;
 use crate::server::problem::{Problem, SOON};
-use crate::server::wire::rfc3339;
+use crate::wire::rfc3339;
 
 /// How many problems a `detail` spells out; `problems` has more.
 const SPELT_OUT: usize = 5;

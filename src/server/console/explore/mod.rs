@@ -23,9 +23,9 @@ use crate::server::observe::RequestId;
 use crate::server::pages::page;
 use crate::server::peer::Client;
 use crate::server::problem::Problem;
-use crate::server::wire::question::Plan;
-use crate::server::wire::table;
 use crate::server::{Host, engagement};
+use crate::wire::question::Plan;
+use crate::wire::table;
 
 /// Of a page, charts and all.
 const MOST_BYTES: usize = 99_000;
@@ -98,7 +98,7 @@ pub(super) async fn ask(
     })
 }
 
-fn cost_in_words(cost: &crate::server::wire::question::Cost) -> String {
+fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
     let calls: usize = cost.calls.values().sum();
     let parts: Vec<String> = cost
         .calls

@@ -9,7 +9,7 @@ use crate::server::openapi::operation::{Content, Operation, named};
 use crate::server::openapi::operators::{after, in_path, limit, of_app, operation, query, with};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::{closed, page};
-use crate::server::wire::schema::{one_of, text};
+use crate::wire::schema::{one_of, text};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![list(), import(), show(), remove(), verify()]

@@ -18,7 +18,7 @@ use crate::server::export;
 use crate::server::openapi::operation::{Audience, Content, Operation, Parameter};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::{listing, page};
-use crate::server::wire::schema::{one_of, text};
+use crate::wire::schema::{one_of, text};
 
 /// The id of a key.
 const KEY: &str = "4vJ0aBcDeFgH";

@@ -9,8 +9,8 @@ use crate::server::openapi::operation::{Content, Operation, Parameter, named};
 use crate::server::openapi::operators::{KEY, before, in_path, limit, operation, query};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::page;
-use crate::server::wire::schema::{one_of, text};
-use crate::server::wire::usage::BY;
+use crate::wire::schema::{one_of, text};
+use crate::wire::usage::BY;
 
 const TABLE: &str =
     "at,key,calls,posts,bytes\n2026-03-10T00:00:00Z,4vJ0aBcDeFgH,1204,88410,9120400\n";

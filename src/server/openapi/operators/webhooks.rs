@@ -9,7 +9,7 @@ use crate::server::openapi::operation::{Content, Operation, named};
 use crate::server::openapi::operators::{before, in_path, limit, operation, query, with};
 use crate::server::openapi::problems;
 use crate::server::openapi::schemas::{listing, page};
-use crate::server::wire::schema::one_of;
+use crate::wire::schema::one_of;
 
 const ID: &str = "kP3vN8sT2xQa";
 

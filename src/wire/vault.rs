@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::gateway;
-use crate::server::wire::rfc3339;
+use crate::wire::time::rfc3339;
 
 /// What the vault's keys have sealed.
 #[derive(Clone, Debug, Serialize)]

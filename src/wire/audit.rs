@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use crate::gateway::{AuditFilter, Problem, read_time};
 use crate::model;
-use crate::server::wire::rfc3339;
-use crate::server::wire::schema::Time;
+use crate::wire::schema::Time;
+use crate::wire::time::rfc3339;
 
 /// A change that somebody or something made.
 #[derive(Clone, Debug, Serialize, ToSchema)]

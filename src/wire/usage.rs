@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use crate::gateway::{Grain, Problem, UsageFilter, UsageGap, UsageReport, UsageRow, read_time};
 use crate::model;
 use crate::model::usage::{Month, begin_of, hour_of};
-use crate::server::wire::rfc3339;
-use crate::server::wire::schema::{Credentials, Endpoint, Outcome, Time, UserId};
+use crate::wire::schema::{Credentials, Endpoint, Outcome, Time, UserId};
+use crate::wire::time::rfc3339;
 
 /// Lines of one report.
 const MOST_ROWS: u32 = 10_000;

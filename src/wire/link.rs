@@ -5,8 +5,9 @@ use utoipa::ToSchema;
 
 use crate::gateway::{self, Problem, WaitingLink};
 use crate::model::UserId;
-use crate::server::wire::rfc3339;
-use crate::server::wire::schema::{self, Duration, Time, Url};
+use crate::wire::schema;
+use crate::wire::schema::{Duration, Time, Url};
+use crate::wire::time::rfc3339;
 
 /// A link to make.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

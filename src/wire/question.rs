@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::AllOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::gateway::{self, LookUp, Made, PlannedCall, Signer, Spent};
 use crate::model::AuthKind;
-use crate::server::wire::rfc3339;
-use crate::server::wire::schema::{
-    CallToMake, Called, Credentials, EngagementType, MadeCall, MissingReason, PostId, Time, UserId,
+use crate::wire::schema::{
+    Called, Credentials, EngagementType, MissingReason, PostId, Time, UserId, described,
 };
+use crate::wire::time::rfc3339;
 
 /// The last line of an answer that came line by line: the same, without the numbers.
 #[derive(Serialize)]
@@ -227,4 +229,19 @@ impl Report {
 
 fn ids(posts: &[u64]) -> Vec<String> {
     posts.iter().map(ToString::to_string).collect()
+}
+
+described! {
+    MadeCall: call_with("Went");
+    CallToMake: call_with("Asks");
+}
+
+/// What calls have in common, and one of the shapes that are theirs alone.
+fn call_with(more: &str) -> Schema {
+    let mut call = AllOfBuilder::new();
+    if let RefOr::T(Schema::AllOf(it)) = Call::schema() {
+        let common = it.items.into_iter().filter(|it| matches!(it, RefOr::T(Schema::Object(_))));
+        call = common.fold(call, AllOfBuilder::item);
+    }
+    call.item(Ref::from_schema_name(more)).build().into()
 }

@@ -1,15 +1,13 @@
 //! What the API's description says of values that are texts in JSON and more than that here. The names come from where
 //! they are defined.
 
-use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Type};
-use utoipa::openapi::{Ref, RefOr, Schema, SchemaFormat};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{Schema, SchemaFormat};
 
 use crate::gateway::Reason;
 use crate::model::key::Kind;
 use crate::model::webhook::Event;
 use crate::model::{self, AccountState, AuthKind, Metric};
-use crate::server::wire::question::Call;
 
 /// 1 to 19 digits, as the upstream counts its users and posts.
 pub const DIGITS: &str = "^[0-9]{1,19}$";
@@ -20,15 +18,17 @@ macro_rules! described {
     ($($name:ident: $schema:expr;)*) => {$(
         pub enum $name {}
 
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                RefOr::T(Schema::from($schema))
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::RefOr::T(utoipa::openapi::Schema::from($schema))
             }
         }
 
-        impl ToSchema for $name {}
+        impl utoipa::ToSchema for $name {}
     )*};
 }
+
+pub(crate) use described;
 
 described! {
     State: one_of(
@@ -40,8 +40,6 @@ described! {
         "What was asked: an engagement endpoint, or `lookup` for whose posts they are.",
         model::Endpoint::ALL.map(model::Endpoint::name).into_iter().chain(["lookup"]),
     );
-    MadeCall: call_with("Went");
-    CallToMake: call_with("Asks");
     EngagementType: one_of("What is counted.", Metric::ALL.map(Metric::name));
     Credentials: one_of(
         "Whose credentials a call used: the app's alone, or those of the posts' author as well.",
@@ -89,16 +87,6 @@ described! {
 pub fn text(about: &str) -> ObjectBuilder {
     let about = Some(about).filter(|it| !it.is_empty());
     ObjectBuilder::new().schema_type(Type::String).description(about)
-}
-
-/// What calls have in common, and one of the shapes that are theirs alone.
-fn call_with(more: &str) -> Schema {
-    let mut call = AllOfBuilder::new();
-    if let RefOr::T(Schema::AllOf(it)) = Call::schema() {
-        let common = it.items.into_iter().filter(|it| matches!(it, RefOr::T(Schema::Object(_))));
-        call = common.fold(call, AllOfBuilder::item);
-    }
-    call.item(Ref::from_schema_name(more)).build().into()
 }
 
 fn format(name: &str) -> SchemaFormat {

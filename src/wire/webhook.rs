@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use crate::gateway::{self, Backlog, NotReceived, Problem};
 use crate::model::webhook::Unreadable;
 use crate::model::{self, Secret};
-use crate::server::wire::rfc3339;
-use crate::server::wire::schema::{self, DeliveryState, EventType, Time, Url};
+use crate::wire::schema;
+use crate::wire::schema::{DeliveryState, EventType, Time, Url};
+use crate::wire::time::rfc3339;
 
 /// A webhook without what signs for it.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -9,10 +9,10 @@ use crate::gateway;
 use crate::model::AccountState;
 use crate::model::app;
 use crate::model::usage::{Outcome, begin_of};
-use crate::server::wire::rfc3339;
-use crate::server::wire::schema::{Credentials, Time};
-use crate::server::wire::usage::Gap;
-use crate::server::wire::webhook::ListedWebhook;
+use crate::wire::schema::{Credentials, Time};
+use crate::wire::time::rfc3339;
+use crate::wire::usage::Gap;
+use crate::wire::webhook::ListedWebhook;
 
 /// How things are, and how the last day went.
 #[derive(Clone, Debug, Serialize, ToSchema)]

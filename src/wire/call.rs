@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use crate::gateway::{CallFilter, Problem};
 use crate::model;
 use crate::model::call::{Ended, Statuses};
-use crate::server::wire::rfc3339;
-use crate::server::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
+use crate::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
+use crate::wire::time::rfc3339;
 
 /// What was asked, with which credentials, and what came back.
 #[derive(Clone, Debug, Serialize, ToSchema)]

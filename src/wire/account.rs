@@ -1,0 +1,119 @@
+//! Accounts without their tokens, what X said of one, and accounts to import.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::gateway::{self, Import, Problem, Problems, Verified, check_imports};
+use crate::model::call::ended;
+use crate::model::{self, Secret};
+use crate::wire::schema::{self, State, Time};
+use crate::wire::time::rfc3339;
+
+/// An account without its tokens.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Account {
+    pub app: String,
+    #[schema(value_type = schema::UserId)]
+    pub user_id: String,
+    pub screen_name: String,
+    #[schema(value_type = State)]
+    pub state: &'static str,
+    #[schema(value_type = Time)]
+    pub state_since: String,
+    #[schema(value_type = Time)]
+    pub connected_at: String,
+}
+
+/// An account, and what was asked last as it, as far as calls are kept.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SeenAccount {
+    #[serde(flatten)]
+    pub account: Account,
+    #[schema(value_type = Option<Time>)]
+    pub last_call_at: Option<String>,
+    /// How the last call ended that did not go well, in words; later ones may have.
+    pub last_error: Option<String>,
+    #[schema(value_type = Option<Time>)]
+    pub last_error_at: Option<String>,
+}
+
+/// One line of an import.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportLine {
+    #[schema(value_type = schema::UserId)]
+    pub user_id: String,
+    pub screen_name: String,
+    pub access_token: String,
+    pub access_token_secret: String,
+}
+
+impl From<model::Account> for Account {
+    fn from(it: model::Account) -> Account {
+        Account {
+            app: it.app,
+            user_id: it.user_id.to_string(),
+            screen_name: it.screen_name,
+            state: it.state.name(),
+            state_since: rfc3339(it.state_since),
+            connected_at: rfc3339(it.connected_at),
+        }
+    }
+}
+
+impl From<gateway::SeenAccount> for SeenAccount {
+    fn from(it: gateway::SeenAccount) -> SeenAccount {
+        let failed = it.last.failed;
+        let words = |it: &gateway::Failure| ended(it.status, it.code.as_deref());
+        SeenAccount {
+            account: it.account.into(),
+            last_call_at: it.last.at.map(rfc3339),
+            last_error: failed.as_ref().map(words),
+            last_error_at: failed.map(|it| rfc3339(it.at)),
+        }
+    }
+}
+
+/// What X said of an account's token.
+pub fn verified(it: &Verified) -> serde_json::Value {
+    match it {
+        Verified::Works(profile) => json!({
+            "works": true,
+            "state": "active",
+            "screen_name": profile.screen_name,
+            "protected": profile.protected,
+        }),
+        Verified::Marked(state) => json!({ "works": false, "state": state.name() }),
+        Verified::NotTheAccount(reason) => json!({ "works": false, "reason": reason }),
+    }
+}
+
+/// Reads an import, a JSON object a line; empty lines are passed over. What is wrong is told without what was read.
+pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
+    let mut imports = Vec::new();
+    let problems = Problems::of_lines(|problems| {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            match serde_json::from_str::<ImportLine>(line) {
+                Ok(it) => imports.push(Import {
+                    line: index + 1,
+                    user_id: it.user_id,
+                    screen_name: it.screen_name,
+                    access_token: Secret::new(it.access_token),
+                    access_token_secret: Secret::new(it.access_token_secret),
+                }),
+                Err(error) => {
+                    let form = "one JSON object of the strings user_id, screen_name, access_token and access_token_secret";
+                    let detail =
+                        format!("must be {form}; the mistake is at column {}", error.column());
+                    problems.add_in_line(index + 1, detail);
+                }
+            }
+        }
+        // What is whole is checked by whoever imports it.
+        if problems.count() > 0 && !imports.is_empty() {
+            check_imports(&imports, problems);
+        }
+    });
+    if problems.is_empty() { Ok(imports) } else { Err(problems) }
+}

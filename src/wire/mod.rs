@@ -1,0 +1,22 @@
+//! JSON that the API, the command line and the tests share.
+
+pub mod account;
+pub mod app;
+pub mod audit;
+pub mod call;
+pub mod key;
+pub mod link;
+pub mod overview;
+pub mod question;
+pub mod schema;
+pub mod table;
+pub mod time;
+pub mod usage;
+pub mod vault;
+pub mod webhook;
+
+pub use crate::wire::account::{Account, ImportLine, SeenAccount, read_imports, verified};
+pub use crate::wire::app::App;
+pub use crate::wire::key::{CreatedKey, Key, NewKey};
+pub use crate::wire::link::{CreatedLink, Link, NewLink};
+pub use crate::wire::time::rfc3339;
