@@ -20,8 +20,10 @@
 //! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `admission`, `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `admission`, `config`, `model`, `store`, `upstream`, `vault` |
 //! | [`wire`] | JSON that the API, the command line and the tests share | `gateway`, `model` |
-//! | [`console`] | the pages that people see in a browser | `model` |
-//! | [`server`] | axum: routes, layers, the one status table, the API's description | `config`, `console`, `gateway`, `model`, `telemetry`, `wire` |
+//! | [`web`] | what every answer over HTTP shares: extractors, the presented key, negotiation, problems and their one status table, logging, the listener | `config`, `gateway`, `model`, `telemetry`, `wire` |
+//! | [`api`] | JSON over HTTP, for services and operators, and its description | `gateway`, `model`, `web`, `wire` |
+//! | [`pages`] | the pages that people see in a browser, each with its handlers and templates | `api`, `gateway`, `model`, `web`, `wire` |
+//! | [`server`] | every route on one page; serving them | `api`, `config`, `gateway`, `model`, `pages`, `telemetry`, `web` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
 //! | [`client`] | what asks a running gateway, as its callers do | `config`, `model` |
 //! | [`cli`] | the command line | all but `oauth1` and `upstream` |
@@ -32,12 +34,12 @@
 //! # What never happens
 //!
 //! - [`model`] and [`oauth1`] do no I/O; they take time and nonce as arguments. Values in `model` cannot be serialised:
-//!   wire shapes belong to whoever owns the wire.
+//!   wire shapes belong to [`wire`], [`upstream`], [`sandbox`] and [`config`].
 //! - Nothing outside [`store`] knows SQL, nothing outside [`upstream`] knows the upstream's URLs, [`gateway`] knows no
 //!   status codes of its own answers, [`server`] knows no tables.
 //! - Only [`config`] reads the environment; only [`cli`] prints; only [`model::SystemClock`] asks for the time.
 //! - An opened access token exists only in [`gateway`] and [`upstream`], as a [`model::Secret`], and never crosses
-//!   [`server`].
+//!   [`web`].
 //! - A call in steady state asks the database nothing and holds no lock across an `await`.
 //! - A call that failed with one kind of credentials is never tried with the other.
 
@@ -61,7 +63,11 @@ pub mod gateway;
 
 pub mod wire;
 
-pub mod console;
+pub mod web;
+
+pub mod api;
+
+pub mod pages;
 
 pub mod server;
 

@@ -27,7 +27,8 @@ use crate::model::Secret;
 use crate::model::key::Kind;
 use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldUser};
-use crate::server::{self, Life, Listener};
+use crate::server;
+use crate::server::{Life, Listener};
 use crate::telemetry;
 use crate::vault;
 

@@ -105,7 +105,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Task::Openapi => {
-            output::line(crate::server::openapi::text());
+            output::line(crate::api::openapi::text());
             Ok(())
         }
     }

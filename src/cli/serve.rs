@@ -17,7 +17,8 @@ use crate::cli::parts::{self, Parts};
 use crate::cli::reload::follow_settings;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::server::{self, Life, Listener};
+use crate::server;
+use crate::server::{Life, Listener};
 use crate::telemetry;
 use crate::vault::Vault;
 

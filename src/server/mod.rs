@@ -5,79 +5,35 @@
 //! `/metrics`, `/admin/v1`, which asks for an admin key, and the console's pages under `/console`. Both: `/livez`, `/readyz`, and the description of all this,
 //! `/openapi.json` for programs and `/docs` for people.
 
-mod admin;
-mod body;
-mod connect;
-mod connection;
-mod console;
-mod encoding;
-mod engagement;
-mod export;
-mod life;
-mod lines;
-mod links;
-mod listen;
-mod meter;
-mod names;
-mod observe;
-pub mod openapi;
-mod pages;
-mod peer;
-mod pieces;
-mod places;
-mod probe;
-mod problem;
-mod quota;
-mod relay;
-mod stream;
-mod unread;
-
-use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{Method, Uri};
-use axum::response::Response;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use tower::Layer;
-use tower_http::catch_panic::{CatchPanic, CatchPanicLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 
-pub use crate::server::life::Life;
-pub use crate::server::listen::Listener;
+pub use crate::web::lifecycle::Life;
+pub use crate::web::listen::Listener;
 
+use crate::api::callers::{engagement, links, relay};
+use crate::api::{openapi, operators, probes};
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::model::{Clock, Endpoint};
-use crate::server::meter::Meters;
-use crate::server::names::Names;
-use crate::server::quota::Quotas;
+use crate::pages::console::{address, guard, layout};
+use crate::pages::{connect, console, docs};
 use crate::telemetry::Metrics;
+use crate::web::call_metrics::Meters;
+use crate::web::host::{Guarded, Host, Parts, Routes};
+use crate::web::host_names::Names;
+use crate::web::html::Face;
+use crate::web::quota::Quotas;
+use crate::web::{html, listen, problem};
 
-/// What every handler may use; a cheap clone.
-#[derive(Clone)]
-struct Host(Arc<Parts>);
-
-struct Parts {
-    gateway: Gateway,
-    metrics: Metrics,
-    limits: Limits,
-    clock: Arc<dyn Clock>,
-    life: Life,
-    meters: Meters,
-    names: Names,
-    quotas: Quotas,
-}
-
-/// The routes of one listener.
-#[derive(Clone)]
-struct Routes {
-    /// Whether the engagement endpoints are among them.
-    relays: bool,
-    /// A panic in one of them becomes an answer.
-    all: Guarded,
-}
-
-type Guarded = CatchPanic<Router, fn(Box<dyn Any + Send>) -> Response>;
+/// Where people's browsers come.
+const FACES: &[Face] = &[connect::FACE, guard::FACE];
 
 /// Serves both listeners until `life` ends and the last call is answered, at most `limits.drain` later.
 pub async fn serve(
@@ -92,8 +48,8 @@ pub async fn serve(
     let limits = limits.clone();
     let names = Names::new(gateway.console_url(), gateway.admin_hosts());
     let (meters, quotas) = (Meters::new(), Quotas::default());
-    let parts = Parts { gateway, metrics, limits, clock, life, meters, names, quotas };
-    let host = Host(Arc::new(parts));
+    let parts = Parts { gateway, metrics, limits, clock, lifecycle: life, meters, names, quotas };
+    let host = Host::new(parts);
     let callers = listen::serve(callers, "callers", callers_routes(&host), &host);
     let operators = listen::serve(operators, "operators", operators_routes(&host), &host);
     tokio::select! {
@@ -111,54 +67,122 @@ fn callers_routes(host: &Host) -> Routes {
         .route("/v1/engagement", post(engagement::answer))
         .route("/v1/engagement/plan", post(engagement::plan))
         .route("/v1/links", post(links::create))
-        .merge(connect::routes());
+        .merge(connect_routes());
     let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs tells of all";
-    Routes { relays: true, all: finish(routes, offered, host) }
+    Routes { relays: true, faces: FACES, all: finish(routes, offered, host) }
+}
+
+fn connect_routes() -> Router<Host> {
+    Router::new()
+        .route("/connect/style.css", get(connect::style))
+        .route("/connect/callback", get(connect::callback))
+        .route("/connect/{link}", get(connect::show))
+        .route("/connect/{link}/begin", get(connect::back).post(connect::begin))
 }
 
 fn operators_routes(host: &Host) -> Routes {
     let admin = Router::new()
-        .route("/admin/v1/overview", get(admin::overview::show))
-        .route("/admin/v1/apps", get(admin::apps::list))
-        .route("/admin/v1/accounts", get(admin::accounts::list).post(admin::accounts::import))
+        .route("/admin/v1/overview", get(operators::overview::show))
+        .route("/admin/v1/apps", get(operators::apps::list))
+        .route(
+            "/admin/v1/accounts",
+            get(operators::accounts::list).post(operators::accounts::import),
+        )
         .route(
             "/admin/v1/accounts/{account}",
-            get(admin::accounts::show).delete(admin::accounts::remove),
+            get(operators::accounts::show).delete(operators::accounts::remove),
         )
-        .route("/admin/v1/accounts/{account}/verify", post(admin::accounts::verify))
-        .route("/admin/v1/keys", get(admin::keys::list).post(admin::keys::create))
-        .route("/admin/v1/keys/{key}", delete(admin::keys::revoke))
-        .route("/admin/v1/links", get(admin::links::list).post(admin::links::create))
-        .route("/admin/v1/links/{link}", delete(admin::links::withdraw))
-        .route("/admin/v1/webhooks", get(admin::webhooks::list).post(admin::webhooks::add))
-        .route("/admin/v1/webhooks/{webhook}", delete(admin::webhooks::remove))
-        .route("/admin/v1/webhooks/{webhook}/deliveries", get(admin::webhooks::deliveries))
+        .route("/admin/v1/accounts/{account}/verify", post(operators::accounts::verify))
+        .route("/admin/v1/keys", get(operators::keys::list).post(operators::keys::create))
+        .route("/admin/v1/keys/{key}", delete(operators::keys::revoke))
+        .route("/admin/v1/links", get(operators::links::list).post(operators::links::create))
+        .route("/admin/v1/links/{link}", delete(operators::links::withdraw))
+        .route("/admin/v1/webhooks", get(operators::webhooks::list).post(operators::webhooks::add))
+        .route("/admin/v1/webhooks/{webhook}", delete(operators::webhooks::remove))
+        .route("/admin/v1/webhooks/{webhook}/deliveries", get(operators::webhooks::deliveries))
         .route(
             "/admin/v1/webhooks/{webhook}/deliveries/{delivery}/resend",
-            post(admin::webhooks::resend),
+            post(operators::webhooks::resend),
         )
-        .route("/admin/v1/webhooks/{webhook}/rotate", post(admin::webhooks::rotate))
-        .route("/admin/v1/webhooks/{webhook}/test", post(admin::webhooks::test))
-        .route("/admin/v1/calls", get(admin::calls::list))
-        .route("/admin/v1/calls/{call}", get(admin::calls::show))
-        .route("/admin/v1/usage", get(admin::usage::show))
-        .route("/admin/v1/audit", get(admin::audit::list))
-        .route_layer(axum::middleware::from_fn_with_state(host.clone(), admin::require_key));
+        .route("/admin/v1/webhooks/{webhook}/rotate", post(operators::webhooks::rotate))
+        .route("/admin/v1/webhooks/{webhook}/test", post(operators::webhooks::test))
+        .route("/admin/v1/calls", get(operators::calls::list))
+        .route("/admin/v1/calls/{call}", get(operators::calls::show))
+        .route("/admin/v1/usage", get(operators::usage::show))
+        .route("/admin/v1/audit", get(operators::audit::list))
+        .route_layer(from_fn_with_state(host.clone(), operators::require_key));
     let offered = "operators find /metrics, /livez, /readyz and /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
-    let guarded = admin.route("/metrics", get(probe::metrics));
-    let named = axum::middleware::from_fn_with_state(host.clone(), names::require);
+    let guarded = admin.route("/metrics", get(probes::metrics));
+    let named = from_fn_with_state(host.clone(), operators::require_known_name);
     let routes = open().merge(guarded.route_layer(named));
-    Routes { relays: false, all: finish(routes.merge(console::routes(host)), offered, host) }
+    Routes {
+        relays: false,
+        faces: FACES,
+        all: finish(routes.merge(console_routes(host)), offered, host),
+    }
+}
+
+fn console_routes(host: &Host) -> Router<Host> {
+    let pages = Router::new()
+        .route("/console/", get(console::overview::show))
+        .route("/console/accounts", get(console::accounts::list))
+        .route("/console/accounts/{app}/{account}", get(console::accounts::show))
+        .route("/console/accounts/{app}/{account}/verify", post(console::accounts::verify))
+        .route("/console/explore", get(console::explore::show).post(console::explore::ask))
+        .route("/console/audit", get(console::audit::list))
+        .route("/console/audit.jsonl", get(console::audit::export))
+        .route("/console/webhooks", get(console::webhooks::list).post(console::webhooks::add))
+        .route("/console/webhooks/{webhook}", get(console::webhooks::show))
+        .route("/console/webhooks/{webhook}/test", post(console::webhooks::test))
+        .route("/console/webhooks/{webhook}/rotate", post(console::webhooks::rotate))
+        .route(
+            "/console/webhooks/{webhook}/remove",
+            get(console::webhooks::confirm).post(console::webhooks::remove),
+        )
+        .route(
+            "/console/webhooks/{webhook}/deliveries/{delivery}/resend",
+            post(console::webhooks::resend),
+        )
+        .route("/console/calls", get(console::calls::list))
+        .route("/console/calls/{call}", get(console::calls::show))
+        .route("/console/usage", get(console::usage::show))
+        .route("/console/usage.csv", get(console::usage::download))
+        .route("/console/accounts/{app}/{account}/reconnect", post(console::accounts::reconnect))
+        .route(
+            "/console/accounts/{app}/{account}/remove",
+            get(console::accounts::ask_to_remove).post(console::accounts::remove),
+        )
+        .route("/console/keys", get(console::keys::list).post(console::keys::create))
+        .route("/console/keys/new", get(console::keys::new))
+        .route(
+            "/console/keys/{key}/revoke",
+            get(console::keys::ask_to_revoke).post(console::keys::revoke),
+        )
+        .route("/console/links", get(console::links::list).post(console::links::create))
+        .route("/console/links/new", get(console::links::new))
+        .route(
+            "/console/links/{link}/withdraw",
+            get(console::links::ask_to_withdraw).post(console::links::withdraw),
+        )
+        .route("/console/start", get(console::start::show))
+        .route("/console/sign-out", post(console::sign_in::sign_out))
+        .route_layer(from_fn_with_state(host.clone(), guard::require_session));
+    let open = Router::new()
+        .route("/console", get(async || address::see_other(address::ROOT)))
+        .route("/console/style.css", get(async || html::style(layout::STYLE)))
+        .route("/console/icon.svg", get(async || html::icon(layout::ICON)))
+        .route("/console/sign-in", get(console::sign_in::show).post(console::sign_in::sign_in));
+    pages.merge(open).route_layer(from_fn_with_state(host.clone(), guard::require_own_site))
 }
 
 /// What both listeners have, and no key is asked for.
 fn open() -> Router<Host> {
     Router::new()
-        .route("/livez", get(probe::live))
-        .route("/readyz", get(probe::ready))
+        .route("/livez", get(probes::live))
+        .route("/readyz", get(probes::ready))
         .route("/openapi.json", get(openapi::document))
-        .route("/docs", get(openapi::page))
-        .route("/docs/style.css", get(openapi::style))
+        .route("/docs", get(docs::page))
+        .route("/docs/style.css", get(docs::style))
 }
 
 /// `offered` is told to whoever asks for anything else.
@@ -170,17 +194,4 @@ fn finish(routes: Router<Host>, offered: &'static str, host: &Host) -> Guarded {
         })
         .with_state(host.clone());
     CatchPanicLayer::custom(problem::panicked as fn(_) -> _).layer(routes)
-}
-
-impl Host {
-    /// Tells how much memory answers occupy, and keeps an unscraped gateway's samples from piling up.
-    async fn upkeep(&self) {
-        let mut tick = tokio::time::interval(std::time::Duration::from_millis(250));
-        let memory = metrics::gauge!("countersign_answer_memory_bytes");
-        loop {
-            tick.tick().await;
-            memory.set(f64::from(u32::try_from(self.0.gateway.memory_held()).unwrap_or(u32::MAX)));
-            self.0.metrics.upkeep();
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Hostile input: whatever others wrote stays text, on every page of ours and of the sandbox's.
 
-use countersign::console;
 use countersign::model::UserId;
 use countersign::model::handshake::{Link, NotConnected};
+use countersign::pages::connect::view;
 use serde_json::json;
 use time::macros::datetime;
 
@@ -47,11 +47,11 @@ fn a_page_of_ours_has_the_same_tags_whatever_it_shows() {
         };
         let for_one = Link { expected_user: UserId::parse("7"), ..link.clone() };
         [
-            console::invitation(&link, None, Some(NotConnected::Cancelled), text, (text, text)),
-            console::invitation(&for_one, Some(text), None, text, (text, text)),
-            console::connected(&link, text),
-            console::connected(&Link { return_to: None, ..link.clone() }, text),
-            console::trouble(text, text, text),
+            view::invitation(&link, None, Some(NotConnected::Cancelled), text, (text, text)),
+            view::invitation(&for_one, Some(text), None, text, (text, text)),
+            view::connected(&link, text),
+            view::connected(&Link { return_to: None, ..link.clone() }, text),
+            view::trouble(text, text, text),
         ]
     };
     let plain = pages("plain");

@@ -19,11 +19,9 @@ const UNKNOWN: &str = "999";
 
 /// Paths as they are written in the source, with methods.
 pub fn routes() -> BTreeSet<Route> {
-    let routes = written(include_str!("../../../src/server/console/mod.rs"));
-    assert!(
-        routes.len() > 10 && routes.iter().all(|it| it.0.starts_with("/console")),
-        "{routes:?}"
-    );
+    let mut routes = written();
+    routes.retain(|it| it.0.starts_with("/console"));
+    assert!(routes.len() > 10, "{routes:?}");
     routes
 }
 

@@ -31,7 +31,7 @@ struct Doors {
 }
 
 pub fn document() -> Value {
-    serde_json::from_str(countersign::server::openapi::text()).unwrap()
+    serde_json::from_str(countersign::api::openapi::text()).unwrap()
 }
 
 pub fn operations(document: &Value) -> Vec<Operation> {

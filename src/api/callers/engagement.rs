@@ -1,0 +1,145 @@
+//! `/v1/engagement`: one question of any size, answered with as many upstream calls as it takes, or planned.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+
+use crate::api::callers::ndjson;
+use crate::gateway::{
+    Answered, Caller, Deadline, Error, JsonText, KnownKey, Missing, Problem as Detail, Received,
+};
+use crate::model::key::Kind;
+use crate::web::client_address::Client;
+use crate::web::host::Host;
+use crate::web::negotiation::{Accepted, preferred};
+use crate::web::observe::RequestId;
+use crate::web::presented_key;
+use crate::web::problem::Problem;
+use crate::web::streaming::Text;
+use crate::web::{body, streaming};
+use crate::wire::question::{Plan, Report};
+use crate::wire::table::CsvText;
+
+pub(crate) const CSV: &str = "text/csv";
+const NDJSON: &str = "application/x-ndjson";
+const FORMS: [&str; 3] = ["application/json", CSV, NDJSON];
+pub(crate) const NO_FORM: &str = "Accept names nothing that is offered; ask for application/json, text/csv or application/x-ndjson";
+pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
+/// The member of an answer that holds what the gateway says of it.
+const REPORT: &str = "countersign";
+const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
+const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
+/// An id and its owner, with what stands between.
+const BYTES_OF_POST: usize = 96;
+/// All the rest of a question.
+const BYTES_OF_REST: usize = 64 * 1024;
+
+pub(crate) async fn answer(
+    State(host): State<Host>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let deadline = deadline(request.headers(), host.limits().request_deadline)?;
+    let accepted = Accepted::required(request.headers())?;
+    let form =
+        preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
+    let (from, request_id) = (Client::address(&request), RequestId::of(&request));
+    let (key, received) = receive(&host, request, deadline).await?;
+    let caller = Caller { key, from, request_id };
+    let gateway = host.gateway().clone();
+    let mut response = if form == NDJSON {
+        ndjson::stream(gateway, caller, received, deadline, accepted.gzip).await?
+    } else {
+        let answered = gateway.answer_question(&caller, received, deadline, None).await?;
+        whole(answered, form, accepted.gzip)?
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if accepted.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}
+
+/// The answer is written as it is read; what it says in its head is known before.
+pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response, Problem> {
+    let Answered { merged, held, lookups, calls, missing } = answered;
+    let lacking = lacking(&missing);
+    let memory = streaming::Memory { held, numbers: merged.bytes() };
+    let text = if form == CSV {
+        CsvText::new(merged).map(Text::Csv)
+    } else {
+        let report = Report::of(&lookups, &calls, &missing);
+        JsonText::new(merged, Some((REPORT, &report))).map(Text::Json)
+    };
+    let text = text.map_err(|it| Error::Internal(it.into()))?;
+    let mut response = streaming::body(text, gzipped, memory).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        COMPLETE,
+        HeaderValue::from_static(if lacking.is_none() { "true" } else { "false" }),
+    );
+    if let Some(lacking) = lacking {
+        headers.insert(MISSING, lacking);
+    }
+    Ok(response)
+}
+
+/// How many posts are missing for each reason, for forms of answers that have no room for more.
+fn lacking(missing: &[Missing]) -> Option<HeaderValue> {
+    let mut posts: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    for it in missing {
+        posts.entry(it.reason.name()).or_default().extend(&it.posts);
+    }
+    let counts = posts.iter().map(|(reason, posts)| format!("{reason}={}", posts.len()));
+    let text = counts.collect::<Vec<_>>().join(", ");
+    (!text.is_empty())
+        .then(|| HeaderValue::from_str(&text).expect("names and numbers are printable"))
+}
+
+/// What would be asked; nothing is.
+pub(crate) async fn plan(
+    State(host): State<Host>,
+    request: Request,
+) -> Result<Json<Plan>, Problem> {
+    let deadline = Deadline::within(host.limits().request_deadline);
+    let (key, received) = receive(&host, request, deadline).await?;
+    Ok(Json(Plan::from(&host.gateway().plan_question(&key, received, deadline).await?)))
+}
+
+/// A question and whose it is, once it is the key's turn. The key first: strangers' bodies take no memory.
+async fn receive(
+    host: &Host,
+    request: Request,
+    deadline: Deadline,
+) -> Result<(Arc<KnownKey>, Received), Problem> {
+    let from = Client::address(&request);
+    let (parts, incoming) = request.into_parts();
+    let key = presented_key::check_key(host, &parts.headers, Kind::Caller, from).await?;
+    body::require_json(&parts.headers)?;
+    let most = most_bytes(host);
+    let expected = body::expected(&parts.headers, most);
+    let (turn, mut held) = host.gateway().begin_question(&key, expected, deadline).await?;
+    let body = body::read(&parts.headers, incoming, most, host.limits()).await?;
+    held.shrink_to(body.len());
+    Ok((key, Received { body, held, turn }))
+}
+
+fn most_bytes(host: &Host) -> usize {
+    BYTES_OF_REST + BYTES_OF_POST * host.limits().question_posts
+}
+
+/// How long the caller waits, at most `most`.
+fn deadline(headers: &HeaderMap, most: Duration) -> Result<Deadline, Problem> {
+    let Some(value) = headers.get(DEADLINE) else { return Ok(Deadline::within(most)) };
+    let read = value.to_str().ok().and_then(|it| humantime::parse_duration(it).ok());
+    let detail = "must be a duration above zero such as 20s";
+    let wrong = || Problem::invalid(vec![Detail::in_header("Countersign-Deadline", detail)]);
+    read.filter(|it| !it.is_zero()).map(|it| Deadline::within(it.min(most))).ok_or_else(wrong)
+}

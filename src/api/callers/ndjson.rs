@@ -1,0 +1,159 @@
+//! An answer to a question as lines of JSON, sent while it is put together: each post's numbers as soon as no call is
+//! left that asks for them, the other groupings' at the end, and then what the gateway says of it all.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::body::Frame;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::gateway::{Answered, Caller, Deadline, Error, Gateway, Held, Merge, Received, Walk};
+use crate::web::negotiation::Packer;
+use crate::web::problem::Problem;
+use crate::web::streaming::{PIECE, Pause};
+use crate::wire::question::{LastLine, Report};
+use crate::wire::table;
+
+/// The status waits for the first post or the end, since nothing may be had at all.
+pub(crate) async fn stream(
+    gateway: Gateway,
+    caller: Caller,
+    received: Received,
+    deadline: Deadline,
+    gzipped: bool,
+) -> Result<Response, Problem> {
+    let (to, mut parts) = channel(1);
+    let mut asking = JoinSet::new();
+    asking
+        .spawn(async move { gateway.answer_question(&caller, received, deadline, Some(to)).await });
+    let first = parts.recv().await;
+    let mut lines = Lines {
+        parts,
+        walk: None,
+        gathered: Vec::new(),
+        packer: Packer::new(gzipped),
+        rest: Rest::Sent,
+        pause: Pause::default(),
+        held: None,
+    };
+    if let Some(first) = first {
+        lines.walk = Some(walk(first)?);
+        lines.rest = Rest::Asked(asking);
+    } else {
+        lines.end_with(joined(asking.join_next().await)?)?;
+    }
+    Ok(Body::new(lines).into_response())
+}
+
+/// Dropped when the client hangs up, which ends the asking.
+struct Lines {
+    parts: Receiver<Merge>,
+    /// The numbers that are being written.
+    walk: Option<Walk>,
+    /// Lines for the next frame.
+    gathered: Vec<u8>,
+    packer: Packer,
+    rest: Rest,
+    pause: Pause,
+    /// Once the asking has ended, which holds it before.
+    held: Option<Held>,
+}
+
+/// What comes after the posts.
+enum Rest {
+    /// The answer is not there yet.
+    Asked(JoinSet<Result<Answered, Error>>),
+    LastLine(Vec<u8>),
+    Sent,
+}
+
+impl Lines {
+    /// The other groupings' numbers come next, and then the last line.
+    fn end_with(&mut self, answered: Answered) -> Result<(), Error> {
+        let Answered { merged, held, lookups, calls, missing } = answered;
+        let (remarks, walk) = merged.into_walk().map_err(|it| Error::Internal(it.into()))?;
+        let countersign = Report::of(&lookups, &calls, &missing);
+        let line = LastLine { countersign, remarks: &remarks };
+        let mut line = serde_json::to_vec(&line).map_err(|it| Error::Internal(it.into()))?;
+        line.push(b'\n');
+        (self.walk, self.rest, self.held) = (Some(walk), Rest::LastLine(line), Some(held));
+        Ok(())
+    }
+
+    /// Gathers lines until there is a frame's worth or nothing more for now (`Pending` if there is nothing at all).
+    /// `None` at the end of it all.
+    fn poll_lines(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        loop {
+            if let Some(walk) = &mut self.walk {
+                if table::lines(walk, &mut self.gathered, PIECE) {
+                    break;
+                }
+                self.walk = None;
+            }
+            match self.poll_more(context) {
+                Poll::Ready(Ok(true)) => (),
+                Poll::Ready(Ok(false)) if self.gathered.is_empty() => return Poll::Ready(None),
+                Poll::Ready(Ok(false)) => {
+                    let last = std::mem::take(&mut self.gathered);
+                    return Poll::Ready(Some(Ok(self.packer.finish(last))));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Poll::Pending if self.gathered.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        let gathered = std::mem::take(&mut self.gathered);
+        Poll::Ready(Some(Ok(self.packer.pack_now(gathered))))
+    }
+
+    /// Whether there is anything to write after what was written.
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        if let Some(part) = ready!(self.parts.poll_recv(context)) {
+            self.walk = Some(walk(part)?);
+            return Poll::Ready(Ok(true));
+        }
+        match &mut self.rest {
+            Rest::Asked(asking) => {
+                let answered = joined(ready!(asking.poll_join_next(context)))?;
+                self.end_with(answered)?;
+                Poll::Ready(Ok(true))
+            }
+            Rest::LastLine(line) => {
+                self.gathered.append(line);
+                self.rest = Rest::Sent;
+                Poll::Ready(Ok(false))
+            }
+            Rest::Sent => Poll::Ready(Ok(false)),
+        }
+    }
+}
+
+impl hyper::body::Body for Lines {
+    type Data = Bytes;
+    /// Cuts the answer short: its last line does not come.
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ready!(self.pause.poll(context));
+        self.poll_lines(context).map(|it| it.map(|it| it.map(Frame::data)))
+    }
+}
+
+fn walk(part: Merge) -> Result<Walk, Error> {
+    Ok(part.into_walk().map_err(|it| Error::Internal(it.into()))?.1)
+}
+
+fn joined(ended: Option<Result<Result<Answered, Error>, JoinError>>) -> Result<Answered, Error> {
+    match ended {
+        Some(Ok(answered)) => answered,
+        Some(Err(error)) => Err(Error::Internal(error.into())),
+        None => Err(Error::Internal("the answer was taken before".into())),
+    }
+}

@@ -1,0 +1,105 @@
+//! The relay's handler: what HTTP says, turned into one call on the gateway, and its answer turned back.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_ENCODING, VARY};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+
+use crate::gateway::{Answer, Call, Error, Held, PREPAID, Trail, Unpacked};
+use crate::model::Endpoint;
+use crate::model::key::Kind;
+use crate::web::client_address::Client;
+use crate::web::host::Host;
+use crate::web::negotiation::Accepted;
+use crate::web::observe::Relayed;
+use crate::web::presented_key::{check_key, require_once};
+use crate::web::problem::Problem;
+use crate::web::{body, streaming};
+const ACCOUNT: HeaderName = HeaderName::from_static("countersign-account");
+const AUTH: HeaderName = HeaderName::from_static("countersign-auth");
+
+pub(crate) fn route(endpoint: Endpoint) -> MethodRouter<Host> {
+    post(move |State(host): State<Host>, request: Request| async move {
+        let mut trail = Trail::default();
+        let answered = relay(&host, endpoint, request, &mut trail).await;
+        let auth = trail.auth;
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(problem) => with_quotas(&host, endpoint, &trail, problem),
+        };
+        if let Some(auth) = auth {
+            response.headers_mut().insert(AUTH, HeaderValue::from_static(auth.name()));
+        }
+        response.extensions_mut().insert(Relayed { endpoint, trail: trail.into() });
+        response
+    })
+}
+
+async fn relay(
+    host: &Host,
+    endpoint: Endpoint,
+    request: Request,
+    trail: &mut Trail,
+) -> Result<Response, Problem> {
+    let from = Client::address(&request);
+    let (parts, incoming) = request.into_parts();
+    // Before its body is read: strangers' bodies take no memory.
+    let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
+    trail.key = Some(Arc::clone(&key));
+    require_once(&parts.headers, &[ACCOUNT, AUTH])?;
+    let accepted = Accepted::required(&parts.headers)?;
+    body::require_json(&parts.headers)?;
+    let text = |name| parts.headers.get(name).map(|it| it.to_str().unwrap_or("\u{fffd}"));
+    let (account, auth) = (text(ACCOUNT), text(AUTH));
+    let limits = host.limits();
+    let expected = PREPAID + body::expected(&parts.headers, limits.body_bytes);
+    let held = host.gateway().hold_memory(&key, expected, limits.request_deadline).await?;
+    let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
+    let call = Call { key: &key, from, endpoint, account, auth, body };
+    let forwarded = host.gateway().forward(&call, held, trail);
+    let answer = tokio::time::timeout(limits.request_deadline, forwarded)
+        .await
+        .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
+    if let (Some(app), Some(auth)) = (&key.key.scopes.app, trail.auth) {
+        host.quotas().remember(app, endpoint, auth, &answer.headers);
+    }
+    Ok(respond(answer, accepted))
+}
+
+/// A refusal, with the quotas that X's clients look for in every answer.
+fn with_quotas(host: &Host, endpoint: Endpoint, trail: &Trail, problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    let app = trail.key.as_ref().and_then(|it| it.key.scopes.app.as_deref());
+    if let Some(app) = app {
+        let now = host.clock().now().unix_timestamp();
+        host.quotas().repeat(app, endpoint, trail.auth, now, response.headers_mut());
+    }
+    response
+}
+
+/// The upstream's status, headers and body; recoded only where the client cannot take the upstream's encoding.
+fn respond(answer: Answer, accepted: Accepted) -> Response {
+    let encoded = answer.headers.contains_key(CONTENT_ENCODING);
+    let (body, gzipped): (Body, bool) = match (answer.unpacked, accepted) {
+        _ if encoded => (answer.wire.into(), false),
+        (Some(_), Accepted { gzip: true, .. }) => (answer.wire.into(), true),
+        (Some(Unpacked { start, length }), _) if start.len() == length => {
+            (Held::beside(start, answer.wire).into(), false)
+        }
+        (Some(Unpacked { length, .. }), _) => (streaming::unpacked(answer.wire, length), false),
+        (None, Accepted { identity: true, .. }) => (answer.wire.into(), false),
+        (None, _) => (streaming::packed(answer.wire), true),
+    };
+    let mut response = (answer.status, body).into_response();
+    *response.headers_mut() = answer.headers;
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if gzipped {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}

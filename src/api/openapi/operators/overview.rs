@@ -1,0 +1,30 @@
+//! `/admin/v1/overview`.
+
+use serde_json::json;
+use utoipa::openapi::HttpMethod;
+
+use crate::api::openapi::operation::{Operation, named};
+use crate::api::openapi::operators::operation;
+
+pub(super) fn overview() -> Operation {
+    let hour = |auth: &str, calls: u64, failed: u64| json!({ "at": "2026-03-10T21:00:00Z", "auth": auth, "calls": calls, "failed": failed });
+    let webhook = json!({
+        "id": "kP3vN8sT2xQa", "url": "https://hooks.example.com/countersign", "app": "demo",
+        "created_at": "2026-03-01T09:00:00Z", "old_secret_until": null,
+        "waiting": 3, "waiting_since": "2026-03-10T20:00:00Z", "failure": "it answered with status 500",
+    });
+    let overview = json!({
+        "degraded": ["app demo: X refuses its consumer key and secret, or has suspended it"],
+        "accounts": { "active": 17, "revoked": 1, "blocked": 0, "quarantined": 0 },
+        "since": "2026-03-09T22:00:00Z", "calls": 1204, "failed": 3,
+        "hours": [hour("app-only", 1100, 0), hour("user-context", 104, 3)],
+        "latency": { "calls": 1000, "median_ms": 214.5, "p95_ms": 820.25 },
+        "webhooks": [webhook],
+        "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
+        "accounts_used": [{ "app": "demo", "accounts": 17, "account_limit": 100, "over_limit": "warn" }],
+    });
+    let summary = "How things are, and how the last day went";
+    operation(HttpMethod::Get, "/admin/v1/overview", "show_overview", summary)
+        .about("What the console's first page shows: what needs attention, and the numbers of the last day.")
+        .gives("200", "All of it at a glance.", named("Overview"), overview)
+}

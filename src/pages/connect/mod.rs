@@ -1,0 +1,241 @@
+//! The pages by which a user connects an account (reference 6.4): a link's page, the way to X, and the way back.
+//!
+//! What a browser has to bring back is in a cookie of its own; no page, URL or log of ours ever holds a token.
+
+pub mod view;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use time::macros::format_description;
+use tracing::warn;
+
+use crate::gateway::{Callback, Error, Finished, Standing};
+use crate::model::handshake::{NotConnected, is_link_id};
+use crate::pages::parts::STYLE;
+use crate::web::client_address::Client;
+use crate::web::host::Host;
+use crate::web::html;
+use crate::web::html::{Face, is_same_origin, is_secure, page};
+use crate::web::problem::Problem;
+use crate::wire::rfc3339;
+/// X's tokens and verifiers have about 30 characters.
+/// What all pages of a handshake share.
+pub(crate) const FACE: Face = Face { root: "/connect", policy: html::POLICY, problem_page };
+
+const MOST_RETURNED: usize = 250;
+const FROM_THE_LINK: &str = "Open the link that you were sent again, and press its button.";
+
+/// What X sends a browser back with (reference 6.4).
+#[derive(Deserialize)]
+pub(crate) struct Returned {
+    oauth_token: Option<String>,
+    oauth_verifier: Option<String>,
+    denied: Option<String>,
+}
+
+/// What stands in a link, or in its place.
+pub(crate) struct Linked(String);
+
+/// The cookie: which link this browser has begun with last, and its proof that it was this browser.
+struct Browser<'a> {
+    link: &'a str,
+    proof: &'a str,
+}
+
+/// The page for what no handler here has answered.
+fn problem_page(problem: &Problem) -> String {
+    let (title, what, advice) = match problem.status() {
+        StatusCode::NOT_FOUND => (
+            "Nothing here",
+            "There is no page at this address.",
+            "Open the link that you were sent.",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("Nothing done", "This page is not asked in this way.", FROM_THE_LINK)
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            ("Not now", "The server is about to stop.", "Try again in a moment.")
+        }
+        _ => ("Not now", "The server cannot do this now.", "Try again in a moment."),
+    };
+    view::trouble(title, what, advice)
+}
+
+pub(crate) async fn style() -> Response {
+    html::style(STYLE)
+}
+
+/// The page that asks, or tells how it ended.
+pub(crate) async fn show(
+    State(host): State<Host>,
+    Linked(link): Linked,
+    request: Request,
+) -> Response {
+    let from = Client::address(&request);
+    let browser = Browser::of(request.headers(), host.gateway().public_url());
+    match host.gateway().show_link(&link, browser.map(|it| it.proof), from).await {
+        Ok(it) => page(
+            StatusCode::OK,
+            match &it.standing {
+                Standing::Connected(screen_name) => view::connected(&it.link, screen_name),
+                Standing::Open(last_end) => {
+                    let form = format_description!(
+                        "[hour]:[minute] UTC on [day] [month repr:long] [year]"
+                    );
+                    let at = it.link.expires_at;
+                    let expires_at = (rfc3339(at), at.format(form).unwrap_or_default());
+                    let expires_at = (&*expires_at.0, &*expires_at.1);
+                    let name = it.expected_name.as_deref();
+                    let action = format!("/connect/{link}/begin");
+                    view::invitation(&it.link, name, *last_end, &action, expires_at)
+                }
+            },
+        ),
+        Err(error) => trouble(error),
+    }
+}
+
+/// The button: gives this browser its cookie and sends it on to X.
+pub(crate) async fn begin(
+    State(host): State<Host>,
+    Linked(link): Linked,
+    request: Request,
+) -> Response {
+    let (headers, from) = (request.headers(), Client::address(&request));
+    if !is_same_origin(headers, host.gateway().public_url()) {
+        let text = view::trouble("Not begun", "Another site sent you here.", FROM_THE_LINK);
+        return page(StatusCode::FORBIDDEN, text);
+    }
+    let public_url = host.gateway().public_url();
+    let browser = Browser::of(headers, public_url);
+    let begun = match host.gateway().begin_link(&link, browser.map(|it| it.proof), from).await {
+        Ok(begun) => begun,
+        Err(error) => return trouble(error),
+    };
+    let mut response = match begun.authorize_url {
+        Ok(url) => see_other(url),
+        // The link's own page tells it, and lets the user try again.
+        Err(Error::NotConnected(_)) => see_other(format!("/connect/{link}")),
+        Err(error) => trouble(error),
+    };
+    let cookie = cookie(public_url, &link, begun.browser.expose());
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    response
+}
+
+/// The button's address, opened by itself, as browsers do after a page that stands there.
+pub(crate) async fn back(Linked(link): Linked) -> Response {
+    if is_link_id(&link) {
+        see_other(format!("/connect/{link}"))
+    } else {
+        trouble(NotConnected::LinkUnknown.into())
+    }
+}
+
+/// Where X sends the browser back to. It goes on to a clean URL at once.
+pub(crate) async fn callback(
+    State(host): State<Host>,
+    headers: HeaderMap,
+    returned: Result<Query<Returned>, QueryRejection>,
+) -> Response {
+    let returned = returned.ok().and_then(|Query(it)| it.plain());
+    let Some(returned) = &returned else {
+        let what = "What your browser came back with is not what X sends.";
+        return page(StatusCode::BAD_REQUEST, view::trouble("Not connected", what, FROM_THE_LINK));
+    };
+    let callback = match returned {
+        (token, Some(verifier)) => Callback::Allowed { token, verifier },
+        (token, None) => Callback::Denied { token },
+    };
+    let Some(browser) = Browser::of(&headers, host.gateway().public_url()) else {
+        return trouble(NotConnected::OtherBrowser.into());
+    };
+    match host.gateway().finish_link(callback, browser.proof).await {
+        Ok(Finished { return_to: Ok(Some(url)), .. }) => see_other(url),
+        Ok(Finished { return_to: Ok(None) | Err(Error::NotConnected(_)), link }) => {
+            see_other(format!("/connect/{}", link.expose()))
+        }
+        // Nothing is known of it, or not any more: the link's own page tells how it ended.
+        Err(Error::NotConnected(_)) => see_other(format!("/connect/{}", browser.link)),
+        Ok(Finished { return_to: Err(error), .. }) | Err(error) => trouble(error),
+    }
+}
+
+impl Returned {
+    /// The request token, and the verifier if the user allowed it; `None` when that is not what X sends.
+    fn plain(self) -> Option<(String, Option<String>)> {
+        let (token, verifier) = match (self.oauth_token, self.oauth_verifier, self.denied) {
+            (Some(token), Some(verifier), None) => (token, Some(verifier)),
+            (None, None, Some(token)) => (token, None),
+            _ => return None,
+        };
+        let is_plain = |it: &String| {
+            (1..=MOST_RETURNED).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_graphic())
+        };
+        (is_plain(&token) && verifier.iter().all(is_plain)).then_some((token, verifier))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Linked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Linked, Response> {
+        let read = Path::from_request_parts(parts, state).await;
+        read.map(|Path(it)| Linked(it)).map_err(|_| trouble(NotConnected::LinkUnknown.into()))
+    }
+}
+
+impl Browser<'_> {
+    fn of<'a>(headers: &'a HeaderMap, public_url: Option<&str>) -> Option<Browser<'a>> {
+        let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
+        let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+        let (_, value) = pairs.find(|(name, _)| *name == cookie_name(public_url))?;
+        let (link, proof) = value.split_once('.')?;
+        is_link_id(link).then_some(Browser { link, proof })
+    }
+}
+
+/// `__Host-` keeps other hosts of the domain from setting it; without TLS, on this machine alone, browsers refuse that.
+fn cookie_name(public_url: Option<&str>) -> &'static str {
+    if is_secure(public_url) { "__Host-countersign-connect" } else { "countersign-connect" }
+}
+
+fn cookie(public_url: Option<&str>, link: &str, proof: &str) -> HeaderValue {
+    let secure = if is_secure(public_url) { "; Secure" } else { "" };
+    let name = cookie_name(public_url);
+    let text =
+        format!("{name}={link}.{proof}; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&text).expect("a link that is stored has digits alone")
+}
+
+fn see_other(url: String) -> Response {
+    html::see_other(url).unwrap_or_else(|| trouble(NotConnected::OddAnswer.into()))
+}
+
+/// Any failure as a page: what happened and what to do.
+fn trouble(error: Error) -> Response {
+    let (title, what, advice) = match &error {
+        // Somebody is connected by it: a title that denies that would alarm them.
+        Error::NotConnected(end @ NotConnected::LinkUsed) => {
+            ("Used already", end.what(), end.advice())
+        }
+        Error::NotConnected(end) => ("Not connected", end.what(), end.advice()),
+        Error::TooManyGuesses => (
+            "Not now",
+            "There were too many tries from your address with links that are not there.",
+            "Wait a minute, then open the link that you were sent.",
+        ),
+        _ => ("Not possible now", "The server cannot do this now.", "Try again in a moment."),
+    };
+    let text = view::trouble(title, what, advice);
+    let problem = Problem::from(error);
+    if let Some(cause) = problem.causes() {
+        warn!(code = problem.code(), cause, "a page could not be shown");
+    }
+    page(problem.status(), text)
+}

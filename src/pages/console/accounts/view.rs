@@ -1,0 +1,109 @@
+//! Connected accounts: the list, one with its history, and what is asked before it is removed.
+
+use askama::Template;
+
+use crate::model::{AccountState, UserId};
+use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::parts::text;
+
+/// An account as it is shown.
+pub struct Listed {
+    pub app: String,
+    pub user_id: UserId,
+    pub screen_name: String,
+    pub state: AccountState,
+    pub since: String,
+    pub connected_at: String,
+    pub last_call: Option<String>,
+    /// In words, with its time.
+    pub last_error: Option<String>,
+    /// Whether its app is in the configuration.
+    pub is_configured: bool,
+}
+
+impl Listed {
+    /// Of its page.
+    pub fn path(&self) -> String {
+        format!("/console/accounts/{}/{}", self.app, self.user_id)
+    }
+}
+
+/// How the list is narrowed.
+pub struct Narrowed {
+    /// All to choose from.
+    pub apps: Vec<String>,
+    pub app: String,
+    pub state: Option<AccountState>,
+    pub search: String,
+    /// Whether this is all there is: the first page, with nothing left out.
+    pub is_whole: bool,
+}
+
+/// What happened to an account.
+pub struct Event {
+    pub at: String,
+    pub what: String,
+    pub who: String,
+    pub detail: String,
+}
+
+/// A call as this account.
+pub struct Asked {
+    pub at: String,
+    pub endpoint: &'static str,
+    pub posts: usize,
+    pub went_well: bool,
+    pub ended: String,
+}
+
+/// An account with what belongs on its page.
+pub struct One {
+    pub account: Listed,
+    pub events: Vec<Event>,
+    pub calls: Vec<Asked>,
+    /// Whether links can be made at all.
+    pub has_links: bool,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/accounts/accounts.html", config = ".askama.toml")]
+struct ListPage<'a> {
+    chrome: &'a Chrome<'a>,
+    accounts: &'a [Listed],
+    narrowed: &'a Narrowed,
+    next: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/accounts/account.html", config = ".askama.toml")]
+struct OnePage<'a> {
+    chrome: &'a Chrome<'a>,
+    account: &'a Listed,
+    one: &'a One,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/accounts/account_remove.html", config = ".askama.toml")]
+struct RemovePage<'a> {
+    chrome: &'a Chrome<'a>,
+    account: &'a Listed,
+}
+
+/// A part of the list; `next` leads to the one after it.
+pub fn list(
+    chrome: &Chrome<'_>,
+    accounts: &[Listed],
+    narrowed: &Narrowed,
+    next: Option<&str>,
+) -> String {
+    text(&ListPage { chrome, accounts, narrowed, next })
+}
+
+pub fn show(chrome: &Chrome<'_>, one: &One) -> String {
+    text(&OnePage { chrome, account: &one.account, one })
+}
+
+/// Asks whether the account shall be removed, and says what that does.
+pub fn remove(chrome: &Chrome<'_>, account: &Listed) -> String {
+    text(&RemovePage { chrome, account })
+}

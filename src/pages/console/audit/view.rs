@@ -1,0 +1,58 @@
+//! Who did what, and from where.
+
+use askama::Template;
+
+use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::parts::text;
+
+/// An entry as it is shown.
+pub struct Listed {
+    pub at: String,
+    pub actor: String,
+    /// Of the actor's key.
+    pub key_name: Option<String>,
+    pub address: Option<String>,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+}
+
+/// What was asked for, as it was typed.
+#[derive(Clone, Copy)]
+pub struct Filter<'a> {
+    pub actor: &'a str,
+    pub action: &'a str,
+    pub subject: &'a str,
+    pub from: &'a str,
+    pub until: &'a str,
+    pub is_oldest_first: bool,
+}
+
+impl Filter<'_> {
+    fn is_empty(self) -> bool {
+        [self.actor, self.action, self.subject, self.from, self.until]
+            .iter()
+            .all(|it| it.is_empty())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/audit/audit.html", config = ".askama.toml")]
+struct ListPage<'a> {
+    chrome: &'a Chrome<'a>,
+    entries: &'a [Listed],
+    filter: Filter<'a>,
+    export: &'a str,
+    next: Option<&'a str>,
+}
+
+/// A part of the log; `export` leads to all of it that fits, `next` to the part after this one.
+pub fn list(
+    chrome: &Chrome<'_>,
+    entries: &[Listed],
+    filter: Filter<'_>,
+    export: &str,
+    next: Option<&str>,
+) -> String {
+    text(&ListPage { chrome, entries, filter, export, next })
+}

@@ -1,0 +1,142 @@
+//! Recent calls: the list, and one.
+
+use askama::Template;
+
+use crate::model::Endpoint;
+use crate::model::call::Call;
+use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::layout::{Chrome, Section, second};
+use crate::pages::parts::{filters, text};
+
+/// What the list was narrowed by, as it was typed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub key: String,
+    pub account: String,
+    pub endpoint: String,
+    pub ended: String,
+    pub status: String,
+    pub request_id: String,
+}
+
+/// A call as it is shown.
+pub struct Listed {
+    pub call: Call,
+    /// The key's name, or its id where it has none any more.
+    pub key: String,
+    /// Of the account, where it is connected still.
+    pub screen_name: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/calls/calls.html", config = ".askama.toml")]
+struct ListPage<'a> {
+    chrome: &'a Chrome<'a>,
+    filter: &'a Filter,
+    wrong: &'a Wrong,
+    calls: &'a [Listed],
+    pages: Pages<'a>,
+}
+
+/// Where the pages before and after this one are.
+#[derive(Clone, Copy, Default)]
+pub struct Pages<'a> {
+    pub newest: Option<&'a str>,
+    pub next: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/calls/call.html", config = ".askama.toml")]
+struct OnePage<'a> {
+    chrome: &'a Chrome<'a>,
+    it: &'a Listed,
+    call: &'a Call,
+    others: &'a [Listed],
+    /// Leads to all with the same request id.
+    all: &'a str,
+}
+
+/// A part of the list; `wrong` says what of the filter cannot be read.
+pub fn list(
+    chrome: &Chrome<'_>,
+    filter: &Filter,
+    wrong: &Wrong,
+    calls: &[Listed],
+    pages: Pages<'_>,
+) -> String {
+    text(&ListPage { chrome, filter, wrong, calls, pages })
+}
+
+/// One call, and the others with its request id.
+pub fn show(chrome: &Chrome<'_>, it: &Listed, others: &[Listed], all: &str) -> String {
+    text(&OnePage { chrome, it, call: &it.call, others, all })
+}
+
+impl Filter {
+    fn is_empty(&self) -> bool {
+        let Filter { key, account, endpoint, ended, status, request_id } = self;
+        [key, account, endpoint, ended, status, request_id].iter().all(|it| it.is_empty())
+    }
+}
+
+impl Listed {
+    fn at(&self) -> String {
+        second(self.call.at)
+    }
+
+    /// What its account is called.
+    fn account(&self) -> String {
+        match (&self.screen_name, self.call.account) {
+            (Some(name), _) => format!("@{name}"),
+            (None, Some(id)) => id.to_string(),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn credentials(&self) -> &'static str {
+        self.call.auth.map_or("not decided", |it| it.name())
+    }
+
+    fn went_well(&self) -> bool {
+        self.call.status.is_some_and(|it| it < 400)
+    }
+
+    fn status(&self) -> String {
+        match (self.call.status, &self.call.code) {
+            (None, _) => "no answer".to_owned(),
+            (Some(status), None) => status.to_string(),
+            (Some(status), Some(code)) => format!("{status} {code}"),
+        }
+    }
+
+    /// Who answered, in words.
+    fn answer(&self) -> &'static str {
+        match (self.call.status, &self.call.code) {
+            (None, _) => "No answer came from X.",
+            (Some(_), Some(_)) => "Countersign answered this itself; the code says why.",
+            (Some(..400), None) => "X answered this call.",
+            (Some(_), None) => "X refused or failed this call.",
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let names: Vec<&str> = self.call.metrics.iter().map(|it| it.name()).collect();
+        names.join(", ")
+    }
+
+    fn ms(&self) -> String {
+        milliseconds(self.call.time)
+    }
+
+    fn upstream_ms(&self) -> String {
+        milliseconds(self.call.upstream_time)
+    }
+
+    fn own_ms(&self) -> String {
+        milliseconds(self.call.time.saturating_sub(self.call.upstream_time))
+    }
+}
+
+fn milliseconds(it: std::time::Duration) -> String {
+    format!("{:.1} ms", it.as_secs_f64() * 1000.0)
+}

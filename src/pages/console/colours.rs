@@ -1,0 +1,42 @@
+//! The colours of what charts on several pages tell apart: the same on each, whatever time and order is shown.
+
+use crate::gateway::Gateway;
+use crate::model::usage::{Aspect, Outcome};
+use crate::model::{AuthKind, Endpoint};
+use crate::pages::parts::chart::Colour;
+
+/// Those of credentials with which X was asked.
+pub(super) fn of_credentials(it: AuthKind) -> Colour {
+    match it {
+        AuthKind::AppOnly => Colour::plain(1),
+        AuthKind::UserContext => Colour::plain(2),
+    }
+}
+
+/// All that an aspect tells apart, in the order in which it is shown; none where there is no end of them.
+pub(super) fn closed(aspect: Option<Aspect>, gateway: &Gateway) -> Vec<(String, Colour)> {
+    let of = |name: &str, colour| (name.to_owned(), colour);
+    match aspect {
+        Some(Aspect::Auth) => AuthKind::ALL.map(|it| of(it.name(), of_credentials(it))).into(),
+        Some(Aspect::Outcome) => Outcome::ALL.map(|it| of(it.name(), of_answer(it))).into(),
+        Some(Aspect::Endpoint) => {
+            let all = Endpoint::ALL.into_iter().enumerate();
+            all.map(|(place, it)| of(it.name(), Colour::plain(place + 3))).collect()
+        }
+        Some(Aspect::App) => {
+            let all = gateway.apps().enumerate();
+            all.map(|(place, it)| of(it.0, Colour::plain(place))).collect()
+        }
+        Some(Aspect::Key | Aspect::Account) | None => Vec::new(),
+    }
+}
+
+fn of_answer(it: Outcome) -> Colour {
+    match it {
+        Outcome::Success => Colour::plain(0),
+        Outcome::Redirect => Colour::plain(7),
+        Outcome::Refusal => Colour::REFUSED,
+        Outcome::Failure => Colour::FAILED,
+        Outcome::Silence => Colour::SILENT,
+    }
+}

@@ -1,0 +1,312 @@
+//! The charts of an answer: for each engagement type a ranking of posts, or a line over time.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use time::{Date, Month};
+
+use crate::gateway::{Answered, Leaf, Merge, Missing, Overflow};
+use crate::model::GroupBy;
+use crate::model::usage::{Hour, begin_of, hour_of};
+use crate::pages::console::explore::view::Charts;
+use crate::pages::parts::chart::{Chart, Kind, Series};
+use crate::pages::parts::ranking::Ranking;
+
+/// Of a page.
+const MOST_CHARTS: usize = 8;
+/// Of a ranking.
+const MOST_BARS: usize = 10;
+/// Of a chart; more are hard to tell apart.
+const MOST_LINES: usize = 6;
+/// That a chart shows hour by hour.
+const MOST_HOURS: i64 = 400;
+/// Of all lines of a page together, each some 8 bytes of it.
+const MOST_POINTS: usize = 3000;
+
+/// Bytes for saying what is not drawn, or how.
+const SAYING: usize = 2000;
+
+/// Draws what fits in so many bytes, and says what that leaves out. Where the page's table is not whole, charts have
+/// their own.
+pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result<Charts, Overflow> {
+    let room = room.saturating_sub(SAYING);
+    let merged = &answered.merged;
+    let sums = Sums::of(merged)?;
+    let columns = merged.columns();
+    let has = |it| columns.contains(&it);
+    let mut charts = match (has(GroupBy::EngagementDay), has(GroupBy::TweetId)) {
+        _ if sums.metrics.is_empty() => Charts::default(),
+        (true, _) => {
+            let by_hour = has(GroupBy::EngagementHour);
+            over_time(merged, &sums, &answered.missing, by_hour, is_whole, room)?
+        }
+        (false, true) => sums.by_post(is_whole, room),
+        (false, false) => sums.together(is_whole),
+    };
+    if sums.has_negative {
+        charts.told.push("Numbers below 0 are drawn as 0.".to_owned());
+    }
+    Ok(charts)
+}
+
+/// As many of them as there is room for, each drawn as one of so many.
+fn fitting<T>(charts: &[T], room: usize, draw: impl Fn(&T, usize) -> String) -> Vec<String> {
+    let first = |count| charts.iter().take(count).map(|it| draw(it, count)).collect::<Vec<_>>();
+    let fits = |drawn: &Vec<String>| drawn.iter().map(String::len).sum::<usize>() <= room;
+    (0..=charts.len()).rev().map(first).find(fits).unwrap_or_default()
+}
+
+/// What an answer adds up to, all times together.
+#[derive(Default)]
+struct Sums {
+    /// In the order of their keys.
+    metrics: BTreeMap<u64, String>,
+    /// By post, and by engagement type. Where posts are not told apart, they are all one.
+    totals: BTreeMap<u64, BTreeMap<u64, u64>>,
+    first: Option<Hour>,
+    last: Option<Hour>,
+    has_negative: bool,
+}
+
+impl Sums {
+    fn of(merged: &Merge) -> Result<Sums, Overflow> {
+        let mut sums = Sums::default();
+        merged.each_leaf(|leaf| {
+            let (post, metric) = place(leaf);
+            sums.metrics.entry(metric).or_insert_with(|| {
+                leaf.metric.map_or_else(String::new, |it| it.with(str::to_owned))
+            });
+            let total = sums.totals.entry(post).or_default().entry(metric).or_default();
+            *total = total.saturating_add(counted(leaf));
+            sums.has_negative |= leaf.value < 0;
+            if let Some(hour) = begin(leaf) {
+                sums.first = Some(sums.first.map_or(hour, |it| it.min(hour)));
+                sums.last = Some(sums.last.map_or(hour, |it| it.max(hour)));
+            }
+        })?;
+        Ok(sums)
+    }
+
+    fn total(&self, post: u64, metric: u64) -> Option<u64> {
+        self.totals.get(&post)?.get(&metric).copied()
+    }
+
+    /// From the one with the largest number of the first engagement type down; the next ones decide between equals.
+    fn ranked(&self) -> Vec<u64> {
+        let mut posts: Vec<u64> = self.totals.keys().copied().collect();
+        let numbers = |post: u64| self.metrics.keys().map(move |it| self.total(post, *it));
+        posts.sort_by_cached_key(|it| Reverse(numbers(*it).collect::<Vec<_>>()));
+        posts
+    }
+
+    fn by_post(&self, is_whole: bool, room: usize) -> Charts {
+        let (mut posts, count) = (self.ranked(), self.totals.len());
+        posts.truncate(MOST_BARS);
+        let ranked = self.metrics.iter().take(MOST_CHARTS).map(|(metric, name)| Ranking {
+            title: format!("{name} by post"),
+            unit: name.clone(),
+            along: "post".to_owned(),
+            bars: posts.iter().map(|it| (it.to_string(), self.total(*it, *metric))).collect(),
+        });
+        let drawn = fitting(&ranked.collect::<Vec<_>>(), room, |it, _| it.draw(!is_whole));
+        let mut charts = Charts { drawn, ..Charts::default() };
+        let first = self.metrics.values().next().map_or("", |it| it);
+        if count > posts.len() {
+            let drawn = posts.len();
+            charts.told.push(format!(
+                "Drawn are the {drawn} posts with the largest {first}, of {count}; the CSV has all."
+            ));
+        } else if count > 1 {
+            charts.told.push(format!("The posts with the largest {first} come first."));
+        }
+        charts.told.extend(self.undrawn(charts.drawn.len()));
+        charts
+    }
+
+    fn together(&self, is_whole: bool) -> Charts {
+        let bar = |(metric, name): (&u64, &String)| {
+            let values = self.totals.values().filter_map(|it| it.get(metric).copied());
+            (name.clone(), values.reduce(u64::saturating_add))
+        };
+        let ranking = Ranking {
+            title: "All posts together".to_owned(),
+            unit: "how many".to_owned(),
+            along: "engagement type".to_owned(),
+            bars: self.metrics.iter().map(bar).collect(),
+        };
+        Charts { drawn: vec![ranking.draw(!is_whole)], ..Charts::default() }
+    }
+
+    /// Which engagement types have no chart.
+    fn undrawn(&self, charts: usize) -> Option<String> {
+        let names: Vec<&str> = self.metrics.values().skip(charts).map(String::as_str).collect();
+        let names = names.join(", ");
+        let text = format!("No room was left for charts of {names}: ask for fewer at a time.");
+        (!names.is_empty()).then_some(text)
+    }
+}
+
+fn over_time(
+    merged: &Merge,
+    sums: &Sums,
+    missing: &[Missing],
+    by_hour: bool,
+    is_whole: bool,
+    room: usize,
+) -> Result<Charts, Overflow> {
+    let mut told = Vec::new();
+    let Some(times) = Times::of(sums, missing, by_hour) else { return Ok(Charts::default()) };
+    if by_hour && times.step > 1 {
+        told.push(format!(
+            "More than {MOST_HOURS} hours are drawn day by day; the CSV has every hour."
+        ));
+    }
+    let places = times.count();
+    if places > MOST_POINTS {
+        told.push("The time is too long for a chart; the CSV has all.".to_owned());
+        return Ok(Charts { told, ..Charts::default() });
+    }
+    let most = (MOST_POINTS / places).clamp(1, MOST_CHARTS);
+    let metrics: Vec<(u64, &String)> =
+        sums.metrics.iter().map(|it| (*it.0, it.1)).take(most).collect();
+    let most_lines = (MOST_POINTS / places / metrics.len().max(1)).clamp(1, MOST_LINES);
+    let lines = Lines::of(sums, most_lines);
+    told.extend(lines.told(sums));
+    // Sums that are made for a chart stand in no other table.
+    let with_tables = !is_whole || lines.add_up(sums) || (by_hour && times.step > 1);
+
+    let mut values = vec![vec![vec![None; places]; lines.names.len()]; metrics.len()];
+    merged.each_leaf(|leaf| {
+        let (post, metric) = place(leaf);
+        let chart = metrics.binary_search_by_key(&metric, |it| it.0).ok();
+        let lines = chart.and_then(|it| values.get_mut(it)).zip(Some(lines.line(post)));
+        let line = lines.and_then(|(lines, it)| lines.get_mut(it));
+        if let Some(value) = line.zip(times.place(leaf)).and_then(|(line, it)| line.get_mut(it)) {
+            let sum: u64 = value.unwrap_or_default();
+            *value = Some(sum.saturating_add(counted(leaf)));
+        }
+    })?;
+    if values.iter().flatten().flatten().any(Option::is_none) {
+        told.push("Where a line is broken or not there, there are no numbers.".to_owned());
+    }
+    let charts = metrics.iter().zip(values).map(|((_, name), values)| {
+        let series = lines.names.iter().zip(values);
+        let series = series.map(|(name, values)| Series { name: name.clone(), values });
+        times.chart(name, series.collect())
+    });
+    let draw = |it: &Chart, charts| it.draw_among(charts, with_tables);
+    let drawn = fitting(&charts.collect::<Vec<_>>(), room, draw);
+    told.extend(sums.undrawn(drawn.len()));
+    Ok(Charts { are_over_time: !drawn.is_empty(), drawn, told })
+}
+
+/// Which lines a chart has: posts of their own, and what the others add up to.
+struct Lines {
+    names: Vec<String>,
+    own: BTreeMap<u64, usize>,
+}
+
+impl Lines {
+    fn of(sums: &Sums, most: usize) -> Lines {
+        let mut posts = sums.ranked();
+        let count = posts.len();
+        if count > most {
+            posts.truncate(most - 1);
+        }
+        let mut names: Vec<String> = posts.iter().map(ToString::to_string).collect();
+        match count - posts.len() {
+            0 => {}
+            it if it == count => names.push(format!("all {it} posts")),
+            it => names.push(format!("{it} others")),
+        }
+        Lines { names, own: posts.into_iter().zip(0..).collect() }
+    }
+
+    fn line(&self, post: u64) -> usize {
+        self.own.get(&post).copied().unwrap_or(self.own.len())
+    }
+
+    fn add_up(&self, sums: &Sums) -> bool {
+        self.own.len() < sums.totals.len()
+    }
+
+    fn told(&self, sums: &Sums) -> Option<String> {
+        let (own, first) = (self.own.len(), sums.metrics.values().next()?);
+        match sums.totals.len() - own {
+            0 => None,
+            others if own == 0 => Some(format!("The {others} posts are added up.")),
+            others => Some(format!(
+                "The {own} posts with the largest {first} have lines of their own; the {others} others are added up."
+            )),
+        }
+    }
+}
+
+/// The times of a chart, from the first with a number, or without one that was asked for, to the last.
+struct Times {
+    first: Hour,
+    last: Hour,
+    /// Hours from one to the next.
+    step: i64,
+}
+
+impl Times {
+    fn of(sums: &Sums, missing: &[Missing], by_hour: bool) -> Option<Times> {
+        let lacking = || missing.iter().flat_map(|it| &it.windows).map(|it| it.widened());
+        let first = lacking().map(|it| hour_of(it.start)).chain(sums.first).min()?;
+        let last = lacking().map(|it| hour_of(it.end) - 1).chain(sums.last).max()?;
+        let step = if by_hour && last - first < MOST_HOURS { 1 } else { 24 };
+        Some(Times { first: first.div_euclid(step) * step, last, step })
+    }
+
+    fn count(&self) -> usize {
+        usize::try_from((self.last - self.first) / self.step + 1).unwrap_or(usize::MAX)
+    }
+
+    fn place(&self, leaf: &Leaf<'_>) -> Option<usize> {
+        usize::try_from((begin(leaf)? - self.first) / self.step).ok()
+    }
+
+    fn chart(&self, name: &str, series: Vec<Series>) -> Chart {
+        let unit = if self.step == 1 { "hour" } else { "day" };
+        let [first, last] = [self.first, self.last].map(|it| begin_of(it).year());
+        // A year for all makes room for more labels.
+        let (along, from) = match unit {
+            _ if first != last => (format!("{unit} (UTC)"), 0),
+            _ => (format!("{unit} of {first} (UTC)"), 5),
+        };
+        let until = if self.step == 1 { 16 } else { 10 };
+        let label = |index| {
+            let begin = begin_of(self.first + index * self.step);
+            let text = format!("{} {:02}:00", begin.date(), begin.hour());
+            text.get(from..until).unwrap_or_default().to_owned()
+        };
+        Chart {
+            title: format!("{name} by {unit}"),
+            unit: format!("{name} {} {unit}", if unit == "hour" { "an" } else { "a" }),
+            along,
+            kind: Kind::Lines,
+            labels: (0..).map(label).take(self.count()).collect(),
+            series,
+        }
+    }
+}
+
+/// Of which post and engagement type a number is; 0 where they are not told apart.
+fn place(leaf: &Leaf<'_>) -> (u64, u64) {
+    (leaf.post.map_or(0, |it| it.key), leaf.metric.map_or(0, |it| it.key))
+}
+
+fn counted(leaf: &Leaf<'_>) -> u64 {
+    u64::try_from(leaf.value).unwrap_or_default()
+}
+
+/// The hour in which the time of a number begins, whose day is a number like 20260131.
+fn begin(leaf: &Leaf<'_>) -> Option<Hour> {
+    let day = leaf.day?.key;
+    let month = Month::try_from(u8::try_from(day / 100 % 100).ok()?).ok()?;
+    let (year, of_month) = (i32::try_from(day / 10_000).ok()?, u8::try_from(day % 100).ok()?);
+    let day = Date::from_calendar_date(year, month, of_month).ok()?;
+    let hour = i64::try_from(leaf.hour.map_or(0, |it| it.key)).ok()?;
+    Some(hour_of(day.midnight().assume_utc()) + hour)
+}

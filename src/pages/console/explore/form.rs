@@ -1,0 +1,124 @@
+//! What was typed into the form: as a question, as the form shows it again, and as a command that asks the same.
+
+use serde_json::{Value, json};
+use time::{Duration, UtcOffset};
+
+use crate::model::Metric;
+use crate::pages::console::explore::view::{Curl, GROUPINGS, QuestionFile, Typed};
+use crate::web::host::Host;
+
+/// That the form takes: a page with more would be slow to load and hard to read.
+const MOST_POSTS: usize = 500;
+/// Bytes of ids or addresses that the form shows again.
+const MOST_SHOWN: usize = 12_000;
+/// Bytes of a question that a command has in itself: some hundred ids.
+const MOST_IN_COMMAND: usize = 3000;
+/// Ids that stand for all in what a file is to hold; what is longer than an id stands for none.
+const SAMPLE: usize = 3;
+/// The range that the form proposes.
+const RECENT: Duration = Duration::days(7);
+
+/// What a service would send.
+pub(super) struct Question {
+    ids: Vec<String>,
+    /// With no ids yet.
+    rest: Value,
+}
+
+/// What stands in the form, or at first what is asked most, and the last days.
+pub(super) fn read(host: &Host, fields: &[(String, String)]) -> Typed {
+    let first = |name: &str, default: &str| {
+        fields.iter().find(|it| it.0 == name).map_or(default, |it| &it.1).to_owned()
+    };
+    let given = fields.iter().filter(|it| it.0 == "metrics");
+    let mut metrics: Vec<Metric> = given.filter_map(|it| Metric::from_name(&it.1)).collect();
+    if fields.is_empty() {
+        metrics = vec![Metric::Impressions, Metric::Favorites];
+    }
+    let today = host.clock().now().to_offset(UtcOffset::UTC).date();
+    let proposed = |it: time::Date| if fields.is_empty() { it.to_string() } else { String::new() };
+    Typed {
+        apps: host.gateway().apps().map(|it| it.0.to_owned()).collect(),
+        app: first("app", ""),
+        tweets: first("tweets", ""),
+        most_posts: MOST_POSTS,
+        metrics,
+        window: first("window", "totals"),
+        start: first("start", &proposed(today - RECENT)),
+        end: first("end", &proposed(today)),
+        group: first("group", "post"),
+    }
+}
+
+/// The same as a service would send it. What is wrong with it is told like to any other caller.
+pub(super) fn question(typed: &Typed) -> Question {
+    let words = typed.tweets.split([' ', ',', ';', '\n', '\r', '\t']).filter(|it| !it.is_empty());
+    // An address of a post ends with its id.
+    let ids = words.map(|it| it.split('?').next().unwrap_or(it)).map(last_part);
+    let metrics: Vec<&str> = typed.metrics.iter().map(|it| it.name()).collect();
+    let groupings = || GROUPINGS.iter().flat_map(|it| it.1);
+    let group_by = groupings().find(|it| it.0 == typed.group).or(groupings().next()).map(|it| it.2);
+    let window = match &*typed.window {
+        "range" => json!({ "start": typed.start, "end": typed.end }),
+        other => json!(other),
+    };
+    Question {
+        ids: ids.map(str::to_owned).collect(),
+        rest: json!({
+            "engagement_types": metrics,
+            "window": window,
+            "groupings": { "explored": { "group_by": group_by } },
+        }),
+    }
+}
+
+fn last_part(address: &str) -> &str {
+    address.trim_end_matches('/').rsplit('/').next().unwrap_or(address)
+}
+
+impl Question {
+    pub(super) fn text(&self) -> String {
+        self.with_ids(&self.ids)
+    }
+
+    fn with_ids(&self, ids: &[String]) -> String {
+        let mut question = self.rest.clone();
+        if let Some(fields) = question.as_object_mut() {
+            fields.insert("tweet_ids".to_owned(), json!(ids));
+        }
+        question.to_string()
+    }
+
+    /// What to do instead where these are too many posts for a page; others may ask of `most`.
+    pub(super) fn excess(&self, most: usize) -> Option<String> {
+        let count = self.ids.len();
+        (count > MOST_POSTS).then(|| {
+            format!("the form takes up to {MOST_POSTS} posts, and these are {count}: ask with countersign query or POST /v1/engagement, which take up to {most}")
+        })
+    }
+
+    /// What was typed; the ids alone where that is too long, and nothing where those are.
+    pub(super) fn shown_again(&self, typed: String) -> String {
+        let forms = [typed, self.ids.join("\n")];
+        forms.into_iter().find(|it| it.len() <= MOST_SHOWN).unwrap_or_default()
+    }
+
+    pub(super) fn curl(&self, url: &str) -> Curl {
+        let text = self.text();
+        let is_long = text.len() > MOST_IN_COMMAND;
+        let data = if is_long {
+            "@question.json".to_owned()
+        } else {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        };
+        let command = format!(
+            "curl --compressed {url}/v1/engagement \\\n  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n  -d {data}"
+        );
+        let file = is_long.then(|| {
+            let ids = self.ids.iter().filter(|it| it.len() < 20).take(SAMPLE).cloned();
+            let ids: Vec<String> = ids.collect();
+            QuestionFile { json: self.with_ids(&ids), ids: ids.len(), all_ids: self.ids.len() }
+        });
+        Curl { command, file }
+    }
+}

@@ -1,0 +1,51 @@
+//! Reading what a form of ours sends.
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::gateway::{Error, Place, Problem as Detail};
+use crate::pages::console::form_errors::Wrong;
+use crate::web::body;
+use crate::web::host::Host;
+use crate::web::problem::Problem;
+
+const MOST_BYTES: usize = 256 * 1024;
+
+/// What is wrong with the fields, where that is why it failed; then the form is shown again with this status.
+pub(crate) fn wrong(error: Error) -> Result<(StatusCode, Wrong), Problem> {
+    match error {
+        Error::InvalidRequest(problems) => {
+            let wrong = problems.into_iter().map(|it| (field(&it.place), it.detail));
+            Ok((StatusCode::BAD_REQUEST, Wrong(wrong.collect())))
+        }
+        Error::AlreadyExists(what) => {
+            let wrong = vec![("name".to_owned(), format!("there is already {what}"))];
+            Ok((StatusCode::CONFLICT, Wrong(wrong)))
+        }
+        other => Err(other.into()),
+    }
+}
+
+/// The form's fields. Unknown ones are refused where the type says so.
+pub(crate) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
+    let (parts, body) = request.into_parts();
+    let types = ["application/x-www-form-urlencoded"];
+    body::require_type(&parts.headers, &types, "send the form as the page does")?;
+    let body = body::read(&parts.headers, body, MOST_BYTES, host.limits()).await?;
+    serde_urlencoded::from_bytes(&body)
+        .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
+}
+
+/// The form's own name of what JSON would have there.
+fn field(place: &Place) -> String {
+    match place {
+        Place::Body(pointer) => pointer.split('/').nth(1).unwrap_or_default().to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// What somebody typed to look for; no name has the rest, and PostgreSQL takes no text with a zero in it.
+pub(crate) fn typed(text: &str) -> String {
+    text.trim().replace(char::is_control, "")
+}

@@ -1,0 +1,122 @@
+//! Who may see the console, and change something by it: from our own pages, under our own name, signed in.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::gateway::Session;
+use crate::pages::console::address::own_origin;
+use crate::pages::console::layout::{self, Chrome, Section};
+use crate::pages::console::sign_in;
+use crate::web::client_address::Client;
+use crate::web::host::Host;
+use crate::web::html::{Face, is_same_origin, page};
+use crate::web::problem::Problem;
+
+/// Scripts, styles and pictures our own, forms to ourselves, and never in a frame.
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What all pages of the console share.
+pub(crate) const FACE: Face = Face { root: "/console", policy: POLICY, problem_page };
+
+/// The page for what no handler has answered.
+pub(crate) fn problem_page(problem: &Problem) -> String {
+    let said = layout::sentence(problem.words().1);
+    let (title, what, advice) = match problem.status() {
+        StatusCode::NOT_FOUND if problem.is_gateway_error() => {
+            ("Nothing here", said, "It may have been removed meanwhile.")
+        }
+        // What else there is for programs helps nobody who looks for a page.
+        StatusCode::NOT_FOUND => {
+            let advice = "The address may be mistyped; the console leads to all its pages.";
+            ("Nothing here", "There is no such page.".to_owned(), advice)
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let what = "This page is not asked in this way.".to_owned();
+            ("Nothing done", what, "Go on from the console itself.")
+        }
+        status if status.is_server_error() => ("Not possible now", said, "Try again in a moment."),
+        _ => ("Not done", said, "Go back and mend it."),
+    };
+    layout::trouble(title, &[what], advice)
+}
+
+/// Nobody else's site may send a form here, and a page shows itself under our own name alone: else whoever has a name
+/// that leads to this machine could read it.
+pub(crate) async fn require_own_site(
+    State(host): State<Host>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let Some(own) = own_origin(headers, host.gateway().console_url()) else {
+        let what = "The console is served at loopback addresses and at admin.public_url alone.";
+        let advice = "Set admin.public_url to how browsers reach it.";
+        let text = layout::trouble("Not this address", &[what.to_owned()], advice);
+        return page(StatusCode::MISDIRECTED_REQUEST, text);
+    };
+    if !request.method().is_safe() && !is_same_origin(headers, Some(&own)) {
+        let what = "Another site sent you here, so nothing was done.";
+        let text =
+            layout::trouble("Not done", &[what.to_owned()], "Go on from the console itself.");
+        return page(StatusCode::FORBIDDEN, text);
+    }
+    next.run(request).await
+}
+
+/// Lets those in who are signed in, and those who may only look to pages alone.
+pub(crate) async fn require_session(
+    State(host): State<Host>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = Client::address(&request);
+    let session = match session(&host, request.headers(), address).await {
+        Ok(Some(session)) => session,
+        Ok(None) if request.method().is_safe() => {
+            return sign_in::lead(request.uri());
+        }
+        Ok(None) => {
+            let what = "You are signed out, so nothing was done.";
+            let text = layout::trouble("Signed out", &[what.to_owned()], "Sign in again.");
+            return page(StatusCode::UNAUTHORIZED, text);
+        }
+        Err(problem) => return problem.into_response(),
+    };
+    let leaves = request.uri().path() == "/console/sign-out";
+    if !request.method().is_safe() && !session.may_act() && !leaves {
+        let what = "The key that you signed in with may look at everything and change nothing.";
+        let text = layout::trouble("Not done", &[what.to_owned()], "Ask somebody who may act.");
+        return page(StatusCode::FORBIDDEN, text);
+    }
+    request.extensions_mut().insert(session);
+    next.run(request).await
+}
+
+pub(crate) async fn session(
+    host: &Host,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Option<Session>, Problem> {
+    let gateway = host.gateway();
+    let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
+    let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+    let name = sign_in::cookie_name(gateway.console_url());
+    match pairs.find(|it| it.0 == name) {
+        Some((_, secret)) => Ok(gateway.find_session(secret, address).await?),
+        None => Ok(None),
+    }
+}
+
+/// What surrounds a page.
+pub(crate) fn chrome<'a>(
+    session: &'a Session,
+    section: Section,
+    done: Option<&'a str>,
+) -> Chrome<'a> {
+    Chrome { section, key_name: &session.key.key.name, may_act: session.may_act(), done }
+}

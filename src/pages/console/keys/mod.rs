@@ -1,0 +1,300 @@
+//! `/console/keys`.
+
+mod view;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use crate::gateway::{KeySearch, Session};
+use crate::model::Endpoint;
+use crate::model::key::{Key, Kind, Unreadable};
+use crate::pages::console::address::{callers_url, own_origin, see_other, with_query};
+use crate::pages::console::form::{self, typed};
+use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::guard::chrome;
+use crate::pages::console::keys::view::{Form, Listed, Made, Narrowed};
+use crate::pages::console::layout::{Section, hour, time};
+use crate::web::extract::{Path, Query};
+use crate::web::host::Host;
+use crate::web::html::page;
+use crate::web::problem::Problem;
+use crate::wire;
+
+const PATH: &str = "/console/keys";
+const ROWS: u32 = 50;
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    search: String,
+    /// Id and name.
+    #[serde(default)]
+    after: String,
+    #[serde(default)]
+    done: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct OfKind {
+    #[serde(default)]
+    kind: String,
+}
+
+/// What the form sends.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the form has a box to tick for each")]
+struct Fields {
+    kind: String,
+    name: String,
+    app: String,
+    accounts: String,
+    totals: bool,
+    #[serde(rename = "28hr")]
+    twenty_eight_hours: bool,
+    historical: bool,
+    links: bool,
+    looks: bool,
+    expires: String,
+}
+
+pub(crate) async fn list(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let now = host.clock().now();
+    let search = search(&asked, now);
+    let keys = host.gateway().look_at_keys(&search).await?;
+    let is_full = keys.len() == ROWS as usize;
+    let next = keys.last().filter(|_| is_full).map(|it| {
+        let name = it.as_ref().map_or_else(|it| &it.name, |it| &it.name);
+        let after = format!("{}/{name}", Unreadable::id_of(it));
+        let narrowed = [("kind", &*asked.kind), ("state", &asked.state), ("search", &asked.search)];
+        with_query(PATH, &[&narrowed[..], &[("after", &after)]].concat())
+    });
+    let plain = KeySearch { working_at: Some(now), limit: ROWS, ..KeySearch::default() };
+    let narrowed = Narrowed {
+        kind: search.kind,
+        only_working: search.working_at.is_some(),
+        is_whole: search == plain,
+        search: asked.search,
+    };
+    let listed: Vec<Listed> = keys.into_iter().map(|it| listed(it, now)).collect();
+    let done =
+        (asked.done == "revoked").then_some("The key is revoked: it opens nothing any more.");
+    let chrome = chrome(&session, Section::Keys, done);
+    Ok(page(StatusCode::OK, view::list(&chrome, &listed, &narrowed, next.as_deref())))
+}
+
+/// An empty form.
+pub(crate) async fn new(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Query(of): Query<OfKind>,
+) -> Response {
+    let fields = Fields { kind: of.kind, ..Fields::default() };
+    form_page(&host, &session, &fields, StatusCode::OK, &Wrong::default())
+}
+
+/// Makes a key and shows its text, this once; or the form again, with what is wrong in it.
+pub(crate) async fn create(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let own = own_origin(request.headers(), host.gateway().console_url()).unwrap_or_default();
+    let fields: Fields = form::read(&host, request).await?;
+    let made = match fields.read().map_err(crate::gateway::Error::InvalidRequest) {
+        Ok(new) => host.gateway().create_key(new, &session.actor()).await,
+        Err(error) => Err(error),
+    };
+    let (key, secret) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            let (status, wrong) = form::wrong(error)?;
+            return Ok(form_page(&host, &session, &fields, status, &wrong));
+        }
+    };
+    let curl = match key.kind {
+        Kind::Admin => {
+            format!("curl {own}/admin/v1/accounts \\\n  -H 'X-Api-Key: {}'", secret.expose())
+        }
+        Kind::Caller => {
+            let scopes = &key.scopes;
+            let may = |it: &Endpoint| scopes.endpoints.as_ref().is_none_or(|all| all.contains(it));
+            let endpoint = Endpoint::ALL.into_iter().find(may).unwrap_or(Endpoint::Totals);
+            let account = scopes.accounts.as_ref().and_then(|it| it.first());
+            let account = account.map_or("@alice".to_owned(), ToString::to_string);
+            call(&host, endpoint, &account, secret.expose())
+        }
+    };
+    let is_admin = key.kind == Kind::Admin;
+    let listed = listed(Ok(key), host.clock().now());
+    let made = Made { key: &listed, secret: secret.expose(), curl: &curl, is_admin };
+    Ok(page(StatusCode::OK, view::made(&chrome(&session, Section::Keys, None), &made)))
+}
+
+pub(crate) async fn ask_to_revoke(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let key = host.gateway().look_at_key(&id).await?;
+    let is_own = Unreadable::id_of(&key) == session.key.key.id;
+    let listed = listed(key, host.clock().now());
+    let chrome = chrome(&session, Section::Keys, None);
+    Ok(page(StatusCode::OK, view::revoke(&chrome, &listed, is_own)))
+}
+
+pub(crate) async fn revoke(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let revoked = host.gateway().revoke_key_by_id(&id, &session.actor()).await;
+    // One whose row cannot be read is revoked all the same.
+    drop(revoked?);
+    Ok(see_other(&with_query(PATH, &[("done", "revoked")])))
+}
+
+impl Fields {
+    fn kind(&self) -> Kind {
+        Kind::from_name(&self.kind).unwrap_or(Kind::Caller)
+    }
+
+    fn endpoints(&self) -> [(Endpoint, bool); 3] {
+        [
+            (Endpoint::Totals, self.totals),
+            (Endpoint::TwentyEightHours, self.twenty_eight_hours),
+            (Endpoint::Historical, self.historical),
+        ]
+    }
+
+    fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Problem>> {
+        let given = |it: &str| Some(it.to_owned()).filter(|it| !it.is_empty());
+        let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|it| !it.is_empty());
+        let chosen = self.endpoints().into_iter().filter(|it| it.1);
+        wire::NewKey {
+            name: self.name.trim().to_owned(),
+            admin: self.kind() == Kind::Admin,
+            app: given(&self.app),
+            accounts: ids.map(str::to_owned).collect(),
+            endpoints: chosen.map(|it| it.0.name().to_owned()).collect(),
+            links: self.links,
+            looks: self.looks,
+            expires: given(&self.expires),
+        }
+        .read()
+    }
+}
+
+fn form_page(
+    host: &Host,
+    session: &Session,
+    fields: &Fields,
+    status: StatusCode,
+    wrong: &Wrong,
+) -> Response {
+    let apps: Vec<String> = host.gateway().apps().map(|it| it.0.to_owned()).collect();
+    let form = Form {
+        kind: fields.kind(),
+        name: &fields.name,
+        apps: &apps,
+        app: &fields.app,
+        accounts: &fields.accounts,
+        endpoints: fields.endpoints(),
+        links: fields.links,
+        looks: fields.looks,
+        expires: &fields.expires,
+        wrong,
+    };
+    page(status, view::new(&chrome(session, Section::Keys, None), &form))
+}
+
+fn search(asked: &Asked, now: OffsetDateTime) -> KeySearch {
+    let after = asked.after.split_once('/').map(|(id, name)| (typed(name), typed(id)));
+    KeySearch {
+        kind: Kind::from_name(&asked.kind),
+        working_at: (asked.state != "any").then_some(now),
+        search: Some(typed(&asked.search)).filter(|it| !it.is_empty()),
+        after,
+        limit: ROWS,
+    }
+}
+
+fn listed(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Listed {
+    match key {
+        Ok(key) => readable(&key, now),
+        Err(it) => Listed {
+            id: it.id,
+            name: it.name,
+            holder: "",
+            app: String::new(),
+            may: format!("nothing: {}", it.why),
+            made: time(it.created_at),
+            expires: "unknown".to_owned(),
+            last_used: "unknown".to_owned(),
+            works: false,
+            is_revocable: it.revoked_at.is_none(),
+            state: if it.revoked_at.is_some() { "revoked" } else { "unreadable" },
+            revoked: it.revoked_at.map(time),
+        },
+    }
+}
+
+fn readable(key: &Key, now: OffsetDateTime) -> Listed {
+    let has_expired = key.scopes.expires_at.is_some_and(|it| it <= now);
+    let never = || "never".to_owned();
+    let works = key.revoked_at.is_none() && !has_expired;
+    Listed {
+        id: key.id.clone(),
+        name: key.name.clone(),
+        holder: view::holder(key.kind),
+        app: key.scopes.app.clone().unwrap_or_default(),
+        may: view::may(key),
+        made: time(key.created_at),
+        expires: key.scopes.expires_at.map_or_else(never, time),
+        last_used: key.last_used_at.map_or_else(never, hour),
+        works,
+        is_revocable: works,
+        state: match key.revoked_at {
+            Some(_) => "revoked",
+            None if has_expired => "expired",
+            None => "works",
+        },
+        revoked: key.revoked_at.map(time),
+    }
+}
+
+/// A command that asks an endpoint with that key, and where it has to be, as that account.
+pub(super) fn call(host: &Host, endpoint: Endpoint, account: &str, key: &str) -> String {
+    let today = host.clock().now().date();
+    let until = today.previous_day().unwrap_or(today);
+    let (signer, metrics, window) = match endpoint {
+        Endpoint::Totals => (String::new(), r#""favorites","retweets""#, String::new()),
+        Endpoint::TwentyEightHours => (
+            format!(" \\\n  -H 'Countersign-Account: {account}'"),
+            r#""impressions""#,
+            String::new(),
+        ),
+        Endpoint::Historical => (
+            format!(" \\\n  -H 'Countersign-Account: {account}'"),
+            r#""impressions""#,
+            format!(r#""start":"{until}","end":"{today}","#),
+        ),
+    };
+    let url = callers_url(host);
+    let path = endpoint.path();
+    format!(
+        "curl --compressed {url}{path} \\\n  -H 'Authorization: Bearer {key}'{signer} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"tweet_ids\":[\"20\"],\"engagement_types\":[{metrics}],{window}\n       \"groupings\":{{\"by_tweet\":{{\"group_by\":[\"tweet.id\",\"engagement.type\"]}}}}}}'"
+    )
+}

@@ -1,0 +1,134 @@
+//! The console's pages for admins: each a struct of what it shows, its template beside it.
+
+use askama::Template;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::pages::parts::text;
+
+/// The style sheet of the console.
+pub const STYLE: &str = include_str!("style.css");
+
+/// Its sign in a browser's tab.
+pub const ICON: &str = include_str!("icon.svg");
+
+/// What surrounds a page for whoever is signed in.
+pub struct Chrome<'a> {
+    pub section: Section,
+    /// Of the key that signed in.
+    pub key_name: &'a str,
+    /// Whether buttons that change something are shown.
+    pub may_act: bool,
+    /// What was just done, in words.
+    pub done: Option<&'a str>,
+}
+
+/// A part of the console, as its navigation names it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Section {
+    Overview,
+    Accounts,
+    Links,
+    Keys,
+    Webhooks,
+    Explore,
+    Calls,
+    Usage,
+    Audit,
+    /// The first steps, which the navigation leaves out.
+    Start,
+}
+
+impl Section {
+    pub const ALL: [Section; 9] = [
+        Section::Overview,
+        Section::Accounts,
+        Section::Links,
+        Section::Keys,
+        Section::Webhooks,
+        Section::Explore,
+        Section::Calls,
+        Section::Usage,
+        Section::Audit,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Section::Overview => "Overview",
+            Section::Start => "First steps",
+            Section::Accounts => "Accounts",
+            Section::Links => "Links",
+            Section::Keys => "Keys",
+            Section::Webhooks => "Webhooks",
+            Section::Explore => "Explore",
+            Section::Calls => "Calls",
+            Section::Usage => "Usage",
+            Section::Audit => "Audit",
+        }
+    }
+
+    pub const fn path(self) -> &'static str {
+        match self {
+            Section::Overview => "/console/",
+            Section::Start => "/console/start",
+            Section::Accounts => "/console/accounts",
+            Section::Links => "/console/links",
+            Section::Keys => "/console/keys",
+            Section::Webhooks => "/console/webhooks",
+            Section::Explore => "/console/explore",
+            Section::Calls => "/console/calls",
+            Section::Usage => "/console/usage",
+            Section::Audit => "/console/audit",
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/sign_in.html", config = ".askama.toml")]
+struct SignInPage<'a> {
+    next: &'a str,
+    wrong: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/trouble.html", config = ".askama.toml")]
+struct TroublePage<'a> {
+    title: &'a str,
+    what: &'a [String],
+    advice: &'a str,
+}
+
+/// The page that asks for an admin key; `next` is where its holder goes on to.
+pub fn sign_in(next: &str, wrong: Option<&str>) -> String {
+    text(&SignInPage { next, wrong })
+}
+
+/// What went wrong and what to do, for whoever may not be signed in.
+pub fn trouble(title: &str, what: &[String], advice: &str) -> String {
+    text(&TroublePage { title, what, advice })
+}
+
+/// What an error says, as a sentence: with a capital and a full stop.
+pub fn sentence(said: &str) -> String {
+    let mut letters = said.chars();
+    let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// A time for people, to the minute.
+pub fn time(at: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+    at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+/// A time for people, to the second.
+pub fn second(at: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+/// The hour of a time, for people, where no more is known.
+pub fn hour(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    format!("{} {:02}:00–{:02}:00 UTC", at.date(), at.hour(), at.hour() + 1)
+}

@@ -1,0 +1,163 @@
+//! `/console/`.
+
+mod view;
+
+use std::collections::BTreeMap;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use time::OffsetDateTime;
+
+use crate::gateway::{Degraded, Overview, Session};
+use crate::model::app::AccountsUsed;
+use crate::model::usage::{Hour, Outcome, begin_of, hour_of};
+use crate::model::{AccountState, AuthKind};
+use crate::pages::console::colours;
+use crate::pages::console::guard::chrome;
+use crate::pages::console::layout::{Section, sentence, time};
+use crate::pages::console::overview::view::{Latency, Need, Pace};
+use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
+use crate::web::host::Host;
+use crate::web::html::page;
+use crate::web::problem::Problem;
+
+pub(crate) async fn show(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+) -> Result<Response, Problem> {
+    let found = host.gateway().overview().await?;
+    let chrome = chrome(&session, Section::Overview, None);
+    Ok(page(StatusCode::OK, view::show(&chrome, &shown(&found, host.clock().now()))))
+}
+
+fn shown(found: &Overview, now: OffsetDateTime) -> view::Overview {
+    let calls = |failed: bool| {
+        let of = found.usage.iter().filter(|it| !failed || it.outcome != Some(Outcome::Success));
+        of.map(|it| it.sums.calls).sum()
+    };
+    let of_state = |state| found.accounts.iter().find(|it| it.0 == state).copied();
+    let (chart, colours) = chart(found);
+    view::Overview {
+        is_new: found.accounts.is_empty() && found.usage.is_empty(),
+        needs: needs(found),
+        chart,
+        colours,
+        calls: calls(false),
+        pace: pace(found, now),
+        failed: calls(true),
+        latency: found.latency.map(|it| Latency {
+            calls: it.calls,
+            median: format!("{} ms", it.median.as_millis()),
+            most: format!("{} ms", it.most.as_millis()),
+        }),
+        accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
+        used: found.accounts_used.iter().filter(|it| it.accounts > 0).cloned().collect(),
+    }
+}
+
+/// Of each hour its calls by the time that it has lasted, though never less than a minute.
+fn pace(found: &Overview, now: OffsetDateTime) -> Pace {
+    let mut calls: BTreeMap<Hour, u64> = BTreeMap::new();
+    for row in &found.usage {
+        *calls.entry(row.hour.unwrap_or_default()).or_default() += row.sums.calls;
+    }
+    let tenths = |(hour, calls): (&Hour, &u64)| {
+        let seconds = (now - begin_of(*hour)).whole_seconds().clamp(60, 3600).unsigned_abs();
+        (calls * 600 + seconds / 2) / seconds
+    };
+    Pace {
+        this_hour: calls.get_key_value(&hour_of(now)).map_or(0, tenths),
+        busiest_hour: calls.iter().map(tenths).max().unwrap_or_default(),
+    }
+}
+
+/// What is not as it should be, the worst first.
+fn needs(found: &Overview) -> Vec<Need> {
+    let mut needs: Vec<Need> = found.health.degraded.iter().map(of_health).collect();
+    needs.extend(found.accounts_used.iter().filter_map(of_limit));
+    for (state, count) in &found.accounts {
+        let why = match state {
+            AccountState::Active => continue,
+            AccountState::Revoked => "X does not accept the token any more",
+            AccountState::Blocked => "X has suspended or locked the user",
+            AccountState::Quarantined => "what is stored cannot be trusted",
+        };
+        let way = Some(("Look at these accounts", format!("/console/accounts?state={state}")));
+        let are = if *count == 1 { "account is" } else { "accounts are" };
+        needs.push(Need { what: format!("{count} {are} {state}: {why}."), way });
+    }
+    for (webhook, backlog) in found.webhooks.iter().filter(|it| it.1.failure.is_some()) {
+        let since = backlog.since.map(|it| format!(" since {}", time(it))).unwrap_or_default();
+        let why = backlog.failure.as_deref().unwrap_or_default();
+        let (waiting, url) = (backlog.waiting, webhook.shown_url());
+        let what =
+            format!("The webhook {url} does not take its events: {waiting} wait{since} ({why}).");
+        needs.push(Need { what, way: Some(("Look at it", "/console/webhooks".to_owned())) });
+    }
+    if !found.gaps.is_empty() {
+        let what = "Usage of the last days is not complete.".to_owned();
+        needs.push(Need { what, way: Some(("What is missing", "/console/usage#gaps".to_owned())) });
+    }
+    needs
+}
+
+fn of_limit(it: &AccountsUsed) -> Option<Need> {
+    let limit = it.limit.filter(|limit| it.accounts >= limit.most)?;
+    let (app, used, most) = (&it.app, it.accounts, limit.most);
+    let accounts = if used == 1 { "account" } else { "accounts" };
+    let then = if limit.refuses { "calls for others are refused" } else { "others are used, too" };
+    let what =
+        format!("{app} has used {used} {accounts} this month; its limit is {most}, and {then}.");
+    Some(Need { what, way: Some(("Usage of accounts", "/console/usage#accounts".to_owned())) })
+}
+
+fn of_health(it: &Degraded) -> Need {
+    let way = match it {
+        Degraded::NoApp => Some(("How to begin", "/console/start".to_owned())),
+        Degraded::App { .. } => {
+            Some(("Its calls that failed", "/console/calls?ended=badly".to_owned()))
+        }
+        Degraded::DatabaseAway { .. }
+        | Degraded::ClockOff { .. }
+        | Degraded::NotCaughtUp
+        | Degraded::VaultKeyMissing { .. }
+        | Degraded::NotReloaded => None,
+    };
+    Need { what: sentence(&it.to_string()), way }
+}
+
+/// Calls by credentials, those that went well below those that did not; with its colours.
+fn chart(found: &Overview) -> (Chart, Vec<Colour>) {
+    let hours: Vec<Hour> = (found.since..found.since + 24).collect();
+    let [app, user] = [AuthKind::AppOnly, AuthKind::UserContext];
+    let series = [
+        ("app-only, answered", app, true, colours::of_credentials(app)),
+        ("user-context, answered", user, true, colours::of_credentials(user)),
+        ("app-only, refused or failed", app, false, Colour::REFUSED),
+        ("user-context, refused or failed", user, false, Colour::FAILED),
+    ];
+    let colours = series.map(|it| it.3).into();
+    let series = series.map(|(name, auth, well, _)| {
+        let calls = |hour: &Hour| {
+            let of = found.usage.iter().filter(|it| {
+                it.hour == Some(*hour)
+                    && it.auth == Some(auth)
+                    && (it.outcome == Some(Outcome::Success)) == well
+            });
+            of.map(|it| it.sums.calls).sum()
+        };
+        Series { name: name.to_owned(), values: hours.iter().map(|it| Some(calls(it))).collect() }
+    });
+    let label = |hour: &Hour| time(begin_of(*hour)).get(11..16).unwrap_or_default().to_owned();
+    let chart = Chart {
+        title: "Calls on X by credentials".to_owned(),
+        unit: "calls an hour".to_owned(),
+        along: "hour (UTC)".to_owned(),
+        kind: Kind::Bars,
+        labels: hours.iter().map(label).collect(),
+        series: series.into(),
+    };
+    (chart, colours)
+}

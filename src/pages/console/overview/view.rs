@@ -1,0 +1,57 @@
+//! How things are: what to look after first, and the numbers of the last day.
+
+use askama::Template;
+
+use crate::model::AccountState;
+use crate::model::app::AccountsUsed;
+use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::parts::chart::{Chart, Colour};
+use crate::pages::parts::{filters, text};
+
+/// What is shown.
+pub struct Overview {
+    /// Whether nothing was connected or asked yet.
+    pub is_new: bool,
+    pub needs: Vec<Need>,
+    /// Calls of the last day.
+    pub chart: Chart,
+    /// Of the chart's series.
+    pub colours: Vec<Colour>,
+    pub calls: u64,
+    pub pace: Pace,
+    pub failed: u64,
+    pub latency: Option<Latency>,
+    pub accounts: Vec<(AccountState, u64)>,
+    pub used: Vec<AccountsUsed>,
+}
+
+/// Something to look after, and where.
+pub struct Need {
+    pub what: String,
+    /// What to do, and where to go for it.
+    pub way: Option<(&'static str, String)>,
+}
+
+/// Calls a minute, in tenths of a call.
+pub struct Pace {
+    pub this_hour: u64,
+    pub busiest_hour: u64,
+}
+
+/// How long recent calls took, in words.
+pub struct Latency {
+    pub calls: usize,
+    pub median: String,
+    pub most: String,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/overview/overview.html", config = ".askama.toml")]
+struct Page<'a> {
+    chrome: &'a Chrome<'a>,
+    it: &'a Overview,
+}
+
+pub fn show(chrome: &Chrome<'_>, it: &Overview) -> String {
+    text(&Page { chrome, it })
+}

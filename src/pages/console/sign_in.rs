@@ -1,0 +1,110 @@
+//! Signing in and out.
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::header::{RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::gateway::{Session, SignIn};
+use crate::pages::console::address::{ROOT, SIGN_IN, see_other, with_query};
+use crate::pages::console::form;
+use crate::pages::console::layout;
+use crate::web::client_address::Client;
+use crate::web::extract::Query;
+use crate::web::host::Host;
+use crate::web::html::{is_secure, page};
+use crate::web::problem::Problem;
+
+/// Where to go on to.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    key: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Leaving {
+    #[serde(default)]
+    everywhere: bool,
+}
+
+/// The way there from a page that asks who is there.
+pub(super) fn lead(uri: &Uri) -> Response {
+    let path = uri.path_and_query().map_or(ROOT, |it| it.as_str());
+    let next = if path == ROOT { "" } else { path };
+    see_other(&with_query(SIGN_IN, &[("next", next)]))
+}
+
+pub(crate) async fn show(Query(asked): Query<Asked>) -> Response {
+    page(StatusCode::OK, layout::sign_in(onward(&asked.next), None))
+}
+
+/// Gives the browser its cookie, or says why not.
+pub(crate) async fn sign_in(
+    State(host): State<Host>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let address = Client::address(&request);
+    let fields: Fields = form::read(&host, request).await?;
+    let next = onward(&fields.next);
+    let gateway = host.gateway();
+    let secret = match gateway.sign_in(fields.key.trim(), address).await? {
+        SignIn::Begun(secret) => secret,
+        SignIn::Refused => {
+            let wrong = "This is no admin key that works. Admin keys begin with csa_.";
+            return Ok(page(StatusCode::FORBIDDEN, layout::sign_in(next, Some(wrong))));
+        }
+        SignIn::TooMany => {
+            let wrong = "There were too many tries from your address. Wait a minute.";
+            let refused = page(StatusCode::TOO_MANY_REQUESTS, layout::sign_in(next, Some(wrong)));
+            return Ok(([(RETRY_AFTER, "60")], refused).into_response());
+        }
+    };
+    let mut response = see_other(next);
+    let cookie = cookie(gateway.console_url(), secret.expose(), "");
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// Ends this session, or all that were begun with the same key.
+pub(crate) async fn sign_out(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let leaving: Leaving = form::read(&host, request).await?;
+    host.gateway().sign_out(&session, leaving.everywhere).await?;
+    let mut response = see_other(SIGN_IN).into_response();
+    let cookie = cookie(host.gateway().console_url(), "", "; Max-Age=0");
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// `__Host-` keeps other hosts of the domain from setting it; without TLS, on this machine alone, browsers refuse that.
+pub(super) fn cookie_name(public_url: Option<&str>) -> &'static str {
+    if is_secure(public_url) { "__Host-countersign-console" } else { "countersign-console" }
+}
+
+/// Without a time: it ends with the browser, if not before.
+fn cookie(public_url: Option<&str>, secret: &str, age: &str) -> HeaderValue {
+    let secure = if is_secure(public_url) { "; Secure" } else { "" };
+    let name = cookie_name(public_url);
+    let text = format!("{name}={secret}; Path=/{age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&text).expect("a session's secret has letters and digits alone")
+}
+
+/// Only pages of the console's.
+fn onward(next: &str) -> &str {
+    let is_own =
+        next.starts_with(ROOT) && next.bytes().all(|it| it.is_ascii_graphic() && it != b'\\');
+    if is_own { next } else { ROOT }
+}

@@ -1,0 +1,270 @@
+//! `/console/usage`, and the same as a table to take away.
+
+mod view;
+
+use std::collections::BTreeMap;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use time::{Date, Duration, OffsetDateTime};
+
+use crate::api::operators::usage::table;
+use crate::gateway::{KeyNames, Session, UsageFilter, UsageGap, UsageSurvey};
+use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
+use crate::pages::console::address::with_query;
+use crate::pages::console::colours;
+use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::guard::chrome;
+use crate::pages::console::layout::{Section, sentence, time};
+use crate::pages::console::usage::view::{Found, Gap, Ranked};
+use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
+use crate::web::extract::Query;
+use crate::web::host::Host;
+use crate::web::html::page;
+use crate::web::problem::Problem;
+use crate::wire::usage::{Usage, UsageQuery};
+
+const PATH: &str = "/console/usage";
+const RANKED: u32 = 50;
+/// The longest time whose hours are told apart.
+const HOURLY: i64 = 72;
+/// The longest time whose days are told apart; longer ones are told by months, from their first to their last.
+const DAILY: i64 = 62 * 24;
+/// As long as sums are kept.
+const LONGEST: i64 = 400 * 24;
+/// The place of the colour of what is not told apart: a grey.
+const OTHERS: usize = 7;
+/// What a picture can tell apart as bars.
+const MOST_BARS: usize = 250;
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    until: String,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    account: String,
+}
+
+pub(crate) async fn show(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Query(mut asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let now = host.clock().now();
+    if asked.from.is_empty() {
+        asked.from = days_before(now, 29).to_string();
+    }
+    let chrome = chrome(&session, Section::Usage, None);
+    let (shown, times) = (asked.shown(), asked.times(now));
+    let (aspect, filter) = match asked.filter(now) {
+        Ok(filter) => (shown.by, filter),
+        Err(wrong) => {
+            let text = view::refuse(&chrome, &shown, &times, &wrong);
+            return Ok(page(StatusCode::BAD_REQUEST, text));
+        }
+    };
+    let survey = host.gateway().survey_usage(filter.clone(), aspect).await?;
+    let closed = colours::closed(aspect, host.gateway());
+    let found = found(survey, &filter, aspect, &closed, asked.csv(&filter));
+    Ok(page(StatusCode::OK, view::show(&chrome, &shown, &times, &found)))
+}
+
+pub(crate) async fn download(
+    State(host): State<Host>,
+    Query(asked): Query<UsageQuery>,
+) -> Result<Response, Problem> {
+    let (filter, month) = asked.read(host.clock().now()).map_err(Problem::invalid)?;
+    let report = host.gateway().report_usage(&filter, month).await?;
+    let mut response = table(&Usage::of(report, &filter), &filter);
+    let named = HeaderValue::from_static("attachment; filename=\"countersign-usage.csv\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, named);
+    Ok(response)
+}
+
+impl Asked {
+    fn shown(&self) -> view::Asked {
+        view::Asked {
+            from: self.from.clone(),
+            until: self.until.clone(),
+            by: Aspect::from_name(&self.by),
+            key: self.key.clone(),
+            account: self.account.clone(),
+        }
+    }
+
+    /// What it means, or what is wrong with it.
+    fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, Wrong> {
+        let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
+        let query = UsageQuery {
+            from: given(&self.from),
+            until: given(&self.until),
+            by: Some(String::new()),
+            app: None,
+            key: given(&self.key),
+            account: given(&self.account),
+        };
+        // What is said of a parameter begins with its name, and fields have the same names.
+        let wrong = |it: crate::gateway::Problem| {
+            let field = it.detail.split(' ').next().unwrap_or_default().to_owned();
+            (field, sentence(&it.detail))
+        };
+        let (mut filter, _) =
+            query.read(now).map_err(|it| Wrong(it.into_iter().map(wrong).collect()))?;
+        filter.until = filter.until.min(hour_of(now) + 1);
+        filter.from = filter.from.max(filter.until - LONGEST);
+        filter.by.hours = if filter.until - filter.from <= HOURLY { 1 } else { 24 };
+        if filter.by.hours == 24 && filter.until > hour_of(now) {
+            // Nothing has been counted of the rest of the day, and whole days are found at once.
+            filter.until = (filter.until + 23) / 24 * 24;
+        }
+        filter.months = filter.until - filter.from > DAILY;
+        if filter.months {
+            filter.from = Month::of(begin_of(filter.from)).begin();
+            filter.until = Month::of(begin_of(filter.until - 1)).next().begin();
+        }
+        filter.limit = RANKED + 1;
+        Ok(filter)
+    }
+
+    fn link(&self, path: &str, from: &str, until: &str, by: &str) -> String {
+        let (key, account) = (("key", &*self.key), ("account", &*self.account));
+        with_query(path, &[("from", from), ("until", until), ("by", by), key, account])
+    }
+
+    fn times(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
+        let times = [("Today", 0), ("7 days", 6), ("30 days", 29), ("A year", 364)];
+        let link = |days| self.link(PATH, &days_before(now, days).to_string(), "", &self.by);
+        times.map(|(name, days)| (name, link(days))).into()
+    }
+
+    fn csv(&self, filter: &UsageFilter) -> String {
+        let time = if filter.by.hours == 1 { "hour" } else { "day" };
+        let by = [time, &self.by].join(",");
+        self.link("/console/usage.csv", &self.from, &self.until, by.trim_end_matches(','))
+    }
+}
+
+fn days_before(now: OffsetDateTime, days: i64) -> Date {
+    now.to_offset(time::UtcOffset::UTC).date() - Duration::days(days)
+}
+
+fn found(
+    survey: UsageSurvey,
+    filter: &UsageFilter,
+    aspect: Option<Aspect>,
+    closed: &[(String, Colour)],
+    csv: String,
+) -> Found {
+    let mut total = Sums::default();
+    survey.over_time.iter().for_each(|it| total.add(it.sums));
+    let (chart, colours) = chart(&survey, filter, aspect, closed);
+    let ranked = |(told, sums): (String, Sums)| Ranked {
+        link: link(aspect, &told),
+        name: name(aspect, &told, &survey.key_names),
+        sums,
+    };
+    let gap =
+        |it: UsageGap| Gap { since: time(it.since), lost_calls: it.lost_calls, killed: it.killed };
+    Found {
+        chart,
+        colours,
+        total,
+        has_more: survey.ranked.len() > RANKED as usize,
+        ranked: survey.ranked.into_iter().take(RANKED as usize).map(ranked).collect(),
+        accounts: survey.accounts,
+        gaps: survey.gaps.into_iter().map(gap).collect(),
+        csv,
+    }
+}
+
+/// The calls over time, with the colours of what is told apart.
+fn chart(
+    survey: &UsageSurvey,
+    filter: &UsageFilter,
+    aspect: Option<Aspect>,
+    closed: &[(String, Colour)],
+) -> (Chart, Vec<Colour>) {
+    let hours = buckets(filter);
+    let mut values: BTreeMap<Option<&str>, Vec<Option<u64>>> = BTreeMap::new();
+    for it in &survey.over_time {
+        let of = values.entry(it.told.as_deref()).or_insert_with(|| vec![Some(0); hours.len()]);
+        let place = hours.binary_search(&it.hour).ok();
+        if let Some(Some(value)) = place.and_then(|it| of.get_mut(it)) {
+            *value += it.sums.calls;
+        }
+    }
+    let known = closed.iter().map(|it| Some(&*it.0));
+    let order = known.chain(survey.ranked.iter().map(|it| Some(&*it.0))).chain([Some(""), None]);
+    let (mut series, mut colours) = (Vec::new(), Vec::new());
+    for told in order {
+        let Some(values) = values.remove(&told) else { continue };
+        let fixed = closed.iter().find(|it| told == Some(&*it.0)).map(|it| it.1);
+        let place = if told.is_none() && aspect.is_some() { OTHERS } else { colours.len() };
+        colours.push(fixed.unwrap_or_else(|| Colour::plain(place)));
+        let others = || "all others".to_owned();
+        let name = told.map_or_else(others, |it| name(aspect, it, &survey.key_names));
+        series.push(Series { name, values });
+    }
+    let is_small = hours.len() * series.len() <= MOST_BARS;
+    let day = |hour: &Hour| time(begin_of(*hour)).get(..10).unwrap_or_default().to_owned();
+    let one_day = hours.first().map(day).filter(|it| hours.last().map(day).as_ref() == Some(it));
+    let (unit, along, shown) = match (filter.by.hours, one_day) {
+        _ if filter.months => ("calls a month", "month (UTC)".to_owned(), 0..7),
+        (1, Some(day)) => ("calls an hour", format!("hour of {day} (UTC)"), 11..16),
+        (1, None) => ("calls an hour", "hour (UTC)".to_owned(), 5..16),
+        _ => ("calls a day", "day (UTC)".to_owned(), 0..10),
+    };
+    let label =
+        |hour: &Hour| time(begin_of(*hour)).get(shown.clone()).unwrap_or_default().to_owned();
+    let chart = Chart {
+        title: "Calls on X".to_owned(),
+        unit: unit.to_owned(),
+        along,
+        kind: if is_small { Kind::Bars } else { Kind::Lines },
+        labels: hours.iter().map(label).collect(),
+        series,
+    };
+    (chart, colours)
+}
+
+/// The hours with which the parts begin that are told apart.
+fn buckets(filter: &UsageFilter) -> Vec<Hour> {
+    let step = filter.by.hours.max(1);
+    let first = filter.from.div_euclid(step) * step;
+    let next = |it: &Hour| {
+        let next = if filter.months { Month::of(begin_of(*it)).next().begin() } else { it + step };
+        Some(next).filter(|it| *it < filter.until)
+    };
+    std::iter::successors(Some(first).filter(|it| *it < filter.until), next).collect()
+}
+
+/// What the database has, for people.
+fn name(aspect: Option<Aspect>, told: &str, key_names: &KeyNames) -> String {
+    match (aspect, told) {
+        (None, _) => "calls".to_owned(),
+        (Some(Aspect::Account), "") => "no account (app-only)".to_owned(),
+        (Some(Aspect::Outcome), "none") => "no answer".to_owned(),
+        _ => key_names.get(told).map_or(told, |it| it.as_str()).to_owned(),
+    }
+}
+
+/// Where the recent calls of it are.
+fn link(aspect: Option<Aspect>, told: &str) -> Option<String> {
+    let parameter = match aspect? {
+        Aspect::Key => "key",
+        Aspect::Account => "account",
+        Aspect::Endpoint => "endpoint",
+        Aspect::App | Aspect::Auth | Aspect::Outcome => return None,
+    };
+    (!told.is_empty()).then(|| with_query("/console/calls", &[(parameter, told)]))
+}

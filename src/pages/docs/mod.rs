@@ -1,0 +1,248 @@
+//! The description as a page for people.
+
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::Value;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::{HttpMethod, OpenApi};
+
+use crate::api::openapi::operation::{Audience, Body, Operation, Parameter};
+use crate::api::openapi::problems::Sample;
+use crate::api::openapi::{description, operations, strangers};
+use crate::pages::docs::view::{Answer, Field, Group, Page, Problem, Text};
+use crate::web::fixed::Fixed;
+
+static PAGE: LazyLock<Fixed> = LazyLock::new(|| {
+    Fixed::new("text/html; charset=utf-8", &text(&operations(), &strangers(), &description()))
+});
+
+static STYLE: LazyLock<Fixed> =
+    LazyLock::new(|| Fixed::new("text/css; charset=utf-8", &view::style()));
+
+pub(crate) async fn page(headers: HeaderMap) -> Response {
+    PAGE.answer(&headers)
+}
+
+pub(crate) async fn style(headers: HeaderMap) -> Response {
+    STYLE.answer(&headers)
+}
+
+/// `strangers` are the problems of what is not described.
+pub(crate) fn text(operations: &[Operation], strangers: &[Sample], document: &OpenApi) -> String {
+    let document = serde_json::to_value(document).unwrap_or_default();
+    let titles = [
+        (Audience::Callers, "For services"),
+        (Audience::Operators, "For operators"),
+        (Audience::Anybody, "For whoever watches or reads"),
+    ];
+    let group = |(audience, title): (Audience, &'static str)| {
+        let tag = audience.tag();
+        let of_group = operations.iter().filter(|it| it.audience.tag() == tag);
+        Group {
+            id: tag,
+            title,
+            about: Text(audience.about().to_owned()),
+            operations: of_group.map(|it| operation(it, &document)).collect(),
+        }
+    };
+    let samples: Vec<&Sample> =
+        operations.iter().flat_map(|it| &it.problems).chain(strangers).collect();
+    let example = samples.iter().find(|it| it.name == "invalid_request_post_id");
+    let page = Page {
+        version: env!("CARGO_PKG_VERSION"),
+        groups: titles.into_iter().map(group).collect(),
+        problems: problems(&samples),
+        problem_example: example.map(|it| shown(&it.body(), 0)).unwrap_or_default(),
+    };
+    view::text(&page)
+}
+
+fn operation(it: &Operation, document: &Value) -> view::Operation {
+    let mut codes: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
+    for sample in &it.problems {
+        let of_status = codes.entry(sample.problem.status().as_u16()).or_default();
+        if !of_status.contains(&sample.problem.code()) {
+            of_status.push(sample.problem.code());
+        }
+    }
+    let body = |it: &Body| {
+        let schema = serde_json::to_value(&it.content.schema).unwrap_or_default();
+        fields(&schema, document)
+    };
+    let answers = it.answers.iter().flat_map(|answer| {
+        answer.contents.iter().enumerate().map(|(index, content)| Answer {
+            status: if answer.status == "default" { "any other" } else { answer.status },
+            media: content.media,
+            about: Text(if index == 0 { answer.about.to_owned() } else { String::new() }),
+            example: example(&content.example),
+        })
+    });
+    view::Operation {
+        id: it.id,
+        method: method(&it.method).to_owned(),
+        path: it.path,
+        summary: it.summary,
+        about: Text(it.about.to_owned()),
+        curl: curl(it),
+        parameters: it.parameters.iter().map(|it| parameter(it, document)).collect(),
+        body: it.body.as_ref().map(body).unwrap_or_default(),
+        answers: answers.collect(),
+        problems: codes.into_iter().collect(),
+    }
+}
+
+fn parameter(it: &Parameter, document: &Value) -> Field {
+    let schema = serde_json::to_value(&it.schema).unwrap_or_default();
+    Field {
+        name: it.name.to_owned(),
+        place: match it.place {
+            ParameterIn::Path => "in the path",
+            ParameterIn::Header => "a header",
+            _ => "in the query",
+        },
+        kind: kind(&schema, document),
+        is_required: it.is_required(),
+        about: Text(it.about.to_owned()),
+    }
+}
+
+/// A command for a shell. Of headers it has the first, which most calls need.
+fn curl(it: &Operation) -> String {
+    let server = it.audience.servers().first().copied().unwrap_or_default();
+    let path = it
+        .parameters
+        .iter()
+        .filter(|it| it.place == ParameterIn::Path)
+        .fold(it.path.to_owned(), |path, it| {
+            path.replace(&format!("{{{}}}", it.name), &example(&it.example))
+        });
+    let compressed = if it.audience == Audience::Callers { " --compressed" } else { "" };
+    let method = match (&it.method, &it.body) {
+        (HttpMethod::Get, _) | (HttpMethod::Post, Some(_)) => String::new(),
+        (other, _) => format!(" -X {}", method(other)),
+    };
+    let mut parts = vec![format!("curl{compressed}{method} {server}{path}")];
+    match it.audience {
+        Audience::Callers => parts.push("-H \"Authorization: Bearer $KEY\"".to_owned()),
+        Audience::Operators => parts.push("-H \"Authorization: Bearer $ADMIN_KEY\"".to_owned()),
+        Audience::Anybody | Audience::Watchers => (),
+    }
+    if let Some(it) = it.parameters.iter().find(|it| it.place == ParameterIn::Header) {
+        parts.push(format!("-H '{}: {}'", it.name, example(&it.example)));
+    }
+    if let Some(it) = &it.body {
+        parts.push(format!("-H 'Content-Type: {}'", it.content.media));
+        parts.push(format!("-d '{}'", example(&it.content.example)));
+    }
+    parts.join(" \\\n  ")
+}
+
+/// The members of an object.
+fn fields(schema: &Value, document: &Value) -> Vec<Field> {
+    let schema = resolved(schema, document);
+    let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let field = |(name, of): (&String, &Value)| Field {
+        name: name.clone(),
+        place: "",
+        kind: kind(of, document),
+        is_required: required.iter().any(|it| *it == name),
+        about: Text(about(of, document)),
+    };
+    properties.map(field).collect()
+}
+
+fn about(schema: &Value, document: &Value) -> String {
+    let first = schema["oneOf"].get(0).unwrap_or(schema);
+    let places = [schema, first, resolved(first, document), resolved(&schema["items"], document)];
+    let told = places.iter().find_map(|it| it["description"].as_str());
+    told.unwrap_or_default().to_owned()
+}
+
+/// What form a value has, in words.
+fn kind(schema: &Value, document: &Value) -> String {
+    let schema = resolved(schema, document);
+    if let Some(names) = schema["enum"].as_array() {
+        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+        return format!("one of {}", names.join(", "));
+    }
+    let either = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
+    if let Some(either) = either {
+        let kinds = either.iter().filter(|it| it["type"] != "null").map(|it| kind(it, document));
+        return kinds.collect::<Vec<_>>().join(", or ");
+    }
+    let name = schema["type"].as_str().or(schema["type"].get(0).and_then(Value::as_str));
+    match name.unwrap_or_default() {
+        "array" => format!("a list: {}", kind(&schema["items"], document)),
+        "boolean" => "true or false".to_owned(),
+        "integer" => "a whole number".to_owned(),
+        "object" => "an object".to_owned(),
+        _ => "a string".to_owned(),
+    }
+}
+
+fn resolved<'a>(schema: &'a Value, document: &'a Value) -> &'a Value {
+    let target = schema["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
+    target.and_then(|it| document.pointer(it)).unwrap_or(schema)
+}
+
+/// Each code once.
+fn problems(samples: &[&Sample]) -> Vec<Problem> {
+    let mut problems: BTreeMap<&'static str, (BTreeSet<u16>, &Sample)> = BTreeMap::new();
+    for sample in samples {
+        let entry = problems.entry(sample.problem.code()).or_insert((BTreeSet::new(), sample));
+        entry.0.insert(sample.problem.status().as_u16());
+    }
+    let problem = |(code, (statuses, sample)): (&'static str, (BTreeSet<u16>, &Sample))| Problem {
+        code,
+        statuses: statuses.into_iter().collect(),
+        title: sample.problem.words().0,
+        detail: Text(sample.problem.words().1.to_owned()),
+    };
+    problems.into_iter().map(problem).collect()
+}
+
+/// A text as it is, and anything else as JSON.
+fn example(value: &Value) -> String {
+    value.as_str().map_or_else(|| shown(value, 0), |it| it.trim_end().to_owned())
+}
+
+/// JSON with a line for each member, and lists of plain values on one line.
+fn shown(value: &Value, depth: usize) -> String {
+    let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
+    let is_plain = |it: &Value| !it.is_object() && !it.is_array();
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            let lines: Vec<String> = members
+                .iter()
+                .map(|(name, it)| {
+                    format!("{inner}{}: {}", Value::from(&**name), shown(it, depth + 1))
+                })
+                .collect();
+            format!("{{\n{}\n{outer}}}", lines.join(",\n"))
+        }
+        Value::Array(items) if items.iter().all(is_plain) => {
+            let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|it| shown(it, depth)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        plain => plain.to_string(),
+    }
+}
+
+fn method(method: &HttpMethod) -> &'static str {
+    match method {
+        HttpMethod::Get => "GET",
+        HttpMethod::Post => "POST",
+        HttpMethod::Delete => "DELETE",
+        _ => "",
+    }
+}

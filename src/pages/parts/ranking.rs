@@ -1,0 +1,154 @@
+//! Rankings, drawn on the server: for each name a bar across with its number, in the style sheet's colours.
+
+use askama::Template;
+
+use crate::pages::parts::axis::{Axis, brief};
+use crate::pages::parts::{filters, text};
+
+/// What a ranking shows.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    pub title: String,
+    /// What the numbers count, such as `impressions`.
+    pub unit: String,
+    /// What the names are, such as `post`.
+    pub along: String,
+    /// From top to bottom; `None` where there is no number.
+    pub bars: Vec<(String, Option<u64>)>,
+}
+
+#[derive(Template)]
+#[template(path = "pages/parts/ranking.html", config = ".askama.toml")]
+struct Figure<'a> {
+    ranking: &'a Ranking,
+    rows: Vec<Row<'a>>,
+    ticks: Vec<Tick>,
+    bottom: i32,
+    with_table: bool,
+}
+
+/// A name, its number and its bar, and where they begin from above.
+struct Row<'a> {
+    name: &'a str,
+    shown: String,
+    y: i32,
+    width: i32,
+}
+
+struct Tick {
+    x: i32,
+    /// Empty where the next ones would be too near.
+    label: String,
+}
+
+const WIDTH: i32 = 640;
+/// Names of 20 letters stand before it, as large as the style sheet makes them on a phone.
+const LEFT: i32 = 310;
+/// A number stands behind the longest bar.
+const RIGHT: i32 = 100;
+const ROW: i32 = 36;
+const BAR: i32 = 22;
+const BELOW: i32 = 34;
+/// From where a row begins, and what is below the rows, to where letters stand.
+const LETTER: i32 = 26;
+/// Numbers below this are told digit by digit.
+const LONG: u64 = 1_000_000;
+
+impl Ranking {
+    /// As HTML: title and picture; and the table behind it, unless the page has all the numbers in one below it.
+    pub fn draw(&self, with_table: bool) -> String {
+        let most = self.bars.iter().filter_map(|it| it.1).max().unwrap_or_default();
+        let axis = Axis::up_to(most);
+        let rows = self.bars.iter().zip((0..).map(|it| it * ROW)).map(|((name, value), y)| Row {
+            name,
+            shown: match value {
+                None => "no number".to_owned(),
+                Some(it) if *it < LONG => it.to_string(),
+                Some(it) => brief(*it),
+            },
+            y,
+            width: value.map_or(0, |it| across(axis.part(it))),
+        });
+        let rows: Vec<Row<'_>> = rows.collect();
+        let bottom = rows.last().map_or(0, |it| it.y + ROW);
+        let apart = axis.ticks().count() / 2;
+        let ticks = axis.ticks().enumerate().map(|(index, (part, label))| Tick {
+            x: LEFT + across(part),
+            label: if index % apart == 0 { label } else { String::new() },
+        });
+        text(&Figure { ranking: self, rows, ticks: ticks.collect(), bottom, with_table })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "places within a picture are small")]
+fn across(part: f64) -> i32 {
+    (part * f64::from(WIDTH - LEFT - RIGHT)).round() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranking(bars: &[(&str, Option<u64>)]) -> Ranking {
+        Ranking {
+            title: "impressions by post".to_owned(),
+            unit: "impressions".to_owned(),
+            along: "post".to_owned(),
+            bars: bars.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        }
+    }
+
+    #[test]
+    fn bars_are_as_long_as_their_numbers() {
+        let html = ranking(&[("20", Some(40)), ("21", Some(10)), ("22", Some(0)), ("23", None)])
+            .draw(false);
+        for text in [
+            "width=\"230\" height=\"22\"",
+            "width=\"58\" height=\"22\"",
+            "<text x=\"548\" y=\"26\">40</text>",
+            "<text x=\"318\" y=\"98\">0</text>",
+            "<text x=\"318\" y=\"134\">no number</text>",
+            "aria-label=\"Chart: impressions by post.",
+        ] {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+        assert_eq!(html.matches("<rect").count(), 2, "{html}");
+    }
+
+    #[test]
+    fn the_table_has_every_digit() {
+        let ranking = ranking(&[("20", Some(1_234_567)), ("21", None)]);
+        let html = ranking.draw(true);
+        for text in [
+            "<th scope=\"row\">20</th><td class=\"number\">1,234,567</td>",
+            "<th scope=\"row\">21</th><td class=\"number\">none</td>",
+        ] {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+        assert!(!ranking.draw(false).contains("<table"));
+    }
+
+    #[test]
+    fn any_numbers_make_a_sound_picture() {
+        for bars in
+            [&[][..], &[("a", None)], &[("a", Some(0))], &[("a", Some(u64::MAX)), ("b", Some(1))]]
+        {
+            let html = ranking(bars).draw(false);
+            assert!(
+                !html.contains("NaN") && !html.contains("inf") && !html.contains("style="),
+                "{html}"
+            );
+            assert_eq!(html.contains("<svg"), !bars.is_empty(), "{html}");
+        }
+    }
+
+    #[test]
+    fn what_a_ranking_says_is_escaped() {
+        let hostile = "</svg><script>alert(1)</script>\"'&";
+        let mut ranking = ranking(&[(hostile, Some(1))]);
+        (ranking.title, ranking.unit, ranking.along) =
+            (hostile.to_owned(), hostile.to_owned(), hostile.to_owned());
+        let html = ranking.draw(false);
+        assert!(!html.contains("<script") && !html.contains(hostile), "{html}");
+    }
+}

@@ -1,0 +1,136 @@
+//! Extractors of paths, queries and bodies whose refusals are problems, and the pages of lists.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Request, rejection::QueryRejection};
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+
+use crate::gateway::Problem as Detail;
+use crate::model::AccountRef;
+use crate::web::body;
+use crate::web::host::Host;
+use crate::web::problem::Problem;
+
+/// An import of some thousand accounts.
+pub(crate) const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+pub(crate) const MOST_ITEMS: u32 = 1000;
+
+pub(crate) const ITEMS: u32 = 100;
+
+/// Which app is meant; may be left out where only one is configured.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfApp {
+    pub(crate) app: Option<String>,
+}
+
+/// axum's own, but for a refusal in the shape of every other answer.
+pub(crate) struct Query<T>(pub(crate) T);
+
+/// The same, for what stands in a path: one text where nothing else is said.
+pub(crate) struct Path<T = String>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, Problem> {
+        // PostgreSQL has no text with it.
+        if parts.uri.query().is_some_and(|it| it.contains("%00")) {
+            return Err(Problem::invalid(vec![Detail::in_query("must hold no NUL")]));
+        }
+        let read = axum::extract::Query::try_from_uri(&parts.uri);
+        read.map(|it| Query(it.0)).map_err(|it| wrong_query(&it))
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::invalid(vec![Detail::in_path("must hold no NUL")]));
+        }
+        let read = axum::extract::Path::from_request_parts(parts, state).await;
+        read.map(|it| Path(it.0))
+            .map_err(|_| Problem::invalid(vec![Detail::in_path("must be UTF-8 once decoded")]))
+    }
+}
+
+/// What the parser says of a query names the parameter, and never its value.
+fn wrong_query(rejection: &QueryRejection) -> Problem {
+    let said = std::error::Error::source(rejection).map(ToString::to_string);
+    let said = said.unwrap_or_else(|| "cannot be read".to_owned());
+    Problem::invalid(vec![Detail::in_query(said)])
+}
+
+/// How many items of a listing to give at most: 1 to 1000, or 100 where nothing is said.
+pub(crate) struct Limit(pub(crate) u32);
+
+impl Default for Limit {
+    fn default() -> Limit {
+        Limit(ITEMS)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
+        let limit = String::deserialize(deserializer)?.parse().ok();
+        let limit = limit.filter(|it| (1..=MOST_ITEMS).contains(it)).map(Limit);
+        let expected = format!("must be a whole number from 1 to {MOST_ITEMS}");
+        limit.ok_or_else(|| D::Error::custom(expected))
+    }
+}
+
+/// The `next` of the page before, where a listing is numbered.
+pub(crate) struct Before(pub(crate) i64);
+
+impl<'de> Deserialize<'de> for Before {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Before, D::Error> {
+        let id = String::deserialize(deserializer)?.parse().map(Before);
+        id.map_err(|_| D::Error::custom("must be the next of the page before"))
+    }
+}
+
+/// A part of a listing under its `name`. `next` is where the next part begins, after the last item of one that is full.
+pub(crate) fn page<T, W: From<T> + Serialize, N: Serialize>(
+    name: &str,
+    items: Vec<T>,
+    limit: &Limit,
+    place: impl Fn(&T) -> N,
+) -> Json<Value> {
+    let last = items.last().filter(|_| items.len() == limit.0 as usize);
+    let next = last.map(place);
+    let items: Vec<W> = items.into_iter().map(W::from).collect();
+    Json(json!({ name: items, "next": next }))
+}
+
+pub(crate) fn account_ref(text: &str) -> Result<AccountRef, Problem> {
+    let detail = "the account must be a user id of 1 to 19 digits or @screen_name";
+    AccountRef::parse(text).ok_or_else(|| Problem::invalid(vec![Detail::in_path(detail)]))
+}
+
+pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(
+    host: &Host,
+    request: Request,
+) -> Result<T, Problem> {
+    body::json(&read(host, request).await?).await
+}
+
+/// The same, where there may be no body at all.
+pub(crate) async fn json_or_default<T: DeserializeOwned + Default + Send + 'static>(
+    host: &Host,
+    request: Request,
+) -> Result<T, Problem> {
+    let body = read(host, request).await?;
+    if body.is_empty() { Ok(T::default()) } else { body::json(&body).await }
+}
+
+pub(crate) async fn read(host: &Host, request: Request) -> Result<Bytes, Problem> {
+    body::require_json(request.headers())?;
+    let (parts, body) = request.into_parts();
+    body::read(&parts.headers, body, MOST_BYTES, host.limits()).await
+}

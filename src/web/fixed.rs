@@ -1,0 +1,37 @@
+//! Texts that never change while the process lives, and are compressed once.
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use crate::web::html;
+use crate::web::negotiation::{Accepted, gzip};
+
+/// What is always the same, made when it is asked for first.
+pub(crate) struct Fixed {
+    kind: &'static str,
+    plain: Bytes,
+    gzipped: Bytes,
+}
+
+impl Fixed {
+    pub(crate) fn new(kind: &'static str, text: &str) -> Fixed {
+        Fixed { kind, plain: text.to_owned().into(), gzipped: gzip(text.as_bytes()) }
+    }
+
+    pub(crate) fn answer(&self, asked: &HeaderMap) -> Response {
+        let zips = Accepted::of(asked).gzip;
+        let body = if zips { &self.gzipped } else { &self.plain };
+        let mut response = body.clone().into_response();
+        let headers = response.headers_mut();
+        html::guard(html::POLICY, headers);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if zips {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+}

@@ -1,0 +1,297 @@
+//! Around every request: its id, its log line, its metrics, and the body of the gateway's own answers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use axum::response::{IntoResponse, Response};
+use tower::Service;
+use tracing::{info, warn};
+
+use crate::gateway::Trail;
+use crate::model::call::Call;
+use crate::model::{AuthKind, Endpoint};
+use crate::web::client_address::{Client, Peer};
+use crate::web::host::{Host, Routes};
+use crate::web::html::Face;
+use crate::web::negotiation::{Accepted, gzip, is_named};
+use crate::web::problem::{PROBLEM_JSON, Problem, shown_path};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Asked every few seconds by machines: not logged, and answered where nothing else is.
+pub(crate) const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// What the relay's handler leaves for the log line.
+#[derive(Clone)]
+pub(crate) struct Relayed {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) trail: Arc<Trail>,
+}
+
+/// The id of a request, for handlers that need it.
+#[derive(Clone)]
+pub(crate) struct RequestId(Arc<str>);
+
+impl RequestId {
+    pub(crate) fn of(request: &Request) -> Arc<str> {
+        request
+            .extensions()
+            .get::<RequestId>()
+            .map_or_else(|| new_id().into(), |it| Arc::clone(&it.0))
+    }
+}
+
+/// What the request line and headers say that the answer or the log line repeats.
+struct Asked {
+    id: String,
+    accepted: Accepted,
+    /// Of the gateway's own answer, if it comes to that.
+    form: Form,
+    bytes: u64,
+    client: IpAddr,
+    method: Method,
+    uri: Uri,
+    /// The pages among which its path is.
+    face: Option<&'static Face>,
+}
+
+/// How the gateway's own answers are written.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Form {
+    Problem,
+    /// As X writes errors: on its own paths, unless the client names the other form.
+    AsX,
+}
+
+/// Answers one request by `routes`, or with `refusal` where there is one, and tells of it.
+pub(crate) async fn observe(
+    host: &Host,
+    mut routes: Routes,
+    peer: &Peer,
+    mut request: Request,
+    refusal: Option<Problem>,
+) -> Response {
+    let begun = host.clock().instant();
+    let is_of_x = routes.relays && is_of_x(request.uri().path());
+    let is_call = is_of_x && refusal.is_none() && request.method() == Method::POST;
+    let face = routes.faces.iter().find(|it| it.has(request.uri().path()));
+    let asked = Asked::of(&request, is_of_x, face, peer);
+    request.extensions_mut().insert(Client(asked.client));
+    // The relay's handlers leave what they know in their answers instead.
+    if !is_call {
+        request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
+    }
+    let response = if let Some(refusal) = refusal {
+        refusal.into_response()
+    } else {
+        let Ok(response) = routes.all.call(request).await;
+        response.map(Body::new)
+    };
+    let elapsed = host.clock().instant().saturating_duration_since(begun);
+    let mut response = finish(host, &asked, response, elapsed);
+    if host.lifecycle().is_closing() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn is_of_x(path: &str) -> bool {
+    Endpoint::ALL.iter().any(|it| it.path() == path)
+}
+
+impl Asked {
+    fn of(request: &Request, is_of_x: bool, face: Option<&'static Face>, peer: &Peer) -> Asked {
+        let headers = request.headers();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+        Asked {
+            id: request_id(headers),
+            accepted: Accepted::of(headers),
+            form: if is_of_x && !is_named(headers, PROBLEM_JSON) {
+                Form::AsX
+            } else {
+                Form::Problem
+            },
+            bytes: length.unwrap_or_default(),
+            client: peer.client(headers),
+            method,
+            uri,
+            face,
+        }
+    }
+}
+
+fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration) -> Response {
+    let problem = response.extensions().get::<Problem>().cloned();
+    if let Some(problem) = &problem {
+        response = render(problem, response, asked);
+    }
+    let relayed = response.extensions_mut().remove::<Relayed>();
+    let headers = response.headers_mut();
+    if let Some(face) = asked.face {
+        face.guard(headers);
+    }
+    headers.insert(REQUEST_ID, HeaderValue::from_str(&asked.id).expect("an id is printable"));
+    if let Some(relayed) = &relayed {
+        let own = elapsed.saturating_sub(relayed.trail.spent.time);
+        headers.insert(SERVER_TIMING, timing(relayed.trail.spent.time, own));
+        let meter = host.meters().of(relayed.endpoint, relayed.trail.auth);
+        meter.count(response.status(), elapsed, own);
+    }
+    if let Some(problem) = &problem {
+        metrics::counter!("countersign_refusals_total", "code" => problem.code()).increment(1);
+    }
+    log(asked, &response, relayed.as_ref(), problem.as_ref(), elapsed);
+    if let Some(relayed) = &relayed {
+        note(host, asked, &response, relayed, problem.as_ref(), elapsed);
+    }
+    response
+}
+
+/// Keeps a call of a known key for people to look at.
+fn note(
+    host: &Host,
+    asked: &Asked,
+    response: &Response,
+    Relayed { endpoint, trail }: &Relayed,
+    problem: Option<&Problem>,
+    elapsed: Duration,
+) {
+    let Some(key) = &trail.key else { return };
+    let status = response.status();
+    host.gateway().note_call(status.as_u16() < 400, || Call {
+        id: 0,
+        at: host.clock().now(),
+        request_id: asked.id.clone(),
+        app: key.key.scopes.app.clone().unwrap_or_default(),
+        key_id: key.key.id.clone(),
+        account: trail.account,
+        endpoint: *endpoint,
+        auth: trail.auth,
+        posts: trail.posts,
+        metrics: trail.metrics.clone(),
+        status: Some(status.as_u16()),
+        code: problem.map(|it| it.code().to_owned()),
+        attempts: trail.spent.attempts,
+        time: elapsed,
+        upstream_time: trail.spent.time,
+        bytes: response.body().size_hint().exact().unwrap_or_default(),
+    });
+}
+
+fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let mut body = if let Some(face) = asked.face {
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        (face.problem_page)(problem).into()
+    } else if asked.form == Form::AsX {
+        parts.status = problem.status_as_x();
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        problem.body_as_x()
+    } else {
+        problem.body(&asked.id)
+    };
+    let varies =
+        if is_of_x(asked.uri.path()) { "accept, accept-encoding" } else { "accept-encoding" };
+    parts.headers.insert(VARY, HeaderValue::from_static(varies));
+    // Three public clients gunzip before they look at the status (reference 1.2).
+    if asked.accepted.gzip {
+        body = gzip(&body).into();
+        parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// Milliseconds, written from whole microseconds: formatting a float costs as much as the rest of the header.
+fn timing(upstream: Duration, own: Duration) -> HeaderValue {
+    let mut text = String::with_capacity(48);
+    for (name, duration) in [("upstream;dur=", upstream), (", gateway;dur=", own)] {
+        let (micros, mut digits) = (micros(duration), itoa::Buffer::new());
+        text.push_str(name);
+        text.push_str(digits.format(micros / 1000));
+        // The leading 1 keeps the zeros behind it.
+        text.push('.');
+        text.push_str(digits.format(1000 + micros % 1000).get(1..).unwrap_or_default());
+    }
+    HeaderValue::from_str(&text).expect("numbers are printable")
+}
+
+fn log(
+    asked: &Asked,
+    response: &Response,
+    relayed: Option<&Relayed>,
+    problem: Option<&Problem>,
+    elapsed: Duration,
+) {
+    let status = response.status().as_u16();
+    let bytes_out = response.body().size_hint().exact().unwrap_or_default();
+    let us = micros(elapsed);
+    let (request_id, bytes_in) = (&*asked.id, asked.bytes);
+    let code = problem.map(Problem::code);
+    let key_id = problem.and_then(Problem::key_id);
+    if let Some(Relayed { endpoint, trail }) = relayed {
+        let key = trail.key.as_ref().map(|it| &*it.key.name);
+        info!(
+            request_id,
+            endpoint = endpoint.name(),
+            key,
+            key_id,
+            peer = key.is_none().then(|| asked.client.to_string()),
+            account = trail.account.map(|it| it.to_string()),
+            auth = trail.auth.map(AuthKind::name),
+            status,
+            code,
+            upstream_status = trail.spent.status,
+            attempts = trail.spent.attempts,
+            us,
+            upstream_us = micros(trail.spent.time),
+            bytes_in,
+            bytes_out,
+            "call"
+        );
+    } else if !PROBES.contains(&asked.uri.path()) {
+        let path = shown_path(&asked.uri);
+        let (method, peer) = (asked.method.as_str(), asked.client.to_string());
+        info!(
+            request_id,
+            method, path, peer, key_id, status, code, us, bytes_in, bytes_out, "request"
+        );
+    }
+    if let Some(problem) = problem
+        && problem.status().is_server_error()
+    {
+        let cause = problem.causes();
+        warn!(request_id, code, cause, "answered with an error of the gateway's own");
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The caller's own id when it is short and plain, else a new one, unique among this machine's recent processes.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |it: &&str| {
+        (1..=64).contains(&it.len())
+            && it.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|it| it.to_str().ok()).filter(plain);
+    given.map_or_else(new_id, str::to_owned)
+}
+
+fn new_id() -> String {
+    static PROCESS: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one(std::process::id())
+    });
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}{:08x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,89 @@
+//! Who presents which key: in `Authorization` or `X-Api-Key`, never in the query.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+
+use crate::gateway::{KnownKey, Problem as Detail};
+use crate::model::key::Kind;
+use crate::web::body;
+use crate::web::client_address::Client;
+use crate::web::host::Host;
+use crate::web::problem::Problem;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// A caller's key and the JSON that it brings. The key first: strangers' bodies take no memory.
+pub(crate) async fn read(
+    host: &Host,
+    request: Request,
+    most: usize,
+) -> Result<(Arc<KnownKey>, Bytes), Problem> {
+    let from = Client::address(&request);
+    let (parts, incoming) = request.into_parts();
+    let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
+    body::require_json(&parts.headers)?;
+    let (limits, expected) = (host.limits(), body::expected(&parts.headers, most));
+    let held = host.gateway().hold_memory(&key, expected, limits.request_deadline).await?;
+    let body = body::read(&parts.headers, incoming, most, limits).await?;
+    Ok((key, held.attach(body)))
+}
+
+/// Whoever presents a key of that kind from there.
+pub(crate) async fn check_key(
+    host: &Host,
+    headers: &HeaderMap,
+    kind: Kind,
+    from: IpAddr,
+) -> Result<Arc<KnownKey>, Problem> {
+    let key = key(headers, kind)?;
+    let checked = host.gateway().check_key(key, kind, from).await;
+    checked.map_err(|error| Problem::from(error).about_key(key))
+}
+
+/// What is presented as a key of that kind; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`
+/// of somebody else's, but two keys of ours would leave open whose call it is.
+fn key(headers: &HeaderMap, kind: Kind) -> Result<&str, Problem> {
+    require_once(headers, &[AUTHORIZATION, API_KEY])?;
+    // What cannot be read as text is a key like any other that is not known.
+    let api_key = headers.get(API_KEY).map(|it| it.to_str().unwrap_or_default().trim());
+    let bearer = headers.get(AUTHORIZATION).and_then(bearer);
+    match (api_key, bearer) {
+        (Some(api_key), Some(bearer)) if Kind::of(bearer).is_some() && api_key != bearer => {
+            let detail = "holds another key than Authorization does; send one of the two";
+            Err(Problem::invalid(vec![Detail::in_header("X-Api-Key", detail)]))
+        }
+        (Some(key), _) | (None, Some(key)) => Ok(key),
+        (None, None) => Err(Problem::missing_key(kind)),
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+/// Which of two values counts is for the caller to say: proxies on the way may disagree about it.
+pub(crate) fn require_once(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), Problem> {
+    let repeated = names.iter().filter(|it| headers.get_all(*it).iter().nth(1).is_some());
+    let problems: Vec<Detail> = repeated
+        .map(|it| {
+            Detail::in_header(written(it), "stands in the request more than once; send it once")
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Problem::invalid(problems)) }
+}
+
+/// As the manual writes it.
+fn written(name: &HeaderName) -> &'static str {
+    match name.as_str() {
+        "authorization" => "Authorization",
+        "x-api-key" => "X-Api-Key",
+        "countersign-account" => "Countersign-Account",
+        _ => "Countersign-Auth",
+    }
+}

@@ -1,0 +1,195 @@
+//! Which status, code and words each of the gateway's errors becomes.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use crate::gateway::{Error, Place, Problem as Detail, Reason};
+use crate::model::AccountState;
+use crate::model::handshake::NotConnected;
+use crate::web::problem::nothing_answered;
+use crate::web::problem::{Problem, SOON};
+use crate::wire::rfc3339;
+
+/// How many problems a `detail` spells out; `problems` has more.
+const SPELT_OUT: usize = 5;
+/// How soon to look again whether an operator has acted.
+const OPERATOR: Duration = Duration::from_secs(10);
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        let said = error.to_string();
+        let (status, code, title) = status_of(&error);
+        let detail = match &error {
+            Error::InvalidRequest(problems) => spell_out(problems),
+            Error::AccountNotActive { state, since, reconnect } => {
+                let link = "; the link in reconnect_url, or in the header Countersign-Reconnect-Url, is for that";
+                let helps = reconnect.is_some() && *state != AccountState::Blocked;
+                let link = if helps { link } else { "" };
+                let since = rfc3339(*since);
+                format!("the account is {state} since {since}: {}{link}", remedy(*state))
+            }
+            Error::AccountLimitReached { app, until, .. } => {
+                let until = rfc3339(*until);
+                format!(
+                    "{said}; others can be used from {until} on, or once an operator raises apps.{app}.account_limit"
+                )
+            }
+            Error::NotConnected(end) => format!("{said} {}", end.advice()),
+            Error::NothingAnswered { missing, .. } => {
+                format!("{said}: {}", nothing_answered::why(missing))
+            }
+            Error::VaultKeyUnavailable(_) => {
+                format!("{said}; an operator has to add it to vault.keys")
+            }
+            Error::AppCredentialsRejected { .. } => {
+                format!("{said}; an operator has to check them with `countersign check`")
+            }
+            _ => said,
+        };
+        Problem::new(status, code, title, detail).change(|it| {
+            it.retry_after = retry_after(&error);
+            if let Error::InvalidRequest(problems) = &error {
+                it.problems.clone_from(problems);
+            }
+            it.cause = Some(error);
+        })
+    }
+}
+
+/// Status, code and title of each error. No `_` arm: a new error does not compile until it stands here.
+fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        Error::InvalidRequest(_) => {
+            (StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the rules")
+        }
+        Error::UnknownKey => (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted"),
+        Error::TooManyGuesses => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many wrong keys")
+        }
+        Error::TooManyLinks { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_links", "The key has too many links")
+        }
+        Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this"),
+        Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "No such account"),
+        Error::AccountNotActive { .. } => {
+            (StatusCode::CONFLICT, "account_not_active", "The account cannot be used")
+        }
+        Error::AccountLimitReached { .. } => (
+            StatusCode::FORBIDDEN,
+            "account_limit_reached",
+            "The app may use no more accounts this month",
+        ),
+        Error::NothingAnswered { reason, .. } => {
+            (nothing_answered::status_of(*reason), "nothing_answered", "Nothing could be answered")
+        }
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
+        Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "It exists already"),
+        Error::UpstreamUnreachable(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream_unreachable", "X could not be reached")
+        }
+        Error::NotConnected(end) => {
+            (status_of_end(*end), "not_connected", "The account was not connected")
+        }
+        Error::UpstreamCutShort(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "X's answer was not whole")
+        }
+        Error::UpstreamTooLarge(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream_too_large", "X's answer is too large")
+        }
+        Error::UpstreamTimeout(_) => {
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "X did not answer in time")
+        }
+        Error::UpstreamOdd { .. } => {
+            (StatusCode::BAD_GATEWAY, "upstream_odd", "X gave an unexpected answer")
+        }
+        Error::AppCredentialsRejected { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "app_credentials_rejected",
+            "X does not accept the app's credentials",
+        ),
+        Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The gateway is busy"),
+        Error::VaultKeyUnavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "vault_key_unavailable",
+            "The gateway lacks a vault key",
+        ),
+        Error::StoreUnavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database cannot be asked")
+        }
+        Error::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in the gateway")
+        }
+    }
+}
+
+/// How long to wait before the same may work, where waiting helps.
+fn retry_after(error: &Error) -> Option<Duration> {
+    match error {
+        Error::UpstreamUnreachable(_)
+        | Error::UpstreamCutShort(_)
+        | Error::UpstreamTimeout(_)
+        | Error::Busy(_)
+        | Error::StoreUnavailable(_)
+        | Error::NotConnected(
+            NotConnected::XAway | NotConnected::OddAnswer | NotConnected::UnderWay,
+        ) => Some(SOON),
+        Error::UpstreamOdd { retry_after, .. } => Some(retry_after.unwrap_or(SOON)),
+        Error::TooManyGuesses => Some(Duration::from_mins(1)),
+        Error::VaultKeyUnavailable(_) => Some(OPERATOR),
+        Error::AppCredentialsRejected { retry_after, .. }
+        | Error::AccountLimitReached { retry_after, .. }
+        | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),
+        Error::NothingAnswered { reason, retry_after, .. } => match reason {
+            Reason::Deadline | Reason::UpstreamError => Some(retry_after.unwrap_or(SOON)),
+            _ => *retry_after,
+        },
+        _ => None,
+    }
+}
+
+fn status_of_end(end: NotConnected) -> StatusCode {
+    match end {
+        NotConnected::LinkUnknown => StatusCode::NOT_FOUND,
+        NotConnected::LinkUsed | NotConnected::TookTooLong => StatusCode::GONE,
+        NotConnected::OtherBrowser | NotConnected::Cancelled | NotConnected::OtherUser => {
+            StatusCode::FORBIDDEN
+        }
+        NotConnected::CallbackNotApproved
+        | NotConnected::ClockRejected
+        | NotConnected::AppSuspended
+        | NotConnected::AppRejected
+        | NotConnected::OddAnswer
+        | NotConnected::XAway => StatusCode::BAD_GATEWAY,
+        NotConnected::UnderWay => StatusCode::CONFLICT,
+    }
+}
+
+fn spell_out(problems: &[Detail]) -> String {
+    let said: Vec<String> = problems
+        .iter()
+        .take(SPELT_OUT)
+        .map(|it| match &it.place {
+            Place::Body(pointer) if pointer.is_empty() => format!("the body: {}", it.detail),
+            place => format!("{place}: {}", it.detail),
+        })
+        .collect();
+    let more: usize = problems.iter().skip(SPELT_OUT).map(|it| it.stands_for).sum();
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{}{more}", said.join("; "))
+}
+
+fn remedy(state: AccountState) -> &'static str {
+    match state {
+        AccountState::Active => "try again",
+        AccountState::Revoked => {
+            "its user took the app's access back, so an operator has to import a new token, or send the user a link to connect again"
+        }
+        AccountState::Blocked => {
+            "X has suspended or locked its user, who has to clear that with X; within an hour it works again, or at once when an operator verifies the account"
+        }
+        AccountState::Quarantined => {
+            "what is stored of it cannot be trusted, so an operator has to import its token again, or send the user a link to connect again"
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The quotas that X told last. Its clients pace themselves by these headers, and some take an answer without them for one
+//! that says that the quota is spent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::model::{AuthKind, Endpoint};
+
+/// Limit, remaining and reset (in seconds since 1970) of each quota.
+const NAMES: [[HeaderName; 3]; 2] = [
+    [
+        HeaderName::from_static("x-per-minute-limit"),
+        HeaderName::from_static("x-per-minute-remaining"),
+        HeaderName::from_static("x-per-minute-reset"),
+    ],
+    [
+        HeaderName::from_static("x-per-second-limit"),
+        HeaderName::from_static("x-per-second-remaining"),
+        HeaderName::from_static("x-per-second-reset"),
+    ],
+];
+
+/// By app, endpoint and kind of credentials; read and written without a lock.
+#[derive(Default)]
+pub(crate) struct Quotas(ArcSwap<HashMap<String, Arc<OfApp>>>);
+
+type OfApp = [[ArcSwapOption<Told>; 2]; 3];
+
+/// As they stood in an answer of X's.
+struct Told([[Option<HeaderValue>; 3]; 2]);
+
+impl Quotas {
+    pub(crate) fn remember(
+        &self,
+        app: &str,
+        endpoint: Endpoint,
+        auth: AuthKind,
+        headers: &HeaderMap,
+    ) {
+        let told =
+            NAMES.each_ref().map(|names| names.each_ref().map(|it| headers.get(it).cloned()));
+        if told.iter().flatten().all(Option::is_none) {
+            return;
+        }
+        let of_app = self.0.load().get(app).cloned().unwrap_or_else(|| self.add(app));
+        let [by_app, by_user] = of_endpoint(&of_app, endpoint);
+        let place = if auth == AuthKind::AppOnly { by_app } else { by_user };
+        place.store(Some(Arc::new(Told(told))));
+    }
+
+    /// Adds what is known to an answer of the gateway's own; of either kind of credentials where none was chosen yet.
+    pub(crate) fn repeat(
+        &self,
+        app: &str,
+        endpoint: Endpoint,
+        auth: Option<AuthKind>,
+        now: i64,
+        headers: &mut HeaderMap,
+    ) {
+        let apps = self.0.load();
+        let Some(of_app) = apps.get(app) else { return };
+        let [by_app, by_user] =
+            of_endpoint(of_app, endpoint).each_ref().map(ArcSwapOption::load_full);
+        let told = match auth {
+            Some(AuthKind::AppOnly) => by_app,
+            Some(AuthKind::UserContext) => by_user,
+            None => by_user.or(by_app),
+        };
+        if let Some(told) = told {
+            told.insert(now, headers);
+        }
+    }
+
+    fn add(&self, app: &str) -> Arc<OfApp> {
+        self.0.rcu(|apps| {
+            let mut apps = HashMap::clone(apps);
+            apps.entry(app.to_owned()).or_default();
+            apps
+        });
+        self.0.load().get(app).cloned().unwrap_or_default()
+    }
+}
+
+impl Told {
+    fn insert(&self, now: i64, headers: &mut HeaderMap) {
+        for (names, [limit, remaining, reset]) in NAMES.iter().zip(&self.0) {
+            // All of it is there again after the reset.
+            let remaining = if is_over(reset.as_ref(), now) { limit } else { remaining };
+            for (name, value) in names.iter().zip([limit, remaining, reset]) {
+                if let Some(value) = value {
+                    headers.insert(name, value.clone());
+                }
+            }
+        }
+    }
+}
+
+fn of_endpoint(of_app: &OfApp, endpoint: Endpoint) -> &[ArcSwapOption<Told>; 2] {
+    let [totals, hours, historical] = of_app;
+    match endpoint {
+        Endpoint::Totals => totals,
+        Endpoint::TwentyEightHours => hours,
+        Endpoint::Historical => historical,
+    }
+}
+
+fn is_over(reset: Option<&HeaderValue>, now: i64) -> bool {
+    let reset = reset.and_then(|it| it.to_str().ok()?.parse::<i64>().ok());
+    reset.is_some_and(|it| it <= now)
+}
