@@ -216,7 +216,8 @@ impl Gateway {
             let stored = self.0.store.find_account(&app.name, user_id).await?;
             let Some(stored) = stored else { return Ok(None) };
             let mut known = self.open_account(stored)?;
-            self.heal(&mut known).await?;
+            // Boxed, since it is seldom needed and large.
+            Box::pin(self.heal(&mut known)).await?;
             Ok(Some(known))
         };
         Ok(app.accounts.load(user_id, &self.0.feed, !remembers, load).await?)

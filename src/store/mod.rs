@@ -113,7 +113,11 @@ impl Store {
             return Err(Error::settings("the URL must start with sqlite:// or postgres://"));
         };
         let patience = settings.wait + settings.statement_timeout * 2;
-        let share = || Arc::new(Semaphore::new((settings.connections as usize / SHARE).max(1)));
+        let readers = match &pools {
+            On::Postgres(_) => settings.connections,
+            On::Sqlite(_) => sqlite::readers(settings),
+        };
+        let share = || Arc::new(Semaphore::new((readers as usize / SHARE).max(1)));
         let store = Store {
             pools,
             strangers: share(),

@@ -19,6 +19,10 @@ use crate::store::{Error, within};
 /// How often a file that another process is opening is tried again.
 const RETRY: Duration = Duration::from_millis(10);
 
+/// Each reader is a thread of its own, with its own memory, and reads from the page cache: more of them only wait for
+/// each other.
+const MOST_READERS: u32 = 4;
+
 #[derive(Clone)]
 pub(crate) struct Pools {
     pub(crate) reads: SqlitePool,
@@ -45,7 +49,12 @@ pub(crate) async fn open(settings: &config::Database) -> Result<Pools, Error> {
             })
             .connect_lazy_with(options.clone())
     };
-    Ok(Pools { reads: pool(settings.connections), writes: pool(1) })
+    Ok(Pools { reads: pool(readers(settings)), writes: pool(1) })
+}
+
+/// How many connections read.
+pub(crate) fn readers(settings: &config::Database) -> u32 {
+    settings.connections.min(MOST_READERS)
 }
 
 fn options(settings: &config::Database) -> Result<SqliteConnectOptions, Error> {
