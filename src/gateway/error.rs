@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::gateway::credential::Refusal;
-use crate::gateway::links::Reconnect;
+use crate::gateway::app::reconnects::Reconnect;
+use crate::gateway::call::credential::Refusal;
 use crate::gateway::question::plan::{Missing, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;

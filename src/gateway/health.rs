@@ -91,7 +91,7 @@ impl Gateway {
             degraded.push(Degraded::NoApp);
         }
         for (name, app) in apps {
-            let faults = Fault::ALL.into_iter().filter(|it| app.standing.has(*it));
+            let faults = Fault::ALL.into_iter().filter(|it| app.faults.has(*it));
             degraded.extend(faults.map(|fault| Degraded::App { name: name.clone(), fault }));
         }
         let can_open = !self.0.surveyed.opens_nothing();

@@ -1,40 +1,23 @@
 //! The use cases. It knows no HTTP server and no SQL; `forward.rs` is the heart.
 
-mod accounts;
+mod account;
+mod app;
 mod audit;
-mod bearers;
-mod calls;
-mod check;
-mod connect;
-mod credential;
-mod deliver;
+mod bearer;
+mod cache;
+mod call;
+mod changes;
 mod error;
-mod feed;
-mod forward;
 mod health;
-mod json;
-mod keys;
-mod known;
-mod links;
-mod look;
-mod mark;
-mod month;
-mod presented;
+mod key;
 mod question;
-mod refusals;
 mod reload;
 mod replicas;
-mod ring;
-mod rotate;
-mod sessions;
-mod standing;
-mod strangers;
-mod survey;
-mod tokens;
 mod usage;
-mod waiting;
-mod warm;
-mod webhooks;
+mod vault_ring;
+mod vault_rotation;
+mod warm_up;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,39 +28,45 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 pub use crate::admission::Held;
-pub use crate::gateway::accounts::{Import, KnownAccount, Verified, check_imports};
+pub use crate::gateway::account::connect::{
+    Begun, BegunPin, Callback, Finished, Invitation, Standing,
+};
+pub use crate::gateway::account::known::KnownAccount;
+pub use crate::gateway::account::links::{CreatedLink, NewLink};
+pub use crate::gateway::account::pending_links::{LinkId, LinkPlace, WaitingLink};
+pub use crate::gateway::account::view::{History, Progress, SeenAccount};
+pub use crate::gateway::account::{Import, Verified, check_imports};
+pub use crate::gateway::app::bearer::BearerSource;
+pub use crate::gateway::app::faults::Fault;
+pub use crate::gateway::app::reconnects::Reconnect;
 pub use crate::gateway::audit::Page;
-pub use crate::gateway::bearers::BearerSource;
-pub use crate::gateway::calls::{CallNames, CallWithOthers, KeyNames};
-pub use crate::gateway::check::{Problems, read_time};
-pub use crate::gateway::connect::{Begun, BegunPin, Callback, Finished, Invitation, Standing};
+pub use crate::gateway::call::check::{Problems, read_time};
+pub use crate::gateway::call::forward::{Call, Trail};
+pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json};
+pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
 pub use crate::gateway::error::{Error, Place, Problem};
-pub use crate::gateway::forward::{Call, Trail};
 pub use crate::gateway::health::{Degraded, Health};
-pub use crate::gateway::json::{aside as read_aside, explain as explain_json};
-pub use crate::gateway::keys::{KnownKey, NewKey};
-pub use crate::gateway::links::{CreatedLink, NewLink, Reconnect};
-pub use crate::gateway::look::{History, Progress, SeenAccount};
+pub use crate::gateway::key::refusals::Wanted;
+pub use crate::gateway::key::session::{Session, SignIn};
+pub use crate::gateway::key::{KnownKey, NewKey};
+pub use crate::gateway::question::Span;
 pub use crate::gateway::question::answered::{Answered, Made};
-pub use crate::gateway::question::ask::{Deadline, Planned, Received};
-pub use crate::gateway::question::key::KeyText;
-pub use crate::gateway::question::leaf::Leaf;
+pub use crate::gateway::question::caller::Caller;
 pub use crate::gateway::question::lookup::LookUp;
-pub use crate::gateway::question::merge::{Merge, Overflow};
-pub use crate::gateway::question::nested::Walk;
+pub use crate::gateway::question::merge::Merge;
+pub use crate::gateway::question::number_key::KeyText;
 pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Reason, Signer};
+pub use crate::gateway::question::prepare::{Deadline, Planned, Received};
 pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::text::JsonText;
-pub use crate::gateway::question::{Caller, Span};
-pub use crate::gateway::refusals::Wanted;
-pub use crate::gateway::ring::RingFault;
-pub use crate::gateway::rotate::VaultStatus;
-pub use crate::gateway::sessions::{Session, SignIn};
-pub use crate::gateway::standing::Fault;
-pub use crate::gateway::survey::{Latency, Overview, UsageSurvey};
+pub use crate::gateway::question::tree::Overflow;
+pub use crate::gateway::question::tree::Walk;
+pub use crate::gateway::question::tree::leaf::Leaf;
+pub use crate::gateway::usage::overview::{Latency, Overview, UsageSurvey};
 pub use crate::gateway::usage::report::{UsageGap, UsageReport};
-pub use crate::gateway::waiting::{LinkId, LinkPlace, WaitingLink};
-pub use crate::gateway::webhooks::NewWebhook;
+pub use crate::gateway::vault_ring::RingFault;
+pub use crate::gateway::vault_rotation::VaultStatus;
+pub use crate::gateway::webhook::NewWebhook;
 pub use crate::store::{
     AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
     Replica, UsageFilter, UsageOfTime, UsageRow,
@@ -86,17 +75,17 @@ pub use crate::upstream::{Answer, HeaderMap, NotReceived, PREPAID, Spent, Status
 
 use crate::admission::{Memory, Rules, Turns};
 use crate::config::{self, Config};
-use crate::gateway::bearers::AppState;
-use crate::gateway::calls::Recent;
-use crate::gateway::feed::Feed;
-use crate::gateway::known::Known;
+use crate::gateway::app::AppState;
+use crate::gateway::cache::Cache;
+use crate::gateway::call::recent::Recent;
+use crate::gateway::changes::Feed;
+use crate::gateway::key::refusals::Refusals;
+use crate::gateway::key::session::Sessions;
+use crate::gateway::key::strangers::Strangers;
 use crate::gateway::question::authors::Authors;
-use crate::gateway::refusals::Refusals;
 use crate::gateway::replicas::Presence;
-use crate::gateway::ring::Surveyed;
-use crate::gateway::sessions::Sessions;
-use crate::gateway::strangers::Strangers;
 use crate::gateway::usage::Usage;
+use crate::gateway::vault_ring::Surveyed;
 use crate::model::{App, Clock};
 use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
@@ -108,7 +97,7 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     apps: BTreeMap<String, Arc<AppState>>,
-    keys: Known<String, KnownKey>,
+    keys: Cache<String, KnownKey>,
     authors: Authors,
     feed: Feed,
     usage: Usage,
@@ -149,7 +138,7 @@ impl Gateway {
         let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits)));
         let gateway = Gateway(Arc::new(Inner {
             apps: config.apps.values().map(app).collect(),
-            keys: Known::new("keys", limits.cached_keys, limits.unknown_for),
+            keys: Cache::new("keys", limits.cached_keys, limits.unknown_for),
             authors: Authors::new(),
             feed: Feed::new(clock.instant()),
             usage: Usage::new(),

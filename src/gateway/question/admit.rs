@@ -6,11 +6,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::info;
 
 use crate::admission::{Held, Turn};
-use crate::gateway::keys::KnownKey;
-use crate::gateway::question::ask::Deadline;
+use crate::gateway::key::KnownKey;
+use crate::gateway::question::Question;
+use crate::gateway::question::caller::Caller;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan};
+use crate::gateway::question::prepare::Deadline;
 use crate::gateway::question::size::{Sent, Size};
-use crate::gateway::question::{Caller, Question};
 use crate::gateway::{Error, Gateway};
 
 /// Questions that reserve more than this are logged.

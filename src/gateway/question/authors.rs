@@ -9,7 +9,7 @@ use moka::future::Cache;
 use tracing::warn;
 
 use crate::gateway::Gateway;
-use crate::gateway::keys::KnownKey;
+use crate::gateway::key::KnownKey;
 use crate::gateway::question::Question;
 use crate::model::UserId;
 use crate::store;

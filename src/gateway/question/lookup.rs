@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 
 use time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
-use crate::gateway::bearers::{AppState, BearerSource};
-use crate::gateway::keys::KnownKey;
+use crate::gateway::app::AppState;
+use crate::gateway::app::bearer::BearerSource;
+use crate::gateway::key::KnownKey;
 use crate::gateway::{Error, Gateway};
 use crate::model::{Secret, UserId};
 use crate::upstream::{LookUpError, Spent};
@@ -36,16 +37,12 @@ pub struct Found {
     pub made: Vec<LookUp>,
 }
 
-/// Until when an app's posts are not looked up, in Unix time.
-#[derive(Default)]
-pub struct Rest(AtomicI64);
-
 type Outcome = Result<HashMap<u64, UserId>, LookUpError>;
 
 impl Gateway {
     pub(super) fn may_look_up(&self, app: &AppState) -> bool {
         let now = self.0.upstream.now().unix_timestamp();
-        app.settings().lookup && app.lookup_rest.0.load(Ordering::Relaxed) <= now
+        app.settings().lookup && app.lookup_pause.0.load(Ordering::Relaxed) <= now
     }
 
     /// Makes look-ups side by side until `deadline`; none is begun later.
@@ -164,7 +161,7 @@ impl Gateway {
         error: &(dyn std::error::Error + 'static),
     ) -> HashMap<u64, UserId> {
         let now = self.0.upstream.now().unix_timestamp();
-        let before = app.lookup_rest.0.fetch_max(now + pause.whole_seconds(), Ordering::Relaxed);
+        let before = app.lookup_pause.0.fetch_max(now + pause.whole_seconds(), Ordering::Relaxed);
         // Those that were in flight at the same time tell the same.
         if before <= now {
             let (app, pause) = (&app.name, pause.whole_seconds());

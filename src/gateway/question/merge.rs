@@ -8,9 +8,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde::{Deserialize, de};
 
 use crate::gateway::question::Grouping;
-use crate::gateway::question::key::TypeNames;
-use crate::gateway::question::nested::{Form, Nested, Read, Walk};
+use crate::gateway::question::number_key::TypeNames;
 use crate::gateway::question::remarks::{ARE_UNAVAILABLE, LISTS, Moment, Remarks};
+use crate::gateway::question::tree::{Form, Nested, Overflow, Read, Walk};
 use crate::model::GroupBy;
 
 /// The answer so far.
@@ -48,11 +48,6 @@ pub enum Malformed {
     #[error("larger than what was asked for")]
     TooLarge,
 }
-
-/// A sum that does not fit 64 bits.
-#[derive(Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a sum does not fit 64 bits")]
-pub struct Overflow;
 
 impl Merge {
     pub fn new(groupings: Vec<Grouping>) -> Merge {

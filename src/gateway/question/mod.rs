@@ -6,39 +6,29 @@
 
 pub mod admit;
 pub mod answered;
-pub mod ask;
 pub mod authors;
-pub mod key;
-mod lack;
-pub mod leaf;
+pub mod caller;
 pub mod lookup;
 pub mod merge;
-pub mod nested;
-mod parts;
+mod missing;
+pub mod number_key;
+pub mod numbers;
+mod outcome;
 pub mod plan;
+pub mod prepare;
 mod read;
 pub mod remarks;
 pub mod run;
 pub mod size;
-mod take;
+mod streaming;
 pub mod text;
+pub mod tree;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
-use crate::gateway::keys::KnownKey;
 use crate::model::{AccountRef, Endpoint, GroupBy, Metric, UserId};
-
-/// Who asks, from which address, and the id of the request.
-#[derive(Clone)]
-pub struct Caller {
-    pub key: Arc<KnownKey>,
-    pub from: IpAddr,
-    pub request_id: Arc<str>,
-}
 
 /// What a caller wants to know, in good form.
 #[derive(Clone, Debug, Eq, PartialEq)]

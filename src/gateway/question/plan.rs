@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::gateway::check::rfc3339;
+use crate::gateway::call::check::rfc3339;
 use crate::gateway::question::{Grouping, Question, Span, Window};
 use crate::model::endpoint::MAX_WINDOW;
 use crate::model::{AuthKind, Endpoint, Metric, UserId};

@@ -6,10 +6,10 @@ use std::hash::Hash;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::gateway::Problem;
-use crate::gateway::check::{
+use crate::gateway::call::check::{
     GROUPINGS, IDS, Now, Problems, TYPES, post_id, quoted, read_object, rfc3339,
 };
-use crate::gateway::json::{Node, Path};
+use crate::gateway::call::json::{Node, Path};
 use crate::gateway::question::{Grouping, Limits, Question, Span, Window, hour_of};
 use crate::model::{AccountRef, Endpoint, GroupBy, UserId};
 

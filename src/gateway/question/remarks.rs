@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use time::OffsetDateTime;
 
-use crate::gateway::check::read_time;
+use crate::gateway::call::check::read_time;
 
 /// The id lists of answers (reference 3.1).
 pub const LISTS: [&str; 3] = [

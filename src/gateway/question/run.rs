@@ -12,18 +12,20 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant as Deadline, Sleep};
 
 use crate::admission::Held;
-use crate::gateway::bearers::AppState;
-use crate::gateway::forward;
+use crate::gateway::app::AppState;
+use crate::gateway::call::forward;
 use crate::gateway::question::answered::{Answered, Made};
+use crate::gateway::question::caller::Caller;
 use crate::gateway::question::merge::Merge;
-use crate::gateway::question::parts::Parts;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
 use crate::gateway::question::size::Size;
-use crate::gateway::question::take::NOT_THEIRS;
-use crate::gateway::question::{Caller, Grouping, Question};
+use crate::gateway::question::streaming::Parts;
+use crate::gateway::question::{Grouping, Question};
 use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
 use crate::upstream::{Answer, Room, Spent};
+
+pub(super) const NOT_THEIRS: &str = "not the posts of whoever they were said to be";
 
 /// How far ahead calls are looked for that may begin, where posts that are complete have to be sent first.
 const NEAR: usize = 256;

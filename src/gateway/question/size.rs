@@ -2,7 +2,7 @@
 
 use crate::config::Limits;
 use crate::gateway::Problem;
-use crate::gateway::question::nested::most_bytes;
+use crate::gateway::question::tree::most_bytes;
 use crate::gateway::question::{Grouping, Question, Span, Window};
 use crate::model::GroupBy;
 use crate::model::endpoint::MAX_WINDOW;

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::gateway::question::merge::{Merge, Overflow};
-use crate::gateway::question::nested::{Step, Walk};
+use crate::gateway::question::merge::Merge;
+use crate::gateway::question::tree::Overflow;
+use crate::gateway::question::tree::{Step, Walk};
 
 /// Writes an answer, with a member of the gateway's own at its end.
 pub struct JsonText {

@@ -1,7 +1,6 @@
 //! Writing what was added up. What a killed process can lose is what came after its last write, and all but the last second
 //! of that is known.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,90 +8,12 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::gateway::Gateway;
-use crate::gateway::usage::{MOST_LINES, Records, Usage};
-use crate::model::usage::{Line, Sums};
-use crate::store::{self, UsageBatch, UsedAccount};
+use crate::store;
 
 /// So often it is told how many calls were counted, so that what a killed process takes with it is known.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// Usage is written each time after so many of these.
 const WRITTEN_AFTER: u32 = 5;
-/// Lines of one transaction, and accounts, since it has to end before the store's patience does.
-const LINES_AT_ONCE: usize = 500;
-
-/// What is on its way to the database.
-#[derive(Default)]
-pub(super) struct Writing {
-    lines: BTreeMap<Line, Sums>,
-    used: Vec<UsedAccount>,
-    lost_calls: u64,
-    number: i64,
-    /// The last count that the database was told.
-    told_calls: u64,
-    /// What was sent and not confirmed: it may have been written, so it is sent again as it was.
-    unconfirmed: Option<UsageBatch>,
-    is_failing: bool,
-}
-
-impl Usage {
-    /// Adds up what was recorded since the last time.
-    fn add_up(&self, writing: &mut Writing) {
-        let records = {
-            let mut records = self.records();
-            let counted_calls = records.counted_calls;
-            std::mem::replace(&mut *records, Records { counted_calls, ..Records::default() })
-        };
-        writing.used.extend(records.used);
-        writing.lose(records.lost_calls);
-        for (alike, (key, sums)) in records.sums {
-            let line = alike.line(&key);
-            if writing.lines.len() >= MOST_LINES && !writing.lines.contains_key(&line) {
-                writing.lose(sums.calls);
-            } else {
-                writing.lines.entry(line).or_default().add(sums);
-            }
-        }
-    }
-}
-
-impl Writing {
-    fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.used.is_empty()
-    }
-
-    fn first_lines(&mut self) -> Vec<(Line, Sums)> {
-        let next = self.lines.keys().nth(LINES_AT_ONCE).cloned();
-        let rest = next.map(|it| self.lines.split_off(&it)).unwrap_or_default();
-        std::mem::replace(&mut self.lines, rest).into_iter().collect()
-    }
-
-    fn lose(&mut self, calls: u64) {
-        self.lost_calls += calls;
-        metrics::counter!("countersign_usage_lost_calls_total").increment(calls);
-    }
-
-    /// What to write now: what may not have arrived, else what has gathered, else once that there is nothing more.
-    fn next(&mut self, usage: &Usage) -> Option<UsageBatch> {
-        if let Some(unconfirmed) = &self.unconfirmed {
-            return Some(unconfirmed.clone());
-        }
-        let is_settled = self.is_empty();
-        if usage.is_settled.swap(is_settled, Ordering::AcqRel) && is_settled {
-            return None;
-        }
-        self.number += 1;
-        let batch = UsageBatch {
-            writer_id: usage.writer_id.clone(),
-            number: self.number,
-            lines: self.first_lines(),
-            used: self.used.drain(..self.used.len().min(LINES_AT_ONCE)).collect(),
-            lost_calls: self.lost_calls,
-            counted_calls: usage.records().counted_calls,
-            is_settled,
-        };
-        Some(self.unconfirmed.insert(batch).clone())
-    }
-}
 
 impl Gateway {
     /// Writes usage every few seconds until every other clone of this gateway is dropped. Call it once.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::gateway::question::Grouping;
-use crate::gateway::question::leaf::Leaf;
-use crate::gateway::question::merge::{Merge, Overflow};
-use crate::gateway::question::parts::Parts;
+use crate::gateway::question::merge::Merge;
+use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::tests::as_json;
 use crate::gateway::question::tests::dice::Dice;
 use crate::gateway::question::tests::merging::{WORLDS, World};
+use crate::gateway::question::tree::Overflow;
+use crate::gateway::question::tree::leaf::Leaf;
 use crate::model::GroupBy;
 
 /// By the names above it, in the nesting's order.

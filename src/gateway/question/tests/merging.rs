@@ -5,9 +5,10 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use crate::gateway::question::merge::{Merge, Overflow};
+use crate::gateway::question::merge::Merge;
 use crate::gateway::question::tests::as_json;
 use crate::gateway::question::tests::dice::Dice;
+use crate::gateway::question::tree::Overflow;
 use crate::gateway::question::{Grouping, Window};
 use crate::model::{GroupBy, Metric};
 

@@ -11,8 +11,9 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::gateway::question::Limits;
-use crate::gateway::question::merge::{Merge, Overflow};
+use crate::gateway::question::merge::Merge;
 use crate::gateway::question::text::JsonText;
+use crate::gateway::question::tree::Overflow;
 
 const NOW: OffsetDateTime = datetime!(2026-06-15 12:34:56 UTC);
 const LIMITS: Limits = Limits { posts: 10_000, days: 365 };

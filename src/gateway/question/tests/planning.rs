@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use time::Duration;
 use time::macros::datetime;
 
-use crate::gateway::check::{Checked, Now, check};
+use crate::gateway::call::check::{Checked, Now, check};
 use crate::gateway::question::plan::{Call, Cost, MOST_CANDIDATES, NOBODYS, Plan, Signer, plan};
 use crate::gateway::question::tests::NOW;
 use crate::gateway::question::tests::dice::{Dice, user};

@@ -3,7 +3,7 @@
 use time::Duration;
 use time::macros::datetime;
 
-use crate::gateway::check::{Now, rfc3339};
+use crate::gateway::call::check::{Now, rfc3339};
 use crate::gateway::question::tests::{LIMITS, NOW};
 use crate::gateway::question::{Question, Span, Window};
 use crate::model::{AccountRef, GroupBy, Metric, UserId};

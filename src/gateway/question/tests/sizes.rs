@@ -1,7 +1,7 @@
 //! How much a question may ask for, and what it takes.
 
 use crate::config::{self, Limits};
-use crate::gateway::check::Now;
+use crate::gateway::call::check::Now;
 use crate::gateway::question::merge::{Malformed, Merge};
 use crate::gateway::question::size::{Sent, Size};
 use crate::gateway::question::tests::{LIMITS, NOW, as_json};

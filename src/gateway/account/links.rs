@@ -1,0 +1,244 @@
+//! Links by which users connect accounts: made by admins, by keys that may, and for accounts that have ended.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::gateway::account::pending_links::LinkId;
+use crate::gateway::app::AppState;
+use crate::gateway::app::reconnects::{Kept, Reconnect};
+use crate::gateway::bearer::outlive;
+use crate::gateway::key::{KnownKey, whole_second};
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::audit::holder_at;
+use crate::model::handshake::{self, Link};
+use crate::model::{Account, AccountRef, Secret, UserId};
+use crate::vault::{self, Place as Seal};
+
+const LONGEST_LINK: Duration = Duration::from_hours(24);
+/// What a link must have left to be given out once more.
+pub(in crate::gateway) const LINK_LEFT: Duration = Duration::from_hours(12);
+/// How long an answer waits for a link to reconnect.
+const MAKING: Duration = Duration::from_millis(250);
+/// How often is looked whether a link that is given out again and again is still open, in seconds.
+const BETWEEN_LOOKS: i64 = 60;
+
+/// What a new link shall invite to.
+#[derive(Clone, Debug, Default)]
+pub struct NewLink {
+    /// The app's name; may be left out where only one is configured.
+    pub app: Option<String>,
+    pub label: String,
+    pub expected_user: Option<UserId>,
+    /// One of `connect.return_to`.
+    pub return_to: Option<String>,
+    /// At most, and by default, 24 hours.
+    pub expires_in: Option<Duration>,
+}
+
+/// A link that was made.
+pub struct CreatedLink {
+    /// Names it afterwards, and does not open it.
+    pub id: LinkId,
+    pub link: Link,
+    /// Shown this once: whoever has it can connect an account.
+    pub url: Secret,
+}
+
+impl NewLink {
+    /// For the user of an account that has ended, and for nobody else.
+    pub(in crate::gateway) fn to_reconnect(
+        app: &str,
+        user_id: UserId,
+        screen_name: &str,
+    ) -> NewLink {
+        NewLink {
+            app: Some(app.to_owned()),
+            label: format!("to reconnect @{screen_name}"),
+            expected_user: Some(user_id),
+            ..NewLink::default()
+        }
+    }
+}
+
+impl Gateway {
+    /// Makes a link; what stands in it is shown this once and stored only as a hash.
+    pub async fn create_link(&self, new: NewLink, actor: &str) -> Result<CreatedLink, Error> {
+        self.make_link(new, actor, None).await
+    }
+
+    /// The same, by a key if it is one that makes it, which may have so many.
+    async fn make_link(
+        &self,
+        new: NewLink,
+        actor: &str,
+        key_id: Option<&str>,
+    ) -> Result<CreatedLink, Error> {
+        let mut problems = Vec::new();
+        let public_url = self.0.connect.public_url.clone().unwrap_or_default();
+        if public_url.is_empty() {
+            let detail = "there are no links without server.public_url: set it, or connect by PIN";
+            problems.push(Problem::at("", detail));
+        }
+        if !(1..=100).contains(&new.label.chars().count())
+            || new.label.chars().any(char::is_control)
+        {
+            problems.push(Problem::at("/label", "must be 1 to 100 printable characters"));
+        }
+        let lasts = new.expires_in.unwrap_or(LONGEST_LINK);
+        if lasts.is_zero() || lasts > LONGEST_LINK {
+            problems.push(Problem::at("/expires", "must be above zero and at most 24 hours"));
+        }
+        if new.return_to.as_ref().is_some_and(|it| !self.0.connect.return_to.contains(it)) {
+            let detail = "must be one of connect.return_to, letter for letter";
+            problems.push(Problem::at("/return_to", detail));
+        }
+        let app = self.app(new.app.as_deref()).map_err(|it| problems.push(it));
+        let (Ok(app), true) = (app, problems.is_empty()) else {
+            return Err(Error::InvalidRequest(problems));
+        };
+        let now = whole_second(self.now());
+        let link = Link {
+            app: app.name.clone(),
+            label: new.label,
+            expected_user: new.expected_user,
+            return_to: new.return_to,
+            created_at: now,
+            expires_at: now + lasts,
+        };
+        let id = handshake::compose(&vault::random_digits());
+        let hash = vault::fingerprint(id.expose());
+        let proof = self.0.vault.seal(&Seal::link(&hash, &link), &hash)?;
+        match key_id {
+            None => self.0.store.insert_link(&hash, &link, &proof, actor).await?,
+            Some(key_id) => {
+                let most = self.0.limits.key_links;
+                let maker = (key_id, most);
+                let made = self.0.store.insert_link_of_key(&hash, &link, &proof, actor, maker);
+                made.await?.map_err(|first_ends| Error::TooManyLinks {
+                    most,
+                    retry_after: (first_ends - now).unsigned_abs(),
+                })?;
+            }
+        }
+        let url = Secret::new(format!("{public_url}/connect/{}", id.expose()));
+        Ok(CreatedLink { id: LinkId::of(&hash), link, url })
+    }
+
+    /// Makes a link for the user of an account, and for nobody else.
+    pub async fn create_link_to_reconnect(
+        &self,
+        app: &str,
+        named: &AccountRef,
+        actor: &str,
+    ) -> Result<CreatedLink, Error> {
+        let it = self.show_account(Some(app), named).await?;
+        self.create_link(NewLink::to_reconnect(app, it.user_id, &it.screen_name), actor).await
+    }
+
+    /// Makes a link for a key that may: for its app, and where it is limited to accounts, for one of these.
+    pub async fn create_link_by_key(
+        &self,
+        key: &KnownKey,
+        new: NewLink,
+        from: IpAddr,
+    ) -> Result<CreatedLink, Error> {
+        let scopes = &key.key.scopes;
+        let refuse = |why: &str| Err(Error::NotAllowed(why.to_owned()));
+        if !scopes.links {
+            return refuse("it may not make links; one made with `--links` may");
+        }
+        if new.app.is_some() && new.app != scopes.app {
+            return refuse("it is for another app");
+        }
+        let listed = |ids: &Vec<UserId>| new.expected_user.is_some_and(|it| ids.contains(&it));
+        if !scopes.accounts.as_ref().is_none_or(listed) {
+            return refuse("it is limited to accounts, so user_id must name one of them");
+        }
+        let app = scopes.app.as_deref().unwrap_or_default();
+        if !self.0.apps.contains_key(app) {
+            return refuse(&format!("its app {app} is not configured here any more"));
+        }
+        let new = NewLink { app: scopes.app.clone(), ..new };
+        self.make_link(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
+    }
+
+    /// What goes with the answer that an account has ended, if the key may make links and one can be had in time.
+    pub(in crate::gateway) async fn reconnect(
+        &self,
+        key: &KnownKey,
+        app: &Arc<AppState>,
+        account: &Account,
+        from: IpAddr,
+    ) -> Option<Reconnect> {
+        let possible = self.0.connect.public_url.is_some() && !self.is_database_away();
+        if !key.key.scopes.links || !possible {
+            return None;
+        }
+        let (gateway, app, account) = (self.clone(), Arc::clone(app), account.clone());
+        let (key_id, actor) = (key.key.id.clone(), holder_at(&key.key.id, from));
+        if app.reconnects.is_full(&key_id) {
+            return None;
+        }
+        // One that takes longer than this answer can wait is there for the next.
+        let making =
+            outlive(async move { gateway.kept_reconnect(&app, &account, &key_id, &actor).await });
+        match tokio::time::timeout(MAKING, making).await {
+            Ok(Ok(link)) => Some(link),
+            Ok(Err(error)) => {
+                warn!(error = &error as &dyn std::error::Error, "no link to reconnect was made");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn kept_reconnect(
+        &self,
+        app: &AppState,
+        account: &Account,
+        key_id: &str,
+        actor: &str,
+    ) -> Result<Reconnect, Error> {
+        let (kept, user_id) = (&app.reconnects.kept, account.user_id);
+        if let Some(it) = kept.get(&user_id).await {
+            if self.is_open(&it).await? {
+                return Ok(it.link.clone());
+            }
+            kept.invalidate(&user_id).await;
+        }
+        let make = async {
+            let new = NewLink::to_reconnect(&account.app, user_id, &account.screen_name);
+            let made = self.make_link(new, actor, Some(key_id)).await?;
+            let id = made.url.expose().rsplit('/').next().unwrap_or_default();
+            Ok::<_, Error>(Arc::new(Kept {
+                hash: vault::fingerprint(id),
+                looked_at: AtomicI64::new(self.now().unix_timestamp()),
+                link: Reconnect { until: made.link.expires_at, url: made.url },
+            }))
+        };
+        let link = kept.try_get_with(user_id, make).await;
+        if matches!(link.as_ref().map_err(|it| &**it), Err(Error::TooManyLinks { .. })) {
+            app.reconnects.full.insert(key_id.to_owned(), ()).await;
+        }
+        Ok(link.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
+    }
+
+    /// Whether a link can still be given out: it lasts, and no browser has begun with it.
+    async fn is_open(&self, kept: &Kept) -> Result<bool, Error> {
+        let now = self.now();
+        if kept.link.until < now + LINK_LEFT {
+            return Ok(false);
+        }
+        let seconds = now.unix_timestamp();
+        if seconds - kept.looked_at.load(Ordering::Relaxed) < BETWEEN_LOOKS {
+            return Ok(true);
+        }
+        let stored = self.0.store.find_link(&kept.hash).await?;
+        kept.looked_at.store(seconds, Ordering::Relaxed);
+        Ok(stored.is_some_and(|it| it.browser_hash.is_none() && it.connected.is_none()))
+    }
+}

@@ -1,0 +1,329 @@
+//! Accounts: finding the one whose token signs, and importing, checking and removing them.
+
+pub(super) mod connect;
+pub(super) mod known;
+pub(super) mod links;
+pub(super) mod pending_links;
+pub(super) mod token;
+pub(super) mod verify;
+pub(super) mod view;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::gateway::account::known::{KnownAccount, is_printable, is_token_of};
+use crate::gateway::account::token::{VERIFIED_UNOPENED, open_token};
+use crate::gateway::app::AppState;
+use crate::gateway::call::check::Problems;
+use crate::gateway::call::json::Path;
+use crate::gateway::key::KnownKey;
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::account::is_screen_name;
+use crate::model::webhook::Event;
+use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
+use crate::store::{AccountFilter, NewAccount, StoredAccount};
+use crate::upstream::{Profile, Verdict};
+use crate::vault::Place as Seal;
+
+/// An account whose tokens an admin brings.
+pub struct Import {
+    /// Where it stands in what the admin brought, counted from 1.
+    pub line: usize,
+    pub user_id: String,
+    pub screen_name: String,
+    pub access_token: Secret,
+    pub access_token_secret: Secret,
+}
+
+/// What X said of an account's token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verified {
+    Works(Profile),
+    /// The account was marked with this state.
+    Marked(AccountState),
+    /// The app or the clock is at fault, not the account.
+    NotTheAccount(&'static str),
+}
+
+impl Gateway {
+    /// The account that a call names, if the key may use it. One that exists but is not the key's looks like none.
+    pub(super) async fn account_for(
+        &self,
+        key: &KnownKey,
+        app: &Arc<AppState>,
+        named: &AccountRef,
+        from: IpAddr,
+    ) -> Result<Arc<KnownAccount>, Error> {
+        let user_id = match named {
+            AccountRef::Id(user_id) => *user_id,
+            AccountRef::ScreenName(name) => {
+                self.user_named(app, name, Some(key)).await?.ok_or(Error::AccountNotFound)?
+            }
+        };
+        let allowed = key.key.scopes.accounts.as_ref().is_none_or(|it| it.contains(&user_id));
+        let known = if allowed { self.known_account(app, user_id).await? } else { None };
+        let known = known.ok_or(Error::AccountNotFound)?;
+        let account = &known.stored.account;
+        let (state, since) = (account.state, account.state_since);
+        if state == AccountState::Active {
+            return Ok(known);
+        }
+        let reconnect = Box::pin(self.reconnect(key, app, account, from)).await;
+        Err(Error::AccountNotActive { state, since, reconnect })
+    }
+
+    /// Stores accounts with their tokens, all or none; problems are told by line.
+    pub async fn import_accounts(
+        &self,
+        app: Option<&str>,
+        imports: &[Import],
+        actor: &str,
+    ) -> Result<usize, Error> {
+        let app = &self.app_of_query(app)?.name;
+        let problems = Problems::of_lines(|it| check_imports(imports, it));
+        if !problems.is_empty() {
+            return Err(Error::InvalidRequest(problems));
+        }
+        let seal = |it: &Import| Some(self.seal_account(app, UserId::parse(&it.user_id)?, it));
+        let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
+        self.0.store.put_accounts(&accounts, actor, self.now()).await?;
+        self.tell(Event::Connected, accounts.len());
+        for account in &accounts {
+            self.forget_account(app, account.user_id).await;
+        }
+        Ok(accounts.len())
+    }
+
+    /// Accounts by app and user id, without their tokens. An app that is asked for must be configured; without one,
+    /// those of apps that are not any more are listed too.
+    pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
+        if filter.app.is_some() {
+            self.app_of_query(filter.app.as_deref())?;
+        }
+        Ok(self.0.store.list_accounts(filter).await?)
+    }
+
+    /// One account, also of an app that is not configured any more; `app` may be left out where only one is.
+    pub async fn show_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+    ) -> Result<Account, Error> {
+        Ok(self.stored_account(app, named).await?.account)
+    }
+
+    /// Asks X whether an account's token works, and brings its state in line with the answer.
+    pub async fn verify_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+        actor: &str,
+    ) -> Result<Verified, Error> {
+        let stored = self.stored_account(app, named).await?;
+        let account = &stored.account;
+        let app = self.configured_app(&account.app)?;
+        self.require_keys(&stored)?;
+        let Ok(token) = open_token(&self.0.vault, &stored) else {
+            self.set_state(&stored, AccountState::Quarantined, VERIFIED_UNOPENED, actor).await?;
+            return Ok(Verified::Marked(AccountState::Quarantined));
+        };
+        let answer =
+            self.0.upstream.verify_account(&app.settings(), &token).await.map_err(|error| {
+                match error {
+                    crate::upstream::VerifyError::Upstream(error) => error.into(),
+                    odd @ crate::upstream::VerifyError::Odd(_) => Error::odd(odd),
+                }
+            })?;
+        let (state, reason) = match &answer {
+            Ok(profile) if profile.user_id != account.user_id => {
+                (AccountState::Quarantined, "X says that the token is another user's")
+            }
+            Ok(_) => (AccountState::Active, "X accepts the access token"),
+            Err(Verdict::AccountRevoked) => {
+                (AccountState::Revoked, "X says that the access token is not valid any more")
+            }
+            Err(Verdict::AccountBlocked) => {
+                (AccountState::Blocked, "X says that the user is suspended or locked")
+            }
+            Err(Verdict::ClockRejected) => {
+                return Ok(Verified::NotTheAccount(
+                    "X refused the time of the signature: set this machine's clock",
+                ));
+            }
+            Err(_) => {
+                return Ok(Verified::NotTheAccount("X refused the app's consumer key or secret"));
+            }
+        };
+        self.set_state(&stored, state, reason, actor).await?;
+        match answer {
+            Ok(profile) if state == AccountState::Active => Ok(Verified::Works(profile)),
+            _ => Ok(Verified::Marked(state)),
+        }
+    }
+
+    /// Forgets an account and its token for good.
+    pub async fn remove_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+        actor: &str,
+    ) -> Result<Account, Error> {
+        let account = self.stored_account(app, named).await?.account;
+        let (app, user_id) = (&account.app, account.user_id);
+        if self.0.store.remove_account(app, user_id, actor, self.now()).await? {
+            self.tell(Event::Removed, 1);
+        }
+        self.forget_account(&account.app, account.user_id).await;
+        Ok(account)
+    }
+
+    /// Whose screen name it is, for a limited key among its own accounts: no other account is read, so that neither the
+    /// answer nor its time tells whether there is one of that name.
+    pub(super) async fn user_named(
+        &self,
+        app: &AppState,
+        name: &str,
+        key: Option<&KnownKey>,
+    ) -> Result<Option<UserId>, Error> {
+        let limited = key.and_then(|it| Some((&*it.key.id, it.key.scopes.accounts.as_deref()?)));
+        let place = name_place(limited.map(|it| it.0), name);
+        let remembers = self.may_remember();
+        if remembers && let Some(known) = app.names.peek(&place).await {
+            return Ok(Some(*known));
+        }
+        let (store, app_name) = (&self.0.store, &*app.name);
+        let load = async {
+            if let Some((_, own)) = limited {
+                return Ok(store.find_user_among(app_name, name, own).await?);
+            }
+            let found = store.find_account_by_screen_name(app_name, name).await?;
+            Ok(found.map(|it| it.account.user_id))
+        };
+        Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|it| *it))
+    }
+
+    pub(super) async fn known_account(
+        &self,
+        app: &AppState,
+        user_id: UserId,
+    ) -> Result<Option<Arc<KnownAccount>>, Error> {
+        let remembers = self.may_remember();
+        if remembers && let Some(known) = app.accounts.peek(&user_id).await {
+            return Ok(Some(known));
+        }
+        let load = async {
+            let stored = self.0.store.find_account(&app.name, user_id).await?;
+            let Some(stored) = stored else { return Ok(None) };
+            let mut known = self.open_account(stored)?;
+            // Boxed, since it is seldom needed and large.
+            Box::pin(self.heal(&mut known)).await?;
+            Ok(Some(known))
+        };
+        Ok(app.accounts.load(user_id, &self.0.feed, !remembers, load).await?)
+    }
+
+    /// What belongs to an account is asked for without a body.
+    fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
+        self.app(name).map_err(|it| Problem::in_query(format!("app: {}", it.detail)))
+    }
+
+    async fn stored_account(
+        &self,
+        app: Option<&str>,
+        named: &AccountRef,
+    ) -> Result<StoredAccount, Error> {
+        let app = match app {
+            Some(app) => app,
+            None => &self.app_of_query(None)?.name,
+        };
+        let found = match named {
+            AccountRef::Id(user_id) => self.0.store.find_account(app, *user_id).await?,
+            AccountRef::ScreenName(name) => {
+                self.0.store.find_account_by_screen_name(app, name).await?
+            }
+        };
+        found.ok_or(Error::NotFound("account"))
+    }
+
+    fn seal_account(
+        &self,
+        app: &str,
+        user_id: UserId,
+        import: &Import,
+    ) -> Result<NewAccount, Error> {
+        let seal = |place: Seal, secret: &Secret| {
+            self.0.vault.seal(&place, secret.expose().trim().as_bytes())
+        };
+        Ok(NewAccount {
+            app: app.to_owned(),
+            user_id,
+            screen_name: import.screen_name.trim_start_matches('@').to_owned(),
+            sealed_token: seal(Seal::access_token(app, user_id), &import.access_token)?,
+            sealed_token_secret: seal(
+                Seal::access_token_secret(app, user_id),
+                &import.access_token_secret,
+            )?,
+        })
+    }
+
+    pub(super) async fn forget_account(&self, app: &str, user_id: UserId) {
+        // Accounts of an app that is not configured any more are not remembered.
+        let Some(app) = self.0.apps.get(app) else { return };
+        app.accounts.forget(&user_id).await;
+        app.reconnects.forget(user_id).await;
+        app.names.forget_all();
+    }
+}
+
+/// Where it is remembered whose screen name it is, for keys limited to some accounts each for itself. No screen name has the
+/// sign between the two.
+pub(super) fn name_place(limited_key: Option<&str>, name: &str) -> String {
+    format!("{}@{name}", limited_key.unwrap_or_default())
+}
+
+/// Adds everything that is wrong with accounts to import.
+pub fn check_imports(imports: &[Import], problems: &mut Problems) {
+    let mut seen = HashMap::new();
+    for import in imports {
+        for wrong in check_import(import) {
+            problems.add_in_line(import.line, wrong);
+        }
+        let user_id = UserId::parse(&import.user_id);
+        if let Some(user_id) = user_id
+            && let Some(first) = seen.insert(user_id, import.line)
+        {
+            let detail = format!("user_id {user_id} stands in line {first} too");
+            problems.add_in_line(import.line, detail);
+        }
+    }
+    if imports.is_empty() {
+        let detail = "there is no account to import; give one JSON object a line";
+        problems.add(&Path::Root, detail);
+    }
+}
+
+fn check_import(import: &Import) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let user_id = UserId::parse(&import.user_id);
+    if user_id.is_none() {
+        wrong.push("user_id must be 1 to 19 digits".to_owned());
+    }
+    if !is_screen_name(import.screen_name.trim_start_matches('@')) {
+        wrong.push("screen_name must be 1 to 20 letters, digits and underscores".to_owned());
+    }
+    let token = import.access_token.expose().trim();
+    if let Some(user_id) = user_id
+        && !is_token_of(user_id, token)
+    {
+        wrong.push(format!(
+            "access_token must begin with the user's id, {user_id}-, and have no spaces"
+        ));
+    }
+    if !is_printable(import.access_token_secret.expose().trim()) {
+        wrong.push(
+            "access_token_secret must be 1 to 200 printable characters without spaces".to_owned(),
+        );
+    }
+    wrong
+}

@@ -1,0 +1,101 @@
+//! What the upstream's answers hold against an app's own credentials: told to operators, since callers cannot mend it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tracing::{info, warn};
+
+use crate::gateway::app::bearer::BearerSource;
+use crate::upstream::{Answer, Credential, Verdict};
+
+/// Something that X holds against an app.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    Keys,
+    Time,
+    Bearer,
+}
+
+impl Fault {
+    pub(in crate::gateway) const ALL: [Fault; 3] = [Fault::Keys, Fault::Time, Fault::Bearer];
+
+    /// As metrics name it.
+    const fn name(self) -> &'static str {
+        match self {
+            Fault::Keys => "keys",
+            Fault::Time => "time",
+            Fault::Bearer => "bearer",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// What an answer shows, if it is the app's fault. A bearer token that was minted is replaced instead.
+    fn of(verdict: Verdict, source: BearerSource) -> Option<Fault> {
+        match verdict {
+            Verdict::AppRejected => Some(Fault::Keys),
+            Verdict::ClockRejected => Some(Fault::Time),
+            Verdict::BearerRejected if source == BearerSource::Configured => Some(Fault::Bearer),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Keys => "X refuses its consumer key and secret, or has suspended it",
+            Fault::Time => "X refuses the time of its signatures",
+            Fault::Bearer => "X refuses its bearer token, or gives it none",
+        })
+    }
+}
+
+/// The faults that an app's last answers showed. Every call looks, few have something to write.
+#[derive(Default)]
+pub(in crate::gateway) struct Faults(AtomicU8);
+
+impl Faults {
+    pub(in crate::gateway) fn has(&self, fault: Fault) -> bool {
+        self.0.load(Ordering::Relaxed) & fault.bit() != 0
+    }
+
+    /// Whether it is news.
+    pub(in crate::gateway) fn show(&self, fault: Fault) -> bool {
+        self.0.fetch_or(fault.bit(), Ordering::Relaxed) & fault.bit() == 0
+    }
+
+    /// Whether it is news.
+    pub(in crate::gateway) fn clear(&self, fault: Fault) -> bool {
+        self.has(fault) && self.0.fetch_and(!fault.bit(), Ordering::Relaxed) & fault.bit() != 0
+    }
+
+    /// Learns from an answer what X thinks of the app's credentials.
+    pub(in crate::gateway) fn judge(
+        &self,
+        app: &str,
+        source: BearerSource,
+        credential: Credential<'_>,
+        answer: &Answer,
+    ) -> Option<Fault> {
+        let fault = Fault::of(answer.verdict, source);
+        if let Some(fault) = fault {
+            metrics::counter!("countersign_app_faults_total", "app" => app.to_owned(), "fault" => fault.name()).increment(1);
+            if self.show(fault) {
+                let status = answer.status.as_u16();
+                warn!(app, status, fault = fault.name(), "{fault}");
+            }
+        } else if answer.status.is_success() {
+            let well: &[Fault] = match credential {
+                Credential::Bearer(_) => &[Fault::Bearer],
+                Credential::TwoLegged(_) | Credential::User(..) => &[Fault::Keys, Fault::Time],
+            };
+            for fault in well.iter().filter(|it| self.clear(**it)) {
+                info!(app, fault = fault.name(), "X accepts it again");
+            }
+        }
+        fault
+    }
+}

@@ -1,0 +1,97 @@
+//! What is kept of one configured app, in pieces that do not know the app.
+
+pub(super) mod account_limit;
+pub(super) mod bearer;
+pub(super) mod faults;
+pub(super) mod pauses;
+pub(super) mod reconnects;
+pub(super) mod suspects;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Mutex;
+
+use crate::admission::{Rules, Turns};
+use crate::config::Limits;
+use crate::gateway::account::known::KnownAccount;
+use crate::gateway::app::account_limit::MonthlyAccounts;
+use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
+use crate::gateway::app::faults::{Fault, Faults};
+use crate::gateway::app::pauses::LookupPause;
+use crate::gateway::app::reconnects::Reconnects;
+use crate::gateway::app::suspects::Suspects;
+use crate::gateway::cache::Cache;
+use crate::model::{App, UserId};
+use crate::upstream::{Answer, Credential};
+
+/// An app with its bearer token of the moment, and what is remembered of its accounts.
+pub(in crate::gateway) struct AppState {
+    pub(in crate::gateway) name: String,
+    settings: ArcSwap<App>,
+    pub(in crate::gateway) current: ArcSwapOption<Bearer>,
+    pub(in crate::gateway) minting: Mutex<Minting>,
+    /// Mints that have ended, well or not.
+    pub(in crate::gateway) ended: AtomicU64,
+    pub(in crate::gateway) faults: Faults,
+    pub(in crate::gateway) suspects: Suspects,
+    pub(in crate::gateway) reconnects: Reconnects,
+    pub(in crate::gateway) accounts: Cache<UserId, KnownAccount>,
+    /// Whose screen name it is, for each limited key apart.
+    pub(in crate::gateway) names: Cache<String, UserId>,
+    /// For the calls of questions, which run side by side.
+    pub(in crate::gateway) asking: Arc<Turns>,
+    pub(in crate::gateway) lookup_pause: LookupPause,
+    pub(in crate::gateway) month: MonthlyAccounts,
+}
+
+impl AppState {
+    pub(in crate::gateway) fn new(app: App, limits: &Limits) -> AppState {
+        AppState {
+            month: MonthlyAccounts::new(app.account_limit),
+            name: app.name.clone(),
+            settings: ArcSwap::from_pointee(app),
+            current: ArcSwapOption::empty(),
+            minting: Mutex::default(),
+            ended: AtomicU64::new(0),
+            faults: Faults::default(),
+            suspects: Suspects::default(),
+            reconnects: Reconnects::default(),
+            accounts: Cache::new("accounts", limits.cached_accounts, limits.unknown_for),
+            names: Cache::new("names", limits.cached_accounts, limits.unknown_for),
+            asking: Turns::new(Rules::of(limits.question_calls)),
+            lookup_pause: LookupPause::default(),
+        }
+    }
+
+    /// As they are now; their secrets may be replaced any time.
+    pub(in crate::gateway) fn settings(&self) -> Arc<App> {
+        self.settings.load_full()
+    }
+
+    pub(in crate::gateway) fn source(&self) -> BearerSource {
+        BearerSource::of(&self.settings.load())
+    }
+
+    /// Goes on with another key, secret and configured bearer token; false when they are the same.
+    pub(in crate::gateway) fn replace_secrets(&self, new: &App) -> bool {
+        let now = self.settings.load();
+        if now.has_secrets_of(new) {
+            return false;
+        }
+        let App { consumer_key, consumer_secret, bearer_token, .. } = new.clone();
+        let settings = App { consumer_key, consumer_secret, bearer_token, ..App::clone(&now) };
+        self.settings.store(Arc::new(settings));
+        true
+    }
+
+    /// Learns from an answer what X thinks of the app's credentials.
+    pub(in crate::gateway) fn judge(
+        &self,
+        credential: Credential<'_>,
+        answer: &Answer,
+    ) -> Option<Fault> {
+        self.faults.judge(&self.name, self.source(), credential, answer)
+    }
+}

@@ -1,0 +1,58 @@
+//! The links that answers about ended accounts have carried.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use moka::future::Cache;
+use time::OffsetDateTime;
+
+use crate::model::{Secret, UserId};
+
+const MOST_KEPT: u64 = 10_000;
+
+const WHILE_FULL: Duration = Duration::from_mins(1);
+
+/// A link by which the user of an account that has ended connects again.
+#[derive(Clone)]
+pub struct Reconnect {
+    pub url: Secret,
+    pub until: OffsetDateTime,
+}
+
+impl fmt::Debug for Reconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconnect").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+/// The links that answers have carried, so that a service that goes on calling does not make one with each call.
+pub(in crate::gateway) struct Reconnects {
+    pub(in crate::gateway) kept: Cache<UserId, Arc<Kept>>,
+    /// Keys that have as many links as they may, so that not each of their calls asks for another.
+    pub(in crate::gateway) full: Cache<String, ()>,
+}
+
+pub(in crate::gateway) struct Kept {
+    pub(in crate::gateway) link: Reconnect,
+    pub(in crate::gateway) hash: [u8; 32],
+    pub(in crate::gateway) looked_at: AtomicI64,
+}
+
+impl Default for Reconnects {
+    fn default() -> Reconnects {
+        let full = Cache::builder().max_capacity(MOST_KEPT).time_to_live(WHILE_FULL).build();
+        Reconnects { kept: Cache::new(MOST_KEPT), full }
+    }
+}
+
+impl Reconnects {
+    pub(in crate::gateway) async fn forget(&self, user_id: UserId) {
+        self.kept.invalidate(&user_id).await;
+    }
+
+    pub(in crate::gateway) fn is_full(&self, key_id: &str) -> bool {
+        self.full.contains_key(key_id)
+    }
+}

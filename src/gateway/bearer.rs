@@ -1,0 +1,256 @@
+//! Bearer tokens: minted when needed, shared through the database, one mint at a time however many callers wait, and
+//! anew only for the generation that the upstream still rejects.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tracing::{info, warn};
+
+use crate::gateway::app::AppState;
+use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
+use crate::gateway::app::faults::Fault;
+use crate::gateway::{Error, Gateway};
+use crate::model::Endpoint;
+use crate::upstream::{self, Credential, MintError, Room, Spent, StatusCode};
+use crate::vault::Place as Seal;
+
+/// X refuses those who mint too often (reference 6.1).
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
+/// How long those who wait for a minted token wait for it to be stored, too.
+const STORING: Duration = Duration::from_secs(1);
+
+/// What is read of the answer to a call that X refuses.
+const MOST_OF_A_REFUSAL: usize = 64 * 1024;
+
+impl Gateway {
+    /// The app's current bearer token: remembered, else stored, else minted.
+    pub(super) async fn bearer(&self, app: &Arc<AppState>) -> Result<Arc<Bearer>, Error> {
+        if let Some(bearer) = app.current.load_full() {
+            return Ok(bearer);
+        }
+        let (gateway, app) = (self.clone(), Arc::clone(app));
+        outlive(async move { gateway.first_bearer(&app).await }).await
+    }
+
+    /// Replaces the `rejected` generation: by what somebody else stored meanwhile, else by a new mint.
+    pub(super) async fn renew_bearer(
+        &self,
+        app: &Arc<AppState>,
+        rejected: i64,
+    ) -> Result<Arc<Bearer>, Error> {
+        let (gateway, app) = (self.clone(), Arc::clone(app));
+        outlive(async move { gateway.next_bearer(&app, rejected).await }).await
+    }
+
+    async fn first_bearer(&self, app: &AppState) -> Result<Arc<Bearer>, Error> {
+        let ended = app.ended.load(Ordering::Acquire);
+        let mut minting = app.minting.lock().await;
+        if let Some(bearer) = app.current.load_full() {
+            return Ok(bearer);
+        }
+        share_failure(app, &minting, ended)?;
+        let stored = self.stored_bearer(app).await?;
+        if let Some(bearer) = stored.usable {
+            return Ok(remember(app, bearer));
+        }
+        self.mint(app, stored.generation, &mut minting).await
+    }
+
+    async fn next_bearer(&self, app: &AppState, rejected: i64) -> Result<Arc<Bearer>, Error> {
+        let ended = app.ended.load(Ordering::Acquire);
+        let mut minting = app.minting.lock().await;
+        if let Some(bearer) = app.current.load_full().filter(|it| it.generation != rejected) {
+            return Ok(bearer);
+        }
+        share_failure(app, &minting, ended)?;
+        let stored = self.stored_bearer(app).await?;
+        if let Some(bearer) = stored.usable.filter(|it| it.generation != rejected) {
+            return Ok(remember(app, bearer));
+        }
+        let now = self.0.clock.instant();
+        require_pause(app, minting.renewed_at, now)?;
+        let renewed = self.mint(app, stored.generation.or(Some(rejected)), &mut minting).await?;
+        minting.renewed_at = Some(now);
+        Ok(renewed)
+    }
+
+    /// Tries an app's credentials on purpose; gives what X holds against them. A mint gives the token that X gave
+    /// before; other kinds are tried on a call that is refused for its body once X knows who calls (reference 4.4).
+    pub async fn try_app(&self, app: &str) -> Result<Option<Fault>, Error> {
+        let app = self.configured_app(app)?;
+        let settings = app.settings();
+        let credential = match (BearerSource::of(&settings), &settings.bearer_token) {
+            (BearerSource::TwoLegged, _) => Credential::TwoLegged(&settings),
+            (BearerSource::Configured, Some(token)) => Credential::Bearer(token),
+            _ => {
+                return match self.0.upstream.mint_bearer(&settings).await {
+                    Ok(_) => Ok(None),
+                    Err(error) => Err(mint_error(&app.name, error.into())),
+                };
+            }
+        };
+        let (body, mut spent) = (Bytes::from_static(b"{}"), Spent::default());
+        let room = &mut Room::UpTo(MOST_OF_A_REFUSAL);
+        let answer =
+            self.0.upstream.engage(Endpoint::Totals, &body, credential, room, &mut spent).await?;
+        match app.judge(credential, &answer) {
+            // Whoever is let in is told of the body.
+            None if answer.status != StatusCode::BAD_REQUEST => {
+                Err(Error::odd(format!("X answered {}", answer.status)))
+            }
+            fault => Ok(fault),
+        }
+    }
+
+    /// Another replica stored a new generation, so the database is asked at the next call.
+    pub(super) async fn forget_bearer(&self, app: &str) {
+        let Some(app) = self.0.apps.get(app) else { return };
+        let current = app.current.load_full();
+        let known = current.as_ref().map(|it| it.generation);
+        // Not when the database cannot tell, nor when what was minted here is newer than what is stored.
+        if known.is_some()
+            && let Ok(stored) = self.stored_bearer(app).await
+            && stored.generation > known
+        {
+            app.current.compare_and_swap(&current, None);
+        }
+    }
+
+    async fn mint(
+        &self,
+        app: &AppState,
+        replaces: Option<i64>,
+        minting: &mut Minting,
+    ) -> Result<Arc<Bearer>, Error> {
+        let now = self.0.clock.instant();
+        require_pause(app, minting.refused_at, now)?;
+        let minted = self.0.upstream.mint_bearer(&app.settings()).await;
+        app.ended.fetch_add(1, Ordering::Release);
+        let outcome = if minted.is_ok() { "minted" } else { "failed" };
+        metrics::counter!("countersign_bearer_mints_total", "app" => app.name.clone(), "outcome" => outcome).increment(1);
+        let token = minted.map_err(|error| {
+            if matches!(error, MintError::Refused { .. }) {
+                minting.refused_at = Some(now);
+                app.faults.show(Fault::Bearer);
+            } else {
+                minting.refused_at = None;
+            }
+            let error = Arc::new(error);
+            minting.failure = Some(Arc::clone(&error));
+            mint_error(&app.name, error)
+        })?;
+        (minting.refused_at, minting.failure) = (None, None);
+        app.faults.clear(Fault::Bearer);
+        info!(app = app.name, "a bearer token was minted");
+        let generation = replaces.unwrap_or_default() + 1;
+        let sealed = self.0.vault.seal(&Seal::bearer(&app.name), token.expose().as_bytes())?;
+        let (store, name, now) = (self.0.store.clone(), app.name.clone(), self.now());
+        let storing =
+            tokio::spawn(async move { store.replace_bearer(&name, replaces, &sealed, now).await });
+        match tokio::time::timeout(STORING, storing).await {
+            Ok(Ok(Ok(true))) => Ok(remember(app, Bearer { generation, token })),
+            // X gives every replica the same token, so whoever stored first stored this one or a newer one.
+            Ok(Ok(Ok(false))) => match self.stored_bearer(app).await {
+                Ok(Stored { usable: Some(theirs), .. }) => Ok(remember(app, theirs)),
+                _ => Ok(remember(app, Bearer { generation, token })),
+            },
+            Ok(Ok(Err(error))) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    app = app.name,
+                    "a bearer token was not stored"
+                );
+                Ok(remember(app, Bearer { generation, token }))
+            }
+            Ok(Err(_)) | Err(_) => {
+                warn!(app = app.name, "a bearer token is not stored yet");
+                Ok(remember(app, Bearer { generation, token }))
+            }
+        }
+    }
+
+    /// What the database holds; nothing when it cannot be asked, since a mint then gives the same token. One that
+    /// another replica sealed with a key that is not here stays as it is.
+    async fn stored_bearer(&self, app: &AppState) -> Result<Stored, Error> {
+        match self.0.store.find_bearer(&app.name).await {
+            Ok(Some(row)) => {
+                self.0.vault.require_key(&row.sealed_token)?;
+                let token = self.0.vault.open_text(&Seal::bearer(&app.name), &row.sealed_token);
+                let generation = row.generation;
+                let usable = token.ok().map(|token| Bearer { generation, token });
+                Ok(Stored { generation: Some(generation), usable })
+            }
+            Ok(None) => Ok(Stored { generation: None, usable: None }),
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    app = app.name,
+                    "a stored bearer token was not read"
+                );
+                Ok(Stored { generation: None, usable: None })
+            }
+        }
+    }
+}
+
+struct Stored {
+    generation: Option<i64>,
+    usable: Option<Bearer>,
+}
+
+/// Work that goes on though the caller who began it has gone: others wait for it.
+pub(super) async fn outlive<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Error::Internal(error.into())))
+}
+
+fn remember(app: &AppState, bearer: Bearer) -> Arc<Bearer> {
+    let bearer = Arc::new(bearer);
+    app.current.store(Some(Arc::clone(&bearer)));
+    bearer
+}
+
+fn mint_error(app: &str, error: Arc<MintError>) -> Error {
+    match &*error {
+        MintError::Upstream(upstream::Error::Timeout(_)) => Error::UpstreamTimeout(error.into()),
+        MintError::Upstream(upstream::Error::CutShort(_)) => Error::UpstreamCutShort(error.into()),
+        MintError::Upstream(upstream::Error::TooLarge(_)) => Error::UpstreamTooLarge(error.into()),
+        MintError::Upstream(upstream::Error::NoMemory) => Error::Busy(error.to_string()),
+        MintError::Upstream(upstream::Error::Unreachable(_)) => {
+            Error::UpstreamUnreachable(error.into())
+        }
+        MintError::Upstream(upstream::Error::Odd(_)) => Error::odd(error),
+        MintError::Odd { retry_after, .. } => {
+            Error::UpstreamOdd { retry_after: *retry_after, source: error.into() }
+        }
+        MintError::Refused { .. } => {
+            warn!(error = &error as &dyn std::error::Error, app, "no bearer token was minted");
+            Error::AppCredentialsRejected { app: app.to_owned(), retry_after: BETWEEN_RENEWALS }
+        }
+    }
+}
+
+/// Refuses while `last` is too near; says how long to wait.
+fn require_pause(app: &AppState, last: Option<Instant>, now: Instant) -> Result<(), Error> {
+    let since = last.map(|it| now.saturating_duration_since(it));
+    match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
+        Some(left) => {
+            Err(Error::AppCredentialsRejected { app: app.name.clone(), retry_after: left })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whoever waited while a mint failed is told so, instead of trying the same again one after the other.
+fn share_failure(app: &AppState, minting: &Minting, ended: u64) -> Result<(), Error> {
+    match &minting.failure {
+        Some(error) if app.ended.load(Ordering::Acquire) != ended => {
+            Err(mint_error(&app.name, Arc::clone(error)))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,168 @@
+//! What the gateway remembers of the database, so that a call in steady state asks it nothing. Entries stay right
+//! because the change feed removes what changed; nothing here expires but the memory of what was not there.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::Counter;
+use moka::future;
+
+use crate::gateway::Error;
+use crate::gateway::changes::Feed;
+use crate::store;
+use crate::vault;
+
+/// How many absent keys are remembered as absent.
+const MOST_ABSENT: u64 = 10_000;
+
+pub(super) struct Cache<K, V> {
+    present: future::Cache<K, Arc<V>>,
+    absent: future::Cache<K, ()>,
+    hits: Counter,
+    misses: Counter,
+    forgotten: AtomicU64,
+}
+
+type Found<V> = Result<Option<Arc<V>>, Unread>;
+type Loading<'a, V> = Pin<Box<dyn Future<Output = Found<V>> + Send + 'a>>;
+
+enum Miss {
+    Absent,
+    Unread(Unread),
+}
+
+/// Why something could not be read, which says nothing of whether it is there.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+}
+
+impl From<Unread> for Error {
+    fn from(error: Unread) -> Error {
+        match error {
+            Unread::Store(error) => error.into(),
+            Unread::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V> {
+    pub(super) fn new(name: &'static str, most: u64, absent_for: Duration) -> Cache<K, V> {
+        Cache {
+            present: future::Cache::new(most),
+            absent: future::Cache::builder()
+                .max_capacity(MOST_ABSENT)
+                .time_to_live(absent_for)
+                .build(),
+            forgotten: AtomicU64::new(0),
+            hits: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "hit"),
+            misses: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "miss"),
+        }
+    }
+
+    /// What is remembered, without asking the database.
+    pub(super) async fn peek<Q>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let found = self.present.get(key).await;
+        if found.is_some() {
+            self.hits.increment(1);
+        } else {
+            self.misses.increment(1);
+        }
+        found
+    }
+
+    /// Whether it is remembered that there is no such thing.
+    pub(super) fn is_absent<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.absent.contains_key(key)
+    }
+
+    /// Takes in what was read beside calls, before the feed is followed.
+    pub(super) async fn remember(&self, key: K, value: V) {
+        self.present.insert(key, Arc::new(value)).await;
+    }
+
+    /// Asks the database once, however many callers wait for the same key. `None` when there is no such thing.
+    /// With `anew`, what is remembered does not count.
+    ///
+    /// Boxed, since it is seldom needed and large: each call's future would have to make room for it.
+    pub(super) fn load<'a>(
+        &'a self,
+        key: K,
+        feed: &'a Feed,
+        anew: bool,
+        load: impl Future<Output = Result<Option<V>, Unread>> + Send + 'a,
+    ) -> Loading<'a, V> {
+        Box::pin(self.load_now(key, feed, anew, load))
+    }
+
+    async fn load_now(
+        &self,
+        key: K,
+        feed: &Feed,
+        anew: bool,
+        load: impl Future<Output = Result<Option<V>, Unread>> + Send,
+    ) -> Found<V> {
+        let key = &key;
+        if anew {
+            self.forget(key).await;
+        }
+        if self.absent.contains_key(key) {
+            return Ok(None);
+        }
+        let before = feed.position();
+        let find = async {
+            match load.await {
+                Ok(Some(value)) => Ok(Arc::new(value)),
+                Ok(None) => Err(Miss::Absent),
+                Err(error) => Err(Miss::Unread(error)),
+            }
+        };
+        let found = match self.present.try_get_with(key.clone(), find).await {
+            Ok(value) => Some(value),
+            Err(miss) => match &*miss {
+                Miss::Absent => {
+                    self.absent.insert(key.clone(), ()).await;
+                    None
+                }
+                Miss::Unread(error) => return Err(error.clone()),
+            },
+        };
+        // A change that was applied meanwhile may be newer than what was read.
+        if feed.position() != before {
+            self.forget(key).await;
+        }
+        Ok(found)
+    }
+
+    /// How many times anything was forgotten: while this stays the same, what was remembered is still right.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn forget(&self, key: &K) {
+        self.present.invalidate(key).await;
+        self.absent.invalidate(key).await;
+        self.forgotten.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.present.invalidate_all();
+        self.absent.invalidate_all();
+        self.forgotten.fetch_add(1, Ordering::Release);
+    }
+}

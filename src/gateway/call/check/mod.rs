@@ -1,0 +1,380 @@
+//! Checking a request here instead of spending quota on it: every rule of the upstream that is known for sure, all
+//! problems of a body at once (reference 1.3, 1.4, 1.5, 2).
+
+mod problems;
+mod times;
+
+pub use crate::gateway::call::check::problems::Problems;
+pub use crate::gateway::call::check::times::read_time;
+pub(in crate::gateway) use crate::gateway::call::check::times::{Now, rfc3339};
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+
+use time::OffsetDateTime;
+
+use crate::gateway::Problem;
+use crate::gateway::call::json;
+use crate::gateway::call::json::{MAX_DEPTH, Node, Path};
+use crate::model::endpoint::MAX_WINDOW;
+use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
+use crate::model::{Endpoint, GroupBy, Metric};
+
+pub(in crate::gateway) const IDS: Path = Path::Key(&Path::Root, "tweet_ids");
+pub(in crate::gateway) const TYPES: Path = Path::Key(&Path::Root, "engagement_types");
+pub(in crate::gateway) const GROUPINGS: Path = Path::Key(&Path::Root, "groupings");
+const START: Path = Path::Key(&Path::Root, "start");
+const END: Path = Path::Key(&Path::Root, "end");
+
+/// What a body asks for, as far as it can be read, and everything that is wrong with it.
+#[derive(Default)]
+pub struct Checked {
+    /// How many ids it has.
+    pub posts: usize,
+    pub metrics: Vec<Metric>,
+    pub problems: Vec<Problem>,
+}
+
+/// Checks a body for `endpoint` at the time `now`.
+pub fn check(endpoint: Endpoint, body: &[u8], now: Now) -> Checked {
+    let root = match read_object(body, "tweet_ids, engagement_types and groupings") {
+        Ok(root) => root,
+        Err(problem) => return Checked { problems: vec![problem], ..Checked::default() },
+    };
+    let mut problems = Problems::default();
+    problems.part(&Path::Root, |it| it.duplicates(&Path::Root, &root, 1));
+    let posts = problems.part(&IDS, |it| it.post_ids(endpoint, root.member("tweet_ids")));
+    let metrics = problems.part(&TYPES, |it| it.metrics(endpoint, root.member("engagement_types")));
+    problems.part(&GROUPINGS, |it| it.groupings(endpoint, root.member("groupings")));
+    if endpoint == Endpoint::Historical {
+        problems.part(&Path::Root, |it| it.window(root.member("start"), root.member("end"), now));
+    }
+    Checked { posts, metrics, problems: problems.into_told() }
+}
+
+/// Reads a body that must be an object, such as one with these `keys`.
+pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Err(Problem::at("", format!("is empty; send a JSON object with {keys}")));
+    }
+    match json::read(body) {
+        Ok(root @ Node::Map(_)) => Ok(root),
+        Ok(other) => Err(Problem::at("", format!("must be an object, not {}", other.kind()))),
+        Err(detail) => Err(Problem::at("", detail)),
+    }
+}
+
+impl Problems {
+    /// Adds every key that stands in its object more than once.
+    pub(in crate::gateway) fn duplicates(&mut self, at: &Path<'_>, node: &Node<'_>, depth: usize) {
+        if depth > MAX_DEPTH {
+            return self.add(at, format_args!("nested deeper than {MAX_DEPTH} levels"));
+        }
+        match node {
+            Node::List(items) => {
+                let nested = |it: &&Node<'_>| matches!(it, Node::List(_) | Node::Map(_));
+                for (index, item) in items.iter().enumerate().filter(|(_, it)| nested(it)) {
+                    self.duplicates(&Path::Index(at, index), item, depth + 1);
+                }
+            }
+            Node::Map(entries) => {
+                let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
+                keys.sort_unstable();
+                let runs = keys.chunk_by(|one, next| one == next);
+                for key in runs.filter(|it| it.len() > 1).filter_map(|it| it.first()) {
+                    self.add(
+                        &Path::Key(at, key),
+                        "this key stands here more than once; give it once",
+                    );
+                }
+                for (key, value) in entries {
+                    if matches!(value, Node::List(_) | Node::Map(_)) {
+                        self.duplicates(&Path::Key(at, key), value, depth + 1);
+                    }
+                }
+            }
+            _ => (),
+        }
+    }
+
+    /// The items of an array, or none and what is wrong with it.
+    pub(in crate::gateway) fn list<'a, 'b>(
+        &mut self,
+        at: &Path<'_>,
+        node: Option<&'a Node<'b>>,
+        of: impl Display,
+    ) -> &'a [Node<'b>] {
+        match node {
+            Some(Node::List(items)) if !items.is_empty() => return items,
+            Some(Node::List(_)) => {
+                self.add(at, format_args!("is empty; give one or more {of}"));
+            }
+            Some(other) => {
+                self.add(at, format_args!("must be an array of {of}, not {}", other.kind()));
+            }
+            None => self.add(at, format_args!("is missing; give an array of {of}")),
+        }
+        &[]
+    }
+
+    fn post_ids(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> usize {
+        let items = self.list(&IDS, node, "post ids");
+        if items.len() > endpoint.max_posts() {
+            let (count, most) = (items.len(), endpoint.max_posts());
+            self.add(
+                &IDS,
+                format_args!("has {count} ids; {endpoint} takes at most {most} a request"),
+            );
+        }
+        for (index, item) in items.iter().enumerate().filter(|(_, it)| !is_post_id(it)) {
+            self.no_post_id(&Path::Index(&IDS, index), item);
+        }
+        items.len()
+    }
+
+    pub(in crate::gateway) fn no_post_id(&mut self, at: &Path<'_>, item: &Node<'_>) {
+        let found = match item {
+            Node::Number => {
+                ", not a number with a sign, a fraction, an exponent or more digits".to_owned()
+            }
+            other => quoted(other),
+        };
+        let right = "must be a post id of 1 to 19 digits, as a string or a whole number";
+        self.add(at, format_args!("{right}{found}"));
+    }
+
+    /// The engagement types that can be read and that `endpoint` serves.
+    pub(in crate::gateway) fn metrics(
+        &mut self,
+        endpoint: Endpoint,
+        node: Option<&Node<'_>>,
+    ) -> Vec<Metric> {
+        let items = self.list(&TYPES, node, "engagement types");
+        let mut metrics = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let at = Path::Index(&TYPES, index);
+            let known = match item {
+                Node::Text(name) => Metric::from_name(name),
+                _ => None,
+            };
+            match known {
+                Some(metric) if metric.is_served_by(endpoint) => metrics.push(metric),
+                Some(metric) => {
+                    let others = Endpoint::ALL.iter().filter(|it| metric.is_served_by(**it));
+                    let others: Vec<&str> = others.map(|it| it.name()).collect();
+                    let detail = format!(
+                        "{metric} is not served by {endpoint}, only by {}",
+                        others.join(" and ")
+                    );
+                    self.add(&at, detail);
+                }
+                None => {
+                    let names: Vec<&str> = Metric::ALL
+                        .iter()
+                        .filter(|it| it.is_served_by(endpoint))
+                        .map(|it| it.name())
+                        .collect();
+                    let detail = format!(
+                        "{} is not an engagement type; {endpoint} serves {}",
+                        shown(item),
+                        names.join(", ")
+                    );
+                    self.add(&at, detail);
+                }
+            }
+        }
+        metrics
+    }
+
+    /// The groupings by name, with their values as far as these can be read.
+    pub(in crate::gateway) fn groupings<'a>(
+        &mut self,
+        endpoint: Endpoint,
+        node: Option<&'a Node<'_>>,
+    ) -> Vec<(&'a str, Vec<GroupBy>)> {
+        const FORM: &str = r#"like {"by_tweet": {"group_by": ["tweet.id", "engagement.type"]}}"#;
+        let entries = match node {
+            Some(Node::Map(entries)) if !entries.is_empty() => entries,
+            Some(Node::Map(_)) => {
+                self.add(&GROUPINGS, format_args!("is empty; give at least one, {FORM}"));
+                return Vec::new();
+            }
+            Some(other) => {
+                self.add(
+                    &GROUPINGS,
+                    format_args!("must be an object {FORM}, not {}", other.kind()),
+                );
+                return Vec::new();
+            }
+            None => {
+                self.add(&GROUPINGS, format_args!("is missing; give at least one, {FORM}"));
+                return Vec::new();
+            }
+        };
+        if entries.len() > MAX_GROUPINGS {
+            self.add(
+                &GROUPINGS,
+                format_args!(
+                    "has {} groupings; a request takes at most {MAX_GROUPINGS}",
+                    entries.len()
+                ),
+            );
+        }
+        let read = |(name, value): &'a (Cow<'_, str>, Node<'_>)| {
+            (&**name, self.levels(endpoint, name, value))
+        };
+        let groupings: Vec<(&str, Vec<GroupBy>)> = entries.iter().map(read).collect();
+        if groupings.iter().filter(|(_, levels)| levels.len() == 4).count() > 1 {
+            self.add(
+                &GROUPINGS,
+                "has more than one grouping of four values; a request takes at most one",
+            );
+        }
+        groupings
+    }
+
+    /// One grouping's values.
+    fn levels(&mut self, endpoint: Endpoint, name: &str, grouping: &Node<'_>) -> Vec<GroupBy> {
+        let at = Path::Key(&GROUPINGS, name);
+        if RESERVED_NAMES.contains(&name) {
+            self.add(&at, "takes the name of a key of the answer; choose another name");
+        }
+        let Node::Map(_) = grouping else {
+            self.add(&at, format_args!("must be an object with group_by, not {}", grouping.kind()));
+            return Vec::new();
+        };
+        let at = Path::Key(&at, "group_by");
+        let list = grouping.member("group_by");
+        let items = self.list(&at, list, format_args!("grouping values ({})", GroupBys(endpoint)));
+        let before = self.count();
+        let mut levels = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match read_level(endpoint, &levels, item) {
+                Ok(level) => levels.push(level),
+                Err(detail) => self.add(&Path::Index(&at, index), detail),
+            }
+        }
+        let in_order = GroupBy::FOUR_LEVEL_ORDERS.iter().any(|it| it.as_slice() == levels);
+        if self.count() == before && levels.len() == 4 && !in_order {
+            self.add(
+                &at,
+                "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour, \
+                 or with the first two exchanged",
+            );
+        }
+        levels
+    }
+
+    fn window(&mut self, start: Option<&Node<'_>>, end: Option<&Node<'_>>, now: Now) {
+        let (start, end) = (self.time(&START, start), self.time(&END, end));
+        for (at, time) in [(&START, start), (&END, end)] {
+            if time.is_some_and(|it| now.is_before(it)) {
+                self.add(at, format_args!("is in the future; it is {} now", rfc3339(now.at)));
+            }
+        }
+        if let (Some(start), Some(end)) = (start, end) {
+            if end <= start {
+                self.add(&END, "must be after start");
+            } else if end - start > MAX_WINDOW {
+                let latest = rfc3339(start + MAX_WINDOW);
+                self.add(
+                    &END,
+                    format_args!("is more than 28 days after start; the latest end is {latest}"),
+                );
+            }
+        }
+    }
+
+    /// A time in a form that clients send, where there is one.
+    pub(in crate::gateway) fn time(
+        &mut self,
+        at: &Path<'_>,
+        node: Option<&Node<'_>>,
+    ) -> Option<OffsetDateTime> {
+        let node = node?;
+        let read = match node {
+            Node::Text(text) => read_time(text.trim()),
+            _ => None,
+        };
+        if read.is_none() {
+            let detail =
+                format!("must be a time like 2026-01-31 or 2026-01-31T13:00:00Z{}", quoted(node));
+            self.add(at, detail);
+        }
+        read
+    }
+}
+
+/// One value of a `group_by`, after those `before` it.
+fn read_level(endpoint: Endpoint, before: &[GroupBy], item: &Node<'_>) -> Result<GroupBy, String> {
+    let known = match item {
+        Node::Text(name) => GroupBy::from_name(name),
+        _ => None,
+    };
+    match known {
+        None => Err(format!(
+            "{} is not a grouping value; {endpoint} can group by {}",
+            shown(item),
+            GroupBys(endpoint)
+        )),
+        Some(level) if before.contains(&level) => {
+            Err(format!("{level} stands here twice; give it once"))
+        }
+        Some(level) if level.is_time() && !endpoint.has_time_series() => Err(format!(
+            "{endpoint} has no time series, so it cannot group by {level}; 28hr and historical can"
+        )),
+        Some(level) => Ok(level),
+    }
+}
+
+/// 1 to 19 digits after trimming: public clients send numbers and ids with line ends (reference 1.3).
+fn is_post_id(node: &Node<'_>) -> bool {
+    match node {
+        Node::Natural(id) => *id < 10_000_000_000_000_000_000,
+        Node::Text(text) => {
+            let digits = text.as_bytes().trim_ascii();
+            // Without an early end this is done with vector instructions.
+            let all_digits =
+                |digits: &[u8]| digits.iter().fold(true, |all, it| all & it.is_ascii_digit());
+            (1..=19).contains(&digits.len()) && all_digits(digits)
+        }
+        _ => false,
+    }
+}
+
+/// The number that a post id is.
+pub(in crate::gateway) fn post_id(node: &Node<'_>) -> Option<u64> {
+    match node {
+        Node::Natural(id) => is_post_id(node).then_some(*id),
+        Node::Text(text) if is_post_id(node) => text.trim_ascii().parse().ok(),
+        _ => None,
+    }
+}
+
+/// What results of an endpoint can be grouped by.
+struct GroupBys(Endpoint);
+
+impl Display for GroupBys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let can = GroupBy::ALL.into_iter().filter(|it| !it.is_time() || self.0.has_time_series());
+        f.write_str(&can.map(GroupBy::name).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The offending value after what would be right.
+pub(in crate::gateway) fn quoted(node: &Node<'_>) -> String {
+    format!(", not {}", shown(node))
+}
+
+/// A value, when it is short enough to help.
+fn shown(node: &Node<'_>) -> String {
+    match node {
+        Node::Text(text) if text.chars().count() <= 40 => format!("{text:?}"),
+        Node::Text(_) => "a long string".to_owned(),
+        Node::Natural(number) => number.to_string(),
+        other => other.kind().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

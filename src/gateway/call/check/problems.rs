@@ -1,0 +1,78 @@
+//! The problems of a body as they are found: part by part, so that none crowds out another, and no more of each than
+//! helps.
+
+use std::fmt::Display;
+
+use crate::gateway::call::json::Path;
+use crate::gateway::{Place, Problem};
+
+/// After this many of a part the rest would say the same.
+pub(in crate::gateway) const MAX_OF_A_PART: usize = 100;
+/// Bytes of a part's pointers after which no more are told, so that an answer does not grow far beyond its request.
+const MAX_POINTERS: usize = 16 * 1024;
+
+/// What is told of a body, and how much of the part at hand is not.
+#[derive(Default)]
+pub struct Problems {
+    told: Vec<Problem>,
+    pointer_bytes: usize,
+    untold: usize,
+}
+
+impl Problems {
+    pub(in crate::gateway) fn add(&mut self, at: &Path<'_>, detail: impl Display) {
+        if self.told.len() >= MAX_OF_A_PART || self.pointer_bytes >= MAX_POINTERS {
+            self.untold += 1;
+            return;
+        }
+        // A pointer is as long as the names that the caller chose.
+        let pointer = at.to_string();
+        self.pointer_bytes += pointer.len();
+        self.told.push(Problem::at(&pointer, detail.to_string()));
+    }
+
+    pub fn add_in_line(&mut self, number: usize, detail: impl Into<String>) {
+        if self.told.len() >= MAX_OF_A_PART {
+            self.untold += 1;
+        } else {
+            self.told.push(Problem::in_line(number, detail));
+        }
+    }
+
+    /// What `look` finds in a body of lines, in their order.
+    pub fn of_lines(look: impl FnOnce(&mut Problems)) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        problems.part(&Path::Root, look);
+        problems.told.sort_by_key(|it| match it.place {
+            Place::Line(number) => number,
+            _ => usize::MAX,
+        });
+        problems.told
+    }
+
+    /// Looks at the part of the body that stands at `at`. What is not told of it is counted there.
+    pub(in crate::gateway) fn part<T>(
+        &mut self,
+        at: &Path<'_>,
+        look: impl FnOnce(&mut Problems) -> T,
+    ) -> T {
+        let mut part = Problems::default();
+        let found = look(&mut part);
+        self.told.append(&mut part.told);
+        if part.untold > 0 {
+            let detail = format!("has {} more problems, which are not listed", part.untold);
+            let rest = Problem::at(&at.to_string(), detail);
+            self.told.push(Problem { stands_for: part.untold, ..rest });
+        }
+        found
+    }
+
+    /// How many were found in the part at hand.
+    pub fn count(&self) -> usize {
+        self.told.len() + self.untold
+    }
+
+    pub(in crate::gateway) fn into_told(self) -> Vec<Problem> {
+        self.told
+    }
+}

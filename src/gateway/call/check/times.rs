@@ -1,0 +1,96 @@
+//! Times as callers and the upstream write them, and the time that they are held against.
+
+use bytes::Bytes;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+use crate::gateway::Gateway;
+use crate::gateway::call::json;
+
+/// Clocks differ a little.
+const TOLERANCE: Duration = Duration::minutes(1);
+/// By how much our own clock may be wrong before it matters where X does not tell its time.
+const OWN_ERROR: Duration = Duration::DAY;
+
+/// The present, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    pub at: OffsetDateTime,
+    /// How much earlier or later it may be.
+    error: Duration,
+}
+
+impl Now {
+    /// As the upstream has it.
+    pub const fn exact(at: OffsetDateTime) -> Now {
+        Now { at, error: Duration::ZERO }
+    }
+
+    /// As our own clock alone has it.
+    pub const fn uncertain(at: OffsetDateTime) -> Now {
+        Now { at, error: OWN_ERROR }
+    }
+
+    pub(in crate::gateway) fn earliest(self) -> OffsetDateTime {
+        self.at.saturating_sub(self.error)
+    }
+
+    pub(in crate::gateway) fn latest(self) -> OffsetDateTime {
+        self.at.saturating_add(self.error)
+    }
+
+    /// Whether that is to come beyond doubt.
+    pub(in crate::gateway) fn is_before(self, at: OffsetDateTime) -> bool {
+        at > self.latest().saturating_add(TOLERANCE)
+    }
+}
+
+impl Gateway {
+    /// Reads a request that may be about the present. What our clock alone speaks against is held against X's, which is
+    /// asked for; where X does not tell it, X decides.
+    pub(in crate::gateway) async fn read_in_time<T: Send + 'static>(
+        &self,
+        body: &Bytes,
+        read: impl Fn(&[u8], Now) -> T + Copy + Send + 'static,
+        is_sound: impl Fn(&T) -> bool,
+    ) -> T {
+        let upstream = &self.0.upstream;
+        let read_at = |now| json::aside(body, move |body| read(body, now));
+        let mut outcome = read_at(Now::exact(upstream.now())).await;
+        if !is_sound(&outcome) && !upstream.knows_time() {
+            outcome = read_at(Now::uncertain(upstream.now())).await;
+            if is_sound(&outcome)
+                // Boxed, since it is seldom needed: each call's future would have to make room for it.
+                && let Some(now) = Box::pin(upstream.time()).await
+            {
+                outcome = read_at(Now::exact(now)).await;
+            }
+        }
+        outcome
+    }
+}
+
+/// The four forms that clients send; no zone means UTC (reference 1.5). Only times that can be written in UTC.
+pub fn read_time(text: &str) -> Option<OffsetDateTime> {
+    let in_utc = |it: &OffsetDateTime| it.checked_to_offset(UtcOffset::UTC);
+    read(text).filter(|it| in_utc(it).is_some_and(|it| it.year() >= 0))
+}
+
+pub(in crate::gateway) fn rfc3339(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+}
+
+fn read(text: &str) -> Option<OffsetDateTime> {
+    let seconds = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]"
+    );
+    if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Some(at);
+    }
+    if let Ok(at) = PrimitiveDateTime::parse(text, seconds) {
+        return Some(at.assume_utc());
+    }
+    let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
+    Some(day.midnight().assume_utc())
+}

@@ -1,0 +1,255 @@
+//! The main job: a call comes in with a key, goes out with the right credentials, and its answer goes back unchanged.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::admission::Held;
+use crate::gateway::app::AppState;
+use crate::gateway::app::bearer::BearerSource;
+use crate::gateway::call::check::{Checked, check};
+use crate::gateway::call::credential::choose;
+use crate::gateway::key::KnownKey;
+use crate::gateway::usage::Counted;
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
+use crate::upstream::{Answer, Credential, Room, Spent, Verdict};
+
+/// What a caller sent whose key was checked.
+pub struct Call<'a> {
+    pub key: &'a Arc<KnownKey>,
+    /// The address of whoever sent it.
+    pub from: IpAddr,
+    pub endpoint: Endpoint,
+    /// `Countersign-Account`: a user id or `@screen_name`.
+    pub account: Option<&'a str>,
+    /// `Countersign-Auth`: `app` or `user`, or as answers say it, `app-only` or `user-context`.
+    pub auth: Option<&'a str>,
+    pub body: Bytes,
+}
+
+/// What became known of a call on its way, for the log line, the metrics and the answer's headers.
+#[derive(Default)]
+pub struct Trail {
+    pub key: Option<Arc<KnownKey>>,
+    pub account: Option<UserId>,
+    pub auth: Option<AuthKind>,
+    /// How many posts it asks about, and what.
+    pub posts: usize,
+    pub metrics: Vec<Metric>,
+    pub spent: Spent,
+}
+
+impl Gateway {
+    /// Answers a call with the upstream's own answer, or says why it was not made. Never with another credential than
+    /// the one that the table in `credential` names.
+    ///
+    /// The answer's body holds its memory until it is dropped.
+    pub async fn forward(
+        &self,
+        call: &Call<'_>,
+        mut held: Held,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        let app = self.granted_app(call.key, call.endpoint)?;
+        let endpoint = call.endpoint;
+        let read = move |body: &[u8], now| check(endpoint, body, now);
+        let checked = self.read_in_time(&call.body, read, |it| it.problems.is_empty()).await;
+        let Asked { named, kind, posts, metrics } =
+            asked(call, checked).map_err(Error::InvalidRequest)?;
+        (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
+        let room = &mut Room::Grows(&mut held, call.body.len());
+        let answer = match (kind, named) {
+            (AuthKind::UserContext, Some(named)) => {
+                self.call_as_user(app, &named, call, room, trail).await
+            }
+            _ => self.call_as_app(app, call, room, trail).await,
+        }?;
+        let kept = answer.unpacked.as_ref().map_or(0, |it| it.start.len());
+        held.shrink_to(answer.wire.len() + kept);
+        held.grow_first_to(answer.wire.len() + kept).await;
+        Ok(Answer { wire: held.attach(answer.wire), ..answer })
+    }
+
+    /// The app whose credentials the key may use on this endpoint.
+    pub(in crate::gateway) fn granted_app(
+        &self,
+        key: &KnownKey,
+        endpoint: Endpoint,
+    ) -> Result<&Arc<AppState>, Error> {
+        let scopes = &key.key.scopes;
+        if scopes.endpoints.as_ref().is_some_and(|it| !it.contains(&endpoint)) {
+            let allowed: Vec<&str> =
+                scopes.endpoints.iter().flatten().map(|it| it.name()).collect();
+            let detail =
+                format!("{endpoint} is not among its endpoints, which are {}", allowed.join(", "));
+            return Err(Error::NotAllowed(detail));
+        }
+        let app = scopes.app.as_deref().unwrap_or_default();
+        self.0.apps.get(app).ok_or_else(|| {
+            Error::NotAllowed(format!("its app {app} is not configured here any more"))
+        })
+    }
+
+    pub(in crate::gateway) async fn call_as_user(
+        &self,
+        app: &Arc<AppState>,
+        named: &AccountRef,
+        call: &Call<'_>,
+        room: &mut Room<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        let seen = app.accounts.forgotten();
+        let known = self.account_for(call.key, app, named, call.from).await?;
+        trail.account = Some(known.stored.account.user_id);
+        let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
+        let settings = app.settings();
+        let credential = Credential::User(&settings, token);
+        let answer = self.engage(app, call, credential, room, trail).await?;
+        if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
+            self.look_into(app, &known).await;
+        } else if answer.status.is_success() && app.accounts.forgotten() != seen {
+            self.look_again(app, known.clone());
+        }
+        Ok(answer)
+    }
+
+    pub(in crate::gateway) async fn call_as_app(
+        &self,
+        app: &Arc<AppState>,
+        call: &Call<'_>,
+        room: &mut Room<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        let settings = app.settings();
+        match (BearerSource::of(&settings), &settings.bearer_token) {
+            (BearerSource::TwoLegged, _) => {
+                self.engage(app, call, Credential::TwoLegged(&settings), room, trail).await
+            }
+            (BearerSource::Configured, Some(token)) => {
+                self.engage(app, call, Credential::Bearer(token), room, trail).await
+            }
+            _ => {
+                let bearer = self.bearer(app).await?;
+                let answer =
+                    self.engage(app, call, Credential::Bearer(&bearer.token), room, trail).await?;
+                match answer.verdict {
+                    // Boxed, since it is seldom needed: each call's future would have to make room for it.
+                    Verdict::BearerRejected => {
+                        Box::pin(self.call_with_newer(
+                            app,
+                            bearer.generation,
+                            answer,
+                            call,
+                            room,
+                            trail,
+                        ))
+                        .await
+                    }
+                    _ => Ok(answer),
+                }
+            }
+        }
+    }
+
+    /// Calls with newer bearer tokens than the one that was `rejected`: twice at most, since what another replica has
+    /// stored may be outdated too.
+    async fn call_with_newer(
+        &self,
+        app: &Arc<AppState>,
+        mut rejected: i64,
+        mut answer: Answer,
+        call: &Call<'_>,
+        room: &mut Room<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        for is_last in [false, true] {
+            let renewed = match self.renew_bearer(app, rejected).await {
+                Ok(renewed) => renewed,
+                Err(Error::AppCredentialsRejected { .. }) if is_last => break,
+                Err(error) => return Err(error),
+            };
+            rejected = renewed.generation;
+            answer =
+                self.engage(app, call, Credential::Bearer(&renewed.token), room, trail).await?;
+            if answer.verdict != Verdict::BearerRejected {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// One call on the upstream, and what it took, for the trail.
+    async fn engage(
+        &self,
+        app: &AppState,
+        call: &Call<'_>,
+        credential: Credential<'_>,
+        room: &mut Room<'_>,
+        trail: &mut Trail,
+    ) -> Result<Answer, Error> {
+        let account = trail.account.filter(|_| credential.kind() == AuthKind::UserContext);
+        let (auth, posts) = (credential.kind(), trail.posts);
+        let counted = Counted { account, endpoint: call.endpoint, auth, posts };
+        let mut counting = self.count(app, call.key, counted, &mut trail.spent)?;
+        let spent = &mut *counting.spent;
+        let answer =
+            self.0.upstream.engage(call.endpoint, &call.body, credential, room, spent).await?;
+        counting.bytes = answer.wire.len();
+        app.judge(credential, &answer);
+        Ok(answer)
+    }
+}
+
+/// What a call asks for, and with which credentials.
+struct Asked {
+    named: Option<AccountRef>,
+    kind: AuthKind,
+    posts: usize,
+    metrics: Vec<Metric>,
+}
+
+/// The account that a call names and the kind of credentials that it needs, or everything that is wrong with it.
+fn asked(call: &Call<'_>, checked: Checked) -> Result<Asked, Vec<Problem>> {
+    let (named, wanted, mut problems) = read_headers(call);
+    let Checked { posts, metrics, problems: wrong } = checked;
+    problems.extend(wrong);
+    // What some of the metrics rule out, and some of the headers, the others cannot bring back.
+    let account_named = named.is_some() || call.account.is_some();
+    match choose(call.endpoint, &metrics, account_named, wanted) {
+        Ok(kind) if problems.is_empty() => return Ok(Asked { named, kind, posts, metrics }),
+        Ok(_) => (),
+        Err(refusal) => problems.push(refusal.into()),
+    }
+    Err(problems)
+}
+
+/// The account and the kind of credentials that the caller's headers name, and what is wrong with these. A key limited
+/// to one account names it.
+fn read_headers(call: &Call<'_>) -> (Option<AccountRef>, Option<AuthKind>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let named = match (call.account, call.key.key.scopes.accounts.as_deref()) {
+        (Some(text), _) => {
+            let named = AccountRef::parse(text.trim());
+            if named.is_none() {
+                let detail = "must be a user id of 1 to 19 digits or @screen_name";
+                problems.push(Problem::in_header("Countersign-Account", detail));
+            }
+            named
+        }
+        (None, Some([only])) => Some(AccountRef::Id(*only)),
+        (None, _) => None,
+    };
+    let wanted = match call.auth.map(str::trim) {
+        None => None,
+        Some("app" | "app-only") => Some(AuthKind::AppOnly),
+        Some("user" | "user-context") => Some(AuthKind::UserContext),
+        Some(_) => {
+            let detail = "must be app or user; app-only and user-context say the same";
+            problems.push(Problem::in_header("Countersign-Auth", detail));
+            None
+        }
+    };
+    (named, wanted, problems)
+}

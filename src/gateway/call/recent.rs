@@ -1,0 +1,184 @@
+//! Recent calls, for people to look at: some wait in memory until they are stored, and when there are too many the
+//! successful ones are left out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tracing::debug;
+
+use crate::gateway::{Caller, Error, Gateway, PlannedCall};
+use crate::model::call::Call;
+use crate::model::{AccountRef, UserId};
+use crate::store::CallFilter;
+use crate::upstream::Spent;
+
+/// That a page shows beside the one that it is about.
+const MOST_OTHERS: u32 = 20;
+/// That are stored at once by one process.
+const MOST_WAITING: usize = 500;
+/// That are kept by all.
+const MOST_KEPT: i64 = 100_000;
+
+/// The names of keys, by their ids.
+pub type KeyNames = BTreeMap<String, String>;
+
+/// What the keys of calls are called, and their accounts, by app and user id; of what is not there any more nothing.
+#[derive(Default)]
+pub struct CallNames {
+    pub keys: KeyNames,
+    pub accounts: BTreeMap<(String, UserId), String>,
+}
+
+/// A call, and others with its request id: those of the same question.
+pub struct CallWithOthers {
+    pub call: Call,
+    /// Newest first; not all of them when there are many.
+    pub others: Vec<Call>,
+    pub names: CallNames,
+}
+
+#[derive(Default)]
+pub(in crate::gateway) struct Recent(Mutex<VecDeque<Call>>);
+
+impl Recent {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Call>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gateway {
+    /// Keeps what `make` gives, unless there is no room for more calls that went well.
+    pub fn note_call(&self, went_well: bool, make: impl FnOnce() -> Call) {
+        let mut waiting = self.0.recent.waiting();
+        if waiting.len() >= MOST_WAITING {
+            if went_well {
+                return;
+            }
+            waiting.pop_front();
+        }
+        waiting.push_back(make());
+    }
+
+    /// Keeps one of the calls that a question took.
+    pub(in crate::gateway) fn note_part(
+        &self,
+        caller: &Caller,
+        call: &PlannedCall,
+        spent: &Spent,
+        bytes: usize,
+    ) {
+        let went_well = spent.status.is_some_and(|it| it < 400);
+        self.note_call(went_well, || Call {
+            id: 0,
+            at: self.now(),
+            request_id: caller.request_id.to_string(),
+            app: caller.key.key.scopes.app.clone().unwrap_or_default(),
+            key_id: caller.key.key.id.clone(),
+            account: call.signer.account(),
+            endpoint: call.endpoint,
+            auth: Some(call.signer.kind()),
+            posts: call.posts.len(),
+            metrics: call.metrics.clone(),
+            status: spent.status,
+            code: None,
+            attempts: spent.attempts,
+            time: spent.time,
+            upstream_time: spent.time,
+            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        });
+    }
+
+    /// Recent calls, newest first, of a key by its id or its name; those of this process that wait are stored first, if
+    /// the database takes writes.
+    pub async fn list_calls(&self, mut filter: CallFilter) -> Result<Vec<Call>, Error> {
+        self.store_calls().await;
+        filter.key_id = self.key_id(filter.key_id).await?;
+        Ok(self.0.store.list_calls(&filter).await?)
+    }
+
+    /// The same for people, of an account by its id or its name, with what all are called.
+    pub async fn browse_calls(
+        &self,
+        mut filter: CallFilter,
+        account: Option<&AccountRef>,
+    ) -> Result<(Vec<Call>, CallNames), Error> {
+        if let Some(named) = account {
+            let Some(id) = self.user_of_any_app(named).await? else {
+                return Ok((Vec::new(), CallNames::default()));
+            };
+            filter.account = Some(id);
+        }
+        let calls = self.list_calls(filter).await?;
+        let names = self.call_names(&calls.iter().collect::<Vec<_>>()).await;
+        Ok((calls, names))
+    }
+
+    pub async fn show_call(&self, id: i64) -> Result<Call, Error> {
+        self.store_calls().await;
+        self.0.store.find_call(id).await?.ok_or(Error::NotFound("call among the recent ones"))
+    }
+
+    pub async fn show_call_with_others(&self, id: i64) -> Result<CallWithOthers, Error> {
+        let call = self.show_call(id).await?;
+        let request_id = Some(call.request_id.clone());
+        let filter = CallFilter { request_id, limit: MOST_OTHERS + 1, ..CallFilter::default() };
+        let mut others = self.0.store.list_calls(&filter).await?;
+        others.retain(|it| it.id != id);
+        others.truncate(MOST_OTHERS as usize);
+        let all: Vec<&Call> = others.iter().chain([&call]).collect();
+        let names = self.call_names(&all).await;
+        Ok(CallWithOthers { call, others, names })
+    }
+
+    /// The id of the key of that name, else what was given.
+    pub(in crate::gateway) async fn key_id(
+        &self,
+        given: Option<String>,
+    ) -> Result<Option<String>, Error> {
+        let Some(given) = given else { return Ok(None) };
+        let known = self.0.store.find_key_by_name(&given).await?;
+        Ok(Some(known.map_or(given, |it| it.id().to_owned())))
+    }
+
+    /// What these keys are called; those that are gone or cannot be looked up are left out.
+    pub(in crate::gateway) async fn key_names<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> KeyNames {
+        let ids: BTreeSet<&str> = ids.into_iter().collect();
+        self.0.store.find_key_names(&Vec::from_iter(ids)).await.unwrap_or_default()
+    }
+
+    async fn call_names(&self, calls: &[&Call]) -> CallNames {
+        let keys = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
+        let signed = calls.iter().filter_map(|it| Some((&*it.app, it.account?)));
+        let signed: BTreeSet<(&str, UserId)> = signed.collect();
+        let accounts = self.0.store.find_screen_names(&Vec::from_iter(signed)).await;
+        CallNames { keys, accounts: accounts.unwrap_or_default() }
+    }
+
+    /// The user of that name in whichever app knows it.
+    async fn user_of_any_app(&self, named: &AccountRef) -> Result<Option<UserId>, Error> {
+        let name = match named {
+            AccountRef::Id(id) => return Ok(Some(*id)),
+            AccountRef::ScreenName(name) => name,
+        };
+        for app in self.0.apps.values() {
+            if let Some(id) = self.user_named(app, name, None).await? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What cannot be stored is dropped: it is in the log, and counted elsewhere.
+    pub(in crate::gateway) async fn store_calls(&self) {
+        let calls = Vec::from(std::mem::take(&mut *self.0.recent.waiting()));
+        if calls.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.store.insert_calls(&calls, MOST_KEPT).await {
+            debug!(error = &error as &dyn std::error::Error, "recent calls were not stored");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Keys: making, listing and revoking them, and remembering those that calls bring.
+
+pub(super) mod presented;
+pub(super) mod refusals;
+pub(super) mod session;
+pub(super) mod strangers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use time::{Duration, OffsetDateTime};
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use crate::gateway::audit::Page;
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes, Unreadable};
+use crate::model::{Endpoint, Secret, UserId};
+use crate::store::{self, KeyFilter, StoredKey};
+use crate::vault::{self, Place as Seal, Vault};
+
+/// The longest that a new key may live when it shall end at all.
+const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);
+
+/// What proves a key; empty for none.
+pub(super) type Verifier = Zeroizing<Vec<u8>>;
+
+/// A key that the database knows, its seal checked.
+pub struct KnownKey {
+    pub key: Key,
+    /// In whose name it takes turns and holds memory: its id.
+    pub(super) turn: Arc<str>,
+    pub(super) fingerprint: [u8; 32],
+    touched_hour: AtomicI64,
+}
+
+impl KnownKey {
+    /// The same holder with all rights of a caller of that app.
+    pub(super) fn for_app(&self, app: String) -> KnownKey {
+        let scopes = Scopes { app: Some(app), looks: false, ..self.key.scopes.clone() };
+        KnownKey {
+            key: Key { scopes, ..self.key.clone() },
+            turn: Arc::clone(&self.turn),
+            fingerprint: self.fingerprint,
+            touched_hour: AtomicI64::new(i64::MAX),
+        }
+    }
+}
+
+/// What a new key shall be.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    pub kind: Kind,
+    pub name: String,
+    /// The app's name; may be left out where only one is configured.
+    pub app: Option<String>,
+    pub accounts: Vec<UserId>,
+    pub endpoints: Vec<Endpoint>,
+    /// Whether it may make links by which users connect these accounts.
+    pub links: bool,
+    /// Whether an admin key may look at everything and change nothing.
+    pub looks: bool,
+    pub expires_in: Option<std::time::Duration>,
+}
+
+impl Gateway {
+    /// Makes a key; its text is shown this once and stored only as a sealed hash.
+    pub async fn create_key(&self, new: NewKey, actor: &str) -> Result<(Key, Secret), Error> {
+        let (app, problems) = self.check_new_key(&new);
+        if !problems.is_empty() {
+            return Err(Error::InvalidRequest(problems));
+        }
+        // An id is random, so none that is made later can be this name: no text ever means two keys.
+        if self.0.store.find_key(&new.name).await?.is_some() {
+            return Err(Error::AlreadyExists(format!("a key whose id is {}", new.name)));
+        }
+        let (id, text) = key::compose(new.kind, &vault::random_digits::<RANDOM_LENGTH>());
+        let now = whole_second(self.now());
+        let list = |it: Vec<UserId>| if it.is_empty() { None } else { Some(it) };
+        let scopes = Scopes {
+            app,
+            accounts: list(new.accounts),
+            endpoints: if new.endpoints.is_empty() { None } else { Some(new.endpoints) },
+            links: new.links,
+            looks: new.looks,
+            expires_at: new.expires_in.and_then(|it| now.checked_add(Duration::try_from(it).ok()?)),
+        };
+        let key = Key {
+            id,
+            kind: new.kind,
+            name: new.name,
+            scopes,
+            created_at: now,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        let sealed_verifier =
+            self.0.vault.seal(&Seal::key(&key), &vault::fingerprint(text.expose()))?;
+        let inserted = self.0.store.insert_key(&key, &sealed_verifier, actor, now).await;
+        inserted.map_err(|error| match error {
+            store::Error::AlreadyExists => {
+                Error::AlreadyExists(format!("a key named {}", key.name))
+            }
+            other => other.into(),
+        })?;
+        self.learn_key_id(&key.id);
+        Ok((key, text))
+    }
+
+    /// Keys in the order of their ids, without anything that proves them; one whose row cannot be read hides no other.
+    pub async fn list_keys(&self, page: &Page) -> Result<Vec<Result<Key, Unreadable>>, Error> {
+        let filter = KeyFilter { after: page.after.clone(), limit: page.limit };
+        let stored = self.0.store.list_keys(&filter).await?;
+        Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
+    }
+
+    /// Ends a key, named by its id, by the name of one that is not revoked, or by its whole text, which is all that
+    /// one may have of a key that leaked.
+    pub async fn revoke_key(
+        &self,
+        named: &str,
+        actor: &str,
+    ) -> Result<Result<Key, Unreadable>, Error> {
+        let named = Presented::parse(named).map_or(named, |it| it.id);
+        let stored = match self.0.store.find_key(named).await? {
+            Some(stored) => Some(stored),
+            None => self.0.store.find_key_by_name(named).await?,
+        };
+        self.revoke(stored.ok_or(Error::NotFound("key"))?, actor).await
+    }
+
+    /// Ends a key, named by its id alone.
+    pub async fn revoke_key_by_id(
+        &self,
+        id: &str,
+        actor: &str,
+    ) -> Result<Result<Key, Unreadable>, Error> {
+        self.revoke(self.stored_key(id).await?, actor).await
+    }
+
+    /// The key of that id, without what proves it.
+    pub async fn look_at_key(&self, id: &str) -> Result<Result<Key, Unreadable>, Error> {
+        Ok(self.trusted(self.stored_key(id).await?))
+    }
+
+    /// What may be shown of a key, if its row is as this program wrote it.
+    pub(super) fn trusted(&self, stored: StoredKey) -> Result<Key, Unreadable> {
+        Ok(self.opened(stored)?.0)
+    }
+
+    async fn stored_key(&self, id: &str) -> Result<StoredKey, Error> {
+        let is_id = id.bytes().all(|it| it.is_ascii_alphanumeric());
+        let stored = if is_id { self.0.store.find_key(id).await? } else { None };
+        stored.ok_or(Error::NotFound("key"))
+    }
+
+    /// Whatever its row holds and whichever ring is here, since that only takes rights away: what does not open gives
+    /// way to nothing, which proves no key.
+    async fn revoke(
+        &self,
+        stored: StoredKey,
+        actor: &str,
+    ) -> Result<Result<Key, Unreadable>, Error> {
+        let now = whole_second(self.now());
+        // That a row says so is not enough: whoever wrote it there could take it out again.
+        let is_proven = || open_verifier(&self.0.vault, &stored).is_ok();
+        if stored.revoked_at().is_some() && (stored.is_void() || is_proven()) {
+            return Ok(self.trusted(stored));
+        }
+        let sealed_before = stored.sealed_verifier.clone();
+        let (revoked, sealed) = match self.opened(stored) {
+            Ok((key, verifier)) => {
+                let key = Key { revoked_at: Some(now), ..key };
+                let sealed = self.0.vault.seal_like(&sealed_before, &Seal::key(&key), &verifier)?;
+                (Ok(key), sealed)
+            }
+            Err(it) => (Err(Unreadable { revoked_at: Some(now), ..it }), Vec::new()),
+        };
+        let id = Unreadable::id_of(&revoked).to_owned();
+        self.0.store.revoke_key(&id, &sealed, actor, now).await?;
+        self.0.keys.forget(&id).await;
+        Ok(revoked)
+    }
+
+    pub(super) async fn remembered_key(&self, id: &str) -> Option<Arc<KnownKey>> {
+        if self.may_remember() { self.0.keys.peek(id).await } else { None }
+    }
+
+    pub(super) async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
+        if let Some(known) = self.remembered_key(id).await {
+            return Ok(Some(known));
+        }
+        let load = async {
+            let stored = if self.is_key_known(id) {
+                self.0.store.find_key(id).await?
+            } else {
+                self.0.store.find_doubtful_key(id).await?
+            };
+            let Some(stored) = stored else { return Ok(None) };
+            self.learn_key_id(id);
+            self.0.vault.require_key(&stored.sealed_verifier)?;
+            Ok(self
+                .open_key(stored)
+                .map_err(|it| warn!(key = id, why = it.why, "a key is refused"))
+                .ok())
+        };
+        Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !self.may_remember(), load).await?)
+    }
+
+    /// Takes in a key that was read beside calls; one that does not open is dealt with when it is used.
+    pub(super) async fn remember_key(&self, stored: StoredKey) {
+        if let Ok(known) = self.open_key(stored) {
+            self.0.keys.remember(known.key.id.clone(), known).await;
+        }
+    }
+
+    fn open_key(&self, stored: StoredKey) -> Result<KnownKey, Unreadable> {
+        let (key, verifier) = self.opened(stored)?;
+        let Ok(fingerprint) = verifier.as_slice().try_into() else {
+            return Err(distrusted(key, &vault::Error::DoesNotOpen));
+        };
+        let touched = key.last_used_at.map_or(0, |it| it.unix_timestamp() / 3600);
+        let turn = key.id.as_str().into();
+        Ok(KnownKey { key, turn, fingerprint, touched_hour: AtomicI64::new(touched) })
+    }
+
+    /// The key with what proves it, if its row matches its seal.
+    fn opened(&self, stored: StoredKey) -> Result<(Key, Verifier), Unreadable> {
+        let StoredKey { key, sealed_verifier } = stored;
+        let key = key?;
+        match self.0.vault.open(&Seal::key(&key), &sealed_verifier) {
+            Ok(verifier) => Ok((key, verifier)),
+            Err(error) => Err(distrusted(key, &error)),
+        }
+    }
+
+    /// Notes the hour of use, once an hour and beside the call.
+    pub(super) fn touch(&self, known: &KnownKey) {
+        let hour = self.now().unix_timestamp() / 3600;
+        if known.touched_hour.swap(hour, Ordering::Relaxed) == hour {
+            return;
+        }
+        let (store, id) = (self.0.store.clone(), known.key.id.clone());
+        tokio::spawn(async move {
+            let at = OffsetDateTime::from_unix_timestamp(hour * 3600)
+                .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+            if let Err(error) = store.touch_key(&id, at).await {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    key = id,
+                    "the hour of a key's use was not stored"
+                );
+            }
+        });
+    }
+
+    fn check_new_key(&self, new: &NewKey) -> (Option<String>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let printable = |it: char| !it.is_control();
+        if !(1..=100).contains(&new.name.chars().count()) || !new.name.chars().all(printable) {
+            problems.push(Problem::at("/name", "must be 1 to 100 printable characters"));
+        }
+        if new.expires_in.is_some_and(|it| it.is_zero() || it > LONGEST_LIFE) {
+            problems.push(Problem::at("/expires", "must be above zero and at most 100 years"));
+        }
+        if new.kind == Kind::Admin {
+            let scoped = new.app.is_some()
+                || !new.accounts.is_empty()
+                || !new.endpoints.is_empty()
+                || new.links;
+            if scoped {
+                let detail =
+                    "an admin key has no app, accounts, endpoints or links; leave them out";
+                problems.push(Problem::at("", detail));
+            }
+            return (None, problems);
+        }
+        if new.looks {
+            let detail = "is for admin keys; a caller's key changes nothing anyway";
+            problems.push(Problem::at("/looks", detail));
+        }
+        let app = self.app(new.app.as_deref()).map(|it| it.name.clone());
+        (app.map_err(|it| problems.push(it)).ok(), problems)
+    }
+}
+
+/// What a key's row has sealed, if it is as it was sealed.
+pub(super) fn open_verifier(vault: &Vault, stored: &StoredKey) -> Result<Verifier, vault::Error> {
+    let key = stored.key.as_ref().map_err(|_| vault::Error::DoesNotOpen)?;
+    vault.open(&Seal::key(key), &stored.sealed_verifier)
+}
+
+fn distrusted(key: Key, error: &vault::Error) -> Unreadable {
+    let Key { id, name, created_at, revoked_at, .. } = key;
+    let why = match error {
+        vault::Error::KeyMissing(_) => error.to_string(),
+        _ => "its row does not match its seal: something else has changed it".to_owned(),
+    };
+    Unreadable { id, name, created_at, revoked_at, why }
+}
+
+/// What the database keeps of a time.
+pub(super) fn whole_second(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(0).unwrap_or(at)
+}

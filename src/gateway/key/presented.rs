@@ -1,0 +1,169 @@
+//! Checking the key that somebody presents: what proves it, what has ended, and who is refused why.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::gateway::key::KnownKey;
+use crate::gateway::{Error, Gateway, Wanted};
+use crate::model::key::{Kind, Presented};
+use crate::vault;
+
+/// Why what somebody presents is not looked up at all.
+pub(in crate::gateway) const MALFORMED: &str = "it is no key of that kind";
+pub(in crate::gateway) const TOO_MANY: &str = "too many from this address were wrong";
+
+/// Why a key is not accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Refused {
+    Unknown,
+    WrongSecret,
+    Revoked,
+    Expired,
+    /// A caller's, where an admin's is needed.
+    Caller,
+}
+
+impl Refused {
+    const fn why(self) -> &'static str {
+        match self {
+            Refused::Unknown => "the key is not known",
+            Refused::WrongSecret => "the secret is not the key's",
+            Refused::Revoked => "the key was revoked",
+            Refused::Expired => "the key has expired",
+            Refused::Caller => "the key is a caller's",
+        }
+    }
+}
+
+impl Gateway {
+    /// Checks what somebody at that address presented: its checksum without any look-up, then what is remembered, then
+    /// the database. Unknown, expired, revoked and altered keys are told apart by nobody. An address that is wrong often
+    /// has to wait before other keys are looked up than those that are known to exist.
+    pub async fn check_key(
+        &self,
+        text: &str,
+        kind: Kind,
+        from: IpAddr,
+    ) -> Result<Arc<KnownKey>, Error> {
+        let presented = Presented::parse(text).filter(|it| it.kind == kind);
+        let Some(presented) = presented else {
+            self.note_refusal(Wanted::Call, MALFORMED, None, from);
+            return Err(Error::UnknownKey);
+        };
+        if let Some(known) = self.remembered_key(presented.id).await
+            && let Ok(known) = self.judge(&presented, Some(known))
+        {
+            self.touch(&known);
+            return Ok(known);
+        }
+        // Boxed, since it is seldom needed: each call's future would have to make room for it.
+        Box::pin(self.check_doubtful(&presented, from)).await
+    }
+
+    async fn check_doubtful(
+        &self,
+        presented: &Presented<'_>,
+        from: IpAddr,
+    ) -> Result<Arc<KnownKey>, Error> {
+        let checked = self.judge_doubtful(presented, from).await;
+        let (why, error) = match checked {
+            Ok(Ok(known)) => {
+                self.touch(&known);
+                return Ok(known);
+            }
+            Ok(Err(refused)) => (refused.why(), Error::UnknownKey),
+            Err(error @ Error::TooManyGuesses) => (TOO_MANY, error),
+            Err(error) => return Err(error),
+        };
+        self.note_key_refusal(Wanted::Call, why, presented, from);
+        Err(error)
+    }
+
+    /// The key, or why it is not accepted. What is wrong counts for that address.
+    async fn judge_doubtful(
+        &self,
+        presented: &Presented<'_>,
+        from: IpAddr,
+    ) -> Result<Result<Arc<KnownKey>, Refused>, Error> {
+        let (id, guesses) = (presented.id, self.0.strangers.of(presented.kind));
+        if self.may_remember() && self.0.keys.is_absent(id) {
+            return Ok(Err(Refused::Unknown));
+        }
+        let doubtful = !self.is_key_known(id);
+        let guess = if doubtful { Some(guesses.begin(from).await?) } else { None };
+        let judged = self.judge(presented, self.known_key(id).await?);
+        if matches!(judged, Err(Refused::Unknown | Refused::WrongSecret)) {
+            match guess {
+                Some(guess) => guess.was_wrong(),
+                None => guesses.begin(from).await?.was_wrong(),
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Ids that are made up are not told apart: there is no end to them.
+    fn note_key_refusal(
+        &self,
+        wanted: Wanted,
+        why: &'static str,
+        presented: &Presented<'_>,
+        from: IpAddr,
+    ) {
+        let key_id = Some(presented.id).filter(|it| self.is_key_known(it));
+        self.note_refusal(wanted, why, key_id, from);
+    }
+
+    /// The key that somebody signs in with, if it is proven and has not ended, however often that address was wrong.
+    pub(in crate::gateway) async fn key_of_sign_in(
+        &self,
+        presented: &Presented<'_>,
+        from: IpAddr,
+    ) -> Result<Option<Arc<KnownKey>>, Error> {
+        let judged = match presented.kind {
+            Kind::Admin => self.judge(presented, self.known_key(presented.id).await?),
+            Kind::Caller => Err(Refused::Caller),
+        };
+        match judged {
+            Ok(known) => {
+                self.touch(&known);
+                Ok(Some(known))
+            }
+            Err(refused) => {
+                self.note_key_refusal(Wanted::SignIn, refused.why(), presented, from);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The key of that id, if it has not ended.
+    pub(in crate::gateway) async fn usable_key(
+        &self,
+        id: &str,
+        kind: Kind,
+    ) -> Result<Option<Arc<KnownKey>>, Error> {
+        let known = self.known_key(id).await?;
+        Ok(known.filter(|it| it.key.kind == kind && self.has_ended(it).is_none()))
+    }
+
+    /// What there is of an id, if it is proven and has not ended.
+    fn judge(
+        &self,
+        presented: &Presented<'_>,
+        known: Option<Arc<KnownKey>>,
+    ) -> Result<Arc<KnownKey>, Refused> {
+        let known = known.ok_or(Refused::Unknown)?;
+        let is_proven = vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint);
+        if !is_proven || known.key.kind != presented.kind {
+            return Err(Refused::WrongSecret);
+        }
+        self.has_ended(&known).map_or(Ok(known), Err)
+    }
+
+    fn has_ended(&self, known: &KnownKey) -> Option<Refused> {
+        let has_expired = known.key.scopes.expires_at.is_some_and(|it| it <= self.now());
+        match known.key.revoked_at {
+            Some(_) => Some(Refused::Revoked),
+            None => has_expired.then_some(Refused::Expired),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Who was refused, from where and why: told at once in the log, and summed where there are many, by the minute there and
+//! by the hour in the audit log.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use time::{Duration, OffsetDateTime};
+use tracing::warn;
+
+use crate::gateway::webhook::deliver::rfc3339;
+use crate::gateway::{Error, Gateway};
+use crate::model::audit::{STRANGER, stranger_at};
+use crate::store;
+
+const BETWEEN_LINES: Duration = Duration::MINUTE;
+const BETWEEN_ENTRIES: Duration = Duration::HOUR;
+/// How long the audit log keeps who was refused; everything else stays there for good.
+const KEPT: Duration = Duration::days(90);
+/// Sums at a time; what is beyond is summed together, from wherever it comes.
+const MOST: usize = 100;
+
+/// What somebody wanted who was refused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Wanted {
+    /// To call, with a key.
+    Call,
+    /// To sign in to the console.
+    SignIn,
+    /// To open a link.
+    Link,
+    /// Something that is no HTTP.
+    Connection,
+}
+
+/// Those who are refused alike.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Alike {
+    wanted: Wanted,
+    why: &'static str,
+    /// A key that exists.
+    key_id: Option<String>,
+    /// `None` for all whom there was no room to tell apart.
+    from: Option<IpAddr>,
+}
+
+struct Sum {
+    begun_at: OffsetDateTime,
+    logged_at: OffsetDateTime,
+    not_logged: u64,
+    not_audited: u64,
+    is_audited: bool,
+}
+
+/// What was refused within the last hour.
+#[derive(Default)]
+pub(in crate::gateway) struct Refusals {
+    sums: Mutex<HashMap<Alike, Sum>>,
+    /// Held while they are written, so that whoever settles them waits for what is on its way.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// Refusals to write into the audit log.
+struct Entry {
+    alike: Alike,
+    since: OffsetDateTime,
+    count: u64,
+}
+
+impl Wanted {
+    const fn action(self) -> &'static str {
+        match self {
+            Wanted::Call => "key.refused",
+            Wanted::SignIn => "console.refused",
+            Wanted::Link => "link.refused",
+            Wanted::Connection => "connection.refused",
+        }
+    }
+
+    const fn subject(self) -> &'static str {
+        match self {
+            Wanted::Call => "key",
+            Wanted::SignIn => "console",
+            Wanted::Link => "link",
+            Wanted::Connection => "connection",
+        }
+    }
+}
+
+impl Refusals {
+    /// Counts one; gives how many a log line is due for now.
+    fn count(&self, alike: Alike, now: OffsetDateTime) -> Option<(Alike, u64)> {
+        let mut sums = self.sums();
+        let alike = if sums.contains_key(&alike) || sums.len() < MOST {
+            alike
+        } else {
+            Alike { key_id: None, from: None, ..alike }
+        };
+        let sum = sums.entry(alike.clone()).or_insert_with(|| Sum::begun(now));
+        sum.not_logged += 1;
+        sum.not_audited += 1;
+        sum.due_for_log(now).map(|count| (alike, count))
+    }
+
+    /// What the log and the audit log have not told yet and should by now; all of it at the `end`.
+    fn due(&self, now: OffsetDateTime, end: bool) -> (Vec<(Alike, u64)>, Vec<Entry>) {
+        let mut sums = self.sums();
+        let (mut lines, mut entries) = (Vec::new(), Vec::new());
+        for (alike, sum) in sums.iter_mut() {
+            lines.extend(sum.due_for_log(now).map(|count| (alike.clone(), count)));
+            if sum.is_due_for_audit(now) || end && sum.not_audited > 0 {
+                let (since, count) = (sum.begun_at, sum.not_audited);
+                (sum.not_audited, sum.is_audited) = (0, true);
+                entries.push(Entry { alike: alike.clone(), since, count });
+            }
+        }
+        sums.retain(|_, it| now - it.begun_at < BETWEEN_ENTRIES || it.not_logged > 0);
+        (lines, entries)
+    }
+
+    /// Takes back what could not be written.
+    fn give_back(&self, entry: Entry) {
+        let mut sums = self.sums();
+        if sums.len() < 2 * MOST || sums.contains_key(&entry.alike) {
+            let sum = sums.entry(entry.alike).or_insert_with(|| Sum::begun(entry.since));
+            (sum.not_audited, sum.is_audited) = (sum.not_audited + entry.count, false);
+        }
+    }
+
+    fn sums(&self) -> MutexGuard<'_, HashMap<Alike, Sum>> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sum {
+    fn begun(now: OffsetDateTime) -> Sum {
+        Sum {
+            begun_at: now,
+            logged_at: now - BETWEEN_LINES,
+            not_logged: 0,
+            not_audited: 0,
+            is_audited: false,
+        }
+    }
+
+    fn due_for_log(&mut self, now: OffsetDateTime) -> Option<u64> {
+        let is_due = self.not_logged > 0 && now - self.logged_at >= BETWEEN_LINES;
+        is_due.then(|| {
+            self.logged_at = now;
+            std::mem::take(&mut self.not_logged)
+        })
+    }
+
+    /// The first entry soon, the next and last one when the hour is over.
+    fn is_due_for_audit(&self, now: OffsetDateTime) -> bool {
+        let is_over = now - self.begun_at >= BETWEEN_ENTRIES;
+        self.not_audited > 0 && (!self.is_audited || is_over)
+    }
+}
+
+impl Gateway {
+    /// Somebody at that address was refused; `key_id` is of a key that exists.
+    pub fn note_refusal(
+        &self,
+        wanted: Wanted,
+        why: &'static str,
+        key_id: Option<&str>,
+        from: IpAddr,
+    ) {
+        let from = Some(from.to_canonical());
+        let alike = Alike { wanted, why, key_id: key_id.map(str::to_owned), from };
+        if let Some((alike, times)) = self.0.refusals.count(alike, self.now()) {
+            log(&alike, times);
+        }
+    }
+
+    /// Tells what is due, and forgets what the audit log has kept long enough.
+    pub(in crate::gateway) async fn tell_refusals(&self) -> Result<(), store::Error> {
+        let now = self.now();
+        let writing = self.0.refusals.writing.lock().await;
+        self.write_refusals(self.0.refusals.due(now, false)).await?;
+        drop(writing);
+        self.0.store.prune_audit_of(STRANGER, now - KEPT).await.map(drop)
+    }
+
+    /// Writes what is left. Call it when nobody is served any more.
+    pub async fn settle_refusals(&self) -> Result<(), Error> {
+        let _writing = self.0.refusals.writing.lock().await;
+        Ok(self.write_refusals(self.0.refusals.due(self.now(), true)).await?)
+    }
+
+    async fn write_refusals(
+        &self,
+        (lines, entries): (Vec<(Alike, u64)>, Vec<Entry>),
+    ) -> Result<(), store::Error> {
+        for (alike, times) in lines {
+            log(&alike, times);
+        }
+        let mut written = Ok(());
+        for entry in entries {
+            if written.is_ok() {
+                written = self.write_refusal(&entry).await;
+            }
+            if written.is_err() {
+                self.0.refusals.give_back(entry);
+            }
+        }
+        written
+    }
+
+    async fn write_refusal(&self, entry: &Entry) -> Result<(), store::Error> {
+        let Entry { alike, since, count } = entry;
+        let actor = alike.from.map_or_else(|| STRANGER.to_owned(), stranger_at);
+        let subject = match &alike.key_id {
+            Some(id) => format!("key:{id}"),
+            None => alike.wanted.subject().to_owned(),
+        };
+        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let since = store::whole_seconds(*since);
+        let detail = format!("{}: {times} since {}", alike.why, rfc3339(since));
+        let action = alike.wanted.action();
+        self.0.store.insert_audit(&actor, action, &subject, &detail, self.now()).await
+    }
+}
+
+fn log(alike: &Alike, times: u64) {
+    let peer = alike.from.map(|it| it.to_string());
+    let (action, why, key_id) = (alike.wanted.action(), alike.why, alike.key_id.as_deref());
+    warn!(action, why, key_id, peer, times, "refused");
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-03-10 21:15:30 UTC);
+
+    fn alike(last: u8) -> Alike {
+        let from = Some(IpAddr::from([10, 0, 0, last]));
+        Alike { wanted: Wanted::Call, why: "not known", key_id: None, from }
+    }
+
+    fn counts<T>(told: &[T], count: impl Fn(&T) -> u64) -> Vec<u64> {
+        told.iter().map(count).collect()
+    }
+
+    #[test]
+    fn thousands_are_one_line_a_minute_and_two_entries_an_hour() {
+        let refusals = Refusals::default();
+        let (mut lines, mut entries) = (Vec::new(), Vec::new());
+        for second in 0..3600 {
+            let now = NOW + Duration::seconds(second);
+            lines.extend(refusals.count(alike(1), now).map(|it| it.1));
+            if second % 15 == 0 {
+                let (more, due) = refusals.due(now, false);
+                lines.extend(counts(&more, |it| it.1));
+                entries.extend(counts(&due, |it| it.count));
+            }
+        }
+        let (more, due) = refusals.due(NOW + Duration::HOUR + Duration::MINUTE, false);
+        lines.extend(counts(&more, |it| it.1));
+        entries.extend(counts(&due, |it| it.count));
+        assert_eq!((lines.len(), lines.iter().sum::<u64>()), (61, 3600));
+        assert_eq!(entries, [1, 3599]);
+        assert!(refusals.sums().is_empty());
+    }
+
+    #[test]
+    fn more_addresses_than_fit_are_summed_together() {
+        let refusals = Refusals::default();
+        for last in 0..=u8::MAX {
+            refusals.count(alike(last), NOW);
+        }
+        assert_eq!(refusals.sums().len(), MOST + 1);
+        let (_, entries) = refusals.due(NOW, false);
+        assert_eq!(entries.iter().map(|it| it.count).sum::<u64>(), 256);
+        assert!(entries.iter().any(|it| it.alike.from.is_none() && it.count == 256 - MOST as u64));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_kept_and_the_rest_is_told_at_the_end() {
+        let refusals = Refusals::default();
+        refusals.count(alike(1), NOW);
+        let (_, entries) = refusals.due(NOW, false);
+        for entry in entries {
+            refusals.give_back(entry);
+        }
+        refusals.count(alike(1), NOW);
+        assert_eq!(counts(&refusals.due(NOW, false).1, |it| it.count), [2]);
+        refusals.count(alike(1), NOW);
+        assert!(refusals.due(NOW, false).1.is_empty());
+        assert_eq!(counts(&refusals.due(NOW, true).1, |it| it.count), [1]);
+    }
+}

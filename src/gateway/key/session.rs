@@ -1,0 +1,157 @@
+//! Signing in to the console with an admin key. A session is a secret that the browser keeps and the database knows by
+//! its hash; it ends by itself when nobody uses it, or after half a day.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use moka::future::Cache;
+use time::{Duration, OffsetDateTime};
+
+use crate::gateway::key::presented::{MALFORMED, TOO_MANY};
+use crate::gateway::key::{KnownKey, whole_second};
+use crate::gateway::{Error, Gateway, Wanted};
+use crate::model::key::{Kind, Presented};
+use crate::model::{Secret, audit};
+use crate::store::{self, StoredSession};
+use crate::vault::{self, Place as Seal};
+
+/// As OWASP's advice on sessions has it for what administers.
+const IDLE: Duration = Duration::minutes(30);
+const LONGEST: Duration = Duration::hours(12);
+/// How exactly the last use is kept.
+const SEEN: Duration = Duration::minutes(1);
+/// 256 bits.
+const DIGITS: usize = 43;
+
+/// Somebody who is signed in.
+#[derive(Clone)]
+pub struct Session {
+    pub key: Arc<KnownKey>,
+    hash: Vec<u8>,
+    address: IpAddr,
+}
+
+impl Session {
+    /// Who acts, for the audit log.
+    pub fn actor(&self) -> String {
+        audit::holder_at(&self.key.key.id, self.address)
+    }
+
+    pub fn may_act(&self) -> bool {
+        !self.key.key.scopes.looks
+    }
+}
+
+/// How a sign-in ended.
+pub enum SignIn {
+    /// What the browser has to bring back.
+    Begun(Secret),
+    Refused,
+    /// From this address there were too many; it has to wait a minute.
+    TooMany,
+}
+
+/// Sessions that are known to exist, so that their look-ups do not wait behind those of what is made up.
+pub(in crate::gateway) struct Sessions(Cache<Vec<u8>, ()>);
+
+impl Default for Sessions {
+    fn default() -> Sessions {
+        let longest = LONGEST.unsigned_abs();
+        Sessions(Cache::builder().max_capacity(10_000).time_to_live(longest).build())
+    }
+}
+
+impl Gateway {
+    /// Begins a session for the holder of an admin key, who comes from `address`.
+    pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
+        // Its form and checksum cost no look-up, so whoever mistypes does not count against the others at a proxy.
+        let Some(presented) = Presented::parse(key) else {
+            self.note_refusal(Wanted::SignIn, MALFORMED, None, address);
+            return Ok(SignIn::Refused);
+        };
+        let Ok(guess) = self.0.strangers.admins.begin(address).await else {
+            self.note_refusal(Wanted::SignIn, TOO_MANY, None, address);
+            return Ok(SignIn::TooMany);
+        };
+        let Some(key) = self.key_of_sign_in(&presented, address).await? else {
+            guess.was_wrong();
+            return Ok(SignIn::Refused);
+        };
+        drop(guess);
+        let digits = vault::random_digits::<DIGITS>();
+        let secret = Secret::from(&*String::from_utf8_lossy(&digits));
+        let hash = vault::fingerprint(secret.expose()).to_vec();
+        let now = whole_second(self.now());
+        let key_id = key.key.id.clone();
+        let sealed_proof = self.0.vault.seal(&Seal::session(&hash, &key_id, now), &hash)?;
+        let session = StoredSession { hash, key_id, begun_at: now, seen_at: now, sealed_proof };
+        self.0.store.insert_session(&session).await?;
+        let actor = audit::holder_at(&key.key.id, address);
+        self.0.store.insert_audit(&actor, "console.signed_in", "console", "", now).await?;
+        Ok(SignIn::Begun(secret))
+    }
+
+    /// Who brings this back, from `address`; `None` when the session has ended or never was.
+    pub async fn find_session(
+        &self,
+        secret: &str,
+        address: IpAddr,
+    ) -> Result<Option<Session>, Error> {
+        if secret.len() != DIGITS {
+            return Ok(None);
+        }
+        let hash = vault::fingerprint(secret).to_vec();
+        let is_known = self.0.sessions.0.contains_key(&hash);
+        let stored = if is_known {
+            self.0.store.find_session(&hash).await?
+        } else {
+            self.0.store.find_doubtful_session(&hash).await?
+        };
+        let Some(stored) = stored else { return Ok(None) };
+        let now = self.now();
+        let is_over = now - stored.begun_at >= LONGEST || now - stored.seen_at >= IDLE;
+        let place = Seal::session(&stored.hash, &stored.key_id, stored.begun_at);
+        if !is_over {
+            self.0.vault.require_key(&stored.sealed_proof)?;
+        }
+        if is_over || self.0.vault.open(&place, &stored.sealed_proof).is_err() {
+            return Ok(None);
+        }
+        let Some(key) = self.usable_key(&stored.key_id, Kind::Admin).await? else {
+            return Ok(None);
+        };
+        if !is_known {
+            self.0.sessions.0.insert(hash.clone(), ()).await;
+        }
+        if now - stored.seen_at >= SEEN {
+            self.0.store.touch_session(&hash, now).await?;
+        }
+        Ok(Some(Session { key, hash, address }))
+    }
+
+    /// Whoever is signed in as a caller of an app, who may name all its accounts.
+    pub fn as_caller(&self, session: &Session, app: Option<&str>) -> Result<Arc<KnownKey>, Error> {
+        let app = self.app(app)?.name.clone();
+        Ok(Arc::new(session.key.for_app(app)))
+    }
+
+    /// Ends a session, or all of the same key.
+    pub async fn sign_out(&self, session: &Session, everywhere: bool) -> Result<(), Error> {
+        let action = if everywhere {
+            self.0.store.remove_sessions_of(&session.key.key.id).await?;
+            "console.signed_out_everywhere"
+        } else {
+            self.0.store.remove_session(&session.hash).await?;
+            "console.signed_out"
+        };
+        self.0.store.insert_audit(&session.actor(), action, "console", "", self.now()).await?;
+        Ok(())
+    }
+
+    pub(in crate::gateway) async fn prune_sessions(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<(), store::Error> {
+        self.0.store.prune_sessions(now - LONGEST, now - IDLE).await
+    }
+}

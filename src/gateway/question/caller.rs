@@ -1,0 +1,14 @@
+//! Who asks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::gateway::key::KnownKey;
+
+/// Who asks, from which address, and the id of the request.
+#[derive(Clone)]
+pub struct Caller {
+    pub key: Arc<KnownKey>,
+    pub from: IpAddr,
+    pub request_id: Arc<str>,
+}

@@ -1,0 +1,122 @@
+//! What a question's answer lacks, and why.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use crate::admission::Held;
+use crate::gateway::Error;
+use crate::gateway::app::account_limit::until_next_month;
+use crate::gateway::question::Question;
+use crate::gateway::question::answered::Answered;
+use crate::gateway::question::plan::{Call, Missing, Reason, Signer, spans};
+use crate::gateway::question::run::Run;
+use crate::model::Metric;
+
+/// After this the upstream's quota is there again (reference 5).
+const QUOTA_WINDOW: Duration = Duration::from_mins(1);
+
+impl Run {
+    /// Notes that a call's posts are missing in its window: with the same posts in other windows if there are such, so
+    /// that what is said is neither more nor less than so.
+    pub(super) fn lack(&mut self, call: Call, reason: Reason, detail: &str) {
+        let Call { posts, metrics, signer, span, .. } = call;
+        if posts.is_empty() {
+            return;
+        }
+        let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
+        let (windows, detail) = (span.into_iter().collect(), detail.to_owned());
+        let lack = Missing { posts, metrics, windows, reason, author, detail };
+        let missing = &mut self.missing;
+        match missing.iter_mut().find(|it| it.is_like(&lack) && it.posts == lack.posts) {
+            Some(there) => there.windows.extend(lack.windows),
+            None => missing.push(lack),
+        }
+    }
+
+    /// Puts together what lacks the same windows, all of them being none.
+    fn gather(&mut self, question: &Question) {
+        let all = spans(question.window).len();
+        let mut gathered: Vec<Missing> = Vec::new();
+        for mut lack in std::mem::take(&mut self.missing) {
+            if lack.windows.len() == all {
+                lack.windows.clear();
+            }
+            match gathered.iter_mut().find(|it| it.is_like(&lack) && it.windows == lack.windows) {
+                Some(there) => there.posts.extend(lack.posts),
+                None => gathered.push(lack),
+            }
+        }
+        for lack in &mut gathered {
+            let mut seen = HashSet::new();
+            lack.posts.retain(|it| seen.insert(*it));
+            lack.windows.sort_unstable_by_key(|it| it.start);
+        }
+        self.missing = gathered;
+    }
+
+    /// Names what the answers themselves leave out.
+    pub(super) fn finish(mut self, question: &Question, held: Held) -> Result<Answered, Error> {
+        self.gather(question);
+        let asked = |it: &Metric| question.metrics.contains(it);
+        let of = |posts: &BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
+        let merged = &self.merged;
+        let lists = [
+            (of(merged.unavailable()), question.metrics.clone(), Reason::Unavailable),
+            (
+                of(merged.too_old_for_impressions()),
+                [Metric::Impressions, Metric::Engagements].into_iter().filter(asked).collect(),
+                Reason::UnsupportedAge,
+            ),
+            (
+                of(merged.too_old_for_video_views()),
+                vec![Metric::VideoViews],
+                Reason::UnsupportedAge,
+            ),
+        ];
+        for (posts, metrics, reason) in lists {
+            if !posts.is_empty() {
+                let (windows, detail) = (Vec::new(), String::new());
+                let missing = Missing { posts, metrics, windows, reason, author: None, detail };
+                self.missing.push(missing);
+            }
+        }
+        if self.has_any || self.missing.is_empty() {
+            let Run { merged, calls, missing, .. } = self;
+            return Ok(Answered { merged, held, lookups: Vec::new(), calls, missing });
+        }
+        let missing = self.missing;
+        let reason = foremost(&missing);
+        let retry_after = match reason {
+            Reason::Quota => Some(self.retry_after.unwrap_or(QUOTA_WINDOW)),
+            Reason::UpstreamError => self.retry_after,
+            Reason::AccountLimit => Some(until_next_month(self.gateway.now())),
+            _ => None,
+        };
+        Err(Error::NothingAnswered { missing, reason, retry_after })
+    }
+}
+
+/// What a caller can best act on, of all that is missing.
+fn foremost(missing: &[Missing]) -> Reason {
+    let first = [
+        Reason::Quota,
+        Reason::Deadline,
+        Reason::UpstreamError,
+        Reason::AccountRevoked,
+        Reason::AccountLimit,
+        Reason::Forbidden,
+    ];
+    let found = first.into_iter().find(|it| missing.iter().any(|lack| lack.reason == *it));
+    found.unwrap_or(Reason::NotConnected)
+}
+
+impl Missing {
+    /// Whether it is the same but for posts and windows.
+    fn is_like(&self, other: &Missing) -> bool {
+        self.reason == other.reason
+            // The upstream says so first, and then the mark.
+            && (self.detail == other.detail || self.reason == Reason::AccountRevoked)
+            && self.author == other.author
+            && self.metrics == other.metrics
+    }
+}

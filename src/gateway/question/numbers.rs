@@ -1,0 +1,78 @@
+//! The numbers of an answer one by one, each with the keys that it stands under; and those of some posts alone.
+
+use crate::gateway::question::merge::Merge;
+use crate::gateway::question::number_key::KeyText;
+use crate::gateway::question::tree::Nested;
+use crate::gateway::question::tree::Overflow;
+use crate::gateway::question::tree::leaf::Leaf;
+use crate::model::GroupBy;
+
+impl Merge {
+    /// Gives every number to `take`, grouping by grouping in the order of the keys.
+    pub fn each_leaf(&self, mut take: impl FnMut(&Leaf)) -> Result<(), Overflow> {
+        for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
+            self.walk(nested, &grouping.group_by, Leaf::of(&grouping.name, 0), &mut take)?;
+        }
+        Ok(())
+    }
+
+    /// The kinds of keys that its numbers stand under, in [`GroupBy`]'s order.
+    pub fn columns(&self) -> Vec<GroupBy> {
+        let has = |level: &GroupBy| {
+            let by_day = *level == GroupBy::EngagementDay
+                && self.forms.iter().any(|it| it.hours_by_day == Some(true));
+            by_day || self.groupings.iter().any(|it| it.group_by.contains(level))
+        };
+        GroupBy::ALL.into_iter().filter(has).collect()
+    }
+
+    pub fn grouping_count(&self) -> usize {
+        self.groupings.len()
+    }
+
+    /// Takes out these posts' numbers, of the groupings that begin with the post.
+    pub fn take(&mut self, posts: &[u64]) -> Merge {
+        let mut taken = Merge::new(self.groupings.clone());
+        taken.names.clone_from(&self.names);
+        taken.forms.clone_from(&self.forms);
+        let places = self.groupings.iter().zip(&mut self.nested).zip(&mut taken.nested);
+        for ((grouping, mine), taken) in places {
+            if grouping.group_by.first() == Some(&GroupBy::TweetId) {
+                *taken = mine.take(posts);
+            }
+        }
+        taken
+    }
+
+    pub fn has_numbers(&self) -> bool {
+        self.nested.iter().any(|it| !it.is_empty())
+    }
+
+    fn walk<'a>(
+        &'a self,
+        nested: &'a Nested,
+        levels: &'a [GroupBy],
+        leaf: Leaf<'a>,
+        take: &mut impl FnMut(&Leaf),
+    ) -> Result<(), Overflow> {
+        let level = levels.first().copied();
+        let key = |key: &u64| KeyText { key: *key, level, names: &self.names };
+        match nested {
+            Nested::Inner(entries) => entries.iter().try_for_each(|(it, nested)| {
+                let key = key(it);
+                self.walk(nested, key.below(levels), leaf.under(key), take)
+            }),
+            Nested::Leaves(leaves) => {
+                for (it, sum) in leaves {
+                    take(&Leaf { value: *sum, ..leaf.under(key(it)) });
+                }
+                Ok(())
+            }
+            Nested::Wide(leaves) => leaves.iter().try_for_each(|(it, sum)| {
+                let value = i64::try_from(*sum).map_err(|_| Overflow)?;
+                take(&Leaf { value, ..leaf.under(key(it)) });
+                Ok(())
+            }),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What a question needs before its calls can be planned: whether the key may ask it, whose posts they are as far as
+//! that is known, and whose tokens may be used.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
+
+use crate::admission::{Held, Turn};
+use crate::gateway::app::AppState;
+use crate::gateway::key::KnownKey;
+use crate::gateway::question::answered::Answered;
+use crate::gateway::question::authors::told_to;
+use crate::gateway::question::caller::Caller;
+use crate::gateway::question::merge::Merge;
+use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
+use crate::gateway::question::run::Run;
+use crate::gateway::question::size::Sent;
+use crate::gateway::question::streaming::Parts;
+use crate::gateway::question::{Limits, Question, Window};
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::{AccountRef, AccountState, UserId};
+use crate::store::AccountFilter;
+
+/// Posts of a part of an answer, where each has a few numbers.
+const MOST_POSTS: usize = 250;
+/// What reading a body takes at most, as a multiple of its length.
+const READING: usize = 12;
+/// What is kept of it until the question is answered.
+const KEPT: usize = 2;
+/// What a plan takes at most for a post in a slice of time, as it is and as text, where posts share calls.
+const PLANNED_POST: usize = 64;
+
+/// A question as it came, in its key's turn and with the memory that is held for it.
+pub struct Received {
+    pub body: Bytes,
+    pub held: Held,
+    pub turn: Turn,
+}
+
+/// When a caller wants to have its answer.
+#[derive(Clone, Copy)]
+pub struct Deadline {
+    within: Duration,
+    pub(super) end: Instant,
+}
+
+impl Deadline {
+    pub fn within(within: Duration) -> Deadline {
+        // A timer knows when it ends; nobody has to ask for the time.
+        Deadline { within, end: tokio::time::sleep(within).deadline() }
+    }
+
+    /// When half of the time is over.
+    fn half(self) -> Instant {
+        self.end - self.within / 2
+    }
+}
+
+/// A plan, and what it adds to what X bills.
+pub struct Planned {
+    pub plan: Plan,
+    /// Accounts that were not used before this month.
+    pub new_accounts: usize,
+    /// What it occupies until it is dropped.
+    pub held: Held,
+}
+
+impl Gateway {
+    /// Answers a question with as few calls as the rules allow, until `deadline`. Whoever gives `parts` is sent each post
+    /// as soon as it is whole; what is returned is then without these.
+    pub async fn answer_question(
+        &self,
+        caller: &Caller,
+        received: Received,
+        deadline: Deadline,
+        parts: Option<Sender<Merge>>,
+    ) -> Result<Answered, Error> {
+        let (key, end) = (&caller.key, deadline.end);
+        let (app, question, mut held, _turn) = self.read_question(key, received, end).await?;
+        let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
+        let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
+        let mut authors = self.known_authors(&question).await;
+        let mut plan = self.plan_for(key, app, &question, &authors).await?;
+        let beside = held.bytes();
+        let mut size =
+            self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
+        let lookups = std::mem::take(&mut plan.lookups);
+        // At most half of the time, so that a slow one leaves enough to ask without it.
+        let found = self.look_up_all(app, key, lookups, deadline.half()).await;
+        if !found.authors.is_empty() {
+            authors.extend(&found.authors);
+            plan = self.plan_for(key, app, &question, &authors).await?;
+            size = self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
+        }
+        let parts = parts.map(|to| (to, Parts::new(most)));
+        let run = Run::new(self, app, caller, &question, size, parts);
+        let (answered, ()) = tokio::join!(
+            run.answer(&question, plan, held, end),
+            self.learn(found.authors, HashSet::new())
+        );
+        answered.map(|it| Answered { lookups: found.made, ..it })
+    }
+
+    /// The calls that would answer a question; none is made.
+    pub async fn plan_question(
+        &self,
+        key: &Arc<KnownKey>,
+        received: Received,
+        deadline: Deadline,
+    ) -> Result<Planned, Error> {
+        let (app, question, held, _turn) = self.read_question(key, received, deadline.end).await?;
+        let authors = self.known_authors(&question).await;
+        let plan = self.plan_for(key, app, &question, &authors).await?;
+        let now = self.now();
+        let accounts = plan.calls.iter().filter_map(|it| it.signer.account());
+        let new: HashSet<UserId> = accounts.filter(|it| !app.month.has(*it, now)).collect();
+        Ok(Planned { plan, new_accounts: new.len(), held })
+    }
+
+    async fn read_question(
+        &self,
+        key: &KnownKey,
+        Received { body, mut held, turn }: Received,
+        end: Instant,
+    ) -> Result<(&Arc<AppState>, Question, Held, Turn), Error> {
+        self.grow_memory(&mut held, READING * body.len(), end).await?;
+        let limits =
+            Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
+        let read = move |body: &[u8], now| Question::read(body, &limits, now);
+        let question =
+            self.read_in_time(&body, read, Result::is_ok).await.map_err(Error::InvalidRequest)?;
+        let app = self.granted_app(key, question.window.endpoint())?;
+        let planned = question.posts.len().saturating_mul(question.slices() * PLANNED_POST);
+        let kept = planned.saturating_add(KEPT * body.len());
+        held.shrink_to(kept);
+        self.grow_memory(&mut held, kept, end).await?;
+        Ok((app, question, held, turn))
+    }
+
+    /// Plans a question of whose posts so much is known beside what the caller says.
+    async fn plan_for(
+        &self,
+        key: &KnownKey,
+        app: &Arc<AppState>,
+        question: &Question,
+        known: &HashMap<u64, UserId>,
+    ) -> Result<Plan, Error> {
+        if !question.needs_authors() {
+            return Ok(plan(question, known, &[], &HashSet::new()));
+        }
+        let allowed = self.allowed_accounts(key, app, question).await?;
+        let told = told_to(key, known);
+        let author = |it: &u64| question.owners.get(it).or_else(|| told.get(it)).copied();
+        let authors: HashSet<UserId> = question.posts.iter().filter_map(author).collect();
+        let unknown: Vec<u64> =
+            question.posts.iter().copied().filter(|it| author(it).is_none()).collect();
+        let mut candidates = Vec::new();
+        if !unknown.is_empty() {
+            candidates = self.candidates(app, allowed.as_deref()).await?;
+        }
+        let (mut active, mut ended) = (Vec::new(), HashSet::new());
+        let may = |it: &UserId| allowed.as_ref().is_none_or(|allowed| allowed.contains(it));
+        for author in self.connected(app, authors.into_iter().filter(may).collect()).await? {
+            let known = self.known_account(app, author).await?;
+            match known.map(|it| it.stored.account.state) {
+                Some(AccountState::Active) => active.push(author),
+                Some(_) => drop(ended.insert(author)),
+                None => (),
+            }
+        }
+        active.sort_unstable();
+        // Authors before those who only may be.
+        let over = app.month.without_room(active.iter().chain(&candidates).copied(), self.now());
+        let nobody_left = candidates.iter().all(|it| over.contains(it))
+            && (!candidates.is_empty() || app.month.last_ones(self.now()).is_some());
+        active.retain(|it| !candidates.contains(it));
+        let mut usable = [candidates, active].concat();
+        usable.retain(|it| !over.contains(it));
+        let tried = usable.get(..MOST_CANDIDATES).unwrap_or(&usable);
+        let mut foreign = self.0.authors.known_foreign(&unknown, tried);
+        // An author whom the key may not know is none of its own accounts: as though these had been tried.
+        let of_others = unknown.iter().filter(|it| known.contains_key(it));
+        foreign.extend(of_others.flat_map(|post| tried.iter().map(|it| (*post, *it))));
+        let mut plan = plan(question, &told, &usable, &foreign);
+        if self.may_look_up(app) {
+            plan.look_up_first(|it| !known.contains_key(&it) && !self.0.authors.is_hidden(it));
+        }
+        for missing in &mut plan.missing {
+            match missing.author {
+                Some(author) if ended.contains(&author) => missing.reason = Reason::AccountRevoked,
+                Some(author) if over.contains(&author) => missing.reason = Reason::AccountLimit,
+                None if nobody_left => missing.reason = Reason::AccountLimit,
+                _ => (),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Those of these users who have an account. Strangers are not asked for one by one: there may be thousands.
+    async fn connected(&self, app: &AppState, users: Vec<UserId>) -> Result<Vec<UserId>, Error> {
+        let (mut connected, mut others) = (Vec::new(), Vec::new());
+        for user in users {
+            let is_known = app.accounts.peek(&user).await.is_some();
+            if is_known { connected.push(user) } else { others.push(user) }
+        }
+        if !others.is_empty() {
+            connected.extend(self.0.store.find_connected(&app.name, &others).await?);
+        }
+        Ok(connected)
+    }
+
+    /// The accounts whose tokens the key and the question allow; `None` for all of the app's.
+    async fn allowed_accounts(
+        &self,
+        key: &KnownKey,
+        app: &Arc<AppState>,
+        question: &Question,
+    ) -> Result<Option<Vec<UserId>>, Error> {
+        let of_key = key.key.scopes.accounts.as_ref();
+        let Some(named) = &question.accounts else { return Ok(of_key.cloned()) };
+        let (mut allowed, mut problems) = (Vec::new(), Vec::new());
+        for (index, named) in named.iter().enumerate() {
+            let user_id = match named {
+                AccountRef::Id(user_id) => Some(*user_id),
+                AccountRef::ScreenName(name) => self.user_named(app, name, Some(key)).await?,
+            };
+            let user_id = user_id.filter(|it| of_key.is_none_or(|of_key| of_key.contains(it)));
+            let known = match user_id {
+                Some(user_id) => self.known_account(app, user_id).await?.map(|_| user_id),
+                None => None,
+            };
+            // By id and by name it is the same one.
+            allowed.extend(known.filter(|it| !allowed.contains(it)));
+            if known.is_none() {
+                let detail = "there is no such account for this key";
+                problems.push(Problem::at(&format!("/accounts/{index}"), detail));
+            }
+        }
+        if problems.is_empty() { Ok(Some(allowed)) } else { Err(Error::InvalidRequest(problems)) }
+    }
+
+    /// Who may be tried for posts of unknown authors: active accounts, those that the question names first. Where the app
+    /// may use no more accounts this month, those are looked through that it has used.
+    async fn candidates(
+        &self,
+        app: &Arc<AppState>,
+        allowed: Option<&[UserId]>,
+    ) -> Result<Vec<UserId>, Error> {
+        let now = self.now();
+        let allowed: Option<Vec<UserId>> = match (allowed, app.month.last_ones(now)) {
+            (Some(allowed), Some(_)) => {
+                Some(allowed.iter().copied().filter(|it| app.month.has(*it, now)).collect())
+            }
+            (allowed, last_ones) => allowed.map(<[UserId]>::to_vec).or(last_ones),
+        };
+        let Some(allowed) = allowed else {
+            let filter = AccountFilter {
+                app: Some(app.name.clone()),
+                state: Some(AccountState::Active),
+                search: None,
+                after: None,
+                limit: u32::try_from(MOST_CANDIDATES).unwrap_or(u32::MAX),
+            };
+            let listed = self.0.store.list_accounts(&filter).await?;
+            return Ok(listed.into_iter().map(|it| it.user_id).collect());
+        };
+        let mut active = Vec::new();
+        for user_id in allowed {
+            let known = self.known_account(app, user_id).await?;
+            if known.is_some_and(|it| it.stored.account.state == AccountState::Active) {
+                active.push(user_id);
+            }
+            if active.len() == MOST_CANDIDATES {
+                break;
+            }
+        }
+        Ok(active)
+    }
+}

@@ -1,0 +1,169 @@
+//! One grouping's numbers as a tree, kept as small as it can be: an answer may have millions of them.
+
+pub mod leaf;
+mod read;
+mod size;
+mod walk;
+
+use std::collections::HashSet;
+
+pub use crate::gateway::question::tree::read::{Form, Read};
+pub use crate::gateway::question::tree::size::most_bytes;
+pub use crate::gateway::question::tree::walk::{Step, Walk};
+
+use crate::gateway::question::number_key::HOURS;
+use crate::model::GroupBy;
+
+/// A sum that does not fit 64 bits.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a sum does not fit 64 bits")]
+pub struct Overflow;
+
+/// Numbers under the keys of one level and those below it. All lists are in the order of their keys, and no longer than
+/// they need to be.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+pub enum Nested {
+    Inner(Vec<(u64, Nested)>),
+    Leaves(Vec<(u64, i64)>),
+    /// Leaves with sums that have left 64 bits; some come back.
+    Wide(Vec<(u64, i128)>),
+}
+
+impl Nested {
+    /// Adds every number of `other`, which has the same levels and [`Form`].
+    pub fn absorb(&mut self, other: Nested) {
+        match (&mut *self, other) {
+            (_, other) if other.is_empty() => (),
+            (mine, other) if mine.is_empty() => *mine = other,
+            (Nested::Inner(mine), Nested::Inner(other)) => {
+                join(mine, other, Nested::absorb);
+            }
+            (Nested::Leaves(mine), Nested::Leaves(other)) if fits(mine, &other) => {
+                join(mine, other, |sum, value| *sum += value);
+            }
+            (_, other) => {
+                let mut sums = std::mem::take(self).into_wide();
+                join(&mut sums, other.into_wide(), |sum, value| *sum += value);
+                *self = Nested::Wide(sums);
+            }
+        }
+    }
+
+    /// Takes out what stands under these keys of the first level.
+    pub fn take(&mut self, keys: &[u64]) -> Nested {
+        match self {
+            Nested::Inner(entries) => Nested::Inner(take(entries, keys)),
+            Nested::Leaves(leaves) => Nested::Leaves(take(leaves, keys)),
+            Nested::Wide(leaves) => Nested::Wide(take(leaves, keys)),
+        }
+    }
+
+    /// The posts that it has numbers of.
+    pub fn posts(&self, levels: &[GroupBy], found: &mut HashSet<u64>) {
+        let level = levels.first();
+        let is_post = level == Some(&GroupBy::TweetId);
+        match self {
+            Nested::Inner(entries) if is_post => found.extend(entries.iter().map(|it| it.0)),
+            Nested::Leaves(leaves) if is_post => found.extend(leaves.iter().map(|it| it.0)),
+            Nested::Wide(leaves) if is_post => found.extend(leaves.iter().map(|it| it.0)),
+            Nested::Inner(entries) => {
+                for (key, below) in entries {
+                    let is_day = level == Some(&GroupBy::EngagementHour) && *key >= HOURS;
+                    let rest = if is_day { levels } else { levels.get(1..).unwrap_or_default() };
+                    below.posts(rest, found);
+                }
+            }
+            Nested::Leaves(_) | Nested::Wide(_) => (),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Nested::Inner(entries) => entries.is_empty(),
+            Nested::Leaves(leaves) => leaves.is_empty(),
+            Nested::Wide(leaves) => leaves.is_empty(),
+        }
+    }
+
+    /// How many numbers it has; an error where one of them does not fit 64 bits.
+    pub fn count(&self) -> Result<usize, Overflow> {
+        match self {
+            Nested::Inner(entries) => entries.iter().map(|(_, below)| below.count()).sum(),
+            Nested::Leaves(leaves) => Ok(leaves.len()),
+            Nested::Wide(leaves) => {
+                let fit = leaves.iter().all(|(_, sum)| i64::try_from(*sum).is_ok());
+                if fit { Ok(leaves.len()) } else { Err(Overflow) }
+            }
+        }
+    }
+
+    fn into_wide(self) -> Vec<(u64, i128)> {
+        match self {
+            Nested::Wide(leaves) => leaves,
+            Nested::Leaves(leaves) => {
+                leaves.into_iter().map(|(key, sum)| (key, sum.into())).collect()
+            }
+            Nested::Inner(_) => unreachable!("levels and form decide how deep leaves are"),
+        }
+    }
+}
+
+impl Default for Nested {
+    fn default() -> Nested {
+        Nested::Leaves(Vec::new())
+    }
+}
+
+/// Whether each sum of two leaves fits 64 bits.
+fn fits(mine: &[(u64, i64)], other: &[(u64, i64)]) -> bool {
+    let sum_fits = |(key, value): &(u64, i64)| match find(mine, *key) {
+        Some(at) => mine.get(at).is_none_or(|it| it.1.checked_add(*value).is_some()),
+        None => true,
+    };
+    other.iter().all(sum_fits)
+}
+
+/// Joins two lists: what stands under the same key by `add`.
+fn join<T>(mine: &mut Vec<(u64, T)>, other: Vec<(u64, T)>, mut add: impl FnMut(&mut T, T)) {
+    let new = other.iter().filter(|it| find(mine, it.0).is_none()).count();
+    if new == 0 {
+        for (key, value) in other {
+            if let Some(entry) = find(mine, key).and_then(|at| mine.get_mut(at)) {
+                add(&mut entry.1, value);
+            }
+        }
+    } else if mine.last().map(|it| it.0) < other.first().map(|it| it.0) {
+        mine.reserve_exact(other.len());
+        mine.extend(other);
+    } else {
+        let mut joined = Vec::with_capacity(mine.len() + new);
+        let mut others = other.into_iter().peekable();
+        for (key, mut value) in mine.drain(..) {
+            while let Some(before) = others.next_if(|it| it.0 < key) {
+                joined.push(before);
+            }
+            if let Some((_, same)) = others.next_if(|it| it.0 == key) {
+                add(&mut value, same);
+            }
+            joined.push((key, value));
+        }
+        joined.extend(others);
+        *mine = joined;
+    }
+}
+
+/// Where a key stands.
+fn find<T>(list: &[(u64, T)], key: u64) -> Option<usize> {
+    list.binary_search_by_key(&key, |it| it.0).ok()
+}
+
+fn take<T>(entries: &mut Vec<(u64, T)>, keys: &[u64]) -> Vec<(u64, T)> {
+    let wanted: HashSet<u64> = keys.iter().copied().collect();
+    let taken = entries.extract_if(.., |it| wanted.contains(&it.0)).collect();
+    // What is left is no longer than it needs to be, without a copy for each post of many.
+    if entries.capacity() > 2 * entries.len() {
+        entries.shrink_to_fit();
+    }
+    taken
+}

@@ -1,0 +1,136 @@
+//! How things are and how they went, as people look at it: all of it at a glance, and usage in the course of time.
+
+use std::time::Duration;
+
+use crate::gateway::call::recent::KeyNames;
+use crate::gateway::{Error, Gateway, Health, UsageGap};
+use crate::model::AccountState;
+use crate::model::app::AccountsUsed;
+use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
+use crate::model::webhook::Webhook;
+use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
+
+/// That latencies are told of.
+const MOST_TIMED: u32 = 1000;
+/// Hours that an overview is about.
+const DAY: Hour = 24;
+/// A gap in usage is news for so long.
+const NEWS: time::Duration = time::Duration::days(7);
+
+/// How things are.
+pub struct Overview {
+    pub health: Health,
+    /// How many accounts are in each state that any is in.
+    pub accounts: Vec<(AccountState, u64)>,
+    /// The first hour of the last day, and its sums by hour, credentials and outcome.
+    pub since: Hour,
+    pub usage: Vec<UsageRow>,
+    pub latency: Option<Latency>,
+    pub webhooks: Vec<(Webhook, Backlog)>,
+    /// Of the last days.
+    pub gaps: Vec<UsageGap>,
+    /// Of each configured app.
+    pub accounts_used: Vec<AccountsUsed>,
+}
+
+/// How long recent calls took that X was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Latency {
+    pub calls: usize,
+    pub median: Duration,
+    /// 95 of 100 took no longer.
+    pub most: Duration,
+}
+
+/// What calls add up to in a time, told apart by an aspect or by none.
+pub struct UsageSurvey {
+    /// By the filter's hours, and told apart by the largest few.
+    pub over_time: Vec<UsageOfTime>,
+    /// The largest, as the database has them; nothing where no aspect is given.
+    pub ranked: Vec<(String, Sums)>,
+    /// By month and app, newest month first.
+    pub accounts: Vec<(Month, String, u64)>,
+    pub gaps: Vec<UsageGap>,
+    pub key_names: KeyNames,
+}
+
+impl Latency {
+    /// Of times in any order; none of none.
+    fn of(mut times: Vec<Duration>) -> Option<Latency> {
+        times.sort_unstable();
+        let at = |share: usize| times.get((times.len() * share).div_ceil(100).saturating_sub(1));
+        Some(Latency { calls: times.len(), median: *at(50)?, most: *at(95)? })
+    }
+}
+
+impl Gateway {
+    /// Everything of interest at a glance.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let _ = self.write_part().await;
+        self.store_calls().await;
+        let (now, store) = (self.now(), &self.0.store);
+        let until = hour_of(now) + 1;
+        let since = until - DAY;
+        let by = Grain { hours: 1, auth: true, outcome: true, ..Grain::default() };
+        let filter = UsageFilter { from: since, until, by, limit: 1000, ..UsageFilter::default() };
+        self.read_month().await?;
+        Ok(Overview {
+            health: self.health(),
+            accounts: store.count_accounts().await?,
+            since,
+            usage: store.list_usage(&filter).await?,
+            latency: Latency::of(
+                store.list_call_times(now - time::Duration::DAY, MOST_TIMED).await?,
+            ),
+            webhooks: self.list_webhooks().await?,
+            gaps: self.usage_gaps(now - NEWS).await?,
+            accounts_used: self.accounts_used(),
+        })
+    }
+
+    /// What is most, and how it went; a key is given by its id or its name.
+    pub async fn survey_usage(
+        &self,
+        mut filter: UsageFilter,
+        aspect: Option<Aspect>,
+    ) -> Result<UsageSurvey, Error> {
+        let _ = self.write_part().await;
+        filter.key_id = self.key_id(filter.key_id).await?;
+        let store = &self.0.store;
+        let ranked = match aspect {
+            Some(aspect) => store.rank_usage(&filter, aspect).await?,
+            None => Vec::new(),
+        };
+        let largest: Vec<String> = ranked.iter().take(MOST_TOLD).map(|it| it.0.clone()).collect();
+        let told = aspect.map(|it| (it, &*largest));
+        let key_names = match aspect {
+            Some(Aspect::Key) => self.key_names(ranked.iter().map(|it| &*it.0)).await,
+            _ => KeyNames::new(),
+        };
+        let from = begin_of(filter.from);
+        Ok(UsageSurvey {
+            over_time: store.usage_over_time(&filter, told).await?,
+            ranked,
+            accounts: store.count_used_accounts(Month::of(from)).await?,
+            gaps: self.usage_gaps(from).await?,
+            key_names,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_is_that_of_a_call_that_was_made() {
+        let told = |millis: &[u64]| {
+            let times = millis.iter().map(|it| Duration::from_millis(*it)).collect();
+            Latency::of(times).map(|it| (it.median.as_millis(), it.most.as_millis()))
+        };
+        assert_eq!(told(&[]), None);
+        assert_eq!(told(&[7]), Some((7, 7)));
+        assert_eq!(told(&[9, 1]), Some((1, 9)));
+        assert_eq!(told(&(1..=100).rev().collect::<Vec<_>>()), Some((50, 95)));
+    }
+}

@@ -1,0 +1,184 @@
+//! What was counted and is not written yet, bounded, and what is on its way to the database.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::gateway::key::KnownKey;
+use crate::model::usage::{Hour, Line, Outcome, Sums};
+use crate::model::{AuthKind, Endpoint, UserId};
+use crate::store::{UsageBatch, UsedAccount};
+use crate::vault;
+
+/// Lines that wait for a database that takes no writes; some 20 MB.
+const MOST_LINES: usize = 100_000;
+
+/// When they are written before their time.
+const MANY_LINES: usize = 10_000;
+
+/// Lines of one transaction, and accounts, since it has to end before the store's patience does.
+const LINES_AT_ONCE: usize = 500;
+
+/// What this process adds.
+pub(in crate::gateway) struct Usage {
+    pub(super) writer_id: String,
+    pub(super) records: Mutex<Records>,
+    /// Told when there is something that should not wait.
+    pub(super) wake: Notify,
+    /// Whether the database knows that nothing is left to write.
+    pub(super) is_settled: AtomicBool,
+    pub(super) writing: tokio::sync::Mutex<Writing>,
+}
+
+#[derive(Default)]
+pub(super) struct Records {
+    /// A key is known by its place in memory, so that texts are copied once for a line and not for a call; it is kept
+    /// beside its sums, so that no other can take the place.
+    pub(super) sums: HashMap<Alike, (Arc<KnownKey>, Sums)>,
+    pub(super) used: Vec<UsedAccount>,
+    pub(super) lost_calls: u64,
+    /// All told.
+    pub(super) counted_calls: u64,
+}
+
+/// What calls have in common whose sums are one line.
+#[derive(Eq, Hash, PartialEq)]
+pub(super) struct Alike {
+    /// The key's place.
+    pub(super) key: usize,
+    pub(super) hour: Hour,
+    pub(super) account: Option<UserId>,
+    pub(super) endpoint: Endpoint,
+    pub(super) auth: AuthKind,
+    pub(super) outcome: Outcome,
+}
+
+impl Usage {
+    pub(in crate::gateway) fn new() -> Usage {
+        Usage {
+            writer_id: vault::random_digits::<16>().iter().map(|it| char::from(*it)).collect(),
+            records: Mutex::default(),
+            wake: Notify::new(),
+            is_settled: AtomicBool::new(true),
+            writing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Written at once: X bills it however little it is used.
+    pub(super) fn note(&self, used: UsedAccount) {
+        self.records().used.push(used);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn record(&self, key: &Arc<KnownKey>, alike: Alike, sums: Sums) {
+        let mut records = self.records();
+        records.counted_calls += sums.calls;
+        let lines = records.sums.len();
+        match records.sums.entry(alike) {
+            Entry::Occupied(line) => return line.into_mut().1.add(sums),
+            Entry::Vacant(_) if lines >= MOST_LINES => {
+                records.lost_calls += sums.calls;
+                return;
+            }
+            Entry::Vacant(place) => drop(place.insert((Arc::clone(key), sums))),
+        }
+        // The database shall know soon that more may follow, so that the loss of it would be known.
+        if lines + 1 == MANY_LINES || (lines == 0 && self.is_settled.load(Ordering::Acquire)) {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(super) fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Alike {
+    pub(super) fn line(self, key: &KnownKey) -> Line {
+        let Alike { hour, account, endpoint, auth, outcome, .. } = self;
+        let (app, key_id) = (app_of(key).to_owned(), key.key.id.clone());
+        Line { hour, app, key_id, account, endpoint, auth, outcome }
+    }
+}
+
+/// What is on its way to the database.
+#[derive(Default)]
+pub(super) struct Writing {
+    pub(super) lines: BTreeMap<Line, Sums>,
+    pub(super) used: Vec<UsedAccount>,
+    pub(super) lost_calls: u64,
+    pub(super) number: i64,
+    /// The last count that the database was told.
+    pub(super) told_calls: u64,
+    /// What was sent and not confirmed: it may have been written, so it is sent again as it was.
+    pub(super) unconfirmed: Option<UsageBatch>,
+    pub(super) is_failing: bool,
+}
+
+impl Usage {
+    /// Adds up what was recorded since the last time.
+    pub(super) fn add_up(&self, writing: &mut Writing) {
+        let records = {
+            let mut records = self.records();
+            let counted_calls = records.counted_calls;
+            std::mem::replace(&mut *records, Records { counted_calls, ..Records::default() })
+        };
+        writing.used.extend(records.used);
+        writing.lose(records.lost_calls);
+        for (alike, (key, sums)) in records.sums {
+            let line = alike.line(&key);
+            if writing.lines.len() >= MOST_LINES && !writing.lines.contains_key(&line) {
+                writing.lose(sums.calls);
+            } else {
+                writing.lines.entry(line).or_default().add(sums);
+            }
+        }
+    }
+}
+
+impl Writing {
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.used.is_empty()
+    }
+
+    pub(super) fn first_lines(&mut self) -> Vec<(Line, Sums)> {
+        let next = self.lines.keys().nth(LINES_AT_ONCE).cloned();
+        let rest = next.map(|it| self.lines.split_off(&it)).unwrap_or_default();
+        std::mem::replace(&mut self.lines, rest).into_iter().collect()
+    }
+
+    pub(super) fn lose(&mut self, calls: u64) {
+        self.lost_calls += calls;
+        metrics::counter!("countersign_usage_lost_calls_total").increment(calls);
+    }
+
+    /// What to write now: what may not have arrived, else what has gathered, else once that there is nothing more.
+    pub(super) fn next(&mut self, usage: &Usage) -> Option<UsageBatch> {
+        if let Some(unconfirmed) = &self.unconfirmed {
+            return Some(unconfirmed.clone());
+        }
+        let is_settled = self.is_empty();
+        if usage.is_settled.swap(is_settled, Ordering::AcqRel) && is_settled {
+            return None;
+        }
+        self.number += 1;
+        let batch = UsageBatch {
+            writer_id: usage.writer_id.clone(),
+            number: self.number,
+            lines: self.first_lines(),
+            used: self.used.drain(..self.used.len().min(LINES_AT_ONCE)).collect(),
+            lost_calls: self.lost_calls,
+            counted_calls: usage.records().counted_calls,
+            is_settled,
+        };
+        Some(self.unconfirmed.insert(batch).clone())
+    }
+}
+
+/// A caller's key has an app.
+pub(super) fn app_of(key: &KnownKey) -> &str {
+    key.key.scopes.app.as_deref().unwrap_or_default()
+}

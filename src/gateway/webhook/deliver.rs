@@ -1,0 +1,338 @@
+//! Telling webhooks what becomes of accounts: at least once, in the order of each account's events, by one sender at a
+//! time for each webhook, whichever replica it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::gateway::account::links::{LINK_LEFT, NewLink};
+use crate::gateway::app::reconnects::Reconnect;
+use crate::gateway::{Error, Gateway};
+use crate::model::Secret;
+use crate::model::webhook::{Delivery, Event, Webhook};
+use crate::store::{ClaimedDelivery, Outcome, StoredWebhook};
+use crate::upstream::{LONGEST_SENDING, Message, NotReceived};
+use crate::vault::{self, Place as Seal};
+
+const ACTOR: &str = "webhook";
+/// After these times of failing comes the next attempt, and then one each `REST`.
+const TRIES: [Duration; 4] = [
+    Duration::from_secs(5),
+    Duration::from_secs(35),
+    Duration::from_secs(155),
+    Duration::from_secs(755),
+];
+const REST: Duration = Duration::from_mins(30);
+/// An event that is so old and fails is given up.
+const GIVE_UP: Duration = Duration::from_hours(24);
+/// Longer than any attempt takes; then another sender takes over from one that has gone.
+const LEASE: Duration = Duration::from_mins(1);
+/// How often is looked for what became due, or what other replicas left behind.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// Webhooks served at a time.
+const SENDERS: usize = 16;
+/// Why an event is put aside.
+pub(in crate::gateway) const DISTRUSTED: &str =
+    "its row does not match its seal: something else has changed it, so it is not sent";
+/// Why an event waits that cannot be proven here.
+const UNPROVEN: &str = "the vault key that sealed it is not on the ring";
+
+/// Whether an event is one that this program has written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::gateway) enum Proof {
+    Right,
+    Wrong,
+    /// The key that sealed it is not here.
+    Unknown,
+}
+
+impl Gateway {
+    /// Sends events in the background as they become due, until `stop` ends or every clone of this gateway is dropped;
+    /// what is being sent by then is waited for. Call it once.
+    pub fn deliver_events<S: Future<Output = ()> + Send + 'static>(
+        &self,
+        stop: S,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        let inner = Arc::downgrade(&self.0);
+        let mut stop = Box::pin(stop);
+        async move {
+            let mut sending = JoinSet::new();
+            let mut is_up = true;
+            'serving: while let Some(inner) = inner.upgrade() {
+                let told = Arc::clone(&inner.events);
+                let gateway = Gateway(inner);
+                while sending.len() < SENDERS {
+                    // A claim that is given up in the middle ends by itself, as that of a dead replica does.
+                    let claimed = tokio::select! {
+                        biased;
+                        () = &mut stop => break 'serving,
+                        claimed = gateway.claim_delivery() => claimed,
+                    };
+                    if let (Err(error), true) = (&claimed, is_up) {
+                        warn!(error = error as &dyn std::error::Error, "no events can be sent");
+                    }
+                    is_up = claimed.is_ok();
+                    let Ok(Some(claimed)) = claimed else { break };
+                    let gateway = gateway.clone();
+                    sending.spawn(async move { gateway.deliver(&claimed).await });
+                }
+                drop(gateway);
+                tokio::select! {
+                    // Told to stop, it claims nothing more, whatever else has happened.
+                    biased;
+                    () = &mut stop => break 'serving,
+                    Some(sent) = sending.join_next() => {
+                        if let Ok(Err(error)) = sent {
+                            let error = &error as &dyn std::error::Error;
+                            warn!(error, "an event could not be sent, or it not be noted");
+                        }
+                    }
+                    () = told.notified() => (),
+                    () = tokio::time::sleep(BETWEEN_LOOKS) => (),
+                }
+            }
+            while sending.join_next().await.is_some() {}
+        }
+    }
+
+    /// Sends one event that is due; false when there is none, or each is being sent.
+    pub async fn deliver_next(&self) -> Result<bool, Error> {
+        let Some(claimed) = self.claim_delivery().await? else { return Ok(false) };
+        self.deliver(&claimed).await?;
+        Ok(true)
+    }
+
+    async fn claim_delivery(&self) -> Result<Option<ClaimedDelivery>, Error> {
+        let now = self.now();
+        Ok(self.0.store.claim_delivery(now, now + LEASE).await?)
+    }
+
+    /// One attempt. When it cannot even be made, nothing is noted, and it is made once the claim is over.
+    async fn deliver(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+        let delivery = &claimed.delivery;
+        match self.proof_of(delivery, claimed.sealed_proof.as_deref()) {
+            Proof::Right => (),
+            Proof::Wrong => return self.put_aside(claimed).await,
+            Proof::Unknown => return self.put_off(claimed).await,
+        }
+        let Some(stored) = self.0.store.find_webhook(&delivery.webhook_id).await? else {
+            return Ok(());
+        };
+        if self.require_signing_keys(&stored).is_err() {
+            return self.put_off(claimed).await;
+        }
+        let link = self.link_for(claimed).await?;
+        if self.now() + LONGEST_SENDING >= claimed.until {
+            // Another one takes over soon, who must not find this one still at it.
+            return Ok(());
+        }
+        let is_for_it = stored.webhook.app.as_ref().is_none_or(|it| *it == delivery.app);
+        let sent = if is_for_it {
+            self.send(&stored, &delivery.message_id(), body(delivery, link)).await
+        } else {
+            Err(NotReceived::unsent("its row is for another app, so nothing is sent"))
+        };
+        let now = self.now();
+        let outcome = outcome(claimed, sent, now);
+        report(&stored.webhook, delivery, &outcome);
+        self.0.store.settle_delivery(claimed, &outcome, now).await?;
+        if let (Some((since, _)), Some(failure)) = (outcome.rest, &outcome.failure)
+            && since + GIVE_UP <= now
+        {
+            self.give_up_old(&stored.webhook, failure).await?;
+        }
+        Ok(())
+    }
+
+    pub(in crate::gateway) fn proof_of(&self, delivery: &Delivery, sealed: Option<&[u8]>) -> Proof {
+        let Some(sealed) = sealed else { return Proof::Wrong };
+        match self.0.vault.open(&Seal::delivery(delivery), sealed) {
+            Ok(_) => Proof::Right,
+            Err(vault::Error::KeyMissing(_)) => Proof::Unknown,
+            Err(_) => Proof::Wrong,
+        }
+    }
+
+    /// Gives up what somebody else has written: nothing of it is sent or linked to.
+    async fn put_aside(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+        let Delivery { number, webhook_id, .. } = &claimed.delivery;
+        error!(webhook = webhook_id, delivery = number, why = DISTRUSTED, "an event is put aside");
+        metrics::counter!("countersign_webhook_attempts_total", "outcome" => "distrusted")
+            .increment(1);
+        self.settle_unsent(claimed, DISTRUSTED, None).await
+    }
+
+    async fn put_off(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+        let Delivery { number, webhook_id, .. } = &claimed.delivery;
+        warn!(webhook = webhook_id, delivery = number, why = UNPROVEN, "an event waits");
+        let now = self.now();
+        let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
+        self.settle_unsent(claimed, UNPROVEN, Some(next_try(tried_since, now))).await
+    }
+
+    /// Nothing is learnt of the receiver.
+    async fn settle_unsent(
+        &self,
+        claimed: &ClaimedDelivery,
+        why: &str,
+        again_at: Option<OffsetDateTime>,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let rest = claimed.failing_since.map(|it| (it, now));
+        let outcome = Outcome { status: None, failure: Some(why.to_owned()), again_at, rest };
+        Ok(self.0.store.settle_delivery(claimed, &outcome, now).await?)
+    }
+
+    /// Of a receiver that has failed for a day, whatever is as old is given up.
+    async fn give_up_old(&self, webhook: &Webhook, failure: &str) -> Result<(), Error> {
+        let before = self.now() - GIVE_UP;
+        let events = self.0.store.give_up_deliveries(&webhook.id, before, failure).await?;
+        if events > 0 {
+            let receiver = webhook.host();
+            warn!(receiver, events, "events were given up: their receiver has failed for a day");
+            metrics::counter!("countersign_webhook_attempts_total", "outcome" => "given_up")
+                .increment(events);
+        }
+        Ok(())
+    }
+
+    /// Signs and sends, once; gives the status of the answer that took it.
+    pub(in crate::gateway) async fn send(
+        &self,
+        stored: &StoredWebhook,
+        id: &str,
+        body: Bytes,
+    ) -> Result<u16, NotReceived> {
+        let Some(secrets) = self.signing_secrets(stored) else {
+            let why = "its row does not match its seal, so nothing is sent";
+            return Err(NotReceived::unsent(why));
+        };
+        let message = Message { url: &stored.webhook.url, id, body };
+        self.0.upstream.send_event(&message, &secrets).await
+    }
+
+    /// The link that an event carries: the one that an earlier attempt carried while it lasts, or a new one. None where
+    /// links cannot be made.
+    async fn link_for(&self, claimed: &ClaimedDelivery) -> Result<Option<Reconnect>, Error> {
+        let Delivery { number, webhook_id, event, app, user_id, screen_name, .. } =
+            &claimed.delivery;
+        let possible = self.0.connect.public_url.is_some() && self.0.apps.contains_key(app);
+        if !event.ends_account() || !possible {
+            return Ok(None);
+        }
+        let place = Seal::delivery_link(webhook_id, *number);
+        let kept = claimed.sealed_link.as_ref();
+        let kept = kept.and_then(|it| read_link(&self.0.vault.open_text(&place, it).ok()?));
+        if let Some(link) = kept.filter(|it| it.until >= self.now() + LINK_LEFT) {
+            return Ok(Some(link));
+        }
+        let new = NewLink::to_reconnect(app, *user_id, screen_name);
+        let created = match self.create_link(new, ACTOR).await {
+            Ok(created) => created,
+            Err(error @ Error::StoreUnavailable(_)) => return Err(error),
+            // An event without a link is better than none.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "no link to reconnect was made");
+                return Ok(None);
+            }
+        };
+        let until = created.link.expires_at;
+        let text = format!("{} {}", until.unix_timestamp(), created.url.expose());
+        let sealed = self.0.vault.seal(&place, Secret::new(text).expose().as_bytes())?;
+        self.0.store.keep_link(*number, &sealed).await?;
+        Ok(Some(Reconnect { url: created.url, until }))
+    }
+
+    /// Counts what became of an account, and has its event sent.
+    pub(in crate::gateway) fn tell(&self, event: Event, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        metrics::counter!("countersign_account_events_total", "event" => event.name())
+            .increment(count);
+        self.0.events.notify_one();
+    }
+}
+
+fn read_link(text: &Secret) -> Option<Reconnect> {
+    let (until, url) = text.expose().split_once(' ')?;
+    let until = OffsetDateTime::from_unix_timestamp(until.parse().ok()?).ok()?;
+    Some(Reconnect { url: Secret::from(url), until })
+}
+
+fn body(delivery: &Delivery, link: Option<Reconnect>) -> Bytes {
+    let mut data = json!({
+        "app": delivery.app,
+        "user_id": delivery.user_id.to_string(),
+        "screen_name": delivery.screen_name,
+        "reason": delivery.reason,
+    });
+    if let (Some(Reconnect { url, until }), Some(data)) = (link, data.as_object_mut()) {
+        data.insert("reconnect_url".to_owned(), url.expose().into());
+        data.insert("reconnect_until".to_owned(), rfc3339(until).into());
+    }
+    message(delivery.event.name(), delivery.occurred_at, &data)
+}
+
+/// A message as the specification wants it: type, time and data.
+pub(in crate::gateway) fn message(
+    kind: &str,
+    at: OffsetDateTime,
+    data: &serde_json::Value,
+) -> Bytes {
+    json!({ "type": kind, "timestamp": rfc3339(at), "data": data }).to_string().into()
+}
+
+pub(in crate::gateway) fn rfc3339(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
+}
+
+/// What follows from an attempt: an event that is refused has a schedule of its own, a receiver that fails has one for
+/// all of its events.
+fn outcome(
+    claimed: &ClaimedDelivery,
+    sent: Result<u16, NotReceived>,
+    now: OffsetDateTime,
+) -> Outcome {
+    let NotReceived { status, why, is_this_event } = match sent {
+        Ok(status) => return Outcome { status: Some(status), ..Outcome::default() },
+        Err(not) => not,
+    };
+    let since = claimed.failing_since.unwrap_or(now);
+    let rest = (!is_this_event).then(|| (since, next_try(since, now)));
+    let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
+    let again_at = rest.map_or_else(|| next_try(tried_since, now), |it| it.1);
+    let is_old = claimed.delivery.occurred_at + GIVE_UP <= now;
+    Outcome { status, failure: Some(why), again_at: (!is_old).then_some(again_at), rest }
+}
+
+/// When to try again what fails since then.
+fn next_try(since: OffsetDateTime, now: OffsetDateTime) -> OffsetDateTime {
+    let next = TRIES.iter().map(|it| since + *it).find(|it| *it > now);
+    next.unwrap_or(now + REST)
+}
+
+fn report(webhook: &Webhook, delivery: &Delivery, outcome: &Outcome) {
+    let (event, id, receiver) = (delivery.event.name(), delivery.message_id(), webhook.host());
+    let outcome = match (&outcome.failure, outcome.again_at) {
+        (None, _) => {
+            info!(event, id, receiver, "an event was delivered");
+            "delivered"
+        }
+        (Some(failure), Some(at)) => {
+            let again_at = rfc3339(at);
+            warn!(event, id, receiver, failure, again_at, "an event was not delivered");
+            "failed"
+        }
+        (Some(failure), None) => {
+            warn!(event, id, receiver, failure, "an event was given up after a day");
+            "given_up"
+        }
+    };
+    metrics::counter!("countersign_webhook_attempts_total", "outcome" => outcome).increment(1);
+}

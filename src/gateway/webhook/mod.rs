@@ -1,0 +1,225 @@
+//! Webhooks: adding, listing, testing and removing them, and giving them new secrets.
+
+pub(super) mod deliver;
+
+use std::time::Duration;
+
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+
+use crate::gateway::key::whole_second;
+use crate::gateway::webhook::deliver::{DISTRUSTED, Proof, message};
+use crate::gateway::{Error, Gateway, Problem};
+use crate::model::Secret;
+use crate::model::webhook::{Delivery, Unreadable, Webhook};
+use crate::store::{self, Backlog, DeliveryFilter, StoredDelivery, StoredWebhook};
+use crate::upstream::NotReceived;
+use crate::vault::{self, Place as Seal};
+
+/// Digits of a webhook's id.
+const DIGITS: usize = 12;
+/// How long an old secret signs beside the new one where nothing is said.
+const OVERLAP: Duration = Duration::from_hours(24);
+const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
+
+/// What a new webhook shall be.
+#[derive(Clone, Debug, Default)]
+pub struct NewWebhook {
+    pub url: String,
+    /// The app whose accounts' events it gets; all apps' when left out.
+    pub app: Option<String>,
+}
+
+impl Gateway {
+    /// Adds a receiver; the secret that signs for it is shown this once.
+    pub async fn add_webhook(
+        &self,
+        new: NewWebhook,
+        actor: &str,
+    ) -> Result<(Webhook, Secret), Error> {
+        let mut problems = Vec::new();
+        let url = self.0.upstream.receiver(&new.url);
+        if let Err(detail) = &url {
+            problems.push(Problem::at("/url", *detail));
+        }
+        if new.app.is_some() {
+            problems.extend(self.app(new.app.as_deref()).err());
+        }
+        let (Ok(url), true) = (url, problems.is_empty()) else {
+            return Err(Error::InvalidRequest(problems));
+        };
+        let webhook = Webhook {
+            id: vault::random_digits::<DIGITS>().into_iter().map(char::from).collect(),
+            url,
+            app: new.app,
+            created_at: whole_second(self.now()),
+            old_secret_until: None,
+        };
+        let secret = vault::generate_signing_secret();
+        let place = Seal::webhook_secret(&webhook);
+        let sealed_secret = self.0.vault.seal(&place, secret.expose().as_bytes())?;
+        let stored = StoredWebhook { webhook, sealed_secret, sealed_old_secret: None };
+        self.0.store.insert_webhook(&stored, actor).await.map_err(|error| match error {
+            store::Error::AlreadyExists => {
+                Error::AlreadyExists("a webhook with this URL".to_owned())
+            }
+            other => other.into(),
+        })?;
+        Ok((stored.webhook, secret))
+    }
+
+    /// All webhooks by id, with what waits for each.
+    pub async fn list_webhooks(&self) -> Result<Vec<(Webhook, Backlog)>, Error> {
+        let stored = self.0.store.list_webhooks().await?;
+        let mut backlogs: std::collections::HashMap<String, Backlog> =
+            self.0.store.list_backlogs().await?.into_iter().collect();
+        let with_backlog = |it: StoredWebhook| {
+            let backlog = backlogs.remove(&it.webhook.id).unwrap_or_default();
+            (it.webhook, backlog)
+        };
+        Ok(stored.into_iter().map(with_backlog).collect())
+    }
+
+    /// One webhook, with what waits for it.
+    pub async fn show_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
+        let webhook = self.stored_webhook(id).await?.webhook;
+        let backlogs = self.0.store.list_backlogs().await?;
+        let backlog = backlogs.into_iter().find(|it| it.0 == id);
+        Ok((webhook, backlog.map(|it| it.1).unwrap_or_default()))
+    }
+
+    /// Events for a webhook, newest first, however they ended; one whose row cannot be read hides no other.
+    pub async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+    ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
+        self.stored_webhook(&filter.webhook_id).await?;
+        let stored = self.0.store.list_deliveries(filter).await?;
+        Ok(stored.into_iter().map(|it| self.trusted_delivery(it)).collect())
+    }
+
+    /// Has an event sent again at once, under the id that it had, however it has ended. It goes before later ones of
+    /// the same account that still wait; one that is too old is tried this once.
+    pub async fn resend_delivery(
+        &self,
+        webhook_id: &str,
+        number: i64,
+        actor: &str,
+    ) -> Result<Result<Delivery, Unreadable>, Error> {
+        self.stored_webhook(webhook_id).await?;
+        let again = self.0.store.resend_delivery(webhook_id, number, actor, self.now()).await?;
+        self.0.events.notify_one();
+        Ok(self.trusted_delivery(again.ok_or(Error::NotFound("delivery"))?))
+    }
+
+    /// Sends an event of no account, once and now; gives the status of the answer that took it, or why none did. A
+    /// receiver that takes it gets what waits for it, too.
+    pub async fn test_webhook(
+        &self,
+        id: &str,
+        actor: &str,
+    ) -> Result<Result<u16, NotReceived>, Error> {
+        let stored = self.stored_webhook(id).await?;
+        self.require_signing_keys(&stored)?;
+        let now = self.now();
+        // Before it is sent: what cannot be recorded is not done.
+        let subject = format!("webhook:{id}");
+        let host = stored.webhook.host();
+        self.0.store.insert_audit(actor, "webhook.tested", &subject, host, now).await?;
+        let number = String::from_utf8_lossy(&vault::random_digits::<DIGITS>()).into_owned();
+        let body = message("webhook.test", whole_second(now), &json!({ "webhook_id": id }));
+        let sent = self.send(&stored, &format!("evt_{id}_test_{number}"), body).await;
+        if sent.is_ok() {
+            self.0.store.hurry_deliveries(id, now).await?;
+            self.0.events.notify_one();
+        }
+        Ok(sent)
+    }
+
+    /// Gives a webhook a new secret, shown this once; the old one signs beside it for a while, a day by default.
+    pub async fn rotate_webhook(
+        &self,
+        id: &str,
+        overlap: Option<Duration>,
+        actor: &str,
+    ) -> Result<(Webhook, Secret), Error> {
+        let overlap = overlap.unwrap_or(OVERLAP);
+        if overlap > LONGEST_OVERLAP {
+            let problem = Problem::at("/overlap", "must be at most 30 days");
+            return Err(Error::InvalidRequest(vec![problem]));
+        }
+        let stored = self.stored_webhook(id).await?;
+        let now = whole_second(self.now());
+        // Else a receiver that still has the oldest of the three would refuse everything.
+        if let Some(until) = stored.webhook.old_secret_until.filter(|it| *it > now)
+            && !overlap.is_zero()
+        {
+            let until = until.format(&Rfc3339).unwrap_or_default();
+            let detail = format!(
+                "the secret before still signs, until {until}: wait for that, or give 0s to end both that and the present one at once"
+            );
+            return Err(Error::InvalidRequest(vec![Problem::at("/overlap", detail)]));
+        }
+        let old_secret_until = (!overlap.is_zero()).then(|| now + overlap);
+        let webhook = Webhook { old_secret_until, ..stored.webhook };
+        let old = self.0.vault.open(&Seal::webhook_secret(&webhook), &stored.sealed_secret)?;
+        let secret = vault::generate_signing_secret();
+        let seal = |place: Seal, plain: &[u8]| self.0.vault.seal(&place, plain);
+        let rotated = StoredWebhook {
+            sealed_secret: seal(Seal::webhook_secret(&webhook), secret.expose().as_bytes())?,
+            sealed_old_secret: if overlap.is_zero() {
+                None
+            } else {
+                Some(seal(Seal::webhook_old_secret(&webhook), &old)?)
+            },
+            webhook,
+        };
+        if !self.0.store.rotate_webhook(&rotated, &stored.sealed_secret, actor, now).await? {
+            let detail = "a newer secret: somebody else has rotated it just now";
+            return Err(Error::AlreadyExists(detail.to_owned()));
+        }
+        Ok((rotated.webhook, secret))
+    }
+
+    /// Forgets a receiver and what waits for it.
+    pub async fn remove_webhook(&self, id: &str, actor: &str) -> Result<Webhook, Error> {
+        let webhook = self.stored_webhook(id).await?.webhook;
+        self.0.store.remove_webhook(&webhook, actor, self.now()).await?;
+        Ok(webhook)
+    }
+
+    /// What signs an event now: the secret, and the one before while it lasts. `None` when the row was altered.
+    pub(super) fn signing_secrets(&self, stored: &StoredWebhook) -> Option<Vec<Secret>> {
+        let webhook = &stored.webhook;
+        let place = Seal::webhook_secret(webhook);
+        let mut secrets = vec![self.0.vault.open_text(&place, &stored.sealed_secret).ok()?];
+        if let Some(sealed) = &stored.sealed_old_secret
+            && webhook.old_secret_until.is_some_and(|it| it > self.now())
+        {
+            let place = Seal::webhook_old_secret(webhook);
+            secrets.push(self.0.vault.open_text(&place, sealed).ok()?);
+        }
+        Some(secrets)
+    }
+
+    /// What may be shown of a delivery, if its row is as this program wrote it.
+    fn trusted_delivery(&self, stored: StoredDelivery) -> Result<Delivery, Unreadable> {
+        let delivery = stored.delivery?;
+        if self.proof_of(&delivery, stored.sealed_proof.as_deref()) != Proof::Wrong {
+            return Ok(delivery);
+        }
+        let Delivery { number, webhook_id, app, occurred_at, attempts, attempt_at, .. } = delivery;
+        let why = DISTRUSTED.to_owned();
+        Err(Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why })
+    }
+
+    /// Refuses a webhook whose secrets this ring cannot open, which are not thereby altered.
+    pub(super) fn require_signing_keys(&self, stored: &StoredWebhook) -> Result<(), Error> {
+        let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
+        records.into_iter().flatten().try_for_each(|it| Ok(self.0.vault.require_key(it)?))
+    }
+
+    async fn stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {
+        self.0.store.find_webhook(id).await?.ok_or(Error::NotFound("webhook"))
+    }
+}
