@@ -26,7 +26,7 @@
 //! | [`server`] | every route on one page; serving them | `api`, `config`, `gateway`, `model`, `pages`, `telemetry`, `web` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
 //! | [`client`] | what asks a running gateway, as its callers do | `config`, `model` |
-//! | [`cli`] | the command line | all but `oauth1` and `upstream` |
+//! | [`cli`] | the command line | `api`, `client`, `config`, `gateway`, `model`, `sandbox`, `server`, `store`, `telemetry`, `vault`, `wire` |
 //!
 //! A call's way: in by [`server`], through [`gateway::Gateway::forward`], out by [`upstream::Upstream::engage`]. A question
 //! of any size goes through [`gateway::Gateway::answer_question`] and becomes many such calls.

@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 
 use crate::cli::connect;
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::parts::{ACTOR, Parts, account_ref, all_pages};
-use crate::cli::{open, open_to_seal, output};
+use crate::cli::parts::{open, open_to_seal};
 use crate::gateway::{self, AccountFilter, Verified};
 use crate::model::{AccountRef, AccountState};
 use crate::wire;

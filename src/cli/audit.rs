@@ -5,8 +5,9 @@ use std::path::Path;
 use clap::{Args, value_parser};
 
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::parts::first;
-use crate::cli::{open, output};
+use crate::cli::parts::open;
 use crate::gateway::{self, AuditFilter};
 use crate::model::audit::Entry;
 use crate::wire::audit as wire;

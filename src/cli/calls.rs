@@ -5,8 +5,9 @@ use std::path::Path;
 use clap::{Args, value_parser};
 
 use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::parts::open;
 use crate::cli::parts::{account_ref, first};
-use crate::cli::{open, output};
 use crate::gateway::{self, CallFilter, CallNames};
 use crate::model::call::{Call, ended};
 use crate::wire::call as wire;

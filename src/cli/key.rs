@@ -5,8 +5,9 @@ use std::path::Path;
 use clap::Subcommand;
 
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::parts::{self, ACTOR, Parts};
-use crate::cli::{open, open_to_seal, output};
+use crate::cli::parts::{open, open_to_seal};
 use crate::gateway::{self, Page};
 use crate::model::key::Unreadable;
 use crate::wire::{CreatedKey, Key, NewKey, rfc3339};

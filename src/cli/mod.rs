@@ -28,8 +28,6 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 pub use crate::cli::failure::Failure;
 
-use crate::cli::parts::Parts;
-
 /// A gateway that holds the credentials for X's enterprise Engagement API and signs each call with the right one.
 #[derive(Parser)]
 #[command(name = "countersign", version, about, propagate_version = true)]
@@ -50,7 +48,7 @@ enum Task {
     /// The stand-in upstream: the Engagement API's rules with invented numbers
     Sandbox(sandbox::Arguments),
     /// Ask a running gateway how posts perform, however many and however long
-    Query(query::Arguments),
+    Query(query::arguments::Arguments),
     /// Connected accounts
     #[command(subcommand)]
     Account(account::Task),
@@ -167,17 +165,4 @@ fn forbid_dumps() {
 fn without_config(task: clap::Command) -> clap::Command {
     let file = Arg::new("config").long("config").value_name("FILE");
     task.arg(file.value_parser(value_parser!(PathBuf)).hide(true))
-}
-
-/// What most commands need: the settings, and a gateway on a database whose schema is right.
-async fn open(config: Option<&std::path::Path>) -> Result<Parts, Failure> {
-    Parts::open(parts::settings_with_ring(config)?).await
-}
-
-/// The same for a command that seals, with a ring that everybody can open what it seals with.
-async fn open_to_seal(config: Option<&std::path::Path>) -> Result<Parts, Failure> {
-    let parts = open(config).await?;
-    parts.require_fitting_ring().await?;
-    parts.require_known_key().await?;
-    Ok(parts)
 }

@@ -63,6 +63,19 @@ impl Parts {
     }
 }
 
+/// What most commands need: the settings, and a gateway on a database whose schema is right.
+pub(super) async fn open(config: Option<&Path>) -> Result<Parts, Failure> {
+    Parts::open(settings_with_ring(config)?).await
+}
+
+/// The same for a command that seals, with a ring that everybody can open what it seals with.
+pub(super) async fn open_to_seal(config: Option<&Path>) -> Result<Parts, Failure> {
+    let parts = open(config).await?;
+    parts.require_fitting_ring().await?;
+    parts.require_known_key().await?;
+    Ok(parts)
+}
+
 /// The settings of a command that seals and opens nothing.
 pub(super) fn settings(path: Option<&Path>) -> Result<Config, Failure> {
     Ok(config::load(path, Ring::NotNeeded)?)

@@ -12,7 +12,8 @@ use crate::cli::output;
 use crate::cli::parts;
 use crate::cli::serve::{bind, stop_on_signals, url};
 use crate::config::{Log, LogFormat, LogLevel};
-use crate::sandbox::{Sandbox, Settings, Switches, serve};
+use crate::sandbox::serve;
+use crate::sandbox::{Sandbox, Settings, Switches};
 use crate::server::Life;
 use crate::telemetry;
 

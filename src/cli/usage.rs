@@ -5,7 +5,8 @@ use std::path::Path;
 use clap::Args;
 
 use crate::cli::failure::Failure;
-use crate::cli::{open, output, parts};
+use crate::cli::output;
+use crate::cli::parts::{self, open};
 use crate::gateway;
 use crate::wire::usage::{Usage, UsageLine, UsageQuery};
 

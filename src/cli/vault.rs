@@ -6,8 +6,9 @@ use anyhow::anyhow;
 use clap::Subcommand;
 
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::parts::{self, ACTOR};
-use crate::cli::{open, open_to_seal, output};
+use crate::cli::parts::{open, open_to_seal};
 use crate::vault;
 use crate::wire::vault::{Replica, Vault};
 

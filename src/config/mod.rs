@@ -22,12 +22,12 @@ use std::time::Duration;
 
 use crate::model::{App, Secret};
 
-pub use client::parse_client;
-pub use form::is_key_id;
-pub use hosts::{HOSTS, Hosts};
-pub use load::{describe, load, load_client, parse};
-pub use problem::{Errors, Problem};
-pub use proxies::Proxies;
+pub use crate::config::client::parse_client;
+pub use crate::config::form::is_key_id;
+pub use crate::config::hosts::{HOSTS, Hosts};
+pub use crate::config::load::{describe, load, load_client, parse};
+pub use crate::config::problem::{Errors, Problem};
+pub use crate::config::proxies::Proxies;
 
 /// All settings, checked.
 pub struct Config {

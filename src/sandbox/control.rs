@@ -11,11 +11,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::model::Endpoint;
-use crate::sandbox::calls::Call;
-use crate::sandbox::faults::{Fault, Ordered};
-use crate::sandbox::population::UserState;
-use crate::sandbox::reply::takes_gzip;
-use crate::sandbox::{Sandbox, Switches, World, lifted, world};
+use crate::sandbox::engagement::unlimited;
+use crate::sandbox::http::call_log::Call;
+use crate::sandbox::http::faults::{Fault, Ordered};
+use crate::sandbox::http::reply::takes_gzip;
+use crate::sandbox::world::listing;
+use crate::sandbox::world::population::UserState;
+use crate::sandbox::{Sandbox, Switches, World};
 
 type Problem = (StatusCode, Json<Value>);
 type Answer = Result<Json<Value>, Problem>;
@@ -35,7 +37,7 @@ pub fn router() -> Router<Sandbox> {
 }
 
 async fn list_world(State(sandbox): State<Sandbox>) -> Json<World> {
-    Json(world::list(&sandbox))
+    Json(listing::list(&sandbox))
 }
 
 async fn answer_lifted(
@@ -45,7 +47,7 @@ async fn answer_lifted(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let endpoint = Endpoint::from_name(&endpoint).ok_or_else(|| missing("no such endpoint"))?;
-    let reply = lifted::reply(&sandbox, endpoint, &body).compressed(takes_gzip(&headers));
+    let reply = unlimited::reply(&sandbox, endpoint, &body).compressed(takes_gzip(&headers));
     Ok(reply.into_response(sandbox.now()))
 }
 

@@ -4,14 +4,15 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::Sandbox;
-use crate::sandbox::arrival::Arrival;
 use crate::sandbox::auth::authenticate;
-use crate::sandbox::credentials::Credentials;
-use crate::sandbox::errors::{self, Refusal};
-use crate::sandbox::population::Post;
-use crate::sandbox::quota::Allowance;
-use crate::sandbox::reply::Reply;
-use crate::sandbox::signature::form_pairs;
+use crate::sandbox::auth::credentials::Credentials;
+use crate::sandbox::auth::signature::form_pairs;
+use crate::sandbox::http::errors;
+use crate::sandbox::http::errors::Refusal;
+use crate::sandbox::http::reply::Reply;
+use crate::sandbox::http::request::Arrival;
+use crate::sandbox::world::population::Post;
+use crate::sandbox::world::quota::Allowance;
 
 const MOST_IDS: usize = 100;
 const MOST_DIGITS: usize = 19;

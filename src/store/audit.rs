@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::model::audit::{Entry, who_and_where};
-use crate::store::backend::{Work, on};
+use crate::store::database::dialect::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
 
 /// Which entries to list. Each text is how the column begins; an empty one fits all.

@@ -7,8 +7,9 @@ use sqlx::AssertSqlSafe;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::store::backend::on;
-use crate::store::{Change, Error, Store, change};
+use crate::store::database::changes;
+use crate::store::database::dialect::on;
+use crate::store::{Change, Error, Store};
 
 /// Posts, or whatever else is looked up by many, in one statement; SQLite takes 32766 parameters.
 pub(super) const MOST: usize = 500;
@@ -158,7 +159,7 @@ impl Store {
                 let author = |post: i64| Change::Author { post: post.cast_unsigned() };
                 let changes: Vec<Change> = removed.into_iter().map(author).collect();
                 if !changes.is_empty() {
-                    change::record(&mut work, &changes, now).await?;
+                    changes::record(&mut work, &changes, now).await?;
                 }
                 work.commit().await
             })

@@ -2,8 +2,9 @@
 
 use time::OffsetDateTime;
 
-use crate::store::backend::on;
-use crate::store::change::{self, Change};
+use crate::store::database::changes;
+use crate::store::database::changes::Change;
+use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 /// A bearer token as stored. No `Debug`, so that no log line fills up with ciphertext.
@@ -76,7 +77,7 @@ impl Store {
             if replaced == 0 {
                 return Ok(false);
             }
-            change::record(&mut work, &[Change::Bearer { app: app.to_owned() }], now).await?;
+            changes::record(&mut work, &[Change::Bearer { app: app.to_owned() }], now).await?;
             work.commit().await?;
             Ok(true)
         })

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::model::call::{Call, Ended, Statuses};
 use crate::model::{AuthKind, Endpoint, Metric, UserId};
-use crate::store::backend::{Work, on};
+use crate::store::database::dialect::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
 
 /// Which calls to list, newest first.

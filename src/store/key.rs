@@ -5,9 +5,11 @@ use time::OffsetDateTime;
 use crate::model::key::{Key, Kind, Scopes, Unreadable};
 use crate::model::{Endpoint, UserId};
 use crate::store::audit::{self, Line};
-use crate::store::backend::on;
-use crate::store::change::{self, Change};
-use crate::store::{Error, Store, error, holding, whole_seconds};
+use crate::store::database::changes;
+use crate::store::database::changes::Change;
+use crate::store::database::dialect::on;
+use crate::store::search::holding;
+use crate::store::{Error, Store, error, whole_seconds};
 
 /// A key as stored, whether it can be read or not. No `Debug`, so that no log line shows a verifier.
 ///
@@ -201,7 +203,7 @@ impl Store {
             let detail = format!("{} key {:?}", key.kind, key.name);
             let line = Line { actor, action: "key.created", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
-            change::record(&mut work, &[Change::Key { id: key.id.clone() }], now).await?;
+            changes::record(&mut work, &[Change::Key { id: key.id.clone() }], now).await?;
             work.commit().await
         })
         .await
@@ -232,7 +234,7 @@ impl Store {
             let (subject, detail) = (format!("key:{id}"), format!("key {name:?}"));
             let line = Line { actor, action: "key.revoked", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
-            change::record(&mut work, &[Change::Key { id: id.to_owned() }], now).await?;
+            changes::record(&mut work, &[Change::Key { id: id.to_owned() }], now).await?;
             work.commit().await?;
             Ok(true)
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::model::AccountState;
-use crate::store::backend::on;
+use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 impl Store {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::store::backend::on;
+use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 /// A gateway that serves.

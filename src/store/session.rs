@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::store::backend::on;
+use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 /// A session as stored. No `Debug`, so that no log line shows what proves one.

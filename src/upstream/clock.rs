@@ -1,9 +1,8 @@
 //! X's time, asked for where it matters and no answer has told it lately.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
 
 use crate::upstream::Upstream;
 
@@ -11,10 +10,6 @@ use crate::upstream::Upstream;
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Between two requests, after one that told nothing.
 const PAUSE: Duration = Duration::from_secs(10);
-
-/// When X was last asked in vain; held while it is asked.
-#[derive(Default)]
-pub(super) struct Asked(Mutex<Option<Instant>>);
 
 impl Upstream {
     /// Whether an answer has told X's time lately.

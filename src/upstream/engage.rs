@@ -10,7 +10,7 @@ use hyper::{HeaderMap, StatusCode};
 
 use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
-use crate::upstream::relay::{Connections, Failure};
+use crate::upstream::pool::{Connections, Failure};
 use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body, odd};
 
 /// Headers of an answer that callers may see: the type, the date, and that by which clients pace themselves.

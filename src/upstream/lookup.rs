@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::model::{Secret, UserId};
 use crate::upstream::engage::bearer;
-use crate::upstream::relay::Failure;
+use crate::upstream::pool::Failure;
 use crate::upstream::{Error, Spent, Upstream};
 
 /// Posts that one look-up may name.

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use metrics::{Counter, Histogram};
 
 use crate::model::Endpoint;
-use crate::upstream::relay::Failure;
+use crate::upstream::pool::Failure;
 
 const OUTCOMES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "unreachable", "failed"];
 

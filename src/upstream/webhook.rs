@@ -1,8 +1,6 @@
 //! Sending an event to a receiver of the operator's, signed as the Standard Webhooks specification says.
 
 use std::error::Error as _;
-use std::sync::OnceLock;
-use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -12,13 +10,9 @@ use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use zeroize::Zeroizing;
 
-use crate::config::{self, Hosts};
 use crate::model::Secret;
-use crate::upstream::{SetupError, Upstream, token};
-
-const CONNECT: Duration = Duration::from_secs(5);
-/// The specification's advice: long enough for a receiver that is slow, short enough to try again.
-pub const TOTAL: Duration = Duration::from_secs(15);
+use crate::upstream::Upstream;
+use crate::upstream::receivers::TOTAL;
 const LONGEST_URL: usize = 2000;
 
 /// An event as it is sent.
@@ -39,49 +33,6 @@ pub struct NotReceived {
     pub why: String,
     /// The receiver refuses this event; otherwise it would fail with any.
     pub is_this_event: bool,
-}
-
-/// The clients for receivers, made when the first one is called.
-pub(super) struct Receivers {
-    allow_http: bool,
-    allowed: Hosts,
-    secure: OnceLock<reqwest::Client>,
-    plain: OnceLock<reqwest::Client>,
-}
-
-impl Receivers {
-    pub(super) fn new(settings: &config::Webhooks) -> Receivers {
-        Receivers {
-            allow_http: settings.allow_http,
-            allowed: settings.receivers.clone(),
-            secure: OnceLock::new(),
-            plain: OnceLock::new(),
-        }
-    }
-
-    fn allow(&self, url: &reqwest::Url) -> bool {
-        self.allowed.is_empty() || url.host_str().is_some_and(|it| self.allowed.has(it))
-    }
-
-    fn client(&self, url: &str) -> Result<&reqwest::Client, SetupError> {
-        let is_secure = url.starts_with("https:");
-        let slot = if is_secure { &self.secure } else { &self.plain };
-        if let Some(client) = slot.get() {
-            return Ok(client);
-        }
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(token::tls(is_secure)?)
-            .https_only(is_secure)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(TOTAL)
-            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| SetupError::Tls(Box::new(error)))?;
-        Ok(slot.get_or_init(|| client))
-    }
 }
 
 impl Upstream {

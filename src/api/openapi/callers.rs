@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::ParameterIn;
 
-use crate::api::openapi::operation::{Audience, Content, Operation, Parameter, named};
+use crate::api::openapi::operation::{Audience, Content, Operation, Parameter};
 use crate::api::openapi::operators;
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::request_name;
 use crate::model::Endpoint;
 use crate::model::key::Kind;

@@ -5,7 +5,7 @@ use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{
-    ContentBuilder, HttpMethod, Ref, RefOr, Required, ResponseBuilder, Schema, ServerBuilder, path,
+    ContentBuilder, HttpMethod, RefOr, Required, ResponseBuilder, Schema, ServerBuilder, path,
 };
 
 use crate::api::openapi::problems;
@@ -278,9 +278,4 @@ impl Answer {
         }
         written.build()
     }
-}
-
-/// A schema among the components, by its name.
-pub(crate) fn named(schema: &str) -> Ref {
-    Ref::from_schema_name(schema)
 }

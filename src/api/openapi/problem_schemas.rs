@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::api::openapi::operation::named;
 use crate::api::openapi::problems::Sample;
+use crate::api::openapi::schemas::named;
 use crate::wire::schema::{one_of, text};
 
 /// The body of each of these.

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use utoipa::openapi::schema::{
     AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type,
 };
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::api::openapi::operation::named;
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 use crate::wire::audit::Entry;
@@ -248,4 +247,9 @@ fn list(item: &str, least: usize) -> ArrayBuilder {
 
 fn list_of(item: impl Into<Schema>, least: usize) -> ArrayBuilder {
     ArrayBuilder::new().items(RefOr::T(item.into())).min_items(Some(least).filter(|it| *it > 0))
+}
+
+/// A schema among the components, by its name.
+pub(crate) fn named(schema: &str) -> Ref {
+    Ref::from_schema_name(schema)
 }

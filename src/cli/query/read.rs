@@ -8,7 +8,7 @@ use anyhow::anyhow;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::plain;
-use crate::cli::query::Arguments;
+use crate::cli::query::arguments::Arguments;
 use crate::client::{Grouping, Question, Window};
 use crate::model::{AccountRef, GroupBy, Metric};
 

@@ -182,3 +182,42 @@ impl Writing {
 pub(super) fn app_of(key: &KnownKey) -> &str {
     key.key.scopes.app.as_deref().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::usage::Outcome;
+    use crate::model::{AuthKind, Endpoint};
+
+    #[test]
+    fn many_lines_are_written_in_parts_each_once() {
+        let (usage, mut writing) = (Usage::new(), Writing::default());
+        for hour in 0..1250 {
+            let line = Line {
+                hour,
+                app: "main".to_owned(),
+                key_id: "key".to_owned(),
+                account: None,
+                endpoint: Endpoint::Totals,
+                auth: AuthKind::AppOnly,
+                outcome: Outcome::Success,
+            };
+            writing.lines.insert(line, Sums { calls: 1, posts: 1, bytes: 1 });
+        }
+        let mut hours = Vec::new();
+        let mut sizes = Vec::new();
+        while let Some(batch) = writing.next(&usage) {
+            let again = writing.next(&usage).unwrap();
+            assert_eq!(
+                (again.number, &again.lines),
+                (batch.number, &batch.lines),
+                "until it is confirmed"
+            );
+            sizes.push((batch.number, batch.lines.len(), batch.is_settled));
+            hours.extend(batch.lines.iter().map(|it| it.0.hour));
+            writing.unconfirmed = None;
+        }
+        assert_eq!(sizes, [(1, 500, false), (2, 500, false), (3, 250, false), (4, 0, true)]);
+        assert!(hours.into_iter().eq(0..1250));
+    }
+}

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use crate::api::openapi::operation::{Content, Operation, named};
-use crate::api::openapi::operators::{after, in_path, limit, of_app, operation, query, with};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::operators::parameters::{
+    after, in_path, limit, of_app, operation, query, with,
+};
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::{closed, page};
 use crate::model::AccountState;
 use crate::wire::schema::{one_of, text};

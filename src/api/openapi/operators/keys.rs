@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
-use crate::api::openapi::operation::{Content, Operation, named};
-use crate::api::openapi::operators::{KEY, after, in_path, limit, operation, with};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::operators::parameters::{KEY, after, in_path, limit, operation, with};
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::page;
 
 pub(super) fn operations() -> Vec<Operation> {

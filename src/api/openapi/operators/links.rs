@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
-use crate::api::openapi::operation::{Content, Operation, named};
-use crate::api::openapi::operators::{after, in_path, limit, operation};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::operators::parameters::{after, in_path, limit, operation};
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::page;
 
 const ID: &str = "4b1f6f0c7a2d9e83";

@@ -4,25 +4,20 @@ mod accounts;
 mod keys;
 mod links;
 mod overview;
+mod parameters;
 mod usage;
 mod webhooks;
 
-use serde_json::{Value, json};
-use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{HttpMethod, RefOr, Schema};
+use serde_json::json;
+use utoipa::openapi::HttpMethod;
+use utoipa::openapi::schema::Type;
 
 use crate::api::audit_export;
-use crate::api::openapi::operation::{Audience, Content, Operation, Parameter};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::operators::parameters::{KEY, before, limit, operation, query};
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::{listing, page};
-use crate::model::key::Kind;
-use crate::web::extract::{ITEMS, MOST_ITEMS};
 use crate::wire::schema::{one_of, text};
-
-/// The id of a key.
-const KEY: &str = "4vJ0aBcDeFgH";
-const NEXT: &str = "The `next` of the page before.";
 
 pub(super) use crate::api::openapi::operators::links::link_to_make;
 
@@ -76,58 +71,4 @@ fn audit() -> Operation {
         ])
         .refuses(problems::of_queries())
         .refuses(problems::of_accepts())
-}
-
-fn of_app() -> Parameter {
-    let about = "The app's name; may be left out where only one is configured.";
-    query("app", about, text("").into(), "demo".into())
-}
-
-fn after(example: &str) -> Parameter {
-    query("after", NEXT, text("").into(), example.into())
-}
-
-fn before(example: i64) -> Parameter {
-    query("before", NEXT, ObjectBuilder::new().schema_type(Type::Integer).into(), example.into())
-}
-
-fn limit() -> Parameter {
-    let schema = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(MOST_ITEMS))
-        .default(Some(ITEMS.into()));
-    query("limit", "How many at most.", schema.into(), ITEMS.into())
-}
-
-fn in_path(name: &'static str, about: &'static str, example: &str) -> Parameter {
-    let (place, example) = (ParameterIn::Path, example.into());
-    Parameter { name, place, about, schema: text("").into(), example }
-}
-
-fn query(
-    name: &'static str,
-    about: &'static str,
-    schema: RefOr<Schema>,
-    example: Value,
-) -> Parameter {
-    Parameter { name, place: ParameterIn::Query, about, schema, example }
-}
-
-fn operation(
-    method: HttpMethod,
-    path: &'static str,
-    id: &'static str,
-    summary: &'static str,
-) -> Operation {
-    Operation::new(Audience::Operators, method, path, id, summary)
-        .refuses(problems::of_keys(Kind::Admin))
-}
-
-/// An example with one member more, or another.
-fn with(mut example: Value, name: &str, value: impl Into<Value>) -> Value {
-    if let Value::Object(members) = &mut example {
-        members.insert(name.to_owned(), value.into());
-    }
-    example
 }

@@ -3,8 +3,9 @@
 use serde_json::json;
 use utoipa::openapi::HttpMethod;
 
-use crate::api::openapi::operation::{Operation, named};
-use crate::api::openapi::operators::operation;
+use crate::api::openapi::operation::Operation;
+use crate::api::openapi::operators::parameters::operation;
+use crate::api::openapi::schemas::named;
 
 pub(super) fn overview() -> Operation {
     let hour = |auth: &str, calls: u64, failed: u64| json!({ "at": "2026-03-10T21:00:00Z", "auth": auth, "calls": calls, "failed": failed });

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
-use crate::api::openapi::operation::{Content, Operation, Parameter, named};
-use crate::api::openapi::operators::{KEY, before, in_path, limit, operation, query};
+use crate::api::openapi::operation::{Content, Operation, Parameter};
+use crate::api::openapi::operators::parameters::{KEY, before, in_path, limit, operation, query};
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::page;
 use crate::model::Endpoint;
 use crate::wire::schema::{one_of, text};

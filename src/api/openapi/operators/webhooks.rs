@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
-use crate::api::openapi::operation::{Content, Operation, named};
-use crate::api::openapi::operators::{before, in_path, limit, operation, query, with};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::operators::parameters::{before, in_path, limit, operation, query, with};
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::{listing, page};
 use crate::model::webhook::DeliveryState;
 use crate::wire::schema::one_of;

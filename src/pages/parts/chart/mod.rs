@@ -2,44 +2,14 @@
 
 mod picture;
 mod scale;
+mod series;
 
 use askama::Template;
 
+pub use crate::pages::parts::chart::series::{Chart, Colour, Kind, Series};
+
 use crate::pages::parts::chart::scale::{HALF, Size, TIGHT, WIDE};
 use crate::pages::parts::{filters, text};
-
-/// What a chart shows.
-#[derive(Clone, Debug)]
-pub struct Chart {
-    pub title: String,
-    /// What the numbers count, such as `calls an hour`.
-    pub unit: String,
-    /// What the labels are, such as `hour (UTC)`.
-    pub along: String,
-    pub kind: Kind,
-    /// From left to right.
-    pub labels: Vec<String>,
-    pub series: Vec<Series>,
-}
-
-/// How the numbers are drawn.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// One upon the other: for parts that make a whole.
-    Bars,
-    Lines,
-}
-
-/// A number for each label, `None` where there is none: there, lines are broken.
-#[derive(Clone, Debug)]
-pub struct Series {
-    pub name: String,
-    pub values: Vec<Option<u64>>,
-}
-
-/// A colour of the style sheet, and the dashes of a line of that colour.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Colour(u8);
 
 #[derive(Template)]
 #[template(path = "pages/parts/chart/chart.html", config = ".askama.toml")]
@@ -49,28 +19,6 @@ struct Figure<'a> {
     /// The same for wide windows and for tight ones.
     pictures: &'a [String],
     with_table: bool,
-}
-
-impl Colour {
-    /// Of calls that X refused.
-    pub const REFUSED: Colour = Colour(8);
-    /// Of calls with which X failed.
-    pub const FAILED: Colour = Colour(9);
-    /// Of calls that X did not answer.
-    pub const SILENT: Colour = Colour(10);
-
-    const PLAIN: usize = 8;
-    /// That the style sheet has.
-    const COUNT: u8 = 11;
-
-    /// One of eight that mean nothing by themselves; those that follow each other are dark and light by turns.
-    pub fn plain(place: usize) -> Colour {
-        Colour(u8::try_from(place % Colour::PLAIN).unwrap_or_default())
-    }
-
-    fn number(self) -> u8 {
-        self.0
-    }
 }
 
 impl Chart {
@@ -95,17 +43,6 @@ impl Chart {
     /// What of a bar lies below a series.
     fn stacked(&self, place: usize, index: usize) -> u64 {
         self.series.iter().take(index).fold(0, |sum, it| sum.saturating_add(it.at(place)))
-    }
-}
-
-impl Series {
-    pub fn get(&self, index: usize) -> Option<u64> {
-        self.values.get(index).copied().flatten()
-    }
-
-    /// 0 where there is none.
-    fn at(&self, index: usize) -> u64 {
-        self.get(index).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,111 @@
+//! Asking one gateway with one key.
+
+use crate::client::answer::{self, Answer, Form};
+use crate::client::error::Error;
+use crate::client::question::Question;
+use crate::config;
+use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Asks one gateway with one key.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    key: HeaderValue,
+    patience: Duration,
+}
+
+impl Client {
+    /// `patience` is the longest silence of the gateway that is borne.
+    pub fn new(settings: &config::Client, patience: Duration) -> Result<Client, Error> {
+        let is_tls = settings.url.starts_with("https:");
+        let builder = reqwest::Client::builder()
+            .https_only(is_tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT.min(patience))
+            .read_timeout(patience)
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        // A machine may have no certificates where none is needed.
+        let builder = if is_tls { builder } else { builder.tls_certs_only([]) };
+        let http = builder.build().map_err(|it| Error::unreachable(&settings.url, &it))?;
+        let text = Zeroizing::new(format!("Bearer {}", settings.key.expose()));
+        let mut key = HeaderValue::from_str(&text).expect("a key is of letters, digits and _");
+        key.set_sensitive(true);
+        Ok(Client { http, url: settings.url.clone(), key, patience })
+    }
+
+    /// Asks; what comes back is read with `Answer::next`. The gateway takes at most `deadline`.
+    pub async fn ask(
+        &self,
+        question: &Question,
+        form: Form,
+        deadline: Option<Duration>,
+    ) -> Result<Answer, Error> {
+        let response = self.post("/v1/engagement", question, form, deadline).await?;
+        Answer::begin(response, form, &self.url, self.patience)
+    }
+
+    /// The calls that the question would take, as JSON; none is made.
+    pub async fn plan(&self, question: &Question) -> Result<Vec<u8>, Error> {
+        let mut response = self.post("/v1/engagement/plan", question, Form::Json, None).await?;
+        Form::Json.require(&response, &self.url)?;
+        let mut plan = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|it| self.failed(&it))? {
+            plan.extend_from_slice(&chunk);
+        }
+        Ok(plan)
+    }
+
+    /// A response that is good, its body still to be read.
+    async fn post(
+        &self,
+        path: &str,
+        question: &Question,
+        form: Form,
+        deadline: Option<Duration>,
+    ) -> Result<reqwest::Response, Error> {
+        let mut request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header(AUTHORIZATION, self.key.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, form.media_type())
+            .body(question.body());
+        if let Some(deadline) = deadline {
+            let deadline = humantime::format_duration(deadline).to_string();
+            request = request.header("countersign-deadline", deadline);
+        }
+        let response = request.send().await.map_err(|it| self.failed(&it))?;
+        if response.status() == StatusCode::OK {
+            Ok(response)
+        } else {
+            Err(self.refused(response).await)
+        }
+    }
+
+    /// What an answer says that is none.
+    async fn refused(&self, response: reqwest::Response) -> Error {
+        let (status, media_type) = (response.status().as_u16(), answer::media_type(&response));
+        let odd =
+            Error::odd(&self.url, format!("it answers with status {status} and {media_type}"));
+        if media_type != "application/problem+json" {
+            return odd;
+        }
+        match response.bytes().await {
+            Ok(body) => {
+                serde_json::from_slice(&body).map_or(odd, |it| Error::Refused(Box::new(it)))
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> Error {
+        Error::failed(&self.url, self.patience, error)
+    }
+}

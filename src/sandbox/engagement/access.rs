@@ -1,0 +1,82 @@
+//! What a caller may have: which metrics with which credentials, and whose posts (reference 2).
+
+use crate::model::{AuthKind, Endpoint, Metric};
+use crate::sandbox::auth::Caller;
+use crate::sandbox::engagement::body::Request;
+use crate::sandbox::http::errors;
+use crate::sandbox::http::errors::Refusal;
+use crate::sandbox::world::population::Post;
+use crate::sandbox::{Sandbox, Switches};
+
+/// Every metric that is asked for, or the names of those that are not to be had here so.
+pub fn allowed_metrics(
+    request: &Request,
+    endpoint: Endpoint,
+    kind: AuthKind,
+    switches: &Switches,
+) -> Result<Vec<Metric>, Refusal> {
+    let is_allowed = |it: &Metric| {
+        let is_alias = *it == Metric::MediaClicks;
+        it.is_served_by(endpoint)
+            && (!is_alias || switches.accept_media_clicks_alias)
+            && match kind {
+                AuthKind::UserContext => true,
+                AuthKind::AppOnly => endpoint == Endpoint::Totals && it.is_public(),
+            }
+    };
+    let named = request.metrics.iter();
+    let found: Vec<_> = named
+        .map(|name| Metric::from_name(name).filter(is_allowed).ok_or_else(|| name.clone()))
+        .collect();
+    let refused: Vec<String> = found.iter().filter_map(|it| it.clone().err()).collect();
+    if refused.is_empty() {
+        Ok(found.into_iter().flatten().collect())
+    } else {
+        Err(errors::forbidden_metrics(&refused))
+    }
+}
+
+/// The posts that exist and can be seen, and the ids of the others. With none left the request fails.
+pub fn available_posts(
+    sandbox: &Sandbox,
+    post_ids: &[i64],
+) -> Result<(Vec<Post>, Vec<String>), Refusal> {
+    let state = sandbox.state();
+    let mut posts = Vec::new();
+    let mut unavailable = Vec::new();
+    for id in post_ids {
+        let found = sandbox.population().find_post(*id);
+        match found.filter(|it| !it.is_deleted && state.user_state(it.author).shows_posts()) {
+            Some(post) => posts.push(post),
+            None => unavailable.push(id.to_string()),
+        }
+    }
+    if posts.is_empty() && !unavailable.is_empty() {
+        Err(errors::all_unavailable(&unavailable))
+    } else {
+        Ok((posts, unavailable))
+    }
+}
+
+/// With a user's token, one post of somebody else spoils the whole request (reference 2.2).
+pub fn refuse_foreign(
+    sandbox: &Sandbox,
+    caller: Caller,
+    posts: &[Post],
+    switches: &Switches,
+) -> Result<(), Refusal> {
+    let Some(user) = caller.user else { return Ok(()) };
+    let mut foreign: Vec<(u64, Vec<String>)> = Vec::new();
+    for post in posts.iter().filter(|it| it.author != user) {
+        let author = sandbox.population().users.get(post.author).map_or(0, |it| it.id);
+        match foreign.iter_mut().find(|it| it.0 == author) {
+            Some((_, ids)) => ids.push(post.id.to_string()),
+            None => foreign.push((author, vec![post.id.to_string()])),
+        }
+    }
+    if foreign.is_empty() {
+        Ok(())
+    } else {
+        Err(errors::forbidden_posts(&foreign, switches.forbidden_wording))
+    }
+}

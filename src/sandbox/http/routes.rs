@@ -1,0 +1,64 @@
+//! Requests are recorded, struck by faults, and routed as the upstream routes them (reference 1.1).
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::model::Endpoint;
+use crate::sandbox::http::reply::{Reply, takes_gzip};
+use crate::sandbox::http::request::Arrival;
+use crate::sandbox::http::{errors, faults};
+use crate::sandbox::oauth::{bearer, connected_apps, profile};
+use crate::sandbox::oauth::{consent, exchange};
+use crate::sandbox::{Sandbox, engagement, lookup};
+
+/// Answers any request that is not for the sandbox's own interface.
+pub async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Response {
+    let Some(arrival) = Arrival::read(request).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let ticket = sandbox.calls().record(&arrival);
+    let strike = sandbox.faults().strike(&arrival.path);
+    for delay in strike.delays {
+        tokio::time::sleep(delay).await;
+    }
+    let respond = || route(&sandbox, &arrival);
+    let zipped = takes_gzip(&arrival.headers);
+    let response = match strike.fault {
+        Some(fault) => faults::respond(&fault, respond, zipped, sandbox.now()).await,
+        None => respond().compressed(zipped).into_response(sandbox.now()),
+    };
+    if let Some(mut held) = strike.held {
+        let _ = held.changed().await;
+    }
+    if response.extensions().get::<faults::Reset>().is_none() {
+        sandbox.calls().answered(ticket, response.status().as_u16());
+    }
+    response
+}
+
+fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
+    let endpoint = Endpoint::ALL.into_iter().find(|it| it.path() == arrival.path);
+    match (&*arrival.method, &*arrival.path, endpoint) {
+        ("POST", _, Some(endpoint)) => engagement::reply(sandbox, arrival, endpoint),
+        ("POST", "/oauth/request_token", _) => exchange::request_token(sandbox, arrival),
+        ("GET", "/oauth/authorize" | "/oauth/authenticate", _) => consent::ask(sandbox, arrival),
+        ("POST", "/oauth/authorize" | "/oauth/authenticate", _) => {
+            consent::decide(sandbox, arrival)
+        }
+        ("POST", "/oauth/access_token", _) => exchange::access_token(sandbox, arrival),
+        ("GET", connected_apps::PATH, _) => connected_apps::list(sandbox),
+        ("POST", connected_apps::PATH, _) => connected_apps::revoke(sandbox, arrival),
+        ("POST", "/1.1/oauth/invalidate_token" | "/1.1/oauth/invalidate_token.json", _) => {
+            connected_apps::invalidate(sandbox, arrival)
+        }
+        ("POST", "/oauth2/token", _) => bearer::mint(sandbox, arrival),
+        ("POST", "/oauth2/invalidate_token", _) => bearer::invalidate(sandbox, arrival),
+        ("GET", "/2/tweets", _) => lookup::reply(sandbox, arrival),
+        ("GET", "/1.1/account/verify_credentials.json", _) => profile::reply(sandbox, arrival),
+        (_, path, _) if path.starts_with("/1.1/") || path.starts_with("/oauth") => {
+            errors::coded(34).into()
+        }
+        _ => errors::no_route().into(),
+    }
+}

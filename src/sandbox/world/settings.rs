@@ -1,0 +1,28 @@
+//! What a sandbox is made from.
+
+use crate::sandbox::world::switches::Switches;
+
+/// What a sandbox is made from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Decides ids, names, secrets and numbers.
+    pub seed: u64,
+    /// Ordinary, active users besides the protected and the suspended one.
+    pub users: usize,
+    pub posts_per_user: usize,
+    /// How many users, from the first, have one post more, which is older than any video may be.
+    pub ancient_authors: usize,
+    pub switches: Switches,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            seed: 1,
+            users: 6,
+            posts_per_user: 40,
+            ancient_authors: 1,
+            switches: Switches::default(),
+        }
+    }
+}

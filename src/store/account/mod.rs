@@ -1,0 +1,377 @@
+//! Accounts and their sealed tokens.
+
+pub(super) mod last_call;
+pub(super) mod new;
+pub(super) mod recent;
+
+use time::OffsetDateTime;
+
+use crate::model::webhook::Event;
+use crate::model::{Account, AccountState, UserId};
+use crate::store::account::new::NewAccount;
+use crate::store::audit::{self, Line};
+use crate::store::database::changes;
+use crate::store::database::changes::Change;
+use crate::store::database::deadline::within;
+use crate::store::database::dialect::{Work, on};
+use crate::store::search::holding;
+use crate::store::webhook::event::Told;
+use crate::store::{Error, Store, whole_seconds};
+
+/// What importing one account may take, on top of what any change may take.
+const IMPORT_EACH: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// An account with its sealed tokens. No `Debug`, so that no log line fills up with ciphertext.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredAccount {
+    pub account: Account,
+    pub sealed_token: Vec<u8>,
+    pub sealed_token_secret: Vec<u8>,
+}
+
+/// Which accounts to list, ordered by app and user id as text.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AccountFilter {
+    pub app: Option<String>,
+    pub state: Option<AccountState>,
+    /// What stands somewhere in a screen name or a user id, in whatever case.
+    pub search: Option<String>,
+    /// The last one of the page before.
+    pub after: Option<(String, UserId)>,
+    pub limit: u32,
+}
+
+type Row = (String, String, String, String, OffsetDateTime, OffsetDateTime);
+type SealedRow = (String, String, String, String, OffsetDateTime, OffsetDateTime, Vec<u8>, Vec<u8>);
+
+impl Store {
+    pub async fn find_account(
+        &self,
+        app: &str,
+        user_id: UserId,
+    ) -> Result<Option<StoredAccount>, Error> {
+        let sql = "select app, user_id, screen_name, state, state_since, connected_at,
+                 sealed_token, sealed_token_secret
+             from account where app = $1 and user_id = $2";
+        self.find_sealed(sql, app, &user_id.to_string()).await
+    }
+
+    /// By a name in lower case. When two accounts have it, the one that connected last.
+    pub async fn find_account_by_screen_name(
+        &self,
+        app: &str,
+        lower_case_name: &str,
+    ) -> Result<Option<StoredAccount>, Error> {
+        let sql = "select app, user_id, screen_name, state, state_since, connected_at,
+                 sealed_token, sealed_token_secret
+             from account where app = $1 and lower(screen_name) = $2
+             order by connected_at desc, user_id desc limit 1";
+        self.find_sealed(sql, app, lower_case_name).await
+    }
+
+    pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
+        let sql = "select app, user_id, screen_name, state, state_since, connected_at
+             from account
+             where ($1 is null or app = $1) and ($2 is null or state = $2)
+                 and ($6 = '' or lower(screen_name) like lower($6) escape '!' or user_id like $6 escape '!')
+                 and (app, user_id) > ($3, $4)
+             order by app, user_id limit $5";
+        let (after_app, after_id) = position(filter.after.as_ref());
+        let pattern = filter.search.as_deref().map(holding).unwrap_or_default();
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(filter.app.as_deref())
+                .bind(filter.state.map(AccountState::name))
+                .bind(after_app)
+                .bind(after_id)
+                .bind(i64::from(filter.limit))
+                .bind(&pattern)
+                .fetch_all(&mut **it)
+                .await?);
+            rows.into_iter().map(account).collect()
+        })
+        .await
+    }
+
+    /// With their tokens, ordered by app and user id, for checks and for rotating the vault's key.
+    pub async fn list_sealed_accounts(
+        &self,
+        after: Option<&(String, UserId)>,
+        limit: u32,
+    ) -> Result<Vec<StoredAccount>, Error> {
+        let sql = "select app, user_id, screen_name, state, state_since, connected_at,
+                 sealed_token, sealed_token_secret
+             from account where (app, user_id) > ($1, $2) order by app, user_id limit $3";
+        let (after_app, after_id) = position(after);
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<SealedRow> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(after_app)
+                .bind(after_id)
+                .bind(i64::from(limit))
+                .fetch_all(&mut **it)
+                .await?);
+            rows.into_iter().map(stored).collect()
+        })
+        .await
+    }
+
+    /// App, state and how many, for each pair that occurs.
+    pub async fn count_accounts_by_state(&self) -> Result<Vec<(String, AccountState, i64)>, Error> {
+        let sql =
+            "select app, state, count(*) from account group by app, state order by app, state";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<(String, String, i64)> =
+                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
+            rows.into_iter().map(|(app, it, count)| Ok((app, state(&it)?, count))).collect()
+        })
+        .await
+    }
+
+    /// Connects accounts or replaces their tokens: all of them or none. They become active.
+    pub async fn put_accounts(
+        &self,
+        accounts: &[NewAccount],
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        // In one order, so that two imports at once wait for each other instead of deadlocking.
+        let mut accounts: Vec<&NewAccount> = accounts.iter().collect();
+        accounts.sort_by_key(|it| (&it.app, it.user_id));
+        let changes: Vec<Change> = accounts.iter().map(|it| changed(&it.app, it.user_id)).collect();
+        let count = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
+        within(self.patience + IMPORT_EACH * count, async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            for account in accounts {
+                put(&mut work, account, now).await?;
+                let subject = subject(&account.app, account.user_id);
+                let detail = format!("@{}", account.screen_name);
+                let line =
+                    Line { actor, action: "account.imported", subject: &subject, detail: &detail };
+                audit::record(&mut work, &line, now).await?;
+                let reason = "the tokens were imported";
+                self.tell_connected(&mut work, account, reason, now).await?;
+            }
+            changes::record(&mut work, &changes, now).await?;
+            work.commit().await
+        })
+        .await
+    }
+
+    /// False when the account is absent, in that state already, or has another token by now than the one that the state
+    /// is about. Audited as the event that it tells of.
+    pub async fn update_account_state(
+        &self,
+        stored: &StoredAccount,
+        state: AccountState,
+        reason: &str,
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let sql = "update account set state = $3, state_since = $4
+             where app = $1 and user_id = $2 and state <> $3 and sealed_token = $5";
+        let Account { app, user_id, screen_name, .. } = &stored.account;
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let updated = on!(&mut work, it => sqlx::query(sql)
+                .bind(app)
+                .bind(user_id.to_string())
+                .bind(state.name())
+                .bind(whole_seconds(now))
+                .bind(&stored.sealed_token)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            if updated == 0 {
+                return Ok(false);
+            }
+            let event = Event::of_state(state);
+            let subject = subject(app, *user_id);
+            let line = Line { actor, action: event.name(), subject: &subject, detail: reason };
+            audit::record(&mut work, &line, now).await?;
+            let told = Told { event, app, user_id: *user_id, screen_name, reason };
+            self.tell(&mut work, &told, now).await?;
+            changes::record(&mut work, &[changed(app, *user_id)], now).await?;
+            work.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Stores tokens that were sealed again, unless they have changed since `previous_sealed_token` was read.
+    pub async fn update_account_tokens(
+        &self,
+        stored: &StoredAccount,
+        previous_sealed_token: &[u8],
+    ) -> Result<bool, Error> {
+        let sql = "update account set sealed_token = $3, sealed_token_secret = $4
+             where app = $1 and user_id = $2 and sealed_token = $5";
+        let row = [&*stored.account.app, &stored.account.user_id.to_string()];
+        let seals = [&*stored.sealed_token, &stored.sealed_token_secret, previous_sealed_token];
+        self.reseal(sql, &row, &seals).await
+    }
+
+    /// Gives one account that X was not asked about since `before`, or `before_blocked` where it is blocked, and notes
+    /// that it is asked `now`: whoever gets it, gets it alone. Those that were never asked about wait as long as if they
+    /// had been when they connected.
+    pub async fn claim_unchecked_account(
+        &self,
+        now: OffsetDateTime,
+        before: OffsetDateTime,
+        before_blocked: OffsetDateTime,
+    ) -> Result<Option<StoredAccount>, Error> {
+        // Two, so that each is found by an index.
+        let find = [
+            (
+                "select app, user_id from account where coalesce(checked_at, connected_at) < $1
+                     order by coalesce(checked_at, connected_at) limit 1",
+                before,
+            ),
+            (
+                "select app, user_id from account
+                     where state = 'blocked' and coalesce(checked_at, connected_at) < $1
+                     order by coalesce(checked_at, connected_at) limit 1",
+                before_blocked,
+            ),
+        ];
+        let claim = "update account set checked_at = $3
+             where app = $1 and user_id = $2 and coalesce(checked_at, connected_at)
+                 < case state when 'blocked' then $5 else $4 end
+             returning app, user_id, screen_name, state, state_since, connected_at,
+                 sealed_token, sealed_token_secret";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let mut found: Option<(String, String)> = None;
+            for (sql, before) in find {
+                if found.is_none() {
+                    found = on!(&mut lease, it => sqlx::query_as(sql)
+                        .bind(whole_seconds(before))
+                        .fetch_optional(&mut **it)
+                        .await?);
+                }
+            }
+            let Some((app, user_id)) = found else { return Ok(None) };
+            drop(lease);
+            let mut lease = self.writer().await?;
+            let row: Option<SealedRow> = on!(&mut lease, it => sqlx::query_as(claim)
+                .bind(app)
+                .bind(user_id)
+                .bind(whole_seconds(now))
+                .bind(whole_seconds(before))
+                .bind(whole_seconds(before_blocked))
+                .fetch_optional(&mut **it)
+                .await?);
+            row.map(stored).transpose()
+        })
+        .await
+    }
+
+    /// False when there is none. Audited as `account.removed`.
+    pub async fn remove_account(
+        &self,
+        app: &str,
+        user_id: UserId,
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let sql = "delete from account where app = $1 and user_id = $2 returning screen_name";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let name: Option<String> = on!(&mut work, it => sqlx::query_scalar(sql)
+                .bind(app)
+                .bind(user_id.to_string())
+                .fetch_optional(&mut **it)
+                .await?);
+            let Some(name) = name else { return Ok(false) };
+            let (subject, detail) = (subject(app, user_id), format!("@{name}"));
+            let line =
+                Line { actor, action: "account.removed", subject: &subject, detail: &detail };
+            audit::record(&mut work, &line, now).await?;
+            let (event, reason) = (Event::Removed, "the account was removed here");
+            let told = Told { event, app, user_id, screen_name: &name, reason };
+            self.tell(&mut work, &told, now).await?;
+            changes::record(&mut work, &[changed(app, user_id)], now).await?;
+            work.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn find_sealed(
+        &self,
+        sql: &'static str,
+        app: &str,
+        name: &str,
+    ) -> Result<Option<StoredAccount>, Error> {
+        self.short(async {
+            let mut lease = self.reader(self.call_wait).await?;
+            let row: Option<SealedRow> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(app)
+                .bind(name)
+                .fetch_optional(&mut **it)
+                .await?);
+            row.map(stored).transpose()
+        })
+        .await
+    }
+}
+
+pub(super) async fn put(
+    work: &mut Work<'_>,
+    account: &NewAccount,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let sql = "insert into account (app, user_id, screen_name, state, state_since, connected_at,
+             sealed_token, sealed_token_secret)
+         values ($1, $2, $3, 'active', $4, $4, $5, $6)
+         on conflict (app, user_id) do update set
+             screen_name = excluded.screen_name,
+             state_since = case when account.state = 'active'
+                 then account.state_since else excluded.state_since end,
+             state = excluded.state,
+             sealed_token = excluded.sealed_token,
+             sealed_token_secret = excluded.sealed_token_secret";
+    on!(work, it => sqlx::query(sql)
+        .bind(&account.app)
+        .bind(account.user_id.to_string())
+        .bind(&account.screen_name)
+        .bind(whole_seconds(now))
+        .bind(&account.sealed_token)
+        .bind(&account.sealed_token_secret)
+        .execute(&mut **it)
+        .await?.rows_affected());
+    Ok(())
+}
+
+pub fn subject(app: &str, user_id: UserId) -> String {
+    format!("account:{app}/{user_id}")
+}
+
+pub(super) fn changed(app: &str, user_id: UserId) -> Change {
+    Change::Account { app: app.to_owned(), user_id }
+}
+
+/// No app's name is empty, so the empty pair comes before all.
+fn position(after: Option<&(String, UserId)>) -> (&str, String) {
+    after.map_or(("", String::new()), |(app, id)| (app, id.to_string()))
+}
+
+fn state(name: &str) -> Result<AccountState, Error> {
+    AccountState::from_name(name).ok_or_else(|| Error::unreadable("account.state"))
+}
+
+fn account((app, id, screen_name, name, state_since, connected_at): Row) -> Result<Account, Error> {
+    let user_id = UserId::parse(&id).ok_or_else(|| Error::unreadable("account.user_id"))?;
+    Ok(Account { app, user_id, screen_name, state: state(&name)?, state_since, connected_at })
+}
+
+pub(super) fn stored(row: SealedRow) -> Result<StoredAccount, Error> {
+    let (app, id, screen_name, state, state_since, connected_at, token, secret) = row;
+    let account = account((app, id, screen_name, state, state_since, connected_at))?;
+    Ok(StoredAccount { account, sealed_token: token, sealed_token_secret: secret })
+}

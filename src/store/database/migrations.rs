@@ -1,0 +1,203 @@
+//! Migrations: applied once and in order, however many replicas start at the same time.
+
+use time::OffsetDateTime;
+
+use crate::store::database::dialect::{On, Work, on};
+use crate::store::{Error, Store, whole_seconds};
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    postgres: &'static str,
+    sqlite: &'static str,
+}
+
+/// In order; a version that has been released never changes.
+const MIGRATIONS: [Migration; 10] = [
+    Migration {
+        version: 1,
+        name: "initial",
+        postgres: include_str!("../../../migrations/postgres/0001_initial.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "handshake",
+        postgres: include_str!("../../../migrations/postgres/0002_handshake.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0002_handshake.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "webhook",
+        postgres: include_str!("../../../migrations/postgres/0003_webhook.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0003_webhook.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "author",
+        postgres: include_str!("../../../migrations/postgres/0004_author.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0004_author.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "usage",
+        postgres: include_str!("../../../migrations/postgres/0005_usage.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0005_usage.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "console",
+        postgres: include_str!("../../../migrations/postgres/0006_console.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0006_console.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "told",
+        postgres: include_str!("../../../migrations/postgres/0007_told.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0007_told.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "replica",
+        postgres: include_str!("../../../migrations/postgres/0008_replica.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0008_replica.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "proof",
+        postgres: include_str!("../../../migrations/postgres/0009_proof.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0009_proof.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "author_change",
+        postgres: include_str!("../../../migrations/postgres/0010_author_change.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0010_author_change.sql"),
+    },
+];
+
+/// Names the advisory lock under which PostgreSQL is migrated.
+const LOCK: i64 = 0x636f_756e_7465_7273;
+
+/// What the database has, and what this program needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Schema {
+    /// 0 for an empty database.
+    pub found: i64,
+    pub known: i64,
+}
+
+impl Store {
+    /// Brings the schema up to date, after waiting for whoever else does; gives the versions that were missing.
+    pub async fn migrate(&self, now: OffsetDateTime) -> Result<Vec<i64>, Error> {
+        let mut lease = self.writer().await?;
+        let mut work = lease.begin().await?;
+        take_turn(&mut work).await?;
+        create_version_table(&mut work).await?;
+        let found = version(&mut work).await?;
+        refuse_newer(found)?;
+        let mut applied = Vec::new();
+        for migration in MIGRATIONS.iter().filter(|it| it.version > found) {
+            apply(&mut work, migration, now).await?;
+            applied.push(migration.version);
+        }
+        work.commit().await?;
+        Ok(applied)
+    }
+
+    pub async fn schema(&self) -> Result<Schema, Error> {
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let exists = match &lease {
+                On::Postgres(_) => {
+                    "select count(*) from pg_class where oid = to_regclass('schema_version')"
+                }
+                On::Sqlite(_) => "select count(*) from sqlite_schema where name = 'schema_version'",
+            };
+            let tables: i64 =
+                on!(&mut lease, it => sqlx::query_scalar(exists).fetch_one(&mut **it).await?);
+            let found = if tables == 0 {
+                0
+            } else {
+                on!(&mut lease, it => sqlx::query_scalar(LATEST).fetch_one(&mut **it).await?)
+            };
+            Ok(Schema { found, known: known() })
+        })
+        .await
+    }
+
+    /// Refuses a schema that this program cannot work with.
+    pub async fn check_schema(&self) -> Result<(), Error> {
+        let Schema { found, known } = self.schema().await?;
+        refuse_newer(found)?;
+        if found < known { Err(Error::SchemaTooOld { found, known }) } else { Ok(()) }
+    }
+}
+
+const LATEST: &str = "select coalesce(max(version), 0) from schema_version";
+
+fn known() -> i64 {
+    MIGRATIONS.iter().map(|it| it.version).max().unwrap_or_default()
+}
+
+fn refuse_newer(found: i64) -> Result<(), Error> {
+    let known = known();
+    if found > known { Err(Error::SchemaTooNew { found, known }) } else { Ok(()) }
+}
+
+/// SQLite has given the turn with `begin immediate`. The lock ends with the transaction, so that a pooler between
+/// here and the server cannot strand it; and whoever waits for it may wait longer than for other statements.
+async fn take_turn(work: &mut Work<'_>) -> Result<(), Error> {
+    if let On::Postgres(it) = work {
+        sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **it).await?;
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut **it).await?;
+    }
+    Ok(())
+}
+
+async fn create_version_table(work: &mut Work<'_>) -> Result<(), Error> {
+    match work {
+        On::Postgres(it) => {
+            let sql = "create table if not exists schema_version (
+                version    bigint not null,
+                name       text not null,
+                applied_at timestamptz not null,
+                constraint schema_version_pkey primary key (version)
+            )";
+            sqlx::query(sql).execute(&mut **it).await?;
+        }
+        On::Sqlite(it) => {
+            let sql = "create table if not exists schema_version (
+                version    integer not null,
+                name       text not null,
+                applied_at text not null,
+                constraint schema_version_pkey primary key (version)
+            ) strict";
+            sqlx::query(sql).execute(&mut **it).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn version(work: &mut Work<'_>) -> Result<i64, Error> {
+    Ok(on!(work, it => sqlx::query_scalar(LATEST).fetch_one(&mut **it).await?))
+}
+
+async fn apply(
+    work: &mut Work<'_>,
+    migration: &Migration,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    match work {
+        On::Postgres(it) => sqlx::raw_sql(migration.postgres).execute(&mut **it).await.map(drop)?,
+        On::Sqlite(it) => sqlx::raw_sql(migration.sqlite).execute(&mut **it).await.map(drop)?,
+    }
+    let sql = "insert into schema_version (version, name, applied_at) values ($1, $2, $3)";
+    on!(work, it => sqlx::query(sql)
+        .bind(migration.version)
+        .bind(migration.name)
+        .bind(whole_seconds(now))
+        .execute(&mut **it)
+        .await?.rows_affected());
+    Ok(())
+}

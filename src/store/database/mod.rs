@@ -1,0 +1,9 @@
+//! The two databases: what each needs, and what both speak.
+
+pub(super) mod changes;
+pub(super) mod deadline;
+pub(super) mod dialect;
+pub(super) mod migrations;
+pub(super) mod notify;
+pub(super) mod postgres;
+pub(super) mod sqlite;

@@ -1,0 +1,150 @@
+//! A handle on the database: its connections, whose turn it is on them, and how long work may take.
+
+use crate::config;
+use crate::store::database::deadline::within;
+use crate::store::database::dialect::{Lease, On, on};
+use crate::store::database::{postgres, sqlite};
+use crate::store::error::Error;
+use crate::store::webhook::prover::Prover;
+use sqlx::PgPool;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Of so many connections one is for look-ups of what may not exist.
+const SHARE: usize = 5;
+
+/// A handle on the database; clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) pools: On<PgPool, sqlite::Pools>,
+    /// Turns of those who present keys and sessions that may be made up, so that they leave connections to others.
+    pub(super) strangers: Arc<Semaphore>,
+    /// The same for links, and for what X sends browsers back with.
+    pub(super) links: Arc<Semaphore>,
+    pub(super) prover: Prover,
+    /// The longest that a look-up on a request's path takes, all told.
+    pub(super) call_wait: Duration,
+    /// The longest wait for a connection elsewhere.
+    pub(super) wait: Duration,
+    /// The longest that anything else takes, all told.
+    pub(super) patience: Duration,
+}
+
+impl Store {
+    /// Opens the database and proves that it answers. Creates a missing SQLite file for its owner alone.
+    ///
+    /// Whatever stops the first connection, a wrong password or a missing database too, is `Unavailable`.
+    pub async fn connect(settings: &config::Database) -> Result<Store, Error> {
+        Store::open(settings).await.map_err(|error| match error {
+            Error::Query(cause) => Error::Unavailable(cause),
+            other => other,
+        })
+    }
+
+    async fn open(settings: &config::Database) -> Result<Store, Error> {
+        let url = settings.url.expose();
+        let pools = if url.starts_with("sqlite:") {
+            On::Sqlite(sqlite::open(settings).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            On::Postgres(postgres::pool(settings, postgres::options(settings)?))
+        } else {
+            return Err(Error::settings("the URL must start with sqlite:// or postgres://"));
+        };
+        let patience = settings.wait + settings.statement_timeout * 2;
+        let readers = match &pools {
+            On::Postgres(_) => settings.connections,
+            On::Sqlite(_) => sqlite::readers(settings),
+        };
+        let share = || Arc::new(Semaphore::new((readers as usize / SHARE).max(1)));
+        let store = Store {
+            pools,
+            strangers: share(),
+            links: share(),
+            prover: Prover::default(),
+            call_wait: settings.call_wait,
+            wait: settings.wait,
+            patience,
+        };
+        match (store.reader(store.wait).await, &store.pools) {
+            (Ok(_), _) => Ok(store),
+            (Err(error), On::Postgres(pool)) => {
+                Err(postgres::locate(error, pool, store.call_wait).await)
+            }
+            (Err(error), On::Sqlite(_)) => Err(error),
+        }
+    }
+
+    /// `postgres` or `sqlite`.
+    pub fn kind(&self) -> &'static str {
+        match self.pools {
+            On::Postgres(_) => "postgres",
+            On::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// Whether the database answers and its server may be written to.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.short(async {
+            let mut lease = self.reader(self.call_wait).await?;
+            on!(&mut lease, it => sqlx::query("select 1").execute(&mut **it).await?.rows_affected());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends all connections, waiting a while for work in progress; what is asked for later gets `Unavailable`.
+    pub async fn close(&self) {
+        let closed = async {
+            match &self.pools {
+                On::Postgres(pool) => pool.close().await,
+                On::Sqlite(pools) => {
+                    pools.reads.close().await;
+                    pools.writes.close().await;
+                }
+            }
+            Ok(())
+        };
+        // What has not ended by then ends with the process.
+        let _ = self.long(closed).await;
+    }
+
+    /// Work on a request's path.
+    pub(super) async fn short<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        within(self.call_wait, work).await
+    }
+
+    /// All other work.
+    pub(super) async fn long<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        within(self.patience, work).await
+    }
+
+    /// A connection to read with, within `limit`.
+    pub(super) async fn reader(&self, limit: Duration) -> Result<Lease, Error> {
+        // Boxed, since connecting makes a large future that is seldom needed.
+        let lease = Box::pin(async {
+            Ok(match &self.pools {
+                // Half of the shortest limit for a connection that is dead leaves half for another.
+                On::Postgres(pool) => {
+                    On::Postgres(postgres::lend(pool, self.call_wait.min(limit / 2)).await?)
+                }
+                On::Sqlite(pools) => On::Sqlite(pools.reads.acquire().await?),
+            })
+        });
+        within(limit, lease).await
+    }
+
+    /// A connection to write with.
+    pub(super) async fn writer(&self) -> Result<Lease, Error> {
+        match &self.pools {
+            On::Postgres(_) => self.reader(self.wait).await,
+            On::Sqlite(pools) => Ok(On::Sqlite(Box::pin(pools.writes.acquire()).await?)),
+        }
+    }
+}

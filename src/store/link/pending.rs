@@ -1,0 +1,119 @@
+//! Links that wait to be used: looking through them, and taking one back.
+
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::store::audit::{self, Line};
+use crate::store::database::dialect::on;
+use crate::store::link::{self, LinkRow, StoredLink};
+use crate::store::search::holding;
+use crate::store::{Error, Store, whole_seconds};
+
+/// Later than any link is made.
+const NEVER: OffsetDateTime = datetime!(9999-01-01 0:00 UTC);
+
+/// Which links to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct LinkFilter {
+    /// What stands somewhere in a label.
+    pub search: Option<String>,
+    /// When the last one of the page before was made, and what its hash begins with.
+    pub after: Option<(OffsetDateTime, Vec<u8>)>,
+    pub limit: u32,
+}
+
+impl Store {
+    /// Those that are neither used nor over.
+    pub async fn list_waiting_links(
+        &self,
+        filter: &LinkFilter,
+        now: OffsetDateTime,
+    ) -> Result<Vec<StoredLink>, Error> {
+        let sql =
+            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
+                 sealed_proof, browser_hash, last_end, user_id, screen_name
+             from link
+             where expires_at > $1 and user_id is null
+                 and ($2 = '' or lower(label) like lower($2) escape '!')
+                 and (created_at, link_hash) < ($3, $4)
+             order by created_at desc, link_hash desc limit $5";
+        let pattern = filter.search.as_deref().map(holding).unwrap_or_default();
+        let (made_at, hash) = filter.after.clone().unwrap_or((NEVER, Vec::new()));
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(whole_seconds(now))
+                .bind(&pattern)
+                .bind(whole_seconds(made_at))
+                .bind(&hash)
+                .bind(i64::from(filter.limit))
+                .fetch_all(&mut **it)
+                .await?);
+            rows.into_iter().map(link::stored).collect()
+        })
+        .await
+    }
+
+    /// The one whose hash begins with that; `None` when it does not wait.
+    pub async fn find_waiting_link(
+        &self,
+        hash_begins: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredLink>, Error> {
+        let sql =
+            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
+                 sealed_proof, browser_hash, last_end, user_id, screen_name
+             from link
+             where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let row: Option<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(hash_begins)
+                .bind(last_hash(hash_begins))
+                .bind(whole_seconds(now))
+                .fetch_optional(&mut **it)
+                .await?);
+            row.map(link::stored).transpose()
+        })
+        .await
+    }
+
+    /// Removes the one whose hash begins with that, and whatever was begun by it; `None` when it does not wait. Audited
+    /// as `link.withdrawn`.
+    pub async fn withdraw_link(
+        &self,
+        hash_begins: &[u8],
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredLink>, Error> {
+        let sql = "delete from link
+             where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3
+             returning link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
+                 sealed_proof, browser_hash, last_end, user_id, screen_name";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let row: Option<LinkRow> = on!(&mut work, it => sqlx::query_as(sql)
+                .bind(hash_begins)
+                .bind(last_hash(hash_begins))
+                .bind(whole_seconds(now))
+                .fetch_optional(&mut **it)
+                .await?);
+            let Some(row) = row else { return Ok(None) };
+            let withdrawn = link::stored(row)?;
+            let subject = format!("app:{}", withdrawn.link.app);
+            let detail = format!("link {:?}", withdrawn.link.label);
+            let entry =
+                Line { actor, action: "link.withdrawn", subject: &subject, detail: &detail };
+            audit::record(&mut work, &entry, now).await?;
+            work.commit().await?;
+            Ok(Some(withdrawn))
+        })
+        .await
+    }
+}
+
+/// The last one that begins with that.
+fn last_hash(begins: &[u8]) -> Vec<u8> {
+    [begins, &[u8::MAX; 32]].concat()
+}

@@ -1,0 +1,79 @@
+//! What all sealed columns have in common: whose keys sealed them, and how they are sealed again.
+
+use time::OffsetDateTime;
+
+use crate::store::database::dialect::on;
+use crate::store::{Error, Store, whole_seconds};
+
+/// What one vault key has sealed of one kind.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Seals {
+    pub vault_key: String,
+    /// `account`, `key`, `bearer`, `webhook`, `link`, `session`, `delivery` or `handshake`.
+    pub kind: String,
+    /// Names one of them.
+    pub example: String,
+    pub records: u64,
+}
+
+type Row = (Vec<u8>, String, String, i64);
+
+impl Store {
+    /// What each vault key has sealed of what is in use `now`; the key's id stands in bytes 2 to 9 of each record.
+    pub async fn list_seals(&self, now: OffsetDateTime) -> Result<Vec<Seals>, Error> {
+        let sql = "select vault_key, kind, min(name), count(*) from (
+                 select substr(sealed_token, 2, 8) as vault_key, 'account' as kind,
+                     app || '/' || user_id as name from account
+                 union all select substr(sealed_token_secret, 2, 8), 'account',
+                     app || '/' || user_id from account
+                 union all select substr(sealed_verifier, 2, 8), 'key', key_id from key
+                     where length(sealed_verifier) > 0
+                 union all select substr(sealed_token, 2, 8), 'bearer', app from bearer
+                 union all select substr(sealed_secret, 2, 8), 'webhook', webhook_id from webhook
+                 union all select substr(sealed_old_secret, 2, 8), 'webhook', webhook_id from webhook
+                     where sealed_old_secret is not null
+                 union all select substr(sealed_proof, 2, 8), 'link', app from link
+                     where expires_at > $1 and user_id is null
+                 union all select substr(sealed_proof, 2, 8), 'session', key_id from session
+                 union all select substr(sealed_proof, 2, 8), 'delivery', webhook_id from delivery
+                     where sealed_proof is not null and attempt_at is not null
+                 union all select substr(sealed_secret, 2, 8), 'handshake', app
+                     from handshake natural join (select link_hash, app from link) as its
+                     where expires_at > $1
+             ) as seal group by vault_key, kind order by vault_key, kind";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(whole_seconds(now))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(seals).collect())
+        })
+        .await
+    }
+
+    /// Stores what was sealed again; false when the row has changed since it was read, so that nothing newer is lost.
+    /// The parameters of `sql` are what names the row, then `seals`: the new ones and, last, the one that was read.
+    pub(crate) async fn reseal(
+        &self,
+        sql: &'static str,
+        row: &[&str],
+        seals: &[&[u8]],
+    ) -> Result<bool, Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let updated = on!(&mut lease, it => {
+                let named = row.iter().fold(sqlx::query(sql), |query, it| query.bind(*it));
+                let query = seals.iter().fold(named, |query, it| query.bind(*it));
+                query.execute(&mut **it).await?.rows_affected()
+            });
+            Ok(updated > 0)
+        })
+        .await
+    }
+}
+
+fn seals((vault_key, kind, example, records): Row) -> Seals {
+    let vault_key = String::from_utf8_lossy(&vault_key).into_owned();
+    Seals { vault_key, kind, example, records: records.try_into().unwrap_or_default() }
+}

@@ -1,0 +1,193 @@
+//! Usage: sums that processes add to, the accounts of each month, and who added up to when.
+
+pub(super) mod read;
+pub(super) mod series;
+pub(super) mod write;
+
+use time::OffsetDateTime;
+
+use crate::model::UserId;
+use crate::model::usage::{Aspect, Line, Month, Sums, hour_of};
+use crate::store::database::dialect::{Work, on};
+use crate::store::usage::write::{UsedAccount, whole};
+use crate::store::{Error, Store, whole_seconds};
+
+/// What one process adds at once. Writing the same `number` again adds nothing.
+#[derive(Clone, Debug)]
+pub struct UsageBatch {
+    pub writer_id: String,
+    /// Counted from 1 for each writer.
+    pub number: i64,
+    pub lines: Vec<(Line, Sums)>,
+    pub used: Vec<UsedAccount>,
+    /// Calls that were not kept, all told.
+    pub lost_calls: u64,
+    /// Calls that were counted, all told.
+    pub counted_calls: u64,
+    /// Whether nothing is left to write.
+    pub is_settled: bool,
+}
+
+/// A process that added to the sums.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsageWriter {
+    pub id: String,
+    pub began_at: OffsetDateTime,
+    pub written_at: OffsetDateTime,
+    pub settled_at: Option<OffsetDateTime>,
+    /// That it could not keep until they were written.
+    pub lost_calls: i64,
+    /// That it told to have counted, and has not written; those that it could not keep among them.
+    pub unwritten_calls: i64,
+}
+
+impl Store {
+    /// Adds a batch in one transaction, once.
+    pub async fn write_usage(&self, batch: &UsageBatch, now: OffsetDateTime) -> Result<(), Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            if !count_write(&mut work, batch, now).await? {
+                return Ok(());
+            }
+            write::add_lines(&mut work, &batch.lines).await?;
+            write::add_used(&mut work, &batch.used).await?;
+            work.commit().await
+        })
+        .await
+    }
+
+    /// Notes how many calls a process has counted by now, so that those are known which it may never write.
+    pub async fn tell_counted(&self, writer_id: &str, counted_calls: u64) -> Result<(), Error> {
+        let sql = "update usage_writer set counted_calls = $2
+             where writer_id = $1 and counted_calls < $2";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(writer_id)
+                .bind(whole(counted_calls))
+                .execute(&mut **it)
+                .await?.rows_affected());
+            Ok(())
+        })
+        .await
+    }
+
+    /// How many accounts each app used in each month since `from`, newest month first.
+    pub async fn count_used_accounts(
+        &self,
+        from: Month,
+    ) -> Result<Vec<(Month, String, u64)>, Error> {
+        let sql = "select month, app, count(*) from account_month where month >= $1
+             group by month, app order by month desc, app";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<(String, String, i64)> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(from.to_string())
+                .fetch_all(&mut **it)
+                .await?);
+            let read = |(month, app, count): (String, String, i64)| {
+                Some((Month::parse(&month)?, app, u64::try_from(count).unwrap_or_default()))
+            };
+            Ok(rows.into_iter().filter_map(read).collect())
+        })
+        .await
+    }
+
+    /// The accounts that an app used in a month.
+    pub async fn list_used_accounts(&self, app: &str, month: Month) -> Result<Vec<UserId>, Error> {
+        let sql = "select user_id from account_month
+             where month = $1 and app = $2 order by user_id";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<String> = on!(&mut lease, it => sqlx::query_scalar(sql)
+                .bind(month.to_string())
+                .bind(app)
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.iter().filter_map(|it| UserId::parse(it)).collect())
+        })
+        .await
+    }
+
+    /// Processes that wrote since `since`, the latest first.
+    pub async fn list_usage_writers(
+        &self,
+        since: OffsetDateTime,
+    ) -> Result<Vec<UsageWriter>, Error> {
+        type Row = (String, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>, i64, i64);
+        let sql = "select writer_id, began_at, written_at, settled_at, lost_calls,
+                 counted_calls - written_calls
+             from usage_writer where written_at >= $1 order by written_at desc, writer_id";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(whole_seconds(since))
+                .fetch_all(&mut **it)
+                .await?);
+            let read = |row: Row| {
+                let (id, began_at, written_at, settled_at, lost_calls, unwritten_calls) = row;
+                UsageWriter { id, began_at, written_at, settled_at, lost_calls, unwritten_calls }
+            };
+            Ok(rows.into_iter().map(read).collect())
+        })
+        .await
+    }
+
+    /// Drops what lies before `before`; sums by whole days, since those of hours and of days shall agree.
+    pub async fn prune_usage(&self, before: OffsetDateTime) -> Result<(), Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let day = hour_of(before).div_euclid(24);
+            let at = whole_seconds(before);
+            let month = Month::of(before).to_string();
+            on!(&mut work, it => sqlx::query("delete from usage_hour where hour < $1").bind(day * 24).execute(&mut **it).await?.rows_affected());
+            on!(&mut work, it => sqlx::query("delete from usage_day where day < $1").bind(day).execute(&mut **it).await?.rows_affected());
+            let first_day = Month::of(before).begin() / 24;
+            let months = on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
+            // Its months are found by looking at all.
+            if months > 0 {
+                on!(&mut work, it => sqlx::query("delete from usage_month_told where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
+            }
+            for aspect in Aspect::ALL {
+                let name = aspect.name();
+                on!(&mut work, it => sqlx::query("delete from usage_day_told where aspect = $1 and day < $2").bind(name).bind(day).execute(&mut **it).await?.rows_affected());
+            }
+            on!(&mut work, it => sqlx::query("delete from account_month where month < $1").bind(&month).execute(&mut **it).await?.rows_affected());
+            on!(&mut work, it => sqlx::query("delete from usage_writer where written_at < $1").bind(at).execute(&mut **it).await?.rows_affected());
+            work.commit().await
+        })
+        .await
+    }
+}
+
+/// Whether this batch was not written before.
+async fn count_write(
+    work: &mut Work<'_>,
+    batch: &UsageBatch,
+    now: OffsetDateTime,
+) -> Result<bool, Error> {
+    let sql = "insert into usage_writer
+             (writer_id, began_at, written_at, settled_at, writes, lost_calls, written_calls,
+              counted_calls)
+         values ($1, $2, $2, $3, $4, $5, $6, $7)
+         on conflict (writer_id) do update set
+             written_at = excluded.written_at, settled_at = excluded.settled_at,
+             writes = excluded.writes, lost_calls = excluded.lost_calls,
+             written_calls = usage_writer.written_calls + excluded.written_calls,
+             counted_calls = excluded.counted_calls
+         where usage_writer.writes < excluded.writes";
+    let now = whole_seconds(now);
+    let written = on!(work, it => sqlx::query(sql)
+        .bind(&batch.writer_id)
+        .bind(now)
+        .bind(batch.is_settled.then_some(now))
+        .bind(batch.number)
+        .bind(whole(batch.lost_calls))
+        .bind(whole(batch.lines.iter().map(|it| it.1.calls).sum()))
+        .bind(whole(batch.counted_calls))
+        .execute(&mut **it)
+        .await?.rows_affected());
+    Ok(written > 0)
+}

@@ -1,0 +1,176 @@
+//! Sums of usage, listed by what they are told apart by.
+
+use crate::model::usage::{Hour, Outcome, Sums};
+use crate::model::{AuthKind, Endpoint, UserId};
+use crate::store::database::dialect::on;
+use crate::store::{Error, Store};
+
+/// Which sums to list.
+#[derive(Clone, Debug, Default)]
+pub struct UsageFilter {
+    pub from: Hour,
+    /// Not included.
+    pub until: Hour,
+    pub app: Option<String>,
+    pub key_id: Option<String>,
+    pub account: Option<UserId>,
+    pub by: Grain,
+    /// Whether time is told apart by months; both ends have to be begins of some.
+    pub months: bool,
+    pub limit: u32,
+}
+
+/// What sums are told apart by.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them is a column that counts or does not"
+)]
+pub struct Grain {
+    /// Hours that make one line; 0 for all time.
+    pub hours: i64,
+    pub app: bool,
+    pub key: bool,
+    pub account: bool,
+    pub endpoint: bool,
+    pub auth: bool,
+    pub outcome: bool,
+}
+
+/// A line of a listing. What it is not told apart by is `None`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsageRow {
+    pub hour: Option<Hour>,
+    pub app: Option<String>,
+    pub key_id: Option<String>,
+    /// The inner one is `None` for app-only calls.
+    pub account: Option<Option<UserId>>,
+    pub endpoint: Option<Endpoint>,
+    pub auth: Option<AuthKind>,
+    pub outcome: Option<Outcome>,
+    pub sums: Sums,
+}
+
+type Row = (i64, String, String, String, String, String, String, i64, i64, i64);
+
+/// What lies between $1 and $8, of an app $3 where it is not empty, and of what `$narrowed` says: whole days of the days'
+/// sums, or months of the months' where $9 says so, from $6 to $7, hours from $1 to $2 before them, and hours after them.
+macro_rules! lines {
+    ($narrowed:literal) => {
+        concat!(
+            "select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+             from usage_hour where hour >= $1 and hour < $2 and ($3 = '' or app = $3)",
+            $narrowed,
+            " union all
+             select day * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+             from usage_day where not $9 and day >= $6 and day < $7 and ($3 = '' or app = $3)",
+            $narrowed,
+            " union all
+             select month * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+             from usage_month where $9 and month >= $6 and month < $7 and ($3 = '' or app = $3)",
+            $narrowed,
+            " union all
+             select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+             from usage_hour where hour >= $7 * 24 and hour < $8 and ($3 = '' or app = $3)",
+            $narrowed
+        )
+    };
+}
+
+/// A query about lines, those of a key $4 or an account $5 by their own indices.
+macro_rules! narrowed {
+    ($filter:expr, [$($before:tt)*] [$($after:tt)*]) => {
+        match ($filter.key_id.is_some(), $filter.account.is_some()) {
+            (false, false) => concat!($($before)*, lines!(""), $($after)*),
+            (false, true) => concat!($($before)*, lines!(" and user_id = $5"), $($after)*),
+            (true, _) => concat!(
+                $($before)*,
+                lines!(" and key_id = $4 and ($5 = '' or user_id = $5)"),
+                $($after)*
+            ),
+        }
+    };
+}
+
+/// Gives a query what `narrowed` takes.
+macro_rules! bound {
+    ($query:expr, $filter:expr) => {{
+        let (first, last) = $crate::store::usage::read::whole_days($filter);
+        $query
+            .bind($filter.from)
+            .bind($filter.until.min(first * 24))
+            .bind($filter.app.as_deref().unwrap_or_default())
+            .bind($filter.key_id.as_deref().unwrap_or_default())
+            .bind($filter.account.map(|it| it.to_string()).unwrap_or_default())
+            .bind(first)
+            .bind(last)
+            .bind($filter.until)
+            .bind($filter.months)
+    }};
+}
+
+pub(in crate::store) use {bound, lines, narrowed};
+
+impl Store {
+    /// Sums in the order of what they are told apart by.
+    pub async fn list_usage(&self, filter: &UsageFilter) -> Result<Vec<UsageRow>, Error> {
+        let sql = narrowed!(
+            filter,
+            ["select
+                  case when $10 > 0 then hour / $10 * $10 else 0 end,
+                  case when $11 then app else '' end, case when $12 then key_id else '' end,
+                  case when $13 then user_id else '' end, case when $14 then endpoint else '' end,
+                  case when $15 then auth else '' end, case when $16 then outcome else '' end,
+                  cast(sum(calls) as bigint), cast(sum(posts) as bigint),
+                  cast(sum(bytes) as bigint)
+              from ("][") as line
+              group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7 limit $17"]
+        );
+        let by = filter.by;
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => bound!(sqlx::query_as(sql), filter)
+                .bind(by.hours)
+                .bind(by.app)
+                .bind(by.key)
+                .bind(by.account)
+                .bind(by.endpoint)
+                .bind(by.auth)
+                .bind(by.outcome)
+                .bind(i64::from(filter.limit))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(|it| read(it, by)).collect())
+        })
+        .await
+    }
+}
+
+/// The first day that is asked for whole, and the one after the last; both lie behind all where single hours are told
+/// apart.
+pub(in crate::store) fn whole_days(filter: &UsageFilter) -> (i64, i64) {
+    let up = |hour: Hour| hour.div_euclid(24) + i64::from(hour.rem_euclid(24) > 0);
+    let first =
+        if filter.months || filter.by.hours % 24 == 0 { up(filter.from) } else { up(filter.until) };
+    (first, filter.until.div_euclid(24).max(first))
+}
+
+fn read(row: Row, by: Grain) -> UsageRow {
+    let (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes) = row;
+    UsageRow {
+        hour: (by.hours > 0).then_some(hour),
+        app: by.app.then_some(app),
+        key_id: by.key.then_some(key_id),
+        account: by.account.then(|| UserId::parse(&user_id)),
+        endpoint: Endpoint::from_name(&endpoint),
+        auth: AuthKind::from_name(&auth),
+        outcome: Outcome::from_name(&outcome),
+        sums: sums(calls, posts, bytes),
+    }
+}
+
+pub(in crate::store) fn sums(calls: i64, posts: i64, bytes: i64) -> Sums {
+    let [calls, posts, bytes] =
+        [calls, posts, bytes].map(|it| u64::try_from(it).unwrap_or_default());
+    Sums { calls, posts, bytes }
+}

@@ -1,0 +1,199 @@
+//! The largest sums of usage, and sums in the course of time. Whole days and months of everybody are read from sums that
+//! are told apart by one aspect alone, which are kept beside the others.
+
+use std::collections::BTreeMap;
+
+use crate::model::usage::{Aspect, Hour, Sums};
+use crate::store::database::dialect::on;
+use crate::store::usage::read::{bound, lines, narrowed, sums};
+use crate::store::{Error, Store, UsageFilter};
+
+/// Sums in the course of time, told apart by the largest of an aspect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsageOfTime {
+    pub hour: Hour,
+    /// As the database has it; `None` for all that are not among the largest.
+    pub told: Option<String>,
+    pub sums: Sums,
+}
+
+/// That are told apart at once.
+pub const MOST_TOLD: usize = 5;
+
+/// A day, what is told apart, and sums.
+type Told = (i64, String, i64, i64, i64);
+
+/// The column that $10 names.
+macro_rules! told {
+    () => {
+        "case $10 when 'app' then app when 'key' then key_id when 'account' then user_id
+             when 'endpoint' then endpoint when 'auth' then auth when 'outcome' then outcome
+             else '' end"
+    };
+}
+
+impl Store {
+    /// The largest of an aspect by calls, as the database has them.
+    pub async fn rank_usage(
+        &self,
+        filter: &UsageFilter,
+        aspect: Aspect,
+    ) -> Result<Vec<(String, Sums)>, Error> {
+        let limit = i64::from(filter.limit);
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<(String, i64, i64, i64)> = if let Some((first, last)) = whole_days(filter) {
+                let sql = if filter.months {
+                    "select told, cast(sum(calls) as bigint), cast(sum(posts) as bigint),
+                         cast(sum(bytes) as bigint)
+                     from usage_month_told where aspect = $1 and month >= $2 and month < $3
+                     group by told order by 2 desc, 1 limit $4"
+                } else {
+                    "select told, cast(sum(calls) as bigint), cast(sum(posts) as bigint),
+                         cast(sum(bytes) as bigint)
+                     from usage_day_told where aspect = $1 and day >= $2 and day < $3
+                     group by told order by 2 desc, 1 limit $4"
+                };
+                let name = aspect.name();
+                on!(&mut lease, it => sqlx::query_as(sql).bind(name).bind(first).bind(last).bind(limit).fetch_all(&mut **it).await?)
+            } else {
+                let sql = narrowed!(filter,
+                    ["select told, cast(sum(calls) as bigint), cast(sum(posts) as bigint),
+                          cast(sum(bytes) as bigint)
+                      from (select ", told!(), " as told, calls, posts, bytes from ("]
+                    [") as line) as told_line group by 1 order by 2 desc, 1 limit $11"]
+                );
+                on!(&mut lease, it => bound!(sqlx::query_as(sql), filter).bind(aspect.name()).bind(limit).fetch_all(&mut **it).await?)
+            };
+            Ok(rows.into_iter().map(|(told, a, b, c)| (told, sums(a, b, c))).collect())
+        })
+        .await
+    }
+
+    /// Sums by the filter's hours, in the course of time; where an aspect is given, those that are `told` apart.
+    pub async fn usage_over_time(
+        &self,
+        filter: &UsageFilter,
+        told: Option<(Aspect, &[String])>,
+    ) -> Result<Vec<UsageOfTime>, Error> {
+        if let Some(days) = whole_days(filter).filter(|_| filter.months || filter.by.hours == 24) {
+            return self.days_over_time(days, filter.months, told).await;
+        }
+        let sql = narrowed!(
+            filter,
+            [
+                "select hour / $11 * $11,
+                  cast(case when told in ($12, $13, $14, $15, $16) then 1 else 0 end as bigint),
+                  case when told in ($12, $13, $14, $15, $16) then told else '' end,
+                  cast(sum(calls) as bigint), cast(sum(posts) as bigint), cast(sum(bytes) as bigint)
+              from (select hour, ",
+                told!(),
+                " as told, calls, posts, bytes from ("
+            ][") as line) as told_line group by 1, 2, 3 order by 1, 2, 3"]
+        );
+        let aspect = told.map_or("", |it| it.0.name());
+        let [one, two, three, four, five] = names(told);
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<(i64, i64, String, i64, i64, i64)> = on!(&mut lease, it => bound!(sqlx::query_as(sql), filter)
+                .bind(aspect)
+                .bind(if filter.months { 1 } else { filter.by.hours.max(1) })
+                .bind(one)
+                .bind(two)
+                .bind(three)
+                .bind(four)
+                .bind(five)
+                .fetch_all(&mut **it)
+                .await?);
+            let read = |(hour, is_told, told, calls, posts, bytes): (i64, i64, String, i64, i64, i64)| UsageOfTime {
+                hour,
+                told: (is_told == 1).then_some(told),
+                sums: sums(calls, posts, bytes),
+            };
+            Ok(rows.into_iter().map(read).collect())
+        })
+        .await
+    }
+
+    /// The same of everybody, by days or months: what all apps add up to, and of that what is told apart.
+    async fn days_over_time(
+        &self,
+        (first, last): (i64, i64),
+        months: bool,
+        told: Option<(Aspect, &[String])>,
+    ) -> Result<Vec<UsageOfTime>, Error> {
+        let all = if months {
+            "select month, '', cast(sum(calls) as bigint), cast(sum(posts) as bigint),
+                 cast(sum(bytes) as bigint)
+             from usage_month_told where aspect = 'app' and month >= $1 and month < $2
+             group by month order by month"
+        } else {
+            "select day, '', cast(sum(calls) as bigint), cast(sum(posts) as bigint),
+                 cast(sum(bytes) as bigint)
+             from usage_day_told where aspect = 'app' and day >= $1 and day < $2
+             group by day order by day"
+        };
+        let apart = if months {
+            "select month, told, calls, posts, bytes from usage_month_told
+             where aspect = $3 and told in ($4, $5, $6, $7, $8) and month >= $1 and month < $2
+             order by told"
+        } else {
+            "select day, told, calls, posts, bytes from usage_day_told
+             where aspect = $3 and day >= $1 and day < $2 and told in ($4, $5, $6, $7, $8)
+             order by told"
+        };
+        let (all, apart): (Vec<Told>, Vec<Told>) = self
+            .long(async {
+                let mut lease = self.reader(self.wait).await?;
+                let all = on!(&mut lease, it => sqlx::query_as(all).bind(first).bind(last).fetch_all(&mut **it).await?);
+                let Some((aspect, _)) = told else { return Ok((all, Vec::new())) };
+                let [one, two, three, four, five] = names(told);
+                let apart = on!(&mut lease, it => sqlx::query_as(apart)
+                    .bind(first)
+                    .bind(last)
+                    .bind(aspect.name())
+                    .bind(one)
+                    .bind(two)
+                    .bind(three)
+                    .bind(four)
+                    .bind(five)
+                    .fetch_all(&mut **it)
+                    .await?);
+                Ok((all, apart))
+            })
+            .await?;
+        let mut by_day: BTreeMap<i64, Vec<(String, Sums)>> = BTreeMap::new();
+        for (day, told, calls, posts, bytes) in apart {
+            by_day.entry(day).or_default().push((told, sums(calls, posts, bytes)));
+        }
+        let mut found = Vec::new();
+        for (day, name, calls, posts, bytes) in all {
+            let (hour, total) = (day * 24, sums(calls, posts, bytes));
+            if told.is_none() {
+                found.push(UsageOfTime { hour, told: Some(name), sums: total });
+                continue;
+            }
+            let apart = by_day.remove(&day).unwrap_or_default();
+            let others = apart.iter().fold(total, |left, it| left.less(it.1));
+            if others.calls > 0 {
+                found.push(UsageOfTime { hour, told: None, sums: others });
+            }
+            let told = |(name, sums)| UsageOfTime { hour, told: Some(name), sums };
+            found.extend(apart.into_iter().map(told));
+        }
+        Ok(found)
+    }
+}
+
+/// The first day and the one after the last, where nothing but whole days of everybody is asked for.
+fn whole_days(filter: &UsageFilter) -> Option<(i64, i64)> {
+    let UsageFilter { from, until, app, key_id, account, .. } = filter;
+    let is_narrow = app.is_some() || key_id.is_some() || account.is_some();
+    (!is_narrow && from % 24 == 0 && until % 24 == 0).then_some((from / 24, until / 24))
+}
+
+/// What is given twice is found once.
+fn names(told: Option<(Aspect, &[String])>) -> [&str; MOST_TOLD] {
+    let names = told.map_or(&[][..], |it| it.1);
+    std::array::from_fn(|index| names.get(index).or(names.first()).map_or("", |it| it.as_str()))
+}

@@ -1,0 +1,151 @@
+//! Adding a batch of usage to all its sums, by one statement a table however many lines there are. All replicas add to
+//! the tables and to their rows in the same order, so that they wait for each other instead of locking each other out.
+
+use std::collections::BTreeMap;
+
+use sqlx::QueryBuilder;
+use time::OffsetDateTime;
+
+use crate::model::UserId;
+use crate::model::usage::{Aspect, Hour, Line, Month, Sums, begin_of};
+use crate::store::database::dialect::{Work, on};
+use crate::store::{Error, whole_seconds};
+
+/// An account whose token an app used in a month.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsedAccount {
+    pub month: Month,
+    pub app: String,
+    pub account: UserId,
+    pub at: OffsetDateTime,
+}
+
+/// A part of a row's key.
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
+enum Part {
+    Time(i64),
+    Name(String),
+}
+
+/// Sums by their keys.
+type Rows = BTreeMap<Vec<Part>, Sums>;
+
+/// From an hour to what holds it.
+type Time = fn(Hour) -> i64;
+
+const OF_LINE: &str = "app, key_id, user_id, endpoint, auth, outcome";
+
+/// Adds lines to the sums of hours, and to those of days and months, so that those of a year need not be made of all its
+/// hours; and to those that one aspect alone tells apart.
+pub(in crate::store) async fn add_lines(
+    work: &mut Work<'_>,
+    lines: &[(Line, Sums)],
+) -> Result<(), Error> {
+    let times: [(&str, Time); 3] = [("hour", |it| it), ("day", day), ("month", month)];
+    for (time, of) in times {
+        let table = format!("usage_{time}");
+        add(work, &table, &format!("{time}, {OF_LINE}"), rows(lines, |it| [of_line(it, of)]))
+            .await?;
+    }
+    for (time, of) in times.into_iter().skip(1) {
+        let table = format!("usage_{time}_told");
+        let told = |line: &Line| Aspect::ALL.map(|it| of_aspect(line, it, of));
+        add(work, &table, &format!("aspect, {time}, told"), rows(lines, told)).await?;
+    }
+    Ok(())
+}
+
+/// Adds accounts to those that were used in their months; those that are there stay as they are.
+pub(in crate::store) async fn add_used(
+    work: &mut Work<'_>,
+    used: &[UsedAccount],
+) -> Result<(), Error> {
+    let key = |it: &UsedAccount| (it.month.to_string(), it.app.clone(), it.account.to_string());
+    let rows: BTreeMap<_, OffsetDateTime> =
+        used.iter().rev().map(|it| (key(it), whole_seconds(it.at))).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    on!(work, it => {
+        let mut query =
+            QueryBuilder::new("insert into account_month (month, app, user_id, first_used_at) ");
+        query.push_values(rows, |mut row, ((month, app, account), at)| {
+            row.push_bind(month).push_bind(app).push_bind(account).push_bind(at);
+        });
+        query.push(" on conflict (month, app, user_id) do nothing");
+        query.build().persistent(false).execute(&mut **it).await?.rows_affected()
+    });
+    Ok(())
+}
+
+async fn add(work: &mut Work<'_>, table: &str, key: &str, rows: Rows) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    on!(work, it => {
+        let mut query =
+            QueryBuilder::new(format!("insert into {table} ({key}, calls, posts, bytes) "));
+        query.push_values(rows, |mut row, (key, sums)| {
+            for part in key {
+                match part {
+                    Part::Time(it) => row.push_bind(it),
+                    Part::Name(it) => row.push_bind(it),
+                };
+            }
+            for sum in [sums.calls, sums.posts, sums.bytes] {
+                row.push_bind(whole(sum));
+            }
+        });
+        query.push(format!(
+            " on conflict ({key}) do update set calls = {table}.calls + excluded.calls,
+                 posts = {table}.posts + excluded.posts, bytes = {table}.bytes + excluded.bytes"
+        ));
+        query.build().persistent(false).execute(&mut **it).await?.rows_affected()
+    });
+    Ok(())
+}
+
+fn rows<const N: usize>(lines: &[(Line, Sums)], keys: impl Fn(&Line) -> [Vec<Part>; N]) -> Rows {
+    let mut rows = Rows::new();
+    for (line, sums) in lines {
+        for key in keys(line) {
+            rows.entry(key).or_default().add(*sums);
+        }
+    }
+    rows
+}
+
+fn of_line(line: &Line, time: Time) -> Vec<Part> {
+    let names = Aspect::ALL.map(|it| Part::Name(told(line, it)));
+    [Part::Time(time(line.hour))].into_iter().chain(names).collect()
+}
+
+fn of_aspect(line: &Line, aspect: Aspect, time: Time) -> Vec<Part> {
+    let name = Part::Name(aspect.name().to_owned());
+    vec![name, Part::Time(time(line.hour)), Part::Name(told(line, aspect))]
+}
+
+/// What an aspect tells of a line, as its column has it.
+fn told(line: &Line, aspect: Aspect) -> String {
+    match aspect {
+        Aspect::App => line.app.clone(),
+        Aspect::Key => line.key_id.clone(),
+        Aspect::Account => line.account.map(|it| it.to_string()).unwrap_or_default(),
+        Aspect::Endpoint => line.endpoint.name().to_owned(),
+        Aspect::Auth => line.auth.name().to_owned(),
+        Aspect::Outcome => line.outcome.name().to_owned(),
+    }
+}
+
+fn day(hour: Hour) -> i64 {
+    hour.div_euclid(24)
+}
+
+/// Its first day.
+fn month(hour: Hour) -> i64 {
+    Month::of(begin_of(hour)).begin() / 24
+}
+
+pub(in crate::store) fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

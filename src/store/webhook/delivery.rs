@@ -1,0 +1,350 @@
+//! Events on their way to webhooks: each is sent by one sender at a time, and kept until it has arrived or was given up.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::model::UserId;
+use crate::model::webhook::{Delivery, Event, Unreadable};
+use crate::store::database::dialect::{Lease, on};
+use crate::store::{Error, Store, whole_seconds};
+
+/// By how much clocks of replicas may differ before what one has noted is not believed.
+const SKEW: Duration = Duration::from_mins(5);
+/// No receiver rests longer.
+const LONGEST_REST: Duration = Duration::from_hours(1);
+const UNREADABLE: &str = "its row cannot be read by this program";
+
+/// A delivery as stored, whether it can be read or not. No `Debug`, so that no log line fills up with ciphertext.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredDelivery {
+    pub delivery: Result<Delivery, Unreadable>,
+    /// Made over what is told, for its webhook and under its number.
+    pub sealed_proof: Option<Vec<u8>>,
+}
+
+impl StoredDelivery {
+    pub fn number(&self) -> i64 {
+        self.delivery.as_ref().map_or_else(|it| it.number, |it| it.number)
+    }
+}
+
+/// A delivery that one sender has to itself, until `until`. No `Debug`, so that no log line fills up with ciphertext.
+#[derive(Clone, Eq, PartialEq)]
+pub struct ClaimedDelivery {
+    pub delivery: Delivery,
+    pub sealed_proof: Option<Vec<u8>>,
+    pub sealed_link: Option<Vec<u8>>,
+    /// Since when its receiver has failed, whatever was sent.
+    pub failing_since: Option<OffsetDateTime>,
+    pub until: OffsetDateTime,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Outcome {
+    /// Of the answer, if there was one.
+    pub status: Option<u16>,
+    /// Why it failed; `None` when the event arrived.
+    pub failure: Option<String>,
+    /// When to try again, if it failed and is not given up.
+    pub again_at: Option<OffsetDateTime>,
+    /// Since when the receiver fails, whatever is sent, and until when nothing is sent to it.
+    pub rest: Option<(OffsetDateTime, OffsetDateTime)>,
+}
+
+pub(crate) type Row = (
+    i64,
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OffsetDateTime,
+    i64,
+    Option<OffsetDateTime>,
+    Option<OffsetDateTime>,
+    Option<OffsetDateTime>,
+    Option<i64>,
+    Option<String>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+);
+
+impl Store {
+    /// Gives one delivery that is due, and notes an attempt: until `until` its webhook is nobody else's. Webhooks take
+    /// turns. An event never overtakes one of the same account that waits for the same webhook.
+    pub async fn claim_delivery(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<ClaimedDelivery>, Error> {
+        let find = "select delivery_id from delivery
+             where webhook_id = $1 and attempt_at <= $2 and not exists (
+                 select 1 from delivery as first
+                 where first.webhook_id = delivery.webhook_id and first.app = delivery.app
+                     and first.user_id = delivery.user_id and first.attempt_at is not null
+                     and first.delivery_id < delivery.delivery_id
+             )
+             order by delivery_id limit 1";
+        self.long(async {
+            for webhook_id in self.list_free_webhooks(now, until).await? {
+                let mut lease = self.reader(self.wait).await?;
+                let found: Option<i64> = on!(&mut lease, it => sqlx::query_scalar(find)
+                    .bind(&webhook_id)
+                    .bind(whole_seconds(now))
+                    .fetch_optional(&mut **it)
+                    .await?);
+                drop(lease);
+                let Some(number) = found else { continue };
+                if let Some(claimed) = self.claim(number, &webhook_id, now, until).await? {
+                    return Ok(Some(claimed));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Webhooks that something is due for, that nobody sends to and that do not rest; the one first that waited longest.
+    /// A time that no clock can have meant, since it lies too far ahead, does not count.
+    async fn list_free_webhooks(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Vec<String>, Error> {
+        let sql = "select webhook_id from webhook
+             where (leased_until <= $1 or leased_until > $2)
+                 and (rests_until is null or rests_until <= $1 or rests_until > $3)
+                 and exists (select 1 from delivery
+                     where delivery.webhook_id = webhook.webhook_id and attempt_at <= $1)
+             order by leased_until, webhook_id";
+        let mut lease = self.reader(self.wait).await?;
+        Ok(on!(&mut lease, it => sqlx::query_scalar(sql)
+            .bind(whole_seconds(now))
+            .bind(whole_seconds(until + SKEW))
+            .bind(whole_seconds(now + LONGEST_REST))
+            .fetch_all(&mut **it)
+            .await?))
+    }
+
+    async fn claim(
+        &self,
+        number: i64,
+        webhook_id: &str,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<ClaimedDelivery>, Error> {
+        let take = "update webhook set leased_until = $2
+             where webhook_id = $1 and (leased_until <= $3 or leased_until > $4)
+             returning failing_since";
+        let begin = "update delivery set attempts = attempts + 1, attempt_at = $2,
+                 attempted_at = coalesce(attempted_at, $3)
+             where delivery_id = $1 and attempt_at <= $3
+             returning delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
+                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link,
+                 sealed_proof";
+        let (now, far) = (whole_seconds(now), whole_seconds(until + SKEW));
+        let until = whole_seconds(until);
+        let mut lease = self.writer().await?;
+        let mut work = lease.begin().await?;
+        let taken: Option<Option<OffsetDateTime>> = on!(&mut work, it => sqlx::query_scalar(take)
+            .bind(webhook_id)
+            .bind(until)
+            .bind(now)
+            .bind(far)
+            .fetch_optional(&mut **it)
+            .await?);
+        let Some(failing_since) = taken else { return Ok(None) };
+        let row: Option<Row> = on!(&mut work, it => sqlx::query_as(begin)
+            .bind(number)
+            .bind(until)
+            .bind(now)
+            .fetch_optional(&mut **it)
+            .await?);
+        let Some(mut row) = row else { return Ok(None) };
+        let sealed_link = row.14.take();
+        let StoredDelivery { delivery, sealed_proof } = stored(row);
+        let Ok(delivery) = delivery else {
+            drop(work);
+            return self.postpone(&mut lease, number, now).await.map(|()| None);
+        };
+        work.commit().await?;
+        Ok(Some(ClaimedDelivery { delivery, sealed_proof, sealed_link, failing_since, until }))
+    }
+
+    /// Puts off what this program cannot read, such as an event of a later version, so that it holds up its own account
+    /// alone.
+    async fn postpone(
+        &self,
+        lease: &mut Lease,
+        number: i64,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let sql = "update delivery set attempt_at = $2, failure = $3 where delivery_id = $1";
+        on!(lease, it => sqlx::query(sql)
+            .bind(number)
+            .bind(now + LONGEST_REST)
+            .bind(UNREADABLE)
+            .execute(&mut **it)
+            .await?
+            .rows_affected());
+        Ok(())
+    }
+
+    /// Keeps the link that a delivery carries, before it is sent.
+    pub async fn keep_link(&self, number: i64, sealed_link: &[u8]) -> Result<(), Error> {
+        let sql = "update delivery set sealed_link = $2 where delivery_id = $1";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            on!(&mut lease, it => sqlx::query(sql)
+                .bind(number)
+                .bind(sealed_link)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes how an attempt ended, and gives its webhook back. What a later attempt has noted stays.
+    pub async fn settle_delivery(
+        &self,
+        claimed: &ClaimedDelivery,
+        outcome: &Outcome,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let give_back = "update webhook set leased_until = $2, failing_since = $4, rests_until = $5
+             where webhook_id = $1 and leased_until = $3";
+        let settle = "update delivery
+             set attempt_at = $3, delivered_at = $4, status = $5, failure = $6,
+                 sealed_link = case when $3 is null then null else sealed_link end
+             where delivery_id = $1 and attempts = $2";
+        let arrived = outcome.failure.is_none().then(|| whole_seconds(now));
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            on!(&mut work, it => sqlx::query(give_back)
+                .bind(&claimed.delivery.webhook_id)
+                .bind(whole_seconds(now))
+                .bind(whole_seconds(claimed.until))
+                .bind(outcome.rest.map(|it| whole_seconds(it.0)))
+                .bind(outcome.rest.map(|it| whole_seconds(it.1)))
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            on!(&mut work, it => sqlx::query(settle)
+                .bind(claimed.delivery.number)
+                .bind(i64::from(claimed.delivery.attempts))
+                .bind(outcome.again_at.map(whole_seconds))
+                .bind(arrived)
+                .bind(outcome.status.map(i64::from))
+                .bind(&outcome.failure)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            work.commit().await
+        })
+        .await
+    }
+
+    /// Gives up what has waited for a webhook since before `older_than`; gives how much that was.
+    pub async fn give_up_deliveries(
+        &self,
+        webhook_id: &str,
+        older_than: OffsetDateTime,
+        failure: &str,
+    ) -> Result<u64, Error> {
+        let sql = "update delivery set attempt_at = null, failure = $3, sealed_link = null
+             where webhook_id = $1 and attempt_at is not null and occurred_at <= $2";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            Ok(on!(&mut lease, it => sqlx::query(sql)
+                .bind(webhook_id)
+                .bind(whole_seconds(older_than))
+                .bind(failure)
+                .execute(&mut **it)
+                .await?
+                .rows_affected()))
+        })
+        .await
+    }
+
+    /// Ends a webhook's rest, and makes everything due that waits for it and is not being sent.
+    pub async fn hurry_deliveries(
+        &self,
+        webhook_id: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let wake =
+            "update webhook set failing_since = null, rests_until = null where webhook_id = $1";
+        let hurry = "update delivery set attempt_at = $2
+             where webhook_id = $1 and attempt_at > $2
+                 and attempt_at <> (select leased_until from webhook where webhook_id = $1)";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            on!(&mut work, it => sqlx::query(wake)
+                .bind(webhook_id)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            on!(&mut work, it => sqlx::query(hurry)
+                .bind(webhook_id)
+                .bind(whole_seconds(now))
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            work.commit().await
+        })
+        .await
+    }
+}
+
+/// What can be shown of a row in any case, where its event or its user cannot be read.
+pub(crate) fn stored(row: Row) -> StoredDelivery {
+    let (
+        number,
+        webhook_id,
+        event,
+        app,
+        user_id,
+        screen_name,
+        reason,
+        occurred_at,
+        attempts,
+        attempted_at,
+        attempt_at,
+        delivered_at,
+        status,
+        failure,
+        _,
+        sealed_proof,
+    ) = row;
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    let (Some(event), Some(user_id)) = (Event::from_name(&event), UserId::parse(&user_id)) else {
+        let why = UNREADABLE.to_owned();
+        let unreadable =
+            Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why };
+        return StoredDelivery { delivery: Err(unreadable), sealed_proof };
+    };
+    let delivery = Delivery {
+        number,
+        webhook_id,
+        event,
+        app,
+        user_id,
+        screen_name,
+        reason,
+        occurred_at,
+        attempts,
+        attempted_at,
+        attempt_at,
+        delivered_at,
+        status: status.and_then(|it| u16::try_from(it).ok()),
+        failure,
+    };
+    StoredDelivery { delivery: Ok(delivery), sealed_proof }
+}

@@ -1,0 +1,163 @@
+//! What was sent to webhooks, or waits: listed, made due again, and forgotten.
+
+use time::OffsetDateTime;
+
+use crate::model::webhook::DeliveryState;
+use crate::store::audit::{self, Line};
+use crate::store::database::dialect::on;
+use crate::store::webhook::delivery::{Row, StoredDelivery, stored};
+use crate::store::{Error, Store, webhook, whole_seconds};
+
+/// Which deliveries of a webhook to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub webhook_id: String,
+    pub state: Option<DeliveryState>,
+    /// The number of the last one of the page before.
+    pub before: Option<i64>,
+    pub limit: u32,
+}
+
+impl Store {
+    /// A row that cannot be read hides no other.
+    pub async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+    ) -> Result<Vec<StoredDelivery>, Error> {
+        macro_rules! newest {
+            ($of_state:literal) => {
+                concat!(
+                    "select delivery_id, webhook_id, event, app, user_id, screen_name, reason,
+                         occurred_at, attempts, attempted_at, attempt_at, delivered_at, status,
+                         failure, sealed_link, sealed_proof
+                     from delivery where webhook_id = $1 and delivery_id < $2",
+                    $of_state,
+                    " order by delivery_id desc limit $3"
+                )
+            };
+        }
+        // Each by an index of its own.
+        let sql = match filter.state {
+            None => newest!(""),
+            Some(DeliveryState::Waiting) => newest!(" and attempt_at is not null"),
+            Some(DeliveryState::Delivered) => {
+                newest!(" and attempt_at is null and delivered_at is not null")
+            }
+            Some(DeliveryState::GivenUp) => {
+                newest!(" and attempt_at is null and delivered_at is null")
+            }
+        };
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(&filter.webhook_id)
+                .bind(filter.before.unwrap_or(i64::MAX))
+                .bind(i64::from(filter.limit))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(stored).collect())
+        })
+        .await
+    }
+
+    /// Makes a delivery due at once, as if it had not been tried, and ends its receiver's rest; one that is being sent
+    /// stays as it is. None when there is none of that number. Audited as `webhook.resent`.
+    pub async fn resend_delivery(
+        &self,
+        webhook_id: &str,
+        number: i64,
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<StoredDelivery>, Error> {
+        // The webhook before its deliveries, as whoever sends one locks them.
+        let wake = "update webhook set rests_until = null where webhook_id = $1";
+        let again = "update delivery
+             set attempted_at = case when attempt_at > $3 and attempt_at =
+                         (select leased_until from webhook where webhook_id = $1)
+                     then attempted_at end,
+                 attempt_at = case when attempt_at > $3 and attempt_at =
+                         (select leased_until from webhook where webhook_id = $1)
+                     then attempt_at else $3 end,
+                 delivered_at = null
+             where webhook_id = $1 and delivery_id = $2
+             returning delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
+                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link,
+                 sealed_proof";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            on!(&mut work, it => sqlx::query(wake)
+                .bind(webhook_id)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            let row: Option<Row> = on!(&mut work, it => sqlx::query_as(again)
+                .bind(webhook_id)
+                .bind(number)
+                .bind(whole_seconds(now))
+                .fetch_optional(&mut **it)
+                .await?);
+            let Some(row) = row else { return Ok(None) };
+            let (subject, detail) = (webhook::subject(webhook_id), format!("delivery {number}"));
+            let line = Line { actor, action: "webhook.resent", subject: &subject, detail: &detail };
+            audit::record(&mut work, &line, now).await?;
+            work.commit().await?;
+            Ok(Some(stored(row)))
+        })
+        .await
+    }
+
+    /// Those that are proven, of all webhooks, by number from after that one on; for rotating the vault's key.
+    pub async fn list_proven_deliveries(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredDelivery>, Error> {
+        let sql = "select delivery_id, webhook_id, event, app, user_id, screen_name, reason,
+                 occurred_at, attempts, attempted_at, attempt_at, delivered_at, status, failure,
+                 sealed_link, sealed_proof
+             from delivery where delivery_id > $1 and sealed_proof is not null
+             order by delivery_id limit $2";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(&mut **it)
+                .await?);
+            Ok(rows.into_iter().map(stored).collect())
+        })
+        .await
+    }
+
+    /// Stores a proof that was sealed again, unless it is no longer `previous`.
+    pub async fn update_delivery_proof(
+        &self,
+        number: i64,
+        new: &[u8],
+        previous: &[u8],
+    ) -> Result<bool, Error> {
+        let sql = "update delivery set sealed_proof = $2
+             where delivery_id = cast($1 as bigint) and sealed_proof = $3";
+        self.reseal(sql, &[&number.to_string()], &[new, previous]).await
+    }
+
+    /// Forgets some events from before `older_than` that are over, or whose webhook was removed while they came; gives
+    /// how many.
+    pub async fn prune_deliveries(&self, older_than: OffsetDateTime) -> Result<u64, Error> {
+        let sql = "delete from delivery where delivery_id in (
+                 select delivery_id from delivery where occurred_at < $1
+                     and (attempt_at is null or webhook_id not in (select webhook_id from webhook))
+                 order by occurred_at limit 1000
+             )";
+        self.long(async {
+            let mut lease = self.writer().await?;
+            Ok(on!(&mut lease, it => sqlx::query(sql)
+                .bind(whole_seconds(older_than))
+                .execute(&mut **it)
+                .await?
+                .rows_affected()))
+        })
+        .await
+    }
+}

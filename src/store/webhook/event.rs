@@ -1,0 +1,98 @@
+//! Events, written in the transactions that they tell of.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::model::UserId;
+use crate::model::webhook::{Delivery, Event};
+use crate::store::database::dialect::{Work, on};
+use crate::store::webhook::prover::Prove;
+use crate::store::{Error, NewAccount, Store, whole_seconds};
+
+/// Something about to be told.
+pub(crate) struct Told<'a> {
+    pub(crate) event: Event,
+    pub(crate) app: &'a str,
+    pub(crate) user_id: UserId,
+    pub(crate) screen_name: &'a str,
+    pub(crate) reason: &'a str,
+}
+
+impl Store {
+    /// Has events proven from now on; those that were written before are not sent.
+    pub fn prove_events_by(&self, prove: Box<Prove>) {
+        self.prover.store(Some(Arc::new(prove)));
+    }
+
+    /// Writes an event for each webhook that wants it, into the transaction that makes the change. The account's row is
+    /// locked by then, so an account's events are numbered in their order.
+    pub(crate) async fn tell(
+        &self,
+        work: &mut Work<'_>,
+        told: &Told<'_>,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let sql =
+            "insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at,
+                 attempt_at)
+             select webhook_id, $1, $2, $3, $4, $5, $6, $6 from webhook
+             where app is null or app = $2 order by webhook_id
+             returning delivery_id, webhook_id";
+        let prove = "update delivery set sealed_proof = $2 where delivery_id = $1";
+        let rows: Vec<(i64, String)> = on!(&mut *work, it => sqlx::query_as(sql)
+            .bind(told.event.name())
+            .bind(told.app)
+            .bind(told.user_id.to_string())
+            .bind(told.screen_name)
+            .bind(told.reason)
+            .bind(whole_seconds(now))
+            .fetch_all(&mut **it)
+            .await?);
+        for (number, webhook_id) in rows {
+            let Some(prover) = self.prover.load_full() else { continue };
+            let proof = prover(&told.delivery(number, webhook_id, now)).ok_or(Error::NotProven)?;
+            on!(&mut *work, it => sqlx::query(prove)
+                .bind(number)
+                .bind(&proof)
+                .execute(&mut **it)
+                .await?.rows_affected());
+        }
+        Ok(())
+    }
+
+    /// Writes the event of an account that got a token.
+    pub(crate) async fn tell_connected(
+        &self,
+        work: &mut Work<'_>,
+        new: &NewAccount,
+        reason: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let NewAccount { app, user_id, screen_name, .. } = new;
+        let told = Told { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
+        self.tell(work, &told, now).await
+    }
+}
+
+impl Told<'_> {
+    /// As it stands in the database.
+    fn delivery(&self, number: i64, webhook_id: String, now: OffsetDateTime) -> Delivery {
+        Delivery {
+            number,
+            webhook_id,
+            event: self.event,
+            app: self.app.to_owned(),
+            user_id: self.user_id,
+            screen_name: self.screen_name.to_owned(),
+            reason: self.reason.to_owned(),
+            occurred_at: whole_seconds(now),
+            attempts: 0,
+            attempted_at: None,
+            attempt_at: Some(whole_seconds(now)),
+            delivered_at: None,
+            status: None,
+            failure: None,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Webhooks: the receivers of events, and the sealed secrets that sign for them.
+
+pub(super) mod delivery;
+pub(super) mod delivery_log;
+pub(super) mod event;
+pub(super) mod prover;
+
+use time::OffsetDateTime;
+
+use crate::model::webhook::Webhook;
+use crate::store::audit::{self, Line};
+use crate::store::database::dialect::on;
+use crate::store::{Error, Store, error, whole_seconds};
+
+/// A webhook as stored. No `Debug`, so that no log line fills up with ciphertext.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredWebhook {
+    pub webhook: Webhook,
+    pub sealed_secret: Vec<u8>,
+    /// The one before, sealed again as the old one.
+    pub sealed_old_secret: Option<Vec<u8>>,
+}
+
+/// What waits for a webhook.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Backlog {
+    pub waiting: i64,
+    /// Since when the event has waited that waits for longest.
+    pub since: Option<OffsetDateTime>,
+    /// Why the last attempt failed, if one did of those that wait.
+    pub failure: Option<String>,
+}
+
+type Row = (
+    String,
+    String,
+    Option<String>,
+    OffsetDateTime,
+    Vec<u8>,
+    Option<Vec<u8>>,
+    Option<OffsetDateTime>,
+);
+
+impl Store {
+    /// `AlreadyExists` when there is one with the same URL and app. Audited as `webhook.added`.
+    pub async fn insert_webhook(&self, stored: &StoredWebhook, actor: &str) -> Result<(), Error> {
+        let sql =
+            "insert into webhook (webhook_id, url, app, created_at, sealed_secret, leased_until)
+             values ($1, $2, $3, $4, $5, $4)";
+        let webhook = &stored.webhook;
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            on!(&mut work, it => sqlx::query(sql)
+                .bind(&webhook.id)
+                .bind(&webhook.url)
+                .bind(&webhook.app)
+                .bind(whole_seconds(webhook.created_at))
+                .bind(&stored.sealed_secret)
+                .execute(&mut **it)
+                .await
+                .map(drop))
+            .map_err(|it| {
+                if error::violates(&it, "webhook_url") { Error::AlreadyExists } else { it.into() }
+            })?;
+            let subject = subject(&webhook.id);
+            let line =
+                Line { actor, action: "webhook.added", subject: &subject, detail: webhook.host() };
+            audit::record(&mut work, &line, webhook.created_at).await?;
+            work.commit().await
+        })
+        .await
+    }
+
+    pub async fn find_webhook(&self, id: &str) -> Result<Option<StoredWebhook>, Error> {
+        let sql = "select webhook_id, url, app, created_at, sealed_secret, sealed_old_secret,
+                 old_secret_until
+             from webhook where webhook_id = $1";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
+                .bind(id)
+                .fetch_optional(&mut **it)
+                .await?);
+            Ok(row.map(stored))
+        })
+        .await
+    }
+
+    /// All of them: an operator has a few.
+    pub async fn list_webhooks(&self) -> Result<Vec<StoredWebhook>, Error> {
+        let sql = "select webhook_id, url, app, created_at, sealed_secret, sealed_old_secret,
+                 old_secret_until
+             from webhook order by webhook_id";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<Row> =
+                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
+            Ok(rows.into_iter().map(stored).collect())
+        })
+        .await
+    }
+
+    /// What waits for each webhook that something waits for, by its id.
+    pub async fn list_backlogs(&self) -> Result<Vec<(String, Backlog)>, Error> {
+        let sql = "select webhook_id, waiting, since,
+                 (select failure from delivery as tried
+                  where tried.webhook_id = backlog.webhook_id and delivery_id >= first
+                      and attempt_at is not null and failure is not null
+                  order by delivery_id limit 1)
+             from (select webhook_id, count(*) as waiting, min(occurred_at) as since,
+                       min(delivery_id) as first
+                   from delivery where attempt_at is not null group by webhook_id) as backlog
+             order by webhook_id";
+        self.long(async {
+            let mut lease = self.reader(self.wait).await?;
+            let rows: Vec<(String, i64, Option<OffsetDateTime>, Option<String>)> =
+                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
+            let backlog = |(id, waiting, since, failure)| (id, Backlog { waiting, since, failure });
+            Ok(rows.into_iter().map(backlog).collect())
+        })
+        .await
+    }
+
+    /// Gives a webhook a new secret, beside which the old one signs for a while; false when somebody else has changed
+    /// the one that is replaced. Audited as `webhook.rotated`.
+    pub async fn rotate_webhook(
+        &self,
+        rotated: &StoredWebhook,
+        previous_sealed_secret: &[u8],
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let sql = "update webhook
+             set sealed_secret = $2, sealed_old_secret = $3, old_secret_until = $4
+             where webhook_id = $1 and sealed_secret = $5";
+        let webhook = &rotated.webhook;
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let updated = on!(&mut work, it => sqlx::query(sql)
+                .bind(&webhook.id)
+                .bind(&rotated.sealed_secret)
+                .bind(&rotated.sealed_old_secret)
+                .bind(webhook.old_secret_until.map(whole_seconds))
+                .bind(previous_sealed_secret)
+                .execute(&mut **it)
+                .await?
+                .rows_affected());
+            if updated == 0 {
+                return Ok(false);
+            }
+            let subject = subject(&webhook.id);
+            let line = Line {
+                actor,
+                action: "webhook.rotated",
+                subject: &subject,
+                detail: webhook.host(),
+            };
+            audit::record(&mut work, &line, now).await?;
+            work.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Stores secrets that were sealed again, unless they have changed since `previous_sealed_secret` was read.
+    pub async fn update_webhook_secrets(
+        &self,
+        stored: &StoredWebhook,
+        previous_sealed_secret: &[u8],
+    ) -> Result<bool, Error> {
+        let sql = "update webhook set sealed_secret = $2, sealed_old_secret = nullif($3, $4)
+             where webhook_id = $1 and sealed_secret = $5";
+        let old = stored.sealed_old_secret.as_deref().unwrap_or_default();
+        let seals = [&*stored.sealed_secret, old, &[], previous_sealed_secret];
+        self.reseal(sql, &[&stored.webhook.id], &seals).await
+    }
+
+    /// False when there is none. What waits for it goes, too. Audited as `webhook.removed`.
+    pub async fn remove_webhook(
+        &self,
+        webhook: &Webhook,
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        self.long(async {
+            let mut lease = self.writer().await?;
+            let mut work = lease.begin().await?;
+            let mut removed = 0;
+            // The webhook before its deliveries, as whoever sends one locks them.
+            for sql in [
+                "delete from webhook where webhook_id = $1",
+                "delete from delivery where webhook_id = $1",
+            ] {
+                removed += on!(&mut work, it => sqlx::query(sql)
+                    .bind(&webhook.id)
+                    .execute(&mut **it)
+                    .await?
+                    .rows_affected());
+                if removed == 0 {
+                    return Ok(false);
+                }
+            }
+            let subject = subject(&webhook.id);
+            let line = Line {
+                actor,
+                action: "webhook.removed",
+                subject: &subject,
+                detail: webhook.host(),
+            };
+            audit::record(&mut work, &line, now).await?;
+            work.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+pub(crate) fn subject(id: &str) -> String {
+    format!("webhook:{id}")
+}
+
+fn stored((id, url, app, created_at, secret, old_secret, old_secret_until): Row) -> StoredWebhook {
+    StoredWebhook {
+        webhook: Webhook { id, url, app, created_at, old_secret_until },
+        sealed_secret: secret,
+        sealed_old_secret: old_secret,
+    }
+}

@@ -1,0 +1,64 @@
+//! The upstream as configured.
+
+use std::sync::Arc;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::config;
+use crate::model::Clock;
+use crate::upstream::asked::Asked;
+use crate::upstream::budget::Budget;
+use crate::upstream::error::SetupError;
+use crate::upstream::meter::Meters;
+use crate::upstream::pool::Relay;
+use crate::upstream::receivers::Receivers;
+use crate::upstream::skew::Skew;
+use crate::upstream::tls;
+
+/// The upstream as configured: its clients, what was learnt of its clock, and how many retries are left.
+pub struct Upstream {
+    pub(super) relay: Relay,
+    pub(super) tokens: reqwest::Client,
+    pub(super) receivers: Receivers,
+    pub(super) api_url: String,
+    pub(super) limits: config::Limits,
+    pub(super) skew: Skew,
+    pub(super) asked: Asked,
+    pub(super) budget: Budget,
+    pub(super) meters: Meters,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Upstream {
+    /// Makes the clients; nothing is connected yet.
+    pub fn new(
+        settings: &config::Upstream,
+        webhooks: &config::Webhooks,
+        limits: &config::Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Upstream, SetupError> {
+        Ok(Upstream {
+            relay: Relay::new(settings, limits, &clock)?,
+            tokens: tls::client(settings, limits)?,
+            receivers: Receivers::new(webhooks),
+            api_url: settings.api_url.clone(),
+            limits: limits.clone(),
+            skew: Skew::default(),
+            asked: Asked::default(),
+            budget: Budget::new(limits, clock.instant()),
+            meters: Meters::new(),
+            clock,
+        })
+    }
+
+    /// Seconds by which the upstream's clock is ahead of ours; `None` before any answer has told.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.skew.is_known().then(|| self.skew.seconds())
+    }
+
+    /// The time as the upstream has it: ours, corrected by what its answers told of its clock.
+    pub fn now(&self) -> OffsetDateTime {
+        let (now, ahead) = (self.clock.now(), Duration::seconds(self.skew.seconds()));
+        now.checked_add(ahead).unwrap_or(now)
+    }
+}

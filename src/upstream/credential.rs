@@ -1,0 +1,17 @@
+//! What proves a call.
+
+use crate::model::{App, Secret};
+
+/// A user's access token, opened. It lives here and in `gateway`, and nowhere else.
+pub struct Token {
+    pub token: Secret,
+    pub secret: Secret,
+}
+
+/// What proves a call.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    Bearer(&'a Secret),
+    TwoLegged(&'a App),
+    User(&'a App, &'a Token),
+}
