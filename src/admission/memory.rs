@@ -1,5 +1,5 @@
-//! The one budget for what answers occupy while they are read, merged and sent. It is reserved before it is used; where
-//! there is none left, work waits.
+//! The one memory budget for answers while they are read, merged and sent. Memory is reserved before it is used; when
+//! none is left, work waits.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use bytes::Bytes;
 
 use crate::admission::turns::{Rules, Turn, Turns};
 
-/// What a small hold has at most, in bytes.
+/// The most bytes that a small hold may have.
 const SMALL: usize = 256 * 1024;
-/// An eighth of the budget is for small holds alone, so that a call never waits behind a question. Where that is used up,
-/// they wait with the others.
+/// An eighth of the budget is for small holds only, so that a call never waits behind a question. When it is used up,
+/// small holds wait with the others.
 const FOR_SMALL_ONES: usize = 8;
 
-/// A cheap clone.
+/// The memory budget; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Memory {
     small: Arc<Turns>,
@@ -21,7 +21,7 @@ pub struct Memory {
     most: usize,
 }
 
-/// Memory of the budget, until this is dropped.
+/// Memory reserved from the budget until this is dropped.
 #[derive(Debug)]
 pub struct Held {
     memory: Memory,
@@ -41,18 +41,18 @@ impl<T> AsRef<[u8]> for Attached<T> {
 }
 
 impl Memory {
-    /// A budget of so many bytes.
+    /// A budget of this many bytes.
     pub fn new(bytes: usize) -> Memory {
         let for_small_ones = bytes / FOR_SMALL_ONES;
         let most = bytes - for_small_ones;
-        // Nobody waits for the small ones' memory, so each key has its share of it from the start.
+        // Nobody waits for the small holds' memory, so each key is limited to its share from the start.
         let share = for_small_ones / 2;
         let small = Turns::new(Rules { total: for_small_ones, each: share, shared: share });
         let large = Turns::new(Rules { total: most, each: most, shared: most / 2 });
         Memory { small, large, most }
     }
 
-    /// The most that can be held at once by one.
+    /// The most bytes that a single hold can have.
     pub fn most(&self) -> usize {
         self.most
     }
@@ -62,7 +62,7 @@ impl Memory {
         self.small.taken() + self.large.taken()
     }
 
-    /// Waits for memory in `key`'s turn. More than [`Memory::most`] never comes.
+    /// Waits for memory in `key`'s turn. More than [`Memory::most`] is never granted.
     pub async fn hold(&self, key: &Arc<str>, bytes: usize) -> Held {
         let turn = match self.small(key, bytes) {
             Some(turn) => turn,
@@ -71,7 +71,7 @@ impl Memory {
         Held { memory: self.clone(), key: Arc::clone(key), turn }
     }
 
-    /// What is kept for small holds, if there is any left of it.
+    /// A turn from the memory kept for small holds, if enough is left.
     fn small(&self, key: &Arc<str>, bytes: usize) -> Option<Turn> {
         if bytes <= SMALL { self.small.try_take(key, bytes) } else { None }
     }
@@ -93,7 +93,7 @@ impl Held {
         }
     }
 
-    /// The same before those who wait: for answers that are being read, since others may wait for what these hold.
+    /// The same ahead of all that wait: for answers being read, since others may be waiting for the memory these hold.
     pub async fn grow_first_to(&mut self, bytes: usize) {
         if !self.grows_small(bytes) {
             if !self.is_large() {
@@ -112,17 +112,17 @@ impl Held {
         self.turn.is_of(&self.memory.large)
     }
 
-    /// Bytes that hold this until the last of them is dropped.
+    /// Bytes that keep this hold until the last clone of them is dropped.
     pub fn attach(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Attached { bytes, _with: self })
     }
 
-    /// Bytes that keep others, and what these hold, until the last of them is dropped.
+    /// Bytes that keep others, and the hold of those, until the last clone is dropped.
     pub fn beside(bytes: Bytes, others: Bytes) -> Bytes {
         Bytes::from_owner(Attached { bytes, _with: others })
     }
 
-    /// Gives back what is held beyond this.
+    /// Releases what is held beyond this many bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.turn.shrink_to(bytes);
     }

@@ -1,5 +1,5 @@
-//! Who may go on, and with how much memory. Everybody's work shares one process: turns are dealt out fairly among keys,
-//! and what answers occupy is reserved before it is used.
+//! Which work may proceed, and with how much memory. All callers share one process: turns are dealt out fairly among
+//! keys, and memory for answers is reserved before it is used.
 
 mod memory;
 mod turns;

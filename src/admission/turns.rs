@@ -1,5 +1,5 @@
-//! Places that keys share: free ones are dealt out round and round among the keys that wait, in the order in which these
-//! came, so that no key's queue holds up another's.
+//! Places that keys share: free ones are dealt out round-robin among the waiting keys, in the order of their arrival,
+//! so that no key's queue holds up another's.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +13,12 @@ pub struct Rules {
     pub total: usize,
     /// The most that one key may ever hold.
     pub each: usize,
-    /// The most that one key may hold while another waits. One turn alone may be larger: else it would never come.
+    /// The most that one key may hold while another waits. A key's only turn may be larger, or it would never come.
     pub shared: usize,
 }
 
 impl Rules {
-    /// This many places, which a key alone may take and which keys that wait take in turn.
+    /// This many places: a single key may take them all, and waiting keys take turns.
     pub fn of(total: usize) -> Rules {
         Rules { total, each: total, shared: total }
     }
@@ -65,9 +65,9 @@ struct Waiter {
 /// When a waiter's turn comes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Wait {
-    /// Behind those who came before. `own` is what the turn that is to grow holds already.
+    /// Behind earlier waiters. `own` is what the growing turn already holds.
     InTurn { own: usize },
-    /// Before all others, who may wait for what it holds.
+    /// Ahead of all others, since these may be waiting for what it holds.
     First,
 }
 
@@ -77,12 +77,12 @@ impl Lane {
     }
 }
 
-/// What stands in a waiter's way.
+/// Whether a waiter may go ahead, and if not, why.
 enum Verdict {
     Granted,
-    /// Its key has to wait for itself or for others; whoever comes next may go first.
+    /// Its key is at its limit or must let others go first; the next waiter may overtake it.
     Passed,
-    /// Too few places are free, and nobody overtakes.
+    /// Too few places are free, and no other waiter may overtake.
     NoRoom,
 }
 
@@ -91,12 +91,12 @@ impl Turns {
         Arc::new(Turns { rules, state: Mutex::default() })
     }
 
-    /// Waits for this many places. More than [`Rules::total`] or [`Rules::each`] never come.
+    /// Waits for this many places. More than [`Rules::total`] or [`Rules::each`] are never granted.
     pub async fn take(self: &Arc<Turns>, key: &Arc<str>, places: usize) -> Turn {
         self.wait(key, places, Wait::InTurn { own: 0 }).await
     }
 
-    /// Waits for this many places before all others: for work that is under way.
+    /// Waits for this many places ahead of all others: for work already under way.
     pub async fn take_first(self: &Arc<Turns>, key: &Arc<str>, places: usize) -> Turn {
         self.wait(key, places, Wait::First).await
     }
@@ -123,7 +123,7 @@ impl Turns {
         (&mut waiting.granted).await.expect("whoever waits is granted a turn in the end")
     }
 
-    /// Whether these places were free and nobody waited for them who comes first; they are taken then.
+    /// Takes these places if they are free and no earlier waiter comes first; returns whether it did.
     fn try_hold(&self, key: &Arc<str>, places: usize, wait: Wait) -> bool {
         let mut state = self.lock();
         let is_first = state.lanes.is_empty() || wait == Wait::First;
@@ -139,7 +139,7 @@ impl Turns {
     fn advance(self: &Arc<Turns>) {
         let granted = self.lock().deal(self.rules);
         for (key, waiter) in granted {
-            // Whoever does not wait any more gives it back by dropping it, so nothing may be locked here.
+            // A waiter that has gone gives its turn back by dropping it, so nothing may be locked here.
             let _ = waiter.granted.send(self.turn(&key, waiter.places));
         }
     }
@@ -173,12 +173,12 @@ impl Turn {
         Arc::ptr_eq(&self.turns, turns)
     }
 
-    /// Waits for as many places more as are missing, behind those who wait already.
+    /// Waits for the missing places, behind earlier waiters.
     pub async fn grow_to(&mut self, places: usize) {
         self.grow(places, Wait::InTurn { own: self.places }).await;
     }
 
-    /// The same before those who wait: for work that is under way, since they may wait for what it holds.
+    /// The same ahead of all waiters: for work already under way, since they may be waiting for what it holds.
     pub async fn grow_first_to(&mut self, places: usize) {
         self.grow(places, Wait::First).await;
     }
@@ -189,7 +189,7 @@ impl Turn {
         self.places += std::mem::take(&mut more.places);
     }
 
-    /// Takes as many places more as are missing, if they are free now.
+    /// Takes the missing places, if they are free now.
     pub fn try_grow_to(&mut self, places: usize) -> bool {
         let missing = places.saturating_sub(self.places);
         let has_grown = missing == 0
@@ -200,7 +200,7 @@ impl Turn {
         has_grown
     }
 
-    /// Gives back what is held beyond this.
+    /// Releases what is held beyond this many places.
     pub fn shrink_to(&mut self, places: usize) {
         if places < self.places {
             self.turns.release(&self.key, self.places - places);
@@ -256,13 +256,13 @@ impl State {
         }
     }
 
-    /// Takes the waiters out of their queues whose turn it is. A key that was served goes behind the others.
+    /// Dequeues the waiters whose turn has come. A key that was served goes behind the others.
     fn deal(&mut self, rules: Rules) -> Vec<(Arc<str>, Waiter)> {
         let (mut granted, mut at) = (Vec::new(), 0);
         let mut others_count = true;
         loop {
             let Some((key, waiter)) = self.lanes.get(at).and_then(Lane::first) else {
-                // Where each lets the others go first, nobody would.
+                // If each key lets the others go first, none would ever go.
                 if at == 0 || !std::mem::take(&mut others_count) {
                     return granted;
                 }

@@ -1,4 +1,4 @@
-//! How a running gateway is asked: where it is, and with which key.
+//! How to reach a running gateway: its URL and the key to use.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,13 +7,13 @@ use crate::config::{Client, Errors, Problem, form};
 use crate::model::Secret;
 use crate::model::key::{Kind, Presented};
 
-/// Where `serve` and `demo` listen when nothing is said.
+/// Where `serve` and `demo` listen by default.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 const URL: &str = "COUNTERSIGN_URL";
 const KEY: &str = "COUNTERSIGN_KEY";
 const KEY_FILE: &str = "COUNTERSIGN_KEY_FILE";
 
-/// What `environment` says, and `url` of the command line over it. `read` reads the file that holds the key.
+/// The client settings from `environment`, overridden by the command line's `url`. `read` reads the key's file.
 pub fn parse_client(
     url: Option<&str>,
     environment: &BTreeMap<String, String>,
@@ -79,7 +79,7 @@ fn read_key(
     }
 }
 
-/// What a variable says; one that is empty says nothing.
+/// The value of a variable; an empty one counts as unset.
 fn set<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
     environment.get(name).map(String::as_str).filter(|it| !it.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Files that hold settings and secrets: who may read them, and systemd's credentials.
+//! Files that hold settings and secrets: their permissions, and systemd's credentials.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,8 +20,8 @@ pub struct Text {
     pub warning: Option<String>,
 }
 
-/// Reads the file that `key` names. Whoever reads the vault's keys can read everything, so a ring that others may read is
-/// refused; for other files that is a warning.
+/// Reads the file that `key` names. The vault's keys open everything, so a ring that others may read is refused; for
+/// other files that is a warning.
 pub fn read(key: &str, path: &Path) -> Result<Text, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     let mut file = File::open(path).map_err(unreadable)?;
@@ -41,15 +41,15 @@ pub fn read(key: &str, path: &Path) -> Result<Text, String> {
     Ok(Text { text, warning })
 }
 
-/// Whether nobody reads a file but its owner, or a group that root or this process's user has chosen: as Kubernetes
-/// and systemd hand secrets over.
+/// Whether only its owner can read a file, or also a group chosen by root or this process's user: that is how
+/// Kubernetes and systemd provide secrets.
 fn is_private(process: u32, owner: u32, mode: u32) -> bool {
     let is_trusted = owner == 0 || owner == process;
     let allowed = if is_trusted { 0o700 | GROUP_READ } else { 0o700 };
     mode & !allowed == 0
 }
 
-/// The secrets in systemd's folder of credentials (`LoadCredential=`): a file with the name of a secret is that secret's.
+/// The secrets in systemd's credentials directory (`LoadCredential=`): a file named after a secret's key holds it.
 pub fn credentials(folder: Option<&str>) -> Layer {
     let Some(folder) = folder else { return Layer::new() };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -63,7 +63,7 @@ fn credential(name: &str, path: &Path) -> Option<(String, Setting)> {
     is_secret(name).then_some((key, setting))
 }
 
-/// Where systemd puts them.
+/// The directory where systemd puts credentials.
 pub fn credentials_folder(environment: &BTreeMap<String, String>) -> Option<&str> {
     environment.get("CREDENTIALS_DIRECTORY").map(String::as_str).filter(|it| !it.is_empty())
 }
@@ -86,7 +86,7 @@ mod tests {
             (US, 0o444, false),
             (US, 0o644, false),
             (US, 0o402, false),
-            // As Kubernetes and systemd mount it, and as Swarm does.
+            // As Kubernetes, systemd and Swarm mount it.
             (0, 0o440, true),
             (0, 0o640, true),
             (0, 0o400, true),

@@ -43,7 +43,7 @@ pub const QUESTION_CALLS: Form<usize> =
 pub const QUESTION_NUMBERS: Form<u64> =
     Form { expected: "a whole number from 1 to 4294967295", parse: whole::<_, 1, { u32::MAX }> };
 
-/// Less would not hold the largest answer of the upstream, as it comes and decompressed.
+/// The minimum holds the upstream's largest answer, both compressed and decompressed.
 pub const ANSWER_MEMORY: Form<usize> = Form {
     expected: "a whole number of bytes, at least 33554432",
     parse: whole::<_, { 32 << 20 }, { u32::MAX }>,
@@ -73,7 +73,7 @@ pub const DURATION: Form<Duration> = Form {
     parse: |text| duration(text).filter(|it| !it.is_zero()),
 };
 
-/// For what zero turns off.
+/// For settings that zero turns off.
 pub const DURATION_OR_ZERO: Form<Duration> = Form {
     expected: "a duration of at most 30 days, such as \"0s\", \"250ms\", \"10s\" or \"5m\"",
     parse: duration,
@@ -89,7 +89,7 @@ pub const HTTPS_URL: Form<String> = Form {
 pub const ANY_URL: Form<String> =
     Form { expected: "http:// or https:// and a host, without user, path or query", parse: origin };
 
-/// Browsers bring cookies and X's answers to it, so plain `http` is for this machine alone.
+/// Browsers send cookies and X's answers to this URL, so plain `http` is for this machine only.
 pub const PUBLIC_URL: Form<Option<String>> = Form {
     expected: "https:// and a host, without user, path or query (http:// for a loopback address), or nothing",
     parse: |text| {
@@ -145,7 +145,7 @@ pub const APP_ONLY: Form<AppOnly> = Form {
 pub const ACCOUNT_LIMIT: Form<u64> =
     Form { expected: "a whole number from 1 to 4294967295", parse: whole::<_, 1, { u32::MAX }> };
 
-/// Whether more is refused.
+/// Whether calls over the limit are refused.
 pub const OVER_LIMIT: Form<bool> = Form {
     expected: "\"warn\" or \"refuse\"",
     parse: |text| match text {
@@ -192,8 +192,8 @@ fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST)
 }
 
-/// Scheme and authority as signatures want them: in lower case and without the scheme's own port (RFC 5849,
-/// 3.4.1.2). One slash at the end is taken off.
+/// Scheme and authority as signatures need them: in lower case and without the scheme's own port (RFC 5849,
+/// 3.4.1.2). One trailing slash is removed.
 fn origin(text: &str) -> Option<String> {
     let url = text.strip_suffix('/').unwrap_or(text);
     let (scheme, rest) = url.split_once("://")?;
@@ -208,13 +208,13 @@ fn origin(text: &str) -> Option<String> {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    // User info, and a port that is no number, would be missing from what was understood.
+    // User info, or a port that is not a number, would be missing from the parsed parts.
     let understood = spelled == rest && !host.is_empty();
     let named = if authority.port_u16() == Some(own_port) { host } else { &spelled };
     understood.then(|| format!("{scheme}://{}", named.to_ascii_lowercase()))
 }
 
-/// Whether each reader of URLs understands the same by it: a plain host, and after it what RFC 3986 allows.
+/// Whether every URL parser reads it the same way: a plain host, and after it only what RFC 3986 allows.
 fn is_page_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest else { return false };
@@ -225,7 +225,7 @@ fn is_page_url(url: &str) -> bool {
         && is_target(target)
 }
 
-/// Path and query, without what browsers rewrite.
+/// Whether it is a path and query without parts that browsers rewrite.
 fn is_target(target: &str) -> bool {
     let is_allowed = |c: u8| c.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:@/?%".contains(&c);
     let is_byte =
@@ -235,7 +235,7 @@ fn is_target(target: &str) -> bool {
     target.bytes().all(is_allowed) && target.split('%').skip(1).all(is_byte) && !climbs
 }
 
-/// Whether it is a name or an address that browsers take as it is written.
+/// Whether it is a name or an address that browsers keep as written.
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
         let parsed = address.parse::<Ipv6Addr>().ok();
@@ -245,7 +245,7 @@ fn is_host(host: &str) -> bool {
         let plain = it.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
         !it.is_empty() && plain
     };
-    // A name that ends in a number is read as an address, in more spellings than one.
+    // A name that ends in a number is read as an address, which has several spellings.
     let is_number =
         host.rsplit('.').next().is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()));
     host.split('.').all(is_label) && (!is_number || host.parse::<Ipv4Addr>().is_ok())

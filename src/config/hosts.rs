@@ -1,8 +1,8 @@
-//! Names of machines as settings list them: each whole, or all below one as `*.example.com`.
+//! Host names as settings list them: single names, or all names below one as `*.example.com`.
 
 use crate::config::form::Form;
 
-/// Machines that are allowed; none where nothing is said.
+/// Hosts that are allowed; none by default.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Hosts(Vec<String>);
 
@@ -19,7 +19,7 @@ impl Hosts {
         self.0.is_empty()
     }
 
-    /// Whether this one is listed, in whatever case. A pattern has what is below a name and not the name itself.
+    /// Whether this host is listed, ignoring case. A pattern matches names below its name, not the name itself.
     pub fn has(&self, host: &str) -> bool {
         let host = plain(host);
         let is_below = |name: &str| host.strip_suffix(name).is_some_and(|it| it.ends_with('.'));
@@ -27,7 +27,7 @@ impl Hosts {
     }
 }
 
-/// As names are compared: an end that stands for the root of all names says nothing.
+/// The form in which names are compared: in lower case, without brackets or a final dot for the DNS root.
 fn plain(host: &str) -> String {
     let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
     bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase()

@@ -1,5 +1,5 @@
-//! Layers: what the defaults, a file and the environment set, each flattened to `section.key` and then laid over the
-//! one before.
+//! Layers: the settings from the defaults, a file and the environment, each flattened to `section.key` and laid over
+//! the one before.
 
 use std::collections::BTreeMap;
 
@@ -38,12 +38,12 @@ const LISTS: &[&str] = &[
     "webhooks.receivers",
 ];
 
-/// A value as it was given, and where.
+/// A value as it was given, and where it was set.
 pub struct Setting {
     /// The key as it was given: for a secret in a file it ends in `_file`.
     pub key: String,
     pub origin: String,
-    /// Any value may be a secret in the wrong place.
+    /// The value; any value may be a secret in the wrong place.
     pub text: Secret,
 }
 
@@ -53,10 +53,10 @@ impl Setting {
     }
 }
 
-/// What one source sets, or several laid over one another, by key.
+/// The settings of one source, or of several laid over one another, by key.
 pub type Layer = BTreeMap<String, Setting>;
 
-/// What `text` sets.
+/// The settings in `text`.
 pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Option<Layer> {
     let root = FileFormat::Toml.parse(None, text).map_err(|error| {
         let detail = format!("is not valid TOML{}", place(&error.to_string()));
@@ -69,7 +69,7 @@ pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Optio
     Some(layer)
 }
 
-/// What the variables `COUNTERSIGN__SECTION__KEY` set.
+/// The settings in the variables `COUNTERSIGN__SECTION__KEY`.
 pub fn from_environment(environment: &BTreeMap<String, String>) -> Layer {
     let setting = |(name, text): (&String, &String)| {
         let key = name.to_ascii_lowercase().strip_prefix("countersign__")?.replace("__", ".");
@@ -96,17 +96,17 @@ pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mu
     }
 }
 
-/// Whether it is a key that may also name a file.
+/// Whether this key may also name a file.
 pub fn is_secret(key: &str) -> bool {
     SECRETS.contains(&&*pattern(key))
 }
 
-/// The name of the app whose key this is, and what of it.
+/// The app and the field that this key sets.
 pub fn app_field(key: &str) -> Option<(&str, &str)> {
     key.strip_prefix("apps.")?.rsplit_once('.')
 }
 
-/// The parser's own message quotes the line, which may hold a secret.
+/// Where a parse error is. The parser's own message quotes the line, which may hold a secret.
 fn place(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     first

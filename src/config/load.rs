@@ -1,4 +1,4 @@
-//! From text to settings: purely by `parse`, out of the real environment and files by `load`.
+//! From text to settings: `parse` is pure, `load` reads the real environment and files.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,8 +16,8 @@ pub fn describe() -> &'static str {
     DEFAULTS
 }
 
-/// The settings that `file` (its name and text) and `environment` give over the defaults. `read` reads the files that
-/// hold secrets and says, for those it refuses, what is wrong with them; whether a file is private enough is its affair.
+/// The defaults overridden by `file` (its name and text) and `environment`. `read` reads the files that hold secrets
+/// and says what is wrong with any that it refuses; it also decides whether a file is private enough.
 pub fn parse(
     file: Option<(&str, &str)>,
     environment: &BTreeMap<String, String>,
@@ -27,20 +27,20 @@ pub fn parse(
     parse_with(file, environment, Layer::new(), &read, Ring::NotNeeded)
 }
 
-/// The settings out of the real environment and the file at `path`, or else the one that `COUNTERSIGN_CONFIG` names.
+/// The settings from the real environment and the file at `path`, or else the one that `COUNTERSIGN_CONFIG` names.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn load(path: Option<&Path>, ring: Ring) -> Result<Config, Errors> {
     let named = env::var_os("COUNTERSIGN_CONFIG").map(PathBuf::from);
     load_with(path.or(named.as_deref()), &environment(), ring)
 }
 
-/// How to ask a running gateway, out of the real environment; `url` is what the command line says of it.
+/// How to reach a running gateway, from the real environment; `url` is the command line's.
 pub fn load_client(url: Option<&str>) -> Result<Client, Errors> {
     parse_client(url, &environment(), &|path| Ok(files::read("COUNTERSIGN_KEY_FILE", path)?.text))
 }
 
 fn environment() -> BTreeMap<String, String> {
-    // What is not Unicode stays visible as such, for its form to refuse.
+    // A value that is not Unicode stays recognisable, so that its form refuses it.
     let environment = env::vars_os().filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
     });
@@ -78,7 +78,7 @@ fn parse_with(
     let defaults = layer::from_toml("default", DEFAULTS, &mut problems);
     let (name, text) = file.unwrap_or_default();
     let from_file = layer::from_toml(name, text, &mut problems);
-    // Without the file's settings, what is left would look wrong where it is not.
+    // Without the file's settings, correct ones would be reported as problems.
     let (Some(defaults), Some(from_file)) = (defaults, from_file) else {
         return Err(Errors(problems));
     };

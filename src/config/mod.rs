@@ -1,7 +1,7 @@
 //! Settings as data: what `config/default.toml` documents, in its final types. Each module receives its own section.
 //!
 //! Text becomes layers (`layer`), a layer's values are read by key (`reader`) in their forms (`form`), and `section`
-//! says which key becomes which field. `load` ties it together. What asks a gateway needs two settings alone: `client`.
+//! maps keys to fields. `load` ties it together. A client of a gateway needs only two settings: `client`.
 
 mod client;
 mod files;
@@ -41,9 +41,9 @@ pub struct Config {
     pub vault: Vault,
     pub limits: Limits,
     pub log: Log,
-    /// The files that it was read from.
+    /// The files that the settings were read from.
     pub files: Vec<PathBuf>,
-    /// Modes of these that should be fixed.
+    /// Warnings about file modes that should be fixed.
     pub warnings: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub struct Config {
 pub struct Server {
     pub listen: SocketAddr,
     pub trusted_proxies: Proxies,
-    /// Threads that serve; 0 for one a core.
+    /// Worker threads; 0 means one per core.
     pub workers: usize,
 }
 
@@ -63,7 +63,7 @@ pub struct Admin {
     pub trusted_proxies: Proxies,
     /// Scheme and authority under which browsers reach this listener; without it the console is for loopback alone.
     pub public_url: Option<String>,
-    /// Names under which `/metrics` and `/admin` are served, beside those that nobody outside can have.
+    /// Names under which `/metrics` and `/admin` are served, besides those that nobody outside can have.
     pub hosts: Hosts,
 }
 
@@ -79,9 +79,9 @@ pub struct Database {
     pub wait: Duration,
     pub statement_timeout: Duration,
     pub connection_life: Duration,
-    /// How long what is cached is still used while the database is away.
+    /// How long cached entries are still used while the database is unavailable.
     pub stale: Duration,
-    /// How often changes made elsewhere are asked for.
+    /// How often to poll for changes made elsewhere.
     pub poll: Duration,
 }
 
@@ -101,18 +101,18 @@ pub struct Upstream {
 pub struct Connect {
     /// Scheme and authority under which browsers reach the callers' listener; without it there are no links.
     pub public_url: Option<String>,
-    /// Where a browser may go on to once an account is connected, letter for letter.
+    /// URLs that a browser may be sent to once an account is connected, matched exactly.
     pub return_to: Vec<String>,
-    /// How often X is asked about each account in the background; zero for never.
+    /// How often each account is checked with X in the background; zero means never.
     pub check_every: Duration,
 }
 
-/// Telling services what becomes of accounts.
+/// Notifying services of account events.
 #[derive(Clone, Debug)]
 pub struct Webhooks {
     /// Whether receivers may be called over plain `http`.
     pub allow_http: bool,
-    /// The only machines that events may be sent to; any, where none is listed.
+    /// The only machines that events may be sent to; an empty list allows any.
     pub receivers: Hosts,
 }
 
@@ -125,7 +125,7 @@ pub struct Vault {
     pub active: String,
 }
 
-/// How much and how long.
+/// Limits on sizes, counts and times.
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections: usize,
@@ -150,21 +150,21 @@ pub struct Limits {
     pub upstream_body_bytes: usize,
     /// The largest factor by which an answer may grow when decompressed.
     pub upstream_ratio: usize,
-    /// Second attempts allowed, as a share of calls.
+    /// Retries allowed, as a share of calls.
     pub retry_share: f64,
-    /// Second attempts allowed a second, whatever the share.
+    /// Retries allowed per second, whatever the share.
     pub retry_floor: f64,
     pub cached_keys: u64,
     pub cached_accounts: u64,
-    /// The longest that a start reads recently used keys and accounts; zero for not at all.
+    /// The longest that startup may read recently used keys and accounts; zero means not at all.
     pub warm_up: Duration,
     /// How long an unknown key or account is remembered as unknown.
     pub unknown_for: Duration,
     /// Bytes for the answers of all callers together: while they are read, merged and sent.
     pub answer_memory: usize,
-    /// The least rate at which a caller must read its answer, in bytes a second.
+    /// The lowest rate at which a caller may read its answer, in bytes per second.
     pub read_rate: usize,
-    /// Links made by one key that wait to be used.
+    /// Pending links that one key may have created.
     pub key_links: u32,
     /// Posts that one question may name.
     pub question_posts: usize,
@@ -172,9 +172,9 @@ pub struct Limits {
     pub question_days: u16,
     /// Numbers that one answer may hold before it is sent.
     pub question_numbers: u64,
-    /// Calls of questions that run side by side, for each app.
+    /// Calls for questions that run concurrently, per app.
     pub question_calls: usize,
-    /// Questions of one key that are answered at the same time.
+    /// Questions of one key that are answered concurrently.
     pub key_questions: usize,
 }
 
@@ -185,7 +185,7 @@ pub enum Ring {
     NotNeeded,
 }
 
-/// A running gateway, as those reach it who ask it.
+/// A running gateway, as its clients reach it.
 pub struct Client {
     /// Scheme and authority, without a trailing slash.
     pub url: String,

@@ -1,4 +1,4 @@
-//! Proxies whose word is taken about who asks: addresses and networks, each entry judged by itself.
+//! Proxies trusted to name the client's address: addresses and networks, each entry checked on its own.
 
 use std::net::IpAddr;
 
@@ -6,18 +6,18 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::config::reader::Reader;
 
-/// Proxies that may say for whom they ask; nobody, where nothing is said.
+/// Proxies that may name the client they forward for; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(Vec<IpNet>);
 
 impl Proxies {
-    /// Whether this address is one of theirs. IPv4 is looked for as such, never mapped into IPv6.
+    /// Whether this address is a trusted proxy's. IPv4 must be passed as such, never mapped into IPv6.
     pub fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|it| it.contains(&address))
     }
 }
 
-/// What `key` lists.
+/// The proxies that `key` lists.
 pub fn proxies(it: &mut Reader<'_>, key: &str) -> Proxies {
     let Some((setting, text)) = it.text(key) else { return Proxies::default() };
     let entries = text.expose().split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
@@ -33,7 +33,7 @@ pub fn proxies(it: &mut Reader<'_>, key: &str) -> Proxies {
     Proxies(networks)
 }
 
-/// Reads an address or a network, or says what was expected.
+/// Reads an address or a network; the error says what was expected.
 fn network(entry: &str) -> Result<IpNet, String> {
     let one = |text: &str| text.parse().ok().map(|it: IpAddr| IpNet::from(it));
     let read = entry.parse().ok().or_else(|| one(entry)).map(unmapped);
@@ -49,7 +49,7 @@ fn network(entry: &str) -> Result<IpNet, String> {
     Ok(network)
 }
 
-/// IPv4 that was written as IPv6, as what it is.
+/// Turns an IPv4 network written as IPv6 back into IPv4.
 fn unmapped(network: IpNet) -> IpNet {
     let IpNet::V6(it) = network else { return network };
     let mapped = it.addr().to_ipv4_mapped().zip(it.prefix_len().checked_sub(96));

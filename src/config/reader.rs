@@ -1,4 +1,4 @@
-//! Reads settings by key in the form they should have, and keeps what went wrong.
+//! Reads settings by key in the form they should have, and collects the problems.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::config::layer::{Layer, Setting};
 use crate::config::{Problem, Ring};
 use crate::model::Secret;
 
-/// Reads the file that a key names; the key tells how private the file must be.
+/// Reads the file that a key names; the key decides how private the file must be.
 pub type ReadFile<'a> = &'a dyn Fn(&str, &Path) -> Result<Text, String>;
 
 /// The layers, the files they name, and the problems found so far.
@@ -18,14 +18,14 @@ pub struct Reader<'a> {
     pub read: ReadFile<'a>,
     pub ring: Ring,
     pub problems: Vec<Problem>,
-    /// Those that were read.
+    /// The files that were read.
     pub files: Vec<PathBuf>,
-    /// Modes of theirs that should be fixed.
+    /// Warnings about file modes that should be fixed.
     pub warnings: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    /// What `key` says. When that is wrong its default stands in, so that reading goes on to the next problem.
+    /// The value of `key`. If it is wrong, the default stands in, so that reading goes on to find further problems.
     pub fn get<T>(&mut self, key: &str, form: &Form<T>) -> T {
         self.find(key, form).unwrap_or_else(|| {
             let default = self.defaults.get(key).and_then(|it| (form.parse)(it.text.expose()));
@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What `key` says, if anything says it in the right form.
+    /// The value of `key`, if it is set and has the right form.
     pub fn find<T>(&mut self, key: &str, form: &Form<T>) -> Option<T> {
         let (setting, text) = self.text(key)?;
         let value = (form.parse)(text.expose());
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// The text of `key`, out of its file if it names one.
+    /// The text of `key`, read from a file if it names one.
     pub fn text(&mut self, key: &str) -> Option<(&'a Setting, Secret)> {
         let setting = self.setting(key)?;
         if setting.key == key {
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         self.problems.iter().any(|it| it.key == given)
     }
 
-    /// Adds a problem of `key` that its form alone does not show.
+    /// Adds a problem with `key` that its form alone does not reveal.
     pub fn refuse(&mut self, key: &str, detail: impl Into<String>) {
         let problem = self.setting(key).map(|it| it.problem(detail));
         self.problems.extend(problem);

@@ -13,7 +13,7 @@ use crate::config::{
 use crate::model::app::{self, AccountLimit};
 use crate::model::{App, AppOnly, Secret};
 
-/// Everything; what cannot be read is among the reader's problems.
+/// The whole configuration; settings that cannot be read are added to the reader's problems.
 pub fn config(it: &mut Reader<'_>) -> Config {
     Config {
         server: Server {
@@ -48,7 +48,7 @@ pub fn config(it: &mut Reader<'_>) -> Config {
 fn admin(it: &mut Reader<'_>) -> Admin {
     let listen = it.get("admin.listen", &form::ADDRESS);
     let callers = it.setting("server.listen").and_then(|it| it.text.expose().parse().ok());
-    // Port 0 asks for any free port, so two of those differ.
+    // Port 0 requests any free port, so two such addresses differ.
     if callers == Some(listen) && listen.port() != 0 {
         it.refuse("admin.listen", "expected another address than server.listen");
     }
@@ -136,7 +136,7 @@ fn apps(it: &mut Reader<'_>) -> BTreeMap<String, App> {
     apps.collect()
 }
 
-/// An app; `origin` is where something of it was set, for what is not.
+/// An app; `origin` is where one of its settings was made, for reporting those that are missing.
 fn one_app(it: &mut Reader<'_>, name: &str, origin: &str) -> App {
     let key = |field: &str| format!("apps.{name}.{field}");
     if !app::is_name(name) {
@@ -165,7 +165,7 @@ fn one_app(it: &mut Reader<'_>, name: &str, origin: &str) -> App {
     }
 }
 
-/// A credential that an app cannot do without.
+/// A credential that every app needs.
 fn required(it: &mut Reader<'_>, key: String, origin: &str) -> Secret {
     let value = it.find(&key, &form::CREDENTIAL);
     if it.setting(&key).is_none() {

@@ -1,4 +1,4 @@
-//! The key ring: one entry after another, each judged without repeating any of it.
+//! The key ring: each entry is checked in turn, and no error repeats any part of it.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::config::reader::Reader;
 use crate::config::{Ring, Vault};
 use crate::model::Secret;
 
-/// The ring, which may be empty where it is not needed.
+/// The ring, which may be empty if it is not needed.
 pub fn ring(it: &mut Reader<'_>) -> Vault {
     let keys = keys(it);
     if it.ring == Ring::Needed && keys.is_empty() && !it.is_wrong("vault.keys") {
@@ -29,7 +29,7 @@ pub fn ring(it: &mut Reader<'_>) -> Vault {
     Vault { keys, active }
 }
 
-/// The id of the entry that seals, or what was expected.
+/// The id of the entry that seals; the error says what was expected.
 fn active(keys: &[(String, Secret)], named: String) -> Result<String, &'static str> {
     match keys {
         [] if named.is_empty() => Ok(named),
@@ -59,7 +59,7 @@ fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
     keys
 }
 
-/// Reads `id=key`, or says what was expected.
+/// Reads `id=key`; the error says what was expected.
 fn key(entry: &str) -> Result<(&str, Secret), &'static str> {
     let (id, key) = entry.split_once('=').ok_or("`id=key`")?;
     if !is_key_id(id) {

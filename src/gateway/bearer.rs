@@ -1,5 +1,5 @@
 //! Bearer tokens: minted when needed, shared through the database, one mint at a time however many callers wait, and
-//! anew only for the generation that the upstream still rejects.
+//! renewed only for the generation that the upstream still rejects.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,17 +16,17 @@ use crate::model::Endpoint;
 use crate::upstream::{self, Credential, MintError, Room, Spent, StatusCode};
 use crate::vault::Place as Seal;
 
-/// X refuses those who mint too often (reference 6.1).
+/// X refuses apps that mint too often (reference 6.1).
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
 
-/// How long those who wait for a minted token wait for it to be stored, too.
+/// How long callers who wait for a minted token also wait for it to be stored.
 const STORING: Duration = Duration::from_secs(1);
 
-/// What is read of the answer to a call that X refuses.
+/// How much is read of the answer to a call that X refuses.
 const MOST_OF_A_REFUSAL: usize = 64 * 1024;
 
 impl Gateway {
-    /// The app's current bearer token: remembered, else stored, else minted.
+    /// The app's current bearer token: from memory, else from the database, else newly minted.
     pub(super) async fn bearer(&self, app: &Arc<AppState>) -> Result<Arc<Bearer>, Error> {
         if let Some(bearer) = app.current.load_full() {
             return Ok(bearer);
@@ -35,7 +35,7 @@ impl Gateway {
         outlive(async move { gateway.first_bearer(&app).await }).await
     }
 
-    /// Replaces the `rejected` generation: by what somebody else stored meanwhile, else by a new mint.
+    /// Replaces the `rejected` generation with one stored meanwhile, or else with a new mint.
     pub(super) async fn renew_bearer(
         &self,
         app: &Arc<AppState>,
@@ -77,8 +77,8 @@ impl Gateway {
         Ok(renewed)
     }
 
-    /// Tries an app's credentials on purpose; gives what X holds against them. A mint gives the token that X gave
-    /// before; other kinds are tried on a call that is refused for its body once X knows who calls (reference 4.4).
+    /// Tests an app's credentials; returns the fault that X finds with them. A mint returns the same token as before;
+    /// other kinds are tested with a call that X refuses for its body once it knows who calls (reference 4.4).
     pub async fn try_app(&self, app: &str) -> Result<Option<Fault>, Error> {
         let app = self.configured_app(app)?;
         let settings = app.settings();
@@ -97,7 +97,7 @@ impl Gateway {
         let answer =
             self.0.upstream.engage(Endpoint::Totals, &body, credential, room, &mut spent).await?;
         match app.judge(credential, &answer) {
-            // Whoever is let in is told of the body.
+            // X complains of the body only once it has accepted the credentials.
             None if answer.status != StatusCode::BAD_REQUEST => {
                 Err(Error::odd(format!("X answered {}", answer.status)))
             }
@@ -105,12 +105,12 @@ impl Gateway {
         }
     }
 
-    /// Another replica stored a new generation, so the database is asked at the next call.
+    /// Drops the cached token after another replica stored a new generation, so that the next call reads the database.
     pub(super) async fn forget_bearer(&self, app: &str) {
         let Some(app) = self.0.apps.get(app) else { return };
         let current = app.current.load_full();
         let known = current.as_ref().map(|it| it.generation);
-        // Not when the database cannot tell, nor when what was minted here is newer than what is stored.
+        // Not if the database is unavailable, nor if the token minted here is newer than the stored one.
         if known.is_some()
             && let Ok(stored) = self.stored_bearer(app).await
             && stored.generation > known
@@ -152,7 +152,7 @@ impl Gateway {
             tokio::spawn(async move { store.replace_bearer(&name, replaces, &sealed, now).await });
         match tokio::time::timeout(STORING, storing).await {
             Ok(Ok(Ok(true))) => Ok(remember(app, Bearer { generation, token })),
-            // X gives every replica the same token, so whoever stored first stored this one or a newer one.
+            // X gives every replica the same token, so the first to store it stored this one or a newer one.
             Ok(Ok(Ok(false))) => match self.stored_bearer(app).await {
                 Ok(Stored { usable: Some(theirs), .. }) => Ok(remember(app, theirs)),
                 _ => Ok(remember(app, Bearer { generation, token })),
@@ -172,8 +172,8 @@ impl Gateway {
         }
     }
 
-    /// What the database holds; nothing when it cannot be asked, since a mint then gives the same token. One that
-    /// another replica sealed with a key that is not here stays as it is.
+    /// The stored token; none when the database is unavailable, since a mint then returns the same token. A token
+    /// that another replica sealed with a key missing here stays as it is.
     async fn stored_bearer(&self, app: &AppState) -> Result<Stored, Error> {
         match self.0.store.find_bearer(&app.name).await {
             Ok(Some(row)) => {
@@ -201,7 +201,7 @@ struct Stored {
     usable: Option<Bearer>,
 }
 
-/// Work that goes on though the caller who began it has gone: others wait for it.
+/// Runs work to its end even if the caller who began it goes away: others wait for it.
 pub(super) async fn outlive<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
@@ -234,7 +234,7 @@ fn mint_error(app: &str, error: Arc<MintError>) -> Error {
     }
 }
 
-/// Refuses while `last` is too near; says how long to wait.
+/// Refuses while `last` is too recent, with the time left to wait.
 fn require_pause(app: &AppState, last: Option<Instant>, now: Instant) -> Result<(), Error> {
     let since = last.map(|it| now.saturating_duration_since(it));
     match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
@@ -245,7 +245,7 @@ fn require_pause(app: &AppState, last: Option<Instant>, now: Instant) -> Result<
     }
 }
 
-/// Whoever waited while a mint failed is told so, instead of trying the same again one after the other.
+/// Gives callers who waited for a failed mint its error, instead of letting them retry one after the other.
 fn share_failure(app: &AppState, minting: &Minting, ended: u64) -> Result<(), Error> {
     match &minting.failure {
         Some(error) if app.ended.load(Ordering::Acquire) != ended => {

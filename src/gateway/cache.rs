@@ -1,5 +1,5 @@
-//! What the gateway remembers of the database, so that a call in steady state asks it nothing. Entries stay right
-//! because the change feed removes what changed; nothing here expires but the memory of what was not there.
+//! The gateway's cache of the database, so that a call in steady state queries nothing. Entries stay right
+//! because the change feed removes what changed; only the memory of absent keys expires.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -35,7 +35,7 @@ enum Miss {
     Unread(Unread),
 }
 
-/// Why something could not be read, which says nothing of whether it is there.
+/// Why something could not be read, whether or not it exists.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Unread {
     #[error(transparent)]
@@ -67,7 +67,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
         }
     }
 
-    /// What is remembered, without asking the database.
+    /// The cached value, without querying the database.
     pub(super) async fn peek<Q>(&self, key: &Q) -> Option<Arc<V>>
     where
         K: Borrow<Q>,
@@ -82,7 +82,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
         found
     }
 
-    /// Whether it is remembered that there is no such thing.
+    /// Whether the key is cached as absent.
     pub(super) fn is_absent<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -91,13 +91,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
         self.absent.contains_key(key)
     }
 
-    /// Takes in what was read beside calls, before the feed is followed.
+    /// Adds a value that was read outside a call, before the feed is followed.
     pub(super) async fn remember(&self, key: K, value: V) {
         self.present.insert(key, Arc::new(value)).await;
     }
 
-    /// Asks the database once, however many callers wait for the same key. `None` when there is no such thing.
-    /// With `anew`, what is remembered does not count.
+    /// Queries the database once, however many callers wait for the same key. `None` when there is no such key.
+    /// With `anew`, the cached value is ignored.
     ///
     /// Boxed, since it is seldom needed and large: each call's future would have to make room for it.
     pub(super) fn load<'a>(
@@ -149,7 +149,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
         Ok(found)
     }
 
-    /// How many times anything was forgotten: while this stays the same, what was remembered is still right.
+    /// How many times anything was forgotten: while this stays the same, cached values are still right.
     pub(super) fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Acquire)
     }

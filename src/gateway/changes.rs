@@ -1,5 +1,5 @@
-//! Following the database's change feed: what changed anywhere is forgotten here, so that revoking a key or removing an
-//! account works on every replica within a second, also when the wake-up is lost.
+//! Following the database's change feed: whatever changed anywhere is dropped from the caches here, so that revoking a
+//! key or removing an account takes effect on every replica within a second, even if the wake-up is lost.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,23 +14,23 @@ use crate::store::{self, Change, Wake};
 
 /// How often the accounts are counted for the metrics, and old changes dropped.
 const HOUSEKEEPING: Duration = Duration::from_secs(15);
-/// No replica is away longer and still serves from memory.
+/// No replica that is cut off for longer still serves from memory.
 const CHANGES_KEPT: time::Duration = time::Duration::days(1);
-/// Until their links are over, so that a browser that comes back late is told so.
+/// Handshakes are kept until their links expire, so that a browser that comes back late is told so.
 const HANDSHAKES_KEPT: time::Duration = time::Duration::days(1);
-/// How long a link's page still tells how it ended.
+/// How long a link's page still shows how it ended.
 const LINKS_KEPT: time::Duration = time::Duration::days(7);
-/// How long can be read how an event was delivered.
+/// How long the outcome of an event's delivery is kept.
 const DELIVERIES_KEPT: time::Duration = time::Duration::days(30);
-/// Even when nothing may be stale, the feed is read only so often.
+/// The lower limit of `stale`, since the feed is read only every so often.
 const LEAST_STALE: Duration = Duration::from_secs(2);
 
-/// How far the feed was followed, and when that was known to be all.
+/// How far the feed was followed, and when it was last known to be complete.
 pub(super) struct Feed {
     position: AtomicI64,
     begun: Instant,
     fresh_ms: AtomicU64,
-    /// Held while changes are applied: two readers of the same changes would forget anew what was learnt in between.
+    /// Held while changes are applied: two readers of the same changes would drop what was learnt in between.
     reading: Mutex<()>,
 }
 
@@ -44,12 +44,12 @@ impl Feed {
         }
     }
 
-    /// The last change applied; -1 before the first look.
+    /// The last change applied; -1 before the first reading.
     pub(super) fn position(&self) -> i64 {
         self.position.load(Ordering::Acquire)
     }
 
-    /// How long ago everything remembered was known to be right.
+    /// How long ago the caches were last known to be right.
     pub(super) fn age(&self, now: Instant) -> Duration {
         let fresh = self.begun + Duration::from_millis(self.fresh_ms.load(Ordering::Relaxed));
         now.saturating_duration_since(fresh)
@@ -75,17 +75,17 @@ impl Gateway {
         }
     }
 
-    /// Whether the database has not been heard of for a while.
+    /// Whether the database has been out of reach for a while.
     pub(super) fn is_database_away(&self) -> bool {
         self.0.feed.age(self.0.clock.instant()) > self.0.poll * 4
     }
 
-    /// Whether what is remembered may still be used: the feed was read lately enough.
+    /// Whether the caches may still be used: the feed was read recently enough.
     pub(super) fn may_remember(&self) -> bool {
         self.0.feed.age(self.0.clock.instant()) <= self.0.stale.max(LEAST_STALE)
     }
 
-    /// Applies what changed since the last look; the error says that the database is away.
+    /// Applies the changes since the last reading; an error means that the database is unavailable.
     pub(super) async fn catch_up(&self) -> Result<(), store::Error> {
         let inner = &self.0;
         let _reading = inner.feed.reading.lock().await;
@@ -126,7 +126,7 @@ impl Gateway {
         }
     }
 
-    /// Bearer tokens stay: one that is outdated is rejected, and then replaced by what is stored.
+    /// Empties the caches. Bearer tokens stay: X rejects an outdated one, which is then replaced by the stored one.
     pub(super) fn forget_everything(&self) {
         self.0.keys.forget_all();
         self.0.authors.forget_all();
@@ -164,7 +164,7 @@ struct Follower {
 }
 
 impl Follower {
-    /// One look at the feed; `None` when nobody uses the gateway any more.
+    /// Reads the feed once; `None` when the gateway is no longer in use.
     async fn step(&mut self) -> Option<()> {
         let gateway = Gateway(self.inner.upgrade()?);
         let outcome = gateway.catch_up().await;
@@ -207,7 +207,7 @@ impl Follower {
         Some(())
     }
 
-    /// Waits for a wake-up, at most `poll`; a lost connection is made anew at the next look.
+    /// Waits for a wake-up, at most `poll`; a lost connection is reopened at the next step.
     async fn pause(&mut self, poll: Duration) {
         let Some(wake) = &mut self.wake else { return tokio::time::sleep(poll).await };
         match tokio::time::timeout(poll, wake.wait()).await {

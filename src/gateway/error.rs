@@ -1,4 +1,4 @@
-//! What a caller can be told and act on. What caused it stays in `source`, for the log.
+//! Errors that a caller can be told of and act on. Their causes stay in `source`, for the log.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -24,7 +24,7 @@ pub enum Error {
     InvalidRequest(Vec<Problem>),
     #[error("the key is not known, has expired or was revoked")]
     UnknownKey,
-    /// Keys that are known to exist are checked nevertheless.
+    /// Too many wrong guesses; keys that are known to exist are still checked.
     #[error(
         "too many keys or links from this address were wrong: wait a minute before one is tried that is not known here"
     )]
@@ -35,14 +35,14 @@ pub enum Error {
     TooManyLinks { most: u32, retry_after: Duration },
     #[error("the key may not do this: {0}")]
     NotAllowed(String),
-    /// Said of accounts that do not exist and of those that are not the key's.
+    /// The account does not exist, or the key may not use it.
     #[error("there is no such account for this key")]
     AccountNotFound,
     #[error("the account is {state} since {since}")]
     AccountNotActive {
         state: AccountState,
         since: OffsetDateTime,
-        /// For keys that may make links.
+        /// A link to reconnect, for keys that may create links.
         reconnect: Option<Reconnect>,
     },
     #[error("the app {app} may use {}, and that many are used already", accounts_a_month(*limit))]
@@ -50,16 +50,16 @@ pub enum Error {
         app: String,
         limit: u64,
         until: OffsetDateTime,
-        /// How long it is until then.
+        /// The time left until `until`.
         retry_after: Duration,
     },
     #[error("nothing of the question could be answered")]
     NothingAnswered {
-        /// Each part of the question with why it could not be had.
+        /// Each part of the question, with the reason why it is missing.
         missing: Vec<Missing>,
-        /// The one that a caller can best act on.
+        /// The reason that a caller can best act on.
         reason: Reason,
-        /// When the same may work, where that is known.
+        /// How long to wait before retrying, if known.
         retry_after: Option<Duration>,
     },
     #[error("there is no such {0}")]
@@ -76,19 +76,19 @@ pub enum Error {
     UpstreamTooLarge(#[source] Source),
     #[error("X did not answer in time")]
     UpstreamTimeout(#[source] Source),
-    /// The answer is none that X gives, or not the one that was needed.
+    /// The answer is not one that X documents, or not the one that was needed.
     #[error("X gave an unexpected answer")]
     UpstreamOdd {
         source: Source,
-        /// Where X said so.
+        /// How long to wait before retrying, if X said so.
         retry_after: Option<Duration>,
     },
     #[error("X does not accept the credentials of the app {app}")]
     AppCredentialsRejected { app: String, retry_after: Duration },
-    /// Other work is before this, and did not end in time.
+    /// Other work came first and did not end in time.
     #[error("{0}")]
     Busy(String),
-    /// What is stored is not at fault: this gateway lacks the key that sealed it.
+    /// The stored record is not at fault: this gateway lacks the key that sealed it.
     #[error("what is stored is sealed with the vault key {0}, which this gateway does not hold")]
     VaultKeyUnavailable(String),
     #[error("the database cannot be asked")]
@@ -107,7 +107,7 @@ pub struct Problem {
     pub place: Place,
     /// What is wrong, and what would be right.
     pub detail: String,
-    /// How many it is: more than one where it only counts what is not told one by one.
+    /// How many problems this stands for: more than one if it only counts problems that are not listed.
     pub stands_for: usize,
 }
 
@@ -116,7 +116,7 @@ pub struct Problem {
 pub enum Place {
     /// A JSON pointer into the body (RFC 6901).
     Body(String),
-    /// A line of the body, where it is lines.
+    /// A line of a body that consists of lines.
     Line(usize),
     Header(&'static str),
     Path,

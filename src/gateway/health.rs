@@ -1,24 +1,24 @@
-//! Whether this gateway can serve, and what is not as it should be.
+//! Whether this gateway can serve, and in which ways it is degraded.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
 
 use crate::gateway::{Error, Fault, Gateway};
 
-/// Beyond this the upstream may refuse signatures that were not corrected.
+/// Beyond this offset the upstream may refuse signatures with uncorrected times.
 const CLOCK_WARNING_SECONDS: i64 = 30;
 
-/// What a readiness probe is told.
+/// The report to a readiness probe.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Health {
     pub ready: bool,
     pub degraded: Vec<Degraded>,
 }
 
-/// Something that is not as it should be, though calls may still be answered.
+/// A fault that does not keep calls from being answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Degraded {
-    /// Known callers are served for this many seconds more.
+    /// The database is unavailable; known callers are served for this many more seconds.
     DatabaseAway {
         serving_for: u64,
     },
@@ -26,11 +26,11 @@ pub enum Degraded {
         seconds: i64,
     },
     NotCaughtUp,
-    /// Something stored is sealed with this key, which is not on the ring.
+    /// Some stored record is sealed with this key, which is not on the ring.
     VaultKeyMissing {
         id: String,
     },
-    /// The settings changed and could not all be taken.
+    /// The settings changed and could not all be applied.
     NotReloaded,
     NoApp,
     App {
@@ -67,7 +67,7 @@ impl fmt::Display for Degraded {
 }
 
 impl Gateway {
-    /// Ready means: can serve known callers, as far as this side goes. It asks neither the database nor the upstream.
+    /// Ready means that this side can serve known callers. Queries neither the database nor the upstream.
     pub fn health(&self) -> Health {
         let mut degraded = Vec::new();
         if self.0.feed.position() < 0 {
@@ -100,12 +100,12 @@ impl Gateway {
         Health { ready, degraded }
     }
 
-    /// The first look at the change feed, before the first call is served.
+    /// Reads the change feed for the first time, before the first call is served.
     pub async fn catch_up_once(&self) -> Result<(), Error> {
         Ok(self.catch_up().await?)
     }
 
-    /// Seconds by which the upstream's clock is ahead; `None` before any answer has told.
+    /// Seconds by which the upstream's clock is ahead; `None` before the first answer.
     pub fn clock_offset(&self) -> Option<i64> {
         self.0.upstream.clock_offset()
     }

@@ -1,4 +1,4 @@
-//! The use cases. It knows no HTTP server and no SQL; `forward.rs` is the heart.
+//! The use cases. They know no HTTP server and no SQL; `call/forward.rs` is the heart.
 
 mod account;
 mod app;
@@ -105,21 +105,21 @@ struct Inner {
     refusals: Refusals,
     sessions: Sessions,
     strangers: Strangers,
-    /// Questions that are being answered.
+    /// Turns for questions that are being answered.
     questions: Arc<Turns>,
     memory: Memory,
     store: Store,
     vault: Vault,
     surveyed: Surveyed,
     presence: Arc<Presence>,
-    /// Whether the settings were read anew and could not all be taken.
+    /// Whether the settings were reloaded and could not all be applied.
     is_outdated: AtomicBool,
     upstream: Upstream,
     connect: config::Connect,
     console_url: Option<String>,
     admin_hosts: config::Hosts,
     limits: config::Limits,
-    /// Told when there is an event to send.
+    /// Notified when there is an event to send.
     events: Arc<Notify>,
     clock: Arc<dyn Clock>,
     stale: Duration,
@@ -127,7 +127,7 @@ struct Inner {
 }
 
 impl Gateway {
-    /// Puts the parts together. Nothing is asked of the database or the upstream yet.
+    /// Puts the parts together, without calling the database or the upstream yet.
     pub fn new(
         config: &Config,
         store: Store,
@@ -189,22 +189,22 @@ impl Gateway {
         self.0.apps.values().map(|it| (&*it.name, it.source()))
     }
 
-    /// How browsers reach the operators' listener.
+    /// The URL at which browsers reach the operators' listener.
     pub fn console_url(&self) -> Option<&str> {
         self.0.console_url.as_deref()
     }
 
-    /// Names of the operators' listener that the settings list.
+    /// Host names of the operators' listener, as configured.
     pub fn admin_hosts(&self) -> &config::Hosts {
         &self.0.admin_hosts
     }
 
-    /// Where a browser may go on to once an account is connected.
+    /// Addresses to which a browser may return once an account is connected.
     pub fn return_addresses(&self) -> &[String] {
         &self.0.connect.return_to
     }
 
-    /// The app that a request names as `app`, or the only one where it names none.
+    /// The app that a request names as `app`, or the only one configured if it names none.
     fn app(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
         let apps = &self.0.apps;
         let names = || apps.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -222,7 +222,7 @@ impl Gateway {
         Err(Problem::at("/app", detail))
     }
 
-    /// An app that something stored belongs to.
+    /// The app to which a stored record belongs.
     fn configured_app(&self, name: &str) -> Result<&Arc<AppState>, Error> {
         self.0.apps.get(name).ok_or(Error::NotFound("app in the configuration"))
     }

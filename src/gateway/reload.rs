@@ -9,7 +9,7 @@ use crate::gateway::{Error, Gateway, RingFault};
 use crate::model::App;
 
 impl Gateway {
-    /// Takes the vault's ring, where it fits what is stored, and each app's consumer key, secret and configured bearer
+    /// Applies the vault's ring, if it fits what is stored, and each app's consumer key, secret and configured bearer
     /// token.
     pub async fn reload(&self, config: &Config) -> Result<Result<(), RingFault>, Error> {
         for new in config.apps.values() {

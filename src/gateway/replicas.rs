@@ -12,7 +12,7 @@ use crate::store::{self, Replica};
 use crate::vault;
 
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// A replica whose last heartbeat is older is dead.
+/// A replica counts as dead once its last heartbeat is older than this.
 const SILENCE: Duration = Duration::from_secs(20);
 const DIGITS: usize = 12;
 
@@ -23,7 +23,7 @@ pub(super) struct Presence {
     host: OnceLock<String>,
     /// Notified when the next heartbeat should not wait.
     changed: Notify,
-    /// Whether it was taken off the list; held while a heartbeat is written, so that none comes after that.
+    /// Whether this replica was removed from the list; held while a heartbeat is written, so that none comes later.
     is_gone: Mutex<bool>,
 }
 
@@ -85,7 +85,7 @@ impl Gateway {
         Ok(self.0.store.list_replicas(SILENCE).await?)
     }
 
-    /// Those of them that do not hold the vault key with which this process seals.
+    /// Live replicas that do not hold the vault key with which this process seals.
     pub async fn replicas_lacking_key(&self) -> Result<Vec<Replica>, Error> {
         let active = self.0.vault.active_id();
         let replicas = self.list_replicas().await?.into_iter().map(|it| it.0);

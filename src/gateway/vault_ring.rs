@@ -1,4 +1,4 @@
-//! The vault's ring against what is stored: whether it fits, what it lacks, and taking another one while serving.
+//! The vault's ring compared with what is stored: whether it fits, what it lacks, and replacing it while serving.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,11 +30,11 @@ struct Survey {
 /// Why a ring does not fit what is stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RingFault {
-    /// What each key has sealed that it lacks.
+    /// What each key that the ring lacks has sealed.
     Lacks(Vec<store::Seals>),
-    /// Another key stands under this id than before.
+    /// The ring has a different key under this id than before.
     Replaced(String),
-    /// This record does not open, nor does any other that was tried.
+    /// This record does not open, nor does any other that was tried, at least of those sealed with the same new key.
     DoesNotOpen { record: String, vault_key: String },
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for RingFault {
     }
 }
 
-/// Each key that is lacking, with what it has sealed: `k3y9f0qz (account demo/7588892 and 5 more, key 3fGh…)`.
+/// Each missing key, with what it has sealed: `k3y9f0qz (account demo/7588892 and 5 more, key 3fGh…)`.
 fn by_key(seals: &[store::Seals]) -> Vec<String> {
     let mut by_key: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for it in seals {
@@ -102,7 +102,7 @@ impl Gateway {
         self.find_fault(&self.0.vault).await
     }
 
-    /// Replaces the ring by one that fits what is stored; false when it is the same one.
+    /// Replaces the ring with one that fits what is stored; false when it is the same one.
     pub async fn replace_ring(
         &self,
         settings: &config::Vault,
@@ -141,7 +141,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Surveys where a missing key was needed since the last time, or where one was missing then and it is `due` again.
+    /// Surveys if the missing keys have changed since the last time, or if any is missing and a survey is `due`.
     pub(super) async fn survey_missing(&self, due: bool) -> Result<(), store::Error> {
         let (missing, before) = (self.0.vault.missing_keys(), self.0.surveyed.read().missing);
         if missing != before || (due && !missing.is_empty()) {
@@ -190,7 +190,7 @@ impl Gateway {
     }
 }
 
-/// What stands there in an altered record may be anything.
+/// Whether a text is a vault key's id; an altered record may contain anything.
 fn is_id(id: &&str) -> bool {
     config::is_key_id(id)
 }

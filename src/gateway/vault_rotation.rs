@@ -19,7 +19,7 @@ pub struct VaultStatus {
     pub active: String,
     /// Records by the id of the key that sealed them.
     pub records: BTreeMap<String, u64>,
-    /// In words, what does not open.
+    /// Descriptions of the records that do not open.
     pub unopened: Vec<String>,
     /// Records that this run sealed anew.
     pub resealed: u64,
@@ -31,7 +31,7 @@ impl Gateway {
         self.walk(false).await
     }
 
-    /// Seals everything anew that another key than the active one had sealed.
+    /// Seals again every record that a key other than the active one had sealed.
     pub async fn rotate_vault(&self, actor: &str) -> Result<VaultStatus, Error> {
         let status = self.walk(true).await?;
         if status.resealed > 0 {
@@ -212,9 +212,9 @@ impl Gateway {
                 let proof = stored.delivery.map(|it| (self.proof_of(&it, Some(&previous)), it));
                 let delivery = match proof {
                     Ok((Proof::Right, delivery)) => delivery,
-                    // Whatever key it names, nobody will send it.
+                    // Whatever key it names, it will never be sent.
                     Ok((Proof::Wrong, _)) => continue,
-                    // Of a later version, which proves it as long as the active key stays.
+                    // Written by a later version, which can prove it as long as the active key stays.
                     Err(_) if self.0.vault.is_current(&previous) => continue,
                     _ => {
                         status.unopened.push(format!("delivery {number}"));
@@ -252,7 +252,7 @@ impl Gateway {
         }
     }
 
-    /// Counts a record; gives it sealed anew where that shall be and has not been done.
+    /// Counts a record; returns it sealed again if that is wanted and has not been done.
     fn reseal(
         &self,
         place: &Seal,

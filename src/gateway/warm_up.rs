@@ -1,5 +1,5 @@
-//! Reading what was used of late before the first call is served: else everybody's first call after a start asks the
-//! database, all at the same time.
+//! Reading recently used records before the first call is served: otherwise every caller's first call after a start
+//! queries the database, all at the same time.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::gateway::{Error, Gateway};
 use crate::model::{AccountState, UserId};
 use crate::store::RecentAccount;
 
-/// What was not used for longer can be looked up when it is.
+/// Records not used within this time are looked up when needed.
 const RECENTLY: time::Duration = time::Duration::days(7);
 const BATCH: u32 = 1000;
 
-/// How much was read.
+/// How many records were read.
 #[derive(Default)]
 struct Read {
     keys: usize,
@@ -26,8 +26,8 @@ struct Read {
 }
 
 impl Gateway {
-    /// Remembers keys and accounts that were used of late, for `limits.warm_up` at most: what is left by then is looked
-    /// up when it is used. Call it after the first look at the change feed and before following it.
+    /// Caches recently used keys and accounts, for `limits.warm_up` at most: the rest is looked up when needed.
+    /// Call it after the first reading of the change feed and before following it.
     pub async fn warm_up(&self) {
         let limit = self.0.limits.warm_up;
         if limit == Duration::ZERO {
@@ -85,7 +85,7 @@ impl Gateway {
 
     async fn remember_account(&self, app: &AppState, recent: RecentAccount) {
         let RecentAccount { stored, has_name } = recent;
-        // One that does not open, or may have to be healed, is dealt with when it is used.
+        // An account that does not open, or may have to be healed, is dealt with when it is used.
         if stored.account.state == AccountState::Quarantined {
             return;
         }

@@ -46,7 +46,7 @@ impl AccountRef {
     }
 }
 
-/// Whether `name` can be a screen name: 1 to 20 of `A-Z`, `a-z`, `0-9` and `_`. X's limit is 15 now and was higher once.
+/// Whether `name` can be a screen name: 1 to 20 of `A-Z`, `a-z`, `0-9` and `_`. X's limit is now 15 but was higher.
 pub fn is_screen_name(name: &str) -> bool {
     (1..=20).contains(&name.len())
         && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')
@@ -60,7 +60,7 @@ pub enum AccountState {
     Revoked,
     /// X has suspended or locked the user; the token survives.
     Blocked,
-    /// What is stored does not open, or is not this user's.
+    /// The stored token does not open, or is not this user's.
     Quarantined,
 }
 

@@ -8,10 +8,10 @@ pub struct App {
     pub name: String,
     pub consumer_key: String,
     pub consumer_secret: Secret,
-    /// A bearer token from the configuration, used as it is and never minted.
+    /// A bearer token from the configuration, used as is and never minted.
     pub bearer_token: Option<Secret>,
     pub app_only: AppOnly,
-    /// Whether posts of unknown authors may be looked up, which takes a bearer token.
+    /// Whether posts of unknown authors may be looked up, which needs a bearer token.
     pub lookup: bool,
     pub account_limit: Option<AccountLimit>,
 }
@@ -26,16 +26,16 @@ impl App {
     }
 }
 
-/// How many accounts an app may use in a month of the calendar, UTC (reference 2.2).
+/// How many accounts an app may use in a calendar month, UTC (reference 2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AccountLimit {
     pub most: u64,
-    /// Whether calls for more are refused; operators are told in any case.
+    /// Whether calls for more accounts are refused; operators are warned in any case.
     pub refuses: bool,
 }
 
 impl AccountLimit {
-    /// What happens beyond it, as the configuration says it.
+    /// What happens beyond the limit, in the configuration's word.
     pub const fn beyond(self) -> &'static str {
         if self.refuses { "refuse" } else { "warn" }
     }

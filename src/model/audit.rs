@@ -1,4 +1,4 @@
-//! What the audit log says of a change.
+//! An entry of the audit log.
 
 use std::net::IpAddr;
 
@@ -9,30 +9,30 @@ use time::OffsetDateTime;
 pub struct Entry {
     pub id: i64,
     pub at: OffsetDateTime,
-    /// Who: `cli:<user>`, `key:<id>`, `stranger` for those who were refused, or `gateway` for what follows from the
-    /// upstream's answers.
+    /// Who: `cli:<user>`, `key:<id>`, `stranger` for a refused caller, or `gateway` for consequences of the upstream's
+    /// answers.
     pub actor: String,
-    /// Of the actor's key, if it is one.
+    /// The name of the actor's key, if it is one.
     pub key_name: Option<String>,
-    /// From which address, if it came over the network; on which machine for the command line.
+    /// The address that it came from over the network, or the machine of the command line.
     pub address: Option<String>,
     /// What: `account.imported`, `key.created`, …
     pub action: String,
     /// To what: `account:<app>/<user id>`, `key:<id>`, …
     pub subject: String,
-    /// In words, without secrets.
+    /// The details in words, without secrets.
     pub detail: String,
 }
 
-/// Whoever holds a key and acts from an address, as one text: `key:<id>@<address>`.
+/// The holder of a key acting from an address, as one text: `key:<id>@<address>`.
 pub fn holder_at(key_id: &str, address: IpAddr) -> String {
     format!("key:{key_id}@{}", address.to_canonical())
 }
 
-/// Whoever was refused.
+/// The actor that stands for any refused caller.
 pub const STRANGER: &str = "stranger";
 
-/// The same with an address.
+/// A refused caller with its address.
 pub fn stranger_at(address: IpAddr) -> String {
     format!("{STRANGER}@{}", address.to_canonical())
 }
@@ -46,7 +46,7 @@ pub fn at_command_line(user: &str, machine: &str) -> String {
     format!("cli:{}@{}", plain(user, 32), plain(machine, 64))
 }
 
-/// Who acts, and from where; nowhere for the gateway itself.
+/// The actor and its address, which is empty for the gateway itself.
 pub fn who_and_where(actor: &str) -> (&str, &str) {
     actor.split_once('@').unwrap_or((actor, ""))
 }

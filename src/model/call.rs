@@ -1,4 +1,4 @@
-//! A call that was made or refused, as people look at it afterwards.
+//! A call that was made or refused, as shown to people afterwards.
 
 use std::time::Duration;
 
@@ -6,44 +6,44 @@ use time::OffsetDateTime;
 
 use crate::model::{AuthKind, Endpoint, Metric, UserId};
 
-/// What was asked, with which credentials, and what came back; never a body or a secret.
+/// What was requested, with which credentials, and what came back; never a body or a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Call {
-    /// Numbered as they are stored; 0 before that.
+    /// Assigned when the call is stored; 0 before that.
     pub id: i64,
     pub at: OffsetDateTime,
     /// Shared by the calls of one question.
     pub request_id: String,
     pub app: String,
     pub key_id: String,
-    /// Whose token signed.
+    /// The user whose token signed.
     pub account: Option<UserId>,
     pub endpoint: Endpoint,
-    /// `None` where the call was refused before that was decided.
+    /// `None` if the call was refused before that was decided.
     pub auth: Option<AuthKind>,
     pub posts: usize,
     pub metrics: Vec<Metric>,
-    /// What the caller was told; for a part of a question, what the upstream answered, if it did.
+    /// The status that the caller got; for a part of a question, the upstream's, if it answered.
     pub status: Option<u16>,
-    /// The gateway's own error, by its code.
+    /// The code of the gateway's own error.
     pub code: Option<String>,
     pub attempts: u32,
     pub time: Duration,
     pub upstream_time: Duration,
-    /// Of the answer's body.
+    /// Bytes of the answer's body.
     pub bytes: u64,
 }
 
-/// How a listing of calls is narrowed.
+/// A filter on how calls ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ended {
     /// With a status below 400.
     Well,
-    /// With another one, or with none.
+    /// With any other status, or with none.
     Badly,
 }
 
-/// One status, or all of a class: how a listing of calls is narrowed further. A call without an answer has none.
+/// A filter on calls by one status or a class of them. A call without an answer has no status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Statuses {
     pub first: u16,
@@ -51,7 +51,7 @@ pub struct Statuses {
 }
 
 impl Statuses {
-    /// Such as `429`, or `5xx` in whatever case; from 100 to 599.
+    /// Reads a status such as `429`, or a class such as `5xx` in either case; from 100 to 599.
     pub fn parse(text: &str) -> Option<Statuses> {
         let (class, rest) = text.split_at_checked(1)?;
         let class = class.parse().ok().filter(|it| (1..=5).contains(it)).map(|it: u16| it * 100)?;

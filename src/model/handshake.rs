@@ -1,4 +1,4 @@
-//! Connecting an account: the one-time link that an admin makes, and how a try can end.
+//! Connecting an account: the one-time link that an admin creates, and how an attempt can end.
 
 use time::OffsetDateTime;
 
@@ -8,13 +8,13 @@ use crate::model::{Secret, UserId};
 /// How many random base62 digits a new link takes: 256 bits.
 pub const RANDOM_LENGTH: usize = 43;
 
-/// What an admin invites to.
+/// An invitation to connect an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Link {
     pub app: String,
-    /// What the admin calls it.
+    /// The admin's name for the link.
     pub label: String,
-    /// The only user who may connect by it; anybody when left out.
+    /// The only user who may connect with it; `None` allows anybody.
     pub expected_user: Option<UserId>,
     /// Where a browser goes on to once the account is connected.
     pub return_to: Option<String>,
@@ -22,7 +22,7 @@ pub struct Link {
     pub expires_at: OffsetDateTime,
 }
 
-/// What stands in a link: random base62 digits and their checksum.
+/// Composes the text in a link: random base62 digits and their checksum.
 pub fn compose(digits: &[u8; RANDOM_LENGTH]) -> Secret {
     let mut text = String::with_capacity(RANDOM_LENGTH + CHECK_LENGTH);
     text.extend(digits.iter().copied().map(char::from));
@@ -30,14 +30,14 @@ pub fn compose(digits: &[u8; RANDOM_LENGTH]) -> Secret {
     Secret::new(text)
 }
 
-/// Whether this can stand in a link, which needs no database to know.
+/// Whether this text can be in a link, which needs no database to know.
 pub fn is_link_id(text: &str) -> bool {
     let is_base62 = text.bytes().all(|it| it.is_ascii_alphanumeric());
     let parts = text.split_at_checked(RANDOM_LENGTH).filter(|it| it.1.len() == CHECK_LENGTH);
     is_base62 && parts.is_some_and(|(body, check)| check.as_bytes() == checksum(body))
 }
 
-/// Why a try connected nothing.
+/// Why an attempt connected nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum NotConnected {
     /// The link never existed, or its time is over.
@@ -47,19 +47,19 @@ pub enum NotConnected {
     OtherBrowser,
     /// The user said no at X.
     Cancelled,
-    /// Another user than the link is for.
+    /// The user is not the one that the link is for.
     OtherUser,
-    /// X took the request token or the verifier no longer.
+    /// X no longer accepted the request token or the verifier.
     TookTooLong,
     CallbackNotApproved,
     ClockRejected,
     AppSuspended,
     AppRejected,
-    /// X answered what cannot be trusted.
+    /// X's answer cannot be trusted.
     OddAnswer,
     /// X was not reached, or did not answer in time.
     XAway,
-    /// What X sent back is being taken in, or that was cut short.
+    /// X's answer is being processed, or processing it was cut short.
     UnderWay,
 }
 
@@ -80,7 +80,7 @@ impl NotConnected {
         NotConnected::UnderWay,
     ];
 
-    /// As it is stored and counted.
+    /// The name under which it is stored and counted.
     pub const fn name(self) -> &'static str {
         match self {
             NotConnected::LinkUnknown => "link_unknown",
@@ -103,7 +103,7 @@ impl NotConnected {
         NotConnected::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// In two or three words.
+    /// A headline of two or three words.
     pub const fn headline(self) -> &'static str {
         match self {
             NotConnected::UnderWay => "Not connected yet.",
@@ -111,7 +111,7 @@ impl NotConnected {
         }
     }
 
-    /// What happened, in a sentence for whoever tried.
+    /// What happened, in a sentence for the user.
     pub const fn what(self) -> &'static str {
         match self {
             NotConnected::LinkUnknown => "This link is not known, or its time is over.",
@@ -134,7 +134,7 @@ impl NotConnected {
         }
     }
 
-    /// Whether trying again is of no use until somebody else has mended something.
+    /// Whether retrying is of no use until somebody else has fixed something.
     pub const fn is_for_others(self) -> bool {
         matches!(
             self,

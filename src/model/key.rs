@@ -1,4 +1,4 @@
-//! What callers and admins present: its format, its checksum, and what it may be used for.
+//! The keys of callers and admins: their format, their checksum, and what they may be used for.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of key that `text` begins like.
+    /// The kind of key whose prefix `text` has.
     pub fn of(text: &str) -> Option<Kind> {
         [Kind::Caller, Kind::Admin].into_iter().find(|it| text.starts_with(it.prefix()))
     }
@@ -76,7 +76,7 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// Writes a new key from random base62 digits; gives its id and its whole text.
+/// Composes a new key from random base62 digits; returns its id and its whole text.
 pub fn compose(kind: Kind, digits: &[u8; RANDOM_LENGTH]) -> (String, Secret) {
     let digits = std::str::from_utf8(digits).expect("base62 digits are ASCII");
     let (id, secret) = digits.split_at(ID_LENGTH);
@@ -90,7 +90,7 @@ pub fn base62_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
     bytes.iter().filter_map(|it| (*it < 248).then(|| BASE62.get(usize::from(it % 62)).copied())?)
 }
 
-/// What the text ends in, so that one that was made up or mistyped is known by itself.
+/// The last digits of a key's text, by which a made-up or mistyped key is recognised without a look-up.
 pub fn checksum(body: &str) -> [u8; CHECK_LENGTH] {
     let mut left = crc32fast::hash(body.as_bytes());
     let mut digits = [b'0'; CHECK_LENGTH];
@@ -110,9 +110,9 @@ pub struct Scopes {
     pub accounts: Option<Vec<UserId>>,
     /// The endpoints it may call, or `None` for all.
     pub endpoints: Option<Vec<Endpoint>>,
-    /// Whether it may make links by which users connect these accounts.
+    /// Whether it may create links with which users connect these accounts.
     pub links: bool,
-    /// Whether an admin key may look at everything and change nothing.
+    /// Whether an admin key is read-only: it may see everything and change nothing.
     pub looks: bool,
     pub expires_at: Option<OffsetDateTime>,
 }
@@ -130,8 +130,8 @@ pub struct Key {
     pub last_used_at: Option<OffsetDateTime>,
 }
 
-/// What can be said of a key whose row this program cannot read, such as of an endpoint of a later version, or that somebody
-/// else has changed. Such a key is refused, and can be revoked.
+/// What is known of a key whose row this program cannot read, because it names an endpoint of a later version, say, or
+/// something else has changed it. Such a key is refused, and can be revoked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unreadable {
     pub id: String,

@@ -1,13 +1,13 @@
-//! Posts: their ids, and the time that an id tells (reference 9.3).
+//! Posts: their ids, and the time encoded in an id (reference 9.3).
 
 use time::{Duration, OffsetDateTime};
 
 /// The first millisecond that ids count from, in Unix time.
 const EPOCH_MS: i64 = 1_288_834_974_657;
-/// Ids below this were given out before they told the time.
+/// Ids below this were issued before ids encoded the time.
 const FIRST_SNOWFLAKE: u64 = 29_700_859_247;
 
-/// When the post was made, or `None` for ids from before 2010-11-04, which do not say.
+/// When the post was created, or `None` for ids from before 2010-11-04, which do not say.
 pub fn created_at(id: u64) -> Option<OffsetDateTime> {
     let ms = i64::try_from(id >> 22).ok()?.checked_add(EPOCH_MS)?;
     let at =
@@ -15,7 +15,7 @@ pub fn created_at(id: u64) -> Option<OffsetDateTime> {
     (id >= FIRST_SNOWFLAKE).then_some(at)
 }
 
-/// The smallest id that a post made at `at` can have; its low 22 bits are free for a sequence.
+/// The smallest id that a post created at `at` can have; its low 22 bits are free for a sequence.
 pub fn first_id_at(at: OffsetDateTime) -> u64 {
     let ms = at.unix_timestamp() * 1000 + i64::from(at.millisecond()) - EPOCH_MS;
     u64::try_from(ms).unwrap_or_default() << 22

@@ -1,4 +1,4 @@
-//! What calls on the upstream add up to: by hour, and which accounts an app used in a month, which X bills.
+//! Usage of the upstream: sums of calls by hour, and the accounts that an app used in a month, which X bills.
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use crate::model::{AuthKind, Endpoint, UserId};
 /// An hour, counted from 1970.
 pub type Hour = i64;
 
-/// What calls have in common that are added up.
+/// The properties that calls in one sum have in common.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Line {
     pub hour: Hour,
     pub app: String,
     pub key_id: String,
-    /// Whose token signed.
+    /// The user whose token signed.
     pub account: Option<UserId>,
     pub endpoint: Endpoint,
     pub auth: AuthKind,
@@ -33,7 +33,7 @@ pub enum Outcome {
     Silence,
 }
 
-/// What calls may be told apart by, beside when they were made.
+/// What calls may be grouped by, besides their time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Aspect {
     App,
@@ -47,15 +47,15 @@ pub enum Aspect {
 /// Sums over calls.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Sums {
-    /// Requests that went out, second attempts too.
+    /// Requests sent, including retries.
     pub calls: u64,
-    /// Posts that were asked about.
+    /// Posts that were queried.
     pub posts: u64,
-    /// Of the answers' bodies, as they came.
+    /// Bytes of the answers' bodies, as they came.
     pub bytes: u64,
 }
 
-/// A month of the calendar, UTC.
+/// A calendar month, UTC.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Month {
     year: i32,
@@ -106,7 +106,7 @@ impl Outcome {
         Outcome::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// Of the upstream's status, if it gave one.
+    /// The outcome for the upstream's status, if there was one.
     pub fn of(status: Option<u16>) -> Outcome {
         match status {
             None => Outcome::Silence,
@@ -136,7 +136,7 @@ impl Sums {
 }
 
 impl Month {
-    /// The hour that it begins with.
+    /// The first hour of the month.
     pub fn begin(self) -> Hour {
         let month = time::Month::try_from(self.month).unwrap_or(time::Month::January);
         let day = time::Date::from_calendar_date(self.year, month, 1);
@@ -156,7 +156,7 @@ impl Month {
         Month { year: at.year(), month: at.month().into() }
     }
 
-    /// From `2026-03`.
+    /// Reads a month such as `2026-03`.
     pub fn parse(text: &str) -> Option<Month> {
         let (year, month) = text.split_once('-').filter(|_| text.len() == 7)?;
         let month = Month { year: year.parse().ok()?, month: month.parse().ok()? };

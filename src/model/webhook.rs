@@ -1,15 +1,15 @@
-//! Webhooks: where the operator wants to be told what becomes of accounts, and the events that are told.
+//! Webhooks: the operator's receivers of account events, and the events themselves.
 
 use time::OffsetDateTime;
 
 use crate::model::{AccountState, UserId};
 
-/// What became of an account.
+/// A change to an account.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Event {
-    /// A token was stored: of a new account, or a newer one.
+    /// A token was stored: a new account's, or a newer one of an existing account.
     Connected,
-    /// X takes the token again that it had refused.
+    /// X accepts a token again that it had refused.
     Recovered,
     Revoked,
     Blocked,
@@ -27,7 +27,7 @@ impl Event {
         Event::Removed,
     ];
 
-    /// What an account that comes to be in this state has to tell.
+    /// The event for an account that enters this state.
     pub const fn of_state(state: AccountState) -> Event {
         match state {
             AccountState::Active => Event::Recovered,
@@ -37,7 +37,7 @@ impl Event {
         }
     }
 
-    /// As it is told, stored and audited.
+    /// The name under which it is sent, stored and audited.
     pub const fn name(self) -> &'static str {
         match self {
             Event::Connected => "account.connected",
@@ -64,10 +64,10 @@ impl Event {
 pub struct Webhook {
     pub id: String,
     pub url: String,
-    /// The app whose accounts' events it gets; all apps' when left out.
+    /// The app whose accounts' events it receives; `None` means all apps.
     pub app: Option<String>,
     pub created_at: OffsetDateTime,
-    /// Until then events are signed with the secret before the present one, too.
+    /// Until then events are also signed with the previous secret.
     pub old_secret_until: Option<OffsetDateTime>,
 }
 
@@ -99,23 +99,23 @@ pub struct Delivery {
     pub app: String,
     pub user_id: UserId,
     pub screen_name: String,
-    /// Why, in words.
+    /// The reason, in words.
     pub reason: String,
     pub occurred_at: OffsetDateTime,
-    /// Those begun so far.
+    /// Attempts begun so far.
     pub attempts: u32,
-    /// When the first one was begun.
+    /// When the first attempt was begun.
     pub attempted_at: Option<OffsetDateTime>,
-    /// When it is tried next; `None` once it is over.
+    /// When the next attempt is due; `None` once delivery is over.
     pub attempt_at: Option<OffsetDateTime>,
     pub delivered_at: Option<OffsetDateTime>,
-    /// Of the last answer.
+    /// The status of the last answer.
     pub status: Option<u16>,
     /// Why the last attempt failed, in words.
     pub failure: Option<String>,
 }
 
-/// How far an event is.
+/// The state of an event's delivery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeliveryState {
     Waiting,
@@ -123,7 +123,7 @@ pub enum DeliveryState {
     GivenUp,
 }
 
-/// What a listing can say of a delivery whose row this program cannot read, such as of an event of a later version.
+/// What is known of a delivery whose row this program cannot read, such as that of a later version's event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unreadable {
     pub number: i64,
@@ -147,7 +147,7 @@ impl DeliveryState {
         }
     }
 
-    /// For people.
+    /// The state's name for people.
     pub const fn words(self) -> &'static str {
         match self {
             DeliveryState::GivenUp => "given up",
@@ -169,7 +169,7 @@ impl Delivery {
         }
     }
 
-    /// What a receiver knows the event by, the same with every attempt.
+    /// The id by which a receiver knows the event, the same for every attempt.
     pub fn message_id(&self) -> String {
         message_id(&self.webhook_id, self.occurred_at, self.number)
     }
@@ -185,7 +185,7 @@ impl Unreadable {
     }
 }
 
-/// With the time, since a database that was restored gives numbers again.
+/// Includes the time, since a restored database issues the same numbers again.
 fn message_id(webhook_id: &str, occurred_at: OffsetDateTime, number: i64) -> String {
     format!("evt_{webhook_id}_{}_{number}", occurred_at.unix_timestamp())
 }

@@ -84,7 +84,7 @@ fn sign(
         if index > 0 {
             signer.delimiter();
         }
-        // The base string has them encoded once more (RFC 5849, 3.4.1.1).
+        // The base string encodes parameters once more (RFC 5849, 3.4.1.1).
         signer.parameter(&percent_encode(name), percent_encode(value));
     }
     push_parameter(&mut header, "oauth_signature", &signer.end().to_string());

@@ -7,7 +7,7 @@ use crate::model::audit::{Entry, who_and_where};
 use crate::store::database::dialect::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
 
-/// Which entries to list. Each text is how the column begins; an empty one fits all.
+/// Which entries to list. Each text is a prefix of its column; an empty one matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     pub actor: String,
@@ -17,7 +17,7 @@ pub struct AuditFilter {
     /// Not included.
     pub until: Option<OffsetDateTime>,
     pub oldest_first: bool,
-    /// The number of the last one of the page before.
+    /// The number of the last entry on the previous page.
     pub past: Option<i64>,
     pub limit: u32,
 }
@@ -28,9 +28,9 @@ const END: OffsetDateTime = datetime!(9999-12-31 0:00 UTC);
 type Row = (i64, OffsetDateTime, String, Option<String>, String, String, String, String);
 
 impl Store {
-    /// Up to `limit` entries, newest first where nothing else is said.
+    /// Up to `limit` entries, newest first by default.
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<Entry>, Error> {
-        // Without the empty text beside it, PostgreSQL takes each to leave few, and then sorts all there are.
+        // Without the `= ''`, PostgreSQL expects each condition to leave few rows, and then sorts all of them.
         let newest = "select audit_id, recorded_at, actor, name, address, action, subject, detail
              from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
              where audit_id < $1 and ($2 = '' or substr(actor, 1, length($2)) = $2)
@@ -63,7 +63,7 @@ impl Store {
         .await
     }
 
-    /// The newest entries about one thing.
+    /// The newest entries about one subject.
     pub async fn list_audit_of(&self, subject: &str, limit: u32) -> Result<Vec<Entry>, Error> {
         let sql = "select audit_id, recorded_at, actor, name, address, action, subject, detail
              from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
@@ -80,7 +80,7 @@ impl Store {
         .await
     }
 
-    /// Forgets some entries of an actor from before then; gives how many.
+    /// Deletes a batch of an actor's entries from before `before`; returns how many.
     pub async fn prune_audit_of(&self, actor: &str, before: OffsetDateTime) -> Result<u64, Error> {
         let sql = "delete from audit where audit_id in (
                  select audit_id from audit where actor = $1 and recorded_at < $2
@@ -98,7 +98,7 @@ impl Store {
         .await
     }
 
-    /// What the newest entry says of an action on one thing; on a request's path.
+    /// The detail of the newest entry for this action on this subject; used on a request's path.
     pub async fn find_last_detail(
         &self,
         subject: &str,
@@ -117,7 +117,7 @@ impl Store {
         .await
     }
 
-    /// Records something that changes no row.
+    /// Records an action that changes no row.
     pub async fn insert_audit(
         &self,
         actor: &str,
@@ -139,7 +139,7 @@ impl Store {
 
 /// An entry about to be written.
 pub(crate) struct Line<'a> {
-    /// With from where, as `model::audit` writes it.
+    /// The actor and its address, in the form of `model::audit`.
     pub(crate) actor: &'a str,
     pub(crate) action: &'a str,
     pub(crate) subject: &'a str,

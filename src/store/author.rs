@@ -1,5 +1,5 @@
-//! Who wrote which post, and who of them is connected. There is one table for all apps, since that is a fact about the
-//! post and not about who asks. What was learnt never changes; caches are told only of what was learnt wrongly.
+//! Authors of posts, and which of them are connected. There is one table for all apps, since authorship is a fact about
+//! the post, not about the caller. A known author never changes; caches are notified only of a wrong one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::store::database::changes;
 use crate::store::database::dialect::on;
 use crate::store::{Change, Error, Store};
 
-/// Posts, or whatever else is looked up by many, in one statement; SQLite takes 32766 parameters.
+/// The most posts or other items looked up in one statement; SQLite takes 32766 parameters.
 pub(super) const MOST: usize = 500;
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Those of these users who have an account with the app, in whatever state.
+    /// Which of these users have an account with the app, in whatever state.
     pub async fn find_connected(
         &self,
         app: &str,
@@ -73,7 +73,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Who of these users has an account with the app under a screen name, which is in lower case. Of several, the one
+    /// Which of these users has an account with the app under a screen name, given in lower case. Of several, the one
     /// that connected last.
     pub async fn find_user_among(
         &self,
@@ -83,7 +83,7 @@ impl Store {
     ) -> Result<Option<UserId>, Error> {
         for users in users.chunks(MOST) {
             let wanted = tuples(2, 1, users.len());
-            // Names are compared here: an index of them would lead to the rows of others.
+            // Names are compared here: an index on them would lead to other users' rows.
             let sql = format!(
                 "select user_id, screen_name from account where app = $1 and (user_id) in ({wanted})
                  order by connected_at desc, user_id desc"
@@ -109,10 +109,10 @@ impl Store {
         Ok(None)
     }
 
-    /// Stores whose posts they are; what is stored already stays as it is.
+    /// Stores authors of posts; those already stored stay as they are.
     pub async fn insert_authors(&self, authors: &HashMap<u64, UserId>) -> Result<(), Error> {
         let mut authors: Vec<(u64, UserId)> = authors.iter().map(|it| (*it.0, *it.1)).collect();
-        // In one order, so that two replicas that learn the same wait for each other instead of deadlocking.
+        // In a fixed order, so that two replicas storing the same posts wait for each other instead of deadlocking.
         authors.sort_unstable();
         for authors in authors.chunks(MOST) {
             let rows = tuples(1, 2, authors.len());
@@ -135,7 +135,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets who was said to have written which post, where just that is stored.
+    /// Removes these authors of posts, where exactly these are stored.
     pub async fn remove_authors(
         &self,
         wrong: &[(u64, UserId)],
@@ -169,8 +169,8 @@ impl Store {
     }
 }
 
-/// `($1, $2), ($3, $4)`: parameters from the first on, so many in each, and so many of them. A statement with these is not kept prepared,
-/// since there are as many texts as numbers of posts.
+/// `($1, $2), ($3, $4)`: `count` tuples of `width` parameters, starting at `first`. Such a statement is not kept
+/// prepared, since its text differs with each number of posts.
 pub(super) fn tuples(first: usize, width: usize, count: usize) -> String {
     let tuple = |at: usize| {
         let places = (0..width).map(|it| format!("${}", first + at * width + it));

@@ -1,4 +1,4 @@
-//! App-only bearer tokens: one row an app, replaced by whoever knows the current generation.
+//! App-only bearer tokens: one row per app, replaced by any process that knows the current generation.
 
 use time::OffsetDateTime;
 
@@ -32,7 +32,7 @@ impl Store {
         .await
     }
 
-    /// All of them: there are no more than apps.
+    /// All bearer tokens: there is at most one per app.
     pub async fn list_bearers(&self) -> Result<Vec<StoredBearer>, Error> {
         let sql = "select app, generation, sealed_token, minted_at from bearer order by app";
         self.long(async {
@@ -45,7 +45,7 @@ impl Store {
     }
 
     /// Stores a new token under the next generation; false when somebody else has replaced the expected one.
-    /// The first one is expected to find `None` and becomes generation 1.
+    /// The first token expects `None` and becomes generation 1.
     pub async fn replace_bearer(
         &self,
         app: &str,
@@ -84,7 +84,7 @@ impl Store {
         .await
     }
 
-    /// Stores the same token sealed again, unless another seal is there by now, as each generation has.
+    /// Stores the same token sealed again, unless its seal has changed meanwhile, as it does with each generation.
     pub async fn update_bearer_seal(
         &self,
         stored: &StoredBearer,

@@ -19,7 +19,7 @@ pub struct CallFilter {
     pub ended: Option<Ended>,
     pub statuses: Option<Statuses>,
     pub request_id: Option<String>,
-    /// The number of the last one of the page before.
+    /// The number of the last call on the previous page.
     pub before: Option<i64>,
     pub limit: u32,
 }
@@ -141,7 +141,7 @@ async fn insert(work: &mut Work<'_>, call: &Call) -> Result<(), Error> {
     Ok(())
 }
 
-/// Nothing for a row of an endpoint that this program does not know.
+/// `None` for a row whose endpoint this program does not know.
 fn read(row: &Row) -> Option<Call> {
     let (id, at, request_id, app, key_id, user_id, endpoint, auth, posts, metrics, ..) = row;
     let (.., status, code, attempts, micros, upstream_micros, bytes) = row;

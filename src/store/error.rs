@@ -6,7 +6,7 @@ use sqlx::error::DatabaseError;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Waiting helps: no connection in time, a server that stops, starts or only reads, a full disk, a lock.
+    /// Retrying later may help: no connection in time, a server stopping, starting or read-only, a full disk, a lock.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
     #[error("the database's schema is version {found}, newer than the {known} this program knows")]
@@ -15,7 +15,7 @@ pub enum Error {
         "the database's schema is version {found} and must be {known}: run `countersign migrate`"
     )]
     SchemaTooOld { found: i64, known: i64 },
-    /// A named constraint says so.
+    /// A named constraint was violated.
     #[error("it exists already")]
     AlreadyExists,
     /// The settings name no usable database.
@@ -25,12 +25,12 @@ pub enum Error {
     Query(#[source] Cause),
     #[error("an event could not be sealed")]
     NotProven,
-    /// A row that this program never writes: somebody else did.
+    /// A row that this program never writes: something else wrote it.
     #[error("a row cannot be read")]
     Unreadable(#[source] Cause),
 }
 
-/// Why, in words of our own or the server's first line.
+/// The reason, in our own words or the server's first line.
 ///
 /// The driver's errors are not kept: their `Debug` shows rows (`Key (name)=(…) already exists`), values that
 /// do not decode, and parts of a URL that does not parse.
@@ -61,7 +61,7 @@ impl Error {
 /// Whether `error` says that the unique constraint or index `name` is violated.
 pub(crate) fn violates(error: &sqlx::Error, name: &str) -> bool {
     error.as_database_error().is_some_and(|it| {
-        // SQLite has the name in its message alone.
+        // SQLite gives the name only in its message.
         it.is_unique_violation()
             && (it.constraint() == Some(name) || it.message().ends_with(&format!("'{name}'")))
     })

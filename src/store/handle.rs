@@ -1,4 +1,4 @@
-//! A handle on the database: its connections, whose turn it is on them, and how long work may take.
+//! A handle on the database: its connections, the turns on them, and how long work may take.
 
 use crate::config;
 use crate::store::database::deadline::within;
@@ -11,30 +11,30 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Of so many connections one is for look-ups of what may not exist.
+/// One connection in this many is for look-ups of what may not exist.
 const SHARE: usize = 5;
 
 /// A handle on the database; clones share its connections.
 #[derive(Clone)]
 pub struct Store {
     pub(super) pools: On<PgPool, sqlite::Pools>,
-    /// Turns of those who present keys and sessions that may be made up, so that they leave connections to others.
+    /// Turns for look-ups of keys and sessions that may be made up, so that these leave connections to others.
     pub(super) strangers: Arc<Semaphore>,
-    /// The same for links, and for what X sends browsers back with.
+    /// The same for links, and for the tokens with which X sends browsers back.
     pub(super) links: Arc<Semaphore>,
     pub(super) prover: Prover,
-    /// The longest that a look-up on a request's path takes, all told.
+    /// The longest that a look-up on a request's path may take in total.
     pub(super) call_wait: Duration,
     /// The longest wait for a connection elsewhere.
     pub(super) wait: Duration,
-    /// The longest that anything else takes, all told.
+    /// The longest that anything else may take in total.
     pub(super) patience: Duration,
 }
 
 impl Store {
     /// Opens the database and proves that it answers. Creates a missing SQLite file for its owner alone.
     ///
-    /// Whatever stops the first connection, a wrong password or a missing database too, is `Unavailable`.
+    /// Anything that stops the first connection is `Unavailable`, even a wrong password or a missing database.
     pub async fn connect(settings: &config::Database) -> Result<Store, Error> {
         Store::open(settings).await.map_err(|error| match error {
             Error::Query(cause) => Error::Unavailable(cause),
@@ -83,7 +83,7 @@ impl Store {
         }
     }
 
-    /// Whether the database answers and its server may be written to.
+    /// Whether the database answers and its server accepts writes.
     pub async fn ping(&self) -> Result<(), Error> {
         self.short(async {
             let mut lease = self.reader(self.call_wait).await?;
@@ -93,7 +93,7 @@ impl Store {
         .await
     }
 
-    /// Ends all connections, waiting a while for work in progress; what is asked for later gets `Unavailable`.
+    /// Closes all connections, waiting a while for work in progress; later work gets `Unavailable`.
     pub async fn close(&self) {
         let closed = async {
             match &self.pools {
@@ -105,7 +105,7 @@ impl Store {
             }
             Ok(())
         };
-        // What has not ended by then ends with the process.
+        // Work still running then ends with the process.
         let _ = self.long(closed).await;
     }
 

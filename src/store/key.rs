@@ -13,7 +13,7 @@ use crate::store::{Error, Store, error, whole_seconds};
 
 /// A key as stored, whether it can be read or not. No `Debug`, so that no log line shows a verifier.
 ///
-/// Times are kept in whole seconds: a verifier that covers them must be made over `whole_seconds` of them.
+/// Times are kept in whole seconds: a verifier that covers them must be computed over `whole_seconds` of them.
 #[derive(Clone, Eq, PartialEq)]
 pub struct StoredKey {
     pub key: Result<Key, Unreadable>,
@@ -39,20 +39,20 @@ impl StoredKey {
 /// Which keys to list, ordered by id.
 #[derive(Clone, Debug, Default)]
 pub struct KeyFilter {
-    /// The last one of the page before.
+    /// The id of the last key on the previous page.
     pub after: Option<String>,
     pub limit: u32,
 }
 
-/// Which keys to look at, ordered by name.
+/// Which keys to list, ordered by name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KeySearch {
     pub kind: Option<Kind>,
-    /// Only those that are neither revoked nor expired then.
+    /// Only keys that are neither revoked nor expired at this time.
     pub working_at: Option<OffsetDateTime>,
-    /// What stands somewhere in a name, or a whole id.
+    /// Part of a name, or a whole id.
     pub search: Option<String>,
-    /// Name and id of the last one of the page before.
+    /// Name and id of the last key on the previous page.
     pub after: Option<(String, String)>,
     pub limit: u32,
 }
@@ -90,7 +90,7 @@ impl Store {
         .await
     }
 
-    /// The same for an id that may be made up: such look-ups have a share of the connections.
+    /// `find_key` for an id that may be made up: such look-ups are limited to a share of the connections.
     pub async fn find_doubtful_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
         self.short(async {
             let _turn = self.strangers.acquire().await;
@@ -99,7 +99,7 @@ impl Store {
         .await
     }
 
-    /// The key of that name, in whatever case, that is not revoked.
+    /// The key of that name that is not revoked; case is ignored.
     pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
@@ -116,7 +116,7 @@ impl Store {
         .await
     }
 
-    /// Also those that are revoked or have expired; one whose row cannot be read hides no other.
+    /// Includes revoked and expired keys; a row that cannot be read does not hide the others.
     pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
@@ -134,7 +134,7 @@ impl Store {
         .await
     }
 
-    /// Also those that are revoked or have expired, unless it says otherwise; one whose row cannot be read hides no other.
+    /// Includes revoked and expired keys, unless `search` excludes them; an unreadable row does not hide the others.
     pub async fn search_keys(&self, search: &KeySearch) -> Result<Vec<StoredKey>, Error> {
         let sql =
             "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
@@ -164,7 +164,7 @@ impl Store {
         .await
     }
 
-    /// `AlreadyExists` when a key that is not revoked has the name, in whatever case. Audited as `key.created`.
+    /// `AlreadyExists` when a key that is not revoked has the same name, ignoring case. Audited as `key.created`.
     pub async fn insert_key(
         &self,
         key: &Key,
@@ -209,9 +209,9 @@ impl Store {
         .await
     }
 
-    /// False when it is absent. `sealed_verifier` is made over the revoked row, whose `revoked_at` is
-    /// `whole_seconds(now)`. Also over a row that says that it is revoked, which anybody may have written: a revocation
-    /// always wins. Audited as `key.revoked`.
+    /// False when the key is absent. `sealed_verifier` covers the revoked row, whose `revoked_at` is
+    /// `whole_seconds(now)`. Also updates a row that claims to be revoked already, which anybody may have written: a
+    /// revocation always wins. Audited as `key.revoked`.
     pub async fn revoke_key(
         &self,
         id: &str,
@@ -252,7 +252,7 @@ impl Store {
         self.reseal(sql, &[id], &[new, previous]).await
     }
 
-    /// Moves the last use forward to `hour`, never back.
+    /// Moves the time of last use forward to `hour`, never back.
     pub async fn touch_key(&self, id: &str, hour: OffsetDateTime) -> Result<(), Error> {
         let sql = "update key set last_used_at = $2
              where key_id = $1 and (last_used_at is null or last_used_at < $2)";
@@ -273,7 +273,7 @@ fn join<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// One that does not read makes the whole row unreadable: leaving it out would change what the key may do.
+/// An item that cannot be read makes the whole row unreadable: leaving it out would change what the key may do.
 fn split<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>, ()> {
     let all = |text: String| text.split_whitespace().map(&read).collect::<Option<_>>();
     text.map(|it| all(it).ok_or(())).transpose()

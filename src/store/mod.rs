@@ -1,7 +1,7 @@
-//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log, the
-//! replicas that live and the change feed, on PostgreSQL or SQLite.
+//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log, live
+//! replicas and the change feed, on PostgreSQL or SQLite.
 //!
-//! Each query is written once, in the subset that both databases speak, and run by `on!` on the one that is there.
+//! Each query is written once, in the subset that both databases speak, and run by `on!` on the one in use.
 //! A mutation is one transaction: the row, its audit entry, and a change that tells every replica's caches.
 //! Times are arguments and are kept in whole seconds, UTC. No error holds a bound value or a password.
 

@@ -1,4 +1,4 @@
-//! What keys and accounts are called, of many at once and without what is sealed.
+//! Names of keys and accounts, for many at once and without sealed data.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::store::database::dialect::on;
 use crate::store::{Error, Store};
 
 impl Store {
-    /// The names of these keys, also of those that are revoked; of what is not there nothing.
+    /// The names of these keys, including revoked ones; missing keys are left out.
     pub async fn find_key_names(&self, ids: &[&str]) -> Result<BTreeMap<String, String>, Error> {
         let mut found = BTreeMap::new();
         for ids in ids.chunks(MOST) {
@@ -33,7 +33,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The names of these accounts, each by its app and user id; of what is not there nothing.
+    /// The names of these accounts, each by its app and user id; missing accounts are left out.
     pub async fn find_screen_names(
         &self,
         accounts: &[(&str, UserId)],
@@ -41,7 +41,7 @@ impl Store {
         let mut found = BTreeMap::new();
         for accounts in accounts.chunks(MOST) {
             let wanted = tuples(1, 2, accounts.len());
-            // SQLite knows lists of rows by this word alone.
+            // SQLite accepts a list of rows only after `values`.
             let sql = format!(
                 "select app, user_id, screen_name from account
                  where (app, user_id) in (values {wanted})"

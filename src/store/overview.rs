@@ -1,4 +1,4 @@
-//! What is counted for an overview.
+//! Counts for the overview.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 impl Store {
-    /// How many accounts are in each state that any is in.
+    /// The number of accounts in each state that occurs.
     pub async fn count_accounts(&self) -> Result<Vec<(AccountState, u64)>, Error> {
         let sql = "select state, count(*) from account group by state";
         self.long(async {
@@ -24,7 +24,7 @@ impl Store {
         .await
     }
 
-    /// How long the newest calls took that X was asked since `since`.
+    /// How long the newest calls on X since `since` took.
     pub async fn list_call_times(
         &self,
         since: OffsetDateTime,

@@ -1,4 +1,4 @@
-//! Live replicas and their heartbeats. Ages are measured with the database's clock, so that the replicas' own may differ.
+//! Live replicas and their heartbeats. Ages are measured with the database's clock, so replicas' own may differ.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Replica {
     pub started_at: OffsetDateTime,
     /// The ids of the vault keys that it holds.
     pub vault_keys: Vec<String>,
-    /// The id of the one that it seals with.
+    /// The id of the vault key that it seals with.
     pub vault_active: String,
 }
 
@@ -49,7 +49,7 @@ impl Store {
         .await
     }
 
-    /// Those whose last heartbeat is no older than `silence`, by host, each with its age.
+    /// Replicas whose last heartbeat is no older than `silence`, by host, each with the heartbeat's age.
     pub async fn list_replicas(
         &self,
         silence: Duration,
@@ -69,7 +69,7 @@ impl Store {
         .await
     }
 
-    /// Removes those whose last heartbeat is older than `silence`.
+    /// Removes replicas whose last heartbeat is older than `silence`.
     pub async fn prune_replicas(&self, silence: Duration) -> Result<(), Error> {
         self.long(async {
             let mut lease = self.writer().await?;

@@ -1,17 +1,17 @@
-//! What all sealed columns have in common: whose keys sealed them, and how they are sealed again.
+//! What all sealed columns have in common: which vault keys sealed them, and how they are resealed.
 
 use time::OffsetDateTime;
 
 use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
-/// What one vault key has sealed of one kind.
+/// The records of one kind that one vault key has sealed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seals {
     pub vault_key: String,
     /// `account`, `key`, `bearer`, `webhook`, `link`, `session`, `delivery` or `handshake`.
     pub kind: String,
-    /// Names one of them.
+    /// The name of one such record.
     pub example: String,
     pub records: u64,
 }
@@ -19,7 +19,7 @@ pub struct Seals {
 type Row = (Vec<u8>, String, String, i64);
 
 impl Store {
-    /// What each vault key has sealed of what is in use `now`; the key's id stands in bytes 2 to 9 of each record.
+    /// How many of the records in use `now` each vault key has sealed; bytes 2 to 9 of each record are the key's id.
     pub async fn list_seals(&self, now: OffsetDateTime) -> Result<Vec<Seals>, Error> {
         let sql = "select vault_key, kind, min(name), count(*) from (
                  select substr(sealed_token, 2, 8) as vault_key, 'account' as kind,
@@ -52,8 +52,8 @@ impl Store {
         .await
     }
 
-    /// Stores what was sealed again; false when the row has changed since it was read, so that nothing newer is lost.
-    /// The parameters of `sql` are what names the row, then `seals`: the new ones and, last, the one that was read.
+    /// Stores resealed records; false when the row has changed since it was read, so that nothing newer is lost.
+    /// The parameters of `sql` are those that name the row, then `seals`: the new seals and, last, the one read before.
     pub(crate) async fn reseal(
         &self,
         sql: &'static str,

@@ -1,14 +1,14 @@
-//! Those who are signed in to the console.
+//! Sessions of admins signed in to the console.
 
 use time::OffsetDateTime;
 
 use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
-/// A session as stored. No `Debug`, so that no log line shows what proves one.
+/// A session as stored. No `Debug`, so that no log line shows a session's proof.
 #[derive(Clone, Eq, PartialEq)]
 pub struct StoredSession {
-    /// Of what the browser's cookie holds.
+    /// The hash of the browser's cookie.
     pub hash: Vec<u8>,
     pub key_id: String,
     pub begun_at: OffsetDateTime,
@@ -33,7 +33,7 @@ impl Store {
         .await
     }
 
-    /// The same for a session that may be made up: such look-ups have a share of the connections.
+    /// `find_session` for a session that may be made up: such look-ups are limited to a share of the connections.
     pub async fn find_doubtful_session(&self, hash: &[u8]) -> Result<Option<StoredSession>, Error> {
         self.long(async {
             let _turn = self.strangers.acquire().await;
@@ -60,7 +60,7 @@ impl Store {
         .await
     }
 
-    /// By hash, from after that one on.
+    /// Sessions by hash, starting after `after`.
     pub async fn list_sessions(
         &self,
         after: &[u8],
@@ -116,7 +116,7 @@ impl Store {
         .await
     }
 
-    /// Ends all sessions of a key; gives how many there were.
+    /// Ends all sessions of a key; returns how many there were.
     pub async fn remove_sessions_of(&self, key_id: &str) -> Result<u64, Error> {
         self.long(async {
             let mut lease = self.writer().await?;
@@ -126,7 +126,7 @@ impl Store {
         .await
     }
 
-    /// Drops sessions that began before `begun_before` or were seen last before `seen_before`.
+    /// Deletes sessions that began before `begun_before` or were last seen before `seen_before`.
     pub async fn prune_sessions(
         &self,
         begun_before: OffsetDateTime,

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-/// As the store keeps it: UTC, without fractions of a second, which the two databases would order differently.
+/// A time as the store keeps it: UTC, without fractions of a second, which the two databases would order differently.
 pub fn whole_seconds(at: OffsetDateTime) -> OffsetDateTime {
     at.to_offset(time::UtcOffset::UTC).truncate_to_second()
 }

@@ -1,4 +1,4 @@
-//! One JSON object a line, written straight into the line's buffer. tracing-subscriber's own JSON takes 26,000
+//! One JSON object per line, written straight into the line's buffer. tracing-subscriber's own JSON takes 26,000
 //! instructions for the line of a relayed call, an eighth of the whole call; this takes less than half of that.
 
 use std::fmt::{self, Debug, Write};

@@ -1,4 +1,4 @@
-//! Logs: one line an event on standard error, for people or as JSON, written by a thread of their own so that a slow
+//! Logs: one line per event on standard error, for people or as JSON, written by a separate thread so that a slow
 //! reader never slows a call.
 
 use std::any::Any;
@@ -29,7 +29,7 @@ const WAITING_LINES: usize = 1024;
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 static FILTER: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
-/// Writes what still waits when it is dropped.
+/// Writes the lines still waiting when it is dropped.
 #[must_use = "what still waits is lost unless this lives as long as the program"]
 pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
 
@@ -39,7 +39,7 @@ pub fn start_logs(log: &Log) -> LogGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("countersign-log")
-        // The writing thread flushes whenever nothing waits.
+        // The writing thread flushes whenever no line is waiting.
         .finish(BufWriter::with_capacity(64 * 1024, io::stderr()));
     let dropped = writer.error_counter();
     let (filter, handle) = reload::Layer::new(targets(log.level));
@@ -50,10 +50,10 @@ pub fn start_logs(log: &Log) -> LogGuard {
     LogGuard(guard)
 }
 
-/// Goes on at another level.
+/// Changes the log level.
 pub fn set_log_level(level: LogLevel) {
     if let Some(filter) = FILTER.get() {
-        // It fails only where nothing logs any more.
+        // This fails only if nothing logs any more.
         let _ = filter.reload(targets(level));
     }
 }

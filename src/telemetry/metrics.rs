@@ -1,4 +1,4 @@
-//! Metrics: one table says what there is; the rest of the program counts through the `metrics` facade.
+//! Metrics: one table lists them all; the rest of the program counts through the `metrics` facade.
 
 use std::sync::OnceLock;
 
@@ -54,7 +54,7 @@ const CALL_BUCKETS: &[f64] =
 const OWN_BUCKETS: &[f64] =
     &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 30.0];
 
-/// Hands out what was counted; cheap to clone.
+/// Renders what was counted; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
 

@@ -1,9 +1,9 @@
-//! When X was asked for its time.
+//! When X was last asked for its time.
 
 use std::time::Instant;
 
 use tokio::sync::Mutex;
 
-/// When X was last asked in vain; held while it is asked.
+/// When X was last asked in vain; the lock is held during the request.
 #[derive(Default)]
 pub(super) struct Asked(pub(super) Mutex<Option<Instant>>);

@@ -15,21 +15,21 @@ use crate::admission::Held;
 use crate::config::Limits;
 use crate::upstream::{Error, Unpacked};
 
-/// Below this size the ratio is not looked at: short repetitive answers compress well and cost nothing.
+/// Below this size the ratio is not checked: short repetitive answers compress well and cost nothing.
 const RATIO_COUNTS_FROM: usize = 1 << 20;
-/// How much of a decompressed answer is kept. Most answers are shorter; of others only this much is ever in memory.
+/// How much of a decompressed answer is kept. Most answers are shorter; longer ones never take more memory than this.
 const KEPT: usize = 64 * 1024;
-/// How much memory an answer of unknown length holds at first, and then; the last step is for all that may come.
+/// Memory that an answer of unknown length reserves first, and next; the step after these covers the longest allowed.
 const STEPS: [usize; 2] = [PREPAID, 128 * 1024];
 
 /// Memory that every call holds for its answer before it is made.
 pub const PREPAID: usize = 16 * 1024;
 
-/// Where an answer may be kept.
+/// The memory that an answer may use.
 pub enum Room<'a> {
-    /// Memory for so many bytes is held already.
+    /// Memory for this many bytes is already reserved.
     UpTo(usize),
-    /// This holds so many bytes for something else, and as many more as the answer turns out to need.
+    /// Holds this many bytes for something else, and grows by as many as the answer turns out to need.
     Grows(&'a mut Held, usize),
 }
 
@@ -94,7 +94,7 @@ fn too_large() -> Error {
 }
 
 impl Room<'_> {
-    /// Waits for memory for so many bytes; the upstream waits as long, and not for ever.
+    /// Waits for memory for this many bytes; the upstream has to wait meanwhile, so there is a time limit.
     async fn grow_to(&mut self, bytes: usize, limits: &Limits) -> Result<(), Error> {
         let Room::Grows(held, beside) = self else { return Ok(()) };
         let all = beside.saturating_add(bytes);
@@ -106,7 +106,7 @@ impl Room<'_> {
 /// Decompresses a gzipped body, up to `limits.upstream_body_bytes` and `limits.upstream_ratio`, and refuses a success
 /// that ends in the middle.
 pub(super) fn unpack(status: StatusCode, wire: &Bytes, limits: &Limits) -> Result<Unpacked, Error> {
-    // An answer without a body has nothing to unpack, whatever is said of its encoding.
+    // An answer without a body has nothing to unpack, whatever its encoding header says.
     if wire.is_empty() {
         require_complete(status, &[])?;
         return Ok(Unpacked::default());
@@ -143,7 +143,7 @@ pub(super) fn unpack(status: StatusCode, wire: &Bytes, limits: &Limits) -> Resul
     Ok(Unpacked { length, start: start.into() })
 }
 
-/// All of a gzipped body that was unpacked before.
+/// The whole of a gzipped body that was already checked by `unpack`.
 pub(super) fn inflate(wire: &[u8], length: usize) -> Bytes {
     let mut plain = Vec::with_capacity(length);
     let read = MultiGzDecoder::new(wire).read_to_end(&mut plain);
@@ -168,7 +168,7 @@ pub(super) fn is_gzip(encoding: &HeaderValue) -> bool {
     [&b"gzip"[..], b"x-gzip"].iter().any(|it| encoding.as_bytes().eq_ignore_ascii_case(it))
 }
 
-/// Whether an encoding is none.
+/// Whether an encoding means no encoding.
 pub(super) fn is_plain(encoding: &HeaderValue) -> bool {
     encoding.as_bytes().eq_ignore_ascii_case(b"identity")
 }
@@ -194,18 +194,18 @@ pub(super) fn require_complete(status: StatusCode, text: &[u8]) -> Result<(), Er
     Ok(())
 }
 
-/// Whether a string, object or array is still open at the end. Only that is looked for, which is cheaper than parsing.
+/// Whether a string, object or array is still open at the end. Checking only that is cheaper than parsing.
 fn ends_in_the_middle(text: &[u8]) -> bool {
     let text = text.trim_ascii();
     match text.first() {
         None => true,
         Some(b'{' | b'[') => !is_balanced(text) && leaves_open(text),
-        // Not JSON, or a value without an inside.
+        // Not JSON, or a scalar.
         Some(_) => false,
     }
 }
 
-/// A glance by vector instructions. It may miss that an answer is whole, where a grouping's name has brackets in it.
+/// A quick check by vector instructions. It may miss that an answer is whole if a grouping's name contains brackets.
 fn is_balanced(text: &[u8]) -> bool {
     let count = |wanted| memchr_iter(wanted, text).count();
     matches!(text.last(), Some(b'}' | b']'))
@@ -220,7 +220,7 @@ fn leaves_open(text: &[u8]) -> bool {
     ends.in_the_middle()
 }
 
-/// Where JSON ends that is read in parts.
+/// Tracks whether JSON that is read in parts is complete.
 #[derive(Default)]
 struct Ends {
     first: Option<u8>,
@@ -250,7 +250,7 @@ impl Ends {
         match self.first {
             None => true,
             Some(b'{' | b'[') => self.is_in_string || self.open > 0,
-            // Not JSON, or a value without an inside.
+            // Not JSON, or a scalar.
             Some(_) => false,
         }
     }

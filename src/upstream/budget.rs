@@ -1,5 +1,5 @@
-//! How many second attempts may be made: a share of the calls and a few a second, so that an upstream in trouble is
-//! not pushed further.
+//! How many retries may be made: a share of the calls plus a few per second, so that an upstream in trouble is not
+//! overloaded further.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::config::Limits;
 
-/// What may be saved up, in seconds of the floor.
+/// How much may be saved up, in seconds of the floor.
 const BURST_SECONDS: f64 = 10.0;
 
 pub(super) struct Budget {

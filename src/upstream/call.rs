@@ -1,4 +1,4 @@
-//! What comes back from a call on the upstream, and what it took.
+//! The answer to a call on the upstream, and the attempts and time it took.
 
 use std::time::Duration;
 
@@ -13,37 +13,37 @@ use crate::upstream::verdict::Verdict;
 /// The upstream's answer, whole and unchanged.
 pub struct Answer {
     pub status: StatusCode,
-    /// Those that may be relayed: type, date, quotas and when to come back.
+    /// The headers that may be relayed: type, date, quotas and when to retry.
     pub headers: HeaderMap,
-    /// As it came.
+    /// The body as it came.
     pub wire: Bytes,
-    /// What a gzipped answer holds.
+    /// The content of a gzipped answer.
     pub unpacked: Option<Unpacked>,
     pub verdict: Verdict,
 }
 
-/// What calls on the upstream have taken so far, whether they were answered or not.
+/// The attempts and time that calls on the upstream have taken so far, answered or not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     pub attempts: u32,
-    /// Of the last attempt, once the answer's head came.
+    /// The status of the last attempt, once the answer's head came.
     pub status: Option<u16>,
     /// From the first attempt's start to the last byte of the answer.
     pub time: Duration,
 }
 
 impl Answer {
-    /// The body without compression, or of a long one the beginning.
+    /// The uncompressed body, or the beginning of a long one.
     pub fn text(&self) -> &Bytes {
         self.unpacked.as_ref().map_or(&self.wire, |it| &it.start)
     }
 
-    /// How long the body is without compression.
+    /// The length of the uncompressed body.
     pub fn length(&self) -> usize {
         self.unpacked.as_ref().map_or(self.wire.len(), |it| it.length)
     }
 
-    /// The whole body without compression.
+    /// The whole uncompressed body.
     pub fn whole_text(&self) -> Bytes {
         match &self.unpacked {
             Some(unpacked) if unpacked.start.len() < unpacked.length => {
@@ -53,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// How long X says to wait before the same may work.
+    /// How long X says to wait before a retry may succeed.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers)
     }

@@ -15,7 +15,7 @@ use crate::upstream::receivers::Receivers;
 use crate::upstream::skew::Skew;
 use crate::upstream::tls;
 
-/// The upstream as configured: its clients, what was learnt of its clock, and how many retries are left.
+/// The upstream as configured: its clients, its clock's offset, and how many retries are left.
 pub struct Upstream {
     pub(super) relay: Relay,
     pub(super) tokens: reqwest::Client,
@@ -30,7 +30,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Makes the clients; nothing is connected yet.
+    /// Creates the clients; nothing is connected yet.
     pub fn new(
         settings: &config::Upstream,
         webhooks: &config::Webhooks,
@@ -51,12 +51,12 @@ impl Upstream {
         })
     }
 
-    /// Seconds by which the upstream's clock is ahead of ours; `None` before any answer has told.
+    /// Seconds by which the upstream's clock is ahead of ours; `None` before any answer has given the time.
     pub fn clock_offset(&self) -> Option<i64> {
         self.skew.is_known().then(|| self.skew.seconds())
     }
 
-    /// The time as the upstream has it: ours, corrected by what its answers told of its clock.
+    /// The time by the upstream's clock: ours, corrected by the offset learnt from its answers.
     pub fn now(&self) -> OffsetDateTime {
         let (now, ahead) = (self.clock.now(), Duration::seconds(self.skew.seconds()));
         now.checked_add(ahead).unwrap_or(now)

@@ -1,4 +1,4 @@
-//! X's time, asked for where it matters and no answer has told it lately.
+//! X's time, requested when it matters and no recent answer has given it.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use time::OffsetDateTime;
 
 use crate::upstream::Upstream;
 
-/// For a request whose answer matters for its `Date` alone.
+/// The limit for a request made only for the `Date` of its answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Between two requests, after one that told nothing.
+/// The pause before the next request after one that gave no time.
 const PAUSE: Duration = Duration::from_secs(10);
 
 impl Upstream {
-    /// Whether an answer has told X's time lately.
+    /// Whether an answer has given X's time recently.
     pub fn knows_time(&self) -> bool {
         self.skew.is_fresh(self.clock.now())
     }
 
-    /// X's time, from its answers of late or else asked for: one request at a time, however many wait. `None` where it
-    /// does not tell.
+    /// X's time, from recent answers or else by a request: one at a time, however many callers wait. `None` if X does
+    /// not give it.
     pub async fn time(&self) -> Option<OffsetDateTime> {
         if !self.knows_time() {
             let mut in_vain = self.asked.0.lock().await;
             let now = self.clock.instant();
             let may_ask = in_vain.is_none_or(|it| now.saturating_duration_since(it) >= PAUSE);
-            // Whoever asked while this one waited may have been told.
+            // Another caller's request may have succeeded while this one waited.
             if may_ask && !self.knows_time() {
                 self.ask_time().await;
                 *in_vain = (!self.knows_time()).then_some(now);
@@ -33,12 +33,12 @@ impl Upstream {
         self.knows_time().then(|| self.now())
     }
 
-    /// Any answer will do, whatever its status.
+    /// Requests the time; any answer will do, whatever its status.
     async fn ask_time(&self) {
         let used = self.skew.seconds();
         let request = self.tokens.head(format!("{}/", self.api_url)).timeout(TIMEOUT);
         if let Ok((_, headers, _)) = self.ask(request).await {
-            // What was learnt before is too old to be weighed against it.
+            // The earlier samples are too old to be weighed against this one.
             self.skew.correct(&headers, self.clock.now(), used);
         }
     }

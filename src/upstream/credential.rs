@@ -1,4 +1,4 @@
-//! What proves a call.
+//! The credentials of a call.
 
 use crate::model::{App, Secret};
 
@@ -8,7 +8,7 @@ pub struct Token {
     pub secret: Secret,
 }
 
-/// What proves a call.
+/// The credentials that a call is made with.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
     Bearer(&'a Secret),

@@ -1,4 +1,4 @@
-//! One engagement call: signed afresh for each attempt, tried again within a budget, read whole.
+//! One engagement call: signed afresh for each attempt, retried within a budget, read whole.
 
 use std::cell::RefCell;
 
@@ -13,7 +13,7 @@ use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::pool::{Connections, Failure};
 use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body, odd};
 
-/// Headers of an answer that callers may see: the type, the date, and that by which clients pace themselves.
+/// Headers of an answer that callers may see: the type, the date, and those by which clients pace themselves.
 const RELAYED: [HeaderName; 12] = [
     CONTENT_TYPE,
     DATE,
@@ -50,11 +50,11 @@ impl Credential<'_> {
 }
 
 impl Upstream {
-    /// Posts `body` to `endpoint` and gives the upstream's whole answer, whatever its status.
+    /// Posts `body` to `endpoint` and returns the upstream's whole answer, whatever its status.
     ///
-    /// Tried a second time at most, within the retry budget: when no answer came, or 502, 503 or 504. A refused time
-    /// is signed once more with the clock corrected, and a kept connection that was lost is replaced once; neither draws
-    /// on the budget. Never with another credential.
+    /// Retried at most once, within the retry budget: when no answer came, or 502, 503 or 504. After a refused time the
+    /// call is signed once more with the clock corrected, and a lost kept connection is replaced once; neither draws on
+    /// the budget. Never retried with another credential.
     pub async fn engage(
         &self,
         endpoint: Endpoint,
@@ -77,7 +77,7 @@ impl Upstream {
         let used = self.skew.seconds();
         let first = self.attempt(sending).await;
         let again = match &first {
-            // The upstream is well; every call that was signed with the old offset needs this once.
+            // The upstream is healthy; every call signed with the old offset needs this once.
             Ok(answer) if answer.verdict == Verdict::ClockRejected => {
                 self.skew.correct(&answer.headers, self.clock.now(), used)
             }
@@ -91,13 +91,13 @@ impl Upstream {
         self.attempt(sending).await
     }
 
-    /// One attempt, and once a call another on a new connection where a kept one was lost.
+    /// One attempt, plus another on a new connection, once per call, if a kept connection was lost.
     async fn attempt(&self, sending: &mut Sending<'_, '_>) -> Result<Answer, Failure> {
         match self.send(sending, Connections::KeptOrNew).await {
             Err(Failure::Lost(_)) if !sending.has_replaced => {
                 sending.has_replaced = true;
                 self.meters.of(sending.endpoint).replaced.increment(1);
-                // Boxed, since it is seldom needed: each call's future would have to make room for it.
+                // Boxed, since it is seldom needed and every call's future would have to make room for it.
                 Box::pin(self.send(sending, Connections::New)).await
             }
             outcome => outcome,
@@ -158,7 +158,7 @@ impl Upstream {
     ) -> Result<Answer, Error> {
         let (mut parts, incoming) = response.into_parts();
         self.skew.observe(&parts.headers, self.clock.now());
-        // A body that is there already sets no timer.
+        // A body that has already arrived sets no timer.
         let total = self.limits.upstream_total;
         let collected = body::collect(incoming, &self.limits, room);
         let wire = match tokio::time::timeout(total, collected).await {
@@ -171,7 +171,7 @@ impl Upstream {
         let mut unpacked = None;
         match &encoding {
             _ if gzipped => unpacked = Some(body::unpack(parts.status, &wire, &self.limits)?),
-            // Nobody asked for it; whoever sent it must say what it is, or the body is of no use to anybody.
+            // An encoding that nobody asked for: without the header the caller could not read the body.
             Some(other) if !body::is_plain(other) => {
                 headers.insert(CONTENT_ENCODING, other.clone());
             }
@@ -194,7 +194,7 @@ impl Failure {
     }
 }
 
-/// Whether the same request may well be answered a moment later.
+/// Whether the same request is likely to succeed a moment later.
 fn is_passing(status: StatusCode) -> bool {
     matches!(
         status,
@@ -205,7 +205,7 @@ fn is_passing(status: StatusCode) -> bool {
 /// The first value of each header that callers may see.
 fn relayed(headers: HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(8);
-    // A repeated header's name is given but once.
+    // The iterator names a repeated header only once.
     for (name, value) in headers {
         if let Some(name) = name.filter(|it| RELAYED.contains(it)) {
             kept.insert(name, value);
@@ -226,8 +226,8 @@ fn sensitive(text: &str) -> HeaderValue {
     value
 }
 
-/// 43 base62 digits, which hold 256 bits. Random bytes are drawn for some nonces at once, since each draw has its price;
-/// a nonce is no secret.
+/// 43 base62 digits, which hold 256 bits. Random bytes are drawn for several nonces at once, since each draw is costly;
+/// a nonce is not secret.
 fn nonce() -> String {
     const LENGTH: usize = 43;
     thread_local! {

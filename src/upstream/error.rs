@@ -3,7 +3,7 @@
 /// Why there is no answer. Sources never hold a header or a body.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Other answers occupy all memory that there is for them.
+    /// Other answers occupy all the memory available for answers.
     #[error("there is no memory left for the answer")]
     NoMemory,
     #[error("X could not be reached")]
@@ -14,12 +14,12 @@ pub enum Error {
     TooLarge(&'static str),
     #[error("X did not answer in time: {0}")]
     Timeout(&'static str),
-    /// What it is instead, in words that name nothing secret.
+    /// A description of the answer that contains nothing secret.
     #[error("an answer that X does not give: {0}")]
     Odd(String),
 }
 
-/// Why the clients could not be made.
+/// Why the clients could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     #[error("the TLS client could not be set up")]

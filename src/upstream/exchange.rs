@@ -1,4 +1,4 @@
-//! Requests of the seldom kinds, whose answers are short and read whole.
+//! Infrequent requests, whose answers are short and read whole.
 
 use hyper::{HeaderMap, StatusCode};
 use reqwest::header::CONTENT_ENCODING;
@@ -13,12 +13,12 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub(super) type Whole = (StatusCode, HeaderMap, Zeroizing<Vec<u8>>);
 
 impl Upstream {
-    /// Sends a request of the seldom kind and reads its whole answer.
+    /// Sends an infrequent request and reads its whole answer.
     pub(super) async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Whole, Error> {
         self.ask_for(request, MAX_ANSWER_BYTES).await
     }
 
-    /// The same for an answer of at most so many bytes.
+    /// The same for an answer of at most `most_bytes`.
     pub(super) async fn ask_for(
         &self,
         request: reqwest::RequestBuilder,
@@ -39,7 +39,7 @@ impl Upstream {
     }
 }
 
-/// A body without the encoding that it has though nobody asked for one.
+/// The body without its encoding, which nobody asked for.
 fn decoded(
     headers: &HeaderMap,
     body: Zeroizing<Vec<u8>>,

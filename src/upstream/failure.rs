@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// None for any other body.
+/// Empty for a body of any other form.
 #[derive(Default, Deserialize)]
 pub(super) struct Failure {
     #[serde(default)]
@@ -48,13 +48,13 @@ impl Failure {
         })
     }
 
-    /// Whether a text has these words, which are in lower case.
+    /// Whether any text contains these words, given in lower case.
     pub(super) fn says(&self, words: &str) -> bool {
         self.texts().any(|it| it.to_ascii_lowercase().contains(words))
     }
 }
 
-/// Each `<error code="415">…</error>`, wherever it stands. X's XML is so plain that nothing else of the language matters.
+/// Each `<error code="415">…</error>`, wherever it stands. X's XML is so plain that no other syntax matters.
 fn elements(xml: &str) -> impl Iterator<Item = Item> {
     xml.split("<error").skip(1).filter_map(|rest| {
         let (attributes, rest) = rest.split_once('>')?;

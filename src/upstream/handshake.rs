@@ -35,7 +35,7 @@ pub enum HandshakeError {
     Upstream(#[from] Error),
 }
 
-/// What X gave for a request token that its user allowed.
+/// X's answer for a request token that the user approved.
 pub struct Granted {
     pub token: Token,
     pub user_id: UserId,
@@ -51,7 +51,7 @@ impl Upstream {
         let used = self.skew.seconds();
         let (mut status, headers, mut body) =
             self.step(&signed, Credential::TwoLegged(app)).await?;
-        // Asking again does no harm: a request token that nobody follows ends by itself.
+        // Retrying does no harm: an unused request token expires by itself.
         if status != StatusCode::OK
             && matches!(refusal(status, &body), HandshakeError::ClockRejected)
             && self.skew.correct(&headers, self.clock.now(), used)
@@ -64,13 +64,13 @@ impl Upstream {
         }
     }
 
-    /// Where X asks its user about a request token.
+    /// The page on which X asks the user to approve a request token.
     pub fn authorize_url(&self, request_token: &Secret) -> String {
         let token = percent_encode(request_token.expose());
         format!("{}/oauth/authorize?oauth_token={token}", self.api_url)
     }
 
-    /// Exchanges a request token that its user allowed. Sent once, whatever comes of it: X takes a verifier but once.
+    /// Exchanges a request token that the user approved. Never retried: X takes a verifier only once.
     pub async fn access_token(
         &self,
         app: &App,
@@ -83,7 +83,7 @@ impl Upstream {
         match status {
             StatusCode::OK => read_granted(&body),
             _ => Err(match refusal(status, &body) {
-                // That a token or a verifier is not valid, X says in many ways (reference 6.4).
+                // X has many ways to say that a token or a verifier is not valid (reference 6.4).
                 HandshakeError::AppRejected if !Failure::read(&body).has_code(32) => {
                     HandshakeError::NotValid
                 }
@@ -105,7 +105,7 @@ impl Upstream {
 
 fn refusal(status: StatusCode, body: &[u8]) -> HandshakeError {
     let failure = Failure::read(body);
-    // An app without any callback URL is told so without a code.
+    // X gives no code when an app has no callback URL at all.
     let has_no_callback = failure.says("desktop applications only support");
     if failure.has_code(415) || failure.has_code(417) || has_no_callback {
         HandshakeError::CallbackNotApproved
@@ -124,7 +124,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> HandshakeError {
 
 fn read_request_token(body: &[u8]) -> Result<Token, HandshakeError> {
     let fields = fields(body)?;
-    // Without it X would not send the user back to the callback that was named.
+    // Without it X would not send the user back to the requested callback.
     match fields.get("oauth_callback_confirmed").map(|it| &**it) {
         Some("true") => token(&fields),
         _ => Err(HandshakeError::Odd("it does not confirm the callback")),

@@ -1,4 +1,4 @@
-//! Looking posts up by their ids, which tells their authors: `GET /2/tweets` of X's API of version 2.
+//! Looking posts up by id to learn their authors: `GET /2/tweets` of X's API v2.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub const MOST_LOOKED_UP: usize = 100;
 /// A hundred posts come with their texts, at most 280 characters of up to 12 bytes each.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// Why a look-up told nothing.
+/// Why a look-up failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LookUpError {
     #[error("X does not accept the app's bearer token")]
@@ -37,7 +37,7 @@ pub enum LookUpError {
     Upstream(#[from] Error),
 }
 
-/// Posts that cannot be shown are told in `errors`, and each list is missing where it would be empty.
+/// Posts that cannot be shown are reported in `errors`; either list is missing if it would be empty.
 #[derive(Deserialize)]
 struct Found {
     data: Option<Vec<Post>>,
@@ -51,8 +51,8 @@ struct Post {
 }
 
 impl Upstream {
-    /// Asks once for the authors of at most [`MOST_LOOKED_UP`] posts. Those that X does not find or may not show are left
-    /// out.
+    /// Makes one request for the authors of at most [`MOST_LOOKED_UP`] posts. Posts that X does not find or may not
+    /// show are left out.
     pub async fn look_up(
         &self,
         posts: &[u64],
@@ -87,7 +87,7 @@ impl Upstream {
     }
 }
 
-/// What an answer tells of the posts that were asked for; `None` when it is no answer.
+/// The authors of the requested posts that an answer contains; `None` when it is not a valid answer.
 fn authors(body: &[u8], posts: &[u64]) -> Option<HashMap<u64, UserId>> {
     let found: Found = serde_json::from_slice(body).ok()?;
     if found.data.is_none() && found.errors.is_none() {
@@ -100,7 +100,7 @@ fn authors(body: &[u8], posts: &[u64]) -> Option<HashMap<u64, UserId>> {
     Some(found.data.into_iter().flatten().filter_map(author).collect())
 }
 
-/// When the quota is there again.
+/// When the quota is available again.
 fn reset(headers: &HeaderMap) -> Option<OffsetDateTime> {
     let value = headers.get("x-rate-limit-reset")?.to_str().ok()?;
     OffsetDateTime::from_unix_timestamp(value.parse().ok()?).ok()

@@ -1,4 +1,4 @@
-//! The counters of calls on the upstream, found once.
+//! The counters of calls on the upstream, looked up once.
 
 use hyper::StatusCode;
 use metrics::{Counter, Histogram};
@@ -16,7 +16,7 @@ pub(super) struct Meters {
 
 pub(super) struct Meter {
     pub(super) seconds: Histogram,
-    /// Attempts that a lost connection cost.
+    /// Attempts lost to a closed connection.
     pub(super) replaced: Counter,
     attempts: [Counter; OUTCOMES.len()],
 }

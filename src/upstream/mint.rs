@@ -38,7 +38,7 @@ struct Minted {
 }
 
 impl Upstream {
-    /// Asks for the app's bearer token; X gives the same one until it is invalidated.
+    /// Requests the app's bearer token; X returns the same one until it is invalidated.
     pub async fn mint_bearer(&self, app: &App) -> Result<Secret, MintError> {
         let request = self
             .tokens

@@ -1,15 +1,15 @@
-//! Answers that cannot be X's, such as pages of something on the way: what they are, in words that can be logged.
+//! Answers that cannot be X's, such as a proxy's error page, described in words that can be logged.
 
 use hyper::StatusCode;
 use hyper::http::HeaderValue;
 
 use crate::upstream::Error;
 
-/// Where a page's title is looked for.
+/// How far into a page its title is searched for.
 const HEAD_BYTES: usize = 16 * 1024;
 const LONGEST_WORDS: usize = 80;
 
-/// Refuses a success that is not a JSON object: every answer of X's with numbers is one. Of a long one the start will do.
+/// Refuses a success that is not a JSON object, as all X's answers with numbers are. The start of a long one is enough.
 pub(super) fn require_object(
     status: StatusCode,
     content_type: Option<&HeaderValue>,
@@ -23,7 +23,7 @@ pub(super) fn require_object(
     Err(Error::Odd(describe(content_type, start, length)))
 }
 
-/// Type, length and title, and nothing else of the body.
+/// The body's type, length and title, and nothing else.
 fn describe(content_type: Option<&HeaderValue>, start: &[u8], length: usize) -> String {
     let content_type = content_type.map(|it| printable(&String::from_utf8_lossy(it.as_bytes())));
     let content_type = content_type.unwrap_or_else(|| "no content type".to_owned());
@@ -33,7 +33,7 @@ fn describe(content_type: Option<&HeaderValue>, start: &[u8], length: usize) -> 
 
 fn title(text: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(text.get(..HEAD_BYTES).unwrap_or(text));
-    // Lower case of ASCII alone keeps each place.
+    // Lower-casing only ASCII keeps every offset.
     let lower = head.to_ascii_lowercase();
     let tag = lower.find("<title")?;
     let begin = tag + lower.get(tag..)?.find('>')? + 1;

@@ -1,7 +1,7 @@
 //! The client on the path of every relayed call: hyper's connections, kept and lent by a pool of our own. Everything
 //! about that choice is in this file.
 //!
-//! Measured: with hyper-util's pooled client, which reqwest is built on, a whole call takes 1.05 times the instructions.
+//! Measured: with hyper-util's pooled client, which reqwest is built on, a call takes 1.05 times the instructions.
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
@@ -26,7 +26,7 @@ use crate::upstream::counted::{Counted, Received};
 use crate::upstream::{Error, SetupError, tls};
 
 const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// A request must arrive before the upstream's own time is up, which began when it sent its last byte.
+/// A request must arrive before the upstream's own idle timeout, which started when it sent its last byte.
 const BEFORE_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections beyond this are closed after use.
 const MOST_IDLE: usize = 1024;
@@ -36,7 +36,7 @@ const AGENT: HeaderValue =
 
 /// A pool of connections to the one host that serves engagement calls.
 pub(super) struct Relay {
-    /// The one used last is lent first, so that those not needed grow old together at the front.
+    /// The connection used last is lent first, so that unneeded ones age together at the front.
     idle: Mutex<VecDeque<Idle>>,
     connector: HttpsConnector<HttpConnector>,
     origin: Uri,
@@ -49,7 +49,7 @@ pub(super) struct Relay {
     clock: Arc<dyn Clock>,
 }
 
-/// A connection that is lent. It goes back by [`Relay::put_back`], once the whole answer was read; else it is closed.
+/// A connection on loan. [`Relay::put_back`] returns it once the whole answer is read; otherwise it is closed.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     received: Received,
@@ -70,11 +70,11 @@ struct Idle {
     since: Instant,
 }
 
-/// Why no head of an answer came.
+/// Why no answer's head arrived.
 pub(super) enum Failure {
-    /// A kept connection ended without a byte of an answer: its other end was closing it, whatever the upstream's state.
+    /// A kept connection ended without a byte of an answer: the other end was closing it, as healthy upstreams do too.
     Lost(Error),
-    /// The upstream cannot have acted on it, or reading twice does no harm.
+    /// The upstream cannot have acted on the request, or repeating it does no harm.
     Retryable(Error),
     Final(Error),
 }
@@ -119,7 +119,7 @@ impl Relay {
         }
     }
 
-    /// Posts `body` and waits for the answer's head, at most the time to the first byte.
+    /// Posts `body` and waits for the answer's head, at most for the first-byte limit.
     pub(super) async fn post(
         &self,
         endpoint: Endpoint,
@@ -140,7 +140,7 @@ impl Relay {
         }
     }
 
-    /// Takes a connection back whose answer was read to its end.
+    /// Takes back a connection whose answer was read to its end.
     pub(super) fn put_back(&self, connection: Connection) {
         if connection.sender.is_closed() {
             return;
@@ -231,14 +231,14 @@ impl Relay {
         let stream = TokioIo::new(Counted::new(TokioIo::new(stream), received.clone()));
         let (sender, driver) =
             http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).handshake(stream).await?;
-        // What ends a connection early is told to whoever waits for its answer.
+        // An error that ends the connection early also reaches the request that waits on it.
         tokio::spawn(async move { drop(driver.await) });
         Ok(Connection { sender, received, born: self.clock.instant(), keep: self.keep })
     }
 }
 
 impl Failure {
-    /// The same on a connection that had served before; `is_silent` says that no byte of an answer came.
+    /// The same failure on a connection that was used before; `is_silent` means that no byte of an answer came.
     fn on_kept(self, is_silent: bool) -> Failure {
         match self {
             Failure::Retryable(error) if is_silent => Failure::Lost(error),
@@ -247,7 +247,7 @@ impl Failure {
     }
 }
 
-/// How long the upstream keeps an idle connection, where it says so: `Keep-Alive: timeout=5, max=100`.
+/// How long the upstream keeps an idle connection, if it says so: `Keep-Alive: timeout=5, max=100`.
 fn idle_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
     let mut parameters = value.split(',').filter_map(|it| it.split_once('='));
@@ -261,7 +261,7 @@ fn classify(error: Box<dyn StdError + Send + Sync>) -> Failure {
     while let Some(it) = cause {
         malformed |= it.is::<rustls::Error>();
         malformed |= it.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
-        // rustls' own error comes wrapped in I/O errors, one in another; the source of each is that of what it wraps.
+        // rustls' error comes wrapped in nested I/O errors, each of whose source is that of the error it wraps.
         cause = match it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => it.source(),

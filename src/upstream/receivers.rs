@@ -9,10 +9,10 @@ use crate::upstream::tls;
 
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The specification's advice: long enough for a receiver that is slow, short enough to try again.
+/// The specification's advice: long enough for a slow receiver, short enough to retry.
 pub const TOTAL: Duration = Duration::from_secs(15);
 
-/// The clients for receivers, made when the first one is called.
+/// The clients for receivers, created on first use.
 pub(super) struct Receivers {
     pub(super) allow_http: bool,
     pub(super) allowed: Hosts,

@@ -1,4 +1,4 @@
-//! Why an engagement call was not answered, as far as something can be done about it (reference 4.1).
+//! Why an engagement call was refused, as far as something can be done about it (reference 4.1).
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -8,18 +8,18 @@ use crate::upstream::{Answer, Verdict};
 
 const FORBIDDEN: &str = "Forbidden to access tweets";
 
-/// What an answer without numbers says.
+/// The reason that an answer without numbers gives.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// These posts are not the author's whose token signed; the others would have been answered. None are named where
-    /// the text names none.
+    /// These posts are not by the user whose token signed; the others would have been answered. Empty if the text names
+    /// none.
     Foreign(Vec<u64>),
-    /// Nothing is left without these posts, which are deleted or protected.
+    /// These posts are deleted or protected; without them nothing is left of the request.
     Unavailable(Vec<u64>),
     /// The user's token does not work.
     Account,
     Quota,
-    /// Anything else, in the upstream's words as far as there are any.
+    /// Anything else, in the upstream's words if there are any.
     Other(String),
 }
 

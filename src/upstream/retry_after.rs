@@ -1,4 +1,4 @@
-//! How long an answer says to wait, by the clock of whoever wrote it.
+//! How long an answer says to wait, by its sender's clock.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use time::format_description::well_known::Rfc2822;
 
 use crate::upstream::skew::date;
 
-/// What is left of each quota, and when it is full again (reference 5).
+/// For each quota, the headers that say what is left and when it is full again (reference 5).
 const QUOTAS: [(&str, &str); 3] = [
     ("x-per-second-remaining", "x-per-second-reset"),
     ("x-per-minute-remaining", "x-per-minute-reset"),
     ("x-rate-limit-remaining", "x-rate-limit-reset"),
 ];
-/// X has no longer window; a reset beyond it is none.
+/// X's longest quota window; a later reset is cut to it.
 const LONGEST_WINDOW: i64 = 15 * 60;
 
-/// From `Retry-After`, or from the quotas that are spent.
+/// The wait according to `Retry-After`, or to the quotas that are spent.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     named(headers).or_else(|| quota_reset(headers))
 }
 
-/// In seconds or as a date.
+/// The wait in `Retry-After`, given in seconds or as a date.
 fn named(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u32>() {

@@ -1,5 +1,5 @@
 //! How far the upstream's clock is from ours, learnt from the `Date` of its answers: a signature whose time is off
-//! is refused with code 135, whoever's clock is wrong.
+//! is refused with code 135, no matter whose clock is wrong.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 const SAMPLES: usize = 9;
-/// `Date` tells whole seconds and the answer took its way: below this, the clocks agree.
+/// `Date` gives whole seconds and the answer takes time to arrive: below this, the clocks agree.
 const TOLERANCE_SECONDS: i64 = 2;
-/// How long what was learnt holds without another answer; our clock may be set meanwhile.
+/// How long an offset is trusted without another answer; our clock may be set meanwhile.
 const FRESH_SECONDS: u64 = 60;
 
 /// The median of the last offsets seen.
@@ -20,7 +20,7 @@ const FRESH_SECONDS: u64 = 60;
 pub(super) struct Skew {
     offset: AtomicI64,
     last_second: AtomicI64,
-    /// When an answer last told the time, by our clock.
+    /// When an answer last gave the time, by our clock.
     learnt_second: AtomicI64,
     samples: Mutex<Vec<i64>>,
 }
@@ -31,12 +31,12 @@ impl Skew {
         self.offset.load(Ordering::Relaxed)
     }
 
-    /// Whether any answer has told the time.
+    /// Whether any answer has given the time.
     pub(super) fn is_known(&self) -> bool {
         !self.samples.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty()
     }
 
-    /// Whether an answer has told the time lately.
+    /// Whether an answer has given the time recently.
     pub(super) fn is_fresh(&self, now: OffsetDateTime) -> bool {
         let learnt = self.learnt_second.load(Ordering::Relaxed);
         self.is_known() && learnt.abs_diff(now.unix_timestamp()) <= FRESH_SECONDS
@@ -54,8 +54,8 @@ impl Skew {
         }
     }
 
-    /// Believes this one answer, since it refused our time; says whether it tells of another offset than the one `used`.
-    /// Compared with what was used, since the same answer, or another call's, may have taught the new one already.
+    /// Trusts this one answer, since it refused our time; returns whether its offset differs from the one `used`. It is
+    /// not compared with the current offset, which this answer or another call's may already have corrected.
     pub(super) fn correct(&self, headers: &HeaderMap, now: OffsetDateTime, used: i64) -> bool {
         let Some(theirs) = date(headers) else { return false };
         let offset = theirs.unix_timestamp() - now.unix_timestamp();

@@ -1,11 +1,11 @@
-//! TLS as all clients of the upstream have it, and the client for everything but calls.
+//! The TLS settings of all clients of the upstream, and the client for everything but calls.
 
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::config;
 use crate::upstream::error::SetupError;
 
-/// The client for what is asked seldom; no redirects and no proxies, since credentials travel with each request.
+/// The client for infrequent requests; no redirects and no proxies, since credentials travel with each request.
 pub(super) fn client(
     settings: &config::Upstream,
     limits: &config::Limits,
@@ -31,7 +31,7 @@ pub(super) fn uses_tls(settings: &config::Upstream) -> bool {
     [&settings.data_url, &settings.api_url].iter().any(|it| it.starts_with("https:"))
 }
 
-/// TLS with the system's own trust. Where it is not used no certificate is read.
+/// TLS that trusts the system's certificates; none are read if TLS is not used.
 pub(super) fn tls(is_used: bool) -> Result<rustls::ClientConfig, SetupError> {
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)

@@ -1,11 +1,11 @@
-//! What an answer says about the credentials that asked (reference 4.1, 4.2, 6.8).
+//! What an answer says about the credentials that the call used (reference 4.1, 4.2, 6.8).
 
 use hyper::StatusCode;
 
 use crate::upstream::Credential;
 use crate::upstream::failure::Failure;
 
-/// Whose fault an answer shows, as far as the gateway has to act on it.
+/// Which party is at fault for an answer, as far as the gateway has to act on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// Nothing is known against the credentials.
@@ -23,7 +23,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Reads an answer; only failures are looked into.
+    /// Reads an answer; only failures are examined.
     pub(super) fn of(status: StatusCode, text: &[u8], credential: Credential<'_>) -> Verdict {
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Verdict::Fine;

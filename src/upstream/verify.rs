@@ -1,4 +1,4 @@
-//! Asking X whose access token it is.
+//! Asking X which user an access token belongs to.
 
 use hyper::StatusCode;
 use reqwest::header::AUTHORIZATION;
@@ -20,7 +20,7 @@ pub enum VerifyError {
     Upstream(#[from] Error),
 }
 
-/// What X says of the user whose token it is.
+/// The user whom the token belongs to, as X describes them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Profile {
     pub user_id: UserId,
@@ -38,7 +38,7 @@ struct Verified {
 }
 
 impl Upstream {
-    /// Asks X whose token it is. The `Err` of the inner result is what the answer says of the credentials.
+    /// Asks X which user the token belongs to. The inner `Err` is what the answer says about the credentials.
     pub async fn verify_account(
         &self,
         app: &App,

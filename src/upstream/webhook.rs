@@ -18,30 +18,30 @@ const LONGEST_URL: usize = 2000;
 /// An event as it is sent.
 pub struct Message<'a> {
     pub url: &'a str,
-    /// The same with every attempt.
+    /// The message's id, the same for every attempt.
     pub id: &'a str,
-    /// JSON; it may hold a link that is a secret.
+    /// The body as JSON; it may hold a secret link.
     pub body: Bytes,
 }
 
 /// Why an event does not count as received.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotReceived {
-    /// Of the answer, if there was one.
+    /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// In words, without the address.
+    /// The reason in words, without the address.
     pub why: String,
-    /// The receiver refuses this event; otherwise it would fail with any.
+    /// Whether the receiver refuses only this event; otherwise any event would fail.
     pub is_this_event: bool,
 }
 
 impl Upstream {
-    /// An address that events may be sent to, as it will be called; or what would be right.
+    /// An address that events may be sent to, normalised; the error says what would be valid.
     pub fn receiver(&self, text: &str) -> Result<String, &'static str> {
         const RIGHT: &str = "must be https:// and a host, with a path and a query if need be, but no user and no fragment; at most 2000 characters";
         let url = reqwest::Url::parse(text).map_err(|_| RIGHT)?;
         let bare = url.username().is_empty() && url.password().is_none();
-        // The parser is kinder than an operator may think who made a slip.
+        // The parser accepts slips that an operator would want reported.
         let plain = text.bytes().all(|it| it.is_ascii_graphic() && it != b'\\');
         let host = text.split_once("://").map_or("", |it| it.1);
         let whole = plain && text.len() <= LONGEST_URL && !host.starts_with('/');
@@ -57,14 +57,14 @@ impl Upstream {
         }
     }
 
-    /// Posts an event, signed with each of the secrets; gives the status of the answer that took it. Only one of the two
-    /// hundreds does; a redirect is not followed.
+    /// Posts an event, signed with each of the secrets; returns the status of the answer that accepted it. Only a 2xx
+    /// does; redirects are not followed.
     pub async fn send_event(
         &self,
         message: &Message<'_>,
         secrets: &[Secret],
     ) -> Result<u16, NotReceived> {
-        // What was right when it was added may not be allowed any more.
+        // An address that was allowed when it was added may no longer be.
         self.receiver(message.url).map_err(NotReceived::unsent)?;
         let seconds = self.clock.now().unix_timestamp();
         let signatures: Vec<String> =
@@ -78,7 +78,7 @@ impl Upstream {
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signatures.join(" "))
             .body(message.body.clone());
-        // What the receiver says beyond its status is of no use here, so it is not read.
+        // Only the receiver's status is of use here, so the body is not read.
         match request.send().await {
             Ok(response) if response.status().is_success() => Ok(response.status().as_u16()),
             Ok(response) => Err(NotReceived::answered(response.status())),
@@ -88,7 +88,7 @@ impl Upstream {
 }
 
 impl NotReceived {
-    /// Nothing of it can have arrived, or nothing is known of it.
+    /// A failure in which nothing was sent, or the outcome is unknown.
     pub fn unsent(why: impl Into<String>) -> NotReceived {
         NotReceived { status: None, why: why.into(), is_this_event: false }
     }
@@ -116,7 +116,7 @@ fn sign(secret: &Secret, id: &str, seconds: i64, body: &[u8]) -> Option<String> 
     Some(format!("v1,{}", STANDARD.encode(context.sign())))
 }
 
-/// Why there was no answer, without the address, which may hold what nobody should read.
+/// Why there was no answer, without the address, which may hold a secret.
 fn in_words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("it did not answer within {} s", TOTAL.as_secs());

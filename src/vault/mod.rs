@@ -1,7 +1,7 @@
 //! Secrets at rest: records sealed with AES-256-GCM-SIV under a ring of keys, each bound to the place it is stored in.
 //!
-//! A record is `version (1 byte) | key id (8) | nonce (12) | ciphertext | tag (16)`. Its associated data are the place and
-//! the header, so a record that was moved to another row, column, app or user does not open.
+//! A record is `version (1 byte) | key id (8) | nonce (12) | ciphertext | tag (16)`. Its associated data are the place
+//! and the header, so a record that was moved to another row, column, app or user does not open.
 
 mod place;
 
@@ -26,7 +26,7 @@ const ID_LENGTH: usize = 8;
 const KEY_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 12;
 const HEADER_LENGTH: usize = 1 + ID_LENGTH + NONCE_LENGTH;
-/// Ids of missing keys that are kept: records altered at will could name any number of them.
+/// The most missing keys remembered: tampered records could name any number of them.
 const MOST_MISSING: usize = 32;
 
 /// Why the vault cannot serve.
@@ -38,7 +38,7 @@ pub enum Error {
     NoKeys,
     #[error("the vault's key ring does not hold what the configuration promised")]
     BadRing,
-    /// Nothing is wrong with the record as far as this ring can tell.
+    /// The record may be sound, but this ring lacks its key.
     #[error("the vault key {0}, which sealed a stored secret, is not on this ring")]
     KeyMissing(String),
     /// Every reason looks the same, so that an attacker learns nothing from it.
@@ -119,7 +119,7 @@ impl Vault {
         self.missing().iter().cloned().collect()
     }
 
-    /// Sets what is missing to those of these ids that the ring lacks.
+    /// Sets the missing keys to those of these ids that the ring lacks.
     pub fn settle_missing<'a>(&self, in_use: impl IntoIterator<Item = &'a str>) {
         let lacking: Vec<&str> = in_use.into_iter().filter(|it| !self.has_key(it)).collect();
         self.missing().retain(|it| lacking.contains(&&**it));
@@ -155,8 +155,8 @@ impl Vault {
         Ok(text)
     }
 
-    /// Refuses a record whose key is not on the ring, so that it is not taken for one that was changed, and records that
-    /// the key is needed.
+    /// Refuses a record whose key is not on the ring, so that it is not taken for a tampered one, and notes that the
+    /// key is needed.
     pub fn require_key(&self, record: &[u8]) -> Result<(), Error> {
         match key_id(record) {
             Some(id) if !self.has_key(id) => {
@@ -174,12 +174,12 @@ impl Vault {
         Ok(Secret::from(text))
     }
 
-    /// Whether the active key sealed this record, so that rotation may pass it by.
+    /// Whether the active key sealed this record, so that rotation may skip it.
     pub fn is_current(&self, record: &[u8]) -> bool {
         key_id(record) == Some(&*self.active_id())
     }
 
-    /// Logged once for each id, however many records ask for it.
+    /// Notes a missing key and logs it once for each id, however many records need it.
     fn note_missing(&self, id: &str) {
         let mut missing = self.missing();
         if missing.len() < MOST_MISSING && missing.insert(id.to_owned()) {
@@ -253,14 +253,14 @@ pub fn generate_signing_secret() -> Secret {
     Secret::new(format!("whsec_{}", &*Zeroizing::new(STANDARD.encode(*key))))
 }
 
-/// What is kept of a caller's key, before sealing.
+/// The part of a caller's key that is stored, before sealing.
 pub fn fingerprint(proof: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, proof.as_bytes()).as_ref());
     hash
 }
 
-/// Compares without telling by its duration where the first difference is.
+/// Compares in a time that does not reveal where the first difference is.
 pub fn is_same(left: &[u8], right: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(left, right).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Where a sealed record belongs. Whatever stands here is covered by the seal, though it is stored in the clear.
+//! Where a sealed record belongs. Everything in a place is covered by the seal, though it is stored in the clear.
 
 use crate::model::UserId;
 use crate::model::handshake::Link;
@@ -29,7 +29,7 @@ impl Place {
         Place::new("handshake", "sealed_secret", [app.as_bytes(), token_hash])
     }
 
-    /// A link with all that it invites to, so that a row edited in the database no longer opens.
+    /// A link with everything that it grants, so that a row edited in the database no longer opens.
     pub fn link(hash: &[u8], link: &Link) -> Place {
         let Link { app, label, expected_user, return_to, created_at: _, expires_at } = link;
         let expected = expected_user.map_or_else(|| "*".to_owned(), |it| it.to_string());
@@ -39,24 +39,24 @@ impl Place {
         Place::new("link", "sealed_proof", [hash].into_iter().chain(parts))
     }
 
-    /// A session at the console, so that a row made in the database opens nothing.
+    /// A console session, so that a row inserted into the database opens nothing.
     pub fn session(hash: &[u8], key_id: &str, begun_at: time::OffsetDateTime) -> Place {
         let begun_at = begun_at.unix_timestamp().to_string();
         Place::new("session", "sealed_proof", [hash, key_id.as_bytes(), begun_at.as_bytes()])
     }
 
-    /// The secret that signs for a webhook, with where it is sent, so that a row edited in the database no longer opens.
+    /// A webhook's signing secret together with its receiver, so that a row edited in the database no longer opens.
     pub fn webhook_secret(webhook: &Webhook) -> Place {
         Place::of_webhook("sealed_secret", webhook)
     }
 
-    /// The secret before, which signs for a while, too.
+    /// A webhook's previous secret, which also signs for a while.
     pub fn webhook_old_secret(webhook: &Webhook) -> Place {
         Place::of_webhook("sealed_old_secret", webhook)
     }
 
-    /// An event with all that is told of it, to whom and under which number, so that a row edited in the database no
-    /// longer opens.
+    /// An event with its whole content, its receiver and its number, so that a row edited in the database no longer
+    /// opens.
     pub fn delivery(delivery: &Delivery) -> Place {
         let Delivery { number, webhook_id, event, app, user_id, screen_name, reason, .. } =
             delivery;
@@ -71,7 +71,7 @@ impl Place {
         Place::new("delivery", "sealed_link", [webhook_id.to_owned(), number.to_string()])
     }
 
-    /// A caller's key with all that it may be used for, so that a row edited in the database no longer opens.
+    /// A key with everything that it may be used for, so that a row edited in the database no longer opens.
     pub fn key(key: &Key) -> Place {
         let list = |it: Option<String>| it.unwrap_or_else(|| "*".to_owned());
         let scopes = &key.scopes;
@@ -81,7 +81,7 @@ impl Place {
         let endpoints =
             scopes.endpoints.as_ref().map(|it| join(it.iter().map(ToString::to_string).collect()));
         let time = |at: time::OffsetDateTime| at.unix_timestamp().to_string();
-        // Only where it is so: keys that are older than this right opened without.
+        // Only if granted: keys older than these rights were sealed without them.
         let links = scopes.links.then(|| "links".to_owned());
         let looks = scopes.looks.then(|| "looks".to_owned());
         Place::new(
@@ -104,12 +104,12 @@ impl Place {
         )
     }
 
-    /// Where nothing is stored, for trying keys.
+    /// A place where nothing is stored, for trying keys.
     pub fn probe() -> Place {
         Place::new("", "", [""])
     }
 
-    /// Every part behind its length, then the record's header, so that no two places read alike.
+    /// Every part and then the record's header, each preceded by its length, so that no two places encode alike.
     pub(crate) fn associated_data(&self, header: &[u8]) -> Vec<u8> {
         let mut data = Vec::with_capacity(128);
         for part in self.0.iter().map(Vec::as_slice).chain([header]) {

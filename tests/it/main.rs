@@ -14,6 +14,7 @@ mod connect;
 mod console;
 mod database;
 mod dice;
+mod documents;
 mod edge;
 mod house;
 mod month;

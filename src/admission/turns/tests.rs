@@ -7,7 +7,7 @@ use super::*;
 
 type Waits<'a> = Pin<Box<dyn Future<Output = Turn> + Send + 'a>>;
 
-/// Asks for places and says at once whether they came.
+/// Requests places; gives the turn if it was granted at once.
 fn ask<'a>(turns: &'a Arc<Turns>, key: &str, places: usize) -> Result<Turn, Waits<'a>> {
     let key: Arc<str> = key.into();
     let mut waits: Waits = Box::pin(async move { turns.take(&key, places).await });
@@ -79,7 +79,7 @@ fn a_turn_larger_than_the_share_comes_when_its_key_holds_nothing_else() {
     let turns = Turns::new(Rules { total: 8, each: 8, shared: 4 });
     let other = taken(&turns, "other", 1);
     let mut whole = waiting(&turns, "large", 8);
-    // Nobody overtakes it, or it would wait for ever.
+    // Nobody overtakes the large one, or it would wait for ever.
     let mut small = waiting(&turns, "other", 1);
     assert!(now(&mut small).is_none());
     drop(other);
@@ -109,7 +109,7 @@ fn whoever_stops_waiting_holds_nobody_up() {
     assert!(now(&mut small).is_none());
     drop(large);
     let small = now(&mut small).expect("the large one has gone");
-    // Nor is a turn lost that was granted to somebody who has gone meanwhile.
+    // Nor is a turn lost if its waiter has gone by the time it is granted.
     let granted = waiting(&turns, "b", 3);
     drop((held, small));
     drop(granted);
@@ -126,7 +126,7 @@ fn a_turn_grows_and_shrinks() {
         let mut grows: Pin<Box<dyn Future<Output = ()>>> = Box::pin(turn.grow_to(6));
         let mut context = Context::from_waker(Waker::noop());
         assert!(grows.as_mut().poll(&mut context).is_pending());
-        // Beyond the share, since it is all that its key holds.
+        // It grows beyond the share, since it is all that its key holds.
         let _waits = waiting(&turns, "b", 8);
         drop(other);
         assert!(grows.as_mut().poll(&mut context).is_ready());

@@ -1,7 +1,7 @@
 //! Connecting accounts by the three-legged flow (reference 6.4): from a one-time link in a browser, or by a PIN.
 //!
-//! A link belongs to the first browser that begins with it. What X sends back counts for that browser alone and but
-//! once: whoever removes the handshake's row makes the one exchange.
+//! A link belongs to the first browser that begins with it. X's callback counts for that browser alone and only
+//! once: the request that removes the handshake's row makes the exchange.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,18 +23,18 @@ use crate::upstream::{self, Granted, HandshakeError, Token};
 use crate::vault::{self, Place as Seal};
 
 const ACTOR: &str = "link";
-/// Digits of what stands in a cookie: 256 bits.
+/// Digits of the cookie's secret: 256 bits.
 const DIGITS: usize = 43;
-/// X tells no lifetime of a request token; nobody takes longer to say yes (reference 6.4).
+/// X states no lifetime for a request token; nobody takes longer to approve (reference 6.4).
 const HANDSHAKE: Duration = Duration::from_mins(15);
-/// The callback of those who have none.
+/// The callback for a client that has none.
 const PIN: &str = "oob";
 
-/// What a link's page has to tell.
+/// What a link's page shows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Invitation {
     pub link: Link,
-    /// What the only user who may connect by it is called, where that is an account of the app's.
+    /// The screen name of the only user who may connect, if that user already has an account in the app.
     pub expected_name: Option<String>,
     pub standing: Standing,
 }
@@ -42,29 +42,29 @@ pub struct Invitation {
 /// How far a link has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Standing {
-    /// Nobody has begun, or this browser may begin again; with how its last try ended.
+    /// Nobody has begun, or this browser may begin again; holds how its last attempt ended.
     Open(Option<NotConnected>),
-    /// As this screen name.
+    /// Connected, under this screen name.
     Connected(String),
 }
 
 /// A flow that a browser has begun.
 pub struct Begun {
-    /// What it has to bring back, as a cookie, also when it has to begin again.
+    /// The cookie that the browser must bring back, even when it has to begin again.
     pub browser: Secret,
-    /// Where it goes on at X.
+    /// The page at X where the browser continues.
     pub authorize_url: Result<String, Error>,
 }
 
 /// A flow that came back from X.
 pub struct Finished {
-    /// What stands in the link that it began from.
+    /// The secret of the link that the flow began from.
     pub link: Secret,
-    /// Where the browser goes on to, if the link says so; or why nothing was connected.
+    /// The page to which the browser continues, if the link names one; or why nothing was connected.
     pub return_to: Result<Option<String>, Error>,
 }
 
-/// A flow that goes on at X, whose user brings back a PIN.
+/// A flow that continues at X, from which the user brings back a PIN.
 pub struct BegunPin {
     pub authorize_url: String,
     app: String,
@@ -78,12 +78,12 @@ pub enum Callback<'a> {
 }
 
 impl Gateway {
-    /// Scheme and authority under which browsers come.
+    /// Scheme and authority under which browsers reach the gateway.
     pub fn public_url(&self) -> Option<&str> {
         self.0.connect.public_url.as_deref()
     }
 
-    /// What a link's page has to tell to the browser that brings that cookie.
+    /// What a link's page shows to the browser with the given cookie.
     pub async fn show_link(
         &self,
         id: &str,
@@ -111,7 +111,7 @@ impl Gateway {
         from: IpAddr,
     ) -> Result<Begun, Error> {
         let stored = self.named_link(id, from).await?;
-        // A browser that has begun before, also with another link, goes on under the same cookie.
+        // A browser that has begun before, even with another link, keeps its cookie.
         let browser = browser.filter(|it| is_random(it)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
         let now = self.now();
@@ -126,7 +126,7 @@ impl Gateway {
         Ok(Begun { browser, authorize_url })
     }
 
-    /// Takes what X sent a browser back with: exchanges it once, and stores the account.
+    /// Handles X's callback: exchanges it, once, and stores the account.
     pub async fn finish_link(
         &self,
         callback: Callback<'_>,
@@ -138,7 +138,7 @@ impl Gateway {
             Callback::Denied { .. } => None,
             Callback::Allowed { verifier, .. } => Some(verifier.to_owned()),
         };
-        // A browser that goes away in the middle must not lose what X gives but once.
+        // A browser that disconnects half-way must not lose what X grants only once.
         let (gateway, token) = (self.clone(), Secret::from(token));
         outlive(async move {
             let handshake = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
@@ -227,12 +227,12 @@ impl Gateway {
         Ok(known.map(|it| it.account.screen_name))
     }
 
-    /// Where a browser goes on to, if the settings still allow it.
+    /// The page to which a browser continues, if the settings still allow it.
     fn return_to(&self, link: &Link) -> Option<String> {
         link.return_to.clone().filter(|it| self.0.connect.return_to.contains(it))
     }
 
-    /// A link's row must be as it was made, and its time not over.
+    /// Refuses a link whose row was altered or whose time is over.
     fn require_terms(&self, stored: &StoredLink) -> Result<(), Error> {
         let place = Seal::link(&stored.hash, &stored.link);
         if stored.connected.is_none() && stored.link.expires_at > self.now() {
@@ -262,7 +262,7 @@ impl Gateway {
         let token = requested.map_err(|error| refused(&app.name, &error))?;
         let token_hash = vault::fingerprint(token.token.expose());
         let place = Seal::request_secret(&app.name, &token_hash);
-        // X sends the browser back to one address for all links: which it was, only we can read.
+        // X sends browsers back to one address for all links; only we can read which link it was.
         let sealed = Zeroizing::new(format!("{} {id}", token.secret.expose()));
         let handshake = StoredHandshake {
             token_hash: token_hash.to_vec(),
@@ -289,7 +289,7 @@ impl Gateway {
         Ok(self.return_to(&stored.link))
     }
 
-    /// Stores what X granted, if it is for whom it should be.
+    /// Stores what X granted, if it is for the expected user.
     async fn connect(
         &self,
         app: &AppState,
@@ -331,7 +331,7 @@ impl Gateway {
         self.show_account(Some(name), &AccountRef::Id(user_id)).await
     }
 
-    /// Keeps how a try ended, so that the link's page can say it.
+    /// Stores how an attempt ended, so that the link's page can show it.
     async fn tell_end<T>(&self, link_hash: &[u8], ended: &Result<T, Error>) {
         let end = match ended {
             Err(Error::NotConnected(end)) => *end,
@@ -345,7 +345,7 @@ impl Gateway {
 }
 
 impl StoredLink {
-    /// Whether that cookie is the one of the browser that began.
+    /// Whether the cookie is that of the browser that began with this link.
     fn is_of(&self, browser: Option<&str>) -> bool {
         match (&self.browser_hash, browser) {
             (Some(hash), Some(browser)) => vault::is_same(hash, &vault::fingerprint(browser)),

@@ -9,7 +9,7 @@ pub(in crate::gateway) const ACTOR: &str = "gateway";
 /// An account that the database knows, its token opened.
 pub struct KnownAccount {
     pub(in crate::gateway) stored: StoredAccount,
-    /// `None` when what is stored does not open or is not this user's.
+    /// `None` when the stored token does not open or is not this user's.
     pub(in crate::gateway) token: Option<Token>,
 }
 

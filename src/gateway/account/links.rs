@@ -1,4 +1,4 @@
-//! Links by which users connect accounts: made by admins, by keys that may, and for accounts that have ended.
+//! Links by which users connect accounts: created by admins, by permitted keys, and for accounts that have ended.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::vault::{self, Place as Seal};
 
 const LONGEST_LINK: Duration = Duration::from_hours(24);
-/// What a link must have left to be given out once more.
+/// How long a link must still be valid to be given out again.
 pub(in crate::gateway) const LINK_LEFT: Duration = Duration::from_hours(12);
 /// How long an answer waits for a link to reconnect.
 const MAKING: Duration = Duration::from_millis(250);
-/// How often is looked whether a link that is given out again and again is still open, in seconds.
+/// How often to check, in seconds, whether a link that is given out repeatedly is still open.
 const BETWEEN_LOOKS: i64 = 60;
 
-/// What a new link shall invite to.
+/// The terms of a new link.
 #[derive(Clone, Debug, Default)]
 pub struct NewLink {
-    /// The app's name; may be left out where only one is configured.
+    /// The app's name; optional if only one app is configured.
     pub app: Option<String>,
     pub label: String,
     pub expected_user: Option<UserId>,
@@ -39,17 +39,17 @@ pub struct NewLink {
     pub expires_in: Option<Duration>,
 }
 
-/// A link that was made.
+/// A link that was created.
 pub struct CreatedLink {
-    /// Names it afterwards, and does not open it.
+    /// Identifies the link afterwards, and does not open it.
     pub id: LinkId,
     pub link: Link,
-    /// Shown this once: whoever has it can connect an account.
+    /// Shown only once: anyone who has it can connect an account.
     pub url: Secret,
 }
 
 impl NewLink {
-    /// For the user of an account that has ended, and for nobody else.
+    /// A link for the user of an account that has ended, and for nobody else.
     pub(in crate::gateway) fn to_reconnect(
         app: &str,
         user_id: UserId,
@@ -65,12 +65,12 @@ impl NewLink {
 }
 
 impl Gateway {
-    /// Makes a link; what stands in it is shown this once and stored only as a hash.
+    /// Creates a link; its secret is shown only once and stored only as a hash.
     pub async fn create_link(&self, new: NewLink, actor: &str) -> Result<CreatedLink, Error> {
         self.make_link(new, actor, None).await
     }
 
-    /// The same, by a key if it is one that makes it, which may have so many.
+    /// Creates a link; with `key_id`, on behalf of that key and within its limit.
     async fn make_link(
         &self,
         new: NewLink,
@@ -128,7 +128,7 @@ impl Gateway {
         Ok(CreatedLink { id: LinkId::of(&hash), link, url })
     }
 
-    /// Makes a link for the user of an account, and for nobody else.
+    /// Creates a link for the user of an account, and for nobody else.
     pub async fn create_link_to_reconnect(
         &self,
         app: &str,
@@ -139,7 +139,7 @@ impl Gateway {
         self.create_link(NewLink::to_reconnect(app, it.user_id, &it.screen_name), actor).await
     }
 
-    /// Makes a link for a key that may: for its app, and where it is limited to accounts, for one of these.
+    /// Creates a link for a permitted key: for its app, and if it is limited to accounts, for one of them.
     pub async fn create_link_by_key(
         &self,
         key: &KnownKey,
@@ -166,7 +166,7 @@ impl Gateway {
         self.make_link(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
     }
 
-    /// What goes with the answer that an account has ended, if the key may make links and one can be had in time.
+    /// The link sent with the answer that an account has ended, if the key may create links and one is ready in time.
     pub(in crate::gateway) async fn reconnect(
         &self,
         key: &KnownKey,
@@ -183,7 +183,7 @@ impl Gateway {
         if app.reconnects.is_full(&key_id) {
             return None;
         }
-        // One that takes longer than this answer can wait is there for the next.
+        // A link that takes longer than this answer can wait is ready for the next one.
         let making =
             outlive(async move { gateway.kept_reconnect(&app, &account, &key_id, &actor).await });
         match tokio::time::timeout(MAKING, making).await {
@@ -227,7 +227,7 @@ impl Gateway {
         Ok(link.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
     }
 
-    /// Whether a link can still be given out: it lasts, and no browser has begun with it.
+    /// Whether a link can still be given out: it is valid long enough, and no browser has begun with it.
     async fn is_open(&self, kept: &Kept) -> Result<bool, Error> {
         let now = self.now();
         if kept.link.until < now + LINK_LEFT {

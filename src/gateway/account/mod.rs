@@ -26,9 +26,9 @@ use crate::store::{AccountFilter, NewAccount, StoredAccount};
 use crate::upstream::{Profile, Verdict};
 use crate::vault::Place as Seal;
 
-/// An account whose tokens an admin brings.
+/// An account with tokens supplied by an admin.
 pub struct Import {
-    /// Where it stands in what the admin brought, counted from 1.
+    /// Its position in the admin's input, counted from 1.
     pub line: usize,
     pub user_id: String,
     pub screen_name: String,
@@ -36,7 +36,7 @@ pub struct Import {
     pub access_token_secret: Secret,
 }
 
-/// What X said of an account's token.
+/// X's verdict on an account's token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verified {
     Works(Profile),
@@ -47,7 +47,7 @@ pub enum Verified {
 }
 
 impl Gateway {
-    /// The account that a call names, if the key may use it. One that exists but is not the key's looks like none.
+    /// The account that a call names, if the key may use it. An account that the key may not use counts as not found.
     pub(super) async fn account_for(
         &self,
         key: &KnownKey,
@@ -73,7 +73,7 @@ impl Gateway {
         Err(Error::AccountNotActive { state, since, reconnect })
     }
 
-    /// Stores accounts with their tokens, all or none; problems are told by line.
+    /// Stores accounts with their tokens, all or none; problems are reported by line.
     pub async fn import_accounts(
         &self,
         app: Option<&str>,
@@ -95,8 +95,8 @@ impl Gateway {
         Ok(accounts.len())
     }
 
-    /// Accounts by app and user id, without their tokens. An app that is asked for must be configured; without one,
-    /// those of apps that are not any more are listed too.
+    /// Accounts by app and user id, without their tokens. A requested app must be configured; without one, accounts
+    /// of apps that are no longer configured are listed too.
     pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
         if filter.app.is_some() {
             self.app_of_query(filter.app.as_deref())?;
@@ -104,7 +104,7 @@ impl Gateway {
         Ok(self.0.store.list_accounts(filter).await?)
     }
 
-    /// One account, also of an app that is not configured any more; `app` may be left out where only one is.
+    /// One account, even of an app that is no longer configured; `app` is optional if only one is configured.
     pub async fn show_account(
         &self,
         app: Option<&str>,
@@ -162,7 +162,7 @@ impl Gateway {
         }
     }
 
-    /// Forgets an account and its token for good.
+    /// Deletes an account and its token for good.
     pub async fn remove_account(
         &self,
         app: Option<&str>,
@@ -178,8 +178,8 @@ impl Gateway {
         Ok(account)
     }
 
-    /// Whose screen name it is, for a limited key among its own accounts: no other account is read, so that neither the
-    /// answer nor its time tells whether there is one of that name.
+    /// The user with a screen name; for a limited key, among its own accounts. No other account is read, so neither
+    /// the answer nor its timing reveals whether one has that name.
     pub(super) async fn user_named(
         &self,
         app: &AppState,
@@ -223,7 +223,7 @@ impl Gateway {
         Ok(app.accounts.load(user_id, &self.0.feed, !remembers, load).await?)
     }
 
-    /// What belongs to an account is asked for without a body.
+    /// The app that a request about accounts names in its query.
     fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
         self.app(name).map_err(|it| Problem::in_query(format!("app: {}", it.detail)))
     }
@@ -268,7 +268,7 @@ impl Gateway {
     }
 
     pub(super) async fn forget_account(&self, app: &str, user_id: UserId) {
-        // Accounts of an app that is not configured any more are not remembered.
+        // Accounts of an app that is no longer configured are not cached.
         let Some(app) = self.0.apps.get(app) else { return };
         app.accounts.forget(&user_id).await;
         app.reconnects.forget(user_id).await;
@@ -276,8 +276,8 @@ impl Gateway {
     }
 }
 
-/// Where it is remembered whose screen name it is, for keys limited to some accounts each for itself. No screen name has the
-/// sign between the two.
+/// The cache key for a screen name; each key limited to some accounts has entries of its own. No screen name
+/// contains the separator.
 pub(super) fn name_place(limited_key: Option<&str>, name: &str) -> String {
     format!("{}@{name}", limited_key.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! Links that wait to be used: whose they are is known by an id that does not open them.
+//! Links that are waiting to be used, each identified by an id that does not open it.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use crate::gateway::{Error, Gateway};
 use crate::model::handshake::Link;
 use crate::store::{LinkFilter, StoredLink};
 
-/// How much of a link's hash names it: too little to find the link by, and enough that no two are the same.
+/// How much of a link's hash identifies it: too little to open the link, and enough that no two are the same.
 const ID_BYTES: usize = 8;
 
-/// What names a link without opening it: 16 hexadecimal digits.
+/// Identifies a link without opening it: 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LinkId([u8; ID_BYTES]);
 
-/// A link that nobody has connected by yet, and that is not over.
+/// A link that has neither been used nor expired.
 #[derive(Clone, Debug)]
 pub struct WaitingLink {
     pub id: LinkId,
@@ -90,17 +90,17 @@ impl Gateway {
         Ok(stored.into_iter().map(WaitingLink::from).collect())
     }
 
-    /// One of them.
+    /// One link that can still be used.
     pub async fn look_at_link(&self, id: LinkId) -> Result<WaitingLink, Error> {
         let stored = self.0.store.find_waiting_link(&id.0, self.now()).await?;
         Ok(stored.ok_or(Error::NotFound("link that waits"))?.into())
     }
 
-    /// Ends a link before it is used. Whoever has begun by it connects nothing any more.
+    /// Ends a link before it is used. A user who has already begun with it can no longer connect.
     pub async fn withdraw_link(&self, id: LinkId, actor: &str) -> Result<WaitingLink, Error> {
         let stored = self.0.store.withdraw_link(&id.0, actor, self.now()).await?;
         let link = WaitingLink::from(stored.ok_or(Error::NotFound("link that waits"))?);
-        // Else calls that find the account ended would go on being given it.
+        // Otherwise answers about the ended account would go on carrying this link.
         if let (Some(app), Some(user)) = (self.0.apps.get(&link.link.app), link.link.expected_user)
         {
             app.reconnects.forget(user).await;

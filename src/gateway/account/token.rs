@@ -1,5 +1,5 @@
-//! Accounts' tokens as they are stored: opening them, quarantining an account whose token does not open, and healing it
-//! once that does.
+//! Accounts' stored tokens: opening them, quarantining an account whose token does not open, and healing it once
+//! the token does.
 
 use tracing::{error, warn};
 
@@ -11,13 +11,13 @@ use crate::store::{self, StoredAccount};
 use crate::upstream::Token;
 use crate::vault::{self, Place as Seal, Vault};
 
-/// Why an account was quarantined whose stored token did not open at a call, and at a check.
+/// Why an account was quarantined: its stored token did not open, at a call or at a check.
 const UNOPENED: &str = "the stored token does not open or is not this user's";
 pub(in crate::gateway) const VERIFIED_UNOPENED: &str = "the stored token does not open";
 
 impl Gateway {
-    /// Opens an account's token, or quarantines the account: what does not open must not be signed with. The error says
-    /// that this ring cannot tell.
+    /// Opens an account's token, or quarantines the account: a token that does not open must not sign. An error means
+    /// that this ring lacks the key.
     pub(in crate::gateway) fn open_account(
         &self,
         mut stored: StoredAccount,
@@ -42,7 +42,8 @@ impl Gateway {
         Ok(KnownAccount { stored, token })
     }
 
-    /// What was quarantined because it did not open works again once it does. What X called another user's does not.
+    /// Reactivates an account that was quarantined because its token did not open, once it does. A token that X called
+    /// another user's stays quarantined.
     pub(in crate::gateway) async fn heal(
         &self,
         known: &mut KnownAccount,

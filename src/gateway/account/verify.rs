@@ -1,5 +1,5 @@
-//! Marking the accounts whose tokens X refuses. One answer is no proof: X is asked about the token itself, and whether
-//! it takes another account's, so that a fault of X's never marks accounts by the hundred.
+//! Marking the accounts whose tokens X refuses. One answer is no proof: the gateway checks that X refuses the token
+//! again and accepts another account's, so that a fault at X never marks accounts by the hundred.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use crate::model::{Account, AccountState};
 use crate::store::AccountFilter;
 use crate::upstream::Verdict;
 
-/// How long an answer waits for its account to be marked, so that the next call meets the mark.
+/// How long an answer waits for its account to be marked, so that the next call sees the mark.
 const MARKING: Duration = Duration::from_secs(1);
-/// While X refuses everybody, it is asked about that only so often.
+/// The minimum time between checks while X refuses every account.
 const BETWEEN_DOUBTS: Duration = Duration::from_secs(30);
-/// X is asked about no more than one account in this time, by each replica.
+/// Each replica checks at most one account in this time.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(2);
-/// A blocked account may work again any time, so X is asked about it so many times as often as about others.
+/// A blocked account may work again at any time, so it is checked this many times as often as others.
 const BLOCKED_AS_OFTEN: u32 = 24;
-/// How many other accounts are tried before X is thought to refuse everybody.
+/// How many other accounts are tried before concluding that X refuses all of them.
 const OTHERS: u32 = 3;
 
 impl Gateway {
-    /// Looks into an answer that refused an account's token. What cannot be settled now, the next refusal tells again.
+    /// Investigates an answer that refused an account's token. What cannot be settled now is left to the next refusal.
     pub(in crate::gateway) async fn look_into(
         &self,
         app: &Arc<AppState>,
@@ -40,7 +40,7 @@ impl Gateway {
         let _ = tokio::time::timeout(MARKING, looking).await;
     }
 
-    /// Looks into an account that a call has worked for, though it may have been marked meanwhile; beside the call.
+    /// Checks, beside the call, an account for which a call succeeded although it may have been marked meanwhile.
     pub(in crate::gateway) fn look_again(&self, app: &Arc<AppState>, known: Arc<KnownAccount>) {
         let (gateway, app) = (self.clone(), Arc::clone(app));
         tokio::spawn(async move {
@@ -56,8 +56,8 @@ impl Gateway {
         });
     }
 
-    /// Asks X in the background about each account in its turn, until every clone of this gateway is dropped: one that
-    /// works again is healed, one that X refuses is looked into. Call it once.
+    /// Checks accounts with X in the background, in turn, until every clone of this gateway is dropped: an account that
+    /// works again is healed, one that X refuses is investigated. Call it once.
     pub fn check_accounts(&self) -> impl Future<Output = ()> + Send + use<> {
         let inner = Arc::downgrade(&self.0);
         async move {
@@ -75,8 +75,8 @@ impl Gateway {
         }
     }
 
-    /// Asks X about the account that it was not asked about for longest; false when none is due. Of many replicas each
-    /// gets another one.
+    /// Checks the account that has gone unchecked for longest; false when none is due. No two replicas get the same
+    /// account.
     pub async fn check_next_account(&self) -> Result<bool, Error> {
         let (now, every) = (self.now(), self.0.connect.check_every);
         let (before, before_blocked) = (now - every, now - every / BLOCKED_AS_OFTEN);
@@ -90,7 +90,7 @@ impl Gateway {
         Ok(true)
     }
 
-    /// Asks X about an account's token: one that it takes is healed, one that it refuses is looked into.
+    /// Checks an account's token with X: if accepted, the account is healed; if refused, it is investigated.
     async fn ask_about(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
         let Some(token) = &known.token else { return Ok(()) };
         let account = &known.stored.account;
@@ -116,7 +116,7 @@ impl Gateway {
             return Ok(());
         }
         let account = &known.stored.account;
-        // First, so that an X that has just come back is not taken for one that refuses this account alone.
+        // First, so that if X has just recovered, it does not seem to refuse this account alone.
         if !self.takes_others(app, account).await? {
             *doubted_at = Some(now);
             let app = &account.app;
@@ -143,7 +143,7 @@ impl Gateway {
         self.set_state(&known.stored, state, reason, ACTOR).await
     }
 
-    /// Whether X takes the token of another active account, or there is no other to ask with.
+    /// Whether X accepts the token of another active account, or there is no other to try.
     async fn takes_others(&self, app: &AppState, suspect: &Account) -> Result<bool, Error> {
         let mut filter = AccountFilter {
             app: Some(suspect.app.clone()),
@@ -170,14 +170,14 @@ impl Gateway {
     }
 }
 
-/// An account that is being looked into; it can be so again once this is dropped.
+/// An account under investigation; dropping this allows the next investigation.
 struct Suspect {
     app: Arc<AppState>,
     known: Arc<KnownAccount>,
 }
 
 impl Suspect {
-    /// `None` while it is looked into already.
+    /// `None` if the account is already under investigation.
     fn of(app: &Arc<AppState>, known: &Arc<KnownAccount>) -> Option<Suspect> {
         let is_new = app.suspects.held().insert(known.stored.account.user_id);
         is_new.then(|| Suspect { app: Arc::clone(app), known: Arc::clone(known) })

@@ -1,5 +1,5 @@
-//! What people look at: accounts with their last calls, what became of one, keys, and how far a new
-//! installation has come.
+//! Views for people: accounts with their last calls, an account's history, keys, and the progress of a new
+//! installation.
 
 use crate::gateway::{Error, Gateway};
 use crate::model::audit::Entry;
@@ -8,38 +8,38 @@ use crate::model::key::{Key, Kind, Unreadable};
 use crate::model::{Account, AccountRef};
 use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
-/// How much of an account's past is shown with it.
+/// How many history entries are shown with an account.
 const RECENT: u32 = 10;
-/// Accounts that the database is asked about at a time: each takes it two questions, and all the time for one use is short.
+/// Accounts per use of the database: each takes two queries, and the time for one use is short.
 const AT_ONCE: usize = 100;
-/// Keys at once, in search of one that works.
+/// Keys read at a time when searching for one that works.
 const LOOKED_THROUGH: u32 = 50;
 
-/// An account, and what was asked last as it.
+/// An account, and the last calls made as it.
 pub struct SeenAccount {
     pub account: Account,
     pub last: LastCalls,
-    /// Whether its app is in the configuration; without, nobody can ask as it.
+    /// Whether its app is configured; if not, the account cannot be used.
     pub is_configured: bool,
 }
 
 /// How far a new installation has come.
 pub struct Progress {
     pub has_account: bool,
-    /// One for callers, that works.
+    /// Whether there is a caller's key that works.
     pub has_key: bool,
-    /// That was answered, among those that are kept.
+    /// Whether any of the calls kept has succeeded.
     pub has_call: bool,
 }
 
-/// What became of an account, newest first.
+/// An account's history, newest first.
 pub struct History {
     pub entries: Vec<Entry>,
     pub calls: Vec<Call>,
 }
 
 impl Gateway {
-    /// A part of the list, also of apps that are not configured any more.
+    /// One page of accounts, including those of apps that are no longer configured.
     pub async fn look_at_accounts(
         &self,
         filter: &AccountFilter,
@@ -48,7 +48,7 @@ impl Gateway {
         self.seen(accounts).await
     }
 
-    /// One account, also of an app that is not configured any more; `app` may be left out where only one is.
+    /// One account, even of an app that is no longer configured; `app` is optional if only one is configured.
     pub async fn see_account(
         &self,
         app: Option<&str>,
@@ -58,13 +58,13 @@ impl Gateway {
         self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))
     }
 
-    /// A part of the list, as `list_accounts` gives it.
+    /// One page of accounts, as `list_accounts` returns it.
     pub async fn see_accounts(&self, filter: &AccountFilter) -> Result<Vec<SeenAccount>, Error> {
         let accounts = self.list_accounts(filter).await?;
         self.seen(accounts).await
     }
 
-    /// One account with its history, also of an app that is not configured any more.
+    /// One account with its history, even of an app that is no longer configured.
     pub async fn look_at_account(
         &self,
         app: &str,
@@ -84,7 +84,7 @@ impl Gateway {
         Ok((seen, History { entries, calls }))
     }
 
-    /// Keys by name, without anything that proves them; one whose row cannot be read hides no other.
+    /// Keys by name, without their verifiers; an unreadable row hides no other key.
     pub async fn look_at_keys(
         &self,
         search: &KeySearch,
@@ -93,7 +93,7 @@ impl Gateway {
         Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
     }
 
-    /// What is there of what the first answered call needs.
+    /// Which requirements of the first answered call are met.
     pub async fn look_at_progress(&self) -> Result<Progress, Error> {
         let accounts = AccountFilter { limit: 1, ..AccountFilter::default() };
         let keys = KeySearch {
@@ -110,7 +110,7 @@ impl Gateway {
         })
     }
 
-    /// Whether any that is found works: what its row says is not enough.
+    /// Whether any key found is genuine: its row's own word is not enough.
     async fn has_trusted_key(&self, mut search: KeySearch) -> Result<bool, Error> {
         loop {
             let found = self.look_at_keys(&search).await?;

@@ -1,5 +1,5 @@
-//! The accounts that an app uses in a month, which X bills (reference 2.2). They are known in memory, so that a limit is
-//! held without a question to the database; what other replicas used is read every few seconds.
+//! The accounts that an app uses in a month, which X bills (reference 2.2). They are kept in memory, so that a limit is
+//! enforced without a database query; the accounts that other replicas used are read every few seconds.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,11 +22,11 @@ pub(in crate::gateway) struct MonthlyAccounts {
 struct Used {
     month: Month,
     accounts: HashSet<UserId>,
-    /// Whether it was told that the limit is reached.
+    /// Whether operators have been told that the limit is reached.
     is_told: bool,
 }
 
-/// More accounts may not be used.
+/// The limit is reached: no further account may be used.
 struct Full;
 
 impl MonthlyAccounts {
@@ -40,7 +40,7 @@ impl MonthlyAccounts {
         self.of(Month::of(now)).accounts.contains(&account)
     }
 
-    /// Those that may be used where no other may any more, in the order of their ids.
+    /// The accounts that may still be used once the limit is reached, in the order of their ids.
     pub(in crate::gateway) fn last_ones(&self, now: OffsetDateTime) -> Option<Vec<UserId>> {
         let used = self.of(Month::of(now));
         self.most().filter(|it| used.count() >= *it)?;
@@ -53,7 +53,7 @@ impl MonthlyAccounts {
         self.of(Month::of(now)).count()
     }
 
-    /// Those of `accounts` that may not be used this month, if they are used in this order.
+    /// Which of `accounts` exceed this month's limit, if they are used in this order.
     pub(in crate::gateway) fn without_room(
         &self,
         accounts: impl IntoIterator<Item = UserId>,
@@ -67,7 +67,7 @@ impl MonthlyAccounts {
         new.skip(room).collect()
     }
 
-    /// Whether an account may be used now, and in which month it counts if it was not used before in it.
+    /// Whether an account may be used now, and the month in which it counts if this is its first use then.
     fn admit(&self, account: UserId, now: OffsetDateTime) -> Result<Option<Month>, Full> {
         let mut used = self.of(Month::of(now));
         if self.most().is_some_and(|it| used.count() >= it) && !used.accounts.contains(&account) {
@@ -76,7 +76,7 @@ impl MonthlyAccounts {
         Ok(used.accounts.insert(account).then_some(used.month))
     }
 
-    /// Takes in accounts that were used in a month, if it is still that month.
+    /// Adds accounts that were used in a month, if it is still the current one.
     pub(in crate::gateway) fn learn(&self, month: Month, accounts: Vec<UserId>) {
         let mut used = self.of(month);
         if used.month == month {
@@ -84,7 +84,7 @@ impl MonthlyAccounts {
         }
     }
 
-    /// The limit, where it is reached and nobody was told so yet.
+    /// The limit, if it is reached and has not been reported yet.
     fn reached(&self, now: OffsetDateTime) -> Option<AccountLimit> {
         let mut used = self.of(Month::of(now));
         let limit = self.limit.filter(|it| used.count() >= it.most && !used.is_told)?;
@@ -113,7 +113,7 @@ impl Used {
 }
 
 impl MonthlyAccounts {
-    /// The month in which an account that a call of `app` uses now counts, if it was not used before in it.
+    /// The month in which the account that a call of `app` uses now counts, if this is its first use then.
     pub(in crate::gateway) fn use_account(
         &self,
         app: &str,
@@ -127,7 +127,7 @@ impl MonthlyAccounts {
         Ok(counts_in)
     }
 
-    /// Tells operators once a month.
+    /// Tells operators, once a month, that the limit is reached.
     pub(in crate::gateway) fn tell(&self, app: &str, now: OffsetDateTime) {
         let Some(limit) = self.reached(now) else { return };
         let then =
@@ -146,7 +146,7 @@ impl MonthlyAccounts {
     }
 }
 
-/// How long accounts that were not used this month have to wait at the limit.
+/// How long accounts that were not used this month have to wait once the limit is reached.
 pub(in crate::gateway) fn until_next_month(now: OffsetDateTime) -> Duration {
     (next_month(now) - now).unsigned_abs()
 }
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(used.admit(id(1), MARCH).ok(), Some(None));
         assert_eq!(used.admit(id(2), APRIL).ok(), Some(Some(april)));
         assert_eq!(used.admit(id(3), MARCH).ok(), Some(Some(april)));
-        // What was read of the month before is not of this one.
+        // Accounts read for the month before do not count in this one.
         used.learn(march, vec![id(1), id(4)]);
         assert!(!used.has(id(1), APRIL) && !used.has(id(4), APRIL));
         used.learn(april, vec![id(4)]);

@@ -1,4 +1,4 @@
-//! An app's bearer token of the moment, and where it comes from.
+//! An app's current bearer token, and where it comes from.
 
 use std::sync::Arc;
 use std::time::Instant;

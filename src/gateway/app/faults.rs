@@ -1,4 +1,5 @@
-//! What the upstream's answers hold against an app's own credentials: told to operators, since callers cannot mend it.
+//! Faults of an app's own credentials, seen in the upstream's answers; reported to operators, since callers cannot fix
+//! them.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,7 +9,7 @@ use tracing::{info, warn};
 use crate::gateway::app::bearer::BearerSource;
 use crate::upstream::{Answer, Credential, Verdict};
 
-/// Something that X holds against an app.
+/// A fault that X finds with an app's credentials.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     Keys,
@@ -19,7 +20,7 @@ pub enum Fault {
 impl Fault {
     pub(in crate::gateway) const ALL: [Fault; 3] = [Fault::Keys, Fault::Time, Fault::Bearer];
 
-    /// As metrics name it.
+    /// Its name in metrics.
     const fn name(self) -> &'static str {
         match self {
             Fault::Keys => "keys",
@@ -32,7 +33,7 @@ impl Fault {
         1 << self as u8
     }
 
-    /// What an answer shows, if it is the app's fault. A bearer token that was minted is replaced instead.
+    /// The app's fault that an answer shows, if any. A minted bearer token is replaced instead.
     fn of(verdict: Verdict, source: BearerSource) -> Option<Fault> {
         match verdict {
             Verdict::AppRejected => Some(Fault::Keys),
@@ -53,7 +54,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults that an app's last answers showed. Every call looks, few have something to write.
+/// The faults that an app's last answers showed. Every call reads them; few write.
 #[derive(Default)]
 pub(in crate::gateway) struct Faults(AtomicU8);
 

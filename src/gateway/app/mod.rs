@@ -1,4 +1,4 @@
-//! What is kept of one configured app, in pieces that do not know the app.
+//! The state of one configured app, in parts that do not know the app.
 
 pub(super) mod account_limit;
 pub(super) mod bearer;
@@ -26,21 +26,21 @@ use crate::gateway::cache::Cache;
 use crate::model::{App, UserId};
 use crate::upstream::{Answer, Credential};
 
-/// An app with its bearer token of the moment, and what is remembered of its accounts.
+/// An app with its current bearer token and cached accounts.
 pub(in crate::gateway) struct AppState {
     pub(in crate::gateway) name: String,
     settings: ArcSwap<App>,
     pub(in crate::gateway) current: ArcSwapOption<Bearer>,
     pub(in crate::gateway) minting: Mutex<Minting>,
-    /// Mints that have ended, well or not.
+    /// Mints that have ended, whether they succeeded or failed.
     pub(in crate::gateway) ended: AtomicU64,
     pub(in crate::gateway) faults: Faults,
     pub(in crate::gateway) suspects: Suspects,
     pub(in crate::gateway) reconnects: Reconnects,
     pub(in crate::gateway) accounts: Cache<UserId, KnownAccount>,
-    /// Whose screen name it is, for each limited key apart.
+    /// Users by screen name, with separate entries for each limited key.
     pub(in crate::gateway) names: Cache<String, UserId>,
-    /// For the calls of questions, which run side by side.
+    /// Turns for the calls of questions, which run side by side.
     pub(in crate::gateway) asking: Arc<Turns>,
     pub(in crate::gateway) lookup_pause: LookupPause,
     pub(in crate::gateway) month: MonthlyAccounts,
@@ -65,7 +65,7 @@ impl AppState {
         }
     }
 
-    /// As they are now; their secrets may be replaced any time.
+    /// The current settings; their secrets may be replaced at any time.
     pub(in crate::gateway) fn settings(&self) -> Arc<App> {
         self.settings.load_full()
     }
@@ -74,7 +74,7 @@ impl AppState {
         BearerSource::of(&self.settings.load())
     }
 
-    /// Goes on with another key, secret and configured bearer token; false when they are the same.
+    /// Replaces the key, secret and configured bearer token; false when they are the same.
     pub(in crate::gateway) fn replace_secrets(&self, new: &App) -> bool {
         let now = self.settings.load();
         if now.has_secrets_of(new) {

@@ -1,7 +1,7 @@
-//! Until when something is not asked of X.
+//! How long certain requests to X are paused.
 
 use std::sync::atomic::AtomicI64;
 
-/// Until when an app's posts are not looked up, in Unix time.
+/// The end of a pause in an app's post look-ups, in Unix time.
 #[derive(Default)]
 pub struct LookupPause(pub(in crate::gateway) AtomicI64);

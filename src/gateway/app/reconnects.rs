@@ -14,7 +14,7 @@ const MOST_KEPT: u64 = 10_000;
 
 const WHILE_FULL: Duration = Duration::from_mins(1);
 
-/// A link by which the user of an account that has ended connects again.
+/// A link for the user of an ended account to connect again.
 #[derive(Clone)]
 pub struct Reconnect {
     pub url: Secret,
@@ -27,10 +27,10 @@ impl fmt::Debug for Reconnect {
     }
 }
 
-/// The links that answers have carried, so that a service that goes on calling does not make one with each call.
+/// The links that answers have carried, so that a service that keeps calling does not create one with each call.
 pub(in crate::gateway) struct Reconnects {
     pub(in crate::gateway) kept: Cache<UserId, Arc<Kept>>,
-    /// Keys that have as many links as they may, so that not each of their calls asks for another.
+    /// Keys that have reached their limit of links, so that not every call tries to create another.
     pub(in crate::gateway) full: Cache<String, ()>,
 }
 

@@ -1,4 +1,4 @@
-//! Accounts that X has refused, while it is asked about them.
+//! Accounts that X has refused, while they are investigated.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use crate::model::UserId;
 
-/// The accounts of an app that X has refused and that are looked into.
+/// The accounts of an app that X has refused and that are under investigation.
 #[derive(Default)]
 pub(in crate::gateway) struct Suspects {
     asked_about: Mutex<HashSet<UserId>>,
-    /// Held while X is asked; when it last refused the others, too.
+    /// When X last refused the other accounts too; held while X is asked.
     pub(in crate::gateway) doubted_at: tokio::sync::Mutex<Option<Instant>>,
 }
 

@@ -19,9 +19,9 @@ use crate::model::{AuthKind, Endpoint, Metric};
 /// Why no credential fits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// App-only was asked for on an endpoint that answers authors alone.
+    /// App-only was requested on an endpoint that answers only authors.
     EndpointIsPrivate(Endpoint),
-    /// App-only was asked for with a metric that only the author may see.
+    /// App-only was requested with a metric that only the author may see.
     MetricIsPrivate(Metric),
     /// User context is due and no account is named.
     AccountNeeded,
@@ -55,7 +55,7 @@ pub fn choose(
 mod tests {
     use super::*;
 
-    /// The table, said once more from the reference's side: what each pair needs.
+    /// The table restated from the reference: what each pair needs.
     fn is_private(endpoint: Endpoint, metric: Metric) -> bool {
         match endpoint {
             Endpoint::Totals => ["impressions", "engagements"].contains(&metric.name()),

@@ -16,10 +16,10 @@ use crate::gateway::{Error, Gateway, Problem};
 use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
 use crate::upstream::{Answer, Credential, Room, Spent, Verdict};
 
-/// What a caller sent whose key was checked.
+/// A call from a caller whose key was checked.
 pub struct Call<'a> {
     pub key: &'a Arc<KnownKey>,
-    /// The address of whoever sent it.
+    /// The sender's address.
     pub from: IpAddr,
     pub endpoint: Endpoint,
     /// `Countersign-Account`: a user id or `@screen_name`.
@@ -29,21 +29,21 @@ pub struct Call<'a> {
     pub body: Bytes,
 }
 
-/// What became known of a call on its way, for the log line, the metrics and the answer's headers.
+/// What is learnt about a call on its way, for the log line, the metrics and the answer's headers.
 #[derive(Default)]
 pub struct Trail {
     pub key: Option<Arc<KnownKey>>,
     pub account: Option<UserId>,
     pub auth: Option<AuthKind>,
-    /// How many posts it asks about, and what.
+    /// The number of posts in the call.
     pub posts: usize,
     pub metrics: Vec<Metric>,
     pub spent: Spent,
 }
 
 impl Gateway {
-    /// Answers a call with the upstream's own answer, or says why it was not made. Never with another credential than
-    /// the one that the table in `credential` names.
+    /// Answers a call with the upstream's own answer, or says why it was not made. The credential is always the one
+    /// that the table in `credential` names.
     ///
     /// The answer's body holds its memory until it is dropped.
     pub async fn forward(
@@ -180,7 +180,7 @@ impl Gateway {
         Ok(answer)
     }
 
-    /// One call on the upstream, and what it took, for the trail.
+    /// Makes one upstream call and records its cost in the trail.
     async fn engage(
         &self,
         app: &AppState,
@@ -202,7 +202,7 @@ impl Gateway {
     }
 }
 
-/// What a call asks for, and with which credentials.
+/// A call's account and credentials.
 struct Asked {
     named: Option<AccountRef>,
     kind: AuthKind,
@@ -215,7 +215,7 @@ fn asked(call: &Call<'_>, checked: Checked) -> Result<Asked, Vec<Problem>> {
     let (named, wanted, mut problems) = read_headers(call);
     let Checked { posts, metrics, problems: wrong } = checked;
     problems.extend(wrong);
-    // What some of the metrics rule out, and some of the headers, the others cannot bring back.
+    // Valid metrics and headers cannot bring back what the invalid ones rule out.
     let account_named = named.is_some() || call.account.is_some();
     match choose(call.endpoint, &metrics, account_named, wanted) {
         Ok(kind) if problems.is_empty() => return Ok(Asked { named, kind, posts, metrics }),
@@ -225,8 +225,8 @@ fn asked(call: &Call<'_>, checked: Checked) -> Result<Asked, Vec<Problem>> {
     Err(problems)
 }
 
-/// The account and the kind of credentials that the caller's headers name, and what is wrong with these. A key limited
-/// to one account names it.
+/// The account and the kind of credentials that the caller's headers name, and what is wrong with the headers. A key
+/// limited to one account names it implicitly.
 fn read_headers(call: &Call<'_>) -> (Option<AccountRef>, Option<AuthKind>, Vec<Problem>) {
     let mut problems = Vec::new();
     let named = match (call.account, call.key.key.scopes.accounts.as_deref()) {

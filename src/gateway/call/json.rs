@@ -1,5 +1,5 @@
 //! JSON as it was written: keys in order and duplicates kept, so that what is checked is what the upstream will read;
-//! and what is said of text that is no JSON.
+//! and error messages for text that is not JSON.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -12,24 +12,24 @@ use serde_json::error::Category;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// Enough for any request; a body that needs more is not meant well.
+/// Deep enough for any genuine request.
 pub(in crate::gateway) const MAX_DEPTH: usize = 16;
 
-/// Larger bodies are not read on a thread that serves.
+/// Larger bodies are not parsed on a thread that serves calls.
 const READ_AT_ONCE: usize = 64 * 1024;
 
-/// At most so many large bodies are read at a time: a caller who goes away does not end the reading, only the hold on
-/// the memory that it takes.
+/// Limits how many large bodies are parsed at a time: a caller who goes away does not end the parsing, only the
+/// reservation of its memory.
 static READERS: Semaphore = Semaphore::const_new(4);
 
-/// How much a body's values may take, as a multiple of its length: requests take less than that. A list grows by half,
-/// and while it does, its values stand there twice, so that all of it stays below ten times.
+/// How much memory a body's values may take, as a multiple of its length: requests take less. A list grows by half,
+/// and while it does, its values exist twice, so that the total stays below ten times.
 const SPREAD: usize = 6;
 
-/// What the values of a small body may take in any case.
+/// How much memory the values of a small body may always take.
 const SMALL_ROOM: usize = 64 * 1024;
 
-/// A JSON value that forgets nothing.
+/// A JSON value that keeps key order and duplicates.
 #[derive(Debug)]
 pub(in crate::gateway) enum Node<'a> {
     Null,
@@ -43,7 +43,7 @@ pub(in crate::gateway) enum Node<'a> {
     Map(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-/// Reads one value, or says what is wrong, where, and what would be right.
+/// Parses one value, or says what is wrong, where, and what would be right.
 pub(in crate::gateway) fn read(body: &[u8]) -> Result<Node<'_>, String> {
     let mut json = serde_json::Deserializer::from_str(as_text(body)?);
     let room = Room(Cell::new((body.len() * SPREAD).max(SMALL_ROOM)));
@@ -51,7 +51,7 @@ pub(in crate::gateway) fn read(body: &[u8]) -> Result<Node<'_>, String> {
     read.map_err(|error| explain(&error))
 }
 
-/// Reads a body with `read`: a small one at once, a larger one on a thread that serves nobody.
+/// Runs `read` on a body: at once if it is small, otherwise on a blocking thread.
 pub async fn aside<T: Send + 'static>(
     body: &Bytes,
     read: impl FnOnce(&[u8]) -> T + Send + 'static,
@@ -68,7 +68,7 @@ pub async fn aside<T: Send + 'static>(
     reading.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
-/// A body as text, or where it is none.
+/// A body as text, or an error that says where it is not UTF-8.
 fn as_text(body: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(body).map_err(|error| {
         let (before, _) = body.split_at(error.valid_up_to());
@@ -78,8 +78,8 @@ fn as_text(body: &[u8]) -> Result<&str, String> {
     })
 }
 
-/// What is wrong with JSON that could not be read, where, and what would be right. The parser's own words are for
-/// programmers of parsers.
+/// What is wrong with JSON that could not be parsed, where, and what would be right. The parser's own words do not help
+/// callers.
 pub fn explain(error: &serde_json::Error) -> String {
     let said = error.to_string();
     let said = said.rsplit_once(" at line ").map_or(&*said, |(said, _)| said);
@@ -133,7 +133,7 @@ impl<'a> Node<'a> {
         entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    /// What it is, for messages.
+    /// The kind of value, for messages.
     pub(in crate::gateway) fn kind(&self) -> &'static str {
         match self {
             Node::Null => "null",
@@ -164,7 +164,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// How many bytes more the values of a body may take.
+/// How many more bytes the values of a body may take.
 struct Room(Cell<usize>);
 
 impl Room {
@@ -257,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    /// What the values take, with the room that lists keep for more.
+    /// The memory that the values take, including spare capacity of lists.
     fn bytes(node: &Node<'_>) -> usize {
         match node {
             Node::Text(Cow::Owned(text)) => text.len(),

@@ -1,4 +1,4 @@
-//! A relayed call, from what is checked to what goes back; `forward` is the heart.
+//! A relayed call, from checking the request to returning the answer; `forward` is the heart.
 
 pub(super) mod check;
 pub(super) mod credential;

@@ -1,4 +1,4 @@
-//! Recent calls, for people to look at: some wait in memory until they are stored, and when there are too many the
+//! Recent calls, for people to inspect: calls wait in memory until they are stored, and when too many wait,
 //! successful ones are left out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,24 +12,24 @@ use crate::model::{AccountRef, UserId};
 use crate::store::CallFilter;
 use crate::upstream::Spent;
 
-/// That a page shows beside the one that it is about.
+/// The most other calls that a call's page shows.
 const MOST_OTHERS: u32 = 20;
-/// That are stored at once by one process.
+/// The most calls that wait in one process to be stored.
 const MOST_WAITING: usize = 500;
-/// That are kept by all.
+/// The most calls that are kept in the database, by all processes.
 const MOST_KEPT: i64 = 100_000;
 
 /// The names of keys, by their ids.
 pub type KeyNames = BTreeMap<String, String>;
 
-/// What the keys of calls are called, and their accounts, by app and user id; of what is not there any more nothing.
+/// The names of calls' keys, and of their accounts by app and user id; keys and accounts that are gone are left out.
 #[derive(Default)]
 pub struct CallNames {
     pub keys: KeyNames,
     pub accounts: BTreeMap<(String, UserId), String>,
 }
 
-/// A call, and others with its request id: those of the same question.
+/// A call, and the other calls with its request id: those of the same question.
 pub struct CallWithOthers {
     pub call: Call,
     /// Newest first; not all of them when there are many.
@@ -47,7 +47,7 @@ impl Recent {
 }
 
 impl Gateway {
-    /// Keeps what `make` gives, unless there is no room for more calls that went well.
+    /// Keeps the call that `make` returns, unless it succeeded and there is no room.
     pub fn note_call(&self, went_well: bool, make: impl FnOnce() -> Call) {
         let mut waiting = self.0.recent.waiting();
         if waiting.len() >= MOST_WAITING {
@@ -88,15 +88,15 @@ impl Gateway {
         });
     }
 
-    /// Recent calls, newest first, of a key by its id or its name; those of this process that wait are stored first, if
-    /// the database takes writes.
+    /// Recent calls, newest first; the filter's key may be an id or a name. Calls that wait in this process are stored
+    /// first, if the database takes writes.
     pub async fn list_calls(&self, mut filter: CallFilter) -> Result<Vec<Call>, Error> {
         self.store_calls().await;
         filter.key_id = self.key_id(filter.key_id).await?;
         Ok(self.0.store.list_calls(&filter).await?)
     }
 
-    /// The same for people, of an account by its id or its name, with what all are called.
+    /// Recent calls for people, optionally those of one account, with the names of keys and accounts.
     pub async fn browse_calls(
         &self,
         mut filter: CallFilter,
@@ -130,7 +130,7 @@ impl Gateway {
         Ok(CallWithOthers { call, others, names })
     }
 
-    /// The id of the key of that name, else what was given.
+    /// The id of the key with the given name, else the given text itself.
     pub(in crate::gateway) async fn key_id(
         &self,
         given: Option<String>,
@@ -140,7 +140,7 @@ impl Gateway {
         Ok(Some(known.map_or(given, |it| it.id().to_owned())))
     }
 
-    /// What these keys are called; those that are gone or cannot be looked up are left out.
+    /// The names of these keys; those that are gone or cannot be looked up are left out.
     pub(in crate::gateway) async fn key_names<'a>(
         &self,
         ids: impl IntoIterator<Item = &'a str>,
@@ -157,7 +157,7 @@ impl Gateway {
         CallNames { keys, accounts: accounts.unwrap_or_default() }
     }
 
-    /// The user of that name in whichever app knows it.
+    /// The user of that name in the first app that knows it.
     async fn user_of_any_app(&self, named: &AccountRef) -> Result<Option<UserId>, Error> {
         let name = match named {
             AccountRef::Id(id) => return Ok(Some(*id)),
@@ -171,7 +171,7 @@ impl Gateway {
         Ok(None)
     }
 
-    /// What cannot be stored is dropped: it is in the log, and counted elsewhere.
+    /// Stores the waiting calls. Those that cannot be stored are dropped: they are in the log, and counted elsewhere.
     pub(in crate::gateway) async fn store_calls(&self) {
         let calls = Vec::from(std::mem::take(&mut *self.0.recent.waiting()));
         if calls.is_empty() {

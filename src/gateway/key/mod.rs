@@ -1,4 +1,4 @@
-//! Keys: making, listing and revoking them, and remembering those that calls bring.
+//! Keys: creating, listing and revoking them, and caching those that calls present.
 
 pub(super) mod presented;
 pub(super) mod refusals;
@@ -19,23 +19,23 @@ use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
 use crate::vault::{self, Place as Seal, Vault};
 
-/// The longest that a new key may live when it shall end at all.
+/// The longest life of a new key that expires at all.
 const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);
 
-/// What proves a key; empty for none.
+/// The hash that proves a key; empty for none.
 pub(super) type Verifier = Zeroizing<Vec<u8>>;
 
 /// A key that the database knows, its seal checked.
 pub struct KnownKey {
     pub key: Key,
-    /// In whose name it takes turns and holds memory: its id.
+    /// The name under which it takes turns and holds memory: its id.
     pub(super) turn: Arc<str>,
     pub(super) fingerprint: [u8; 32],
     touched_hour: AtomicI64,
 }
 
 impl KnownKey {
-    /// The same holder with all rights of a caller of that app.
+    /// The same holder, with all rights of a caller of the given app.
     pub(super) fn for_app(&self, app: String) -> KnownKey {
         let scopes = Scopes { app: Some(app), looks: false, ..self.key.scopes.clone() };
         KnownKey {
@@ -47,30 +47,30 @@ impl KnownKey {
     }
 }
 
-/// What a new key shall be.
+/// The properties of a new key.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     pub kind: Kind,
     pub name: String,
-    /// The app's name; may be left out where only one is configured.
+    /// The app's name; optional if only one app is configured.
     pub app: Option<String>,
     pub accounts: Vec<UserId>,
     pub endpoints: Vec<Endpoint>,
-    /// Whether it may make links by which users connect these accounts.
+    /// Whether it may create links by which users connect these accounts.
     pub links: bool,
-    /// Whether an admin key may look at everything and change nothing.
+    /// Whether an admin key is read-only.
     pub looks: bool,
     pub expires_in: Option<std::time::Duration>,
 }
 
 impl Gateway {
-    /// Makes a key; its text is shown this once and stored only as a sealed hash.
+    /// Creates a key; its text is shown only once and stored only as a sealed hash.
     pub async fn create_key(&self, new: NewKey, actor: &str) -> Result<(Key, Secret), Error> {
         let (app, problems) = self.check_new_key(&new);
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
         }
-        // An id is random, so none that is made later can be this name: no text ever means two keys.
+        // Ids are random, so no later id can equal this name: no text ever identifies two keys.
         if self.0.store.find_key(&new.name).await?.is_some() {
             return Err(Error::AlreadyExists(format!("a key whose id is {}", new.name)));
         }
@@ -107,15 +107,15 @@ impl Gateway {
         Ok((key, text))
     }
 
-    /// Keys in the order of their ids, without anything that proves them; one whose row cannot be read hides no other.
+    /// Keys in the order of their ids, without their verifiers; an unreadable row hides no other key.
     pub async fn list_keys(&self, page: &Page) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let filter = KeyFilter { after: page.after.clone(), limit: page.limit };
         let stored = self.0.store.list_keys(&filter).await?;
         Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
     }
 
-    /// Ends a key, named by its id, by the name of one that is not revoked, or by its whole text, which is all that
-    /// one may have of a key that leaked.
+    /// Revokes a key, given its id, its name if it is not revoked, or its whole text, which may be all that is known of
+    /// a leaked key.
     pub async fn revoke_key(
         &self,
         named: &str,
@@ -129,7 +129,7 @@ impl Gateway {
         self.revoke(stored.ok_or(Error::NotFound("key"))?, actor).await
     }
 
-    /// Ends a key, named by its id alone.
+    /// Revokes a key, given its id alone.
     pub async fn revoke_key_by_id(
         &self,
         id: &str,
@@ -138,12 +138,12 @@ impl Gateway {
         self.revoke(self.stored_key(id).await?, actor).await
     }
 
-    /// The key of that id, without what proves it.
+    /// The key with that id, without its verifier.
     pub async fn look_at_key(&self, id: &str) -> Result<Result<Key, Unreadable>, Error> {
         Ok(self.trusted(self.stored_key(id).await?))
     }
 
-    /// What may be shown of a key, if its row is as this program wrote it.
+    /// The part of a key that may be shown, if its row is as this program wrote it.
     pub(super) fn trusted(&self, stored: StoredKey) -> Result<Key, Unreadable> {
         Ok(self.opened(stored)?.0)
     }
@@ -154,15 +154,15 @@ impl Gateway {
         stored.ok_or(Error::NotFound("key"))
     }
 
-    /// Whatever its row holds and whichever ring is here, since that only takes rights away: what does not open gives
-    /// way to nothing, which proves no key.
+    /// Revokes a key whatever its row and this ring hold, since that only takes rights away: a verifier that does not
+    /// open is replaced by an empty one, which proves no key.
     async fn revoke(
         &self,
         stored: StoredKey,
         actor: &str,
     ) -> Result<Result<Key, Unreadable>, Error> {
         let now = whole_second(self.now());
-        // That a row says so is not enough: whoever wrote it there could take it out again.
+        // The row's own word is not enough: whoever wrote it there could remove it again.
         let is_proven = || open_verifier(&self.0.vault, &stored).is_ok();
         if stored.revoked_at().is_some() && (stored.is_void() || is_proven()) {
             return Ok(self.trusted(stored));
@@ -207,7 +207,7 @@ impl Gateway {
         Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !self.may_remember(), load).await?)
     }
 
-    /// Takes in a key that was read beside calls; one that does not open is dealt with when it is used.
+    /// Caches a key that was read outside a call; a key that does not open is dealt with when it is used.
     pub(super) async fn remember_key(&self, stored: StoredKey) {
         if let Ok(known) = self.open_key(stored) {
             self.0.keys.remember(known.key.id.clone(), known).await;
@@ -224,7 +224,7 @@ impl Gateway {
         Ok(KnownKey { key, turn, fingerprint, touched_hour: AtomicI64::new(touched) })
     }
 
-    /// The key with what proves it, if its row matches its seal.
+    /// The key with its verifier, if its row matches its seal.
     fn opened(&self, stored: StoredKey) -> Result<(Key, Verifier), Unreadable> {
         let StoredKey { key, sealed_verifier } = stored;
         let key = key?;
@@ -284,7 +284,7 @@ impl Gateway {
     }
 }
 
-/// What a key's row has sealed, if it is as it was sealed.
+/// The verifier sealed in a key's row, if the row is unaltered.
 pub(super) fn open_verifier(vault: &Vault, stored: &StoredKey) -> Result<Verifier, vault::Error> {
     let key = stored.key.as_ref().map_err(|_| vault::Error::DoesNotOpen)?;
     vault.open(&Seal::key(key), &stored.sealed_verifier)
@@ -299,7 +299,7 @@ fn distrusted(key: Key, error: &vault::Error) -> Unreadable {
     Unreadable { id, name, created_at, revoked_at, why }
 }
 
-/// What the database keeps of a time.
+/// A time at the database's precision.
 pub(super) fn whole_second(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(0).unwrap_or(at)
 }

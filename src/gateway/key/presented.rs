@@ -1,4 +1,4 @@
-//! Checking the key that somebody presents: what proves it, what has ended, and who is refused why.
+//! Checking the key that somebody presents: whether it is proven, whether it has ended, and why it is refused.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::gateway::{Error, Gateway, Wanted};
 use crate::model::key::{Kind, Presented};
 use crate::vault;
 
-/// Why what somebody presents is not looked up at all.
+/// Why a presented key is not looked up at all.
 pub(in crate::gateway) const MALFORMED: &str = "it is no key of that kind";
 pub(in crate::gateway) const TOO_MANY: &str = "too many from this address were wrong";
 
@@ -19,7 +19,7 @@ enum Refused {
     WrongSecret,
     Revoked,
     Expired,
-    /// A caller's, where an admin's is needed.
+    /// A caller's key where an admin's is required.
     Caller,
 }
 
@@ -36,9 +36,9 @@ impl Refused {
 }
 
 impl Gateway {
-    /// Checks what somebody at that address presented: its checksum without any look-up, then what is remembered, then
-    /// the database. Unknown, expired, revoked and altered keys are told apart by nobody. An address that is wrong often
-    /// has to wait before other keys are looked up than those that are known to exist.
+    /// Checks the key presented from an address: its checksum without any look-up, then the cache, then the database.
+    /// The error does not tell unknown, expired, revoked and altered keys apart. An address with many wrong guesses
+    /// has to wait before keys that are not known to exist are looked up.
     pub async fn check_key(
         &self,
         text: &str,
@@ -79,7 +79,7 @@ impl Gateway {
         Err(error)
     }
 
-    /// The key, or why it is not accepted. What is wrong counts for that address.
+    /// The key, or why it is not accepted. A wrong guess counts against the address.
     async fn judge_doubtful(
         &self,
         presented: &Presented<'_>,
@@ -101,7 +101,7 @@ impl Gateway {
         Ok(judged)
     }
 
-    /// Ids that are made up are not told apart: there is no end to them.
+    /// Notes a refusal. Made-up ids are not recorded one by one: there is no end to them.
     fn note_key_refusal(
         &self,
         wanted: Wanted,
@@ -113,7 +113,7 @@ impl Gateway {
         self.note_refusal(wanted, why, key_id, from);
     }
 
-    /// The key that somebody signs in with, if it is proven and has not ended, however often that address was wrong.
+    /// The key presented to sign in, if it is proven and has not ended, whatever the address guessed wrong before.
     pub(in crate::gateway) async fn key_of_sign_in(
         &self,
         presented: &Presented<'_>,
@@ -135,7 +135,7 @@ impl Gateway {
         }
     }
 
-    /// The key of that id, if it has not ended.
+    /// The key with that id, if it has not ended.
     pub(in crate::gateway) async fn usable_key(
         &self,
         id: &str,
@@ -145,7 +145,7 @@ impl Gateway {
         Ok(known.filter(|it| it.key.kind == kind && self.has_ended(it).is_none()))
     }
 
-    /// What there is of an id, if it is proven and has not ended.
+    /// The known key, if it is proven and has not ended.
     fn judge(
         &self,
         presented: &Presented<'_>,

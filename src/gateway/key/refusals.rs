@@ -1,5 +1,5 @@
-//! Who was refused, from where and why: told at once in the log, and summed where there are many, by the minute there and
-//! by the hour in the audit log.
+//! Who was refused, from where and why: logged at once, and summed if there are many, by the minute in the log and by
+//! the hour in the audit log.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,12 +15,12 @@ use crate::store;
 
 const BETWEEN_LINES: Duration = Duration::MINUTE;
 const BETWEEN_ENTRIES: Duration = Duration::HOUR;
-/// How long the audit log keeps who was refused; everything else stays there for good.
+/// How long the audit log keeps refusals; everything else stays there for good.
 const KEPT: Duration = Duration::days(90);
-/// Sums at a time; what is beyond is summed together, from wherever it comes.
+/// Sums kept at a time; further refusals are summed together, whatever their address.
 const MOST: usize = 100;
 
-/// What somebody wanted who was refused.
+/// What a refused client wanted.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Wanted {
     /// To call, with a key.
@@ -29,18 +29,18 @@ pub enum Wanted {
     SignIn,
     /// To open a link.
     Link,
-    /// Something that is no HTTP.
+    /// Something that is not HTTP.
     Connection,
 }
 
-/// Those who are refused alike.
+/// What refusals that are summed together have in common.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Alike {
     wanted: Wanted,
     why: &'static str,
-    /// A key that exists.
+    /// The id of a key that exists.
     key_id: Option<String>,
-    /// `None` for all whom there was no room to tell apart.
+    /// `None` where there was no room to keep addresses apart.
     from: Option<IpAddr>,
 }
 
@@ -52,11 +52,11 @@ struct Sum {
     is_audited: bool,
 }
 
-/// What was refused within the last hour.
+/// The refusals of the last hour.
 #[derive(Default)]
 pub(in crate::gateway) struct Refusals {
     sums: Mutex<HashMap<Alike, Sum>>,
-    /// Held while they are written, so that whoever settles them waits for what is on its way.
+    /// Held while refusals are written, so that `settle_refusals` waits for a write in progress.
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -88,7 +88,7 @@ impl Wanted {
 }
 
 impl Refusals {
-    /// Counts one; gives how many a log line is due for now.
+    /// Counts one refusal; returns how many to log now, if a line is due.
     fn count(&self, alike: Alike, now: OffsetDateTime) -> Option<(Alike, u64)> {
         let mut sums = self.sums();
         let alike = if sums.contains_key(&alike) || sums.len() < MOST {
@@ -102,7 +102,7 @@ impl Refusals {
         sum.due_for_log(now).map(|count| (alike, count))
     }
 
-    /// What the log and the audit log have not told yet and should by now; all of it at the `end`.
+    /// The log lines and audit entries that are due; at the `end`, all audit entries left.
     fn due(&self, now: OffsetDateTime, end: bool) -> (Vec<(Alike, u64)>, Vec<Entry>) {
         let mut sums = self.sums();
         let (mut lines, mut entries) = (Vec::new(), Vec::new());
@@ -151,7 +151,7 @@ impl Sum {
         })
     }
 
-    /// The first entry soon, the next and last one when the hour is over.
+    /// Whether an entry is due: the first one soon, the next and last one when the hour is over.
     fn is_due_for_audit(&self, now: OffsetDateTime) -> bool {
         let is_over = now - self.begun_at >= BETWEEN_ENTRIES;
         self.not_audited > 0 && (!self.is_audited || is_over)
@@ -159,7 +159,7 @@ impl Sum {
 }
 
 impl Gateway {
-    /// Somebody at that address was refused; `key_id` is of a key that exists.
+    /// Notes that a client at an address was refused; `key_id` is the id of a key that exists.
     pub fn note_refusal(
         &self,
         wanted: Wanted,
@@ -174,7 +174,7 @@ impl Gateway {
         }
     }
 
-    /// Tells what is due, and forgets what the audit log has kept long enough.
+    /// Writes the refusals that are due, and deletes those that the audit log has kept long enough.
     pub(in crate::gateway) async fn tell_refusals(&self) -> Result<(), store::Error> {
         let now = self.now();
         let writing = self.0.refusals.writing.lock().await;
@@ -183,7 +183,7 @@ impl Gateway {
         self.0.store.prune_audit_of(STRANGER, now - KEPT).await.map(drop)
     }
 
-    /// Writes what is left. Call it when nobody is served any more.
+    /// Writes the remaining refusals. Call it once no more requests are served.
     pub async fn settle_refusals(&self) -> Result<(), Error> {
         let _writing = self.0.refusals.writing.lock().await;
         Ok(self.write_refusals(self.0.refusals.due(self.now(), true)).await?)

@@ -15,10 +15,10 @@ use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
 use crate::vault::{self, Place as Seal};
 
-/// As OWASP's advice on sessions has it for what administers.
+/// OWASP's advice on sessions, for administration.
 const IDLE: Duration = Duration::minutes(30);
 const LONGEST: Duration = Duration::hours(12);
-/// How exactly the last use is kept.
+/// The precision with which the last use is stored.
 const SEEN: Duration = Duration::minutes(1);
 /// 256 bits.
 const DIGITS: usize = 43;
@@ -32,7 +32,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Who acts, for the audit log.
+    /// The actor for the audit log.
     pub fn actor(&self) -> String {
         audit::holder_at(&self.key.key.id, self.address)
     }
@@ -44,14 +44,14 @@ impl Session {
 
 /// How a sign-in ended.
 pub enum SignIn {
-    /// What the browser has to bring back.
+    /// The secret that the browser has to bring back.
     Begun(Secret),
     Refused,
-    /// From this address there were too many; it has to wait a minute.
+    /// Too many wrong guesses from this address; it has to wait a minute.
     TooMany,
 }
 
-/// Sessions that are known to exist, so that their look-ups do not wait behind those of what is made up.
+/// Sessions that are known to exist, so that their look-ups do not wait behind those of made-up ones.
 pub(in crate::gateway) struct Sessions(Cache<Vec<u8>, ()>);
 
 impl Default for Sessions {
@@ -64,7 +64,7 @@ impl Default for Sessions {
 impl Gateway {
     /// Begins a session for the holder of an admin key, who comes from `address`.
     pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
-        // Its form and checksum cost no look-up, so whoever mistypes does not count against the others at a proxy.
+        // Form and checksum need no look-up, so a typing error does not count against others behind the same proxy.
         let Some(presented) = Presented::parse(key) else {
             self.note_refusal(Wanted::SignIn, MALFORMED, None, address);
             return Ok(SignIn::Refused);
@@ -91,7 +91,7 @@ impl Gateway {
         Ok(SignIn::Begun(secret))
     }
 
-    /// Who brings this back, from `address`; `None` when the session has ended or never was.
+    /// The session with this secret, used from `address`; `None` if it has ended or never existed.
     pub async fn find_session(
         &self,
         secret: &str,
@@ -129,7 +129,7 @@ impl Gateway {
         Ok(Some(Session { key, hash, address }))
     }
 
-    /// Whoever is signed in as a caller of an app, who may name all its accounts.
+    /// The session's holder as a caller of an app, who may name all its accounts.
     pub fn as_caller(&self, session: &Session, app: Option<&str>) -> Result<Arc<KnownKey>, Error> {
         let app = self.app(app)?.name.clone();
         Ok(Arc::new(session.key.for_app(app)))

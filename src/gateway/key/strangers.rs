@@ -1,4 +1,4 @@
-//! Strangers: what is known of keys without a query, and how often an address presented of late what does not exist. A
+//! Strangers: which keys are known to exist without a query, and how many wrong guesses an address made recently. The
 //! checksum is public, so anybody can make up keys and links that look right.
 
 use std::collections::HashSet;
@@ -13,14 +13,14 @@ use crate::gateway::{Error, Gateway};
 use crate::model::key::Kind;
 use crate::store;
 
-/// Wrong guesses of one address in a minute; after that it has to wait.
+/// The most wrong guesses of one address in a minute; after that it has to wait.
 const MOST_WRONG: u32 = 20;
 pub(in crate::gateway) const WINDOW: Duration = Duration::from_mins(1);
 const MOST_ADDRESSES: u64 = 10_000;
-/// Ids of keys that are remembered, at some 50 bytes each; those beyond are looked up as if they were made up.
+/// The most key ids held in memory, at some 50 bytes each; keys beyond that are looked up as if they were made up.
 const MOST_IDS: u32 = 100_000;
 
-/// Addresses that guessed, each kind of guess apart: who mistypes a link is not kept out as an admin.
+/// Addresses that guessed, by kind of guess: mistyping a link does not lock out an admin.
 #[derive(Default)]
 pub(in crate::gateway) struct Strangers {
     callers: Guesses,
@@ -32,7 +32,7 @@ pub(in crate::gateway) struct Strangers {
 /// How many guesses of an address were wrong within the last minute, or are being checked.
 pub(in crate::gateway) struct Guesses(Cache<IpAddr, Arc<AtomicU32>>);
 
-/// One that is being checked. Its place is given back unless it is wrong, also when whoever guessed goes away.
+/// A guess that is being checked. It stops counting unless it was wrong, even if the client goes away.
 pub(in crate::gateway) struct Guess {
     of_address: Arc<AtomicU32>,
     is_wrong: bool,
@@ -58,7 +58,7 @@ impl Default for Guesses {
 }
 
 impl Guesses {
-    /// Counted before it is checked, so that a thousand at once cost no more look-ups than a thousand in turn.
+    /// Counts a guess before it is checked, so that a thousand at once cost no more look-ups than a thousand in turn.
     pub(in crate::gateway) async fn begin(&self, from: IpAddr) -> Result<Guess, Error> {
         let of_address = self.0.get_with(network(from), async { Arc::default() }).await;
         let count = |it: u32| (it < MOST_WRONG).then_some(it + 1);
@@ -98,7 +98,7 @@ impl KeyIds {
 }
 
 impl Gateway {
-    /// Whether a key of that id is known to exist; one that was made elsewhere just now may not be yet.
+    /// Whether a key with that id is known to exist; a key just created on another replica may not be known yet.
     pub(in crate::gateway) fn is_key_known(&self, id: &str) -> bool {
         self.0.strangers.ids.has(id)
     }
@@ -107,14 +107,14 @@ impl Gateway {
         self.0.strangers.ids.extend(vec![id.to_owned()]);
     }
 
-    /// Reads which keys exist.
+    /// Reads the ids of all keys.
     pub(in crate::gateway) async fn learn_key_ids(&self) -> Result<(), store::Error> {
         self.0.strangers.ids.extend(self.0.store.list_key_ids(MOST_IDS).await?);
         Ok(())
     }
 }
 
-/// Whoever has an IPv6 address has all of its network's.
+/// The network of an IPv6 address, since its holder has all of the network's addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(it) => IpAddr::V6(Ipv6Addr::from_bits(it.to_bits() & !u128::from(u64::MAX))),

@@ -1,4 +1,4 @@
-//! What a question needs before it begins: its key's turn, and memory for all that it may take.
+//! Admission of a question before it begins: its key's turn, and memory for all that it may need.
 
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ impl Gateway {
         timeout(within, held).await.map_err(|_| self.no_memory())
     }
 
-    /// Lets `held` grow to what a planned question may take beside the bytes that are there already, or refuses one that
-    /// would take more than there is.
+    /// Grows `held` to the memory that a planned question may need beside the bytes already held, or refuses a question
+    /// that would need more than the total.
     pub(super) async fn admit(
         &self,
         caller: &Caller,
@@ -62,7 +62,7 @@ impl Gateway {
         if let Some(problem) = question.too_many_numbers(sent, limits.question_numbers) {
             return Err(problem.into());
         }
-        // Posts whose author is still to be found may be asked of one account after the other.
+        // Posts of unknown author may be tried with one account after the other.
         let tries = if plan.unknown.is_empty() { 1 } else { MOST_CANDIDATES };
         let calls = plan.calls.len() * tries;
         let size = Size::of(question, sent, calls, limits, most.saturating_sub(beside));

@@ -1,4 +1,4 @@
-//! What became of a question, and the calls that it took.
+//! The outcome of a question, and the calls that it took.
 
 use crate::admission::Held;
 use crate::gateway::question::lookup::LookUp;
@@ -6,15 +6,15 @@ use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Call, Missing};
 use crate::upstream::Spent;
 
-/// What became of a question.
+/// The outcome of a question.
 pub struct Answered {
     /// The answer in the upstream's shape.
     pub merged: Merge,
-    /// What it occupies until it is written.
+    /// The memory that it occupies until it is written.
     pub held: Held,
-    /// Made before the calls.
+    /// Look-ups made before the calls.
     pub lookups: Vec<LookUp>,
-    /// In the order of their ends.
+    /// Calls in the order in which they ended.
     pub calls: Vec<Made>,
     pub missing: Vec<Missing>,
 }
@@ -22,7 +22,7 @@ pub struct Answered {
 /// A call that was made.
 pub struct Made {
     pub call: Call,
-    /// Of the upstream's last answer, if there was one.
+    /// The status of the upstream's last answer, if there was one.
     pub status: Option<u16>,
     pub spent: Spent,
 }

@@ -1,5 +1,5 @@
-//! Whose posts they are: what is remembered, what the database holds, and what is learnt. That is a fact about the post
-//! and never changes, so it is shared by all apps and forgotten only where X says that it was learnt wrongly.
+//! Posts' authors: cached, stored in the database, or learnt from answers. A post's author never changes, so all apps
+//! share it, and it is forgotten only if X shows that it was wrong.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -14,21 +14,21 @@ use crate::gateway::question::Question;
 use crate::model::UserId;
 use crate::store;
 
-/// Posts whose author is remembered.
+/// The most posts whose author is cached.
 const MOST: u64 = 100_000;
 
-/// How long a post is not looked up again that X did not show.
+/// How long a post that X did not show is not looked up again.
 const HIDDEN_FOR: Duration = Duration::from_mins(15);
 
-/// How long an answer waits for what was learnt on its way to be stored; that then goes on without it.
+/// How long an answer waits for newly learnt authors to be stored; storing then goes on without it.
 const STORING: Duration = Duration::from_secs(1);
 
-/// What is remembered of posts.
+/// Cached facts about posts' authors.
 pub struct Authors {
     known: Cache<u64, UserId>,
-    /// Who has not written a post.
+    /// Users who have not written a post.
     foreign: Cache<(u64, UserId), ()>,
-    /// Looked up in vain: deleted, protected, or never there.
+    /// Posts looked up in vain: deleted, protected or nonexistent.
     hidden: Cache<u64, ()>,
 }
 
@@ -52,7 +52,7 @@ impl Authors {
         }
     }
 
-    /// Whose posts these are known not to be, of those who may be tried.
+    /// Which of the candidates are known not to be the authors of these posts.
     pub fn known_foreign(&self, posts: &[u64], candidates: &[UserId]) -> HashSet<(u64, UserId)> {
         let pairs = posts.iter().flat_map(|post| candidates.iter().map(|it| (*post, *it)));
         pairs.filter(|it| self.foreign.contains_key(it)).collect()
@@ -73,8 +73,8 @@ impl Authors {
     }
 }
 
-/// What a key may know of posts' authors: where it is limited, which posts are its own accounts'. Of others it would
-/// learn who else is connected.
+/// The authors that a key may learn: if it is limited, only its own accounts. Others would reveal who else is
+/// connected.
 pub fn told_to<'a>(
     key: &KnownKey,
     known: &'a HashMap<u64, UserId>,
@@ -85,7 +85,7 @@ pub fn told_to<'a>(
 }
 
 impl Gateway {
-    /// The authors of a question's posts that the caller has not named, as far as memory or the database knows them.
+    /// The authors of a question's posts, where the caller has not named them and the cache or the database knows them.
     pub(super) async fn known_authors(&self, question: &Question) -> HashMap<u64, UserId> {
         let (mut known, mut others) = (HashMap::new(), Vec::new());
         if !question.needs_authors() {
@@ -117,7 +117,7 @@ impl Gateway {
         known
     }
 
-    /// Forgets authors whose tokens X refuses for posts that were said to be theirs, here and on all replicas.
+    /// Forgets, on all replicas, authors whose tokens X refuses for posts that were thought to be theirs.
     pub(super) async fn unlearn(&self, wrong: HashSet<(u64, UserId)>) {
         if wrong.is_empty() {
             return;
@@ -130,13 +130,13 @@ impl Gateway {
         }
         let (store, now) = (self.0.store.clone(), self.now());
         let mut wrong = Vec::from_iter(wrong);
-        // In one order, so that two replicas that forget the same wait for each other instead of deadlocking.
+        // In a fixed order, so that two replicas that forget the same posts wait for each other instead of deadlocking.
         wrong.sort_unstable();
         let removing = async move { store.remove_authors(&wrong, now).await };
         in_time(removing, "what was wrong of posts' authors is still stored").await;
     }
 
-    /// Remembers whose posts they are, and whose they are not, and stores what is new of the former.
+    /// Caches posts' authors and users who are not, and stores those authors that are new.
     pub(super) async fn learn(
         &self,
         mut learnt: HashMap<u64, UserId>,
@@ -157,7 +157,7 @@ impl Gateway {
     }
 }
 
-/// Writes to the database, which an answer waits for only so long; `failed` is said where it is not done by then.
+/// Writes to the database; the answer waits only so long, and `failed` is logged if it is not done by then.
 async fn in_time(
     work: impl Future<Output = Result<(), store::Error>> + Send + 'static,
     failed: &'static str,

@@ -1,11 +1,11 @@
-//! Who asks.
+//! The caller of a question.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::gateway::key::KnownKey;
 
-/// Who asks, from which address, and the id of the request.
+/// The caller's key and address, and the id of the request.
 #[derive(Clone)]
 pub struct Caller {
     pub key: Arc<KnownKey>,

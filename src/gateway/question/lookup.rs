@@ -1,5 +1,5 @@
-//! Looking up whose posts they are, a hundred at a time, where the app may do that and nobody has told. Whatever goes
-//! wrong costs nothing but the knowledge: candidates are tried for the posts that stay unknown.
+//! Looking up posts' authors, a hundred posts at a time, if the app may do so and the authors are unknown. A failure
+//! costs nothing but the knowledge: candidates are tried for the posts that stay unknown.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -18,9 +18,9 @@ use crate::gateway::{Error, Gateway};
 use crate::model::{Secret, UserId};
 use crate::upstream::{LookUpError, Spent};
 
-/// How long an app is not asked again that X does not let look posts up. Its quota is back within that, too.
+/// How long look-ups pause for an app that X does not allow to look posts up. Quota is back within that, too.
 const REFUSED: Duration = Duration::minutes(15);
-/// How long it is not asked again after anything else.
+/// How long look-ups pause after any other failure.
 const FAILED: Duration = Duration::minutes(1);
 
 /// A look-up that was made.
@@ -29,11 +29,11 @@ pub struct LookUp {
     pub spent: Spent,
 }
 
-/// What look-ups have told, and what they took.
+/// The authors that look-ups found, and the look-ups themselves.
 #[derive(Default)]
 pub struct Found {
     pub authors: HashMap<u64, UserId>,
-    /// In the order of their ends.
+    /// Look-ups in the order in which they ended.
     pub made: Vec<LookUp>,
 }
 
@@ -84,7 +84,7 @@ impl Gateway {
         }
     }
 
-    /// One look-up, unless another one has found out meanwhile that there is no use in it, or time is up.
+    /// Makes one look-up, unless another has paused look-ups meanwhile, or time is up.
     async fn look_up(
         &self,
         app: &Arc<AppState>,
@@ -105,7 +105,7 @@ impl Gateway {
             }
             Ok(Ok(Err(error))) => self.rest(app, self.pause(&error), &error),
             Ok(Err(error)) => self.rest(app, FAILED, &error),
-            // Whether the caller was impatient or X slow is not known.
+            // Either the caller was impatient or X was slow; no pause follows.
             Err(_) => {
                 spent.time = self.0.clock.instant().saturating_duration_since(begun);
                 HashMap::new()
@@ -114,8 +114,8 @@ impl Gateway {
         (spent.attempts > 0).then_some((LookUp { posts, spent }, authors))
     }
 
-    /// Asks with the app's bearer token, and once more with a newer one where X does not take it any more. The outer
-    /// error is that of minting one.
+    /// Asks with the app's bearer token, and once more with a newer one if X no longer accepts it. The outer error is
+    /// that of minting a token.
     async fn ask_for_authors(
         &self,
         app: &Arc<AppState>,
@@ -153,7 +153,7 @@ impl Gateway {
         }
     }
 
-    /// Lets the app's look-ups rest; they found nothing.
+    /// Pauses the app's look-ups, and returns no authors.
     fn rest(
         &self,
         app: &AppState,
@@ -162,7 +162,7 @@ impl Gateway {
     ) -> HashMap<u64, UserId> {
         let now = self.0.upstream.now().unix_timestamp();
         let before = app.lookup_pause.0.fetch_max(now + pause.whole_seconds(), Ordering::Relaxed);
-        // Those that were in flight at the same time tell the same.
+        // Look-ups in flight at the same time would log the same.
         if before <= now {
             let (app, pause) = (&app.name, pause.whole_seconds());
             warn!(error, app, pause, "posts were not looked up, and are not for so many seconds");

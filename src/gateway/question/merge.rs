@@ -22,17 +22,17 @@ pub struct Merge {
     pub(super) forms: Vec<Form>,
     pub(super) nested: Vec<Nested>,
     remarks: Remarks,
-    /// What its numbers may take, in bytes, and no less than what they do take.
+    /// The memory that its numbers may take, in bytes; `at_most` is an upper bound of what they do take.
     most: usize,
     at_most: usize,
 }
 
-/// What one answer speaks of.
+/// The posts and errors of one answer.
 #[derive(Debug, Default)]
 pub struct Told {
     /// The posts that have numbers; `None` where no grouping tells posts apart.
     posts: Option<HashSet<u64>>,
-    /// Those in its lists: unavailable, or too old for something.
+    /// The posts in its lists: unavailable, or too old for some engagement type.
     pub listed: HashSet<u64>,
     unavailable: HashSet<u64>,
     pub has_numbers: bool,
@@ -63,17 +63,17 @@ impl Merge {
         }
     }
 
-    /// The same, whose numbers may take so many bytes.
+    /// The same, with numbers limited to `most` bytes.
     pub fn within(self, most: usize) -> Merge {
         Merge { most, ..self }
     }
 
-    /// Adds an answer, all of it or nothing. One that lacks a grouping is taken only if it names posts that it does not
-    /// answer for, or says what went wrong.
+    /// Adds an answer, all of it or nothing. An answer that lacks a grouping is accepted only if it names posts that it
+    /// does not answer for, or reports an error.
     pub fn add(&mut self, answer: &[u8]) -> Result<Told, Malformed> {
         let part = self.read(answer)?;
         let more = part.bytes();
-        // Sums take no more than what they are added to, so this is too much at times, and then counted anew.
+        // Sums take no more room than what they are added to, so this may overestimate, and is then recounted.
         if self.at_most.saturating_add(more) > self.most {
             self.at_most = self.bytes();
         }
@@ -125,13 +125,13 @@ impl Merge {
         too_old
     }
 
-    /// The posts too old for video views, which are given as 0.
+    /// The posts too old for video views, which X reports as 0.
     pub fn too_old_for_video_views(&self) -> &BTreeSet<u64> {
         let [_, _, too_old] = &self.remarks.lists;
         too_old
     }
 
-    /// Its numbers, and what it says beside them; an error where a sum does not fit 64 bits.
+    /// Its remarks and its numbers; an error if a sum does not fit 64 bits.
     pub fn into_walk(self) -> Result<(Remarks, Walk), Overflow> {
         let count = self.nested.iter().map(Nested::count).sum::<Result<usize, Overflow>>()?;
         let groupings = self.groupings.into_iter().zip(self.nested).collect();
@@ -144,7 +144,7 @@ impl Merge {
     }
 
     fn read(&mut self, answer: &[u8]) -> Result<Part, Malformed> {
-        // Checked as a whole, which is quicker than string by string.
+        // UTF-8 is checked as a whole, which is quicker than string by string.
         let answer = std::str::from_utf8(answer).map_err(serde_json::Error::custom)?;
         let mut json = serde_json::Deserializer::from_str(answer);
         let forms = self.forms.clone();
@@ -164,20 +164,20 @@ impl Merge {
 }
 
 impl Told {
-    /// Whether a post that was asked for has numbers, or a reason for having none. Zeros are written (reference 3.1).
+    /// Whether a requested post has numbers, or a reason for having none. X writes zeros too (reference 3.1).
     pub fn answers_for(&self, post: u64) -> bool {
         let has_numbers = self.posts.as_ref().map_or(self.has_numbers, |it| it.contains(&post));
         has_numbers || self.listed.contains(&post)
     }
 
-    /// Whether the answer proves that the post is the signer's: of somebody else's it would have been refused.
+    /// Whether the answer proves that the post is the signer's: X refuses posts of other users.
     pub fn proves(&self, post: u64) -> bool {
         let is_sound = self.said.is_none() || self.posts.is_some();
         is_sound && self.answers_for(post) && !self.unavailable.contains(&post)
     }
 }
 
-/// What one answer says.
+/// The contents of one answer.
 struct Part {
     forms: Vec<Form>,
     nested: Vec<Option<Nested>>,
@@ -294,7 +294,7 @@ impl Visitor<'_> for FieldNamed<'_> {
     }
 }
 
-/// Strings, though a documented sample leaves the quotes out (reference 3.1).
+/// A post id: a string, though a documented sample leaves the quotes out (reference 3.1).
 struct PostId(u64);
 
 impl<'de> Deserialize<'de> for PostId {

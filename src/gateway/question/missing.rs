@@ -12,12 +12,12 @@ use crate::gateway::question::plan::{Call, Missing, Reason, Signer, spans};
 use crate::gateway::question::run::Run;
 use crate::model::Metric;
 
-/// After this the upstream's quota is there again (reference 5).
+/// The time after which the upstream's quota is restored (reference 5).
 const QUOTA_WINDOW: Duration = Duration::from_mins(1);
 
 impl Run {
-    /// Notes that a call's posts are missing in its window: with the same posts in other windows if there are such, so
-    /// that what is said is neither more nor less than so.
+    /// Notes that a call's posts are missing in its window; joined with an entry for the same posts in other windows,
+    /// if there is one, so that the report is exact.
     pub(super) fn lack(&mut self, call: Call, reason: Reason, detail: &str) {
         let Call { posts, metrics, signer, span, .. } = call;
         if posts.is_empty() {
@@ -33,7 +33,7 @@ impl Run {
         }
     }
 
-    /// Puts together what lacks the same windows, all of them being none.
+    /// Joins entries that miss the same windows; all windows missing is written as none.
     fn gather(&mut self, question: &Question) {
         let all = spans(question.window).len();
         let mut gathered: Vec<Missing> = Vec::new();
@@ -54,7 +54,7 @@ impl Run {
         self.missing = gathered;
     }
 
-    /// Names what the answers themselves leave out.
+    /// Adds what the answers themselves report as missing, and builds the outcome.
     pub(super) fn finish(mut self, question: &Question, held: Held) -> Result<Answered, Error> {
         self.gather(question);
         let asked = |it: &Metric| question.metrics.contains(it);
@@ -96,7 +96,7 @@ impl Run {
     }
 }
 
-/// What a caller can best act on, of all that is missing.
+/// The reason that a caller can best act on, of all that is missing.
 fn foremost(missing: &[Missing]) -> Reason {
     let first = [
         Reason::Quota,
@@ -111,10 +111,10 @@ fn foremost(missing: &[Missing]) -> Reason {
 }
 
 impl Missing {
-    /// Whether it is the same but for posts and windows.
+    /// Whether the two differ only in posts and windows.
     fn is_like(&self, other: &Missing) -> bool {
         self.reason == other.reason
-            // The upstream says so first, and then the mark.
+            // The first detail comes from the upstream, later ones from the account's mark.
             && (self.detail == other.detail || self.reason == Reason::AccountRevoked)
             && self.author == other.author
             && self.metrics == other.metrics

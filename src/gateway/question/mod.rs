@@ -1,8 +1,8 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
-//! together again (`merge`, `nested` and `remarks`), written piece by piece (`text`) or number by number (`leaf`), and how
-//! much memory that takes (`size`). All of that is pure; `authors` and `lookup` find out whose posts they are, `admit` waits for
-//! the key's turn and for memory, `ask`, `run` and `take` do the asking, `parts` gives posts away before all are there, and
-//! `lack` says what is missing.
+//! together again (`merge`, `tree` and `remarks`), written piece by piece (`text`) or number by number (`numbers`), and
+//! how much memory that takes (`size`). All of that is pure; `authors` and `lookup` find the posts' authors, `admit`
+//! waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming` hands out posts
+//! before all are complete, and `missing` says what is missing.
 
 pub mod admit;
 pub mod answered;
@@ -30,18 +30,18 @@ use time::{Duration, OffsetDateTime};
 
 use crate::model::{AccountRef, Endpoint, GroupBy, Metric, UserId};
 
-/// What a caller wants to know, in good form.
+/// A caller's question, validated.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Question {
-    /// Each once, in the caller's order.
+    /// Distinct posts, in the caller's order.
     pub posts: Vec<u64>,
-    /// Each once, all served by the window's endpoint.
+    /// Distinct metrics, all served by the window's endpoint.
     pub metrics: Vec<Metric>,
     pub window: Window,
     pub groupings: Vec<Grouping>,
-    /// Whose tokens may be tried; `None` for all that the key may use.
+    /// The accounts whose tokens may be tried; `None` for all that the key may use.
     pub accounts: Option<Vec<AccountRef>>,
-    /// The authors of posts that the caller knows.
+    /// Posts' authors, where the caller names them.
     pub owners: HashMap<u64, UserId>,
 }
 
@@ -80,7 +80,7 @@ impl Question {
         self.metrics.iter().any(|it| self.needs_author(*it))
     }
 
-    /// Whether this metric is told to a post's author alone.
+    /// Whether X reports this metric only to a post's author.
     pub fn needs_author(&self, metric: Metric) -> bool {
         self.window.endpoint() != Endpoint::Totals || metric.is_private_on_totals()
     }
@@ -97,7 +97,7 @@ impl Window {
 }
 
 impl Span {
-    /// The whole hours that it touches, as times: the first one's begin and the last one's end.
+    /// The whole hours that it touches, from the start of the first to the end of the last.
     pub fn widened(self) -> Span {
         let start = hour_of(self.start);
         let end = hour_of(self.end);
@@ -110,7 +110,7 @@ impl Span {
         (end - start).whole_hours().unsigned_abs()
     }
 
-    /// How many days of the calendar it touches.
+    /// How many calendar days it touches.
     pub fn days(self) -> u64 {
         let Span { start, end } = self.widened();
         let last = end - Duration::HOUR;
@@ -118,7 +118,7 @@ impl Span {
     }
 }
 
-/// The begin of the hour that holds `at`.
+/// The start of the hour that contains `at`.
 fn hour_of(at: OffsetDateTime) -> OffsetDateTime {
     let into_hour = Duration::seconds(at.unix_timestamp().rem_euclid(3600));
     at - into_hour - Duration::nanoseconds(at.nanosecond().into())

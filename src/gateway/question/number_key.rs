@@ -92,22 +92,22 @@ impl Visitor<'_> for Key<'_> {
 }
 
 impl KeyText<'_> {
-    /// Whether it is a day above hours that were asked for without one.
+    /// Whether it is a day above hours that were requested without days.
     fn is_day_of_hours(&self) -> bool {
         self.level == Some(GroupBy::EngagementHour) && self.key >= HOURS
     }
 
-    /// What it is.
+    /// The kind of key.
     pub fn is_of(&self) -> Option<GroupBy> {
         if self.is_day_of_hours() { Some(GroupBy::EngagementDay) } else { self.level }
     }
 
-    /// The levels below it, of `levels` that begin with its own.
+    /// The levels below it, out of `levels`, which begin with its own.
     pub fn below<'a>(&self, levels: &'a [GroupBy]) -> &'a [GroupBy] {
         if self.is_day_of_hours() { levels } else { levels.get(1..).unwrap_or_default() }
     }
 
-    /// Gives the text to `take`.
+    /// Passes the key's text to `take`.
     pub fn with<T>(&self, take: impl FnOnce(&str) -> T) -> T {
         // Formatting with leading zeros would take longer than everything else.
         let digit = |unit: u64| u8::try_from(self.key / unit % 10).map_or(b'0', |it| b'0' + it);
@@ -134,7 +134,7 @@ fn ascii(digits: &[u8]) -> &str {
     std::str::from_utf8(digits).unwrap_or_default()
 }
 
-/// A number that fits 64 bits.
+/// Parses a number that fits 64 bits.
 fn digits(text: &[u8]) -> Option<u64> {
     let add = |sum: u64, digit: &u8| match digit {
         b'0'..=b'9' => sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')),

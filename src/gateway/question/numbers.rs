@@ -1,4 +1,4 @@
-//! The numbers of an answer one by one, each with the keys that it stands under; and those of some posts alone.
+//! The numbers of an answer one by one, each with its keys; and the numbers of selected posts.
 
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::number_key::KeyText;
@@ -8,7 +8,7 @@ use crate::gateway::question::tree::leaf::Leaf;
 use crate::model::GroupBy;
 
 impl Merge {
-    /// Gives every number to `take`, grouping by grouping in the order of the keys.
+    /// Passes every number to `take`, grouping by grouping, in the order of the keys.
     pub fn each_leaf(&self, mut take: impl FnMut(&Leaf)) -> Result<(), Overflow> {
         for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
             self.walk(nested, &grouping.group_by, Leaf::of(&grouping.name, 0), &mut take)?;
@@ -16,7 +16,7 @@ impl Merge {
         Ok(())
     }
 
-    /// The kinds of keys that its numbers stand under, in [`GroupBy`]'s order.
+    /// The kinds of keys that its numbers have, in [`GroupBy`]'s order.
     pub fn columns(&self) -> Vec<GroupBy> {
         let has = |level: &GroupBy| {
             let by_day = *level == GroupBy::EngagementDay
@@ -30,7 +30,7 @@ impl Merge {
         self.groupings.len()
     }
 
-    /// Takes out these posts' numbers, of the groupings that begin with the post.
+    /// Takes out these posts' numbers, from the groupings that begin with the post.
     pub fn take(&mut self, posts: &[u64]) -> Merge {
         let mut taken = Merge::new(self.groupings.clone());
         taken.names.clone_from(&self.names);

@@ -1,5 +1,5 @@
-//! What the answer to a call changes: its numbers are merged, posts that spoilt it are asked for again or lacking, and
-//! whose posts they are becomes known.
+//! The effects of a call's answer: its numbers are merged, posts that spoilt it are requested again or reported
+//! missing, and posts' authors become known.
 
 use std::collections::HashSet;
 
@@ -92,7 +92,7 @@ impl Run {
             let own = task.call.posts.iter().filter(|it| told.proves(**it));
             self.learnt.extend(own.map(|it| (*it, author)));
         }
-        // Errors beside numbers say that there is less than there should be (reference 3.1).
+        // Errors beside numbers mean that the numbers are incomplete (reference 3.1).
         if let Some(said) = &told.said {
             let detail = format!("X says: {said}");
             let posts = task.call.posts.iter().copied().filter(|it| !told.listed.contains(it));
@@ -102,13 +102,13 @@ impl Run {
         }
     }
 
-    /// The posts that are not the signer's go to the next who may be their author; the others are asked for again.
+    /// Passes the posts that are not the signer's on to the next candidate, and requests the others again.
     fn without_foreign(&mut self, task: &Task, named: &[u64]) {
         let all = named.is_empty();
         let foreign: HashSet<u64> =
             if all { &task.call.posts } else { named }.iter().copied().collect();
         let (foreign, own) = split(&task.call, &foreign);
-        // Of a refusal that names none, some may be the candidate's after all.
+        // If the refusal names no posts, some may be the signer's after all.
         if let Some(account) = task.call.signer.account()
             && (!all || foreign.posts.len() == 1)
         {
@@ -127,7 +127,7 @@ impl Run {
         self.again(task, own, Reason::Forbidden);
     }
 
-    /// Asks once more for what is left of a call.
+    /// Requests the remaining posts of a call once more.
     fn again(&mut self, task: &Task, left: Call, reason: Reason) {
         if left.posts.is_empty() {
             return;
@@ -139,7 +139,7 @@ impl Run {
         self.first(Task { call: left, candidate, again: true });
     }
 
-    /// Where the author is not known, the next candidate's token is tried.
+    /// Tries the next candidate's token if the author is not known.
     pub(super) fn try_next(&mut self, task: Task, reason: Reason, detail: &str) {
         let next = task.candidate + 1;
         match (task.call.signer, self.candidates.get(next)) {

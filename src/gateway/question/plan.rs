@@ -1,5 +1,5 @@
-//! The upstream calls that answer a question: a pure function of the question, what is known of the posts' authors and
-//! whose tokens may be used.
+//! The upstream calls that answer a question: a pure function of the question, the known authors of its posts and the
+//! accounts whose tokens may be used.
 //!
 //! | window | engagement types | credential | posts a call | time a call |
 //! |---|---|---|---|---|
@@ -25,22 +25,22 @@ use crate::upstream::MOST_LOOKED_UP;
 /// How many accounts may be tried for a post of unknown author.
 pub const MOST_CANDIDATES: usize = 5;
 
-/// Said of posts that every candidate has been tried for.
+/// The detail given for posts for which every candidate has been tried.
 pub const NOBODYS: &str = "of no account that was tried";
 
-/// Everything that will be asked of the upstream, and what cannot be.
+/// All calls that will be made to the upstream, and what cannot be answered.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Plan {
-    /// Posts whose authors are to be looked up before anything else, call by call; the rest of the plan is what would
-    /// be asked if that found none of them.
+    /// Posts whose authors are to be looked up first, call by call; the rest of the plan is what follows if no author
+    /// is found.
     pub lookups: Vec<Vec<u64>>,
-    /// App-only ones first, then author by author as the posts name them, then those of unknown authors; for each batch
+    /// App-only calls first, then author by author in the posts' order, then those for unknown authors; for each batch
     /// of posts, forward in time.
     pub calls: Vec<Call>,
-    /// Posts whose author is needed and not known. The call of each is planned with the first of `candidates` who is not
-    /// known to be another.
+    /// Posts whose author is needed and not known. Each is planned with the first of `candidates` who has not been
+    /// ruled out.
     pub unknown: Vec<u64>,
-    /// Whose tokens may be tried for `unknown`, in this order.
+    /// The accounts whose tokens may be tried for `unknown`, in this order.
     pub candidates: Vec<UserId>,
     pub missing: Vec<Missing>,
 }
@@ -52,31 +52,31 @@ pub struct Call {
     pub signer: Signer,
     pub posts: Vec<u64>,
     pub metrics: Vec<Metric>,
-    /// For historical alone.
+    /// Set for historical only.
     pub span: Option<Span>,
 }
 
-/// Whose credentials a call uses.
+/// The credentials that a call uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signer {
     App,
     /// The author of all its posts.
     Author(UserId),
-    /// Who may be the author of some of them.
+    /// A user who may be the author of some of its posts.
     Candidate(UserId),
 }
 
-/// What will not be answered.
+/// A part of the question that will not be answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Missing {
     pub posts: Vec<u64>,
     pub metrics: Vec<Metric>,
-    /// Parts of a range; none where all the time that was asked for is missing.
+    /// Missing parts of a range; empty if the whole requested time is missing.
     pub windows: Vec<Span>,
     pub reason: Reason,
-    /// The posts' author, if known; for what is forbidden, who is not.
+    /// The posts' author, if known; if forbidden, the user who turned out not to be the author.
     pub author: Option<UserId>,
-    /// More, in words; may be empty.
+    /// Details in words; may be empty.
     pub detail: String,
 }
 
@@ -85,13 +85,13 @@ pub struct Missing {
 pub enum Reason {
     /// Deleted, protected, or otherwise gone.
     Unavailable,
-    /// The author's token cannot be used: none is stored, or not for this key or question.
+    /// The author's token cannot be used: none is stored, or this key or question may not use it.
     NotConnected,
     /// The author's token does not work any more.
     AccountRevoked,
     /// The app may use no more accounts this month.
     AccountLimit,
-    /// Not the posts of whoever they were said to be, or of anybody whose token was tried.
+    /// The posts are not by the owner that was named, nor by any user whose token was tried.
     Forbidden,
     /// Too old for these engagement types.
     UnsupportedAge,
@@ -100,22 +100,22 @@ pub enum Reason {
     UpstreamError,
 }
 
-/// What a plan takes.
+/// The cost of a plan.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Cost {
     /// Look-ups of posts, with the app's credentials too.
     pub lookups: usize,
     /// Calls with the app's credentials.
     pub app_only: usize,
-    /// Calls with a user's.
+    /// Calls with a user's credentials.
     pub user_context: usize,
     /// Users whose tokens these use, which the contract counts each month (reference 2.2).
     pub accounts: usize,
 }
 
-/// Plans the calls for `question`. `known` are authors learnt before, which what the question says of them overrules;
-/// `usable` are the accounts whose tokens may be used, in the order in which they are to be tried; `foreign` says whose
-/// posts they are known not to be.
+/// Plans the calls for `question`. `known` are authors learnt before, overruled by those that the question names;
+/// `usable` are the accounts whose tokens may be used, in the order in which to try them; `foreign` are users known
+/// not to be a post's author.
 pub fn plan(
     question: &Question,
     known: &HashMap<u64, UserId>,
@@ -148,7 +148,7 @@ pub fn plan(
     plan
 }
 
-/// Each author's posts, authors in the order of their first post, and the posts of nobody known.
+/// Each author's posts, authors in the order of their first post, and the posts of unknown author.
 fn by_author(
     question: &Question,
     known: &HashMap<u64, UserId>,
@@ -184,13 +184,13 @@ impl Plan {
         }
     }
 
-    /// Has the posts of unknown authors that `may_be_shown` looked up before anybody's token is tried.
+    /// Plans look-ups of those posts of unknown author that `may_be_shown`, before any token is tried.
     pub fn look_up_first(&mut self, may_be_shown: impl Fn(u64) -> bool) {
         let posts: Vec<u64> = self.unknown.iter().copied().filter(|it| may_be_shown(*it)).collect();
         self.lookups = posts.chunks(MOST_LOOKED_UP).map(<[u64]>::to_vec).collect();
     }
 
-    /// Adds the calls that ask for posts of unknown authors, each with the first candidate who may be its author.
+    /// Adds the calls for posts of unknown author, each with the first candidate who may be the author.
     fn add_probes(
         &mut self,
         question: &Question,
@@ -208,7 +208,7 @@ impl Plan {
         self.add_missing(left, metrics, None, NOBODYS);
     }
 
-    /// Adds the calls that ask for `metrics` of `posts`, if there are any.
+    /// Adds the calls that request `metrics` of `posts`, if there are any.
     fn add_calls(
         &mut self,
         question: &Question,

@@ -1,5 +1,5 @@
-//! What a question needs before its calls can be planned: whether the key may ask it, whose posts they are as far as
-//! that is known, and whose tokens may be used.
+//! Preparing a question before its calls are planned: whether the key may ask it, the known authors of its posts, and
+//! the accounts whose tokens may be used.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,23 +25,23 @@ use crate::gateway::{Error, Gateway, Problem};
 use crate::model::{AccountRef, AccountState, UserId};
 use crate::store::AccountFilter;
 
-/// Posts of a part of an answer, where each has a few numbers.
+/// The most posts in a part of an answer, if each has few numbers.
 const MOST_POSTS: usize = 250;
-/// What reading a body takes at most, as a multiple of its length.
+/// The most memory that reading a body takes, as a multiple of its length.
 const READING: usize = 12;
-/// What is kept of it until the question is answered.
+/// The memory kept of a body until the question is answered, as a multiple of its length.
 const KEPT: usize = 2;
-/// What a plan takes at most for a post in a slice of time, as it is and as text, where posts share calls.
+/// The most bytes that a plan takes per post and slice of time, in memory and as text, where posts share calls.
 const PLANNED_POST: usize = 64;
 
-/// A question as it came, in its key's turn and with the memory that is held for it.
+/// A question as received, with its key's turn and the memory held for it.
 pub struct Received {
     pub body: Bytes,
     pub held: Held,
     pub turn: Turn,
 }
 
-/// When a caller wants to have its answer.
+/// The time by which a caller wants its answer.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     within: Duration,
@@ -50,7 +50,7 @@ pub struct Deadline {
 
 impl Deadline {
     pub fn within(within: Duration) -> Deadline {
-        // A timer knows when it ends; nobody has to ask for the time.
+        // A timer knows its own deadline, so the clock need not be read.
         Deadline { within, end: tokio::time::sleep(within).deadline() }
     }
 
@@ -60,18 +60,18 @@ impl Deadline {
     }
 }
 
-/// A plan, and what it adds to what X bills.
+/// A plan, and the accounts that it adds to X's bill.
 pub struct Planned {
     pub plan: Plan,
-    /// Accounts that were not used before this month.
+    /// Accounts not yet used this month.
     pub new_accounts: usize,
-    /// What it occupies until it is dropped.
+    /// The memory that it occupies until it is dropped.
     pub held: Held,
 }
 
 impl Gateway {
-    /// Answers a question with as few calls as the rules allow, until `deadline`. Whoever gives `parts` is sent each post
-    /// as soon as it is whole; what is returned is then without these.
+    /// Answers a question with as few calls as the rules allow, until `deadline`. With `parts`, each post is sent as
+    /// soon as it is complete, and the returned answer leaves those posts out.
     pub async fn answer_question(
         &self,
         caller: &Caller,
@@ -89,7 +89,7 @@ impl Gateway {
         let mut size =
             self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
         let lookups = std::mem::take(&mut plan.lookups);
-        // At most half of the time, so that a slow one leaves enough to ask without it.
+        // At most half of the time, so that a slow look-up leaves enough to go on without it.
         let found = self.look_up_all(app, key, lookups, deadline.half()).await;
         if !found.authors.is_empty() {
             authors.extend(&found.authors);
@@ -141,7 +141,7 @@ impl Gateway {
         Ok((app, question, held, turn))
     }
 
-    /// Plans a question of whose posts so much is known beside what the caller says.
+    /// Plans a question; `known` are posts' authors beside those that the caller names.
     async fn plan_for(
         &self,
         key: &KnownKey,
@@ -173,7 +173,7 @@ impl Gateway {
             }
         }
         active.sort_unstable();
-        // Authors before those who only may be.
+        // Known authors before mere candidates.
         let over = app.month.without_room(active.iter().chain(&candidates).copied(), self.now());
         let nobody_left = candidates.iter().all(|it| over.contains(it))
             && (!candidates.is_empty() || app.month.last_ones(self.now()).is_some());
@@ -182,7 +182,7 @@ impl Gateway {
         usable.retain(|it| !over.contains(it));
         let tried = usable.get(..MOST_CANDIDATES).unwrap_or(&usable);
         let mut foreign = self.0.authors.known_foreign(&unknown, tried);
-        // An author whom the key may not know is none of its own accounts: as though these had been tried.
+        // An author hidden from the key is none of its accounts: treat them as tried.
         let of_others = unknown.iter().filter(|it| known.contains_key(it));
         foreign.extend(of_others.flat_map(|post| tried.iter().map(|it| (*post, *it))));
         let mut plan = plan(question, &told, &usable, &foreign);
@@ -200,7 +200,7 @@ impl Gateway {
         Ok(plan)
     }
 
-    /// Those of these users who have an account. Strangers are not asked for one by one: there may be thousands.
+    /// The users among these who have an account. Unknown users are looked up together: there may be thousands.
     async fn connected(&self, app: &AppState, users: Vec<UserId>) -> Result<Vec<UserId>, Error> {
         let (mut connected, mut others) = (Vec::new(), Vec::new());
         for user in users {
@@ -233,7 +233,7 @@ impl Gateway {
                 Some(user_id) => self.known_account(app, user_id).await?.map(|_| user_id),
                 None => None,
             };
-            // By id and by name it is the same one.
+            // The same account may be named by id and by screen name.
             allowed.extend(known.filter(|it| !allowed.contains(it)));
             if known.is_none() {
                 let detail = "there is no such account for this key";
@@ -243,8 +243,8 @@ impl Gateway {
         if problems.is_empty() { Ok(Some(allowed)) } else { Err(Error::InvalidRequest(problems)) }
     }
 
-    /// Who may be tried for posts of unknown authors: active accounts, those that the question names first. Where the app
-    /// may use no more accounts this month, those are looked through that it has used.
+    /// The accounts to try for posts of unknown author: active ones among those allowed. If the app may use no further
+    /// accounts this month, only accounts already used this month are considered.
     async fn candidates(
         &self,
         app: &Arc<AppState>,

@@ -20,11 +20,11 @@ const ACCOUNTS: Path = Path::Key(&Path::Root, "accounts");
 const OWNERS: Path = Path::Key(&Path::Root, "owners");
 const KEYS: [&str; 6] =
     ["tweet_ids", "engagement_types", "window", "groupings", "accounts", "owners"];
-/// The upstream's ids are signed 64-bit numbers, and one that is not spoils a whole call (reference 4.3).
+/// The upstream's ids are signed 64-bit numbers, and a larger one spoils a whole call (reference 4.3).
 const LARGEST_POST_ID: u64 = i64::MAX.unsigned_abs();
-/// Where the gateway speaks of the answer itself.
+/// The key of the gateway's own report in an answer.
 const REPORT: &str = "countersign";
-/// It stands on every line of a table.
+/// Limited because the name is repeated on every line of a table.
 const LONGEST_NAME: usize = 100;
 const MOST_ACCOUNTS: usize = 1000;
 
@@ -57,7 +57,7 @@ impl Question {
     }
 }
 
-/// The endpoint that a body is for. If its window does not tell, that which finds least fault with the rest.
+/// The endpoint that a body is for. If its window does not say, the one with fewest problems in the rest.
 fn endpoint_of(root: &Node<'_>) -> Endpoint {
     match root.member("window") {
         None => Endpoint::Totals,
@@ -148,7 +148,7 @@ impl Problems {
         if end <= start {
             self.add(&END, "must be after start");
         }
-        // Only now are the times known to be near enough to the present to be computed with.
+        // Only now are the times known to be near enough to the present for safe arithmetic.
         (self.count() == before).then(|| in_whole_seconds(start, end.min(now.latest())))
     }
 
@@ -236,7 +236,7 @@ impl Problems {
     }
 }
 
-/// To the second, as the upstream reads times, without touching another hour.
+/// Rounds to seconds, as the upstream reads times, without touching another hour.
 fn in_whole_seconds(start: OffsetDateTime, end: OffsetDateTime) -> Span {
     let whole = |at: OffsetDateTime| {
         let at = at.to_offset(UtcOffset::UTC);
@@ -245,11 +245,11 @@ fn in_whole_seconds(start: OffsetDateTime, end: OffsetDateTime) -> Span {
     let last = whole(end);
     let is_cut_to_the_hour = last < end && hour_of(last) == last;
     let last = if is_cut_to_the_hour { last + Duration::SECOND } else { last };
-    // A part of a second lies in its hour, too.
+    // A range shorter than a second still lies in its hour.
     Span { start: whole(start), end: last.max(whole(start) + Duration::SECOND) }
 }
 
-/// Without what stands there again, in the same order.
+/// The items without repetitions, in the same order.
 fn each_once<T: Clone + Eq + Hash>(mut items: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::with_capacity(items.len());
     items.retain(|it| seen.insert(it.clone()));

@@ -14,10 +14,10 @@ pub const LISTS: [&str; 3] = [
     "unsupported_for_impressions_engagements_tweet_ids",
     "unsupported_for_video_views_tweet_ids",
 ];
-/// What follows the number of posts in the upstream's text on those that are unavailable (reference 4.1).
+/// The text after the number of posts in the upstream's error on unavailable posts (reference 4.1).
 pub const ARE_UNAVAILABLE: &str = " Tweet ID(s) are unavailable";
 
-/// Written as the upstream writes them, in an object of their own or as members of a larger one.
+/// Remarks, serialised as the upstream writes them, in an object of their own or as members of a larger one.
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone))]
 pub struct Remarks {
@@ -49,7 +49,7 @@ impl Remarks {
         }
     }
 
-    /// Each text once; how many posts are unavailable is counted anew.
+    /// Adds each text once; the number of unavailable posts is recounted.
     pub fn add_errors(&mut self, errors: Vec<String>) {
         for text in errors {
             let count = text.strip_suffix(ARE_UNAVAILABLE).map(str::parse::<u64>);

@@ -1,5 +1,5 @@
-//! Asking a question's calls of the upstream, side by side, and putting together what comes back. What one post spoils
-//! is asked again without it; what cannot be had is named with its reason.
+//! Making a question's upstream calls, side by side, and putting their answers together. A call spoilt by a post
+//! is made again without it; what stays missing is named with its reason.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
@@ -27,32 +27,32 @@ use crate::upstream::{Answer, Room, Spent};
 
 pub(super) const NOT_THEIRS: &str = "not the posts of whoever they were said to be";
 
-/// How far ahead calls are looked for that may begin, where posts that are complete have to be sent first.
+/// How many waiting calls are searched for one that may begin, if complete posts have to be sent first.
 const NEAR: usize = 256;
 
 /// A call still to be made.
 pub(super) struct Task {
     pub(super) call: Call,
-    /// Which of the plan's candidates signs, where the author is not known.
+    /// The index of the plan's candidate who signs, if the author is not known.
     pub(super) candidate: usize,
-    /// Whether it asks again without the posts that spoilt a call before.
+    /// Whether it repeats a call without the posts that spoilt it.
     pub(super) again: bool,
 }
 
 impl Task {
-    /// Whether it also finds out who the posts' author is.
+    /// Whether the call also finds out the posts' author.
     fn is_probe(&self) -> bool {
         matches!(self.call.signer, Signer::Candidate(_))
     }
 }
 
-/// A call in flight, its answer, and what it took.
+/// A finished call, its answer, and its cost.
 pub(super) type Done = (Task, Result<Answer, Error>, Spent);
 
 /// When a call was sent, once it was.
 type Sent = Arc<OnceLock<Instant>>;
 
-/// One question on its way.
+/// One question being answered.
 pub(super) struct Run {
     pub(super) gateway: Gateway,
     app: Arc<AppState>,
@@ -62,23 +62,23 @@ pub(super) struct Run {
     pub(super) merged: Merge,
     pub(super) candidates: Vec<UserId>,
     waiting: VecDeque<Task>,
-    /// In the order of their ends.
+    /// Calls in the order in which they ended.
     pub(super) calls: Vec<Made>,
     pub(super) missing: Vec<Missing>,
     /// Whether any answer had numbers.
     pub(super) has_any: bool,
     /// Kinds of credentials whose quota is spent.
     pub(super) spent: HashSet<AuthKind>,
-    /// Posts whose author is being found out: what else is to be asked of them waits for that.
+    /// Posts whose author is being found out: their other calls wait for that.
     pub(super) probed: HashSet<u64>,
     pub(super) learnt: HashMap<u64, UserId>,
-    /// Whose posts they are not.
+    /// Posts with users who are not their authors.
     pub(super) foreign: HashSet<(u64, UserId)>,
-    /// Whose they were said to be, and are not.
+    /// Posts with users who were thought to be their authors, and are not.
     pub(super) wrong: HashSet<(u64, UserId)>,
-    /// The longest that X said to wait.
+    /// The longest wait that X requested.
     pub(super) retry_after: Option<Duration>,
-    /// For whoever wants posts before all are there.
+    /// For a receiver that wants posts before all are complete.
     parts: Option<(Sender<Merge>, Parts)>,
 }
 
@@ -113,8 +113,8 @@ impl Run {
         }
     }
 
-    /// Makes the calls of a plan until `deadline`; what has not come by then is missing. The error is for a question of
-    /// which nothing could be had at all.
+    /// Makes the calls of a plan until `deadline`; whatever has not arrived by then is missing. An error means that no
+    /// part of the question was answered.
     pub(super) async fn answer(
         mut self,
         question: &Question,
@@ -136,7 +136,7 @@ impl Run {
             std::mem::take(&mut self.foreign),
             std::mem::take(&mut self.wrong),
         );
-        // Who was refused as an author is tried once more with the others, lest X was wrong this time.
+        // A user refused as an author is tried once more as a candidate, in case X was wrong this time.
         foreign.retain(|it| !wrong.contains(it));
         self.gateway.learn(learnt, foreign).await;
         self.gateway.unlearn(wrong).await;
@@ -172,11 +172,11 @@ impl Run {
                 () = &mut deadline => break,
             }
         }
-        // What has come in the same moment counts.
+        // Answers that arrived at the same moment still count.
         while let Some(joined) = asking.try_join_next_with_id() {
             self.joined(joined, &mut in_flight);
         }
-        // Dropping what is in flight ends it.
+        // Dropping the set aborts the calls in flight.
         drop(asking);
         let now = self.gateway.0.clock.instant();
         for (call, sent) in in_flight.into_values() {
@@ -195,10 +195,10 @@ impl Run {
         self.parts.as_ref().is_some_and(|(_, parts)| !parts.whole.is_empty())
     }
 
-    /// Sends the next part, once whoever reads has taken the one before.
+    /// Sends the next part, once the receiver has taken the one before.
     async fn send_part(parts: &mut Option<(Sender<Merge>, Parts)>) {
         let Some((to, parts)) = parts else { return };
-        // Whoever does not listen any more ends the asking.
+        // A receiver that is gone gets no further parts.
         let Ok(place) = to.reserve().await else { return parts.whole.clear() };
         if let Some(part) = parts.next() {
             place.send(part);
@@ -259,7 +259,7 @@ impl Run {
         }
     }
 
-    /// The next call that can be made now, if there is quota for it. Where nothing is in flight, one has to be.
+    /// The next call that can be made now, if there is quota for it; with nothing in flight, even one without room.
     fn next(&mut self, nothing_in_flight: bool) -> Option<Task> {
         loop {
             let may_begin = |it: &Task| self.is_free(it) && self.has_room(it);
@@ -289,12 +289,12 @@ impl Run {
         }
     }
 
-    /// Whether nobody finds out just now whose posts they are.
+    /// Whether no other call is finding out the author of its posts.
     fn is_free(&self, task: &Task) -> bool {
         !task.is_probe() || !task.call.posts.iter().any(|it| self.probed.contains(it))
     }
 
-    /// Whether its posts fit beside those that have begun and were not sent yet.
+    /// Whether its posts fit beside those that have begun and have not been sent yet.
     fn has_room(&self, task: &Task) -> bool {
         self.parts.as_ref().is_none_or(|(_, parts)| {
             let new = parts.new_ones(&task.call.posts);
@@ -302,7 +302,7 @@ impl Run {
         })
     }
 
-    /// Takes out of a call what has become known of its posts' authors since it was planned.
+    /// Takes posts out of a call if, since it was planned, their author became known or the candidate was ruled out.
     fn sift(&mut self, task: Task) -> Option<Task> {
         let candidate = match task.call.signer {
             Signer::App => return Some(task),
@@ -336,7 +336,7 @@ impl Run {
         (!left.is_empty()).then(|| Task { call: with(left, task.call.signer), ..task })
     }
 
-    /// The same for posts whose author was named wrongly: one window's refusal is enough.
+    /// Takes out of a call the posts whose author was named wrongly: one window's refusal is enough.
     fn sift_named(&mut self, task: Task, author: UserId) -> Option<Task> {
         let is_foreign = |it: &u64| self.foreign.contains(&(*it, author));
         let (foreign, left): (Vec<u64>, Vec<u64>) =
@@ -355,7 +355,7 @@ impl Run {
     }
 }
 
-/// One call, by whoever signs it.
+/// Makes one call, with its signer's credentials.
 async fn ask(
     gateway: Gateway,
     app: Arc<AppState>,

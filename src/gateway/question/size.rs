@@ -1,4 +1,4 @@
-//! How much memory a question takes at most, from what it asks for. It is reserved before the first call is made.
+//! The most memory that a question can take, computed from its contents. It is reserved before the first call is made.
 
 use crate::config::Limits;
 use crate::gateway::Problem;
@@ -11,36 +11,36 @@ use crate::model::endpoint::MAX_WINDOW;
 const RECENT_HOURS: u64 = 29;
 const RECENT_DAYS: u64 = 3;
 
-/// The most text that the upstream writes for a number: a line of its own, far indented, with a key and 19 digits.
+/// The most text that the upstream writes for a number: a deeply indented line of its own, with a key and 19 digits.
 const TEXT_OF_A_NUMBER: usize = 64;
 /// The most that it writes beside the numbers: times, errors and lists of posts.
 const TEXT_OF_THE_REST: usize = 16 * 1024;
 /// A piece of an answer that is being written.
 const PIECE: usize = 64 * 1024;
-/// What compressing such pieces takes.
+/// The memory needed to compress such pieces.
 const COMPRESSION: usize = 448 * 1024;
-/// What is noted of a call that was made, and what is written of it, without its posts.
+/// The memory for the record of a call and its text in the answer, without its posts.
 const NOTE_OF_A_CALL: usize = 768;
-/// What is noted of a post, and what is written where it is missing.
+/// The memory for the record of a post, and for its text in the answer if it is missing.
 const NOTE_OF_A_POST: usize = 128;
-/// Where it is not known whether hours come below days, both are made room for up to this.
+/// Up to this size, room is made for both forms where it is not known whether hours come below days.
 const FOR_EITHER_FORM: usize = 16 << 20;
-/// How many batches of posts an answer that is sent line by line may have begun with.
+/// How many batches of posts may be in progress in an answer that is sent line by line.
 const OPEN_BATCHES: usize = 4;
 
 /// How an answer is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sent {
-    /// As one document, once all of it is there.
+    /// As one document, once it is complete.
     Whole,
-    /// Line by line: posts that are complete are sent and forgotten while others are still asked for.
+    /// Line by line: complete posts are sent and freed while others are still being requested.
     Lines,
 }
 
-/// What a question takes at most, in bytes.
+/// The most memory that a question takes, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Size {
-    /// Numbers that are held together.
+    /// Numbers that are held at the same time.
     pub numbers: usize,
     /// One call's numbers, before they are added to the others.
     pub part: usize,
@@ -48,22 +48,22 @@ pub struct Size {
     pub text: usize,
     /// One call's answer as it comes.
     pub wire: usize,
-    /// What is noted and written.
+    /// Records of calls and posts, and the text being written.
     rest: usize,
     /// Calls in flight at the same time.
     pub at_once: usize,
-    /// Posts that may have begun and not been sent, where the answer is sent line by line.
+    /// Posts that may have begun and not been sent, if the answer is sent line by line.
     pub open_posts: usize,
 }
 
 impl Size {
-    /// What `question` takes, with as many calls in flight as fit into `most` bytes; at least one does not always.
-    /// `calls` is how many it may make in all.
+    /// The size of `question`, with as many calls in flight as fit into `most` bytes; one is counted even if it does
+    /// not fit. `calls` is how many it may make in all.
     pub fn of(question: &Question, sent: Sent, calls: usize, limits: &Limits, most: usize) -> Size {
         let (posts, batch) = (question.posts.len(), question.window.endpoint().max_posts());
         let one = |open_posts| Size::with(question, sent, calls, limits, open_posts);
         let size = match (sent, question.window) {
-            // Public and private numbers of a post come by different calls, far apart.
+            // Public and private numbers of a post come from different calls, far apart.
             (Sent::Whole, _) | (_, Window::Totals) => one(posts),
             _ => {
                 let sizes = (1..=OPEN_BATCHES).rev().map(|it| one(posts.min(it * batch)));
@@ -76,7 +76,7 @@ impl Size {
         Size { at_once: fit.clamp(1, in_flight), ..size }
     }
 
-    /// The same with so many posts open, and no call in flight.
+    /// The size with `open_posts` posts open, and no call in flight.
     fn with(
         question: &Question,
         sent: Sent,
@@ -112,12 +112,12 @@ impl Size {
         }
     }
 
-    /// What is still held once all answers have come, whose numbers take so many bytes.
+    /// The memory still held once all answers have come, if their numbers take `numbers` bytes.
     pub fn of_finished(&self, numbers: usize) -> usize {
         numbers.saturating_add(self.rest)
     }
 
-    /// All of it.
+    /// The total.
     pub fn bytes(&self) -> usize {
         let in_flight = self.at_once.saturating_mul(self.wire);
         [self.numbers, self.part, self.text, self.rest, in_flight]
@@ -127,7 +127,7 @@ impl Size {
 }
 
 impl Question {
-    /// What to cut of a question whose answer would have too many numbers.
+    /// What to cut from a question whose answer would have too many numbers.
     pub fn too_many_numbers(&self, sent: Sent, most: u64) -> Option<Problem> {
         let counted = |it: &&Grouping| sent == Sent::Whole || !it.begins_with_post();
         let count = |it: &Grouping| self.count(it, self.window, self.posts.len()) as u64;
@@ -142,7 +142,7 @@ impl Question {
         Some(Problem::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
     }
 
-    /// What to cut of a question that would take `bytes` of memory, where there are only `most`.
+    /// What to cut from a question that would take `bytes` of memory, if there are only `most`.
     pub fn too_large(&self, sent: Sent, bytes: usize, most: usize) -> Problem {
         let count = |it: &&Grouping| self.count(it, self.window, self.posts.len());
         let cuts = self.groupings.iter().max_by_key(count).map(|it| it.cuts(sent));
@@ -152,7 +152,7 @@ impl Question {
         Problem::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
     }
 
-    /// The most numbers that a grouping has for so many posts. Hours without a day are hours of the day (reference 3.2).
+    /// The most numbers of a grouping for this many posts. Hours without a day are hours of the day (reference 3.2).
     pub fn count(&self, grouping: &Grouping, window: Window, posts: usize) -> usize {
         let times =
             match (grouping.has(GroupBy::EngagementDay), grouping.has(GroupBy::EngagementHour)) {
@@ -183,7 +183,7 @@ impl Question {
         let (hours, days) = (small(window.hours()), small(window.days()));
         let place = |level| grouping.group_by.iter().position(|it| *it == level);
         let (day, hour) = (place(GroupBy::EngagementDay), place(GroupBy::EngagementHour));
-        // Below the other, there is a share of all hours.
+        // The inner of the two has its share of all hours.
         let (days, hours) = match (day, hour) {
             (Some(day), Some(hour)) if day < hour => (days, hours.div_ceil(days)),
             (Some(_), Some(_)) => (hours.div_ceil(24), hours.min(24)),
@@ -200,7 +200,7 @@ impl Question {
 }
 
 impl Grouping {
-    /// What would make its answer smaller.
+    /// Ways to make its answer smaller.
     fn cuts(&self, sent: Sent) -> String {
         let cuts = [
             (self.has(GroupBy::TweetId), "fewer tweet_ids"),
@@ -243,7 +243,7 @@ impl Window {
         }
     }
 
-    /// The time of its first call, which is as long as that of any.
+    /// The window of its first call, which is as long as any other's.
     fn first_slice(self) -> Window {
         match self {
             Window::Range(Span { start, end }) => {

@@ -1,22 +1,22 @@
-//! What is whole of an answer before all of it is: a post's numbers, once no call is left that asks for them.
+//! Parts of an answer that are complete before the rest: a post's numbers, once all calls for it have ended.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::gateway::question::merge::Merge;
 
-/// Takes parts out of an answer as they become whole.
+/// Takes parts out of an answer as they become complete.
 pub(super) struct Parts {
-    /// How many posts a part has at most: a long time of one post is many numbers.
+    /// The most posts in a part: a long range of one post has many numbers.
     posts: usize,
-    /// The calls of a post that have not ended.
+    /// The number of each post's calls that have not ended.
     open: HashMap<u64, usize>,
-    /// What is whole and was not sent yet.
+    /// Parts that are complete and have not been sent yet.
     pub(super) whole: VecDeque<Part>,
-    /// Posts that have begun and were not sent yet.
+    /// Posts that have begun and have not been sent yet.
     pub(super) begun: HashSet<u64>,
 }
 
-/// The numbers of posts that are whole.
+/// The numbers of posts that are complete.
 pub(super) struct Part {
     posts: Vec<u64>,
     pub(super) numbers: Merge,
@@ -27,14 +27,14 @@ impl Parts {
         Parts { posts, open: HashMap::new(), whole: VecDeque::new(), begun: HashSet::new() }
     }
 
-    /// Another call asks for these posts.
+    /// Counts one more call for these posts.
     pub(super) fn begin(&mut self, posts: &[u64]) {
         for post in posts {
             *self.open.entry(*post).or_default() += 1;
         }
     }
 
-    /// A call for these posts ended, and what follows from it has begun.
+    /// Notes that a call for these posts has ended; call it after any follow-up calls have begun.
     pub(super) fn end(&mut self, posts: &[u64], merged: &mut Merge) {
         let mut whole = Vec::new();
         for post in posts {
@@ -48,7 +48,7 @@ impl Parts {
         self.send(&whole, merged);
     }
 
-    /// Nothing more will come: what is there of the other posts is given away, too.
+    /// Hands out the incomplete posts too, since nothing more will come.
     pub(super) fn finish(&mut self, merged: &mut Merge) {
         let mut rest: Vec<u64> = std::mem::take(&mut self.open).into_keys().collect();
         rest.sort_unstable();
@@ -60,7 +60,7 @@ impl Parts {
         posts.iter().filter(|it| !self.begun.contains(it)).count()
     }
 
-    /// The next part, which is forgotten.
+    /// Removes and returns the next part.
     pub(super) fn next(&mut self) -> Option<Merge> {
         let Part { posts, numbers } = self.whole.pop_front()?;
         self.begun.retain(|it| !posts.contains(it));

@@ -7,12 +7,12 @@ use crate::gateway::question::merge::Merge;
 use crate::gateway::question::tree::Overflow;
 use crate::gateway::question::tree::{Step, Walk};
 
-/// Writes an answer, with a member of the gateway's own at its end.
+/// Writes an answer, with one of the gateway's own members at its end.
 pub struct JsonText {
-    /// What comes before the numbers, as far as it is not written.
+    /// The text before the numbers that is not written yet.
     head: Bytes,
     walk: Walk,
-    /// What comes after them.
+    /// The text after the numbers.
     tail: Bytes,
     /// Whether the next entry is the first of its object.
     is_first: bool,
@@ -21,7 +21,7 @@ pub struct JsonText {
 const NEVER_FAILS: &str = "strings, numbers and lists of them can be written to memory";
 
 impl JsonText {
-    /// `last` is the object's last member, with its name.
+    /// Prepares to write an answer; `last` is the object's last member, with its name.
     pub fn new(merged: Merge, last: Option<(&str, &impl Serialize)>) -> Result<JsonText, Overflow> {
         let is_bare = merged.grouping_count() == 0;
         let (remarks, walk) = merged.into_walk()?;
@@ -45,7 +45,7 @@ impl JsonText {
         self.walk.left()
     }
 
-    /// Writes on until `out` has `enough` bytes; false at the end of it all.
+    /// Continues writing until `out` has `enough` bytes; false at the end of the answer.
     pub fn write(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
         copy(&mut self.head, out, enough);
         while out.len() < enough {
@@ -70,13 +70,13 @@ impl JsonText {
     }
 }
 
-/// Moves as much of `text` to `out` as makes `enough`.
+/// Moves text to `out` until it has `enough` bytes.
 fn copy(text: &mut Bytes, out: &mut Vec<u8>, enough: usize) {
     let room = enough.saturating_sub(out.len()).min(text.len());
     out.extend_from_slice(&text.split_to(room));
 }
 
-/// Writes a key and what it opens; whether that is an object.
+/// Writes a key and what it opens; returns whether that is an object.
 fn open(out: &mut Vec<u8>, step: &Step<'_>) -> bool {
     match step {
         Step::Grouping(name) => key(out, name),

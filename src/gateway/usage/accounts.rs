@@ -1,4 +1,4 @@
-//! The accounts that each app uses in a month, read from the database and told.
+//! The accounts that each app uses in a month, read from the database and reported.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::model::app::AccountsUsed;
 use crate::model::usage::Month;
 
 impl Gateway {
-    /// Takes in what the database knows of this month. Call it before the first call.
+    /// Reads this month's accounts from the database. Call it before the first call.
     pub async fn read_month(&self) -> Result<(), Error> {
         let (now, store) = (self.now(), &self.0.store);
         let month = Month::of(now);
@@ -31,7 +31,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Of each configured app, in the order of their names; what other replicas used may be missing for some seconds.
+    /// Accounts used by each configured app, by app name; those used by other replicas may be missing for some seconds.
     pub fn accounts_used(&self) -> Vec<AccountsUsed> {
         let now = self.now();
         let used = |it: &Arc<AppState>| AccountsUsed {

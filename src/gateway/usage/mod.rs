@@ -1,5 +1,5 @@
-//! Adding up what goes upstream, beside the calls: each is added to sums in memory, which `write` adds to the database's
-//! every few seconds; `report` tells them.
+//! Adding up upstream calls: each is added to sums in memory, which `write` adds to those in the database
+//! every few seconds; `report` reads them.
 
 pub(super) mod accounts;
 pub(super) mod overview;
@@ -21,7 +21,7 @@ use crate::model::{AuthKind, Endpoint, UserId};
 use crate::store::UsedAccount;
 use crate::upstream::Spent;
 
-/// A call that is being made; counted when it ends, also when nobody waits for its end.
+/// A call in progress; it is counted when it ends, even if nobody waits for it.
 pub(super) struct Counting<'a> {
     usage: &'a Usage,
     key: &'a Arc<KnownKey>,
@@ -35,7 +35,7 @@ pub(super) struct Counting<'a> {
     pub(super) bytes: usize,
 }
 
-/// What is counted of a call before it is made.
+/// The facts about a call that are counted and known before it is made.
 #[derive(Clone, Copy)]
 pub(super) struct Counted {
     pub(super) account: Option<UserId>,
@@ -65,7 +65,7 @@ impl Drop for Counting<'_> {
 }
 
 impl Gateway {
-    /// Counts a call on the upstream from now on, until what this gives is dropped; or says that its account may not be
+    /// Counts an upstream call from now until the returned value is dropped; an error if its account may not be
     /// used.
     pub(super) fn count<'a>(
         &'a self,

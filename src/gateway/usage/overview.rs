@@ -1,4 +1,4 @@
-//! How things are and how they went, as people look at it: all of it at a glance, and usage in the course of time.
+//! The state of the gateway, for people: an overview of everything, and usage over time.
 
 use std::time::Duration;
 
@@ -10,52 +10,52 @@ use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
 use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
 
-/// That latencies are told of.
+/// The most recent calls from which latencies are computed.
 const MOST_TIMED: u32 = 1000;
-/// Hours that an overview is about.
+/// The hours that an overview covers.
 const DAY: Hour = 24;
-/// A gap in usage is news for so long.
+/// How long an overview shows a gap in usage.
 const NEWS: time::Duration = time::Duration::days(7);
 
-/// How things are.
+/// The state of the gateway at a glance.
 pub struct Overview {
     pub health: Health,
-    /// How many accounts are in each state that any is in.
+    /// How many accounts are in each state, without empty states.
     pub accounts: Vec<(AccountState, u64)>,
     /// The first hour of the last day, and its sums by hour, credentials and outcome.
     pub since: Hour,
     pub usage: Vec<UsageRow>,
     pub latency: Option<Latency>,
     pub webhooks: Vec<(Webhook, Backlog)>,
-    /// Of the last days.
+    /// Gaps of the last days.
     pub gaps: Vec<UsageGap>,
-    /// Of each configured app.
+    /// Accounts used by each configured app.
     pub accounts_used: Vec<AccountsUsed>,
 }
 
-/// How long recent calls took that X was asked.
+/// The time that recent calls took for which X was asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Latency {
     pub calls: usize,
     pub median: Duration,
-    /// 95 of 100 took no longer.
+    /// The 95th percentile.
     pub most: Duration,
 }
 
-/// What calls add up to in a time, told apart by an aspect or by none.
+/// Usage totals for a period, optionally split by an aspect.
 pub struct UsageSurvey {
-    /// By the filter's hours, and told apart by the largest few.
+    /// Usage by the filter's hours, split by the largest few values.
     pub over_time: Vec<UsageOfTime>,
-    /// The largest, as the database has them; nothing where no aspect is given.
+    /// The largest values, as the database has them; empty if no aspect is given.
     pub ranked: Vec<(String, Sums)>,
-    /// By month and app, newest month first.
+    /// Accounts used by month and app, newest month first.
     pub accounts: Vec<(Month, String, u64)>,
     pub gaps: Vec<UsageGap>,
     pub key_names: KeyNames,
 }
 
 impl Latency {
-    /// Of times in any order; none of none.
+    /// Computes the latency from times in any order; `None` if there are none.
     fn of(mut times: Vec<Duration>) -> Option<Latency> {
         times.sort_unstable();
         let at = |share: usize| times.get((times.len() * share).div_ceil(100).saturating_sub(1));
@@ -88,7 +88,7 @@ impl Gateway {
         })
     }
 
-    /// What is most, and how it went; a key is given by its id or its name.
+    /// The largest consumers and usage over time; the filter's key may be an id or a name.
     pub async fn survey_usage(
         &self,
         mut filter: UsageFilter,

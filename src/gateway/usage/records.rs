@@ -1,4 +1,4 @@
-//! What was counted and is not written yet, bounded, and what is on its way to the database.
+//! Counted calls that are not written yet, bounded, and those on their way to the database.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -13,20 +13,20 @@ use crate::model::{AuthKind, Endpoint, UserId};
 use crate::store::{UsageBatch, UsedAccount};
 use crate::vault;
 
-/// Lines that wait for a database that takes no writes; some 20 MB.
+/// The most lines that wait while the database takes no writes; some 20 MB.
 const MOST_LINES: usize = 100_000;
 
-/// When they are written before their time.
+/// The number of lines at which they are written ahead of time.
 const MANY_LINES: usize = 10_000;
 
-/// Lines of one transaction, and accounts, since it has to end before the store's patience does.
+/// The most lines, and the most accounts, in one transaction, which has to end before the store's time-out.
 const LINES_AT_ONCE: usize = 500;
 
-/// What this process adds.
+/// The usage that this process counts.
 pub(in crate::gateway) struct Usage {
     pub(super) writer_id: String,
     pub(super) records: Mutex<Records>,
-    /// Told when there is something that should not wait.
+    /// Notified when there is something that should be written at once.
     pub(super) wake: Notify,
     /// Whether the database knows that nothing is left to write.
     pub(super) is_settled: AtomicBool,
@@ -35,19 +35,19 @@ pub(in crate::gateway) struct Usage {
 
 #[derive(Default)]
 pub(super) struct Records {
-    /// A key is known by its place in memory, so that texts are copied once for a line and not for a call; it is kept
-    /// beside its sums, so that no other can take the place.
+    /// Sums with their keys. A key is identified by its address, so that texts are copied per line and not per call; it
+    /// is kept beside its sums, so that no other key can take the address.
     pub(super) sums: HashMap<Alike, (Arc<KnownKey>, Sums)>,
     pub(super) used: Vec<UsedAccount>,
     pub(super) lost_calls: u64,
-    /// All told.
+    /// All calls since the start, including lost ones.
     pub(super) counted_calls: u64,
 }
 
-/// What calls have in common whose sums are one line.
+/// What calls that are summed in one line have in common.
 #[derive(Eq, Hash, PartialEq)]
 pub(super) struct Alike {
-    /// The key's place.
+    /// The key's address in memory.
     pub(super) key: usize,
     pub(super) hour: Hour,
     pub(super) account: Option<UserId>,
@@ -67,7 +67,7 @@ impl Usage {
         }
     }
 
-    /// Written at once: X bills it however little it is used.
+    /// Notes an account's first use in a month, to be written at once: X bills it however little it is used.
     pub(super) fn note(&self, used: UsedAccount) {
         self.records().used.push(used);
         self.wake.notify_one();
@@ -85,7 +85,7 @@ impl Usage {
             }
             Entry::Vacant(place) => drop(place.insert((Arc::clone(key), sums))),
         }
-        // The database shall know soon that more may follow, so that the loss of it would be known.
+        // The database should soon know that more may follow, so that its loss would be noticed.
         if lines + 1 == MANY_LINES || (lines == 0 && self.is_settled.load(Ordering::Acquire)) {
             self.wake.notify_one();
         }
@@ -111,15 +111,15 @@ pub(super) struct Writing {
     pub(super) used: Vec<UsedAccount>,
     pub(super) lost_calls: u64,
     pub(super) number: i64,
-    /// The last count that the database was told.
+    /// The last count that was written to the database.
     pub(super) told_calls: u64,
-    /// What was sent and not confirmed: it may have been written, so it is sent again as it was.
+    /// The batch that was sent and not confirmed: it may have been written, so it is sent again unchanged.
     pub(super) unconfirmed: Option<UsageBatch>,
     pub(super) is_failing: bool,
 }
 
 impl Usage {
-    /// Adds up what was recorded since the last time.
+    /// Moves the records gathered since the last time into `writing`.
     pub(super) fn add_up(&self, writing: &mut Writing) {
         let records = {
             let mut records = self.records();
@@ -155,7 +155,7 @@ impl Writing {
         metrics::counter!("countersign_usage_lost_calls_total").increment(calls);
     }
 
-    /// What to write now: what may not have arrived, else what has gathered, else once that there is nothing more.
+    /// The batch to write now: an unconfirmed one, else what has gathered, else once a note that nothing is left.
     pub(super) fn next(&mut self, usage: &Usage) -> Option<UsageBatch> {
         if let Some(unconfirmed) = &self.unconfirmed {
             return Some(unconfirmed.clone());
@@ -178,7 +178,7 @@ impl Writing {
     }
 }
 
-/// A caller's key has an app.
+/// The app of a caller's key, which always has one.
 pub(super) fn app_of(key: &KnownKey) -> &str {
     key.key.scopes.app.as_deref().unwrap_or_default()
 }

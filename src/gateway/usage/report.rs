@@ -1,4 +1,4 @@
-//! What was added up, told.
+//! Reports on the usage added up.
 
 use time::OffsetDateTime;
 
@@ -6,30 +6,30 @@ use crate::gateway::{Error, Gateway};
 use crate::model::usage::Month;
 use crate::store::{self, UsageFilter, UsageRow, UsageWriter};
 
-/// A process that has not written for so long was killed, or cannot write.
+/// A process that has not written for this long was killed, or cannot write.
 const SILENT: time::Duration = time::Duration::minutes(1);
 const KEPT: time::Duration = time::Duration::days(400);
 
-/// Sums, the accounts that X bills, and what is not in them.
+/// Sums, the accounts that X bills, and the calls that are missing.
 pub struct UsageReport {
     pub rows: Vec<UsageRow>,
-    /// By month and app, newest month first.
+    /// Accounts used by month and app, newest month first.
     pub accounts: Vec<(Month, String, u64)>,
     pub gaps: Vec<UsageGap>,
 }
 
-/// Calls of a process that are missing: it was killed before it had written everything, or could not keep everything.
+/// Calls of a process that are missing: it was killed before everything was written, or could not hold everything.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsageGap {
-    /// Until then nothing is missing.
+    /// The time up to which nothing is missing.
     pub since: OffsetDateTime,
-    /// That are known of; those of a killed process's last second may come on top.
+    /// Lost calls known of; those of a killed process's last second may come on top.
     pub lost_calls: u64,
     pub killed: bool,
 }
 
 impl Gateway {
-    /// What calls add up to. What this process has not written yet is written first, as far as one transaction takes it.
+    /// Usage totals. Usage that this process has not written yet is written first, as far as one transaction takes it.
     pub async fn report_usage(
         &self,
         filter: &UsageFilter,
@@ -45,7 +45,7 @@ impl Gateway {
         })
     }
 
-    /// What is missing of processes that wrote since `since`.
+    /// The gaps of processes that wrote since `since`.
     pub(in crate::gateway) async fn usage_gaps(
         &self,
         since: OffsetDateTime,

@@ -1,5 +1,5 @@
-//! Writing what was added up. What a killed process can lose is what came after its last write, and all but the last second
-//! of that is known.
+//! Writing the usage added up. A killed process can lose only what came after its last write, and how much is known
+//! except for its last second.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,9 +10,9 @@ use tracing::{info, warn};
 use crate::gateway::Gateway;
 use crate::store;
 
-/// So often it is told how many calls were counted, so that what a killed process takes with it is known.
+/// How often the number of counted calls is written, so that the loss from a killed process is known.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// Usage is written each time after so many of these.
+/// Usage is written once every this many ticks.
 const WRITTEN_AFTER: u32 = 5;
 
 impl Gateway {
@@ -44,14 +44,14 @@ impl Gateway {
         }
     }
 
-    /// Writes the rest, and that it is all: call it when no call is made any more.
+    /// Writes the rest, and a note that it is all. Call it once no more calls are made.
     pub async fn settle_usage(&self) {
         self.store_calls().await;
         while self.flush_usage().await.is_ok() && !self.0.usage.is_settled.load(Ordering::Acquire) {
         }
     }
 
-    /// Tells the database how many calls were counted, if there were any since it last was told.
+    /// Writes the number of counted calls to the database, if it has changed since the last time.
     pub async fn tell_counted(&self) -> Result<(), store::Error> {
         let usage = &self.0.usage;
         let mut writing = usage.writing.lock().await;
@@ -68,7 +68,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Writes a part of what there is, or once that there is nothing more; whether more is left.
+    /// Writes one batch, or once a note that nothing is left; returns whether more is left.
     pub(in crate::gateway) async fn write_part(&self) -> Result<bool, store::Error> {
         let usage = &self.0.usage;
         let mut writing = usage.writing.lock().await;

@@ -1,5 +1,5 @@
-//! Telling webhooks what becomes of accounts: at least once, in the order of each account's events, by one sender at a
-//! time for each webhook, whichever replica it is.
+//! Delivering account events to webhooks: at least once, in the order of each account's events, by one sender at a
+//! time for each webhook, across all replicas.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::upstream::{LONGEST_SENDING, Message, NotReceived};
 use crate::vault::{self, Place as Seal};
 
 const ACTOR: &str = "webhook";
-/// After these times of failing comes the next attempt, and then one each `REST`.
+/// Times since the first failure at which to try again; after the last, one attempt every `REST`.
 const TRIES: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(35),
@@ -29,21 +29,21 @@ const TRIES: [Duration; 4] = [
     Duration::from_secs(755),
 ];
 const REST: Duration = Duration::from_mins(30);
-/// An event that is so old and fails is given up.
+/// An event older than this is given up when it fails.
 const GIVE_UP: Duration = Duration::from_hours(24);
-/// Longer than any attempt takes; then another sender takes over from one that has gone.
+/// How long a claim lasts, longer than any attempt; then another sender takes over from one that has died.
 const LEASE: Duration = Duration::from_mins(1);
-/// How often is looked for what became due, or what other replicas left behind.
+/// How often to look for events that have become due, or that other replicas left behind.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// Webhooks served at a time.
 const SENDERS: usize = 16;
 /// Why an event is put aside.
 pub(in crate::gateway) const DISTRUSTED: &str =
     "its row does not match its seal: something else has changed it, so it is not sent";
-/// Why an event waits that cannot be proven here.
+/// Why an event that cannot be proven here waits.
 const UNPROVEN: &str = "the vault key that sealed it is not on the ring";
 
-/// Whether an event is one that this program has written.
+/// Whether this program wrote an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::gateway) enum Proof {
     Right,
@@ -54,7 +54,7 @@ pub(in crate::gateway) enum Proof {
 
 impl Gateway {
     /// Sends events in the background as they become due, until `stop` ends or every clone of this gateway is dropped;
-    /// what is being sent by then is waited for. Call it once.
+    /// attempts in progress are then finished. Call it once.
     pub fn deliver_events<S: Future<Output = ()> + Send + 'static>(
         &self,
         stop: S,
@@ -68,7 +68,7 @@ impl Gateway {
                 let told = Arc::clone(&inner.events);
                 let gateway = Gateway(inner);
                 while sending.len() < SENDERS {
-                    // A claim that is given up in the middle ends by itself, as that of a dead replica does.
+                    // A claim abandoned half-way expires by itself, like that of a dead replica.
                     let claimed = tokio::select! {
                         biased;
                         () = &mut stop => break 'serving,
@@ -84,7 +84,7 @@ impl Gateway {
                 }
                 drop(gateway);
                 tokio::select! {
-                    // Told to stop, it claims nothing more, whatever else has happened.
+                    // After a stop, nothing more is claimed, whatever else has happened.
                     biased;
                     () = &mut stop => break 'serving,
                     Some(sent) = sending.join_next() => {
@@ -113,7 +113,7 @@ impl Gateway {
         Ok(self.0.store.claim_delivery(now, now + LEASE).await?)
     }
 
-    /// One attempt. When it cannot even be made, nothing is noted, and it is made once the claim is over.
+    /// Makes one attempt. If it cannot even be made, nothing is recorded, and it is made once the claim has expired.
     async fn deliver(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
         let delivery = &claimed.delivery;
         match self.proof_of(delivery, claimed.sealed_proof.as_deref()) {
@@ -129,7 +129,7 @@ impl Gateway {
         }
         let link = self.link_for(claimed).await?;
         if self.now() + LONGEST_SENDING >= claimed.until {
-            // Another one takes over soon, who must not find this one still at it.
+            // Another sender takes over soon and must not find this one still sending.
             return Ok(());
         }
         let is_for_it = stored.webhook.app.as_ref().is_none_or(|it| *it == delivery.app);
@@ -159,7 +159,7 @@ impl Gateway {
         }
     }
 
-    /// Gives up what somebody else has written: nothing of it is sent or linked to.
+    /// Gives up an event that this program did not write: nothing is sent and no link is created.
     async fn put_aside(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
         let Delivery { number, webhook_id, .. } = &claimed.delivery;
         error!(webhook = webhook_id, delivery = number, why = DISTRUSTED, "an event is put aside");
@@ -176,7 +176,7 @@ impl Gateway {
         self.settle_unsent(claimed, UNPROVEN, Some(next_try(tried_since, now))).await
     }
 
-    /// Nothing is learnt of the receiver.
+    /// Records that an event was not sent, which says nothing about the receiver.
     async fn settle_unsent(
         &self,
         claimed: &ClaimedDelivery,
@@ -189,7 +189,7 @@ impl Gateway {
         Ok(self.0.store.settle_delivery(claimed, &outcome, now).await?)
     }
 
-    /// Of a receiver that has failed for a day, whatever is as old is given up.
+    /// Gives up all events older than a day, for a receiver that has failed for a day.
     async fn give_up_old(&self, webhook: &Webhook, failure: &str) -> Result<(), Error> {
         let before = self.now() - GIVE_UP;
         let events = self.0.store.give_up_deliveries(&webhook.id, before, failure).await?;
@@ -202,7 +202,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Signs and sends, once; gives the status of the answer that took it.
+    /// Signs and sends a message, once; returns the status with which it was accepted.
     pub(in crate::gateway) async fn send(
         &self,
         stored: &StoredWebhook,
@@ -217,8 +217,8 @@ impl Gateway {
         self.0.upstream.send_event(&message, &secrets).await
     }
 
-    /// The link that an event carries: the one that an earlier attempt carried while it lasts, or a new one. None where
-    /// links cannot be made.
+    /// The link that an event carries: that of an earlier attempt while it is valid, or a new one. `None` if links
+    /// cannot be created.
     async fn link_for(&self, claimed: &ClaimedDelivery) -> Result<Option<Reconnect>, Error> {
         let Delivery { number, webhook_id, event, app, user_id, screen_name, .. } =
             &claimed.delivery;
@@ -250,7 +250,7 @@ impl Gateway {
         Ok(Some(Reconnect { url: created.url, until }))
     }
 
-    /// Counts what became of an account, and has its event sent.
+    /// Counts account events, and wakes the senders.
     pub(in crate::gateway) fn tell(&self, event: Event, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         metrics::counter!("countersign_account_events_total", "event" => event.name())
@@ -311,7 +311,7 @@ fn outcome(
     Outcome { status, failure: Some(why), again_at: (!is_old).then_some(again_at), rest }
 }
 
-/// When to try again what fails since then.
+/// When to try again after failing since `since`.
 fn next_try(since: OffsetDateTime, now: OffsetDateTime) -> OffsetDateTime {
     let next = TRIES.iter().map(|it| since + *it).find(|it| *it > now);
     next.unwrap_or(now + REST)

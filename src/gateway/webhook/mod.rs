@@ -18,20 +18,20 @@ use crate::vault::{self, Place as Seal};
 
 /// Digits of a webhook's id.
 const DIGITS: usize = 12;
-/// How long an old secret signs beside the new one where nothing is said.
+/// How long an old secret signs beside the new one by default.
 const OVERLAP: Duration = Duration::from_hours(24);
 const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
 
-/// What a new webhook shall be.
+/// The properties of a new webhook.
 #[derive(Clone, Debug, Default)]
 pub struct NewWebhook {
     pub url: String,
-    /// The app whose accounts' events it gets; all apps' when left out.
+    /// The app whose accounts' events it receives; `None` for all apps.
     pub app: Option<String>,
 }
 
 impl Gateway {
-    /// Adds a receiver; the secret that signs for it is shown this once.
+    /// Adds a receiver; its signing secret is shown only once.
     pub async fn add_webhook(
         &self,
         new: NewWebhook,
@@ -68,7 +68,7 @@ impl Gateway {
         Ok((stored.webhook, secret))
     }
 
-    /// All webhooks by id, with what waits for each.
+    /// All webhooks by id, each with its backlog.
     pub async fn list_webhooks(&self) -> Result<Vec<(Webhook, Backlog)>, Error> {
         let stored = self.0.store.list_webhooks().await?;
         let mut backlogs: std::collections::HashMap<String, Backlog> =
@@ -80,7 +80,7 @@ impl Gateway {
         Ok(stored.into_iter().map(with_backlog).collect())
     }
 
-    /// One webhook, with what waits for it.
+    /// One webhook with its backlog.
     pub async fn show_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
         let webhook = self.stored_webhook(id).await?.webhook;
         let backlogs = self.0.store.list_backlogs().await?;
@@ -88,7 +88,7 @@ impl Gateway {
         Ok((webhook, backlog.map(|it| it.1).unwrap_or_default()))
     }
 
-    /// Events for a webhook, newest first, however they ended; one whose row cannot be read hides no other.
+    /// A webhook's events, newest first, whatever their outcome; an unreadable row hides no other event.
     pub async fn list_deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -98,8 +98,8 @@ impl Gateway {
         Ok(stored.into_iter().map(|it| self.trusted_delivery(it)).collect())
     }
 
-    /// Has an event sent again at once, under the id that it had, however it has ended. It goes before later ones of
-    /// the same account that still wait; one that is too old is tried this once.
+    /// Sends an event again at once, under its old id, whatever its outcome was. It goes before later events of the
+    /// same account that still wait; an event that is too old gets only this attempt.
     pub async fn resend_delivery(
         &self,
         webhook_id: &str,
@@ -112,8 +112,8 @@ impl Gateway {
         Ok(self.trusted_delivery(again.ok_or(Error::NotFound("delivery"))?))
     }
 
-    /// Sends an event of no account, once and now; gives the status of the answer that took it, or why none did. A
-    /// receiver that takes it gets what waits for it, too.
+    /// Sends a test event, once and now; returns the status with which it was accepted, or why it was not. A
+    /// receiver that accepts it also gets its pending events.
     pub async fn test_webhook(
         &self,
         id: &str,
@@ -136,7 +136,7 @@ impl Gateway {
         Ok(sent)
     }
 
-    /// Gives a webhook a new secret, shown this once; the old one signs beside it for a while, a day by default.
+    /// Gives a webhook a new secret, shown only once; the old one signs beside it for a while, a day by default.
     pub async fn rotate_webhook(
         &self,
         id: &str,
@@ -150,7 +150,7 @@ impl Gateway {
         }
         let stored = self.stored_webhook(id).await?;
         let now = whole_second(self.now());
-        // Else a receiver that still has the oldest of the three would refuse everything.
+        // Otherwise a receiver that still has the oldest of the three would refuse everything.
         if let Some(until) = stored.webhook.old_secret_until.filter(|it| *it > now)
             && !overlap.is_zero()
         {
@@ -181,14 +181,14 @@ impl Gateway {
         Ok((rotated.webhook, secret))
     }
 
-    /// Forgets a receiver and what waits for it.
+    /// Deletes a receiver and its pending deliveries.
     pub async fn remove_webhook(&self, id: &str, actor: &str) -> Result<Webhook, Error> {
         let webhook = self.stored_webhook(id).await?.webhook;
         self.0.store.remove_webhook(&webhook, actor, self.now()).await?;
         Ok(webhook)
     }
 
-    /// What signs an event now: the secret, and the one before while it lasts. `None` when the row was altered.
+    /// The secrets that sign events now: the current one, and the old one while valid. `None` if the row was altered.
     pub(super) fn signing_secrets(&self, stored: &StoredWebhook) -> Option<Vec<Secret>> {
         let webhook = &stored.webhook;
         let place = Seal::webhook_secret(webhook);
@@ -202,7 +202,7 @@ impl Gateway {
         Some(secrets)
     }
 
-    /// What may be shown of a delivery, if its row is as this program wrote it.
+    /// The part of a delivery that may be shown, if its row is as this program wrote it.
     fn trusted_delivery(&self, stored: StoredDelivery) -> Result<Delivery, Unreadable> {
         let delivery = stored.delivery?;
         if self.proof_of(&delivery, stored.sealed_proof.as_deref()) != Proof::Wrong {
@@ -213,7 +213,7 @@ impl Gateway {
         Err(Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why })
     }
 
-    /// Refuses a webhook whose secrets this ring cannot open, which are not thereby altered.
+    /// Refuses a webhook whose secrets are sealed with keys missing from this ring; such secrets need not be altered.
     pub(super) fn require_signing_keys(&self, stored: &StoredWebhook) -> Result<(), Error> {
         let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
         records.into_iter().flatten().try_for_each(|it| Ok(self.0.vault.require_key(it)?))

@@ -1,4 +1,4 @@
-//! What was asked last as each account.
+//! The last calls made as each account.
 
 use time::OffsetDateTime;
 
@@ -13,19 +13,19 @@ pub struct LastCalls {
     pub failed: Option<Failure>,
 }
 
-/// How a call ended that did not go well.
+/// How a failed call ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
     pub at: OffsetDateTime,
     pub status: Option<u16>,
-    /// The gateway's own error.
+    /// The code of the gateway's own error.
     pub code: Option<String>,
 }
 
 type Row = (OffsetDateTime, i64, String);
 
 impl Store {
-    /// For each of these, in their order.
+    /// The last calls of each of these accounts, in their order.
     pub async fn list_last_calls(&self, accounts: &[Account]) -> Result<Vec<LastCalls>, Error> {
         let last = "select called_at, status, code from call where user_id = $1 and app = $2
              order by call_id desc limit 1";

@@ -18,7 +18,7 @@ use crate::store::search::holding;
 use crate::store::webhook::event::Told;
 use crate::store::{Error, Store, whole_seconds};
 
-/// What importing one account may take, on top of what any change may take.
+/// The time that importing one account may take, on top of what any change may take.
 const IMPORT_EACH: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// An account with its sealed tokens. No `Debug`, so that no log line fills up with ciphertext.
@@ -34,9 +34,9 @@ pub struct StoredAccount {
 pub struct AccountFilter {
     pub app: Option<String>,
     pub state: Option<AccountState>,
-    /// What stands somewhere in a screen name or a user id, in whatever case.
+    /// Part of a screen name or user id, ignoring case.
     pub search: Option<String>,
-    /// The last one of the page before.
+    /// The last account on the previous page.
     pub after: Option<(String, UserId)>,
     pub limit: u32,
 }
@@ -56,7 +56,7 @@ impl Store {
         self.find_sealed(sql, app, &user_id.to_string()).await
     }
 
-    /// By a name in lower case. When two accounts have it, the one that connected last.
+    /// The account with this name, given in lower case. When two accounts have it, the one that connected last.
     pub async fn find_account_by_screen_name(
         &self,
         app: &str,
@@ -94,7 +94,7 @@ impl Store {
         .await
     }
 
-    /// With their tokens, ordered by app and user id, for checks and for rotating the vault's key.
+    /// Accounts with their tokens, ordered by app and user id, for checks and for rotating the vault's key.
     pub async fn list_sealed_accounts(
         &self,
         after: Option<&(String, UserId)>,
@@ -117,7 +117,7 @@ impl Store {
         .await
     }
 
-    /// App, state and how many, for each pair that occurs.
+    /// The number of accounts for each app and state that occur.
     pub async fn count_accounts_by_state(&self) -> Result<Vec<(String, AccountState, i64)>, Error> {
         let sql =
             "select app, state, count(*) from account group by app, state order by app, state";
@@ -137,7 +137,7 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        // In one order, so that two imports at once wait for each other instead of deadlocking.
+        // In a fixed order, so that two concurrent imports wait for each other instead of deadlocking.
         let mut accounts: Vec<&NewAccount> = accounts.iter().collect();
         accounts.sort_by_key(|it| (&it.app, it.user_id));
         let changes: Vec<Change> = accounts.iter().map(|it| changed(&it.app, it.user_id)).collect();
@@ -161,8 +161,8 @@ impl Store {
         .await
     }
 
-    /// False when the account is absent, in that state already, or has another token by now than the one that the state
-    /// is about. Audited as the event that it tells of.
+    /// False when the account is absent, already in that state, or no longer has the token that the state is about.
+    /// Audited under the name of the event that it writes.
     pub async fn update_account_state(
         &self,
         stored: &StoredAccount,
@@ -215,16 +215,15 @@ impl Store {
         self.reseal(sql, &row, &seals).await
     }
 
-    /// Gives one account that X was not asked about since `before`, or `before_blocked` where it is blocked, and notes
-    /// that it is asked `now`: whoever gets it, gets it alone. Those that were never asked about wait as long as if they
-    /// had been when they connected.
+    /// Claims one account not checked with X since `before`, or `before_blocked` if it is blocked, and records that it
+    /// is checked `now`: only one caller gets it. An account never checked counts as checked when it connected.
     pub async fn claim_unchecked_account(
         &self,
         now: OffsetDateTime,
         before: OffsetDateTime,
         before_blocked: OffsetDateTime,
     ) -> Result<Option<StoredAccount>, Error> {
-        // Two, so that each is found by an index.
+        // Two queries, so that each can use an index.
         let find = [
             (
                 "select app, user_id from account where coalesce(checked_at, connected_at) < $1
@@ -270,7 +269,7 @@ impl Store {
         .await
     }
 
-    /// False when there is none. Audited as `account.removed`.
+    /// False when there is no such account. Audited as `account.removed`.
     pub async fn remove_account(
         &self,
         app: &str,

@@ -2,7 +2,7 @@
 
 use crate::model::UserId;
 
-/// An account to connect, or whose token to replace.
+/// An account to connect, or one whose token is to be replaced.
 #[derive(Clone)]
 pub struct NewAccount {
     pub app: String,

@@ -1,4 +1,4 @@
-//! What was used of late, so that a process that starts can remember it before anybody asks.
+//! Recently used keys and accounts, so that a starting process can cache them before the first request.
 
 use sqlx::QueryBuilder;
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use crate::store::database::dialect::on;
 use crate::store::key::{self, StoredKey};
 use crate::store::{Error, Store, whole_seconds};
 
-/// An account that was used, and whether its screen name leads to it.
+/// A recently used account, and whether its screen name leads to it.
 pub struct RecentAccount {
     pub stored: StoredAccount,
     pub has_name: bool,
@@ -17,7 +17,7 @@ pub struct RecentAccount {
 type Row = (String, String, String, String, OffsetDateTime, OffsetDateTime, Vec<u8>, Vec<u8>, bool);
 
 impl Store {
-    /// The ids of keys, those first that work and were used last.
+    /// The ids of keys: working ones first, and among them the most recently used.
     pub async fn list_key_ids(&self, limit: u32) -> Result<Vec<String>, Error> {
         let sql = "select key_id from key
              order by case when revoked_at is null then 0 else 1 end,
@@ -33,8 +33,8 @@ impl Store {
         .await
     }
 
-    /// Keys that are not revoked and were used since then, the last used first. `after` is hour and id of the last one
-    /// of the page before.
+    /// Keys that are not revoked and were used since `since`, the last used first. `after` is hour and id of the last
+    /// key on the previous page.
     pub async fn list_recent_keys(
         &self,
         since: OffsetDateTime,
@@ -63,7 +63,7 @@ impl Store {
         .await
     }
 
-    /// User ids whose tokens signed calls since that day, those of the last day first and of each day the busiest.
+    /// Ids of users whose tokens signed calls since that day, ordered by their last day and then by number of calls.
     pub async fn list_recent_users(
         &self,
         since_day: i64,
@@ -83,13 +83,13 @@ impl Store {
         .await
     }
 
-    /// Those of these users that are accounts of the app.
+    /// The accounts that these users have with the app.
     pub async fn list_accounts_of(
         &self,
         app: &str,
         users: &[String],
     ) -> Result<Vec<RecentAccount>, Error> {
-        // A name leads to the account that connected last, whether that was used or not.
+        // A name leads to the account that connected last, whether or not it was used.
         let sql = "select app, user_id, screen_name, state, state_since, connected_at,
                  sealed_token, sealed_token_secret,
                  not exists (select 1 from account as later

@@ -1,7 +1,7 @@
-//! The change feed: what every replica's caches must forget, numbered in the order of commits and without gaps.
+//! The change feed: entries that every replica must drop from its caches, numbered in commit order without gaps.
 //!
 //! The numbers come from a one-row counter. Its row lock is held until commit, so no reader can see a number
-//! before it has seen all smaller ones; a sequence would not promise that. Writers take the lock last, to hold it briefly.
+//! before it has seen all smaller ones; a sequence would not promise that. Writers take it last, to hold it briefly.
 
 use time::OffsetDateTime;
 
@@ -10,7 +10,7 @@ use crate::store::database::dialect::{On, Work, on};
 use crate::store::database::notify;
 use crate::store::{Error, Store, whole_seconds};
 
-/// More than this many missed changes cost more to read than a cache costs to fill again.
+/// Reading more missed changes than this costs more than filling a cache again.
 const MOST: i64 = 1000;
 
 /// Something whose cached copies are out of date.
@@ -26,18 +26,18 @@ pub enum Change {
     Bearer {
         app: String,
     },
-    /// Whose author was learnt wrongly.
+    /// A post whose author was learnt wrongly.
     Author {
         post: u64,
     },
 }
 
-/// What has changed since a reader last asked.
+/// The changes since a reader's last poll.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Changes {
-    /// Where to ask from the next time.
+    /// Where the next poll starts.
     pub latest: i64,
-    /// False when some are no longer kept, or too many: everything cached must go.
+    /// False when some changes are no longer kept, or there are too many: everything cached must go.
     pub complete: bool,
     /// In the order of their commits.
     pub changes: Vec<Change>,
@@ -82,7 +82,7 @@ impl Store {
         .await
     }
 
-    /// Forgets changes made before `older_than`; gives how many there were.
+    /// Deletes changes recorded before `older_than`; returns how many there were.
     pub async fn prune_changes(&self, older_than: OffsetDateTime) -> Result<u64, Error> {
         self.long(async {
             let mut lease = self.writer().await?;

@@ -6,7 +6,7 @@ use sqlx::{Connection, Postgres, Sqlite, Transaction};
 use crate::store::Error;
 use crate::store::database::postgres::Loan;
 
-/// Something of the one database or of the other.
+/// A value for one database or the other.
 #[derive(Clone)]
 pub(crate) enum On<P, S> {
     Postgres(P),

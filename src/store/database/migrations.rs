@@ -79,7 +79,7 @@ const MIGRATIONS: [Migration; 10] = [
 /// Names the advisory lock under which PostgreSQL is migrated.
 const LOCK: i64 = 0x636f_756e_7465_7273;
 
-/// What the database has, and what this program needs.
+/// The schema version that the database has, and the one that this program needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Schema {
     /// 0 for an empty database.
@@ -88,7 +88,7 @@ pub struct Schema {
 }
 
 impl Store {
-    /// Brings the schema up to date, after waiting for whoever else does; gives the versions that were missing.
+    /// Brings the schema up to date, waiting for any other process doing so; returns the versions that were missing.
     pub async fn migrate(&self, now: OffsetDateTime) -> Result<Vec<i64>, Error> {
         let mut lease = self.writer().await?;
         let mut work = lease.begin().await?;
@@ -145,8 +145,8 @@ fn refuse_newer(found: i64) -> Result<(), Error> {
     if found > known { Err(Error::SchemaTooNew { found, known }) } else { Ok(()) }
 }
 
-/// SQLite has given the turn with `begin immediate`. The lock ends with the transaction, so that a pooler between
-/// here and the server cannot strand it; and whoever waits for it may wait longer than for other statements.
+/// On SQLite, `begin immediate` already gave the turn. The lock ends with the transaction, so that a pooler between
+/// here and the server cannot strand it; waiting for it may take longer than other statements may.
 async fn take_turn(work: &mut Work<'_>) -> Result<(), Error> {
     if let On::Postgres(it) = work {
         sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **it).await?;

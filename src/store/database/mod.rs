@@ -1,4 +1,4 @@
-//! The two databases: what each needs, and what both speak.
+//! The two databases: what each needs, and the dialect they share.
 
 pub(super) mod changes;
 pub(super) mod deadline;

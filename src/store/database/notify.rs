@@ -1,4 +1,4 @@
-//! Word from PostgreSQL that something has changed, so that caches need not wait for their next poll.
+//! Notifications from PostgreSQL of changes, so that caches need not wait for their next poll.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::store::{Error, Store};
 
 pub(crate) const CHANNEL: &str = "countersign_change";
 
-/// A connection of its own that hears of changes.
+/// A dedicated connection that is notified of changes.
 pub struct Wake {
     options: PgConnectOptions,
     wait: Duration,
     listener: Option<PgListener>,
-    /// When a silent connection is next asked whether it is still there.
+    /// When a silent connection is next checked for being alive.
     heartbeat: Interval,
 }
 
@@ -35,9 +35,9 @@ impl Store {
 }
 
 impl Wake {
-    /// Returns when something may have changed: on word of it, and after the connection was lost and made
-    /// again, since word may have been missed. May be dropped while it waits. After an error, call it
-    /// again later: it connects anew.
+    /// Returns when something may have changed: on a notification, and after the connection was lost and
+    /// restored, since one may have been missed. May be dropped while it waits. After an error, call it
+    /// again later: it reconnects.
     pub async fn wait(&mut self) -> Result<(), Error> {
         let Some(listener) = &mut self.listener else {
             self.listener = Some(listen(&self.options, self.wait).await?);
@@ -65,7 +65,7 @@ async fn beat(listener: &mut PgListener, wait: Duration) -> Result<(), Error> {
     within(wait, async { Ok(sqlx::query("select 1").execute(listener).await.map(drop)?) }).await
 }
 
-/// Its pool has this one connection, and is new each time: a hung one would keep its place in the old.
+/// Its pool has this one connection and is new each time: a hung connection would keep its place in the old pool.
 async fn listen(options: &PgConnectOptions, wait: Duration) -> Result<PgListener, Error> {
     let pool: PgPool = PgPoolOptions::new()
         .max_connections(1)

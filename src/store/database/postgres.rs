@@ -34,11 +34,11 @@ const PARAMETERS: [&str; 17] = [
     "user",
 ];
 
-/// Reads the URL; nothing of it goes into an error, since a part may be the password.
+/// Reads the URL; no part of it goes into an error, since any part may be the password.
 pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, Error> {
     let url = settings.url.expose();
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    // Read on, a password with one of these would be taken for a host and a port, which may be told.
+    // Otherwise a password with one of these would be taken for a host and a port, which errors may show.
     let rest = address.splitn(3, '/').nth(2).and_then(|it| it.split_once(['/', '#']));
     if rest.is_some_and(|(_, it)| it.contains('@')) {
         return Err(Error::settings(
@@ -72,13 +72,13 @@ pub(crate) fn pool(settings: &config::Database, options: PgConnectOptions) -> Pg
         .max_connections(settings.connections)
         .acquire_timeout(settings.wait)
         .max_lifetime(settings.connection_life)
-        // `lend` does its own test, which also asks whether the server may be written to.
+        // `lend` does its own test, which also checks that the server accepts writes.
         .test_before_acquire(false)
         .connect_lazy_with(options)
 }
 
-/// Why the first connection did not come about, with the server's host and port. The pool tries a server that refuses
-/// again until its time is up, and then says only that it is.
+/// Why the first connection failed, with the server's host and port. The pool retries a server that refuses until its
+/// time is up, and then reports only the timeout.
 pub(crate) async fn locate(error: Error, pool: &PgPool, limit: Duration) -> Error {
     let options = pool.connect_options();
     let error = match timeout(limit, options.connect()).await {
@@ -97,7 +97,7 @@ pub(crate) struct Loan {
     is_sound: bool,
 }
 
-/// A connection that has just answered, and whose server is no standby. Dead ones are thrown away on the way.
+/// A connection that has just answered and whose server is not a standby. Dead connections are closed on the way.
 pub(crate) async fn lend(pool: &PgPool, answer_within: Duration) -> Result<Loan, Error> {
     loop {
         let mut loan = Loan { connection: pool.acquire().await?, answer_within, is_sound: true };

@@ -17,11 +17,11 @@ use crate::store::Error;
 use crate::store::database::deadline::within;
 use crate::store::error::Cause;
 
-/// How often a file that another process is opening is tried again.
+/// The pause before retrying a file that another process is opening.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Each reader is a thread of its own, with its own memory, and reads from the page cache: more of them only wait for
-/// each other.
+/// Each reader is a thread with its own memory, and reads from the page cache: more of them would only wait for each
+/// other.
 const MOST_READERS: u32 = 4;
 
 #[derive(Clone)]
@@ -42,8 +42,8 @@ pub(crate) async fn open(settings: &config::Database) -> Result<Pools, Error> {
             .acquire_timeout(settings.wait)
             .max_lifetime(None)
             .idle_timeout(None)
-            // SQLite itself ends a transaction that the disk fails. The driver does not count that, and would refuse
-            // all later ones as nested.
+            // SQLite itself ends a transaction when the disk fails. The driver does not notice, and would refuse all
+            // later ones as nested.
             .before_acquire(|connection, _| {
                 let idle = !connection.is_in_transaction();
                 Box::pin(async move { Ok(idle) })
@@ -53,7 +53,7 @@ pub(crate) async fn open(settings: &config::Database) -> Result<Pools, Error> {
     Ok(Pools { reads: pool(readers(settings)), writes: pool(1) })
 }
 
-/// How many connections read.
+/// The number of reading connections.
 pub(crate) fn readers(settings: &config::Database) -> u32 {
     settings.connections.min(MOST_READERS)
 }
@@ -83,8 +83,8 @@ fn create(file: &Path) -> Result<(), Error> {
     }
 }
 
-/// The mode stays with the file. Changing it needs the file alone and does not wait for the busy
-/// timeout, so it is done once here, and tried again while another process does the same.
+/// The mode stays with the file. Changing it needs exclusive access and does not wait for the busy
+/// timeout, so it is done once here, and retried while another process does the same.
 async fn turn_on_wal(options: &SqliteConnectOptions) -> Result<(), Error> {
     loop {
         let opened = options.clone().journal_mode(SqliteJournalMode::Wal).connect().await;

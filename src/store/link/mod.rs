@@ -1,4 +1,4 @@
-//! One-time links and the handshakes that begin from them. Only hashes of what a browser or X brings back are kept.
+//! One-time links and the handshakes begun with them. Only hashes of what a browser or X sends back are kept.
 
 pub(super) mod pending;
 
@@ -20,10 +20,10 @@ pub struct StoredLink {
     pub hash: Vec<u8>,
     pub link: Link,
     pub sealed_proof: Vec<u8>,
-    /// The browser that began, and alone goes on.
+    /// The browser that began with the link; no other may continue.
     pub browser_hash: Option<Vec<u8>>,
     pub last_end: Option<NotConnected>,
-    /// Who connected by it, with the name that X gave: then it is used.
+    /// The user who connected with it, and the name that X gave; the link is then used.
     pub connected: Option<(UserId, String)>,
 }
 
@@ -53,7 +53,7 @@ pub(super) type LinkRow = (
 );
 
 impl Store {
-    /// Audited as `link.created`.
+    /// Stores a new link. Audited as `link.created`.
     pub async fn insert_link(
         &self,
         hash: &[u8],
@@ -70,7 +70,7 @@ impl Store {
         .await
     }
 
-    /// The same for a link that a key makes, which may have `most` that wait; else it gives when the first of them ends.
+    /// The same for a link created by a key, which may have `most` pending; beyond that, gives when the first expires.
     pub async fn insert_link_of_key(
         &self,
         hash: &[u8],
@@ -79,7 +79,7 @@ impl Store {
         actor: &str,
         (key_id, most): (&str, u32),
     ) -> Result<Result<(), OffsetDateTime>, Error> {
-        // The key's row is locked by that, so that two at once do not count the same.
+        // This locks the key's row, so that two concurrent inserts do not count the same links.
         let lock = "update key set links = links where key_id = $1";
         let count = "select count(*), min(expires_at) from link
              where key_id = $1 and expires_at > $2 and user_id is null";
@@ -118,7 +118,7 @@ impl Store {
         .await
     }
 
-    /// The same for a link that may be made up: such look-ups have a share of the connections.
+    /// `find_link` for a link that may be made up: such look-ups are limited to a share of the connections.
     pub async fn find_doubtful_link(&self, hash: &[u8]) -> Result<Option<StoredLink>, Error> {
         self.long(async {
             let _turn = self.links.acquire().await;
@@ -127,7 +127,7 @@ impl Store {
         .await
     }
 
-    /// Those that can still be used, by hash, from after that one on.
+    /// Links that can still be used, by hash, starting after `after`.
     pub async fn list_links(
         &self,
         after: &[u8],
@@ -163,7 +163,7 @@ impl Store {
         self.reseal(sql, &[], &[hash, new, previous]).await
     }
 
-    /// Gives a link to the browser that begins with it; false when it is another's, used or over.
+    /// Binds a link to the browser that begins with it; false when it is another browser's, used or expired.
     pub async fn claim_link(
         &self,
         hash: &[u8],
@@ -187,7 +187,7 @@ impl Store {
         .await
     }
 
-    /// Keeps how a try ended, for the page that tells it.
+    /// Stores how an attempt ended, for the page that reports it.
     pub async fn end_link(&self, hash: &[u8], end: NotConnected) -> Result<(), Error> {
         let sql = "update link set last_end = $2 where link_hash = $1 and user_id is null";
         self.long(async {
@@ -223,8 +223,8 @@ impl Store {
         .await
     }
 
-    /// Removes and gives the handshake of that request token and that browser, also when its time is over: whoever
-    /// gets it, gets it alone, and until something else is said its link is under way.
+    /// Removes and returns the handshake of this request token and browser, even if it has expired: only one caller
+    /// gets it. Its link is then `UnderWay` until another outcome is stored.
     pub async fn take_handshake(
         &self,
         token_hash: &[u8],
@@ -263,8 +263,8 @@ impl Store {
         .await
     }
 
-    /// Connects an account, by the link that invited to it if there is one; false when the link is used already, and
-    /// then nothing is stored. Audited as `account.connected`.
+    /// Connects an account, by the link that invited the user if there is one; false, with nothing stored, when the
+    /// link is already used. Audited as `account.connected`.
     pub async fn connect_account(
         &self,
         link_hash: Option<&[u8]>,
@@ -303,7 +303,7 @@ impl Store {
         .await
     }
 
-    /// Forgets handshakes and links that have been over since then.
+    /// Deletes handshakes and links that expired before these times.
     pub async fn prune_links(
         &self,
         handshakes_before: OffsetDateTime,
@@ -376,7 +376,7 @@ pub(super) fn stored(row: LinkRow) -> Result<StoredLink, Error> {
     let user = |text: String, column| UserId::parse(&text).ok_or_else(|| Error::unreadable(column));
     let expected_user = expected.map(|it| user(it, "link.expected_user_id")).transpose()?;
     let user_id = user_id.map(|it| user(it, "link.user_id")).transpose()?;
-    // The row's seal does not cover who connected.
+    // The row's seal does not cover the user who connected.
     if screen_name.as_deref().is_some_and(|it| !is_screen_name(it)) {
         return Err(Error::unreadable("link.screen_name"));
     }

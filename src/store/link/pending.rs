@@ -1,4 +1,4 @@
-//! Links that wait to be used: looking through them, and taking one back.
+//! Pending links: searching them, and withdrawing one.
 
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -9,21 +9,21 @@ use crate::store::link::{self, LinkRow, StoredLink};
 use crate::store::search::holding;
 use crate::store::{Error, Store, whole_seconds};
 
-/// Later than any link is made.
+/// Later than the creation of any link.
 const NEVER: OffsetDateTime = datetime!(9999-01-01 0:00 UTC);
 
 /// Which links to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct LinkFilter {
-    /// What stands somewhere in a label.
+    /// Part of a label.
     pub search: Option<String>,
-    /// When the last one of the page before was made, and what its hash begins with.
+    /// Creation time and hash prefix of the last link on the previous page.
     pub after: Option<(OffsetDateTime, Vec<u8>)>,
     pub limit: u32,
 }
 
 impl Store {
-    /// Those that are neither used nor over.
+    /// Links that are neither used nor expired.
     pub async fn list_waiting_links(
         &self,
         filter: &LinkFilter,
@@ -54,7 +54,7 @@ impl Store {
         .await
     }
 
-    /// The one whose hash begins with that; `None` when it does not wait.
+    /// The pending link whose hash begins with these bytes, if there is one.
     pub async fn find_waiting_link(
         &self,
         hash_begins: &[u8],
@@ -78,8 +78,8 @@ impl Store {
         .await
     }
 
-    /// Removes the one whose hash begins with that, and whatever was begun by it; `None` when it does not wait. Audited
-    /// as `link.withdrawn`.
+    /// Removes the link whose hash begins with these bytes, and any handshake begun with it; `None` when it is not
+    /// pending. Audited as `link.withdrawn`.
     pub async fn withdraw_link(
         &self,
         hash_begins: &[u8],
@@ -113,7 +113,7 @@ impl Store {
     }
 }
 
-/// The last one that begins with that.
+/// The greatest hash that begins with these bytes.
 fn last_hash(begins: &[u8]) -> Vec<u8> {
     [begins, &[u8::MAX; 32]].concat()
 }

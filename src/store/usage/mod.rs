@@ -1,4 +1,4 @@
-//! Usage: sums that processes add to, the accounts of each month, and who added up to when.
+//! Usage: sums that processes add to, the accounts used in each month, and which process has written up to when.
 
 pub(super) mod read;
 pub(super) mod series;
@@ -12,7 +12,7 @@ use crate::store::database::dialect::{Work, on};
 use crate::store::usage::write::{UsedAccount, whole};
 use crate::store::{Error, Store, whole_seconds};
 
-/// What one process adds at once. Writing the same `number` again adds nothing.
+/// Usage that one process adds at once. Writing the same `number` again adds nothing.
 #[derive(Clone, Debug)]
 pub struct UsageBatch {
     pub writer_id: String,
@@ -20,9 +20,9 @@ pub struct UsageBatch {
     pub number: i64,
     pub lines: Vec<(Line, Sums)>,
     pub used: Vec<UsedAccount>,
-    /// Calls that were not kept, all told.
+    /// Calls that were not kept, in total.
     pub lost_calls: u64,
-    /// Calls that were counted, all told.
+    /// Calls that were counted, in total.
     pub counted_calls: u64,
     /// Whether nothing is left to write.
     pub is_settled: bool,
@@ -35,9 +35,9 @@ pub struct UsageWriter {
     pub began_at: OffsetDateTime,
     pub written_at: OffsetDateTime,
     pub settled_at: Option<OffsetDateTime>,
-    /// That it could not keep until they were written.
+    /// Calls that it could not keep until they were written.
     pub lost_calls: i64,
-    /// That it told to have counted, and has not written; those that it could not keep among them.
+    /// Calls that it reported as counted but has not written, including the lost ones.
     pub unwritten_calls: i64,
 }
 
@@ -57,7 +57,7 @@ impl Store {
         .await
     }
 
-    /// Notes how many calls a process has counted by now, so that those are known which it may never write.
+    /// Records how many calls a process has counted so far, so that calls it may never write are known.
     pub async fn tell_counted(&self, writer_id: &str, counted_calls: u64) -> Result<(), Error> {
         let sql = "update usage_writer set counted_calls = $2
              where writer_id = $1 and counted_calls < $2";
@@ -134,7 +134,7 @@ impl Store {
         .await
     }
 
-    /// Drops what lies before `before`; sums by whole days, since those of hours and of days shall agree.
+    /// Deletes what lies before `before`; sums by whole days, since hourly and daily sums must agree.
     pub async fn prune_usage(&self, before: OffsetDateTime) -> Result<(), Error> {
         self.long(async {
             let mut lease = self.writer().await?;
@@ -146,7 +146,7 @@ impl Store {
             on!(&mut work, it => sqlx::query("delete from usage_day where day < $1").bind(day).execute(&mut **it).await?.rows_affected());
             let first_day = Month::of(before).begin() / 24;
             let months = on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
-            // Its months are found by looking at all.
+            // Finding old months here takes a scan of the whole table.
             if months > 0 {
                 on!(&mut work, it => sqlx::query("delete from usage_month_told where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
             }

@@ -1,4 +1,4 @@
-//! Sums of usage, listed by what they are told apart by.
+//! Sums of usage, listed by what they are grouped by.
 
 use crate::model::usage::{Hour, Outcome, Sums};
 use crate::model::{AuthKind, Endpoint, UserId};
@@ -15,12 +15,12 @@ pub struct UsageFilter {
     pub key_id: Option<String>,
     pub account: Option<UserId>,
     pub by: Grain,
-    /// Whether time is told apart by months; both ends have to be begins of some.
+    /// Whether time is grouped by months; both bounds must then be the start of a month.
     pub months: bool,
     pub limit: u32,
 }
 
-/// What sums are told apart by.
+/// What sums are grouped by.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -37,7 +37,7 @@ pub struct Grain {
     pub outcome: bool,
 }
 
-/// A line of a listing. What it is not told apart by is `None`.
+/// A line of a listing. What it is not grouped by is `None`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsageRow {
     pub hour: Option<Hour>,
@@ -53,8 +53,8 @@ pub struct UsageRow {
 
 type Row = (i64, String, String, String, String, String, String, i64, i64, i64);
 
-/// What lies between $1 and $8, of an app $3 where it is not empty, and of what `$narrowed` says: whole days of the days'
-/// sums, or months of the months' where $9 says so, from $6 to $7, hours from $1 to $2 before them, and hours after them.
+/// The lines between $1 and $8, of app $3 unless it is empty, limited by `$narrowed`: from $6 to $7 whole days from the
+/// daily sums, or months from the monthly ones if $9; before them the hours from $1 to $2, and after them the rest.
 macro_rules! lines {
     ($narrowed:literal) => {
         concat!(
@@ -77,7 +77,7 @@ macro_rules! lines {
     };
 }
 
-/// A query about lines, those of a key $4 or an account $5 by their own indices.
+/// A query over lines; those of a key $4 or an account $5 are found by their own indices.
 macro_rules! narrowed {
     ($filter:expr, [$($before:tt)*] [$($after:tt)*]) => {
         match ($filter.key_id.is_some(), $filter.account.is_some()) {
@@ -92,7 +92,7 @@ macro_rules! narrowed {
     };
 }
 
-/// Gives a query what `narrowed` takes.
+/// Binds the parameters of `narrowed` to a query.
 macro_rules! bound {
     ($query:expr, $filter:expr) => {{
         let (first, last) = $crate::store::usage::read::whole_days($filter);
@@ -112,7 +112,7 @@ macro_rules! bound {
 pub(in crate::store) use {bound, lines, narrowed};
 
 impl Store {
-    /// Sums in the order of what they are told apart by.
+    /// Sums in the order of what they are grouped by.
     pub async fn list_usage(&self, filter: &UsageFilter) -> Result<Vec<UsageRow>, Error> {
         let sql = narrowed!(
             filter,
@@ -146,8 +146,8 @@ impl Store {
     }
 }
 
-/// The first day that is asked for whole, and the one after the last; both lie behind all where single hours are told
-/// apart.
+/// The first day that the filter covers whole, and the one after the last; both lie past the end when sums are grouped
+/// by single hours.
 pub(in crate::store) fn whole_days(filter: &UsageFilter) -> (i64, i64) {
     let up = |hour: Hour| hour.div_euclid(24) + i64::from(hour.rem_euclid(24) > 0);
     let first =

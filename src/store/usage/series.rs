@@ -1,5 +1,5 @@
-//! The largest sums of usage, and sums in the course of time. Whole days and months of everybody are read from sums that
-//! are told apart by one aspect alone, which are kept beside the others.
+//! The largest sums of usage, and sums over time. Whole days and months of everybody are read from separate tables,
+//! whose sums are grouped by a single aspect.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use crate::store::database::dialect::on;
 use crate::store::usage::read::{bound, lines, narrowed, sums};
 use crate::store::{Error, Store, UsageFilter};
 
-/// Sums in the course of time, told apart by the largest of an aspect.
+/// Sums over time, grouped by the largest values of an aspect.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsageOfTime {
     pub hour: Hour,
-    /// As the database has it; `None` for all that are not among the largest.
+    /// The aspect's value as stored; `None` for all that are not among the largest.
     pub told: Option<String>,
     pub sums: Sums,
 }
 
-/// That are told apart at once.
+/// The most values of an aspect that one query can show separately.
 pub const MOST_TOLD: usize = 5;
 
-/// A day, what is told apart, and sums.
+/// A day, an aspect's value, and sums.
 type Told = (i64, String, i64, i64, i64);
 
 /// The column that $10 names.
@@ -33,7 +33,7 @@ macro_rules! told {
 }
 
 impl Store {
-    /// The largest of an aspect by calls, as the database has them.
+    /// The largest values of an aspect by calls, as stored.
     pub async fn rank_usage(
         &self,
         filter: &UsageFilter,
@@ -70,7 +70,7 @@ impl Store {
         .await
     }
 
-    /// Sums by the filter's hours, in the course of time; where an aspect is given, those that are `told` apart.
+    /// Sums over time in steps of the filter's hours; given an aspect, those in `told` are listed separately.
     pub async fn usage_over_time(
         &self,
         filter: &UsageFilter,
@@ -115,7 +115,7 @@ impl Store {
         .await
     }
 
-    /// The same of everybody, by days or months: what all apps add up to, and of that what is told apart.
+    /// The same for everybody, by days or months: the totals of all apps, and from these the values listed separately.
     async fn days_over_time(
         &self,
         (first, last): (i64, i64),
@@ -185,14 +185,14 @@ impl Store {
     }
 }
 
-/// The first day and the one after the last, where nothing but whole days of everybody is asked for.
+/// The first day and the one after the last, if the filter covers only whole days and everybody.
 fn whole_days(filter: &UsageFilter) -> Option<(i64, i64)> {
     let UsageFilter { from, until, app, key_id, account, .. } = filter;
     let is_narrow = app.is_some() || key_id.is_some() || account.is_some();
     (!is_narrow && from % 24 == 0 && until % 24 == 0).then_some((from / 24, until / 24))
 }
 
-/// What is given twice is found once.
+/// Pads with the first name, since a name given twice is found once.
 fn names(told: Option<(Aspect, &[String])>) -> [&str; MOST_TOLD] {
     let names = told.map_or(&[][..], |it| it.1);
     std::array::from_fn(|index| names.get(index).or(names.first()).map_or("", |it| it.as_str()))

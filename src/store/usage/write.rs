@@ -1,5 +1,5 @@
-//! Adding a batch of usage to all its sums, by one statement a table however many lines there are. All replicas add to
-//! the tables and to their rows in the same order, so that they wait for each other instead of locking each other out.
+//! Adding a batch of usage to all its sums, with one statement per table however many lines there are. All replicas add
+//! to tables and rows in the same order, so that they wait for each other instead of deadlocking.
 
 use std::collections::BTreeMap;
 
@@ -27,16 +27,16 @@ enum Part {
     Name(String),
 }
 
-/// Sums by their keys.
+/// Sums by row key.
 type Rows = BTreeMap<Vec<Part>, Sums>;
 
-/// From an hour to what holds it.
+/// Maps an hour to the period that contains it.
 type Time = fn(Hour) -> i64;
 
 const OF_LINE: &str = "app, key_id, user_id, endpoint, auth, outcome";
 
-/// Adds lines to the sums of hours, and to those of days and months, so that those of a year need not be made of all its
-/// hours; and to those that one aspect alone tells apart.
+/// Adds lines to the sums of hours, and to those of days and months, so that a year's need not be summed from all its
+/// hours; and to those grouped by a single aspect.
 pub(in crate::store) async fn add_lines(
     work: &mut Work<'_>,
     lines: &[(Line, Sums)],
@@ -55,7 +55,7 @@ pub(in crate::store) async fn add_lines(
     Ok(())
 }
 
-/// Adds accounts to those that were used in their months; those that are there stay as they are.
+/// Adds accounts to those that were used in their months; existing rows stay as they are.
 pub(in crate::store) async fn add_used(
     work: &mut Work<'_>,
     used: &[UsedAccount],
@@ -125,7 +125,7 @@ fn of_aspect(line: &Line, aspect: Aspect, time: Time) -> Vec<Part> {
     vec![name, Part::Time(time(line.hour)), Part::Name(told(line, aspect))]
 }
 
-/// What an aspect tells of a line, as its column has it.
+/// A line's value for an aspect, as stored in its column.
 fn told(line: &Line, aspect: Aspect) -> String {
     match aspect {
         Aspect::App => line.app.clone(),
@@ -141,7 +141,7 @@ fn day(hour: Hour) -> i64 {
     hour.div_euclid(24)
 }
 
-/// Its first day.
+/// The first day of the month.
 fn month(hour: Hour) -> i64 {
     Month::of(begin_of(hour)).begin() / 24
 }

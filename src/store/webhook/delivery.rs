@@ -1,4 +1,4 @@
-//! Events on their way to webhooks: each is sent by one sender at a time, and kept until it has arrived or was given up.
+//! Events on their way to webhooks: each is sent by one sender at a time, and kept until it has arrived or is given up.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::model::webhook::{Delivery, Event, Unreadable};
 use crate::store::database::dialect::{Lease, on};
 use crate::store::{Error, Store, whole_seconds};
 
-/// By how much clocks of replicas may differ before what one has noted is not believed.
+/// How far replicas' clocks may differ before a time that another has stored is ignored.
 const SKEW: Duration = Duration::from_mins(5);
-/// No receiver rests longer.
+/// The longest time for which nothing is sent to a failing receiver.
 const LONGEST_REST: Duration = Duration::from_hours(1);
 const UNREADABLE: &str = "its row cannot be read by this program";
 
@@ -19,7 +19,7 @@ const UNREADABLE: &str = "its row cannot be read by this program";
 #[derive(Clone, Eq, PartialEq)]
 pub struct StoredDelivery {
     pub delivery: Result<Delivery, Unreadable>,
-    /// Made over what is told, for its webhook and under its number.
+    /// Covers the event's content, its webhook and its number.
     pub sealed_proof: Option<Vec<u8>>,
 }
 
@@ -29,13 +29,13 @@ impl StoredDelivery {
     }
 }
 
-/// A delivery that one sender has to itself, until `until`. No `Debug`, so that no log line fills up with ciphertext.
+/// A delivery that one sender holds alone, until `until`. No `Debug`, so that no log line fills up with ciphertext.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ClaimedDelivery {
     pub delivery: Delivery,
     pub sealed_proof: Option<Vec<u8>>,
     pub sealed_link: Option<Vec<u8>>,
-    /// Since when its receiver has failed, whatever was sent.
+    /// Since when its receiver has failed every delivery.
     pub failing_since: Option<OffsetDateTime>,
     pub until: OffsetDateTime,
 }
@@ -43,13 +43,13 @@ pub struct ClaimedDelivery {
 /// How an attempt ended.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {
-    /// Of the answer, if there was one.
+    /// The status of the answer, if there was one.
     pub status: Option<u16>,
     /// Why it failed; `None` when the event arrived.
     pub failure: Option<String>,
     /// When to try again, if it failed and is not given up.
     pub again_at: Option<OffsetDateTime>,
-    /// Since when the receiver fails, whatever is sent, and until when nothing is sent to it.
+    /// Since when the receiver has failed every delivery, and until when nothing is sent to it.
     pub rest: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
@@ -73,8 +73,8 @@ pub(crate) type Row = (
 );
 
 impl Store {
-    /// Gives one delivery that is due, and notes an attempt: until `until` its webhook is nobody else's. Webhooks take
-    /// turns. An event never overtakes one of the same account that waits for the same webhook.
+    /// Claims one due delivery and records an attempt; nobody else has its webhook until `until`. Webhooks take turns.
+    /// An event never overtakes another of the same account that waits for the same webhook.
     pub async fn claim_delivery(
         &self,
         now: OffsetDateTime,
@@ -107,8 +107,8 @@ impl Store {
         .await
     }
 
-    /// Webhooks that something is due for, that nobody sends to and that do not rest; the one first that waited longest.
-    /// A time that no clock can have meant, since it lies too far ahead, does not count.
+    /// Webhooks with a due delivery, no current sender and no rest; the longest-waiting first. Ignores stored times too
+    /// far ahead for any clock to have meant them.
     async fn list_free_webhooks(
         &self,
         now: OffsetDateTime,
@@ -174,8 +174,8 @@ impl Store {
         Ok(Some(ClaimedDelivery { delivery, sealed_proof, sealed_link, failing_since, until }))
     }
 
-    /// Puts off what this program cannot read, such as an event of a later version, so that it holds up its own account
-    /// alone.
+    /// Postpones a delivery that this program cannot read, such as an event of a later version, so that it holds up
+    /// only its own account.
     async fn postpone(
         &self,
         lease: &mut Lease,
@@ -193,7 +193,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the link that a delivery carries, before it is sent.
+    /// Stores the link that a delivery carries, before it is sent.
     pub async fn keep_link(&self, number: i64, sealed_link: &[u8]) -> Result<(), Error> {
         let sql = "update delivery set sealed_link = $2 where delivery_id = $1";
         self.long(async {
@@ -209,7 +209,7 @@ impl Store {
         .await
     }
 
-    /// Notes how an attempt ended, and gives its webhook back. What a later attempt has noted stays.
+    /// Records how an attempt ended, and releases its webhook. The result of a later attempt is not overwritten.
     pub async fn settle_delivery(
         &self,
         claimed: &ClaimedDelivery,
@@ -250,7 +250,7 @@ impl Store {
         .await
     }
 
-    /// Gives up what has waited for a webhook since before `older_than`; gives how much that was.
+    /// Gives up deliveries that have waited for a webhook since before `older_than`; returns how many.
     pub async fn give_up_deliveries(
         &self,
         webhook_id: &str,
@@ -272,7 +272,7 @@ impl Store {
         .await
     }
 
-    /// Ends a webhook's rest, and makes everything due that waits for it and is not being sent.
+    /// Ends a webhook's rest, and makes all its waiting deliveries due, except one that is being sent.
     pub async fn hurry_deliveries(
         &self,
         webhook_id: &str,
@@ -303,7 +303,7 @@ impl Store {
     }
 }
 
-/// What can be shown of a row in any case, where its event or its user cannot be read.
+/// Reads a row; if its event or user cannot be read, the delivery holds only what can always be shown.
 pub(crate) fn stored(row: Row) -> StoredDelivery {
     let (
         number,

@@ -1,4 +1,4 @@
-//! What was sent to webhooks, or waits: listed, made due again, and forgotten.
+//! Deliveries sent or waiting: listing them, making them due again, and pruning them.
 
 use time::OffsetDateTime;
 
@@ -13,13 +13,13 @@ use crate::store::{Error, Store, webhook, whole_seconds};
 pub struct DeliveryFilter {
     pub webhook_id: String,
     pub state: Option<DeliveryState>,
-    /// The number of the last one of the page before.
+    /// The number of the last delivery on the previous page.
     pub before: Option<i64>,
     pub limit: u32,
 }
 
 impl Store {
-    /// A row that cannot be read hides no other.
+    /// A row that cannot be read does not hide the others.
     pub async fn list_deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -36,7 +36,7 @@ impl Store {
                 )
             };
         }
-        // Each by an index of its own.
+        // Each state has its own index.
         let sql = match filter.state {
             None => newest!(""),
             Some(DeliveryState::Waiting) => newest!(" and attempt_at is not null"),
@@ -60,8 +60,8 @@ impl Store {
         .await
     }
 
-    /// Makes a delivery due at once, as if it had not been tried, and ends its receiver's rest; one that is being sent
-    /// stays as it is. None when there is none of that number. Audited as `webhook.resent`.
+    /// Makes a delivery due at once, as if it had not been tried, and ends its receiver's rest; one being sent stays as
+    /// it is. `None` when no delivery has that number. Audited as `webhook.resent`.
     pub async fn resend_delivery(
         &self,
         webhook_id: &str,
@@ -69,7 +69,7 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Option<StoredDelivery>, Error> {
-        // The webhook before its deliveries, as whoever sends one locks them.
+        // The webhook before its deliveries: the order in which a sender locks them.
         let wake = "update webhook set rests_until = null where webhook_id = $1";
         let again = "update delivery
              set attempted_at = case when attempt_at > $3 and attempt_at =
@@ -107,7 +107,7 @@ impl Store {
         .await
     }
 
-    /// Those that are proven, of all webhooks, by number from after that one on; for rotating the vault's key.
+    /// Deliveries of all webhooks that have a proof, by number, starting after `after`; for rotating the vault's key.
     pub async fn list_proven_deliveries(
         &self,
         after: i64,
@@ -142,8 +142,8 @@ impl Store {
         self.reseal(sql, &[&number.to_string()], &[new, previous]).await
     }
 
-    /// Forgets some events from before `older_than` that are over, or whose webhook was removed while they came; gives
-    /// how many.
+    /// Deletes a batch of events from before `older_than` that are over, or whose webhook was removed meanwhile;
+    /// returns how many.
     pub async fn prune_deliveries(&self, older_than: OffsetDateTime) -> Result<u64, Error> {
         let sql = "delete from delivery where delivery_id in (
                  select delivery_id from delivery where occurred_at < $1

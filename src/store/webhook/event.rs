@@ -1,4 +1,4 @@
-//! Events, written in the transactions that they tell of.
+//! Events, written in the same transactions as the changes they report.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::store::database::dialect::{Work, on};
 use crate::store::webhook::prover::Prove;
 use crate::store::{Error, NewAccount, Store, whole_seconds};
 
-/// Something about to be told.
+/// An event about to be written.
 pub(crate) struct Told<'a> {
     pub(crate) event: Event,
     pub(crate) app: &'a str,
@@ -20,7 +20,7 @@ pub(crate) struct Told<'a> {
 }
 
 impl Store {
-    /// Has events proven from now on; those that were written before are not sent.
+    /// Sets the function that proves events from now on; events written before that are not sent.
     pub fn prove_events_by(&self, prove: Box<Prove>) {
         self.prover.store(Some(Arc::new(prove)));
     }
@@ -76,7 +76,7 @@ impl Store {
 }
 
 impl Told<'_> {
-    /// As it stands in the database.
+    /// The delivery as stored in the database.
     fn delivery(&self, number: i64, webhook_id: String, now: OffsetDateTime) -> Delivery {
         Delivery {
             number,

@@ -17,17 +17,17 @@ use crate::store::{Error, Store, error, whole_seconds};
 pub struct StoredWebhook {
     pub webhook: Webhook,
     pub sealed_secret: Vec<u8>,
-    /// The one before, sealed again as the old one.
+    /// The previous secret, sealed again as the old one.
     pub sealed_old_secret: Option<Vec<u8>>,
 }
 
-/// What waits for a webhook.
+/// The deliveries that wait for a webhook.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Backlog {
     pub waiting: i64,
-    /// Since when the event has waited that waits for longest.
+    /// When the oldest waiting event occurred.
     pub since: Option<OffsetDateTime>,
-    /// Why the last attempt failed, if one did of those that wait.
+    /// Why the last attempt of a waiting delivery failed, if any did.
     pub failure: Option<String>,
 }
 
@@ -42,7 +42,7 @@ type Row = (
 );
 
 impl Store {
-    /// `AlreadyExists` when there is one with the same URL and app. Audited as `webhook.added`.
+    /// `AlreadyExists` when a webhook has the same URL and app. Audited as `webhook.added`.
     pub async fn insert_webhook(&self, stored: &StoredWebhook, actor: &str) -> Result<(), Error> {
         let sql =
             "insert into webhook (webhook_id, url, app, created_at, sealed_secret, leased_until)
@@ -87,7 +87,7 @@ impl Store {
         .await
     }
 
-    /// All of them: an operator has a few.
+    /// All webhooks: an operator has only a few.
     pub async fn list_webhooks(&self) -> Result<Vec<StoredWebhook>, Error> {
         let sql = "select webhook_id, url, app, created_at, sealed_secret, sealed_old_secret,
                  old_secret_until
@@ -101,7 +101,7 @@ impl Store {
         .await
     }
 
-    /// What waits for each webhook that something waits for, by its id.
+    /// The backlog of each webhook that has one, ordered by id.
     pub async fn list_backlogs(&self) -> Result<Vec<(String, Backlog)>, Error> {
         let sql = "select webhook_id, waiting, since,
                  (select failure from delivery as tried
@@ -122,8 +122,8 @@ impl Store {
         .await
     }
 
-    /// Gives a webhook a new secret, beside which the old one signs for a while; false when somebody else has changed
-    /// the one that is replaced. Audited as `webhook.rotated`.
+    /// Gives a webhook a new secret; the old one also signs for a while. False when somebody else has changed the one
+    /// being replaced. Audited as `webhook.rotated`.
     pub async fn rotate_webhook(
         &self,
         rotated: &StoredWebhook,
@@ -177,7 +177,7 @@ impl Store {
         self.reseal(sql, &[&stored.webhook.id], &seals).await
     }
 
-    /// False when there is none. What waits for it goes, too. Audited as `webhook.removed`.
+    /// Also removes the webhook's deliveries; false when it does not exist. Audited as `webhook.removed`.
     pub async fn remove_webhook(
         &self,
         webhook: &Webhook,
@@ -188,7 +188,7 @@ impl Store {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             let mut removed = 0;
-            // The webhook before its deliveries, as whoever sends one locks them.
+            // The webhook before its deliveries: the order in which a sender locks them.
             for sql in [
                 "delete from webhook where webhook_id = $1",
                 "delete from delivery where webhook_id = $1",

@@ -1,4 +1,4 @@
-//! Who proves that an event is the gateway's own.
+//! Proof that an event is the gateway's own.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use arc_swap::ArcSwapOption;
 
 use crate::model::webhook::Delivery;
 
-/// Proves a delivery under the number that it has in the database; `None` where that fails. The vault is not the store's.
+/// Seals a proof over a delivery and its number in the database; `None` on failure. The vault is outside the store.
 pub type Prove = dyn Fn(&Delivery) -> Option<Vec<u8>> + Send + Sync;
 
-/// Who proves events, for all clones of a store.
+/// The function that proves events, shared by all clones of a store.
 pub(crate) type Prover = Arc<ArcSwapOption<Box<Prove>>>;

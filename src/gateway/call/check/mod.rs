@@ -26,10 +26,10 @@ pub(in crate::gateway) const GROUPINGS: Path = Path::Key(&Path::Root, "groupings
 const START: Path = Path::Key(&Path::Root, "start");
 const END: Path = Path::Key(&Path::Root, "end");
 
-/// What a body asks for, as far as it can be read, and everything that is wrong with it.
+/// A body's contents, as far as they can be read, and everything that is wrong with it.
 #[derive(Default)]
 pub struct Checked {
-    /// How many ids it has.
+    /// The number of post ids.
     pub posts: usize,
     pub metrics: Vec<Metric>,
     pub problems: Vec<Problem>,
@@ -52,7 +52,7 @@ pub fn check(endpoint: Endpoint, body: &[u8], now: Now) -> Checked {
     Checked { posts, metrics, problems: problems.into_told() }
 }
 
-/// Reads a body that must be an object, such as one with these `keys`.
+/// Reads a body that must be an object; `keys` are suggested if it is empty.
 pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Problem> {
     if body.trim_ascii().is_empty() {
         return Err(Problem::at("", format!("is empty; send a JSON object with {keys}")));
@@ -65,7 +65,7 @@ pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<
 }
 
 impl Problems {
-    /// Adds every key that stands in its object more than once.
+    /// Adds a problem for every key that occurs in its object more than once.
     pub(in crate::gateway) fn duplicates(&mut self, at: &Path<'_>, node: &Node<'_>, depth: usize) {
         if depth > MAX_DEPTH {
             return self.add(at, format_args!("nested deeper than {MAX_DEPTH} levels"));
@@ -97,7 +97,7 @@ impl Problems {
         }
     }
 
-    /// The items of an array, or none and what is wrong with it.
+    /// The items of an array, or none with a problem added.
     pub(in crate::gateway) fn list<'a, 'b>(
         &mut self,
         at: &Path<'_>,
@@ -285,7 +285,7 @@ impl Problems {
         }
     }
 
-    /// A time in a form that clients send, where there is one.
+    /// A time in one of the forms that clients send, if present.
     pub(in crate::gateway) fn time(
         &mut self,
         at: &Path<'_>,
@@ -333,7 +333,7 @@ fn is_post_id(node: &Node<'_>) -> bool {
         Node::Natural(id) => *id < 10_000_000_000_000_000_000,
         Node::Text(text) => {
             let digits = text.as_bytes().trim_ascii();
-            // Without an early end this is done with vector instructions.
+            // Without an early exit, the compiler uses vector instructions.
             let all_digits =
                 |digits: &[u8]| digits.iter().fold(true, |all, it| all & it.is_ascii_digit());
             (1..=19).contains(&digits.len()) && all_digits(digits)
@@ -342,7 +342,7 @@ fn is_post_id(node: &Node<'_>) -> bool {
     }
 }
 
-/// The number that a post id is.
+/// A post id as a number.
 pub(in crate::gateway) fn post_id(node: &Node<'_>) -> Option<u64> {
     match node {
         Node::Natural(id) => is_post_id(node).then_some(*id),
@@ -351,7 +351,7 @@ pub(in crate::gateway) fn post_id(node: &Node<'_>) -> Option<u64> {
     }
 }
 
-/// What results of an endpoint can be grouped by.
+/// The `group_by` values that an endpoint supports.
 struct GroupBys(Endpoint);
 
 impl Display for GroupBys {
@@ -361,12 +361,12 @@ impl Display for GroupBys {
     }
 }
 
-/// The offending value after what would be right.
+/// The offending value, appended to what would be right.
 pub(in crate::gateway) fn quoted(node: &Node<'_>) -> String {
     format!(", not {}", shown(node))
 }
 
-/// A value, when it is short enough to help.
+/// A value, if it is short enough to help.
 fn shown(node: &Node<'_>) -> String {
     match node {
         Node::Text(text) if text.chars().count() <= 40 => format!("{text:?}"),

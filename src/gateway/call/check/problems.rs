@@ -1,17 +1,17 @@
-//! The problems of a body as they are found: part by part, so that none crowds out another, and no more of each than
-//! helps.
+//! The problems of a body as they are found: part by part, so that no part crowds out another, and no more of each
+//! than helps.
 
 use std::fmt::Display;
 
 use crate::gateway::call::json::Path;
 use crate::gateway::{Place, Problem};
 
-/// After this many of a part the rest would say the same.
+/// The most problems listed for one part; further ones would say the same.
 pub(in crate::gateway) const MAX_OF_A_PART: usize = 100;
-/// Bytes of a part's pointers after which no more are told, so that an answer does not grow far beyond its request.
+/// Bytes of a part's pointers after which no more are listed, so that an answer does not far outgrow its request.
 const MAX_POINTERS: usize = 16 * 1024;
 
-/// What is told of a body, and how much of the part at hand is not.
+/// The problems listed for a body, and how many of the current part are not.
 #[derive(Default)]
 pub struct Problems {
     told: Vec<Problem>,
@@ -39,7 +39,7 @@ impl Problems {
         }
     }
 
-    /// What `look` finds in a body of lines, in their order.
+    /// The problems that `look` finds in a body of lines, in line order.
     pub fn of_lines(look: impl FnOnce(&mut Problems)) -> Vec<Problem> {
         let mut problems = Problems::default();
         problems.part(&Path::Root, look);
@@ -50,7 +50,7 @@ impl Problems {
         problems.told
     }
 
-    /// Looks at the part of the body that stands at `at`. What is not told of it is counted there.
+    /// Checks the part of the body at `at`. Problems that are not listed are counted there.
     pub(in crate::gateway) fn part<T>(
         &mut self,
         at: &Path<'_>,
@@ -67,7 +67,7 @@ impl Problems {
         found
     }
 
-    /// How many were found in the part at hand.
+    /// How many problems were found in the current part.
     pub fn count(&self) -> usize {
         self.told.len() + self.untold
     }

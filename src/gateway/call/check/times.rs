@@ -1,4 +1,4 @@
-//! Times as callers and the upstream write them, and the time that they are held against.
+//! Times as callers and the upstream write them, and the present with which they are compared.
 
 use bytes::Bytes;
 use time::format_description::well_known::Rfc3339;
@@ -8,9 +8,9 @@ use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 use crate::gateway::Gateway;
 use crate::gateway::call::json;
 
-/// Clocks differ a little.
+/// How much clocks may differ.
 const TOLERANCE: Duration = Duration::minutes(1);
-/// By how much our own clock may be wrong before it matters where X does not tell its time.
+/// How far our own clock may be off while X's time is unknown.
 const OWN_ERROR: Duration = Duration::DAY;
 
 /// The present, as far as it is known.
@@ -22,12 +22,12 @@ pub struct Now {
 }
 
 impl Now {
-    /// As the upstream has it.
+    /// The present by the upstream's clock.
     pub const fn exact(at: OffsetDateTime) -> Now {
         Now { at, error: Duration::ZERO }
     }
 
-    /// As our own clock alone has it.
+    /// The present by our own clock alone.
     pub const fn uncertain(at: OffsetDateTime) -> Now {
         Now { at, error: OWN_ERROR }
     }
@@ -40,15 +40,15 @@ impl Now {
         self.at.saturating_add(self.error)
     }
 
-    /// Whether that is to come beyond doubt.
+    /// Whether `at` is certainly in the future.
     pub(in crate::gateway) fn is_before(self, at: OffsetDateTime) -> bool {
         at > self.latest().saturating_add(TOLERANCE)
     }
 }
 
 impl Gateway {
-    /// Reads a request that may be about the present. What our clock alone speaks against is held against X's, which is
-    /// asked for; where X does not tell it, X decides.
+    /// Reads a request whose times may be close to the present. If only our own clock speaks against it, X is asked for
+    /// the time; if X does not give it, X decides.
     pub(in crate::gateway) async fn read_in_time<T: Send + 'static>(
         &self,
         body: &Bytes,
@@ -71,7 +71,7 @@ impl Gateway {
     }
 }
 
-/// The four forms that clients send; no zone means UTC (reference 1.5). Only times that can be written in UTC.
+/// Parses the four forms that clients send; no zone means UTC (reference 1.5). Accepts only times that UTC can express.
 pub fn read_time(text: &str) -> Option<OffsetDateTime> {
     let in_utc = |it: &OffsetDateTime| it.checked_to_offset(UtcOffset::UTC);
     read(text).filter(|it| in_utc(it).is_some_and(|it| it.year() >= 0))

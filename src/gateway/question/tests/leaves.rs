@@ -14,7 +14,7 @@ use crate::gateway::question::tree::Overflow;
 use crate::gateway::question::tree::leaf::Leaf;
 use crate::model::GroupBy;
 
-/// By the names above it, in the nesting's order.
+/// Numbers by the names above them, in the nesting's order.
 type Numbers = BTreeMap<Vec<String>, i64>;
 
 fn written(value: &Value, path: &mut Vec<String>, numbers: &mut Numbers) {
@@ -30,7 +30,7 @@ fn written(value: &Value, path: &mut Vec<String>, numbers: &mut Numbers) {
     }
 }
 
-/// The same of an answer's leaves.
+/// Collects the numbers from an answer's leaves.
 fn walked(merge: &Merge, world: &World, numbers: &mut Numbers) {
     let add = |leaf: &Leaf| {
         let grouping = world.groupings.iter().find(|it| it.name == leaf.grouping).unwrap();
@@ -51,7 +51,7 @@ fn walked(merge: &Merge, world: &World, numbers: &mut Numbers) {
     merge.each_leaf(add).unwrap();
 }
 
-/// The same, of numbers that are freed as they are given.
+/// The answer's leaves as text, from numbers that are freed as they are returned.
 fn taken(merge: Merge) -> Vec<String> {
     let (_, mut walk) = merge.into_walk().unwrap();
     let mut all = Vec::new();
@@ -100,7 +100,7 @@ fn posts_given_away_and_the_rest_make_the_whole() {
         let dice = &mut Dice(seed ^ 0x5A);
         let (mut merge, expected) = merged(&world);
         let mut parts = Parts::new(1 + dice.below(4));
-        // Each post in a few calls, some of which do not end.
+        // Each post is in a few calls, some of which do not end.
         let mut calls: Vec<Vec<u64>> =
             (0..dice.below(6)).map(|_| dice.some(&world.posts)).collect();
         for call in &calls {
@@ -164,7 +164,7 @@ fn posts_have_begun_until_their_part_is_taken() {
     assert_eq!(parts.new_ones(&[1, 4, 5]), 2);
     merge.add(br#"{"g":{"1":"10","2":"20"}}"#).unwrap();
     parts.end(&[1, 2, 3], &mut merge);
-    // Of the third there is nothing to send.
+    // There is nothing to send for the third.
     assert_eq!(parts.new_ones(&[1, 2, 3]), 1);
     assert_eq!(as_json(&parts.next().unwrap()).unwrap(), r#"{"g":{"1":"10"}}"#);
     assert_eq!(parts.new_ones(&[1, 2, 3]), 2);

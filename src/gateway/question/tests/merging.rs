@@ -14,7 +14,7 @@ use crate::model::{GroupBy, Metric};
 
 pub const WORLDS: u64 = 600;
 
-/// Everything that an upstream without limits knows, and how it says it.
+/// Everything that an upstream without limits knows, and the form of its answers.
 pub struct World {
     seed: u64,
     pub posts: Vec<u64>,
@@ -67,7 +67,7 @@ impl World {
         Part { posts, metrics, hours: self.hours.clone() }
     }
 
-    /// A number, often 0 and sometimes negative, or `None` where nothing is said.
+    /// A number, often 0 and sometimes negative, or `None` if the upstream gives none.
     fn number(&self, post: u64, metric: Metric, hour: i64) -> Option<i64> {
         let is_silent = metric.is_private_on_totals() && self.too_old.contains(&post);
         let seed = self.seed ^ (post << 40) ^ ((metric as u64) << 32) ^ hour.unsigned_abs();

@@ -14,7 +14,7 @@ use crate::model::{AuthKind, Endpoint, GroupBy, Metric, UserId};
 
 const QUESTIONS: u64 = 2000;
 
-/// A question with what is known of its authors.
+/// A question with the known authors of its posts.
 struct Case {
     question: Question,
     known: HashMap<u64, UserId>,
@@ -51,7 +51,7 @@ impl Case {
         plan(&self.question, &self.known, &self.usable, &self.foreign)
     }
 
-    /// Who is tried first for a post of unknown author.
+    /// The first candidate tried for a post of unknown author.
     fn first_candidate(&self, post: u64) -> Option<UserId> {
         let mut candidates = self.usable.iter().take(MOST_CANDIDATES).copied();
         candidates.find(|it| !self.foreign.contains(&(post, *it)))

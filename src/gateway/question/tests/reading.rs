@@ -1,4 +1,4 @@
-//! What is asked is understood, and every mistake is found with its place and with what would be right.
+//! Valid questions are understood, and every mistake is found, with its place and what would be right.
 
 use time::Duration;
 use time::macros::datetime;

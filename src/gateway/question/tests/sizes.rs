@@ -1,4 +1,4 @@
-//! How much a question may ask for, and what it takes.
+//! How much a question may ask for, and how much memory it takes.
 
 use crate::config::{self, Limits};
 use crate::gateway::call::check::Now;
@@ -8,7 +8,7 @@ use crate::gateway::question::tests::{LIMITS, NOW, as_json};
 use crate::gateway::question::{Grouping, Question};
 use crate::model::{Endpoint, GroupBy, Metric};
 
-/// What the default settings leave for one question.
+/// The memory that the default settings leave for one question.
 const MOST: usize = (192 << 20) / 8 * 7;
 
 fn limits() -> Limits {
@@ -23,7 +23,7 @@ fn question(posts: usize, rest: &str) -> Question {
     Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW)).unwrap_or_else(|it| panic!("{it:?}"))
 }
 
-/// As many as a range may ask for.
+/// All engagement types that a range may ask for.
 fn all_types() -> String {
     let served = Metric::ALL.into_iter().filter(|it| it.is_served_by(Endpoint::Historical));
     let names: Vec<String> = served.map(|it| format!("{:?}", it.name())).collect();
@@ -73,7 +73,7 @@ fn two_million_numbers_fit_in_every_form() {
     for (posts, rest) in [
         (12, format!(r#"{types},{YEAR},"groupings":{{"g":{ALL}}}"#)),
         (228, format!(r#"{few},{YEAR},"groupings":{{"g":{ALL}}}"#)),
-        // Each number alone under its keys takes the most.
+        // Numbers that stand alone under their keys take the most.
         (
             5479,
             format!(
@@ -124,7 +124,7 @@ fn an_answer_that_is_larger_than_it_may_be_is_refused() {
     merge.add(br#"{"g":{"favorites":"1","replies":"2"}}"#).unwrap();
     let refused = merge.add(br#"{"g":{"impressions":"1","retweets":"2"}}"#);
     assert!(matches!(refused, Err(Malformed::TooLarge)));
-    // Sums take no more than what they are added to.
+    // Sums take no more room than what they are added to.
     for _ in 0..5 {
         merge.add(br#"{"g":{"favorites":"1"}}"#).unwrap();
     }

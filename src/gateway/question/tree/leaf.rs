@@ -1,4 +1,4 @@
-//! One number, with the keys that it stands under.
+//! One number, with its keys.
 
 use crate::gateway::question::number_key::KeyText;
 use crate::model::GroupBy;
@@ -31,7 +31,7 @@ impl<'a> Leaf<'a> {
         }
     }
 
-    /// The key of that kind.
+    /// The key of the given kind.
     pub fn key(&self, kind: GroupBy) -> Option<KeyText<'a>> {
         match kind {
             GroupBy::TweetId => self.post,

@@ -26,7 +26,7 @@ pub struct Overflow;
 pub enum Nested {
     Inner(Vec<(u64, Nested)>),
     Leaves(Vec<(u64, i64)>),
-    /// Leaves with sums that have left 64 bits; some come back.
+    /// Leaves with sums beyond 64 bits; later additions may bring some back.
     Wide(Vec<(u64, i128)>),
 }
 
@@ -50,7 +50,7 @@ impl Nested {
         }
     }
 
-    /// Takes out what stands under these keys of the first level.
+    /// Takes out the entries under these keys of the first level.
     pub fn take(&mut self, keys: &[u64]) -> Nested {
         match self {
             Nested::Inner(entries) => Nested::Inner(take(entries, keys)),
@@ -59,7 +59,7 @@ impl Nested {
         }
     }
 
-    /// The posts that it has numbers of.
+    /// Collects the posts that it has numbers for.
     pub fn posts(&self, levels: &[GroupBy], found: &mut HashSet<u64>) {
         let level = levels.first();
         let is_post = level == Some(&GroupBy::TweetId);
@@ -86,7 +86,7 @@ impl Nested {
         }
     }
 
-    /// How many numbers it has; an error where one of them does not fit 64 bits.
+    /// How many numbers it has; an error if one of them does not fit 64 bits.
     pub fn count(&self) -> Result<usize, Overflow> {
         match self {
             Nested::Inner(entries) => entries.iter().map(|(_, below)| below.count()).sum(),
@@ -124,7 +124,7 @@ fn fits(mine: &[(u64, i64)], other: &[(u64, i64)]) -> bool {
     other.iter().all(sum_fits)
 }
 
-/// Joins two lists: what stands under the same key by `add`.
+/// Joins two lists; entries with the same key are combined by `add`.
 fn join<T>(mine: &mut Vec<(u64, T)>, other: Vec<(u64, T)>, mut add: impl FnMut(&mut T, T)) {
     let new = other.iter().filter(|it| find(mine, it.0).is_none()).count();
     if new == 0 {
@@ -153,7 +153,7 @@ fn join<T>(mine: &mut Vec<(u64, T)>, other: Vec<(u64, T)>, mut add: impl FnMut(&
     }
 }
 
-/// Where a key stands.
+/// The index of a key.
 fn find<T>(list: &[(u64, T)], key: u64) -> Option<usize> {
     list.binary_search_by_key(&key, |it| it.0).ok()
 }
@@ -161,7 +161,7 @@ fn find<T>(list: &[(u64, T)], key: u64) -> Option<usize> {
 fn take<T>(entries: &mut Vec<(u64, T)>, keys: &[u64]) -> Vec<(u64, T)> {
     let wanted: HashSet<u64> = keys.iter().copied().collect();
     let taken = entries.extract_if(.., |it| wanted.contains(&it.0)).collect();
-    // What is left is no longer than it needs to be, without a copy for each post of many.
+    // Shrinks only if it saves half, so that taking many posts does not copy the list each time.
     if entries.capacity() > 2 * entries.len() {
         entries.shrink_to_fit();
     }

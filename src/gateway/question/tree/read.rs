@@ -8,15 +8,15 @@ use crate::gateway::question::number_key::{HOURS, Key, TypeNames};
 use crate::gateway::question::tree::Nested;
 use crate::model::GroupBy;
 
-/// Levels that are nested at most: the four kinds, and days above hours that were asked for without.
+/// The most levels: the four kinds, and days above hours that were requested without days.
 const MOST_LEVELS: usize = 5;
 
-/// What is known of a grouping's form, beyond its levels, from the answers so far.
+/// What the answers so far show of a grouping's form, beyond its levels.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Form {
-    /// Whether hours come below days that were not asked for, which the upstream's own texts disagree on.
+    /// Whether hours come below days that were not requested; the upstream's own texts disagree on that.
     pub hours_by_day: Option<bool>,
-    /// How many entries the last list of each depth had: the next one will have as many.
+    /// How many entries the last list of each depth had: the next one probably has as many.
     lengths: [usize; MOST_LEVELS],
 }
 
@@ -37,11 +37,11 @@ impl<'de> DeserializeSeed<'de> for Read<'_> {
     }
 }
 
-/// The level at hand and those below it.
+/// The current level and those below it.
 struct Level<'a> {
     levels: &'a [GroupBy],
     depth: usize,
-    /// Whether days may come here though they were not asked for.
+    /// Whether days may come here although they were not requested.
     hours_are_alone: bool,
     form: &'a mut Form,
     names: &'a mut TypeNames,
@@ -139,7 +139,7 @@ impl Level<'_> {
     }
 }
 
-/// The same without room for more: `shrink_to_fit` may leave half of a list's memory unused.
+/// The list without spare capacity: `shrink_to_fit` may leave half of a list's memory unused.
 fn exact<T>(entries: Vec<T>) -> Vec<T> {
     if entries.len() == entries.capacity() {
         return entries;

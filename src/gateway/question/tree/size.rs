@@ -5,10 +5,10 @@ use crate::gateway::question::tree::Nested;
 const INNER: usize = size_of::<(u64, Nested)>();
 const LEAF: usize = size_of::<(u64, i64)>();
 const WIDE: usize = size_of::<(u64, i128)>();
-/// What rounding up costs a short list.
+/// The bytes that rounding up adds to a short list.
 const LEAST: usize = 8;
 
-/// The most that a tree takes, in bytes, whose lists have so many entries, level by level. The allocator rounds
+/// The most bytes that a tree takes if its lists have these numbers of entries, level by level. The allocator rounds
 /// each list up by an eighth at most, and short ones to a whole multiple of 16 bytes.
 pub fn most_bytes(levels: &[usize]) -> usize {
     let (mut lists, mut bytes) = (1_usize, 0_usize);
@@ -23,7 +23,7 @@ pub fn most_bytes(levels: &[usize]) -> usize {
 }
 
 impl Nested {
-    /// What it takes, in bytes.
+    /// The memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Nested::Inner(entries) => {

@@ -1,4 +1,4 @@
-//! An answer's numbers in the order in which they are written, freed as they are given.
+//! An answer's numbers in the order in which they are written, freed as they are returned.
 
 use std::vec;
 
@@ -8,31 +8,31 @@ use crate::gateway::question::tree::Nested;
 use crate::gateway::question::tree::leaf::Leaf;
 use crate::model::GroupBy;
 
-/// What comes next of an answer.
+/// The next piece of an answer.
 pub enum Step<'a> {
     /// A grouping begins.
     Grouping(&'a str),
-    /// What follows stands under this key.
+    /// What follows is nested under this key.
     Open(KeyText<'a>),
     Number(KeyText<'a>, i64),
-    /// Of the last key or grouping that is open.
+    /// The innermost open key or grouping ends.
     Close,
 }
 
-/// Gives each number once. Sums that do not fit 64 bits must have been refused before.
+/// Returns each number once. Sums that do not fit 64 bits must have been refused before.
 pub struct Walk {
     groupings: vec::IntoIter<(Grouping, Nested)>,
     names: TypeNames,
-    /// The grouping at hand.
+    /// The current grouping.
     grouping: Grouping,
-    /// From the grouping down to the level at hand.
+    /// The open levels, from the grouping down to the current one.
     open: Vec<Frame>,
-    /// Numbers that were not given yet.
+    /// How many numbers have not been returned yet.
     left: usize,
 }
 
 struct Frame {
-    /// The key under which it stands; `None` for the grouping's own level.
+    /// The key above it; `None` for the grouping's own level.
     key: Option<(u64, Option<GroupBy>)>,
     /// How many levels of the grouping are above it.
     depth: usize,
@@ -51,7 +51,7 @@ impl Walk {
         Walk { groupings: groupings.into_iter(), names, grouping, open: Vec::new(), left: numbers }
     }
 
-    /// How many numbers were not given yet.
+    /// How many numbers have not been returned yet.
     pub fn left(&self) -> usize {
         self.left
     }
