@@ -1,4 +1,4 @@
-//! The audit log as lines of JSON, sent as they are read: never more than a page of it is in memory.
+//! The audit log as lines of JSON, sent as they are read, page by page: it is never in memory as a whole.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,7 +20,7 @@ pub(crate) const NO_FORM: &str =
     "Accept rules out application/json and application/x-ndjson; allow one of them";
 const ROWS: u32 = 1000;
 
-/// All entries that fit. What is wrong with the first page is still told by the status.
+/// All matching entries. An error on the first page is still reported by the status.
 pub(crate) async fn audit(gateway: Gateway, filter: AuditFilter) -> Result<Response, Problem> {
     let mut filter = AuditFilter { limit: ROWS, ..filter };
     let mut entries = gateway.list_audit(&filter).await?;
@@ -36,7 +36,7 @@ pub(crate) async fn audit(gateway: Gateway, filter: AuditFilter) -> Result<Respo
             entries = match gateway.list_audit(&filter).await {
                 Ok(entries) => entries,
                 Err(error) => {
-                    // Cuts the answer short, which the client notices: the last chunk does not come.
+                    // Cuts the answer short, which the client notices: the last chunk never comes.
                     drop(to.send(Err(error)).await);
                     break;
                 }

@@ -1,4 +1,4 @@
-//! JSON over HTTP: what services and operators ask, and its description.
+//! The JSON API over HTTP, for services and operators, and its description.
 
 pub(crate) mod audit_export;
 pub(crate) mod callers;

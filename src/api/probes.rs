@@ -1,4 +1,4 @@
-//! What orchestrators and monitoring ask.
+//! Health checks and metrics, for orchestrators and monitoring.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::web::host::Host;
 
-/// The process runs and its runtime turns.
+/// Says that the process runs and its runtime makes progress.
 pub(crate) async fn live() -> Response {
     axum::Json(json!({ "status": "live" })).into_response()
 }
 
-/// Calls can be served: 200, or 503 with the reasons. A degraded gateway is ready and says what is wrong.
+/// Says whether calls can be served: 200, or 503 with the reasons. A degraded gateway is ready and says what is wrong.
 pub(crate) async fn ready(State(host): State<Host>) -> Response {
     let health = host.gateway().health();
     let ready = health.ready && !host.lifecycle().is_closing();
@@ -30,7 +30,7 @@ pub(crate) async fn ready(State(host): State<Host>) -> Response {
     (status, axum::Json(json!({ "status": word, "reasons": degraded }))).into_response()
 }
 
-/// Everything counted, in Prometheus's text format.
+/// All metrics, in Prometheus's text format.
 pub(crate) async fn metrics(State(host): State<Host>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], host.metrics().render())
         .into_response()

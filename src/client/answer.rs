@@ -1,4 +1,4 @@
-//! An answer as it comes: pieces that can be passed on as they are, and at the end what the gateway says of it.
+//! An answer as it arrives: pieces that can be passed on as they are, and at the end the gateway's report.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::client::{Error, Report};
 
 const UNSAID: &str = "it does not say whether the answer is whole";
 
-/// What is asked for in `Accept`.
+/// The format requested in `Accept`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Form {
     Json,
@@ -24,14 +24,14 @@ pub struct Answer {
     form: Form,
     url: String,
     patience: Duration,
-    /// What came and was not given out yet.
+    /// Bytes received but not returned yet.
     rest: Vec<u8>,
     numbers: u64,
-    /// What is said so far of the answer.
+    /// The gateway's report, once it has arrived.
     report: Option<Report>,
 }
 
-/// What stands beside the numbers in JSON, and alone on the last line of ndjson.
+/// The report, which stands beside the numbers in JSON, and alone on the last line of ndjson.
 #[derive(Deserialize)]
 struct Told {
     countersign: Report,
@@ -72,7 +72,7 @@ impl Answer {
         Ok(Answer { response, form, url, patience, rest, numbers: 0, report })
     }
 
-    /// What can be passed on next: of ndjson whole lines, and of JSON everything at once.
+    /// The next piece to pass on: whole lines of ndjson, and JSON all at once.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         loop {
             let chunk = self.response.chunk().await;
@@ -89,17 +89,17 @@ impl Answer {
         }
     }
 
-    /// How many numbers came so far, where that is seen.
+    /// How many numbers have arrived so far, counted in ndjson only.
     pub fn numbers(&self) -> u64 {
         self.numbers
     }
 
-    /// What the gateway says of the answer, once `next` has nothing more.
+    /// The gateway's report on the answer, once `next` has returned `None`.
     pub fn report(self) -> Result<Report, Error> {
         self.report.ok_or(Error::CutShort)
     }
 
-    /// Whole lines, up to `end`.
+    /// Takes the whole lines up to `end`.
     fn lines(&mut self, end: usize) -> Vec<u8> {
         let after = self.rest.split_off(end);
         let lines = std::mem::replace(&mut self.rest, after);
@@ -110,7 +110,7 @@ impl Answer {
         lines
     }
 
-    /// What is left when nothing more comes. A line without an end is none.
+    /// The last piece, after the body's end. An unfinished line is an error.
     fn end(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let rest = std::mem::take(&mut self.rest);
         if self.form != Form::Json || self.report.is_some() {

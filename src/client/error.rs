@@ -17,18 +17,18 @@ pub enum Error {
     Timeout { url: String, patience: Duration },
     #[error("the answer was cut short, so what came of it is not all; try again")]
     CutShort,
-    /// It is something else that answers, or a gateway of another time.
+    /// Something else answers at that address, or a gateway of another version.
     #[error(
         "{url} does not answer as a Countersign gateway does: {detail}; is it one, and of this version? {WHERE}"
     )]
     Odd { url: String, detail: String },
-    /// The gateway's own word.
+    /// The gateway's own refusal.
     #[error("{}", .0.title)]
     Refused(Box<Problem>),
 }
 
 impl Error {
-    /// Whether the same may work a little later.
+    /// Whether a retry a little later may work.
     pub fn may_pass(&self) -> bool {
         match self {
             Error::Unreachable { .. } | Error::Timeout { .. } | Error::CutShort => true,

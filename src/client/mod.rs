@@ -1,4 +1,4 @@
-//! What asks a running gateway: one question of any size, its answer as it comes, and what can go wrong on the way.
+//! The client of a running gateway: one question of any size, its answer as it arrives, and what can go wrong.
 
 mod answer;
 mod error;

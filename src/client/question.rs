@@ -10,18 +10,18 @@ pub struct Question {
     pub tweet_ids: Vec<String>,
     pub metrics: Vec<Metric>,
     pub window: Window,
-    /// The gateway's own grouping where there is none.
+    /// If empty, the gateway's default grouping applies.
     pub groupings: Vec<Grouping>,
-    /// User ids and `@screen_name`s whose tokens may be tried; the key's where there is none.
+    /// User ids and `@screen_name`s whose tokens may be tried; if empty, those of the key.
     pub accounts: Vec<String>,
 }
 
-/// The time that the numbers are of.
+/// The period that the numbers cover.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Window {
     Totals,
     TwentyEightHours,
-    /// Dates or times, which the gateway reads.
+    /// Dates or times, parsed by the gateway.
     Range {
         start: String,
         end: String,

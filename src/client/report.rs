@@ -1,9 +1,9 @@
-//! What a gateway says of an answer, and what it says where there is none.
+//! The gateway's report on an answer, and the problem that it returns instead of one.
 
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
-/// Whether an answer is whole.
+/// Whether an answer is complete, and what is missing.
 #[derive(Debug, Deserialize)]
 pub struct Report {
     pub complete: bool,
@@ -11,7 +11,7 @@ pub struct Report {
     pub missing: Vec<Missing>,
 }
 
-/// What could not be had.
+/// Results that are missing, and why.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Missing {
@@ -20,12 +20,12 @@ pub struct Missing {
     pub engagement_types: Vec<String>,
     /// More, in words; may be empty.
     pub detail: String,
-    /// How many posts, where their ids are not told.
+    /// The number of posts, if their ids are not listed.
     #[serde(skip)]
     pub count: usize,
 }
 
-/// An answer of the gateway's own (RFC 9457).
+/// An error answer of the gateway (RFC 9457).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
@@ -38,13 +38,13 @@ pub struct Problem {
     pub missing: Vec<Missing>,
 }
 
-/// One mistake of a request.
+/// One mistake in a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Mistake {
     /// Where it is in the body.
     pub pointer: Option<String>,
-    /// Or in which header.
+    /// The header it is in, if not in the body.
     pub header: Option<String>,
     pub detail: String,
 }

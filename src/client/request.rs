@@ -1,4 +1,4 @@
-//! Asking one gateway with one key.
+//! Requests to one gateway, with one key.
 
 use crate::client::answer::{self, Answer, Form};
 use crate::client::error::Error;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Asks one gateway with one key.
+/// A client of one gateway, with one key.
 pub struct Client {
     http: reqwest::Client,
     url: String,
@@ -20,7 +20,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// `patience` is the longest silence of the gateway that is borne.
+    /// `patience` is how long the gateway may stay silent.
     pub fn new(settings: &config::Client, patience: Duration) -> Result<Client, Error> {
         let is_tls = settings.url.starts_with("https:");
         let builder = reqwest::Client::builder()
@@ -31,7 +31,7 @@ impl Client {
             .connect_timeout(CONNECT.min(patience))
             .read_timeout(patience)
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-        // A machine may have no certificates where none is needed.
+        // Without TLS no certificates are needed, and a machine may have none.
         let builder = if is_tls { builder } else { builder.tls_certs_only([]) };
         let http = builder.build().map_err(|it| Error::unreachable(&settings.url, &it))?;
         let text = Zeroizing::new(format!("Bearer {}", settings.key.expose()));
@@ -40,7 +40,7 @@ impl Client {
         Ok(Client { http, url: settings.url.clone(), key, patience })
     }
 
-    /// Asks; what comes back is read with `Answer::next`. The gateway takes at most `deadline`.
+    /// Sends a question; its answer is read with `Answer::next`. The gateway takes at most `deadline`.
     pub async fn ask(
         &self,
         question: &Question,
@@ -62,7 +62,7 @@ impl Client {
         Ok(plan)
     }
 
-    /// A response that is good, its body still to be read.
+    /// Posts a question and returns a successful response, its body still to be read.
     async fn post(
         &self,
         path: &str,
@@ -89,7 +89,7 @@ impl Client {
         }
     }
 
-    /// What an answer says that is none.
+    /// The error that an unsuccessful response stands for.
     async fn refused(&self, response: reqwest::Response) -> Error {
         let (status, media_type) = (response.status().as_u16(), answer::media_type(&response));
         let odd =

@@ -1,4 +1,4 @@
-//! The sandbox's own interface under `/sandbox`: the world, what arrived, and how it should misbehave.
+//! The sandbox's own interface under `/sandbox`: it lists the world and recorded calls, and orders faults.
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -69,7 +69,7 @@ async fn find_switches(State(sandbox): State<Sandbox>) -> Json<Switches> {
     Json(sandbox.state().switches.clone())
 }
 
-/// Sets the switches that are named and leaves the others as they are.
+/// Sets the named switches and leaves the others as they are.
 async fn change_switches(State(sandbox): State<Sandbox>, body: Bytes) -> Answer {
     let changes: Value = read(&body)?;
     let mut state = sandbox.state();
@@ -110,7 +110,7 @@ async fn change_user(
     Ok(Json(json!({ "user_id": user_id, "state": change.state })))
 }
 
-/// Makes the app's bearer token void; the next mint gives another.
+/// Invalidates the app's bearer token; the next mint gives another.
 async fn rotate_bearer(State(sandbox): State<Sandbox>, Path(name): Path<String>) -> Answer {
     let place = sandbox.population().apps.iter().position(|it| it.name == name);
     let place = place.ok_or_else(|| missing("no such app"))?;
@@ -123,7 +123,7 @@ async fn reset(State(sandbox): State<Sandbox>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// JSON whatever its declared type, since `curl -d` declares a form.
+/// Reads JSON whatever its declared type, since `curl -d` declares a form.
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|it| complaint(&it.to_string()))
 }

@@ -1,4 +1,4 @@
-//! A sandbox: its world, what has become of it since, what goes wrong on purpose, and what was asked.
+//! A sandbox: its world, the changes to it since, the faults ordered, and the calls recorded.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -47,7 +47,7 @@ impl Sandbox {
         Sandbox { inner: Arc::new(inner) }
     }
 
-    /// The sandbox's clock, which a switch can put wrong.
+    /// The sandbox's time, which a switch can put wrong.
     pub(super) fn now(&self) -> OffsetDateTime {
         let offset = self.state().switches.clock_offset_s.clamp(-MOST_OFFSET_S, MOST_OFFSET_S);
         self.inner.clock.now().saturating_add(Duration::seconds(offset))
@@ -74,7 +74,7 @@ impl Sandbox {
         &self.inner.calls
     }
 
-    /// Forgets calls, faults and whatever was changed at run time.
+    /// Forgets calls, faults and everything that was changed at run time.
     pub(super) fn reset(&self) {
         *self.state() = State::new(self.population(), self.inner.started_with.clone());
         self.faults().replace(Vec::new());

@@ -1,4 +1,4 @@
-//! `GET /2/tweets`: posts and their authors by id, with the app's bearer token. The rules are those of X's API of version 2.
+//! `GET /2/tweets`: posts and their authors by id, with the app's bearer token, by the rules of version 2 of X's API.
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use crate::sandbox::world::quota::Allowance;
 
 const MOST_IDS: usize = 100;
 const MOST_DIGITS: usize = 19;
-/// Expansions and the fields of what they add are taken and stay without effect.
+/// Known parameters. Expansions, and the fields of the objects that they add, are accepted without effect.
 const PARAMETERS: [&str; 7] = [
     "ids",
     "expansions",
@@ -26,7 +26,7 @@ const PARAMETERS: [&str; 7] = [
     "place.fields",
     "user.fields",
 ];
-/// What may be asked of a post. The sandbox has its id, its text and its author; the rest stays away.
+/// The fields of a post that may be requested. The sandbox has its id, its text and its author; it omits the rest.
 const FIELDS: [&str; 22] = [
     "attachments",
     "author_id",
@@ -52,7 +52,7 @@ const FIELDS: [&str; 22] = [
     "withheld",
 ];
 
-/// Answers a look-up. Rate headers come with every answer to an app that may look posts up.
+/// Answers a look-up. Every answer to an app that may look posts up has rate headers.
 pub fn reply(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let allowance = match admit(sandbox, arrival) {
         Ok(allowance) => allowance,
@@ -71,7 +71,7 @@ pub fn reply(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     reply
 }
 
-/// X takes users' tokens as well, which then see more; here they are refused, so that none is sent without need.
+/// X accepts users' tokens as well, which see more; here they are refused, so that none is sent without need.
 fn admit(sandbox: &Sandbox, arrival: &Arrival) -> Result<Allowance, Refusal> {
     if !matches!(arrival.credentials, Credentials::Bearer(_)) {
         return Err(errors::unauthorized());
@@ -110,7 +110,7 @@ fn read(arrival: &Arrival) -> Result<Asked, Refusal> {
     Ok(Asked { ids, with_author: fields.iter().any(|it| it == "author_id") })
 }
 
-/// The members of the list that a parameter is.
+/// The items of a parameter that is a list.
 fn listed_in(given: &[(String, String)], name: &str) -> Vec<String> {
     let values = given.iter().filter(|it| it.0 == name && !it.1.is_empty());
     values.flat_map(|it| it.1.split(',')).map(str::to_owned).collect()
@@ -145,7 +145,7 @@ fn wrong_ids(ids: &[String]) -> Vec<String> {
     }
 }
 
-/// What there is goes to `data`, the rest to `errors`; neither is there when it would be empty.
+/// Posts that exist go to `data`, the rest to `errors`; each is left out if it would be empty.
 fn found(sandbox: &Sandbox, asked: &Asked) -> Value {
     let state = sandbox.state();
     let (mut data, mut missing) = (Vec::new(), Vec::new());
@@ -155,7 +155,7 @@ fn found(sandbox: &Sandbox, asked: &Asked) -> Value {
             Some(it) if state.user_state(it.author).shows_posts() => {
                 data.push(listed(sandbox, it, asked.with_author));
             }
-            // Of a suspended author as of a protected one.
+            // Posts of suspended authors are treated like those of protected ones.
             Some(_) => missing.push(errors::post_not_authorized(id)),
             None => missing.push(errors::post_not_found(id)),
         }

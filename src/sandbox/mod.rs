@@ -1,12 +1,13 @@
-//! The sandbox: a stand-in for the upstream, with its rules and invented numbers, for everyone without an enterprise contract.
+//! The sandbox: a stand-in for the upstream, with its rules and invented numbers, for everyone without an enterprise
+//! contract.
 //!
 //! It imports `model` alone, so it checks the gateway's signatures with code of its own.
 //! A request's way through it: `http::routes` records and routes; `engagement` applies the rules in the order of
 //! reference 4.4, with `auth`, `world::quota` and its own `body`, `access`, `window` and `numbers` each doing one step;
-//! `http::reply` puts it on the wire. `lookup` tells whose posts they are, and `engagement::unlimited` what an endpoint would
-//! answer without limits. `oauth::handshake` lets apps in and `oauth::connected_apps` shuts them out, with `oauth::pages` for
-//! the people who do it. `world::population` invents who exists, `world::numbers` what happened to their posts,
-//! `http::faults` what goes wrong, and `control` is the sandbox's own interface under `/sandbox`.
+//! `http::reply` puts it on the wire. `lookup` returns posts with their authors, and `engagement::unlimited` an
+//! endpoint's answers without limits. `oauth::handshake` grants apps access and `oauth::connected_apps` revokes it,
+//! with `oauth::pages` for the people who do it. `world::population` invents users and posts, `world::numbers` their
+//! numbers, `http::faults` injects failures, and `control` is the sandbox's own interface under `/sandbox`.
 
 mod auth;
 mod control;

@@ -1,9 +1,9 @@
-//! What can be asked of a gateway over HTTP: every route is on this page.
+//! The HTTP server: every route of both listeners is in this file.
 //!
-//! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links` for
-//! keys that may invite users, and the pages under `/connect` by which these connect their accounts. Operators' listener:
-//! `/metrics`, `/admin/v1`, which asks for an admin key, and the console's pages under `/console`. Both: `/livez`, `/readyz`, and the description of all this,
-//! `/openapi.json` for programs and `/docs` for people.
+//! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links`
+//! for keys that may invite users, and the pages under `/connect` where these users connect their accounts.
+//! Operators' listener: `/metrics`, `/admin/v1`, which requires an admin key, and the console's pages under `/console`.
+//! Both: `/livez`, `/readyz`, and the API description, `/openapi.json` for programs and `/docs` for people.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ use crate::web::html::Face;
 use crate::web::quota::Quotas;
 use crate::web::{html, listen, problem};
 
-/// Where people's browsers come.
+/// The groups of pages that people open in a browser.
 const FACES: &[Face] = &[connect::FACE, guard::FACE];
 
 /// Serves both listeners until `life` ends and the last call is answered, at most `limits.drain` later.
@@ -175,7 +175,7 @@ fn console_routes(host: &Host) -> Router<Host> {
     pages.merge(open).route_layer(from_fn_with_state(host.clone(), guard::require_own_site))
 }
 
-/// What both listeners have, and no key is asked for.
+/// The routes that both listeners have, which need no key.
 fn open() -> Router<Host> {
     Router::new()
         .route("/livez", get(probes::live))
@@ -185,7 +185,7 @@ fn open() -> Router<Host> {
         .route("/docs/style.css", get(docs::style))
 }
 
-/// `offered` is told to whoever asks for anything else.
+/// Adds the answers to unknown paths and methods; `offered` says what there is instead.
 fn finish(routes: Router<Host>, offered: &'static str, host: &Host) -> Guarded {
     let routes = routes
         .fallback(async move |uri: Uri| problem::no_route(&uri, offered))

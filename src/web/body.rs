@@ -13,7 +13,7 @@ use crate::config::Limits;
 use crate::gateway::{Problem as Detail, explain_json, read_aside};
 use crate::web::problem::Problem;
 
-/// Refuses what says of itself that it is not JSON. Without a type it is taken for JSON, as the body itself will show.
+/// Refuses a body declared as anything but JSON. One without a type is taken for JSON; parsing it will tell.
 pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     require_type(
         headers,
@@ -22,7 +22,7 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     )
 }
 
-/// Refuses other types than `types`, and compressed bodies.
+/// Refuses types other than `types`, and compressed bodies.
 pub(crate) fn require_type(
     headers: &HeaderMap,
     types: &[&str],
@@ -45,14 +45,14 @@ pub(crate) fn require_type(
     }
 }
 
-/// What a body says, or what is wrong with it in our words.
+/// Parses a JSON body, or explains in our own words what is wrong with it.
 pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(body: &Bytes) -> Result<T, Problem> {
     read_aside(body, |body| serde_json::from_slice(body))
         .await
         .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }
 
-/// How long a body is at most, of which `most` bytes are taken.
+/// The largest size that a body can have, if at most `most` bytes are accepted.
 pub(crate) fn expected(headers: &HeaderMap, most: usize) -> usize {
     length(headers).map_or(most, |it| it.min(most))
 }

@@ -1,4 +1,5 @@
-//! The counters of relayed calls, found once: looking them up by their labels for every call would cost more than counting.
+//! The counters of relayed calls, found once: looking them up by their labels for every call would cost more than
+//! counting.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use metrics::{Counter, Histogram};
 
 use crate::model::{AuthKind, Endpoint};
 
-/// The statuses that the reference names are told apart; the upstream may send any.
+/// Statuses with counters of their own: those that the reference names. The upstream may send any.
 const STATUSES: [(u16, &str); 18] = [
     (200, "200"),
     (400, "400"),
@@ -74,7 +75,7 @@ impl Meter {
         }
     }
 
-    /// Counts one call: what the caller was told, how long it took, and the gateway's own share of that.
+    /// Counts one call: the status it ended with, how long it took, and the gateway's own share of that.
     pub(crate) fn count(&self, status: StatusCode, elapsed: Duration, own: Duration) {
         let code = status.as_u16();
         let exact = STATUSES.iter().position(|it| it.0 == code);

@@ -1,4 +1,4 @@
-//! Who asks: the other end of a connection, or, where that is a trusted proxy, for whom it says that it asks.
+//! The client's address: the other end of a connection or, if that is a trusted proxy, the address that it names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str;
@@ -11,11 +11,11 @@ use crate::config::Proxies;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of a connection; a cheap clone.
+/// The other end of a connection; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Peer {
     address: IpAddr,
-    /// Who may name another; `None` where this one may not.
+    /// The trusted proxies; `None` if this peer is not one of them.
     trusted: Option<Arc<Proxies>>,
 }
 
@@ -26,19 +26,20 @@ impl Peer {
         Peer { address, trusted }
     }
 
-    /// The address that its connections count for: a trusted proxy's count for those whom it names.
+    /// The address that its connections count for; `None` for a trusted proxy, whose connections count for its clients.
     pub(crate) fn counted(&self) -> Option<IpAddr> {
         self.trusted.is_none().then_some(self.address)
     }
 
-    /// Whom a trusted proxy names beyond other proxies.
+    /// The client that a trusted proxy names, unless that is itself a trusted proxy.
     pub(crate) fn named(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let trusted = self.trusted.as_ref()?;
         Some(self.client(headers)).filter(|it| !trusted.has(*it))
     }
 
-    /// For whom this one asks. Each proxy adds at the right by whom it was asked, so the list is read from there up to
-    /// the first that is not trusted: whatever is left of it, anybody may have written. What is no address ends it too.
+    /// The client behind this peer. Each proxy appends the address that called it, so the list is read from the right,
+    /// up to the first address that is not trusted: anybody may have written what is left of that. An entry that is no
+    /// address ends it too.
     pub(crate) fn client(&self, headers: &HeaderMap) -> IpAddr {
         let Some(trusted) = &self.trusted else { return self.address };
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
@@ -89,7 +90,7 @@ mod tests {
         Arc::new(read.unwrap_or_else(|it| panic!("{it}")).admin.trusted_proxies)
     }
 
-    /// Who asks when `peer` sends these lines of the header.
+    /// The client's address if `peer` sends these lines of the header.
     fn client(trusted: &str, peer: &str, lines: &[&[u8]]) -> String {
         let mut headers = HeaderMap::new();
         for line in lines {

@@ -24,10 +24,10 @@ use crate::web::pacing::{Paced, Progress};
 use crate::web::problem::Problem;
 use crate::web::unread::Unread;
 
-/// The longest that a connection on a spare place may take for its header.
+/// How long a connection on a spare place may take to send its header.
 const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a draining server still takes requests on connections that it has.
+/// How long a draining server still accepts requests on open connections.
 const LAST_REQUEST: Duration = Duration::from_millis(500);
 
 /// What the requests of one connection share.
@@ -47,7 +47,7 @@ impl Connection {
         Connection { host, routes, peer, place, progress, unread }
     }
 
-    /// Serves until either end closes. Once the server drains, whoever is idle is let go.
+    /// Serves until either end closes. Once the server drains, idle connections are closed.
     pub(crate) async fn serve(self, stream: TcpStream) -> hyper::Result<()> {
         let (limits, life) = (self.host.limits().clone(), self.host.lifecycle().clone());
         let progress = self.progress.clone();
@@ -73,7 +73,7 @@ impl Connection {
             ended = &mut connection => return ended,
             () = tokio::time::sleep(LAST_REQUEST) => (),
         }
-        // A request that has begun to come is answered; the answer says that the connection closes.
+        // A request that has begun to arrive is answered; the answer says that the connection closes.
         if !progress.is_in_head() {
             connection.as_mut().graceful_shutdown();
         }
@@ -97,7 +97,7 @@ impl Connection {
         response
     }
 
-    /// What is answered where the connection has no place for such a request.
+    /// The answer if the connection has no place for such a request.
     fn refusal(&self, request: &Request<Body>) -> Option<Problem> {
         if PROBES.contains(&request.uri().path()) {
             return None;

@@ -1,5 +1,5 @@
-//! The places of a listener: how many connections it has at once, how many of them one address may hold, and a few more
-//! on which only probes are answered.
+//! The limits of a listener: how many connections it has at once, how many of them one address may hold, and a few
+//! spare ones on which only probes are answered.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Places beyond the limit, so that a full gateway still tells orchestrators how it is and others that it is full.
+/// Places beyond the limit, so that a full gateway still answers probes, and tells other clients that it is full.
 const SPARE: usize = 16;
 
-/// Why a connection has no place of its own.
+/// Why a connection has no regular place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Full {
     /// The listener has as many connections as it may.
@@ -20,7 +20,7 @@ pub(crate) enum Full {
     Address,
 }
 
-/// The places of one listener; a cheap clone.
+/// The places of one listener; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Places {
     listener: &'static str,
@@ -34,14 +34,14 @@ struct Taken {
     spare: Share,
 }
 
-/// Some of the places: how many are taken, and by whom.
+/// The regular or the spare places: how many are taken, and by which addresses.
 struct Share {
     most: usize,
     all: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// Room for one connection more, of whomever.
+/// Room for one more connection, from any address.
 pub(crate) struct Room {
     places: Places,
     permit: OwnedSemaphorePermit,
@@ -50,9 +50,9 @@ pub(crate) struct Room {
 /// A connection's place, until dropped.
 pub(crate) struct Place {
     places: Places,
-    /// For whom it counts; `None` while that is not known.
+    /// The address it counts for; `None` while that is not known.
     holder: Mutex<Option<IpAddr>>,
-    /// Why it is a spare one.
+    /// Why it is a spare place; `None` for a regular one.
     spare: Option<Full>,
     _permit: OwnedSemaphorePermit,
 }
@@ -65,7 +65,7 @@ impl Places {
         Places { listener, free, taken: Arc::new(Mutex::new(taken)), open }
     }
 
-    /// Waits until a connection could have a place.
+    /// Waits until there is room for a connection.
     pub(crate) async fn room(&self) -> Option<Room> {
         let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
         Some(Room { places: self.clone(), permit })
@@ -88,7 +88,7 @@ impl Places {
 }
 
 impl Room {
-    /// A place for a connection that counts for `holder`; `None`, and counted as refused, where not even a spare one is left.
+    /// A place for a connection that counts for `holder`; `None`, counted as a refusal, if no spare one is left either.
     pub(crate) fn take(self, holder: Option<IpAddr>) -> Option<Place> {
         let Room { places, permit } = self;
         let mut taken = places.taken();
@@ -112,8 +112,8 @@ impl Place {
         self.spare.is_some()
     }
 
-    /// Whether a request may be answered that is no probe. Where a trusted proxy names for whom it asks, the connection
-    /// counts for that address from here on.
+    /// Whether a request that is no probe may be answered. If a trusted proxy names its client, the connection counts
+    /// for that address from here on.
     pub(crate) fn admit(&self, named: Option<IpAddr>) -> Result<(), Full> {
         let admitted = match (self.spare, named) {
             (Some(why), _) => Err(why),
@@ -183,7 +183,7 @@ impl Share {
         }
     }
 
-    /// Three quarters.
+    /// How many places one address may hold: three quarters of all.
     fn most_of_one(&self) -> usize {
         (self.most - self.most.div_ceil(4)).max(1)
     }
@@ -198,7 +198,7 @@ impl Full {
     }
 }
 
-/// Who has an IPv6 address has all 2^64 of its network.
+/// The network that counts as one holder: a client with one IPv6 address has all 2^64 of its network.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

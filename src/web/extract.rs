@@ -14,31 +14,31 @@ use crate::web::body;
 use crate::web::host::Host;
 use crate::web::problem::Problem;
 
-/// An import of some thousand accounts.
+/// The largest body, enough to import some thousand accounts.
 pub(crate) const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 pub(crate) const MOST_ITEMS: u32 = 1000;
 
 pub(crate) const ITEMS: u32 = 100;
 
-/// Which app is meant; may be left out where only one is configured.
+/// Which app is meant; optional if only one is configured.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfApp {
     pub(crate) app: Option<String>,
 }
 
-/// axum's own, but for a refusal in the shape of every other answer.
+/// axum's `Query`, except that its refusals are problems.
 pub(crate) struct Query<T>(pub(crate) T);
 
-/// The same, for what stands in a path: one text where nothing else is said.
+/// axum's `Path`, except that its refusals are problems; by default, it is one text.
 pub(crate) struct Path<T = String>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, Problem> {
-        // PostgreSQL has no text with it.
+        // PostgreSQL cannot store NUL in a text.
         if parts.uri.query().is_some_and(|it| it.contains("%00")) {
             return Err(Problem::invalid(vec![Detail::in_query("must hold no NUL")]));
         }
@@ -60,14 +60,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// What the parser says of a query names the parameter, and never its value.
+/// A refusal in the parser's words, which name the parameter, and never its value.
 fn wrong_query(rejection: &QueryRejection) -> Problem {
     let said = std::error::Error::source(rejection).map(ToString::to_string);
     let said = said.unwrap_or_else(|| "cannot be read".to_owned());
     Problem::invalid(vec![Detail::in_query(said)])
 }
 
-/// How many items of a listing to give at most: 1 to 1000, or 100 where nothing is said.
+/// How many items of a listing to return at most: 1 to 1000, by default 100.
 pub(crate) struct Limit(pub(crate) u32);
 
 impl Default for Limit {
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// The `next` of the page before, where a listing is numbered.
+/// The `next` of the page before, in a listing with numbered items.
 pub(crate) struct Before(pub(crate) i64);
 
 impl<'de> Deserialize<'de> for Before {
@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for Before {
     }
 }
 
-/// A part of a listing under its `name`. `next` is where the next part begins, after the last item of one that is full.
+/// A page of a listing, under `name`. `next` is where the next page begins: after the last item, if this page is full.
 pub(crate) fn page<T, W: From<T> + Serialize, N: Serialize>(
     name: &str,
     items: Vec<T>,
@@ -120,7 +120,7 @@ pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(
     body::json(&read(host, request).await?).await
 }
 
-/// The same, where there may be no body at all.
+/// The body as JSON, or the default value if there is none.
 pub(crate) async fn json_or_default<T: DeserializeOwned + Default + Send + 'static>(
     host: &Host,
     request: Request,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::web::html;
 use crate::web::negotiation::{Accepted, gzip};
 
-/// What is always the same, made when it is asked for first.
+/// A text that never changes, plain and compressed.
 pub(crate) struct Fixed {
     kind: &'static str,
     plain: Bytes,

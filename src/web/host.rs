@@ -1,4 +1,4 @@
-//! What every handler may use, and the routes of one listener.
+//! The state that all handlers share, and the routes of one listener.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::web::html::Face;
 use crate::web::lifecycle::Life;
 use crate::web::quota::Quotas;
 
-/// What every handler may use; a cheap clone.
+/// The state that all handlers share; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Host(Arc<Parts>);
 
@@ -37,9 +37,9 @@ pub(crate) struct Parts {
 pub(crate) struct Routes {
     /// Whether the engagement endpoints are among them.
     pub(crate) relays: bool,
-    /// The pages among them.
+    /// The groups of pages among them.
     pub(crate) faces: &'static [Face],
-    /// A panic in one of them becomes an answer.
+    /// All routes; a panic in one of them becomes an answer.
     pub(crate) all: Guarded,
 }
 
@@ -79,12 +79,12 @@ impl Host {
         &self.0.names
     }
 
-    /// What X said last of its quotas.
+    /// The quotas that X reported last.
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.0.quotas
     }
 
-    /// Tells how much memory answers occupy, and keeps an unscraped gateway's samples from piling up.
+    /// Reports how much memory answers occupy, and keeps an unscraped gateway's samples from piling up.
     pub(crate) async fn upkeep(&self) {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(250));
         let memory = metrics::gauge!("countersign_answer_memory_bytes");

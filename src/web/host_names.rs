@@ -1,5 +1,5 @@
-//! Under which names operators' numbers and API are served. Whoever has a name may point it at any machine, also at this
-//! one, and pages of that name could then read what is served here (DNS rebinding).
+//! The host names under which metrics and the operators' API are served. Anyone who owns a name may point it at this
+//! machine, and pages under that name could then read what is served here (DNS rebinding).
 
 use std::net::IpAddr;
 
@@ -7,10 +7,10 @@ use axum::http::uri::Authority;
 
 use crate::config::Hosts;
 
-/// Names that nobody outside can have: those of this machine and those within a cluster.
+/// Names that nobody outside can own: those of this machine and those within a cluster.
 const INSIDE: [&str; 3] = [".localhost", ".svc", ".svc.cluster.local"];
 
-/// The names that the settings allow beside those.
+/// The names that the settings allow besides those.
 pub(crate) struct Names {
     public: Option<String>,
     hosts: Hosts,
@@ -31,7 +31,7 @@ impl Names {
     }
 }
 
-/// Without the port, and as names are compared.
+/// The host name without its port, in the form in which names are compared.
 fn name(authority: &Authority) -> String {
     let host = authority.host();
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()

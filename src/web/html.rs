@@ -12,18 +12,18 @@ use crate::web::problem::Problem;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Scripts none, styles our own, and never in a frame. Forms are not named: browsers hold that against what X redirects
-/// to as well.
+/// No scripts, only our own styles, and never in a frame. There is no `form-action`: browsers would apply it to X's
+/// redirects as well.
 pub(crate) const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Pages for the same people: whatever happens below their root is answered in pages, too.
+/// A group of pages for the same people: errors below their root are answered with pages, too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Face {
     pub(crate) root: &'static str,
     /// Their content security policy.
     pub(crate) policy: &'static str,
-    /// The page for what no handler has answered with one.
+    /// The page for a problem that no handler has answered with one.
     pub(crate) problem_page: fn(&Problem) -> String,
 }
 
@@ -33,13 +33,13 @@ impl Face {
         path.strip_prefix(self.root).is_some_and(|it| it.is_empty() || it.starts_with('/'))
     }
 
-    /// Adds what every answer there carries.
+    /// Adds the headers that every answer there carries.
     pub(crate) fn guard(&self, headers: &mut HeaderMap) {
         guard(self.policy, headers);
     }
 }
 
-/// Adds what every page carries.
+/// Adds the headers that every page carries.
 pub(crate) fn guard(policy: &'static str, headers: &mut HeaderMap) {
     let fixed = [
         (CACHE_CONTROL, "no-store"),
@@ -54,10 +54,10 @@ pub(crate) fn guard(policy: &'static str, headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a form of our own was sent: browsers say where a request comes from.
+/// Whether a request comes from a form of our own: browsers say where it was sent.
 pub(crate) fn is_same_origin(headers: &HeaderMap, own: Option<&str>) -> bool {
     let site = headers.get_all(SEC_FETCH_SITE).iter().all(|it| it == "same-origin");
-    // A policy of no referrer makes it `null`, also for one's own forms.
+    // The referrer policy makes it `null`, even for our own forms.
     let origin = headers.get_all(ORIGIN).iter().all(|it| {
         it == "null" && headers.contains_key(SEC_FETCH_SITE)
             || own.is_some_and(|own| it.as_bytes() == own.as_bytes())
@@ -69,7 +69,7 @@ pub(crate) fn is_secure(public_url: Option<&str>) -> bool {
     public_url.is_some_and(|it| it.starts_with("https:"))
 }
 
-/// Sends a browser on; `None` for what is no URL.
+/// Redirects a browser; `None` if `url` cannot be a header.
 pub(crate) fn see_other(url: String) -> Option<Response> {
     let url = HeaderValue::try_from(url).ok()?;
     Some((StatusCode::SEE_OTHER, [(LOCATION, url)]).into_response())

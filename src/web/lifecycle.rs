@@ -1,9 +1,9 @@
-//! The phases of a server's life. A rolling restart needs four: not ready; still accepting, but asking clients to go
-//! elsewhere; accepting no more; done.
+//! The phases of a server's life. A rolling restart needs three: serving; no longer ready, but still accepting while
+//! clients are asked to go elsewhere; accepting no more.
 
 use tokio::sync::watch;
 
-/// Told to every listener and connection; a cheap clone.
+/// The phase, which every listener and connection follows; cheap to clone.
 #[derive(Clone)]
 pub struct Life(watch::Sender<Phase>);
 
@@ -21,12 +21,12 @@ impl Default for Life {
 }
 
 impl Life {
-    /// Not ready any more: each answer asks its client to close the connection.
+    /// Ends readiness: from now on each answer asks its client to close the connection.
     pub fn close(&self) {
         self.0.send_if_modified(|it| raise(it, Phase::Closing));
     }
 
-    /// Accept nothing more, and end each connection after the answer in flight or once it is idle.
+    /// Accepts no more connections, and ends each one after the answer in flight or once it is idle.
     pub fn drain(&self) {
         self.0.send_if_modified(|it| raise(it, Phase::Draining));
     }
@@ -37,7 +37,7 @@ impl Life {
 
     /// Waits until draining begins.
     pub async fn draining(&self) {
-        // The sender lives in `self`, so this ends by the phase alone.
+        // The sender lives in `self`, so only the phase ends this.
         let _ = self.0.subscribe().wait_for(|it| *it == Phase::Draining).await;
     }
 }

@@ -15,22 +15,22 @@ use crate::web::connection::Connection;
 use crate::web::connection_limits::{Places, Room};
 use crate::web::host::{Host, Routes};
 
-/// When the machine has no file descriptor left, asking at once for the next connection would only burn time.
+/// When the machine has no file descriptor left, accepting again at once would only burn time.
 const AFTER_A_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
-/// Where connections are accepted, and which proxies there may say for whom they ask.
+/// A socket that accepts connections, and the proxies that are trusted to name their clients.
 pub struct Listener {
     socket: TcpListener,
     trusted: Arc<Proxies>,
 }
 
-/// What the kernel keeps of an answer that its client does not read yet, for each connection. It would let that grow to
-/// megabytes, which nobody has reserved.
+/// How many bytes of an unread answer the kernel keeps for each connection. It would let that grow to megabytes, which
+/// nobody has reserved.
 const UNREAD: usize = 256 * 1024;
 
 impl Listener {
     pub fn new(socket: TcpListener, trusted: &Proxies) -> Listener {
-        // Connections have it from their listener; without it they only take more.
+        // Connections inherit it from their listener; without it they only take more memory.
         if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(&socket, UNREAD) {
             warn!(%error, "the size of send buffers was not set");
         }
@@ -54,7 +54,7 @@ pub(crate) async fn serve(
         let connection = Connection::new(host, &routes, peer, place);
         let (ended, host) = (ended.clone(), host.clone());
         tokio::spawn(async move {
-            // A client that breaks off, stalls or speaks no HTTP is no event of ours.
+            // A client that disconnects, stalls or does not speak HTTP is no failure of ours.
             if let Err(error) = connection.serve(stream).await {
                 if error.is_parse() {
                     let why = "what it sends is no HTTP";
@@ -71,7 +71,7 @@ pub(crate) async fn serve(
             () = host.lifecycle().draining() => break,
         }
     }
-    // Closing the socket resets connections that wait to be accepted.
+    // Closing the socket would reset the connections that wait to be accepted.
     waiting(socket, &places).for_each(start);
     drop(ended);
     if tokio::time::timeout(limits.drain, open.closed()).await.is_err() {
@@ -96,7 +96,7 @@ async fn accept(socket: &TcpListener, places: &Places) -> Option<Accepted> {
     }
 }
 
-/// What has connected by now, as far as there is room; the socket closes after it.
+/// The connections that wait by now, as far as there is room; the socket closes after them.
 fn waiting(socket: TcpListener, places: &Places) -> impl Iterator<Item = Accepted> {
     let socket = socket.into_std().ok();
     std::iter::from_fn(move || {

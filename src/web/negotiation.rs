@@ -1,4 +1,5 @@
-//! Which types and encodings a client takes (RFC 9110, 12.5.1 and 12.5.3), and compressing what the gateway says itself.
+//! The types and encodings that a client accepts (RFC 9110, 12.5.1 and 12.5.3), and compression of the gateway's own
+//! answers.
 
 use std::io::Write;
 
@@ -13,7 +14,7 @@ use crate::web::problem::Problem;
 pub(crate) const NO_ENCODING: &str =
     "Accept-Encoding rules out both gzip and identity; allow one of them";
 
-/// What may be sent back.
+/// The encodings that may be sent back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Accepted {
     pub(crate) gzip: bool,
@@ -37,7 +38,7 @@ impl Accepted {
         Accepted { gzip: gzip.or(any).unwrap_or(false), identity: identity.or(any).unwrap_or(true) }
     }
 
-    /// The same, where an answer may have one of the two only.
+    /// Reads `Accept-Encoding`, and refuses a client that accepts neither encoding.
     pub(crate) fn required(headers: &HeaderMap) -> Result<Accepted, Problem> {
         let accepted = Accepted::of(headers);
         if accepted.gzip || accepted.identity {
@@ -47,8 +48,8 @@ impl Accepted {
     }
 }
 
-/// Which of these media types the client likes best: by its weights, then where it names them, then as they stand here.
-/// Without a word from it, the first.
+/// The offered media type that the client prefers: by its weights, then by how exactly it names them, then in the order
+/// of `offered`. Without an `Accept`, the first.
 pub(crate) fn preferred(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'static str> {
     let ranges: Vec<(&str, f32)> = weighted(headers, &ACCEPT).collect();
     if ranges.is_empty() {
@@ -66,7 +67,7 @@ pub(crate) fn preferred(headers: &HeaderMap, offered: &[&'static str]) -> Option
     best.map(|it| it.0)
 }
 
-/// Whether `Accept` has this media type by its name.
+/// Whether `Accept` lists this very media type.
 pub(crate) fn is_named(headers: &HeaderMap, media_type: &str) -> bool {
     weighted(headers, &ACCEPT)
         .any(|(it, weight)| it.eq_ignore_ascii_case(media_type) && weight > 0.0)
@@ -83,7 +84,7 @@ fn fit(range: &str, media_type: &str) -> u8 {
     }
 }
 
-/// What a header lists, with its weights; 0 where a weight cannot be read.
+/// The items of a header with their weights; an unreadable weight is 0.
 fn weighted<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'a str, f32)> {
     let values = headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
     values.flat_map(|it| it.split(',')).filter(|it| !it.trim().is_empty()).map(|item| {
@@ -112,21 +113,21 @@ impl Packer {
         Packer(gzipped.then(|| GzEncoder::new(Vec::new(), Compression::fast())))
     }
 
-    /// What there is to send once `plain` was added: maybe nothing yet.
+    /// Adds `plain` and returns what can be sent by now, which may be nothing yet.
     pub(crate) fn pack(&mut self, plain: Vec<u8>) -> Bytes {
         let Some(gzip) = &mut self.0 else { return plain.into() };
         gzip.write_all(&plain).expect(NEVER_FAILS);
         std::mem::take(gzip.get_mut()).into()
     }
 
-    /// The same, so that whoever receives it can read all of it at once.
+    /// Adds `plain` and returns it all, so that the receiver can read it at once.
     pub(crate) fn pack_now(&mut self, plain: Vec<u8>) -> Bytes {
         let Some(gzip) = &mut self.0 else { return plain.into() };
         gzip.write_all(&plain).and_then(|()| gzip.flush()).expect(NEVER_FAILS);
         std::mem::take(gzip.get_mut()).into()
     }
 
-    /// The last of it.
+    /// Adds the last of the text and returns everything left to send.
     pub(crate) fn finish(&mut self, plain: Vec<u8>) -> Bytes {
         let Some(mut gzip) = self.0.take() else { return plain.into() };
         gzip.write_all(&plain).and_then(|()| gzip.finish()).expect(NEVER_FAILS).into()

@@ -1,4 +1,4 @@
-//! Around every request: its id, its log line, its metrics, and the body of the gateway's own answers.
+//! What surrounds every request: its id, its log line, its metrics, and the body of the gateway's own answers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::web::negotiation::{Accepted, gzip, is_named};
 use crate::web::problem::{PROBLEM_JSON, Problem, shown_path};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Asked every few seconds by machines: not logged, and answered where nothing else is.
+/// Paths that machines poll every few seconds: not logged, and answered even when all connections are taken.
 pub(crate) const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -48,17 +48,17 @@ impl RequestId {
     }
 }
 
-/// What the request line and headers say that the answer or the log line repeats.
+/// The parts of a request that its answer or its log line needs.
 struct Asked {
     id: String,
     accepted: Accepted,
-    /// Of the gateway's own answer, if it comes to that.
+    /// The form of the gateway's own answer, if there is one.
     form: Form,
     bytes: u64,
     client: IpAddr,
     method: Method,
     uri: Uri,
-    /// The pages among which its path is.
+    /// The group of pages that its path belongs to.
     face: Option<&'static Face>,
 }
 
@@ -66,11 +66,11 @@ struct Asked {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Form {
     Problem,
-    /// As X writes errors: on its own paths, unless the client names the other form.
+    /// As X writes errors: on X's own paths, unless the client names the other form.
     AsX,
 }
 
-/// Answers one request by `routes`, or with `refusal` where there is one, and tells of it.
+/// Answers one request by `routes`, or with `refusal` if there is one, and logs and counts it.
 pub(crate) async fn observe(
     host: &Host,
     mut routes: Routes,
@@ -155,7 +155,7 @@ fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration)
     response
 }
 
-/// Keeps a call of a known key for people to look at.
+/// Adds a call with a known key to the recent calls that people can look through.
 fn note(
     host: &Host,
     asked: &Asked,

@@ -1,7 +1,7 @@
-//! A connection with manners enforced: a request's head must come in time, an idle connection ends, and a client that
-//! does not read its answer, or reads it too slowly, is dropped. What still arrives after the last answer is read and thrown
-//! away for a while, since closing with bytes unread resets the connection and may destroy that answer. One timer a
-//! connection serves all four.
+//! A connection with timeouts: a request's head must arrive in time, an idle connection ends, and a client that does
+//! not read its answer, or reads it too slowly, is dropped. Bytes that still arrive after the last answer are read and
+//! thrown away for a while, since closing with bytes unread resets the connection and may destroy that answer. One
+//! timer per connection serves all four.
 //!
 //! hyper has one timer for head and idleness; a load balancer needs the second to be much longer than the first.
 
@@ -19,31 +19,31 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Limits;
 
-/// Nothing has come yet.
+/// Nothing has arrived yet.
 const NEW: u8 = 0;
 const HEAD: u8 = 1;
 const BUSY: u8 = 2;
 const IDLE: u8 = 3;
 
-/// The most that is read and thrown away after the last answer: more than the largest body that is taken by default.
+/// Bytes that are read and thrown away after the last answer: more than the largest body accepted by default.
 const DISCARDED_BYTES: usize = 4 << 20;
 
-/// What a connection waits for, shared with the service that it serves.
+/// How far a connection's request has come, shared with the service that answers it.
 #[derive(Clone, Default)]
 pub(crate) struct Progress(Arc<AtomicU8>);
 
 impl Progress {
-    /// A whole head was read.
+    /// Notes that a whole head was read.
     pub(crate) fn begin(&self) {
         self.0.store(BUSY, Ordering::Relaxed);
     }
 
-    /// The answer is on its way; the next head may come.
+    /// Notes that the answer is on its way, and that the next head may arrive.
     pub(crate) fn finish(&self) {
         self.0.store(IDLE, Ordering::Relaxed);
     }
 
-    /// Whether some of a head has come.
+    /// Whether part of a head has arrived.
     pub(crate) fn is_in_head(&self) -> bool {
         self.get() == HEAD
     }
@@ -64,7 +64,7 @@ pub(crate) struct Paced {
     idle: Duration,
     discard: Duration,
     patience: Patience,
-    /// Since when the client lets its answer wait.
+    /// When the timer was last started.
     waiting_since: Instant,
     timer: Pin<Box<Sleep>>,
     waiting: Waiting,
@@ -82,11 +82,11 @@ enum Waiting {
     Discard,
 }
 
-/// How long a client may still let its answer wait: `most` at first, and what it reads earns it time again.
+/// How much longer a client may leave its answer unread: `most` at first, and what it reads earns it more time.
 struct Patience {
     left: Duration,
     most: Duration,
-    /// Bytes a second.
+    /// Bytes per second.
     rate: u32,
 }
 
@@ -96,7 +96,7 @@ impl Patience {
         Patience { left: limits.write_idle, most: limits.write_idle, rate }
     }
 
-    /// The client has waited, and then read so many bytes.
+    /// Takes off the time that the client waited, and adds what it earned by then reading `bytes`.
     fn spend(&mut self, waited: Duration, bytes: usize) {
         let earned = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / self.rate;
         self.left = (self.left.saturating_sub(waited) + earned).min(self.most);
@@ -129,7 +129,7 @@ impl Paced {
         self.waiting = Waiting::Nothing;
     }
 
-    /// Runs the timer for `what`, from now unless it runs for that already; an error when it is over.
+    /// Runs the timer for `what`, from now unless it runs for that already; an error when it expires.
     fn wait(&mut self, what: Waiting, context: &mut Context<'_>) -> Poll<io::Error> {
         if self.waiting != what {
             let allowed = match what {
@@ -167,7 +167,7 @@ impl Paced {
         written
     }
 
-    /// Reads on until the client closes or its time is over; ends at once where no request is unread.
+    /// Reads on until the client closes or its time is up; ends at once if no request is unread.
     fn discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut space = [MaybeUninit::uninit(); 4096];
         let mut discarded = self.discarded.unwrap_or_default();
@@ -211,7 +211,7 @@ impl AsyncRead for Paced {
             (IDLE, false) if buffer.filled().len() > before => {
                 self.progress.head_begins();
                 self.patience.renew();
-                // What the timer ran for is over; the same wait may begin again before any other does.
+                // That wait is over; another of the same kind may begin before any other does.
                 if self.waiting != Waiting::Write {
                     self.waiting = Waiting::Nothing;
                 }
@@ -247,7 +247,7 @@ impl AsyncWrite for Paced {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        // hyper does not read again after an answer when it has found nothing to read before, so the timer starts here.
+        // hyper does not read again after an answer if it found nothing to read before, so the timer starts here.
         let is_idle = self.progress.get() == IDLE && self.waiting != Waiting::Write;
         if is_idle && self.wait(Waiting::Idle, context).is_ready() {
             context.waker().wake_by_ref();
@@ -268,7 +268,7 @@ impl AsyncWrite for Paced {
 mod tests {
     use super::*;
 
-    /// After how many reads of so many bytes, with a pause before each, a client is dropped.
+    /// The number of reads of `bytes`, with a pause before each, after which a client is dropped.
     fn dropped_after(bytes: usize, pause: Duration) -> Option<usize> {
         let most = Duration::from_secs(15);
         let mut patience = Patience { left: most, most, rate: 64 << 10 };
@@ -283,7 +283,7 @@ mod tests {
     fn whoever_reads_too_slowly_is_dropped() {
         assert_eq!(dropped_after(4 << 10, Duration::from_secs(5)), Some(4));
         assert_eq!(dropped_after(0, Duration::from_secs(15)), Some(1));
-        // At the least rate a client keeps its answer, whatever its pauses below the longest.
+        // At the lowest rate a client keeps its answer, however long its pauses, up to the longest allowed.
         assert_eq!(dropped_after(64 << 10, Duration::from_secs(1)), None);
         assert_eq!(dropped_after(10 * (64 << 10), Duration::from_secs(10)), None);
         assert_eq!(dropped_after(64 << 10, Duration::from_millis(1100)), Some(140));

@@ -1,4 +1,4 @@
-//! Who presents which key: in `Authorization` or `X-Api-Key`, never in the query.
+//! The key that a request presents: in `Authorization` or `X-Api-Key`, never in the query.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::web::problem::Problem;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// A caller's key and the JSON that it brings. The key first: strangers' bodies take no memory.
+/// A caller's key and its request's JSON. The key is checked first: strangers' bodies take no memory.
 pub(crate) async fn read(
     host: &Host,
     request: Request,
@@ -33,7 +33,7 @@ pub(crate) async fn read(
     Ok((key, held.attach(body)))
 }
 
-/// Whoever presents a key of that kind from there.
+/// Checks the presented key, which must be of that kind; `from` is noted if it is refused.
 pub(crate) async fn check_key(
     host: &Host,
     headers: &HeaderMap,
@@ -45,11 +45,11 @@ pub(crate) async fn check_key(
     checked.map_err(|error| Problem::from(error).about_key(key))
 }
 
-/// What is presented as a key of that kind; a header decides, never the query. `X-Api-Key` stands beside an `Authorization`
-/// of somebody else's, but two keys of ours would leave open whose call it is.
+/// The text presented as a key of that kind, in a header, never the query. `X-Api-Key` may stand beside somebody else's
+/// `Authorization`, but two keys of ours would leave open whose call it is.
 fn key(headers: &HeaderMap, kind: Kind) -> Result<&str, Problem> {
     require_once(headers, &[AUTHORIZATION, API_KEY])?;
-    // What cannot be read as text is a key like any other that is not known.
+    // A value that is not text is treated like any unknown key.
     let api_key = headers.get(API_KEY).map(|it| it.to_str().unwrap_or_default().trim());
     let bearer = headers.get(AUTHORIZATION).and_then(bearer);
     match (api_key, bearer) {
@@ -67,7 +67,7 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
-/// Which of two values counts is for the caller to say: proxies on the way may disagree about it.
+/// Refuses repeated headers: which value counts is for the caller to say, as proxies on the way may disagree about it.
 pub(crate) fn require_once(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), Problem> {
     let repeated = names.iter().filter(|it| headers.get_all(*it).iter().nth(1).is_some());
     let problems: Vec<Detail> = repeated
@@ -78,7 +78,7 @@ pub(crate) fn require_once(headers: &HeaderMap, names: &[HeaderName]) -> Result<
     if problems.is_empty() { Ok(()) } else { Err(Problem::invalid(problems)) }
 }
 
-/// As the manual writes it.
+/// The header's name as the manual writes it.
 fn written(name: &HeaderName) -> &'static str {
     match name.as_str() {
         "authorization" => "Authorization",

@@ -1,5 +1,5 @@
-//! The quotas that X told last. Its clients pace themselves by these headers, and some take an answer without them for one
-//! that says that the quota is spent.
+//! The quotas that X reported last. X's clients pace themselves by these headers, and some take an answer without them
+//! to mean that the quota is spent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ const NAMES: [[HeaderName; 3]; 2] = [
     ],
 ];
 
-/// By app, endpoint and kind of credentials; read and written without a lock.
+/// Quotas by app, endpoint and kind of credentials; read and written without a lock.
 #[derive(Default)]
 pub(crate) struct Quotas(ArcSwap<HashMap<String, Arc<OfApp>>>);
 
 type OfApp = [[ArcSwapOption<Told>; 2]; 3];
 
-/// As they stood in an answer of X's.
+/// The quota headers of an answer of X's.
 struct Told([[Option<HeaderValue>; 3]; 2]);
 
 impl Quotas {
@@ -51,7 +51,7 @@ impl Quotas {
         place.store(Some(Arc::new(Told(told))));
     }
 
-    /// Adds what is known to an answer of the gateway's own; of either kind of credentials where none was chosen yet.
+    /// Adds the known quotas to an answer of the gateway's own; before credentials are chosen, those of either kind.
     pub(crate) fn repeat(
         &self,
         app: &str,
@@ -87,7 +87,7 @@ impl Quotas {
 impl Told {
     fn insert(&self, now: i64, headers: &mut HeaderMap) {
         for (names, [limit, remaining, reset]) in NAMES.iter().zip(&self.0) {
-            // All of it is there again after the reset.
+            // After the reset, the whole quota is available again.
             let remaining = if is_over(reset.as_ref(), now) { limit } else { remaining };
             for (name, value) in names.iter().zip([limit, remaining, reset]) {
                 if let Some(value) = value {

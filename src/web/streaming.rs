@@ -14,10 +14,10 @@ use crate::gateway::{Held, JsonText};
 use crate::web::negotiation::Packer;
 use crate::wire::table::CsvText;
 
-/// How much is written at a time, before it is compressed.
+/// Bytes written at a time, before compression.
 pub(crate) const PIECE: usize = 32 * 1024;
 
-/// An answer's text, as far as it is not written.
+/// The part of an answer's text that is still to be written.
 pub(crate) enum Text {
     Json(JsonText),
     Csv(CsvText),
@@ -39,14 +39,14 @@ impl Text {
     }
 }
 
-/// What a body occupies: less and less, as it is written.
+/// The memory that a body occupies, which shrinks as the body is written.
 pub(crate) struct Memory {
     pub(crate) held: Held,
-    /// What its numbers take, in bytes.
+    /// The part taken by its numbers, in bytes.
     pub(crate) numbers: usize,
 }
 
-/// A body of `text`. A short one is written at once and says how long it is.
+/// A body of `text`. A short one is written at once, so that its length is known.
 pub(crate) fn body(mut text: Text, gzipped: bool, memory: Memory) -> Body {
     let (all, mut packer) = (text.left(), Packer::new(gzipped));
     let mut first = Vec::with_capacity(PIECE);
@@ -60,15 +60,15 @@ pub(crate) fn body(mut text: Text, gzipped: bool, memory: Memory) -> Body {
 }
 
 struct Pieces {
-    /// What was written when the body was made.
+    /// The piece that was written when the body was created.
     first: Bytes,
     /// `None` at the end.
     text: Option<Text>,
     packer: Packer,
     memory: Memory,
-    /// How many numbers there were.
+    /// How many numbers there were at first.
     all: usize,
-    /// What is held beside them, in bytes.
+    /// Memory held besides the numbers, in bytes.
     beside: usize,
     pause: Pause,
 }
@@ -115,7 +115,7 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// Pending every second time, at once to be polled again.
+    /// Pending every second time, with an immediate wake-up.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.is_due = !self.is_due;
         if self.is_due {

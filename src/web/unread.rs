@@ -1,4 +1,4 @@
-//! What a handler leaves unread of a request's body. An answer that is sent before the body has come to its end has to
+//! The part of a request's body that a handler leaves unread. An answer that is sent before the body has ended has to
 //! say that the connection closes, or the next request on it is lost.
 
 use std::future::poll_fn;
@@ -12,17 +12,17 @@ use axum::http::header::EXPECT;
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
-/// How often what has arrived is looked for; each time hyper reads once.
+/// How many times to check what has arrived; each time hyper reads once.
 const READS: usize = 8;
 
-/// Where a connection finds the body of its current request again; a cheap clone.
+/// Where a connection finds the body of its current request again; cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Unread(Arc<Mutex<Option<Left>>>);
 
 /// A body that was dropped before its end.
 struct Left {
     body: Incoming,
-    /// Not where reading would tell the client to send it, nor after an error of framing.
+    /// False if reading would tell the client to send it, and after a framing error.
     can_be_read: bool,
 }
 
@@ -36,7 +36,7 @@ impl Unread {
         Body::new(Lent { left: Some(left), home: self.clone() })
     }
 
-    /// Whether some of the body is still to come, after what has arrived by now was thrown away.
+    /// Throws away what has arrived by now of the body, and returns whether more is still to come.
     pub(crate) async fn is_to_come(&self) -> bool {
         let Some(Left { mut body, can_be_read }) = self.lock().take() else { return false };
         if !can_be_read {

@@ -31,13 +31,13 @@ const NDJSON: &str = "application/x-ndjson";
 const FORMS: [&str; 3] = ["application/json", CSV, NDJSON];
 pub(crate) const NO_FORM: &str = "Accept names nothing that is offered; ask for application/json, text/csv or application/x-ndjson";
 pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
-/// The member of an answer that holds what the gateway says of it.
+/// The member of an answer that holds the gateway's report on it.
 const REPORT: &str = "countersign";
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
-/// An id and its owner, with what stands between.
+/// Bytes for each post of a question: its id and owner, with punctuation.
 const BYTES_OF_POST: usize = 96;
-/// All the rest of a question.
+/// Bytes for the rest of a question.
 const BYTES_OF_REST: usize = 64 * 1024;
 
 pub(crate) async fn answer(
@@ -67,7 +67,7 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-/// The answer is written as it is read; what it says in its head is known before.
+/// Builds an answer whose body is written as it is read; its headers are known beforehand.
 pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response, Problem> {
     let Answered { merged, held, lookups, calls, missing } = answered;
     let lacking = lacking(&missing);
@@ -91,7 +91,7 @@ pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Res
     Ok(response)
 }
 
-/// How many posts are missing for each reason, for forms of answers that have no room for more.
+/// How many posts are missing for each reason, for formats that have no room for more.
 fn lacking(missing: &[Missing]) -> Option<HeaderValue> {
     let mut posts: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
     for it in missing {
@@ -103,7 +103,7 @@ fn lacking(missing: &[Missing]) -> Option<HeaderValue> {
         .then(|| HeaderValue::from_str(&text).expect("names and numbers are printable"))
 }
 
-/// What would be asked; nothing is.
+/// Plans the calls that a question would take, and makes none.
 pub(crate) async fn plan(
     State(host): State<Host>,
     request: Request,
@@ -113,7 +113,7 @@ pub(crate) async fn plan(
     Ok(Json(Plan::from(&host.gateway().plan_question(&key, received, deadline).await?)))
 }
 
-/// A question and whose it is, once it is the key's turn. The key first: strangers' bodies take no memory.
+/// Reads a question once it is its key's turn. The key is checked first: strangers' bodies take no memory.
 async fn receive(
     host: &Host,
     request: Request,
@@ -135,7 +135,7 @@ fn most_bytes(host: &Host) -> usize {
     BYTES_OF_REST + BYTES_OF_POST * host.limits().question_posts
 }
 
-/// How long the caller waits, at most `most`.
+/// How long the caller is willing to wait, at most `most`.
 fn deadline(headers: &HeaderMap, most: Duration) -> Result<Deadline, Problem> {
     let Some(value) = headers.get(DEADLINE) else { return Ok(Deadline::within(most)) };
     let read = value.to_str().ok().and_then(|it| humantime::parse_duration(it).ok());

@@ -1,4 +1,4 @@
-//! `/v1/links`: services whose key may do so invite users to connect their accounts.
+//! `/v1/links`: services whose key allows it invite users to connect their accounts.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -13,7 +13,7 @@ use crate::web::presented_key;
 use crate::web::problem::Problem;
 use crate::wire::{CreatedLink, NewLink};
 
-/// Makes a one-time link for the key's app, and shows it, this once.
+/// Creates a one-time link for the key's app and returns it (shown only once).
 pub(crate) async fn create(
     State(host): State<Host>,
     request: Request,

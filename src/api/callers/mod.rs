@@ -1,4 +1,4 @@
-//! What services ask: the relay, questions of any size, and links.
+//! The API for services: the relay, questions of any size, and links.
 
 pub(crate) mod engagement;
 pub(crate) mod links;

@@ -1,5 +1,5 @@
-//! An answer to a question as lines of JSON, sent while it is put together: each post's numbers as soon as no call is
-//! left that asks for them, the other groupings' at the end, and then what the gateway says of it all.
+//! An answer as lines of JSON, sent while it is put together: each post's numbers as soon as no pending call fetches
+//! any more of them, the other groupings' at the end, and then the gateway's report.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,7 +18,7 @@ use crate::web::streaming::{PIECE, Pause};
 use crate::wire::question::{LastLine, Report};
 use crate::wire::table;
 
-/// The status waits for the first post or the end, since nothing may be had at all.
+/// The status waits for the first post or the end, since there may be no results at all.
 pub(crate) async fn stream(
     gateway: Gateway,
     caller: Caller,
@@ -49,7 +49,7 @@ pub(crate) async fn stream(
     Ok(Body::new(lines).into_response())
 }
 
-/// Dropped when the client hangs up, which ends the asking.
+/// The body of the answer. It is dropped when the client hangs up, which cancels the question.
 struct Lines {
     parts: Receiver<Merge>,
     /// The numbers that are being written.
@@ -59,20 +59,20 @@ struct Lines {
     packer: Packer,
     rest: Rest,
     pause: Pause,
-    /// Once the asking has ended, which holds it before.
+    /// Set once the question is answered; until then, its task holds the memory.
     held: Option<Held>,
 }
 
 /// What comes after the posts.
 enum Rest {
-    /// The answer is not there yet.
+    /// The question is still being answered.
     Asked(JoinSet<Result<Answered, Error>>),
     LastLine(Vec<u8>),
     Sent,
 }
 
 impl Lines {
-    /// The other groupings' numbers come next, and then the last line.
+    /// Queues the other groupings' numbers, and then the last line.
     fn end_with(&mut self, answered: Answered) -> Result<(), Error> {
         let Answered { merged, held, lookups, calls, missing } = answered;
         let (remarks, walk) = merged.into_walk().map_err(|it| Error::Internal(it.into()))?;
@@ -85,7 +85,7 @@ impl Lines {
     }
 
     /// Gathers lines until there is a frame's worth or nothing more for now (`Pending` if there is nothing at all).
-    /// `None` at the end of it all.
+    /// `None` once everything was sent.
     fn poll_lines(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         loop {
             if let Some(walk) = &mut self.walk {
@@ -110,7 +110,7 @@ impl Lines {
         Poll::Ready(Some(Ok(self.packer.pack_now(gathered))))
     }
 
-    /// Whether there is anything to write after what was written.
+    /// Fetches what to write next; false once the last line is gathered.
     fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         if let Some(part) = ready!(self.parts.poll_recv(context)) {
             self.walk = Some(walk(part)?);
@@ -134,7 +134,7 @@ impl Lines {
 
 impl hyper::body::Body for Lines {
     type Data = Bytes;
-    /// Cuts the answer short: its last line does not come.
+    /// Cuts the answer short: its last line is never sent.
     type Error = Error;
 
     fn poll_frame(

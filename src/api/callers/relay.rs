@@ -1,4 +1,4 @@
-//! The relay's handler: what HTTP says, turned into one call on the gateway, and its answer turned back.
+//! The relay's handler: turns an HTTP request into one call on the gateway, and the answer back into HTTP.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ async fn relay(
 ) -> Result<Response, Problem> {
     let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
-    // Before its body is read: strangers' bodies take no memory.
+    // Before the body is read: strangers' bodies take no memory.
     let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
     trail.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
@@ -70,7 +70,7 @@ async fn relay(
     Ok(respond(answer, accepted))
 }
 
-/// A refusal, with the quotas that X's clients look for in every answer.
+/// A refusal, with the quota headers that X's clients expect in every answer.
 fn with_quotas(host: &Host, endpoint: Endpoint, trail: &Trail, problem: Problem) -> Response {
     let mut response = problem.into_response();
     let app = trail.key.as_ref().and_then(|it| it.key.scopes.app.as_deref());

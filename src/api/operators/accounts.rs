@@ -1,4 +1,4 @@
-//! `/admin/v1/accounts`.
+//! `/admin/v1/accounts`: operators list, import, verify and remove connected accounts.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;

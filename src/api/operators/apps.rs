@@ -1,4 +1,4 @@
-//! `/admin/v1/apps`.
+//! `/admin/v1/apps`: operators list the configured apps.
 
 use axum::Json;
 use axum::extract::State;

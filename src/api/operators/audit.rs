@@ -1,4 +1,4 @@
-//! `/admin/v1/audit`.
+//! `/admin/v1/audit`: operators read the audit log, page by page or all of it.
 
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, VARY};
@@ -36,8 +36,8 @@ pub(crate) struct Asked {
     limit: Limit,
 }
 
-/// Entries, newest first where nothing else is said; `next` is the `before` of the next page. As lines of JSON all that
-/// fit.
+/// Entries, newest first by default; `next` is the `before` of the next page. As lines of JSON, all matching entries in
+/// one answer.
 pub(crate) async fn list(
     State(host): State<Host>,
     Query(asked): Query<Asked>,

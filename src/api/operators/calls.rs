@@ -1,4 +1,4 @@
-//! `/admin/v1/calls`.
+//! `/admin/v1/calls`: operators look through recent calls.
 
 use axum::Json;
 use axum::extract::State;
@@ -42,7 +42,7 @@ pub(crate) async fn show(State(host): State<Host>, Path(id): Path) -> Result<Jso
     Ok(Json(host.gateway().show_call(call_id(&id)?).await?.into()))
 }
 
-/// A call's number; no other text is any call's.
+/// Reads a call's number; any other text is the id of no call.
 pub(crate) fn call_id(text: &str) -> Result<i64, Problem> {
     Ok(text.parse().map_err(|_| Error::NotFound("call among the recent ones"))?)
 }

@@ -1,4 +1,4 @@
-//! `/admin/v1/keys`.
+//! `/admin/v1/keys`: operators list, create and revoke API keys.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -35,7 +35,7 @@ pub(crate) async fn list(
     Ok(page::<_, Key, _>("keys", keys, &asked.limit, id))
 }
 
-/// Makes a key and shows its text, this once.
+/// Creates a key and returns its text (shown only once).
 pub(crate) async fn create(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -48,7 +48,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
 
-/// Ends a key, named by id or name.
+/// Revokes a key, given by id or name.
 pub(crate) async fn revoke(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,

@@ -1,4 +1,4 @@
-//! `/admin/v1/links`.
+//! `/admin/v1/links`: operators list, create and withdraw the links with which users connect accounts.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -23,7 +23,7 @@ pub(crate) struct Asked {
     limit: Limit,
 }
 
-/// Those that wait to be used, newest first; `next` is the `after` of the next page.
+/// Links not used yet, newest first; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
     Query(asked): Query<Asked>,
@@ -37,7 +37,7 @@ pub(crate) async fn list(
     Ok(page::<_, Link, _>("links", links, &asked.limit, |it| it.place().to_string()))
 }
 
-/// Ends a link before it is used.
+/// Withdraws a link before it is used.
 pub(crate) async fn withdraw(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -47,7 +47,7 @@ pub(crate) async fn withdraw(
     Ok(Json(host.gateway().withdraw_link(id, &actor.0).await?.into()))
 }
 
-/// Makes a one-time link by which a user connects an account, and shows it, this once.
+/// Creates a one-time link with which a user connects an account, and returns it (shown only once).
 pub(crate) async fn create(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,

@@ -1,4 +1,4 @@
-//! The operators' API. Every route asks for an admin key before it looks at anything else.
+//! The operators' API. Under a known name, every route requires an admin key before it looks at anything else.
 
 pub(crate) mod accounts;
 pub(crate) mod apps;
@@ -51,7 +51,7 @@ pub(crate) async fn require_key(
             let actor = holder_at(&admin.key.id, from);
             request.extensions_mut().insert(Actor(actor));
             let mut response = next.run(request).await;
-            // Some answers show a secret, this once.
+            // Some answers show a secret, which no cache may keep.
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
@@ -59,7 +59,7 @@ pub(crate) async fn require_key(
     }
 }
 
-/// Refuses requests under other names. One without a name was sent by no browser.
+/// Refuses requests for unknown host names. A request without any host name comes from no browser.
 pub(crate) async fn require_known_name(
     State(host): State<Host>,
     request: Request,

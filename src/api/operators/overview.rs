@@ -1,4 +1,4 @@
-//! `/admin/v1/overview`.
+//! `/admin/v1/overview`: operators see the state of the deployment at a glance.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use crate::web::host::Host;
 use crate::web::problem::Problem;
 use crate::wire::overview::Overview;
 
-/// How things are, and how the last day went.
+/// The present state, and the last day's calls.
 pub(crate) async fn show(State(host): State<Host>) -> Result<Json<Overview>, Problem> {
     Ok(Json(host.gateway().overview().await?.into()))
 }

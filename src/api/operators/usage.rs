@@ -1,4 +1,4 @@
-//! `/admin/v1/usage`.
+//! `/admin/v1/usage`: operators query usage totals and billed accounts.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +15,7 @@ use crate::web::problem::Problem;
 use crate::wire::usage;
 use crate::wire::usage::{Usage, UsageQuery};
 
-/// What calls on the upstream add up to, and the accounts that X bills; as a table where that is asked for.
+/// Usage totals, and the accounts billed by X; as CSV if `Accept` prefers that.
 pub(crate) async fn show(
     State(host): State<Host>,
     headers: HeaderMap,
@@ -33,7 +33,7 @@ pub(crate) async fn show(
     Ok(response)
 }
 
-/// Sums as a table, and whether they are all.
+/// Usage totals as CSV, and a header that says whether they are complete.
 pub(crate) fn table(found: &Usage, filter: &UsageFilter) -> Response {
     let is_complete = !found.truncated && found.gaps.is_empty();
     let complete = HeaderValue::from_static(if is_complete { "true" } else { "false" });

@@ -1,4 +1,4 @@
-//! `/admin/v1/webhooks`.
+//! `/admin/v1/webhooks`: operators manage webhooks and see what was delivered to them.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -28,14 +28,14 @@ pub(crate) struct Asked {
     limit: Limit,
 }
 
-/// All webhooks by id, with what waits for each.
+/// All webhooks by id, with the deliveries pending for each.
 pub(crate) async fn list(State(host): State<Host>) -> Result<Json<Value>, Problem> {
     let webhooks = host.gateway().list_webhooks().await?;
     let webhooks: Vec<ListedWebhook> = webhooks.into_iter().map(ListedWebhook::from).collect();
     Ok(Json(json!({ "webhooks": webhooks })))
 }
 
-/// Adds a webhook and shows the secret that signs for it, this once.
+/// Adds a webhook and returns its signing secret (shown only once).
 pub(crate) async fn add(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -46,7 +46,7 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, Json(WebhookSecret::from(added))).into_response())
 }
 
-/// Sends an event of no account, now, and says what the receiver did with it.
+/// Sends a test event, about no account, at once and reports the receiver's response.
 pub(crate) async fn test(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -55,7 +55,7 @@ pub(crate) async fn test(
     Ok(Json(host.gateway().test_webhook(&webhook, &actor.0).await?.into()))
 }
 
-/// Gives a webhook a new secret, shown this once.
+/// Gives a webhook a new secret (shown only once).
 pub(crate) async fn rotate(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -85,7 +85,7 @@ pub(crate) async fn deliveries(
     Ok(page::<_, Delivery, _>("deliveries", deliveries, &asked.limit, number))
 }
 
-/// Has an event sent again, at once.
+/// Makes an event due again, at once.
 pub(crate) async fn resend(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -95,7 +95,7 @@ pub(crate) async fn resend(
     Ok(Json(host.gateway().resend_delivery(&webhook, number, &actor.0).await?.into()))
 }
 
-/// Forgets a webhook and what waits for it.
+/// Deletes a webhook and its pending deliveries.
 pub(crate) async fn remove(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,

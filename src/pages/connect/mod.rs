@@ -1,6 +1,6 @@
-//! The pages by which a user connects an account (reference 6.4): a link's page, the way to X, and the way back.
+//! The pages with which a user connects an account (reference 6.4): a link's page, the way to X, and the way back.
 //!
-//! What a browser has to bring back is in a cookie of its own; no page, URL or log of ours ever holds a token.
+//! The proof that a browser has to bring back is in its cookie; no page, URL or log of ours ever holds a token.
 
 pub mod view;
 
@@ -23,14 +23,14 @@ use crate::web::html;
 use crate::web::html::{Face, is_same_origin, is_secure, page};
 use crate::web::problem::Problem;
 use crate::wire::rfc3339;
-/// X's tokens and verifiers have about 30 characters.
-/// What all pages of a handshake share.
+/// The root and policy that all pages of a handshake share.
 pub(crate) const FACE: Face = Face { root: "/connect", policy: html::POLICY, problem_page };
 
+/// Far more than needed: X's tokens and verifiers have about 30 characters.
 const MOST_RETURNED: usize = 250;
 const FROM_THE_LINK: &str = "Open the link that you were sent again, and press its button.";
 
-/// What X sends a browser back with (reference 6.4).
+/// The parameters with which X sends a browser back (reference 6.4).
 #[derive(Deserialize)]
 pub(crate) struct Returned {
     oauth_token: Option<String>,
@@ -38,16 +38,16 @@ pub(crate) struct Returned {
     denied: Option<String>,
 }
 
-/// What stands in a link, or in its place.
+/// The link id in a path, or any text in its place.
 pub(crate) struct Linked(String);
 
-/// The cookie: which link this browser has begun with last, and its proof that it was this browser.
+/// The cookie: the link that this browser began with last, and the proof that it was this browser.
 struct Browser<'a> {
     link: &'a str,
     proof: &'a str,
 }
 
-/// The page for what no handler here has answered.
+/// The page for a problem that no handler here has answered.
 fn problem_page(problem: &Problem) -> String {
     let (title, what, advice) = match problem.status() {
         StatusCode::NOT_FOUND => (
@@ -70,7 +70,7 @@ pub(crate) async fn style() -> Response {
     html::style(STYLE)
 }
 
-/// The page that asks, or tells how it ended.
+/// The link's page, which invites the user, or says how connecting ended.
 pub(crate) async fn show(
     State(host): State<Host>,
     Linked(link): Linked,
@@ -100,7 +100,7 @@ pub(crate) async fn show(
     }
 }
 
-/// The button: gives this browser its cookie and sends it on to X.
+/// Handles the button: gives this browser its cookie and sends it on to X.
 pub(crate) async fn begin(
     State(host): State<Host>,
     Linked(link): Linked,
@@ -119,7 +119,7 @@ pub(crate) async fn begin(
     };
     let mut response = match begun.authorize_url {
         Ok(url) => see_other(url),
-        // The link's own page tells it, and lets the user try again.
+        // The link's own page says why, and lets the user try again.
         Err(Error::NotConnected(_)) => see_other(format!("/connect/{link}")),
         Err(error) => trouble(error),
     };
@@ -128,7 +128,7 @@ pub(crate) async fn begin(
     response
 }
 
-/// The button's address, opened by itself, as browsers do after a page that stands there.
+/// The button's address opened with `GET`, as browsers do with the address of a page that they show.
 pub(crate) async fn back(Linked(link): Linked) -> Response {
     if is_link_id(&link) {
         see_other(format!("/connect/{link}"))
@@ -160,7 +160,7 @@ pub(crate) async fn callback(
         Ok(Finished { return_to: Ok(None) | Err(Error::NotConnected(_)), link }) => {
             see_other(format!("/connect/{}", link.expose()))
         }
-        // Nothing is known of it, or not any more: the link's own page tells how it ended.
+        // The handshake is unknown, or not known any more: the link's own page says how it ended.
         Err(Error::NotConnected(_)) => see_other(format!("/connect/{}", browser.link)),
         Ok(Finished { return_to: Err(error), .. }) | Err(error) => trouble(error),
     }
@@ -220,7 +220,7 @@ fn see_other(url: String) -> Response {
 /// Any failure as a page: what happened and what to do.
 fn trouble(error: Error) -> Response {
     let (title, what, advice) = match &error {
-        // Somebody is connected by it: a title that denies that would alarm them.
+        // Somebody has connected with it: a title that denies that would alarm them.
         Error::NotConnected(end @ NotConnected::LinkUsed) => {
             ("Used already", end.what(), end.advice())
         }

@@ -16,7 +16,7 @@ struct InvitationPage<'a> {
     label: &'a str,
     expected_user: Option<UserId>,
     expected_name: Option<&'a str>,
-    /// For programs, and for people.
+    /// The time for programs, and for people.
     expires_at: (&'a str, &'a str),
     last_end: Option<NotConnected>,
 }
@@ -26,7 +26,7 @@ struct InvitationPage<'a> {
 struct ConnectedPage<'a> {
     app: &'a str,
     screen_name: &'a str,
-    /// With its host.
+    /// The host of the URL, and the URL.
     return_to: Option<(&'a str, &'a str)>,
 }
 
@@ -38,8 +38,8 @@ struct TroublePage<'a> {
     advice: &'a str,
 }
 
-/// The page of a link that can be begun with; `expected_name` is what the only user it is for was called last, `action`
-/// where its button posts to, `expires_at` for programs and for people.
+/// The page of a link that can still be used; `expected_name` is the last known name of the only user it is for,
+/// `action` is where its button posts to, `expires_at` is for programs and for people.
 pub fn invitation(
     link: &Link,
     expected_name: Option<&str>,
@@ -59,7 +59,7 @@ pub fn invitation(
     })
 }
 
-/// The page of a link by which somebody has connected.
+/// The page of a link with which somebody has connected.
 pub fn connected(link: &Link, screen_name: &str) -> String {
     let return_to = link.return_to.as_deref().map(|it| (host(it), it));
     text(&ConnectedPage { app: &link.app, screen_name, return_to })
@@ -70,7 +70,7 @@ pub fn trouble(title: &str, what: &str, advice: &str) -> String {
     text(&TroublePage { title, what, advice })
 }
 
-/// Of a URL, with its port.
+/// The host of a URL, with its port.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |it| it.1);
     rest.split(['/', '?', '#']).next().unwrap_or(rest)

@@ -11,7 +11,7 @@ pub(crate) const ROOT: &str = "/console/";
 
 pub(crate) const SIGN_IN: &str = "/console/sign-in";
 
-/// Scheme and authority by which this request came, if pages may be shown there.
+/// The scheme and authority of this request, if pages may be shown there.
 pub(crate) fn own_origin(headers: &HeaderMap, public_url: Option<&str>) -> Option<String> {
     let host = headers.get(HOST)?.to_str().ok()?;
     let public = public_url.filter(|it| it.split_once("://").is_some_and(|it| it.1 == host));
@@ -33,7 +33,7 @@ pub(crate) fn see_other(url: &str) -> Response {
     html::see_other(url.to_owned()).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
 }
 
-/// Where a page leads back to itself with other parameters.
+/// A path with those of the query parameters that are not empty.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     let given = parameters.iter().filter(|it| !it.1.is_empty());
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();

@@ -1,11 +1,11 @@
-//! The colours of what charts on several pages tell apart: the same on each, whatever time and order is shown.
+//! The colours that charts on several pages use: the same for the same thing, whatever period and order is shown.
 
 use crate::gateway::Gateway;
 use crate::model::usage::{Aspect, Outcome};
 use crate::model::{AuthKind, Endpoint};
 use crate::pages::parts::chart::Colour;
 
-/// Those of credentials with which X was asked.
+/// The colour of the kind of credentials with which X was called.
 pub(super) fn of_credentials(it: AuthKind) -> Colour {
     match it {
         AuthKind::AppOnly => Colour::plain(1),
@@ -13,7 +13,7 @@ pub(super) fn of_credentials(it: AuthKind) -> Colour {
     }
 }
 
-/// All that an aspect tells apart, in the order in which it is shown; none where there is no end of them.
+/// All values of an aspect, in the order in which they are shown; none if there is no fixed set of them.
 pub(super) fn closed(aspect: Option<Aspect>, gateway: &Gateway) -> Vec<(String, Colour)> {
     let of = |name: &str, colour| (name.to_owned(), colour);
     match aspect {

@@ -1,4 +1,4 @@
-//! Reading what a form of ours sends.
+//! Reads the forms that the console's pages send.
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -12,7 +12,7 @@ use crate::web::problem::Problem;
 
 const MOST_BYTES: usize = 256 * 1024;
 
-/// What is wrong with the fields, where that is why it failed; then the form is shown again with this status.
+/// The mistakes in the fields, if those are the error; the form is then shown again with this status.
 pub(crate) fn wrong(error: Error) -> Result<(StatusCode, Wrong), Problem> {
     match error {
         Error::InvalidRequest(problems) => {
@@ -37,7 +37,7 @@ pub(crate) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> 
         .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
 }
 
-/// The form's own name of what JSON would have there.
+/// The form's name for the field at that place of a JSON body.
 fn field(place: &Place) -> String {
     match place {
         Place::Body(pointer) => pointer.split('/').nth(1).unwrap_or_default().to_owned(),
@@ -45,7 +45,7 @@ fn field(place: &Place) -> String {
     }
 }
 
-/// What somebody typed to look for; no name has the rest, and PostgreSQL takes no text with a zero in it.
+/// A typed search text without control characters: no name has any, and PostgreSQL accepts no text with a NUL.
 pub(crate) fn typed(text: &str) -> String {
     text.trim().replace(char::is_control, "")
 }

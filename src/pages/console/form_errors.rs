@@ -1,6 +1,6 @@
-//! What is wrong with a form that was sent, told beside its fields.
+//! The mistakes in a form that was sent, shown beside its fields.
 
-/// Each field by name, or an empty one for the whole form, with what is wrong.
+/// Each mistake with the name of its field, which is empty for the whole form.
 #[derive(Default)]
 pub struct Wrong(pub Vec<(String, String)>);
 
@@ -9,7 +9,7 @@ impl Wrong {
         !self.0.is_empty()
     }
 
-    /// All that is wrong with one field, in a sentence.
+    /// All mistakes in one field, in a sentence.
     pub fn with(&self, field: &str) -> Option<String> {
         let its = self.0.iter().filter(|it| it.0 == field).map(|it| &*it.1);
         Some(its.collect::<Vec<_>>().join("; ")).filter(|it| !it.is_empty())

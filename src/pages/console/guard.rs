@@ -1,4 +1,4 @@
-//! Who may see the console, and change something by it: from our own pages, under our own name, signed in.
+//! Who may see the console, and change something with it: from our own pages, under our own name, signed in.
 
 use std::net::IpAddr;
 
@@ -17,20 +17,20 @@ use crate::web::host::Host;
 use crate::web::html::{Face, is_same_origin, page};
 use crate::web::problem::Problem;
 
-/// Scripts, styles and pictures our own, forms to ourselves, and never in a frame.
+/// Only our own scripts, styles and pictures, forms only to ourselves, and never in a frame.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What all pages of the console share.
+/// The root and policy that all pages of the console share.
 pub(crate) const FACE: Face = Face { root: "/console", policy: POLICY, problem_page };
 
-/// The page for what no handler has answered.
+/// The page for a problem that no handler has answered.
 pub(crate) fn problem_page(problem: &Problem) -> String {
     let said = layout::sentence(problem.words().1);
     let (title, what, advice) = match problem.status() {
         StatusCode::NOT_FOUND if problem.is_gateway_error() => {
             ("Nothing here", said, "It may have been removed meanwhile.")
         }
-        // What else there is for programs helps nobody who looks for a page.
+        // The API routes that the detail lists do not help somebody who looks for a page.
         StatusCode::NOT_FOUND => {
             let advice = "The address may be mistyped; the console leads to all its pages.";
             ("Nothing here", "There is no such page.".to_owned(), advice)
@@ -45,8 +45,8 @@ pub(crate) fn problem_page(problem: &Problem) -> String {
     layout::trouble(title, &[what], advice)
 }
 
-/// Nobody else's site may send a form here, and a page shows itself under our own name alone: else whoever has a name
-/// that leads to this machine could read it.
+/// No other site may send a form here, and pages are served under our own name alone: otherwise anyone with a name that
+/// points to this machine could read them.
 pub(crate) async fn require_own_site(
     State(host): State<Host>,
     request: Request,
@@ -68,7 +68,7 @@ pub(crate) async fn require_own_site(
     next.run(request).await
 }
 
-/// Lets those in who are signed in, and those who may only look to pages alone.
+/// Requires a session; a read-only one may see pages, but change nothing.
 pub(crate) async fn require_session(
     State(host): State<Host>,
     mut request: Request,
@@ -112,7 +112,7 @@ pub(crate) async fn session(
     }
 }
 
-/// What surrounds a page.
+/// The frame of a page.
 pub(crate) fn chrome<'a>(
     session: &'a Session,
     section: Section,

@@ -1,4 +1,4 @@
-//! The console's pages for admins: each a struct of what it shows, its template beside it.
+//! The frame of the console's pages, and the pages and time formats that they share.
 
 use askama::Template;
 use time::macros::format_description;
@@ -9,17 +9,17 @@ use crate::pages::parts::text;
 /// The style sheet of the console.
 pub const STYLE: &str = include_str!("style.css");
 
-/// Its sign in a browser's tab.
+/// The console's icon in a browser's tab.
 pub const ICON: &str = include_str!("icon.svg");
 
-/// What surrounds a page for whoever is signed in.
+/// The frame of a page for a signed-in admin.
 pub struct Chrome<'a> {
     pub section: Section,
-    /// Of the key that signed in.
+    /// The name of the key that signed in.
     pub key_name: &'a str,
     /// Whether buttons that change something are shown.
     pub may_act: bool,
-    /// What was just done, in words.
+    /// The action just done, in words.
     pub done: Option<&'a str>,
 }
 
@@ -98,17 +98,17 @@ struct TroublePage<'a> {
     advice: &'a str,
 }
 
-/// The page that asks for an admin key; `next` is where its holder goes on to.
+/// The page that asks for an admin key; `next` is the page to go on to.
 pub fn sign_in(next: &str, wrong: Option<&str>) -> String {
     text(&SignInPage { next, wrong })
 }
 
-/// What went wrong and what to do, for whoever may not be signed in.
+/// A page that says what went wrong and what to do, for people who may not be signed in.
 pub fn trouble(title: &str, what: &[String], advice: &str) -> String {
     text(&TroublePage { title, what, advice })
 }
 
-/// What an error says, as a sentence: with a capital and a full stop.
+/// An error's text as a sentence, with a capital and a full stop.
 pub fn sentence(said: &str) -> String {
     let mut letters = said.chars();
     let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
@@ -127,7 +127,7 @@ pub fn second(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-/// The hour of a time, for people, where no more is known.
+/// The hour of a time, for people, if the minute is not known.
 pub fn hour(at: OffsetDateTime) -> String {
     let at = at.to_offset(UtcOffset::UTC);
     format!("{} {:02}:00–{:02}:00 UTC", at.date(), at.hour(), at.hour() + 1)

@@ -1,5 +1,5 @@
-//! The console: pages for admins on the operators' listener. Whoever is not signed in is led to sign in, and a form is
-//! taken from our own pages alone.
+//! The console: pages for admins on the operators' listener. People who are not signed in are sent to the sign-in page,
+//! and forms are accepted from our own pages alone.
 
 pub(crate) mod accounts;
 pub(crate) mod address;

@@ -17,7 +17,7 @@ use crate::web::host::Host;
 use crate::web::html::{is_secure, page};
 use crate::web::problem::Problem;
 
-/// Where to go on to.
+/// The page to go on to.
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     #[serde(default)]
@@ -37,7 +37,7 @@ struct Leaving {
     everywhere: bool,
 }
 
-/// The way there from a page that asks who is there.
+/// Redirects from a page that requires a session to the sign-in page.
 pub(super) fn lead(uri: &Uri) -> Response {
     let path = uri.path_and_query().map_or(ROOT, |it| it.as_str());
     let next = if path == ROOT { "" } else { path };
@@ -94,7 +94,7 @@ pub(super) fn cookie_name(public_url: Option<&str>) -> &'static str {
     if is_secure(public_url) { "__Host-countersign-console" } else { "countersign-console" }
 }
 
-/// Without a time: it ends with the browser, if not before.
+/// A cookie without a lifetime, which ends with the browser, if not before.
 fn cookie(public_url: Option<&str>, secret: &str, age: &str) -> HeaderValue {
     let secure = if is_secure(public_url) { "; Secure" } else { "" };
     let name = cookie_name(public_url);
@@ -102,7 +102,7 @@ fn cookie(public_url: Option<&str>, secret: &str, age: &str) -> HeaderValue {
     HeaderValue::from_str(&text).expect("a session's secret has letters and digits alone")
 }
 
-/// Only pages of the console's.
+/// The page to go on to, if it is one of the console's; else the overview.
 fn onward(next: &str) -> &str {
     let is_own =
         next.starts_with(ROOT) && next.bytes().all(|it| it.is_ascii_graphic() && it != b'\\');

@@ -1,4 +1,4 @@
-//! The description as a page for people.
+//! `/docs`: the API description as a page for people.
 
 mod view;
 
@@ -32,7 +32,7 @@ pub(crate) async fn style(headers: HeaderMap) -> Response {
     STYLE.answer(&headers)
 }
 
-/// `strangers` are the problems of what is not described.
+/// The page as HTML; `strangers` are the problems of requests that match no described operation.
 pub(crate) fn text(operations: &[Operation], strangers: &[Sample], document: &OpenApi) -> String {
     let document = serde_json::to_value(document).unwrap_or_default();
     let titles = [
@@ -111,7 +111,7 @@ fn parameter(it: &Parameter, document: &Value) -> Field {
     }
 }
 
-/// A command for a shell. Of headers it has the first, which most calls need.
+/// A command for a shell. It has only the first of the headers, which most calls need.
 fn curl(it: &Operation) -> String {
     let server = it.audience.servers().first().copied().unwrap_or_default();
     let path = it
@@ -164,7 +164,7 @@ fn about(schema: &Value, document: &Value) -> String {
     told.unwrap_or_default().to_owned()
 }
 
-/// What form a value has, in words.
+/// The type and format of a value, in words.
 fn kind(schema: &Value, document: &Value) -> String {
     let schema = resolved(schema, document);
     if let Some(names) = schema["enum"].as_array() {
@@ -191,7 +191,7 @@ fn resolved<'a>(schema: &'a Value, document: &'a Value) -> &'a Value {
     target.and_then(|it| document.pointer(it)).unwrap_or(schema)
 }
 
-/// Each code once.
+/// The problems of all samples, each code once.
 fn problems(samples: &[&Sample]) -> Vec<Problem> {
     let mut problems: BTreeMap<&'static str, (BTreeSet<u16>, &Sample)> = BTreeMap::new();
     for sample in samples {

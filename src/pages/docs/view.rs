@@ -1,17 +1,17 @@
-//! The page on which people read what can be asked over HTTP.
+//! The page on which people read the API description.
 
 use askama::Template;
 
 use crate::pages::parts;
 
-/// All of it.
+/// The contents of the page.
 #[derive(Template)]
 #[template(path = "pages/docs/docs.html", config = ".askama.toml")]
 pub struct Page {
     pub version: &'static str,
     pub groups: Vec<Group>,
     pub problems: Vec<Problem>,
-    /// The whole body of one.
+    /// The whole body of one problem.
     pub problem_example: String,
 }
 
@@ -39,12 +39,12 @@ pub struct Operation {
     pub problems: Vec<(u16, Vec<&'static str>)>,
 }
 
-/// What stands in a body, or beside it.
+/// A field of a body, or a parameter beside it.
 pub struct Field {
     pub name: String,
-    /// Where it stands, if not in the body.
+    /// Where it is, if not in the body.
     pub place: &'static str,
-    /// What form it has.
+    /// Its type and format, in words.
     pub kind: String,
     pub is_required: bool,
     pub about: Text,
@@ -58,20 +58,20 @@ pub struct Answer {
     pub example: String,
 }
 
-/// What the gateway says when something is wrong.
+/// An error answer of the gateway.
 pub struct Problem {
     pub code: &'static str,
     pub statuses: Vec<u16>,
     pub title: &'static str,
-    /// Of one.
+    /// The detail of one sample.
     pub detail: Text,
 }
 
-/// Words, of which those between backticks are code.
+/// A text in which words between backticks are code.
 pub struct Text(pub String);
 
 impl Problem {
-    /// Whether an example would only say the title again.
+    /// Whether the detail would only repeat the title.
     fn is_said_by_title(&self) -> bool {
         self.detail.0.eq_ignore_ascii_case(self.title)
     }

@@ -18,13 +18,13 @@ impl Axis {
         Axis { step, steps: most.div_ceil(step) }
     }
 
-    /// Where its numbers stand, from 0 to 1, and what they are.
+    /// The positions of its numbers, from 0 to 1, and their labels.
     pub fn ticks(self) -> impl Iterator<Item = (f64, String)> {
         (0..=self.steps)
             .map(move |it| (it as f64 / self.steps as f64, brief(it.saturating_mul(self.step))))
     }
 
-    /// Where a number stands, from 0 to 1.
+    /// The position of a number, from 0 to 1.
     pub fn part(self, value: u64) -> f64 {
         (value as f64 / (self.step as f64 * self.steps as f64)).min(1.0)
     }

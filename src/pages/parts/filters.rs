@@ -1,4 +1,4 @@
-//! What templates write differently than the values themselves would.
+//! Template filters: values that pages write in another form than their own.
 
 #![expect(
     clippy::inline_always,

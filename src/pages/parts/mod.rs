@@ -1,4 +1,4 @@
-//! What pages are made of.
+//! The parts that pages share: charts, rankings, template filters, and the style sheet.
 
 pub(crate) mod axis;
 pub(crate) mod chart;

@@ -1,11 +1,11 @@
-//! Rankings, drawn on the server: for each name a bar across with its number, in the style sheet's colours.
+//! Rankings, drawn on the server: for each name a horizontal bar with its number, in the style sheet's colours.
 
 use askama::Template;
 
 use crate::pages::parts::axis::{Axis, brief};
 use crate::pages::parts::{filters, text};
 
-/// What a ranking shows.
+/// The contents of a ranking.
 #[derive(Clone, Debug)]
 pub struct Ranking {
     pub title: String,
@@ -13,7 +13,7 @@ pub struct Ranking {
     pub unit: String,
     /// What the names are, such as `post`.
     pub along: String,
-    /// From top to bottom; `None` where there is no number.
+    /// The bars from top to bottom; `None` where there is no number.
     pub bars: Vec<(String, Option<u64>)>,
 }
 
@@ -27,7 +27,7 @@ struct Figure<'a> {
     with_table: bool,
 }
 
-/// A name, its number and its bar, and where they begin from above.
+/// A name with its number and its bar, and how far from the top they begin.
 struct Row<'a> {
     name: &'a str,
     shown: String,
@@ -37,25 +37,25 @@ struct Row<'a> {
 
 struct Tick {
     x: i32,
-    /// Empty where the next ones would be too near.
+    /// Empty if its neighbours would be too near.
     label: String,
 }
 
 const WIDTH: i32 = 640;
-/// Names of 20 letters stand before it, as large as the style sheet makes them on a phone.
+/// Room on the left for names of 20 letters, as large as the style sheet makes them on a phone.
 const LEFT: i32 = 310;
-/// A number stands behind the longest bar.
+/// Room on the right for a number behind the longest bar.
 const RIGHT: i32 = 100;
 const ROW: i32 = 36;
 const BAR: i32 = 22;
 const BELOW: i32 = 34;
-/// From where a row begins, and what is below the rows, to where letters stand.
+/// The distance of the letters' baseline from the top of a row, and of the part below the rows.
 const LETTER: i32 = 26;
-/// Numbers below this are told digit by digit.
+/// Numbers below this are written with all their digits.
 const LONG: u64 = 1_000_000;
 
 impl Ranking {
-    /// As HTML: title and picture; and the table behind it, unless the page has all the numbers in one below it.
+    /// The ranking as HTML: title and picture; and the table behind it, unless the page has all the numbers below.
     pub fn draw(&self, with_table: bool) -> String {
         let most = self.bars.iter().filter_map(|it| it.1).max().unwrap_or_default();
         let axis = Axis::up_to(most);

@@ -1,4 +1,4 @@
-//! What an `Authorization` header presents, before anything is believed.
+//! The credentials in an `Authorization` header, before anything is verified.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -29,7 +29,7 @@ impl Signed {
         self.0.iter().any(|it| it.0 == name)
     }
 
-    /// Whether a parameter comes twice, which RFC 5849 section 3.1 forbids.
+    /// Whether a parameter is repeated, which RFC 5849 section 3.1 forbids.
     pub fn repeats(&self) -> bool {
         let mut names: Vec<&str> = self.0.iter().map(|it| &*it.0).collect();
         names.sort_unstable();
@@ -54,7 +54,7 @@ impl Credentials {
         }
     }
 
-    /// The word for the list of calls.
+    /// The name of the kind in the list of calls.
     pub fn kind(&self) -> &'static str {
         match self {
             Credentials::Basic { .. } => "basic",

@@ -1,4 +1,4 @@
-//! Who is calling: bearer tokens and OAuth 1.0a signatures, verified (reference 6.1, 6.2).
+//! Authentication of callers: bearer tokens and OAuth 1.0a signatures are verified (reference 6.1, 6.2).
 
 pub(super) mod credentials;
 pub(super) mod signature;
@@ -14,10 +14,10 @@ use crate::sandbox::world::population::{App, Token, UserState};
 use crate::sandbox::world::state::State;
 use crate::sandbox::{Sandbox, Switches};
 
-/// The tolerance, either way. Unpublished; reference 6.2 proposes this one.
+/// The tolerance for timestamps, either way. Unpublished; reference 6.2 proposes this one.
 const CLOCK_TOLERANCE_S: u64 = 300;
 
-/// A caller who is who they say; apps and users by their places in the population.
+/// An authenticated caller; apps and users are given by their places in the population.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     pub app: usize,
@@ -31,12 +31,12 @@ impl Caller {
     }
 }
 
-/// Why credentials were not accepted. Each family of endpoints has its own words for it.
+/// Why credentials were not accepted. Each family of endpoints has its own wording for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Denied {
     /// No `Authorization`.
     Missing,
-    /// Of a kind that is not taken here.
+    /// A kind of credentials that is not accepted here.
     UnknownKind,
     BadSignature,
     ClockSkew,
@@ -48,8 +48,8 @@ pub enum Denied {
 }
 
 impl Denied {
-    /// The engagement endpoints' words. That a bad signature is refused by the layer in front, with a code,
-    /// is a guess (reference 10.14).
+    /// The engagement endpoints' wording. It is a guess that the layer in front refuses a bad signature, with a code
+    /// (reference 10.14).
     pub fn on_engagement(self, switches: &Switches) -> Refusal {
         match self {
             Denied::Missing | Denied::UnknownKind => errors::unknown_authorization(),
@@ -58,7 +58,7 @@ impl Denied {
         }
     }
 
-    /// The words of the token and account endpoints.
+    /// The wording of the token and account endpoints.
     pub fn on_api(self) -> Refusal {
         match self {
             Denied::Missing | Denied::UnknownKind => errors::coded(215),
@@ -73,7 +73,7 @@ impl Denied {
     }
 }
 
-/// Tells who made a request.
+/// Finds out who made a request.
 pub fn authenticate(sandbox: &Sandbox, arrival: &Arrival) -> Result<Caller, Denied> {
     match &arrival.credentials {
         Credentials::None => Err(Denied::Missing),
@@ -143,7 +143,7 @@ pub fn verify(
     {
         return Err(Denied::BadSignature);
     }
-    // After the signature, or anybody could use up somebody's nonces.
+    // After the signature: otherwise anybody could use up somebody else's nonces.
     let token = signed.get("oauth_token");
     if !state.is_fresh([&app.consumer_key, token, timestamp, nonce], now_s) {
         return Err(Denied::BadSignature);
@@ -154,7 +154,7 @@ pub fn verify(
     Ok(())
 }
 
-/// The user whose live token it is, when it was given to that app.
+/// The user whose live token it is, if it was given to that app.
 fn token_holder(
     sandbox: &Sandbox,
     state: &State,
@@ -182,7 +182,7 @@ fn is_well_formed(signed: &Signed) -> bool {
     version && signed.get("oauth_signature_method") == "HMAC-SHA1" && !signed.repeats()
 }
 
-/// Over `https` or `http`: TLS may end in front of the sandbox.
+/// Accepts a signature over the `https` or the `http` URL: TLS may end in front of the sandbox.
 fn is_signed(
     arrival: &Arrival,
     signed: &Signed,

@@ -1,4 +1,4 @@
-//! What a caller may have: which metrics with which credentials, and whose posts (reference 2).
+//! Access rules: which metrics a caller may request with which credentials, and whose posts (reference 2).
 
 use crate::model::{AuthKind, Endpoint, Metric};
 use crate::sandbox::auth::Caller;
@@ -8,7 +8,7 @@ use crate::sandbox::http::errors::Refusal;
 use crate::sandbox::world::population::Post;
 use crate::sandbox::{Sandbox, Switches};
 
-/// Every metric that is asked for, or the names of those that are not to be had here so.
+/// The requested metrics, or a refusal with the names of those not available here with these credentials.
 pub fn allowed_metrics(
     request: &Request,
     endpoint: Endpoint,
@@ -36,7 +36,7 @@ pub fn allowed_metrics(
     }
 }
 
-/// The posts that exist and can be seen, and the ids of the others. With none left the request fails.
+/// The posts that exist and can be seen, and the ids of the others. If none are left, the request fails.
 pub fn available_posts(
     sandbox: &Sandbox,
     post_ids: &[i64],
@@ -58,7 +58,7 @@ pub fn available_posts(
     }
 }
 
-/// With a user's token, one post of somebody else spoils the whole request (reference 2.2).
+/// With a user's token, a single post of somebody else makes the whole request fail (reference 2.2).
 pub fn refuse_foreign(
     sandbox: &Sandbox,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! A request's JSON: its form and its limits (reference 1.3, 1.4), with the predicted texts of 4.3 where it breaks them.
+//! A request's JSON: its form and its limits (reference 1.3, 1.4), with the predicted error texts of 4.3.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::sandbox::http::errors::Refusal;
 use crate::sandbox::http::request::Arrival;
 use crate::sandbox::world::switches::Switches;
 
-/// How many names there are, the alias included.
+/// How many engagement types there are, the alias included.
 const MOST_TYPES: usize = 18;
 const MOST_LEVELS: usize = 4;
 
@@ -24,9 +24,9 @@ pub enum Limits {
 /// A request in good form. Whether its metrics and its window are allowed is not known yet.
 #[derive(Debug)]
 pub struct Request {
-    /// As they were asked for, each once.
+    /// The ids in the requested order, each once.
     pub post_ids: Vec<i64>,
-    /// Each once; any text.
+    /// The requested names, each once; any text.
     pub metrics: Vec<String>,
     pub groupings: Vec<Grouping>,
     pub start: Option<String>,
@@ -40,7 +40,7 @@ pub struct Grouping {
     pub levels: Vec<GroupBy>,
 }
 
-/// Reads a body's fields. Every breach of the form is told at once, in alphabetical order (`INF` 4.3).
+/// Reads a body's fields. All mistakes in its form are reported at once, in alphabetical order (`INF` 4.3).
 pub fn read(
     fields: &Map<String, Value>,
     endpoint: Endpoint,
@@ -68,7 +68,7 @@ pub fn declared_fields(arrival: &Arrival) -> Result<Map<String, Value>, Refusal>
     if arrival.is_of_type("application/json") { fields(&arrival.body) } else { Ok(Map::new()) }
 }
 
-/// The fields of a body, of which an empty one has none.
+/// The fields of a body; an empty body has none.
 pub fn fields(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let text = String::from_utf8_lossy(body);
     if text.trim().is_empty() {
@@ -218,7 +218,7 @@ impl Form<'_> {
         &[]
     }
 
-    /// Only historical has a window of its own; elsewhere these fields are ignored (`SIM` 1.5).
+    /// A time field. Only historical has a window of its own; elsewhere these fields are ignored (`SIM` 1.5).
     fn time(&mut self, field: &str, value: Option<&Value>) -> Option<String> {
         match value {
             Some(Value::String(text)) if self.endpoint == Endpoint::Historical => {
@@ -233,7 +233,7 @@ impl Form<'_> {
     }
 }
 
-/// A string or a number; clients send both, and strings with white space around them (reference 1.3).
+/// A post id as a string or a number; clients send both, and strings with white space around them (reference 1.3).
 pub fn post_id(item: &Value) -> Option<i64> {
     match item {
         Value::String(text) => text.trim().parse().ok(),

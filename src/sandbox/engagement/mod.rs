@@ -27,7 +27,7 @@ use crate::sandbox::world::population::Post;
 use crate::sandbox::world::quota::{Allowance, Pool};
 use crate::sandbox::{Sandbox, Switches};
 
-/// Answers a `POST` to an endpoint. Rate headers come with every answer to a caller who is known.
+/// Answers a `POST` to an endpoint. Every answer to an authenticated caller has rate headers.
 pub fn reply(sandbox: &Sandbox, arrival: &Arrival, endpoint: Endpoint) -> Reply {
     let (caller, allowance) = match admit(sandbox, arrival, endpoint) {
         Ok(admitted) => admitted,
@@ -47,7 +47,7 @@ pub fn reply(sandbox: &Sandbox, arrival: &Arrival, endpoint: Endpoint) -> Reply 
     reply
 }
 
-/// Compression, credentials, the app's standing, then the allowance.
+/// Checks compression, credentials, the app's standing, then the allowance.
 fn admit(
     sandbox: &Sandbox,
     arrival: &Arrival,
@@ -67,7 +67,7 @@ fn admit(
     Ok((caller, sandbox.state().quotas.spend(pool, &switches, now_s)))
 }
 
-/// What the endpoint answers on those terms to a body with those fields.
+/// The endpoint's answer, on those terms, to a body with those fields.
 pub fn answer(
     sandbox: &Sandbox,
     fields: &Map<String, Value>,
@@ -110,7 +110,7 @@ pub fn answer(
     Ok(body)
 }
 
-/// The numbers that are asked for.
+/// The requested numbers.
 struct Asked<'a> {
     posts: Vec<Post>,
     metrics: Vec<Metric>,
@@ -140,7 +140,7 @@ fn totals_echo(now: OffsetDateTime, switches: &Switches) -> Option<Window> {
     switches.totals_echo_window.then(|| window::last_28_hours(now, switches.echo_end))
 }
 
-/// Lists the posts that are too old for something that was asked.
+/// Lists the posts that are too old for one of the requested metrics.
 fn age_lists(
     body: &mut Map<String, Value>,
     texts: &mut Vec<String>,
@@ -170,7 +170,7 @@ fn age_lists(
     }
 }
 
-/// Works the numbers out. Impressions that are too old are left out, video views that are too old read 0
+/// Computes the numbers. Impressions that are too old are left out, video views that are too old read 0
 /// (reference 3.1, 3.3).
 fn table(sandbox: &Sandbox, asked: &Asked<'_>, now: OffsetDateTime) -> Table {
     let window = asked.window.as_ref();

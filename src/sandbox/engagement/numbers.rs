@@ -1,4 +1,4 @@
-//! An answer's numbers, nested as the groupings ask (reference 3.1, 3.2).
+//! An answer's numbers, nested as the groupings require (reference 3.1, 3.2).
 
 use std::rc::Rc;
 
@@ -9,12 +9,12 @@ use crate::model::{GroupBy, Metric, post};
 use crate::sandbox::engagement::window::begin_of;
 use crate::sandbox::world::switches::HourWithoutDay;
 
-/// Totals give impressions and engagements of no older post (reference 2).
+/// The age up to which totals have a post's impressions and engagements (reference 2).
 pub const MOST_IMPRESSION_AGE: Duration = Duration::days(90);
-/// No older post has video views (reference 2).
+/// The age up to which a post has video views (reference 2).
 pub const MOST_VIDEO_AGE: Duration = Duration::days(1800);
 
-/// Whether a post's id says that it is older; ids that do not tell their time are older than everything.
+/// Whether a post is older, going by its id; ids that do not contain a time are older than everything.
 pub fn is_older_than(id: u64, age: Duration, now: OffsetDateTime) -> bool {
     post::created_at(id).is_none_or(|it| it < now - age)
 }
@@ -22,11 +22,11 @@ pub fn is_older_than(id: u64, age: Duration, now: OffsetDateTime) -> bool {
 /// The numbers of one post: for each metric, one for each of the table's slots.
 pub struct Row {
     id: String,
-    /// `None` for a metric that is not given for this post.
+    /// `None` for a metric that is not served for this post.
     metrics: Vec<Option<Vec<u64>>>,
 }
 
-/// All numbers that an answer is made of, each worked out once.
+/// All numbers of an answer, each computed once.
 pub struct Table {
     metrics: Vec<Metric>,
     rows: Vec<Row>,
@@ -34,7 +34,7 @@ pub struct Table {
     slots: Vec<Slot>,
 }
 
-/// The names of an hour.
+/// The names of an hour in answers.
 #[derive(Default)]
 struct Slot {
     day: String,
@@ -56,13 +56,13 @@ impl Table {
         Table { metrics, rows: Vec::new(), slots: vec![Slot::default()] }
     }
 
-    /// Adds a post; `count` gives the numbers of a metric, one for each slot, or `None` when it is not given.
+    /// Adds a post; `count` returns a metric's numbers, one for each slot, or `None` if the metric is not served.
     pub fn add(&mut self, id: u64, count: impl Fn(Metric) -> Option<Vec<u64>>) {
         let metrics = self.metrics.iter().map(|it| count(*it)).collect();
         self.rows.push(Row { id: id.to_string(), metrics });
     }
 
-    /// One grouping's object.
+    /// The object for one grouping.
     pub fn nested(&self, levels: &[GroupBy], hours: HourWithoutDay) -> Value {
         let mut levels = levels.to_vec();
         let hour = levels.iter().position(|it| *it == GroupBy::EngagementHour);
@@ -79,7 +79,7 @@ impl Table {
         self.nest(&levels, &all).unwrap_or_else(|| Value::Object(Map::new()))
     }
 
-    /// `None` when nothing in the cut is given.
+    /// Nests the cut's numbers; `None` if it has none.
     fn nest(&self, levels: &[GroupBy], cut: &Cut<'_>) -> Option<Value> {
         let Some((level, rest)) = levels.split_first() else {
             return cut.sum().map(|it| Value::String(it.to_string()));
@@ -98,7 +98,7 @@ impl Table {
     }
 }
 
-/// A part of a table; what it has in common with the part that it comes from is shared.
+/// A part of a table, which shares everything unchanged with the part that it was cut from.
 #[derive(Clone)]
 struct Cut<'a> {
     rows: Rc<[&'a Row]>,
@@ -136,7 +136,7 @@ impl<'a> Cut<'a> {
         let mut parts: Vec<(&str, Vec<usize>)> = Vec::new();
         for place in self.slots.iter() {
             let Some(name) = slots.get(*place).map(&name) else { continue };
-            // Neighbours in time share a day, so the part is most often the last.
+            // Neighbours in time share a day, so it is usually the last part.
             match parts.iter_mut().rev().find(|it| it.0 == name) {
                 Some((_, places)) => places.push(*place),
                 None => parts.push((name, vec![*place])),

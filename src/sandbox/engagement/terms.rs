@@ -1,4 +1,4 @@
-//! On what terms a request is answered.
+//! The terms on which a request is answered.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,11 +6,11 @@ use crate::model::{AuthKind, Metric};
 use crate::sandbox::auth::Caller;
 use crate::sandbox::engagement::body::Limits;
 
-/// On what terms a request is answered.
+/// The terms on which a request is answered.
 pub enum Terms {
-    /// The endpoint's, to a caller.
+    /// The endpoint's own terms, for a caller.
     Of(Caller),
-    /// Without limits and owners, and without what is left out.
+    /// Without limits and ownership, but with exceptions.
     Lifted(Except),
 }
 
@@ -38,7 +38,7 @@ impl Terms {
     }
 }
 
-/// Numbers that are left out, by post and metric, as though nobody had asked for them.
+/// Numbers that are left out, by post and metric, as though they had not been requested.
 #[derive(Default)]
 pub struct Except {
     pub(in crate::sandbox) by_post: HashMap<u64, HashSet<Metric>>,

@@ -1,4 +1,4 @@
-//! `POST /sandbox/answer/{endpoint}`: what an endpoint would say without limits and owners, as the truth for tests to go by.
+//! `POST /sandbox/answer/{endpoint}`: an endpoint's answer without limits and ownership, as the truth for tests.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use crate::sandbox::http::errors;
 use crate::sandbox::http::errors::Refusal;
 use crate::sandbox::http::reply::Reply;
 
-/// Every one of these posts' numbers of every one of these types.
+/// An exception: the numbers of all these types for all these posts.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Part {
@@ -21,7 +21,7 @@ struct Part {
     engagement_types: Vec<String>,
 }
 
-/// Answers, or refuses for what is wrong with the request itself.
+/// Answers, or refuses a request that is itself invalid.
 pub fn reply(sandbox: &Sandbox, endpoint: Endpoint, body: &[u8]) -> Reply {
     match lifted(sandbox, endpoint, body) {
         Ok(body) => Reply::json(StatusCode::OK, &Value::Object(body)),

@@ -1,4 +1,4 @@
-//! Time windows: the 28 hours, a historical request's own, and what is echoed of them (reference 1.5, 1.6).
+//! Time windows: the 28 hours, a historical request's own, and how answers echo them (reference 1.5, 1.6).
 
 use std::ops::Range;
 
@@ -24,12 +24,12 @@ pub struct Window {
     pub end: String,
 }
 
-/// The last 28 hours, widened to whole ones: 29 of them unless now is one.
+/// The last 28 hours, widened to whole ones: 29 of them unless it is exactly on the hour.
 pub fn last_28_hours(now: OffsetDateTime, echo: EchoEnd) -> Window {
     up_to_now(hour_of(now - TWENTY_EIGHT_HOURS), now, echo)
 }
 
-/// What a historical request asks for; a missing end is now or 28 days after the start, a missing start 28 days
+/// The window of a historical request; a missing end is now or 28 days after the start, a missing start 28 days
 /// before the end (`SIM` where only one is missing).
 pub fn historical(
     start: Option<&str>,
@@ -107,13 +107,13 @@ fn checked(
     Ok(Window { hours, start, end })
 }
 
-/// A date is its midnight, a time without a zone is UTC; both are RFC 3339 once completed.
+/// Reads a time. A date means its midnight, a time without a zone is UTC; both are RFC 3339 once completed.
 fn read(field: &str, text: &str) -> Result<OffsetDateTime, Refusal> {
     let parse = |it: &str| OffsetDateTime::parse(it, &Rfc3339).ok();
     let at = parse(text)
         .or_else(|| parse(&format!("{text}Z")))
         .or_else(|| parse(&format!("{text}T00:00:00Z")));
-    // Far from both ends of the calendar, so that a window around it can be computed.
+    // Far from both ends of the calendar, so that windows around the time can be computed.
     at.filter(|it| (1970..=9000).contains(&it.year()))
         .ok_or_else(|| errors::bad_window(&format!("{field}: '{text}' is not a valid time")))
 }

@@ -1,4 +1,4 @@
-//! What arrived: the latest calls in order, and counters by path and by what was put wrong at run time.
+//! The log of calls: the latest ones in order, and counters by path and by run-time change that made calls fail.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -9,24 +9,24 @@ use crate::sandbox::auth::credentials::Credentials;
 use crate::sandbox::http::request::Arrival;
 use crate::sandbox::lock::held;
 
-/// Older calls go when there are more.
+/// The most calls that are kept; older ones are dropped.
 const MOST_CALLS: usize = 10_000;
 /// Paths beyond these are counted together, so that a scan does not grow the map.
 const MOST_PATHS: usize = 1_000;
 
-/// What was put wrong by something else than a fault, and refused a call that would have been let in without.
+/// A run-time change, other than a fault, because of which a call was refused that would have been accepted.
 #[derive(Clone, Copy, Debug)]
 pub enum Undone {
     /// The user's token was revoked.
     RevokedToken,
-    /// The bearer token was the app's before another replaced it.
+    /// The bearer token was replaced by another.
     RotatedBearer,
-    /// The timestamp is right by the clock without its offset.
+    /// The timestamp would be right without the clock's offset.
     ClockOffset,
 }
 
 impl Undone {
-    /// Its name among the counts; paths begin with a slash.
+    /// Its name among the counters; it differs from paths, which begin with a slash.
     const fn name(self) -> &'static str {
         match self {
             Undone::RevokedToken => "revoked_token",
@@ -51,11 +51,11 @@ pub struct Call {
     pub headers: Vec<String>,
     pub header_values: BTreeMap<String, String>,
     pub body: String,
-    /// Missing while the call is in flight, and when it never got an answer.
+    /// `None` while the call is in flight, and if it never got an answer.
     pub status: Option<u16>,
 }
 
-/// Where a call stands in the log.
+/// The position of a call in the log.
 #[derive(Clone, Copy)]
 pub struct Ticket(u64);
 
@@ -67,7 +67,7 @@ pub struct Calls {
 
 #[derive(Default)]
 struct Log {
-    /// How many calls came before the oldest that is kept.
+    /// How many calls arrived before the oldest one kept.
     gone: u64,
     kept: VecDeque<Call>,
     counts: BTreeMap<String, u64>,
@@ -100,7 +100,7 @@ impl Calls {
         }
     }
 
-    /// Calls in order of arrival whose path begins so.
+    /// Calls whose path begins with `prefix`, in order of arrival.
     pub fn list(&self, prefix: &str) -> Vec<Call> {
         held(&self.log).kept.iter().filter(|it| it.path.starts_with(prefix)).cloned().collect()
     }
@@ -109,7 +109,7 @@ impl Calls {
         held(&self.log).counts.clone()
     }
 
-    /// Forgets all calls; tickets given out before find nothing.
+    /// Forgets all calls; earlier tickets find nothing.
     pub fn clear(&self) {
         let mut log = held(&self.log);
         log.gone += log.kept.len() as u64;

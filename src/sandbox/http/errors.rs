@@ -16,18 +16,18 @@ pub struct Refusal {
     pub body: Body,
 }
 
-/// What a refusal says.
+/// The body of a refusal.
 #[derive(Clone, Debug)]
 pub enum Body {
     Nothing,
     Json(Value),
-    /// Text as it is, declared as HTML: so the handshake's answers come (reference 6.4).
+    /// Plain text declared as HTML, as in the handshake's answers (reference 6.4).
     Text(String),
     Xml(String),
 }
 
 impl Refusal {
-    /// The string family.
+    /// An error of the string family.
     pub fn texts(status: u16, texts: &[String]) -> Refusal {
         Refusal { status, body: Body::Json(json!({ "errors": texts })) }
     }
@@ -36,13 +36,13 @@ impl Refusal {
         Refusal::texts(status, &[text.to_owned()])
     }
 
-    /// The code family.
+    /// An error of the code family.
     pub fn code(status: u16, code: u32, message: &str) -> Refusal {
         let body = json!({ "errors": [{ "code": code, "message": message }] });
         Refusal { status, body: Body::Json(body) }
     }
 
-    /// Version 2, where the status says everything.
+    /// A problem of version 2 in which the status says everything.
     fn blank(status: u16, title: &str) -> Refusal {
         let body =
             json!({ "title": title, "type": "about:blank", "status": status, "detail": title });
@@ -81,7 +81,7 @@ const CODES: [(u32, u16, &str); 19] = [
     (417, 401, "Desktop applications only support the oauth_callback value 'oob'"),
 ];
 
-/// The error with a code from the table, or with an invented text when it is not there.
+/// The error with that code from the table, or with an invented text if it is not there.
 pub fn coded(code: u32) -> Refusal {
     match CODES.iter().find(|it| it.0 == code) {
         // The one error with a label (reference 6.1).
@@ -134,7 +134,7 @@ pub fn app_not_listed() -> Refusal {
     Refusal::text(403, "Your application id is not authorized.")
 }
 
-/// What X says of a missing callback is not known.
+/// A missing callback; X's wording is not known.
 pub fn callback_missing() -> Refusal {
     Refusal::code(400, 38, "SIM: oauth_callback parameter is missing.")
 }
@@ -165,7 +165,7 @@ pub fn request_token_missing() -> Refusal {
     Refusal { status: 401, body: Body::Text("Request token missing".to_owned()) }
 }
 
-/// `OBS` 6.4: a request token that was used or is not allowed yet, or another's verifier.
+/// `OBS` 6.4: a request token that was used or is not allowed yet, or the verifier of another one.
 pub fn exchange_unavailable() -> Refusal {
     let text = "This feature is temporarily unavailable";
     Refusal { status: 401, body: Body::Text(text.to_owned()) }
@@ -176,7 +176,7 @@ pub fn too_many_calls() -> Refusal {
     Refusal::text(429, "SIM: rate limit exceeded")
 }
 
-/// `INF` 4.3, Jackson's words, when what stands there is a word.
+/// `INF` 4.3, Jackson's wording, for a stray word in the JSON.
 pub fn unrecognized_token(word: &str) -> Refusal {
     let text = format!(
         "Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token \
@@ -214,7 +214,7 @@ pub fn unsupported_group_bys(names: &[String]) -> String {
     )
 }
 
-/// An invented text among those of a request's form.
+/// Marks an invented text.
 pub fn invented(text: &str) -> String {
     format!("SIM: {text}")
 }
@@ -234,7 +234,7 @@ pub fn unavailable_text(count: usize) -> String {
     format!("{count} Tweet ID(s) are unavailable")
 }
 
-/// `DOC` 4.1: nothing is left to answer.
+/// `DOC` 4.1: all posts are unavailable.
 pub fn all_unavailable(ids: &[String]) -> Refusal {
     let texts = [unavailable_text(ids.len())];
     let body = json!({ "errors": texts, "unavailable_tweet_ids": ids });
@@ -259,7 +259,7 @@ pub fn forbidden_posts(foreign: &[(u64, Vec<String>)], wording: ForbiddenWording
     Refusal::texts(403, &texts)
 }
 
-/// `DOC` 4.1; what stands in the parenthesis is unknown.
+/// `DOC` 4.1; the text in the parentheses is unknown.
 pub fn too_old_for_impressions(cutoff: &str) -> String {
     format!("Impressions & engagements for tweets older than 90 days ({cutoff}) are not supported")
 }
@@ -269,12 +269,12 @@ pub fn internal() -> Refusal {
     Refusal::text(500, "internal server error")
 }
 
-/// Version 2: credentials that are not accepted, whatever is wrong with them.
+/// Version 2: credentials that are not accepted, for whatever reason.
 pub fn unauthorized() -> Refusal {
     Refusal::blank(401, "Unauthorized")
 }
 
-/// Version 2.
+/// Version 2: the quota is spent.
 pub fn too_many_requests() -> Refusal {
     Refusal::blank(429, "Too Many Requests")
 }
@@ -296,12 +296,12 @@ pub fn client_forbidden(client_id: u64) -> Refusal {
     Refusal { status: 403, body: Body::Json(body) }
 }
 
-/// Version 2: a parameter that is wrong, with the values it was given.
+/// Version 2: an invalid parameter, with the values it was given.
 pub fn invalid_parameter(name: &str, values: &[String], message: &str) -> Value {
     json!({ "parameters": { name: values }, "message": message })
 }
 
-/// Version 2: every parameter that is wrong.
+/// Version 2: all invalid parameters.
 pub fn invalid_request(wrong: &[Value]) -> Refusal {
     let body = json!({
         "errors": wrong,
@@ -312,7 +312,7 @@ pub fn invalid_request(wrong: &[Value]) -> Refusal {
     Refusal { status: 400, body: Body::Json(body) }
 }
 
-/// Version 2, beside what was found: no such post.
+/// Version 2, beside the posts that were found: no such post.
 pub fn post_not_found(id: &str) -> Value {
     json!({
         "value": id,
@@ -325,7 +325,7 @@ pub fn post_not_found(id: &str) -> Value {
     })
 }
 
-/// Version 2, beside what was found: a post that the app may not see.
+/// Version 2, beside the posts that were found: a post that the app may not see.
 pub fn post_not_authorized(id: &str) -> Value {
     json!({
         "resource_id": id,

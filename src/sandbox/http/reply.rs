@@ -1,4 +1,5 @@
-//! An answer on its way out: compressed when the client takes gzip, whatever the status (reference 1.2), and dated by the sandbox's clock.
+//! An answer on its way out: compressed if the client accepts gzip, whatever the status (reference 1.2), and dated by
+//! the sandbox's clock.
 
 use std::io::Write as _;
 
@@ -16,7 +17,7 @@ use crate::sandbox::http::errors::{Body, Refusal};
 
 /// The framework's default (`INF` 3.3).
 pub const JSON: &str = "application/json;charset=utf-8";
-/// Of pages, and of the handshake's answers, which are none (`DOC` 6.4).
+/// The type of pages, and of the handshake's answers, which are no pages (`DOC` 6.4).
 pub const HTML: &str = "text/html; charset=utf-8";
 const XML: &str = "application/xml; charset=utf-8";
 
@@ -39,7 +40,7 @@ impl Reply {
         Reply { status, headers, body }
     }
 
-    /// Names and values as a form has them.
+    /// A body of form-encoded names and values.
     pub fn form(pairs: &[(&str, &str)]) -> Reply {
         let written: Vec<String> =
             pairs.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
@@ -51,7 +52,7 @@ impl Reply {
         Reply { status, headers: HeaderMap::from_iter(to), body: Vec::new() }
     }
 
-    /// Compresses the body if the client takes that.
+    /// Compresses the body if the client accepts gzip.
     pub fn compressed(mut self, takes_gzip: bool) -> Reply {
         if takes_gzip && !self.body.is_empty() && !self.headers.contains_key(CONTENT_ENCODING) {
             self.body = gzip(&self.body);
@@ -91,7 +92,7 @@ pub fn date(headers: &mut HeaderMap, now: OffsetDateTime) {
     }
 }
 
-/// Whether `gzip` is offered, with any weight but 0.
+/// Whether the client accepts `gzip`, with any weight but 0.
 pub fn takes_gzip(headers: &HeaderMap) -> bool {
     let offers = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
     offers.flat_map(|it| it.split(',')).any(|offer| {

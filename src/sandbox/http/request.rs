@@ -19,7 +19,7 @@ pub struct Arrival {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub credentials: Credentials,
-    /// What the client called this server.
+    /// The authority by which the client addressed this server.
     authority: String,
 }
 

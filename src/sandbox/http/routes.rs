@@ -1,4 +1,4 @@
-//! Requests are recorded, struck by faults, and routed as the upstream routes them (reference 1.1).
+//! The way of a request: recorded, struck by faults, and routed as the upstream does (reference 1.1).
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::time::{Sleep, sleep};
 
-/// One step of a script. After the last the body ends, whatever length was promised.
+/// One step of a script. The body ends after the last one, whatever length was promised.
 #[derive(Debug)]
 pub enum Step {
     Send(Bytes),
     /// Lets the server write out what it holds.
     Flush,
     Wait(Duration),
-    /// Fails, whereupon the server closes the connection.
+    /// Fails, so that the server closes the connection.
     Break,
 }
 

@@ -21,9 +21,9 @@ use crate::sandbox::control;
 use crate::sandbox::http::faults;
 use crate::sandbox::http::routes;
 
-/// How long calls in flight may take once the sandbox stops; those that hang are dropped then.
+/// How long calls in flight may take once the sandbox stops; after that they are dropped.
 const DRAIN: Duration = Duration::from_secs(1);
-/// A pause when no connection can be taken, as when file descriptors run out.
+/// A pause when no connection can be accepted, as when file descriptors run out.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves until `shutdown` is ready. Dropping the future closes every connection at once.

@@ -1,4 +1,4 @@
-//! Bearer tokens: minted, and invalidated in either of the two official ways (reference 6.1).
+//! Bearer tokens: minting them, and invalidating them in either of the two official ways (reference 6.1).
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -50,7 +50,7 @@ fn invalidated(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     let token = find(&named, "access_token").unwrap_or_default();
     let mut state = sandbox.state();
     let live = sandbox.population().bearer(app, state.bearer_generation(app));
-    // The token has escapes of its own; whether clients escape those again differs.
+    // The token has escapes of its own; some clients escape those again, others do not.
     if token != live && token != percent_decode(&live) {
         return Err(errors::coded(99));
     }

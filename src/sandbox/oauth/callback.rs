@@ -1,4 +1,4 @@
-//! Where a user returns to: which callbacks an app may name (reference 6.7), and what is added to them.
+//! Callbacks, where a user returns to: which ones an app may name (reference 6.7), and what is added to them.
 
 use axum::http::Uri;
 
@@ -8,15 +8,15 @@ use crate::sandbox::http::errors::Refusal;
 /// The callback of an app that cannot be called back.
 pub const BY_PIN: &str = "oob";
 
-/// Never a callback, whatever an app's settings say. The published list goes on.
+/// Schemes that are never a callback's, whatever an app's settings say. The published list goes on.
 const REFUSED_SCHEMES: [&str; 6] = ["javascript", "data", "file", "ftp", "mailto", "telnet"];
 
-/// Checks a callback against those of the app's settings; without a list, any web address will do.
+/// Checks a callback against those in the app's settings; without a list, any web address will do.
 /// `path` is the request's, which one of the refusals repeats.
 pub fn check(callback: &str, approved: Option<&[String]>, path: &str) -> Result<(), Refusal> {
     let is_approved = match approved {
         None => callback == BY_PIN || is_web(callback),
-        // A PIN as well needs a callback in the settings; how X refuses that is not known.
+        // A PIN needs a callback in the settings as well; how X refuses that is not known.
         Some([]) if callback != BY_PIN => return Err(errors::no_callbacks(path)),
         Some(list) if callback == BY_PIN => !list.is_empty(),
         Some(list) => list.iter().any(|it| it == callback),
@@ -38,7 +38,7 @@ fn is_web(callback: &str) -> bool {
         .is_some_and(|it| matches!(it.scheme_str(), Some("http" | "https")) && it.host().is_some())
 }
 
-/// What no header can carry is refused with the schemes.
+/// Whether the scheme is refused; so is a callback that no header can carry.
 fn is_refused(callback: &str) -> bool {
     let scheme = callback.split(':').next().unwrap_or_default().to_ascii_lowercase();
     REFUSED_SCHEMES.contains(&&*scheme) || !callback.bytes().all(|it| it.is_ascii_graphic())

@@ -1,5 +1,5 @@
-//! How access ends: `/settings/connected_apps`, where users revoke it, and `POST /1.1/oauth/invalidate_token`, by
-//! which an app gives it back (reference 6.6).
+//! How access ends: `/settings/connected_apps`, where users revoke it, and `POST /1.1/oauth/invalidate_token`, with
+//! which an app gives it up (reference 6.6).
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::sandbox::oauth::pages::{Connected, ConnectedApps, Owner};
 
 pub const PATH: &str = "/settings/connected_apps";
 
-/// `GET`: every user with the apps that they have let in.
+/// `GET`: every user with the apps that have access.
 pub fn list(sandbox: &Sandbox) -> Reply {
     let population = sandbox.population();
     let state = sandbox.state();
@@ -30,7 +30,7 @@ pub fn list(sandbox: &Sandbox) -> Reply {
     pages::page(&ConnectedApps { path: PATH, users: users.collect() })
 }
 
-/// `POST` of the fields `screen_name` and `app`: the user withdraws the app's access.
+/// `POST` of the fields `screen_name` and `app`: the user revokes the app's access.
 pub fn revoke(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let form = arrival.form();
     let value = |name: &str| find(&form, name).unwrap_or_default();
@@ -44,7 +44,7 @@ pub fn revoke(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     Reply::redirect(StatusCode::SEE_OTHER, PATH)
 }
 
-/// Makes the token that signs the request void.
+/// Invalidates the token that signs the request.
 pub fn invalidate(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     invalidated(sandbox, arrival).unwrap_or_else(Reply::from)
 }

@@ -1,7 +1,7 @@
-//! What users see: `/oauth/authorize`, where one of them lets the app in or does not (reference 6.4).
+//! The page that users see: `/oauth/authorize`, where one of them authorises the app or refuses (reference 6.4).
 //!
 //! `/oauth/authenticate` does the same and always asks, as X does since 2017. Nobody is ever logged in here, so
-//! `force_login` changes nothing, and `screen_name` is who is chosen at first.
+//! `force_login` changes nothing, and `screen_name` is the user chosen at first.
 
 use axum::http::StatusCode;
 
@@ -60,7 +60,7 @@ pub fn decide(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     }
 }
 
-/// The page for the handshake and with the user that `fields` name.
+/// The page for the handshake, and with the user, that `fields` name.
 fn consent(
     sandbox: &Sandbox,
     state: &mut State,

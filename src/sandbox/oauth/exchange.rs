@@ -1,4 +1,4 @@
-//! What apps call: `POST /oauth/request_token` and `POST /oauth/access_token` (reference 6.4).
+//! The calls of apps: `POST /oauth/request_token` and `POST /oauth/access_token` (reference 6.4).
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::auth::credentials::{Credentials, Signed};
@@ -56,7 +56,7 @@ fn exchanged(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     let Step::Allowed { user, verifier } = step else {
         return Err(errors::exchange_unavailable());
     };
-    // A user can withdraw what was allowed before the app fetches it.
+    // A user can revoke the access before the app fetches its token.
     if parameter(arrival, signed, "oauth_verifier") != Some(verifier)
         || !state.grants.is_live(user, app)
     {
@@ -74,7 +74,7 @@ fn exchanged(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     ]))
 }
 
-/// The signature's parameters, and the app that is said to have made it.
+/// The signature's parameters, and the app that it names.
 fn signer<'a>(
     sandbox: &'a Sandbox,
     arrival: &'a Arrival,

@@ -1,6 +1,6 @@
 //! The three-legged flow (reference 6.4): a handshake from its request token to its access token.
 //!
-//! `exchange` is what apps call, `consent` what users see in between, `callback` where they return to.
+//! `exchange` has the calls of apps, `consent` the page for users in between, `callback` the rules for their return.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::sandbox::world::population::Population;
 
 /// How long a request token can be used. Unpublished; reference 6.4 proposes this time.
 const LIFETIME_S: i64 = 15 * 60;
-/// When so many are kept, those that have expired go.
+/// Once so many are kept, expired ones are dropped.
 const MOST_KEPT: usize = 10_000;
 
 /// A flow that an app has begun.
@@ -19,7 +19,7 @@ pub struct Handshake {
     /// A URL, or `oob`.
     pub callback: String,
     pub step: Step,
-    /// Its number, which its verifier follows from.
+    /// Its number, from which its verifier follows.
     number: u64,
     begun_s: i64,
 }
@@ -28,7 +28,7 @@ pub struct Handshake {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step {
     Asking,
-    /// The user let the app in, which has not fetched its token yet.
+    /// The user authorised the app, which has not fetched its token yet.
     Allowed {
         user: usize,
         verifier: String,
@@ -45,7 +45,7 @@ pub struct Handshakes {
 }
 
 impl Handshakes {
-    /// Gives a new request token and its secret.
+    /// Returns a new request token and its secret.
     pub fn begin(
         &mut self,
         population: &Population,
@@ -70,7 +70,7 @@ impl Handshakes {
         self.kept.get_mut(token)
     }
 
-    /// Makes a request token void.
+    /// Invalidates a request token.
     pub fn end(&mut self, token: &str) {
         if let Some(it) = self.find(token) {
             it.step = Step::Over;
@@ -88,12 +88,12 @@ impl Handshake {
         now_s - self.begun_s >= LIFETIME_S
     }
 
-    /// Without a callback the user reads a PIN off the page and types it in elsewhere.
+    /// Whether there is no callback: the user reads a PIN off the page and types it into the app.
     pub fn is_by_pin(&self) -> bool {
         self.callback == callback::BY_PIN
     }
 
-    /// Notes that the user let the app in, and gives the verifier.
+    /// Notes that the user authorised the app, and returns the verifier.
     pub(super) fn allow(&mut self, population: &Population, user: usize) -> String {
         let verifier = if self.is_by_pin() {
             population.pin(self.number)

@@ -1,4 +1,4 @@
-//! How apps are let in and shut out, and who holds a token.
+//! Authorisation: how apps get access and lose it, and who holds a token.
 
 pub(super) mod bearer;
 pub(super) mod callback;

@@ -1,4 +1,4 @@
-//! The sandbox's pages, checked at compile time. They need no script and no network, and escape all that they show.
+//! The sandbox's pages, checked at compile time. They need no script and no network, and escape everything they show.
 
 use askama::Template;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
@@ -6,11 +6,11 @@ use axum::http::{HeaderValue, StatusCode};
 
 use crate::sandbox::http::reply::{HTML, Reply};
 
-/// Nothing from elsewhere. Where the form leads is left open: browsers hold redirects to callbacks against it.
+/// Nothing from elsewhere. There is no `form-action`: browsers would apply it to redirects to callbacks as well.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Asks one of the users whether to let an app in.
+/// The page that asks one of the users to authorise an app.
 #[derive(Template)]
 #[template(path = "sandbox/oauth/pages/consent.html", config = ".askama.toml")]
 pub struct Consent<'a> {
@@ -32,7 +32,7 @@ pub struct Choice<'a> {
     pub is_chosen: bool,
 }
 
-/// Who has let in which apps.
+/// The page of users with the apps that have access.
 #[derive(Template)]
 #[template(path = "sandbox/oauth/pages/connected_apps.html", config = ".askama.toml")]
 pub struct ConnectedApps<'a> {
@@ -73,7 +73,7 @@ pub fn invalid_token() -> Reply {
     Reply { status: StatusCode::FORBIDDEN, ..page(&InvalidToken) }
 }
 
-/// The user did not let the app in; `back` leads to the app, if anything does.
+/// The page after a refusal; `back` leads to the app, if there is a way back.
 pub fn refused(app: &str, back: Option<&str>) -> Reply {
     page(&Refused { app, back })
 }

@@ -1,14 +1,14 @@
-//! Which apps each user has let in, and the token that each app has of them.
+//! Grants: which apps each user has authorised, and the token that each app has for that user.
 //!
-//! Everybody has let in every app from the start. Letting an app in again gives the same token, and another one after
-//! the access was withdrawn (reference 6.6).
+//! Everybody has authorised every app from the start. Authorising an app again gives the same token, or a new one after
+//! the access was revoked (reference 6.6).
 
 use crate::sandbox::world::population::{Population, Token};
 
 /// The grants of every user, in the users' order.
 pub struct Grants(Vec<Vec<Grant>>);
 
-/// What one app has of one user.
+/// The access that one app has to one user.
 struct Grant {
     token: Token,
     /// How many tokens came before this one.
@@ -28,7 +28,7 @@ impl Grants {
         Grants(users.map(|user| (0..apps).map(|app| grant(user, app)).collect()).collect())
     }
 
-    /// The app's latest token of the user, live or not.
+    /// The app's latest token for the user, live or not.
     pub fn token(&self, user: usize, app: usize) -> Option<&Token> {
         self.find(user, app).map(|it| &it.token)
     }
@@ -37,12 +37,12 @@ impl Grants {
         self.find(user, app).is_some_and(|it| it.is_live)
     }
 
-    /// Whether the user has let in any app.
+    /// Whether any app has access to the user.
     pub fn is_any_live(&self, user: usize) -> bool {
         self.0.get(user).is_some_and(|it| it.iter().any(|grant| grant.is_live))
     }
 
-    /// Lets the app in.
+    /// Gives the app access.
     pub fn give(&mut self, population: &Population, user: usize, app: usize) {
         if let Some(it) = self.0.get_mut(user).and_then(|it| it.get_mut(app))
             && !it.is_live

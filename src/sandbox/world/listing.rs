@@ -1,4 +1,4 @@
-//! The world as it is listed for people and tests, secrets included: it is a sandbox.
+//! The listing of the world for people and tests. It includes secrets: it is a sandbox.
 
 use std::collections::BTreeMap;
 
@@ -38,13 +38,13 @@ pub struct WorldUser {
     pub access_token_secret: String,
     pub other_access_token: String,
     pub other_access_token_secret: String,
-    /// The names of the apps that the user has let in; the tokens of others are void.
+    /// The names of the apps with access to the user; the tokens of others are invalid.
     pub connected_apps: Vec<&'static str>,
-    /// Newest first.
+    /// The user's posts, newest first.
     pub posts: Vec<WorldPost>,
 }
 
-/// A post and what totals would tell of it, whatever its state.
+/// A post with its totals, whatever its state.
 #[derive(Clone, Debug, Serialize)]
 pub struct WorldPost {
     pub id: String,
@@ -88,7 +88,7 @@ pub fn list(sandbox: &Sandbox) -> World {
         }
     });
     let mut world = World { apps: apps.collect(), users: users.collect() };
-    // The numbers take their time, and calls need not wait for them.
+    // Computing the numbers takes a while, and calls need not wait for it.
     drop(state);
     for (listed, user) in world.users.iter_mut().zip(&population.users) {
         listed.posts = user.posts.iter().map(|it| listed_post(sandbox, *it, now)).collect();

@@ -1,4 +1,4 @@
-//! Who exists, what happened to their posts, and what has become of them since.
+//! The world: users and apps, the numbers of their posts, and everything that changes at run time.
 
 pub(super) mod grants;
 pub(super) mod listing;

@@ -1,7 +1,7 @@
-//! The numbers: what happened to a post in an hour, as a pure function of the seed, the post and the hour.
+//! The numbers: a post's engagements in an hour, as a pure function of the seed, the post and the hour.
 //!
 //! A post bursts and decays to nothing within two months, with a daily rhythm; some posts are far bigger than others.
-//! Every number is the difference of what was counted until two hours, so every split of a request agrees with the whole.
+//! Every number is the difference of two running counts, so every split of a request agrees with the whole.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -26,7 +26,7 @@ const RHYTHM: [u64; 24] = [
     55, 45, 40, 38, 40, 48, 62, 80, 98, 110, 116, 122, 130, 134, 136, 140, 146, 150, 152, 148, 136,
     118, 94, 72,
 ];
-/// What `engagements` counts, besides some more that has no name of its own (reference 2).
+/// The metrics that `engagements` adds up, besides some engagements without a name of their own (reference 2).
 const PARTS: [Metric; 13] = [
     Metric::Favorites,
     Metric::Retweets,
@@ -73,7 +73,7 @@ pub fn hour_after(at: OffsetDateTime) -> i64 {
     if whole { hour_of(at) } else { hour_of(at) + 1 }
 }
 
-/// A well-mixed number from a seed and anything that tells draws apart.
+/// A well-mixed number from a seed and a salt, which tells draws apart.
 pub fn draw(seed: u64, salt: u64) -> u64 {
     let mut z = seed.wrapping_add(salt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(1);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -124,18 +124,18 @@ impl Story {
         }
     }
 
-    /// Every hour from the post to the present one, which counts in full.
+    /// Every hour from the post's birth to the present hour, which counts in full.
     pub fn hours_until(&self, now: OffsetDateTime) -> Range<i64> {
         self.born..hour_after(now)
     }
 
-    /// What `metric` counted in the given hours.
+    /// The count of `metric` in the given hours.
     pub fn sum(&self, metric: Metric, hours: Range<i64>) -> u64 {
         let from = self.until(metric, hours.start);
         self.until(metric, hours.end).saturating_sub(from)
     }
 
-    /// What `metric` counted in each of the given hours.
+    /// The count of `metric` in each of the given hours.
     pub fn hour_by_hour(&self, metric: Metric, hours: Range<i64>) -> Vec<u64> {
         let mut before = self.until(metric, hours.start);
         let mut counted = |hour: i64| {
@@ -145,7 +145,7 @@ impl Story {
         hours.map(&mut counted).collect()
     }
 
-    /// What `metric` counted from the post's birth until the hour begins.
+    /// The running count of `metric` from the post's birth until the hour begins.
     fn until(&self, metric: Metric, hour: i64) -> u64 {
         let Some(age) = usize::try_from(hour.saturating_sub(self.born)).ok().filter(|it| *it > 0)
         else {

@@ -1,4 +1,4 @@
-//! Who exists: apps, users, their tokens and posts, invented from the seed.
+//! The population: apps, users, their tokens and posts, invented from the seed.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const OLDEST: Duration = Duration::days(364);
 /// Older than any video may be (reference 2).
 const ANCIENT: Duration = Duration::days(1900);
 
-/// What can be wrong with a user, seen from X.
+/// The state of a user, as X sees it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserState {
@@ -27,7 +27,7 @@ pub enum UserState {
     Protected,
     Suspended,
     Locked,
-    /// The user has withdrawn the apps' access.
+    /// The user has revoked the apps' access.
     Revoked,
 }
 
@@ -42,25 +42,25 @@ impl UserState {
         }
     }
 
-    /// Whether posts of such a user can be measured.
+    /// Whether numbers of such a user's posts are available.
     pub fn shows_posts(self) -> bool {
         !matches!(self, UserState::Protected | UserState::Suspended)
     }
 }
 
-/// An app as it was registered; its bearer token changes and is `state`'s matter.
+/// An app as it was registered; its bearer token changes and is in `state`.
 pub struct App {
     pub name: &'static str,
     pub consumer_key: String,
     pub consumer_secret: String,
 }
 
-/// A user; the tokens that apps have of them are `grants`' matter.
+/// A user; the tokens that apps have for them are in `grants`.
 pub struct User {
     pub id: u64,
     pub screen_name: String,
     pub first_state: UserState,
-    /// Newest first.
+    /// The user's posts, newest first.
     pub posts: Vec<Post>,
 }
 
@@ -79,7 +79,7 @@ pub struct Post {
     pub is_deleted: bool,
 }
 
-/// Everything that a seed brings forth.
+/// Everything that is invented from a seed.
 pub struct Population {
     pub seed: u64,
     pub apps: Vec<App>,
@@ -89,7 +89,7 @@ pub struct Population {
 }
 
 impl Population {
-    /// Ids of users, names and secrets follow from the seed; posts are dated back from `now`.
+    /// Invents a population. User ids, names and secrets follow from the seed; posts are dated back from `now`.
     pub fn new(settings: &Settings, now: OffsetDateTime) -> Population {
         let seed = settings.seed;
         let ordinary = (0..settings.users).map(|index| {
@@ -130,7 +130,7 @@ impl Population {
         self.users.iter().position(|it| it.screen_name == screen_name)
     }
 
-    /// The token that an app has of a user after so many others.
+    /// The token that an app has for a user, after `generation` earlier ones.
     pub fn token(&self, user: usize, app: usize, generation: u64) -> Token {
         let app = self.apps.get(app).map_or("", |it| it.name);
         let (id, name) = self.users.get(user).map_or((0, ""), |it| (it.id, &it.screen_name));
@@ -146,7 +146,7 @@ impl Population {
         self.by_post_id.get(&u64::try_from(id).ok()?).copied()
     }
 
-    /// The bearer token of an app after so many rotations. Its escapes are part of it (reference 6.1).
+    /// The bearer token of an app after `generation` rotations. Its escapes are part of it (reference 6.1).
     pub fn bearer(&self, app: usize, generation: u64) -> String {
         let name = self.apps.get(app).map_or("", |it| it.name);
         let salt = format!("bearer of {name}, {generation}");
@@ -201,7 +201,7 @@ fn posts(settings: &Settings, author: usize, name: &str, now: OffsetDateTime) ->
     posts
 }
 
-/// How old the post at `index` is, newest first: the ages grow with the cube, so that every scale from hours to months is there.
+/// The age of the post at `index`, newest first: ages grow with the cube, to cover every scale from hours to months.
 fn age(salt: u64, index: usize, count: usize) -> Duration {
     let cube = |it: usize| i64::try_from(it * it * it).unwrap_or(i64::MAX);
     let steps = cube(count.saturating_sub(1).max(1));

@@ -1,4 +1,4 @@
-//! Allowances: calls a minute and a second, and the headers that tell what is left (reference 5).
+//! Allowances: calls a minute and a second, and the headers that report what is left (reference 5).
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::sandbox::world::switches::Switches;
 
 const LOOKUP_WINDOW_S: i64 = 15 * 60;
 
-/// Whose calls count together. App-only and user-context calls draw from separate pools; whether users do is
+/// Calls that count together. App-only and user-context calls draw from separate pools; whether users do is
 /// unknown, and here they share (`SIM`). Failed calls count as well, once they are authenticated (`SIM`).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Pool {
@@ -32,7 +32,7 @@ struct Counter {
     used: u32,
 }
 
-/// What is left after a call, or that it was one too many.
+/// The allowance left after a call, and whether the call was one too many.
 pub struct Allowance {
     pub is_spent: bool,
     headers: Vec<(&'static str, i64)>,
@@ -82,12 +82,12 @@ impl Quotas {
         Allowance { is_spent, headers }
     }
 
-    /// Whether a bearer token may be minted now, which counts.
+    /// Counts the minting of a bearer token, and returns whether it is allowed.
     pub fn may_mint(&mut self, app: usize, switches: &Switches, now_s: i64) -> bool {
         !self.count(Pool::Mint(app), 60, switches.mints_per_minute, now_s).1
     }
 
-    /// How many are left in the window of that many seconds, and whether this one was too many.
+    /// Counts a call, and returns how many are left in the window of `seconds`, and whether this one was too many.
     fn count(&mut self, pool: Pool, seconds: i64, limit: u32, now_s: i64) -> (i64, bool) {
         let window = now_s.div_euclid(seconds);
         let counter = self.counters.entry((pool, seconds)).or_default();

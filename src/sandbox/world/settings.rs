@@ -1,8 +1,8 @@
-//! What a sandbox is made from.
+//! The settings from which a sandbox is created.
 
 use crate::sandbox::world::switches::Switches;
 
-/// What a sandbox is made from.
+/// The settings from which a sandbox is created.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Decides ids, names, secrets and numbers.

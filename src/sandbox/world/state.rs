@@ -1,4 +1,4 @@
-//! What changes while the sandbox runs: switches, users' states and grants, bearer tokens, quotas and used nonces.
+//! The state that changes while the sandbox runs: switches, users' states, grants, bearer tokens, quotas, used nonces.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -18,7 +18,7 @@ pub struct State {
     pub quotas: Quotas,
     pub grants: Grants,
     pub handshakes: Handshakes,
-    /// Never `Revoked`, which the grants tell.
+    /// Never `Revoked`, which follows from the grants.
     user_states: Vec<UserState>,
     /// How often each app's bearer token was replaced.
     bearer_generations: Vec<u64>,
@@ -38,17 +38,17 @@ impl State {
         }
     }
 
-    /// The user's standing with X, whatever apps they have let in.
+    /// The user's standing with X, whichever apps have access.
     pub fn user_state(&self, user: usize) -> UserState {
         self.user_states.get(user).copied().unwrap_or(UserState::Suspended)
     }
 
-    /// The state by which the user is listed: `Revoked` once no app is let in.
+    /// The state with which the user is listed: `Revoked` once no app has access.
     pub fn listed_state(&self, user: usize) -> UserState {
         if self.grants.is_any_live(user) { self.user_state(user) } else { UserState::Revoked }
     }
 
-    /// `Revoked` withdraws every app's access; any other state gives the latest tokens back.
+    /// Sets the state. `Revoked` ends every app's access; any other state makes the latest tokens live again.
     pub fn set_user_state(&mut self, user: usize, state: UserState) {
         let is_revoked = state == UserState::Revoked;
         self.grants.set_all(user, !is_revoked);
@@ -69,13 +69,13 @@ impl State {
         }
     }
 
-    /// Whether these parameters of a signature come for the first time; they will not again.
+    /// Whether these parameters of a signature are new; they are remembered from now on.
     pub fn is_fresh(&mut self, nonce: [&str; 4], now_s: i64) -> bool {
         self.nonces.insert(nonce, now_s)
     }
 }
 
-/// Hashes of what was used, in two generations, so that old ones go without a search.
+/// Hashes of used nonces, in two generations, so that old ones are dropped without a search.
 #[derive(Default)]
 struct Nonces {
     hasher: RandomState,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How the sandbox decides what nobody public knows. Names in JSON are the fields' names.
+/// The sandbox's choice on each point that is not publicly known. Names in JSON are the fields' names.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "switches are independent of one another")]
@@ -43,8 +43,8 @@ pub struct Switches {
     pub unlisted_lookup_apps: Vec<String>,
     /// Names of apps that X has suspended: whatever they sign is refused with code 416.
     pub suspended_apps: Vec<String>,
-    /// The callback URLs in every app's settings, matched exactly. Null, the start: any `http` or `https` URL will do.
-    /// Empty: the apps have none, and `oob` is refused with the rest.
+    /// The callback URLs in every app's settings, matched exactly. Null, the default: any `http` or `https` URL will
+    /// do. Empty: the apps have none, and `oob` is refused like the rest.
     pub callbacks: Option<Vec<String>>,
 }
 
@@ -77,7 +77,7 @@ impl Default for Switches {
 }
 
 impl Switches {
-    /// These switches with those that `changes` names set; else what is wrong with each unknown name or value.
+    /// These switches with the `changes` applied, or the mistakes: each unknown name or value.
     pub fn with(&self, changes: &Value) -> Result<Switches, String> {
         let Value::Object(changes) = changes else {
             return Err("an object of switches is expected".to_owned());
@@ -122,7 +122,7 @@ pub enum HistoryFloor {
 pub enum HourWithoutDay {
     /// Hours of the day, summed over the window.
     HourOfDay,
-    /// Hours under days, as though the day had been named before.
+    /// Hours under days, as though the day had been listed before the hour.
     NestedDay,
 }
 

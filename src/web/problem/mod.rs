@@ -1,5 +1,5 @@
-//! What the gateway answers itself, as `application/problem+json` (RFC 9457), as X writes errors where its clients ask, or
-//! as a page where people's browsers come; `table` is the one status table.
+//! The gateway's own error answers: as `application/problem+json` (RFC 9457), in X's form for clients of X's API, or as
+//! a page for people's browsers. `table` is the one status table.
 
 mod nothing_answered;
 mod table;
@@ -26,7 +26,7 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// Tells a caller that the answer is the gateway's own, and why.
 pub(crate) const ERROR_HEADER: HeaderName = HeaderName::from_static("countersign-error");
 
-/// Where the user of an account that has ended connects again.
+/// Names the URL where the user of an inactive account connects again.
 pub(crate) const RECONNECT_HEADER: HeaderName =
     HeaderName::from_static("countersign-reconnect-url");
 
@@ -152,7 +152,7 @@ impl Problem {
         (self.0.title, &self.0.detail)
     }
 
-    /// About what was presented as a key; its id is public if its checksum is right.
+    /// Notes the id of the presented key, which is public if its checksum is right.
     pub(crate) fn about_key(self, text: &str) -> Problem {
         let key_id = Presented::parse(text).map(|it| it.id.to_owned());
         self.change(|it| it.key_id = key_id)
@@ -166,7 +166,7 @@ impl Problem {
         self.0.status
     }
 
-    /// What caused it and what caused that, in one line; `None` when the answer says it all.
+    /// The chain of causes, in one line; `None` if the answer says it all.
     pub(crate) fn causes(&self) -> Option<String> {
         let mut source = self.0.cause.as_ref().and_then(StdError::source);
         let mut chain = Vec::new();
@@ -181,7 +181,7 @@ impl Problem {
         self.0.cause.is_some()
     }
 
-    /// The status where clients of X's API ask. One of them takes 409 for success, and X never sends it, nor 415.
+    /// The status for clients of X's API. One of them takes 409 for success, and X sends neither that nor 415.
     pub(crate) fn status_as_x(&self) -> StatusCode {
         match self.0.status {
             StatusCode::CONFLICT => StatusCode::FORBIDDEN,
@@ -190,12 +190,12 @@ impl Problem {
         }
     }
 
-    /// The body where they ask: X's form, and no member more, since one of them takes every member for a list.
+    /// The body for clients of X's API: X's form and no other member, since one of them takes every member for a list.
     pub(crate) fn body_as_x(&self) -> Vec<u8> {
         json!({ "errors": [self.0.detail] }).to_string().into_bytes()
     }
 
-    /// The body for the request of that id.
+    /// The body as problem+json, for the request with that id.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         let parts = &self.0;
         let mut body = json!({
@@ -272,7 +272,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// `offered` is what the listener serves.
+/// The answer to an unknown path; `offered` says what the listener serves.
 pub(crate) fn no_route(uri: &Uri, offered: &str) -> Problem {
     let detail = format!("there is nothing at {}; {offered}", shown_path(uri));
     Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
@@ -290,8 +290,8 @@ pub(crate) fn wrong_method(method: &Method, uri: &Uri) -> Problem {
     )
 }
 
-/// A path as it may be logged and repeated. Parts are cut after what a user id or a screen name needs, since a key or
-/// a token may stand where its id should.
+/// A path that is safe to log and repeat. Parts are cut to the length of a user id or a screen name, since a key or a
+/// token may stand where its id should.
 pub(crate) fn shown_path(uri: &Uri) -> String {
     const MOST_OF_A_PART: usize = 21;
     let parts = uri.path().split('/').map(|part| match part.char_indices().nth(MOST_OF_A_PART) {
@@ -301,7 +301,7 @@ pub(crate) fn shown_path(uri: &Uri) -> String {
     parts.collect::<Vec<_>>().join("/").chars().take(100).collect()
 }
 
-/// The panic's own text was logged by the hook and may hold a value, so it goes no further.
+/// The answer to a panic. Its own text was logged by the hook and may hold a value, so it goes no further.
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     let detail = "something went wrong inside the gateway";
     Problem::new(

@@ -1,10 +1,10 @@
-//! Which status an answer has of which nothing could be had, and why in words.
+//! The status of an answer without any results, and the explanation in words.
 
 use axum::http::StatusCode;
 
 use crate::gateway::{Missing, Reason};
 
-/// The status where nothing could be had.
+/// The status if there are no results for that reason.
 pub(crate) fn status_of(reason: Reason) -> StatusCode {
     match reason {
         Reason::Quota => StatusCode::TOO_MANY_REQUESTS,
@@ -18,7 +18,7 @@ pub(crate) fn status_of(reason: Reason) -> StatusCode {
     }
 }
 
-/// Why, in words.
+/// Why there are no results, in words.
 pub(crate) fn why(missing: &[Missing]) -> String {
     let why = missing.iter().take(5).map(|it| {
         let posts = it.posts.len();

@@ -1,4 +1,4 @@
-//! Which status, code and words each of the gateway's errors becomes.
+//! The status, code and words for each of the gateway's errors.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::wire::rfc3339;
 
 /// How many problems a `detail` spells out; `problems` has more.
 const SPELT_OUT: usize = 5;
-/// How soon to look again whether an operator has acted.
+/// How soon to retry, if an operator has to act first.
 const OPERATOR: Duration = Duration::from_secs(10);
 
 impl From<Error> for Problem {
@@ -57,7 +57,7 @@ impl From<Error> for Problem {
     }
 }
 
-/// Status, code and title of each error. No `_` arm: a new error does not compile until it stands here.
+/// Status, code and title of each error. No `_` arm: a new error does not compile until it is listed here.
 fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::InvalidRequest(_) => {
@@ -123,7 +123,7 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
     }
 }
 
-/// How long to wait before the same may work, where waiting helps.
+/// How long to wait before a retry may work, if waiting helps.
 fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::UpstreamUnreachable(_)

@@ -1,4 +1,4 @@
-//! `/console/accounts`.
+//! `/console/accounts`: admins search, check, reconnect and remove connected accounts.
 
 mod view;
 
@@ -110,7 +110,7 @@ pub(crate) async fn verify(
     Ok(see_other(&with_query(&format!("{PATH}/{app}/{account}"), &[("done", done)])))
 }
 
-/// Makes a link for the account's user, and shows it, this once.
+/// Creates a link for the account's user and shows it (only once).
 pub(crate) async fn reconnect(
     State(host): State<Host>,
     Extension(session): Extension<Session>,

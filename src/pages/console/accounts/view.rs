@@ -1,4 +1,4 @@
-//! Connected accounts: the list, one with its history, and what is asked before it is removed.
+//! Connected accounts: the list, one with its history, and the question before one is removed.
 
 use askama::Template;
 
@@ -15,14 +15,14 @@ pub struct Listed {
     pub since: String,
     pub connected_at: String,
     pub last_call: Option<String>,
-    /// In words, with its time.
+    /// The last error in words, with its time.
     pub last_error: Option<String>,
     /// Whether its app is in the configuration.
     pub is_configured: bool,
 }
 
 impl Listed {
-    /// Of its page.
+    /// The path of its page.
     pub fn path(&self) -> String {
         format!("/console/accounts/{}/{}", self.app, self.user_id)
     }
@@ -30,7 +30,7 @@ impl Listed {
 
 /// How the list is narrowed.
 pub struct Narrowed {
-    /// All to choose from.
+    /// All apps to choose from.
     pub apps: Vec<String>,
     pub app: String,
     pub state: Option<AccountState>,
@@ -61,7 +61,7 @@ pub struct One {
     pub account: Listed,
     pub events: Vec<Event>,
     pub calls: Vec<Asked>,
-    /// Whether links can be made at all.
+    /// Whether links can be created at all.
     pub has_links: bool,
 }
 
@@ -89,7 +89,7 @@ struct RemovePage<'a> {
     account: &'a Listed,
 }
 
-/// A part of the list; `next` leads to the one after it.
+/// A page of the list; `next` leads to the one after it.
 pub fn list(
     chrome: &Chrome<'_>,
     accounts: &[Listed],
@@ -103,7 +103,7 @@ pub fn show(chrome: &Chrome<'_>, one: &One) -> String {
     text(&OnePage { chrome, account: &one.account, one })
 }
 
-/// Asks whether the account shall be removed, and says what that does.
+/// Asks whether to remove the account, and says what that does.
 pub fn remove(chrome: &Chrome<'_>, account: &Listed) -> String {
     text(&RemovePage { chrome, account })
 }

@@ -1,4 +1,4 @@
-//! `/console/audit`.
+//! `/console/audit`: admins read the audit log, or download it.
 
 mod view;
 
@@ -68,7 +68,7 @@ pub(crate) async fn list(
     Ok(page(StatusCode::OK, view::list(&chrome, &entries, typed, &export, next.as_deref())))
 }
 
-/// All that fits, as lines of JSON.
+/// All matching entries, as lines of JSON.
 pub(crate) async fn export(
     State(host): State<Host>,
     Query(asked): Query<AuditQuery>,

@@ -1,4 +1,4 @@
-//! Who did what, and from where.
+//! The audit log: who did what, and from where.
 
 use askama::Template;
 
@@ -9,7 +9,7 @@ use crate::pages::parts::text;
 pub struct Listed {
     pub at: String,
     pub actor: String,
-    /// Of the actor's key.
+    /// The name of the actor's key.
     pub key_name: Option<String>,
     pub address: Option<String>,
     pub action: String,
@@ -17,7 +17,7 @@ pub struct Listed {
     pub detail: String,
 }
 
-/// What was asked for, as it was typed.
+/// The filter, as it was typed.
 #[derive(Clone, Copy)]
 pub struct Filter<'a> {
     pub actor: &'a str,
@@ -46,7 +46,7 @@ struct ListPage<'a> {
     next: Option<&'a str>,
 }
 
-/// A part of the log; `export` leads to all of it that fits, `next` to the part after this one.
+/// A page of the log; `export` leads to all matching entries, `next` to the page after this one.
 pub fn list(
     chrome: &Chrome<'_>,
     entries: &[Listed],

@@ -1,4 +1,4 @@
-//! `/console/calls`.
+//! `/console/calls`: admins look through recent calls.
 
 mod view;
 
@@ -77,7 +77,7 @@ pub(crate) async fn show(
 }
 
 impl Asked {
-    /// What of it cannot be read.
+    /// The fields that cannot be parsed, with the reasons.
     fn wrong(&self) -> Wrong {
         let (account, status) = (self.account.trim(), self.status.trim());
         let mut wrong = Wrong::default();
@@ -94,7 +94,7 @@ impl Asked {
         wrong
     }
 
-    /// All but the account.
+    /// The filter, without the account.
     fn filter(&self) -> CallFilter {
         let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
         CallFilter {

@@ -1,4 +1,4 @@
-//! Recent calls: the list, and one.
+//! Recent calls: the list, and a single call.
 
 use askama::Template;
 
@@ -8,7 +8,7 @@ use crate::pages::console::form_errors::Wrong;
 use crate::pages::console::layout::{Chrome, Section, second};
 use crate::pages::parts::{filters, text};
 
-/// What the list was narrowed by, as it was typed.
+/// The list's filter, as it was typed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub key: String,
@@ -22,9 +22,9 @@ pub struct Filter {
 /// A call as it is shown.
 pub struct Listed {
     pub call: Call,
-    /// The key's name, or its id where it has none any more.
+    /// The key's name, or its id if no name is known any more.
     pub key: String,
-    /// Of the account, where it is connected still.
+    /// The account's name, if it is still connected.
     pub screen_name: Option<String>,
 }
 
@@ -38,7 +38,7 @@ struct ListPage<'a> {
     pages: Pages<'a>,
 }
 
-/// Where the pages before and after this one are.
+/// Links to the newest page and to the one after this.
 #[derive(Clone, Copy, Default)]
 pub struct Pages<'a> {
     pub newest: Option<&'a str>,
@@ -52,11 +52,11 @@ struct OnePage<'a> {
     it: &'a Listed,
     call: &'a Call,
     others: &'a [Listed],
-    /// Leads to all with the same request id.
+    /// A link to all calls with the same request id.
     all: &'a str,
 }
 
-/// A part of the list; `wrong` says what of the filter cannot be read.
+/// A page of the list; `wrong` says which parts of the filter cannot be parsed.
 pub fn list(
     chrome: &Chrome<'_>,
     filter: &Filter,
@@ -84,7 +84,7 @@ impl Listed {
         second(self.call.at)
     }
 
-    /// What its account is called.
+    /// The name of its account, or the id.
     fn account(&self) -> String {
         match (&self.screen_name, self.call.account) {
             (Some(name), _) => format!("@{name}"),

@@ -12,22 +12,22 @@ use crate::pages::console::explore::view::Charts;
 use crate::pages::parts::chart::{Chart, Kind, Series};
 use crate::pages::parts::ranking::Ranking;
 
-/// Of a page.
+/// Charts on a page.
 const MOST_CHARTS: usize = 8;
-/// Of a ranking.
+/// Bars in a ranking.
 const MOST_BARS: usize = 10;
-/// Of a chart; more are hard to tell apart.
+/// Lines in a chart; more are hard to tell apart.
 const MOST_LINES: usize = 6;
-/// That a chart shows hour by hour.
+/// Hours that a chart shows one by one.
 const MOST_HOURS: i64 = 400;
-/// Of all lines of a page together, each some 8 bytes of it.
+/// Points of all lines on a page together, some 8 bytes each.
 const MOST_POINTS: usize = 3000;
 
-/// Bytes for saying what is not drawn, or how.
+/// Bytes for notes on what is not drawn, or drawn differently.
 const SAYING: usize = 2000;
 
-/// Draws what fits in so many bytes, and says what that leaves out. Where the page's table is not whole, charts have
-/// their own.
+/// Draws the charts that fit into `room` bytes, and says what is left out. If the page's table is not whole, each chart
+/// has its own.
 pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result<Charts, Overflow> {
     let room = room.saturating_sub(SAYING);
     let merged = &answered.merged;
@@ -49,19 +49,19 @@ pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result
     Ok(charts)
 }
 
-/// As many of them as there is room for, each drawn as one of so many.
+/// Draws as many charts as there is room for; `draw` is given their number.
 fn fitting<T>(charts: &[T], room: usize, draw: impl Fn(&T, usize) -> String) -> Vec<String> {
     let first = |count| charts.iter().take(count).map(|it| draw(it, count)).collect::<Vec<_>>();
     let fits = |drawn: &Vec<String>| drawn.iter().map(String::len).sum::<usize>() <= room;
     (0..=charts.len()).rev().map(first).find(fits).unwrap_or_default()
 }
 
-/// What an answer adds up to, all times together.
+/// The sums of an answer over all times.
 #[derive(Default)]
 struct Sums {
-    /// In the order of their keys.
+    /// The names of engagement types, in the order of their keys.
     metrics: BTreeMap<u64, String>,
-    /// By post, and by engagement type. Where posts are not told apart, they are all one.
+    /// Sums by post, and by engagement type. If the answer has no posts, there is a single entry.
     totals: BTreeMap<u64, BTreeMap<u64, u64>>,
     first: Option<Hour>,
     last: Option<Hour>,
@@ -91,7 +91,7 @@ impl Sums {
         self.totals.get(&post)?.get(&metric).copied()
     }
 
-    /// From the one with the largest number of the first engagement type down; the next ones decide between equals.
+    /// Posts in descending order of the first engagement type; the next ones decide between equals.
     fn ranked(&self) -> Vec<u64> {
         let mut posts: Vec<u64> = self.totals.keys().copied().collect();
         let numbers = |post: u64| self.metrics.keys().map(move |it| self.total(post, *it));
@@ -137,7 +137,7 @@ impl Sums {
         Charts { drawn: vec![ranking.draw(!is_whole)], ..Charts::default() }
     }
 
-    /// Which engagement types have no chart.
+    /// Names the engagement types without a chart, if there are any.
     fn undrawn(&self, charts: usize) -> Option<String> {
         let names: Vec<&str> = self.metrics.values().skip(charts).map(String::as_str).collect();
         let names = names.join(", ");
@@ -172,7 +172,7 @@ fn over_time(
     let most_lines = (MOST_POINTS / places / metrics.len().max(1)).clamp(1, MOST_LINES);
     let lines = Lines::of(sums, most_lines);
     told.extend(lines.told(sums));
-    // Sums that are made for a chart stand in no other table.
+    // Sums that are computed for a chart are in no other table.
     let with_tables = !is_whole || lines.add_up(sums) || (by_hour && times.step > 1);
 
     let mut values = vec![vec![vec![None; places]; lines.names.len()]; metrics.len()];
@@ -200,7 +200,7 @@ fn over_time(
     Ok(Charts { are_over_time: !drawn.is_empty(), drawn, told })
 }
 
-/// Which lines a chart has: posts of their own, and what the others add up to.
+/// The lines of a chart: one for each of some posts, and one for the sum of the others.
 struct Lines {
     names: Vec<String>,
     own: BTreeMap<u64, usize>,
@@ -242,7 +242,7 @@ impl Lines {
     }
 }
 
-/// The times of a chart, from the first with a number, or without one that was asked for, to the last.
+/// The times of a chart, from the first to the last that has a number or is missing from the answer.
 struct Times {
     first: Hour,
     last: Hour,
@@ -270,7 +270,7 @@ impl Times {
     fn chart(&self, name: &str, series: Vec<Series>) -> Chart {
         let unit = if self.step == 1 { "hour" } else { "day" };
         let [first, last] = [self.first, self.last].map(|it| begin_of(it).year());
-        // A year for all makes room for more labels.
+        // If all labels share a year, leaving it out makes room for more of them.
         let (along, from) = match unit {
             _ if first != last => (format!("{unit} (UTC)"), 0),
             _ => (format!("{unit} of {first} (UTC)"), 5),
@@ -292,7 +292,7 @@ impl Times {
     }
 }
 
-/// Of which post and engagement type a number is; 0 where they are not told apart.
+/// The post and the engagement type of a number; 0 where the answer has none.
 fn place(leaf: &Leaf<'_>) -> (u64, u64) {
     (leaf.post.map_or(0, |it| it.key), leaf.metric.map_or(0, |it| it.key))
 }
@@ -301,7 +301,7 @@ fn counted(leaf: &Leaf<'_>) -> u64 {
     u64::try_from(leaf.value).unwrap_or_default()
 }
 
-/// The hour in which the time of a number begins, whose day is a number like 20260131.
+/// The hour in which the period of a number begins. Its day's key is a number like 20260131.
 fn begin(leaf: &Leaf<'_>) -> Option<Hour> {
     let day = leaf.day?.key;
     let month = Month::try_from(u8::try_from(day / 100 % 100).ok()?).ok()?;

@@ -1,4 +1,4 @@
-//! What was typed into the form: as a question, as the form shows it again, and as a command that asks the same.
+//! The input of the form: as a question, as the form shows it again, and as a command that sends the same.
 
 use serde_json::{Value, json};
 use time::{Duration, UtcOffset};
@@ -7,25 +7,25 @@ use crate::model::Metric;
 use crate::pages::console::explore::view::{Curl, GROUPINGS, QuestionFile, Typed};
 use crate::web::host::Host;
 
-/// That the form takes: a page with more would be slow to load and hard to read.
+/// Posts that the form takes: a page with more would be slow to load and hard to read.
 const MOST_POSTS: usize = 500;
 /// Bytes of ids or addresses that the form shows again.
 const MOST_SHOWN: usize = 12_000;
-/// Bytes of a question that a command has in itself: some hundred ids.
+/// Bytes of a question that a command can contain: some hundred ids.
 const MOST_IN_COMMAND: usize = 3000;
-/// Ids that stand for all in what a file is to hold; what is longer than an id stands for none.
+/// Ids that stand for all in the sample of a question file; texts longer than an id are left out.
 const SAMPLE: usize = 3;
 /// The range that the form proposes.
 const RECENT: Duration = Duration::days(7);
 
-/// What a service would send.
+/// A question as a service would send it.
 pub(super) struct Question {
     ids: Vec<String>,
-    /// With no ids yet.
+    /// The question without its ids.
     rest: Value,
 }
 
-/// What stands in the form, or at first what is asked most, and the last days.
+/// Reads the form, or fills it in at first: with common engagement types and the last days.
 pub(super) fn read(host: &Host, fields: &[(String, String)]) -> Typed {
     let first = |name: &str, default: &str| {
         fields.iter().find(|it| it.0 == name).map_or(default, |it| &it.1).to_owned()
@@ -50,10 +50,10 @@ pub(super) fn read(host: &Host, fields: &[(String, String)]) -> Typed {
     }
 }
 
-/// The same as a service would send it. What is wrong with it is told like to any other caller.
+/// The input as a service would send it. Mistakes in it are reported as to any other caller.
 pub(super) fn question(typed: &Typed) -> Question {
     let words = typed.tweets.split([' ', ',', ';', '\n', '\r', '\t']).filter(|it| !it.is_empty());
-    // An address of a post ends with its id.
+    // The URL of a post ends with its id.
     let ids = words.map(|it| it.split('?').next().unwrap_or(it)).map(last_part);
     let metrics: Vec<&str> = typed.metrics.iter().map(|it| it.name()).collect();
     let groupings = || GROUPINGS.iter().flat_map(|it| it.1);
@@ -89,7 +89,7 @@ impl Question {
         question.to_string()
     }
 
-    /// What to do instead where these are too many posts for a page; others may ask of `most`.
+    /// What to do instead if there are too many posts for a page; other callers may query up to `most`.
     pub(super) fn excess(&self, most: usize) -> Option<String> {
         let count = self.ids.len();
         (count > MOST_POSTS).then(|| {
@@ -97,7 +97,7 @@ impl Question {
         })
     }
 
-    /// What was typed; the ids alone where that is too long, and nothing where those are.
+    /// The typed text; only the ids if that is too long, and nothing if those are too long as well.
     pub(super) fn shown_again(&self, typed: String) -> String {
         let forms = [typed, self.ids.join("\n")];
         forms.into_iter().find(|it| it.len() <= MOST_SHOWN).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `/console/explore`: a question by a form, its plan, and its answer as charts and as a table.
+//! `/console/explore`: a form for a question, its plan, and its answer as charts and as a table.
 
 mod charts;
 mod form;
@@ -31,11 +31,11 @@ use crate::web::problem::Problem;
 use crate::wire::question::Plan;
 use crate::wire::table;
 
-/// Of a page, charts and all.
+/// Bytes of a page, charts included.
 const MOST_BYTES: usize = 99_000;
-/// Of a page that shows all of them; the CSV has them anyway.
+/// The most rows of a page that shows all of them; the CSV has them anyway.
 const MOST_ROWS: usize = 300;
-/// Of a page that does not: the charts have tables of their own then.
+/// Rows of a page that cannot show them all: the charts have tables of their own then.
 const FEW_ROWS: usize = 50;
 /// Calls that a page lists.
 const MOST_CALLS: usize = 50;
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     page(StatusCode::OK, text)
 }
 
-/// Plans or asks, and shows the form again above what came of it; or gives a table to take away.
+/// Plans or runs the question, and shows the form again above the result; or returns the answer as a CSV download.
 pub(crate) async fn ask(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -117,7 +117,7 @@ fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
     )
 }
 
-/// The page, whose charts have the room that everything else leaves them.
+/// The page with charts, which take the room that everything else leaves them.
 fn with_charts(
     answered: &Answered,
     show: impl Fn(&Asked, &Charts) -> String,

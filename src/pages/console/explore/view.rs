@@ -6,10 +6,10 @@ use crate::model::Metric;
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::{filters, text};
 
-/// How results may be grouped: what the form calls it, in words, and its levels.
+/// A way of grouping results: its name in the form, its title, and its levels.
 type Grouping = (&'static str, &'static str, &'static [&'static str]);
 
-/// The ways of grouping, beneath what they are good for.
+/// The ways of grouping, each under what it is good for.
 pub const GROUPINGS: [(&str, &[Grouping]); 2] = [
     (
         "Sums over the whole time",
@@ -33,14 +33,14 @@ pub const GROUPINGS: [(&str, &[Grouping]); 2] = [
     ),
 ];
 
-/// What stands in the form.
+/// The contents of the form.
 pub struct Typed {
-    /// That are configured.
+    /// The configured apps.
     pub apps: Vec<String>,
     pub app: String,
     /// Empty where it is too long to be shown again.
     pub tweets: String,
-    /// Posts that the form takes.
+    /// How many posts the form takes.
     pub most_posts: usize,
     pub metrics: Vec<Metric>,
     /// `totals`, `28hr` or `range`.
@@ -51,10 +51,10 @@ pub struct Typed {
     pub group: String,
 }
 
-/// What came of it.
+/// The result of sending the form.
 pub enum Asked {
     Nothing,
-    /// What is wrong, in words.
+    /// The mistake, in words.
     Wrong(String),
     Planned {
         cost: String,
@@ -75,14 +75,14 @@ pub struct Answer {
 /// The pictures of an answer, above its table.
 #[derive(Default)]
 pub struct Charts {
-    /// Each as HTML.
+    /// Each chart as HTML.
     pub drawn: Vec<String>,
     pub are_over_time: bool,
-    /// What is not drawn, or otherwise than asked for, in sentences.
+    /// Notes on what is not drawn, or drawn differently, in sentences.
     pub told: Vec<String>,
 }
 
-/// The calls, and what they do not bring.
+/// The calls, and the results that they do not bring.
 pub struct Took {
     pub calls: Vec<Call>,
     /// Calls that are not shown.
@@ -99,16 +99,16 @@ pub struct Call {
     pub account: String,
     pub posts: usize,
     pub time: String,
-    /// Of the answer; empty for one that was not made.
+    /// The status of the answer; empty for a call that was not made.
     pub status: String,
     pub ms: String,
 }
 
-/// What could not be had.
+/// Missing results, and why.
 pub struct Lack {
     pub posts: Vec<String>,
     pub why: &'static str,
-    /// The same as a caller is told.
+    /// The reason as reported to callers.
     pub reason: &'static str,
     pub detail: String,
 }
@@ -119,9 +119,9 @@ pub struct Curl {
     pub file: Option<QuestionFile>,
 }
 
-/// What the command sends, where that is too long to be typed.
+/// The file that the command sends, if the question is too long for the command itself.
 pub struct QuestionFile {
-    /// With some of the ids.
+    /// The question with some of the ids.
     pub json: String,
     pub ids: usize,
     pub all_ids: usize,
@@ -137,7 +137,7 @@ struct ExplorePage<'a> {
     curl: Option<&'a Curl>,
 }
 
-/// The form, what came of it, and the `curl` that does the same.
+/// The form, its result, and the `curl` command that does the same.
 pub fn show(
     chrome: &Chrome<'_>,
     typed: &Typed,
@@ -154,7 +154,7 @@ impl Typed {
     }
 }
 
-/// Engagement types by whose posts they can be asked of, and when.
+/// Engagement types, grouped by whose posts and which periods they are available for.
 fn groups() -> [(&'static str, Vec<Metric>); 3] {
     let of = |fits: fn(&Metric) -> bool| Metric::ALL.into_iter().filter(fits).collect();
     [
@@ -168,7 +168,7 @@ fn groups() -> [(&'static str, Vec<Metric>); 3] {
 }
 
 impl Lack {
-    /// Some of them, and how many more there are.
+    /// Some of the posts, and how many more there are.
     fn shown(&self) -> String {
         let more = self.posts.len().saturating_sub(10);
         let shown = self.posts.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -1,4 +1,4 @@
-//! `/console/keys`.
+//! `/console/keys`: admins list, create and revoke API keys.
 
 mod view;
 
@@ -35,7 +35,7 @@ pub(crate) struct Asked {
     state: String,
     #[serde(default)]
     search: String,
-    /// Id and name.
+    /// The id and name of the last key on the page before.
     #[serde(default)]
     after: String,
     #[serde(default)]
@@ -48,7 +48,7 @@ pub(crate) struct OfKind {
     kind: String,
 }
 
-/// What the form sends.
+/// The fields of the form.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "the form has a box to tick for each")]
@@ -105,7 +105,7 @@ pub(crate) async fn new(
     form_page(&host, &session, &fields, StatusCode::OK, &Wrong::default())
 }
 
-/// Makes a key and shows its text, this once; or the form again, with what is wrong in it.
+/// Creates a key and shows its text (only once); or shows the form again, with its mistakes.
 pub(crate) async fn create(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -161,7 +161,7 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let revoked = host.gateway().revoke_key_by_id(&id, &session.actor()).await;
-    // One whose row cannot be read is revoked all the same.
+    // A key whose row cannot be read is revoked all the same.
     drop(revoked?);
     Ok(see_other(&with_query(PATH, &[("done", "revoked")])))
 }
@@ -275,7 +275,7 @@ fn readable(key: &Key, now: OffsetDateTime) -> Listed {
     }
 }
 
-/// A command that asks an endpoint with that key, and where it has to be, as that account.
+/// A command that calls an endpoint with that key and, if the endpoint needs one, as that account.
 pub(super) fn call(host: &Host, endpoint: Endpoint, account: &str, key: &str) -> String {
     let today = host.clock().now().date();
     let until = today.previous_day().unwrap_or(today);

@@ -1,4 +1,4 @@
-//! Keys: the list, a new one, and what is asked before one is revoked.
+//! Keys: the list, a new one, and the question before one is revoked.
 
 use askama::Template;
 
@@ -12,7 +12,7 @@ use crate::pages::parts::text;
 pub struct Listed {
     pub id: String,
     pub name: String,
-    /// Who holds it.
+    /// The kind of holder, in words.
     pub holder: &'static str,
     pub app: String,
     /// What it may be used for, in words.
@@ -25,28 +25,28 @@ pub struct Listed {
     pub is_revocable: bool,
     /// Whether it works, in a word.
     pub state: &'static str,
-    /// Since when.
+    /// When it was revoked.
     pub revoked: Option<String>,
 }
 
 /// How the list is narrowed.
 pub struct Narrowed {
     pub kind: Option<Kind>,
-    /// Whether those that have ended are left out.
+    /// Whether expired and revoked keys are left out.
     pub only_working: bool,
     pub search: String,
     /// Whether this is all there is: the first page, with nothing left out.
     pub is_whole: bool,
 }
 
-/// A key to make, as far as it was typed.
+/// A key to create, as far as it was typed.
 pub struct Form<'a> {
     pub kind: Kind,
     pub name: &'a str,
     pub apps: &'a [String],
     pub app: &'a str,
     pub accounts: &'a str,
-    /// With whether each is chosen.
+    /// Each endpoint, and whether it is chosen.
     pub endpoints: [(Endpoint, bool); 3],
     pub links: bool,
     pub looks: bool,
@@ -61,16 +61,16 @@ impl Form<'_> {
     }
 }
 
-/// A key that was made, the one time that it is shown.
+/// A key that was just created, the only time that its text is shown.
 pub struct Made<'a> {
     pub key: &'a Listed,
     pub secret: &'a str,
-    /// A command that tries it.
+    /// A command that tries the key.
     pub curl: &'a str,
     pub is_admin: bool,
 }
 
-/// How long a key may be made to last, and how that is said.
+/// The lifetimes to choose from, as the form sends them and in words.
 const LIVES: [(&str, &str); 6] = [
     ("", "never"),
     ("1d", "after a day"),
@@ -111,7 +111,7 @@ struct RevokePage<'a> {
     is_own: bool,
 }
 
-/// A part of the list; `next` leads to the one after it.
+/// A page of the list; `next` leads to the one after it.
 pub fn list(
     chrome: &Chrome<'_>,
     keys: &[Listed],
@@ -129,12 +129,12 @@ pub fn made(chrome: &Chrome<'_>, made: &Made<'_>) -> String {
     text(&MadePage { chrome, made })
 }
 
-/// Asks whether the key shall be revoked; `is_own` where the asker has signed in with it.
+/// Asks whether to revoke the key; `is_own` if the admin has signed in with it.
 pub fn revoke(chrome: &Chrome<'_>, key: &Listed, is_own: bool) -> String {
     text(&RevokePage { chrome, key, is_own })
 }
 
-/// What an endpoint answers, in words.
+/// The numbers that an endpoint serves, in words.
 const fn about(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Totals => "all that ever happened to a post",

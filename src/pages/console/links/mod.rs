@@ -1,4 +1,4 @@
-//! `/console/links`.
+//! `/console/links`: admins list, create and withdraw the links with which users connect accounts.
 
 mod view;
 
@@ -34,7 +34,7 @@ pub(crate) struct Asked {
     done: String,
 }
 
-/// What the form sends.
+/// The fields of the form.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Fields {
@@ -74,7 +74,7 @@ pub(crate) async fn new(
     form_page(&host, &session, &Fields::default(), StatusCode::OK, &Wrong::default())
 }
 
-/// Makes a link and shows it, this once; or the form again, with what is wrong in it.
+/// Creates a link and shows it (only once); or shows the form again, with its mistakes.
 pub(crate) async fn create(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -115,7 +115,7 @@ pub(crate) async fn withdraw(
     Ok(see_other(&with_query(PATH, &[("done", "withdrawn")])))
 }
 
-/// The page of a link that was just made; `back` is where its maker goes on to.
+/// The page of a link that was just created; `back` is where its creator goes on to.
 pub(super) fn shown_once(chrome: &Chrome<'_>, created: CreatedLink, back: String) -> Response {
     let CreatedLink { link, url, .. } = created;
     let made = Made {

@@ -1,4 +1,4 @@
-//! Links by which users connect accounts: those that wait, and a new one.
+//! Links with which users connect accounts: the pending ones, and a new one.
 
 use askama::Template;
 
@@ -6,12 +6,12 @@ use crate::pages::console::form_errors::Wrong;
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::text;
 
-/// A link that waits, as it is shown.
+/// A pending link, as it is shown.
 pub struct Listed {
     pub id: String,
     pub label: String,
     pub app: String,
-    /// Who alone may connect by it, or that anybody may.
+    /// The only user who may connect with it, or that anybody may.
     pub user: String,
     pub made: String,
     pub expires: String,
@@ -22,17 +22,17 @@ pub struct Narrowed {
     pub search: String,
     /// Whether this is all there is: the first page, with nothing left out.
     pub is_whole: bool,
-    /// Whether links can be made at all.
+    /// Whether links can be created at all.
     pub has_links: bool,
 }
 
-/// A link to make, as far as it was typed.
+/// A link to create, as far as it was typed.
 pub struct Form<'a> {
     pub apps: &'a [String],
     pub app: &'a str,
     pub label: &'a str,
     pub user_id: &'a str,
-    /// All to choose from.
+    /// All addresses to choose from.
     pub return_addresses: &'a [String],
     pub return_to: &'a str,
     pub expires: &'a str,
@@ -40,7 +40,7 @@ pub struct Form<'a> {
     pub wrong: &'a Wrong,
 }
 
-/// How long a link may be made to last, and how that is said.
+/// The lifetimes to choose from, as the form sends them and in words.
 const LIVES: [(&str, &str); 4] = [
     ("24h", "in 24 hours"),
     ("8h", "in 8 hours"),
@@ -48,17 +48,17 @@ const LIVES: [(&str, &str); 4] = [
     ("30m", "in half an hour"),
 ];
 
-/// A link that was made, the one time that it is shown.
+/// A link that was just created, the only time that it is shown.
 pub struct Made {
     pub url: String,
     pub app: String,
     pub label: String,
-    /// The only one who may connect.
+    /// The only user who may connect.
     pub user: Option<String>,
     /// Where the user's browser goes on to.
     pub return_to: Option<String>,
     pub expires_at: String,
-    /// Where its maker goes on to.
+    /// Where its creator goes on to.
     pub back: String,
 }
 
@@ -96,7 +96,7 @@ struct WithdrawPage<'a> {
     link: &'a Listed,
 }
 
-/// A part of the list; `next` leads to the one after it.
+/// A page of the list; `next` leads to the one after it.
 pub fn list(
     chrome: &Chrome<'_>,
     links: &[Listed],
@@ -110,7 +110,7 @@ pub fn new(chrome: &Chrome<'_>, form: &Form<'_>) -> String {
     text(&NewPage { chrome, form })
 }
 
-/// Asks whether the link shall be withdrawn, and says what that does.
+/// Asks whether to withdraw the link, and says what that does.
 pub fn withdraw(chrome: &Chrome<'_>, link: &Listed) -> String {
     text(&WithdrawPage { chrome, link })
 }

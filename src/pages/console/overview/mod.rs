@@ -1,4 +1,4 @@
-//! `/console/`.
+//! `/console/`: the overview, where admins see what needs attention.
 
 mod view;
 
@@ -57,7 +57,7 @@ fn shown(found: &Overview, now: OffsetDateTime) -> view::Overview {
     }
 }
 
-/// Of each hour its calls by the time that it has lasted, though never less than a minute.
+/// Each hour's calls, divided by the time that the hour has lasted, at least a minute.
 fn pace(found: &Overview, now: OffsetDateTime) -> Pace {
     let mut calls: BTreeMap<Hour, u64> = BTreeMap::new();
     for row in &found.usage {
@@ -73,7 +73,7 @@ fn pace(found: &Overview, now: OffsetDateTime) -> Pace {
     }
 }
 
-/// What is not as it should be, the worst first.
+/// The problems to look after, the worst first.
 fn needs(found: &Overview) -> Vec<Need> {
     let mut needs: Vec<Need> = found.health.degraded.iter().map(of_health).collect();
     needs.extend(found.accounts_used.iter().filter_map(of_limit));
@@ -128,7 +128,7 @@ fn of_health(it: &Degraded) -> Need {
     Need { what: sentence(&it.to_string()), way }
 }
 
-/// Calls by credentials, those that went well below those that did not; with its colours.
+/// Calls by credentials, successful ones below the others; with the chart's colours.
 fn chart(found: &Overview) -> (Chart, Vec<Colour>) {
     let hours: Vec<Hour> = (found.since..found.since + 24).collect();
     let [app, user] = [AuthKind::AppOnly, AuthKind::UserContext];

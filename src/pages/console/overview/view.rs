@@ -1,4 +1,4 @@
-//! How things are: what to look after first, and the numbers of the last day.
+//! The overview: what to look after first, and the numbers of the last day.
 
 use askama::Template;
 
@@ -8,14 +8,14 @@ use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::chart::{Chart, Colour};
 use crate::pages::parts::{filters, text};
 
-/// What is shown.
+/// The contents of the page.
 pub struct Overview {
-    /// Whether nothing was connected or asked yet.
+    /// Whether no account was connected and no call made yet.
     pub is_new: bool,
     pub needs: Vec<Need>,
     /// Calls of the last day.
     pub chart: Chart,
-    /// Of the chart's series.
+    /// The colours of the chart's series.
     pub colours: Vec<Colour>,
     pub calls: u64,
     pub pace: Pace,
@@ -28,7 +28,7 @@ pub struct Overview {
 /// Something to look after, and where.
 pub struct Need {
     pub what: String,
-    /// What to do, and where to go for it.
+    /// What to do, and the page for it.
     pub way: Option<(&'static str, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! `/console/start`.
+//! `/console/start`: the first steps of a new installation.
 
 mod view;
 

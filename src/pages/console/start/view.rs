@@ -7,13 +7,13 @@ use crate::pages::parts::text;
 
 /// How far a new installation has come.
 pub struct Progress {
-    /// By name.
+    /// The names of the configured apps.
     pub apps: Vec<String>,
-    /// Of each step, in their order.
+    /// Whether each step is done, in their order.
     pub done: [bool; 4],
-    /// Whether links can be made at all.
+    /// Whether links can be created at all.
     pub has_links: bool,
-    /// A command that asks, with room for a key.
+    /// A command that makes a call, with a placeholder for a key.
     pub curl: String,
 }
 
@@ -24,7 +24,7 @@ struct Step {
     number: usize,
     title: &'static str,
     is_done: bool,
-    /// The first that is not done.
+    /// Whether this is the first step that is not done.
     is_next: bool,
 }
 

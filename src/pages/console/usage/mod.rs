@@ -1,4 +1,4 @@
-//! `/console/usage`, and the same as a table to take away.
+//! `/console/usage`: usage over time, also as a CSV download.
 
 mod view;
 
@@ -30,15 +30,15 @@ use crate::wire::usage::{Usage, UsageQuery};
 
 const PATH: &str = "/console/usage";
 const RANKED: u32 = 50;
-/// The longest time whose hours are told apart.
+/// Hours of the longest period that is shown hour by hour.
 const HOURLY: i64 = 72;
-/// The longest time whose days are told apart; longer ones are told by months, from their first to their last.
+/// Hours of the longest period that is shown day by day; longer ones are shown by whole months.
 const DAILY: i64 = 62 * 24;
-/// As long as sums are kept.
+/// Hours for which sums are kept.
 const LONGEST: i64 = 400 * 24;
-/// The place of the colour of what is not told apart: a grey.
+/// The place of the colour for everything without a series of its own: a grey.
 const OTHERS: usize = 7;
-/// What a picture can tell apart as bars.
+/// The most values that a chart shows as bars; above that it draws lines.
 const MOST_BARS: usize = 250;
 
 #[derive(Deserialize)]
@@ -102,7 +102,7 @@ impl Asked {
         }
     }
 
-    /// What it means, or what is wrong with it.
+    /// The filter that the fields mean, or their mistakes.
     fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, Wrong> {
         let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
         let query = UsageQuery {
@@ -113,7 +113,7 @@ impl Asked {
             key: given(&self.key),
             account: given(&self.account),
         };
-        // What is said of a parameter begins with its name, and fields have the same names.
+        // The detail of a problem begins with the parameter's name, and fields have the same names.
         let wrong = |it: crate::gateway::Problem| {
             let field = it.detail.split(' ').next().unwrap_or_default().to_owned();
             (field, sentence(&it.detail))
@@ -124,7 +124,7 @@ impl Asked {
         filter.from = filter.from.max(filter.until - LONGEST);
         filter.by.hours = if filter.until - filter.from <= HOURLY { 1 } else { 24 };
         if filter.by.hours == 24 && filter.until > hour_of(now) {
-            // Nothing has been counted of the rest of the day, and whole days are found at once.
+            // The rest of the day has no calls yet, and sums of whole days are found at once.
             filter.until = (filter.until + 23) / 24 * 24;
         }
         filter.months = filter.until - filter.from > DAILY;
@@ -187,7 +187,7 @@ fn found(
     }
 }
 
-/// The calls over time, with the colours of what is told apart.
+/// The calls over time, with the colours of the series.
 fn chart(
     survey: &UsageSurvey,
     filter: &UsageFilter,
@@ -237,7 +237,7 @@ fn chart(
     (chart, colours)
 }
 
-/// The hours with which the parts begin that are told apart.
+/// The hours at which the chart's intervals begin.
 fn buckets(filter: &UsageFilter) -> Vec<Hour> {
     let step = filter.by.hours.max(1);
     let first = filter.from.div_euclid(step) * step;
@@ -248,7 +248,7 @@ fn buckets(filter: &UsageFilter) -> Vec<Hour> {
     std::iter::successors(Some(first).filter(|it| *it < filter.until), next).collect()
 }
 
-/// What the database has, for people.
+/// A value of an aspect, in words for people.
 fn name(aspect: Option<Aspect>, told: &str, key_names: &KeyNames) -> String {
     match (aspect, told) {
         (None, _) => "calls".to_owned(),
@@ -258,7 +258,7 @@ fn name(aspect: Option<Aspect>, told: &str, key_names: &KeyNames) -> String {
     }
 }
 
-/// Where the recent calls of it are.
+/// The address of its recent calls.
 fn link(aspect: Option<Aspect>, told: &str) -> Option<String> {
     let parameter = match aspect? {
         Aspect::Key => "key",

@@ -1,4 +1,4 @@
-//! Usage: a chart over time, what is most, the accounts that X bills, and what is missing.
+//! Usage: a chart over time, a ranking, the accounts that X bills, and the gaps.
 
 use askama::Template;
 
@@ -8,7 +8,7 @@ use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::chart::{Chart, Colour};
 use crate::pages::parts::{filters, text};
 
-/// What was asked for, as it was typed or filled in.
+/// The query, as it was typed or filled in.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub from: String,
@@ -21,10 +21,10 @@ pub struct Asked {
 /// What was found.
 pub struct Found {
     pub chart: Chart,
-    /// Of the chart's series.
+    /// The colours of the chart's series.
     pub colours: Vec<Colour>,
     pub total: Sums,
-    /// The largest of what is told apart.
+    /// The largest values of the aspect.
     pub ranked: Vec<Ranked>,
     /// Whether there are more than are ranked.
     pub has_more: bool,
@@ -33,7 +33,7 @@ pub struct Found {
     pub csv: String,
 }
 
-/// One of what is told apart; `link` leads to its recent calls.
+/// A value of the aspect with its sums; `link` leads to its recent calls.
 pub struct Ranked {
     pub name: String,
     pub link: Option<String>,
@@ -52,13 +52,13 @@ pub struct Gap {
 struct Page<'a> {
     chrome: &'a Chrome<'a>,
     asked: &'a Asked,
-    /// Other times by their names, with where they are.
+    /// Other periods by their names, with their addresses.
     times: &'a [(&'static str, String)],
     found: Option<&'a Found>,
     wrong: &'a Wrong,
 }
 
-/// What calls add up to.
+/// The page with usage totals.
 pub fn show(
     chrome: &Chrome<'_>,
     asked: &Asked,
@@ -68,7 +68,7 @@ pub fn show(
     text(&Page { chrome, asked, times, found: Some(found), wrong: &Wrong::default() })
 }
 
-/// Why nothing is shown.
+/// The page that says why nothing is shown.
 pub fn refuse(
     chrome: &Chrome<'_>,
     asked: &Asked,
@@ -79,7 +79,7 @@ pub fn refuse(
 }
 
 impl Asked {
-    /// What may be told apart: as forms send it, for people, and whether it is.
+    /// The aspects to choose from: as forms send them, for people, and whether each is chosen.
     fn aspects(&self) -> [(&'static str, &'static str, bool); 6] {
         Aspect::ALL.map(|it| (it.name(), name(it), self.by == Some(it)))
     }

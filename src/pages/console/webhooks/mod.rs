@@ -1,4 +1,4 @@
-//! `/console/webhooks`.
+//! `/console/webhooks`: admins manage webhooks and see what was delivered to them.
 
 mod view;
 
@@ -26,7 +26,7 @@ use crate::wire::webhook::Rotation;
 const PATH: &str = "/console/webhooks";
 const ROWS: u32 = 50;
 
-/// What a page is asked to show and to say.
+/// The parameters of the pages: which deliveries to show, and the action just done.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
@@ -53,7 +53,7 @@ pub(crate) async fn list(
     list_page(&host, &chrome, StatusCode::OK, Adding::default()).await
 }
 
-/// Shows the secret of what was added, or what is wrong with it.
+/// Adds a webhook and shows its secret; or shows the form again, with its mistakes.
 pub(crate) async fn add(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -95,7 +95,7 @@ pub(crate) async fn show(
     one_page(&host, &chrome, StatusCode::OK, &id, &asked, None).await
 }
 
-/// Sends an event of no account, and says what the receiver did.
+/// Sends a test event, about no account, and says what the receiver did.
 pub(crate) async fn test(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -140,7 +140,7 @@ pub(crate) async fn rotate(
     }
 }
 
-/// Asks once more before a webhook goes.
+/// Asks for confirmation before a webhook is removed.
 pub(crate) async fn confirm(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -167,7 +167,7 @@ pub(crate) async fn resend(
 ) -> Result<Response, Problem> {
     let number = delivery.parse().map_err(|_| gateway::Error::NotFound("delivery"))?;
     let again = host.gateway().resend_delivery(&id, number, &session.actor()).await;
-    // One whose row cannot be read is due again all the same, and shown as what it is.
+    // A delivery whose row cannot be read is due again all the same, and shown as unreadable.
     drop(again?);
     Ok(see_other(&with_query(&format!("{PATH}/{id}"), &[("done", "resent")])))
 }
@@ -208,7 +208,7 @@ async fn one_page(
     Ok(page(status, view::show(chrome, &listed(webhook, backlog), deliveries, wrong)))
 }
 
-/// What whoever filled in the form can mend, to be said beside it.
+/// The status and words for errors that the user can fix in the form; other errors are returned as they are.
 fn mendable(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
     let words = match &error {
         gateway::Error::InvalidRequest(problems) => problems.iter().map(in_words).collect(),

@@ -1,4 +1,4 @@
-//! Webhooks: the list, one with what was sent to it, its secret this once, and removing it.
+//! Webhooks: the list, one with its deliveries, its secret (shown only once), and removing it.
 
 use askama::Template;
 
@@ -9,14 +9,14 @@ use crate::pages::parts::{filters, text};
 /// A webhook as it is shown.
 pub struct Listed {
     pub id: String,
-    /// Without the values of its query.
+    /// The URL without the values of its query.
     pub url: String,
-    /// None for all apps.
+    /// `None` for all apps.
     pub app: Option<String>,
     pub added: String,
     pub old_secret_until: Option<String>,
     pub waiting: i64,
-    /// Since when the event waits that waits for longest.
+    /// Since when the oldest pending event has been waiting.
     pub since: Option<String>,
     /// Why the last attempt failed.
     pub failure: Option<String>,
@@ -29,22 +29,22 @@ pub struct Sent {
     pub app: String,
     pub state: DeliveryState,
     pub attempts: u32,
-    /// When it is tried next.
+    /// When the next attempt is due.
     pub next: Option<String>,
-    /// What the receiver said last.
+    /// The receiver's last answer.
     pub answer: String,
-    /// None where the row cannot be read.
+    /// `None` if the row cannot be read.
     pub of: Option<Of>,
 }
 
-/// What became of whom.
+/// The account that an event is about, and what happened to it.
 pub struct Of {
     pub event: &'static str,
     pub user_id: String,
     pub screen_name: String,
 }
 
-/// What a form to add a webhook holds, and what is wrong with it.
+/// The fields of the form to add a webhook, and their mistakes.
 #[derive(Clone, Copy, Default)]
 pub struct Adding<'a> {
     pub url: &'a str,
@@ -52,12 +52,12 @@ pub struct Adding<'a> {
     pub wrong: Option<&'a str>,
 }
 
-/// Which deliveries are shown.
+/// The deliveries that are shown.
 #[derive(Clone, Copy)]
 pub struct Deliveries<'a> {
     pub sent: &'a [Sent],
     pub state: Option<DeliveryState>,
-    /// Leads to the part after this one.
+    /// A link to the page after this one.
     pub next: Option<&'a str>,
 }
 
@@ -94,7 +94,7 @@ struct RemovePage<'a> {
     webhook: &'a Listed,
 }
 
-/// `apps` are those whose events one may choose.
+/// The list of webhooks, and the form to add one; `apps` are the apps to choose from.
 pub fn list(
     chrome: &Chrome<'_>,
     webhooks: &[Listed],
@@ -118,7 +118,7 @@ pub fn secret(chrome: &Chrome<'_>, webhook: &Listed, secret: &str) -> String {
     text(&SecretPage { chrome, webhook, secret })
 }
 
-/// Asks once more.
+/// Asks for confirmation before the webhook is removed.
 pub fn remove(chrome: &Chrome<'_>, webhook: &Listed) -> String {
     text(&RemovePage { chrome, webhook })
 }

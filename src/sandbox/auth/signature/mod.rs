@@ -6,7 +6,7 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-/// Names and values in the clear.
+/// Names and values, decoded.
 pub type Pairs = Vec<(String, String)>;
 
 /// Encodes everything but `A-Z a-z 0-9 - . _ ~`, in upper-case hex.
@@ -53,13 +53,13 @@ pub fn form_pairs(text: &str) -> Pairs {
         .collect()
 }
 
-/// The first value of that name.
+/// The first value with that name.
 pub fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     pairs.iter().find(|it| it.0 == name).map(|it| &*it.1)
 }
 
 /// The signature base string. `url` has no query; `parameters` are those of query, form body and header,
-/// of which `oauth_signature` and `realm` do not count. Whatever else begins with `oauth_` does.
+/// of which `oauth_signature` and `realm` are left out. Every other one that begins with `oauth_` is included.
 pub fn base_string(method: &str, url: &str, parameters: &[(String, String)]) -> String {
     let mut encoded: Vec<(String, String)> = parameters
         .iter()
@@ -77,7 +77,7 @@ pub fn base_string(method: &str, url: &str, parameters: &[(String, String)]) -> 
     )
 }
 
-/// Whether `signature` is the base string's under the two secrets; the token's is empty when there is no token.
+/// Whether `signature` signs the base string with the two secrets; the token's is empty if there is no token.
 pub fn holds(base: &str, consumer_secret: &str, token_secret: &str, signature: &str) -> bool {
     let key = format!("{}&{}", percent_encode(consumer_secret), percent_encode(token_secret));
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes());

@@ -1,4 +1,4 @@
-//! The fault that changes single fields of what the handshake answers.
+//! The fault that changes single fields in the handshake's answers.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use axum::http::header::LOCATION;
 use crate::sandbox::auth::signature::{percent_decode, percent_encode};
 use crate::sandbox::http::reply::Reply;
 
-/// Changes the form in the body, or the query of the place that is redirected to; any other answer stays.
+/// Changes the form in the body, or the query of the redirect's URL; any other answer stays as it is.
 pub fn replaced(mut reply: Reply, fields: &BTreeMap<String, Option<String>>) -> Reply {
     if reply.body.starts_with(b"oauth_token=") {
         reply.body = changed(&String::from_utf8_lossy(&reply.body), fields).into_bytes();

@@ -1,4 +1,4 @@
-//! Faults on demand: what they are, which one strikes a request, and how often each did.
+//! Faults on demand: their kinds, which one strikes a request, and how often each did.
 
 mod fields;
 mod respond;
@@ -18,15 +18,15 @@ pub use respond::{Reset, respond};
 
 const MOST_BOMB_MB: u32 = 4_096;
 
-/// A fault as it is ordered. Fields that its kind has no use for are ignored.
+/// A fault as it is ordered. Fields that its kind does not use are ignored.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     pub kind: Kind,
-    /// Only for paths that begin so.
+    /// The prefix of the paths that it strikes; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// How often, or always.
+    /// How often it strikes; `None` for always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,17 +38,17 @@ pub struct Fault {
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
-    /// A body that is sent as it is, as HTML unless `headers` declare another type.
+    /// A body to send as it is, as HTML unless `headers` declare another type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What fields of a form shall say; null takes a field away.
+    /// New values for fields of a form; null removes a field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Option<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
-    /// What a bomb decompresses to.
+    /// The decompressed size of a bomb.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mb: Option<u32>,
 }
@@ -57,16 +57,16 @@ pub struct Fault {
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Status,
-    /// Before the request is looked at; others may strike after it.
+    /// A delay before the request is handled; other faults may strike after it.
     Delay,
-    /// The answer is made, and waits until the faults are replaced.
+    /// The answer is ready, but held until the faults are replaced.
     Hold,
     Hang,
     /// The connection is closed before any header.
     Reset,
     /// Half of the promised body, then the connection is closed.
     CutBody,
-    /// Compressed, whatever was asked for.
+    /// Compressed, whatever the request accepts.
     Gzip,
     /// Well framed, but the compressed stream is cut.
     TruncatedGzip,
@@ -81,7 +81,7 @@ pub enum Kind {
 }
 
 impl Fault {
-    /// What is wrong with an order, if anything.
+    /// The mistake in an order, if there is one.
     pub fn complaint(&self) -> Option<String> {
         let known_status = self.status.is_none_or(|it| (200..=599).contains(&it));
         let known_headers = self.headers.iter().all(|(name, value)| {
@@ -115,11 +115,11 @@ pub struct Ordered {
     pub fired: u64,
 }
 
-/// What strikes one request: every delay, being held, and the first other fault.
+/// The faults that strike one request: every delay, a hold, and the first other fault.
 #[derive(Debug, Default)]
 pub struct Strike {
     pub delays: Vec<Duration>,
-    /// Says when the answer may go.
+    /// Signals when a held answer may be sent.
     pub held: Option<watch::Receiver<()>>,
     pub fault: Option<Fault>,
 }
@@ -141,7 +141,7 @@ impl Faults {
         held(&self.list).clone()
     }
 
-    /// Counts and gives what strikes a request for `path`.
+    /// Returns the faults that strike a request for `path`, and counts them.
     pub fn strike(&self, path: &str) -> Strike {
         let mut strike = Strike::default();
         for Ordered { fault, fired } in held(&self.list).iter_mut() {

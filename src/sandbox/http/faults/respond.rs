@@ -1,4 +1,4 @@
-//! What a fault makes of an answer.
+//! Applies a fault to an answer.
 
 use std::future::pending;
 
@@ -19,7 +19,7 @@ use crate::sandbox::http::scripted::Step;
 
 const HTML: &[u8] =
     b"<html><head><title>502 Proxy Error</title></head><body><h1>Proxy Error</h1></body></html>\n";
-/// How much more than it sends an answer promises.
+/// Bytes that a wrong `Content-Length` promises beyond those that are sent.
 const PROMISED: usize = 64;
 const SLOW_PARTS: usize = 8;
 
@@ -27,7 +27,7 @@ const SLOW_PARTS: usize = 8;
 #[derive(Clone, Copy)]
 pub struct Reset;
 
-/// What a fault makes of the answer, which `respond` gives where it is needed.
+/// The response that a fault makes of the answer; `respond` is called only if the answer is needed.
 pub async fn respond(
     fault: &Fault,
     respond: impl FnOnce() -> Reply,
@@ -114,7 +114,7 @@ fn as_gzip(mut reply: Reply) -> Reply {
     reply
 }
 
-/// Sends the body in another way than its headers promise, or slowly.
+/// Sends the body differently from what its headers promise, or slowly.
 fn script(fault: &Fault, reply: Reply, now: OffsetDateTime) -> Response {
     let bytes = Bytes::from(reply.body);
     let length = bytes.len();
