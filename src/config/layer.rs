@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ::config::{FileFormat, Format, Value, ValueKind};
+use toml::{Table, Value};
 
 use crate::config::Problem;
 use crate::model::{Secret, app};
@@ -58,7 +58,7 @@ pub type Layer = BTreeMap<String, Setting>;
 
 /// The settings in `text`.
 pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Option<Layer> {
-    let root = FileFormat::Toml.parse(None, text).map_err(|error| {
+    let root = text.parse::<Table>().map_err(|error| {
         let detail = format!("is not valid TOML{}", place(&error.to_string()));
         problems.push(Problem { key: "config file".into(), origin: origin.into(), detail });
     });
@@ -122,25 +122,33 @@ fn flatten(
     problems: &mut Vec<Problem>,
 ) {
     let mut setting = Setting { key, origin: origin.to_owned(), text: "".into() };
-    match value.kind {
-        ValueKind::Table(table) if table.is_empty() && setting.key.contains('.') => {
+    match value {
+        Value::Table(table) if table.is_empty() && setting.key.contains('.') => {
             problems.push(setting.problem("expected a section with something in it"));
         }
-        ValueKind::Table(table) => {
+        Value::Table(table) => {
             for (name, value) in table {
                 flatten(format!("{}.{name}", setting.key), value, origin, layer, problems);
             }
         }
-        ValueKind::Array(list) if LISTS.contains(&&*setting.key) => {
-            let lines: Vec<String> = list.into_iter().map(|it| it.kind.to_string()).collect();
+        Value::Array(list) if LISTS.contains(&&*setting.key) => {
+            let lines: Vec<String> = list.into_iter().map(plain).collect();
             setting.text = Secret::new(lines.join("\n"));
             layer.insert(setting.key.clone(), setting);
         }
-        ValueKind::Array(_) => problems.push(setting.problem("expected one value, not a list")),
-        kind => {
-            setting.text = Secret::new(kind.to_string());
+        Value::Array(_) => problems.push(setting.problem("expected one value, not a list")),
+        value => {
+            setting.text = Secret::new(plain(value));
             layer.insert(setting.key.clone(), setting);
         }
+    }
+}
+
+/// A value as a variable would hold it.
+fn plain(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
     }
 }
 

@@ -19,7 +19,8 @@ fn files(root: &str) -> Vec<PathBuf> {
 
 fn documents() -> Vec<PathBuf> {
     let mut documents = files("docs");
-    documents.extend(["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(PathBuf::from));
+    documents
+        .extend(["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(PathBuf::from));
     documents.retain(|it| it.extension().is_some_and(|it| it == "md"));
     documents
 }
@@ -69,7 +70,11 @@ fn every_link_of_the_documents_leads_somewhere() {
             let target = document.parent().unwrap().join(file);
             let target = if file.is_empty() { &document } else { &target };
             assert!(target.exists(), "{}: {link}", document.display());
-            assert!(anchor.is_empty() || has_heading(target, anchor), "{}: {link}", document.display());
+            assert!(
+                anchor.is_empty() || has_heading(target, anchor),
+                "{}: {link}",
+                document.display()
+            );
         }
     }
     assert!(all > 5, "{all}");

@@ -306,7 +306,7 @@ mod tests {
         let owners: Vec<String> = ids.iter().map(|it| format!("{it}:\"12\"")).collect();
         let numbers: Vec<String> =
             (0..10_000).map(|it| (10_000_000_000_u64 + it).to_string()).collect();
-        let oldest: Vec<String> = (1000..9999).map(|it| format!("\"{it}\"")).collect();
+        let oldest: Vec<String> = (10_000..20_000).map(|it| format!("\"{it}\"")).collect();
         for body in [
             format!("[{}]", oldest.join(",")),
             format!("[{}]", ids.join(",")),

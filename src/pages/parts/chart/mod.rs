@@ -16,19 +16,19 @@ use crate::pages::parts::{filters, text};
 struct Figure<'a> {
     chart: &'a Chart,
     colours: &'a [Colour],
-    /// The same for wide windows and for tight ones.
+    /// The same picture for wide windows and for narrow ones.
     pictures: &'a [String],
     with_table: bool,
 }
 
 impl Chart {
-    /// As HTML: title, picture, and the table behind it. `colours` mean something, in the order of the series; one without
-    /// has one by its place.
+    /// The chart as HTML: title, picture, and the table behind it. `colours` are in the order of the series; a series
+    /// without one gets a plain colour by its place.
     pub fn draw_in(&self, colours: &[Colour]) -> String {
         self.figure(colours, WIDE, true)
     }
 
-    /// As HTML, one of so many side by side; without the table where the page has all the numbers in one below it.
+    /// The chart as HTML, one of `charts` on a page; without the table if the page has all the numbers in one below it.
     pub fn draw_among(&self, charts: usize, with_table: bool) -> String {
         self.figure(&[], if charts > 1 { HALF } else { WIDE }, with_table)
     }
@@ -40,7 +40,7 @@ impl Chart {
         text(&Figure { chart: self, colours: &colours, pictures: &pictures, with_table })
     }
 
-    /// What of a bar lies below a series.
+    /// The height of a bar below a series.
     fn stacked(&self, place: usize, index: usize) -> u64 {
         self.series.iter().take(index).fold(0, |sum, it| sum.saturating_add(it.at(place)))
     }

@@ -1,33 +1,33 @@
-//! From numbers to places in a picture.
+//! Converts numbers to places in a picture.
 
 use crate::pages::parts::axis::Axis;
 use crate::pages::parts::chart::{Chart, Kind};
 
-/// How large a picture is, in units that are a pixel or so where it is shown.
+/// The size of a picture, in units that are about a pixel on the screen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
-    /// Of the style sheet, which shows one of them.
+    /// The class in the style sheet, which shows one of the sizes.
     pub class: &'static str,
     pub width: i32,
     pub height: i32,
-    /// As `plotters` has it: a quarter more than the style sheet.
+    /// The size of letters in the picture.
     pub font: i32,
-    /// The widest letter, at its largest.
+    /// The width of the widest letter, at its largest.
     pub letter: i32,
 }
 
-/// As wide as the page.
-pub(super) const WIDE: Size = Size { class: "wide", width: 960, height: 270, font: 16, letter: 10 };
-/// For two beside each other.
-pub(super) const HALF: Size = Size { class: "half", width: 540, height: 230, font: 16, letter: 8 };
-/// On a phone.
+/// A picture as wide as the page.
+pub(super) const WIDE: Size = Size { class: "wide", width: 960, height: 270, font: 13, letter: 10 };
+/// A picture beside another.
+pub(super) const HALF: Size = Size { class: "half", width: 540, height: 230, font: 13, letter: 8 };
+/// A picture on a phone.
 pub(super) const TIGHT: Size =
-    Size { class: "tight", width: 340, height: 210, font: 16, letter: 8 };
+    Size { class: "tight", width: 340, height: 210, font: 13, letter: 8 };
 
 const RIGHT: i32 = 6;
 const TOP: i32 = 12;
 const BOTTOM: i32 = 32;
-/// Between a tick's label and its line.
+/// The distance between a tick's label and its line.
 pub(super) const GAP: i32 = 8;
 pub(super) const MOST_LETTERS: usize = 12;
 
@@ -85,8 +85,8 @@ impl Scale {
         (left, self.across(place as f64 + 0.85).max(left + 1))
     }
 
-    /// Which places have a label: as many as there is room for, all equally far from the next. The first one has none
-    /// where that would be moved into the next.
+    /// The places that have a label: as many as there is room for, at equal distances. The first one has none if it
+    /// would be moved into the next.
     pub fn labelled(&self, labels: &[String]) -> impl Iterator<Item = usize> + use<> {
         let letters = labels.iter().map(|it| it.chars().count()).max().unwrap_or_default();
         let each = (letters.clamp(1, MOST_LETTERS) as i32 + 1) * self.size.letter;
@@ -102,7 +102,7 @@ impl Scale {
         (0..count).step_by(step).skip(usize::from(is_crowded))
     }
 
-    /// Where the middle of a label is, so that it is within the picture, with half a letter to spare.
+    /// The middle of a label, moved so that the label is within the picture, with half a letter to spare.
     pub fn middle(&self, place: usize, label: &str) -> i32 {
         let letters = label.chars().count().min(MOST_LETTERS) as i32 + 1;
         let half = letters * self.size.letter / 2;

@@ -1,6 +1,6 @@
-//! What a chart shows: numbers for each label, series by series.
+//! The contents of a chart: numbers for each label, series by series.
 
-/// What a chart shows.
+/// The contents of a chart.
 #[derive(Clone, Debug)]
 pub struct Chart {
     pub title: String,
@@ -9,7 +9,7 @@ pub struct Chart {
     /// What the labels are, such as `hour (UTC)`.
     pub along: String,
     pub kind: Kind,
-    /// From left to right.
+    /// The labels from left to right.
     pub labels: Vec<String>,
     pub series: Vec<Series>,
 }
@@ -17,7 +17,7 @@ pub struct Chart {
 /// How the numbers are drawn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// One upon the other: for parts that make a whole.
+    /// Stacked bars, for parts that make a whole.
     Bars,
     Lines,
 }
@@ -34,18 +34,16 @@ pub struct Series {
 pub struct Colour(u8);
 
 impl Colour {
-    /// Of calls that X refused.
+    /// The colour of calls that X refused.
     pub const REFUSED: Colour = Colour(8);
-    /// Of calls with which X failed.
+    /// The colour of calls at which X failed.
     pub const FAILED: Colour = Colour(9);
-    /// Of calls that X did not answer.
+    /// The colour of calls that X did not answer.
     pub const SILENT: Colour = Colour(10);
 
     const PLAIN: usize = 8;
-    /// That the style sheet has.
-    pub(super) const COUNT: u8 = 11;
 
-    /// One of eight that mean nothing by themselves; those that follow each other are dark and light by turns.
+    /// One of eight colours without a meaning of their own; dark and light ones alternate.
     pub fn plain(place: usize) -> Colour {
         Colour(u8::try_from(place % Colour::PLAIN).unwrap_or_default())
     }
@@ -60,7 +58,7 @@ impl Series {
         self.values.get(index).copied().flatten()
     }
 
-    /// 0 where there is none.
+    /// The number at a label, 0 if there is none.
     pub fn at(&self, index: usize) -> u64 {
         self.get(index).unwrap_or_default()
     }
