@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 
 use crate::config;
-use crate::gateway::{self, Place};
+use crate::gateway::{self, Location};
 use crate::store;
 use crate::vault;
 
@@ -88,8 +88,8 @@ impl From<gateway::Error> for Failure {
 fn in_words(problem: &gateway::Problem) -> String {
     let detail = &problem.detail;
     let pointer = match &problem.place {
-        Place::Body(pointer) => pointer,
-        Place::Query => return format!("--{detail}"),
+        Location::Body(pointer) => pointer,
+        Location::Query => return format!("--{detail}"),
         other => return format!("{other}: {detail}"),
     };
     match pointer.split('/').nth(1) {

@@ -33,7 +33,7 @@ pub struct Answer {
 
 /// The report, which stands beside the numbers in JSON, and alone on the last line of ndjson.
 #[derive(Deserialize)]
-struct Told {
+struct Trailer {
     countersign: Report,
 }
 
@@ -128,5 +128,5 @@ pub(in crate::client) fn media_type(response: &Response) -> &str {
 }
 
 fn read(text: &[u8]) -> Option<Report> {
-    serde_json::from_slice::<Told>(text).ok().map(|it| it.countersign)
+    serde_json::from_slice::<Trailer>(text).ok().map(|it| it.countersign)
 }

@@ -14,7 +14,7 @@ use crate::gateway::app::faults::Fault;
 use crate::gateway::{Error, Gateway};
 use crate::model::Endpoint;
 use crate::upstream::{self, Credential, MintError, Room, Spent, StatusCode};
-use crate::vault::Place as Seal;
+use crate::vault::Seal;
 
 /// X refuses apps that mint too often (reference 6.1).
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);

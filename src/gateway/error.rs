@@ -104,7 +104,7 @@ fn accounts_a_month(count: u64) -> String {
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
-    pub place: Place,
+    pub place: Location,
     /// What is wrong, and what would be right.
     pub detail: String,
     /// How many problems this stands for: more than one if it only counts problems that are not listed.
@@ -113,7 +113,7 @@ pub struct Problem {
 
 /// Where a problem is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Place {
+pub enum Location {
     /// A JSON pointer into the body (RFC 6901).
     Body(String),
     /// A line of a body that consists of lines.
@@ -125,38 +125,38 @@ pub enum Place {
 
 impl Problem {
     pub fn at(pointer: &str, detail: impl Into<String>) -> Problem {
-        Problem::new(Place::Body(pointer.to_owned()), detail)
+        Problem::new(Location::Body(pointer.to_owned()), detail)
     }
 
     pub fn in_header(name: &'static str, detail: impl Into<String>) -> Problem {
-        Problem::new(Place::Header(name), detail)
+        Problem::new(Location::Header(name), detail)
     }
 
     pub fn in_path(detail: impl Into<String>) -> Problem {
-        Problem::new(Place::Path, detail)
+        Problem::new(Location::Path, detail)
     }
 
     pub fn in_query(detail: impl Into<String>) -> Problem {
-        Problem::new(Place::Query, detail)
+        Problem::new(Location::Query, detail)
     }
 
     pub fn in_line(number: usize, detail: impl Into<String>) -> Problem {
-        Problem::new(Place::Line(number), detail)
+        Problem::new(Location::Line(number), detail)
     }
 
-    fn new(place: Place, detail: impl Into<String>) -> Problem {
+    fn new(place: Location, detail: impl Into<String>) -> Problem {
         Problem { place, detail: detail.into(), stands_for: 1 }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Body(pointer) => f.write_str(pointer),
-            Place::Line(number) => write!(f, "line {number}"),
-            Place::Header(name) => f.write_str(name),
-            Place::Path => f.write_str("the path"),
-            Place::Query => f.write_str("the query"),
+            Location::Body(pointer) => f.write_str(pointer),
+            Location::Line(number) => write!(f, "line {number}"),
+            Location::Header(name) => f.write_str(name),
+            Location::Path => f.write_str("the path"),
+            Location::Query => f.write_str("the query"),
         }
     }
 }

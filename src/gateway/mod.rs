@@ -44,7 +44,7 @@ pub use crate::gateway::call::check::{Problems, read_time};
 pub use crate::gateway::call::forward::{Call, Trail};
 pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json};
 pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
-pub use crate::gateway::error::{Error, Place, Problem};
+pub use crate::gateway::error::{Error, Location, Problem};
 pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::key::refusals::Wanted;
 pub use crate::gateway::key::session::{Session, SignIn};
@@ -89,7 +89,7 @@ use crate::gateway::vault_ring::Surveyed;
 use crate::model::{App, Clock};
 use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
-use crate::vault::{Place as Seal, Vault};
+use crate::vault::{Seal, Vault};
 
 /// Everything a use case needs; a cheap clone.
 #[derive(Clone)]

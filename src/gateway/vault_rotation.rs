@@ -9,7 +9,7 @@ use crate::gateway::{Error, Gateway};
 use crate::store::{
     KeyFilter, StoredAccount, StoredBearer, StoredKey, StoredLink, StoredSession, StoredWebhook,
 };
-use crate::vault::{self, Place as Seal};
+use crate::vault::{self, Seal};
 
 const BATCH: u32 = 200;
 

@@ -88,12 +88,12 @@ fn admit(sandbox: &Sandbox, arrival: &Arrival) -> Result<Allowance, Refusal> {
 }
 
 /// A look-up in good form.
-struct Asked {
+struct Query {
     ids: Vec<String>,
     with_author: bool,
 }
 
-fn read(arrival: &Arrival) -> Result<Asked, Refusal> {
+fn read(arrival: &Arrival) -> Result<Query, Refusal> {
     let given = form_pairs(arrival.query.as_deref().unwrap_or_default());
     let (ids, fields) = (listed_in(&given, "ids"), listed_in(&given, "tweet.fields"));
     let mut wrong = wrong_parameters(&given);
@@ -107,7 +107,7 @@ fn read(arrival: &Arrival) -> Result<Asked, Refusal> {
     if !wrong.is_empty() {
         return Err(errors::invalid_request(&wrong));
     }
-    Ok(Asked { ids, with_author: fields.iter().any(|it| it == "author_id") })
+    Ok(Query { ids, with_author: fields.iter().any(|it| it == "author_id") })
 }
 
 /// The items of a parameter that is a list.
@@ -146,7 +146,7 @@ fn wrong_ids(ids: &[String]) -> Vec<String> {
 }
 
 /// Posts that exist go to `data`, the rest to `errors`; each is left out if it would be empty.
-fn found(sandbox: &Sandbox, asked: &Asked) -> Value {
+fn found(sandbox: &Sandbox, asked: &Query) -> Value {
     let state = sandbox.state();
     let (mut data, mut missing) = (Vec::new(), Vec::new());
     for id in &asked.ids {

@@ -6,13 +6,13 @@ use time::{Duration, OffsetDateTime};
 
 use crate::config;
 use crate::model::Clock;
-use crate::upstream::asked::Asked;
 use crate::upstream::budget::Budget;
 use crate::upstream::error::SetupError;
 use crate::upstream::meter::Meters;
 use crate::upstream::pool::Relay;
 use crate::upstream::receivers::Receivers;
 use crate::upstream::skew::Skew;
+use crate::upstream::time_requests::TimeRequests;
 use crate::upstream::tls;
 
 /// The upstream as configured: its clients, its clock's offset, and how many retries are left.
@@ -23,7 +23,7 @@ pub struct Upstream {
     pub(super) api_url: String,
     pub(super) limits: config::Limits,
     pub(super) skew: Skew,
-    pub(super) asked: Asked,
+    pub(super) time_requests: TimeRequests,
     pub(super) budget: Budget,
     pub(super) meters: Meters,
     pub(super) clock: Arc<dyn Clock>,
@@ -44,7 +44,7 @@ impl Upstream {
             api_url: settings.api_url.clone(),
             limits: limits.clone(),
             skew: Skew::default(),
-            asked: Asked::default(),
+            time_requests: TimeRequests::default(),
             budget: Budget::new(limits, clock.instant()),
             meters: Meters::new(),
             clock,

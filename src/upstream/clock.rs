@@ -21,7 +21,7 @@ impl Upstream {
     /// not give it.
     pub async fn time(&self) -> Option<OffsetDateTime> {
         if !self.knows_time() {
-            let mut in_vain = self.asked.0.lock().await;
+            let mut in_vain = self.time_requests.0.lock().await;
             let now = self.clock.instant();
             let may_ask = in_vain.is_none_or(|it| now.saturating_duration_since(it) >= PAUSE);
             // Another caller's request may have succeeded while this one waited.

@@ -1,7 +1,6 @@
 //! The only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups of posts, events for
 //! webhooks, and what can go wrong there.
 
-mod asked;
 mod body;
 mod budget;
 mod call;
@@ -23,6 +22,7 @@ mod receivers;
 mod refusal;
 mod retry_after;
 mod skew;
+mod time_requests;
 mod tls;
 mod unpacked;
 mod verdict;

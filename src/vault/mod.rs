@@ -3,7 +3,7 @@
 //! A record is `version (1 byte) | key id (8) | nonce (12) | ciphertext | tag (16)`. Its associated data are the place
 //! and the header, so a record that was moved to another row, column, app or user does not open.
 
-mod place;
+mod seal;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use tracing::error;
 use zeroize::Zeroizing;
 
-pub use crate::vault::place::Place;
+pub use crate::vault::seal::Seal;
 
 use crate::config;
 use crate::model::{Secret, key};
@@ -105,7 +105,7 @@ impl Vault {
 
     /// An id under which another vault holds another key.
     pub fn find_conflict(&self, other: &Vault) -> Option<String> {
-        let place = Place::probe();
+        let place = Seal::probe();
         let (mine, theirs) = (self.ring.load(), other.ring.load());
         let conflicts = |it: &&(String, LessSafeKey)| {
             theirs.find(&it.0).is_some()
@@ -129,18 +129,18 @@ impl Vault {
     }
 
     /// Seals `plain` for `place`, with the active key and a random nonce.
-    pub fn seal(&self, place: &Place, plain: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn seal(&self, place: &Seal, plain: &[u8]) -> Result<Vec<u8>, Error> {
         seal(self.ring.load().active()?, place, plain)
     }
 
     /// The same with the key that sealed `record`.
-    pub fn seal_like(&self, record: &[u8], place: &Place, plain: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn seal_like(&self, record: &[u8], place: &Seal, plain: &[u8]) -> Result<Vec<u8>, Error> {
         let id = key_id(record).ok_or(Error::DoesNotOpen)?;
         seal(self.ring.load().find(id).ok_or(Error::BadRing)?, place, plain)
     }
 
     /// Opens a record that was sealed for `place`.
-    pub fn open(&self, place: &Place, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn open(&self, place: &Seal, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (header, sealed) = record.split_at_checked(HEADER_LENGTH).ok_or(Error::DoesNotOpen)?;
         let id = key_id(record).ok_or(Error::DoesNotOpen)?;
         let ring = self.ring.load();
@@ -168,7 +168,7 @@ impl Vault {
     }
 
     /// Opens a record that holds text.
-    pub fn open_text(&self, place: &Place, record: &[u8]) -> Result<Secret, Error> {
+    pub fn open_text(&self, place: &Seal, record: &[u8]) -> Result<Secret, Error> {
         let plain = self.open(place, record)?;
         let text = std::str::from_utf8(&plain).map_err(|_| Error::DoesNotOpen)?;
         Ok(Secret::from(text))
@@ -195,7 +195,7 @@ impl Vault {
     }
 }
 
-fn seal((id, key): &(String, LessSafeKey), place: &Place, plain: &[u8]) -> Result<Vec<u8>, Error> {
+fn seal((id, key): &(String, LessSafeKey), place: &Seal, plain: &[u8]) -> Result<Vec<u8>, Error> {
     let mut nonce = [0; NONCE_LENGTH];
     rand::fill(&mut nonce).map_err(|_| Error::BadRing)?;
     let mut record = Vec::with_capacity(HEADER_LENGTH + plain.len() + 16);

@@ -18,7 +18,7 @@ fn user(id: u64) -> UserId {
 
 #[test]
 fn opens_what_it_sealed_and_again_after_the_active_key_changed() {
-    let place = Place::access_token("main", user(7));
+    let place = Seal::access_token("main", user(7));
     let record = vault(&["aaaaaaaa"], "aaaaaaaa").seal(&place, b"token").unwrap();
     let both = vault(&["aaaaaaaa", "bbbbbbbb"], "bbbbbbbb");
     assert_eq!(&**both.open(&place, &record).unwrap(), b"token");
@@ -30,7 +30,7 @@ fn opens_what_it_sealed_and_again_after_the_active_key_changed() {
 #[test]
 fn refuses_every_flipped_bit_and_every_shortening() {
     let vault = vault(&["aaaaaaaa", "bbbbbbbb"], "aaaaaaaa");
-    let place = Place::bearer("main");
+    let place = Seal::bearer("main");
     let record = vault.seal(&place, b"AAAA%2FBBBB").unwrap();
     for bit in 0..record.len() * 8 {
         let mut changed = record.clone();
@@ -46,10 +46,10 @@ fn refuses_every_flipped_bit_and_every_shortening() {
 #[test]
 fn refuses_records_in_any_other_place() {
     let vault = vault(&["aaaaaaaa"], "aaaaaaaa");
-    let places: Vec<Place> = (1..=50)
+    let places: Vec<Seal> = (1..=50)
         .flat_map(|id| ["main", "other"].map(|app| (app, user(id))))
-        .flat_map(|(app, id)| [Place::access_token(app, id), Place::access_token_secret(app, id)])
-        .chain([Place::bearer("main"), Place::bearer("other")])
+        .flat_map(|(app, id)| [Seal::access_token(app, id), Seal::access_token_secret(app, id)])
+        .chain([Seal::bearer("main"), Seal::bearer("other")])
         .collect();
     let records: Vec<_> = places.iter().map(|it| vault.seal(it, b"secret").unwrap()).collect();
     let mut refused = 0;
@@ -64,8 +64,8 @@ fn refuses_records_in_any_other_place() {
 
 #[test]
 fn places_do_not_run_into_each_other() {
-    let long = Place::access_token("a", user(11));
-    let short = Place::access_token("a1", user(1));
+    let long = Seal::access_token("a", user(11));
+    let short = Seal::access_token("a1", user(1));
     assert_ne!(long.associated_data(b"h"), short.associated_data(b"h"));
 }
 
@@ -81,7 +81,7 @@ fn a_generated_key_is_an_entry_of_the_ring() {
 
 #[test]
 fn a_record_whose_key_is_missing_is_not_taken_for_an_altered_one() {
-    let place = Place::access_token("main", user(7));
+    let place = Seal::access_token("main", user(7));
     let record = vault(&["aaaaaaaa"], "aaaaaaaa").seal(&place, b"token").unwrap();
     let without = vault(&["bbbbbbbb"], "bbbbbbbb");
     let missing = Error::KeyMissing("aaaaaaaa".to_owned());
@@ -120,9 +120,9 @@ fn another_key_under_the_same_id_is_found() {
 
 #[test]
 fn a_record_can_be_sealed_like_another() {
-    let old = vault(&["aaaaaaaa"], "aaaaaaaa").seal(&Place::bearer("main"), b"old").unwrap();
+    let old = vault(&["aaaaaaaa"], "aaaaaaaa").seal(&Seal::bearer("main"), b"old").unwrap();
     let both = vault(&["aaaaaaaa", "bbbbbbbb"], "bbbbbbbb");
-    let new = both.seal_like(&old, &Place::bearer("main"), b"new").unwrap();
+    let new = both.seal_like(&old, &Seal::bearer("main"), b"new").unwrap();
     assert_eq!(key_id(&new), Some("aaaaaaaa"));
-    assert_eq!(&**both.open(&Place::bearer("main"), &new).unwrap(), b"new");
+    assert_eq!(&**both.open(&Seal::bearer("main"), &new).unwrap(), b"new");
 }

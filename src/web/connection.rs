@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::web::client_address::Peer;
-use crate::web::connection_limits::Place;
+use crate::web::connection_limits::Slot;
 use crate::web::host::{Host, Routes};
 use crate::web::observe::{PROBES, observe};
 use crate::web::pacing::{Paced, Progress};
@@ -35,13 +35,13 @@ pub(crate) struct Connection {
     host: Host,
     routes: Routes,
     peer: Peer,
-    place: Place,
+    place: Slot,
     progress: Progress,
     unread: Unread,
 }
 
 impl Connection {
-    pub(crate) fn new(host: &Host, routes: &Routes, peer: Peer, place: Place) -> Connection {
+    pub(crate) fn new(host: &Host, routes: &Routes, peer: Peer, place: Slot) -> Connection {
         let (host, routes) = (host.clone(), routes.clone());
         let (progress, unread) = (Progress::default(), Unread::default());
         Connection { host, routes, peer, place, progress, unread }

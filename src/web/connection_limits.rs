@@ -48,7 +48,7 @@ pub(crate) struct Room {
 }
 
 /// A connection's place, until dropped.
-pub(crate) struct Place {
+pub(crate) struct Slot {
     places: Places,
     /// The address it counts for; `None` while that is not known.
     holder: Mutex<Option<IpAddr>>,
@@ -89,7 +89,7 @@ impl Places {
 
 impl Room {
     /// A place for a connection that counts for `holder`; `None`, counted as a refusal, if no spare one is left either.
-    pub(crate) fn take(self, holder: Option<IpAddr>) -> Option<Place> {
+    pub(crate) fn take(self, holder: Option<IpAddr>) -> Option<Slot> {
         let Room { places, permit } = self;
         let mut taken = places.taken();
         let spare = match taken.regular.take(holder) {
@@ -103,11 +103,11 @@ impl Room {
         };
         drop(taken);
         places.open.increment(1);
-        Some(Place { places, holder: Mutex::new(holder), spare, _permit: permit })
+        Some(Slot { places, holder: Mutex::new(holder), spare, _permit: permit })
     }
 }
 
-impl Place {
+impl Slot {
     pub(crate) fn is_spare(&self) -> bool {
         self.spare.is_some()
     }
@@ -139,7 +139,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let holder = *self.holder.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.places.open.decrement(1);

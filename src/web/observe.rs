@@ -49,7 +49,7 @@ impl RequestId {
 }
 
 /// The parts of a request that its answer or its log line needs.
-struct Asked {
+struct RequestSummary {
     id: String,
     accepted: Accepted,
     /// The form of the gateway's own answer, if there is one.
@@ -82,7 +82,7 @@ pub(crate) async fn observe(
     let is_of_x = routes.relays && is_of_x(request.uri().path());
     let is_call = is_of_x && refusal.is_none() && request.method() == Method::POST;
     let face = routes.faces.iter().find(|it| it.has(request.uri().path()));
-    let asked = Asked::of(&request, is_of_x, face, peer);
+    let asked = RequestSummary::of(&request, is_of_x, face, peer);
     request.extensions_mut().insert(Client(asked.client));
     // The relay's handlers leave what they know in their answers instead.
     if !is_call {
@@ -106,12 +106,17 @@ fn is_of_x(path: &str) -> bool {
     Endpoint::ALL.iter().any(|it| it.path() == path)
 }
 
-impl Asked {
-    fn of(request: &Request, is_of_x: bool, face: Option<&'static Face>, peer: &Peer) -> Asked {
+impl RequestSummary {
+    fn of(
+        request: &Request,
+        is_of_x: bool,
+        face: Option<&'static Face>,
+        peer: &Peer,
+    ) -> RequestSummary {
         let headers = request.headers();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
-        Asked {
+        RequestSummary {
             id: request_id(headers),
             accepted: Accepted::of(headers),
             form: if is_of_x && !is_named(headers, PROBLEM_JSON) {
@@ -128,7 +133,12 @@ impl Asked {
     }
 }
 
-fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration) -> Response {
+fn finish(
+    host: &Host,
+    asked: &RequestSummary,
+    mut response: Response,
+    elapsed: Duration,
+) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
     if let Some(problem) = &problem {
         response = render(problem, response, asked);
@@ -158,7 +168,7 @@ fn finish(host: &Host, asked: &Asked, mut response: Response, elapsed: Duration)
 /// Adds a call with a known key to the recent calls that people can look through.
 fn note(
     host: &Host,
-    asked: &Asked,
+    asked: &RequestSummary,
     response: &Response,
     Relayed { endpoint, trail }: &Relayed,
     problem: Option<&Problem>,
@@ -186,7 +196,7 @@ fn note(
     });
 }
 
-fn render(problem: &Problem, response: Response, asked: &Asked) -> Response {
+fn render(problem: &Problem, response: Response, asked: &RequestSummary) -> Response {
     let (mut parts, _) = response.into_parts();
     let mut body = if let Some(face) = asked.face {
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -225,7 +235,7 @@ fn timing(upstream: Duration, own: Duration) -> HeaderValue {
 }
 
 fn log(
-    asked: &Asked,
+    asked: &RequestSummary,
     response: &Response,
     relayed: Option<&Relayed>,
     problem: Option<&Problem>,

@@ -27,10 +27,10 @@ const NAMES: [[HeaderName; 3]; 2] = [
 #[derive(Default)]
 pub(crate) struct Quotas(ArcSwap<HashMap<String, Arc<OfApp>>>);
 
-type OfApp = [[ArcSwapOption<Told>; 2]; 3];
+type OfApp = [[ArcSwapOption<QuotaHeaders>; 2]; 3];
 
 /// The quota headers of an answer of X's.
-struct Told([[Option<HeaderValue>; 3]; 2]);
+struct QuotaHeaders([[Option<HeaderValue>; 3]; 2]);
 
 impl Quotas {
     pub(crate) fn remember(
@@ -48,7 +48,7 @@ impl Quotas {
         let of_app = self.0.load().get(app).cloned().unwrap_or_else(|| self.add(app));
         let [by_app, by_user] = of_endpoint(&of_app, endpoint);
         let place = if auth == AuthKind::AppOnly { by_app } else { by_user };
-        place.store(Some(Arc::new(Told(told))));
+        place.store(Some(Arc::new(QuotaHeaders(told))));
     }
 
     /// Adds the known quotas to an answer of the gateway's own; before credentials are chosen, those of either kind.
@@ -84,7 +84,7 @@ impl Quotas {
     }
 }
 
-impl Told {
+impl QuotaHeaders {
     fn insert(&self, now: i64, headers: &mut HeaderMap) {
         for (names, [limit, remaining, reset]) in NAMES.iter().zip(&self.0) {
             // After the reset, the whole quota is available again.
@@ -98,7 +98,7 @@ impl Told {
     }
 }
 
-fn of_endpoint(of_app: &OfApp, endpoint: Endpoint) -> &[ArcSwapOption<Told>; 2] {
+fn of_endpoint(of_app: &OfApp, endpoint: Endpoint) -> &[ArcSwapOption<QuotaHeaders>; 2] {
     let [totals, hours, historical] = of_app;
     match endpoint {
         Endpoint::Totals => totals,

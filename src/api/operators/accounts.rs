@@ -19,7 +19,7 @@ use crate::wire::{Account, SeenAccount, read_imports};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     app: Option<String>,
     state: Option<String>,
     after: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Asked {
 /// Accounts by app and user id; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let filter = filter(&asked)?;
     let accounts = host.gateway().see_accounts(&filter).await?;
@@ -93,7 +93,7 @@ pub(crate) async fn remove(
     Ok(Json(host.gateway().remove_account(of.app.as_deref(), &account, &actor.0).await?.into()))
 }
 
-fn filter(asked: &Asked) -> Result<AccountFilter, Problem> {
+fn filter(asked: &ListQuery) -> Result<AccountFilter, Problem> {
     let wrong = |name: &str, detail: &str| {
         Problem::invalid(vec![Detail::in_query(format!("{name} {detail}"))])
     };

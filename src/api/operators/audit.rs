@@ -18,7 +18,7 @@ const JSON: &str = "application/json";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     #[serde(default)]
     actor: String,
     #[serde(default)]
@@ -40,10 +40,10 @@ pub(crate) struct Asked {
 /// one answer.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Asked { actor, action, subject, from, until, order, before, limit } = asked;
+    let ListQuery { actor, action, subject, from, until, order, before, limit } = asked;
     let query = AuditQuery { actor, action, subject, from, until, order };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = AuditFilter { past: before.map(|it| it.0), limit: limit.0, ..filter };

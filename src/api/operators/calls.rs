@@ -13,7 +13,7 @@ use crate::wire::call::{Call, CallQuery};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     key: Option<String>,
     account: Option<String>,
     endpoint: Option<String>,
@@ -28,9 +28,9 @@ pub(crate) struct Asked {
 /// Recent calls, newest first; `next` is the `before` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Asked { key, account, endpoint, ended, status, request_id, before, limit } = asked;
+    let ListQuery { key, account, endpoint, ended, status, request_id, before, limit } = asked;
     let query = CallQuery { key, account, endpoint, ended, status, request_id };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = CallFilter { before: before.map(|it| it.0), limit: limit.0, ..filter };

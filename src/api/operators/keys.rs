@@ -18,7 +18,7 @@ use crate::wire::{CreatedKey, Key, NewKey};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     after: Option<String>,
     #[serde(default)]
     limit: Limit,
@@ -27,7 +27,7 @@ pub(crate) struct Asked {
 /// Keys by id; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let wanted = Page { after: asked.after, limit: asked.limit.0 };
     let keys = host.gateway().list_keys(&wanted).await?;

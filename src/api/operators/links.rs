@@ -17,7 +17,7 @@ use crate::wire::{CreatedLink, Link, NewLink};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     after: Option<String>,
     #[serde(default)]
     limit: Limit,
@@ -26,7 +26,7 @@ pub(crate) struct Asked {
 /// Links not used yet, newest first; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let after = asked.after.as_deref().map(LinkPlace::parse);
     if after == Some(None) {

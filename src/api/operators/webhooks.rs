@@ -21,7 +21,7 @@ use crate::wire::webhook::{
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct DeliveryQuery {
     state: Option<String>,
     before: Option<Before>,
     #[serde(default)]
@@ -71,7 +71,7 @@ pub(crate) async fn rotate(
 pub(crate) async fn deliveries(
     State(host): State<Host>,
     Path(webhook): Path,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<DeliveryQuery>,
 ) -> Result<Json<Value>, Problem> {
     let before = asked.before.map(|it| it.0);
     let state = asked.state.as_deref().map(DeliveryState::from_name);

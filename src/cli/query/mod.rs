@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-async fn ask(client: &Client, asked: &read::Asked, form: Form) -> Result<(), Failure> {
+async fn ask(client: &Client, asked: &read::Request, form: Form) -> Result<(), Failure> {
     let progress = Progress::start(asked.question.tweet_ids.len(), asked.deadline);
     let mut answer = client.ask(&asked.question, form, asked.deadline).await?;
     let shows_itself = std::io::stdout().is_terminal();

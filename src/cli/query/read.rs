@@ -17,13 +17,13 @@ const SHOWN_MISTAKES: usize = 10;
 const SHOWN_TEXT: usize = 16;
 
 /// What the options ask for.
-pub(super) struct Asked {
+pub(super) struct Request {
     pub(super) question: Question,
     pub(super) deadline: Option<Duration>,
 }
 
 /// Reads the options, or says everything that is wrong with them.
-pub(super) fn asked(it: &Arguments) -> Result<Asked, Failure> {
+pub(super) fn asked(it: &Arguments) -> Result<Request, Failure> {
     let mut mistakes = Vec::new();
     let question = Question {
         tweet_ids: tweet_ids(&it.tweets, &mut mistakes),
@@ -34,7 +34,7 @@ pub(super) fn asked(it: &Arguments) -> Result<Asked, Failure> {
     };
     let deadline = it.deadline.as_deref().and_then(|it| deadline(it, &mut mistakes));
     if mistakes.is_empty() {
-        return Ok(Asked { question, deadline });
+        return Ok(Request { question, deadline });
     }
     let more = mistakes.len().saturating_sub(SHOWN_MISTAKES);
     mistakes.truncate(SHOWN_MISTAKES);

@@ -20,7 +20,7 @@ use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::store::{NewAccount, StoredHandshake, StoredLink};
 use crate::upstream::{self, Granted, HandshakeError, Token};
-use crate::vault::{self, Place as Seal};
+use crate::vault::{self, Seal};
 
 const ACTOR: &str = "link";
 /// Digits of the cookie's secret: 256 bits.

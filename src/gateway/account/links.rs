@@ -16,7 +16,7 @@ use crate::gateway::{Error, Gateway, Problem};
 use crate::model::audit::holder_at;
 use crate::model::handshake::{self, Link};
 use crate::model::{Account, AccountRef, Secret, UserId};
-use crate::vault::{self, Place as Seal};
+use crate::vault::{self, Seal};
 
 const LONGEST_LINK: Duration = Duration::from_hours(24);
 /// How long a link must still be valid to be given out again.

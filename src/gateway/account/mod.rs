@@ -24,7 +24,7 @@ use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
 use crate::store::{AccountFilter, NewAccount, StoredAccount};
 use crate::upstream::{Profile, Verdict};
-use crate::vault::Place as Seal;
+use crate::vault::Seal;
 
 /// An account with tokens supplied by an admin.
 pub struct Import {

@@ -9,7 +9,7 @@ use crate::model::webhook::Event;
 use crate::model::{Account, AccountState};
 use crate::store::{self, StoredAccount};
 use crate::upstream::Token;
-use crate::vault::{self, Place as Seal, Vault};
+use crate::vault::{self, Seal, Vault};
 
 /// Why an account was quarantined: its stored token did not open, at a call or at a check.
 const UNOPENED: &str = "the stored token does not open or is not this user's";

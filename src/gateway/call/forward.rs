@@ -56,7 +56,7 @@ impl Gateway {
         let endpoint = call.endpoint;
         let read = move |body: &[u8], now| check(endpoint, body, now);
         let checked = self.read_in_time(&call.body, read, |it| it.problems.is_empty()).await;
-        let Asked { named, kind, posts, metrics } =
+        let Requirements { named, kind, posts, metrics } =
             asked(call, checked).map_err(Error::InvalidRequest)?;
         (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
         let room = &mut Room::Grows(&mut held, call.body.len());
@@ -203,7 +203,7 @@ impl Gateway {
 }
 
 /// A call's account and credentials.
-struct Asked {
+struct Requirements {
     named: Option<AccountRef>,
     kind: AuthKind,
     posts: usize,
@@ -211,14 +211,14 @@ struct Asked {
 }
 
 /// The account that a call names and the kind of credentials that it needs, or everything that is wrong with it.
-fn asked(call: &Call<'_>, checked: Checked) -> Result<Asked, Vec<Problem>> {
+fn asked(call: &Call<'_>, checked: Checked) -> Result<Requirements, Vec<Problem>> {
     let (named, wanted, mut problems) = read_headers(call);
     let Checked { posts, metrics, problems: wrong } = checked;
     problems.extend(wrong);
     // Valid metrics and headers cannot bring back what the invalid ones rule out.
     let account_named = named.is_some() || call.account.is_some();
     match choose(call.endpoint, &metrics, account_named, wanted) {
-        Ok(kind) if problems.is_empty() => return Ok(Asked { named, kind, posts, metrics }),
+        Ok(kind) if problems.is_empty() => return Ok(Requirements { named, kind, posts, metrics }),
         Ok(_) => (),
         Err(refusal) => problems.push(refusal.into()),
     }

@@ -17,7 +17,7 @@ use crate::gateway::{Error, Gateway, Problem};
 use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes, Unreadable};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
-use crate::vault::{self, Place as Seal, Vault};
+use crate::vault::{self, Seal, Vault};
 
 /// The longest life of a new key that expires at all.
 const LONGEST_LIFE: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);

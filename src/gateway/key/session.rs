@@ -13,7 +13,7 @@ use crate::gateway::{Error, Gateway, Wanted};
 use crate::model::key::{Kind, Presented};
 use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
-use crate::vault::{self, Place as Seal};
+use crate::vault::{self, Seal};
 
 /// OWASP's advice on sessions, for administration.
 const IDLE: Duration = Duration::minutes(30);

@@ -29,7 +29,7 @@ pub struct Merge {
 
 /// The posts and errors of one answer.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Contribution {
     /// The posts that have numbers; `None` where no grouping tells posts apart.
     posts: Option<HashSet<u64>>,
     /// The posts in its lists: unavailable, or too old for some engagement type.
@@ -70,7 +70,7 @@ impl Merge {
 
     /// Adds an answer, all of it or nothing. An answer that lacks a grouping is accepted only if it names posts that it
     /// does not answer for, or reports an error.
-    pub fn add(&mut self, answer: &[u8]) -> Result<Told, Malformed> {
+    pub fn add(&mut self, answer: &[u8]) -> Result<Contribution, Malformed> {
         let part = self.read(answer)?;
         let more = part.bytes();
         // Sums take no more room than what they are added to, so this may overestimate, and is then recounted.
@@ -92,8 +92,8 @@ impl Merge {
         Ok(told)
     }
 
-    fn told(&self, part: &Part) -> Told {
-        let mut told = Told::default();
+    fn told(&self, part: &Part) -> Contribution {
+        let mut told = Contribution::default();
         for (grouping, nested) in self.groupings.iter().zip(&part.nested) {
             let Some(nested) = nested else { continue };
             told.has_numbers |= !nested.is_empty();
@@ -163,7 +163,7 @@ impl Merge {
     }
 }
 
-impl Told {
+impl Contribution {
     /// Whether a requested post has numbers, or a reason for having none. X writes zeros too (reference 3.1).
     pub fn answers_for(&self, post: u64) -> bool {
         let has_numbers = self.posts.as_ref().map_or(self.has_numbers, |it| it.contains(&post));

@@ -18,7 +18,7 @@ use crate::model::Secret;
 use crate::model::webhook::{Delivery, Event, Webhook};
 use crate::store::{ClaimedDelivery, Outcome, StoredWebhook};
 use crate::upstream::{LONGEST_SENDING, Message, NotReceived};
-use crate::vault::{self, Place as Seal};
+use crate::vault::{self, Seal};
 
 const ACTOR: &str = "webhook";
 /// Times since the first failure at which to try again; after the last, one attempt every `REST`.

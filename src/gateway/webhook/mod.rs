@@ -14,7 +14,7 @@ use crate::model::Secret;
 use crate::model::webhook::{Delivery, Unreadable, Webhook};
 use crate::store::{self, Backlog, DeliveryFilter, StoredDelivery, StoredWebhook};
 use crate::upstream::NotReceived;
-use crate::vault::{self, Place as Seal};
+use crate::vault::{self, Seal};
 
 /// Digits of a webhook's id.
 const DIGITS: usize = 12;

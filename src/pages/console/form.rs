@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::gateway::{Error, Place, Problem as Detail};
+use crate::gateway::{Error, Location, Problem as Detail};
 use crate::pages::console::form_errors::Wrong;
 use crate::web::body;
 use crate::web::host::Host;
@@ -38,9 +38,9 @@ pub(crate) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> 
 }
 
 /// The form's name for the field at that place of a JSON body.
-fn field(place: &Place) -> String {
+fn field(place: &Location) -> String {
     match place {
-        Place::Body(pointer) => pointer.split('/').nth(1).unwrap_or_default().to_owned(),
+        Location::Body(pointer) => pointer.split('/').nth(1).unwrap_or_default().to_owned(),
         _ => String::new(),
     }
 }

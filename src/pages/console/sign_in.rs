@@ -19,7 +19,7 @@ use crate::web::problem::Problem;
 
 /// The page to go on to.
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct SignInQuery {
     #[serde(default)]
     next: String,
 }
@@ -44,7 +44,7 @@ pub(super) fn lead(uri: &Uri) -> Response {
     see_other(&with_query(SIGN_IN, &[("next", next)]))
 }
 
-pub(crate) async fn show(Query(asked): Query<Asked>) -> Response {
+pub(crate) async fn show(Query(asked): Query<SignInQuery>) -> Response {
     page(StatusCode::OK, layout::sign_in(onward(&asked.next), None))
 }
 

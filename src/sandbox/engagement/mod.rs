@@ -97,7 +97,7 @@ pub fn answer(
         }
         body.insert("unavailable_tweet_ids".into(), json!(unavailable));
     }
-    let asked = Asked { posts, metrics, window, terms };
+    let asked = Query { posts, metrics, window, terms };
     age_lists(&mut body, &mut texts, &asked, endpoint, now);
     if !texts.is_empty() {
         body.insert("errors".into(), json!(texts));
@@ -111,7 +111,7 @@ pub fn answer(
 }
 
 /// The requested numbers.
-struct Asked<'a> {
+struct Query<'a> {
     posts: Vec<Post>,
     metrics: Vec<Metric>,
     window: Option<Window>,
@@ -144,7 +144,7 @@ fn totals_echo(now: OffsetDateTime, switches: &Switches) -> Option<Window> {
 fn age_lists(
     body: &mut Map<String, Value>,
     texts: &mut Vec<String>,
-    asked: &Asked<'_>,
+    asked: &Query<'_>,
     endpoint: Endpoint,
     now: OffsetDateTime,
 ) {
@@ -172,7 +172,7 @@ fn age_lists(
 
 /// Computes the numbers. Impressions that are too old are left out, video views that are too old read 0
 /// (reference 3.1, 3.3).
-fn table(sandbox: &Sandbox, asked: &Asked<'_>, now: OffsetDateTime) -> Table {
+fn table(sandbox: &Sandbox, asked: &Query<'_>, now: OffsetDateTime) -> Table {
     let window = asked.window.as_ref();
     let mut table = match window {
         Some(window) => Table::hourly(asked.metrics.clone(), window.hours.clone()),

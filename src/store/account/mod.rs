@@ -15,7 +15,7 @@ use crate::store::database::changes::Change;
 use crate::store::database::deadline::within;
 use crate::store::database::dialect::{Work, on};
 use crate::store::search::holding;
-use crate::store::webhook::event::Told;
+use crate::store::webhook::event::NewEvent;
 use crate::store::{Error, Store, whole_seconds};
 
 /// The time that importing one account may take, on top of what any change may take.
@@ -193,7 +193,7 @@ impl Store {
             let subject = subject(app, *user_id);
             let line = Line { actor, action: event.name(), subject: &subject, detail: reason };
             audit::record(&mut work, &line, now).await?;
-            let told = Told { event, app, user_id: *user_id, screen_name, reason };
+            let told = NewEvent { event, app, user_id: *user_id, screen_name, reason };
             self.tell(&mut work, &told, now).await?;
             changes::record(&mut work, &[changed(app, *user_id)], now).await?;
             work.commit().await?;
@@ -292,7 +292,7 @@ impl Store {
                 Line { actor, action: "account.removed", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             let (event, reason) = (Event::Removed, "the account was removed here");
-            let told = Told { event, app, user_id, screen_name: &name, reason };
+            let told = NewEvent { event, app, user_id, screen_name: &name, reason };
             self.tell(&mut work, &told, now).await?;
             changes::record(&mut work, &[changed(app, user_id)], now).await?;
             work.commit().await?;

@@ -21,7 +21,7 @@ pub struct UsageOfTime {
 pub const MOST_TOLD: usize = 5;
 
 /// A day, an aspect's value, and sums.
-type Told = (i64, String, i64, i64, i64);
+type SeriesRow = (i64, String, i64, i64, i64);
 
 /// The column that $10 names.
 macro_rules! told {
@@ -142,7 +142,7 @@ impl Store {
              where aspect = $3 and day >= $1 and day < $2 and told in ($4, $5, $6, $7, $8)
              order by told"
         };
-        let (all, apart): (Vec<Told>, Vec<Told>) = self
+        let (all, apart): (Vec<SeriesRow>, Vec<SeriesRow>) = self
             .long(async {
                 let mut lease = self.reader(self.wait).await?;
                 let all = on!(&mut lease, it => sqlx::query_as(all).bind(first).bind(last).fetch_all(&mut **it).await?);

@@ -11,7 +11,7 @@ use crate::store::webhook::prover::Prove;
 use crate::store::{Error, NewAccount, Store, whole_seconds};
 
 /// An event about to be written.
-pub(crate) struct Told<'a> {
+pub(crate) struct NewEvent<'a> {
     pub(crate) event: Event,
     pub(crate) app: &'a str,
     pub(crate) user_id: UserId,
@@ -30,7 +30,7 @@ impl Store {
     pub(crate) async fn tell(
         &self,
         work: &mut Work<'_>,
-        told: &Told<'_>,
+        told: &NewEvent<'_>,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let sql =
@@ -70,12 +70,13 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let NewAccount { app, user_id, screen_name, .. } = new;
-        let told = Told { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
+        let told =
+            NewEvent { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
         self.tell(work, &told, now).await
     }
 }
 
-impl Told<'_> {
+impl NewEvent<'_> {
     /// The delivery as stored in the database.
     fn delivery(&self, number: i64, webhook_id: String, now: OffsetDateTime) -> Delivery {
         Delivery {

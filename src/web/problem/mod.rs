@@ -14,7 +14,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::gateway::{Error, Place, Problem as Detail, Reconnect};
+use crate::gateway::{Error, Location, Problem as Detail, Reconnect};
 use crate::model::key::{Kind, Presented};
 use crate::web::connection_limits::Full;
 use crate::wire;
@@ -315,10 +315,10 @@ pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 fn describe(problem: &Detail) -> serde_json::Value {
     match &problem.place {
-        Place::Body(pointer) => json!({ "pointer": pointer, "detail": problem.detail }),
-        Place::Line(number) => json!({ "line": number, "detail": problem.detail }),
-        Place::Header(name) => json!({ "header": name, "detail": problem.detail }),
-        Place::Path => json!({ "part": "path", "detail": problem.detail }),
-        Place::Query => json!({ "part": "query", "detail": problem.detail }),
+        Location::Body(pointer) => json!({ "pointer": pointer, "detail": problem.detail }),
+        Location::Line(number) => json!({ "line": number, "detail": problem.detail }),
+        Location::Header(name) => json!({ "header": name, "detail": problem.detail }),
+        Location::Path => json!({ "part": "path", "detail": problem.detail }),
+        Location::Query => json!({ "part": "query", "detail": problem.detail }),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::gateway::{Error, Place, Problem as Detail, Reason};
+use crate::gateway::{Error, Location, Problem as Detail, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::web::problem::nothing_answered;
@@ -170,7 +170,7 @@ fn spell_out(problems: &[Detail]) -> String {
         .iter()
         .take(SPELT_OUT)
         .map(|it| match &it.place {
-            Place::Body(pointer) if pointer.is_empty() => format!("the body: {}", it.detail),
+            Location::Body(pointer) if pointer.is_empty() => format!("the body: {}", it.detail),
             place => format!("{place}: {}", it.detail),
         })
         .collect();

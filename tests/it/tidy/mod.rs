@@ -149,6 +149,18 @@ fn files_open_with_a_purpose_and_stay_short() {
     }
 }
 
+#[test]
+fn types_are_called_by_what_they_are() {
+    for (path, text) in sources() {
+        for kind in ["struct ", "enum ", "type "] {
+            for (line, name) in words_after(&text, kind) {
+                let is_vague = ["Asked", "Place", "Told"].contains(&name);
+                assert!(!is_vague, "{}:{line}: {name}", path.display());
+            }
+        }
+    }
+}
+
 /// The identifiers that follow `marker` in code, with their line numbers.
 fn words_after<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
     text.lines().enumerate().flat_map(move |(index, line)| {

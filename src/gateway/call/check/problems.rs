@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use crate::gateway::call::json::Path;
-use crate::gateway::{Place, Problem};
+use crate::gateway::{Location, Problem};
 
 /// The most problems listed for one part; further ones would say the same.
 pub(in crate::gateway) const MAX_OF_A_PART: usize = 100;
@@ -44,7 +44,7 @@ impl Problems {
         let mut problems = Problems::default();
         problems.part(&Path::Root, look);
         problems.told.sort_by_key(|it| match it.place {
-            Place::Line(number) => number,
+            Location::Line(number) => number,
             _ => usize::MAX,
         });
         problems.told

@@ -27,7 +27,7 @@ const PATH: &str = "/console/accounts";
 const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     #[serde(default)]
     app: String,
     #[serde(default)]
@@ -49,7 +49,7 @@ pub(crate) struct Done {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let filter = filter(&asked);
     let accounts = host.gateway().look_at_accounts(&filter).await?;
@@ -142,7 +142,7 @@ pub(crate) async fn remove(
     Ok(see_other(&with_query(PATH, &[("done", "removed")])))
 }
 
-fn filter(asked: &Asked) -> AccountFilter {
+fn filter(asked: &ListQuery) -> AccountFilter {
     let given = |text: &str| Some(typed(text)).filter(|it| !it.is_empty());
     let after = typed(&asked.after);
     let after = after.split_once('/');
@@ -181,9 +181,9 @@ fn event(it: Entry) -> Event {
     Event { at: second(it.at), what, who, detail: it.detail }
 }
 
-fn asked(it: &Call) -> view::Asked {
+fn asked(it: &Call) -> view::LatestCall {
     let went_well = it.status.is_some_and(|it| it < 400);
-    view::Asked {
+    view::LatestCall {
         at: second(it.at),
         endpoint: it.endpoint.name(),
         posts: it.posts,

@@ -48,7 +48,7 @@ pub struct Event {
 }
 
 /// A call as this account.
-pub struct Asked {
+pub struct LatestCall {
     pub at: String,
     pub endpoint: &'static str,
     pub posts: usize,
@@ -60,7 +60,7 @@ pub struct Asked {
 pub struct One {
     pub account: Listed,
     pub events: Vec<Event>,
-    pub calls: Vec<Asked>,
+    pub calls: Vec<LatestCall>,
     /// Whether links can be created at all.
     pub has_links: bool,
 }

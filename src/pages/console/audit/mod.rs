@@ -27,7 +27,7 @@ const EXPORT: &str = "/console/audit.jsonl";
 const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct Cursor {
     #[serde(default)]
     before: String,
 }
@@ -36,7 +36,7 @@ pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Query(asked): Query<AuditQuery>,
-    Query(place): Query<Place>,
+    Query(place): Query<Cursor>,
 ) -> Result<Response, Problem> {
     let filter = asked.read().map_err(Problem::invalid)?;
     let filter = AuditFilter { past: place.before.parse().ok(), limit: ROWS, ..filter };

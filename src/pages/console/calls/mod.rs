@@ -26,7 +26,7 @@ const PATH: &str = "/console/calls";
 const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     #[serde(default)]
     key: String,
     #[serde(default)]
@@ -46,7 +46,7 @@ pub(crate) struct Asked {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let chrome = chrome(&session, Section::Calls, None);
     let shown = asked.shown();
@@ -76,7 +76,7 @@ pub(crate) async fn show(
     Ok(page(StatusCode::OK, view::show(&chrome, &one(found.call, &found.names), &others, &all)))
 }
 
-impl Asked {
+impl ListQuery {
     /// The fields that cannot be parsed, with the reasons.
     fn wrong(&self) -> Wrong {
         let (account, status) = (self.account.trim(), self.status.trim());

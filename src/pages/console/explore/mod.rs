@@ -20,7 +20,7 @@ use crate::model::GroupBy;
 use crate::pages::console;
 use crate::pages::console::address::callers_url;
 use crate::pages::console::explore::charts::charts;
-use crate::pages::console::explore::view::{Answer, Asked, Call, Charts, Lack, Took};
+use crate::pages::console::explore::view::{Answer, Call, Charts, Lack, Shown, Took};
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::Section;
 use crate::web::client_address::Client;
@@ -48,7 +48,7 @@ pub(crate) async fn show(
 ) -> Response {
     let typed = form::read(&host, &[]);
     let chrome = chrome(&session, Section::Explore, None);
-    let text = view::show(&chrome, &typed, &Asked::Nothing, &Charts::default(), None);
+    let text = view::show(&chrome, &typed, &Shown::Nothing, &Charts::default(), None);
     page(StatusCode::OK, text)
 }
 
@@ -71,8 +71,8 @@ pub(crate) async fn ask(
     let (chrome, curl) =
         (chrome(&session, Section::Explore, None), question.curl(callers_url(&host)));
     let show =
-        |asked: &Asked, charts: &Charts| view::show(&chrome, &typed, asked, charts, Some(&curl));
-    let refuse = |status, wrong| page(status, show(&Asked::Wrong(wrong), &Charts::default()));
+        |asked: &Shown, charts: &Charts| view::show(&chrome, &typed, asked, charts, Some(&curl));
+    let refuse = |status, wrong| page(status, show(&Shown::Wrong(wrong), &Charts::default()));
     let limits = host.limits();
     if let Some(wrong) = question.excess(limits.question_posts) {
         return Ok(refuse(StatusCode::BAD_REQUEST, wrong));
@@ -84,7 +84,7 @@ pub(crate) async fn ask(
         gateway.plan_question(&caller.key, received, deadline).await.map(|it| {
             let cost = cost_in_words(&Plan::from(&it).cost);
             let took = took(it.plan.calls.iter().map(call), &it.plan.missing);
-            show(&Asked::Planned { cost, took }, &Charts::default())
+            show(&Shown::Planned { cost, took }, &Charts::default())
         })
     } else {
         match gateway.answer_question(&caller, received, deadline, None).await {
@@ -120,11 +120,11 @@ fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
 /// The page with charts, which take the room that everything else leaves them.
 fn with_charts(
     answered: &Answered,
-    show: impl Fn(&Asked, &Charts) -> String,
+    show: impl Fn(&Shown, &Charts) -> String,
 ) -> Result<String, Overflow> {
     let answer = answer(answered)?;
     let is_whole = answer.more == 0;
-    let asked = Asked::Answered(answer);
+    let asked = Shown::Answered(answer);
     let room = MOST_BYTES.saturating_sub(show(&asked, &Charts::default()).len());
     Ok(show(&asked, &charts(answered, is_whole, room)?))
 }

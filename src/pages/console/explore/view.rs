@@ -52,7 +52,7 @@ pub struct Typed {
 }
 
 /// The result of sending the form.
-pub enum Asked {
+pub enum Shown {
     Nothing,
     /// The mistake, in words.
     Wrong(String),
@@ -132,7 +132,7 @@ pub struct QuestionFile {
 struct ExplorePage<'a> {
     chrome: &'a Chrome<'a>,
     typed: &'a Typed,
-    asked: &'a Asked,
+    asked: &'a Shown,
     charts: &'a Charts,
     curl: Option<&'a Curl>,
 }
@@ -141,7 +141,7 @@ struct ExplorePage<'a> {
 pub fn show(
     chrome: &Chrome<'_>,
     typed: &Typed,
-    asked: &Asked,
+    asked: &Shown,
     charts: &Charts,
     curl: Option<&Curl>,
 ) -> String {

@@ -28,7 +28,7 @@ const PATH: &str = "/console/keys";
 const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     #[serde(default)]
     kind: String,
     #[serde(default)]
@@ -69,7 +69,7 @@ struct Fields {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let now = host.clock().now();
     let search = search(&asked, now);
@@ -220,7 +220,7 @@ fn form_page(
     page(status, view::new(&chrome(session, Section::Keys, None), &form))
 }
 
-fn search(asked: &Asked, now: OffsetDateTime) -> KeySearch {
+fn search(asked: &ListQuery, now: OffsetDateTime) -> KeySearch {
     let after = asked.after.split_once('/').map(|(id, name)| (typed(name), typed(id)));
     KeySearch {
         kind: Kind::from_name(&asked.kind),

@@ -25,7 +25,7 @@ const PATH: &str = "/console/links";
 const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     #[serde(default)]
     search: String,
     #[serde(default)]
@@ -48,7 +48,7 @@ struct Fields {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let search = Some(typed(&asked.search)).filter(|it| !it.is_empty());
     let after = LinkPlace::parse(&asked.after);

@@ -42,7 +42,7 @@ const OTHERS: usize = 7;
 const MOST_BARS: usize = 250;
 
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct UsageForm {
     #[serde(default)]
     from: String,
     #[serde(default)]
@@ -58,7 +58,7 @@ pub(crate) struct Asked {
 pub(crate) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(mut asked): Query<Asked>,
+    Query(mut asked): Query<UsageForm>,
 ) -> Result<Response, Problem> {
     let now = host.clock().now();
     if asked.from.is_empty() {
@@ -91,9 +91,9 @@ pub(crate) async fn download(
     Ok(response)
 }
 
-impl Asked {
-    fn shown(&self) -> view::Asked {
-        view::Asked {
+impl UsageForm {
+    fn shown(&self) -> view::Filter {
+        view::Filter {
             from: self.from.clone(),
             until: self.until.clone(),
             by: Aspect::from_name(&self.by),

@@ -10,7 +10,7 @@ use crate::pages::parts::{filters, text};
 
 /// The query, as it was typed or filled in.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct Filter {
     pub from: String,
     pub until: String,
     pub by: Option<Aspect>,
@@ -51,7 +51,7 @@ pub struct Gap {
 #[template(path = "pages/console/usage/usage.html", config = ".askama.toml")]
 struct Page<'a> {
     chrome: &'a Chrome<'a>,
-    asked: &'a Asked,
+    asked: &'a Filter,
     /// Other periods by their names, with their addresses.
     times: &'a [(&'static str, String)],
     found: Option<&'a Found>,
@@ -61,7 +61,7 @@ struct Page<'a> {
 /// The page with usage totals.
 pub fn show(
     chrome: &Chrome<'_>,
-    asked: &Asked,
+    asked: &Filter,
     times: &[(&'static str, String)],
     found: &Found,
 ) -> String {
@@ -71,14 +71,14 @@ pub fn show(
 /// The page that says why nothing is shown.
 pub fn refuse(
     chrome: &Chrome<'_>,
-    asked: &Asked,
+    asked: &Filter,
     times: &[(&'static str, String)],
     wrong: &Wrong,
 ) -> String {
     text(&Page { chrome, asked, times, found: None, wrong })
 }
 
-impl Asked {
+impl Filter {
     /// The aspects to choose from: as forms send them, for people, and whether each is chosen.
     fn aspects(&self) -> [(&'static str, &'static str, bool); 6] {
         Aspect::ALL.map(|it| (it.name(), name(it), self.by == Some(it)))

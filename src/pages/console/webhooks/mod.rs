@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use crate::gateway::{self, Backlog, DeliveryFilter, NewWebhook, Place, Session};
+use crate::gateway::{self, Backlog, DeliveryFilter, Location, NewWebhook, Session};
 use crate::model::webhook::{self, Delivery, DeliveryState, Unreadable, Webhook};
 use crate::pages::console::address::{see_other, with_query};
 use crate::pages::console::form;
@@ -29,7 +29,7 @@ const ROWS: u32 = 50;
 /// The parameters of the pages: which deliveries to show, and the action just done.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct DeliveryQuery {
     state: String,
     before: String,
     done: String,
@@ -46,7 +46,7 @@ struct New {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<DeliveryQuery>,
 ) -> Result<Response, Problem> {
     let done = (asked.done == "removed").then_some("The webhook is removed.");
     let chrome = chrome(&session, Section::Webhooks, done);
@@ -81,7 +81,7 @@ pub(crate) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Path(id): Path,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<DeliveryQuery>,
 ) -> Result<Response, Problem> {
     let status: Option<u16> = asked.status.parse().ok();
     let done = match (&*asked.done, status) {
@@ -113,7 +113,8 @@ pub(crate) async fn test(
                 None => "The test did not arrive",
             };
             let wrong = format!("{ended}: {}.", not.why);
-            one_page(&host, &chrome, StatusCode::OK, &id, &Asked::default(), Some(&wrong)).await
+            one_page(&host, &chrome, StatusCode::OK, &id, &DeliveryQuery::default(), Some(&wrong))
+                .await
         }
     }
 }
@@ -135,7 +136,7 @@ pub(crate) async fn rotate(
         }
         Err(error) => {
             let (status, wrong) = mendable(error)?;
-            one_page(&host, &chrome, status, &id, &Asked::default(), Some(&wrong)).await
+            one_page(&host, &chrome, status, &id, &DeliveryQuery::default(), Some(&wrong)).await
         }
     }
 }
@@ -190,7 +191,7 @@ async fn one_page(
     chrome: &Chrome<'_>,
     status: StatusCode,
     id: &str,
-    asked: &Asked,
+    asked: &DeliveryQuery,
     wrong: Option<&str>,
 ) -> Result<Response, Problem> {
     let gateway = host.gateway();
@@ -220,8 +221,8 @@ fn mendable(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
 
 fn in_words(it: &gateway::Problem) -> String {
     let field = match &it.place {
-        Place::Body(pointer) if pointer == "/url" => "The address ",
-        Place::Body(pointer) if pointer == "/app" => "The app ",
+        Location::Body(pointer) if pointer == "/url" => "The address ",
+        Location::Body(pointer) if pointer == "/app" => "The app ",
         _ => "",
     };
     format!("{field}{}.", it.detail)

@@ -6,4 +6,4 @@ use tokio::sync::Mutex;
 
 /// When X was last asked in vain; the lock is held during the request.
 #[derive(Default)]
-pub(super) struct Asked(pub(super) Mutex<Option<Instant>>);
+pub(super) struct TimeRequests(pub(super) Mutex<Option<Instant>>);

@@ -9,70 +9,70 @@ const DOMAIN: &str = "countersign.v1";
 
 /// A table, a column and the row's identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Place(Vec<Vec<u8>>);
+pub struct Seal(Vec<Vec<u8>>);
 
-impl Place {
-    pub fn access_token(app: &str, user_id: UserId) -> Place {
-        Place::new("account", "sealed_token", [app.to_owned(), user_id.to_string()])
+impl Seal {
+    pub fn access_token(app: &str, user_id: UserId) -> Seal {
+        Seal::new("account", "sealed_token", [app.to_owned(), user_id.to_string()])
     }
 
-    pub fn access_token_secret(app: &str, user_id: UserId) -> Place {
-        Place::new("account", "sealed_token_secret", [app.to_owned(), user_id.to_string()])
+    pub fn access_token_secret(app: &str, user_id: UserId) -> Seal {
+        Seal::new("account", "sealed_token_secret", [app.to_owned(), user_id.to_string()])
     }
 
-    pub fn bearer(app: &str) -> Place {
-        Place::new("bearer", "sealed_token", [app.to_owned()])
+    pub fn bearer(app: &str) -> Seal {
+        Seal::new("bearer", "sealed_token", [app.to_owned()])
     }
 
     /// A request token's secret.
-    pub fn request_secret(app: &str, token_hash: &[u8]) -> Place {
-        Place::new("handshake", "sealed_secret", [app.as_bytes(), token_hash])
+    pub fn request_secret(app: &str, token_hash: &[u8]) -> Seal {
+        Seal::new("handshake", "sealed_secret", [app.as_bytes(), token_hash])
     }
 
     /// A link with everything that it grants, so that a row edited in the database no longer opens.
-    pub fn link(hash: &[u8], link: &Link) -> Place {
+    pub fn link(hash: &[u8], link: &Link) -> Seal {
         let Link { app, label, expected_user, return_to, created_at: _, expires_at } = link;
         let expected = expected_user.map_or_else(|| "*".to_owned(), |it| it.to_string());
         let return_to = return_to.as_deref().unwrap_or("*");
         let until = expires_at.unix_timestamp().to_string();
         let parts = [app, label, &*expected, return_to, &until].map(str::as_bytes);
-        Place::new("link", "sealed_proof", [hash].into_iter().chain(parts))
+        Seal::new("link", "sealed_proof", [hash].into_iter().chain(parts))
     }
 
     /// A console session, so that a row inserted into the database opens nothing.
-    pub fn session(hash: &[u8], key_id: &str, begun_at: time::OffsetDateTime) -> Place {
+    pub fn session(hash: &[u8], key_id: &str, begun_at: time::OffsetDateTime) -> Seal {
         let begun_at = begun_at.unix_timestamp().to_string();
-        Place::new("session", "sealed_proof", [hash, key_id.as_bytes(), begun_at.as_bytes()])
+        Seal::new("session", "sealed_proof", [hash, key_id.as_bytes(), begun_at.as_bytes()])
     }
 
     /// A webhook's signing secret together with its receiver, so that a row edited in the database no longer opens.
-    pub fn webhook_secret(webhook: &Webhook) -> Place {
-        Place::of_webhook("sealed_secret", webhook)
+    pub fn webhook_secret(webhook: &Webhook) -> Seal {
+        Seal::of_webhook("sealed_secret", webhook)
     }
 
     /// A webhook's previous secret, which also signs for a while.
-    pub fn webhook_old_secret(webhook: &Webhook) -> Place {
-        Place::of_webhook("sealed_old_secret", webhook)
+    pub fn webhook_old_secret(webhook: &Webhook) -> Seal {
+        Seal::of_webhook("sealed_old_secret", webhook)
     }
 
     /// An event with its whole content, its receiver and its number, so that a row edited in the database no longer
     /// opens.
-    pub fn delivery(delivery: &Delivery) -> Place {
+    pub fn delivery(delivery: &Delivery) -> Seal {
         let Delivery { number, webhook_id, event, app, user_id, screen_name, reason, .. } =
             delivery;
         let (number, user_id) = (number.to_string(), user_id.to_string());
         let occurred_at = delivery.occurred_at.unix_timestamp().to_string();
         let told = [event.name(), app, &user_id, screen_name, reason, &occurred_at];
-        Place::new("delivery", "sealed_proof", [&**webhook_id, &number].into_iter().chain(told))
+        Seal::new("delivery", "sealed_proof", [&**webhook_id, &number].into_iter().chain(told))
     }
 
     /// The link that an event carries.
-    pub fn delivery_link(webhook_id: &str, number: i64) -> Place {
-        Place::new("delivery", "sealed_link", [webhook_id.to_owned(), number.to_string()])
+    pub fn delivery_link(webhook_id: &str, number: i64) -> Seal {
+        Seal::new("delivery", "sealed_link", [webhook_id.to_owned(), number.to_string()])
     }
 
     /// A key with everything that it may be used for, so that a row edited in the database no longer opens.
-    pub fn key(key: &Key) -> Place {
+    pub fn key(key: &Key) -> Seal {
         let list = |it: Option<String>| it.unwrap_or_else(|| "*".to_owned());
         let scopes = &key.scopes;
         let join = |names: Vec<String>| format!("[{}]", names.join(" "));
@@ -84,7 +84,7 @@ impl Place {
         // Only if granted: keys older than these rights were sealed without them.
         let links = scopes.links.then(|| "links".to_owned());
         let looks = scopes.looks.then(|| "looks".to_owned());
-        Place::new(
+        Seal::new(
             "key",
             "sealed_verifier",
             [
@@ -105,8 +105,8 @@ impl Place {
     }
 
     /// A place where nothing is stored, for trying keys.
-    pub fn probe() -> Place {
-        Place::new("", "", [""])
+    pub fn probe() -> Seal {
+        Seal::new("", "", [""])
     }
 
     /// Every part and then the record's header, each preceded by its length, so that no two places encode alike.
@@ -119,13 +119,13 @@ impl Place {
         data
     }
 
-    fn of_webhook(column: &str, webhook: &Webhook) -> Place {
+    fn of_webhook(column: &str, webhook: &Webhook) -> Seal {
         let app = webhook.app.as_deref().unwrap_or("*");
-        Place::new("webhook", column, [&*webhook.id, &webhook.url, app])
+        Seal::new("webhook", column, [&*webhook.id, &webhook.url, app])
     }
 
-    fn new<T: Into<Vec<u8>>>(table: &str, column: &str, row: impl IntoIterator<Item = T>) -> Place {
+    fn new<T: Into<Vec<u8>>>(table: &str, column: &str, row: impl IntoIterator<Item = T>) -> Seal {
         let fixed = [DOMAIN, table, column].map(Vec::from);
-        Place(fixed.into_iter().chain(row.into_iter().map(Into::into)).collect())
+        Seal(fixed.into_iter().chain(row.into_iter().map(Into::into)).collect())
     }
 }
