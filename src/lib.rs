@@ -31,6 +31,24 @@
 //! A call's way: in by [`server`], through [`gateway::Gateway::forward`], out by [`upstream::Upstream::engage`]. A question
 //! of any size goes through [`gateway::Gateway::answer_question`] and becomes many such calls.
 //!
+//! The rules of the upstream are written down in `docs/engagement-api.md`; comments cite its sections as "reference 6.1".
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | app | a consumer key and secret registered with X, and the bearer token minted from them |
+//! | account | an X user who has connected: user id, screen name, sealed access token, state |
+//! | key | what a service or an admin presents; shown once, stored as a keyed hash, scoped |
+//! | link | the one-time address by which a user connects an account |
+//! | handshake | a three-legged OAuth flow in flight, begun from a link |
+//! | call | one request to the upstream, with the kind of credentials it used |
+//! | question | one request of any size: planned, split into calls, and merged into one answer |
+//! | quarantined | said of an account whose stored token cannot be trusted, until it connects again or heals |
+//! | ring | the vault's keys: one seals, every one opens |
+//! | seal | what binds a sealed record to the place in the database that it belongs to |
+//! | sandbox | the stand-in upstream: the same rules, invented numbers |
+//!
 //! # What never happens
 //!
 //! - [`model`] and [`oauth1`] do no I/O; they take time and nonce as arguments. Values in `model` cannot be serialised:
