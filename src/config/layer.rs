@@ -109,9 +109,7 @@ pub fn app_field(key: &str) -> Option<(&str, &str)> {
 /// Where a parse error is. The parser's own message quotes the line, which may hold a secret.
 fn place(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
-    first
-        .strip_prefix("TOML parse error at")
-        .map_or_else(|| ": a number is out of range".to_owned(), |place| format!(" at{place}"))
+    first.strip_prefix("TOML parse error at").map(|it| format!(" at{it}")).unwrap_or_default()
 }
 
 fn flatten(

@@ -153,7 +153,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     ("[server\nlisten = 'cAnArY7f3'", "config file", "line 1, column 8"),
     ("[log]\nlevel = cAnArY7f3", "config file", "line 2"),
     ("[log]\nlevel = 'info'\nlevel = 'cAnArY7f3'", "config file", "line 3"),
-    ("server.workers = 99999999999999999999", "config file", "out of range"),
+    ("server.workers = 99999999999999999999", "config file", "line 1, column 18"),
     ("[log]\nlevel = ['cAnArY7f3']", "log.level", "not a list"),
     ("[[apps]]\nconsumer_key = 'cAnArY7f3'", "apps", "not a list"),
     ("[apps.main]", "apps.main", "something in it"),
