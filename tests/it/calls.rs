@@ -3,7 +3,7 @@
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 async fn calls(house: &House, admin: &str, query: &str) -> Vec<Value> {
@@ -16,135 +16,208 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
     json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } })
 }
 
-on_both! {
-    async fn a_call_is_told_with_everything_but_what_is_secret(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let ids = house.bench.ids("alice", 3);
-        let answer = house.call_as("alice", Endpoint::Totals, &body(&ids, &["impressions", "favorites"])).header("x-request-id", "mine-1").send().await;
-        answer.is_relayed(200);
-        let call = calls(&house, &admin, "").await.remove(0);
-        let number = |name: &str| call[name].as_f64().unwrap();
-        assert!(number("ms") >= number("upstream_ms"), "{call}");
-        assert!(house.key.contains(call["key"].as_str().unwrap()), "{call}");
-        assert_eq!(call, json!({
+async fn a_call_is_told_with_everything_but_what_is_secret(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let ids = house.bench.ids("alice", 3);
+    let answer = house
+        .call_as("alice", Endpoint::Totals, &body(&ids, &["impressions", "favorites"]))
+        .header("x-request-id", "mine-1")
+        .send()
+        .await;
+    answer.is_relayed(200);
+    let call = calls(&house, &admin, "").await.remove(0);
+    let number = |name: &str| call[name].as_f64().unwrap();
+    assert!(number("ms") >= number("upstream_ms"), "{call}");
+    assert!(house.key.contains(call["key"].as_str().unwrap()), "{call}");
+    assert_eq!(
+        call,
+        json!({
             "id": call["id"], "at": "2026-03-10T21:15:30Z", "request_id": "mine-1", "app": "demo", "key": call["key"],
             "account": house.id("alice").to_string(), "endpoint": "totals", "auth": "user-context", "posts": 3,
             "engagement_types": ["impressions", "favorites"], "status": 200, "code": null, "attempts": 1,
             "ms": call["ms"], "upstream_ms": call["upstream_ms"], "bytes": answer.header("content-length").parse::<u64>().unwrap(),
-        }));
-    }
+        })
+    );
+}
 
-    async fn one_call_is_found_by_its_number(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        house.call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"])).send().await.is_relayed(200);
-        // Before anything was written.
-        let id = calls(&house, &admin, "").await[0]["id"].as_i64().unwrap();
-        let one = house.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await;
-        assert_eq!(one.json(), calls(&house, &admin, "").await[0]);
-        for id in ["0", "4711", "x", "-1", "99999999999999999999"] {
-            house.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await.is_own(404, "not_found");
-        }
-    }
-
-    async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
-        house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
-        house.call_as("alice", Endpoint::TwentyEightHours, &body(&alice, &["favorites"])).send().await.is_relayed(200);
-        house.call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"])).send().await.is_relayed(403);
-        house.call(Endpoint::Totals, &body(&bob, &["impressions"])).send().await.is_own(400, "invalid_request");
-        let other = house.new_key(|it| it.endpoints = vec![Endpoint::Totals]).await;
-        let other = |it: crate::bench::Ask| it.header("authorization", &format!("Bearer {other}"));
-        other(house.call_as("bob", Endpoint::Historical, &body(&bob, &["favorites"]))).send().await.is_own(403, "not_allowed");
-        // Strangers leave nothing.
-        house.call(Endpoint::Totals, &body(&bob, &["favorites"])).header("authorization", "Bearer nobody").send().await.is_own(401, "unknown_key");
-
-        let all = calls(&house, &admin, "").await;
-        let told: Vec<String> = all.iter().map(|it| format!("{} {} {}", it["endpoint"], it["auth"], it["status"])).collect();
-        assert_eq!(told, [
-            "\"historical\" null 403", "\"totals\" null 400", "\"totals\" \"user-context\" 403",
-            "\"28hr\" \"user-context\" 200", "\"totals\" \"app-only\" 200",
-        ]);
-        assert_eq!((&all[0]["code"], &all[1]["code"], &all[2]["code"]), (&json!("not_allowed"), &json!("invalid_request"), &json!(null)));
-        let (mine, theirs) = (all[4]["key"].as_str().unwrap(), all[0]["key"].as_str().unwrap());
-        assert_ne!(mine, theirs);
-        let alices = house.id("alice");
-        for (query, expected) in [
-            (format!("?key={mine}"), &[1, 2, 3, 4][..]),
-            (format!("?key={theirs}"), &[0]),
-            (format!("?account={alices}"), &[3]),
-            ("?endpoint=totals".to_owned(), &[1, 2, 4]),
-            ("?ended=well".to_owned(), &[3, 4]),
-            ("?ended=badly&endpoint=totals".to_owned(), &[1, 2]),
-            ("?status=403".to_owned(), &[0, 2]),
-            ("?status=4xx".to_owned(), &[0, 1, 2]),
-            ("?status=2XX&endpoint=totals".to_owned(), &[4]),
-            ("?status=5xx".to_owned(), &[]),
-            ("?status=403&ended=well".to_owned(), &[]),
-            (format!("?request_id={}", all[2]["request_id"].as_str().unwrap()), &[2]),
-            ("?limit=2".to_owned(), &[0, 1]),
-            (format!("?limit=2&before={}", all[1]["id"]), &[2, 3]),
-        ] {
-            let expected: Vec<&Value> = expected.iter().map(|it| &all[*it]).collect();
-            assert_eq!(calls(&house, &admin, &query).await.iter().collect::<Vec<_>>(), expected, "{query}");
-        }
-        for (query, expected) in [
-            ("?account=alice", "account must be a user id"),
-            ("?endpoint=2", "endpoint must be totals"),
-            ("?ended=yes", "ended must be well or badly"),
-            ("?status=6xx", "status must be a status such as 429, or a class such as 5xx"),
-            ("?status=", "status must be a status"),
-            ("?code=quota", "unknown field"),
-        ] {
-            let answer = house.admin(&admin, "GET", &format!("/admin/v1/calls{query}")).send().await;
-            answer.is_own(400, "invalid_request");
-            assert!(answer.text().contains(expected), "{query}: {}", answer.text());
-        }
-    }
-
-    async fn the_calls_of_a_question_share_its_id(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
-        let owner = |name: &str| json!(house.id(name).to_string());
-        let question = json!({
-            "tweet_ids": [alice[0], alice[1], bob[0]], "engagement_types": ["impressions", "favorites"],
-            "owners": { &alice[0]: owner("alice"), &alice[1]: owner("alice"), &bob[0]: owner("bob") },
-        });
-        for accept in ["application/json", "application/x-ndjson"] {
-            let ask = house.ask("POST", "/v1/engagement").header("content-type", "application/json").header("accept", accept);
-            let answer = ask.header("x-request-id", accept.split_once('/').unwrap().1).body(question.to_string()).send().await;
-            assert_eq!(answer.status, 200);
-        }
-        for id in ["json", "x-ndjson"] {
-            let told = calls(&house, &admin, &format!("?request_id={id}")).await;
-            let mut parts: Vec<String> = told.iter().map(|it| format!("{} {} {} {}", it["auth"], it["account"], it["posts"], it["status"])).collect();
-            parts.sort();
-            let mut expected = ["alice", "bob"].map(|it| format!("\"user-context\" {} {} 200", owner(it), house.bench.ids(it, if it == "alice" { 2 } else { 1 }).len()));
-            expected.sort();
-            assert_eq!((&*parts[0], &parts[1..]), ("\"app-only\" null 3 200", &expected[..]));
-        }
-    }
-
-    async fn when_there_are_too_many_those_that_failed_are_kept(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let good = body(&house.bench.ids("alice", 1), &["favorites"]);
-        let wrong = body(&house.bench.ids("alice", 1), &["nonsense"]);
-        for _ in 0..498 {
-            house.call(Endpoint::Totals, &wrong).send().await;
-        }
-        for _ in 0..4 {
-            house.call(Endpoint::Totals, &good).send().await.is_relayed(200);
-        }
-        for _ in 0..3 {
-            house.call(Endpoint::Totals, &wrong).send().await;
-        }
-        let all = calls(&house, &admin, "?limit=1000").await;
-        let well = calls(&house, &admin, "?limit=1000&ended=well").await;
-        assert_eq!((all.len(), well.len()), (500, 2));
+async fn one_call_is_found_by_its_number(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    house
+        .call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"]))
+        .send()
+        .await
+        .is_relayed(200);
+    // Before anything was written.
+    let id = calls(&house, &admin, "").await[0]["id"].as_i64().unwrap();
+    let one = house.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await;
+    assert_eq!(one.json(), calls(&house, &admin, "").await[0]);
+    for id in ["0", "4711", "x", "-1", "99999999999999999999"] {
+        house
+            .admin(&admin, "GET", &format!("/admin/v1/calls/{id}"))
+            .send()
+            .await
+            .is_own(404, "not_found");
     }
 }
+
+async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
+    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    house
+        .call_as("alice", Endpoint::TwentyEightHours, &body(&alice, &["favorites"]))
+        .send()
+        .await
+        .is_relayed(200);
+    house
+        .call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"]))
+        .send()
+        .await
+        .is_relayed(403);
+    house
+        .call(Endpoint::Totals, &body(&bob, &["impressions"]))
+        .send()
+        .await
+        .is_own(400, "invalid_request");
+    let other = house.new_key(|it| it.endpoints = vec![Endpoint::Totals]).await;
+    let other = |it: crate::bench::Ask| it.header("authorization", &format!("Bearer {other}"));
+    other(house.call_as("bob", Endpoint::Historical, &body(&bob, &["favorites"])))
+        .send()
+        .await
+        .is_own(403, "not_allowed");
+    // Strangers leave nothing.
+    house
+        .call(Endpoint::Totals, &body(&bob, &["favorites"]))
+        .header("authorization", "Bearer nobody")
+        .send()
+        .await
+        .is_own(401, "unknown_key");
+
+    let all = calls(&house, &admin, "").await;
+    let told: Vec<String> = all
+        .iter()
+        .map(|it| format!("{} {} {}", it["endpoint"], it["auth"], it["status"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "\"historical\" null 403",
+            "\"totals\" null 400",
+            "\"totals\" \"user-context\" 403",
+            "\"28hr\" \"user-context\" 200",
+            "\"totals\" \"app-only\" 200",
+        ]
+    );
+    assert_eq!(
+        (&all[0]["code"], &all[1]["code"], &all[2]["code"]),
+        (&json!("not_allowed"), &json!("invalid_request"), &json!(null))
+    );
+    let (mine, theirs) = (all[4]["key"].as_str().unwrap(), all[0]["key"].as_str().unwrap());
+    assert_ne!(mine, theirs);
+    let alices = house.id("alice");
+    for (query, expected) in [
+        (format!("?key={mine}"), &[1, 2, 3, 4][..]),
+        (format!("?key={theirs}"), &[0]),
+        (format!("?account={alices}"), &[3]),
+        ("?endpoint=totals".to_owned(), &[1, 2, 4]),
+        ("?ended=well".to_owned(), &[3, 4]),
+        ("?ended=badly&endpoint=totals".to_owned(), &[1, 2]),
+        ("?status=403".to_owned(), &[0, 2]),
+        ("?status=4xx".to_owned(), &[0, 1, 2]),
+        ("?status=2XX&endpoint=totals".to_owned(), &[4]),
+        ("?status=5xx".to_owned(), &[]),
+        ("?status=403&ended=well".to_owned(), &[]),
+        (format!("?request_id={}", all[2]["request_id"].as_str().unwrap()), &[2]),
+        ("?limit=2".to_owned(), &[0, 1]),
+        (format!("?limit=2&before={}", all[1]["id"]), &[2, 3]),
+    ] {
+        let expected: Vec<&Value> = expected.iter().map(|it| &all[*it]).collect();
+        assert_eq!(
+            calls(&house, &admin, &query).await.iter().collect::<Vec<_>>(),
+            expected,
+            "{query}"
+        );
+    }
+    for (query, expected) in [
+        ("?account=alice", "account must be a user id"),
+        ("?endpoint=2", "endpoint must be totals"),
+        ("?ended=yes", "ended must be well or badly"),
+        ("?status=6xx", "status must be a status such as 429, or a class such as 5xx"),
+        ("?status=", "status must be a status"),
+        ("?code=quota", "unknown field"),
+    ] {
+        let answer = house.admin(&admin, "GET", &format!("/admin/v1/calls{query}")).send().await;
+        answer.is_own(400, "invalid_request");
+        assert!(answer.text().contains(expected), "{query}: {}", answer.text());
+    }
+}
+
+async fn the_calls_of_a_question_share_its_id(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
+    let owner = |name: &str| json!(house.id(name).to_string());
+    let question = json!({
+        "tweet_ids": [alice[0], alice[1], bob[0]], "engagement_types": ["impressions", "favorites"],
+        "owners": { &alice[0]: owner("alice"), &alice[1]: owner("alice"), &bob[0]: owner("bob") },
+    });
+    for accept in ["application/json", "application/x-ndjson"] {
+        let ask = house
+            .ask("POST", "/v1/engagement")
+            .header("content-type", "application/json")
+            .header("accept", accept);
+        let answer = ask
+            .header("x-request-id", accept.split_once('/').unwrap().1)
+            .body(question.to_string())
+            .send()
+            .await;
+        assert_eq!(answer.status, 200);
+    }
+    for id in ["json", "x-ndjson"] {
+        let told = calls(&house, &admin, &format!("?request_id={id}")).await;
+        let mut parts: Vec<String> = told
+            .iter()
+            .map(|it| format!("{} {} {} {}", it["auth"], it["account"], it["posts"], it["status"]))
+            .collect();
+        parts.sort();
+        let mut expected = ["alice", "bob"].map(|it| {
+            format!(
+                "\"user-context\" {} {} 200",
+                owner(it),
+                house.bench.ids(it, if it == "alice" { 2 } else { 1 }).len()
+            )
+        });
+        expected.sort();
+        assert_eq!((&*parts[0], &parts[1..]), ("\"app-only\" null 3 200", &expected[..]));
+    }
+}
+
+async fn when_there_are_too_many_those_that_failed_are_kept(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let good = body(&house.bench.ids("alice", 1), &["favorites"]);
+    let wrong = body(&house.bench.ids("alice", 1), &["nonsense"]);
+    for _ in 0..498 {
+        house.call(Endpoint::Totals, &wrong).send().await;
+    }
+    for _ in 0..4 {
+        house.call(Endpoint::Totals, &good).send().await.is_relayed(200);
+    }
+    for _ in 0..3 {
+        house.call(Endpoint::Totals, &wrong).send().await;
+    }
+    let all = calls(&house, &admin, "?limit=1000").await;
+    let well = calls(&house, &admin, "?limit=1000&ended=well").await;
+    assert_eq!((all.len(), well.len()), (500, 2));
+}
+
+on_both!(
+    a_call_is_told_with_everything_but_what_is_secret,
+    one_call_is_found_by_its_number,
+    calls_are_found_by_key_account_endpoint_status_and_end,
+    the_calls_of_a_question_share_its_id,
+    when_there_are_too_many_those_that_failed_are_kept
+);

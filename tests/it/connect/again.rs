@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::bench::{Answer, Signer, TOTALS};
 use crate::connect::browser::Browser;
 use crate::connect::{fault, open_house, path_of, private, say};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 /// Only so that a test that fails ends: no test measures time.
@@ -69,94 +69,104 @@ fn is_answer(answer: &Answer) -> bool {
     false
 }
 
-on_both! {
-    async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
-        let house = open_house(&database).await;
-        let mut tokens = vec![connect(&house).await];
-        let carol = house.id("carol");
-        let limited = format!("Bearer {}", house.new_key(|it| it.accounts = vec![carol]).await);
-        let before = house.store.find_account("demo", carol).await.unwrap().unwrap();
-        let ask = house.call_as("carol", Endpoint::Totals, &private(&house, "carol")).header("authorization", &limited);
-        ask.clone().send().await.is_relayed(200);
+async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
+    let house = open_house(&database).await;
+    let mut tokens = vec![connect(&house).await];
+    let carol = house.id("carol");
+    let limited = format!("Bearer {}", house.new_key(|it| it.accounts = vec![carol]).await);
+    let before = house.store.find_account("demo", carol).await.unwrap().unwrap();
+    let ask = house
+        .call_as("carol", Endpoint::Totals, &private(&house, "carol"))
+        .header("authorization", &limited);
+    ask.clone().send().await.is_relayed(200);
 
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut callers = JoinSet::new();
-        for _ in 0..CALLERS {
-            let (stop, ask) = (Arc::clone(&stop), ask.clone());
-            callers.spawn(async move {
-                let mut answers = [0, 0];
-                while !stop.load(Ordering::Relaxed) {
-                    answers[usize::from(is_answer(&ask.clone().send().await))] += 1;
-                }
-                answers
-            });
-        }
-        for _ in 0..TIMES {
-            // Two calls that X has answered with the token of before arrive after the next has come.
-            house.order(json!([fault(TOTALS, &json!({ "kind": "hold", "times": 2 }))])).await;
-            let held = async {
-                while house.fired().await != [2] {
-                    tokio::task::yield_now().await;
-                }
-            };
-            tokio::time::timeout(PATIENCE, held).await.expect("nobody calls any more");
-            house.bench.clock.forward(time::Duration::seconds(1));
-            tokens.push(connect_again(&house).await);
-            ask.clone().send().await.is_relayed(200);
-            house.order(json!([])).await;
-        }
-        stop.store(true, Ordering::Relaxed);
-        let answers = callers.join_all().await;
-        let (refused, relayed) = answers.iter().fold((0, 0), |sum, it| (sum.0 + it[0], sum.1 + it[1]));
-
-        let (mut by_latest, mut by_replaced) = (0, 0);
-        let arrived = house.arrived(TOTALS).await;
-        for call in &arrived {
-            let place = tokens.iter().position(|it| call["token"] == it.0).unwrap();
-            assert!(is_whole(&house, call, &tokens[place]), "{call}");
-            let others = tokens.iter().enumerate().filter(|it| it.0 != place);
-            assert!(!others.into_iter().any(|it| is_whole(&house, call, it.1)));
-            if call["status"] == 200 {
-                by_latest += 1;
-            } else {
-                assert!(place + 1 < tokens.len(), "refused with the latest token: {call}");
-                by_replaced += 1;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let (stop, ask) = (Arc::clone(&stop), ask.clone());
+        callers.spawn(async move {
+            let mut answers = [0, 0];
+            while !stop.load(Ordering::Relaxed) {
+                answers[usize::from(is_answer(&ask.clone().send().await))] += 1;
             }
-        }
-        say(&format!("{} arrived: {by_latest} taken, {by_replaced} refused; of the callers {relayed} relayed, {refused} not", arrived.len()));
-        assert!(by_latest > 2 * TIMES && relayed > TIMES, "{by_latest} {relayed}");
-        let used = tokens.iter().filter(|it| arrived.iter().any(|call| call["token"] == it.0)).count();
-        assert_eq!((tokens.len(), used), (TIMES + 1, TIMES + 1));
-
-        let after = house.store.find_account("demo", carol).await.unwrap().unwrap();
-        assert_ne!(before.sealed_token, after.sealed_token);
-        assert_eq!(before.account.connected_at, after.account.connected_at);
-        assert_eq!(after.account.state, countersign::model::AccountState::Active);
-        assert_eq!(house.audited("account.connected").await.len(), TIMES + 1);
-        ask.send().await.is_relayed(200);
+            answers
+        });
     }
-
-    async fn who_connects_again_without_revoking_keeps_the_token_and_no_call_is_refused(database: Database) {
-        let house = open_house(&database).await;
-        let first = connect(&house).await;
-        let ask = house.call_as("carol", Endpoint::Totals, &private(&house, "carol"));
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut callers = JoinSet::new();
-        for _ in 0..CALLERS {
-            let (stop, ask) = (Arc::clone(&stop), ask.clone());
-            callers.spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    ask.clone().send().await.is_relayed(200);
-                }
-            });
-        }
-        for _ in 0..TIMES {
-            assert_eq!(connect(&house).await, first);
-        }
-        stop.store(true, Ordering::Relaxed);
-        callers.join_all().await;
-        let arrived = house.arrived(TOTALS).await;
-        assert!(arrived.len() > TIMES, "{}", arrived.len());
-        assert!(arrived.iter().all(|it| it["status"] == 200 && is_whole(&house, it, &first)));
+    for _ in 0..TIMES {
+        // Two calls that X has answered with the token of before arrive after the next has come.
+        house.order(json!([fault(TOTALS, &json!({ "kind": "hold", "times": 2 }))])).await;
+        let held = async {
+            while house.fired().await != [2] {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, held).await.expect("nobody calls any more");
+        house.bench.clock.forward(time::Duration::seconds(1));
+        tokens.push(connect_again(&house).await);
+        ask.clone().send().await.is_relayed(200);
+        house.order(json!([])).await;
     }
+    stop.store(true, Ordering::Relaxed);
+    let answers = callers.join_all().await;
+    let (refused, relayed) = answers.iter().fold((0, 0), |sum, it| (sum.0 + it[0], sum.1 + it[1]));
+
+    let (mut by_latest, mut by_replaced) = (0, 0);
+    let arrived = house.arrived(TOTALS).await;
+    for call in &arrived {
+        let place = tokens.iter().position(|it| call["token"] == it.0).unwrap();
+        assert!(is_whole(&house, call, &tokens[place]), "{call}");
+        let others = tokens.iter().enumerate().filter(|it| it.0 != place);
+        assert!(!others.into_iter().any(|it| is_whole(&house, call, it.1)));
+        if call["status"] == 200 {
+            by_latest += 1;
+        } else {
+            assert!(place + 1 < tokens.len(), "refused with the latest token: {call}");
+            by_replaced += 1;
+        }
+    }
+    say(&format!(
+        "{} arrived: {by_latest} taken, {by_replaced} refused; of the callers {relayed} relayed, {refused} not",
+        arrived.len()
+    ));
+    assert!(by_latest > 2 * TIMES && relayed > TIMES, "{by_latest} {relayed}");
+    let used = tokens.iter().filter(|it| arrived.iter().any(|call| call["token"] == it.0)).count();
+    assert_eq!((tokens.len(), used), (TIMES + 1, TIMES + 1));
+
+    let after = house.store.find_account("demo", carol).await.unwrap().unwrap();
+    assert_ne!(before.sealed_token, after.sealed_token);
+    assert_eq!(before.account.connected_at, after.account.connected_at);
+    assert_eq!(after.account.state, countersign::model::AccountState::Active);
+    assert_eq!(house.audited("account.connected").await.len(), TIMES + 1);
+    ask.send().await.is_relayed(200);
 }
+
+async fn who_connects_again_without_revoking_keeps_the_token_and_no_call_is_refused(
+    database: Database,
+) {
+    let house = open_house(&database).await;
+    let first = connect(&house).await;
+    let ask = house.call_as("carol", Endpoint::Totals, &private(&house, "carol"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let (stop, ask) = (Arc::clone(&stop), ask.clone());
+        callers.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                ask.clone().send().await.is_relayed(200);
+            }
+        });
+    }
+    for _ in 0..TIMES {
+        assert_eq!(connect(&house).await, first);
+    }
+    stop.store(true, Ordering::Relaxed);
+    callers.join_all().await;
+    let arrived = house.arrived(TOTALS).await;
+    assert!(arrived.len() > TIMES, "{}", arrived.len());
+    assert!(arrived.iter().all(|it| it["status"] == 200 && is_whole(&house, it, &first)));
+}
+
+on_both!(
+    calls_in_flight_use_one_token_or_the_other_whole,
+    who_connects_again_without_revoking_keeps_the_token_and_no_call_is_refused
+);

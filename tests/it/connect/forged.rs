@@ -4,7 +4,7 @@
 use crate::bench::{Answer, Ask};
 use crate::connect::browser::Browser;
 use crate::connect::{open_house, open_house_with, path_of, token_in};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 /// What a browser says of where a request comes from, and whether a form of our own can say that.
@@ -73,175 +73,247 @@ async fn begun(house: &House) -> (String, Browser, String) {
     (link, browser, back)
 }
 
-on_both! {
-    async fn only_the_links_own_page_begins(database: Database) {
-        let house = open_house(&database).await;
-        let (other, own, plain) = (begun(&house).await.1, house.url.clone(), Browser::new());
-        let (mut link, before) = (house.link().await, house.steps().await.0);
-        let (mut refused, mut begun) = (0, 0);
-        for (site, is_site) in sites() {
-            for (origin, is_origin) in origins(&own) {
-                let is_null = origin.iter().any(|it| it == "null");
-                let may = is_site && is_origin && (!is_null || !site.is_empty());
-                for (browser, content_type) in [&plain, &other].into_iter().flat_map(|it| TYPES.map(|kind| (it, kind))) {
-                    let mut ask = browser.ask("POST", &format!("{link}/begin")).header("content-type", content_type);
-                    for value in &site {
-                        ask = ask.another("sec-fetch-site", value);
-                    }
-                    for value in &origin {
-                        ask = ask.another("origin", value);
-                    }
-                    let answer = ask.body("x=y").send().await;
-                    let told = format!("{site:?} {origin:?} {content_type:?}");
-                    if may {
-                        // Our own page has no other type; what is in the body decides nothing.
-                        assert_eq!(answer.status, 303, "{told}: {}", answer.text());
-                        token_in(&answer);
-                        begun += 1;
-                        link = house.link().await;
-                    } else {
-                        assert_eq!(answer.status, 403, "{told}");
-                        answer.is_page(403, &["Not begun", "Another site sent you here.", "Open the link that you were sent again, and press its button."]);
-                        assert_eq!(answer.header("set-cookie"), "", "{told}");
-                        refused += 1;
-                    }
+async fn only_the_links_own_page_begins(database: Database) {
+    let house = open_house(&database).await;
+    let (other, own, plain) = (begun(&house).await.1, house.url.clone(), Browser::new());
+    let (mut link, before) = (house.link().await, house.steps().await.0);
+    let (mut refused, mut begun) = (0, 0);
+    for (site, is_site) in sites() {
+        for (origin, is_origin) in origins(&own) {
+            let is_null = origin.iter().any(|it| it == "null");
+            let may = is_site && is_origin && (!is_null || !site.is_empty());
+            for (browser, content_type) in
+                [&plain, &other].into_iter().flat_map(|it| TYPES.map(|kind| (it, kind)))
+            {
+                let mut ask = browser
+                    .ask("POST", &format!("{link}/begin"))
+                    .header("content-type", content_type);
+                for value in &site {
+                    ask = ask.another("sec-fetch-site", value);
+                }
+                for value in &origin {
+                    ask = ask.another("origin", value);
+                }
+                let answer = ask.body("x=y").send().await;
+                let told = format!("{site:?} {origin:?} {content_type:?}");
+                if may {
+                    // Our own page has no other type; what is in the body decides nothing.
+                    assert_eq!(answer.status, 303, "{told}: {}", answer.text());
+                    token_in(&answer);
+                    begun += 1;
+                    link = house.link().await;
+                } else {
+                    assert_eq!(answer.status, 403, "{told}");
+                    answer.is_page(
+                        403,
+                        &[
+                            "Not begun",
+                            "Another site sent you here.",
+                            "Open the link that you were sent again, and press its button.",
+                        ],
+                    );
+                    assert_eq!(answer.header("set-cookie"), "", "{told}");
+                    refused += 1;
                 }
             }
         }
-        assert!(refused >= 1700 && begun == 50, "{refused} {begun}");
-        assert_eq!(house.steps().await, (before + begun, 0));
-        // Looking at it from elsewhere is how people come.
-        Browser::new().follow(&link).await.is_page(200, &["Go on to X"]);
-        house.nothing_stored().await;
     }
-
-    async fn a_link_that_was_begun_is_begun_with_no_cookie_but_its_own(database: Database) {
-        let house = open_house(&database).await;
-        let (link, browser, _) = begun(&house).await;
-        let (other_link, other, _) = begun(&house).await;
-        let before = house.steps().await;
-        for cookie in forged(&browser, &other, &link, &other_link) {
-            let answer = with_cookie(Browser::new().button(&link), &cookie).header("sec-fetch-site", "same-origin").send().await;
-            answer.is_page(403, &["Another browser has begun"]);
-            assert_eq!(answer.header("set-cookie"), "", "{cookie}");
-        }
-        assert_eq!(house.steps().await, before);
-    }
-
-    async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
-        let house = open_house(&database).await;
-        let (link, browser, back) = begun(&house).await;
-        let (other_link, other, _) = begun(&house).await;
-        let token = crate::sandbox::handshake::fields(&back)["oauth_token"].clone();
-        let denied = format!("{}/connect/callback?denied={token}", house.url);
-        let all = forged(&browser, &other, &link, &other_link);
-        for (url, cookie) in [&back, &denied].into_iter().flat_map(|url| all.iter().map(move |it| (url, it))) {
-            let answer = with_cookie(Browser::new().ask("GET", url), cookie).header("sec-fetch-site", "cross-site").send().await;
-            // Whose cookie it could be goes on to the link that it names, and learns there what there is to learn.
-            let named = cookie.split('.').next().unwrap();
-            if answer.status == 303 {
-                answer.goes_to(&format!("/connect/{named}"));
-                assert!(link.ends_with(named) || other_link.ends_with(named), "{cookie}");
-            } else {
-                answer.is_page(403, &["Another browser has begun"]);
-            }
-            assert_eq!(answer.header("set-cookie"), "");
-        }
-        // Nor under a name that other hosts of the domain could set, or that is nearly ours.
-        let value = browser.cookies[0].1.clone();
-        for name in ["countersign-connec", "Countersign-Connect", "countersign-connect ", "__Host-countersign-connect", "x; xcountersign-connect"] {
-            let ask = Browser::new().ask("GET", &back).header("cookie", &format!("{name}={value}"));
-            ask.send().await.is_page(403, &["Another browser has begun"]);
-        }
-        assert_eq!(house.steps().await.1, 0);
-        house.nothing_stored().await;
-    }
-
-    async fn the_first_cookie_of_the_name_counts_and_no_other(database: Database) {
-        let house = open_house(&database).await;
-        let (link, browser, back) = begun(&house).await;
-        let (_, other, _) = begun(&house).await;
-        let (right, wrong) = (&browser.cookies[0].1, &other.cookies[0].1);
-        let both = Browser::new().ask("GET", &back).header("cookie", &format!("countersign-connect={wrong}; countersign-connect={right}"));
-        assert_eq!(both.send().await.status, 303);
-        assert_eq!(house.steps().await.1, 0);
-        let both = Browser::new().ask("GET", &back).header("cookie", &format!("a=b;countersign-connect={right};  countersign-connect={wrong}"));
-        both.send().await.goes_to(path_of(&link));
-        assert_eq!(house.steps().await.1, 1);
-        assert!(house.is_connected("carol").await);
-    }
-
-    async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
-        let house = open_house_with(&database, |it| it.connect.public_url = Some("https://countersign.example.com".to_owned())).await;
-        let link = house.link().await;
-        assert!(link.starts_with("https://countersign.example.com/connect/"), "{link}");
-        let here = format!("{}{}", house.url, path_of(&link));
-        let mut browser = Browser::new();
-        // A proxy in front passes on the names that browsers use.
-        assert_eq!(browser.button(&here).header("origin", &house.url).send().await.status, 403);
-        let pressed = browser.button(&here).header("origin", "https://countersign.example.com").send().await;
-        let set = pressed.header("set-cookie").to_owned();
-        let id = link.rsplit_once('/').unwrap().1;
-        assert!(set.starts_with(&format!("__Host-countersign-connect={id}.")), "{set}");
-        assert!(set.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"), "{set}");
-        let token = token_in(&pressed);
-        let back = house.allowed(&token, "carol").await;
-        let back = format!("{}{}", house.url, path_of(&back));
-        // The name without the prefix, which any host of the domain can set, is not looked at.
-        let value = set.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
-        browser.cookies = vec![("countersign-connect".to_owned(), value.clone())];
-        browser.follow(&back).await.is_page(403, &["Another browser has begun"]);
-        browser.cookies = vec![("__Host-countersign-connect".to_owned(), value)];
-        browser.follow(&back).await.goes_to(path_of(&link));
-        assert!(house.is_connected("carol").await);
-    }
-
-    async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(database: Database) {
-        let house = open_house(&database).await;
-        let (link, mut browser, back) = begun(&house).await;
-        let path = path_of(&link).to_owned();
-        let base = |path: &str| format!("{}{path}", house.url);
-        let is_page = |answer: &Answer, status: u16| {
-            answer.is_page(status, &["role=\"alert\""]);
-            assert_eq!(answer.header("access-control-allow-origin"), "");
-        };
-        let missing = ["/connect", "/connect/", "/connect//", "/connect/x/y", "/connect/x/begin/", "/connect/callback/x", "/connect/style.css/", &format!("{path}/"), &format!("{path}/begin/x")];
-        for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
-            for path in missing {
-                is_page(&Browser::new().ask(method, &base(path)).send().await, 404);
-            }
-            let allows = [(format!("{path}/begin"), "GET,HEAD,POST"), ("/connect/callback".to_owned(), "GET,HEAD"), ("/connect/style.css".to_owned(), "GET,HEAD"), (path.clone(), "GET,HEAD")];
-            for (path, allow) in allows.iter().filter(|it| !it.1.split(',').any(|it| it == method)) {
-                let ask = Browser::new().ask(method, &base(path)).header("origin", "https://evil.example").header("access-control-request-method", "POST");
-                let answer = ask.send().await;
-                is_page(&answer, 405);
-                assert_eq!(answer.header("allow"), *allow);
-                assert!(answer.text().contains("Open the link that you were sent again, and press its button."));
-            }
-        }
-        for (path, status) in [("/connect/style.css", 200), (&*path, 403), ("/connect/x", 404), ("/connect/callback", 400)] {
-            let answer = Browser::new().ask("HEAD", &base(path)).send().await;
-            assert_eq!((answer.status.as_u16(), answer.raw.len()), (status, 0));
-            answer.is_guarded();
-        }
-        is_page(&browser.follow(&base("/connect/callback")).await, 400);
-        is_page(&Browser::new().follow(&back).await, 403);
-        browser.follow(&back).await.goes_to(&path);
-        is_page(&Browser::new().open(&link).await, 410);
-        // In the browser that knows no page, it is the same page in fewer bytes.
-        let zipped = Browser::new().ask("PUT", &base("/connect/x")).header("accept-encoding", "gzip").send().await;
-        assert_eq!(zipped.header("content-encoding"), "gzip");
-        is_page(&zipped, 405);
-        // What is not people's stays JSON, also where it looks alike.
-        for path in ["/connected", "/connect%2fx", "//connect/x", "/CONNECT/x", "/"] {
-            Browser::new().ask("GET", &base(path)).send().await.is_own(404, "not_found");
-        }
-        let admin = Browser::new().open(&format!("{}{path}", house.admin_url)).await;
-        is_page(&admin, 404);
-        let steps = house.steps().await;
-        assert_eq!(steps, (1, 1));
-    }
+    assert!(refused >= 1700 && begun == 50, "{refused} {begun}");
+    assert_eq!(house.steps().await, (before + begun, 0));
+    // Looking at it from elsewhere is how people come.
+    Browser::new().follow(&link).await.is_page(200, &["Go on to X"]);
+    house.nothing_stored().await;
 }
+
+async fn a_link_that_was_begun_is_begun_with_no_cookie_but_its_own(database: Database) {
+    let house = open_house(&database).await;
+    let (link, browser, _) = begun(&house).await;
+    let (other_link, other, _) = begun(&house).await;
+    let before = house.steps().await;
+    for cookie in forged(&browser, &other, &link, &other_link) {
+        let answer = with_cookie(Browser::new().button(&link), &cookie)
+            .header("sec-fetch-site", "same-origin")
+            .send()
+            .await;
+        answer.is_page(403, &["Another browser has begun"]);
+        assert_eq!(answer.header("set-cookie"), "", "{cookie}");
+    }
+    assert_eq!(house.steps().await, before);
+}
+
+async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
+    let house = open_house(&database).await;
+    let (link, browser, back) = begun(&house).await;
+    let (other_link, other, _) = begun(&house).await;
+    let token = crate::sandbox::handshake::fields(&back)["oauth_token"].clone();
+    let denied = format!("{}/connect/callback?denied={token}", house.url);
+    let all = forged(&browser, &other, &link, &other_link);
+    for (url, cookie) in
+        [&back, &denied].into_iter().flat_map(|url| all.iter().map(move |it| (url, it)))
+    {
+        let answer = with_cookie(Browser::new().ask("GET", url), cookie)
+            .header("sec-fetch-site", "cross-site")
+            .send()
+            .await;
+        // Whose cookie it could be goes on to the link that it names, and learns there what there is to learn.
+        let named = cookie.split('.').next().unwrap();
+        if answer.status == 303 {
+            answer.goes_to(&format!("/connect/{named}"));
+            assert!(link.ends_with(named) || other_link.ends_with(named), "{cookie}");
+        } else {
+            answer.is_page(403, &["Another browser has begun"]);
+        }
+        assert_eq!(answer.header("set-cookie"), "");
+    }
+    // Nor under a name that other hosts of the domain could set, or that is nearly ours.
+    let value = browser.cookies[0].1.clone();
+    for name in [
+        "countersign-connec",
+        "Countersign-Connect",
+        "countersign-connect ",
+        "__Host-countersign-connect",
+        "x; xcountersign-connect",
+    ] {
+        let ask = Browser::new().ask("GET", &back).header("cookie", &format!("{name}={value}"));
+        ask.send().await.is_page(403, &["Another browser has begun"]);
+    }
+    assert_eq!(house.steps().await.1, 0);
+    house.nothing_stored().await;
+}
+
+async fn the_first_cookie_of_the_name_counts_and_no_other(database: Database) {
+    let house = open_house(&database).await;
+    let (link, browser, back) = begun(&house).await;
+    let (_, other, _) = begun(&house).await;
+    let (right, wrong) = (&browser.cookies[0].1, &other.cookies[0].1);
+    let both = Browser::new()
+        .ask("GET", &back)
+        .header("cookie", &format!("countersign-connect={wrong}; countersign-connect={right}"));
+    assert_eq!(both.send().await.status, 303);
+    assert_eq!(house.steps().await.1, 0);
+    let both = Browser::new().ask("GET", &back).header(
+        "cookie",
+        &format!("a=b;countersign-connect={right};  countersign-connect={wrong}"),
+    );
+    both.send().await.goes_to(path_of(&link));
+    assert_eq!(house.steps().await.1, 1);
+    assert!(house.is_connected("carol").await);
+}
+
+async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
+    let house = open_house_with(&database, |it| {
+        it.connect.public_url = Some("https://countersign.example.com".to_owned())
+    })
+    .await;
+    let link = house.link().await;
+    assert!(link.starts_with("https://countersign.example.com/connect/"), "{link}");
+    let here = format!("{}{}", house.url, path_of(&link));
+    let mut browser = Browser::new();
+    // A proxy in front passes on the names that browsers use.
+    assert_eq!(browser.button(&here).header("origin", &house.url).send().await.status, 403);
+    let pressed =
+        browser.button(&here).header("origin", "https://countersign.example.com").send().await;
+    let set = pressed.header("set-cookie").to_owned();
+    let id = link.rsplit_once('/').unwrap().1;
+    assert!(set.starts_with(&format!("__Host-countersign-connect={id}.")), "{set}");
+    assert!(set.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"), "{set}");
+    let token = token_in(&pressed);
+    let back = house.allowed(&token, "carol").await;
+    let back = format!("{}{}", house.url, path_of(&back));
+    // The name without the prefix, which any host of the domain can set, is not looked at.
+    let value = set.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
+    browser.cookies = vec![("countersign-connect".to_owned(), value.clone())];
+    browser.follow(&back).await.is_page(403, &["Another browser has begun"]);
+    browser.cookies = vec![("__Host-countersign-connect".to_owned(), value)];
+    browser.follow(&back).await.goes_to(path_of(&link));
+    assert!(house.is_connected("carol").await);
+}
+
+async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(database: Database) {
+    let house = open_house(&database).await;
+    let (link, mut browser, back) = begun(&house).await;
+    let path = path_of(&link).to_owned();
+    let base = |path: &str| format!("{}{path}", house.url);
+    let is_page = |answer: &Answer, status: u16| {
+        answer.is_page(status, &["role=\"alert\""]);
+        assert_eq!(answer.header("access-control-allow-origin"), "");
+    };
+    let missing = [
+        "/connect",
+        "/connect/",
+        "/connect//",
+        "/connect/x/y",
+        "/connect/x/begin/",
+        "/connect/callback/x",
+        "/connect/style.css/",
+        &format!("{path}/"),
+        &format!("{path}/begin/x"),
+    ];
+    for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
+        for path in missing {
+            is_page(&Browser::new().ask(method, &base(path)).send().await, 404);
+        }
+        let allows = [
+            (format!("{path}/begin"), "GET,HEAD,POST"),
+            ("/connect/callback".to_owned(), "GET,HEAD"),
+            ("/connect/style.css".to_owned(), "GET,HEAD"),
+            (path.clone(), "GET,HEAD"),
+        ];
+        for (path, allow) in allows.iter().filter(|it| !it.1.split(',').any(|it| it == method)) {
+            let ask = Browser::new()
+                .ask(method, &base(path))
+                .header("origin", "https://evil.example")
+                .header("access-control-request-method", "POST");
+            let answer = ask.send().await;
+            is_page(&answer, 405);
+            assert_eq!(answer.header("allow"), *allow);
+            assert!(
+                answer
+                    .text()
+                    .contains("Open the link that you were sent again, and press its button.")
+            );
+        }
+    }
+    for (path, status) in [
+        ("/connect/style.css", 200),
+        (&*path, 403),
+        ("/connect/x", 404),
+        ("/connect/callback", 400),
+    ] {
+        let answer = Browser::new().ask("HEAD", &base(path)).send().await;
+        assert_eq!((answer.status.as_u16(), answer.raw.len()), (status, 0));
+        answer.is_guarded();
+    }
+    is_page(&browser.follow(&base("/connect/callback")).await, 400);
+    is_page(&Browser::new().follow(&back).await, 403);
+    browser.follow(&back).await.goes_to(&path);
+    is_page(&Browser::new().open(&link).await, 410);
+    // In the browser that knows no page, it is the same page in fewer bytes.
+    let zipped = Browser::new()
+        .ask("PUT", &base("/connect/x"))
+        .header("accept-encoding", "gzip")
+        .send()
+        .await;
+    assert_eq!(zipped.header("content-encoding"), "gzip");
+    is_page(&zipped, 405);
+    // What is not people's stays JSON, also where it looks alike.
+    for path in ["/connected", "/connect%2fx", "//connect/x", "/CONNECT/x", "/"] {
+        Browser::new().ask("GET", &base(path)).send().await.is_own(404, "not_found");
+    }
+    let admin = Browser::new().open(&format!("{}{path}", house.admin_url)).await;
+    is_page(&admin, 404);
+    let steps = house.steps().await;
+    assert_eq!(steps, (1, 1));
+}
+
+on_both!(
+    only_the_links_own_page_begins,
+    a_link_that_was_begun_is_begun_with_no_cookie_but_its_own,
+    a_callback_counts_with_no_cookie_but_its_own,
+    the_first_cookie_of_the_name_counts_and_no_other,
+    over_https_the_cookie_is_for_this_host_alone,
+    every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept
+);
 
 /// Cookies that are not the browser's own: the other's, parts of both, and what is nearly it.
 fn forged(browser: &Browser, other: &Browser, link: &str, other_link: &str) -> Vec<String> {

@@ -361,21 +361,21 @@ impl History<'_> {
     }
 }
 
-on_both! {
-    async fn no_account_is_bound_but_by_the_rules(database: Database) {
-        let mut history = History::open(&database).await;
-        for seed in 0..200 {
-            say(&format!("seed {seed}"));
-            history.begin_anew(seed).await;
-            for _ in 0..30 {
-                history.step().await;
-            }
-            history.check().await;
+async fn no_account_is_bound_but_by_the_rules(database: Database) {
+    let mut history = History::open(&database).await;
+    for seed in 0..200 {
+        say(&format!("seed {seed}"));
+        history.begin_anew(seed).await;
+        for _ in 0..30 {
+            history.step().await;
         }
-        let it = &history.told;
-        say(&format!("{it:?}"));
-        assert!(it.links >= 400 && it.connects >= 120 && it.crashes >= 200, "{it:?}");
-        assert!(it.torn >= 150 && it.unanswered >= 20 && it.unanswered < it.torn, "{it:?}");
-        assert!(it.held >= 60 && it.lost >= 20 && it.lost < it.held, "{it:?}");
+        history.check().await;
     }
+    let it = &history.told;
+    say(&format!("{it:?}"));
+    assert!(it.links >= 400 && it.connects >= 120 && it.crashes >= 200, "{it:?}");
+    assert!(it.torn >= 150 && it.unanswered >= 20 && it.unanswered < it.torn, "{it:?}");
+    assert!(it.held >= 60 && it.lost >= 20 && it.lost < it.held, "{it:?}");
 }
+
+on_both!(no_account_is_bound_but_by_the_rules);

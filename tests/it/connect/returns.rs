@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::bench::escape;
 use crate::connect::browser::Browser;
 use crate::connect::{open_house_with, path_of, say};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::{House, RING};
 
 const ALLOWED: [&str; 2] =
@@ -287,79 +287,101 @@ fn settings_name_only_what_a_browser_reads_as_it_is_written() {
     }
 }
 
-on_both! {
-    async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Database) {
-        let house = open_house_with(&database, allowing).await;
-        let (admin, all) = (house.new_admin_key().await, hostile());
-        say(&format!("{} addresses", all.len()));
-        assert!(all.len() >= 500, "{}", all.len());
-        let refused = |problems: &[countersign::gateway::Problem]| problems == [countersign::gateway::Problem::at("/return_to", "must be one of connect.return_to, letter for letter")];
-        for (number, return_to) in all.into_iter().enumerate() {
-            let new = NewLink { label: "x".to_owned(), return_to: Some(return_to.clone()), ..NewLink::default() };
-            let made = house.gateway.create_link(new, "test").await;
-            assert!(matches!(&made, Err(Error::InvalidRequest(it)) if refused(it)), "{return_to:?}");
-            // Each in turn over HTTP as well; that takes longer.
-            if number % 2 == 0 {
-                let ask = house.admin(&admin, "POST", "/admin/v1/links").header("content-type", "application/json");
-                let answer = ask.body(json!({ "label": "x", "return_to": return_to }).to_string()).send().await;
-                answer.is_own(400, "invalid_request");
-                assert_eq!(answer.json()["problems"][0]["pointer"], "/return_to", "{return_to:?}");
-            }
-        }
-        assert_eq!(house.audited("link.created").await, []);
-        for url in ALLOWED {
-            let ask = house.admin(&admin, "POST", "/admin/v1/links").header("content-type", "application/json");
-            let made = ask.body(json!({ "label": "x", "return_to": url }).to_string()).send().await;
-            assert_eq!((made.status.as_u16(), &made.json()["return_to"]), (201, &json!(url)));
+async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Database) {
+    let house = open_house_with(&database, allowing).await;
+    let (admin, all) = (house.new_admin_key().await, hostile());
+    say(&format!("{} addresses", all.len()));
+    assert!(all.len() >= 500, "{}", all.len());
+    let refused = |problems: &[countersign::gateway::Problem]| {
+        problems
+            == [countersign::gateway::Problem::at(
+                "/return_to",
+                "must be one of connect.return_to, letter for letter",
+            )]
+    };
+    for (number, return_to) in all.into_iter().enumerate() {
+        let new = NewLink {
+            label: "x".to_owned(),
+            return_to: Some(return_to.clone()),
+            ..NewLink::default()
+        };
+        let made = house.gateway.create_link(new, "test").await;
+        assert!(matches!(&made, Err(Error::InvalidRequest(it)) if refused(it)), "{return_to:?}");
+        // Each in turn over HTTP as well; that takes longer.
+        if number % 2 == 0 {
+            let ask = house
+                .admin(&admin, "POST", "/admin/v1/links")
+                .header("content-type", "application/json");
+            let answer =
+                ask.body(json!({ "label": "x", "return_to": return_to }).to_string()).send().await;
+            answer.is_own(400, "invalid_request");
+            assert_eq!(answer.json()["problems"][0]["pointer"], "/return_to", "{return_to:?}");
         }
     }
-
-    async fn a_row_that_says_otherwise_sends_nobody_there(database: Database) {
-        let house = open_house_with(&database, allowing).await;
-        let (link, mut browser) = (house.link_with(|it| it.return_to = Some(ALLOWED[0].to_owned())).await, Browser::new());
-        let mut rows = 0;
-        for written in hostile().iter().step_by(3).chain([&ALLOWED[1].to_owned()]).filter_map(|it| quoted(it)) {
-            let back = house.allow(&mut browser, &link, "carol").await;
-            database.run(&format!("update link set return_to = {written}")).await;
-            browser.follow(&back).await.goes_to(path_of(&link));
-            if rows % 8 == 0 {
-                browser.open(&link).await.is_page(404, &["This link is not known"]);
-                browser.press(&link).await.is_page(404, &["This link is not known"]);
-            }
-            database.run(&format!("update link set return_to = '{}'", ALLOWED[0])).await;
-            rows += 1;
-        }
-        say(&format!("{rows} rows"));
-        assert!(rows >= 250, "{rows}");
-        assert_eq!(house.steps().await.1, 0);
-        house.nothing_stored().await;
-        let back = house.allow(&mut browser, &link, "carol").await;
-        browser.follow(&back).await.goes_to(ALLOWED[0]);
-    }
-
-    async fn what_settings_said_before_sends_nobody_there(database: Database) {
-        let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
-        let before = open_house_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
-        let house = House::build(before.bench.again(), &database.settings(), allowing).await;
-        let mut flows = 0;
-        for return_to in all.into_iter().skip(1).step_by(3) {
-            let link = before.link_with(|it| it.return_to = Some(return_to)).await;
-            let (link, mut browser) = (format!("{}{}", house.url, path_of(&link)), Browser::new());
-            let back = house.allow(&mut browser, &link, "carol").await;
-            browser.follow(&back).await.goes_to(path_of(&link));
-            let page = browser.open(&link).await;
-            page.is_page(200, &["as @carol", "You can close this page."]);
-            assert!(!page.text().contains("Continue"), "{}", page.text());
-            flows += 1;
-        }
-        say(&format!("{flows} flows"));
-        assert!(flows >= 200, "{flows}");
-        assert_eq!(house.steps().await, (flows, flows));
-        for url in ALLOWED {
-            let link = house.link_with(|it| it.return_to = Some(url.to_owned())).await;
-            let mut browser = Browser::new();
-            let back = house.allow(&mut browser, &link, "carol").await;
-            browser.follow(&back).await.goes_to(url);
-        }
+    assert_eq!(house.audited("link.created").await, []);
+    for url in ALLOWED {
+        let ask = house
+            .admin(&admin, "POST", "/admin/v1/links")
+            .header("content-type", "application/json");
+        let made = ask.body(json!({ "label": "x", "return_to": url }).to_string()).send().await;
+        assert_eq!((made.status.as_u16(), &made.json()["return_to"]), (201, &json!(url)));
     }
 }
+
+async fn a_row_that_says_otherwise_sends_nobody_there(database: Database) {
+    let house = open_house_with(&database, allowing).await;
+    let (link, mut browser) =
+        (house.link_with(|it| it.return_to = Some(ALLOWED[0].to_owned())).await, Browser::new());
+    let mut rows = 0;
+    for written in
+        hostile().iter().step_by(3).chain([&ALLOWED[1].to_owned()]).filter_map(|it| quoted(it))
+    {
+        let back = house.allow(&mut browser, &link, "carol").await;
+        database.run(&format!("update link set return_to = {written}")).await;
+        browser.follow(&back).await.goes_to(path_of(&link));
+        if rows % 8 == 0 {
+            browser.open(&link).await.is_page(404, &["This link is not known"]);
+            browser.press(&link).await.is_page(404, &["This link is not known"]);
+        }
+        database.run(&format!("update link set return_to = '{}'", ALLOWED[0])).await;
+        rows += 1;
+    }
+    say(&format!("{rows} rows"));
+    assert!(rows >= 250, "{rows}");
+    assert_eq!(house.steps().await.1, 0);
+    house.nothing_stored().await;
+    let back = house.allow(&mut browser, &link, "carol").await;
+    browser.follow(&back).await.goes_to(ALLOWED[0]);
+}
+
+async fn what_settings_said_before_sends_nobody_there(database: Database) {
+    let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
+    let before = open_house_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
+    let house = House::build(before.bench.again(), &database.settings(), allowing).await;
+    let mut flows = 0;
+    for return_to in all.into_iter().skip(1).step_by(3) {
+        let link = before.link_with(|it| it.return_to = Some(return_to)).await;
+        let (link, mut browser) = (format!("{}{}", house.url, path_of(&link)), Browser::new());
+        let back = house.allow(&mut browser, &link, "carol").await;
+        browser.follow(&back).await.goes_to(path_of(&link));
+        let page = browser.open(&link).await;
+        page.is_page(200, &["as @carol", "You can close this page."]);
+        assert!(!page.text().contains("Continue"), "{}", page.text());
+        flows += 1;
+    }
+    say(&format!("{flows} flows"));
+    assert!(flows >= 200, "{flows}");
+    assert_eq!(house.steps().await, (flows, flows));
+    for url in ALLOWED {
+        let link = house.link_with(|it| it.return_to = Some(url.to_owned())).await;
+        let mut browser = Browser::new();
+        let back = house.allow(&mut browser, &link, "carol").await;
+        browser.follow(&back).await.goes_to(url);
+    }
+}
+
+on_both!(
+    a_link_names_only_what_the_settings_say_letter_for_letter,
+    a_row_that_says_otherwise_sends_nobody_there,
+    what_settings_said_before_sends_nobody_there
+);

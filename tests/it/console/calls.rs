@@ -4,7 +4,7 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
 use crate::console::{Visitor, is_page};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 const CALLS: &str = "/console/calls";
@@ -20,156 +20,228 @@ fn listed(page: &str) -> Vec<i64> {
     links.map(|it| it.split('"').next().unwrap().parse().unwrap()).collect()
 }
 
-on_both! {
-    async fn the_list_of_calls_says_what_to_do_while_it_is_empty(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let page = visitor.open(CALLS).await;
+async fn the_list_of_calls_says_what_to_do_while_it_is_empty(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let page = visitor.open(CALLS).await;
+    is_page(&page, 200);
+    assert!(
+        page.text().contains("No calls yet") && page.text().contains("href=\"/docs\""),
+        "{}",
+        page.text()
+    );
+    let page = visitor.open("/console/calls?key=nobody").await;
+    assert!(page.text().contains("No recent call is like this"), "{}", page.text());
+}
+
+async fn calls_are_listed_narrowed_and_shown(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
+    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    house
+        .call_as("alice", Endpoint::TwentyEightHours, &body(&alice, &["impressions"]))
+        .send()
+        .await
+        .is_relayed(200);
+    house
+        .call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"]))
+        .send()
+        .await
+        .is_relayed(403);
+    let named = house.new_key(|it| "the dashboard".clone_into(&mut it.name)).await;
+    let ask = house
+        .call(Endpoint::Totals, &body(&bob, &["impressions"]))
+        .header("authorization", &format!("Bearer {named}"));
+    ask.header("x-request-id", "from-the-dashboard").send().await.is_own(400, "invalid_request");
+
+    let page = visitor.open(CALLS).await;
+    is_page(&page, 200);
+    let all = listed(&page.text());
+    assert_eq!(all.len(), 4, "{}", page.text());
+    let (alices, id) = (house.id("alice"), &named[4..16]);
+    for (query, expected) in [
+        ("?key=the+dashboard".to_owned(), &[0][..]),
+        ("?key=THE+DASHBOARD".to_owned(), &[0]),
+        (format!("?key={id}"), &[0]),
+        (format!("?account={alices}"), &[2]),
+        ("?account=@ALICE".to_owned(), &[2]),
+        ("?account=@nobody".to_owned(), &[]),
+        ("?endpoint=totals".to_owned(), &[0, 1, 3]),
+        ("?ended=badly".to_owned(), &[0, 1]),
+        ("?ended=well&endpoint=totals".to_owned(), &[3]),
+        ("?status=403".to_owned(), &[1]),
+        ("?status=+4xx&endpoint=totals".to_owned(), &[0, 1]),
+        ("?status=500".to_owned(), &[]),
+        ("?request_id=from-the-dashboard".to_owned(), &[0]),
+        (format!("?before={}", all[1]), &[2, 3]),
+    ] {
+        let page = visitor.open(&format!("{CALLS}{query}")).await;
+        let expected: Vec<i64> = expected.iter().map(|it| all[*it]).collect();
+        assert_eq!(listed(&page.text()), expected, "{query}: {}", page.text());
+    }
+    assert!(
+        page.text().contains(">@alice</a>") && page.text().contains(">@bob</a>"),
+        "{}",
+        page.text()
+    );
+    let wrong = visitor.open("/console/calls?account=alice").await;
+    is_page(&wrong, 400);
+    assert!(
+        wrong.text().contains("A user id has 1 to 19 digits, and a name begins with @"),
+        "{}",
+        wrong.text()
+    );
+
+    let wrong = visitor.open("/console/calls?status=bad&account=alice").await;
+    is_page(&wrong, 400);
+    for text in [
+        "A status is a number such as 429, or a class such as 5xx.",
+        "A user id has 1 to 19 digits",
+        "value=\"bad\"",
+    ] {
+        assert!(wrong.text().contains(text), "{text}: {}", wrong.text());
+    }
+
+    for (index, expected) in [
+        (
+            0,
+            &[
+                "the dashboard",
+                "400 invalid_request",
+                "href=\"/docs#problem-invalid_request\"",
+                "Countersign answered this itself",
+                "from-the-dashboard",
+                "nothing was sent to X",
+                "not decided",
+            ][..],
+        ),
+        (1, &["X refused or failed", "user-context", "403"]),
+        (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alices}\">@alice</a>")]),
+        (3, &["app-only", "no account", "favorites", "X answered"]),
+    ] {
+        let page = visitor.open(&format!("{CALLS}/{}", all[index])).await;
         is_page(&page, 200);
-        assert!(page.text().contains("No calls yet") && page.text().contains("href=\"/docs\""), "{}", page.text());
-        let page = visitor.open("/console/calls?key=nobody").await;
-        assert!(page.text().contains("No recent call is like this"), "{}", page.text());
-    }
-
-    async fn calls_are_listed_narrowed_and_shown(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
-        house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
-        house.call_as("alice", Endpoint::TwentyEightHours, &body(&alice, &["impressions"])).send().await.is_relayed(200);
-        house.call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"])).send().await.is_relayed(403);
-        let named = house.new_key(|it| "the dashboard".clone_into(&mut it.name)).await;
-        let ask = house.call(Endpoint::Totals, &body(&bob, &["impressions"])).header("authorization", &format!("Bearer {named}"));
-        ask.header("x-request-id", "from-the-dashboard").send().await.is_own(400, "invalid_request");
-
-        let page = visitor.open(CALLS).await;
-        is_page(&page, 200);
-        let all = listed(&page.text());
-        assert_eq!(all.len(), 4, "{}", page.text());
-        let (alices, id) = (house.id("alice"), &named[4..16]);
-        for (query, expected) in [
-            ("?key=the+dashboard".to_owned(), &[0][..]),
-            ("?key=THE+DASHBOARD".to_owned(), &[0]),
-            (format!("?key={id}"), &[0]),
-            (format!("?account={alices}"), &[2]),
-            ("?account=@ALICE".to_owned(), &[2]),
-            ("?account=@nobody".to_owned(), &[]),
-            ("?endpoint=totals".to_owned(), &[0, 1, 3]),
-            ("?ended=badly".to_owned(), &[0, 1]),
-            ("?ended=well&endpoint=totals".to_owned(), &[3]),
-            ("?status=403".to_owned(), &[1]),
-            ("?status=+4xx&endpoint=totals".to_owned(), &[0, 1]),
-            ("?status=500".to_owned(), &[]),
-            ("?request_id=from-the-dashboard".to_owned(), &[0]),
-            (format!("?before={}", all[1]), &[2, 3]),
-        ] {
-            let page = visitor.open(&format!("{CALLS}{query}")).await;
-            let expected: Vec<i64> = expected.iter().map(|it| all[*it]).collect();
-            assert_eq!(listed(&page.text()), expected, "{query}: {}", page.text());
-        }
-        assert!(page.text().contains(">@alice</a>") && page.text().contains(">@bob</a>"), "{}", page.text());
-        let wrong = visitor.open("/console/calls?account=alice").await;
-        is_page(&wrong, 400);
-        assert!(wrong.text().contains("A user id has 1 to 19 digits, and a name begins with @"), "{}", wrong.text());
-
-        let wrong = visitor.open("/console/calls?status=bad&account=alice").await;
-        is_page(&wrong, 400);
-        for text in ["A status is a number such as 429, or a class such as 5xx.", "A user id has 1 to 19 digits", "value=\"bad\""] {
-            assert!(wrong.text().contains(text), "{text}: {}", wrong.text());
-        }
-
-        for (index, expected) in [
-            (0, &["the dashboard", "400 invalid_request", "href=\"/docs#problem-invalid_request\"", "Countersign answered this itself", "from-the-dashboard", "nothing was sent to X", "not decided"][..]),
-            (1, &["X refused or failed", "user-context", "403"]),
-            (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alices}\">@alice</a>")]),
-            (3, &["app-only", "no account", "favorites", "X answered"]),
-        ] {
-            let page = visitor.open(&format!("{CALLS}/{}", all[index])).await;
-            is_page(&page, 200);
-            for text in expected {
-                assert!(page.text().contains(text), "{text}: {}", page.text());
-            }
-        }
-        let bob = countersign::model::AccountRef::Id(house.id("bob"));
-        house.gateway.remove_account(None, &bob, "test").await.unwrap();
-        let page = visitor.open(CALLS).await.text();
-        assert!(page.contains(&format!(">{}</a>", house.id("bob"))) && !page.contains("@bob"), "{page}");
-        for nothing in ["0", "x", "99999999999999999999"] {
-            let page = visitor.open(&format!("{CALLS}/{nothing}")).await;
-            is_page(&page, 404);
-            assert!(page.text().contains("There is no such call among the recent ones."), "{}", page.text());
+        for text in expected {
+            assert!(page.text().contains(text), "{text}: {}", page.text());
         }
     }
-
-    async fn the_calls_of_a_question_are_shown_together(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let alice = house.bench.ids("alice", 1);
-        let owners = json!({ &alice[0]: house.id("alice").to_string() });
-        let question = json!({ "tweet_ids": alice, "engagement_types": ["impressions", "favorites"], "owners": owners });
-        let ask = house.ask("POST", "/v1/engagement").header("content-type", "application/json").header("x-request-id", "the-question");
-        assert_eq!(ask.body(question.to_string()).send().await.status, 200);
-        house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
-        let all = listed(&visitor.open(CALLS).await.text());
-        assert_eq!(all.len(), 3);
-        let page = visitor.open(&format!("{CALLS}/{}", all[1])).await;
-        assert_eq!(listed(&page.text()), [all[2]]);
-        assert!(page.text().contains("href=\"/console/calls?request_id=the-question\""), "{}", page.text());
-        assert!(!visitor.open(&format!("{CALLS}/{}", all[0])).await.text().contains("Other calls"));
-    }
-
-    async fn names_are_told_without_opening_what_is_sealed(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        // Nothing that is sealed in these opens.
-        database.seed(crate::seed::Seed { accounts: 40, keys: 40, calls: 40, ..Default::default() }).await;
-        let text = visitor.open(CALLS).await.text();
-        for number in [1, 17, 39] {
-            assert!(text.contains(&format!("service {number}<")) && text.contains(&format!("@user{number}<")), "{number}: {text}");
-        }
-        let overview = visitor.open("/console/").await.text();
-        assert!(!overview.contains("quarantined"), "{overview}");
-    }
-
-    async fn calls_come_in_pages(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        database.seed(crate::seed::Seed { calls: 120, ..Default::default() }).await;
-        let mut path = "/console/calls?endpoint=totals&status=2xx".to_owned();
-        let mut seen = Vec::new();
-        for expected in [50, 50, 14] {
-            let page = visitor.open(&path).await;
-            let text = page.text();
-            assert_eq!(listed(&text).len(), expected, "{path}");
-            assert_eq!(text.contains(">Newest</a>"), !seen.is_empty());
-            seen.extend(listed(&text));
-            path = match text.split_once("rel=\"next\" href=\"") {
-                Some((_, rest)) => rest.split('"').next().unwrap().replace("&#38;", "&"),
-                None => String::new(),
-            };
-            assert_eq!(path.is_empty(), seen.len() == 114, "{path}");
-            assert!(path.is_empty() || path.contains("endpoint=totals") && path.contains("status=2xx"), "{path}");
-        }
-        assert!(seen.is_sorted_by(|a, b| a > b));
-    }
-
-    async fn names_and_request_ids_are_escaped(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let alice = house.bench.ids("alice", 1);
-        house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
-        let id = listed(&visitor.open(CALLS).await.text())[0];
-        let sql = HOSTILE.replace('\'', "''");
-        // No such text comes in by the front door; whoever wrote it here shall still run no script.
-        for column in ["request_id", "key_id", "code"] {
-            database.run(&format!("update call set {column} = '{sql}'")).await;
-        }
-        let typed = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>();
-        for path in [CALLS.to_owned(), format!("{CALLS}/{id}"), format!("{CALLS}?key={typed}&request_id={typed}"), format!("{CALLS}?account={typed}")] {
-            let page = visitor.open(&path).await;
-            is_page(&page, if path.contains("account") { 400 } else { 200 });
-            assert!(page.text().contains("&#60;script&#62;"), "{path}: {}", page.text());
-            assert!(!page.text().contains("<script"), "{path}: {}", page.text());
-        }
+    let bob = countersign::model::AccountRef::Id(house.id("bob"));
+    house.gateway.remove_account(None, &bob, "test").await.unwrap();
+    let page = visitor.open(CALLS).await.text();
+    assert!(
+        page.contains(&format!(">{}</a>", house.id("bob"))) && !page.contains("@bob"),
+        "{page}"
+    );
+    for nothing in ["0", "x", "99999999999999999999"] {
+        let page = visitor.open(&format!("{CALLS}/{nothing}")).await;
+        is_page(&page, 404);
+        assert!(
+            page.text().contains("There is no such call among the recent ones."),
+            "{}",
+            page.text()
+        );
     }
 }
+
+async fn the_calls_of_a_question_are_shown_together(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let alice = house.bench.ids("alice", 1);
+    let owners = json!({ &alice[0]: house.id("alice").to_string() });
+    let question = json!({ "tweet_ids": alice, "engagement_types": ["impressions", "favorites"], "owners": owners });
+    let ask = house
+        .ask("POST", "/v1/engagement")
+        .header("content-type", "application/json")
+        .header("x-request-id", "the-question");
+    assert_eq!(ask.body(question.to_string()).send().await.status, 200);
+    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    let all = listed(&visitor.open(CALLS).await.text());
+    assert_eq!(all.len(), 3);
+    let page = visitor.open(&format!("{CALLS}/{}", all[1])).await;
+    assert_eq!(listed(&page.text()), [all[2]]);
+    assert!(
+        page.text().contains("href=\"/console/calls?request_id=the-question\""),
+        "{}",
+        page.text()
+    );
+    assert!(!visitor.open(&format!("{CALLS}/{}", all[0])).await.text().contains("Other calls"));
+}
+
+async fn names_are_told_without_opening_what_is_sealed(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    // Nothing that is sealed in these opens.
+    database
+        .seed(crate::seed::Seed { accounts: 40, keys: 40, calls: 40, ..Default::default() })
+        .await;
+    let text = visitor.open(CALLS).await.text();
+    for number in [1, 17, 39] {
+        assert!(
+            text.contains(&format!("service {number}<"))
+                && text.contains(&format!("@user{number}<")),
+            "{number}: {text}"
+        );
+    }
+    let overview = visitor.open("/console/").await.text();
+    assert!(!overview.contains("quarantined"), "{overview}");
+}
+
+async fn calls_come_in_pages(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    database.seed(crate::seed::Seed { calls: 120, ..Default::default() }).await;
+    let mut path = "/console/calls?endpoint=totals&status=2xx".to_owned();
+    let mut seen = Vec::new();
+    for expected in [50, 50, 14] {
+        let page = visitor.open(&path).await;
+        let text = page.text();
+        assert_eq!(listed(&text).len(), expected, "{path}");
+        assert_eq!(text.contains(">Newest</a>"), !seen.is_empty());
+        seen.extend(listed(&text));
+        path = match text.split_once("rel=\"next\" href=\"") {
+            Some((_, rest)) => rest.split('"').next().unwrap().replace("&#38;", "&"),
+            None => String::new(),
+        };
+        assert_eq!(path.is_empty(), seen.len() == 114, "{path}");
+        assert!(
+            path.is_empty() || path.contains("endpoint=totals") && path.contains("status=2xx"),
+            "{path}"
+        );
+    }
+    assert!(seen.is_sorted_by(|a, b| a > b));
+}
+
+async fn names_and_request_ids_are_escaped(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let alice = house.bench.ids("alice", 1);
+    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    let id = listed(&visitor.open(CALLS).await.text())[0];
+    let sql = HOSTILE.replace('\'', "''");
+    // No such text comes in by the front door; whoever wrote it here shall still run no script.
+    for column in ["request_id", "key_id", "code"] {
+        database.run(&format!("update call set {column} = '{sql}'")).await;
+    }
+    let typed = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>();
+    for path in [
+        CALLS.to_owned(),
+        format!("{CALLS}/{id}"),
+        format!("{CALLS}?key={typed}&request_id={typed}"),
+        format!("{CALLS}?account={typed}"),
+    ] {
+        let page = visitor.open(&path).await;
+        is_page(&page, if path.contains("account") { 400 } else { 200 });
+        assert!(page.text().contains("&#60;script&#62;"), "{path}: {}", page.text());
+        assert!(!page.text().contains("<script"), "{path}: {}", page.text());
+    }
+}
+
+on_both!(
+    the_list_of_calls_says_what_to_do_while_it_is_empty,
+    calls_are_listed_narrowed_and_shown,
+    the_calls_of_a_question_are_shown_together,
+    names_are_told_without_opening_what_is_sealed,
+    calls_come_in_pages,
+    names_and_request_ids_are_escaped
+);

@@ -4,7 +4,7 @@ use countersign::sandbox::Settings;
 
 use crate::bench::{Bench, TOTALS, small};
 use crate::console::{Visitor, is_page};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 pub const EXPLORE: &str = "/console/explore";
@@ -22,127 +22,260 @@ pub fn cells(page: &str) -> Vec<Vec<String>> {
     table.split("<tr>").skip(2).map(row).collect()
 }
 
-on_both! {
-    async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let page = visitor.open(EXPLORE).await;
-        is_page(&page, 200);
-        assert!(page.text().contains("value=\"impressions\" checked") && !page.text().contains("<table>"));
-        let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
-        let typed = format!("{}, https://x.com/alice/status/{}?s=20\n {}/", alice[0], alice[1], bob[0]);
-        let fields = [("tweets", &*typed), ("metrics", "favorites"), ("metrics", "impressions"), ("window", "totals"), ("group", "post"), ("wants", "answer")];
-        let page = visitor.send(EXPLORE, &fields).await;
-        is_page(&page, 200);
-        let rows = cells(&page.text());
-        let mut expected = Vec::new();
-        for (name, ids) in [("alice", &alice), ("bob", &bob)] {
-            for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
-                for metric in ["favorites", "impressions"] {
-                    expected.push(vec![post.id.clone(), metric.to_owned(), post.totals[metric].to_string()]);
-                }
+async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let page = visitor.open(EXPLORE).await;
+    is_page(&page, 200);
+    assert!(
+        page.text().contains("value=\"impressions\" checked") && !page.text().contains("<table>")
+    );
+    let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
+    let typed = format!("{}, https://x.com/alice/status/{}?s=20\n {}/", alice[0], alice[1], bob[0]);
+    let fields = [
+        ("tweets", &*typed),
+        ("metrics", "favorites"),
+        ("metrics", "impressions"),
+        ("window", "totals"),
+        ("group", "post"),
+        ("wants", "answer"),
+    ];
+    let page = visitor.send(EXPLORE, &fields).await;
+    is_page(&page, 200);
+    let rows = cells(&page.text());
+    let mut expected = Vec::new();
+    for (name, ids) in [("alice", &alice), ("bob", &bob)] {
+        for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+            for metric in ["favorites", "impressions"] {
+                expected.push(vec![
+                    post.id.clone(),
+                    metric.to_owned(),
+                    post.totals[metric].to_string(),
+                ]);
             }
         }
-        let sorted = |mut it: Vec<Vec<String>>| { it.sort(); it };
-        assert_eq!(sorted(rows), sorted(expected));
-        let text = page.text();
-        assert!(text.contains("Calls that it took") && text.contains("user-context") && text.contains("curl --compressed"), "{text}");
-        assert!(text.contains("-d &#39;{&#34;engagement_types") && !text.contains("question.json") && text.contains("The CSV asks anew"), "{text}");
-        assert!(text.contains("https://x.com/alice/status/"), "what was typed stays");
-        let table = visitor.send(EXPLORE, &[&fields[..5], &[("wants", "table")]].concat()).await;
-        assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
-        assert!(table.header("content-disposition").contains("engagement.csv"));
-        assert_eq!(table.text().lines().count(), 1 + 6);
     }
-
-    async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(database: Database) {
-        let bench = Bench::start_with(Settings { posts_per_user: 300, ..small() }).await;
-        let house = House::build(bench, &database.settings(), |_| ()).await;
-        let visitor = Visitor::admin(&house).await;
-        let ids = [house.bench.ids("alice", 250), house.bench.ids("bob", 250)].concat();
-        let addresses: Vec<String> = ids.iter().map(|it| format!("https://x.com/alice/status/{it}?s=20&t=aBcDeFgHiJkLmN")).collect();
-        let rest = [("metrics", "favorites"), ("metrics", "impressions"), ("window", "totals"), ("group", "post"), ("wants", "answer")];
-        let page = visitor.send(EXPLORE, &[&[("tweets", &*addresses.join(" "))], &rest[..]].concat()).await;
-        is_page(&page, 200);
-        let text = page.text();
-        assert!(text.len() <= 100_000, "{}", text.len());
-        assert!(text.contains("-d @question.json") && text.contains("Put all 500 ids into its <code>tweet_ids</code>; here are the first 3"), "{text}");
-        assert!(text.contains(&format!("[&#34;{}&#34;]", ids[..3].join("&#34;,&#34;"))), "{text}");
-        assert!(text.contains(&ids.join("\n")) && !text.contains("https://x.com/alice/status/"), "addresses that are too long become ids: {text}");
-        assert!(text.contains(" more rows are in the CSV."), "{text}");
-
-        let arrived = house.arrived(TOTALS).await.len();
-        let many = |count: u64| (0..count).map(|it| (1_000_000_000_000_000_000 + it).to_string()).collect::<Vec<_>>().join("\n");
-        for (typed, expected) in [
-            (many(501), "the form takes up to 500 posts, and these are 501: ask with countersign query or POST /v1/engagement, which take up to 10000"),
-            (many(10_000), "these are 10000"),
-            (format!("{} ", "&\"<".repeat(60)).repeat(65), "must be a post id"),
-        ] {
-            let page = visitor.send(EXPLORE, &[&[("tweets", &*typed)], &rest[..]].concat()).await;
-            is_page(&page, 400);
-            let text = page.text();
-            assert!(text.contains("role=\"alert\"") && text.contains(expected), "{expected}: {text}");
-            assert!(text.len() <= 100_000, "{expected}: {}", text.len());
-        }
-        assert_eq!(house.arrived(TOTALS).await.len(), arrived, "nothing was asked");
-    }
-
-    async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let ids = house.bench.ids("alice", 2).join(" ");
-        let fields = [("tweets", &*ids), ("metrics", "favorites"), ("metrics", "impressions"), ("window", "totals"), ("group", "all"), ("wants", "plan")];
-        let page = visitor.send(EXPLORE, &fields).await;
-        is_page(&page, 200);
-        assert!(page.text().contains("Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were not used yet this month."), "{}", page.text());
-        assert!(house.arrived(TOTALS).await.is_empty());
-    }
-
-    async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let visitor = Visitor::with_key(&house, &admin).await;
-        let id = house.bench.ids("alice", 1).remove(0);
-        let fields = [("tweets", &*id), ("metrics", "url_clicks"), ("window", "range"), ("start", "2026-03-01"), ("end", "2026-03-05"), ("group", "day"), ("wants", "answer")];
-        let page = visitor.send(EXPLORE, &fields).await;
-        is_page(&page, 200);
-        let rows = cells(&page.text());
-        assert_eq!(rows.iter().map(|it| &*it[1]).collect::<Vec<_>>(), ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]);
-        let calls = house.admin(&admin, "GET", "/admin/v1/calls").send().await.json();
-        assert!(admin.contains(calls["calls"][0]["key"].as_str().unwrap()), "{calls}");
-    }
-
-    async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let hostile = "\"><script>alert(1)</script>";
-        for (fields, status, expected) in [
-            (vec![("tweets", hostile), ("metrics", "favorites"), ("window", "totals"), ("group", "post")], 400, "must be a post id"),
-            (vec![("tweets", "20"), ("window", "totals"), ("group", "post")], 400, "/engagement_types"),
-            (vec![("tweets", ""), ("metrics", "favorites"), ("window", "totals"), ("group", "post")], 400, "/tweet_ids"),
-            (vec![("tweets", "20"), ("metrics", "favorites"), ("window", "totals"), ("group", "day")], 400, "engagement.day"),
-            (vec![("tweets", "20"), ("metrics", "favorites"), ("window", "range"), ("start", "2026-03-05"), ("end", "x"), ("group", "day")], 400, "/window/end"),
-            (vec![("tweets", "20"), ("metrics", "favorites"), ("window", "range"), ("start", hostile), ("end", ""), ("group", hostile)], 400, "/window/start"),
-            (vec![("tweets", "20"), ("metrics", "impressions"), ("window", "totals"), ("group", "post"), ("wants", "answer")], 404, "unavailable"),
-        ] {
-            let page = visitor.send(EXPLORE, &fields).await;
-            is_page(&page, status);
-            let text = page.text();
-            assert!(text.contains("role=\"alert\"") && text.contains(expected), "{fields:?}: {text}");
-            assert!(!text.contains("<script"), "{text}");
-        }
-        let page = visitor.send(EXPLORE, &[("app", "nowhere"), ("tweets", "20"), ("metrics", "favorites")]).await;
-        is_page(&page, 400);
-        assert!(page.text().contains("must name a configured app"), "{}", page.text());
-    }
-
-    async fn who_only_looks_is_told_to_ask_somebody(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
-        let page = visitor.open(EXPLORE).await;
-        is_page(&page, 200);
-        assert!(page.text().contains("may only look") && !page.text().contains("<textarea"));
-        is_page(&visitor.send(EXPLORE, &[("tweets", "20"), ("metrics", "favorites")]).await, 403);
-        assert!(house.arrived(TOTALS).await.is_empty());
-    }
+    let sorted = |mut it: Vec<Vec<String>>| {
+        it.sort();
+        it
+    };
+    assert_eq!(sorted(rows), sorted(expected));
+    let text = page.text();
+    assert!(
+        text.contains("Calls that it took")
+            && text.contains("user-context")
+            && text.contains("curl --compressed"),
+        "{text}"
+    );
+    assert!(
+        text.contains("-d &#39;{&#34;engagement_types")
+            && !text.contains("question.json")
+            && text.contains("The CSV asks anew"),
+        "{text}"
+    );
+    assert!(text.contains("https://x.com/alice/status/"), "what was typed stays");
+    let table = visitor.send(EXPLORE, &[&fields[..5], &[("wants", "table")]].concat()).await;
+    assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
+    assert!(table.header("content-disposition").contains("engagement.csv"));
+    assert_eq!(table.text().lines().count(), 1 + 6);
 }
+
+async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(database: Database) {
+    let bench = Bench::start_with(Settings { posts_per_user: 300, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |_| ()).await;
+    let visitor = Visitor::admin(&house).await;
+    let ids = [house.bench.ids("alice", 250), house.bench.ids("bob", 250)].concat();
+    let addresses: Vec<String> = ids
+        .iter()
+        .map(|it| format!("https://x.com/alice/status/{it}?s=20&t=aBcDeFgHiJkLmN"))
+        .collect();
+    let rest = [
+        ("metrics", "favorites"),
+        ("metrics", "impressions"),
+        ("window", "totals"),
+        ("group", "post"),
+        ("wants", "answer"),
+    ];
+    let page =
+        visitor.send(EXPLORE, &[&[("tweets", &*addresses.join(" "))], &rest[..]].concat()).await;
+    is_page(&page, 200);
+    let text = page.text();
+    assert!(text.len() <= 100_000, "{}", text.len());
+    assert!(
+        text.contains("-d @question.json")
+            && text
+                .contains("Put all 500 ids into its <code>tweet_ids</code>; here are the first 3"),
+        "{text}"
+    );
+    assert!(text.contains(&format!("[&#34;{}&#34;]", ids[..3].join("&#34;,&#34;"))), "{text}");
+    assert!(
+        text.contains(&ids.join("\n")) && !text.contains("https://x.com/alice/status/"),
+        "addresses that are too long become ids: {text}"
+    );
+    assert!(text.contains(" more rows are in the CSV."), "{text}");
+
+    let arrived = house.arrived(TOTALS).await.len();
+    let many = |count: u64| {
+        (0..count)
+            .map(|it| (1_000_000_000_000_000_000 + it).to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    for (typed, expected) in [
+        (
+            many(501),
+            "the form takes up to 500 posts, and these are 501: ask with countersign query or POST /v1/engagement, which take up to 10000",
+        ),
+        (many(10_000), "these are 10000"),
+        (format!("{} ", "&\"<".repeat(60)).repeat(65), "must be a post id"),
+    ] {
+        let page = visitor.send(EXPLORE, &[&[("tweets", &*typed)], &rest[..]].concat()).await;
+        is_page(&page, 400);
+        let text = page.text();
+        assert!(text.contains("role=\"alert\"") && text.contains(expected), "{expected}: {text}");
+        assert!(text.len() <= 100_000, "{expected}: {}", text.len());
+    }
+    assert_eq!(house.arrived(TOTALS).await.len(), arrived, "nothing was asked");
+}
+
+async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let ids = house.bench.ids("alice", 2).join(" ");
+    let fields = [
+        ("tweets", &*ids),
+        ("metrics", "favorites"),
+        ("metrics", "impressions"),
+        ("window", "totals"),
+        ("group", "all"),
+        ("wants", "plan"),
+    ];
+    let page = visitor.send(EXPLORE, &fields).await;
+    is_page(&page, 200);
+    assert!(page.text().contains("Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were not used yet this month."), "{}", page.text());
+    assert!(house.arrived(TOTALS).await.is_empty());
+}
+
+async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let visitor = Visitor::with_key(&house, &admin).await;
+    let id = house.bench.ids("alice", 1).remove(0);
+    let fields = [
+        ("tweets", &*id),
+        ("metrics", "url_clicks"),
+        ("window", "range"),
+        ("start", "2026-03-01"),
+        ("end", "2026-03-05"),
+        ("group", "day"),
+        ("wants", "answer"),
+    ];
+    let page = visitor.send(EXPLORE, &fields).await;
+    is_page(&page, 200);
+    let rows = cells(&page.text());
+    assert_eq!(
+        rows.iter().map(|it| &*it[1]).collect::<Vec<_>>(),
+        ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
+    );
+    let calls = house.admin(&admin, "GET", "/admin/v1/calls").send().await.json();
+    assert!(admin.contains(calls["calls"][0]["key"].as_str().unwrap()), "{calls}");
+}
+
+async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let hostile = "\"><script>alert(1)</script>";
+    for (fields, status, expected) in [
+        (
+            vec![
+                ("tweets", hostile),
+                ("metrics", "favorites"),
+                ("window", "totals"),
+                ("group", "post"),
+            ],
+            400,
+            "must be a post id",
+        ),
+        (vec![("tweets", "20"), ("window", "totals"), ("group", "post")], 400, "/engagement_types"),
+        (
+            vec![("tweets", ""), ("metrics", "favorites"), ("window", "totals"), ("group", "post")],
+            400,
+            "/tweet_ids",
+        ),
+        (
+            vec![
+                ("tweets", "20"),
+                ("metrics", "favorites"),
+                ("window", "totals"),
+                ("group", "day"),
+            ],
+            400,
+            "engagement.day",
+        ),
+        (
+            vec![
+                ("tweets", "20"),
+                ("metrics", "favorites"),
+                ("window", "range"),
+                ("start", "2026-03-05"),
+                ("end", "x"),
+                ("group", "day"),
+            ],
+            400,
+            "/window/end",
+        ),
+        (
+            vec![
+                ("tweets", "20"),
+                ("metrics", "favorites"),
+                ("window", "range"),
+                ("start", hostile),
+                ("end", ""),
+                ("group", hostile),
+            ],
+            400,
+            "/window/start",
+        ),
+        (
+            vec![
+                ("tweets", "20"),
+                ("metrics", "impressions"),
+                ("window", "totals"),
+                ("group", "post"),
+                ("wants", "answer"),
+            ],
+            404,
+            "unavailable",
+        ),
+    ] {
+        let page = visitor.send(EXPLORE, &fields).await;
+        is_page(&page, status);
+        let text = page.text();
+        assert!(text.contains("role=\"alert\"") && text.contains(expected), "{fields:?}: {text}");
+        assert!(!text.contains("<script"), "{text}");
+    }
+    let page = visitor
+        .send(EXPLORE, &[("app", "nowhere"), ("tweets", "20"), ("metrics", "favorites")])
+        .await;
+    is_page(&page, 400);
+    assert!(page.text().contains("must name a configured app"), "{}", page.text());
+}
+
+async fn who_only_looks_is_told_to_ask_somebody(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+    let page = visitor.open(EXPLORE).await;
+    is_page(&page, 200);
+    assert!(page.text().contains("may only look") && !page.text().contains("<textarea"));
+    is_page(&visitor.send(EXPLORE, &[("tweets", "20"), ("metrics", "favorites")]).await, 403);
+    assert!(house.arrived(TOTALS).await.is_empty());
+}
+
+on_both!(
+    a_question_is_answered_as_a_table_with_what_it_took,
+    of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file,
+    a_plan_says_what_it_costs_and_makes_no_call,
+    days_are_told_for_ranges_and_the_calls_are_those_of_the_admin,
+    what_is_wrong_is_told_beside_what_was_typed,
+    who_only_looks_is_told_to_ask_somebody
+);

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::bench::{Bench, small};
 use crate::console::explore::{EXPLORE, cells};
 use crate::console::{Visitor, is_page};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 /// The picture of that title.
@@ -99,161 +99,270 @@ const TABLE: &str = "<summary>These numbers as a table</summary>";
 const DAYS: [(&str, &str); 3] =
     [("window", "range"), ("start", "2026-03-01"), ("end", "2026-03-09")];
 
-on_both! {
-    async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
-        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-        let house = House::build(bench, &database.settings(), |_| ()).await;
-        let visitor = Visitor::admin(&house).await;
-        let posts = house.bench.posts("alice");
-        let (own, foreign) = (house.bench.ids("alice", 3), house.bench.ids("carol", 1));
-        let ids = [&own[..], &foreign].concat().join(" ");
-        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions", "favorites"], &[("window", "totals"), ("group", "post")])).await;
-        is_page(&page, 200);
-        let text = page.text();
-        assert_eq!(titles(&text), ["impressions by post", "favorites by post"]);
-        let bars_of = bars(figure(&text, "impressions by post"));
-        let mut expected: Vec<(u64, &str)> = own.iter().map(|id| {
+async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
+    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |_| ()).await;
+    let visitor = Visitor::admin(&house).await;
+    let posts = house.bench.posts("alice");
+    let (own, foreign) = (house.bench.ids("alice", 3), house.bench.ids("carol", 1));
+    let ids = [&own[..], &foreign].concat().join(" ");
+    let page = visitor
+        .send(
+            EXPLORE,
+            &fields(
+                &ids,
+                &["impressions", "favorites"],
+                &[("window", "totals"), ("group", "post")],
+            ),
+        )
+        .await;
+    is_page(&page, 200);
+    let text = page.text();
+    assert_eq!(titles(&text), ["impressions by post", "favorites by post"]);
+    let bars_of = bars(figure(&text, "impressions by post"));
+    let mut expected: Vec<(u64, &str)> = own
+        .iter()
+        .map(|id| {
             let post = posts.iter().find(|it| it.id == *id).unwrap();
             (post.totals["impressions"], &**id)
-        }).collect();
-        expected.sort_by(|one, other| other.cmp(one));
-        let names: Vec<&str> = bars_of.iter().map(|it| &*it.0).collect();
-        assert_eq!(names[..3], expected.iter().map(|it| it.1).collect::<Vec<_>>()[..], "the largest first");
-        assert_eq!((names[3], &*bars_of[3].1), (&*foreign[0], "no number"));
-        for ((_, shown, width), (number, _)) in bars_of.iter().zip(&expected) {
-            assert!(*shown == number.to_string() || *number >= 1_000_000, "{shown} for {number}");
-            let right = number * bars_of[0].2 / expected[0].0;
-            assert!(width.abs_diff(right) <= 1, "{number} is {width} long, not {right}");
-        }
-        let favorites = bars(figure(&text, "favorites by post"));
-        assert_eq!(favorites.iter().map(|it| &*it.0).collect::<Vec<_>>(), names, "in the same order");
-        assert!(text.contains("The posts with the largest impressions come first."), "{text}");
-        assert!(text.contains("aria-label=\"Chart: favorites by post. The numbers are in the table below it.\""), "{text}");
+        })
+        .collect();
+    expected.sort_by(|one, other| other.cmp(one));
+    let names: Vec<&str> = bars_of.iter().map(|it| &*it.0).collect();
+    assert_eq!(
+        names[..3],
+        expected.iter().map(|it| it.1).collect::<Vec<_>>()[..],
+        "the largest first"
+    );
+    assert_eq!((names[3], &*bars_of[3].1), (&*foreign[0], "no number"));
+    for ((_, shown, width), (number, _)) in bars_of.iter().zip(&expected) {
+        assert!(*shown == number.to_string() || *number >= 1_000_000, "{shown} for {number}");
+        let right = number * bars_of[0].2 / expected[0].0;
+        assert!(width.abs_diff(right) <= 1, "{number} is {width} long, not {right}");
     }
+    let favorites = bars(figure(&text, "favorites by post"));
+    assert_eq!(favorites.iter().map(|it| &*it.0).collect::<Vec<_>>(), names, "in the same order");
+    assert!(text.contains("The posts with the largest impressions come first."), "{text}");
+    assert!(
+        text.contains(
+            "aria-label=\"Chart: favorites by post. The numbers are in the table below it.\""
+        ),
+        "{text}"
+    );
+}
 
-    async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_small(database: Database) {
-        let bench = Bench::start_with(Settings { posts_per_user: 60, ..small() }).await;
-        let house = House::build(bench, &database.settings(), |_| ()).await;
-        let visitor = Visitor::admin(&house).await;
-        let ids = house.bench.ids("alice", 40).join("\n");
-        let metrics: Vec<&str> = Metric::ALL.iter().filter(|it| it.is_served_by(Endpoint::TwentyEightHours)).map(|it| it.name()).collect();
-        for (group, drawn, told) in [
-            ("post", 8, &["Drawn are the 10 posts with the largest impressions, of 40; the CSV has all.", "No room was left for charts of "][..]),
-            ("post_day", 8, &["The 5 posts with the largest impressions have lines of their own; the 35 others are added up.", "No room was left for charts of "]),
-            ("post_hour", 5, &["The 5 posts with the largest impressions", "The last hour is not over yet"]),
-            ("hour", 8, &["No room was left for charts of "]),
-        ] {
-            let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &[("window", "28hr"), ("group", group)])).await;
-            is_page(&page, 200);
-            let text = page.text();
-            assert_eq!(titles(&text).len(), drawn, "{group}: {text}");
-            assert_eq!(text.matches(TABLE).count(), drawn, "{group}: rows are left out, so charts have tables: {text}");
-            for told in told {
-                assert!(text.contains(told), "{group}: {told}: {text}");
-            }
-            assert!(text.len() < 100_000, "{group}: {}", text.len());
-        }
-        let year = [("window", "range"), ("start", "2025-03-11"), ("end", "2026-03-10")];
-        for (group, told) in [("post_day", "The 40 posts are added up."), ("hour", "More than 400 hours are drawn day by day; the CSV has every hour.")] {
-            let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &[&year[..], &[("group", group)]].concat())).await;
-            is_page(&page, 200);
-            let text = page.text();
-            assert!(text.contains(told), "{group}: {text}");
-            let line = lines(figure(&text, "impressions by day")).remove(0);
-            assert_eq!(line.len(), 364, "{group}");
-            assert_eq!(text.matches(TABLE).count(), titles(&text).len(), "{group}");
-            assert_eq!(titles(&text).len(), 2, "as the tables leave room for: {group}");
-            assert!(text.len() < 100_000, "{group}: {}", text.len());
-        }
-    }
-
-    async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let ids = house.bench.ids("alice", 12).join(" ");
-        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions", "url_clicks"], &[&DAYS[..], &[("group", "day")]].concat())).await;
-        is_page(&page, 200);
-        let (text, rows) = (page.text(), cells(&page.text()));
-        assert_eq!(titles(&text), ["impressions by day", "url_clicks by day"]);
-        assert!(!text.contains(TABLE), "the page's table has all the numbers: {text}");
-        for metric in ["impressions", "url_clicks"] {
-            let figure = figure(&text, &format!("{metric} by day"));
-            assert!(figure.contains(&format!("{metric} a day")) && figure.contains("day of 2026 (UTC)"), "{figure}");
-            let [line] = &lines(figure)[..] else { panic!("one line: {figure}") };
-            are_as_high_as(line, &numbers(&rows, metric));
-        }
-        let hours = [("window", "28hr"), ("group", "hour")];
-        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions"], &hours)).await;
-        let (text, rows) = (page.text(), cells(&page.text()));
-        let [line] = &lines(figure(&text, "impressions by hour"))[..] else { panic!("one line: {text}") };
-        assert_eq!(line.len(), 29);
-        are_as_high_as(line, &numbers(&rows, "impressions"));
-        let two = house.bench.ids("alice", 2);
-        let page = visitor.send(EXPLORE, &fields(&two.join(" "), &["impressions"], &[("window", "28hr"), ("group", "post_hour")])).await;
-        let (text, rows) = (page.text(), cells(&page.text()));
-        let figure = figure(&text, "impressions by hour");
-        let named = between(figure, "</svg> ", "</li>");
-        let together: Vec<u64> = named.iter().flat_map(|it| numbers(&rows, it)).collect();
-        are_as_high_as(&lines(figure).concat(), &together);
-        let totals: Vec<u64> = named.iter().map(|it| numbers(&rows, it).iter().sum()).collect();
-        assert!(named.len() == 2 && totals[0] >= totals[1], "{named:?} {totals:?}");
-    }
-
-    async fn sums_that_only_a_chart_makes_stand_in_its_table(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let ids = house.bench.ids("alice", 9).join(" ");
-        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions"], &[&DAYS[..], &[("group", "post_day")]].concat())).await;
+async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_small(
+    database: Database,
+) {
+    let bench = Bench::start_with(Settings { posts_per_user: 60, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |_| ()).await;
+    let visitor = Visitor::admin(&house).await;
+    let ids = house.bench.ids("alice", 40).join("\n");
+    let metrics: Vec<&str> = Metric::ALL
+        .iter()
+        .filter(|it| it.is_served_by(Endpoint::TwentyEightHours))
+        .map(|it| it.name())
+        .collect();
+    for (group, drawn, told) in [
+        (
+            "post",
+            8,
+            &[
+                "Drawn are the 10 posts with the largest impressions, of 40; the CSV has all.",
+                "No room was left for charts of ",
+            ][..],
+        ),
+        (
+            "post_day",
+            8,
+            &[
+                "The 5 posts with the largest impressions have lines of their own; the 35 others are added up.",
+                "No room was left for charts of ",
+            ],
+        ),
+        (
+            "post_hour",
+            5,
+            &["The 5 posts with the largest impressions", "The last hour is not over yet"],
+        ),
+        ("hour", 8, &["No room was left for charts of "]),
+    ] {
+        let page = visitor
+            .send(EXPLORE, &fields(&ids, &metrics, &[("window", "28hr"), ("group", group)]))
+            .await;
         is_page(&page, 200);
         let text = page.text();
-        assert!(!text.contains("more rows"), "{text}");
-        let (drawn, page_table) = text.split_once("</figure>").unwrap();
-        let days = between(drawn.split_once(TABLE).unwrap().1, "<tr><th scope=\"row\">", "</tr>");
-        let rows = cells(page_table);
-        assert_eq!(days.len(), 8, "{drawn}");
-        for day in days {
-            let date = format!("2026-{}", day.split_once('<').unwrap().0);
-            let in_chart = between(day, "number\">", "</td>").into_iter().map(|it| it.replace(',', "").parse::<u64>().unwrap());
-            assert_eq!(in_chart.sum::<u64>(), numbers(&rows, &date).iter().sum::<u64>(), "{day}");
+        assert_eq!(titles(&text).len(), drawn, "{group}: {text}");
+        assert_eq!(
+            text.matches(TABLE).count(),
+            drawn,
+            "{group}: rows are left out, so charts have tables: {text}"
+        );
+        for told in told {
+            assert!(text.contains(told), "{group}: {told}: {text}");
         }
+        assert!(text.len() < 100_000, "{group}: {}", text.len());
     }
-
-    async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
-        let house = House::start_with(&database, |it| it.limits.question_calls = 1).await;
-        let visitor = Visitor::admin(&house).await;
-        let ids = house.bench.ids("alice", 12).join(" ");
-        let metrics = ["impressions"];
-        visitor.send(EXPLORE, &fields(&ids, &metrics, &[("window", "totals"), ("group", "post")])).await;
-        house.order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }])).await;
-        let months = [("window", "range"), ("start", "2026-01-01"), ("end", "2026-03-01"), ("group", "day")];
-        let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &months)).await;
+    let year = [("window", "range"), ("start", "2025-03-11"), ("end", "2026-03-10")];
+    for (group, told) in [
+        ("post_day", "The 40 posts are added up."),
+        ("hour", "More than 400 hours are drawn day by day; the CSV has every hour."),
+    ] {
+        let page = visitor
+            .send(EXPLORE, &fields(&ids, &metrics, &[&year[..], &[("group", group)]].concat()))
+            .await;
         is_page(&page, 200);
         let text = page.text();
-        let [line] = &lines(figure(&text, "impressions by day"))[..] else { panic!("one line: {text}") };
-        are_as_high_as(line, &numbers(&cells(&text), "impressions"));
-        assert_eq!(line.len(), 31);
-        assert!(line[0].0 > 450.0, "28 of 59 days are left free: {line:?}");
-        assert!(text.contains("Where a line is broken or not there, there are no numbers."), "{text}");
-    }
-
-    async fn all_posts_together_are_a_bar_for_each_metric(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let ids = house.bench.ids("alice", 3).join(" ");
-        let page = visitor.send(EXPLORE, &fields(&ids, &["impressions", "replies"], &[("window", "totals"), ("group", "all")])).await;
-        is_page(&page, 200);
-        let rows = cells(&page.text());
-        let bars = bars(figure(&page.text(), "All posts together"));
-        let told: Vec<Vec<String>> = bars.into_iter().map(|it| vec![it.0, it.1]).collect();
-        assert_eq!(told, rows);
-    }
-
-    async fn the_form_proposes_the_last_days(database: Database) {
-        let house = House::start(&database).await;
-        let page = Visitor::admin(&house).await.open(EXPLORE).await;
-        let text = page.text();
-        for expected in ["type=\"date\" value=\"2026-03-03\"", "type=\"date\" value=\"2026-03-10\"", "<optgroup label=\"Over time", "<option value=\"hour\">each hour"] {
-            assert!(text.contains(expected), "{expected}: {text}");
-        }
+        assert!(text.contains(told), "{group}: {text}");
+        let line = lines(figure(&text, "impressions by day")).remove(0);
+        assert_eq!(line.len(), 364, "{group}");
+        assert_eq!(text.matches(TABLE).count(), titles(&text).len(), "{group}");
+        assert_eq!(titles(&text).len(), 2, "as the tables leave room for: {group}");
+        assert!(text.len() < 100_000, "{group}: {}", text.len());
     }
 }
+
+async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let ids = house.bench.ids("alice", 12).join(" ");
+    let page = visitor
+        .send(
+            EXPLORE,
+            &fields(
+                &ids,
+                &["impressions", "url_clicks"],
+                &[&DAYS[..], &[("group", "day")]].concat(),
+            ),
+        )
+        .await;
+    is_page(&page, 200);
+    let (text, rows) = (page.text(), cells(&page.text()));
+    assert_eq!(titles(&text), ["impressions by day", "url_clicks by day"]);
+    assert!(!text.contains(TABLE), "the page's table has all the numbers: {text}");
+    for metric in ["impressions", "url_clicks"] {
+        let figure = figure(&text, &format!("{metric} by day"));
+        assert!(
+            figure.contains(&format!("{metric} a day")) && figure.contains("day of 2026 (UTC)"),
+            "{figure}"
+        );
+        let [line] = &lines(figure)[..] else { panic!("one line: {figure}") };
+        are_as_high_as(line, &numbers(&rows, metric));
+    }
+    let hours = [("window", "28hr"), ("group", "hour")];
+    let page = visitor.send(EXPLORE, &fields(&ids, &["impressions"], &hours)).await;
+    let (text, rows) = (page.text(), cells(&page.text()));
+    let [line] = &lines(figure(&text, "impressions by hour"))[..] else {
+        panic!("one line: {text}")
+    };
+    assert_eq!(line.len(), 29);
+    are_as_high_as(line, &numbers(&rows, "impressions"));
+    let two = house.bench.ids("alice", 2);
+    let page = visitor
+        .send(
+            EXPLORE,
+            &fields(
+                &two.join(" "),
+                &["impressions"],
+                &[("window", "28hr"), ("group", "post_hour")],
+            ),
+        )
+        .await;
+    let (text, rows) = (page.text(), cells(&page.text()));
+    let figure = figure(&text, "impressions by hour");
+    let named = between(figure, "</svg> ", "</li>");
+    let together: Vec<u64> = named.iter().flat_map(|it| numbers(&rows, it)).collect();
+    are_as_high_as(&lines(figure).concat(), &together);
+    let totals: Vec<u64> = named.iter().map(|it| numbers(&rows, it).iter().sum()).collect();
+    assert!(named.len() == 2 && totals[0] >= totals[1], "{named:?} {totals:?}");
+}
+
+async fn sums_that_only_a_chart_makes_stand_in_its_table(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let ids = house.bench.ids("alice", 9).join(" ");
+    let page = visitor
+        .send(
+            EXPLORE,
+            &fields(&ids, &["impressions"], &[&DAYS[..], &[("group", "post_day")]].concat()),
+        )
+        .await;
+    is_page(&page, 200);
+    let text = page.text();
+    assert!(!text.contains("more rows"), "{text}");
+    let (drawn, page_table) = text.split_once("</figure>").unwrap();
+    let days = between(drawn.split_once(TABLE).unwrap().1, "<tr><th scope=\"row\">", "</tr>");
+    let rows = cells(page_table);
+    assert_eq!(days.len(), 8, "{drawn}");
+    for day in days {
+        let date = format!("2026-{}", day.split_once('<').unwrap().0);
+        let in_chart = between(day, "number\">", "</td>")
+            .into_iter()
+            .map(|it| it.replace(',', "").parse::<u64>().unwrap());
+        assert_eq!(in_chart.sum::<u64>(), numbers(&rows, &date).iter().sum::<u64>(), "{day}");
+    }
+}
+
+async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
+    let house = House::start_with(&database, |it| it.limits.question_calls = 1).await;
+    let visitor = Visitor::admin(&house).await;
+    let ids = house.bench.ids("alice", 12).join(" ");
+    let metrics = ["impressions"];
+    visitor
+        .send(EXPLORE, &fields(&ids, &metrics, &[("window", "totals"), ("group", "post")]))
+        .await;
+    house.order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }])).await;
+    let months =
+        [("window", "range"), ("start", "2026-01-01"), ("end", "2026-03-01"), ("group", "day")];
+    let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &months)).await;
+    is_page(&page, 200);
+    let text = page.text();
+    let [line] = &lines(figure(&text, "impressions by day"))[..] else {
+        panic!("one line: {text}")
+    };
+    are_as_high_as(line, &numbers(&cells(&text), "impressions"));
+    assert_eq!(line.len(), 31);
+    assert!(line[0].0 > 450.0, "28 of 59 days are left free: {line:?}");
+    assert!(text.contains("Where a line is broken or not there, there are no numbers."), "{text}");
+}
+
+async fn all_posts_together_are_a_bar_for_each_metric(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let ids = house.bench.ids("alice", 3).join(" ");
+    let page = visitor
+        .send(
+            EXPLORE,
+            &fields(&ids, &["impressions", "replies"], &[("window", "totals"), ("group", "all")]),
+        )
+        .await;
+    is_page(&page, 200);
+    let rows = cells(&page.text());
+    let bars = bars(figure(&page.text(), "All posts together"));
+    let told: Vec<Vec<String>> = bars.into_iter().map(|it| vec![it.0, it.1]).collect();
+    assert_eq!(told, rows);
+}
+
+async fn the_form_proposes_the_last_days(database: Database) {
+    let house = House::start(&database).await;
+    let page = Visitor::admin(&house).await.open(EXPLORE).await;
+    let text = page.text();
+    for expected in [
+        "type=\"date\" value=\"2026-03-03\"",
+        "type=\"date\" value=\"2026-03-10\"",
+        "<optgroup label=\"Over time",
+        "<option value=\"hour\">each hour",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+on_both!(
+    posts_are_ranked_with_a_chart_for_each_metric,
+    of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_small,
+    days_and_hours_are_lines_with_the_tables_numbers,
+    sums_that_only_a_chart_makes_stand_in_its_table,
+    what_is_missing_of_a_range_is_a_gap_and_no_zero,
+    all_posts_together_are_a_bar_for_each_metric,
+    the_form_proposes_the_last_days
+);

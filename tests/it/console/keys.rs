@@ -7,7 +7,7 @@ use crate::bench::{Answer, Ask, LAST_28H};
 use crate::connect::open_house;
 use crate::connect::strings::hostile;
 use crate::console::{Visitor, is_page, plain, text_of};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 const KEYS: &str = "/console/keys";
@@ -38,202 +38,340 @@ pub async fn tried(house: &House, command: &str) -> Answer {
     ask.body(body).send().await
 }
 
-on_both! {
-    async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        is_page(&visitor.open(&format!("{KEYS}/new")).await, 200);
-        let page = visitor.send(KEYS, &[("kind", "caller"), ("name", "dashboard"), ("accounts", ""), ("expires", "")]).await;
-        is_page(&page, 200);
-        let key = text_of(&page, "key");
-        assert!(key.starts_with("csk_") && page.text().matches(&key).count() == 2 && page.header("location").is_empty());
-        let answer = tried(&house, &command(&page)).await;
-        answer.is_relayed(200);
-        let list = visitor.open(KEYS).await;
-        assert!(list.text().contains("<bdi>dashboard</bdi>") && !list.text().contains(&key[17..]), "{}", list.text());
-        assert!(list.text().contains("ask every endpoint, as every account"), "{}", list.text());
-        database.run("update key set last_used_at = '2026-03-09 23:00:00+00:00' where name = 'dashboard'").await;
-        let list = visitor.open(KEYS).await.text();
-        assert!(list.contains(">2026-03-09 23:00–24:00 UTC<"), "by the hour, as it is kept: {list}");
-        let made = house.audited("key.created").await;
-        assert!(made.iter().any(|it| it.0.starts_with("key:") && it.2.contains("dashboard")), "{made:?}");
-    }
+async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    is_page(&visitor.open(&format!("{KEYS}/new")).await, 200);
+    let page = visitor
+        .send(KEYS, &[("kind", "caller"), ("name", "dashboard"), ("accounts", ""), ("expires", "")])
+        .await;
+    is_page(&page, 200);
+    let key = text_of(&page, "key");
+    assert!(
+        key.starts_with("csk_")
+            && page.text().matches(&key).count() == 2
+            && page.header("location").is_empty()
+    );
+    let answer = tried(&house, &command(&page)).await;
+    answer.is_relayed(200);
+    let list = visitor.open(KEYS).await;
+    assert!(
+        list.text().contains("<bdi>dashboard</bdi>") && !list.text().contains(&key[17..]),
+        "{}",
+        list.text()
+    );
+    assert!(list.text().contains("ask every endpoint, as every account"), "{}", list.text());
+    database
+        .run("update key set last_used_at = '2026-03-09 23:00:00+00:00' where name = 'dashboard'")
+        .await;
+    let list = visitor.open(KEYS).await.text();
+    assert!(list.contains(">2026-03-09 23:00–24:00 UTC<"), "by the hour, as it is kept: {list}");
+    let made = house.audited("key.created").await;
+    assert!(
+        made.iter().any(|it| it.0.starts_with("key:") && it.2.contains("dashboard")),
+        "{made:?}"
+    );
+}
 
-    async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let alice = house.id("alice").to_string();
-        let accounts = format!(" {alice},\r\n{}\n", house.id("bob"));
-        let fields = [("kind", "caller"), ("name", "narrow"), ("app", "demo"), ("accounts", &*accounts), ("28hr", "true"), ("historical", "true"), ("links", "true"), ("expires", "7d")];
-        let page = visitor.send(KEYS, &fields).await;
-        is_page(&page, 200);
-        let key = house.gateway.check_key(&text_of(&page, "key"), countersign::model::key::Kind::Caller, [127, 0, 0, 1].into()).await.unwrap();
-        let scopes = &key.key.scopes;
-        assert_eq!(scopes.accounts, Some(vec![house.id("alice"), house.id("bob")]));
-        assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
-        assert!(scopes.links && !scopes.looks && scopes.app.as_deref() == Some("demo"));
-        assert_eq!(scopes.expires_at, Some(key.key.created_at + Duration::days(7)));
-        assert!(plain(&page).contains(LAST_28H), "{}", page.text());
-        tried(&house, &command(&page)).await.is_relayed(200);
-        let list = visitor.open(KEYS).await;
-        assert!(list.text().contains(&format!("ask 28hr, historical, only as {alice}, {}; make links", house.id("bob"))), "{}", list.text());
-    }
+async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let alice = house.id("alice").to_string();
+    let accounts = format!(" {alice},\r\n{}\n", house.id("bob"));
+    let fields = [
+        ("kind", "caller"),
+        ("name", "narrow"),
+        ("app", "demo"),
+        ("accounts", &*accounts),
+        ("28hr", "true"),
+        ("historical", "true"),
+        ("links", "true"),
+        ("expires", "7d"),
+    ];
+    let page = visitor.send(KEYS, &fields).await;
+    is_page(&page, 200);
+    let key = house
+        .gateway
+        .check_key(
+            &text_of(&page, "key"),
+            countersign::model::key::Kind::Caller,
+            [127, 0, 0, 1].into(),
+        )
+        .await
+        .unwrap();
+    let scopes = &key.key.scopes;
+    assert_eq!(scopes.accounts, Some(vec![house.id("alice"), house.id("bob")]));
+    assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
+    assert!(scopes.links && !scopes.looks && scopes.app.as_deref() == Some("demo"));
+    assert_eq!(scopes.expires_at, Some(key.key.created_at + Duration::days(7)));
+    assert!(plain(&page).contains(LAST_28H), "{}", page.text());
+    tried(&house, &command(&page)).await.is_relayed(200);
+    let list = visitor.open(KEYS).await;
+    assert!(
+        list.text().contains(&format!(
+            "ask 28hr, historical, only as {alice}, {}; make links",
+            house.id("bob")
+        )),
+        "{}",
+        list.text()
+    );
+}
 
-    async fn an_admins_key_is_made_and_may_only_look(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let form = visitor.open(&format!("{KEYS}/new?kind=admin")).await;
-        assert!(form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""), "{}", form.text());
-        assert!(form.text().contains("name=\"looks\" value=\"false\" checked"), "{}", form.text());
-        let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Grace"), ("looks", "false")]).await;
-        assert!(page.text().contains("may look at and change everything"), "{}", page.text());
-        let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Ada"), ("looks", "true")]).await;
-        is_page(&page, 200);
-        assert_eq!(tried(&house, &command(&page)).await.status, 200);
-        let ada = Visitor::with_key(&house, &text_of(&page, "key")).await;
-        assert!(ada.open(KEYS).await.text().contains("looks only"));
-        assert!(visitor.open(KEYS).await.text().contains("look at everything, change nothing"));
-    }
+async fn an_admins_key_is_made_and_may_only_look(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let form = visitor.open(&format!("{KEYS}/new?kind=admin")).await;
+    assert!(
+        form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""),
+        "{}",
+        form.text()
+    );
+    assert!(form.text().contains("name=\"looks\" value=\"false\" checked"), "{}", form.text());
+    let page =
+        visitor.send(KEYS, &[("kind", "admin"), ("name", "Grace"), ("looks", "false")]).await;
+    assert!(page.text().contains("may look at and change everything"), "{}", page.text());
+    let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Ada"), ("looks", "true")]).await;
+    is_page(&page, 200);
+    assert_eq!(tried(&house, &command(&page)).await.status, 200);
+    let ada = Visitor::with_key(&house, &text_of(&page, "key")).await;
+    assert!(ada.open(KEYS).await.text().contains("looks only"));
+    assert!(visitor.open(KEYS).await.text().contains("look at everything, change nothing"));
+}
 
-    async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let before = house.audited("key.created").await.len();
-        for (fields, field, detail) in [
-            (&[("name", " ")][..], "name", "must be 1 to 100 printable characters"),
-            (&[("name", "x"), ("accounts", "7588892 alice")], "accounts", "must be a user id of 1 to 19 digits, not \"alice\""),
-            (&[("name", "x"), ("expires", "soon")], "expires", "must be a duration"),
-            (&[("name", "x"), ("app", "none")], "app", "must name a configured app"),
-            (&[("name", "x"), ("kind", "admin"), ("expires", "0s")], "expires", "must be above zero"),
-        ] {
-            let page = visitor.send(KEYS, fields).await;
-            is_page(&page, 400);
-            let text = plain(&page);
-            assert!(text.contains("No key was made yet") && text.contains(&format!("id=\"{field}-wrong\">{detail}")), "{text}");
-            for (_, value) in fields.iter().filter(|it| it.0 == "accounts") {
-                assert!(text.contains(&format!(">{value}</textarea>")), "{text}");
-            }
-            assert!(text.contains("value=\"x\"") || field == "name", "{text}");
+async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let before = house.audited("key.created").await.len();
+    for (fields, field, detail) in [
+        (&[("name", " ")][..], "name", "must be 1 to 100 printable characters"),
+        (
+            &[("name", "x"), ("accounts", "7588892 alice")],
+            "accounts",
+            "must be a user id of 1 to 19 digits, not \"alice\"",
+        ),
+        (&[("name", "x"), ("expires", "soon")], "expires", "must be a duration"),
+        (&[("name", "x"), ("app", "none")], "app", "must name a configured app"),
+        (&[("name", "x"), ("kind", "admin"), ("expires", "0s")], "expires", "must be above zero"),
+    ] {
+        let page = visitor.send(KEYS, fields).await;
+        is_page(&page, 400);
+        let text = plain(&page);
+        assert!(
+            text.contains("No key was made yet")
+                && text.contains(&format!("id=\"{field}-wrong\">{detail}")),
+            "{text}"
+        );
+        for (_, value) in fields.iter().filter(|it| it.0 == "accounts") {
+            assert!(text.contains(&format!(">{value}</textarea>")), "{text}");
         }
-        let chosen = [("name", "x"), ("accounts", "alice"), ("28hr", "true"), ("links", "true"), ("expires", "90d")];
-        let text = visitor.send(KEYS, &chosen).await.text();
-        for kept in ["name=\"28hr\" value=\"true\" checked", "name=\"links\" value=\"true\" checked", "value=\"90d\" selected"] {
-            assert!(text.contains(kept), "{kept}: {text}");
-        }
-        assert!(!text.contains("name=\"totals\" value=\"true\" checked"));
-        assert_eq!(house.audited("key.created").await.len(), before);
-        assert_eq!(visitor.send(KEYS, &[("name", "x")]).await.status, 200);
-        let taken = visitor.send(KEYS, &[("name", "X")]).await;
-        is_page(&taken, 409);
-        assert!(taken.text().contains("id=\"name-wrong\">there is already a key named X"), "{}", taken.text());
-        is_page(&visitor.send(KEYS, &[("name", "y"), ("surplus", "1")]).await, 400);
+        assert!(text.contains("value=\"x\"") || field == "name", "{text}");
     }
+    let chosen = [
+        ("name", "x"),
+        ("accounts", "alice"),
+        ("28hr", "true"),
+        ("links", "true"),
+        ("expires", "90d"),
+    ];
+    let text = visitor.send(KEYS, &chosen).await.text();
+    for kept in [
+        "name=\"28hr\" value=\"true\" checked",
+        "name=\"links\" value=\"true\" checked",
+        "value=\"90d\" selected",
+    ] {
+        assert!(text.contains(kept), "{kept}: {text}");
+    }
+    assert!(!text.contains("name=\"totals\" value=\"true\" checked"));
+    assert_eq!(house.audited("key.created").await.len(), before);
+    assert_eq!(visitor.send(KEYS, &[("name", "x")]).await.status, 200);
+    let taken = visitor.send(KEYS, &[("name", "X")]).await;
+    is_page(&taken, 409);
+    assert!(
+        taken.text().contains("id=\"name-wrong\">there is already a key named X"),
+        "{}",
+        taken.text()
+    );
+    is_page(&visitor.send(KEYS, &[("name", "y"), ("surplus", "1")]).await, 400);
+}
 
-    async fn keys_are_narrowed_searched_and_paged(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        for number in 0..55 {
-            house.new_key(|it| it.name = format!("Service {number:02} %_!/é")).await;
-        }
-        let old = house.new_key(|it| {
+async fn keys_are_narrowed_searched_and_paged(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    for number in 0..55 {
+        house.new_key(|it| it.name = format!("Service {number:02} %_!/é")).await;
+    }
+    let old = house
+        .new_key(|it| {
             "old".clone_into(&mut it.name);
             it.expires_in = Some(std::time::Duration::from_mins(1));
-        }).await;
-        house.bench.clock.forward(Duration::minutes(2));
-        let page = visitor.open(&format!("{KEYS}?search=service&kind=caller")).await;
-        assert_eq!(rows(&page), 50);
-        let text = plain(&page);
-        let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
-        let next = visitor.open(next).await;
-        assert_eq!(rows(&next), 5, "{}", next.text());
-        assert!(next.text().contains("Service 54") && !next.text().contains("Service 49"));
-        for (query, count) in [
-            ("?search=old", 0), ("?search=OLD&state=any", 1), (&*format!("?state=any&search={}", &old[4..16]), 1),
-            ("?search=service+07", 1), ("?search=%25_!", 50), ("?search=%25%25", 0), ("?kind=admin", 1), ("?after=nonsense", 50),
-        ] {
-            assert_eq!(rows(&visitor.open(&format!("{KEYS}{query}")).await), count, "{query}");
-        }
-        let all = visitor.open(&format!("{KEYS}?search=old&state=any")).await.text();
-        assert!(all.contains(">expired<") && !all.contains("/revoke\""), "{all}");
-        assert!(visitor.open(&format!("{KEYS}?search=nothing")).await.text().contains("No key is like that."));
+        })
+        .await;
+    house.bench.clock.forward(Duration::minutes(2));
+    let page = visitor.open(&format!("{KEYS}?search=service&kind=caller")).await;
+    assert_eq!(rows(&page), 50);
+    let text = plain(&page);
+    let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let next = visitor.open(next).await;
+    assert_eq!(rows(&next), 5, "{}", next.text());
+    assert!(next.text().contains("Service 54") && !next.text().contains("Service 49"));
+    for (query, count) in [
+        ("?search=old", 0),
+        ("?search=OLD&state=any", 1),
+        (&*format!("?state=any&search={}", &old[4..16]), 1),
+        ("?search=service+07", 1),
+        ("?search=%25_!", 50),
+        ("?search=%25%25", 0),
+        ("?kind=admin", 1),
+        ("?after=nonsense", 50),
+    ] {
+        assert_eq!(rows(&visitor.open(&format!("{KEYS}{query}")).await), count, "{query}");
     }
+    let all = visitor.open(&format!("{KEYS}?search=old&state=any")).await.text();
+    assert!(all.contains(">expired<") && !all.contains("/revoke\""), "{all}");
+    assert!(
+        visitor
+            .open(&format!("{KEYS}?search=nothing"))
+            .await
+            .text()
+            .contains("No key is like that.")
+    );
+}
 
-    async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let key = house.new_key(|it| "doomed".clone_into(&mut it.name)).await;
-        let path = format!("{KEYS}/{}/revoke", &key[4..16]);
-        let page = visitor.open(&path).await;
-        is_page(&page, 200);
-        assert!(page.text().contains("refused from now on") && !page.text().contains("you will be signed out"), "{}", page.text());
-        for other in ["doomed", &*key, "nobody"] {
-            is_page(&visitor.open(&format!("{KEYS}/{other}/revoke")).await, 404);
-            is_page(&visitor.send(&format!("{KEYS}/{other}/revoke"), &[]).await, 404);
-        }
-        let done = visitor.send(&path, &[]).await;
-        assert_eq!((done.status.as_u16(), done.header("location")), (303, "/console/keys?done=revoked"));
-        assert!(visitor.open(done.header("location")).await.text().contains("The key is revoked"));
-        assert!(house.gateway.check_key(&key, countersign::model::key::Kind::Caller, [127, 0, 0, 1].into()).await.is_err());
-        assert!(!visitor.open(&path).await.text().contains("method=\"post\" action=\"/console/keys/"));
-        let ended = visitor.open(&format!("{KEYS}?search=doomed&state=any")).await.text();
-        assert!(ended.contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC<"), "{ended}");
-        let own = house.new_admin_key().await;
-        let own_path = format!("{KEYS}/{}/revoke", &own[4..16]);
-        let ending = Visitor::with_key(&house, &own).await;
-        assert!(ending.open(&own_path).await.text().contains("you will be signed out"));
-        assert_eq!(ending.send(&own_path, &[]).await.status, 303);
-        assert_eq!(ending.open(KEYS).await.status, 303, "signed out");
+async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let key = house.new_key(|it| "doomed".clone_into(&mut it.name)).await;
+    let path = format!("{KEYS}/{}/revoke", &key[4..16]);
+    let page = visitor.open(&path).await;
+    is_page(&page, 200);
+    assert!(
+        page.text().contains("refused from now on")
+            && !page.text().contains("you will be signed out"),
+        "{}",
+        page.text()
+    );
+    for other in ["doomed", &*key, "nobody"] {
+        is_page(&visitor.open(&format!("{KEYS}/{other}/revoke")).await, 404);
+        is_page(&visitor.send(&format!("{KEYS}/{other}/revoke"), &[]).await, 404);
     }
+    let done = visitor.send(&path, &[]).await;
+    assert_eq!(
+        (done.status.as_u16(), done.header("location")),
+        (303, "/console/keys?done=revoked")
+    );
+    assert!(visitor.open(done.header("location")).await.text().contains("The key is revoked"));
+    assert!(
+        house
+            .gateway
+            .check_key(&key, countersign::model::key::Kind::Caller, [127, 0, 0, 1].into())
+            .await
+            .is_err()
+    );
+    assert!(!visitor.open(&path).await.text().contains("method=\"post\" action=\"/console/keys/"));
+    let ended = visitor.open(&format!("{KEYS}?search=doomed&state=any")).await.text();
+    assert!(
+        ended.contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC<"),
+        "{ended}"
+    );
+    let own = house.new_admin_key().await;
+    let own_path = format!("{KEYS}/{}/revoke", &own[4..16]);
+    let ending = Visitor::with_key(&house, &own).await;
+    assert!(ending.open(&own_path).await.text().contains("you will be signed out"));
+    assert_eq!(ending.send(&own_path, &[]).await.status, 303);
+    assert_eq!(ending.open(KEYS).await.status, 303, "signed out");
+}
 
-    async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        for (name, edit) in [("broken", "accounts = 'everybody'"), ("changed", "app = 'other'")] {
-            let key = house.new_key(|it| name.clone_into(&mut it.name)).await;
-            let id = &key[4..16];
-            database.run(&format!("update key set {edit} where key_id = '{id}'")).await;
-            let list = visitor.open(KEYS).await;
-            is_page(&list, 200);
-            assert!(list.text().contains(">unreadable</span>") && rows(&list) == 3, "{}", list.text());
-            let path = format!("{KEYS}/{id}/revoke");
-            let asked = visitor.open(&path).await;
-            is_page(&asked, 200);
-            assert!(asked.text().contains("method=\"post\" action=\"/console/keys/"), "{}", asked.text());
-            assert_eq!(visitor.send(&path, &[]).await.status, 303);
-            assert!(!visitor.open(KEYS).await.text().contains(">unreadable</span>"));
-            let ended = visitor.open(&format!("{KEYS}?state=any&search={name}")).await;
-            assert!(ended.text().contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC</span>"), "{}", ended.text());
-        }
-    }
-
-    async fn who_only_looks_finds_no_button_there(database: Database) {
-        let house = open_house(&database).await;
-        let looker = Visitor::with_key(&house, &house.looking_key().await).await;
-        for path in [KEYS.to_owned(), format!("{KEYS}/new"), format!("{KEYS}/{}/revoke", &house.key[4..16])] {
-            let page = looker.open(&path).await;
-            is_page(&page, 200);
-            let text = page.text();
-            assert!(path == KEYS || text.contains("somebody who may act can do this"), "{text}");
-            let own = text.split("<main>").nth(1).unwrap();
-            assert!(!own.contains("method=\"post\"") && !own.contains("/revoke\"") && !own.contains("/keys/new"), "{own}");
-        }
-        is_page(&looker.send(KEYS, &[("name", "x")]).await, 403);
-        assert_eq!(house.audited("key.created").await.iter().filter(|it| it.2.contains("\"x\"")).count(), 0);
-    }
-
-    async fn hostile_names_and_input_are_escaped(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        for text in hostile().iter().filter(|it| it.contains('<') && it.len() > 2 && !it.contains(char::is_control)) {
-            let made = visitor.send(KEYS, &[("name", text)]).await;
-            is_page(&made, if text.chars().count() > 100 { 400 } else { 200 });
-            let again = visitor.send(KEYS, &[("name", text), ("accounts", text), ("app", text), ("expires", text)]).await;
-            is_page(&again, 400);
-            for page in [made, again] {
-                assert!(!page.text().contains(&**text), "{text}");
-            }
-        }
-        let list = visitor.open(KEYS).await.text();
-        assert!(list.contains("&#60;") && !list.contains("<script") && !list.contains("<img") && !list.contains("<svg"), "{list}");
+async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    for (name, edit) in [("broken", "accounts = 'everybody'"), ("changed", "app = 'other'")] {
+        let key = house.new_key(|it| name.clone_into(&mut it.name)).await;
+        let id = &key[4..16];
+        database.run(&format!("update key set {edit} where key_id = '{id}'")).await;
+        let list = visitor.open(KEYS).await;
+        is_page(&list, 200);
+        assert!(list.text().contains(">unreadable</span>") && rows(&list) == 3, "{}", list.text());
+        let path = format!("{KEYS}/{id}/revoke");
+        let asked = visitor.open(&path).await;
+        is_page(&asked, 200);
+        assert!(
+            asked.text().contains("method=\"post\" action=\"/console/keys/"),
+            "{}",
+            asked.text()
+        );
+        assert_eq!(visitor.send(&path, &[]).await.status, 303);
+        assert!(!visitor.open(KEYS).await.text().contains(">unreadable</span>"));
+        let ended = visitor.open(&format!("{KEYS}?state=any&search={name}")).await;
+        assert!(
+            ended
+                .text()
+                .contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC</span>"),
+            "{}",
+            ended.text()
+        );
     }
 }
+
+async fn who_only_looks_finds_no_button_there(database: Database) {
+    let house = open_house(&database).await;
+    let looker = Visitor::with_key(&house, &house.looking_key().await).await;
+    for path in
+        [KEYS.to_owned(), format!("{KEYS}/new"), format!("{KEYS}/{}/revoke", &house.key[4..16])]
+    {
+        let page = looker.open(&path).await;
+        is_page(&page, 200);
+        let text = page.text();
+        assert!(path == KEYS || text.contains("somebody who may act can do this"), "{text}");
+        let own = text.split("<main>").nth(1).unwrap();
+        assert!(
+            !own.contains("method=\"post\"")
+                && !own.contains("/revoke\"")
+                && !own.contains("/keys/new"),
+            "{own}"
+        );
+    }
+    is_page(&looker.send(KEYS, &[("name", "x")]).await, 403);
+    assert_eq!(
+        house.audited("key.created").await.iter().filter(|it| it.2.contains("\"x\"")).count(),
+        0
+    );
+}
+
+async fn hostile_names_and_input_are_escaped(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    for text in hostile()
+        .iter()
+        .filter(|it| it.contains('<') && it.len() > 2 && !it.contains(char::is_control))
+    {
+        let made = visitor.send(KEYS, &[("name", text)]).await;
+        is_page(&made, if text.chars().count() > 100 { 400 } else { 200 });
+        let again = visitor
+            .send(KEYS, &[("name", text), ("accounts", text), ("app", text), ("expires", text)])
+            .await;
+        is_page(&again, 400);
+        for page in [made, again] {
+            assert!(!page.text().contains(&**text), "{text}");
+        }
+    }
+    let list = visitor.open(KEYS).await.text();
+    assert!(
+        list.contains("&#60;")
+            && !list.contains("<script")
+            && !list.contains("<img")
+            && !list.contains("<svg"),
+        "{list}"
+    );
+}
+
+on_both!(
+    a_key_is_made_shown_once_and_its_command_works,
+    what_is_chosen_is_what_the_key_may_do,
+    an_admins_key_is_made_and_may_only_look,
+    wrong_input_is_told_beside_its_field_and_kept,
+    keys_are_narrowed_searched_and_paged,
+    revoking_asks_first_and_takes_ids_alone,
+    a_key_that_cannot_be_read_is_listed_as_such_and_revoked,
+    who_only_looks_finds_no_button_there,
+    hostile_names_and_input_are_escaped
+);

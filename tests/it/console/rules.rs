@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::bench::{Answer, Ask};
 use crate::console::{SIGN_IN, Visitor, is_page};
-use crate::database::{newest, on_both};
+use crate::database::{Database, newest, on_both};
 use crate::house::House;
 use crate::openapi::routes::{Route, written};
 use crate::webhooks::open_house;
@@ -159,105 +159,128 @@ fn from_elsewhere(visitor: &Visitor<'_>, method: &str, path: &str) -> Ask {
         .header("content-type", "application/x-www-form-urlencoded")
 }
 
-on_both! {
-    async fn without_a_session_every_page_leads_to_sign_in_and_nothing_is_done(database: Database) {
-        let house = open_house(&database).await;
-        let furnished = Furnished::new(&house).await;
-        let (stranger, forged) = (Visitor::stranger(&house), Visitor::with_cookie(&house, &format!("countersign-console={}", "A".repeat(43))));
-        let before = furnished.traces().await;
-        for (route, method) in routes() {
-            for visitor in [&stranger, &forged] {
-                let path = furnished.path(&route);
-                if method == "GET" {
-                    let answer = visitor.open(&path).await;
-                    if let Some((_, status)) = OPEN.iter().find(|it| it.0 == path) {
-                        assert_eq!(answer.status, *status, "{path}");
-                    } else {
-                        assert_eq!(answer.status, 303, "{path}: {}", answer.text());
-                        assert!(answer.header("location").starts_with(SIGN_IN) && answer.text().is_empty(), "{path}");
-                    }
-                } else if path == SIGN_IN {
-                    is_page(&visitor.send(&path, &[("key", "nobody's")]).await, 403);
-                } else {
-                    let fields = [("url", "https://a/"), ("name", "x"), ("label", "x")];
-                    is_page(&visitor.send(&path, &fields).await, 401);
-                }
-            }
-        }
-        assert_eq!(furnished.traces().await, before);
-    }
-
-    async fn a_key_that_looks_opens_every_page_and_no_form(database: Database) {
-        let house = open_house(&database).await;
-        let furnished = Furnished::new(&house).await;
-        let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
-        let before = furnished.traces().await;
-        for (route, method) in routes() {
+async fn without_a_session_every_page_leads_to_sign_in_and_nothing_is_done(database: Database) {
+    let house = open_house(&database).await;
+    let furnished = Furnished::new(&house).await;
+    let (stranger, forged) = (
+        Visitor::stranger(&house),
+        Visitor::with_cookie(&house, &format!("countersign-console={}", "A".repeat(43))),
+    );
+    let before = furnished.traces().await;
+    for (route, method) in routes() {
+        for visitor in [&stranger, &forged] {
             let path = furnished.path(&route);
-            if path == SIGN_IN || path == "/console" || path == "/console/sign-out" {
-                continue;
-            }
             if method == "GET" {
-                let status = visitor.open(&path).await.status.as_u16();
-                assert!(status == 200 || status == 404, "{path}: {status}");
-            } else {
-                is_page(&visitor.send(&path, &[]).await, 403);
-            }
-        }
-        assert_eq!(furnished.traces().await, before);
-    }
-
-    async fn no_form_of_another_site_is_taken(database: Database) {
-        let house = open_house(&database).await;
-        let furnished = Furnished::new(&house).await;
-        let visitor = Visitor::admin(&house).await;
-        let before = furnished.traces().await;
-        for (route, method) in routes().into_iter().filter(|it| it.1 != "GET") {
-            let path = furnished.path(&route);
-            is_page(&from_elsewhere(&visitor, &method, &path).send().await, 403);
-        }
-        assert_eq!(furnished.traces().await, before);
-    }
-
-    async fn every_page_is_sound(database: Database) {
-        let house = open_house(&database).await;
-        let furnished = Furnished::new(&house).await;
-        for key in [house.new_admin_key().await, house.looking_key().await] {
-            let visitor = Visitor::with_key(&house, &key).await;
-            for path in furnished.pages() {
                 let answer = visitor.open(&path).await;
-                if answer.header("content-type").starts_with("text/html") {
-                    is_sound(&answer, &path);
+                if let Some((_, status)) = OPEN.iter().find(|it| it.0 == path) {
+                    assert_eq!(answer.status, *status, "{path}");
                 } else {
-                    assert!(answer.header("content-disposition").starts_with("attachment;"), "{path}");
+                    assert_eq!(answer.status, 303, "{path}: {}", answer.text());
+                    assert!(
+                        answer.header("location").starts_with(SIGN_IN) && answer.text().is_empty(),
+                        "{path}"
+                    );
                 }
+            } else if path == SIGN_IN {
+                is_page(&visitor.send(&path, &[("key", "nobody's")]).await, 403);
+            } else {
+                let fields = [("url", "https://a/"), ("name", "x"), ("label", "x")];
+                is_page(&visitor.send(&path, &fields).await, 401);
             }
         }
     }
+    assert_eq!(furnished.traces().await, before);
+}
 
-    async fn what_is_not_there_is_a_page_that_says_so(database: Database) {
-        let house = open_house(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let with_names = routes().into_iter().filter(|it| it.0.contains('{'));
-        for (route, method) in with_names {
-            let path = filled(&route, UNKNOWN);
-            let answer = if method == "GET" { visitor.open(&path).await } else { visitor.send(&path, &[]).await };
-            is_sound(&answer, &path);
-            assert_eq!(answer.status, 404, "{method} {path}: {}", answer.text());
-            for odd in ["%00", "%ff", "..%2f..", "%3Cscript%3E", "nobody", "%20", &"9".repeat(3000)] {
-                let path = filled(&route, odd);
-                let answer = if method == "GET" { visitor.open(&path).await } else { visitor.send(&path, &[]).await };
+async fn a_key_that_looks_opens_every_page_and_no_form(database: Database) {
+    let house = open_house(&database).await;
+    let furnished = Furnished::new(&house).await;
+    let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+    let before = furnished.traces().await;
+    for (route, method) in routes() {
+        let path = furnished.path(&route);
+        if path == SIGN_IN || path == "/console" || path == "/console/sign-out" {
+            continue;
+        }
+        if method == "GET" {
+            let status = visitor.open(&path).await.status.as_u16();
+            assert!(status == 200 || status == 404, "{path}: {status}");
+        } else {
+            is_page(&visitor.send(&path, &[]).await, 403);
+        }
+    }
+    assert_eq!(furnished.traces().await, before);
+}
+
+async fn no_form_of_another_site_is_taken(database: Database) {
+    let house = open_house(&database).await;
+    let furnished = Furnished::new(&house).await;
+    let visitor = Visitor::admin(&house).await;
+    let before = furnished.traces().await;
+    for (route, method) in routes().into_iter().filter(|it| it.1 != "GET") {
+        let path = furnished.path(&route);
+        is_page(&from_elsewhere(&visitor, &method, &path).send().await, 403);
+    }
+    assert_eq!(furnished.traces().await, before);
+}
+
+async fn every_page_is_sound(database: Database) {
+    let house = open_house(&database).await;
+    let furnished = Furnished::new(&house).await;
+    for key in [house.new_admin_key().await, house.looking_key().await] {
+        let visitor = Visitor::with_key(&house, &key).await;
+        for path in furnished.pages() {
+            let answer = visitor.open(&path).await;
+            if answer.header("content-type").starts_with("text/html") {
                 is_sound(&answer, &path);
-                assert!(answer.status.is_client_error(), "{method} {path}: {}", answer.status);
+            } else {
+                assert!(answer.header("content-disposition").starts_with("attachment;"), "{path}");
             }
         }
-        let nothing = visitor.open("/console/nothing").await;
-        is_sound(&nothing, "/console/nothing");
-        let text = nothing.text();
-        assert!(text.contains("There is no such page.") && text.contains("href=\"/console/\""), "{text}");
-        assert!(!text.contains("/metrics"), "that is for programs: {text}");
-        let wrong = visitor.ask("PUT", "/console/webhooks").send().await;
-        is_sound(&wrong, "PUT");
-        assert_eq!(wrong.status, 405);
     }
 }
+
+async fn what_is_not_there_is_a_page_that_says_so(database: Database) {
+    let house = open_house(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let with_names = routes().into_iter().filter(|it| it.0.contains('{'));
+    for (route, method) in with_names {
+        let path = filled(&route, UNKNOWN);
+        let answer = if method == "GET" {
+            visitor.open(&path).await
+        } else {
+            visitor.send(&path, &[]).await
+        };
+        is_sound(&answer, &path);
+        assert_eq!(answer.status, 404, "{method} {path}: {}", answer.text());
+        for odd in ["%00", "%ff", "..%2f..", "%3Cscript%3E", "nobody", "%20", &"9".repeat(3000)] {
+            let path = filled(&route, odd);
+            let answer = if method == "GET" {
+                visitor.open(&path).await
+            } else {
+                visitor.send(&path, &[]).await
+            };
+            is_sound(&answer, &path);
+            assert!(answer.status.is_client_error(), "{method} {path}: {}", answer.status);
+        }
+    }
+    let nothing = visitor.open("/console/nothing").await;
+    is_sound(&nothing, "/console/nothing");
+    let text = nothing.text();
+    assert!(
+        text.contains("There is no such page.") && text.contains("href=\"/console/\""),
+        "{text}"
+    );
+    assert!(!text.contains("/metrics"), "that is for programs: {text}");
+    let wrong = visitor.ask("PUT", "/console/webhooks").send().await;
+    is_sound(&wrong, "PUT");
+    assert_eq!(wrong.status, 405);
+}
+
+on_both!(
+    without_a_session_every_page_leads_to_sign_in_and_nothing_is_done,
+    a_key_that_looks_opens_every_page_and_no_form,
+    no_form_of_another_site_is_taken,
+    every_page_is_sound,
+    what_is_not_there_is_a_page_that_says_so
+);

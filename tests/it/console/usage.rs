@@ -7,7 +7,7 @@ use time::Duration;
 use crate::bench::TOTALS;
 use crate::connect::replica::Replica;
 use crate::console::{Visitor, is_page};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 use crate::seed::Seed;
 
@@ -42,106 +42,230 @@ async fn used(house: &House) -> String {
     other
 }
 
-on_both! {
-    async fn usage_says_what_to_do_while_there_is_none(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        says(&visitor.open(USAGE).await, &["Nothing was asked of X in this time", "No account's token was used"]);
+async fn usage_says_what_to_do_while_there_is_none(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    says(
+        &visitor.open(USAGE).await,
+        &["Nothing was asked of X in this time", "No account's token was used"],
+    );
+}
+
+async fn usage_is_drawn_told_apart_and_counted(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let other = used(&house).await;
+    assert_eq!(house.arrived(TOTALS).await.len(), 4);
+    let page = visitor.open(USAGE).await;
+    says(
+        &page,
+        &[
+            "<dd>4</dd>",
+            "<dd>12</dd>",
+            "<svg",
+            "calls a day",
+            "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>",
+            "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts used\" class=\"number\">2</td>",
+        ],
+    );
+    assert_eq!(page.text().matches("<th scope=\"row\">").count(), 30, "{}", page.text());
+    let page = visitor.open("/console/usage?from=2026-03-10&by=key").await;
+    says(
+        &page,
+        &[
+            "calls an hour",
+            "hour of 2026-03-10 (UTC)",
+            "<th scope=\"col\">Key</th>",
+            "<th scope=\"row\">21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>",
+            "&#60;b&#62;the dashboard",
+            &format!("/console/calls?key={}", &other[4..16]),
+        ],
+    );
+    assert!(!page.text().contains("<b>"));
+    let year = visitor.open("/console/usage?from=2025-05-17").await;
+    says(
+        &year,
+        &[
+            "calls a month",
+            "<th scope=\"row\">2025-05</th><td class=\"number\">0</td>",
+            "<th scope=\"row\">2026-03</th><td class=\"number\">4</td>",
+            "<dd>12</dd>",
+        ],
+    );
+    assert_eq!(year.text().matches("<th scope=\"row\">").count(), 11);
+    for (by, expected) in [
+        ("outcome", "2xx</td><td data-label=\"Calls\" class=\"number\">3<"),
+        ("outcome", "4xx</td><td data-label=\"Calls\" class=\"number\">1<"),
+        ("auth", "user-context</td><td data-label=\"Calls\" class=\"number\">3<"),
+        ("account", "no account (app-only)"),
+        ("app", "demo</td><td data-label=\"Calls\" class=\"number\">4<"),
+        ("endpoint", "totals</a></td><td data-label=\"Calls\" class=\"number\">4<"),
+        ("nonsense", "<dd>4</dd>"),
+    ] {
+        says(&visitor.open(&format!("{USAGE}?by={by}")).await, &[expected]);
     }
-
-    async fn usage_is_drawn_told_apart_and_counted(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let other = used(&house).await;
-        assert_eq!(house.arrived(TOTALS).await.len(), 4);
-        let page = visitor.open(USAGE).await;
-        says(&page, &["<dd>4</dd>", "<dd>12</dd>", "<svg", "calls a day", "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>", "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts used\" class=\"number\">2</td>"]);
-        assert_eq!(page.text().matches("<th scope=\"row\">").count(), 30, "{}", page.text());
-        let page = visitor.open("/console/usage?from=2026-03-10&by=key").await;
-        says(&page, &["calls an hour", "hour of 2026-03-10 (UTC)", "<th scope=\"col\">Key</th>", "<th scope=\"row\">21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>", "&#60;b&#62;the dashboard", &format!("/console/calls?key={}", &other[4..16])]);
-        assert!(!page.text().contains("<b>"));
-        let year = visitor.open("/console/usage?from=2025-05-17").await;
-        says(&year, &["calls a month", "<th scope=\"row\">2025-05</th><td class=\"number\">0</td>", "<th scope=\"row\">2026-03</th><td class=\"number\">4</td>", "<dd>12</dd>"]);
-        assert_eq!(year.text().matches("<th scope=\"row\">").count(), 11);
-        for (by, expected) in [("outcome", "2xx</td><td data-label=\"Calls\" class=\"number\">3<"), ("outcome", "4xx</td><td data-label=\"Calls\" class=\"number\">1<"), ("auth", "user-context</td><td data-label=\"Calls\" class=\"number\">3<"), ("account", "no account (app-only)"), ("app", "demo</td><td data-label=\"Calls\" class=\"number\">4<"), ("endpoint", "totals</a></td><td data-label=\"Calls\" class=\"number\">4<"), ("nonsense", "<dd>4</dd>")] {
-            says(&visitor.open(&format!("{USAGE}?by={by}")).await, &[expected]);
-        }
-        let narrowed = visitor.open("/console/usage?key=%3Cb%3Ethe+dashboard").await;
-        says(&narrowed, &["<dd>2</dd>", "value=\"&#60;b&#62;the dashboard\""]);
-        says(&visitor.open(&format!("{USAGE}?account={}", house.id("bob"))).await, &["<dd>1</dd>"]);
-        says(&visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await, &["Nothing was asked of X"]);
-        for (query, expected) in [("from=yesterday", "id=\"from-wrong\">From must be a day"), ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"), ("until=9999-12-31T23:30:00Z", "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z"), ("account=%3Cb%3E", "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a href=\"/console/accounts\">accounts</a>")] {
-            let page = visitor.open(&format!("{USAGE}?{query}")).await;
-            is_page(&page, 400);
-            assert!(page.text().contains(expected) && !page.text().contains("<b>"), "{}", page.text());
-            assert_eq!(page.text().matches("aria-invalid=\"true\" aria-describedby=").count(), 1, "{}", page.text());
-        }
-    }
-
-    async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        used(&house).await;
-        let legend = |page: crate::bench::Answer| -> Vec<String> {
-            let text = page.text();
-            let samples = text.split("class=\"sample ").skip(1);
-            samples.map(|it| format!("{} {}", it.split('"').next().unwrap(), it.split("</svg> ").nth(1).unwrap().split('<').next().unwrap())).collect()
-        };
-        let by = async |by: &str| legend(visitor.open(&format!("{USAGE}?from=2026-03-10&by={by}")).await);
-        // There are more of the latter, and app-only has the same colour where all is shown of one day.
-        assert_eq!(by("auth").await, ["s1 app-only", "s2 user-context"]);
-        assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"]);
-        let ids = house.bench.ids("alice", 1);
-        for _ in 0..5 {
-            house.call_as("bob", Endpoint::Totals, &body(&ids, &["impressions"])).send().await.is_relayed(403);
-        }
-        assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"], "though there are more of these now");
-        let overview = legend(visitor.open("/console/").await);
-        assert_eq!(overview[..2], ["s1 app-only, answered", "s2 user-context, answered"]);
-    }
-
-    async fn usage_can_be_taken_away_as_a_table(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let other = used(&house).await;
-        let page = visitor.open("/console/usage?from=2026-03-10&by=outcome&key=%3Cb%3Ethe+dashboard").await.text();
-        let link = page.split("href=\"").find(|it| it.starts_with("/console/usage.csv")).unwrap();
-        let answer = visitor.open(&link.split('"').next().unwrap().replace("&#38;", "&")).await;
-        assert_eq!((answer.status.as_u16(), answer.header("content-type"), answer.header("countersign-complete")), (200, "text/csv", "true"));
-        assert_eq!(answer.header("content-disposition"), "attachment; filename=\"countersign-usage.csv\"");
-        let text = answer.text();
-        assert!(text.starts_with("at,outcome,calls,posts,bytes\n2026-03-10T21:00:00Z,2xx,2,6,"), "{text}");
-        assert_eq!(text.lines().count(), 2, "{text}");
-
-        let admin = house.new_admin_key().await;
-        let ask = |query: &str| house.admin(&admin, "GET", &format!("/admin/v1/usage{query}"));
-        let table = ask("?by=key,account,auth,app,endpoint").header("accept", "text/csv").send().await;
-        assert_eq!((table.header("content-type"), table.header("vary")), ("text/csv", "accept"));
-        let text = table.text();
-        assert!(text.starts_with("app,key,account,endpoint,auth,calls,posts,bytes\n"), "{text}");
-        assert!(text.contains(&format!("demo,{},{},totals,user-context,2,6,", &other[4..16], house.id("alice"))), "{text}");
-        assert!(text.contains(",,totals,app-only,1,3,"), "{text}");
-        assert_eq!(ask("").header("accept", "application/json, text/csv;q=0.5").send().await.json()["sums"][0]["calls"], 4);
-        assert_eq!(ask("?key=%3Cb%3Ethe+dashboard").send().await.json()["sums"][0]["calls"], 2, "by its name");
-        database.seed(Seed { hours: 200, lines: 60, ..Seed::default() }).await;
-        let most = ask("?by=hour,key,outcome").header("accept", "text/csv").send().await;
-        assert_eq!((most.header("countersign-complete"), most.text().lines().count()), ("false", 10_001));
-        assert_eq!(Visitor::stranger(&house).open("/console/usage.csv").await.status, 303);
-    }
-
-    async fn what_a_killed_process_took_with_it_is_told(database: Database) {
-        let house = House::start(&database).await;
-        let visitor = Visitor::admin(&house).await;
-        let replica = Replica::open(&house.bench, &database.settings()).await;
-        let ask = crate::bench::Ask::new(&house.http, &replica.at(crate::connect::replica::PUBLIC_URL), "POST", TOTALS).header("authorization", &format!("Bearer {}", house.key));
-        ask.header("content-type", "application/json").body(body(&house.bench.ids("alice", 1), &["favorites"]).to_string()).send().await.is_relayed(200);
-        replica.write_usage().await;
-        replica.crash().await;
-        assert!(!visitor.open(USAGE).await.text().contains("What is missing"));
-        house.bench.clock.forward(Duration::minutes(2));
-        says(&visitor.open(USAGE).await, &["What is missing", "After 2026-03-10 21:15 UTC: what a killed process did last"]);
-        database.run("update usage_writer set counted_calls = written_calls + 12").await;
-        says(&visitor.open(USAGE).await, &["at least 12 calls, and what a killed process did last"]);
-        assert_eq!(visitor.open("/console/usage.csv").await.header("countersign-complete"), "false");
+    let narrowed = visitor.open("/console/usage?key=%3Cb%3Ethe+dashboard").await;
+    says(&narrowed, &["<dd>2</dd>", "value=\"&#60;b&#62;the dashboard\""]);
+    says(&visitor.open(&format!("{USAGE}?account={}", house.id("bob"))).await, &["<dd>1</dd>"]);
+    says(
+        &visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await,
+        &["Nothing was asked of X"],
+    );
+    for (query, expected) in [
+        ("from=yesterday", "id=\"from-wrong\">From must be a day"),
+        ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"),
+        (
+            "until=9999-12-31T23:30:00Z",
+            "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z",
+        ),
+        (
+            "account=%3Cb%3E",
+            "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a href=\"/console/accounts\">accounts</a>",
+        ),
+    ] {
+        let page = visitor.open(&format!("{USAGE}?{query}")).await;
+        is_page(&page, 400);
+        assert!(page.text().contains(expected) && !page.text().contains("<b>"), "{}", page.text());
+        assert_eq!(
+            page.text().matches("aria-invalid=\"true\" aria-describedby=").count(),
+            1,
+            "{}",
+            page.text()
+        );
     }
 }
+
+async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    used(&house).await;
+    let legend = |page: crate::bench::Answer| -> Vec<String> {
+        let text = page.text();
+        let samples = text.split("class=\"sample ").skip(1);
+        samples
+            .map(|it| {
+                format!(
+                    "{} {}",
+                    it.split('"').next().unwrap(),
+                    it.split("</svg> ").nth(1).unwrap().split('<').next().unwrap()
+                )
+            })
+            .collect()
+    };
+    let by =
+        async |by: &str| legend(visitor.open(&format!("{USAGE}?from=2026-03-10&by={by}")).await);
+    // There are more of the latter, and app-only has the same colour where all is shown of one day.
+    assert_eq!(by("auth").await, ["s1 app-only", "s2 user-context"]);
+    assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"]);
+    let ids = house.bench.ids("alice", 1);
+    for _ in 0..5 {
+        house
+            .call_as("bob", Endpoint::Totals, &body(&ids, &["impressions"]))
+            .send()
+            .await
+            .is_relayed(403);
+    }
+    assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"], "though there are more of these now");
+    let overview = legend(visitor.open("/console/").await);
+    assert_eq!(overview[..2], ["s1 app-only, answered", "s2 user-context, answered"]);
+}
+
+async fn usage_can_be_taken_away_as_a_table(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let other = used(&house).await;
+    let page = visitor
+        .open("/console/usage?from=2026-03-10&by=outcome&key=%3Cb%3Ethe+dashboard")
+        .await
+        .text();
+    let link = page.split("href=\"").find(|it| it.starts_with("/console/usage.csv")).unwrap();
+    let answer = visitor.open(&link.split('"').next().unwrap().replace("&#38;", "&")).await;
+    assert_eq!(
+        (
+            answer.status.as_u16(),
+            answer.header("content-type"),
+            answer.header("countersign-complete")
+        ),
+        (200, "text/csv", "true")
+    );
+    assert_eq!(
+        answer.header("content-disposition"),
+        "attachment; filename=\"countersign-usage.csv\""
+    );
+    let text = answer.text();
+    assert!(
+        text.starts_with("at,outcome,calls,posts,bytes\n2026-03-10T21:00:00Z,2xx,2,6,"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 2, "{text}");
+
+    let admin = house.new_admin_key().await;
+    let ask = |query: &str| house.admin(&admin, "GET", &format!("/admin/v1/usage{query}"));
+    let table = ask("?by=key,account,auth,app,endpoint").header("accept", "text/csv").send().await;
+    assert_eq!((table.header("content-type"), table.header("vary")), ("text/csv", "accept"));
+    let text = table.text();
+    assert!(text.starts_with("app,key,account,endpoint,auth,calls,posts,bytes\n"), "{text}");
+    assert!(
+        text.contains(&format!(
+            "demo,{},{},totals,user-context,2,6,",
+            &other[4..16],
+            house.id("alice")
+        )),
+        "{text}"
+    );
+    assert!(text.contains(",,totals,app-only,1,3,"), "{text}");
+    assert_eq!(
+        ask("").header("accept", "application/json, text/csv;q=0.5").send().await.json()["sums"][0]
+            ["calls"],
+        4
+    );
+    assert_eq!(
+        ask("?key=%3Cb%3Ethe+dashboard").send().await.json()["sums"][0]["calls"],
+        2,
+        "by its name"
+    );
+    database.seed(Seed { hours: 200, lines: 60, ..Seed::default() }).await;
+    let most = ask("?by=hour,key,outcome").header("accept", "text/csv").send().await;
+    assert_eq!(
+        (most.header("countersign-complete"), most.text().lines().count()),
+        ("false", 10_001)
+    );
+    assert_eq!(Visitor::stranger(&house).open("/console/usage.csv").await.status, 303);
+}
+
+async fn what_a_killed_process_took_with_it_is_told(database: Database) {
+    let house = House::start(&database).await;
+    let visitor = Visitor::admin(&house).await;
+    let replica = Replica::open(&house.bench, &database.settings()).await;
+    let ask = crate::bench::Ask::new(
+        &house.http,
+        &replica.at(crate::connect::replica::PUBLIC_URL),
+        "POST",
+        TOTALS,
+    )
+    .header("authorization", &format!("Bearer {}", house.key));
+    ask.header("content-type", "application/json")
+        .body(body(&house.bench.ids("alice", 1), &["favorites"]).to_string())
+        .send()
+        .await
+        .is_relayed(200);
+    replica.write_usage().await;
+    replica.crash().await;
+    assert!(!visitor.open(USAGE).await.text().contains("What is missing"));
+    house.bench.clock.forward(Duration::minutes(2));
+    says(
+        &visitor.open(USAGE).await,
+        &["What is missing", "After 2026-03-10 21:15 UTC: what a killed process did last"],
+    );
+    database.run("update usage_writer set counted_calls = written_calls + 12").await;
+    says(&visitor.open(USAGE).await, &["at least 12 calls, and what a killed process did last"]);
+    assert_eq!(visitor.open("/console/usage.csv").await.header("countersign-complete"), "false");
+}
+
+on_both!(
+    usage_says_what_to_do_while_there_is_none,
+    usage_is_drawn_told_apart_and_counted,
+    what_there_are_few_of_has_its_own_colour_whatever_is_most,
+    usage_can_be_taken_away_as_a_table,
+    what_a_killed_process_took_with_it_is_told
+);

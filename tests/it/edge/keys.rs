@@ -4,7 +4,7 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
 use crate::bench::{Answer, body};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 
 const KEYS: &str = "/admin/v1/keys";
@@ -14,196 +14,227 @@ async fn create(house: &House, admin: &str, new: &Value) -> Answer {
     ask.body(new.to_string()).send().await
 }
 
-on_both! {
-    async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let alice = &house.bench.user("alice").user_id;
-        let answer = create(&house, &admin, &json!({
-            "name": "reports", "app": "demo", "accounts": [alice], "endpoints": ["totals"], "expires": "90d",
-        })).await;
-        assert_eq!(answer.status, 201);
-        let mut made = answer.json();
-        let secret = made["secret"].take().as_str().unwrap().to_owned();
-        assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
-        let expected = json!({
-            "secret": null,
-            "id": &secret[4..16],
-            "kind": "caller",
-            "name": "reports",
-            "app": "demo",
-            "accounts": [alice],
-            "endpoints": ["totals"],
-            "links": false, "looks": false,
-            "created_at": "2026-03-10T21:15:30Z",
-            "expires_at": "2026-06-08T21:15:30Z",
-            "revoked_at": null,
-            "last_used_at": null,
-        });
-        assert_eq!(made, expected);
+async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let alice = &house.bench.user("alice").user_id;
+    let answer = create(&house, &admin, &json!({
+        "name": "reports", "app": "demo", "accounts": [alice], "endpoints": ["totals"], "expires": "90d",
+    })).await;
+    assert_eq!(answer.status, 201);
+    let mut made = answer.json();
+    let secret = made["secret"].take().as_str().unwrap().to_owned();
+    assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
+    let expected = json!({
+        "secret": null,
+        "id": &secret[4..16],
+        "kind": "caller",
+        "name": "reports",
+        "app": "demo",
+        "accounts": [alice],
+        "endpoints": ["totals"],
+        "links": false, "looks": false,
+        "created_at": "2026-03-10T21:15:30Z",
+        "expires_at": "2026-06-08T21:15:30Z",
+        "revoked_at": null,
+        "last_used_at": null,
+    });
+    assert_eq!(made, expected);
 
-        let body = body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
-        let call = |name: &str, endpoint: Endpoint| {
-            house.call_as(name, endpoint, &body).header("authorization", "").header("x-api-key", &secret)
-        };
-        call("alice", Endpoint::Totals).send().await.is_relayed(200);
-        call("bob", Endpoint::Totals).send().await.is_own(404, "account_not_found");
-        call("alice", Endpoint::TwentyEightHours).send().await.is_own(403, "not_allowed");
-        house.bench.clock.forward(time::Duration::days(90));
-        call("alice", Endpoint::Totals).send().await.is_own(401, "unknown_key");
+    let body = body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let call = |name: &str, endpoint: Endpoint| {
+        house
+            .call_as(name, endpoint, &body)
+            .header("authorization", "")
+            .header("x-api-key", &secret)
+    };
+    call("alice", Endpoint::Totals).send().await.is_relayed(200);
+    call("bob", Endpoint::Totals).send().await.is_own(404, "account_not_found");
+    call("alice", Endpoint::TwentyEightHours).send().await.is_own(403, "not_allowed");
+    house.bench.clock.forward(time::Duration::days(90));
+    call("alice", Endpoint::Totals).send().await.is_own(401, "unknown_key");
+}
+
+async fn names_are_unique_until_revoked(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let new = json!({ "name": "Reports" });
+    let first = create(&house, &admin, &new).await.json();
+    create(&house, &admin, &json!({ "name": "reports" })).await.is_own(409, "already_exists");
+    let by_name = house.admin(&admin, "DELETE", &format!("{KEYS}/Reports")).send().await.json();
+    assert_eq!(
+        (&by_name["id"], &by_name["revoked_at"]),
+        (&first["id"], &json!("2026-03-10T21:15:30Z"))
+    );
+    let second = create(&house, &admin, &new).await.json();
+    for _ in 0..2 {
+        let path = format!("{KEYS}/{}", second["id"].as_str().unwrap());
+        let by_id = house.admin(&admin, "DELETE", &path).send().await;
+        assert_eq!(
+            (by_id.status.as_u16(), by_id.json()["id"].clone()),
+            (200, second["id"].clone())
+        );
     }
-
-    async fn names_are_unique_until_revoked(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let new = json!({ "name": "Reports" });
-        let first = create(&house, &admin, &new).await.json();
-        create(&house, &admin, &json!({ "name": "reports" })).await.is_own(409, "already_exists");
-        let by_name = house.admin(&admin, "DELETE", &format!("{KEYS}/Reports")).send().await.json();
-        assert_eq!((&by_name["id"], &by_name["revoked_at"]), (&first["id"], &json!("2026-03-10T21:15:30Z")));
-        let second = create(&house, &admin, &new).await.json();
-        for _ in 0..2 {
-            let path = format!("{KEYS}/{}", second["id"].as_str().unwrap());
-            let by_id = house.admin(&admin, "DELETE", &path).send().await;
-            assert_eq!((by_id.status.as_u16(), by_id.json()["id"].clone()), (200, second["id"].clone()));
-        }
-        house.admin(&admin, "DELETE", &format!("{KEYS}/nobody")).send().await.is_own(404, "not_found");
-        for made in [first, second] {
-            let call = house.ask("POST", crate::bench::TOTALS).body("{}");
-            let secret = made["secret"].as_str().unwrap();
-            call.header("authorization", &format!("Bearer {secret}")).send().await.is_own(401, "unknown_key");
-        }
-        let listed = house.admin(&admin, "GET", KEYS).send().await.text();
-        assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
+    house.admin(&admin, "DELETE", &format!("{KEYS}/nobody")).send().await.is_own(404, "not_found");
+    for made in [first, second] {
+        let call = house.ask("POST", crate::bench::TOTALS).body("{}");
+        let secret = made["secret"].as_str().unwrap();
+        call.header("authorization", &format!("Bearer {secret}"))
+            .send()
+            .await
+            .is_own(401, "unknown_key");
     }
+    let listed = house.admin(&admin, "GET", KEYS).send().await.text();
+    assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
+}
 
-    async fn no_name_is_the_id_of_another_key(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let id = &house.key[4..16];
-        let answer = create(&house, &admin, &json!({ "name": id })).await;
-        answer.is_own(409, "already_exists");
-        assert_eq!(answer.json()["detail"], format!("there is already a key whose id is {id}"));
-        assert_eq!(create(&house, &admin, &json!({ "name": "dashboard123" })).await.status, 201);
-    }
+async fn no_name_is_the_id_of_another_key(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let id = &house.key[4..16];
+    let answer = create(&house, &admin, &json!({ "name": id })).await;
+    answer.is_own(409, "already_exists");
+    assert_eq!(answer.json()["detail"], format!("there is already a key whose id is {id}"));
+    assert_eq!(create(&house, &admin, &json!({ "name": "dashboard123" })).await.status, 201);
+}
 
-    async fn a_body_that_does_not_read_is_told_in_plain_words(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        for (text, told) in [
-            ("{\"name\": a}", "the body: not JSON: there must be a value: an object, an array"),
-            ("{\n\"name\":\"a\"", "(line 2, column 10)"),
-            ("{}", "the body: missing field `name` (line 1, column 2)"),
-        ] {
-            let answer = house.admin(&admin, "POST", KEYS).body(text).send().await;
-            answer.is_own(400, "invalid_request");
-            assert!(answer.json()["detail"].as_str().unwrap().contains(told), "{}", answer.text());
-        }
-    }
-
-    async fn an_admin_key_makes_an_admin_key(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let made = create(&house, &admin, &json!({ "name": "deputy", "admin": true })).await.json();
-        let deputy = made["secret"].as_str().unwrap();
-        assert!(deputy.starts_with("csa_"));
-        assert_eq!((&made["kind"], &made["app"]), (&json!("admin"), &Value::Null));
-        assert_eq!(house.admin(deputy, "GET", KEYS).send().await.status, 200);
-    }
-
-    async fn what_a_key_cannot_be_is_told_all_at_once(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let answer = create(&house, &admin, &json!({
-            "name": "", "app": "nowhere", "accounts": ["x", "1"], "endpoints": ["totals", "weekly"], "expires": "soon",
-        })).await;
+async fn a_body_that_does_not_read_is_told_in_plain_words(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    for (text, told) in [
+        ("{\"name\": a}", "the body: not JSON: there must be a value: an object, an array"),
+        ("{\n\"name\":\"a\"", "(line 2, column 10)"),
+        ("{}", "the body: missing field `name` (line 1, column 2)"),
+    ] {
+        let answer = house.admin(&admin, "POST", KEYS).body(text).send().await;
         answer.is_own(400, "invalid_request");
-        let body = answer.json();
-        let pointers: Vec<&str> =
-            body["problems"].as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
-        assert_eq!(pointers, ["/accounts/0", "/endpoints/1", "/expires"]);
-        for (field, value) in [
-            ("name", json!("")),
-            ("name", json!("a\u{1b}[31mb")),
-            ("name", json!("x".repeat(101))),
-            ("app", json!("nowhere")),
-            ("expires", json!("0s")),
-            ("expires", json!("101y")),
-            ("expires", json!("9999y")),
-            ("expires", json!("500000000000y")),
-            ("expires", json!("")),
-            ("accounts", json!(["@alice"])),
-            ("accounts", json!([1])),
-            ("endpoints", json!("totals")),
-            ("scopes", json!(["*"])),
-            ("name", json!(null)),
-        ] {
-            let mut new = json!({ "name": "odd" });
-            new[field] = value.clone();
-            let answer = create(&house, &admin, &new).await;
-            assert_eq!(answer.status, 400, "{field} {value}: {}", answer.text());
-            answer.is_own(400, "invalid_request");
-        }
-        let wide = json!({ "name": "wide", "admin": true, "app": "demo" });
-        create(&house, &admin, &wide).await.is_own(400, "invalid_request");
-        for text in ["", "{", "[]", "null", "{\"name\":\"a\",\"name\":\"b\"}"] {
-            let ask = house.admin(&admin, "POST", KEYS).body(text);
-            ask.send().await.is_own(400, "invalid_request");
-        }
-        let ask = house.admin(&admin, "POST", KEYS).header("content-type", "text/plain").body("{}");
-        ask.send().await.is_own(415, "not_json");
-        let listed = house.admin(&admin, "GET", KEYS).send().await.json();
-        assert_eq!(listed["keys"].as_array().unwrap().len(), 2, "none was made");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(told), "{}", answer.text());
     }
+}
 
-    async fn keys_and_entries_come_in_pages(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        for number in 0..3 {
-            create(&house, &admin, &json!({ "name": format!("key of page {number}") })).await;
-        }
-        for (path, list, next_name) in [(KEYS, "keys", "after"), ("/admin/v1/audit", "entries", "before")] {
-            let whole = house.admin(&admin, "GET", path).send().await.json();
-            let (mut seen, mut after) = (Vec::new(), String::new());
-            loop {
-                let page = house.admin(&admin, "GET", &format!("{path}?limit=2{after}")).send().await.json();
-                seen.extend(page[list].as_array().unwrap().clone());
-                after = match &page["next"] {
-                    Value::String(next) => format!("&{next_name}={next}"),
-                    Value::Number(next) => format!("&{next_name}={next}"),
-                    _ => break,
-                };
-            }
-            assert_eq!(whole[list], json!(seen), "{path}");
-            assert!(seen.len() >= 5, "{path}");
-        }
+async fn an_admin_key_makes_an_admin_key(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let made = create(&house, &admin, &json!({ "name": "deputy", "admin": true })).await.json();
+    let deputy = made["secret"].as_str().unwrap();
+    assert!(deputy.starts_with("csa_"));
+    assert_eq!((&made["kind"], &made["app"]), (&json!("admin"), &Value::Null));
+    assert_eq!(house.admin(deputy, "GET", KEYS).send().await.status, 200);
+}
+
+async fn what_a_key_cannot_be_is_told_all_at_once(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let answer = create(&house, &admin, &json!({
+        "name": "", "app": "nowhere", "accounts": ["x", "1"], "endpoints": ["totals", "weekly"], "expires": "soon",
+    })).await;
+    answer.is_own(400, "invalid_request");
+    let body = answer.json();
+    let pointers: Vec<&str> = body["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(pointers, ["/accounts/0", "/endpoints/1", "/expires"]);
+    for (field, value) in [
+        ("name", json!("")),
+        ("name", json!("a\u{1b}[31mb")),
+        ("name", json!("x".repeat(101))),
+        ("app", json!("nowhere")),
+        ("expires", json!("0s")),
+        ("expires", json!("101y")),
+        ("expires", json!("9999y")),
+        ("expires", json!("500000000000y")),
+        ("expires", json!("")),
+        ("accounts", json!(["@alice"])),
+        ("accounts", json!([1])),
+        ("endpoints", json!("totals")),
+        ("scopes", json!(["*"])),
+        ("name", json!(null)),
+    ] {
+        let mut new = json!({ "name": "odd" });
+        new[field] = value.clone();
+        let answer = create(&house, &admin, &new).await;
+        assert_eq!(answer.status, 400, "{field} {value}: {}", answer.text());
+        answer.is_own(400, "invalid_request");
     }
-
-    async fn every_change_leaves_an_entry_with_its_actor(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let made = create(&house, &admin, &json!({ "name": "odd \"name\"" })).await.json();
-        let id = made["id"].as_str().unwrap();
-        house.admin(&admin, "DELETE", &format!("{KEYS}/{id}")).send().await;
-        let audit = house.admin(&admin, "GET", "/admin/v1/audit?limit=2").send().await.json();
-        let (actor, subject) = (format!("key:{}", &admin[4..16]), format!("key:{id}"));
-        for (entry, action) in audit["entries"].as_array().unwrap().iter().zip(["key.revoked", "key.created"]) {
-            assert_eq!(entry["action"], action);
-            assert_eq!((&entry["actor"], &entry["subject"]), (&json!(actor), &json!(subject)));
-            assert_eq!(entry["at"], "2026-03-10T21:15:30Z");
-        }
+    let wide = json!({ "name": "wide", "admin": true, "app": "demo" });
+    create(&house, &admin, &wide).await.is_own(400, "invalid_request");
+    for text in ["", "{", "[]", "null", "{\"name\":\"a\",\"name\":\"b\"}"] {
+        let ask = house.admin(&admin, "POST", KEYS).body(text);
+        ask.send().await.is_own(400, "invalid_request");
     }
+    let ask = house.admin(&admin, "POST", KEYS).header("content-type", "text/plain").body("{}");
+    ask.send().await.is_own(415, "not_json");
+    let listed = house.admin(&admin, "GET", KEYS).send().await.json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 2, "none was made");
+}
 
-    async fn a_key_pasted_where_its_id_belongs_is_not_repeated(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let paths = [format!("{KEYS}/{}", house.key), format!("{KEYS}/{admin}/x"), format!("/{admin}")];
-        for path in paths {
-            for method in ["DELETE", "GET"] {
-                let answer = house.admin(&admin, method, &path).send().await;
-                let text = answer.text();
-                assert!(!text.contains(&admin[..40]) && !text.contains(&house.key[..40]), "{text}");
-            }
+async fn keys_and_entries_come_in_pages(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    for number in 0..3 {
+        create(&house, &admin, &json!({ "name": format!("key of page {number}") })).await;
+    }
+    for (path, list, next_name) in
+        [(KEYS, "keys", "after"), ("/admin/v1/audit", "entries", "before")]
+    {
+        let whole = house.admin(&admin, "GET", path).send().await.json();
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        loop {
+            let page =
+                house.admin(&admin, "GET", &format!("{path}?limit=2{after}")).send().await.json();
+            seen.extend(page[list].as_array().unwrap().clone());
+            after = match &page["next"] {
+                Value::String(next) => format!("&{next_name}={next}"),
+                Value::Number(next) => format!("&{next_name}={next}"),
+                _ => break,
+            };
+        }
+        assert_eq!(whole[list], json!(seen), "{path}");
+        assert!(seen.len() >= 5, "{path}");
+    }
+}
+
+async fn every_change_leaves_an_entry_with_its_actor(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let made = create(&house, &admin, &json!({ "name": "odd \"name\"" })).await.json();
+    let id = made["id"].as_str().unwrap();
+    house.admin(&admin, "DELETE", &format!("{KEYS}/{id}")).send().await;
+    let audit = house.admin(&admin, "GET", "/admin/v1/audit?limit=2").send().await.json();
+    let (actor, subject) = (format!("key:{}", &admin[4..16]), format!("key:{id}"));
+    for (entry, action) in
+        audit["entries"].as_array().unwrap().iter().zip(["key.revoked", "key.created"])
+    {
+        assert_eq!(entry["action"], action);
+        assert_eq!((&entry["actor"], &entry["subject"]), (&json!(actor), &json!(subject)));
+        assert_eq!(entry["at"], "2026-03-10T21:15:30Z");
+    }
+}
+
+async fn a_key_pasted_where_its_id_belongs_is_not_repeated(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let paths = [format!("{KEYS}/{}", house.key), format!("{KEYS}/{admin}/x"), format!("/{admin}")];
+    for path in paths {
+        for method in ["DELETE", "GET"] {
+            let answer = house.admin(&admin, method, &path).send().await;
+            let text = answer.text();
+            assert!(!text.contains(&admin[..40]) && !text.contains(&house.key[..40]), "{text}");
         }
     }
 }
+
+on_both!(
+    a_key_is_made_with_every_scope_and_keeps_to_it,
+    names_are_unique_until_revoked,
+    no_name_is_the_id_of_another_key,
+    a_body_that_does_not_read_is_told_in_plain_words,
+    an_admin_key_makes_an_admin_key,
+    what_a_key_cannot_be_is_told_all_at_once,
+    keys_and_entries_come_in_pages,
+    every_change_leaves_an_entry_with_its_actor,
+    a_key_pasted_where_its_id_belongs_is_not_repeated
+);

@@ -1,7 +1,7 @@
 //! Under which names `/metrics` and `/admin` are served: under none that somebody else may point at this machine.
 
 use crate::bench::Ask;
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::edge::own;
 use crate::edge::raw::Raw;
 use crate::house::House;
@@ -12,29 +12,41 @@ fn ask(house: &House, key: &str, path: &str, name: &str) -> Ask {
     house.admin(key, "GET", path).header("host", name)
 }
 
-on_both! {
-    async fn names_that_somebody_else_may_have_are_refused(database: Database) {
-        let house = House::start(&database).await;
-        let key = house.new_admin_key().await;
-        for path in GUARDED {
-            for name in ["127.0.0.1:8081", "[::1]", "localhost", "countersign", "countersign.prod.svc", "countersign.prod.svc.cluster.local:8081"] {
-                assert_eq!(ask(&house, &key, path, name).send().await.status, 200, "{path} {name}");
-            }
-            for name in ["evil.example", "evil.example:8081", "127.0.0.1.evil.example", "x.svc.evil.example"] {
-                let refused = ask(&house, &key, path, name).send().await;
-                refused.is_own(421, "unknown_name");
-                let detail = refused.json()["detail"].as_str().unwrap().to_owned();
-                assert!(detail.contains("admin.hosts") && detail.contains("admin.public_url"), "{detail}");
-            }
+async fn names_that_somebody_else_may_have_are_refused(database: Database) {
+    let house = House::start(&database).await;
+    let key = house.new_admin_key().await;
+    for path in GUARDED {
+        for name in [
+            "127.0.0.1:8081",
+            "[::1]",
+            "localhost",
+            "countersign",
+            "countersign.prod.svc",
+            "countersign.prod.svc.cluster.local:8081",
+        ] {
+            assert_eq!(ask(&house, &key, path, name).send().await.status, 200, "{path} {name}");
         }
-        for path in ["/livez", "/readyz"] {
-            assert_eq!(ask(&house, &key, path, "evil.example").send().await.status, 200, "{path}");
+        for name in
+            ["evil.example", "evil.example:8081", "127.0.0.1.evil.example", "x.svc.evil.example"]
+        {
+            let refused = ask(&house, &key, path, name).send().await;
+            refused.is_own(421, "unknown_name");
+            let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+            assert!(
+                detail.contains("admin.hosts") && detail.contains("admin.public_url"),
+                "{detail}"
+            );
         }
-        // Callers come by whatever name they like.
-        let call = crate::trouble::private(&house, "alice").header("host", "evil.example");
-        call.send().await.is_relayed(200);
     }
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(ask(&house, &key, path, "evil.example").send().await.status, 200, "{path}");
+    }
+    // Callers come by whatever name they like.
+    let call = crate::trouble::private(&house, "alice").header("host", "evil.example");
+    call.send().await.is_relayed(200);
 }
+
+on_both!(names_that_somebody_else_may_have_are_refused);
 
 #[tokio::test]
 async fn names_that_the_settings_list_are_served() {

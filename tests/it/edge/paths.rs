@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bench::Ask;
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::edge::own;
 use crate::edge::raw::Raw;
 use crate::house::House;
@@ -109,51 +109,61 @@ fn every_admin_route_is_in_the_list() {
     assert_eq!(written, listed);
 }
 
-on_both! {
-    async fn every_admin_route_asks_for_an_admin_key(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let revoked = house.new_admin_key().await;
-        let id = revoked[4..16].to_owned();
-        house.admin(&admin, "DELETE", &format!("/admin/v1/keys/{id}")).send().await;
-        let mut altered = admin.clone();
-        altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
-        for (method, path) in ROUTES {
-            let path = path.replace("{account}", "@alice").replace("{key}", &id).replace("{webhook}", "x").replace("{link}", "x");
-            let bare = Ask::new(&house.http, &house.admin_url, method, &path);
-            let unnamed = bare.clone().send().await;
-            unnamed.is_own(401, "missing_key");
-            assert!(unnamed.text().contains("csa_") && !unnamed.text().contains("csk_"));
-            for key in [&house.key, &revoked, &altered, "csa_", "x"] {
-                house.admin(key, method, &path).send().await.is_own(401, "unknown_key");
-                bare.clone().header("x-api-key", key).send().await.is_own(401, "unknown_key");
-            }
-            let query = Ask::new(&house.http, &house.admin_url, method, &format!("{path}?key={admin}&access_token={admin}"));
-            query.send().await.is_own(401, "missing_key");
+async fn every_admin_route_asks_for_an_admin_key(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let revoked = house.new_admin_key().await;
+    let id = revoked[4..16].to_owned();
+    house.admin(&admin, "DELETE", &format!("/admin/v1/keys/{id}")).send().await;
+    let mut altered = admin.clone();
+    altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
+    for (method, path) in ROUTES {
+        let path = path
+            .replace("{account}", "@alice")
+            .replace("{key}", &id)
+            .replace("{webhook}", "x")
+            .replace("{link}", "x");
+        let bare = Ask::new(&house.http, &house.admin_url, method, &path);
+        let unnamed = bare.clone().send().await;
+        unnamed.is_own(401, "missing_key");
+        assert!(unnamed.text().contains("csa_") && !unnamed.text().contains("csk_"));
+        for key in [&house.key, &revoked, &altered, "csa_", "x"] {
+            house.admin(key, method, &path).send().await.is_own(401, "unknown_key");
+            bare.clone().header("x-api-key", key).send().await.is_own(401, "unknown_key");
         }
-        let alice = house.store.find_account("demo", house.id("alice")).await.unwrap();
-        assert!(alice.is_some(), "nothing was removed");
+        let query = Ask::new(
+            &house.http,
+            &house.admin_url,
+            method,
+            &format!("{path}?key={admin}&access_token={admin}"),
+        );
+        query.send().await.is_own(401, "missing_key");
     }
-
-    async fn an_admin_key_opens_nothing_for_callers(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let ask = house.ask("POST", crate::bench::TOTALS).header("authorization", &format!("Bearer {admin}"));
-        ask.body("{}").send().await.is_own(401, "unknown_key");
-        // The callers' listener knows none of the operators' routes.
-        for path in ["/admin/v1/keys", "/metrics"] {
-            let ask = Ask::new(&house.http, &house.url, "GET", path).header("x-api-key", &admin);
-            let answer = ask.send().await;
-            answer.is_own(404, "not_found");
-            assert!(answer.text().contains("/insights/engagement/totals"), "{}", answer.text());
-        }
-        // Nor the other way round.
-        let ask = Ask::new(&house.http, &house.admin_url, "POST", crate::bench::TOTALS);
-        let answer = ask.header("x-api-key", &admin).send().await;
-        answer.is_own(404, "not_found");
-        assert!(answer.text().contains("/admin/v1/"), "{}", answer.text());
-    }
+    let alice = house.store.find_account("demo", house.id("alice")).await.unwrap();
+    assert!(alice.is_some(), "nothing was removed");
 }
+
+async fn an_admin_key_opens_nothing_for_callers(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let ask =
+        house.ask("POST", crate::bench::TOTALS).header("authorization", &format!("Bearer {admin}"));
+    ask.body("{}").send().await.is_own(401, "unknown_key");
+    // The callers' listener knows none of the operators' routes.
+    for path in ["/admin/v1/keys", "/metrics"] {
+        let ask = Ask::new(&house.http, &house.url, "GET", path).header("x-api-key", &admin);
+        let answer = ask.send().await;
+        answer.is_own(404, "not_found");
+        assert!(answer.text().contains("/insights/engagement/totals"), "{}", answer.text());
+    }
+    // Nor the other way round.
+    let ask = Ask::new(&house.http, &house.admin_url, "POST", crate::bench::TOTALS);
+    let answer = ask.header("x-api-key", &admin).send().await;
+    answer.is_own(404, "not_found");
+    assert!(answer.text().contains("/admin/v1/"), "{}", answer.text());
+}
+
+on_both!(every_admin_route_asks_for_an_admin_key, an_admin_key_opens_nothing_for_callers);
 
 #[tokio::test]
 async fn no_spelling_of_a_path_passes_without_a_key() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::program::deployment::Deployment;
 
 fn json(text: &str) -> Value {
@@ -29,103 +29,143 @@ fn cells(table: &str) -> Vec<Vec<String>> {
     table.lines().map(cut).collect()
 }
 
-on_both! {
-    async fn accounts_come_and_go(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.prepare().await;
-        let alice = it.bench.user("alice").user_id.clone();
-        let table = cells(&it.must(&["account", "list"]).await);
-        assert_eq!(table[0], ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED", "LAST CALL", "LAST ERROR"]);
-        let row = table.iter().find(|it| it[2] == "alice").unwrap();
-        assert_eq!(row[..4], ["demo", &alice, "alice", "active"]);
-        let listed = json(&it.must(&["account", "list", "--app", "demo", "--state", "active", "--json"]).await);
-        assert_eq!(listed.as_array().unwrap().len(), 2);
-        let shown = json(&it.must(&["account", "show", "@alice", "--json"]).await);
-        assert_eq!(shown["user_id"], alice.as_str());
-        assert!(it.must(&["account", "show", &alice]).await.contains("alice"));
-        assert!(it.must(&["account", "verify", "@alice"]).await.starts_with(&format!("works: {alice} (@alice)")));
-        assert_eq!(json(&it.must(&["account", "verify", "@alice", "--json"]).await)["works"], true);
+async fn accounts_come_and_go(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let alice = it.bench.user("alice").user_id.clone();
+    let table = cells(&it.must(&["account", "list"]).await);
+    assert_eq!(
+        table[0],
+        ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED", "LAST CALL", "LAST ERROR"]
+    );
+    let row = table.iter().find(|it| it[2] == "alice").unwrap();
+    assert_eq!(row[..4], ["demo", &alice, "alice", "active"]);
+    let listed =
+        json(&it.must(&["account", "list", "--app", "demo", "--state", "active", "--json"]).await);
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let shown = json(&it.must(&["account", "show", "@alice", "--json"]).await);
+    assert_eq!(shown["user_id"], alice.as_str());
+    assert!(it.must(&["account", "show", &alice]).await.contains("alice"));
+    assert!(
+        it.must(&["account", "verify", "@alice"])
+            .await
+            .starts_with(&format!("works: {alice} (@alice)"))
+    );
+    assert_eq!(json(&it.must(&["account", "verify", "@alice", "--json"]).await)["works"], true);
 
-        it.bench.put(&format!("/sandbox/users/{alice}"), serde_json::json!({ "state": "revoked" })).await;
-        let refused = it.run(&["account", "verify", "@alice"]).await;
-        assert_eq!((refused.code, &*refused.err), (1, "countersign: does not work: the account is revoked\n"));
-        let refused = it.run(&["account", "verify", "@alice", "--json"]).await;
-        assert_eq!((refused.code, json(&refused.out)["state"].clone()), (1, "revoked".into()));
+    it.bench
+        .put(&format!("/sandbox/users/{alice}"), serde_json::json!({ "state": "revoked" }))
+        .await;
+    let refused = it.run(&["account", "verify", "@alice"]).await;
+    assert_eq!(
+        (refused.code, &*refused.err),
+        (1, "countersign: does not work: the account is revoked\n")
+    );
+    let refused = it.run(&["account", "verify", "@alice", "--json"]).await;
+    assert_eq!((refused.code, json(&refused.out)["state"].clone()), (1, "revoked".into()));
 
-        let removed = it.run(&["account", "remove", "@alice"]).await;
-        assert_eq!(removed.code, 0, "{removed:?}");
-        let gone = it.run(&["account", "show", "@alice"]).await;
-        assert_eq!((gone.code, &*gone.err), (1, "countersign: there is no such account\n"));
-    }
-
-    async fn an_import_is_all_or_nothing(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.must(&["migrate"]).await;
-        let good = it.lines(&["alice", "bob"]);
-        let alice = it.bench.user("alice");
-        let broken = good.replacen(&alice.access_token, "canary", 1);
-        let done = it.run_with(&["account", "import", "--app", "demo"], &broken).await;
-        assert_eq!(done.code, 1);
-        assert!(done.err.starts_with("countersign: line 1: access_token must begin"), "{done:?}");
-        let done = it.run_with(&["account", "import", "--app", "demo"], &format!("{good}canary\n{{}}\n")).await;
-        assert_eq!(done.code, 1);
-        assert!(done.err.contains("line 3: ") && done.err.contains("line 4: "), "{done:?}");
-        for text in ["canary", &alice.access_token, &alice.access_token_secret] {
-            assert!(!done.err.contains(text), "{done:?}");
-        }
-        let done = it.run_with(&["account", "import", "--app", "nowhere"], &good).await;
-        assert_eq!(done.code, 1, "{done:?}");
-        let done = it.run_with(&["account", "import"], "").await;
-        let told = "countersign: there is no account to import; give one JSON object a line\n";
-        assert_eq!((done.code, &*done.err), (1, told));
-        assert_eq!(json(&it.must(&["account", "list", "--json"]).await), serde_json::json!([]));
-        let done = it.run(&["account", "list", "--app", "nowhere"]).await;
-        let told = "countersign: --app: must name a configured app; these are: demo\n";
-        assert_eq!((done.code, &*done.err), (1, told));
-    }
-
-    async fn keys_come_and_go(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.prepare().await;
-        let alice = &it.bench.user("alice").user_id;
-        let odd = "a \"b\" \u{202e}c\u{200b} žluť";
-        let secret = it.key(odd, &["--app", "demo", "--account", alice, "--endpoint", "totals", "--endpoint", "28hr", "--links", "--expires", "90d"]).await;
-        assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
-        let admin = it.key("boss", &["--admin"]).await;
-        assert!(admin.starts_with("csa_"), "{admin}");
-        let made = json(&it.must(&["key", "create", "third", "--json"]).await);
-        assert_eq!(made["secret"].as_str().map(str::len), Some(66));
-
-        let table = it.must(&["key", "list"]).await;
-        assert!(!table.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{table:?}");
-        let table = cells(&table);
-        assert_eq!(table[0], ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"]);
-        let row = table.iter().find(|it| it[0] == secret[4..16]).unwrap();
-        assert_eq!(row[1..8], ["a \"b\" \u{fffd}c\u{fffd} žluť", "caller", "demo", alice, "totals,28hr", "yes", "never"]);
-        assert!(row[8].starts_with("until "), "{row:?}");
-        let boss = table.iter().find(|it| it[1] == "boss").unwrap();
-        assert_eq!(boss[2..], ["admin", "-", "-", "-", "-", "never", "valid"]);
-        let ended = it.key("ended", &["--expires", "1ms"]).await;
-        let table = cells(&it.must(&["key", "list"]).await);
-        let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
-        assert!(row[8].starts_with("expired "), "{row:?}");
-        database.run(&format!("update key set endpoints = 'everything' where key_id = '{}'", &ended[4..16])).await;
-        let table = cells(&it.must(&["key", "list"]).await);
-        let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
-        assert_eq!((&*row[2], &*row[8]), ("unreadable", "refused"));
-        let listed = it.must(&["key", "list", "--json"]).await;
-        assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
-        assert_eq!(json(&listed).as_array().unwrap().len(), 4);
-
-        let revoked = json(&it.must(&["key", "revoke", "boss", "--json"]).await);
-        assert_eq!(revoked["id"], &admin[4..16]);
-        let leaked = it.key("leaked", &[]).await;
-        let revoked = json(&it.must(&["key", "revoke", &leaked, "--json"]).await);
-        assert_eq!(revoked["id"], &leaked[4..16]);
-        let unknown = it.run(&["key", "revoke", "nobody"]).await;
-        assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
-    }
+    let removed = it.run(&["account", "remove", "@alice"]).await;
+    assert_eq!(removed.code, 0, "{removed:?}");
+    let gone = it.run(&["account", "show", "@alice"]).await;
+    assert_eq!((gone.code, &*gone.err), (1, "countersign: there is no such account\n"));
 }
+
+async fn an_import_is_all_or_nothing(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.must(&["migrate"]).await;
+    let good = it.lines(&["alice", "bob"]);
+    let alice = it.bench.user("alice");
+    let broken = good.replacen(&alice.access_token, "canary", 1);
+    let done = it.run_with(&["account", "import", "--app", "demo"], &broken).await;
+    assert_eq!(done.code, 1);
+    assert!(done.err.starts_with("countersign: line 1: access_token must begin"), "{done:?}");
+    let done = it
+        .run_with(&["account", "import", "--app", "demo"], &format!("{good}canary\n{{}}\n"))
+        .await;
+    assert_eq!(done.code, 1);
+    assert!(done.err.contains("line 3: ") && done.err.contains("line 4: "), "{done:?}");
+    for text in ["canary", &alice.access_token, &alice.access_token_secret] {
+        assert!(!done.err.contains(text), "{done:?}");
+    }
+    let done = it.run_with(&["account", "import", "--app", "nowhere"], &good).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    let done = it.run_with(&["account", "import"], "").await;
+    let told = "countersign: there is no account to import; give one JSON object a line\n";
+    assert_eq!((done.code, &*done.err), (1, told));
+    assert_eq!(json(&it.must(&["account", "list", "--json"]).await), serde_json::json!([]));
+    let done = it.run(&["account", "list", "--app", "nowhere"]).await;
+    let told = "countersign: --app: must name a configured app; these are: demo\n";
+    assert_eq!((done.code, &*done.err), (1, told));
+}
+
+async fn keys_come_and_go(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let alice = &it.bench.user("alice").user_id;
+    let odd = "a \"b\" \u{202e}c\u{200b} žluť";
+    let secret = it
+        .key(
+            odd,
+            &[
+                "--app",
+                "demo",
+                "--account",
+                alice,
+                "--endpoint",
+                "totals",
+                "--endpoint",
+                "28hr",
+                "--links",
+                "--expires",
+                "90d",
+            ],
+        )
+        .await;
+    assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
+    let admin = it.key("boss", &["--admin"]).await;
+    assert!(admin.starts_with("csa_"), "{admin}");
+    let made = json(&it.must(&["key", "create", "third", "--json"]).await);
+    assert_eq!(made["secret"].as_str().map(str::len), Some(66));
+
+    let table = it.must(&["key", "list"]).await;
+    assert!(!table.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{table:?}");
+    let table = cells(&table);
+    assert_eq!(
+        table[0],
+        ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"]
+    );
+    let row = table.iter().find(|it| it[0] == secret[4..16]).unwrap();
+    assert_eq!(
+        row[1..8],
+        ["a \"b\" \u{fffd}c\u{fffd} žluť", "caller", "demo", alice, "totals,28hr", "yes", "never"]
+    );
+    assert!(row[8].starts_with("until "), "{row:?}");
+    let boss = table.iter().find(|it| it[1] == "boss").unwrap();
+    assert_eq!(boss[2..], ["admin", "-", "-", "-", "-", "never", "valid"]);
+    let ended = it.key("ended", &["--expires", "1ms"]).await;
+    let table = cells(&it.must(&["key", "list"]).await);
+    let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
+    assert!(row[8].starts_with("expired "), "{row:?}");
+    database
+        .run(&format!("update key set endpoints = 'everything' where key_id = '{}'", &ended[4..16]))
+        .await;
+    let table = cells(&it.must(&["key", "list"]).await);
+    let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
+    assert_eq!((&*row[2], &*row[8]), ("unreadable", "refused"));
+    let listed = it.must(&["key", "list", "--json"]).await;
+    assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
+    assert_eq!(json(&listed).as_array().unwrap().len(), 4);
+
+    let revoked = json(&it.must(&["key", "revoke", "boss", "--json"]).await);
+    assert_eq!(revoked["id"], &admin[4..16]);
+    let leaked = it.key("leaked", &[]).await;
+    let revoked = json(&it.must(&["key", "revoke", &leaked, "--json"]).await);
+    assert_eq!(revoked["id"], &leaked[4..16]);
+    let unknown = it.run(&["key", "revoke", "nobody"]).await;
+    assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
+}
+
+on_both!(accounts_come_and_go, an_import_is_all_or_nothing, keys_come_and_go);
 
 #[tokio::test]
 async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {

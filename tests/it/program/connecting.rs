@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::program::deployment::{Deployment, Output};
 use crate::sandbox::handshake::{decide, fields};
 
@@ -17,76 +17,102 @@ async fn by_pin(it: &Deployment, more: &[&str], answer: impl Fn(&str) -> String)
     running.end().await
 }
 
-on_both! {
-    async fn a_link_needs_a_public_url(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        it.must(&["migrate"]).await;
-        let refused = it.run(&["account", "connect"]).await;
-        assert_ne!(refused.code, 0);
-        assert_eq!(refused.out, "");
-        assert!(refused.err.contains("set it, or connect by PIN"), "{}", refused.err);
-        it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
-        let link = it.must(&["account", "connect", "--label", "for alice", "--expires", "2h"]).await;
-        let id = link.trim_end().strip_prefix("https://countersign.example.com/connect/").unwrap();
-        assert_eq!(id.len(), 49, "{link}");
-        let made: Value = serde_json::from_str(&it.must(&["account", "connect", "--app", "demo", "--user", "12", "--json"]).await).unwrap();
-        assert_eq!((&made["app"], &made["user_id"]), (&"demo".into(), &"12".into()));
-        for wrong in [["--user", "x"], ["--expires", "25h"], ["--return-to", "https://x.example/"], ["--app", "none"], ["--label", ""]] {
-            let refused = it.run(&[&["account", "connect"], &wrong[..]].concat()).await;
-            assert!(refused.code != 0 && refused.out.is_empty() && !refused.err.is_empty(), "{refused:?}");
-        }
-    }
-
-    async fn links_that_wait_are_listed_and_withdrawn(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        it.must(&["migrate"]).await;
-        it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
-        let made: Value = serde_json::from_str(&it.must(&["account", "connect", "--label", "for alice", "--json"]).await).unwrap();
-        let id = made["id"].as_str().unwrap();
-        let table = it.must(&["account", "links"]).await;
-        assert!(table.starts_with("ID") && table.contains(id) && table.contains("anybody"), "{table}");
-        let listed: Value = serde_json::from_str(&it.must(&["account", "links", "--json"]).await).unwrap();
-        assert_eq!((&listed[0]["id"], &listed[0]["app"]), (&made["id"], &"demo".into()));
-        for wrong in ["x", made["url"].as_str().unwrap()] {
-            let refused = it.run(&["account", "withdraw", wrong]).await;
-            assert!(refused.code != 0 && refused.err.contains("by its id"), "{refused:?}");
-        }
-        it.must(&["account", "withdraw", id]).await;
-        assert!(!it.must(&["account", "links"]).await.contains(id));
-        assert_ne!(it.run(&["account", "withdraw", id]).await.code, 0);
-    }
-
-    async fn an_account_is_connected_by_pin(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.must(&["migrate"]).await;
-        let id = it.bench.user("bob").user_id.clone();
-        let done = by_pin(&it, &[], |pin| format!(" {pin} \n")).await;
-        assert_eq!((done.code, &*done.out), (0, &*format!("connected {id} (@bob)\n")), "{done:?}");
-        assert!(it.must(&["account", "verify", "@bob"]).await.contains("bob"));
-        let done = by_pin(&it, &["--user", &id, "--json"], str::to_owned).await;
-        let shown: Value = serde_json::from_str(&done.out).unwrap();
-        assert_eq!((shown["user_id"].as_str(), shown["screen_name"].as_str()), (Some(&*id), Some("bob")));
-    }
-
-    async fn nothing_is_connected_by_a_wrong_pin_or_another_user(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.must(&["migrate"]).await;
-        let other = it.bench.user("alice").user_id.clone();
-        let wrong = |pin: &str| pin.bytes().map(|it| char::from(b'0' + (it - b'0' + 1) % 10)).collect::<String>();
-        for (done, said) in [
-            (by_pin(&it, &[], wrong).await, "it took too long"),
-            (by_pin(&it, &[], |_| String::new()).await, "nothing was connected"),
-            (by_pin(&it, &[], |_| "no\n".to_owned()).await, "nothing was connected"),
-            (by_pin(&it, &[], |pin| format!("{pin}<script>\n")).await, "nothing was connected"),
-            (by_pin(&it, &["--user", &other], str::to_owned).await, "another X user"),
-        ] {
-            assert!(done.code != 0 && done.out.is_empty(), "{done:?}");
-            assert!(done.err.contains(said), "{said}: {done:?}");
-        }
-        let refused = it.run(&["account", "connect", "--pin", "--user", "bob"]).await;
-        assert!(refused.code != 0 && refused.err.contains("--user must be a user id"), "{refused:?}");
-        let both = it.run(&["account", "connect", "--pin", "--label", "x"]).await;
-        assert!(both.code != 0 && both.err.contains("cannot be used with"), "{both:?}");
-        assert!(!it.must(&["account", "list"]).await.contains("bob"));
+async fn a_link_needs_a_public_url(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    it.must(&["migrate"]).await;
+    let refused = it.run(&["account", "connect"]).await;
+    assert_ne!(refused.code, 0);
+    assert_eq!(refused.out, "");
+    assert!(refused.err.contains("set it, or connect by PIN"), "{}", refused.err);
+    it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
+    let link = it.must(&["account", "connect", "--label", "for alice", "--expires", "2h"]).await;
+    let id = link.trim_end().strip_prefix("https://countersign.example.com/connect/").unwrap();
+    assert_eq!(id.len(), 49, "{link}");
+    let made: Value = serde_json::from_str(
+        &it.must(&["account", "connect", "--app", "demo", "--user", "12", "--json"]).await,
+    )
+    .unwrap();
+    assert_eq!((&made["app"], &made["user_id"]), (&"demo".into(), &"12".into()));
+    for wrong in [
+        ["--user", "x"],
+        ["--expires", "25h"],
+        ["--return-to", "https://x.example/"],
+        ["--app", "none"],
+        ["--label", ""],
+    ] {
+        let refused = it.run(&[&["account", "connect"], &wrong[..]].concat()).await;
+        assert!(
+            refused.code != 0 && refused.out.is_empty() && !refused.err.is_empty(),
+            "{refused:?}"
+        );
     }
 }
+
+async fn links_that_wait_are_listed_and_withdrawn(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    it.must(&["migrate"]).await;
+    it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
+    let made: Value = serde_json::from_str(
+        &it.must(&["account", "connect", "--label", "for alice", "--json"]).await,
+    )
+    .unwrap();
+    let id = made["id"].as_str().unwrap();
+    let table = it.must(&["account", "links"]).await;
+    assert!(table.starts_with("ID") && table.contains(id) && table.contains("anybody"), "{table}");
+    let listed: Value =
+        serde_json::from_str(&it.must(&["account", "links", "--json"]).await).unwrap();
+    assert_eq!((&listed[0]["id"], &listed[0]["app"]), (&made["id"], &"demo".into()));
+    for wrong in ["x", made["url"].as_str().unwrap()] {
+        let refused = it.run(&["account", "withdraw", wrong]).await;
+        assert!(refused.code != 0 && refused.err.contains("by its id"), "{refused:?}");
+    }
+    it.must(&["account", "withdraw", id]).await;
+    assert!(!it.must(&["account", "links"]).await.contains(id));
+    assert_ne!(it.run(&["account", "withdraw", id]).await.code, 0);
+}
+
+async fn an_account_is_connected_by_pin(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.must(&["migrate"]).await;
+    let id = it.bench.user("bob").user_id.clone();
+    let done = by_pin(&it, &[], |pin| format!(" {pin} \n")).await;
+    assert_eq!((done.code, &*done.out), (0, &*format!("connected {id} (@bob)\n")), "{done:?}");
+    assert!(it.must(&["account", "verify", "@bob"]).await.contains("bob"));
+    let done = by_pin(&it, &["--user", &id, "--json"], str::to_owned).await;
+    let shown: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(
+        (shown["user_id"].as_str(), shown["screen_name"].as_str()),
+        (Some(&*id), Some("bob"))
+    );
+}
+
+async fn nothing_is_connected_by_a_wrong_pin_or_another_user(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.must(&["migrate"]).await;
+    let other = it.bench.user("alice").user_id.clone();
+    let wrong = |pin: &str| {
+        pin.bytes().map(|it| char::from(b'0' + (it - b'0' + 1) % 10)).collect::<String>()
+    };
+    for (done, said) in [
+        (by_pin(&it, &[], wrong).await, "it took too long"),
+        (by_pin(&it, &[], |_| String::new()).await, "nothing was connected"),
+        (by_pin(&it, &[], |_| "no\n".to_owned()).await, "nothing was connected"),
+        (by_pin(&it, &[], |pin| format!("{pin}<script>\n")).await, "nothing was connected"),
+        (by_pin(&it, &["--user", &other], str::to_owned).await, "another X user"),
+    ] {
+        assert!(done.code != 0 && done.out.is_empty(), "{done:?}");
+        assert!(done.err.contains(said), "{said}: {done:?}");
+    }
+    let refused = it.run(&["account", "connect", "--pin", "--user", "bob"]).await;
+    assert!(refused.code != 0 && refused.err.contains("--user must be a user id"), "{refused:?}");
+    let both = it.run(&["account", "connect", "--pin", "--label", "x"]).await;
+    assert!(both.code != 0 && both.err.contains("cannot be used with"), "{both:?}");
+    assert!(!it.must(&["account", "list"]).await.contains("bob"));
+}
+
+on_both!(
+    a_link_needs_a_public_url,
+    links_that_wait_are_listed_and_withdrawn,
+    an_account_is_connected_by_pin,
+    nothing_is_connected_by_a_wrong_pin_or_another_user
+);

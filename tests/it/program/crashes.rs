@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::bench::{Ask, TOTALS, body};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::program::deployment::{Deployment, Running};
 use crate::program::killer::Killer;
 
@@ -44,101 +44,113 @@ async fn call(it: &Deployment, running: &Running, key: &str) {
     call.body(body.to_string()).send().await.is_relayed(200);
 }
 
-on_both! {
-    async fn an_import_that_is_killed_is_there_whole_or_not_at_all(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        it.prepare().await;
-        let killer = Killer::of(&mut it, &database).await;
-        let (mut last, mut kept) = (Vec::new(), 0);
-        for import in 1.. {
-            let lines = lines(0..BATCH, import);
-            let done = killer.run(&it, &["account", "import"], &lines, import * 5_000).await;
-            let found = imported(&it).await;
-            let whole = found == [import; BATCH];
-            assert!(whole || found == last, "{import}: {found:?}");
-            let acknowledged = done.out == format!("imported {BATCH} accounts\n");
-            assert!(whole || !acknowledged, "{import}: {done:?}");
-            kept += usize::from(!whole);
-            it.must(&["check"]).await;
-            last = found;
-            if done.code == 0 {
-                assert!(acknowledged && import > 10 && kept > 8, "{import} rounds, {kept} undone");
-                break;
-            }
-            assert_eq!(done.code, -1, "it was killed: {}", done.err);
-        }
-        it.must(&["account", "verify", "@alice"]).await;
-    }
-
-    async fn a_key_whose_making_is_killed_is_there_whole_or_not_at_all(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        it.prepare().await;
-        let killer = Killer::of(&mut it, &database).await;
-        // So many that they take many pages.
-        let mut accounts: Vec<String> = (0..BATCH * 10).map(|it| format!("{}", u64::MAX / 2 - it as u64)).collect();
-        accounts.push(it.bench.user("alice").user_id.clone());
-        let scope: Vec<&str> = accounts.iter().flat_map(|it| ["--account", it]).collect();
-        let (mut made, mut kept) = (0, 0);
-        for round in 1.. {
-            let name = format!("key {round}");
-            let create = [&["key", "create", &*name], &*scope].concat();
-            let done = killer.run(&it, &create, "", round * 2_500).await;
-            let keys: Value = serde_json::from_str(&it.must(&["key", "list", "--json"]).await).unwrap();
-            let keys = keys.as_array().unwrap();
-            let found = keys.iter().find(|it| it["name"] == *name);
-            assert!(found.is_none_or(|it| it["accounts"].as_array().unwrap().len() == accounts.len()));
-            assert!(found.is_some() || done.out.is_empty(), "{round}");
-            made += usize::from(found.is_some());
-            kept += usize::from(found.is_none());
-            assert_eq!(keys.len(), made, "{round}");
-            if done.code == 0 {
-                assert!(round > 10 && kept > 8, "{round} rounds, {kept} undone");
-                let running = it.serve().await;
-                call(&it, &running, done.out.trim()).await;
-                break;
-            }
-            assert_eq!(done.code, -1, "it was killed: {}", done.err);
-        }
-        it.must(&["check"]).await;
-    }
-
-    async fn writes_acknowledged_by_a_gateway_that_is_killed_are_there(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.prepare().await;
-        let admin = it.key("boss", &["--admin"]).await;
-        let mut acknowledged = Vec::new();
-        for round in 0..20 {
-            let running = it.serve().await;
-            acknowledged.extend(write_until_killed(&running, &admin, round).await);
-            running.end().await;
-        }
-        assert!(acknowledged.len() >= (0..20).sum(), "{}", acknowledged.len());
-
-        it.must(&["check"]).await;
+async fn an_import_that_is_killed_is_there_whole_or_not_at_all(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    it.prepare().await;
+    let killer = Killer::of(&mut it, &database).await;
+    let (mut last, mut kept) = (Vec::new(), 0);
+    for import in 1.. {
+        let lines = lines(0..BATCH, import);
+        let done = killer.run(&it, &["account", "import"], &lines, import * 5_000).await;
         let found = imported(&it).await;
-        let running = it.serve().await;
-        for write in acknowledged {
-            match write {
-                Write::Import(import) => assert!(found.contains(&import), "{import}"),
-                Write::Key(key) => call(&it, &running, &key).await,
-            }
+        let whole = found == [import; BATCH];
+        assert!(whole || found == last, "{import}: {found:?}");
+        let acknowledged = done.out == format!("imported {BATCH} accounts\n");
+        assert!(whole || !acknowledged, "{import}: {done:?}");
+        kept += usize::from(!whole);
+        it.must(&["check"]).await;
+        last = found;
+        if done.code == 0 {
+            assert!(acknowledged && import > 10 && kept > 8, "{import} rounds, {kept} undone");
+            break;
         }
-        // Whether it was acknowledged or not, an import is whole, and a key has its entry in the audit log.
-        for import in &found {
-            assert_eq!(found.iter().filter(|it| *it == import).count(), 3, "{import}");
-        }
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let ask = |path: &str| Ask::new(&http, &running.admin_url, "GET", path).header("x-api-key", &admin);
-        let keys = ask("/admin/v1/keys?limit=1000").send().await.json();
-        let audit = ask("/admin/v1/audit?limit=1000").send().await.json();
-        let mut keys: Vec<String> = keys["keys"].as_array().unwrap().iter().map(|it| format!("key:{}", it["id"].as_str().unwrap())).collect();
-        let entries = audit["entries"].as_array().unwrap().iter().filter(|it| it["action"] == "key.created");
-        let mut created: Vec<&str> = entries.map(|it| it["subject"].as_str().unwrap()).collect();
-        keys.sort_unstable();
-        created.sort_unstable();
-        assert_eq!(keys, created);
+        assert_eq!(done.code, -1, "it was killed: {}", done.err);
     }
+    it.must(&["account", "verify", "@alice"]).await;
 }
+
+async fn a_key_whose_making_is_killed_is_there_whole_or_not_at_all(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    it.prepare().await;
+    let killer = Killer::of(&mut it, &database).await;
+    // So many that they take many pages.
+    let mut accounts: Vec<String> =
+        (0..BATCH * 10).map(|it| format!("{}", u64::MAX / 2 - it as u64)).collect();
+    accounts.push(it.bench.user("alice").user_id.clone());
+    let scope: Vec<&str> = accounts.iter().flat_map(|it| ["--account", it]).collect();
+    let (mut made, mut kept) = (0, 0);
+    for round in 1.. {
+        let name = format!("key {round}");
+        let create = [&["key", "create", &*name], &*scope].concat();
+        let done = killer.run(&it, &create, "", round * 2_500).await;
+        let keys: Value = serde_json::from_str(&it.must(&["key", "list", "--json"]).await).unwrap();
+        let keys = keys.as_array().unwrap();
+        let found = keys.iter().find(|it| it["name"] == *name);
+        assert!(found.is_none_or(|it| it["accounts"].as_array().unwrap().len() == accounts.len()));
+        assert!(found.is_some() || done.out.is_empty(), "{round}");
+        made += usize::from(found.is_some());
+        kept += usize::from(found.is_none());
+        assert_eq!(keys.len(), made, "{round}");
+        if done.code == 0 {
+            assert!(round > 10 && kept > 8, "{round} rounds, {kept} undone");
+            let running = it.serve().await;
+            call(&it, &running, done.out.trim()).await;
+            break;
+        }
+        assert_eq!(done.code, -1, "it was killed: {}", done.err);
+    }
+    it.must(&["check"]).await;
+}
+
+async fn writes_acknowledged_by_a_gateway_that_is_killed_are_there(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let admin = it.key("boss", &["--admin"]).await;
+    let mut acknowledged = Vec::new();
+    for round in 0..20 {
+        let running = it.serve().await;
+        acknowledged.extend(write_until_killed(&running, &admin, round).await);
+        running.end().await;
+    }
+    assert!(acknowledged.len() >= (0..20).sum(), "{}", acknowledged.len());
+
+    it.must(&["check"]).await;
+    let found = imported(&it).await;
+    let running = it.serve().await;
+    for write in acknowledged {
+        match write {
+            Write::Import(import) => assert!(found.contains(&import), "{import}"),
+            Write::Key(key) => call(&it, &running, &key).await,
+        }
+    }
+    // Whether it was acknowledged or not, an import is whole, and a key has its entry in the audit log.
+    for import in &found {
+        assert_eq!(found.iter().filter(|it| *it == import).count(), 3, "{import}");
+    }
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask =
+        |path: &str| Ask::new(&http, &running.admin_url, "GET", path).header("x-api-key", &admin);
+    let keys = ask("/admin/v1/keys?limit=1000").send().await.json();
+    let audit = ask("/admin/v1/audit?limit=1000").send().await.json();
+    let mut keys: Vec<String> = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| format!("key:{}", it["id"].as_str().unwrap()))
+        .collect();
+    let entries =
+        audit["entries"].as_array().unwrap().iter().filter(|it| it["action"] == "key.created");
+    let mut created: Vec<&str> = entries.map(|it| it["subject"].as_str().unwrap()).collect();
+    keys.sort_unstable();
+    created.sort_unstable();
+    assert_eq!(keys, created);
+}
+
+on_both!(
+    an_import_that_is_killed_is_there_whole_or_not_at_all,
+    a_key_whose_making_is_killed_is_there_whole_or_not_at_all,
+    writes_acknowledged_by_a_gateway_that_is_killed_are_there
+);
 
 /// What the gateway said it has stored.
 enum Write {

@@ -277,68 +277,95 @@ async fn stored(database: &Database, seen: &mut Seen) {
     }
 }
 
-on_both! {
-    async fn no_secret_is_said_or_stored(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        it.set("LOG__LEVEL", "trace");
-        it.set("VAULT__KEYS", &format!("{RING},{SECOND}"));
-        it.set("VAULT__ACTIVE", "testkey1");
-        it.set("LIMITS__UPSTREAM_FIRST_BYTE", "2s");
-        it.set("SERVER__PUBLIC_URL", PUBLIC_URL);
-        it.set("WEBHOOKS__ALLOW_HTTP", "true");
-        it.prepare().await;
-        // The one place where a key is shown, which the search leaves out.
-        let key = it.key("reports", &[]).await;
-        let other = it.key("other", &[]).await;
-        let admin = it.key("boss", &["--admin"]).await;
+async fn no_secret_is_said_or_stored(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    it.set("LOG__LEVEL", "trace");
+    it.set("VAULT__KEYS", &format!("{RING},{SECOND}"));
+    it.set("VAULT__ACTIVE", "testkey1");
+    it.set("LIMITS__UPSTREAM_FIRST_BYTE", "2s");
+    it.set("SERVER__PUBLIC_URL", PUBLIC_URL);
+    it.set("WEBHOOKS__ALLOW_HTTP", "true");
+    it.prepare().await;
+    // The one place where a key is shown, which the search leaves out.
+    let key = it.key("reports", &[]).await;
+    let other = it.key("other", &[]).await;
+    let admin = it.key("boss", &["--admin"]).await;
 
-        let mut seen = Seen::default();
-        let running = it.serve().await;
-        calls(&it, &running, &key, &mut seen).await;
-        administer(&it, &running, &admin, &other, &mut seen).await;
-        let mut connecting = connect(&it, &running).await;
-        connecting.extend(tell(&it, &running, &admin, &mut seen).await);
-        let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
-        seen.ask(metrics).await;
-        it.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
-        calls(&it, &running, &key, &mut seen).await;
-        let bearer = it.bench.get("/sandbox/world").await["apps"][0]["bearer_token"].as_str().unwrap().to_owned();
-        stored(&database, &mut seen).await;
-        it.set("VAULT__ACTIVE", "testkey2");
-        for command in ["migrate", "check", "account list", "account show @alice", "account verify @bob", "account list --json", "key list", "key list --json", "calls", "calls --json", "audit --limit 1000", "audit --limit 1000 --json", "vault status", "vault rotate", "account show @nobody", "config"] {
-            let arguments: Vec<&str> = command.split(' ').collect();
-            seen.output(command, it.run(&arguments).await);
-        }
-        seen.output("key revoke", it.run(&["key", "revoke", &key]).await);
-        running.signal(Signal::TERM);
-        let done = running.end().await;
-        assert_eq!(done.code, 0, "{done:?}");
-        assert!(done.err.lines().count() > 40, "the log has nothing to search: {}", done.err);
-        seen.output("serve", done);
-        stored(&database, &mut seen).await;
-        misconfigured(&it, &key, &mut seen).await;
+    let mut seen = Seen::default();
+    let running = it.serve().await;
+    calls(&it, &running, &key, &mut seen).await;
+    administer(&it, &running, &admin, &other, &mut seen).await;
+    let mut connecting = connect(&it, &running).await;
+    connecting.extend(tell(&it, &running, &admin, &mut seen).await);
+    let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
+    seen.ask(metrics).await;
+    it.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+    calls(&it, &running, &key, &mut seen).await;
+    let bearer = it.bench.get("/sandbox/world").await["apps"][0]["bearer_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stored(&database, &mut seen).await;
+    it.set("VAULT__ACTIVE", "testkey2");
+    for command in [
+        "migrate",
+        "check",
+        "account list",
+        "account show @alice",
+        "account verify @bob",
+        "account list --json",
+        "key list",
+        "key list --json",
+        "calls",
+        "calls --json",
+        "audit --limit 1000",
+        "audit --limit 1000 --json",
+        "vault status",
+        "vault rotate",
+        "account show @nobody",
+        "config",
+    ] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        seen.output(command, it.run(&arguments).await);
+    }
+    seen.output("key revoke", it.run(&["key", "revoke", &key]).await);
+    running.signal(Signal::TERM);
+    let done = running.end().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.lines().count() > 40, "the log has nothing to search: {}", done.err);
+    seen.output("serve", done);
+    stored(&database, &mut seen).await;
+    misconfigured(&it, &key, &mut seen).await;
 
-        let mut canaries = canaries(&it, &[("key", &key), ("other key", &other), ("admin key", &admin)]);
-        canaries.push(Canary::new("later bearer token", &bearer));
-        canaries.extend(connecting.iter().map(|(name, text)| Canary::new(name, text)));
-        for canary in &canaries {
-            for (place, bytes) in &seen.0 {
-                // The database has to know where to send events to.
-                let stored = place == "webhook" || place.starts_with('/');
-                if stored && canary.name == "receiver's own secret" {
-                    continue;
-                }
-                let found = canary.found_in(bytes);
-                assert_eq!(found, None, "the {} is in {place}: {}", canary.name, String::from_utf8_lossy(bytes));
+    let mut canaries =
+        canaries(&it, &[("key", &key), ("other key", &other), ("admin key", &admin)]);
+    canaries.push(Canary::new("later bearer token", &bearer));
+    canaries.extend(connecting.iter().map(|(name, text)| Canary::new(name, text)));
+    for canary in &canaries {
+        for (place, bytes) in &seen.0 {
+            // The database has to know where to send events to.
+            let stored = place == "webhook" || place.starts_with('/');
+            if stored && canary.name == "receiver's own secret" {
+                continue;
             }
-        }
-        // The search would have found each.
-        let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, it.bench.app("demo").bearer_token] }).to_string();
-        for canary in canaries.iter().filter(|it| !it.name.ends_with("decoded")) {
-            assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
+            let found = canary.found_in(bytes);
+            assert_eq!(
+                found,
+                None,
+                "the {} is in {place}: {}",
+                canary.name,
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
+    // The search would have found each.
+    let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, it.bench.app("demo").bearer_token] }).to_string();
+    for canary in canaries.iter().filter(|it| !it.name.ends_with("decoded")) {
+        assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
+    }
 }
+
+on_both!(no_secret_is_said_or_stored);
 
 /// Every secret in a place where another thing belongs.
 async fn misconfigured(it: &Deployment, key: &str, seen: &mut Seen) {

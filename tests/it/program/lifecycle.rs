@@ -6,52 +6,52 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::bench::{Ask, TOTALS, body};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::program::deployment::{Deployment, Running};
 use crate::trouble::PATIENCE;
 
-on_both! {
-    async fn it_serves_and_stops_at_a_signal(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.prepare().await;
-        let key = it.key("reports", &[]).await;
-        let running = it.serve().await;
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let body = body(&it.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
-        let alice = &it.bench.user("alice").user_id;
-        let call = Ask::new(&http, &running.url, "POST", TOTALS)
-            .header("x-api-key", &key)
-            .header("countersign-account", alice)
-            .header("x-request-id", "the-call")
-            .body(body.to_string());
-        let answer = call.send().await;
-        answer.is_relayed(200);
-        assert_eq!(answer.json(), it.bench.own("alice", TOTALS, &body).await.json());
-        running.signal(Signal::TERM);
-        let done = running.end().await;
-        assert_eq!((done.code, &*done.out), (0, ""), "{done:?}");
-        let lines: Vec<Value> = done.err.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
-        let call = lines.iter().find(|it| it["message"] == "call").unwrap();
-        let expected = json!({
-            "request_id": "the-call",
-            "key": "reports",
-            "account": alice,
-            "endpoint": "totals",
-            "auth": "user-context",
-            "status": 200,
-            "upstream_status": 200,
-            "attempts": 1,
-            "bytes_in": body.to_string().len(),
-            "bytes_out": answer.raw.len(),
-            "level": "INFO",
-        });
-        for (field, value) in expected.as_object().unwrap() {
-            assert_eq!(&call[field], value, "{field} in {call}");
-        }
-        assert!(call["us"].is_u64() && call["upstream_us"].is_u64(), "{call}");
-        assert_eq!(lines.last().unwrap()["message"], "stopped");
+async fn it_serves_and_stops_at_a_signal(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    let running = it.serve().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = body(&it.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let alice = &it.bench.user("alice").user_id;
+    let call = Ask::new(&http, &running.url, "POST", TOTALS)
+        .header("x-api-key", &key)
+        .header("countersign-account", alice)
+        .header("x-request-id", "the-call")
+        .body(body.to_string());
+    let answer = call.send().await;
+    answer.is_relayed(200);
+    assert_eq!(answer.json(), it.bench.own("alice", TOTALS, &body).await.json());
+    running.signal(Signal::TERM);
+    let done = running.end().await;
+    assert_eq!((done.code, &*done.out), (0, ""), "{done:?}");
+    let lines: Vec<Value> = done.err.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    let call = lines.iter().find(|it| it["message"] == "call").unwrap();
+    let expected = json!({
+        "request_id": "the-call",
+        "key": "reports",
+        "account": alice,
+        "endpoint": "totals",
+        "auth": "user-context",
+        "status": 200,
+        "upstream_status": 200,
+        "attempts": 1,
+        "bytes_in": body.to_string().len(),
+        "bytes_out": answer.raw.len(),
+        "level": "INFO",
+    });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&call[field], value, "{field} in {call}");
     }
+    assert!(call["us"].is_u64() && call["upstream_us"].is_u64(), "{call}");
+    assert_eq!(lines.last().unwrap()["message"], "stopped");
 }
+
+on_both!(it_serves_and_stops_at_a_signal);
 
 #[tokio::test]
 async fn an_interrupt_ends_it_too() {

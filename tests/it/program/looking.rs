@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::bench::{Ask, TOTALS, body};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::program::deployment::{Deployment, Running};
 
 const CALLS: &[&str] = &["calls", "--json"];
@@ -30,98 +30,119 @@ async fn ask(it: &Deployment, running: &Running, key: &str, name: &str, id: &str
     ask.body(body.to_string()).send().await.status.as_u16()
 }
 
-on_both! {
-    async fn recent_calls_are_listed_and_narrowed(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.prepare().await;
-        let none = it.run(CALLS).await;
-        assert_eq!((none.code, &*none.out, &*none.err), (0, "", "there are no such calls\n"));
-        let (mine, other) = (it.key("mine", &[]).await, it.key("other", &[]).await);
-        let running = it.serve().await;
-        assert_eq!(ask(&it, &running, &mine, "@alice", "one").await, 200);
-        assert_eq!(ask(&it, &running, &other, "@bob", "two").await, 403);
-        assert_eq!(ask(&it, &running, &mine, "@alice", "three").await, 200);
-        running.signal(Signal::TERM);
-        assert_eq!(running.end().await.code, 0);
+async fn recent_calls_are_listed_and_narrowed(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let none = it.run(CALLS).await;
+    assert_eq!((none.code, &*none.out, &*none.err), (0, "", "there are no such calls\n"));
+    let (mine, other) = (it.key("mine", &[]).await, it.key("other", &[]).await);
+    let running = it.serve().await;
+    assert_eq!(ask(&it, &running, &mine, "@alice", "one").await, 200);
+    assert_eq!(ask(&it, &running, &other, "@bob", "two").await, 403);
+    assert_eq!(ask(&it, &running, &mine, "@alice", "three").await, 200);
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().await.code, 0);
 
-        let all = lines(&it.must(CALLS).await);
-        assert_eq!(column(&all, "request_id"), ["three", "two", "one"]);
-        assert_eq!((&all[1]["status"], &all[1]["auth"], &all[1]["key"]), (&json!(403), &json!("user-context"), &json!(other[4..16])));
-        let alice = &it.bench.user("alice").user_id;
-        for (words, expected) in [
-            (&["--key", "other"][..], &["two"][..]),
-            (&["--key", &mine[4..16]], &["three", "one"]),
-            (&["--account", "@alice"], &["three", "one"]),
-            (&["--account", alice, "--limit", "1"], &["three"]),
-            (&["--endpoint", "28hr"], &[]),
-            (&["--ended", "badly"], &["two"]),
-            (&["--ended", "well", "--endpoint", "totals"], &["three", "one"]),
-            (&["--request-id", "one"], &["one"]),
-        ] {
-            let done = it.must(&[CALLS, words].concat()).await;
-            assert_eq!(column(&lines(&done), "request_id"), expected, "{words:?}");
-        }
-        let table = it.must(&["calls"]).await;
-        let rows: Vec<&str> = table.lines().collect();
-        assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>(), ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "ENDED", "MS", "REQUEST"]);
-        for part in [" other ", " @bob ", " totals ", " X refused the call (403) ", " two"] {
-            assert!(rows[2].contains(part), "{part}: {table}");
-        }
-        assert_eq!(it.run(&["calls", "--limit", "2"]).await.err, "there are older ones; ask for more with --limit\n");
-        assert_eq!(it.run(&["calls", "--limit", "3"]).await.err, "");
-        for (words, told) in [
-            (&["--account", "alice"][..], "name the account as a user id of 1 to 19 digits or as @screen_name"),
-            (&["--endpoint", "weekly"], "--endpoint must be totals, 28hr or historical"),
-            (&["--ended", "so"], "--ended must be well or badly"),
-        ] {
-            let done = it.run(&[&["calls"], words].concat()).await;
-            assert_eq!((done.code, done.err), (1, format!("countersign: {told}\n")));
-        }
-        assert_eq!(it.run(&["calls", "--limit", "0"]).await.code, 2);
+    let all = lines(&it.must(CALLS).await);
+    assert_eq!(column(&all, "request_id"), ["three", "two", "one"]);
+    assert_eq!(
+        (&all[1]["status"], &all[1]["auth"], &all[1]["key"]),
+        (&json!(403), &json!("user-context"), &json!(other[4..16]))
+    );
+    let alice = &it.bench.user("alice").user_id;
+    for (words, expected) in [
+        (&["--key", "other"][..], &["two"][..]),
+        (&["--key", &mine[4..16]], &["three", "one"]),
+        (&["--account", "@alice"], &["three", "one"]),
+        (&["--account", alice, "--limit", "1"], &["three"]),
+        (&["--endpoint", "28hr"], &[]),
+        (&["--ended", "badly"], &["two"]),
+        (&["--ended", "well", "--endpoint", "totals"], &["three", "one"]),
+        (&["--request-id", "one"], &["one"]),
+    ] {
+        let done = it.must(&[CALLS, words].concat()).await;
+        assert_eq!(column(&lines(&done), "request_id"), expected, "{words:?}");
     }
+    let table = it.must(&["calls"]).await;
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(
+        rows[0].split_whitespace().collect::<Vec<_>>(),
+        ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "ENDED", "MS", "REQUEST"]
+    );
+    for part in [" other ", " @bob ", " totals ", " X refused the call (403) ", " two"] {
+        assert!(rows[2].contains(part), "{part}: {table}");
+    }
+    assert_eq!(
+        it.run(&["calls", "--limit", "2"]).await.err,
+        "there are older ones; ask for more with --limit\n"
+    );
+    assert_eq!(it.run(&["calls", "--limit", "3"]).await.err, "");
+    for (words, told) in [
+        (
+            &["--account", "alice"][..],
+            "name the account as a user id of 1 to 19 digits or as @screen_name",
+        ),
+        (&["--endpoint", "weekly"], "--endpoint must be totals, 28hr or historical"),
+        (&["--ended", "so"], "--ended must be well or badly"),
+    ] {
+        let done = it.run(&[&["calls"], words].concat()).await;
+        assert_eq!((done.code, done.err), (1, format!("countersign: {told}\n")));
+    }
+    assert_eq!(it.run(&["calls", "--limit", "0"]).await.code, 2);
+}
 
-    async fn the_audit_log_is_listed_and_narrowed(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.prepare().await;
-        let key = it.key("odd \u{202e}", &[]).await;
-        it.must(&["account", "remove", "@alice"]).await;
-        let all = lines(&it.must(AUDIT).await);
-        let actions = column(&all, "action");
-        assert_eq!(actions[..2], ["account.removed", "key.created"]);
-        assert!(column(&all, "actor").iter().all(|it| it.starts_with("cli:") && it.len() > 4), "{all:?}");
-        let subject = format!("account:demo/{}", it.bench.user("alice").user_id);
-        for (words, expected) in [
-            (&["--action", "account.removed"][..], 1),
-            (&["--action", "key."], 1),
-            (&["--actor", "cli"], all.len()),
-            (&["--actor", "key:"], 0),
-            (&["--subject", &subject], 2),
-            (&["--from", "2020-01-01", "--until", "9999-01-01"], all.len()),
-            (&["--until", "2020-01-01"], 0),
-            (&["--limit", "1"], 1),
-        ] {
-            let found = lines(&it.must(&[AUDIT, words].concat()).await);
-            assert_eq!(found.len(), expected, "{words:?}: {found:?}");
-        }
-        let mut oldest = lines(&it.must(&[AUDIT, &["--order", "oldest"]].concat()).await);
-        oldest.reverse();
-        assert_eq!(oldest, all);
-        let table = it.must(&["audit", "--action", "key."]).await;
-        let rows: Vec<&str> = table.lines().collect();
-        assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>(), ["TIME", "ACTOR", "FROM", "ACTION", "SUBJECT", "DETAIL"]);
-        assert!(rows[1].contains(&format!("key.created  key:{}  ", &key[4..16])), "{table}");
-        assert!(!table.contains('\u{202e}'), "{table:?}");
-        assert_eq!(it.run(&["audit", "--limit", "1"]).await.err, "there are more; ask for them with --limit\n");
-        assert_eq!(it.run(&["audit", "--actor", "nobody"]).await.err, "there are no such entries\n");
-        for (words, told) in [
-            (&["--from", "soon"][..], "--from must be a day or a time such as 2026-03-01"),
-            (&["--order", "up"], "--order must be newest or oldest"),
-        ] {
-            let done = it.run(&[&["audit"], words].concat()).await;
-            assert_eq!((done.code, done.err), (1, format!("countersign: {told}\n")));
-        }
+async fn the_audit_log_is_listed_and_narrowed(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let key = it.key("odd \u{202e}", &[]).await;
+    it.must(&["account", "remove", "@alice"]).await;
+    let all = lines(&it.must(AUDIT).await);
+    let actions = column(&all, "action");
+    assert_eq!(actions[..2], ["account.removed", "key.created"]);
+    assert!(
+        column(&all, "actor").iter().all(|it| it.starts_with("cli:") && it.len() > 4),
+        "{all:?}"
+    );
+    let subject = format!("account:demo/{}", it.bench.user("alice").user_id);
+    for (words, expected) in [
+        (&["--action", "account.removed"][..], 1),
+        (&["--action", "key."], 1),
+        (&["--actor", "cli"], all.len()),
+        (&["--actor", "key:"], 0),
+        (&["--subject", &subject], 2),
+        (&["--from", "2020-01-01", "--until", "9999-01-01"], all.len()),
+        (&["--until", "2020-01-01"], 0),
+        (&["--limit", "1"], 1),
+    ] {
+        let found = lines(&it.must(&[AUDIT, words].concat()).await);
+        assert_eq!(found.len(), expected, "{words:?}: {found:?}");
+    }
+    let mut oldest = lines(&it.must(&[AUDIT, &["--order", "oldest"]].concat()).await);
+    oldest.reverse();
+    assert_eq!(oldest, all);
+    let table = it.must(&["audit", "--action", "key."]).await;
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(
+        rows[0].split_whitespace().collect::<Vec<_>>(),
+        ["TIME", "ACTOR", "FROM", "ACTION", "SUBJECT", "DETAIL"]
+    );
+    assert!(rows[1].contains(&format!("key.created  key:{}  ", &key[4..16])), "{table}");
+    assert!(!table.contains('\u{202e}'), "{table:?}");
+    assert_eq!(
+        it.run(&["audit", "--limit", "1"]).await.err,
+        "there are more; ask for them with --limit\n"
+    );
+    assert_eq!(it.run(&["audit", "--actor", "nobody"]).await.err, "there are no such entries\n");
+    for (words, told) in [
+        (&["--from", "soon"][..], "--from must be a day or a time such as 2026-03-01"),
+        (&["--order", "up"], "--order must be newest or oldest"),
+    ] {
+        let done = it.run(&[&["audit"], words].concat()).await;
+        assert_eq!((done.code, done.err), (1, format!("countersign: {told}\n")));
     }
 }
+
+on_both!(recent_calls_are_listed_and_narrowed, the_audit_log_is_listed_and_narrowed);
 
 #[tokio::test]
 async fn the_limit_of_accounts_is_a_metric_where_there_is_one() {

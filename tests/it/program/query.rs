@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 use crate::program::asking::{Scripted, Shell, answer};
 use crate::program::deployment::Output;
@@ -23,26 +23,33 @@ fn printed(done: &Output) -> Value {
     serde_json::from_str(&done.out).unwrap_or_else(|it| panic!("{it}: {done:?}"))
 }
 
-on_both! {
-    async fn a_question_is_asked_and_its_answer_printed(database: Database) {
-        let house = House::start(&database).await;
-        let (shell, alice, bob) = shell(&house);
-        fs::write(shell.folder.path().join("ids.txt"), format!("\u{feff}{}\n\n https://x.com/bob/status/{}?s=46\r\n", bob[0], bob[1])).unwrap();
-        let words = format!("--tweets {},{} - @ids.txt --metrics impressions favorites --group-by tweet.id,engagement.type", alice[0], alice[1]);
-        let done = shell.query_with(&words, &alice[2]).await;
-        assert_eq!((done.code, &*done.err), (0, ""), "{done:?}");
-        let answer = printed(&done);
-        assert_eq!(answer["countersign"]["complete"], true);
-        for (name, ids) in [("alice", &alice), ("bob", &bob)] {
-            for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
-                let told = &answer["by_tweet_type"][&post.id];
-                for metric in ["impressions", "favorites"] {
-                    assert_eq!(told[metric], post.totals[metric].to_string(), "{metric} of {name}");
-                }
+async fn a_question_is_asked_and_its_answer_printed(database: Database) {
+    let house = House::start(&database).await;
+    let (shell, alice, bob) = shell(&house);
+    fs::write(
+        shell.folder.path().join("ids.txt"),
+        format!("\u{feff}{}\n\n https://x.com/bob/status/{}?s=46\r\n", bob[0], bob[1]),
+    )
+    .unwrap();
+    let words = format!(
+        "--tweets {},{} - @ids.txt --metrics impressions favorites --group-by tweet.id,engagement.type",
+        alice[0], alice[1]
+    );
+    let done = shell.query_with(&words, &alice[2]).await;
+    assert_eq!((done.code, &*done.err), (0, ""), "{done:?}");
+    let answer = printed(&done);
+    assert_eq!(answer["countersign"]["complete"], true);
+    for (name, ids) in [("alice", &alice), ("bob", &bob)] {
+        for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+            let told = &answer["by_tweet_type"][&post.id];
+            for metric in ["impressions", "favorites"] {
+                assert_eq!(told[metric], post.totals[metric].to_string(), "{metric} of {name}");
             }
         }
     }
 }
+
+on_both!(a_question_is_asked_and_its_answer_printed);
 
 #[tokio::test]
 async fn the_options_become_one_question() {

@@ -5,7 +5,7 @@ use rustix::system::uname;
 use serde_json::Value;
 
 use crate::bench::{Ask, TOTALS};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::program::deployment::Deployment;
 
 fn lines(text: &str) -> Vec<Value> {
@@ -75,18 +75,19 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
     );
 }
 
-on_both! {
-    async fn the_audit_log_says_who_typed_a_command_and_where(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.must(&["migrate"]).await;
-        it.key("reports", &[]).await;
-        let entry: Value = serde_json::from_str(it.must(&["audit", "--json"]).await.lines().next().unwrap()).unwrap();
-        let (actor, machine) = (entry["actor"].as_str().unwrap(), entry["address"].as_str().unwrap());
-        let named = std::process::Command::new("id").arg("-un").output().unwrap();
-        let named = String::from_utf8(named.stdout).unwrap();
-        let user = actor.strip_prefix("cli:").unwrap();
-        assert!(user == named.trim() || user == getuid().as_raw().to_string(), "{actor}");
-        assert_eq!(machine.chars().next(), uname().nodename().to_string_lossy().chars().next());
-        assert!(!machine.is_empty() && machine.len() <= 64, "{machine}");
-    }
+async fn the_audit_log_says_who_typed_a_command_and_where(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.must(&["migrate"]).await;
+    it.key("reports", &[]).await;
+    let entry: Value =
+        serde_json::from_str(it.must(&["audit", "--json"]).await.lines().next().unwrap()).unwrap();
+    let (actor, machine) = (entry["actor"].as_str().unwrap(), entry["address"].as_str().unwrap());
+    let named = std::process::Command::new("id").arg("-un").output().unwrap();
+    let named = String::from_utf8(named.stdout).unwrap();
+    let user = actor.strip_prefix("cli:").unwrap();
+    assert!(user == named.trim() || user == getuid().as_raw().to_string(), "{actor}");
+    assert_eq!(machine.chars().next(), uname().nodename().to_string_lossy().chars().next());
+    assert!(!machine.is_empty() && machine.len() <= 64, "{machine}");
 }
+
+on_both!(the_audit_log_says_who_typed_a_command_and_where);

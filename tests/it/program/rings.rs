@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::bench::{Ask, TOTALS, body};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::RING;
 use crate::program::deployment::{Deployment, Output, Running};
 
@@ -141,81 +141,90 @@ fn keys_of(replica: &Value) -> Vec<&str> {
     replica["vault_keys"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect()
 }
 
-on_both! {
-    async fn the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        with_ring_file(&mut it);
-        it.prepare().await;
-        let replicas = [it.serve().await, it.serve().await];
-        let mut load = Load::begin(&it, &replicas).await;
-        load.goes_on().await;
-        let [add, look, activate, rotate, remove] = &steps()[..] else { panic!("{:?}", steps()) };
+async fn the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    with_ring_file(&mut it);
+    it.prepare().await;
+    let replicas = [it.serve().await, it.serve().await];
+    let mut load = Load::begin(&it, &replicas).await;
+    load.goes_on().await;
+    let [add, look, activate, rotate, remove] = &steps()[..] else { panic!("{:?}", steps()) };
 
-        shell(&it, add).await;
-        let listed = each_replica(&it, |it| keys_of(it).len() == 2).await;
-        assert_eq!(listed.len(), 2);
-        let new = keys_of(&listed[0])[1].to_owned();
-        assert!(shell(&it, look).await.out.contains(&format!("testkey1 {new}")));
-        load.goes_on().await;
+    shell(&it, add).await;
+    let listed = each_replica(&it, |it| keys_of(it).len() == 2).await;
+    assert_eq!(listed.len(), 2);
+    let new = keys_of(&listed[0])[1].to_owned();
+    assert!(shell(&it, look).await.out.contains(&format!("testkey1 {new}")));
+    load.goes_on().await;
 
-        shell(&it, activate).await;
-        each_replica(&it, |it| it["vault_active"] == *new).await;
-        load.goes_on().await;
+    shell(&it, activate).await;
+    each_replica(&it, |it| it["vault_active"] == *new).await;
+    load.goes_on().await;
 
-        let rotated = shell(&it, rotate).await;
-        assert!(rotated.out.contains("records sealed anew") && rotated.err.contains("may leave"), "{rotated:?}");
-        load.goes_on().await;
+    let rotated = shell(&it, rotate).await;
+    assert!(
+        rotated.out.contains("records sealed anew") && rotated.err.contains("may leave"),
+        "{rotated:?}"
+    );
+    load.goes_on().await;
 
-        shell(&it, remove).await;
-        each_replica(&it, |it| keys_of(it) == [&*new]).await;
-        load.goes_on().await;
-        load.end().await;
+    shell(&it, remove).await;
+    each_replica(&it, |it| keys_of(it) == [&*new]).await;
+    load.goes_on().await;
+    load.end().await;
 
-        let status: Value = serde_json::from_str(&it.must(&["vault", "status", "--json"]).await).unwrap();
-        assert_eq!(status["records"].as_object().unwrap().keys().collect::<Vec<_>>(), [&new]);
-        let active = it.must(&["account", "list", "--state", "active", "--json"]).await;
-        assert_eq!(serde_json::from_str::<Value>(&active).unwrap().as_array().unwrap().len(), 2);
-        let after = it.serve().await;
-        let key = it.key("afterwards", &[]).await;
-        call(&it, &after, &key, "impressions").send().await.is_relayed(200);
-    }
-
-    async fn sealing_waits_for_replicas_that_lack_the_key(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        it.prepare().await;
-        let running = it.serve().await;
-        let replicas = each_replica(&it, |_| true).await;
-        assert_eq!((replicas.len(), keys_of(&replicas[0])), (1, vec!["testkey1"]));
-        it.set("VAULT__KEYS", &format!("{NEWER},{RING}"));
-        for command in [&["vault", "rotate"][..], &["key", "create", "early"], &["account", "connect"]] {
-            let refused = it.run(command).await;
-            assert_eq!(refused.code, 78, "{refused:?}");
-            for part in ["newerkey", replicas[0]["id"].as_str().unwrap(), replicas[0]["host"].as_str().unwrap()] {
-                assert!(refused.err.contains(part), "{refused:?}");
-            }
-        }
-        running.signal(Signal::TERM);
-        running.end().await;
-        assert_eq!(each_replica(&it, |_| true).await, [] as [Value; 0], "it took itself off the list");
-        assert!(it.must(&["vault", "rotate"]).await.contains("sealed anew with newerkey"));
-    }
-
-    async fn a_replica_that_was_killed_is_forgotten(database: Database) {
-        let it = Deployment::new(&database).await;
-        it.prepare().await;
-        let (mut killed, left) = (it.serve().await, it.serve().await);
-        let before = each_replica(&it, |_| true).await;
-        assert_eq!(before.len(), 2);
-        killed.child.kill().unwrap();
-        killed.child.wait().unwrap();
-        database.run("update replica set heard_at = heard_at - 1000").await;
-        let looking = async {
-            while each_replica(&it, |_| true).await.len() != 1 {}
-        };
-        tokio::time::timeout(PATIENCE, looking).await.expect("the one that is left says that it lives");
-        drop(left);
-    }
+    let status: Value =
+        serde_json::from_str(&it.must(&["vault", "status", "--json"]).await).unwrap();
+    assert_eq!(status["records"].as_object().unwrap().keys().collect::<Vec<_>>(), [&new]);
+    let active = it.must(&["account", "list", "--state", "active", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&active).unwrap().as_array().unwrap().len(), 2);
+    let after = it.serve().await;
+    let key = it.key("afterwards", &[]).await;
+    call(&it, &after, &key, "impressions").send().await.is_relayed(200);
 }
+
+async fn sealing_waits_for_replicas_that_lack_the_key(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    it.prepare().await;
+    let running = it.serve().await;
+    let replicas = each_replica(&it, |_| true).await;
+    assert_eq!((replicas.len(), keys_of(&replicas[0])), (1, vec!["testkey1"]));
+    it.set("VAULT__KEYS", &format!("{NEWER},{RING}"));
+    for command in [&["vault", "rotate"][..], &["key", "create", "early"], &["account", "connect"]]
+    {
+        let refused = it.run(command).await;
+        assert_eq!(refused.code, 78, "{refused:?}");
+        for part in
+            ["newerkey", replicas[0]["id"].as_str().unwrap(), replicas[0]["host"].as_str().unwrap()]
+        {
+            assert!(refused.err.contains(part), "{refused:?}");
+        }
+    }
+    running.signal(Signal::TERM);
+    running.end().await;
+    assert_eq!(each_replica(&it, |_| true).await, [] as [Value; 0], "it took itself off the list");
+    assert!(it.must(&["vault", "rotate"]).await.contains("sealed anew with newerkey"));
+}
+
+async fn a_replica_that_was_killed_is_forgotten(database: Database) {
+    let it = Deployment::new(&database).await;
+    it.prepare().await;
+    let (mut killed, left) = (it.serve().await, it.serve().await);
+    let before = each_replica(&it, |_| true).await;
+    assert_eq!(before.len(), 2);
+    killed.child.kill().unwrap();
+    killed.child.wait().unwrap();
+    database.run("update replica set heard_at = heard_at - 1000").await;
+    let looking = async { while each_replica(&it, |_| true).await.len() != 1 {} };
+    tokio::time::timeout(PATIENCE, looking).await.expect("the one that is left says that it lives");
+    drop(left);
+}
+
+on_both!(
+    the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails,
+    sealing_waits_for_replicas_that_lack_the_key,
+    a_replica_that_was_killed_is_forgotten
+);
 
 #[tokio::test]
 async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
@@ -302,56 +311,60 @@ async fn a_mounted_ring_that_is_replaced_is_taken() {
     assert!(line.contains("testkey1 (account demo/"), "{line}");
 }
 
-on_both! {
-    async fn commands_that_seal_refuse_a_ring_that_does_not_fit(database: Database) {
-        let mut it = Deployment::new(&database).await;
-        it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
-        it.prepare().await;
-        let key = it.key("reports", &[]).await;
-        it.must(&["account", "connect"]).await;
-        let links: Value = serde_json::from_str(&it.must(&["account", "links", "--json"]).await).unwrap();
-        let link = links[0]["id"].as_str().unwrap().to_owned();
-        let made = it.must(&["webhook", "add", "https://hooks.example.com/", "--json"]).await;
-        let hook = serde_json::from_str::<Value>(&made).unwrap()["id"].as_str().unwrap().to_owned();
-        assert!(it.must(&["check"]).await.contains("opens all 7 stored secrets: 7 sealed with testkey1"));
+async fn commands_that_seal_refuse_a_ring_that_does_not_fit(database: Database) {
+    let mut it = Deployment::new(&database).await;
+    it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
+    it.prepare().await;
+    let key = it.key("reports", &[]).await;
+    it.must(&["account", "connect"]).await;
+    let links: Value =
+        serde_json::from_str(&it.must(&["account", "links", "--json"]).await).unwrap();
+    let link = links[0]["id"].as_str().unwrap().to_owned();
+    let made = it.must(&["webhook", "add", "https://hooks.example.com/", "--json"]).await;
+    let hook = serde_json::from_str::<Value>(&made).unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(
+        it.must(&["check"]).await.contains("opens all 7 stored secrets: 7 sealed with testkey1")
+    );
 
-        let sealing = [
-            &["key", "create", "wrong"][..],
-            &["account", "import", "--app", "demo"],
-            &["account", "connect"],
-            &["account", "verify", "@alice"],
-            &["webhook", "add", "https://other.example.com/"],
-            &["webhook", "rotate", &hook],
-            &["vault", "rotate"],
-            &["serve"],
-        ];
-        let (id, hooked) = (format!("key {}", &key[4..16]), format!("webhook {hook}"));
-        it.set("VAULT__KEYS", NEWER);
-        for command in sealing {
-            let refused = it.run_with(command, &it.lines(&["alice"])).await;
-            assert_eq!(refused.code, 78, "{command:?}: {refused:?}");
-            for part in ["testkey1", &id, &hooked, "account demo/", "link demo"] {
-                assert!(refused.err.contains(part), "{command:?}: {refused:?}");
-            }
+    let sealing = [
+        &["key", "create", "wrong"][..],
+        &["account", "import", "--app", "demo"],
+        &["account", "connect"],
+        &["account", "verify", "@alice"],
+        &["webhook", "add", "https://other.example.com/"],
+        &["webhook", "rotate", &hook],
+        &["vault", "rotate"],
+        &["serve"],
+    ];
+    let (id, hooked) = (format!("key {}", &key[4..16]), format!("webhook {hook}"));
+    it.set("VAULT__KEYS", NEWER);
+    for command in sealing {
+        let refused = it.run_with(command, &it.lines(&["alice"])).await;
+        assert_eq!(refused.code, 78, "{command:?}: {refused:?}");
+        for part in ["testkey1", &id, &hooked, "account demo/", "link demo"] {
+            assert!(refused.err.contains(part), "{command:?}: {refused:?}");
         }
-        // The same id with other bytes.
-        it.set("VAULT__KEYS", &NEWER.replace("newerkey", "testkey1"));
-        for command in sealing {
-            let refused = it.run_with(command, &it.lines(&["alice"])).await;
-            assert_eq!(refused.code, 78, "{command:?}: {refused:?}");
-            let told = format!("{id} does not open");
-            assert!(refused.err.contains(&told) && refused.err.contains("testkey1"), "{refused:?}");
-        }
-
-        it.set("VAULT__KEYS", NEWER);
-        it.must(&["key", "revoke", &key[4..16]]).await;
-        it.must(&["account", "withdraw", &link]).await;
-        it.must(&["webhook", "remove", &hook]).await;
-        it.must(&["account", "remove", "@bob"]).await;
-        it.set("VAULT__KEYS", RING);
-        let status: Value = serde_json::from_str(&it.must(&["vault", "status", "--json"]).await).unwrap();
-        assert_eq!(status["records"], json!({ "testkey1": 2 }), "alice's token alone is left");
-        let running = it.serve().await;
-        call(&it, &running, &key, "favorites").send().await.is_own(401, "unknown_key");
     }
+    // The same id with other bytes.
+    it.set("VAULT__KEYS", &NEWER.replace("newerkey", "testkey1"));
+    for command in sealing {
+        let refused = it.run_with(command, &it.lines(&["alice"])).await;
+        assert_eq!(refused.code, 78, "{command:?}: {refused:?}");
+        let told = format!("{id} does not open");
+        assert!(refused.err.contains(&told) && refused.err.contains("testkey1"), "{refused:?}");
+    }
+
+    it.set("VAULT__KEYS", NEWER);
+    it.must(&["key", "revoke", &key[4..16]]).await;
+    it.must(&["account", "withdraw", &link]).await;
+    it.must(&["webhook", "remove", &hook]).await;
+    it.must(&["account", "remove", "@bob"]).await;
+    it.set("VAULT__KEYS", RING);
+    let status: Value =
+        serde_json::from_str(&it.must(&["vault", "status", "--json"]).await).unwrap();
+    assert_eq!(status["records"], json!({ "testkey1": 2 }), "alice's token alone is left");
+    let running = it.serve().await;
+    call(&it, &running, &key, "favorites").send().await.is_own(401, "unknown_key");
 }
+
+on_both!(commands_that_seal_refuse_a_ring_that_does_not_fit);

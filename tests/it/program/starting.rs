@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::bench::Ask;
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::RING;
 use crate::program::deployment::{Deployment, Output};
 
@@ -216,44 +216,48 @@ async fn a_database_that_is_away_is_one_line_without_its_password() {
     }
 }
 
-on_both! {
-    async fn a_schema_newer_than_the_program_is_refused(database: Database) {
-        let store = database.store().await;
-        database.run("insert into schema_version select 99, 'future', applied_at from schema_version where version = 1").await;
-        drop::<Store>(store);
-        let it = Deployment::new(&database).await;
-        for command in [&["serve"][..], &["migrate"], &["key", "list"]] {
-            let done = it.run(command).await;
-            assert_ne!(done.code, 0, "{done:?}");
-            let code = done.code;
-            let line = one_line(&done, code);
-            assert!(line.contains("version 99, newer than"), "{line}");
-        }
-    }
-
-    async fn a_schema_that_is_missing_is_said_to_be(database: Database) {
-        let it = Deployment::new(&database).await;
-        let line = one_line(&it.run(&["key", "list"]).await, 1);
-        assert!(line.contains("countersign migrate"), "{line}");
-    }
-
-    async fn eight_that_start_at_once_agree_on_one_schema(database: Database) {
-        let it = Deployment::new(&database).await;
-        let migrating: Vec<_> = (0..5).map(|_| it.start(&["migrate"])).collect();
-        let serving: Vec<_> = (0..3).map(|_| it.start(&["serve"])).collect();
-        let mut applied = 0;
-        for one in migrating {
-            let done = one.end().await;
-            assert_eq!(done.code, 0, "{done:?}");
-            applied += usize::from(done.out.contains("applied"));
-        }
-        for one in serving {
-            one.err.wait_for("\"serving\"").await;
-            applied += usize::from(one.err.text().contains("the schema was brought up to date"));
-        }
-        assert_eq!(applied, 1);
+async fn a_schema_newer_than_the_program_is_refused(database: Database) {
+    let store = database.store().await;
+    database.run("insert into schema_version select 99, 'future', applied_at from schema_version where version = 1").await;
+    drop::<Store>(store);
+    let it = Deployment::new(&database).await;
+    for command in [&["serve"][..], &["migrate"], &["key", "list"]] {
+        let done = it.run(command).await;
+        assert_ne!(done.code, 0, "{done:?}");
+        let code = done.code;
+        let line = one_line(&done, code);
+        assert!(line.contains("version 99, newer than"), "{line}");
     }
 }
+
+async fn a_schema_that_is_missing_is_said_to_be(database: Database) {
+    let it = Deployment::new(&database).await;
+    let line = one_line(&it.run(&["key", "list"]).await, 1);
+    assert!(line.contains("countersign migrate"), "{line}");
+}
+
+async fn eight_that_start_at_once_agree_on_one_schema(database: Database) {
+    let it = Deployment::new(&database).await;
+    let migrating: Vec<_> = (0..5).map(|_| it.start(&["migrate"])).collect();
+    let serving: Vec<_> = (0..3).map(|_| it.start(&["serve"])).collect();
+    let mut applied = 0;
+    for one in migrating {
+        let done = one.end().await;
+        assert_eq!(done.code, 0, "{done:?}");
+        applied += usize::from(done.out.contains("applied"));
+    }
+    for one in serving {
+        one.err.wait_for("\"serving\"").await;
+        applied += usize::from(one.err.text().contains("the schema was brought up to date"));
+    }
+    assert_eq!(applied, 1);
+}
+
+on_both!(
+    a_schema_newer_than_the_program_is_refused,
+    a_schema_that_is_missing_is_said_to_be,
+    eight_that_start_at_once_agree_on_one_schema
+);
 
 #[tokio::test]
 async fn key_files_are_not_for_everybody() {

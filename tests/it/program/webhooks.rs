@@ -21,144 +21,156 @@ fn json_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|it| panic!("{it}: {text}"))
 }
 
-on_both! {
-    async fn webhooks_come_and_go(database: Database) {
-        let it = with_http(&database).await;
-        let receiver = Receiver::start().await;
-        let empty = it.run(&["webhook", "list"]).await;
-        assert!(empty.err.contains("countersign webhook add URL"), "{empty:?}");
-        let added = it.run(&["webhook", "add", &receiver.url]).await;
-        assert_eq!(added.code, 0, "{added:?}");
-        assert!(added.out.starts_with("whsec_") && added.out.lines().count() == 1, "{added:?}");
-        let listed = json_of(&it.must(&["webhook", "list", "--json"]).await);
-        let id = listed[0]["id"].as_str().unwrap();
-        assert!(added.err.contains(id) && added.err.contains("only now"), "{added:?}");
-        it.must(&["account", "remove", "@alice"]).await;
-        let table = it.must(&["webhook", "list"]).await;
-        assert!(table.contains(&receiver.url) && table.contains(" 1 since 20"), "{table}");
-        assert!(!table.contains("whsec_"), "{table}");
+async fn webhooks_come_and_go(database: Database) {
+    let it = with_http(&database).await;
+    let receiver = Receiver::start().await;
+    let empty = it.run(&["webhook", "list"]).await;
+    assert!(empty.err.contains("countersign webhook add URL"), "{empty:?}");
+    let added = it.run(&["webhook", "add", &receiver.url]).await;
+    assert_eq!(added.code, 0, "{added:?}");
+    assert!(added.out.starts_with("whsec_") && added.out.lines().count() == 1, "{added:?}");
+    let listed = json_of(&it.must(&["webhook", "list", "--json"]).await);
+    let id = listed[0]["id"].as_str().unwrap();
+    assert!(added.err.contains(id) && added.err.contains("only now"), "{added:?}");
+    it.must(&["account", "remove", "@alice"]).await;
+    let table = it.must(&["webhook", "list"]).await;
+    assert!(table.contains(&receiver.url) && table.contains(" 1 since 20"), "{table}");
+    assert!(!table.contains("whsec_"), "{table}");
 
-        let tested = it.run(&["webhook", "test", id]).await;
-        assert_eq!((tested.code, &*tested.err), (0, "received: it answered with status 204\n"));
-        receiver.next(&[500, 500]);
-        let refused = it.run(&["webhook", "test", id]).await;
-        let told = "countersign: not received: it answered with status 500\n";
-        assert_eq!((refused.code, &*refused.err), (1, told));
-        let refused = it.run(&["webhook", "test", id, "--json"]).await;
-        assert_eq!(json_of(&refused.out), json!({ "received": false, "status": 500, "failure": "it answered with status 500" }));
+    let tested = it.run(&["webhook", "test", id]).await;
+    assert_eq!((tested.code, &*tested.err), (0, "received: it answered with status 204\n"));
+    receiver.next(&[500, 500]);
+    let refused = it.run(&["webhook", "test", id]).await;
+    let told = "countersign: not received: it answered with status 500\n";
+    assert_eq!((refused.code, &*refused.err), (1, told));
+    let refused = it.run(&["webhook", "test", id, "--json"]).await;
+    assert_eq!(
+        json_of(&refused.out),
+        json!({ "received": false, "status": 500, "failure": "it answered with status 500" })
+    );
 
-        let again = it.run(&["webhook", "resend", id, "1", "--json"]).await;
-        assert_eq!((again.code, &json_of(&again.out)["state"]), (0, &json!("waiting")), "{again:?}");
-        assert!(again.err.ends_with("_1 is sent again by whichever gateway runs\n"), "{again:?}");
+    let again = it.run(&["webhook", "resend", id, "1", "--json"]).await;
+    assert_eq!((again.code, &json_of(&again.out)["state"]), (0, &json!("waiting")), "{again:?}");
+    assert!(again.err.ends_with("_1 is sent again by whichever gateway runs\n"), "{again:?}");
 
-        let rotated = it.run(&["webhook", "rotate", id, "--overlap", "1h"]).await;
-        assert!(rotated.out.starts_with("whsec_") && rotated.out != added.out, "{rotated:?}");
-        assert!(rotated.err.contains("the old secret signs, too, until 20"), "{rotated:?}");
-        for (arguments, told) in [
-            (&["webhook", "add", "hooks.example.com"][..], "URL: must be https://"),
-            (&["webhook", "add", "https://a/", "--app", "nope"], "--app: must name a configured app; these are: demo"),
-            (&["webhook", "add", &receiver.url], "there is already a webhook with this URL"),
-            (&["webhook", "test", "nope"], "there is no such webhook"),
-            (&["webhook", "remove", "nope"], "there is no such webhook"),
-            (&["webhook", "resend", id, "99"], "there is no such delivery"),
-            (&["webhook", "rotate", id, "--overlap", "soon"], "--overlap: must be a duration"),
-        ] {
-            let done = it.run(arguments).await;
-            assert_eq!(done.code, 1, "{done:?}");
-            assert!(done.err.starts_with(&format!("countersign: {told}")), "{done:?}");
-        }
-        let removed = it.run(&["webhook", "remove", id]).await;
-        assert_eq!((removed.code, removed.err), (0, format!("removed {id}\n")));
-        assert_eq!(json_of(&it.must(&["webhook", "list", "--json"]).await), json!([]));
+    let rotated = it.run(&["webhook", "rotate", id, "--overlap", "1h"]).await;
+    assert!(rotated.out.starts_with("whsec_") && rotated.out != added.out, "{rotated:?}");
+    assert!(rotated.err.contains("the old secret signs, too, until 20"), "{rotated:?}");
+    for (arguments, told) in [
+        (&["webhook", "add", "hooks.example.com"][..], "URL: must be https://"),
+        (
+            &["webhook", "add", "https://a/", "--app", "nope"],
+            "--app: must name a configured app; these are: demo",
+        ),
+        (&["webhook", "add", &receiver.url], "there is already a webhook with this URL"),
+        (&["webhook", "test", "nope"], "there is no such webhook"),
+        (&["webhook", "remove", "nope"], "there is no such webhook"),
+        (&["webhook", "resend", id, "99"], "there is no such delivery"),
+        (&["webhook", "rotate", id, "--overlap", "soon"], "--overlap: must be a duration"),
+    ] {
+        let done = it.run(arguments).await;
+        assert_eq!(done.code, 1, "{done:?}");
+        assert!(done.err.starts_with(&format!("countersign: {told}")), "{done:?}");
     }
+    let removed = it.run(&["webhook", "remove", id]).await;
+    assert_eq!((removed.code, removed.err), (0, format!("removed {id}\n")));
+    assert_eq!(json_of(&it.must(&["webhook", "list", "--json"]).await), json!([]));
+}
 
-    async fn what_another_command_changed_is_told_by_the_program_that_serves(database: Database) {
-        let it = with_http(&database).await;
-        let receiver = Receiver::start().await;
-        it.must(&["webhook", "add", &receiver.url]).await;
-        let running = it.serve().await;
+async fn what_another_command_changed_is_told_by_the_program_that_serves(database: Database) {
+    let it = with_http(&database).await;
+    let receiver = Receiver::start().await;
+    it.must(&["webhook", "add", &receiver.url]).await;
+    let running = it.serve().await;
+    it.must(&["account", "remove", "@alice"]).await;
+    receiver.wait_for(1).await;
+    assert_eq!(receiver.told()[0].0, "account.removed");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().await.code, 0);
+}
+
+async fn a_receiver_that_hangs_does_not_hold_a_program_that_stops(database: Database) {
+    let mut it = with_http(&database).await;
+    it.set("LIMITS__DRAIN", "50ms");
+    it.set("LIMITS__DRAIN_NOTICE", "0s");
+    let receiver = Receiver::start().await;
+    it.must(&["webhook", "add", &receiver.url]).await;
+    receiver.close();
+    it.must(&["account", "remove", "@alice"]).await;
+    let running = it.serve().await;
+    receiver.wait_for(1).await;
+    running.signal(Signal::TERM);
+    let done = running.end().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("an event in flight was left behind"), "{}", done.err);
+}
+
+async fn a_program_that_is_killed_while_it_sends_loses_no_event(database: Database) {
+    let it = with_http(&database).await;
+    let receiver = Receiver::start().await;
+    it.must(&["webhook", "add", &receiver.url]).await;
+    receiver.close();
+    it.must(&["account", "remove", "@alice"]).await;
+    it.must(&["account", "remove", "@bob"]).await;
+    let running = it.serve().await;
+    receiver.wait_for(1).await;
+    running.signal(Signal::KILL);
+    running.end().await;
+    receiver.open();
+    a_minute_later(&database).await;
+    let running = it.serve().await;
+    receiver.wait_for(3).await;
+    let arrived = receiver.arrived();
+    assert_eq!(arrived[0].id(), arrived[1].id(), "the same once more");
+    assert_ne!(arrived[1].id(), arrived[2].id());
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().await.code, 0);
+}
+
+async fn events_arrive_in_order_however_often_the_program_is_killed(database: Database) {
+    const ROUNDS: usize = 6;
+    let it = with_http(&database).await;
+    let receiver = Receiver::start().await;
+    it.must(&["webhook", "add", &receiver.url]).await;
+    let mut dice = Dice(7);
+    for _ in 0..ROUNDS {
         it.must(&["account", "remove", "@alice"]).await;
-        receiver.wait_for(1).await;
-        assert_eq!(receiver.told()[0].0, "account.removed");
-        running.signal(Signal::TERM);
-        assert_eq!(running.end().await.code, 0);
-    }
-
-    async fn a_receiver_that_hangs_does_not_hold_a_program_that_stops(database: Database) {
-        let mut it = with_http(&database).await;
-        it.set("LIMITS__DRAIN", "50ms");
-        it.set("LIMITS__DRAIN_NOTICE", "0s");
-        let receiver = Receiver::start().await;
-        it.must(&["webhook", "add", &receiver.url]).await;
-        receiver.close();
-        it.must(&["account", "remove", "@alice"]).await;
+        it.run_with(&["account", "import", "--app", "demo"], &it.lines(&["alice"])).await;
+        let before = receiver.arrived().len();
         let running = it.serve().await;
-        receiver.wait_for(1).await;
-        running.signal(Signal::TERM);
-        let done = running.end().await;
-        assert_eq!(done.code, 0, "{done:?}");
-        assert!(done.err.contains("an event in flight was left behind"), "{}", done.err);
-    }
-
-    async fn a_program_that_is_killed_while_it_sends_loses_no_event(database: Database) {
-        let it = with_http(&database).await;
-        let receiver = Receiver::start().await;
-        it.must(&["webhook", "add", &receiver.url]).await;
-        receiver.close();
-        it.must(&["account", "remove", "@alice"]).await;
-        it.must(&["account", "remove", "@bob"]).await;
-        let running = it.serve().await;
-        receiver.wait_for(1).await;
-        running.signal(Signal::KILL);
-        running.end().await;
-        receiver.open();
-        a_minute_later(&database).await;
-        let running = it.serve().await;
-        receiver.wait_for(3).await;
-        let arrived = receiver.arrived();
-        assert_eq!(arrived[0].id(), arrived[1].id(), "the same once more");
-        assert_ne!(arrived[1].id(), arrived[2].id());
-        running.signal(Signal::TERM);
-        assert_eq!(running.end().await.code, 0);
-    }
-
-    async fn events_arrive_in_order_however_often_the_program_is_killed(database: Database) {
-        const ROUNDS: usize = 6;
-        let it = with_http(&database).await;
-        let receiver = Receiver::start().await;
-        it.must(&["webhook", "add", &receiver.url]).await;
-        let mut dice = Dice(7);
-        for _ in 0..ROUNDS {
-            it.must(&["account", "remove", "@alice"]).await;
-            it.run_with(&["account", "import", "--app", "demo"], &it.lines(&["alice"])).await;
-            let before = receiver.arrived().len();
-            let running = it.serve().await;
-            // Killed before, while or after what it sends arrives.
-            receiver.wait_for(before + dice.below(3)).await;
-            for _ in 0..dice.below(2000) {
-                tokio::task::yield_now().await;
-            }
-            running.signal(Signal::KILL);
-            running.end().await;
-            a_minute_later(&database).await;
-        }
-        let running = it.serve().await;
-        let mut first = Vec::new();
-        while first.len() < 2 * ROUNDS {
-            receiver.wait_for(receiver.arrived().len().max(1)).await;
-            first.clear();
-            let mut known = HashSet::new();
-            for event in receiver.arrived().iter().filter(|it| known.insert(it.id().to_owned())) {
-                first.push(event.what().0);
-            }
+        // Killed before, while or after what it sends arrives.
+        receiver.wait_for(before + dice.below(3)).await;
+        for _ in 0..dice.below(2000) {
             tokio::task::yield_now().await;
         }
-        let pairs: Vec<&[String]> = first.chunks(2).collect();
-        assert!(pairs.iter().all(|it| **it == ["account.removed", "account.connected"]), "{first:?}");
-        running.signal(Signal::TERM);
-        assert_eq!(running.end().await.code, 0);
+        running.signal(Signal::KILL);
+        running.end().await;
+        a_minute_later(&database).await;
     }
+    let running = it.serve().await;
+    let mut first = Vec::new();
+    while first.len() < 2 * ROUNDS {
+        receiver.wait_for(receiver.arrived().len().max(1)).await;
+        first.clear();
+        let mut known = HashSet::new();
+        for event in receiver.arrived().iter().filter(|it| known.insert(it.id().to_owned())) {
+            first.push(event.what().0);
+        }
+        tokio::task::yield_now().await;
+    }
+    let pairs: Vec<&[String]> = first.chunks(2).collect();
+    assert!(pairs.iter().all(|it| **it == ["account.removed", "account.connected"]), "{first:?}");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().await.code, 0);
 }
+
+on_both!(
+    webhooks_come_and_go,
+    what_another_command_changed_is_told_by_the_program_that_serves,
+    a_receiver_that_hangs_does_not_hold_a_program_that_stops,
+    a_program_that_is_killed_while_it_sends_loses_no_event,
+    events_arrive_in_order_however_often_the_program_is_killed
+);
 
 /// As if a minute had passed, after which nobody believes that a sender lives.
 async fn a_minute_later(database: &Database) {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::bench::Answer;
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::edge::raw::Raw;
 use crate::house::House;
 use crate::question::{PATH, ask, open_house, question};
@@ -61,127 +61,185 @@ fn owned(house: &House, names: &[&str], each: usize, metrics: &[&str]) -> Value 
     wanted
 }
 
-on_both! {
-    async fn a_table_has_the_numbers_of_the_answer(database: Database) {
-        let house = open_house(&database).await;
-        let mut wanted = owned(&house, &["alice", "bob"], 3, &["favorites", "impressions"]);
-        let whole = ask(&house, &wanted).await;
-        assert_eq!((whole.header("countersign-complete"), whole.header("countersign-missing")), ("true", ""));
-        let table = ask_as(&house, CSV, &wanted).await;
-        assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
-        assert_eq!((table.header("countersign-complete"), table.header("vary")), ("true", "accept, accept-encoding"));
-        let rows = cells(&table.text());
-        assert_eq!(rows[0], ["tweet_id", "engagement_type", "value"]);
-        assert_eq!(rows[1..], rows_of(&whole.json(), "by_tweet", 2));
-        assert_eq!(rows.len(), 1 + 6 * 2);
+async fn a_table_has_the_numbers_of_the_answer(database: Database) {
+    let house = open_house(&database).await;
+    let mut wanted = owned(&house, &["alice", "bob"], 3, &["favorites", "impressions"]);
+    let whole = ask(&house, &wanted).await;
+    assert_eq!(
+        (whole.header("countersign-complete"), whole.header("countersign-missing")),
+        ("true", "")
+    );
+    let table = ask_as(&house, CSV, &wanted).await;
+    assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
+    assert_eq!(
+        (table.header("countersign-complete"), table.header("vary")),
+        ("true", "accept, accept-encoding")
+    );
+    let rows = cells(&table.text());
+    assert_eq!(rows[0], ["tweet_id", "engagement_type", "value"]);
+    assert_eq!(rows[1..], rows_of(&whole.json(), "by_tweet", 2));
+    assert_eq!(rows.len(), 1 + 6 * 2);
 
-        wanted["window"] = json!({ "start": "2026-03-01", "end": "2026-03-03" });
-        wanted["groupings"] = json!({
-            "days": { "group_by": ["engagement.day", "engagement.type"] },
-            "hours": { "group_by": ["tweet.id", "engagement.day", "engagement.hour"] },
-        });
-        let whole = ask(&house, &wanted).await.json();
-        let rows = cells(&ask_as(&house, CSV, &wanted).await.text());
-        assert_eq!(rows[0], ["grouping", "tweet_id", "engagement_type", "day", "hour", "value"]);
-        let days = rows_of(&whole, "days", 2).into_iter().map(|it| vec!["days".to_owned(), String::new(), it[1].clone(), it[0].clone(), String::new(), it[2].clone()]);
-        let hours = rows_of(&whole, "hours", 3).into_iter().map(|it| vec!["hours".to_owned(), it[0].clone(), String::new(), it[1].clone(), it[2].clone(), it[3].clone()]);
-        let mut expected: Vec<Vec<String>> = days.chain(hours).collect();
-        expected.sort();
-        assert_eq!(rows[1..], expected);
-        assert_eq!(rows.len(), 1 + 2 * 2 + 6 * 48);
-    }
+    wanted["window"] = json!({ "start": "2026-03-01", "end": "2026-03-03" });
+    wanted["groupings"] = json!({
+        "days": { "group_by": ["engagement.day", "engagement.type"] },
+        "hours": { "group_by": ["tweet.id", "engagement.day", "engagement.hour"] },
+    });
+    let whole = ask(&house, &wanted).await.json();
+    let rows = cells(&ask_as(&house, CSV, &wanted).await.text());
+    assert_eq!(rows[0], ["grouping", "tweet_id", "engagement_type", "day", "hour", "value"]);
+    let days = rows_of(&whole, "days", 2).into_iter().map(|it| {
+        vec![
+            "days".to_owned(),
+            String::new(),
+            it[1].clone(),
+            it[0].clone(),
+            String::new(),
+            it[2].clone(),
+        ]
+    });
+    let hours = rows_of(&whole, "hours", 3).into_iter().map(|it| {
+        vec![
+            "hours".to_owned(),
+            it[0].clone(),
+            String::new(),
+            it[1].clone(),
+            it[2].clone(),
+            it[3].clone(),
+        ]
+    });
+    let mut expected: Vec<Vec<String>> = days.chain(hours).collect();
+    expected.sort();
+    assert_eq!(rows[1..], expected);
+    assert_eq!(rows.len(), 1 + 2 * 2 + 6 * 48);
+}
 
-    async fn a_table_says_in_its_head_what_is_missing(database: Database) {
-        let house = open_house(&database).await;
-        let wanted = owned(&house, &["alice", "carol"], 2, &["impressions"]);
-        let table = ask_as(&house, CSV, &wanted).await;
-        assert_eq!((table.header("countersign-complete"), table.header("countersign-missing")), ("false", "not_connected=2"));
-        assert_eq!(table.text().lines().count(), 1 + 2);
-        let nothing = ask_as(&house, CSV, &owned(&house, &["carol"], 2, &["impressions"])).await;
-        nothing.is_own(404, "nothing_answered");
-    }
+async fn a_table_says_in_its_head_what_is_missing(database: Database) {
+    let house = open_house(&database).await;
+    let wanted = owned(&house, &["alice", "carol"], 2, &["impressions"]);
+    let table = ask_as(&house, CSV, &wanted).await;
+    assert_eq!(
+        (table.header("countersign-complete"), table.header("countersign-missing")),
+        ("false", "not_connected=2")
+    );
+    assert_eq!(table.text().lines().count(), 1 + 2);
+    let nothing = ask_as(&house, CSV, &owned(&house, &["carol"], 2, &["impressions"])).await;
+    nothing.is_own(404, "nothing_answered");
+}
 
-    async fn lines_have_the_numbers_of_the_answer_and_then_what_it_took(database: Database) {
-        let house = open_house(&database).await;
-        let mut wanted = owned(&house, &["alice", "bob", "carol"], 3, &["favorites", "impressions"]);
-        wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-03" });
-        wanted["groupings"] = json!({
-            "days": { "group_by": ["engagement.day", "engagement.type"] },
-            "posts": { "group_by": ["tweet.id", "engagement.day"] },
-        });
-        let whole = ask(&house, &wanted).await.json();
-        for encoding in ["identity", "gzip"] {
-            let asked = house.ask("POST", PATH).header("accept", NDJSON).header("accept-encoding", encoding);
-            let answer = asked.header("content-type", "application/json").body(wanted.to_string()).send().await;
-            assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, NDJSON));
-            let (lines, last) = lines(&answer.text());
-            for (grouping, keys) in [("days", ["day", "engagement_type"]), ("posts", ["tweet_id", "day"])] {
-                let mut rows: Vec<Vec<String>> = lines.iter().filter(|it| it["grouping"] == grouping).map(|it| {
+async fn lines_have_the_numbers_of_the_answer_and_then_what_it_took(database: Database) {
+    let house = open_house(&database).await;
+    let mut wanted = owned(&house, &["alice", "bob", "carol"], 3, &["favorites", "impressions"]);
+    wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-03" });
+    wanted["groupings"] = json!({
+        "days": { "group_by": ["engagement.day", "engagement.type"] },
+        "posts": { "group_by": ["tweet.id", "engagement.day"] },
+    });
+    let whole = ask(&house, &wanted).await.json();
+    for encoding in ["identity", "gzip"] {
+        let asked =
+            house.ask("POST", PATH).header("accept", NDJSON).header("accept-encoding", encoding);
+        let answer =
+            asked.header("content-type", "application/json").body(wanted.to_string()).send().await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, NDJSON));
+        let (lines, last) = lines(&answer.text());
+        for (grouping, keys) in
+            [("days", ["day", "engagement_type"]), ("posts", ["tweet_id", "day"])]
+        {
+            let mut rows: Vec<Vec<String>> = lines
+                .iter()
+                .filter(|it| it["grouping"] == grouping)
+                .map(|it| {
                     assert_eq!(it.len(), 4, "{it:?}");
-                    vec![it[keys[0]].as_str().unwrap().to_owned(), it[keys[1]].as_str().unwrap().to_owned(), it["value"].as_i64().unwrap().to_string()]
-                }).collect();
-                rows.sort();
-                assert_eq!(rows, rows_of(&whole, grouping, 2));
-            }
-            assert_eq!((&last["start"], &last["end"]), (&whole["start"], &whole["end"]));
-            assert_eq!(last["countersign"]["missing"], whole["countersign"]["missing"]);
-            assert_eq!(last["countersign"]["calls"].as_array().unwrap().len(), 6);
-            assert_eq!(last.as_object().unwrap().len(), 3, "{last}");
+                    vec![
+                        it[keys[0]].as_str().unwrap().to_owned(),
+                        it[keys[1]].as_str().unwrap().to_owned(),
+                        it["value"].as_i64().unwrap().to_string(),
+                    ]
+                })
+                .collect();
+            rows.sort();
+            assert_eq!(rows, rows_of(&whole, grouping, 2));
         }
-    }
-
-    async fn a_posts_lines_come_while_other_calls_are_still_out(database: Database) {
-        let house = open_house(&database).await;
-        let wanted = owned(&house, &["alice", "bob"], 2, &["impressions"]);
-        house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
-        let body = wanted.to_string();
-        let mut client = Raw::connect(&house.url).await;
-        client.send(format!(
-            "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: {NDJSON}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-            house.key, body.len()
-        )).await;
-        let early = client.until("\"value\"").await;
-        assert!(early.starts_with("HTTP/1.1 200 OK\r\n") && !early.contains("\"countersign\""), "{early}");
-        house.order(json!([])).await;
-        let text = early + &client.rest().await;
-        let ids: Vec<&String> = wanted["owners"].as_object().unwrap().keys().collect();
-        assert!(ids.iter().all(|it| text.contains(&format!("\"tweet_id\":\"{it}\""))), "{text}");
-        assert!(text.contains("\"countersign\":{\"complete\":true") && text.ends_with("\r\n0\r\n\r\n"), "{text}");
-    }
-
-    async fn lines_have_an_errors_status_where_nothing_can_be_had(database: Database) {
-        let house = open_house(&database).await;
-        ask_as(&house, NDJSON, &owned(&house, &["carol"], 1, &["impressions"])).await.is_own(404, "nothing_answered");
-        ask_as(&house, NDJSON, &json!({})).await.is_own(400, "invalid_request");
-        house.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
-        ask_as(&house, NDJSON, &owned(&house, &["alice"], 1, &["impressions"])).await.is_own(502, "nothing_answered");
-    }
-
-    async fn who_hangs_up_on_lines_ends_what_still_runs(database: Database) {
-        let house = open_house(&database).await;
-        let mut wanted = owned(&house, &["alice"], 1, &["impressions"]);
-        wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
-        house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
-        let mut asked = Box::pin(ask_as(&house, NDJSON, &wanted));
-        let mut held = false;
-        while !held {
-            tokio::select! {
-                _ = &mut asked => panic!("answered, though all calls are held"),
-                fired = house.fired() => held = fired == [8],
-            }
-        }
-        drop(asked);
-        house.order(json!([])).await;
-        // A place is free again; two of the ten calls were never made.
-        assert_eq!(ask(&house, &owned(&house, &["bob"], 1, &["impressions"])).await.status, 200);
-        assert_eq!(house.arrived("/insights/engagement/historical").await.len(), 8);
-    }
-
-    async fn a_form_that_is_not_offered_is_refused_before_anything_is_asked(database: Database) {
-        let house = open_house(&database).await;
-        let refused = ask_as(&house, "text/html", &owned(&house, &["alice"], 1, &["impressions"])).await;
-        refused.is_own(406, "not_acceptable");
-        assert!(refused.text().contains("text/csv or application/x-ndjson"), "{}", refused.text());
-        assert!(house.arrived("/insights/").await.is_empty());
+        assert_eq!((&last["start"], &last["end"]), (&whole["start"], &whole["end"]));
+        assert_eq!(last["countersign"]["missing"], whole["countersign"]["missing"]);
+        assert_eq!(last["countersign"]["calls"].as_array().unwrap().len(), 6);
+        assert_eq!(last.as_object().unwrap().len(), 3, "{last}");
     }
 }
+
+async fn a_posts_lines_come_while_other_calls_are_still_out(database: Database) {
+    let house = open_house(&database).await;
+    let wanted = owned(&house, &["alice", "bob"], 2, &["impressions"]);
+    house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+    let body = wanted.to_string();
+    let mut client = Raw::connect(&house.url).await;
+    client.send(format!(
+        "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: {NDJSON}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        house.key, body.len()
+    )).await;
+    let early = client.until("\"value\"").await;
+    assert!(
+        early.starts_with("HTTP/1.1 200 OK\r\n") && !early.contains("\"countersign\""),
+        "{early}"
+    );
+    house.order(json!([])).await;
+    let text = early + &client.rest().await;
+    let ids: Vec<&String> = wanted["owners"].as_object().unwrap().keys().collect();
+    assert!(ids.iter().all(|it| text.contains(&format!("\"tweet_id\":\"{it}\""))), "{text}");
+    assert!(
+        text.contains("\"countersign\":{\"complete\":true") && text.ends_with("\r\n0\r\n\r\n"),
+        "{text}"
+    );
+}
+
+async fn lines_have_an_errors_status_where_nothing_can_be_had(database: Database) {
+    let house = open_house(&database).await;
+    ask_as(&house, NDJSON, &owned(&house, &["carol"], 1, &["impressions"]))
+        .await
+        .is_own(404, "nothing_answered");
+    ask_as(&house, NDJSON, &json!({})).await.is_own(400, "invalid_request");
+    house.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
+    ask_as(&house, NDJSON, &owned(&house, &["alice"], 1, &["impressions"]))
+        .await
+        .is_own(502, "nothing_answered");
+}
+
+async fn who_hangs_up_on_lines_ends_what_still_runs(database: Database) {
+    let house = open_house(&database).await;
+    let mut wanted = owned(&house, &["alice"], 1, &["impressions"]);
+    wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
+    house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
+    let mut asked = Box::pin(ask_as(&house, NDJSON, &wanted));
+    let mut held = false;
+    while !held {
+        tokio::select! {
+            _ = &mut asked => panic!("answered, though all calls are held"),
+            fired = house.fired() => held = fired == [8],
+        }
+    }
+    drop(asked);
+    house.order(json!([])).await;
+    // A place is free again; two of the ten calls were never made.
+    assert_eq!(ask(&house, &owned(&house, &["bob"], 1, &["impressions"])).await.status, 200);
+    assert_eq!(house.arrived("/insights/engagement/historical").await.len(), 8);
+}
+
+async fn a_form_that_is_not_offered_is_refused_before_anything_is_asked(database: Database) {
+    let house = open_house(&database).await;
+    let refused =
+        ask_as(&house, "text/html", &owned(&house, &["alice"], 1, &["impressions"])).await;
+    refused.is_own(406, "not_acceptable");
+    assert!(refused.text().contains("text/csv or application/x-ndjson"), "{}", refused.text());
+    assert!(house.arrived("/insights/").await.is_empty());
+}
+
+on_both!(
+    a_table_has_the_numbers_of_the_answer,
+    a_table_says_in_its_head_what_is_missing,
+    lines_have_the_numbers_of_the_answer_and_then_what_it_took,
+    a_posts_lines_come_while_other_calls_are_still_out,
+    lines_have_an_errors_status_where_nothing_can_be_had,
+    who_hangs_up_on_lines_ends_what_still_runs,
+    a_form_that_is_not_offered_is_refused_before_anything_is_asked
+);

@@ -41,138 +41,149 @@ async fn replica(house: &House, database: &Database) -> House {
     House::build(house.bench.again(), &database.settings(), |_| ()).await
 }
 
-on_both! {
-    async fn what_one_replica_learnt_another_and_a_later_one_need_not_find_out(database: Database) {
-        let one = open_house(&database).await;
-        let two = replica(&one, &database).await;
-        let (ids, authors) = posts(&one);
-        let wanted = question(&ids, &["impressions"]);
-        let first = ask(&one, &wanted).await.json();
-        let found_out = one.arrived("/insights/").await.len();
-        assert!(found_out > 2, "{found_out} calls, and the authors were not known");
-        assert_eq!(stored(&one, &ids).await, authors);
-        let second = ask(&two, &wanted).await.json();
-        drop((one, two));
-        // In front of another sandbox with the same world.
-        let later = open_house(&database).await;
-        let third = ask(&later, &wanted).await.json();
-        for told in [&second, &third] {
-            assert_eq!(told["by_tweet"], first["by_tweet"]);
-            // One for each author.
-            assert_eq!(calls(told).into_values().collect::<Vec<_>>(), [1, 1]);
-        }
-        assert_eq!(later.arrived("/insights/").await.len(), 2);
+async fn what_one_replica_learnt_another_and_a_later_one_need_not_find_out(database: Database) {
+    let one = open_house(&database).await;
+    let two = replica(&one, &database).await;
+    let (ids, authors) = posts(&one);
+    let wanted = question(&ids, &["impressions"]);
+    let first = ask(&one, &wanted).await.json();
+    let found_out = one.arrived("/insights/").await.len();
+    assert!(found_out > 2, "{found_out} calls, and the authors were not known");
+    assert_eq!(stored(&one, &ids).await, authors);
+    let second = ask(&two, &wanted).await.json();
+    drop((one, two));
+    // In front of another sandbox with the same world.
+    let later = open_house(&database).await;
+    let third = ask(&later, &wanted).await.json();
+    for told in [&second, &third] {
+        assert_eq!(told["by_tweet"], first["by_tweet"]);
+        // One for each author.
+        assert_eq!(calls(told).into_values().collect::<Vec<_>>(), [1, 1]);
     }
-
-    async fn only_what_answers_prove_is_learnt(database: Database) {
-        let house = open_house(&database).await;
-        let (ids, authors) = posts(&house);
-        ask(&house, &question(&ids, &["favorites"])).await.json();
-        assert_eq!(stored(&house, &ids).await, [], "the app's calls prove nothing");
-        let owned = |of: &dyn Fn(usize) -> UserId| {
-            let mut wanted = question(&ids, &["impressions"]);
-            let owners = ids.iter().enumerate().map(|(at, id)| (id.clone(), json!(of(at).to_string())));
-            wanted["owners"] = owners.collect::<serde_json::Map<String, Value>>().into();
-            wanted
-        };
-        let answer = ask(&house, &owned(&|_| house.id("alice"))).await.json();
-        assert_eq!(missing(&answer), [("forbidden".to_owned(), 3)]);
-        assert_eq!(stored(&house, &ids).await, authors[..3]);
-        ask(&house, &owned(&|at| authors[at].1)).await.json();
-        assert_eq!(stored(&house, &ids).await, authors);
-    }
-
-    async fn an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas(database: Database) {
-        let one = open_house(&database).await;
-        let two = replica(&one, &database).await;
-        let (ids, authors) = posts(&one);
-        let (ids, authors) = (ids[3..].to_vec(), &authors[3..]);
-        let wrong = authors.iter().map(|it| (it.0, one.id("alice"))).collect();
-        one.store.insert_authors(&wrong).await.unwrap();
-        let wanted = question(&ids, &["impressions"]);
-        // It is in memory now.
-        let plan = ask_with(&two, &two.key, PLAN, &wanted).await.json();
-        assert_eq!(plan["calls"][0]["account"], one.id("alice").to_string(), "{plan}");
-        let refused = ask(&one, &wanted).await;
-        refused.is_own(403, "nothing_answered");
-        assert_eq!(stored(&one, &ids).await, []);
-        two.gateway.catch_up_once().await.unwrap();
-        for house in [&two, &one] {
-            let answer = ask(house, &wanted).await.json();
-            assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-        }
-        assert_eq!(stored(&one, &ids).await, authors);
-    }
-
-    async fn an_author_whom_x_refused_by_mistake_is_found_again(database: Database) {
-        let house = open_house(&database).await;
-        let (ids, authors) = posts(&house);
-        let (ids, authors) = (ids[..3].to_vec(), &authors[..3]);
-        let wanted = question(&ids, &["impressions"]);
-        ask(&house, &wanted).await.json();
-        let text = format!("Forbidden to access tweets: {}", ids.join(", "));
-        let mistake = json!({ "kind": "status", "status": 403, "body": { "errors": [text] }, "path": "/insights/", "times": 1 });
-        house.order(json!([mistake])).await;
-        ask(&house, &wanted).await.is_own(403, "nothing_answered");
-        assert_eq!(stored(&house, &ids).await, []);
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-        assert_eq!(stored(&house, &ids).await, authors);
-    }
-
-    async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
-        let house = open_house(&database).await;
-        let alice = house.id("alice");
-        let narrow = house.new_key(|it| it.accounts = vec![alice]).await;
-        let learnt = ["bob", "carol"].map(|name| {
-            let post = house.bench.ids(name, 1)[0].parse().unwrap();
-            (post, house.id(name))
-        });
-        house.store.insert_authors(&learnt.into()).await.unwrap();
-        let lack = async |name: &str, path: &str| {
-            let answer = ask_with(&house, &narrow, path, &question(&house.bench.ids(name, 1), &["impressions"])).await.json();
-            let mut lack = answer["missing"][0].clone();
-            lack.as_object_mut().unwrap().remove("tweet_ids");
-            lack
-        };
-        // Of dave's post it was found out just now that it is not alice's.
-        let dave = lack("dave", PATH).await;
-        assert_eq!((&dave["reason"], &dave["account"]), (&json!("not_connected"), &Value::Null));
-        assert_eq!(house.arrived("/insights/").await.len(), 1);
-        for path in [PATH, PLAN] {
-            for name in ["bob", "carol", "dave"] {
-                assert_eq!(lack(name, path).await, dave, "{name} {path}");
-            }
-        }
-        assert_eq!(house.arrived("/insights/").await.len(), 1, "nobody's token was tried in vain");
-        let known = ask(&house, &question(&house.bench.ids("carol", 1), &["impressions"])).await.json();
-        assert_eq!(known["missing"][0]["account"], house.id("carol").to_string(), "{known}");
-    }
-
-    async fn a_database_that_cannot_tell_costs_calls_and_no_answer(database: Database) {
-        let house = open_house(&database).await;
-        database.run("alter table author rename to author_away").await;
-        let (ids, _) = posts(&house);
-        let wanted = question(&ids, &["impressions"]);
-        let first = ask(&house, &wanted).await.json();
-        assert_eq!(first["countersign"]["complete"], true, "{first}");
-        let second = ask(&house, &wanted).await.json();
-        assert_eq!(second["by_tweet"], first["by_tweet"]);
-        assert_eq!(calls(&second).into_values().collect::<Vec<_>>(), [1, 1], "it is in memory");
-    }
-
-    async fn no_answer_waits_long_for_what_was_learnt_to_be_stored(database: Database) {
-        let house = open_house(&database).await;
-        let (ids, authors) = posts(&house);
-        let lock = database.lock_writers_out().await;
-        // Longer than the wait for it, it could not be stored any more.
-        let answer = ask(&house, &question(&ids, &["impressions"])).await.json();
-        assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-        assert_eq!(stored(&house, &ids).await, []);
-        drop(lock);
-        eventually_stored(&house, &ids, &authors).await;
-    }
+    assert_eq!(later.arrived("/insights/").await.len(), 2);
 }
+
+async fn only_what_answers_prove_is_learnt(database: Database) {
+    let house = open_house(&database).await;
+    let (ids, authors) = posts(&house);
+    ask(&house, &question(&ids, &["favorites"])).await.json();
+    assert_eq!(stored(&house, &ids).await, [], "the app's calls prove nothing");
+    let owned = |of: &dyn Fn(usize) -> UserId| {
+        let mut wanted = question(&ids, &["impressions"]);
+        let owners = ids.iter().enumerate().map(|(at, id)| (id.clone(), json!(of(at).to_string())));
+        wanted["owners"] = owners.collect::<serde_json::Map<String, Value>>().into();
+        wanted
+    };
+    let answer = ask(&house, &owned(&|_| house.id("alice"))).await.json();
+    assert_eq!(missing(&answer), [("forbidden".to_owned(), 3)]);
+    assert_eq!(stored(&house, &ids).await, authors[..3]);
+    ask(&house, &owned(&|at| authors[at].1)).await.json();
+    assert_eq!(stored(&house, &ids).await, authors);
+}
+
+async fn an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas(database: Database) {
+    let one = open_house(&database).await;
+    let two = replica(&one, &database).await;
+    let (ids, authors) = posts(&one);
+    let (ids, authors) = (ids[3..].to_vec(), &authors[3..]);
+    let wrong = authors.iter().map(|it| (it.0, one.id("alice"))).collect();
+    one.store.insert_authors(&wrong).await.unwrap();
+    let wanted = question(&ids, &["impressions"]);
+    // It is in memory now.
+    let plan = ask_with(&two, &two.key, PLAN, &wanted).await.json();
+    assert_eq!(plan["calls"][0]["account"], one.id("alice").to_string(), "{plan}");
+    let refused = ask(&one, &wanted).await;
+    refused.is_own(403, "nothing_answered");
+    assert_eq!(stored(&one, &ids).await, []);
+    two.gateway.catch_up_once().await.unwrap();
+    for house in [&two, &one] {
+        let answer = ask(house, &wanted).await.json();
+        assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+    }
+    assert_eq!(stored(&one, &ids).await, authors);
+}
+
+async fn an_author_whom_x_refused_by_mistake_is_found_again(database: Database) {
+    let house = open_house(&database).await;
+    let (ids, authors) = posts(&house);
+    let (ids, authors) = (ids[..3].to_vec(), &authors[..3]);
+    let wanted = question(&ids, &["impressions"]);
+    ask(&house, &wanted).await.json();
+    let text = format!("Forbidden to access tweets: {}", ids.join(", "));
+    let mistake = json!({ "kind": "status", "status": 403, "body": { "errors": [text] }, "path": "/insights/", "times": 1 });
+    house.order(json!([mistake])).await;
+    ask(&house, &wanted).await.is_own(403, "nothing_answered");
+    assert_eq!(stored(&house, &ids).await, []);
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+    assert_eq!(stored(&house, &ids).await, authors);
+}
+
+async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
+    let house = open_house(&database).await;
+    let alice = house.id("alice");
+    let narrow = house.new_key(|it| it.accounts = vec![alice]).await;
+    let learnt = ["bob", "carol"].map(|name| {
+        let post = house.bench.ids(name, 1)[0].parse().unwrap();
+        (post, house.id(name))
+    });
+    house.store.insert_authors(&learnt.into()).await.unwrap();
+    let lack = async |name: &str, path: &str| {
+        let answer =
+            ask_with(&house, &narrow, path, &question(&house.bench.ids(name, 1), &["impressions"]))
+                .await
+                .json();
+        let mut lack = answer["missing"][0].clone();
+        lack.as_object_mut().unwrap().remove("tweet_ids");
+        lack
+    };
+    // Of dave's post it was found out just now that it is not alice's.
+    let dave = lack("dave", PATH).await;
+    assert_eq!((&dave["reason"], &dave["account"]), (&json!("not_connected"), &Value::Null));
+    assert_eq!(house.arrived("/insights/").await.len(), 1);
+    for path in [PATH, PLAN] {
+        for name in ["bob", "carol", "dave"] {
+            assert_eq!(lack(name, path).await, dave, "{name} {path}");
+        }
+    }
+    assert_eq!(house.arrived("/insights/").await.len(), 1, "nobody's token was tried in vain");
+    let known = ask(&house, &question(&house.bench.ids("carol", 1), &["impressions"])).await.json();
+    assert_eq!(known["missing"][0]["account"], house.id("carol").to_string(), "{known}");
+}
+
+async fn a_database_that_cannot_tell_costs_calls_and_no_answer(database: Database) {
+    let house = open_house(&database).await;
+    database.run("alter table author rename to author_away").await;
+    let (ids, _) = posts(&house);
+    let wanted = question(&ids, &["impressions"]);
+    let first = ask(&house, &wanted).await.json();
+    assert_eq!(first["countersign"]["complete"], true, "{first}");
+    let second = ask(&house, &wanted).await.json();
+    assert_eq!(second["by_tweet"], first["by_tweet"]);
+    assert_eq!(calls(&second).into_values().collect::<Vec<_>>(), [1, 1], "it is in memory");
+}
+
+async fn no_answer_waits_long_for_what_was_learnt_to_be_stored(database: Database) {
+    let house = open_house(&database).await;
+    let (ids, authors) = posts(&house);
+    let lock = database.lock_writers_out().await;
+    // Longer than the wait for it, it could not be stored any more.
+    let answer = ask(&house, &question(&ids, &["impressions"])).await.json();
+    assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+    assert_eq!(stored(&house, &ids).await, []);
+    drop(lock);
+    eventually_stored(&house, &ids, &authors).await;
+}
+
+on_both!(
+    what_one_replica_learnt_another_and_a_later_one_need_not_find_out,
+    only_what_answers_prove_is_learnt,
+    an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas,
+    an_author_whom_x_refused_by_mistake_is_found_again,
+    a_limited_key_is_told_of_no_account_but_its_own,
+    a_database_that_cannot_tell_costs_calls_and_no_answer,
+    no_answer_waits_long_for_what_was_learnt_to_be_stored
+);
 
 #[tokio::test]
 async fn what_is_in_memory_is_asked_for_while_postgres_is_stopped() {

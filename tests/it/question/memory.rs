@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::bench::{Ask, Bench, body, small};
-use crate::database::{self, on_both};
+use crate::database::{self, Database, on_both};
 use crate::house::House;
 
 /// The least that the settings take, of which seven eighths are for large answers.
@@ -66,58 +66,61 @@ async fn held_until(house: &House, wanted: impl Fn(usize) -> bool) -> usize {
     held.unwrap_or_else(|_| panic!("{} bytes are held", house.gateway.memory_held()))
 }
 
-on_both! {
-    async fn a_question_waits_for_memory_and_is_answered(database: Database) {
-        let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
-        let held = occupy(&house).await;
-        let body = large(&house);
-        let refused = question(&house, &body).header("countersign-deadline", "50ms").send().await;
-        refused.is_own(503, "busy");
-        assert_eq!(refused.header("retry-after"), "1");
-        assert!(refused.text().contains("limits.answer_memory"), "{}", refused.text());
-        assert!(house.arrived("/insights").await.is_empty(), "nothing was asked of X");
-        // What takes little is answered meanwhile: questions and relayed calls.
-        let ids = house.bench.ids("alice", 1);
-        let one = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
-        assert_eq!(question(&house, &one).send().await.status, 200);
-        let call = self::body(&ids, &["favorites"], &["tweet.id"]);
-        assert_eq!(house.call(Endpoint::Totals, &call).send().await.status, 200);
-        let waits = tokio::spawn(question(&house, &body).send());
-        drop(held);
-        let answered = waits.await.unwrap();
-        assert_eq!((answered.status.as_u16(), answered.header("countersign-complete")), (200, "true"));
-        freed(&house).await;
-    }
-
-    async fn a_question_that_never_fits_is_refused_with_what_would(database: Database) {
-        let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
-        let mut body = large(&house);
-        body["tweet_ids"] = json!((1..=250).map(|it: u64| it.to_string()).collect::<Vec<_>>());
-        let refused = question(&house, &body).send().await;
-        refused.is_own(400, "invalid_request");
-        for words in ["limits.answer_memory", "application/x-ndjson", "fewer tweet_ids"] {
-            assert!(refused.text().contains(words), "{}", refused.text());
-        }
-        assert!(house.arrived("/insights").await.is_empty());
-        assert_eq!(house.gateway.memory_held(), 0);
-    }
-
-    async fn lines_of_posts_have_no_limit_of_numbers(database: Database) {
-        let house = House::start_with(&database, |it| it.limits.question_numbers = 3).await;
-        let ids = house.bench.ids("alice", 2);
-        let body = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
-        let refused = question(&house, &body).send().await;
-        refused.is_own(400, "invalid_request");
-        assert!(refused.text().contains("asks for up to 4 numbers"), "{}", refused.text());
-        let lines = question(&house, &body).header("accept", "application/x-ndjson").send().await;
-        assert_eq!(lines.text().lines().count(), 5, "{}", lines.text());
-        let mut together = body;
-        together["groupings"] = json!({"all": {"group_by": ["engagement.type", "tweet.id"]}});
-        let refused =
-            question(&house, &together).header("accept", "application/x-ndjson").send().await;
-        refused.is_own(400, "invalid_request");
-    }
+async fn a_question_waits_for_memory_and_is_answered(database: Database) {
+    let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+    let held = occupy(&house).await;
+    let body = large(&house);
+    let refused = question(&house, &body).header("countersign-deadline", "50ms").send().await;
+    refused.is_own(503, "busy");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(refused.text().contains("limits.answer_memory"), "{}", refused.text());
+    assert!(house.arrived("/insights").await.is_empty(), "nothing was asked of X");
+    // What takes little is answered meanwhile: questions and relayed calls.
+    let ids = house.bench.ids("alice", 1);
+    let one = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
+    assert_eq!(question(&house, &one).send().await.status, 200);
+    let call = self::body(&ids, &["favorites"], &["tweet.id"]);
+    assert_eq!(house.call(Endpoint::Totals, &call).send().await.status, 200);
+    let waits = tokio::spawn(question(&house, &body).send());
+    drop(held);
+    let answered = waits.await.unwrap();
+    assert_eq!((answered.status.as_u16(), answered.header("countersign-complete")), (200, "true"));
+    freed(&house).await;
 }
+
+async fn a_question_that_never_fits_is_refused_with_what_would(database: Database) {
+    let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+    let mut body = large(&house);
+    body["tweet_ids"] = json!((1..=250).map(|it: u64| it.to_string()).collect::<Vec<_>>());
+    let refused = question(&house, &body).send().await;
+    refused.is_own(400, "invalid_request");
+    for words in ["limits.answer_memory", "application/x-ndjson", "fewer tweet_ids"] {
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
+    assert!(house.arrived("/insights").await.is_empty());
+    assert_eq!(house.gateway.memory_held(), 0);
+}
+
+async fn lines_of_posts_have_no_limit_of_numbers(database: Database) {
+    let house = House::start_with(&database, |it| it.limits.question_numbers = 3).await;
+    let ids = house.bench.ids("alice", 2);
+    let body = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
+    let refused = question(&house, &body).send().await;
+    refused.is_own(400, "invalid_request");
+    assert!(refused.text().contains("asks for up to 4 numbers"), "{}", refused.text());
+    let lines = question(&house, &body).header("accept", "application/x-ndjson").send().await;
+    assert_eq!(lines.text().lines().count(), 5, "{}", lines.text());
+    let mut together = body;
+    together["groupings"] = json!({"all": {"group_by": ["engagement.type", "tweet.id"]}});
+    let refused = question(&house, &together).header("accept", "application/x-ndjson").send().await;
+    refused.is_own(400, "invalid_request");
+}
+
+on_both!(
+    a_question_waits_for_memory_and_is_answered,
+    a_question_that_never_fits_is_refused_with_what_would,
+    lines_of_posts_have_no_limit_of_numbers
+);
 
 /// A raw request whose answer is read as slowly as the test likes.
 async fn opened(house: &House, path: &str, headers: &str, body: &Value) -> TcpStream {

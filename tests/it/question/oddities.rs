@@ -5,7 +5,7 @@ use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 
 use crate::bench::{Bench, small};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 use crate::question::{PATH, PLAN, ask, ask_with, missing, open_house, question};
 
@@ -23,180 +23,245 @@ fn owned(house: &House, name: &str, ids: &[String], metrics: &[&str]) -> Value {
     wanted
 }
 
-on_both! {
-    async fn an_answer_with_errors_is_not_called_complete(database: Database) {
-        let house = open_house(&database).await;
-        let ids = house.bench.ids("alice", 3);
-        let wanted = owned(&house, "alice", &ids, &["impressions"]);
-        answers(&house, 200, &[json!({ "errors": ["Could not read some data"] })]).await;
-        ask(&house, &wanted).await.is_own(502, "nothing_answered");
-        answers(&house, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } }, "errors": ["Could not read some data"] })]).await;
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!((&answer["by_tweet"][&ids[0]]["impressions"], &answer["countersign"]["complete"]), (&json!("7"), &json!(false)));
-        assert_eq!(missing(&answer), [("upstream_error".to_owned(), 3)]);
-        assert_eq!(answer["countersign"]["missing"][0]["detail"], "X says: Could not read some data");
-        // Left out in silence.
-        answers(&house, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } } })]).await;
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(missing(&answer), [("upstream_error".to_owned(), 2)]);
-        assert_eq!(answer["countersign"]["missing"][0]["tweet_ids"], json!(ids[1..]));
-    }
+async fn an_answer_with_errors_is_not_called_complete(database: Database) {
+    let house = open_house(&database).await;
+    let ids = house.bench.ids("alice", 3);
+    let wanted = owned(&house, "alice", &ids, &["impressions"]);
+    answers(&house, 200, &[json!({ "errors": ["Could not read some data"] })]).await;
+    ask(&house, &wanted).await.is_own(502, "nothing_answered");
+    answers(&house, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } }, "errors": ["Could not read some data"] })]).await;
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(
+        (&answer["by_tweet"][&ids[0]]["impressions"], &answer["countersign"]["complete"]),
+        (&json!("7"), &json!(false))
+    );
+    assert_eq!(missing(&answer), [("upstream_error".to_owned(), 3)]);
+    assert_eq!(answer["countersign"]["missing"][0]["detail"], "X says: Could not read some data");
+    // Left out in silence.
+    answers(&house, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } } })]).await;
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(missing(&answer), [("upstream_error".to_owned(), 2)]);
+    assert_eq!(answer["countersign"]["missing"][0]["tweet_ids"], json!(ids[1..]));
+}
 
-    async fn an_answer_that_says_nothing_of_a_post_proves_no_author(database: Database) {
-        let house = open_house(&database).await;
-        let id = house.bench.ids("bob", 1).remove(0);
-        let wanted = question(std::slice::from_ref(&id), &["impressions"]);
-        answers(&house, 200, &[json!({ "by_tweet": {}, "errors": ["Could not read some data"] })]).await;
-        ask(&house, &wanted).await.is_own(502, "nothing_answered");
-        answers(&house, 200, &[json!({ "by_tweet": {} })]).await;
-        ask(&house, &wanted).await.is_own(502, "nothing_answered");
-        house.order(json!([])).await;
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-        assert!(answer["by_tweet"][&id]["impressions"].is_string());
-    }
+async fn an_answer_that_says_nothing_of_a_post_proves_no_author(database: Database) {
+    let house = open_house(&database).await;
+    let id = house.bench.ids("bob", 1).remove(0);
+    let wanted = question(std::slice::from_ref(&id), &["impressions"]);
+    answers(&house, 200, &[json!({ "by_tweet": {}, "errors": ["Could not read some data"] })])
+        .await;
+    ask(&house, &wanted).await.is_own(502, "nothing_answered");
+    answers(&house, 200, &[json!({ "by_tweet": {} })]).await;
+    ask(&house, &wanted).await.is_own(502, "nothing_answered");
+    house.order(json!([])).await;
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+    assert!(answer["by_tweet"][&id]["impressions"].is_string());
+}
 
-    async fn posts_that_nobody_asked_for_spoil_one_call_and_not_the_question(database: Database) {
-        let house = open_house(&database).await;
-        let ids = house.bench.ids("alice", 2);
-        let wanted = owned(&house, "alice", &ids, &["impressions"]);
-        answers(&house, 400, &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": ["999"] })]).await;
-        ask(&house, &wanted).await.is_own(502, "nothing_answered");
-        answers(&house, 400, &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [format!(" {} ", ids[0])] })]).await;
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(missing(&answer), [("unavailable".to_owned(), 1)]);
-        assert!(answer["by_tweet"][&ids[1]]["impressions"].is_string());
-    }
+async fn posts_that_nobody_asked_for_spoil_one_call_and_not_the_question(database: Database) {
+    let house = open_house(&database).await;
+    let ids = house.bench.ids("alice", 2);
+    let wanted = owned(&house, "alice", &ids, &["impressions"]);
+    answers(
+        &house,
+        400,
+        &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": ["999"] })],
+    )
+    .await;
+    ask(&house, &wanted).await.is_own(502, "nothing_answered");
+    answers(&house, 400, &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [format!(" {} ", ids[0])] })]).await;
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(missing(&answer), [("unavailable".to_owned(), 1)]);
+    assert!(answer["by_tweet"][&ids[1]]["impressions"].is_string());
+}
 
-    async fn a_sum_that_does_not_fit_is_told_in_every_form(database: Database) {
-        let house = open_house(&database).await;
-        let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
-        let mut wanted = question(&[alice[0].clone(), bob[0].clone()], &["impressions"]);
-        wanted["owners"] = json!({ &alice[0]: house.id("alice").to_string(), &bob[0]: house.id("bob").to_string() });
-        wanted["groupings"] = json!({ "all": { "group_by": ["engagement.type"] } });
-        for accept in ["application/json", "text/csv", "application/x-ndjson"] {
-            let most = json!({ "all": { "impressions": i64::MAX.to_string() } });
-            answers(&house, 200, &[most.clone(), most]).await;
-            let asked = house.ask("POST", PATH).header("content-type", "application/json").header("accept", accept);
-            asked.body(wanted.to_string()).send().await.is_own(500, "internal");
-        }
-    }
-
-    async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database) {
-        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-        let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
-        let ids = house.bench.ids("alice", 2);
-        let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
-        wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-01" });
-        wanted["groupings"] = json!({ "days": { "group_by": ["tweet.id", "engagement.day"] } });
-        answers(&house, 500, &[json!({ "errors": ["broken"] })]).await;
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(missing(&answer), [("upstream_error".to_owned(), 2)]);
-        let windows = &answer["countersign"]["missing"][0]["windows"];
-        assert_eq!(windows, &json!([{ "start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z" }]));
-        assert_eq!(answer["days"][&ids[0]].as_object().unwrap().len(), 31);
-        // Where it is all of the time nothing is said of windows.
-        house.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
-        let nothing = ask(&house, &wanted).await;
-        nothing.is_own(502, "nothing_answered");
-        assert_eq!((nothing.json()["missing"].as_array().unwrap().len(), &nothing.json()["missing"][0]["windows"]), (1, &json!([])));
-    }
-
-    async fn a_wrong_author_costs_one_call_of_a_range(database: Database) {
-        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-        let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
-        let ids = [house.bench.ids("alice", 3), house.bench.ids("bob", 1)].concat();
-        let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
-        wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(missing(&answer), [("forbidden".to_owned(), 1)]);
-        let told = &answer["countersign"]["missing"][0];
-        assert_eq!((&told["tweet_ids"], &told["windows"]), (&json!(house.bench.ids("bob", 1)), &json!([])));
-        assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 3);
-        // 273 days make ten windows; the first was asked twice.
-        assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 11);
-    }
-
-    async fn one_foreign_post_among_250_is_named_and_takes_one_call_more(database: Database) {
-        let bench = Bench::start_with(Settings { users: 4, posts_per_user: 280, ..small() }).await;
-        let house = House::build(bench, &database.settings(), |_| ()).await;
-        let ids = [house.bench.ids("alice", 249), house.bench.ids("bob", 1)].concat();
-        assert_eq!(ids.len(), 250);
-        let answer = ask(&house, &owned(&house, "alice", &ids, &["engagements", "impressions"])).await.json();
-        let told: Vec<_> = missing(&answer).into_iter().filter(|it| it.0 != "unsupported_age").collect();
-        assert_eq!(told, [("forbidden".to_owned(), 1)]);
-        let spoilt = answer["countersign"]["missing"].as_array().unwrap().iter().find(|it| it["reason"] == "forbidden").unwrap();
-        assert_eq!(spoilt["tweet_ids"], json!(house.bench.ids("bob", 1)));
-        assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 2);
-        let too_old: usize = missing(&answer).iter().filter(|it| it.0 == "unsupported_age").map(|it| it.1).sum();
-        assert_eq!(answer["by_tweet"].as_object().unwrap().len() + too_old, 249);
-    }
-
-    async fn an_account_that_is_named_twice_is_tried_once(database: Database) {
-        let house = open_house(&database).await;
-        house.connect(&["carol", "dave"]).await;
-        let id = house.bench.ids("dave", 1).remove(0);
-        let mut wanted = question(std::slice::from_ref(&id), &["impressions"]);
-        let both = |name: &str| [format!("@{name}"), house.id(name).to_string()];
-        wanted["accounts"] = ["alice", "bob", "carol", "dave"].iter().flat_map(|it| both(it)).collect();
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-        wanted["accounts"] = (0..1001).map(|it| json!(it.to_string())).collect();
-        let refused = ask(&house, &wanted).await;
-        refused.is_own(400, "invalid_request");
-        assert_eq!(refused.json()["problems"], json!([{ "pointer": "/accounts", "detail": "has 1001 accounts; name at most 1000" }]));
-    }
-
-    async fn calls_that_were_cut_off_are_told(database: Database) {
-        let house = open_house(&database).await;
-        let ids = house.bench.ids("alice", 1);
-        house.order(json!([{ "kind": "hang", "path": "/insights/", "times": 1 }])).await;
-        let asked = house.ask("POST", PATH).header("countersign-deadline", "200ms").header("content-type", "application/json");
-        let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
-        wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-02-10" });
-        let answer = asked.body(wanted.to_string()).send().await.json();
-        let calls = answer["countersign"]["calls"].as_array().unwrap();
-        let cut_off: Vec<&Value> = calls.iter().filter(|it| it["status"].is_null()).collect();
-        assert_eq!((calls.len(), cut_off.len(), &cut_off[0]["attempts"]), (2, 1, &json!(1)));
-        assert_eq!(missing(&answer), [("deadline".to_owned(), 1)]);
-    }
-
-    async fn a_name_that_would_break_or_flood_the_answer_is_refused(database: Database) {
-        let house = open_house(&database).await;
-        let mut wanted = question(&house.bench.ids("alice", 1), &["favorites"]);
-        let long = "n".repeat(101);
-        wanted["groupings"] = json!({ "countersign": { "group_by": ["tweet.id"] }, &long: { "group_by": ["engagement.type"] } });
-        let refused = ask(&house, &wanted).await;
-        refused.is_own(400, "invalid_request");
-        let refused = refused.json();
-        let pointers: Vec<&str> = refused["problems"].as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
-        assert_eq!(pointers, ["/groupings/countersign", &*format!("/groupings/{long}")]);
-    }
-
-    async fn a_part_of_a_second_is_asked_with_its_hour(database: Database) {
-        let house = open_house(&database).await;
-        let mut wanted = owned(&house, "alice", &house.bench.ids("alice", 1), &["impressions"]);
-        wanted["window"] = json!({ "start": "2026-03-01T05:00:01.2Z", "end": "2026-03-01T05:00:01.7Z" });
-        wanted["groupings"] = json!({ "hours": { "group_by": ["engagement.day", "engagement.hour"] } });
-        let answer = ask(&house, &wanted).await.json();
-        assert_eq!(answer["hours"]["2026-03-01"].as_object().unwrap().keys().collect::<Vec<_>>(), ["05"]);
-    }
-
-    async fn the_settings_say_how_much_may_be_asked_and_how_long(database: Database) {
-        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-        let house = House::build(bench, &database.settings(), |it| {
-            (it.limits.question_posts, it.limits.question_days) = (2, 10);
-            it.limits.request_deadline = std::time::Duration::from_millis(200);
-        }).await;
-        let mut wanted = owned(&house, "alice", &house.bench.ids("alice", 3), &["impressions"]);
-        wanted["window"] = json!({ "start": "2026-02-20", "end": "2026-03-01" });
-        let refused = ask_with(&house, &house.key, PLAN, &wanted).await;
-        refused.is_own(400, "invalid_request");
-        assert_eq!(refused.json()["problems"].as_array().unwrap().len(), 2, "{}", refused.text());
-        // No longer than the settings allow, whatever the caller would wait.
-        house.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
-        let wanted = owned(&house, "alice", &house.bench.ids("alice", 1), &["impressions"]);
-        let asked = house.ask("POST", PATH).header("countersign-deadline", "1h").header("content-type", "application/json");
-        asked.body(wanted.to_string()).send().await.is_own(504, "nothing_answered");
+async fn a_sum_that_does_not_fit_is_told_in_every_form(database: Database) {
+    let house = open_house(&database).await;
+    let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
+    let mut wanted = question(&[alice[0].clone(), bob[0].clone()], &["impressions"]);
+    wanted["owners"] =
+        json!({ &alice[0]: house.id("alice").to_string(), &bob[0]: house.id("bob").to_string() });
+    wanted["groupings"] = json!({ "all": { "group_by": ["engagement.type"] } });
+    for accept in ["application/json", "text/csv", "application/x-ndjson"] {
+        let most = json!({ "all": { "impressions": i64::MAX.to_string() } });
+        answers(&house, 200, &[most.clone(), most]).await;
+        let asked = house
+            .ask("POST", PATH)
+            .header("content-type", "application/json")
+            .header("accept", accept);
+        asked.body(wanted.to_string()).send().await.is_own(500, "internal");
     }
 }
+
+async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database) {
+    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let ids = house.bench.ids("alice", 2);
+    let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
+    wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-01" });
+    wanted["groupings"] = json!({ "days": { "group_by": ["tweet.id", "engagement.day"] } });
+    answers(&house, 500, &[json!({ "errors": ["broken"] })]).await;
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(missing(&answer), [("upstream_error".to_owned(), 2)]);
+    let windows = &answer["countersign"]["missing"][0]["windows"];
+    assert_eq!(
+        windows,
+        &json!([{ "start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z" }])
+    );
+    assert_eq!(answer["days"][&ids[0]].as_object().unwrap().len(), 31);
+    // Where it is all of the time nothing is said of windows.
+    house.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
+    let nothing = ask(&house, &wanted).await;
+    nothing.is_own(502, "nothing_answered");
+    assert_eq!(
+        (
+            nothing.json()["missing"].as_array().unwrap().len(),
+            &nothing.json()["missing"][0]["windows"]
+        ),
+        (1, &json!([]))
+    );
+}
+
+async fn a_wrong_author_costs_one_call_of_a_range(database: Database) {
+    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let ids = [house.bench.ids("alice", 3), house.bench.ids("bob", 1)].concat();
+    let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
+    wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(missing(&answer), [("forbidden".to_owned(), 1)]);
+    let told = &answer["countersign"]["missing"][0];
+    assert_eq!(
+        (&told["tweet_ids"], &told["windows"]),
+        (&json!(house.bench.ids("bob", 1)), &json!([]))
+    );
+    assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 3);
+    // 273 days make ten windows; the first was asked twice.
+    assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 11);
+}
+
+async fn one_foreign_post_among_250_is_named_and_takes_one_call_more(database: Database) {
+    let bench = Bench::start_with(Settings { users: 4, posts_per_user: 280, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |_| ()).await;
+    let ids = [house.bench.ids("alice", 249), house.bench.ids("bob", 1)].concat();
+    assert_eq!(ids.len(), 250);
+    let answer =
+        ask(&house, &owned(&house, "alice", &ids, &["engagements", "impressions"])).await.json();
+    let told: Vec<_> =
+        missing(&answer).into_iter().filter(|it| it.0 != "unsupported_age").collect();
+    assert_eq!(told, [("forbidden".to_owned(), 1)]);
+    let spoilt = answer["countersign"]["missing"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["reason"] == "forbidden")
+        .unwrap();
+    assert_eq!(spoilt["tweet_ids"], json!(house.bench.ids("bob", 1)));
+    assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 2);
+    let too_old: usize =
+        missing(&answer).iter().filter(|it| it.0 == "unsupported_age").map(|it| it.1).sum();
+    assert_eq!(answer["by_tweet"].as_object().unwrap().len() + too_old, 249);
+}
+
+async fn an_account_that_is_named_twice_is_tried_once(database: Database) {
+    let house = open_house(&database).await;
+    house.connect(&["carol", "dave"]).await;
+    let id = house.bench.ids("dave", 1).remove(0);
+    let mut wanted = question(std::slice::from_ref(&id), &["impressions"]);
+    let both = |name: &str| [format!("@{name}"), house.id(name).to_string()];
+    wanted["accounts"] = ["alice", "bob", "carol", "dave"].iter().flat_map(|it| both(it)).collect();
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+    wanted["accounts"] = (0..1001).map(|it| json!(it.to_string())).collect();
+    let refused = ask(&house, &wanted).await;
+    refused.is_own(400, "invalid_request");
+    assert_eq!(
+        refused.json()["problems"],
+        json!([{ "pointer": "/accounts", "detail": "has 1001 accounts; name at most 1000" }])
+    );
+}
+
+async fn calls_that_were_cut_off_are_told(database: Database) {
+    let house = open_house(&database).await;
+    let ids = house.bench.ids("alice", 1);
+    house.order(json!([{ "kind": "hang", "path": "/insights/", "times": 1 }])).await;
+    let asked = house
+        .ask("POST", PATH)
+        .header("countersign-deadline", "200ms")
+        .header("content-type", "application/json");
+    let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
+    wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-02-10" });
+    let answer = asked.body(wanted.to_string()).send().await.json();
+    let calls = answer["countersign"]["calls"].as_array().unwrap();
+    let cut_off: Vec<&Value> = calls.iter().filter(|it| it["status"].is_null()).collect();
+    assert_eq!((calls.len(), cut_off.len(), &cut_off[0]["attempts"]), (2, 1, &json!(1)));
+    assert_eq!(missing(&answer), [("deadline".to_owned(), 1)]);
+}
+
+async fn a_name_that_would_break_or_flood_the_answer_is_refused(database: Database) {
+    let house = open_house(&database).await;
+    let mut wanted = question(&house.bench.ids("alice", 1), &["favorites"]);
+    let long = "n".repeat(101);
+    wanted["groupings"] = json!({ "countersign": { "group_by": ["tweet.id"] }, &long: { "group_by": ["engagement.type"] } });
+    let refused = ask(&house, &wanted).await;
+    refused.is_own(400, "invalid_request");
+    let refused = refused.json();
+    let pointers: Vec<&str> = refused["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(pointers, ["/groupings/countersign", &*format!("/groupings/{long}")]);
+}
+
+async fn a_part_of_a_second_is_asked_with_its_hour(database: Database) {
+    let house = open_house(&database).await;
+    let mut wanted = owned(&house, "alice", &house.bench.ids("alice", 1), &["impressions"]);
+    wanted["window"] =
+        json!({ "start": "2026-03-01T05:00:01.2Z", "end": "2026-03-01T05:00:01.7Z" });
+    wanted["groupings"] = json!({ "hours": { "group_by": ["engagement.day", "engagement.hour"] } });
+    let answer = ask(&house, &wanted).await.json();
+    assert_eq!(
+        answer["hours"]["2026-03-01"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["05"]
+    );
+}
+
+async fn the_settings_say_how_much_may_be_asked_and_how_long(database: Database) {
+    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+    let house = House::build(bench, &database.settings(), |it| {
+        (it.limits.question_posts, it.limits.question_days) = (2, 10);
+        it.limits.request_deadline = std::time::Duration::from_millis(200);
+    })
+    .await;
+    let mut wanted = owned(&house, "alice", &house.bench.ids("alice", 3), &["impressions"]);
+    wanted["window"] = json!({ "start": "2026-02-20", "end": "2026-03-01" });
+    let refused = ask_with(&house, &house.key, PLAN, &wanted).await;
+    refused.is_own(400, "invalid_request");
+    assert_eq!(refused.json()["problems"].as_array().unwrap().len(), 2, "{}", refused.text());
+    // No longer than the settings allow, whatever the caller would wait.
+    house.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
+    let wanted = owned(&house, "alice", &house.bench.ids("alice", 1), &["impressions"]);
+    let asked = house
+        .ask("POST", PATH)
+        .header("countersign-deadline", "1h")
+        .header("content-type", "application/json");
+    asked.body(wanted.to_string()).send().await.is_own(504, "nothing_answered");
+}
+
+on_both!(
+    an_answer_with_errors_is_not_called_complete,
+    an_answer_that_says_nothing_of_a_post_proves_no_author,
+    posts_that_nobody_asked_for_spoil_one_call_and_not_the_question,
+    a_sum_that_does_not_fit_is_told_in_every_form,
+    what_is_missing_of_a_range_is_told_window_by_window,
+    a_wrong_author_costs_one_call_of_a_range,
+    one_foreign_post_among_250_is_named_and_takes_one_call_more,
+    an_account_that_is_named_twice_is_tried_once,
+    calls_that_were_cut_off_are_told,
+    a_name_that_would_break_or_flood_the_answer_is_refused,
+    a_part_of_a_second_is_asked_with_its_hour,
+    the_settings_say_how_much_may_be_asked_and_how_long
+);

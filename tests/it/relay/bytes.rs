@@ -4,7 +4,7 @@ use countersign::model::Endpoint;
 use serde_json::json;
 
 use crate::bench::Ask;
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 
 async fn sent(house: &House, endpoint: Endpoint, body: &str) {
@@ -13,41 +13,56 @@ async fn sent(house: &House, endpoint: Endpoint, body: &str) {
     assert_eq!(arrived.last().map(|it| &it["body"]), Some(&json!(body)));
 }
 
-on_both! {
-    async fn the_body_reaches_the_upstream_byte_for_byte(database: Database) {
-        let house = House::start(&database).await;
-        let id = &house.bench.ids("alice", 1)[0];
-        let rest = r#""engagement_types":["impressions"],"groupings":{"g":{"group_by":["tweet.id"]}}"#;
-        let odd = [
-            format!("{{\"tweet_ids\":[{id}],{rest}}}"),
-            format!("\r\n\t {{ \"tweet_ids\" :\n[ {id} , \" {id}\\n\" ]  ,{rest} }} \n\n"),
-            format!(r#"{{"tw\u0065et_ids":["{id}"],{rest},"unknown":{{"a":[1.50,1E3,null,true]}},"é":"\ud83d\ude00 😀"}}"#),
-            format!(r#"{{{rest},"tweet_ids":["{id}","{id}"]}}"#),
-            format!(r#"{{"tweet_ids":["{id}"],"engagement_types":["impressions"],"groupings":{{"with space/~\"\\ü":{{"group_by":["tweet.id"],"more":0}}}}}}"#),
-        ];
-        for body in &odd {
-            for endpoint in Endpoint::ALL {
-                sent(&house, endpoint, body).await;
-            }
+async fn the_body_reaches_the_upstream_byte_for_byte(database: Database) {
+    let house = House::start(&database).await;
+    let id = &house.bench.ids("alice", 1)[0];
+    let rest = r#""engagement_types":["impressions"],"groupings":{"g":{"group_by":["tweet.id"]}}"#;
+    let odd = [
+        format!("{{\"tweet_ids\":[{id}],{rest}}}"),
+        format!("\r\n\t {{ \"tweet_ids\" :\n[ {id} , \" {id}\\n\" ]  ,{rest} }} \n\n"),
+        format!(
+            r#"{{"tw\u0065et_ids":["{id}"],{rest},"unknown":{{"a":[1.50,1E3,null,true]}},"é":"\ud83d\ude00 😀"}}"#
+        ),
+        format!(r#"{{{rest},"tweet_ids":["{id}","{id}"]}}"#),
+        format!(
+            r#"{{"tweet_ids":["{id}"],"engagement_types":["impressions"],"groupings":{{"with space/~\"\\ü":{{"group_by":["tweet.id"],"more":0}}}}}}"#
+        ),
+    ];
+    for body in &odd {
+        for endpoint in Endpoint::ALL {
+            sent(&house, endpoint, body).await;
         }
-        let statuses = house.arrived("/insights/").await;
-        assert!(statuses.iter().all(|it| it["status"] == 200), "each was signed for what was sent: {statuses:?}");
     }
+    let statuses = house.arrived("/insights/").await;
+    assert!(
+        statuses.iter().all(|it| it["status"] == 200),
+        "each was signed for what was sent: {statuses:?}"
+    );
+}
 
-    async fn ids_around_the_limits_of_floating_point_stay_exact(database: Database) {
-        let house = House::start(&database).await;
-        for id in [
-            "1", "9007199254740991", "9007199254740992", "9007199254740993", "9223372036854775807",
-            "9999999999999999999", "1999999999999999999",
-        ] {
-            for written in [id.to_owned(), format!("\"{id}\"")] {
-                sent(&house, Endpoint::Totals, &format!(
-                    r#"{{"tweet_ids":[{written}],"engagement_types":["favorites"],"groupings":{{"g":{{"group_by":["tweet.id"]}}}}}}"#
-                )).await;
-            }
+async fn ids_around_the_limits_of_floating_point_stay_exact(database: Database) {
+    let house = House::start(&database).await;
+    for id in [
+        "1",
+        "9007199254740991",
+        "9007199254740992",
+        "9007199254740993",
+        "9223372036854775807",
+        "9999999999999999999",
+        "1999999999999999999",
+    ] {
+        for written in [id.to_owned(), format!("\"{id}\"")] {
+            sent(&house, Endpoint::Totals, &format!(
+                r#"{{"tweet_ids":[{written}],"engagement_types":["favorites"],"groupings":{{"g":{{"group_by":["tweet.id"]}}}}}}"#
+            )).await;
         }
     }
 }
+
+on_both!(
+    the_body_reaches_the_upstream_byte_for_byte,
+    ids_around_the_limits_of_floating_point_stay_exact
+);
 
 /// How a public client asks (reference 7.1 to 7.3).
 struct Client {

@@ -4,7 +4,7 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
 use crate::bench::{Answer, with};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 
 const TOTALS: Endpoint = Endpoint::Totals;
@@ -153,30 +153,35 @@ async fn wrong_windows_are_told_with_the_nearest_that_is_right() {
     .await;
 }
 
-on_both! {
-    async fn all_problems_of_a_body_are_reported_at_once(database: Database) {
-        let house = House::start(&database).await;
-        let body = json!({
-            "tweet_ids": ["1", "x", null],
-            "engagement_types": ["likes", "url_clicks"],
-            "groupings": { "start": { "group_by": ["engagement.day"] }, "b": 7 },
-        });
-        let answer = answer(&house, Endpoint::Totals, body.to_string()).await;
-        answer.is_own(400, "invalid_request");
-        let problems = answer.json()["problems"].clone();
-        let mut at: Vec<&str> =
-            problems.as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
-        at.sort_unstable();
-        let expected = [
-            "/engagement_types/0", "/engagement_types/1", "/groupings/b", "/groupings/start",
-            "/groupings/start/group_by/0", "/tweet_ids/1", "/tweet_ids/2",
-        ];
-        assert_eq!(at, expected);
-        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-        assert!(detail.starts_with("/tweet_ids/1: ") && detail.ends_with("; and 2 more"), "{detail}");
-        assert!(house.arrived("/").await.is_empty());
-    }
+async fn all_problems_of_a_body_are_reported_at_once(database: Database) {
+    let house = House::start(&database).await;
+    let body = json!({
+        "tweet_ids": ["1", "x", null],
+        "engagement_types": ["likes", "url_clicks"],
+        "groupings": { "start": { "group_by": ["engagement.day"] }, "b": 7 },
+    });
+    let answer = answer(&house, Endpoint::Totals, body.to_string()).await;
+    answer.is_own(400, "invalid_request");
+    let problems = answer.json()["problems"].clone();
+    let mut at: Vec<&str> =
+        problems.as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+    at.sort_unstable();
+    let expected = [
+        "/engagement_types/0",
+        "/engagement_types/1",
+        "/groupings/b",
+        "/groupings/start",
+        "/groupings/start/group_by/0",
+        "/tweet_ids/1",
+        "/tweet_ids/2",
+    ];
+    assert_eq!(at, expected);
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("/tweet_ids/1: ") && detail.ends_with("; and 2 more"), "{detail}");
+    assert!(house.arrived("/").await.is_empty());
 }
+
+on_both!(all_problems_of_a_body_are_reported_at_once);
 
 #[tokio::test]
 async fn each_part_of_a_body_has_its_say_and_the_count_is_true() {

@@ -5,7 +5,7 @@ use countersign::model::{AppOnly, Endpoint, Secret};
 use serde_json::json;
 
 use crate::bench::{Bench, body};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 use crate::relay::{private, public};
 
@@ -13,31 +13,31 @@ const TOTALS: Endpoint = Endpoint::Totals;
 const HOURS: Endpoint = Endpoint::TwentyEightHours;
 const HISTORICAL: Endpoint = Endpoint::Historical;
 
-on_both! {
-    async fn public_totals_go_out_with_the_bearer(database: Database) {
-        let house = House::start(&database).await;
-        let body = public(&house);
-        let answer = house.call(TOTALS, &body).send().await;
-        answer.is_relayed(200);
-        assert_eq!(answer.header("countersign-auth"), "app-only");
-        assert_eq!(answer.json(), house.bench.public(&body).await.json());
-        let arrived = house.arrived("/insights/").await;
-        assert_eq!(arrived[0]["auth_kind"], "bearer");
-        assert_eq!(arrived[0]["body"], body.to_string());
-    }
-
-    async fn private_totals_are_signed_with_the_authors_token(database: Database) {
-        let house = House::start(&database).await;
-        let body = private(&house, "alice");
-        let answer = house.call_as("alice", TOTALS, &body).send().await;
-        answer.is_relayed(200);
-        assert_eq!(answer.header("countersign-auth"), "user-context");
-        assert_eq!(answer.json(), house.bench.own("alice", TOTALS.path(), &body).await.json());
-        let arrived = house.arrived("/insights/").await;
-        assert_eq!(arrived[0]["auth_kind"], "user");
-        assert_eq!(arrived[0]["token"], house.bench.user("alice").access_token);
-    }
+async fn public_totals_go_out_with_the_bearer(database: Database) {
+    let house = House::start(&database).await;
+    let body = public(&house);
+    let answer = house.call(TOTALS, &body).send().await;
+    answer.is_relayed(200);
+    assert_eq!(answer.header("countersign-auth"), "app-only");
+    assert_eq!(answer.json(), house.bench.public(&body).await.json());
+    let arrived = house.arrived("/insights/").await;
+    assert_eq!(arrived[0]["auth_kind"], "bearer");
+    assert_eq!(arrived[0]["body"], body.to_string());
 }
+
+async fn private_totals_are_signed_with_the_authors_token(database: Database) {
+    let house = House::start(&database).await;
+    let body = private(&house, "alice");
+    let answer = house.call_as("alice", TOTALS, &body).send().await;
+    answer.is_relayed(200);
+    assert_eq!(answer.header("countersign-auth"), "user-context");
+    assert_eq!(answer.json(), house.bench.own("alice", TOTALS.path(), &body).await.json());
+    let arrived = house.arrived("/insights/").await;
+    assert_eq!(arrived[0]["auth_kind"], "user");
+    assert_eq!(arrived[0]["token"], house.bench.user("alice").access_token);
+}
+
+on_both!(public_totals_go_out_with_the_bearer, private_totals_are_signed_with_the_authors_token);
 
 /// Endpoint, engagement types, whether alice is named, `Countersign-Auth`; then what signs, or the header at fault.
 type Case = (Endpoint, &'static [&'static str], bool, &'static str, Result<&'static str, Wrong>);

@@ -5,7 +5,7 @@ use serde_json::json;
 use time::Duration;
 
 use crate::bench::{Answer, Ask, TOTALS};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 use crate::relay::public;
 
@@ -28,54 +28,66 @@ fn visible(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
     (answer.status.as_u16(), headers.collect(), answer.raw.clone())
 }
 
-on_both! {
-    async fn keys_that_are_not_accepted_look_alike_to_the_last_byte(database: Database) {
-        let house = House::start(&database).await;
-        let expired = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
-        bearer(&house, &expired).send().await.is_relayed(200);
-        let revoked = house.new_key(|_| ()).await;
-        bearer(&house, &revoked).send().await.is_relayed(200);
-        house.gateway.revoke_key(&revoked[4..16], "test").await.unwrap().unwrap();
-        bearer(&house, &house.key).send().await.is_relayed(200);
-        let arrived = house.arrived("/").await;
-        house.bench.clock.forward(Duration::seconds(60));
+async fn keys_that_are_not_accepted_look_alike_to_the_last_byte(database: Database) {
+    let house = House::start(&database).await;
+    let expired = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
+    bearer(&house, &expired).send().await.is_relayed(200);
+    let revoked = house.new_key(|_| ()).await;
+    bearer(&house, &revoked).send().await.is_relayed(200);
+    house.gateway.revoke_key(&revoked[4..16], "test").await.unwrap().unwrap();
+    bearer(&house, &house.key).send().await.is_relayed(200);
+    let arrived = house.arrived("/").await;
+    house.bench.clock.forward(Duration::seconds(60));
 
-        let (_, unknown) = compose(KeyKind::Caller, &[b'a'; RANDOM_LENGTH]);
-        let mut digits = [b'b'; RANDOM_LENGTH];
-        digits[..12].copy_from_slice(&house.key.as_bytes()[4..16]);
-        let (_, other_secret) = compose(KeyKind::Caller, &digits);
-        let mut wrong_sum = house.key.clone();
-        let last = wrong_sum.pop().unwrap();
-        wrong_sum.push(if last == 'x' { 'y' } else { 'x' });
-        let admin = house.new_admin_key().await;
-        let presented = [
-            expired, revoked, unknown.expose().to_owned(), other_secret.expose().to_owned(), wrong_sum,
-            admin, house.key[..65].to_owned(), format!("{}x", house.key), "csk_".to_owned(), "x".to_owned(),
-            house.key.to_uppercase(), house.key.replace("csk_", "csa_"),
-        ];
-        let first = bearer(&house, &presented[0]).send().await;
-        first.is_own(401, "unknown_key");
-        assert_eq!(first.header("www-authenticate"), "Bearer realm=\"countersign\"");
-        for key in &presented {
-            assert_eq!(visible(&bearer(&house, key).send().await), visible(&first), "{key}");
-            let named = with_key(&house, "x-api-key", key).send().await;
-            assert_eq!(visible(&named), visible(&first), "{key}");
-        }
-        let odd = with_key(&house, "x-api-key", "csk_é").send().await;
-        assert_eq!(visible(&odd), visible(&first));
-        assert_eq!(house.arrived("/").await, arrived, "nothing of it reached the upstream");
-        bearer(&house, &house.key).send().await.is_relayed(200);
+    let (_, unknown) = compose(KeyKind::Caller, &[b'a'; RANDOM_LENGTH]);
+    let mut digits = [b'b'; RANDOM_LENGTH];
+    digits[..12].copy_from_slice(&house.key.as_bytes()[4..16]);
+    let (_, other_secret) = compose(KeyKind::Caller, &digits);
+    let mut wrong_sum = house.key.clone();
+    let last = wrong_sum.pop().unwrap();
+    wrong_sum.push(if last == 'x' { 'y' } else { 'x' });
+    let admin = house.new_admin_key().await;
+    let presented = [
+        expired,
+        revoked,
+        unknown.expose().to_owned(),
+        other_secret.expose().to_owned(),
+        wrong_sum,
+        admin,
+        house.key[..65].to_owned(),
+        format!("{}x", house.key),
+        "csk_".to_owned(),
+        "x".to_owned(),
+        house.key.to_uppercase(),
+        house.key.replace("csk_", "csa_"),
+    ];
+    let first = bearer(&house, &presented[0]).send().await;
+    first.is_own(401, "unknown_key");
+    assert_eq!(first.header("www-authenticate"), "Bearer realm=\"countersign\"");
+    for key in &presented {
+        assert_eq!(visible(&bearer(&house, key).send().await), visible(&first), "{key}");
+        let named = with_key(&house, "x-api-key", key).send().await;
+        assert_eq!(visible(&named), visible(&first), "{key}");
     }
-
-    async fn a_key_expires_at_its_time_and_not_before(database: Database) {
-        let house = House::start(&database).await;
-        let key = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_hours(1))).await;
-        house.bench.clock.forward(Duration::seconds(3599));
-        bearer(&house, &key).send().await.is_relayed(200);
-        house.bench.clock.forward(Duration::seconds(1));
-        bearer(&house, &key).send().await.is_own(401, "unknown_key");
-    }
+    let odd = with_key(&house, "x-api-key", "csk_é").send().await;
+    assert_eq!(visible(&odd), visible(&first));
+    assert_eq!(house.arrived("/").await, arrived, "nothing of it reached the upstream");
+    bearer(&house, &house.key).send().await.is_relayed(200);
 }
+
+async fn a_key_expires_at_its_time_and_not_before(database: Database) {
+    let house = House::start(&database).await;
+    let key = house.new_key(|it| it.expires_in = Some(std::time::Duration::from_hours(1))).await;
+    house.bench.clock.forward(Duration::seconds(3599));
+    bearer(&house, &key).send().await.is_relayed(200);
+    house.bench.clock.forward(Duration::seconds(1));
+    bearer(&house, &key).send().await.is_own(401, "unknown_key");
+}
+
+on_both!(
+    keys_that_are_not_accepted_look_alike_to_the_last_byte,
+    a_key_expires_at_its_time_and_not_before
+);
 
 #[tokio::test]
 async fn a_key_comes_in_either_header() {

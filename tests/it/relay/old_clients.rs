@@ -4,7 +4,7 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
 use crate::bench::{Answer, Ask, HISTORICAL, TOTALS};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 use crate::relay::{private, public};
 
@@ -49,75 +49,79 @@ fn quotas(answer: &Answer) -> Vec<(String, String)> {
     found
 }
 
-on_both! {
-    async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
-        let house = House::start(&database).await;
-        let call = || old(house.call(Endpoint::Totals, &public(&house)));
-        for (ask, status, code) in [
-            (call().header("authorization", ""), 401, "missing_key"),
-            (call().header("authorization", "Bearer csk_unknown"), 401, "unknown_key"),
-            (call().header("content-type", "text/csv"), 400, "not_json"),
-            (call().body("{}"), 400, "invalid_request"),
-            (call().body(" ".repeat(70_000)), 413, "body_too_large"),
-            (call().header("accept-encoding", "*;q=0"), 406, "not_acceptable"),
-            (call().method("GET"), 405, "method_not_allowed"),
-            (old(signed(&house)).header("countersign-account", "999"), 404, "account_not_found"),
-        ] {
-            is_as_of_x(&ask.send().await, status, code);
-        }
-        house.order(json!([{ "kind": "reset", "path": "/insights/" }])).await;
-        let away = call().send().await;
-        is_as_of_x(&away, 502, "upstream_unreachable");
-        assert_eq!(away.header("retry-after"), "1");
+async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
+    let house = House::start(&database).await;
+    let call = || old(house.call(Endpoint::Totals, &public(&house)));
+    for (ask, status, code) in [
+        (call().header("authorization", ""), 401, "missing_key"),
+        (call().header("authorization", "Bearer csk_unknown"), 401, "unknown_key"),
+        (call().header("content-type", "text/csv"), 400, "not_json"),
+        (call().body("{}"), 400, "invalid_request"),
+        (call().body(" ".repeat(70_000)), 413, "body_too_large"),
+        (call().header("accept-encoding", "*;q=0"), 406, "not_acceptable"),
+        (call().method("GET"), 405, "method_not_allowed"),
+        (old(signed(&house)).header("countersign-account", "999"), 404, "account_not_found"),
+    ] {
+        is_as_of_x(&ask.send().await, status, code);
     }
-
-    // A client took 409 for success.
-    async fn an_account_that_has_ended_is_a_403_with_a_link_in_a_header(database: Database) {
-        let mut house = House::start(&database).await;
-        house.key = house.new_key(|it| it.links = true).await;
-        let alice = house.id("alice").to_string();
-        house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
-        let call = || old(signed(&house));
-        call().send().await.is_relayed(401);
-        let ended = call().send().await;
-        is_as_of_x(&ended, 403, "account_not_active");
-        assert_eq!(ended.header("cache-control"), "no-store");
-        let link = ended.header("countersign-reconnect-url");
-        assert!(link.starts_with(&format!("{}/connect/", house.url)), "{link}");
-        assert!(!ended.text().contains(link), "{}", ended.text());
-        let said = call().header("accept", "application/problem+json").send().await;
-        said.is_own(409, "account_not_active");
-        assert_eq!(said.json()["reconnect_url"], said.header("countersign-reconnect-url"));
-        house.key = house.new_key(|_| ()).await;
-        let without = old(signed(&house)).send().await;
-        is_as_of_x(&without, 403, "account_not_active");
-        assert_eq!(without.header("countersign-reconnect-url"), "");
-    }
-
-    async fn a_refusal_has_the_quotas_that_x_told_last(database: Database) {
-        let house = House::start(&database).await;
-        let refused = async || {
-            let answer = old(house.call(Endpoint::Totals, &json!({}))).send().await;
-            is_as_of_x(&answer, 400, "invalid_request");
-            answer
-        };
-        assert_eq!(quotas(&refused().await), [], "nothing is known yet");
-        let relayed = house.call(Endpoint::Totals, &public(&house)).send().await;
-        assert_eq!(quotas(&relayed).len(), 6);
-        assert_eq!(quotas(&refused().await), quotas(&relayed));
-        // Signed calls have a quota of their own, and each endpoint has.
-        let own = signed(&house).send().await;
-        own.is_relayed(200);
-        let nobody = old(signed(&house)).header("countersign-account", "999").send().await;
-        assert_eq!(quotas(&nobody), quotas(&own));
-        let elsewhere = old(house.call(Endpoint::Historical, &json!({}))).send().await;
-        assert_eq!(quotas(&elsewhere), []);
-        house.bench.clock.forward(time::Duration::minutes(2));
-        let later = refused().await;
-        assert_eq!(later.header("x-per-minute-remaining"), later.header("x-per-minute-limit"));
-        assert_ne!(relayed.header("x-per-minute-remaining"), relayed.header("x-per-minute-limit"));
-    }
+    house.order(json!([{ "kind": "reset", "path": "/insights/" }])).await;
+    let away = call().send().await;
+    is_as_of_x(&away, 502, "upstream_unreachable");
+    assert_eq!(away.header("retry-after"), "1");
 }
+
+// A client took 409 for success.
+async fn an_account_that_has_ended_is_a_403_with_a_link_in_a_header(database: Database) {
+    let mut house = House::start(&database).await;
+    house.key = house.new_key(|it| it.links = true).await;
+    let alice = house.id("alice").to_string();
+    house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+    let call = || old(signed(&house));
+    call().send().await.is_relayed(401);
+    let ended = call().send().await;
+    is_as_of_x(&ended, 403, "account_not_active");
+    assert_eq!(ended.header("cache-control"), "no-store");
+    let link = ended.header("countersign-reconnect-url");
+    assert!(link.starts_with(&format!("{}/connect/", house.url)), "{link}");
+    assert!(!ended.text().contains(link), "{}", ended.text());
+    let said = call().header("accept", "application/problem+json").send().await;
+    said.is_own(409, "account_not_active");
+    assert_eq!(said.json()["reconnect_url"], said.header("countersign-reconnect-url"));
+    house.key = house.new_key(|_| ()).await;
+    let without = old(signed(&house)).send().await;
+    is_as_of_x(&without, 403, "account_not_active");
+    assert_eq!(without.header("countersign-reconnect-url"), "");
+}
+
+async fn a_refusal_has_the_quotas_that_x_told_last(database: Database) {
+    let house = House::start(&database).await;
+    let refused = async || {
+        let answer = old(house.call(Endpoint::Totals, &json!({}))).send().await;
+        is_as_of_x(&answer, 400, "invalid_request");
+        answer
+    };
+    assert_eq!(quotas(&refused().await), [], "nothing is known yet");
+    let relayed = house.call(Endpoint::Totals, &public(&house)).send().await;
+    assert_eq!(quotas(&relayed).len(), 6);
+    assert_eq!(quotas(&refused().await), quotas(&relayed));
+    // Signed calls have a quota of their own, and each endpoint has.
+    let own = signed(&house).send().await;
+    own.is_relayed(200);
+    let nobody = old(signed(&house)).header("countersign-account", "999").send().await;
+    assert_eq!(quotas(&nobody), quotas(&own));
+    let elsewhere = old(house.call(Endpoint::Historical, &json!({}))).send().await;
+    assert_eq!(quotas(&elsewhere), []);
+    house.bench.clock.forward(time::Duration::minutes(2));
+    let later = refused().await;
+    assert_eq!(later.header("x-per-minute-remaining"), later.header("x-per-minute-limit"));
+    assert_ne!(relayed.header("x-per-minute-remaining"), relayed.header("x-per-minute-limit"));
+}
+
+on_both!(
+    a_refusal_looks_as_if_it_were_of_x,
+    an_account_that_has_ended_is_a_403_with_a_link_in_a_header,
+    a_refusal_has_the_quotas_that_x_told_last
+);
 
 #[tokio::test]
 async fn who_names_the_problem_type_is_told_all() {

@@ -3,7 +3,7 @@
 use countersign::model::Endpoint;
 
 use crate::bench::Bench;
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 use crate::relay::private;
 
@@ -75,55 +75,78 @@ pub(super) async fn with_two_apps(database: &crate::database::Database) -> House
     house
 }
 
-on_both! {
-    async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) {
-        let house = with_two_apps(&database).await;
-        let mut tokens = Vec::new();
-        for key in &KEYS {
-            let text = house.new_key(|it| {
+async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) {
+    let house = with_two_apps(&database).await;
+    let mut tokens = Vec::new();
+    for key in &KEYS {
+        let text = house
+            .new_key(|it| {
                 it.app = Some(key.app.to_owned());
                 it.accounts = key.accounts.iter().map(|it| house.id(it)).collect();
                 it.endpoints = key.endpoints.to_vec();
-            }).await;
-            for (header, named) in NAMED {
-                let header = match header.split_once('\'') {
-                    Some((name, _)) => house.bench.user(name).user_id.clone(),
-                    None => header.to_owned(),
-                };
-                for endpoint in Endpoint::ALL {
-                    let expected = expected(key, endpoint, named);
-                    let body = private(&house, expected.unwrap_or("alice"));
-                    let ask = house.call(endpoint, &body).header("authorization", &format!("Bearer {text}"));
-                    let answer = ask.header("countersign-account", &header).send().await;
-                    let case = format!("{} {:?} {:?} {header} {endpoint}", key.app, key.accounts, key.endpoints);
-                    match expected {
-                        Ok(user) => {
-                            assert_eq!(answer.status, 200, "{case}: {}", answer.text());
-                            let user = house.bench.user(user);
-                            let its = if key.app == "demo" { &user.access_token } else { &user.other_access_token };
-                            tokens.push((house.bench.app(key.app).consumer_key.clone(), its.clone()));
-                        }
-                        Err((status, code)) => {
-                            assert_eq!((answer.status.as_u16(), answer.header("countersign-error")), (status, code), "{case}");
-                            answer.is_own(status, code);
-                        }
+            })
+            .await;
+        for (header, named) in NAMED {
+            let header = match header.split_once('\'') {
+                Some((name, _)) => house.bench.user(name).user_id.clone(),
+                None => header.to_owned(),
+            };
+            for endpoint in Endpoint::ALL {
+                let expected = expected(key, endpoint, named);
+                let body = private(&house, expected.unwrap_or("alice"));
+                let ask =
+                    house.call(endpoint, &body).header("authorization", &format!("Bearer {text}"));
+                let answer = ask.header("countersign-account", &header).send().await;
+                let case = format!(
+                    "{} {:?} {:?} {header} {endpoint}",
+                    key.app, key.accounts, key.endpoints
+                );
+                match expected {
+                    Ok(user) => {
+                        assert_eq!(answer.status, 200, "{case}: {}", answer.text());
+                        let user = house.bench.user(user);
+                        let its = if key.app == "demo" {
+                            &user.access_token
+                        } else {
+                            &user.other_access_token
+                        };
+                        tokens.push((house.bench.app(key.app).consumer_key.clone(), its.clone()));
+                    }
+                    Err((status, code)) => {
+                        assert_eq!(
+                            (answer.status.as_u16(), answer.header("countersign-error")),
+                            (status, code),
+                            "{case}"
+                        );
+                        answer.is_own(status, code);
                     }
                 }
             }
         }
-        let arrived = house.arrived("/").await;
-        let text = |it: &serde_json::Value| it.as_str().unwrap().to_owned();
-        let used: Vec<_> = arrived.iter().map(|it| (text(&it["consumer_key"]), text(&it["token"]))).collect();
-        assert_eq!(used, tokens);
     }
-
-    async fn a_key_limited_to_other_endpoints_is_told_which_are_its_own(database: Database) {
-        let house = House::start(&database).await;
-        let key = house.new_key(|it| it.endpoints = vec![Endpoint::TwentyEightHours, Endpoint::Historical]).await;
-        let ask = house.call_as("alice", Endpoint::Totals, &private(&house, "alice"));
-        let answer = ask.header("authorization", &format!("Bearer {key}")).send().await;
-        answer.is_own(403, "not_allowed");
-        let detail = answer.json()["detail"].to_string();
-        assert!(detail.contains("totals is not among its endpoints, which are 28hr, historical"), "{detail}");
-    }
+    let arrived = house.arrived("/").await;
+    let text = |it: &serde_json::Value| it.as_str().unwrap().to_owned();
+    let used: Vec<_> =
+        arrived.iter().map(|it| (text(&it["consumer_key"]), text(&it["token"]))).collect();
+    assert_eq!(used, tokens);
 }
+
+async fn a_key_limited_to_other_endpoints_is_told_which_are_its_own(database: Database) {
+    let house = House::start(&database).await;
+    let key = house
+        .new_key(|it| it.endpoints = vec![Endpoint::TwentyEightHours, Endpoint::Historical])
+        .await;
+    let ask = house.call_as("alice", Endpoint::Totals, &private(&house, "alice"));
+    let answer = ask.header("authorization", &format!("Bearer {key}")).send().await;
+    answer.is_own(403, "not_allowed");
+    let detail = answer.json()["detail"].to_string();
+    assert!(
+        detail.contains("totals is not among its endpoints, which are 28hr, historical"),
+        "{detail}"
+    );
+}
+
+on_both!(
+    each_key_does_what_its_scopes_say_and_nothing_else,
+    a_key_limited_to_other_endpoints_is_told_which_are_its_own
+);

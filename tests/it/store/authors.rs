@@ -7,7 +7,7 @@ use countersign::store::{Change, Error};
 use time::Duration;
 use tokio::task::JoinSet;
 
-use crate::database::{NOW, on_both};
+use crate::database::{Database, NOW, on_both};
 use crate::store::{id, new_account};
 
 /// The largest id that a post can have.
@@ -17,114 +17,131 @@ fn authors(posts: impl IntoIterator<Item = u64>, author: UserId) -> HashMap<u64,
     posts.into_iter().map(|it| (it, author)).collect()
 }
 
-on_both! {
-    async fn authors_of_thousands_of_posts_are_stored_and_found(database: Database) {
-        let store = database.store().await;
-        let mut learnt = authors(1..=1250, id(7));
-        learnt.insert(LAST, UserId::parse("9999999999999999999").unwrap());
-        store.insert_authors(&learnt).await.unwrap();
-        let mut wanted: Vec<u64> = (1..=2600).collect();
-        wanted.push(LAST);
-        assert_eq!(store.find_authors(&wanted).await.unwrap(), learnt);
-        assert_eq!(store.find_authors(&[3, LAST - 1]).await.unwrap(), authors([3], id(7)));
-        assert_eq!(store.find_authors(&[]).await.unwrap(), HashMap::new());
-        store.insert_authors(&HashMap::new()).await.unwrap();
-        assert_eq!(store.latest_change().await.unwrap(), 0, "no cache has to forget anything");
-    }
+async fn authors_of_thousands_of_posts_are_stored_and_found(database: Database) {
+    let store = database.store().await;
+    let mut learnt = authors(1..=1250, id(7));
+    learnt.insert(LAST, UserId::parse("9999999999999999999").unwrap());
+    store.insert_authors(&learnt).await.unwrap();
+    let mut wanted: Vec<u64> = (1..=2600).collect();
+    wanted.push(LAST);
+    assert_eq!(store.find_authors(&wanted).await.unwrap(), learnt);
+    assert_eq!(store.find_authors(&[3, LAST - 1]).await.unwrap(), authors([3], id(7)));
+    assert_eq!(store.find_authors(&[]).await.unwrap(), HashMap::new());
+    store.insert_authors(&HashMap::new()).await.unwrap();
+    assert_eq!(store.latest_change().await.unwrap(), 0, "no cache has to forget anything");
+}
 
-    async fn what_is_stored_already_stays(database: Database) {
-        let store = database.store().await;
-        store.insert_authors(&authors([1, 2], id(7))).await.unwrap();
-        store.insert_authors(&authors([2, 3], id(8))).await.unwrap();
-        let found = database.connect().await.find_authors(&[1, 2, 3]).await.unwrap();
-        assert_eq!(found, [(1, id(7)), (2, id(7)), (3, id(8))].into());
-    }
+async fn what_is_stored_already_stays(database: Database) {
+    let store = database.store().await;
+    store.insert_authors(&authors([1, 2], id(7))).await.unwrap();
+    store.insert_authors(&authors([2, 3], id(8))).await.unwrap();
+    let found = database.connect().await.find_authors(&[1, 2, 3]).await.unwrap();
+    assert_eq!(found, [(1, id(7)), (2, id(7)), (3, id(8))].into());
+}
 
-    async fn replicas_that_learn_the_same_at_once_all_succeed(database: Database) {
-        database.store().await;
-        let mut replicas = JoinSet::new();
-        for _ in 0..8 {
-            let store = database.connect().await;
-            replicas.spawn(async move {
-                for first in (1..=10_000).step_by(500) {
-                    store.insert_authors(&authors(first..first + 500, id(7))).await?;
-                }
-                Ok::<_, Error>(())
-            });
-        }
-        for stored in replicas.join_all().await {
-            stored.unwrap();
-        }
-        let all: Vec<u64> = (1..=10_000).collect();
-        assert_eq!(database.connect().await.find_authors(&all).await.unwrap().len(), 10_000);
+async fn replicas_that_learn_the_same_at_once_all_succeed(database: Database) {
+    database.store().await;
+    let mut replicas = JoinSet::new();
+    for _ in 0..8 {
+        let store = database.connect().await;
+        replicas.spawn(async move {
+            for first in (1..=10_000).step_by(500) {
+                store.insert_authors(&authors(first..first + 500, id(7))).await?;
+            }
+            Ok::<_, Error>(())
+        });
     }
-
-    async fn those_who_are_connected_are_found_among_thousands(database: Database) {
-        let store = database.store().await;
-        let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
-        store.put_accounts(&accounts, "cli", NOW).await.unwrap();
-        store.put_accounts(&[new_account("other", 4)], "cli", NOW).await.unwrap();
-        let users: Vec<UserId> = (1..=1250).map(id).collect();
-        assert_eq!(store.find_connected("main", &users).await.unwrap(), [3, 700, 1200].map(id).into());
-        assert_eq!(store.find_connected("main", &[id(4)]).await.unwrap(), [].into());
-        assert_eq!(store.find_connected("other", &users).await.unwrap(), [id(4)].into());
+    for stored in replicas.join_all().await {
+        stored.unwrap();
     }
+    let all: Vec<u64> = (1..=10_000).collect();
+    assert_eq!(database.connect().await.find_authors(&all).await.unwrap().len(), 10_000);
+}
 
-    async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
-        let store = database.store().await;
-        store.insert_authors(&authors(1..=1250, id(7))).await.unwrap();
-        let mut wrong: Vec<(u64, UserId)> = (1..=600).map(|it| (it, id(7))).collect();
-        // Who was said to have written these is not who is stored.
-        wrong.extend([(1250, id(8)), (LAST, id(7))]);
-        store.remove_authors(&wrong, NOW).await.unwrap();
-        let all: Vec<u64> = (1..=1250).collect();
-        assert_eq!(store.find_authors(&all).await.unwrap(), authors(601..=1250, id(7)));
-        let changes = store.list_changes(0).await.unwrap();
-        let mut forgotten: Vec<u64> = changes.changes.into_iter().map(|it| match it {
+async fn those_who_are_connected_are_found_among_thousands(database: Database) {
+    let store = database.store().await;
+    let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
+    store.put_accounts(&accounts, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("other", 4)], "cli", NOW).await.unwrap();
+    let users: Vec<UserId> = (1..=1250).map(id).collect();
+    assert_eq!(store.find_connected("main", &users).await.unwrap(), [3, 700, 1200].map(id).into());
+    assert_eq!(store.find_connected("main", &[id(4)]).await.unwrap(), [].into());
+    assert_eq!(store.find_connected("other", &users).await.unwrap(), [id(4)].into());
+}
+
+async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
+    let store = database.store().await;
+    store.insert_authors(&authors(1..=1250, id(7))).await.unwrap();
+    let mut wrong: Vec<(u64, UserId)> = (1..=600).map(|it| (it, id(7))).collect();
+    // Who was said to have written these is not who is stored.
+    wrong.extend([(1250, id(8)), (LAST, id(7))]);
+    store.remove_authors(&wrong, NOW).await.unwrap();
+    let all: Vec<u64> = (1..=1250).collect();
+    assert_eq!(store.find_authors(&all).await.unwrap(), authors(601..=1250, id(7)));
+    let changes = store.list_changes(0).await.unwrap();
+    let mut forgotten: Vec<u64> = changes
+        .changes
+        .into_iter()
+        .map(|it| match it {
             Change::Author { post } => post,
             other => panic!("{other:?}"),
-        }).collect();
-        forgotten.sort_unstable();
-        assert!(forgotten.into_iter().eq(1..=600));
-        store.remove_authors(&wrong, NOW).await.unwrap();
-        assert_eq!(store.latest_change().await.unwrap(), 600, "nothing is left to tell");
-    }
-
-    async fn a_name_is_found_among_these_users_and_no_others(database: Database) {
-        let store = database.store().await;
-        let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
-        store.put_accounts(&accounts, "cli", NOW).await.unwrap();
-        let name = accounts[1].screen_name.to_lowercase();
-        let users: Vec<UserId> = (1..=1250).map(id).collect();
-        assert_eq!(store.find_user_among("main", &name, &users).await.unwrap(), Some(id(700)));
-        assert_eq!(store.find_user_among("other", &name, &users).await.unwrap(), None);
-        assert_eq!(store.find_user_among("main", "nobody", &users).await.unwrap(), None);
-        for few in [&[id(3)][..], &[]] {
-            assert_eq!(store.find_user_among("main", &name, few).await.unwrap(), None);
-        }
-        let mut renamed = new_account("main", 3);
-        renamed.screen_name = accounts[1].screen_name.to_uppercase();
-        store.put_accounts(&[renamed], "cli", NOW + Duration::SECOND).await.unwrap();
-        assert_eq!(store.find_user_among("main", &name, &[id(3)]).await.unwrap(), Some(id(3)));
-    }
-
-    async fn an_author_who_is_no_user_is_told(database: Database) {
-        let store = database.store().await;
-        let sql = match database.kind {
-            crate::database::Kind::Sqlite => "",
-            crate::database::Kind::Postgres => "alter table author drop constraint author_user_id_digits;",
-        };
-        database.run(&format!("{sql} insert into author (post_id, user_id) values (1, 'nobody')")).await;
-        let refused = store.find_authors(&[1]).await;
-        assert!(matches!(refused, Err(Error::Unreadable(_))), "{refused:?}");
-    }
-
-    async fn later_tables_come_on_top_of_the_schema_before(database: Database) {
-        let store = database.store().await;
-        let undo = "drop index link_of_key; drop index audit_of_actor; alter table delivery drop column sealed_proof; alter table link drop column key_id; drop table replica; drop view clock; drop table author; drop table usage_hour; drop table usage_day; drop table usage_month; drop table usage_day_told; drop table usage_month_told; drop index delivery_given_up; drop table usage_writer; drop table account_month; drop table call; drop table session; drop index audit_of_subject; alter table key drop column looks; alter table audit drop column address;
-             delete from schema_version where version >= 4";
-        database.run(undo).await;
-        assert_eq!(store.migrate(NOW).await.unwrap(), [4, 5, 6, 7, 8, 9, 10]);
-        store.insert_authors(&authors([1], id(7))).await.unwrap();
-    }
+        })
+        .collect();
+    forgotten.sort_unstable();
+    assert!(forgotten.into_iter().eq(1..=600));
+    store.remove_authors(&wrong, NOW).await.unwrap();
+    assert_eq!(store.latest_change().await.unwrap(), 600, "nothing is left to tell");
 }
+
+async fn a_name_is_found_among_these_users_and_no_others(database: Database) {
+    let store = database.store().await;
+    let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
+    store.put_accounts(&accounts, "cli", NOW).await.unwrap();
+    let name = accounts[1].screen_name.to_lowercase();
+    let users: Vec<UserId> = (1..=1250).map(id).collect();
+    assert_eq!(store.find_user_among("main", &name, &users).await.unwrap(), Some(id(700)));
+    assert_eq!(store.find_user_among("other", &name, &users).await.unwrap(), None);
+    assert_eq!(store.find_user_among("main", "nobody", &users).await.unwrap(), None);
+    for few in [&[id(3)][..], &[]] {
+        assert_eq!(store.find_user_among("main", &name, few).await.unwrap(), None);
+    }
+    let mut renamed = new_account("main", 3);
+    renamed.screen_name = accounts[1].screen_name.to_uppercase();
+    store.put_accounts(&[renamed], "cli", NOW + Duration::SECOND).await.unwrap();
+    assert_eq!(store.find_user_among("main", &name, &[id(3)]).await.unwrap(), Some(id(3)));
+}
+
+async fn an_author_who_is_no_user_is_told(database: Database) {
+    let store = database.store().await;
+    let sql = match database.kind {
+        crate::database::Kind::Sqlite => "",
+        crate::database::Kind::Postgres => {
+            "alter table author drop constraint author_user_id_digits;"
+        }
+    };
+    database
+        .run(&format!("{sql} insert into author (post_id, user_id) values (1, 'nobody')"))
+        .await;
+    let refused = store.find_authors(&[1]).await;
+    assert!(matches!(refused, Err(Error::Unreadable(_))), "{refused:?}");
+}
+
+async fn later_tables_come_on_top_of_the_schema_before(database: Database) {
+    let store = database.store().await;
+    let undo = "drop index link_of_key; drop index audit_of_actor; alter table delivery drop column sealed_proof; alter table link drop column key_id; drop table replica; drop view clock; drop table author; drop table usage_hour; drop table usage_day; drop table usage_month; drop table usage_day_told; drop table usage_month_told; drop index delivery_given_up; drop table usage_writer; drop table account_month; drop table call; drop table session; drop index audit_of_subject; alter table key drop column looks; alter table audit drop column address;
+             delete from schema_version where version >= 4";
+    database.run(undo).await;
+    assert_eq!(store.migrate(NOW).await.unwrap(), [4, 5, 6, 7, 8, 9, 10]);
+    store.insert_authors(&authors([1], id(7))).await.unwrap();
+}
+
+on_both!(
+    authors_of_thousands_of_posts_are_stored_and_found,
+    what_is_stored_already_stays,
+    replicas_that_learn_the_same_at_once_all_succeed,
+    those_who_are_connected_are_found_among_thousands,
+    a_wrong_author_is_forgotten_and_caches_are_told,
+    a_name_is_found_among_these_users_and_no_others,
+    an_author_who_is_no_user_is_told,
+    later_tables_come_on_top_of_the_schema_before
+);

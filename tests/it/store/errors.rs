@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use countersign::store::{Error, Store};
 
-use crate::database::{Kind, NOW, fresh, on_both, settings};
+use crate::database::{Database, Kind, NOW, fresh, on_both, settings};
 use crate::store::{key, new_account};
 
 /// Everything that an error can print.
@@ -77,27 +77,27 @@ async fn a_wrong_password_shows_in_no_error() {
     assert!(text.contains("nobody") && !text.contains("canary"), "{text}");
 }
 
-on_both! {
-    async fn no_error_shows_a_bound_value(database: Database) {
-        let store = database.store().await;
-        store.insert_key(&key("canary", "one"), b"verifier", "cli", NOW).await.unwrap();
-        let twice = store.insert_key(&key("canary", "two"), b"verifier", "cli", NOW).await.unwrap_err();
-        assert!(matches!(twice, Error::Query(_)), "the id, not the name");
+async fn no_error_shows_a_bound_value(database: Database) {
+    let store = database.store().await;
+    store.insert_key(&key("canary", "one"), b"verifier", "cli", NOW).await.unwrap();
+    let twice = store.insert_key(&key("canary", "two"), b"verifier", "cli", NOW).await.unwrap_err();
+    assert!(matches!(twice, Error::Query(_)), "the id, not the name");
 
-        let mut account = new_account("canary", 1);
-        account.sealed_token = b"canary".to_vec();
-        database.run("drop table change_counter").await;
-        let broken = store.put_accounts(&[account], "canary", NOW).await.unwrap_err();
-        assert!(matches!(broken, Error::Query(_)));
-        for error in [twice, broken] {
-            assert!(!all_of(&error).contains("canary"), "{}", all_of(&error));
-        }
-    }
-
-    async fn a_closed_store_is_unavailable(database: Database) {
-        let store = database.store().await;
-        store.close().await;
-        assert!(matches!(store.find_key("abc").await, Err(Error::Unavailable(_))));
-        assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
+    let mut account = new_account("canary", 1);
+    account.sealed_token = b"canary".to_vec();
+    database.run("drop table change_counter").await;
+    let broken = store.put_accounts(&[account], "canary", NOW).await.unwrap_err();
+    assert!(matches!(broken, Error::Query(_)));
+    for error in [twice, broken] {
+        assert!(!all_of(&error).contains("canary"), "{}", all_of(&error));
     }
 }
+
+async fn a_closed_store_is_unavailable(database: Database) {
+    let store = database.store().await;
+    store.close().await;
+    assert!(matches!(store.find_key("abc").await, Err(Error::Unavailable(_))));
+    assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
+}
+
+on_both!(no_error_shows_a_bound_value, a_closed_store_is_unavailable);

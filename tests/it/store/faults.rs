@@ -8,27 +8,27 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::database::{Kind, NOW, PrivatePostgres, fresh, on_both, settings};
+use crate::database::{Database, Kind, NOW, PrivatePostgres, fresh, on_both, settings};
 use crate::store::{id, new_account};
 
-on_both! {
-    async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
-        database.store().await.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
-        let mut settings = database.settings();
-        settings.wait = Duration::from_millis(300);
-        settings.statement_timeout = Duration::from_millis(300);
-        let store = Store::connect(&settings).await.unwrap();
+async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
+    database.store().await.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+    let mut settings = database.settings();
+    settings.wait = Duration::from_millis(300);
+    settings.statement_timeout = Duration::from_millis(300);
+    let store = Store::connect(&settings).await.unwrap();
 
-        let lock = database.lock_writers_out().await;
-        let written = store.put_accounts(&[new_account("main", 8)], "cli", NOW).await;
-        assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
-        assert!(store.find_account("main", id(7)).await.unwrap().is_some());
-        drop(lock);
+    let lock = database.lock_writers_out().await;
+    let written = store.put_accounts(&[new_account("main", 8)], "cli", NOW).await;
+    assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
+    assert!(store.find_account("main", id(7)).await.unwrap().is_some());
+    drop(lock);
 
-        database.connect().await.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
-        assert_eq!(store.latest_change().await.unwrap(), 2);
-    }
+    database.connect().await.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    assert_eq!(store.latest_change().await.unwrap(), 2);
 }
+
+on_both!(a_writer_locked_out_gives_up_and_readers_go_on);
 
 /// A network between store and server that can lose what is in flight, as when a route goes away.
 struct Network {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::config;
 
 use crate::bench::{Answer, Bench};
-use crate::database::{Kind, PrivatePostgres, fresh, on_both, settings};
+use crate::database::{Database, Kind, PrivatePostgres, fresh, on_both, settings};
 use crate::house::House;
 use crate::trouble::{
     at_once, eventually, eventually_status, id_of, mints, private, public, with_key,
@@ -64,25 +64,25 @@ async fn is_live(house: &House) {
     }
 }
 
-on_both! {
-    async fn a_call_in_steady_state_asks_the_database_nothing(database: Database) {
-        let house = House::start(&database).await;
-        let unused = house.new_key(|_| ()).await;
-        warm_up(&house).await;
-        for table in ["key", "account", "bearer"] {
-            database.run(&format!("alter table {table} rename to {table}_away")).await;
-        }
-        let named = private(&house, "alice").header("countersign-account", "@Alice");
-        for ask in [public(&house), private(&house, "alice"), named] {
-            for answer in at_once(&ask, 50).await {
-                answer.is_relayed(200);
-            }
-        }
-        // Whoever does ask the database is found out.
-        with_key(public(&house), &unused).send().await.is_own(500, "internal");
-        private(&house, "bob").send().await.is_own(500, "internal");
+async fn a_call_in_steady_state_asks_the_database_nothing(database: Database) {
+    let house = House::start(&database).await;
+    let unused = house.new_key(|_| ()).await;
+    warm_up(&house).await;
+    for table in ["key", "account", "bearer"] {
+        database.run(&format!("alter table {table} rename to {table}_away")).await;
     }
+    let named = private(&house, "alice").header("countersign-account", "@Alice");
+    for ask in [public(&house), private(&house, "alice"), named] {
+        for answer in at_once(&ask, 50).await {
+            answer.is_relayed(200);
+        }
+    }
+    // Whoever does ask the database is found out.
+    with_key(public(&house), &unused).send().await.is_own(500, "internal");
+    private(&house, "bob").send().await.is_own(500, "internal");
 }
+
+on_both!(a_call_in_steady_state_asks_the_database_nothing);
 
 #[tokio::test]
 async fn known_callers_are_served_while_postgres_is_stopped() {

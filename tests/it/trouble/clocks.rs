@@ -6,7 +6,7 @@ use time::Duration;
 use time::format_description::well_known::Rfc3339;
 
 use crate::bench::{Ask, body, with};
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 use crate::trouble::connections::{Scripted, WHOLE};
 use crate::trouble::{at_once, attempts, private, public, switch};
@@ -28,51 +28,62 @@ async fn times_asked(house: &House) -> u64 {
     house.bench.get("/sandbox/counts").await["/"].as_u64().unwrap_or_default()
 }
 
-on_both! {
-    async fn a_call_whose_time_is_refused_is_signed_once_more(database: Database) {
-        for offset in [600, -600] {
-            let house = House::start(&database).await;
-            switch(&house, json!({ "clock_offset_s": offset })).await;
-            private(&house, "alice").send().await.is_relayed(200);
-            let arrived = house.arrived("/insights/").await;
-            let statuses: Vec<_> = arrived.iter().map(|it| it["status"].as_u64().unwrap()).collect();
-            assert_eq!(statuses, [401, 200]);
-            let time = |at: usize| arrived[at]["timestamp"].as_str().unwrap().parse::<i64>().unwrap();
-            assert_eq!(time(1) - time(0), offset);
-            assert_ne!(arrived[0]["nonce"], arrived[1]["nonce"]);
+async fn a_call_whose_time_is_refused_is_signed_once_more(database: Database) {
+    for offset in [600, -600] {
+        let house = House::start(&database).await;
+        switch(&house, json!({ "clock_offset_s": offset })).await;
+        private(&house, "alice").send().await.is_relayed(200);
+        let arrived = house.arrived("/insights/").await;
+        let statuses: Vec<_> = arrived.iter().map(|it| it["status"].as_u64().unwrap()).collect();
+        assert_eq!(statuses, [401, 200]);
+        let time = |at: usize| arrived[at]["timestamp"].as_str().unwrap().parse::<i64>().unwrap();
+        assert_eq!(time(1) - time(0), offset);
+        assert_ne!(arrived[0]["nonce"], arrived[1]["nonce"]);
 
-            private(&house, "bob").send().await.is_relayed(200);
-            assert_eq!(attempts(&house).await, 3, "what was learnt holds");
-            assert_eq!(house.gateway.clock_offset(), Some(offset));
-        }
+        private(&house, "bob").send().await.is_relayed(200);
+        assert_eq!(attempts(&house).await, 3, "what was learnt holds");
+        assert_eq!(house.gateway.clock_offset(), Some(offset));
     }
 }
 
-on_both! {
-    async fn what_only_a_clock_that_lags_forbids_is_held_against_xs_time(database: Database) {
-        let house = House::start(&database).await;
-        switch(&house, json!({ "clock_offset_s": 600 })).await;
-        let just_now = Duration::minutes(10) - Duration::seconds(30);
-        ending(&house, just_now).send().await.is_relayed(200);
-        ending(&house, just_now).send().await.is_relayed(200);
-        assert_eq!(times_asked(&house).await, 1);
-        let refused = ending(&house, Duration::minutes(12)).send().await;
-        refused.is_own(400, "invalid_request");
-        assert!(refused.text().contains("it is 2026-03-10T21:25:30Z now"), "{}", refused.text());
-        assert_eq!((times_asked(&house).await, attempts(&house).await), (1, 2));
-    }
+on_both!(a_call_whose_time_is_refused_is_signed_once_more);
 
-    async fn a_question_about_the_present_is_held_against_xs_time_too(database: Database) {
-        let house = House::start(&database).await;
-        switch(&house, json!({ "clock_offset_s": 600 })).await;
-        let end = house.bench.clock.now() + Duration::minutes(9);
-        let wanted = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "window": day_before(end) });
-        let ask = house.ask("POST", "/v1/engagement").header("content-type", "application/json").body(wanted.to_string());
-        let answer = ask.send().await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["countersign"]["complete"]), (200, &json!(true)), "{}", answer.text());
-        assert_eq!(times_asked(&house).await, 1);
-    }
+async fn what_only_a_clock_that_lags_forbids_is_held_against_xs_time(database: Database) {
+    let house = House::start(&database).await;
+    switch(&house, json!({ "clock_offset_s": 600 })).await;
+    let just_now = Duration::minutes(10) - Duration::seconds(30);
+    ending(&house, just_now).send().await.is_relayed(200);
+    ending(&house, just_now).send().await.is_relayed(200);
+    assert_eq!(times_asked(&house).await, 1);
+    let refused = ending(&house, Duration::minutes(12)).send().await;
+    refused.is_own(400, "invalid_request");
+    assert!(refused.text().contains("it is 2026-03-10T21:25:30Z now"), "{}", refused.text());
+    assert_eq!((times_asked(&house).await, attempts(&house).await), (1, 2));
 }
+
+async fn a_question_about_the_present_is_held_against_xs_time_too(database: Database) {
+    let house = House::start(&database).await;
+    switch(&house, json!({ "clock_offset_s": 600 })).await;
+    let end = house.bench.clock.now() + Duration::minutes(9);
+    let wanted = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "window": day_before(end) });
+    let ask = house
+        .ask("POST", "/v1/engagement")
+        .header("content-type", "application/json")
+        .body(wanted.to_string());
+    let answer = ask.send().await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["countersign"]["complete"]),
+        (200, &json!(true)),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(times_asked(&house).await, 1);
+}
+
+on_both!(
+    what_only_a_clock_that_lags_forbids_is_held_against_xs_time,
+    a_question_about_the_present_is_held_against_xs_time_too
+);
 
 #[tokio::test]
 async fn a_clock_that_was_put_back_refuses_nothing_that_x_allows() {

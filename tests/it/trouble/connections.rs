@@ -127,18 +127,20 @@ async fn lost(house: &House, endpoint: Endpoint) -> u64 {
     metrics.lines().find_map(|it| it.strip_prefix(&line)).map_or(0, |it| it.parse().unwrap())
 }
 
-on_both! {
-    async fn a_kept_connection_that_ends_unanswered_is_replaced_without_the_retry_budget(database: Database) {
-        let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[WHOLE]]).await;
-        let house = house(&database, &upstream).await;
-        private(&house, "alice").send().await.is_relayed(200);
-        private(&house, "alice").send().await.is_relayed(200);
-        assert_eq!(upstream.connections(), [0, 0, 1]);
-        let nonces = upstream.nonces();
-        assert_ne!(nonces[1], nonces[2], "each attempt is signed anew");
-        assert_eq!(attempts(&house).await, [1, 2]);
-    }
+async fn a_kept_connection_that_ends_unanswered_is_replaced_without_the_retry_budget(
+    database: Database,
+) {
+    let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[WHOLE]]).await;
+    let house = house(&database, &upstream).await;
+    private(&house, "alice").send().await.is_relayed(200);
+    private(&house, "alice").send().await.is_relayed(200);
+    assert_eq!(upstream.connections(), [0, 0, 1]);
+    let nonces = upstream.nonces();
+    assert_ne!(nonces[1], nonces[2], "each attempt is signed anew");
+    assert_eq!(attempts(&house).await, [1, 2]);
 }
+
+on_both!(a_kept_connection_that_ends_unanswered_is_replaced_without_the_retry_budget);
 
 #[tokio::test]
 async fn lost_connections_are_counted() {

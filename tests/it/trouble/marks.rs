@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::bench::{Answer, Bench, small};
-use crate::database::{Kind, fresh, newest, on_both};
+use crate::database::{Database, Kind, fresh, newest, on_both};
 use crate::house::House;
 use crate::trouble::{attempts, private, public, switch, user_becomes};
 
@@ -39,171 +39,200 @@ async fn verify(house: &House, name: &str) -> Answer {
     house.admin(&key, "POST", &path).send().await
 }
 
-on_both! {
-    async fn a_revoked_token_marks_its_account_in_either_wording(database: Database) {
-        for wording in ["string_family", "code_family"] {
-            let house = House::start(&database).await;
-            switch(&house, json!({ "revoked_wording": wording })).await;
-            user_becomes(&house, "alice", "revoked").await;
-            is_marked(&house, 401, "revoked", "import a new token").await;
-            assert_eq!(stored_state(&house, "alice").await, "revoked");
-        }
-    }
-
-    async fn a_call_that_works_heals_a_mark_that_was_set_meanwhile(database: Database) {
+async fn a_revoked_token_marks_its_account_in_either_wording(database: Database) {
+    for wording in ["string_family", "code_family"] {
         let house = House::start(&database).await;
-        house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
-        let under_way = tokio::spawn(private(&house, "alice").send());
-        while house.fired().await != [1] {
-            tokio::task::yield_now().await;
-        }
-        let stored = house.store.find_account("demo", house.id("alice")).await.unwrap().unwrap();
-        let (state, now) = (AccountState::Revoked, countersign::model::Clock::now(&*house.bench.clock));
-        assert!(house.store.update_account_state(&stored, state, "a mistake", "test", now).await.unwrap());
-        house.gateway.catch_up_once().await.unwrap();
-        private(&house, "alice").send().await.is_own(409, "account_not_active");
-        house.order(json!([])).await;
-        under_way.await.unwrap().is_relayed(200);
-        while stored_state(&house, "alice").await != "active" {
-            tokio::task::yield_now().await;
-        }
-        private(&house, "alice").send().await.is_relayed(200);
-    }
-
-    // The refusal of an old token that came late once marked the account though it had a new one.
-    async fn a_late_refusal_of_an_old_token_leaves_the_new_one_alone(database: Database) {
-        let house = House::start(&database).await;
+        switch(&house, json!({ "revoked_wording": wording })).await;
         user_becomes(&house, "alice", "revoked").await;
-        house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
-        let late = tokio::spawn(private(&house, "alice").send());
-        while house.fired().await != [1] {
-            tokio::task::yield_now().await;
-        }
-        house.connect(&["alice"]).await;
-        house.order(json!([])).await;
-        late.await.unwrap().is_relayed(401);
-        assert_eq!(stored_state(&house, "alice").await, "active");
-    }
-
-    async fn one_wrong_answer_is_no_proof(database: Database) {
-        let house = House::start(&database).await;
-        for code in [89, 64] {
-            house.order(json!([{ "kind": "status", "code": code, "path": "/insights/", "times": 1 }])).await;
-            private(&house, "alice").send().await;
-            assert_eq!(house.fired().await, [1]);
-            private(&house, "alice").send().await.is_relayed(200);
-        }
-    }
-
-    async fn while_x_refuses_everybody_nobody_is_marked(database: Database) {
-        let house = House::start(&database).await;
-        let refuse = |path| json!({ "kind": "status", "code": 89, "path": path });
-        house.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
-        for name in ["alice", "bob", "alice"] {
-            private(&house, name).send().await.is_relayed(401);
-        }
-        assert_eq!(house.fired().await, [3, 1], "X is asked about it but once in a while");
-        house.order(json!([])).await;
-        private(&house, "alice").send().await.is_relayed(200);
-        private(&house, "bob").send().await.is_relayed(200);
-        user_becomes(&house, "alice", "revoked").await;
-        house.bench.clock.forward(time::Duration::seconds(30));
-        private(&house, "alice").send().await.is_relayed(401);
-        private(&house, "alice").send().await.is_own(409, "account_not_active");
-    }
-
-    async fn an_account_without_others_is_marked_by_the_second_refusal(database: Database) {
-        let house = House::start(&database).await;
-        let key = house.new_admin_key().await;
-        let path = format!("/admin/v1/accounts/{}", house.id("bob"));
-        assert_eq!(house.admin(&key, "DELETE", &path).send().await.status, 200);
-        user_becomes(&house, "alice", "revoked").await;
-        private(&house, "alice").send().await.is_relayed(401);
-        private(&house, "alice").send().await.is_own(409, "account_not_active");
-    }
-
-    async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
-        let house = House::start(&database).await;
-        user_becomes(&house, "alice", "suspended").await;
-        is_marked(&house, 403, "blocked", "verifies the account").await;
-        assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "blocked" }));
-        user_becomes(&house, "alice", "active").await;
-        private(&house, "alice").send().await.is_own(409, "account_not_active");
-        assert_eq!(verify(&house, "alice").await.json()["works"], true);
-        private(&house, "alice").send().await.is_relayed(200);
-    }
-
-    async fn a_locked_user_is_blocked(database: Database) {
-        let house = House::start(&database).await;
-        user_becomes(&house, "alice", "locked").await;
-        is_marked(&house, 403, "blocked", "verifies the account").await;
-    }
-
-    async fn a_marked_account_heals_by_importing_it_again(database: Database) {
-        let house = House::start(&database).await;
-        user_becomes(&house, "alice", "revoked").await;
-        private(&house, "alice").send().await.is_relayed(401);
-        private(&house, "alice").send().await.is_own(409, "account_not_active");
-        user_becomes(&house, "alice", "active").await;
-        house.connect(&["alice"]).await;
-        private(&house, "alice").send().await.is_relayed(200);
-        assert_eq!(stored_state(&house, "alice").await, "active");
-    }
-
-    async fn a_check_marks_what_it_finds(database: Database) {
-        let house = House::start(&database).await;
-        user_becomes(&house, "alice", "revoked").await;
-        assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "revoked" }));
-        private(&house, "alice").send().await.is_own(409, "account_not_active");
-        assert_eq!(attempts(&house).await, 0);
-    }
-
-    async fn the_apps_and_the_clocks_faults_never_touch_an_account(database: Database) {
-        let house = House::start(&database).await;
-        let coded = |status: u16, code: i64| json!({ "status": status, "code": code });
-        let said = |status: u16, text: &str| json!({ "status": status, "message": text });
-        let faults = [
-            coded(401, 32), coded(401, 135), coded(403, 99), coded(401, 416), coded(403, 87), coded(403, 220),
-            coded(400, 89), coded(429, 88), coded(500, 64), coded(401, 215), coded(403, 261),
-            said(403, "Forbidden to access tweets: 1"),
-            said(401, "Your account could not be authenticated. Reason: Unknown Authorization Type"),
-            said(403, "Access token not found"),
-            said(200, "Access token not found"),
-        ];
-        for fault in faults {
-            let mut order = json!({ "kind": "status", "times": 1, "path": "/insights/" });
-            order.as_object_mut().unwrap().extend(fault.as_object().unwrap().clone());
-            house.order(Value::Array(vec![order])).await;
-            let status = fault["status"].as_u64().unwrap();
-            private(&house, "alice").send().await.is_relayed(u16::try_from(status).unwrap());
-            assert_eq!(house.fired().await, [1], "{fault}");
-            private(&house, "alice").send().await.is_relayed(200);
-        }
-        assert_eq!(stored_state(&house, "alice").await, "active");
-    }
-
-    async fn app_only_calls_never_mark_an_account(database: Database) {
-        let house = House::start(&database).await;
-        private(&house, "alice").send().await.is_relayed(200);
-        for code in [64, 326] {
-            house.order(json!([{ "kind": "status", "code": code, "times": 1, "path": "/insights/" }])).await;
-            let ask = public(&house).header("countersign-account", &house.id("alice").to_string());
-            ask.send().await.is_relayed(403);
-            assert_eq!(house.fired().await, [1]);
-        }
-        private(&house, "alice").send().await.is_relayed(200);
-    }
-
-    async fn a_mark_is_written_down_once(database: Database) {
-        let house = House::start(&database).await;
-        user_becomes(&house, "alice", "revoked").await;
-        crate::trouble::at_once(&private(&house, "alice"), 20).await;
-        let entries = house.gateway.list_audit(&newest(100)).await.unwrap();
-        let marked: Vec<_> = entries.iter().filter(|it| it.action == "account.revoked").collect();
-        assert_eq!(marked.len(), 1);
-        assert_eq!(marked[0].actor, "gateway");
+        is_marked(&house, 401, "revoked", "import a new token").await;
+        assert_eq!(stored_state(&house, "alice").await, "revoked");
     }
 }
+
+async fn a_call_that_works_heals_a_mark_that_was_set_meanwhile(database: Database) {
+    let house = House::start(&database).await;
+    house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+    let under_way = tokio::spawn(private(&house, "alice").send());
+    while house.fired().await != [1] {
+        tokio::task::yield_now().await;
+    }
+    let stored = house.store.find_account("demo", house.id("alice")).await.unwrap().unwrap();
+    let (state, now) = (AccountState::Revoked, countersign::model::Clock::now(&*house.bench.clock));
+    assert!(
+        house.store.update_account_state(&stored, state, "a mistake", "test", now).await.unwrap()
+    );
+    house.gateway.catch_up_once().await.unwrap();
+    private(&house, "alice").send().await.is_own(409, "account_not_active");
+    house.order(json!([])).await;
+    under_way.await.unwrap().is_relayed(200);
+    while stored_state(&house, "alice").await != "active" {
+        tokio::task::yield_now().await;
+    }
+    private(&house, "alice").send().await.is_relayed(200);
+}
+
+// The refusal of an old token that came late once marked the account though it had a new one.
+async fn a_late_refusal_of_an_old_token_leaves_the_new_one_alone(database: Database) {
+    let house = House::start(&database).await;
+    user_becomes(&house, "alice", "revoked").await;
+    house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+    let late = tokio::spawn(private(&house, "alice").send());
+    while house.fired().await != [1] {
+        tokio::task::yield_now().await;
+    }
+    house.connect(&["alice"]).await;
+    house.order(json!([])).await;
+    late.await.unwrap().is_relayed(401);
+    assert_eq!(stored_state(&house, "alice").await, "active");
+}
+
+async fn one_wrong_answer_is_no_proof(database: Database) {
+    let house = House::start(&database).await;
+    for code in [89, 64] {
+        house
+            .order(json!([{ "kind": "status", "code": code, "path": "/insights/", "times": 1 }]))
+            .await;
+        private(&house, "alice").send().await;
+        assert_eq!(house.fired().await, [1]);
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+}
+
+async fn while_x_refuses_everybody_nobody_is_marked(database: Database) {
+    let house = House::start(&database).await;
+    let refuse = |path| json!({ "kind": "status", "code": 89, "path": path });
+    house.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
+    for name in ["alice", "bob", "alice"] {
+        private(&house, name).send().await.is_relayed(401);
+    }
+    assert_eq!(house.fired().await, [3, 1], "X is asked about it but once in a while");
+    house.order(json!([])).await;
+    private(&house, "alice").send().await.is_relayed(200);
+    private(&house, "bob").send().await.is_relayed(200);
+    user_becomes(&house, "alice", "revoked").await;
+    house.bench.clock.forward(time::Duration::seconds(30));
+    private(&house, "alice").send().await.is_relayed(401);
+    private(&house, "alice").send().await.is_own(409, "account_not_active");
+}
+
+async fn an_account_without_others_is_marked_by_the_second_refusal(database: Database) {
+    let house = House::start(&database).await;
+    let key = house.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}", house.id("bob"));
+    assert_eq!(house.admin(&key, "DELETE", &path).send().await.status, 200);
+    user_becomes(&house, "alice", "revoked").await;
+    private(&house, "alice").send().await.is_relayed(401);
+    private(&house, "alice").send().await.is_own(409, "account_not_active");
+}
+
+async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
+    let house = House::start(&database).await;
+    user_becomes(&house, "alice", "suspended").await;
+    is_marked(&house, 403, "blocked", "verifies the account").await;
+    assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "blocked" }));
+    user_becomes(&house, "alice", "active").await;
+    private(&house, "alice").send().await.is_own(409, "account_not_active");
+    assert_eq!(verify(&house, "alice").await.json()["works"], true);
+    private(&house, "alice").send().await.is_relayed(200);
+}
+
+async fn a_locked_user_is_blocked(database: Database) {
+    let house = House::start(&database).await;
+    user_becomes(&house, "alice", "locked").await;
+    is_marked(&house, 403, "blocked", "verifies the account").await;
+}
+
+async fn a_marked_account_heals_by_importing_it_again(database: Database) {
+    let house = House::start(&database).await;
+    user_becomes(&house, "alice", "revoked").await;
+    private(&house, "alice").send().await.is_relayed(401);
+    private(&house, "alice").send().await.is_own(409, "account_not_active");
+    user_becomes(&house, "alice", "active").await;
+    house.connect(&["alice"]).await;
+    private(&house, "alice").send().await.is_relayed(200);
+    assert_eq!(stored_state(&house, "alice").await, "active");
+}
+
+async fn a_check_marks_what_it_finds(database: Database) {
+    let house = House::start(&database).await;
+    user_becomes(&house, "alice", "revoked").await;
+    assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "revoked" }));
+    private(&house, "alice").send().await.is_own(409, "account_not_active");
+    assert_eq!(attempts(&house).await, 0);
+}
+
+async fn the_apps_and_the_clocks_faults_never_touch_an_account(database: Database) {
+    let house = House::start(&database).await;
+    let coded = |status: u16, code: i64| json!({ "status": status, "code": code });
+    let said = |status: u16, text: &str| json!({ "status": status, "message": text });
+    let faults = [
+        coded(401, 32),
+        coded(401, 135),
+        coded(403, 99),
+        coded(401, 416),
+        coded(403, 87),
+        coded(403, 220),
+        coded(400, 89),
+        coded(429, 88),
+        coded(500, 64),
+        coded(401, 215),
+        coded(403, 261),
+        said(403, "Forbidden to access tweets: 1"),
+        said(401, "Your account could not be authenticated. Reason: Unknown Authorization Type"),
+        said(403, "Access token not found"),
+        said(200, "Access token not found"),
+    ];
+    for fault in faults {
+        let mut order = json!({ "kind": "status", "times": 1, "path": "/insights/" });
+        order.as_object_mut().unwrap().extend(fault.as_object().unwrap().clone());
+        house.order(Value::Array(vec![order])).await;
+        let status = fault["status"].as_u64().unwrap();
+        private(&house, "alice").send().await.is_relayed(u16::try_from(status).unwrap());
+        assert_eq!(house.fired().await, [1], "{fault}");
+        private(&house, "alice").send().await.is_relayed(200);
+    }
+    assert_eq!(stored_state(&house, "alice").await, "active");
+}
+
+async fn app_only_calls_never_mark_an_account(database: Database) {
+    let house = House::start(&database).await;
+    private(&house, "alice").send().await.is_relayed(200);
+    for code in [64, 326] {
+        house
+            .order(json!([{ "kind": "status", "code": code, "times": 1, "path": "/insights/" }]))
+            .await;
+        let ask = public(&house).header("countersign-account", &house.id("alice").to_string());
+        ask.send().await.is_relayed(403);
+        assert_eq!(house.fired().await, [1]);
+    }
+    private(&house, "alice").send().await.is_relayed(200);
+}
+
+async fn a_mark_is_written_down_once(database: Database) {
+    let house = House::start(&database).await;
+    user_becomes(&house, "alice", "revoked").await;
+    crate::trouble::at_once(&private(&house, "alice"), 20).await;
+    let entries = house.gateway.list_audit(&newest(100)).await.unwrap();
+    let marked: Vec<_> = entries.iter().filter(|it| it.action == "account.revoked").collect();
+    assert_eq!(marked.len(), 1);
+    assert_eq!(marked[0].actor, "gateway");
+}
+
+on_both!(
+    a_revoked_token_marks_its_account_in_either_wording,
+    a_call_that_works_heals_a_mark_that_was_set_meanwhile,
+    a_late_refusal_of_an_old_token_leaves_the_new_one_alone,
+    one_wrong_answer_is_no_proof,
+    while_x_refuses_everybody_nobody_is_marked,
+    an_account_without_others_is_marked_by_the_second_refusal,
+    a_suspended_user_is_blocked_and_heals_by_a_check,
+    a_locked_user_is_blocked,
+    a_marked_account_heals_by_importing_it_again,
+    a_check_marks_what_it_finds,
+    the_apps_and_the_clocks_faults_never_touch_an_account,
+    app_only_calls_never_mark_an_account,
+    a_mark_is_written_down_once
+);
 
 /// One call for each; gives their statuses in turn.
 async fn call_all(house: &House, names: &[String]) -> Vec<u16> {

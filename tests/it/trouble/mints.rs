@@ -12,44 +12,49 @@ fn refused() -> serde_json::Value {
     json!([{ "kind": "status", "status": 403, "code": 99, "path": "/oauth2/token" }])
 }
 
-on_both! {
-    async fn a_refused_mint_is_the_apps_fault_and_is_not_repeated_by_each_caller(database: Database) {
-        let house = House::start(&database).await;
-        house.order(refused()).await;
-        for answer in at_once(&public(&house), 20).await {
-            answer.is_own(503, "app_credentials_rejected");
-            assert_eq!(answer.header("retry-after"), "10");
-            assert!(answer.json()["detail"].as_str().unwrap().contains("countersign check"));
-        }
-        assert_eq!(house.fired().await, [1]);
-        assert_eq!(attempts(&house).await, 0);
-
-        house.bench.clock.forward(time::Duration::seconds(4));
-        assert_eq!(public(&house).send().await.header("retry-after"), "6");
-        assert_eq!(house.fired().await, [1]);
-        house.bench.clock.forward(time::Duration::seconds(6));
-        house.order(json!([])).await;
-        public(&house).send().await.is_relayed(200);
+async fn a_refused_mint_is_the_apps_fault_and_is_not_repeated_by_each_caller(database: Database) {
+    let house = House::start(&database).await;
+    house.order(refused()).await;
+    for answer in at_once(&public(&house), 20).await {
+        answer.is_own(503, "app_credentials_rejected");
+        assert_eq!(answer.header("retry-after"), "10");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("countersign check"));
     }
+    assert_eq!(house.fired().await, [1]);
+    assert_eq!(attempts(&house).await, 0);
 
-    async fn a_bearer_rejected_again_and_again_is_not_minted_again_and_again(database: Database) {
-        let house = House::start(&database).await;
-        public(&house).send().await.is_relayed(200);
-        house.order(json!([{ "kind": "status", "status": 401, "code": 89, "path": "/insights/" }])).await;
-        public(&house).send().await.is_relayed(401);
-        assert_eq!((house.fired().await, mints(&house).await), (vec![2], 2));
-        for answer in at_once(&public(&house), 10).await {
-            answer.is_own(503, "app_credentials_rejected");
-            assert_eq!(answer.header("retry-after"), "10");
-        }
-        assert_eq!(mints(&house).await, 2);
-        house.bench.clock.forward(time::Duration::seconds(10));
-        public(&house).send().await.is_relayed(401);
-        assert_eq!(mints(&house).await, 3);
-        house.order(json!([])).await;
-        public(&house).send().await.is_relayed(200);
-    }
+    house.bench.clock.forward(time::Duration::seconds(4));
+    assert_eq!(public(&house).send().await.header("retry-after"), "6");
+    assert_eq!(house.fired().await, [1]);
+    house.bench.clock.forward(time::Duration::seconds(6));
+    house.order(json!([])).await;
+    public(&house).send().await.is_relayed(200);
 }
+
+async fn a_bearer_rejected_again_and_again_is_not_minted_again_and_again(database: Database) {
+    let house = House::start(&database).await;
+    public(&house).send().await.is_relayed(200);
+    house
+        .order(json!([{ "kind": "status", "status": 401, "code": 89, "path": "/insights/" }]))
+        .await;
+    public(&house).send().await.is_relayed(401);
+    assert_eq!((house.fired().await, mints(&house).await), (vec![2], 2));
+    for answer in at_once(&public(&house), 10).await {
+        answer.is_own(503, "app_credentials_rejected");
+        assert_eq!(answer.header("retry-after"), "10");
+    }
+    assert_eq!(mints(&house).await, 2);
+    house.bench.clock.forward(time::Duration::seconds(10));
+    public(&house).send().await.is_relayed(401);
+    assert_eq!(mints(&house).await, 3);
+    house.order(json!([])).await;
+    public(&house).send().await.is_relayed(200);
+}
+
+on_both!(
+    a_refused_mint_is_the_apps_fault_and_is_not_repeated_by_each_caller,
+    a_bearer_rejected_again_and_again_is_not_minted_again_and_again
+);
 
 /// With the database that goes when it is dropped.
 async fn house() -> (Database, House) {

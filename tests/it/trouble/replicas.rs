@@ -55,65 +55,73 @@ async fn remove_in_silence(database: &Database, key: &str) {
         .await;
 }
 
-on_both! {
-    async fn another_replicas_changes_are_obeyed(database: Database) {
-        let (one, two) = pair(&database, Duration::from_millis(50)).await;
-        changes_arrive(&one, &two).await;
-        changes_arrive(&two, &one).await;
-    }
-
-    async fn a_change_that_nobody_was_told_of_is_found(database: Database) {
-        let (one, two) = pair(&database, Duration::from_millis(50)).await;
-        let key = one.new_key(|_| ()).await;
-        two.gateway.catch_up_once().await.unwrap();
-        let call = with_key(public(&two), &key);
-        call.clone().send().await.is_relayed(200);
-        remove_in_silence(&database, &key).await;
-        eventually_status(&call, 401).await.is_own(401, "unknown_key");
-    }
-
-    async fn changes_that_are_no_longer_kept_are_obeyed(database: Database) {
-        let (one, two) = pair(&database, Duration::from_millis(50)).await;
-        let key = one.new_key(|_| ()).await;
-        two.gateway.catch_up_once().await.unwrap();
-        let call = with_key(private(&two, "alice"), &key);
-        call.clone().send().await.is_relayed(200);
-        let id = id_of(&key);
-        database
-            .run(&format!(
-                "begin; delete from key where key_id = '{id}'; delete from change;
-                 update change_counter set latest = latest + 5; commit"
-            ))
-            .await;
-        eventually_status(&call, 401).await.is_own(401, "unknown_key");
-    }
-
-    async fn a_feed_that_went_back_is_read_from_the_start(database: Database) {
-        let (one, two) = pair(&database, Duration::from_millis(50)).await;
-        let key = one.new_key(|_| ()).await;
-        two.gateway.catch_up_once().await.unwrap();
-        let call = with_key(private(&two, "alice"), &key);
-        call.clone().send().await.is_relayed(200);
-        let id = id_of(&key);
-        // As when a backup was put in the database's place.
-        database
-            .run(&format!("delete from key where key_id = '{id}'; update change_counter set latest = 1"))
-            .await;
-        eventually_status(&call, 401).await.is_own(401, "unknown_key");
-    }
-
-    async fn a_mark_made_by_one_replica_holds_on_the_other(database: Database) {
-        let (one, two) = pair(&database, Duration::from_millis(50)).await;
-        private(&two, "alice").send().await.is_relayed(200);
-        crate::trouble::user_becomes(&one, "alice", "revoked").await;
-        private(&one, "alice").send().await.is_relayed(401);
-        // X tells the second replica nothing, so it can know from the first one alone.
-        crate::trouble::user_becomes(&one, "alice", "active").await;
-        // No call before that, since one that works heals the account.
-        two.gateway.catch_up_once().await.unwrap();
-        private(&two, "alice").send().await.is_own(409, "account_not_active");
-    }
+async fn another_replicas_changes_are_obeyed(database: Database) {
+    let (one, two) = pair(&database, Duration::from_millis(50)).await;
+    changes_arrive(&one, &two).await;
+    changes_arrive(&two, &one).await;
 }
+
+async fn a_change_that_nobody_was_told_of_is_found(database: Database) {
+    let (one, two) = pair(&database, Duration::from_millis(50)).await;
+    let key = one.new_key(|_| ()).await;
+    two.gateway.catch_up_once().await.unwrap();
+    let call = with_key(public(&two), &key);
+    call.clone().send().await.is_relayed(200);
+    remove_in_silence(&database, &key).await;
+    eventually_status(&call, 401).await.is_own(401, "unknown_key");
+}
+
+async fn changes_that_are_no_longer_kept_are_obeyed(database: Database) {
+    let (one, two) = pair(&database, Duration::from_millis(50)).await;
+    let key = one.new_key(|_| ()).await;
+    two.gateway.catch_up_once().await.unwrap();
+    let call = with_key(private(&two, "alice"), &key);
+    call.clone().send().await.is_relayed(200);
+    let id = id_of(&key);
+    database
+        .run(&format!(
+            "begin; delete from key where key_id = '{id}'; delete from change;
+                 update change_counter set latest = latest + 5; commit"
+        ))
+        .await;
+    eventually_status(&call, 401).await.is_own(401, "unknown_key");
+}
+
+async fn a_feed_that_went_back_is_read_from_the_start(database: Database) {
+    let (one, two) = pair(&database, Duration::from_millis(50)).await;
+    let key = one.new_key(|_| ()).await;
+    two.gateway.catch_up_once().await.unwrap();
+    let call = with_key(private(&two, "alice"), &key);
+    call.clone().send().await.is_relayed(200);
+    let id = id_of(&key);
+    // As when a backup was put in the database's place.
+    database
+        .run(&format!(
+            "delete from key where key_id = '{id}'; update change_counter set latest = 1"
+        ))
+        .await;
+    eventually_status(&call, 401).await.is_own(401, "unknown_key");
+}
+
+async fn a_mark_made_by_one_replica_holds_on_the_other(database: Database) {
+    let (one, two) = pair(&database, Duration::from_millis(50)).await;
+    private(&two, "alice").send().await.is_relayed(200);
+    crate::trouble::user_becomes(&one, "alice", "revoked").await;
+    private(&one, "alice").send().await.is_relayed(401);
+    // X tells the second replica nothing, so it can know from the first one alone.
+    crate::trouble::user_becomes(&one, "alice", "active").await;
+    // No call before that, since one that works heals the account.
+    two.gateway.catch_up_once().await.unwrap();
+    private(&two, "alice").send().await.is_own(409, "account_not_active");
+}
+
+on_both!(
+    another_replicas_changes_are_obeyed,
+    a_change_that_nobody_was_told_of_is_found,
+    changes_that_are_no_longer_kept_are_obeyed,
+    a_feed_that_went_back_is_read_from_the_start,
+    a_mark_made_by_one_replica_holds_on_the_other
+);
 
 #[tokio::test]
 async fn word_from_postgres_suffices() {

@@ -7,7 +7,7 @@ use countersign::model::key::{Kind as Holder, compose};
 use tokio::task::JoinSet;
 
 use crate::bench::Ask;
-use crate::database::{Kind, fresh, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::house::House;
 use crate::trouble::{PATIENCE, id_of, public, with_key};
 
@@ -37,78 +37,99 @@ fn is_told_to_wait(answer: &crate::bench::Answer) {
     assert_eq!(answer.header("retry-after"), "60");
 }
 
-on_both! {
-    async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
-        // What is remembered as unknown stays so for as long as the test may take.
-        let house = House::start_with(&database, |it| it.limits.unknown_for = Duration::from_mins(1)).await;
-        let unused = house.new_key(|_| ()).await;
-        let revoked = house.new_key(|_| ()).await;
-        house.gateway.revoke_key(&revoked, "test").await.unwrap().unwrap();
-        for number in 0..MOST {
-            let ask = with_key(public(&house), &unknown_key(Holder::Caller, number));
-            ask.send().await.is_own(401, "unknown_key");
-        }
-        let unknown = with_key(public(&house), &unknown_key(Holder::Caller, MOST));
-        is_told_to_wait(&unknown.clone().send().await);
-        is_told_to_wait(&with_key(public(&house), &with_other_secret(Holder::Caller, &unused)).send().await);
-        public(&house).send().await.is_relayed(200);
-        with_key(public(&house), &unused).send().await.is_relayed(200);
-        // What is known costs no look-up, so it is told as ever.
-        with_key(public(&house), &revoked).send().await.is_own(401, "unknown_key");
-        with_key(public(&house), &unknown_key(Holder::Caller, 0)).send().await.is_own(401, "unknown_key");
-        let there = Ask::new(&elsewhere(), &house.url, "POST", crate::bench::TOTALS).body("{}");
-        with_key(there, &unknown_key(Holder::Caller, MOST)).send().await.is_own(401, "unknown_key");
-        // Admins are counted apart.
-        let admin = house.new_admin_key().await;
-        house.admin(&unknown_key(Holder::Admin, 0), "GET", "/admin/v1/keys").send().await.is_own(401, "unknown_key");
-        assert_eq!(house.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
+async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
+    // What is remembered as unknown stays so for as long as the test may take.
+    let house =
+        House::start_with(&database, |it| it.limits.unknown_for = Duration::from_mins(1)).await;
+    let unused = house.new_key(|_| ()).await;
+    let revoked = house.new_key(|_| ()).await;
+    house.gateway.revoke_key(&revoked, "test").await.unwrap().unwrap();
+    for number in 0..MOST {
+        let ask = with_key(public(&house), &unknown_key(Holder::Caller, number));
+        ask.send().await.is_own(401, "unknown_key");
     }
-
-    async fn the_operators_api_and_the_sign_in_count_guesses_together(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let ask = |number: usize| house.admin(&unknown_key(Holder::Admin, number), "GET", "/admin/v1/keys");
-        for number in 0..MOST {
-            ask(number).send().await.is_own(401, "unknown_key");
-        }
-        is_told_to_wait(&ask(MOST).send().await);
-        assert_eq!(house.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
-        let sign_in = Ask::new(&house.http, &house.admin_url, "POST", "/console/sign-in");
-        let sign_in = sign_in.header("content-type", "application/x-www-form-urlencoded");
-        let sign_in = sign_in.header("origin", &house.admin_url).body(format!("key={}", unknown_key(Holder::Admin, MOST)));
-        assert_eq!(sign_in.send().await.status, 429);
-    }
-
-    async fn a_key_that_another_replica_has_made_is_known_by_the_feed(database: Database) {
-        let house = House::start(&database).await;
-        let other = House::build(house.bench.again(), &database.settings(), |_| ()).await;
-        let made = other.new_key(|_| ()).await;
-        house.gateway.catch_up_once().await.unwrap();
-        for number in 0..MOST {
-            with_key(public(&house), &unknown_key(Holder::Caller, number)).send().await.is_own(401, "unknown_key");
-        }
-        with_key(public(&house), &made).send().await.is_relayed(200);
-    }
-
-    async fn an_address_that_guesses_links_waits_and_others_do_not(database: Database) {
-        let house = House::start(&database).await;
-        let new = countersign::gateway::NewLink { label: "a friend".to_owned(), ..Default::default() };
-        let link = house.gateway.create_link(new, "test").await.unwrap();
-        let path = link.url.expose().strip_prefix(&house.url).unwrap().to_owned();
-        let stranger = |number: usize| {
-            let id = handshake::compose(format!("{number:043}").as_bytes().try_into().unwrap());
-            house.ask("GET", &format!("/connect/{}", id.expose()))
-        };
-        for number in 0..MOST {
-            assert_eq!(stranger(number).send().await.status, 404);
-        }
-        let refused = stranger(MOST).send().await;
-        assert_eq!(refused.status, 429);
-        assert!(refused.text().contains("too many tries from your address"), "{}", refused.text());
-        let answer = Ask::new(&elsewhere(), &house.url, "GET", &path).send().await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-    }
+    let unknown = with_key(public(&house), &unknown_key(Holder::Caller, MOST));
+    is_told_to_wait(&unknown.clone().send().await);
+    is_told_to_wait(
+        &with_key(public(&house), &with_other_secret(Holder::Caller, &unused)).send().await,
+    );
+    public(&house).send().await.is_relayed(200);
+    with_key(public(&house), &unused).send().await.is_relayed(200);
+    // What is known costs no look-up, so it is told as ever.
+    with_key(public(&house), &revoked).send().await.is_own(401, "unknown_key");
+    with_key(public(&house), &unknown_key(Holder::Caller, 0))
+        .send()
+        .await
+        .is_own(401, "unknown_key");
+    let there = Ask::new(&elsewhere(), &house.url, "POST", crate::bench::TOTALS).body("{}");
+    with_key(there, &unknown_key(Holder::Caller, MOST)).send().await.is_own(401, "unknown_key");
+    // Admins are counted apart.
+    let admin = house.new_admin_key().await;
+    house
+        .admin(&unknown_key(Holder::Admin, 0), "GET", "/admin/v1/keys")
+        .send()
+        .await
+        .is_own(401, "unknown_key");
+    assert_eq!(house.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
 }
+
+async fn the_operators_api_and_the_sign_in_count_guesses_together(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let ask =
+        |number: usize| house.admin(&unknown_key(Holder::Admin, number), "GET", "/admin/v1/keys");
+    for number in 0..MOST {
+        ask(number).send().await.is_own(401, "unknown_key");
+    }
+    is_told_to_wait(&ask(MOST).send().await);
+    assert_eq!(house.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
+    let sign_in = Ask::new(&house.http, &house.admin_url, "POST", "/console/sign-in");
+    let sign_in = sign_in.header("content-type", "application/x-www-form-urlencoded");
+    let sign_in = sign_in
+        .header("origin", &house.admin_url)
+        .body(format!("key={}", unknown_key(Holder::Admin, MOST)));
+    assert_eq!(sign_in.send().await.status, 429);
+}
+
+async fn a_key_that_another_replica_has_made_is_known_by_the_feed(database: Database) {
+    let house = House::start(&database).await;
+    let other = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+    let made = other.new_key(|_| ()).await;
+    house.gateway.catch_up_once().await.unwrap();
+    for number in 0..MOST {
+        with_key(public(&house), &unknown_key(Holder::Caller, number))
+            .send()
+            .await
+            .is_own(401, "unknown_key");
+    }
+    with_key(public(&house), &made).send().await.is_relayed(200);
+}
+
+async fn an_address_that_guesses_links_waits_and_others_do_not(database: Database) {
+    let house = House::start(&database).await;
+    let new = countersign::gateway::NewLink { label: "a friend".to_owned(), ..Default::default() };
+    let link = house.gateway.create_link(new, "test").await.unwrap();
+    let path = link.url.expose().strip_prefix(&house.url).unwrap().to_owned();
+    let stranger = |number: usize| {
+        let id = handshake::compose(format!("{number:043}").as_bytes().try_into().unwrap());
+        house.ask("GET", &format!("/connect/{}", id.expose()))
+    };
+    for number in 0..MOST {
+        assert_eq!(stranger(number).send().await.status, 404);
+    }
+    let refused = stranger(MOST).send().await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.text().contains("too many tries from your address"), "{}", refused.text());
+    let answer = Ask::new(&elsewhere(), &house.url, "GET", &path).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+on_both!(
+    an_address_that_guesses_keys_waits_and_its_good_keys_do_not,
+    the_operators_api_and_the_sign_in_count_guesses_together,
+    a_key_that_another_replica_has_made_is_known_by_the_feed,
+    an_address_that_guesses_links_waits_and_others_do_not
+);
 
 #[tokio::test]
 async fn look_ups_of_what_may_not_exist_leave_connections_to_others() {

@@ -64,205 +64,233 @@ async fn quarantine(house: &House, reason: &str) {
     house.gateway.catch_up_once().await.unwrap();
 }
 
-on_both! {
-    async fn what_a_missing_key_sealed_is_unavailable_until_the_key_is_there(database: Database) {
-        let (old, new) = pair(&database).await;
-        let key = new.new_key(|_| ()).await;
-        let by_name = private(&old, "alice").header("countersign-account", "@alice");
-        for call in [private(&old, "alice"), by_name.clone(), with_key(private(&old, "bob"), &key)] {
-            let answer = call.send().await;
-            answer.is_own(503, "vault_key_unavailable");
-            assert_eq!(answer.header("retry-after"), "10");
-            assert!(answer.text().contains("newerkey"), "{}", answer.text());
-        }
-        private(&old, "bob").send().await.is_relayed(200);
-        let degraded = ready(&old).send().await;
-        assert_eq!((degraded.status.as_u16(), &degraded.json()["status"]), (200, &json!("degraded")));
-        assert!(degraded.json()["reasons"][0].as_str().unwrap().contains("newerkey"), "{}", degraded.text());
-        let metrics = Ask::new(&old.http, &old.admin_url, "GET", "/metrics");
-        eventually(&metrics, |it| it.text().contains("countersign_vault_keys_missing 1")).await;
-        let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap_err();
-        assert!(listed.why.contains("newerkey") && !listed.why.contains("changed"), "{}", listed.why);
-
-        reload(&old, &database, newer).await.unwrap();
-        for call in [private(&old, "alice"), by_name, with_key(private(&old, "bob"), &key)] {
-            call.send().await.is_relayed(200);
-        }
-        assert_eq!(ready(&old).send().await.json(), json!({ "status": "ready", "reasons": [] }));
-        assert_eq!(state(&old, "alice").await, AccountState::Active);
-        assert_eq!(old.audited("account.quarantined").await, []);
+async fn what_a_missing_key_sealed_is_unavailable_until_the_key_is_there(database: Database) {
+    let (old, new) = pair(&database).await;
+    let key = new.new_key(|_| ()).await;
+    let by_name = private(&old, "alice").header("countersign-account", "@alice");
+    for call in [private(&old, "alice"), by_name.clone(), with_key(private(&old, "bob"), &key)] {
+        let answer = call.send().await;
+        answer.is_own(503, "vault_key_unavailable");
+        assert_eq!(answer.header("retry-after"), "10");
+        assert!(answer.text().contains("newerkey"), "{}", answer.text());
     }
+    private(&old, "bob").send().await.is_relayed(200);
+    let degraded = ready(&old).send().await;
+    assert_eq!((degraded.status.as_u16(), &degraded.json()["status"]), (200, &json!("degraded")));
+    assert!(
+        degraded.json()["reasons"][0].as_str().unwrap().contains("newerkey"),
+        "{}",
+        degraded.text()
+    );
+    let metrics = Ask::new(&old.http, &old.admin_url, "GET", "/metrics");
+    eventually(&metrics, |it| it.text().contains("countersign_vault_keys_missing 1")).await;
+    let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap_err();
+    assert!(listed.why.contains("newerkey") && !listed.why.contains("changed"), "{}", listed.why);
 
-    async fn a_gateway_that_opens_nothing_is_not_ready(database: Database) {
-        let (old, new) = pair(&database).await;
-        let key = new.new_key(|_| ()).await;
-        new.gateway.rotate_vault("test").await.unwrap();
-        with_key(private(&old, "bob"), &key).send().await.is_own(503, "vault_key_unavailable");
-        let not_ready = eventually(&ready(&old), |it| it.status == 503).await;
-        assert!(not_ready.text().contains("newerkey"), "{}", not_ready.text());
-        reload(&old, &database, newer).await.unwrap();
-        assert_eq!(ready(&old).send().await.status, 200);
+    reload(&old, &database, newer).await.unwrap();
+    for call in [private(&old, "alice"), by_name, with_key(private(&old, "bob"), &key)] {
+        call.send().await.is_relayed(200);
     }
-
-    async fn a_ring_that_does_not_fit_is_not_taken(database: Database) {
-        let house = House::start(&database).await;
-        let lacking = reload(&house, &database, |config| {
-            config.vault.keys = vec![("newerkey".to_owned(), NEW.into())];
-            "newerkey".clone_into(&mut config.vault.active);
-        });
-        let fault = lacking.await.unwrap_err();
-        assert!(matches!(fault, RingFault::Lacks(_)), "{fault}");
-        for part in ["testkey1", &format!("key {}", id_of(&house.key)), "account demo/", "and 3 more"] {
-            assert!(fault.to_string().contains(part), "{part}: {fault}");
-        }
-        assert!(ready(&house).send().await.text().contains("were not taken"));
-
-        let other = reload(&house, &database, |config| config.vault.keys[0].1 = NEW.into()).await;
-        assert_eq!(other, Err(RingFault::Replaced("testkey1".to_owned())));
-        private(&house, "alice").send().await.is_relayed(200);
-        let key = house.new_key(|_| ()).await;
-        with_key(private(&house, "alice"), &key).send().await.is_relayed(200);
-        reload(&house, &database, |_| ()).await.unwrap();
-        assert_eq!(ready(&house).send().await.json()["status"], "ready");
-    }
-
-    async fn a_ring_with_another_key_under_a_missing_id_is_not_taken(database: Database) {
-        let (old, _new) = pair(&database).await;
-        let wrong = reload(&old, &database, |config| {
-            newer(config);
-            config.vault.keys[1].1 = "QB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=".into();
-        });
-        let fault = wrong.await.unwrap_err().to_string();
-        assert!(fault.contains("does not open") && fault.contains("newerkey"), "{fault}");
-        private(&old, "alice").send().await.is_own(503, "vault_key_unavailable");
-        assert_eq!(state(&old, "alice").await, AccountState::Active);
-    }
-
-    async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(database: Database) {
-        let house = House::start(&database).await;
-        for reason in ["the stored token does not open or is not this user's", "the stored token does not open"] {
-            quarantine(&house, reason).await;
-            private(&house, "alice").send().await.is_relayed(200);
-            assert_eq!(state(&house, "alice").await, AccountState::Active);
-        }
-        let healed = house.audited("account.recovered").await;
-        assert_eq!(healed.len(), 2);
-        assert!(healed[0].2.contains("opens again"), "{healed:?}");
-
-        for reason in ["X says that the token is another user's", "X said twice that the token is another user's"] {
-            quarantine(&house, reason).await;
-            private(&house, "alice").send().await.is_own(409, "account_not_active");
-            assert_eq!(state(&house, "alice").await, AccountState::Quarantined);
-            house.connect(&["alice"]).await;
-        }
-        assert_eq!(house.audited("account.recovered").await.len(), 2);
-    }
-
-    async fn a_healed_account_is_told_to_webhooks(database: Database) {
-        let house = House::start(&database).await;
-        let new = NewWebhook { url: "https://hooks.example.com/".to_owned(), app: None };
-        let (webhook, _) = house.gateway.add_webhook(new, "test").await.unwrap();
-        quarantine(&house, "the stored token does not open or is not this user's").await;
-        private(&house, "alice").send().await.is_relayed(200);
-        let backlog = house.gateway.show_webhook(&webhook.id).await.unwrap().1;
-        assert_eq!(backlog.waiting, 2, "that it was quarantined, and that it works again");
-    }
-
-    async fn a_bearer_token_sealed_elsewhere_is_left_as_it_is(database: Database) {
-        let (old, new) = pair(&database).await;
-        public(&new).send().await.is_relayed(200);
-        let stored = old.store.find_bearer("demo").await.unwrap().unwrap();
-        public(&old).send().await.is_own(503, "vault_key_unavailable");
-        assert!(old.store.find_bearer("demo").await.unwrap().unwrap() == stored);
-        reload(&old, &database, newer).await.unwrap();
-        public(&old).send().await.is_relayed(200);
-        assert_eq!(mints(&old).await, 1);
-    }
-
-    async fn links_and_webhooks_and_sessions_sealed_elsewhere_are_unavailable(database: Database) {
-        let (old, new) = pair(&database).await;
-        let link = NewLink { label: "one".to_owned(), ..NewLink::default() };
-        let link = new.gateway.create_link(link, "test").await.unwrap();
-        let id = link.url.expose().rsplit('/').next().unwrap();
-        let hook = NewWebhook { url: "https://hooks.example.com/".to_owned(), app: None };
-        let (webhook, _) = new.gateway.add_webhook(hook, "test").await.unwrap();
-        let admin = old.new_admin_key().await;
-        new.gateway.catch_up_once().await.unwrap();
-        let SignIn::Begun(session) = new.gateway.sign_in(&admin, ADDRESS).await.unwrap() else { panic!() };
-
-        let unavailable = |error: Error| assert!(matches!(error, Error::VaultKeyUnavailable(_)), "{error}");
-        unavailable(old.gateway.show_link(id, None, ADDRESS).await.err().unwrap());
-        unavailable(old.gateway.test_webhook(&webhook.id, "test").await.unwrap_err());
-        unavailable(old.gateway.rotate_webhook(&webhook.id, None, "test").await.err().unwrap());
-        unavailable(old.gateway.find_session(session.expose(), ADDRESS).await.err().unwrap());
-        reload(&old, &database, newer).await.unwrap();
-        old.gateway.show_link(id, None, ADDRESS).await.unwrap();
-        assert!(old.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
-    }
-
-    async fn sessions_and_links_outlive_the_key_that_sealed_them(database: Database) {
-        let house = House::start(&database).await;
-        let admin = house.new_admin_key().await;
-        let SignIn::Begun(session) = house.gateway.sign_in(&admin, ADDRESS).await.unwrap() else { panic!() };
-        reload(&house, &database, newer).await.unwrap();
-        house.gateway.rotate_vault("test").await.unwrap();
-        let status = house.gateway.vault_status().await.unwrap();
-        assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
-        reload(&house, &database, |config| {
-            newer(config);
-            config.vault.keys.remove(0);
-        })
-        .await
-        .unwrap();
-        assert!(house.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
-        private(&house, "alice").send().await.is_relayed(200);
-    }
-
-    async fn a_key_is_revoked_without_the_key_that_sealed_it(database: Database) {
-        let (old, new) = pair(&database).await;
-        let key = new.new_key(|_| ()).await;
-        let call = with_key(private(&new, "bob"), &key);
-        call.clone().send().await.is_relayed(200);
-        let revoked = old.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap_err();
-        assert!(revoked.revoked_at.is_some());
-        eventually(&call, |it| it.status == 401).await;
-        // It left nothing that the others could not open, and its row brings nothing back.
-        let status = new.gateway.vault_status().await.unwrap();
-        assert_eq!(status.unopened, [] as [String; 0]);
-        database.run(&format!("update key set revoked_at = null where key_id = '{}'", id_of(&key))).await;
-        let again = House::build(new.bench.again(), &database.settings(), newer).await;
-        with_key(private(&again, "bob"), &key).send().await.is_own(401, "unknown_key");
-    }
-
-    async fn revoking_seals_with_the_key_that_sealed(database: Database) {
-        let old = House::start(&database).await;
-        let key = old.new_key(|_| ()).await;
-        let new = House::build(old.bench.again(), &database.settings(), newer).await;
-        new.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
-        let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap();
-        assert!(listed.revoked_at.is_some(), "the gateway without the new key still reads its row");
-    }
-
-    async fn an_apps_credentials_are_replaced_while_it_serves(database: Database) {
-        let house = House::start_with(&database, |config| {
-            let app = config.apps.get_mut("demo").unwrap();
-            app.consumer_secret = Secret::from("wrongwrongwrong");
-            app.bearer_token = Some(Secret::from("wrong"));
-        })
-        .await;
-        private(&house, "alice").send().await.is_relayed(401);
-        public(&house).send().await.is_relayed(401);
-        reload(&house, &database, |_| ()).await.unwrap();
-        private(&house, "alice").send().await.is_relayed(200);
-        public(&house).send().await.is_relayed(200);
-        assert_eq!(mints(&house).await, 1, "no bearer token is configured any more");
-        let bearer = house.bench.app("demo").bearer_token.clone();
-        let with_bearer = |config: &mut Config| {
-            config.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::new(bearer));
-        };
-        reload(&house, &database, with_bearer).await.unwrap();
-        public(&house).send().await.is_relayed(200);
-        let sources: Vec<_> = house.gateway.apps().map(|it| it.1).collect();
-        assert_eq!(sources, [BearerSource::Configured]);
-    }
+    assert_eq!(ready(&old).send().await.json(), json!({ "status": "ready", "reasons": [] }));
+    assert_eq!(state(&old, "alice").await, AccountState::Active);
+    assert_eq!(old.audited("account.quarantined").await, []);
 }
+
+async fn a_gateway_that_opens_nothing_is_not_ready(database: Database) {
+    let (old, new) = pair(&database).await;
+    let key = new.new_key(|_| ()).await;
+    new.gateway.rotate_vault("test").await.unwrap();
+    with_key(private(&old, "bob"), &key).send().await.is_own(503, "vault_key_unavailable");
+    let not_ready = eventually(&ready(&old), |it| it.status == 503).await;
+    assert!(not_ready.text().contains("newerkey"), "{}", not_ready.text());
+    reload(&old, &database, newer).await.unwrap();
+    assert_eq!(ready(&old).send().await.status, 200);
+}
+
+async fn a_ring_that_does_not_fit_is_not_taken(database: Database) {
+    let house = House::start(&database).await;
+    let lacking = reload(&house, &database, |config| {
+        config.vault.keys = vec![("newerkey".to_owned(), NEW.into())];
+        "newerkey".clone_into(&mut config.vault.active);
+    });
+    let fault = lacking.await.unwrap_err();
+    assert!(matches!(fault, RingFault::Lacks(_)), "{fault}");
+    for part in ["testkey1", &format!("key {}", id_of(&house.key)), "account demo/", "and 3 more"] {
+        assert!(fault.to_string().contains(part), "{part}: {fault}");
+    }
+    assert!(ready(&house).send().await.text().contains("were not taken"));
+
+    let other = reload(&house, &database, |config| config.vault.keys[0].1 = NEW.into()).await;
+    assert_eq!(other, Err(RingFault::Replaced("testkey1".to_owned())));
+    private(&house, "alice").send().await.is_relayed(200);
+    let key = house.new_key(|_| ()).await;
+    with_key(private(&house, "alice"), &key).send().await.is_relayed(200);
+    reload(&house, &database, |_| ()).await.unwrap();
+    assert_eq!(ready(&house).send().await.json()["status"], "ready");
+}
+
+async fn a_ring_with_another_key_under_a_missing_id_is_not_taken(database: Database) {
+    let (old, _new) = pair(&database).await;
+    let wrong = reload(&old, &database, |config| {
+        newer(config);
+        config.vault.keys[1].1 = "QB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=".into();
+    });
+    let fault = wrong.await.unwrap_err().to_string();
+    assert!(fault.contains("does not open") && fault.contains("newerkey"), "{fault}");
+    private(&old, "alice").send().await.is_own(503, "vault_key_unavailable");
+    assert_eq!(state(&old, "alice").await, AccountState::Active);
+}
+
+async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(database: Database) {
+    let house = House::start(&database).await;
+    for reason in
+        ["the stored token does not open or is not this user's", "the stored token does not open"]
+    {
+        quarantine(&house, reason).await;
+        private(&house, "alice").send().await.is_relayed(200);
+        assert_eq!(state(&house, "alice").await, AccountState::Active);
+    }
+    let healed = house.audited("account.recovered").await;
+    assert_eq!(healed.len(), 2);
+    assert!(healed[0].2.contains("opens again"), "{healed:?}");
+
+    for reason in
+        ["X says that the token is another user's", "X said twice that the token is another user's"]
+    {
+        quarantine(&house, reason).await;
+        private(&house, "alice").send().await.is_own(409, "account_not_active");
+        assert_eq!(state(&house, "alice").await, AccountState::Quarantined);
+        house.connect(&["alice"]).await;
+    }
+    assert_eq!(house.audited("account.recovered").await.len(), 2);
+}
+
+async fn a_healed_account_is_told_to_webhooks(database: Database) {
+    let house = House::start(&database).await;
+    let new = NewWebhook { url: "https://hooks.example.com/".to_owned(), app: None };
+    let (webhook, _) = house.gateway.add_webhook(new, "test").await.unwrap();
+    quarantine(&house, "the stored token does not open or is not this user's").await;
+    private(&house, "alice").send().await.is_relayed(200);
+    let backlog = house.gateway.show_webhook(&webhook.id).await.unwrap().1;
+    assert_eq!(backlog.waiting, 2, "that it was quarantined, and that it works again");
+}
+
+async fn a_bearer_token_sealed_elsewhere_is_left_as_it_is(database: Database) {
+    let (old, new) = pair(&database).await;
+    public(&new).send().await.is_relayed(200);
+    let stored = old.store.find_bearer("demo").await.unwrap().unwrap();
+    public(&old).send().await.is_own(503, "vault_key_unavailable");
+    assert!(old.store.find_bearer("demo").await.unwrap().unwrap() == stored);
+    reload(&old, &database, newer).await.unwrap();
+    public(&old).send().await.is_relayed(200);
+    assert_eq!(mints(&old).await, 1);
+}
+
+async fn links_and_webhooks_and_sessions_sealed_elsewhere_are_unavailable(database: Database) {
+    let (old, new) = pair(&database).await;
+    let link = NewLink { label: "one".to_owned(), ..NewLink::default() };
+    let link = new.gateway.create_link(link, "test").await.unwrap();
+    let id = link.url.expose().rsplit('/').next().unwrap();
+    let hook = NewWebhook { url: "https://hooks.example.com/".to_owned(), app: None };
+    let (webhook, _) = new.gateway.add_webhook(hook, "test").await.unwrap();
+    let admin = old.new_admin_key().await;
+    new.gateway.catch_up_once().await.unwrap();
+    let SignIn::Begun(session) = new.gateway.sign_in(&admin, ADDRESS).await.unwrap() else {
+        panic!()
+    };
+
+    let unavailable =
+        |error: Error| assert!(matches!(error, Error::VaultKeyUnavailable(_)), "{error}");
+    unavailable(old.gateway.show_link(id, None, ADDRESS).await.err().unwrap());
+    unavailable(old.gateway.test_webhook(&webhook.id, "test").await.unwrap_err());
+    unavailable(old.gateway.rotate_webhook(&webhook.id, None, "test").await.err().unwrap());
+    unavailable(old.gateway.find_session(session.expose(), ADDRESS).await.err().unwrap());
+    reload(&old, &database, newer).await.unwrap();
+    old.gateway.show_link(id, None, ADDRESS).await.unwrap();
+    assert!(old.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
+}
+
+async fn sessions_and_links_outlive_the_key_that_sealed_them(database: Database) {
+    let house = House::start(&database).await;
+    let admin = house.new_admin_key().await;
+    let SignIn::Begun(session) = house.gateway.sign_in(&admin, ADDRESS).await.unwrap() else {
+        panic!()
+    };
+    reload(&house, &database, newer).await.unwrap();
+    house.gateway.rotate_vault("test").await.unwrap();
+    let status = house.gateway.vault_status().await.unwrap();
+    assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
+    reload(&house, &database, |config| {
+        newer(config);
+        config.vault.keys.remove(0);
+    })
+    .await
+    .unwrap();
+    assert!(house.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
+    private(&house, "alice").send().await.is_relayed(200);
+}
+
+async fn a_key_is_revoked_without_the_key_that_sealed_it(database: Database) {
+    let (old, new) = pair(&database).await;
+    let key = new.new_key(|_| ()).await;
+    let call = with_key(private(&new, "bob"), &key);
+    call.clone().send().await.is_relayed(200);
+    let revoked = old.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap_err();
+    assert!(revoked.revoked_at.is_some());
+    eventually(&call, |it| it.status == 401).await;
+    // It left nothing that the others could not open, and its row brings nothing back.
+    let status = new.gateway.vault_status().await.unwrap();
+    assert_eq!(status.unopened, [] as [String; 0]);
+    database
+        .run(&format!("update key set revoked_at = null where key_id = '{}'", id_of(&key)))
+        .await;
+    let again = House::build(new.bench.again(), &database.settings(), newer).await;
+    with_key(private(&again, "bob"), &key).send().await.is_own(401, "unknown_key");
+}
+
+async fn revoking_seals_with_the_key_that_sealed(database: Database) {
+    let old = House::start(&database).await;
+    let key = old.new_key(|_| ()).await;
+    let new = House::build(old.bench.again(), &database.settings(), newer).await;
+    new.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
+    let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap();
+    assert!(listed.revoked_at.is_some(), "the gateway without the new key still reads its row");
+}
+
+async fn an_apps_credentials_are_replaced_while_it_serves(database: Database) {
+    let house = House::start_with(&database, |config| {
+        let app = config.apps.get_mut("demo").unwrap();
+        app.consumer_secret = Secret::from("wrongwrongwrong");
+        app.bearer_token = Some(Secret::from("wrong"));
+    })
+    .await;
+    private(&house, "alice").send().await.is_relayed(401);
+    public(&house).send().await.is_relayed(401);
+    reload(&house, &database, |_| ()).await.unwrap();
+    private(&house, "alice").send().await.is_relayed(200);
+    public(&house).send().await.is_relayed(200);
+    assert_eq!(mints(&house).await, 1, "no bearer token is configured any more");
+    let bearer = house.bench.app("demo").bearer_token.clone();
+    let with_bearer = |config: &mut Config| {
+        config.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::new(bearer));
+    };
+    reload(&house, &database, with_bearer).await.unwrap();
+    public(&house).send().await.is_relayed(200);
+    let sources: Vec<_> = house.gateway.apps().map(|it| it.1).collect();
+    assert_eq!(sources, [BearerSource::Configured]);
+}
+
+on_both!(
+    what_a_missing_key_sealed_is_unavailable_until_the_key_is_there,
+    a_gateway_that_opens_nothing_is_not_ready,
+    a_ring_that_does_not_fit_is_not_taken,
+    a_ring_with_another_key_under_a_missing_id_is_not_taken,
+    an_account_quarantined_because_it_did_not_open_is_healed_once_it_does,
+    a_healed_account_is_told_to_webhooks,
+    a_bearer_token_sealed_elsewhere_is_left_as_it_is,
+    links_and_webhooks_and_sessions_sealed_elsewhere_are_unavailable,
+    sessions_and_links_outlive_the_key_that_sealed_them,
+    a_key_is_revoked_without_the_key_that_sealed_it,
+    revoking_seals_with_the_key_that_sealed,
+    an_apps_credentials_are_replaced_while_it_serves
+);

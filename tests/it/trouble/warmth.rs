@@ -44,46 +44,50 @@ async fn use_alice(house: &House) {
     tokio::time::timeout(PATIENCE, is_noted).await.unwrap();
 }
 
-on_both! {
-    async fn what_was_used_of_late_needs_no_query_after_a_start(database: Database) {
-        let house = House::start(&database).await;
-        let unused = house.new_key(|_| ()).await;
-        use_alice(&house).await;
-        let again = started(&house, &database, Duration::from_secs(20)).await;
-        again.gateway.warm_up().await;
-        for table in ["key", "account"] {
-            database.run(&format!("alter table {table} rename to {table}_away")).await;
-        }
-        for ask in calls(&again, &house.key) {
-            ask.send().await.is_relayed(200);
-        }
-        // Whoever does ask the database is found out.
-        with_key(private(&again, "bob"), &house.key).send().await.is_own(500, "internal");
-        with_key(private(&again, "alice"), &unused).send().await.is_own(500, "internal");
+async fn what_was_used_of_late_needs_no_query_after_a_start(database: Database) {
+    let house = House::start(&database).await;
+    let unused = house.new_key(|_| ()).await;
+    use_alice(&house).await;
+    let again = started(&house, &database, Duration::from_secs(20)).await;
+    again.gateway.warm_up().await;
+    for table in ["key", "account"] {
+        database.run(&format!("alter table {table} rename to {table}_away")).await;
     }
-
-    async fn a_name_that_changed_hands_leads_to_its_holder_after_a_start(database: Database) {
-        let house = House::start(&database).await;
-        use_alice(&house).await;
-        let again = started(&house, &database, Duration::from_secs(20)).await;
-        // Bob, whom nobody used, has alice's name now.
-        database.run(&format!("update account set screen_name = 'Alice', connected_at = '2026-03-10T23:00:00Z' where user_id = '{}'", house.id("bob"))).await;
-        again.gateway.warm_up().await;
-        let [_, by_name] = calls(&again, &house.key);
-        by_name.send().await.is_relayed(403);
-        let arrived = again.arrived("/insights/").await;
-        assert_eq!(arrived.last().unwrap()["token"], *again.bench.user("bob").access_token);
+    for ask in calls(&again, &house.key) {
+        ask.send().await.is_relayed(200);
     }
-
-    async fn a_start_may_read_nothing(database: Database) {
-        let house = House::start(&database).await;
-        use_alice(&house).await;
-        let again = started(&house, &database, Duration::ZERO).await;
-        again.gateway.warm_up().await;
-        database.run("alter table account rename to account_away").await;
-        with_key(private(&again, "alice"), &house.key).send().await.is_own(500, "internal");
-    }
+    // Whoever does ask the database is found out.
+    with_key(private(&again, "bob"), &house.key).send().await.is_own(500, "internal");
+    with_key(private(&again, "alice"), &unused).send().await.is_own(500, "internal");
 }
+
+async fn a_name_that_changed_hands_leads_to_its_holder_after_a_start(database: Database) {
+    let house = House::start(&database).await;
+    use_alice(&house).await;
+    let again = started(&house, &database, Duration::from_secs(20)).await;
+    // Bob, whom nobody used, has alice's name now.
+    database.run(&format!("update account set screen_name = 'Alice', connected_at = '2026-03-10T23:00:00Z' where user_id = '{}'", house.id("bob"))).await;
+    again.gateway.warm_up().await;
+    let [_, by_name] = calls(&again, &house.key);
+    by_name.send().await.is_relayed(403);
+    let arrived = again.arrived("/insights/").await;
+    assert_eq!(arrived.last().unwrap()["token"], *again.bench.user("bob").access_token);
+}
+
+async fn a_start_may_read_nothing(database: Database) {
+    let house = House::start(&database).await;
+    use_alice(&house).await;
+    let again = started(&house, &database, Duration::ZERO).await;
+    again.gateway.warm_up().await;
+    database.run("alter table account rename to account_away").await;
+    with_key(private(&again, "alice"), &house.key).send().await.is_own(500, "internal");
+}
+
+on_both!(
+    what_was_used_of_late_needs_no_query_after_a_start,
+    a_name_that_changed_hands_leads_to_its_holder_after_a_start,
+    a_start_may_read_nothing
+);
 
 #[tokio::test]
 async fn a_database_that_does_not_answer_holds_no_start_up() {

@@ -9,7 +9,7 @@ use countersign::sandbox::Settings;
 use time::Duration;
 
 use crate::bench::{Bench, HandClock, NOW, small};
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::house::House;
 use crate::webhooks::receiver::{Arrived, Receiver};
 use crate::webhooks::{names, open_house, read, with_http};
@@ -17,154 +17,170 @@ use crate::webhooks::{names, open_house, read, with_http};
 const STATES: [AccountState; 4] =
     [AccountState::Blocked, AccountState::Active, AccountState::Revoked, AccountState::Active];
 
-on_both! {
-    async fn two_replicas_send_each_event_once_in_order_and_one_at_a_time(database: Database) {
-        let names = ["alice", "bob", "carol", "dave", "erin"];
-        let bench = Bench::start_with(Settings { users: 5, ..small() }).await;
-        let one = House::build(bench, &database.settings(), with_http).await;
-        let two = House::build(one.bench.again(), &database.settings(), with_http).await;
-        one.connect(&names).await;
-        let receivers = [Receiver::start().await, Receiver::start().await];
-        for receiver in &receivers {
-            one.hook(receiver).await;
-        }
-        let sending = [tokio::spawn(one.gateway.deliver_events(pending())), tokio::spawn(two.gateway.deliver_events(pending()))];
-        for state in STATES {
-            for name in names {
-                let stored = one.store.find_account("demo", one.id(name)).await.unwrap().unwrap();
-                let now = one.bench.clock.now();
-                let marked = one.store.update_account_state(&stored, state, "a test", "test", now);
-                assert!(marked.await.unwrap());
-            }
-        }
-        let expected = STATES.len() * names.len();
-        for receiver in &receivers {
-            receiver.wait_for(expected).await;
-            let arrived = receiver.arrived();
-            let ids: HashSet<&str> = arrived.iter().map(Arrived::id).collect();
-            assert_eq!((ids.len(), receiver.most_at_once()), (expected, 1));
-            let mut by_account: HashMap<String, Vec<String>> = HashMap::new();
-            for (event, name) in receiver.told() {
-                by_account.entry(name).or_default().push(event);
-            }
-            for (name, events) in by_account {
-                let right = ["account.blocked", "account.recovered", "account.revoked", "account.recovered"];
-                assert_eq!(events, right, "{name}");
-            }
-        }
-        sending.iter().for_each(tokio::task::JoinHandle::abort);
+async fn two_replicas_send_each_event_once_in_order_and_one_at_a_time(database: Database) {
+    let names = ["alice", "bob", "carol", "dave", "erin"];
+    let bench = Bench::start_with(Settings { users: 5, ..small() }).await;
+    let one = House::build(bench, &database.settings(), with_http).await;
+    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    one.connect(&names).await;
+    let receivers = [Receiver::start().await, Receiver::start().await];
+    for receiver in &receivers {
+        one.hook(receiver).await;
     }
-
-    async fn what_a_gateway_was_sending_when_it_died_is_sent_by_another(database: Database) {
-        let one = open_house(&database).await;
-        let two = House::build(one.bench.again(), &database.settings(), with_http).await;
-        let receiver = Receiver::start().await;
-        one.hook(&receiver).await;
-        receiver.close();
-        one.gateway.remove_account(None, &one.named("alice"), "test").await.unwrap();
-        one.connect(&["alice"]).await;
-        let gateway = one.gateway.clone();
-        let sending = tokio::spawn(async move { gateway.deliver_next().await });
-        receiver.wait_for(1).await;
-        // It lives, so nobody else sends to this receiver.
-        assert_eq!(two.deliver().await, 0);
-        sending.abort();
-        assert!(sending.await.unwrap_err().is_cancelled());
-        two.later(Duration::seconds(59)).await;
-        assert_eq!(two.deliver().await, 0, "its claim is not over");
-        receiver.open();
-        two.later(Duration::seconds(1)).await;
-        assert_eq!(two.deliver().await, 2);
+    let sending = [
+        tokio::spawn(one.gateway.deliver_events(pending())),
+        tokio::spawn(two.gateway.deliver_events(pending())),
+    ];
+    for state in STATES {
+        for name in names {
+            let stored = one.store.find_account("demo", one.id(name)).await.unwrap().unwrap();
+            let now = one.bench.clock.now();
+            let marked = one.store.update_account_state(&stored, state, "a test", "test", now);
+            assert!(marked.await.unwrap());
+        }
+    }
+    let expected = STATES.len() * names.len();
+    for receiver in &receivers {
+        receiver.wait_for(expected).await;
         let arrived = receiver.arrived();
-        assert_eq!(arrived[0].id(), arrived[1].id());
-        assert_eq!(receiver.told(), names(&[("removed", "alice"), ("removed", "alice"), ("connected", "alice")]));
-        assert_eq!(two.deliver().await, 0);
+        let ids: HashSet<&str> = arrived.iter().map(Arrived::id).collect();
+        assert_eq!((ids.len(), receiver.most_at_once()), (expected, 1));
+        let mut by_account: HashMap<String, Vec<String>> = HashMap::new();
+        for (event, name) in receiver.told() {
+            by_account.entry(name).or_default().push(event);
+        }
+        for (name, events) in by_account {
+            let right =
+                ["account.blocked", "account.recovered", "account.revoked", "account.recovered"];
+            assert_eq!(events, right, "{name}");
+        }
     }
+    sending.iter().for_each(tokio::task::JoinHandle::abort);
+}
 
-    async fn one_who_was_away_for_long_takes_nothing_back(database: Database) {
-        let one = open_house(&database).await;
-        let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+async fn what_a_gateway_was_sending_when_it_died_is_sent_by_another(database: Database) {
+    let one = open_house(&database).await;
+    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    let receiver = Receiver::start().await;
+    one.hook(&receiver).await;
+    receiver.close();
+    one.gateway.remove_account(None, &one.named("alice"), "test").await.unwrap();
+    one.connect(&["alice"]).await;
+    let gateway = one.gateway.clone();
+    let sending = tokio::spawn(async move { gateway.deliver_next().await });
+    receiver.wait_for(1).await;
+    // It lives, so nobody else sends to this receiver.
+    assert_eq!(two.deliver().await, 0);
+    sending.abort();
+    assert!(sending.await.unwrap_err().is_cancelled());
+    two.later(Duration::seconds(59)).await;
+    assert_eq!(two.deliver().await, 0, "its claim is not over");
+    receiver.open();
+    two.later(Duration::seconds(1)).await;
+    assert_eq!(two.deliver().await, 2);
+    let arrived = receiver.arrived();
+    assert_eq!(arrived[0].id(), arrived[1].id());
+    assert_eq!(
+        receiver.told(),
+        names(&[("removed", "alice"), ("removed", "alice"), ("connected", "alice")])
+    );
+    assert_eq!(two.deliver().await, 0);
+}
+
+async fn one_who_was_away_for_long_takes_nothing_back(database: Database) {
+    let one = open_house(&database).await;
+    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    let receiver = Receiver::start().await;
+    let (id, _) = one.hook(&receiver).await;
+    receiver.close();
+    receiver.next(&[500, 204]);
+    one.gateway.remove_account(None, &one.named("alice"), "test").await.unwrap();
+    let gateway = one.gateway.clone();
+    let slow = tokio::spawn(async move { gateway.deliver_next().await });
+    receiver.wait_for(1).await;
+    two.later(Duration::minutes(1)).await;
+    let gateway = two.gateway.clone();
+    let quick = tokio::spawn(async move { gateway.deliver_next().await });
+    receiver.wait_for(2).await;
+    receiver.open();
+    assert!(slow.await.unwrap().unwrap() && quick.await.unwrap().unwrap());
+    let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
+    let listed = read(one.gateway.list_deliveries(&filter).await.unwrap());
+    // The first attempt failed, but the second one is what counts.
+    assert_eq!((listed[0].attempts, listed[0].status), (2, Some(204)));
+    assert!(listed[0].delivered_at.is_some() && listed[0].attempt_at.is_none());
+    two.later(Duration::days(1)).await;
+    assert_eq!(two.deliver().await, 0);
+}
+
+async fn events_survive_the_database_going_away_in_the_middle(database: Database) {
+    let house = open_house(&database).await;
+    let receiver = Receiver::start().await;
+    house.hook(&receiver).await;
+    house.connect(&["alice"]).await;
+    database.run("alter table delivery rename to elsewhere").await;
+    assert!(house.gateway.deliver_next().await.is_err());
+    database.run("alter table elsewhere rename to delivery").await;
+    house.later(Duration::minutes(1)).await;
+    assert_eq!(house.deliver().await, 1);
+    assert_eq!(receiver.arrived().len(), 1);
+}
+
+async fn a_replica_whose_clock_is_a_day_ahead_holds_up_nobody(database: Database) {
+    let one = open_house(&database).await;
+    let mut ahead = one.bench.again();
+    ahead.clock = HandClock::at(NOW + Duration::days(1));
+    let two = House::build(ahead, &database.settings(), with_http).await;
+    let receiver = Receiver::start().await;
+    one.hook(&receiver).await;
+    one.connect(&["alice"]).await;
+    receiver.next(&[503]);
+    assert_eq!(two.deliver().await, 1);
+    one.connect(&["bob"]).await;
+    one.later(Duration::minutes(1)).await;
+    assert_eq!(one.deliver().await, 1, "the lease and the rest of the other are not believed");
+    assert_eq!(receiver.told()[1..], names(&[("connected", "bob")]));
+}
+
+async fn a_webhook_is_removed_while_two_replicas_send_to_it(database: Database) {
+    let one = open_house(&database).await;
+    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    for _ in 0..5 {
         let receiver = Receiver::start().await;
         let (id, _) = one.hook(&receiver).await;
-        receiver.close();
-        receiver.next(&[500, 204]);
-        one.gateway.remove_account(None, &one.named("alice"), "test").await.unwrap();
-        let gateway = one.gateway.clone();
-        let slow = tokio::spawn(async move { gateway.deliver_next().await });
-        receiver.wait_for(1).await;
-        two.later(Duration::minutes(1)).await;
-        let gateway = two.gateway.clone();
-        let quick = tokio::spawn(async move { gateway.deliver_next().await });
-        receiver.wait_for(2).await;
-        receiver.open();
-        assert!(slow.await.unwrap().unwrap() && quick.await.unwrap().unwrap());
-        let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
-        let listed = read(one.gateway.list_deliveries(&filter).await.unwrap());
-        // The first attempt failed, but the second one is what counts.
-        assert_eq!((listed[0].attempts, listed[0].status), (2, Some(204)));
-        assert!(listed[0].delivered_at.is_some() && listed[0].attempt_at.is_none());
-        two.later(Duration::days(1)).await;
-        assert_eq!(two.deliver().await, 0);
-    }
-
-    async fn events_survive_the_database_going_away_in_the_middle(database: Database) {
-        let house = open_house(&database).await;
-        let receiver = Receiver::start().await;
-        house.hook(&receiver).await;
-        house.connect(&["alice"]).await;
-        database.run("alter table delivery rename to elsewhere").await;
-        assert!(house.gateway.deliver_next().await.is_err());
-        database.run("alter table elsewhere rename to delivery").await;
-        house.later(Duration::minutes(1)).await;
-        assert_eq!(house.deliver().await, 1);
-        assert_eq!(receiver.arrived().len(), 1);
-    }
-
-    async fn a_replica_whose_clock_is_a_day_ahead_holds_up_nobody(database: Database) {
-        let one = open_house(&database).await;
-        let mut ahead = one.bench.again();
-        ahead.clock = HandClock::at(NOW + Duration::days(1));
-        let two = House::build(ahead, &database.settings(), with_http).await;
-        let receiver = Receiver::start().await;
-        one.hook(&receiver).await;
-        one.connect(&["alice"]).await;
-        receiver.next(&[503]);
-        assert_eq!(two.deliver().await, 1);
-        one.connect(&["bob"]).await;
-        one.later(Duration::minutes(1)).await;
-        assert_eq!(one.deliver().await, 1, "the lease and the rest of the other are not believed");
-        assert_eq!(receiver.told()[1..], names(&[("connected", "bob")]));
-    }
-
-    async fn a_webhook_is_removed_while_two_replicas_send_to_it(database: Database) {
-        let one = open_house(&database).await;
-        let two = House::build(one.bench.again(), &database.settings(), with_http).await;
-        for _ in 0..5 {
-            let receiver = Receiver::start().await;
-            let (id, _) = one.hook(&receiver).await;
-            one.connect(&["alice", "bob"]).await;
-            let (first, second, removed) = tokio::join!(one.deliver(), two.deliver(), one.gateway.remove_webhook(&id, "test"));
-            assert!(first + second <= 2 && removed.is_ok());
-            assert_eq!((one.deliver().await, two.deliver().await), (0, 0));
-        }
-    }
-
-    async fn a_gateway_that_stops_claims_nothing_more_and_ends_what_it_sends(database: Database) {
-        let house = open_house(&database).await;
-        let receiver = Receiver::start().await;
-        let (id, _) = house.hook(&receiver).await;
-        receiver.close();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let sending = tokio::spawn(house.gateway.deliver_events(async move { drop(stopped.await) }));
-        house.connect(&["alice"]).await;
-        receiver.wait_for(1).await;
-        house.connect(&["bob"]).await;
-        drop(stop);
-        receiver.open();
-        sending.await.unwrap();
-        let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
-        let listed = read(house.gateway.list_deliveries(&filter).await.unwrap());
-        let arrived: Vec<bool> = listed.iter().rev().map(|it| it.delivered_at.is_some()).collect();
-        assert_eq!(arrived, [true, false]);
+        one.connect(&["alice", "bob"]).await;
+        let (first, second, removed) =
+            tokio::join!(one.deliver(), two.deliver(), one.gateway.remove_webhook(&id, "test"));
+        assert!(first + second <= 2 && removed.is_ok());
+        assert_eq!((one.deliver().await, two.deliver().await), (0, 0));
     }
 }
+
+async fn a_gateway_that_stops_claims_nothing_more_and_ends_what_it_sends(database: Database) {
+    let house = open_house(&database).await;
+    let receiver = Receiver::start().await;
+    let (id, _) = house.hook(&receiver).await;
+    receiver.close();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let sending = tokio::spawn(house.gateway.deliver_events(async move { drop(stopped.await) }));
+    house.connect(&["alice"]).await;
+    receiver.wait_for(1).await;
+    house.connect(&["bob"]).await;
+    drop(stop);
+    receiver.open();
+    sending.await.unwrap();
+    let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
+    let listed = read(house.gateway.list_deliveries(&filter).await.unwrap());
+    let arrived: Vec<bool> = listed.iter().rev().map(|it| it.delivered_at.is_some()).collect();
+    assert_eq!(arrived, [true, false]);
+}
+
+on_both!(
+    two_replicas_send_each_event_once_in_order_and_one_at_a_time,
+    what_a_gateway_was_sending_when_it_died_is_sent_by_another,
+    one_who_was_away_for_long_takes_nothing_back,
+    events_survive_the_database_going_away_in_the_middle,
+    a_replica_whose_clock_is_a_day_ahead_holds_up_nobody,
+    a_webhook_is_removed_while_two_replicas_send_to_it,
+    a_gateway_that_stops_claims_nothing_more_and_ends_what_it_sends
+);
