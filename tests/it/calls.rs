@@ -4,10 +4,10 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 
-async fn calls(house: &House, admin: &str, query: &str) -> Vec<Value> {
-    let answer = house.admin(admin, "GET", &format!("/admin/v1/calls{query}")).send().await;
+async fn calls(gateway: &TestGateway, admin: &str, query: &str) -> Vec<Value> {
+    let answer = gateway.admin(admin, "GET", &format!("/admin/v1/calls{query}")).send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["calls"].as_array().unwrap().clone()
 }
@@ -17,24 +17,24 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
 }
 
 async fn a_call_is_told_with_everything_but_what_is_secret(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let ids = house.bench.ids("alice", 3);
-    let answer = house
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let ids = gateway.sandbox.ids("alice", 3);
+    let answer = gateway
         .call_as("alice", Endpoint::Totals, &body(&ids, &["impressions", "favorites"]))
         .header("x-request-id", "mine-1")
         .send()
         .await;
     answer.is_relayed(200);
-    let call = calls(&house, &admin, "").await.remove(0);
+    let call = calls(&gateway, &admin, "").await.remove(0);
     let number = |name: &str| call[name].as_f64().unwrap();
     assert!(number("ms") >= number("upstream_ms"), "{call}");
-    assert!(house.key.contains(call["key"].as_str().unwrap()), "{call}");
+    assert!(gateway.key.contains(call["key"].as_str().unwrap()), "{call}");
     assert_eq!(
         call,
         json!({
             "id": call["id"], "at": "2026-03-10T21:15:30Z", "request_id": "mine-1", "app": "demo", "key": call["key"],
-            "account": house.id("alice").to_string(), "endpoint": "totals", "auth": "user-context", "posts": 3,
+            "account": gateway.id("alice").to_string(), "endpoint": "totals", "auth": "user-context", "posts": 3,
             "engagement_types": ["impressions", "favorites"], "status": 200, "code": null, "attempts": 1,
             "ms": call["ms"], "upstream_ms": call["upstream_ms"], "bytes": answer.header("content-length").parse::<u64>().unwrap(),
         })
@@ -42,19 +42,19 @@ async fn a_call_is_told_with_everything_but_what_is_secret(database: Database) {
 }
 
 async fn one_call_is_found_by_its_number(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    house
-        .call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"]))
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    gateway
+        .call(Endpoint::Totals, &body(&gateway.sandbox.ids("alice", 1), &["favorites"]))
         .send()
         .await
         .is_relayed(200);
     // Before anything was written.
-    let id = calls(&house, &admin, "").await[0]["id"].as_i64().unwrap();
-    let one = house.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await;
-    assert_eq!(one.json(), calls(&house, &admin, "").await[0]);
+    let id = calls(&gateway, &admin, "").await[0]["id"].as_i64().unwrap();
+    let one = gateway.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await;
+    assert_eq!(one.json(), calls(&gateway, &admin, "").await[0]);
     for id in ["0", "4711", "x", "-1", "99999999999999999999"] {
-        house
+        gateway
             .admin(&admin, "GET", &format!("/admin/v1/calls/{id}"))
             .send()
             .await
@@ -63,40 +63,40 @@ async fn one_call_is_found_by_its_number(database: Database) {
 }
 
 async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
-    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
-    house
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let (alice, bob) = (gateway.sandbox.ids("alice", 1), gateway.sandbox.ids("bob", 1));
+    gateway.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    gateway
         .call_as("alice", Endpoint::TwentyEightHours, &body(&alice, &["favorites"]))
         .send()
         .await
         .is_relayed(200);
-    house
+    gateway
         .call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"]))
         .send()
         .await
         .is_relayed(403);
-    house
+    gateway
         .call(Endpoint::Totals, &body(&bob, &["impressions"]))
         .send()
         .await
         .is_own(400, "invalid_request");
-    let other = house.new_key(|it| it.endpoints = vec![Endpoint::Totals]).await;
-    let other = |it: crate::bench::Ask| it.header("authorization", &format!("Bearer {other}"));
-    other(house.call_as("bob", Endpoint::Historical, &body(&bob, &["favorites"])))
+    let other = gateway.new_key(|it| it.endpoints = vec![Endpoint::Totals]).await;
+    let other = |it: crate::http::Ask| it.header("authorization", &format!("Bearer {other}"));
+    other(gateway.call_as("bob", Endpoint::Historical, &body(&bob, &["favorites"])))
         .send()
         .await
         .is_own(403, "not_allowed");
     // Strangers leave nothing.
-    house
+    gateway
         .call(Endpoint::Totals, &body(&bob, &["favorites"]))
         .header("authorization", "Bearer nobody")
         .send()
         .await
         .is_own(401, "unknown_key");
 
-    let all = calls(&house, &admin, "").await;
+    let all = calls(&gateway, &admin, "").await;
     let told: Vec<String> = all
         .iter()
         .map(|it| format!("{} {} {}", it["endpoint"], it["auth"], it["status"]))
@@ -117,7 +117,7 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
     );
     let (mine, theirs) = (all[4]["key"].as_str().unwrap(), all[0]["key"].as_str().unwrap());
     assert_ne!(mine, theirs);
-    let alices = house.id("alice");
+    let alices = gateway.id("alice");
     for (query, expected) in [
         (format!("?key={mine}"), &[1, 2, 3, 4][..]),
         (format!("?key={theirs}"), &[0]),
@@ -136,7 +136,7 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
     ] {
         let expected: Vec<&Value> = expected.iter().map(|it| &all[*it]).collect();
         assert_eq!(
-            calls(&house, &admin, &query).await.iter().collect::<Vec<_>>(),
+            calls(&gateway, &admin, &query).await.iter().collect::<Vec<_>>(),
             expected,
             "{query}"
         );
@@ -149,23 +149,23 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
         ("?status=", "status must be a status"),
         ("?code=quota", "unknown field"),
     ] {
-        let answer = house.admin(&admin, "GET", &format!("/admin/v1/calls{query}")).send().await;
+        let answer = gateway.admin(&admin, "GET", &format!("/admin/v1/calls{query}")).send().await;
         answer.is_own(400, "invalid_request");
         assert!(answer.text().contains(expected), "{query}: {}", answer.text());
     }
 }
 
 async fn the_calls_of_a_question_share_its_id(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
-    let owner = |name: &str| json!(house.id(name).to_string());
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let (alice, bob) = (gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 1));
+    let owner = |name: &str| json!(gateway.id(name).to_string());
     let question = json!({
         "tweet_ids": [alice[0], alice[1], bob[0]], "engagement_types": ["impressions", "favorites"],
         "owners": { &alice[0]: owner("alice"), &alice[1]: owner("alice"), &bob[0]: owner("bob") },
     });
     for accept in ["application/json", "application/x-ndjson"] {
-        let ask = house
+        let ask = gateway
             .ask("POST", "/v1/engagement")
             .header("content-type", "application/json")
             .header("accept", accept);
@@ -177,7 +177,7 @@ async fn the_calls_of_a_question_share_its_id(database: Database) {
         assert_eq!(answer.status, 200);
     }
     for id in ["json", "x-ndjson"] {
-        let told = calls(&house, &admin, &format!("?request_id={id}")).await;
+        let told = calls(&gateway, &admin, &format!("?request_id={id}")).await;
         let mut parts: Vec<String> = told
             .iter()
             .map(|it| format!("{} {} {} {}", it["auth"], it["account"], it["posts"], it["status"]))
@@ -187,7 +187,7 @@ async fn the_calls_of_a_question_share_its_id(database: Database) {
             format!(
                 "\"user-context\" {} {} 200",
                 owner(it),
-                house.bench.ids(it, if it == "alice" { 2 } else { 1 }).len()
+                gateway.sandbox.ids(it, if it == "alice" { 2 } else { 1 }).len()
             )
         });
         expected.sort();
@@ -196,21 +196,21 @@ async fn the_calls_of_a_question_share_its_id(database: Database) {
 }
 
 async fn when_there_are_too_many_those_that_failed_are_kept(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let good = body(&house.bench.ids("alice", 1), &["favorites"]);
-    let wrong = body(&house.bench.ids("alice", 1), &["nonsense"]);
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let good = body(&gateway.sandbox.ids("alice", 1), &["favorites"]);
+    let wrong = body(&gateway.sandbox.ids("alice", 1), &["nonsense"]);
     for _ in 0..498 {
-        house.call(Endpoint::Totals, &wrong).send().await;
+        gateway.call(Endpoint::Totals, &wrong).send().await;
     }
     for _ in 0..4 {
-        house.call(Endpoint::Totals, &good).send().await.is_relayed(200);
+        gateway.call(Endpoint::Totals, &good).send().await.is_relayed(200);
     }
     for _ in 0..3 {
-        house.call(Endpoint::Totals, &wrong).send().await;
+        gateway.call(Endpoint::Totals, &wrong).send().await;
     }
-    let all = calls(&house, &admin, "?limit=1000").await;
-    let well = calls(&house, &admin, "?limit=1000&ended=well").await;
+    let all = calls(&gateway, &admin, "?limit=1000").await;
+    let well = calls(&gateway, &admin, "?limit=1000&ended=well").await;
     assert_eq!((all.len(), well.len()), (500, 2));
 }
 

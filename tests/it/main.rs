@@ -6,7 +6,6 @@
     reason = "a test that fails should stop at the line where it fails"
 )]
 
-mod bench;
 mod browser;
 mod calls;
 mod config;
@@ -16,7 +15,8 @@ mod database;
 mod dice;
 mod documents;
 mod edge;
-mod house;
+mod gateway;
+mod http;
 mod month;
 mod openapi;
 mod overview;
@@ -28,5 +28,6 @@ mod seed;
 mod store;
 mod tidy;
 mod trouble;
+mod upstream;
 mod usage;
 mod webhooks;

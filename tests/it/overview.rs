@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::seed::Seed;
 
-async fn overview(house: &House) -> Value {
-    let admin = house.new_admin_key().await;
-    let answer = house.admin(&admin, "GET", "/admin/v1/overview").send().await;
+async fn overview(gateway: &TestGateway) -> Value {
+    let admin = gateway.new_admin_key().await;
+    let answer = gateway.admin(&admin, "GET", "/admin/v1/overview").send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
-fn body(house: &House, metric: &str) -> Value {
-    json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": [metric], "groupings": { "g": { "group_by": ["tweet.id"] } } })
+fn body(gateway: &TestGateway, metric: &str) -> Value {
+    json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": [metric], "groupings": { "g": { "group_by": ["tweet.id"] } } })
 }
 
 async fn an_overview_of_nothing_is_whole(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     assert_eq!(
-        overview(&house).await,
+        overview(&gateway).await,
         json!({
             "degraded": [], "accounts": { "active": 2, "revoked": 0, "blocked": 0, "quarantined": 0 },
             "since": "2026-03-09T22:00:00Z", "calls": 0, "failed": 0, "hours": [], "latency": null, "webhooks": [], "gaps": [],
@@ -33,32 +33,32 @@ async fn an_overview_of_nothing_is_whole(database: Database) {
 }
 
 async fn an_overview_tells_of_the_last_day(database: Database) {
-    let house = House::start_with(&database, |config| {
+    let gateway = TestGateway::start_with(&database, |config| {
         config.apps.values_mut().next().unwrap().account_limit =
             Some(AccountLimit { most: 1, refuses: false });
     })
     .await;
     for _ in 0..3 {
-        house.call(Endpoint::Totals, &body(&house, "favorites")).send().await.is_relayed(200);
+        gateway.call(Endpoint::Totals, &body(&gateway, "favorites")).send().await.is_relayed(200);
     }
-    house
-        .call_as("alice", Endpoint::Totals, &body(&house, "impressions"))
+    gateway
+        .call_as("alice", Endpoint::Totals, &body(&gateway, "impressions"))
         .send()
         .await
         .is_relayed(200);
-    house.bench.clock.forward(Duration::hours(1));
-    house
-        .call_as("bob", Endpoint::Totals, &body(&house, "impressions"))
+    gateway.sandbox.clock.forward(Duration::hours(1));
+    gateway
+        .call_as("bob", Endpoint::Totals, &body(&gateway, "impressions"))
         .send()
         .await
         .is_relayed(403);
     // That one X was not asked.
-    house
-        .call(Endpoint::Totals, &body(&house, "impressions"))
+    gateway
+        .call(Endpoint::Totals, &body(&gateway, "impressions"))
         .send()
         .await
         .is_own(400, "invalid_request");
-    let told = overview(&house).await;
+    let told = overview(&gateway).await;
     assert_eq!(
         (&told["calls"], &told["failed"], &told["since"]),
         (&json!(5), &json!(1), &json!("2026-03-09T23:00:00Z"))
@@ -79,8 +79,8 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
         told["accounts_used"],
         json!([{ "app": "demo", "accounts": 2, "account_limit": 1, "over_limit": "warn" }])
     );
-    house.bench.clock.forward(Duration::hours(25));
-    let later = overview(&house).await;
+    gateway.sandbox.clock.forward(Duration::hours(25));
+    let later = overview(&gateway).await;
     assert_eq!(
         (&later["calls"], &later["hours"], &later["latency"]),
         (&json!(0), &json!([]), &Value::Null)
@@ -88,18 +88,18 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
 }
 
 async fn an_overview_tells_what_needs_attention(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     database.seed(Seed { accounts: 60, ..Seed::default() }).await;
-    let states = overview(&house).await["accounts"].clone();
+    let states = overview(&gateway).await["accounts"].clone();
     assert_eq!((&states["revoked"], &states["blocked"]), (&json!(2), &json!(1)), "{states}");
-    // What the house's own process writes is not what is missing.
+    // What the gateway's own process writes is not what is missing.
     database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
-    house.bench.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
-    house.call_as("alice", Endpoint::Totals, &body(&house, "impressions")).send().await;
-    let admin = house.new_admin_key().await;
+    gateway.sandbox.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
+    gateway.call_as("alice", Endpoint::Totals, &body(&gateway, "impressions")).send().await;
+    let admin = gateway.new_admin_key().await;
     for url in ["https://a.example/takes", "https://b.example/refuses"] {
         let new = json!({ "url": url }).to_string();
-        house
+        gateway
             .admin(&admin, "POST", "/admin/v1/webhooks")
             .header("content-type", "application/json")
             .body(new)
@@ -109,7 +109,7 @@ async fn an_overview_tells_what_needs_attention(database: Database) {
     let columns = "webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, failure";
     let of = "from webhook where url = 'https://b.example/refuses'";
     database.run(&format!("insert into delivery ({columns}) select webhook_id, 'account.revoked', 'demo', '7', 'x', '', '2026-03-10T20:00:00Z', 3, '2026-03-10T23:00:00Z', 'no answer' {of}")).await;
-    let told = overview(&house).await;
+    let told = overview(&gateway).await;
     assert_eq!(
         told["degraded"],
         json!(["app demo: X refuses its consumer key and secret, or has suspended it"])

@@ -7,14 +7,14 @@ use crate::database::{Database, Kind};
 pub struct Seed {
     pub accounts: u32,
     pub keys: u32,
-    /// Hours of usage until the bench's now, and the lines of each.
+    /// Hours of usage until the sandbox's time, and the lines of each.
     pub hours: u32,
     pub lines: u32,
-    /// Within the day before the bench's now, oldest first.
+    /// Within the day before the sandbox's time, oldest first.
     pub calls: u32,
 }
 
-/// The hour of the bench's now, counted from 1970.
+/// The hour of the sandbox's time, counted from 1970.
 pub const HOUR: u32 = 492_549;
 const NOW: &str = "2026-03-10T21:15:30Z";
 

@@ -4,15 +4,16 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::bench::{Ask, TOTALS};
 use crate::connect::replica::Replica;
 use crate::database::{Database, Kind, PrivatePostgres, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
 use crate::trouble::away::warm;
 use crate::trouble::eventually;
+use crate::upstream::TOTALS;
 
-async fn usage(house: &House, admin: &str, query: &str) -> Value {
-    let answer = house.admin(admin, "GET", &format!("/admin/v1/usage{query}")).send().await;
+async fn usage(gateway: &TestGateway, admin: &str, query: &str) -> Value {
+    let answer = gateway.admin(admin, "GET", &format!("/admin/v1/usage{query}")).send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
@@ -22,40 +23,40 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
 }
 
 async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let (alice, bob) = (house.bench.ids("alice", 3), house.bench.ids("bob", 2));
-    let public = house.call(Endpoint::Totals, &body(&alice, &["favorites"]));
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let (alice, bob) = (gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 2));
+    let public = gateway.call(Endpoint::Totals, &body(&alice, &["favorites"]));
     let answered = public.clone().send().await;
     public.send().await.is_relayed(200);
-    house
+    gateway
         .call_as("bob", Endpoint::Totals, &body(&bob, &["impressions"]))
         .send()
         .await
         .is_relayed(200);
-    house
+    gateway
         .call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"]))
         .send()
         .await
         .is_relayed(403);
     // What is refused here costs nothing there.
-    house
+    gateway
         .call(Endpoint::Totals, &body(&alice, &["nonsense"]))
         .send()
         .await
         .is_own(400, "invalid_request");
-    let question = json!({ "tweet_ids": alice, "engagement_types": ["favorites", "impressions"], "owners": { &alice[0]: house.id("alice").to_string() , &alice[1]: house.id("alice").to_string(), &alice[2]: house.id("alice").to_string() } });
-    let asked = house.ask("POST", "/v1/engagement").header("content-type", "application/json");
+    let question = json!({ "tweet_ids": alice, "engagement_types": ["favorites", "impressions"], "owners": { &alice[0]: gateway.id("alice").to_string() , &alice[1]: gateway.id("alice").to_string(), &alice[2]: gateway.id("alice").to_string() } });
+    let asked = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
     assert_eq!(asked.body(question.to_string()).send().await.status, 200);
 
-    let told = usage(&house, &admin, "?by=account,outcome").await;
+    let told = usage(&gateway, &admin, "?by=account,outcome").await;
     let sums: Vec<String> = told["sums"]
         .as_array()
         .unwrap()
         .iter()
         .map(|it| format!("{} {} {} {}", it["account"], it["outcome"], it["calls"], it["posts"]))
         .collect();
-    let (of_alice, of_bob) = (house.id("alice"), house.id("bob"));
+    let (of_alice, of_bob) = (gateway.id("alice"), gateway.id("bob"));
     let mut expected = [
         format!("\"{of_alice}\" \"2xx\" 1 3"),
         format!("\"{of_bob}\" \"2xx\" 1 2"),
@@ -63,18 +64,18 @@ async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
     ];
     expected.sort();
     assert_eq!((&*sums[0], &sums[1..]), ("null \"2xx\" 3 9", &expected[..]));
-    let day = &usage(&house, &admin, "").await["sums"];
+    let day = &usage(&gateway, &admin, "").await["sums"];
     assert_eq!(
         (day.as_array().unwrap().len(), &day[0]["at"], &day[0]["calls"]),
         (1, &json!("2026-03-10T00:00:00Z"), &json!(6))
     );
-    assert_eq!(house.arrived(TOTALS).await.len(), 6);
-    let public = &usage(&house, &admin, "?by=hour,app,key,endpoint,auth").await["sums"][0];
+    assert_eq!(gateway.arrived(TOTALS).await.len(), 6);
+    let public = &usage(&gateway, &admin, "?by=hour,app,key,endpoint,auth").await["sums"][0];
     assert_eq!(
         (&public["at"], &public["app"], &public["endpoint"], &public["auth"]),
         (&json!("2026-03-10T21:00:00Z"), &json!("demo"), &json!("totals"), &json!("app-only"))
     );
-    assert!(house.key.contains(public["key"].as_str().unwrap()), "{public}");
+    assert!(gateway.key.contains(public["key"].as_str().unwrap()), "{public}");
     assert!(
         public["bytes"].as_u64().unwrap()
             >= 2 * answered.header("content-length").parse::<u64>().unwrap(),
@@ -85,19 +86,22 @@ async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
 }
 
 async fn second_attempts_and_silence_are_counted(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let call =
-        || house.call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"])).send();
-    house
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let call = || {
+        gateway
+            .call(Endpoint::Totals, &body(&gateway.sandbox.ids("alice", 1), &["favorites"]))
+            .send()
+    };
+    gateway
         .order(json!([{ "kind": "status", "status": 503, "path": "/insights/", "times": 1 }]))
         .await;
     call().await.is_relayed(200);
-    house.order(json!([{ "kind": "reset", "path": "/insights/" }])).await;
+    gateway.order(json!([{ "kind": "reset", "path": "/insights/" }])).await;
     call().await.is_own(502, "upstream_unreachable");
-    house.order(json!([])).await;
-    let told = usage(&house, &admin, "?by=outcome").await;
-    let arrived = house.arrived(TOTALS).await.len();
+    gateway.order(json!([])).await;
+    let told = usage(&gateway, &admin, "?by=outcome").await;
+    let arrived = gateway.arrived(TOTALS).await.len();
     assert_eq!(
         told["sums"][0],
         json!({ "outcome": "2xx", "calls": 2, "posts": 1, "bytes": told["sums"][0]["bytes"] })
@@ -109,45 +113,45 @@ async fn second_attempts_and_silence_are_counted(database: Database) {
 }
 
 async fn a_caller_who_hangs_up_is_counted_too(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
     let asked = tokio::spawn(
-        house
-            .call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"]))
+        gateway
+            .call(Endpoint::Totals, &body(&gateway.sandbox.ids("alice", 1), &["favorites"]))
             .try_send(),
     );
-    while house.fired().await != [1] {
+    while gateway.fired().await != [1] {
         tokio::task::yield_now().await;
     }
     asked.abort();
     assert!(asked.await.unwrap_err().is_cancelled());
-    house.order(json!([])).await;
-    while usage(&house, &admin, "").await["sums"] == json!([]) {
+    gateway.order(json!([])).await;
+    while usage(&gateway, &admin, "").await["sums"] == json!([]) {
         tokio::task::yield_now().await;
     }
     assert_eq!(
-        usage(&house, &admin, "?by=outcome").await["sums"][0],
+        usage(&gateway, &admin, "?by=outcome").await["sums"][0],
         json!({ "outcome": "none", "calls": 1, "posts": 1, "bytes": 0 })
     );
 }
 
 async fn a_killed_replica_takes_only_what_it_had_not_written(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let replica = Replica::open(&house.bench, &database.settings()).await;
-    let ids = house.bench.ids("alice", 1);
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let replica = Replica::open(&gateway.sandbox, &database.settings()).await;
+    let ids = gateway.sandbox.ids("alice", 1);
     let ask = |url: &str, name: &str| {
-        let ask = Ask::new(&house.http, url, "POST", TOTALS)
-            .header("authorization", &format!("Bearer {}", house.key));
-        ask.header("countersign-account", &house.id(name).to_string())
+        let ask = Ask::new(&gateway.http, url, "POST", TOTALS)
+            .header("authorization", &format!("Bearer {}", gateway.key));
+        ask.header("countersign-account", &gateway.id(name).to_string())
             .header("content-type", "application/json")
             .body(body(&ids, &["impressions"]).to_string())
             .send()
     };
     let other = replica.at(crate::connect::replica::PUBLIC_URL);
     for _ in 0..5 {
-        ask(&house.url, "alice").await.is_relayed(200);
+        ask(&gateway.url, "alice").await.is_relayed(200);
         ask(&other, "bob").await.is_relayed(403);
     }
     replica.write_usage().await;
@@ -157,7 +161,7 @@ async fn a_killed_replica_takes_only_what_it_had_not_written(database: Database)
     replica.tell_counted().await;
     ask(&other, "alice").await.is_relayed(200);
     replica.crash().await;
-    let told = usage(&house, &admin, "?by=outcome").await;
+    let told = usage(&gateway, &admin, "?by=outcome").await;
     assert_eq!(
         told["sums"]
             .as_array()
@@ -167,11 +171,11 @@ async fn a_killed_replica_takes_only_what_it_had_not_written(database: Database)
             .collect::<Vec<_>>(),
         [5, 5]
     );
-    assert_eq!(house.arrived(TOTALS).await.len(), 14);
+    assert_eq!(gateway.arrived(TOTALS).await.len(), 14);
     assert_eq!(told["accounts"][0]["accounts"], 2);
     assert_eq!(told["gaps"], json!([]), "it may still live");
-    house.bench.clock.forward(Duration::minutes(2));
-    let told = usage(&house, &admin, "").await;
+    gateway.sandbox.clock.forward(Duration::minutes(2));
+    let told = usage(&gateway, &admin, "").await;
     assert_eq!(
         told["gaps"],
         json!([{ "since": "2026-03-10T21:15:30Z", "lost_calls": 3, "killed": true }]),
@@ -180,8 +184,8 @@ async fn a_killed_replica_takes_only_what_it_had_not_written(database: Database)
 }
 
 async fn wrong_questions_on_usage_are_refused(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
     for (query, expected) in [
         ("?from=yesterday", "from must be a day or a time"),
         ("?until=2026-13-01", "until must be a day or a time"),
@@ -194,11 +198,11 @@ async fn wrong_questions_on_usage_are_refused(database: Database) {
         ("?from=9999-12-31T23:30:00-05:00", "from must be a day or a time"),
         ("?until=-9999-01-01", "until must be a day or a time"),
     ] {
-        let answer = house.admin(&admin, "GET", &format!("/admin/v1/usage{query}")).send().await;
+        let answer = gateway.admin(&admin, "GET", &format!("/admin/v1/usage{query}")).send().await;
         answer.is_own(400, "invalid_request");
         assert!(answer.text().contains(expected), "{query}: {}", answer.text());
     }
-    let told = usage(&house, &admin, "?until=9999-12-31T23:00:00Z").await;
+    let told = usage(&gateway, &admin, "?until=9999-12-31T23:00:00Z").await;
     assert_eq!(told["until"], "9999-12-31T23:00:00Z");
 }
 
@@ -213,36 +217,39 @@ on_both!(
 #[tokio::test]
 async fn a_replica_that_ends_settles_its_sums() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    house
-        .call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"]))
+    let gateway = TestGateway::start(&database).await;
+    gateway
+        .call(Endpoint::Totals, &body(&gateway.sandbox.ids("alice", 1), &["favorites"]))
         .send()
         .await
         .is_relayed(200);
-    house.gateway.settle_usage().await;
-    let writers = house.store.list_usage_writers(crate::bench::NOW).await.unwrap();
+    gateway.inner.settle_usage().await;
+    let writers = gateway.store.list_usage_writers(crate::upstream::NOW).await.unwrap();
     assert_eq!(writers.len(), 1);
     assert!(writers[0].settled_at.is_some());
     // With nothing new nothing is written.
-    house.bench.clock.forward(Duration::hours(1));
-    house.gateway.settle_usage().await;
-    assert_eq!(house.store.list_usage_writers(crate::bench::NOW).await.unwrap(), writers);
+    gateway.sandbox.clock.forward(Duration::hours(1));
+    gateway.inner.settle_usage().await;
+    assert_eq!(gateway.store.list_usage_writers(crate::upstream::NOW).await.unwrap(), writers);
 }
 
 #[tokio::test]
 async fn usage_waits_for_a_database_that_is_away() {
     let server = PrivatePostgres::start_new();
-    let house = warm(&server).await;
-    let call =
-        || house.call(Endpoint::Totals, &body(&house.bench.ids("alice", 1), &["favorites"])).send();
-    let admin = house.new_admin_key().await;
-    let before = usage(&house, &admin, "?by=app").await["sums"][0]["calls"].as_u64().unwrap();
+    let gateway = warm(&server).await;
+    let call = || {
+        gateway
+            .call(Endpoint::Totals, &body(&gateway.sandbox.ids("alice", 1), &["favorites"]))
+            .send()
+    };
+    let admin = gateway.new_admin_key().await;
+    let before = usage(&gateway, &admin, "?by=app").await["sums"][0]["calls"].as_u64().unwrap();
     server.stop();
     for _ in 0..2 {
         call().await.is_relayed(200);
-        house.gateway.settle_usage().await;
+        gateway.inner.settle_usage().await;
     }
     server.start();
-    let ask = house.admin(&admin, "GET", "/admin/v1/usage?by=app");
+    let ask = gateway.admin(&admin, "GET", "/admin/v1/usage?by=app");
     eventually(&ask, |it| it.status == 200 && it.json()["sums"][0]["calls"] == before + 2).await;
 }

@@ -3,13 +3,13 @@
 
 use serde_json::json;
 
-use crate::bench::VERIFY;
 use crate::browser::chromium::{Browser, Chromium};
 use crate::connect::strings::hostile;
 use crate::console::rules::Furnished;
 use crate::database::{Database, Kind, fresh, newest};
-use crate::house::House;
-use crate::webhooks::open_house;
+use crate::gateway::TestGateway;
+use crate::upstream::VERIFY;
+use crate::webhooks::start_gateway;
 
 /// What stands in a table stays in its cell, and nothing came to be that the page did not make.
 const WHOLE: &str = "
@@ -30,15 +30,15 @@ const WHOLE: &str = "
     return found";
 
 /// Puts each text into every column that people see.
-async fn strew(database: &Database, house: &House, texts: &[String]) {
-    let alice = house.id("alice");
+async fn strew(database: &Database, gateway: &TestGateway, texts: &[String]) {
+    let alice = gateway.id("alice");
     for (number, text) in texts.iter().enumerate() {
         let it = format!("'{}'", text.replace('\'', "''"));
         let rows = [
             format!("insert into account (app, user_id, screen_name, state, state_since, connected_at, sealed_token, sealed_token_secret)
                  select app, '{}', {it}, state, state_since, connected_at, sealed_token, sealed_token_secret from account where user_id = '{alice}'", 9_000_000 + number),
             format!("insert into key (key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at, revoked_at, last_used_at, sealed_verifier)
-                 select 'k{number}', kind, '{number} ' || {it}, {it}, accounts, endpoints, links, looks, expires_at, created_at, revoked_at, last_used_at, sealed_verifier from key where key_id = '{}'", &house.key[4..16]),
+                 select 'k{number}', kind, '{number} ' || {it}, {it}, accounts, endpoints, links, looks, expires_at, created_at, revoked_at, last_used_at, sealed_verifier from key where key_id = '{}'", &gateway.key[4..16]),
             format!("insert into webhook (webhook_id, url, app, created_at, sealed_secret, leased_until)
                  select 'w{number}', 'https://a/' || {it}, {it}, created_at, sealed_secret, leased_until from webhook where substr(webhook_id, 1, 1) <> 'w' or length(webhook_id) = 12 limit 1"),
             format!("insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, status, failure)
@@ -62,24 +62,24 @@ async fn wrong(browser: &Browser) -> Vec<String> {
 #[tokio::test]
 async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
-    let furnished = Furnished::new(&house).await;
+    let gateway = start_gateway(&database).await;
+    let furnished = Furnished::new(&gateway).await;
     // SQL has no way to write a NUL.
     let texts: Vec<String> = hostile()
         .into_iter()
         .filter(|it| !it.contains('\0') && it.chars().count() <= 100)
         .collect();
     assert!(texts.len() >= 100, "{}", texts.len());
-    strew(&database, &house, &texts).await;
+    strew(&database, &gateway, &texts).await;
     for (number, text) in texts.iter().enumerate().filter(|it| !it.1.contains(char::is_control)) {
         let label = if text.trim().is_empty() { format!("{text}{number}") } else { text.clone() };
-        house.link_with(|it| it.label = label).await;
+        gateway.link_with(|it| it.label = label).await;
     }
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
     let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
     browser.tell("Emulation.setDeviceMetricsOverride", phone).await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     let mut paths = furnished.pages();
     paths.retain(|it| !it.contains("sign-in") && !it.contains(".jsonl"));
     let of_accounts =
@@ -88,7 +88,7 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
     paths.extend(of_accounts.chain(of_webhooks).step_by(4));
     let mut seen = String::new();
     for path in paths {
-        let mut next = Some(format!("{}{path}", house.admin_url));
+        let mut next = Some(format!("{}{path}", gateway.admin_url));
         while let Some(url) = next {
             browser.open(&url).await;
             assert_eq!(wrong(&browser).await, [""; 0], "{url}");
@@ -108,10 +108,10 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
 }
 
 /// Frames the page, posts to it unseen, and sends it a form, from the page that is shown.
-async fn attack(browser: &Browser, from: &str, house: &House, path: &str) {
+async fn attack(browser: &Browser, from: &str, gateway: &TestGateway, path: &str) {
     let (frame, post) = (
-        json!(format!("{}/console/", house.admin_url)),
-        json!(format!("{}{path}", house.admin_url)),
+        json!(format!("{}/console/", gateway.admin_url)),
+        json!(format!("{}{path}", gateway.admin_url)),
     );
     browser.open(from).await;
     let framed = format!(
@@ -146,19 +146,19 @@ async fn attack(browser: &Browser, from: &str, house: &House, path: &str) {
 #[tokio::test]
 async fn another_site_can_neither_frame_read_nor_act_while_somebody_is_signed_in() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
-    let before = house.store.list_audit(&newest(99)).await.unwrap();
-    let path = format!("/console/accounts/demo/{}/verify", house.id("alice"));
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
+    let before = gateway.store.list_audit(&newest(99)).await.unwrap();
+    let path = format!("/console/accounts/demo/{}/verify", gateway.id("alice"));
     // The sandbox stands for any other site. At 127.0.0.1 it even gets the console's cookie sent along.
-    let port = house.bench.address.rsplit(':').next().unwrap();
+    let port = gateway.sandbox.address.rsplit(':').next().unwrap();
     for site in ["127.0.0.1", "localhost"] {
-        attack(&browser, &format!("http://{site}:{port}/sandbox/switches"), &house, &path).await;
+        attack(&browser, &format!("http://{site}:{port}/sandbox/switches"), &gateway, &path).await;
     }
-    assert!(house.arrived(VERIFY).await.is_empty());
-    assert_eq!(house.store.list_audit(&newest(99)).await.unwrap(), before);
-    browser.open(&format!("{}/console/", house.admin_url)).await;
+    assert!(gateway.arrived(VERIFY).await.is_empty());
+    assert_eq!(gateway.store.list_audit(&newest(99)).await.unwrap(), before);
+    browser.open(&format!("{}/console/", gateway.admin_url)).await;
     browser.sees("Overview").await;
 }

@@ -3,10 +3,10 @@
 use countersign::sandbox::Settings;
 use serde_json::json;
 
-use crate::bench::{Bench, small};
 use crate::browser::chromium::{Browser, Chromium};
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::{TestSandbox, small};
 
 impl Browser {
     /// Marks exactly these engagement types.
@@ -36,17 +36,21 @@ impl Browser {
 #[tokio::test]
 async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let bench = Bench::start_with(Settings { users: 4, posts_per_user: 40, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let sandbox =
+        TestSandbox::start_with(Settings { users: 4, posts_per_user: 40, ..small() }).await;
+    let gateway =
+        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     browser.press("Explore").await;
     browser.sees("Explore").await;
     browser.shows("console-explore").await;
 
-    let alice = house.bench.ids("alice", 24);
-    browser.fill("tweets", &[&alice[..4], &house.bench.ids("carol", 2)].concat().join(" ")).await;
+    let alice = gateway.sandbox.ids("alice", 24);
+    browser
+        .fill("tweets", &[&alice[..4], &gateway.sandbox.ids("carol", 2)].concat().join(" "))
+        .await;
     browser.marks(&["impressions", "favorites", "replies"]).await;
     browser.asks("totals", "post").await;
     browser.shows("console-explore-posts").await;
@@ -69,7 +73,7 @@ async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     browser.asks("28hr", "all").await;
     browser.shows("console-explore-long-names").await;
     browser.fill("start", "2025-11-20").await;
-    house
+    gateway
         .order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }]))
         .await;
     browser.asks("range", "post_day").await;

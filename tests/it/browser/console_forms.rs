@@ -3,38 +3,38 @@
 use countersign::model::{AccountRef, Endpoint};
 use serde_json::json;
 
-use crate::bench::body;
 use crate::browser::chromium::{Browser, Chromium};
-use crate::connect::open_house;
+use crate::connect::start_gateway;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::program::deployment::Deployment;
+use crate::upstream::body;
 
 impl Browser {
-    async fn goes_to(&self, house: &House, path: &str) {
-        self.open(&format!("{}{path}", house.admin_url)).await;
+    async fn goes_to(&self, gateway: &TestGateway, path: &str) {
+        self.open(&format!("{}{path}", gateway.admin_url)).await;
     }
 }
 
 #[tokio::test]
 async fn the_pages_about_accounts_are_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
 
-    let ids = house.bench.ids("alice", 2);
+    let ids = gateway.sandbox.ids("alice", 2);
     for name in ["alice", "bob"] {
         let private = body(&ids, &["impressions"], &["tweet.id"]);
-        house.call_as(name, Endpoint::TwentyEightHours, &private).send().await;
+        gateway.call_as(name, Endpoint::TwentyEightHours, &private).send().await;
     }
-    browser.goes_to(&house, "/console/accounts").await;
+    browser.goes_to(&gateway, "/console/accounts").await;
     browser.reads("X refused the call (403)").await;
     browser.shows("console-accounts").await;
-    browser.goes_to(&house, "/console/accounts?search=nobody").await;
+    browser.goes_to(&gateway, "/console/accounts?search=nobody").await;
     browser.shows("console-accounts-none-like-that").await;
-    browser.goes_to(&house, "/console/accounts").await;
+    browser.goes_to(&gateway, "/console/accounts").await;
     browser.press("@bob").await;
     browser.sees("@bob").await;
     browser.shows("console-account").await;
@@ -49,24 +49,24 @@ async fn the_pages_about_accounts_are_sound_in_every_size_and_colour() {
     browser.shows("console-account-remove").await;
     browser.press("Remove the account").await;
     browser.reads("The account is removed, and its token gone.").await;
-    let alice = AccountRef::Id(house.id("alice"));
-    house.gateway.remove_account(None, &alice, "test").await.unwrap();
-    browser.goes_to(&house, "/console/accounts").await;
+    let alice = AccountRef::Id(gateway.id("alice"));
+    gateway.inner.remove_account(None, &alice, "test").await.unwrap();
+    browser.goes_to(&gateway, "/console/accounts").await;
     browser.shows("console-accounts-none").await;
 }
 
 #[tokio::test]
 async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     let odd = "</bdi><script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
-    house.new_key(|it| it.name = format!("{odd:W<100}")).await;
-    house.new_key(|it| it.accounts = vec![house.id("alice"), house.id("bob")]).await;
+    gateway.new_key(|it| it.name = format!("{odd:W<100}")).await;
+    gateway.new_key(|it| it.accounts = vec![gateway.id("alice"), gateway.id("bob")]).await;
 
-    browser.goes_to(&house, "/console/keys").await;
+    browser.goes_to(&gateway, "/console/keys").await;
     browser.shows("console-keys").await;
     browser.press("Make a key for a service").await;
     browser.sees("Make a key for a service").await;
@@ -76,14 +76,14 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     browser.press("Make the key").await;
     browser.reads("must be a user id of 1 to 19 digits").await;
     browser.shows("console-key-wrong").await;
-    browser.types("accounts", &house.id("alice").to_string()).await;
+    browser.types("accounts", &gateway.id("alice").to_string()).await;
     browser.find("//option[@value='30d']").await.click().await.unwrap();
     browser.press("Make the key").await;
     browser.reads("This is the one time that it is shown").await;
     browser.shows("console-key-made").await;
-    browser.goes_to(&house, "/console/keys/new?kind=admin").await;
+    browser.goes_to(&gateway, "/console/keys/new?kind=admin").await;
     browser.shows("console-key-new-admin").await;
-    browser.goes_to(&house, "/console/keys?search=dashboard").await;
+    browser.goes_to(&gateway, "/console/keys?search=dashboard").await;
     browser.reads("2026-04-09 21:15 UTC").await;
     browser.shows("console-keys-expiring").await;
     browser.press("Revoke dashboard…").await;
@@ -91,11 +91,11 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     browser.shows("console-key-revoke").await;
     browser.press("Revoke the key").await;
     browser.reads("The key is revoked").await;
-    browser.goes_to(&house, "/console/keys?state=any").await;
+    browser.goes_to(&gateway, "/console/keys?state=any").await;
     browser.shows("console-keys-ended").await;
     // Past the gateway, which goes on to know the session.
     database.run("update key set revoked_at = created_at").await;
-    browser.goes_to(&house, "/console/keys").await;
+    browser.goes_to(&gateway, "/console/keys").await;
     browser.reads("There is no key that works.").await;
     browser.shows("console-keys-none").await;
 }
@@ -103,17 +103,17 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
 #[tokio::test]
 async fn the_pages_about_links_are_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
 
-    browser.goes_to(&house, "/console/links").await;
+    browser.goes_to(&gateway, "/console/links").await;
     browser.shows("console-links-none").await;
     let odd = "</bdi><script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
-    house.link_with(|it| it.label = format!("{odd:W<100}")).await;
-    house.link_with(|it| it.expected_user = Some(house.id("carol"))).await;
-    browser.goes_to(&house, "/console/links").await;
+    gateway.link_with(|it| it.label = format!("{odd:W<100}")).await;
+    gateway.link_with(|it| it.expected_user = Some(gateway.id("carol"))).await;
+    browser.goes_to(&gateway, "/console/links").await;
     browser.shows("console-links").await;
     browser.press("Make a link").await;
     browser.sees("Make a link to connect an account").await;
@@ -136,17 +136,17 @@ async fn the_pages_about_links_are_sound_in_every_size_and_colour() {
 #[tokio::test]
 async fn the_first_steps_are_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
-    browser.goes_to(&house, "/console/start").await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
+    browser.goes_to(&gateway, "/console/start").await;
     browser.shows("console-start-almost").await;
     for name in ["alice", "bob"] {
-        let named = AccountRef::Id(house.id(name));
-        house.gateway.remove_account(None, &named, "test").await.unwrap();
+        let named = AccountRef::Id(gateway.id(name));
+        gateway.inner.remove_account(None, &named, "test").await.unwrap();
     }
-    browser.goes_to(&house, "/console/accounts").await;
+    browser.goes_to(&gateway, "/console/accounts").await;
     browser.press("The first steps").await;
     browser.sees("First steps").await;
     browser.shows("console-start").await;
@@ -178,13 +178,13 @@ async fn the_first_steps_begin_with_nothing_at_all() {
 #[tokio::test]
 async fn a_table_on_a_phone_is_one_to_screen_readers() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
     browser.tell("Emulation.setDeviceMetricsOverride", phone).await;
-    browser.goes_to(&house, "/console/accounts").await;
+    browser.goes_to(&gateway, "/console/accounts").await;
     let tree = browser.tell("Accessibility.getFullAXTree", json!({})).await;
     let nodes = tree["nodes"].as_array().unwrap();
     let count = |role: &str| nodes.iter().filter(|it| it["role"]["value"] == role).count();

@@ -5,18 +5,18 @@ use serde_json::json;
 
 use crate::browser::chromium::{Browser, Chromium};
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::seed::Seed;
 
-async fn shows(house: &House, browser: &Browser, path: &str, name: &str) {
-    browser.open(&format!("{}{path}", house.admin_url)).await;
+async fn shows(gateway: &TestGateway, browser: &Browser, path: &str, name: &str) {
+    browser.open(&format!("{}{path}", gateway.admin_url)).await;
     browser.shows(name).await;
 }
 
-async fn signed_in(house: &House, chromium: &Chromium) -> Browser {
+async fn signed_in(gateway: &TestGateway, chromium: &Chromium) -> Browser {
     let browser = chromium.browser().await;
-    let key = house.new_admin_key().await;
-    browser.open(&format!("{}/console/", house.admin_url)).await;
+    let key = gateway.new_admin_key().await;
+    browser.open(&format!("{}/console/", gateway.admin_url)).await;
     browser.run(&format!("document.getElementById('key').value = {}", json!(key))).await;
     browser.press("Sign in").await;
     browser.sees("Overview").await;
@@ -28,50 +28,50 @@ async fn signed_in(house: &House, chromium: &Chromium) -> Browser {
 #[tokio::test]
 async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let chromium = Chromium::start().await;
-    let browser = signed_in(&house, &chromium).await;
+    let browser = signed_in(&gateway, &chromium).await;
     database.run("delete from account").await;
-    shows(&house, &browser, "/console/", "console-overview-empty").await;
-    house.connect(&["alice", "bob"]).await;
-    shows(&house, &browser, "/console/calls", "console-calls-empty").await;
+    shows(&gateway, &browser, "/console/", "console-overview-empty").await;
+    gateway.connect(&["alice", "bob"]).await;
+    shows(&gateway, &browser, "/console/calls", "console-calls-empty").await;
     let body = |ids: &[String], metrics: &[&str]| json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } });
-    shows(&house, &browser, "/console/usage", "console-usage-empty").await;
-    let ids = house.bench.ids("alice", 2);
+    shows(&gateway, &browser, "/console/usage", "console-usage-empty").await;
+    let ids = gateway.sandbox.ids("alice", 2);
     database.seed(Seed { calls: 60, hours: 2000, lines: 12, ..Seed::default() }).await;
-    house
+    gateway
         .call_as("alice", Endpoint::Totals, &body(&ids, &["impressions", "favorites"]))
         .send()
         .await
         .is_relayed(200);
-    house
+    gateway
         .call_as("bob", Endpoint::Totals, &body(&ids, &["impressions"]))
         .send()
         .await
         .is_relayed(403);
-    house
+    gateway
         .call(Endpoint::Totals, &body(&ids, &["impressions"]))
         .send()
         .await
         .is_own(400, "invalid_request");
-    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions", "favorites"], "owners": { &ids[0]: house.id("alice").to_string(), &ids[1]: house.id("alice").to_string() } });
-    let ask = house.ask("POST", "/v1/engagement").header("content-type", "application/json");
+    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions", "favorites"], "owners": { &ids[0]: gateway.id("alice").to_string(), &ids[1]: gateway.id("alice").to_string() } });
+    let ask = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
     assert_eq!(ask.body(question.to_string()).send().await.status, 200);
-    shows(&house, &browser, "/console/calls", "console-calls").await;
-    shows(&house, &browser, "/console/calls?account=alice", "console-calls-wrong").await;
-    browser.open(&format!("{}/console/calls", house.admin_url)).await;
+    shows(&gateway, &browser, "/console/calls", "console-calls").await;
+    shows(&gateway, &browser, "/console/calls?account=alice", "console-calls-wrong").await;
+    browser.open(&format!("{}/console/calls", gateway.admin_url)).await;
     let path = browser.run("return document.querySelector('td a').getAttribute('href')").await;
-    shows(&house, &browser, path.as_str().unwrap(), "console-call").await;
+    shows(&gateway, &browser, path.as_str().unwrap(), "console-call").await;
     database.run("update account set state = 'revoked' where screen_name = 'bob'").await;
-    shows(&house, &browser, "/console/", "console-overview").await;
-    shows(&house, &browser, "/console/usage", "console-usage").await;
-    shows(&house, &browser, "/console/usage?by=key", "console-usage-keys").await;
-    shows(&house, &browser, "/console/usage?from=2025-12-01&by=outcome", "console-usage-months")
+    shows(&gateway, &browser, "/console/", "console-overview").await;
+    shows(&gateway, &browser, "/console/usage", "console-usage").await;
+    shows(&gateway, &browser, "/console/usage?by=key", "console-usage-keys").await;
+    shows(&gateway, &browser, "/console/usage?from=2025-12-01&by=outcome", "console-usage-months")
         .await;
-    shows(&house, &browser, "/console/usage?from=2026-03-08&by=key", "console-usage-lines").await;
-    shows(&house, &browser, "/console/usage?from=2026-03-10&by=auth", "console-usage-day").await;
-    browser.open(&format!("{}/console/usage?from=2026-03-10&by=auth", house.admin_url)).await;
+    shows(&gateway, &browser, "/console/usage?from=2026-03-08&by=key", "console-usage-lines").await;
+    shows(&gateway, &browser, "/console/usage?from=2026-03-10&by=auth", "console-usage-day").await;
+    browser.open(&format!("{}/console/usage?from=2026-03-10&by=auth", gateway.admin_url)).await;
     browser.run("document.querySelector('.chart details').open = true").await;
     browser.shows("console-usage-table").await;
-    shows(&house, &browser, "/console/usage?account=alice", "console-usage-wrong").await;
+    shows(&gateway, &browser, "/console/usage?account=alice", "console-usage-wrong").await;
 }

@@ -4,13 +4,13 @@ use crate::browser::chromium::{Browser, Chromium};
 use crate::console::Visitor;
 use crate::console::rules::{Furnished, routes};
 use crate::database::{Kind, fresh};
-use crate::house::House;
-use crate::webhooks::open_house;
+use crate::gateway::TestGateway;
 use crate::webhooks::receiver::Receiver;
+use crate::webhooks::start_gateway;
 
 impl Browser {
-    pub async fn signs_in(&self, house: &House, key: &str) {
-        self.open(&format!("{}/console/sign-in", house.admin_url)).await;
+    pub async fn signs_in(&self, gateway: &TestGateway, key: &str) {
+        self.open(&format!("{}/console/sign-in", gateway.admin_url)).await;
         self.fill("key", key).await;
         self.press("Sign in").await;
         self.find("//nav[@aria-label='Console']").await;
@@ -24,8 +24,8 @@ impl Browser {
 }
 
 /// Of those paths, what is shown in a browser.
-async fn shown(house: &House, key: &str, paths: Vec<String>) -> Vec<String> {
-    let visitor = Visitor::with_key(house, key).await;
+async fn shown(gateway: &TestGateway, key: &str, paths: Vec<String>) -> Vec<String> {
+    let visitor = Visitor::with_key(gateway, key).await;
     let mut shown = Vec::new();
     for path in paths {
         let answer = visitor.open(&path).await;
@@ -47,47 +47,47 @@ fn name(path: &str) -> String {
 #[tokio::test]
 async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    let admin = house.new_admin_key().await;
+    let admin = gateway.new_admin_key().await;
 
-    browser.open(&format!("{}/console/sign-in", house.admin_url)).await;
+    browser.open(&format!("{}/console/sign-in", gateway.admin_url)).await;
     browser.shows("console-sign-in").await;
     browser.fill("key", "csa_wrong").await;
     browser.press("Sign in").await;
     browser.reads("This is no admin key that works.").await;
     browser.shows("console-sign-in-refused").await;
-    browser.signs_in(&house, &admin).await;
+    browser.signs_in(&gateway, &admin).await;
     let without_names = routes().into_iter().filter(|it| it.1 == "GET" && !it.0.contains('{'));
     let paths: Vec<String> = without_names.map(|it| it.0).collect();
-    for path in shown(&house, &admin, paths.clone()).await {
+    for path in shown(&gateway, &admin, paths.clone()).await {
         if path.contains("sign-in") || path == "/console" {
             continue;
         }
-        browser.open(&format!("{}{path}", house.admin_url)).await;
+        browser.open(&format!("{}{path}", gateway.admin_url)).await;
         browser.shows(&format!("console-empty-{}", name(&path))).await;
     }
     database.run("delete from audit").await;
-    browser.open(&format!("{}/console/audit", house.admin_url)).await;
+    browser.open(&format!("{}/console/audit", gateway.admin_url)).await;
     browser.reads("Nothing was done yet.").await;
     browser.shows("console-audit-none").await;
     browser.run("document.querySelector('details').open = true").await;
     browser.shows("console-signing-out").await;
-    browser.open(&format!("{}/console/nothing", house.admin_url)).await;
+    browser.open(&format!("{}/console/nothing", gateway.admin_url)).await;
     browser.sees("Nothing here").await;
     browser.reads("There is no such page.").await;
     browser.shows("console-nothing").await;
 
-    let furnished = Furnished::new(&house).await;
-    for (who, key) in [("admin", &admin), ("looks", &house.looking_key().await)] {
+    let furnished = Furnished::new(&gateway).await;
+    for (who, key) in [("admin", &admin), ("looks", &gateway.looking_key().await)] {
         browser.forgets().await;
-        browser.signs_in(&house, key).await;
-        for path in shown(&house, key, furnished.pages()).await {
+        browser.signs_in(&gateway, key).await;
+        for path in shown(&gateway, key, furnished.pages()).await {
             if path.contains("sign-in") {
                 continue;
             }
-            browser.open(&format!("{}{path}", house.admin_url)).await;
+            browser.open(&format!("{}{path}", gateway.admin_url)).await;
             browser.shows(&format!("console-{who}-{}", name(&path))).await;
         }
     }
@@ -96,10 +96,10 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
 #[tokio::test]
 async fn a_webhook_is_added_tested_and_removed_in_a_browser() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let (chromium, receiver) = (Chromium::start().await, Receiver::start().await);
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &house.new_admin_key().await).await;
+    browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     browser.press("Webhooks").await;
     browser.sees("Webhooks").await;
     browser.fill("url", "hooks.example.com").await;
@@ -120,12 +120,12 @@ async fn a_webhook_is_added_tested_and_removed_in_a_browser() {
     browser.press("Test now").await;
     browser.reads("The test arrived: the receiver answered with status 204.").await;
     browser.shows("console-webhook-test-arrived").await;
-    house.connect(&["alice"]).await;
-    house.deliver().await;
+    gateway.connect(&["alice"]).await;
+    gateway.deliver().await;
     browser.press("Show").await;
     browser.press("Resend number 1").await;
     browser.reads("The event is sent again now.").await;
-    assert_eq!(house.deliver().await, 1);
+    assert_eq!(gateway.deliver().await, 1);
     browser.press("Remove…").await;
     browser.sees("Remove this webhook?").await;
     browser.shows("console-webhook-remove").await;

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::bench::{Answer, Ask, LAST_28H, body};
 use crate::browser::chromium::{Browser, Chromium};
+use crate::http::{Answer, Ask};
 use crate::program::demo;
+use crate::upstream::{LAST_28H, body};
 use crate::webhooks::receiver::Receiver;
 
 /// A running demo, as one who was handed its card knows it.

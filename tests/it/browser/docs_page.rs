@@ -4,20 +4,20 @@ use fantoccini::key::Key;
 
 use crate::browser::chromium::Chromium;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 
 #[tokio::test]
 async fn the_description_is_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.open(&format!("{}/docs", house.url)).await;
+    browser.open(&format!("{}/docs", gateway.url)).await;
     browser.sees("What can be asked of Countersign").await;
     browser.shows("gateway-docs").await;
 
     // The first stop of the Tab key leads past the contents.
-    browser.open(&format!("{}/docs", house.admin_url)).await;
+    browser.open(&format!("{}/docs", gateway.admin_url)).await;
     browser.strike(Key::Tab).await;
     let focused = "return document.activeElement.textContent";
     assert_eq!(browser.run(focused).await, "Skip to the text");

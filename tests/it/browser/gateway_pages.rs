@@ -5,14 +5,14 @@ use countersign::model::handshake::NotConnected;
 use serde_json::{Value, json};
 
 use crate::browser::chromium::{Browser, Chromium};
-use crate::connect::{fault, open_house_with};
+use crate::connect::{fault, start_gateway_with};
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN};
 
 /// One who tries a link, again and again.
 struct Visitor<'a> {
-    house: &'a House,
+    gateway: &'a TestGateway,
     browser: Browser,
     link: String,
 }
@@ -20,7 +20,7 @@ struct Visitor<'a> {
 impl Visitor<'_> {
     /// Takes another link.
     async fn takes(&mut self, change: impl FnOnce(&mut NewLink)) {
-        self.link = self.house.link_with(change).await;
+        self.link = self.gateway.link_with(change).await;
         self.browser.open(&self.link).await;
     }
 
@@ -51,7 +51,7 @@ impl Visitor<'_> {
 async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
     let mut onward = String::new();
-    let house = open_house_with(&database, |config| {
+    let gateway = start_gateway_with(&database, |config| {
         onward.clone_from(&config.upstream.api_url);
         onward.push_str("/settings/connected_apps");
         config.connect.return_to.push(onward.clone());
@@ -59,7 +59,7 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
     .await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    let mut visitor = Visitor { house: &house, browser, link: String::new() };
+    let mut visitor = Visitor { gateway: &gateway, browser, link: String::new() };
 
     visitor.takes(|_| ()).await;
     visitor.browser.shows("gateway-invitation").await;
@@ -68,7 +68,7 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
     visitor.takes(|it| it.label = format!("{label:W<100}")).await;
     visitor.browser.reads(label.split_once('"').unwrap().0).await;
     visitor.browser.shows("gateway-invitation-odd-label").await;
-    let carol = Some(house.id("carol"));
+    let carol = Some(gateway.id("carol"));
     visitor.takes(|it| it.expected_user = carol).await;
     visitor.browser.shows("gateway-invitation-for-one-user").await;
     visitor.tries_as("dave").await;
@@ -89,7 +89,7 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
 
 /// Tries that end before X shows a page.
 async fn before_x(visitor: &mut Visitor<'_>) {
-    let house = visitor.house;
+    let gateway = visitor.gateway;
     let switches = [
         (
             json!({ "callbacks": [] }),
@@ -103,11 +103,11 @@ async fn before_x(visitor: &mut Visitor<'_>) {
         ),
     ];
     for (on, off, end) in switches {
-        house.switch(on).await;
+        gateway.switch(on).await;
         visitor.takes(|_| ()).await;
         visitor.browser.press("Go on to X").await;
         visitor.is_told(end).await;
-        house.switch(off).await;
+        gateway.switch(off).await;
     }
     for (wrong, end) in [
         (json!({ "kind": "status", "code": 135 }), NotConnected::ClockRejected),
@@ -119,7 +119,7 @@ async fn before_x(visitor: &mut Visitor<'_>) {
         visitor.takes(|_| ()).await;
         visitor.browser.press("Go on to X").await;
         visitor.is_told(end).await;
-        house.order(json!([])).await;
+        gateway.order(json!([])).await;
     }
 }
 
@@ -129,7 +129,7 @@ async fn after_x(visitor: &mut Visitor<'_>) {
     visitor.takes(|_| ()).await;
     visitor.tries_as("carol").await;
     visitor.is_told(NotConnected::TookTooLong).await;
-    visitor.house.order(json!([])).await;
+    visitor.gateway.order(json!([])).await;
 
     visitor.takes(|_| ()).await;
     visitor.browser.press("Go on to X").await;
@@ -160,7 +160,7 @@ async fn connected(visitor: &mut Visitor<'_>, onward: &str) {
 
 /// Pages on which nothing is left to press.
 async fn without_a_way_on(visitor: &mut Visitor<'_>) {
-    let (url, browser) = (&visitor.house.url, &visitor.browser);
+    let (url, browser) = (&visitor.gateway.url, &visitor.browser);
     browser.open(&format!("{url}/connect/nosuchlink")).await;
     visitor.is_refused(NotConnected::LinkUnknown, "Not connected").await;
 
@@ -176,7 +176,9 @@ async fn without_a_way_on(visitor: &mut Visitor<'_>) {
     browser.open(&visitor.link).await;
     visitor.is_refused(NotConnected::OtherBrowser, "Not connected").await;
 
-    browser.open(&format!("http://{}/settings/connected_apps", visitor.house.bench.address)).await;
+    browser
+        .open(&format!("http://{}/settings/connected_apps", visitor.gateway.sandbox.address))
+        .await;
     let action = json!(format!("{}/begin", visitor.link));
     let forged = format!("const it = document.forms[0]; it.action = {action}; it.submit()");
     browser.run(&forged).await;
@@ -188,5 +190,5 @@ async fn without_a_way_on(visitor: &mut Visitor<'_>) {
 }
 
 async fn ordered(visitor: &Visitor<'_>, path: &str, wrong: &Value) {
-    visitor.house.order(json!([fault(path, wrong)])).await;
+    visitor.gateway.order(json!([fault(path, wrong)])).await;
 }

@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use crate::browser::chromium::Chromium;
-use crate::connect::open_house;
+use crate::connect::start_gateway;
 use crate::connect::strings::hostile;
 use crate::database::{Kind, fresh};
 
 #[tokio::test]
 async fn a_hostile_label_runs_nothing_and_breaks_no_layout() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
     let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
@@ -19,7 +19,7 @@ async fn a_hostile_label_runs_nothing_and_breaks_no_layout() {
     let labels = hostile().into_iter().filter(|it| is_label(it) && !it.contains(char::is_control));
     let mut seen = 0;
     for label in labels {
-        let link = house.link_with(|it| it.label.clone_from(&label)).await;
+        let link = gateway.link_with(|it| it.label.clone_from(&label)).await;
         browser.open(&link).await;
         browser.sees("Connect your X account to demo").await;
         assert_eq!(browser.faults().await, [""; 0], "{label:?}");
@@ -34,12 +34,12 @@ async fn a_hostile_label_runs_nothing_and_breaks_no_layout() {
 #[tokio::test]
 async fn another_site_can_neither_frame_a_page_nor_press_its_button() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    let link = house.link().await;
+    let link = gateway.link().await;
     // The sandbox stands for any other site; of its own, this page forbids nothing.
-    browser.open(&format!("http://{}/sandbox/switches", house.bench.address)).await;
+    browser.open(&format!("http://{}/sandbox/switches", gateway.sandbox.address)).await;
     let frame = format!(
         "const it = document.createElement('iframe'); it.src = {};
          document.body.append(it);
@@ -57,6 +57,6 @@ async fn another_site_can_neither_frame_a_page_nor_press_its_button() {
         json!(format!("{link}/begin"))
     );
     browser.run(&post).await;
-    assert_eq!(house.steps().await, (0, 0), "nothing was begun");
+    assert_eq!(gateway.steps().await, (0, 0), "nothing was begun");
     assert_eq!(browser.cookies().await.len(), 0);
 }

@@ -5,7 +5,7 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use crate::browser::chromium::{Browser, Chromium};
-use crate::connect::open_house_with;
+use crate::connect::start_gateway_with;
 use crate::database::{Kind, fresh};
 use crate::program::front::{Authority, Front};
 
@@ -26,7 +26,7 @@ impl Browser {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_is_connected_behind_tls_by_tab_and_enter_alone() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house_with(&database, |config| {
+    let gateway = start_gateway_with(&database, |config| {
         // The front needs the gateway's address, and the gateway the front's.
         let own = config.connect.public_url.as_ref().unwrap().trim_start_matches("http://");
         let authority = Authority::new("ours");
@@ -35,7 +35,7 @@ async fn an_account_is_connected_behind_tls_by_tab_and_enter_alone() {
         config.connect.public_url = Some(front.url);
     })
     .await;
-    let link = house.link().await;
+    let link = gateway.link().await;
     assert!(link.starts_with("https://localhost:"), "{link}");
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
@@ -54,7 +54,7 @@ async fn an_account_is_connected_behind_tls_by_tab_and_enter_alone() {
     browser.tabs_to("Allow").await;
     browser.strike(Key::Enter).await;
     browser.sees("Connected as @carol").await;
-    assert!(house.is_connected("carol").await);
+    assert!(gateway.is_connected("carol").await);
     let cookies = browser.cookies().await;
     assert_eq!(cookies.len(), 1, "{cookies:?}");
     assert_eq!(cookies[0].name(), "__Host-countersign-connect");

@@ -10,10 +10,10 @@ use countersign::gateway::NewKey;
 use countersign::model::key::Kind as KeyKind;
 
 use crate::browser::chromium::Chromium;
-use crate::connect::open_house;
+use crate::connect::start_gateway;
 use crate::database::{Database, Kind, fresh};
 use crate::dice::Dice;
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::seed::{HOUR, Seed};
 
 /// What a picture may weigh, in bytes.
@@ -39,7 +39,7 @@ const SERVICES: [(&str, &str, &str, u32, Day); 4] = [
     ("data warehouse", "historical", "user-context", 240, NIGHT),
 ];
 
-async fn new_key(house: &House, kind: KeyKind, name: &str) -> String {
+async fn new_key(gateway: &TestGateway, kind: KeyKind, name: &str) -> String {
     let app = (kind == KeyKind::Caller).then(|| "demo".to_owned());
     let name = name.to_owned();
     let (accounts, endpoints) = (Vec::new(), Vec::new());
@@ -53,15 +53,15 @@ async fn new_key(house: &House, kind: KeyKind, name: &str) -> String {
         looks: false,
         expires_in: None,
     };
-    house.gateway.create_key(new, "test").await.unwrap().1.expose().to_owned()
+    gateway.inner.create_key(new, "test").await.unwrap().1.expose().to_owned()
 }
 
 /// A month of calls, of which few do not go well.
-async fn work(database: &Database, house: &House) {
+async fn work(database: &Database, gateway: &TestGateway) {
     let mut dice = Dice(7);
     for (name, endpoint, auth, most, day) in SERVICES {
-        let key = new_key(house, KeyKind::Caller, name).await;
-        let user = if auth == "app-only" { String::new() } else { house.id("alice").to_string() };
+        let key = new_key(gateway, KeyKind::Caller, name).await;
+        let user = if auth == "app-only" { String::new() } else { gateway.id("alice").to_string() };
         let mut rows = String::new();
         for hour in HOUR - HOURS..=HOUR {
             // The first of January 1970 was a Thursday, and of the last hour a quarter has gone.
@@ -89,13 +89,13 @@ async fn work(database: &Database, house: &House) {
 #[tokio::test]
 async fn its_pictures_are_of_the_console() {
     let database = fresh(Kind::Sqlite).await;
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     database.seed(Seed { accounts: 57, calls: 800, ..Seed::default() }).await;
     database.run("insert into account_month select '2026-02', app, user_id, '2026-02-03 08:00:00+00:00' from account where user_id not like '%2'").await;
-    work(&database, &house).await;
+    work(&database, &gateway).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&house, &new_key(&house, KeyKind::Admin, "Ada").await).await;
+    browser.signs_in(&gateway, &new_key(&gateway, KeyKind::Admin, "Ada").await).await;
     for (section, choice) in [("Overview", None), ("Usage", Some("key"))] {
         browser.press(section).await;
         browser.sees(section).await;

@@ -3,23 +3,23 @@
 use countersign::sandbox::Settings;
 use serde_json::json;
 
-use crate::bench::Bench;
 use crate::browser::chromium::Chromium;
 use crate::sandbox::handshake::{AUTHORIZE, CALLBACK, begun};
+use crate::upstream::TestSandbox;
 
 #[tokio::test]
 async fn the_sandboxs_pages_are_sound_in_every_size_and_colour() {
-    let bench = Bench::start_with(Settings::default()).await;
+    let sandbox = TestSandbox::start_with(Settings::default()).await;
     for (name, state) in [("bob", "suspended"), ("carol", "protected")] {
-        let path = format!("/sandbox/users/{}", bench.user(name).user_id);
-        assert_eq!(bench.put(&path, json!({ "state": state })).await.status, 200);
+        let path = format!("/sandbox/users/{}", sandbox.user(name).user_id);
+        assert_eq!(sandbox.put(&path, json!({ "state": state })).await.status, 200);
     }
-    let page = |path: &str| format!("http://{}{path}", bench.address);
+    let page = |path: &str| format!("http://{}{path}", sandbox.address);
     let ask = |token: &str| page(&format!("{AUTHORIZE}?oauth_token={token}"));
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
 
-    let (token, _) = begun(&bench, CALLBACK).await;
+    let (token, _) = begun(&sandbox, CALLBACK).await;
     browser.open(&ask(&token)).await;
     browser.shows("sandbox-authorize").await;
     // Past what the browser itself holds against an empty form.
@@ -34,7 +34,7 @@ async fn the_sandboxs_pages_are_sound_in_every_size_and_colour() {
     browser.sees("Whoa there!").await;
     browser.shows("sandbox-invalid_token").await;
 
-    let (token, _) = begun(&bench, "oob").await;
+    let (token, _) = begun(&sandbox, "oob").await;
     browser.open(&ask(&token)).await;
     browser.reads("You will get a PIN to type in at the app.").await;
     browser.shows("sandbox-authorize-pin").await;
@@ -42,7 +42,7 @@ async fn the_sandboxs_pages_are_sound_in_every_size_and_colour() {
     browser.press("Allow").await;
     browser.sees("Your PIN for “demo”").await;
     browser.shows("sandbox-pin").await;
-    let (token, _) = begun(&bench, "oob").await;
+    let (token, _) = begun(&sandbox, "oob").await;
     browser.open(&ask(&token)).await;
     browser.press("Cancel").await;
     browser.reads("You can close this page.").await;

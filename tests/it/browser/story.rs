@@ -3,10 +3,11 @@
 
 use tempfile::TempDir;
 
-use crate::bench::{Answer, TOTALS, body, leaves};
 use crate::browser::chromium::{Browser, Chromium};
 use crate::browser::demo::Demo;
+use crate::http::Answer;
 use crate::program::demo;
+use crate::upstream::{TOTALS, body, leaves};
 
 const SERVICE: &str = "dashboard";
 

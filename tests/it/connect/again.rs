@@ -9,11 +9,12 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::bench::{Answer, Signer, TOTALS};
 use crate::connect::browser::Browser;
-use crate::connect::{fault, open_house, path_of, private, say};
+use crate::connect::{fault, path_of, private, say, start_gateway};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
+use crate::upstream::{Signer, TOTALS};
 
 /// Only so that a test that fails ends: no test measures time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,18 +22,18 @@ const CALLERS: usize = 8;
 const TIMES: usize = 12;
 
 /// Carol takes the app's right back and connects once more; gives the token that she has then.
-async fn connect_again(house: &House) -> (String, String) {
-    let form = house.bench.form("/settings/connected_apps", "screen_name=carol&app=demo");
+async fn connect_again(gateway: &TestGateway) -> (String, String) {
+    let form = gateway.sandbox.form("/settings/connected_apps", "screen_name=carol&app=demo");
     assert_eq!(form.send().await.status, 303);
-    connect(house).await
+    connect(gateway).await
 }
 
-async fn connect(house: &House) -> (String, String) {
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let back = house.allow(&mut browser, &link, "carol").await;
+async fn connect(gateway: &TestGateway) -> (String, String) {
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
-    let world = house.bench.get("/sandbox/world").await;
+    let world = gateway.sandbox.get("/sandbox/world").await;
     let carol = world["users"].as_array().unwrap().iter().find(|it| it["screen_name"] == "carol");
     let text = |name: &str| carol.unwrap()[name].as_str().unwrap().to_owned();
     (text("access_token"), text("access_token_secret"))
@@ -45,13 +46,13 @@ fn signature(authorization: &str) -> &str {
 }
 
 /// Whether the call that arrived is signed with the secret that belongs to its token.
-fn is_whole(house: &House, call: &Value, token: &(String, String)) -> bool {
+fn is_whole(gateway: &TestGateway, call: &Value, token: &(String, String)) -> bool {
     let text = |name: &str| call[name].as_str().unwrap().to_owned();
     let signer = Signer {
         token: Some(token.clone()),
         nonce: text("nonce"),
         timestamp: text("timestamp"),
-        ..house.bench.two_legged()
+        ..gateway.sandbox.two_legged()
     };
     let sent = call["header_values"]["authorization"].as_str().unwrap();
     signature(sent) == signature(&signer.header("POST", TOTALS, &[]))
@@ -70,13 +71,13 @@ fn is_answer(answer: &Answer) -> bool {
 }
 
 async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
-    let house = open_house(&database).await;
-    let mut tokens = vec![connect(&house).await];
-    let carol = house.id("carol");
-    let limited = format!("Bearer {}", house.new_key(|it| it.accounts = vec![carol]).await);
-    let before = house.store.find_account("demo", carol).await.unwrap().unwrap();
-    let ask = house
-        .call_as("carol", Endpoint::Totals, &private(&house, "carol"))
+    let gateway = start_gateway(&database).await;
+    let mut tokens = vec![connect(&gateway).await];
+    let carol = gateway.id("carol");
+    let limited = format!("Bearer {}", gateway.new_key(|it| it.accounts = vec![carol]).await);
+    let before = gateway.store.find_account("demo", carol).await.unwrap().unwrap();
+    let ask = gateway
+        .call_as("carol", Endpoint::Totals, &private(&gateway, "carol"))
         .header("authorization", &limited);
     ask.clone().send().await.is_relayed(200);
 
@@ -94,29 +95,29 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
     }
     for _ in 0..TIMES {
         // Two calls that X has answered with the token of before arrive after the next has come.
-        house.order(json!([fault(TOTALS, &json!({ "kind": "hold", "times": 2 }))])).await;
+        gateway.order(json!([fault(TOTALS, &json!({ "kind": "hold", "times": 2 }))])).await;
         let held = async {
-            while house.fired().await != [2] {
+            while gateway.fired().await != [2] {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(PATIENCE, held).await.expect("nobody calls any more");
-        house.bench.clock.forward(time::Duration::seconds(1));
-        tokens.push(connect_again(&house).await);
+        gateway.sandbox.clock.forward(time::Duration::seconds(1));
+        tokens.push(connect_again(&gateway).await);
         ask.clone().send().await.is_relayed(200);
-        house.order(json!([])).await;
+        gateway.order(json!([])).await;
     }
     stop.store(true, Ordering::Relaxed);
     let answers = callers.join_all().await;
     let (refused, relayed) = answers.iter().fold((0, 0), |sum, it| (sum.0 + it[0], sum.1 + it[1]));
 
     let (mut by_latest, mut by_replaced) = (0, 0);
-    let arrived = house.arrived(TOTALS).await;
+    let arrived = gateway.arrived(TOTALS).await;
     for call in &arrived {
         let place = tokens.iter().position(|it| call["token"] == it.0).unwrap();
-        assert!(is_whole(&house, call, &tokens[place]), "{call}");
+        assert!(is_whole(&gateway, call, &tokens[place]), "{call}");
         let others = tokens.iter().enumerate().filter(|it| it.0 != place);
-        assert!(!others.into_iter().any(|it| is_whole(&house, call, it.1)));
+        assert!(!others.into_iter().any(|it| is_whole(&gateway, call, it.1)));
         if call["status"] == 200 {
             by_latest += 1;
         } else {
@@ -132,20 +133,20 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
     let used = tokens.iter().filter(|it| arrived.iter().any(|call| call["token"] == it.0)).count();
     assert_eq!((tokens.len(), used), (TIMES + 1, TIMES + 1));
 
-    let after = house.store.find_account("demo", carol).await.unwrap().unwrap();
+    let after = gateway.store.find_account("demo", carol).await.unwrap().unwrap();
     assert_ne!(before.sealed_token, after.sealed_token);
     assert_eq!(before.account.connected_at, after.account.connected_at);
     assert_eq!(after.account.state, countersign::model::AccountState::Active);
-    assert_eq!(house.audited("account.connected").await.len(), TIMES + 1);
+    assert_eq!(gateway.audited("account.connected").await.len(), TIMES + 1);
     ask.send().await.is_relayed(200);
 }
 
 async fn who_connects_again_without_revoking_keeps_the_token_and_no_call_is_refused(
     database: Database,
 ) {
-    let house = open_house(&database).await;
-    let first = connect(&house).await;
-    let ask = house.call_as("carol", Endpoint::Totals, &private(&house, "carol"));
+    let gateway = start_gateway(&database).await;
+    let first = connect(&gateway).await;
+    let ask = gateway.call_as("carol", Endpoint::Totals, &private(&gateway, "carol"));
     let stop = Arc::new(AtomicBool::new(false));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
@@ -157,13 +158,13 @@ async fn who_connects_again_without_revoking_keeps_the_token_and_no_call_is_refu
         });
     }
     for _ in 0..TIMES {
-        assert_eq!(connect(&house).await, first);
+        assert_eq!(connect(&gateway).await, first);
     }
     stop.store(true, Ordering::Relaxed);
     callers.join_all().await;
-    let arrived = house.arrived(TOTALS).await;
+    let arrived = gateway.arrived(TOTALS).await;
     assert!(arrived.len() > TIMES, "{}", arrived.len());
-    assert!(arrived.iter().all(|it| it["status"] == 200 && is_whole(&house, it, &first)));
+    assert!(arrived.iter().all(|it| it["status"] == 200 && is_whole(&gateway, it, &first)));
 }
 
 on_both!(

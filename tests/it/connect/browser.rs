@@ -1,6 +1,6 @@
 //! A browser as far as these pages need one: it keeps cookies, and says where a request comes from.
 
-use crate::bench::{Answer, Ask};
+use crate::http::{Answer, Ask};
 
 pub struct Browser {
     http: reqwest::Client,

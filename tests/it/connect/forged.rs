@@ -1,11 +1,11 @@
 //! Forged requests: another site's form, frame or script begins nothing, another browser's cookie ends nothing, and
 //! every answer under `/connect` says that it is to be neither framed nor kept.
 
-use crate::bench::{Answer, Ask};
 use crate::connect::browser::Browser;
-use crate::connect::{open_house, open_house_with, path_of, token_in};
+use crate::connect::{path_of, start_gateway, start_gateway_with, token_in};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
 
 /// What a browser says of where a request comes from, and whether a form of our own can say that.
 fn sites() -> Vec<(Vec<&'static str>, bool)> {
@@ -67,16 +67,16 @@ fn with_cookie(ask: Ask, value: &str) -> Ask {
 }
 
 /// A link that another browser has begun with, and what that browser has to bring back.
-async fn begun(house: &House) -> (String, Browser, String) {
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let back = house.allow(&mut browser, &link, "carol").await;
+async fn begun(gateway: &TestGateway) -> (String, Browser, String) {
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     (link, browser, back)
 }
 
 async fn only_the_links_own_page_begins(database: Database) {
-    let house = open_house(&database).await;
-    let (other, own, plain) = (begun(&house).await.1, house.url.clone(), Browser::new());
-    let (mut link, before) = (house.link().await, house.steps().await.0);
+    let gateway = start_gateway(&database).await;
+    let (other, own, plain) = (begun(&gateway).await.1, gateway.url.clone(), Browser::new());
+    let (mut link, before) = (gateway.link().await, gateway.steps().await.0);
     let (mut refused, mut begun) = (0, 0);
     for (site, is_site) in sites() {
         for (origin, is_origin) in origins(&own) {
@@ -101,7 +101,7 @@ async fn only_the_links_own_page_begins(database: Database) {
                     assert_eq!(answer.status, 303, "{told}: {}", answer.text());
                     token_in(&answer);
                     begun += 1;
-                    link = house.link().await;
+                    link = gateway.link().await;
                 } else {
                     assert_eq!(answer.status, 403, "{told}");
                     answer.is_page(
@@ -119,17 +119,17 @@ async fn only_the_links_own_page_begins(database: Database) {
         }
     }
     assert!(refused >= 1700 && begun == 50, "{refused} {begun}");
-    assert_eq!(house.steps().await, (before + begun, 0));
+    assert_eq!(gateway.steps().await, (before + begun, 0));
     // Looking at it from elsewhere is how people come.
     Browser::new().follow(&link).await.is_page(200, &["Go on to X"]);
-    house.nothing_stored().await;
+    gateway.nothing_stored().await;
 }
 
 async fn a_link_that_was_begun_is_begun_with_no_cookie_but_its_own(database: Database) {
-    let house = open_house(&database).await;
-    let (link, browser, _) = begun(&house).await;
-    let (other_link, other, _) = begun(&house).await;
-    let before = house.steps().await;
+    let gateway = start_gateway(&database).await;
+    let (link, browser, _) = begun(&gateway).await;
+    let (other_link, other, _) = begun(&gateway).await;
+    let before = gateway.steps().await;
     for cookie in forged(&browser, &other, &link, &other_link) {
         let answer = with_cookie(Browser::new().button(&link), &cookie)
             .header("sec-fetch-site", "same-origin")
@@ -138,15 +138,15 @@ async fn a_link_that_was_begun_is_begun_with_no_cookie_but_its_own(database: Dat
         answer.is_page(403, &["Another browser has begun"]);
         assert_eq!(answer.header("set-cookie"), "", "{cookie}");
     }
-    assert_eq!(house.steps().await, before);
+    assert_eq!(gateway.steps().await, before);
 }
 
 async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
-    let house = open_house(&database).await;
-    let (link, browser, back) = begun(&house).await;
-    let (other_link, other, _) = begun(&house).await;
+    let gateway = start_gateway(&database).await;
+    let (link, browser, back) = begun(&gateway).await;
+    let (other_link, other, _) = begun(&gateway).await;
     let token = crate::sandbox::handshake::fields(&back)["oauth_token"].clone();
-    let denied = format!("{}/connect/callback?denied={token}", house.url);
+    let denied = format!("{}/connect/callback?denied={token}", gateway.url);
     let all = forged(&browser, &other, &link, &other_link);
     for (url, cookie) in
         [&back, &denied].into_iter().flat_map(|url| all.iter().map(move |it| (url, it)))
@@ -177,40 +177,40 @@ async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
         let ask = Browser::new().ask("GET", &back).header("cookie", &format!("{name}={value}"));
         ask.send().await.is_page(403, &["Another browser has begun"]);
     }
-    assert_eq!(house.steps().await.1, 0);
-    house.nothing_stored().await;
+    assert_eq!(gateway.steps().await.1, 0);
+    gateway.nothing_stored().await;
 }
 
 async fn the_first_cookie_of_the_name_counts_and_no_other(database: Database) {
-    let house = open_house(&database).await;
-    let (link, browser, back) = begun(&house).await;
-    let (_, other, _) = begun(&house).await;
+    let gateway = start_gateway(&database).await;
+    let (link, browser, back) = begun(&gateway).await;
+    let (_, other, _) = begun(&gateway).await;
     let (right, wrong) = (&browser.cookies[0].1, &other.cookies[0].1);
     let both = Browser::new()
         .ask("GET", &back)
         .header("cookie", &format!("countersign-connect={wrong}; countersign-connect={right}"));
     assert_eq!(both.send().await.status, 303);
-    assert_eq!(house.steps().await.1, 0);
+    assert_eq!(gateway.steps().await.1, 0);
     let both = Browser::new().ask("GET", &back).header(
         "cookie",
         &format!("a=b;countersign-connect={right};  countersign-connect={wrong}"),
     );
     both.send().await.goes_to(path_of(&link));
-    assert_eq!(house.steps().await.1, 1);
-    assert!(house.is_connected("carol").await);
+    assert_eq!(gateway.steps().await.1, 1);
+    assert!(gateway.is_connected("carol").await);
 }
 
 async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
-    let house = open_house_with(&database, |it| {
+    let gateway = start_gateway_with(&database, |it| {
         it.connect.public_url = Some("https://countersign.example.com".to_owned())
     })
     .await;
-    let link = house.link().await;
+    let link = gateway.link().await;
     assert!(link.starts_with("https://countersign.example.com/connect/"), "{link}");
-    let here = format!("{}{}", house.url, path_of(&link));
+    let here = format!("{}{}", gateway.url, path_of(&link));
     let mut browser = Browser::new();
     // A proxy in front passes on the names that browsers use.
-    assert_eq!(browser.button(&here).header("origin", &house.url).send().await.status, 403);
+    assert_eq!(browser.button(&here).header("origin", &gateway.url).send().await.status, 403);
     let pressed =
         browser.button(&here).header("origin", "https://countersign.example.com").send().await;
     let set = pressed.header("set-cookie").to_owned();
@@ -218,22 +218,22 @@ async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
     assert!(set.starts_with(&format!("__Host-countersign-connect={id}.")), "{set}");
     assert!(set.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"), "{set}");
     let token = token_in(&pressed);
-    let back = house.allowed(&token, "carol").await;
-    let back = format!("{}{}", house.url, path_of(&back));
+    let back = gateway.allowed(&token, "carol").await;
+    let back = format!("{}{}", gateway.url, path_of(&back));
     // The name without the prefix, which any host of the domain can set, is not looked at.
     let value = set.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
     browser.cookies = vec![("countersign-connect".to_owned(), value.clone())];
     browser.follow(&back).await.is_page(403, &["Another browser has begun"]);
     browser.cookies = vec![("__Host-countersign-connect".to_owned(), value)];
     browser.follow(&back).await.goes_to(path_of(&link));
-    assert!(house.is_connected("carol").await);
+    assert!(gateway.is_connected("carol").await);
 }
 
 async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(database: Database) {
-    let house = open_house(&database).await;
-    let (link, mut browser, back) = begun(&house).await;
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser, back) = begun(&gateway).await;
     let path = path_of(&link).to_owned();
-    let base = |path: &str| format!("{}{path}", house.url);
+    let base = |path: &str| format!("{}{path}", gateway.url);
     let is_page = |answer: &Answer, status: u16| {
         answer.is_page(status, &["role=\"alert\""]);
         assert_eq!(answer.header("access-control-allow-origin"), "");
@@ -300,9 +300,9 @@ async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(dat
     for path in ["/connected", "/connect%2fx", "//connect/x", "/CONNECT/x", "/"] {
         Browser::new().ask("GET", &base(path)).send().await.is_own(404, "not_found");
     }
-    let admin = Browser::new().open(&format!("{}{path}", house.admin_url)).await;
+    let admin = Browser::new().open(&format!("{}{path}", gateway.admin_url)).await;
     is_page(&admin, 404);
-    let steps = house.steps().await;
+    let steps = gateway.steps().await;
     assert_eq!(steps, (1, 1));
 }
 

@@ -10,17 +10,18 @@ use countersign::store::Store;
 use serde_json::json;
 use time::Duration;
 
-use crate::bench::{Answer, Bench, small};
 use crate::connect::browser::Browser;
 use crate::connect::replica::{PUBLIC_URL, Replica};
 use crate::connect::rules::{BROWSERS, Back, Held, LOST, Model, Told, USERS};
 use crate::connect::{fault, path_of, say, token_in};
 use crate::database::{Database, newest, on_both};
 use crate::dice::Dice;
+use crate::http::Answer;
 use crate::sandbox::handshake::{ACCESS_TOKEN, decide};
+use crate::upstream::{TestSandbox, small};
 
 struct History<'a> {
-    bench: Bench,
+    sandbox: TestSandbox,
     database: &'a Database,
     store: Store,
     replicas: Vec<Replica>,
@@ -36,16 +37,16 @@ struct History<'a> {
 
 impl History<'_> {
     async fn open(database: &Database) -> History<'_> {
-        let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
+        let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
         let store = database.store().await;
         let mut replicas = Vec::new();
         for _ in 0..2 {
-            replicas.push(Replica::open(&bench, &database.settings()).await);
+            replicas.push(Replica::open(&sandbox, &database.settings()).await);
         }
         let browsers = (0..BROWSERS).map(|_| Browser::new()).collect();
         let (links, backs, told) = (Vec::new(), Vec::new(), Told::default());
         History {
-            bench,
+            sandbox,
             database,
             store,
             replicas,
@@ -66,7 +67,7 @@ impl History<'_> {
         self.backs.clear();
         self.browsers = self.browsers.iter().map(Browser::other).collect();
         self.database.run("delete from link; delete from account; delete from audit").await;
-        assert_eq!(self.bench.ask("POST", "/sandbox/reset").send().await.status, 204);
+        assert_eq!(self.sandbox.ask("POST", "/sandbox/reset").send().await.status, 204);
     }
 
     async fn step(&mut self) {
@@ -77,7 +78,7 @@ impl History<'_> {
             2 if self.held.is_none() => {
                 let seconds = [1, 30, 300, 1500][self.dice.below(4)];
                 self.now_s += seconds;
-                self.bench.clock.forward(Duration::seconds(seconds));
+                self.sandbox.clock.forward(Duration::seconds(seconds));
             }
             3..=4 => self.look(browser).await,
             5..=9 => self.begin(browser).await,
@@ -113,7 +114,7 @@ impl History<'_> {
     }
 
     fn id(&self, name: &str) -> UserId {
-        UserId::parse(&self.bench.user(name).user_id).unwrap()
+        UserId::parse(&self.sandbox.user(name).user_id).unwrap()
     }
 
     async fn look(&mut self, browser: usize) {
@@ -162,11 +163,11 @@ impl History<'_> {
         let token = token_in(pressed);
         let user = Some(USERS[self.dice.below(4)]).filter(|_| self.dice.below(5) > 0);
         let url = if let Some(name) = user {
-            let allowed = decide(&self.bench, &token, "allow", name).await;
+            let allowed = decide(&self.sandbox, &token, "allow", name).await;
             assert_eq!(allowed.status, 302, "{}", allowed.text());
             allowed.header("location").to_owned()
         } else {
-            decide(&self.bench, &token, "cancel", "").await;
+            decide(&self.sandbox, &token, "cancel", "").await;
             format!("{PUBLIC_URL}/connect/callback?denied={token}")
         };
         let begun_s = self.now_s;
@@ -215,7 +216,7 @@ impl History<'_> {
         let url = self.replicas[replica].at(&back.url);
         let asked = tokio::spawn(self.browsers[back.browser].ask("GET", &url).try_send());
         let link = back.link;
-        while self.bench.get("/sandbox/faults").await[0]["fired"] != 1 {
+        while self.sandbox.get("/sandbox/faults").await[0]["fired"] != 1 {
             assert!(!asked.is_finished(), "X was not asked");
             tokio::task::yield_now().await;
         }
@@ -248,16 +249,16 @@ impl History<'_> {
     }
 
     async fn crash(&mut self, replica: usize) {
-        let opened = Replica::open(&self.bench, &self.database.settings()).await;
+        let opened = Replica::open(&self.sandbox, &self.database.settings()).await;
         std::mem::replace(&mut self.replicas[replica], opened).crash().await;
         self.told.crashes += 1;
     }
 
     /// Asks one replica, which is gone at some moment before it answers or after.
-    async fn tear(&mut self, ask: impl FnOnce(&Replica) -> crate::bench::Ask) -> Option<Answer> {
+    async fn tear(&mut self, ask: impl FnOnce(&Replica) -> crate::http::Ask) -> Option<Answer> {
         let held = self.held.as_ref().map(|it| 1 - it.replica);
         let replica = held.unwrap_or_else(|| self.dice.below(2));
-        let opened = Replica::open(&self.bench, &self.database.settings()).await;
+        let opened = Replica::open(&self.sandbox, &self.database.settings()).await;
         let asked = tokio::spawn(ask(&self.replicas[replica]).try_send());
         for _ in 0..self.dice.below(3000) {
             tokio::task::yield_now().await;
@@ -331,7 +332,7 @@ impl History<'_> {
     }
 
     async fn order(&self, faults: serde_json::Value) {
-        assert_eq!(self.bench.put("/sandbox/faults", faults).await.status, 200);
+        assert_eq!(self.sandbox.put("/sandbox/faults", faults).await.status, 200);
     }
 
     /// Each link says what it should, who is connected is who should be, and nothing was exchanged twice.
@@ -352,7 +353,7 @@ impl History<'_> {
         let entries = self.store.list_audit(&newest(1000)).await.unwrap();
         let audited = entries.iter().filter(|it| it.action == "account.connected").count();
         assert_eq!(audited, connected.len());
-        let exchanged = self.bench.get(&format!("/sandbox/calls?path={ACCESS_TOKEN}")).await;
+        let exchanged = self.sandbox.get(&format!("/sandbox/calls?path={ACCESS_TOKEN}")).await;
         let mut seen = BTreeSet::new();
         for call in exchanged.as_array().unwrap() {
             assert!(seen.insert(call["token"].to_string()), "exchanged twice: {call}");

@@ -6,12 +6,13 @@ use countersign::pages::connect::view;
 use serde_json::json;
 use time::macros::datetime;
 
-use crate::bench::{Answer, VERIFY, escape};
 use crate::connect::browser::Browser;
 use crate::connect::strings::{hostile, needs_escape, skeleton, unescaped, without_escapes};
-use crate::connect::{fault, open_house, open_house_with, path_of};
+use crate::connect::{fault, path_of, start_gateway, start_gateway_with};
 use crate::database::{Database, on_both};
+use crate::http::Answer;
 use crate::sandbox::handshake::{ACCESS_TOKEN, AUTHORIZE, begin, begun, decide, token_of};
+use crate::upstream::{VERIFY, escape};
 
 /// The page has the tags of the one with harmless text and no others, and shows the text as it is.
 #[track_caller]
@@ -63,16 +64,16 @@ fn a_page_of_ours_has_the_same_tags_whatever_it_shows() {
 }
 
 async fn what_an_admin_calls_a_link_is_text(database: Database) {
-    let house = open_house(&database).await;
-    let (admin, browser) = (house.new_admin_key().await, Browser::new());
+    let gateway = start_gateway(&database).await;
+    let (admin, browser) = (gateway.new_admin_key().await, Browser::new());
     let plain = browser
         .other()
-        .open(&house.link_with(|it| "plain".clone_into(&mut it.label)).await)
+        .open(&gateway.link_with(|it| "plain".clone_into(&mut it.label)).await)
         .await
         .text();
     let mut shown = 0;
     for text in hostile() {
-        let ask = house
+        let ask = gateway
             .admin(&admin, "POST", "/admin/v1/links")
             .header("content-type", "application/json");
         let made = ask.body(json!({ "label": text }).to_string()).send().await;
@@ -98,16 +99,16 @@ async fn what_an_admin_calls_a_link_is_text(database: Database) {
 async fn where_a_browser_goes_on_to_is_text(database: Database) {
     // As no settings can say it.
     let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
-    let house = open_house_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
+    let gateway = start_gateway_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
     let mut plain = String::new();
     for text in [&"plain".to_owned()].into_iter().chain(&all).step_by(4) {
         let link = if plain.is_empty() {
-            house.link().await
+            gateway.link().await
         } else {
-            house.link_with(|it| it.return_to = Some(text.clone())).await
+            gateway.link_with(|it| it.return_to = Some(text.clone())).await
         };
         let mut browser = Browser::new();
-        let back = house.allow(&mut browser, &link, "carol").await;
+        let back = gateway.allow(&mut browser, &link, "carol").await;
         let went = browser.follow(&back).await;
         went.is_guarded();
         assert!(went.header("set-cookie").is_empty());
@@ -127,13 +128,13 @@ async fn where_a_browser_goes_on_to_is_text(database: Database) {
 async fn a_screen_name_that_is_none_is_stored_from_no_answer_and_shown_from_no_row(
     database: Database,
 ) {
-    let house = open_house(&database).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let carol = house.id("carol").to_string();
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let carol = gateway.id("carol").to_string();
     let old = json!({ "kind": "fields", "fields": { "user_id": null, "screen_name": null } });
     let odd = [NotConnected::OddAnswer.headline(), NotConnected::OddAnswer.what()];
     for (number, text) in hostile().iter().enumerate() {
-        let back = house.allow(&mut browser, &link, "carol").await;
+        let back = gateway.allow(&mut browser, &link, "carol").await;
         // From the exchange, or by the older way: asked for with the token.
         let faults = if number % 2 == 0 {
             json!([fault(
@@ -147,14 +148,14 @@ async fn a_screen_name_that_is_none_is_stored_from_no_answer_and_shown_from_no_r
                 fault(VERIFY, &json!({ "kind": "status", "status": 200, "body": profile }))
             ])
         };
-        house.order(faults).await;
+        gateway.order(faults).await;
         browser.follow(&back).await.goes_to(path_of(&link));
-        assert!(house.fired().await.iter().all(|it| *it == 1), "{text:?}");
-        house.order(json!([])).await;
+        assert!(gateway.fired().await.iter().all(|it| *it == 1), "{text:?}");
+        gateway.order(json!([])).await;
         browser.open(&link).await.is_page(200, &odd);
     }
-    house.nothing_stored().await;
-    let back = house.allow(&mut browser, &link, "carol").await;
+    gateway.nothing_stored().await;
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
     for text in hostile().iter().filter(|it| !it.contains('\0')) {
@@ -168,17 +169,17 @@ async fn a_screen_name_that_is_none_is_stored_from_no_answer_and_shown_from_no_r
 }
 
 async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
-    let house = open_house(&database).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let back = house.allow(&mut browser, &link, "carol").await;
-    let unknown = browser.other().open(&format!("{}/connect/x", house.url)).await.text();
-    let odd = browser.follow(&format!("{}/connect/callback", house.url)).await.text();
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let back = gateway.allow(&mut browser, &link, "carol").await;
+    let unknown = browser.other().open(&format!("{}/connect/x", gateway.url)).await.text();
+    let odd = browser.follow(&format!("{}/connect/callback", gateway.url)).await.text();
     for text in &hostile() {
         let encoded = escape(text);
         for page in [
-            browser.other().open(&format!("{}/connect/{encoded}", house.url)).await,
+            browser.other().open(&format!("{}/connect/{encoded}", gateway.url)).await,
             browser.other().open(&format!("{link}{encoded}")).await,
-            browser.other().press(&format!("{}/connect/{encoded}", house.url)).await,
+            browser.other().press(&format!("{}/connect/{encoded}", gateway.url)).await,
             browser.other().follow(&format!("{back}&x={encoded}")).await,
         ] {
             assert!(page.status.is_client_error(), "{text:?}: {page:?}");
@@ -189,7 +190,7 @@ async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
         let follow = browser
             .follow(&format!(
                 "{}/connect/callback?oauth_token={encoded}&oauth_verifier={encoded}",
-                house.url
+                gateway.url
             ))
             .await;
         let could_be_a_token = text.len() <= 250 && text.bytes().all(|it| it.is_ascii_graphic());
@@ -219,23 +220,23 @@ async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
             }
         }
     }
-    house.nothing_stored().await;
-    assert_eq!(house.steps().await.1, 0);
+    gateway.nothing_stored().await;
+    assert_eq!(gateway.steps().await.1, 0);
     browser.follow(&back).await.goes_to(path_of(&link));
 }
 
 async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database) {
-    let house = open_house(&database).await;
-    let bench = &house.bench;
-    let token = begun(bench, "https://app.example.com/plain").await.0;
-    let page = async |path: &str| bench.ask("GET", path).send().await;
+    let gateway = start_gateway(&database).await;
+    let sandbox = &gateway.sandbox;
+    let token = begun(sandbox, "https://app.example.com/plain").await.0;
+    let page = async |path: &str| sandbox.ask("GET", path).send().await;
     let plain = page(&format!("{AUTHORIZE}?oauth_token={token}")).await.is_sandbox_page(200);
     let invalid = page(AUTHORIZE).await.is_sandbox_page(403);
     let refused =
-        decide(bench, &begun(bench, "https://app.example.com/plain").await.0, "cancel", "")
+        decide(sandbox, &begun(sandbox, "https://app.example.com/plain").await.0, "cancel", "")
             .await
             .is_sandbox_page(200);
-    let incomplete = decide(bench, &token, "allow", "nobody").await.is_sandbox_page(400);
+    let incomplete = decide(sandbox, &token, "allow", "nobody").await.is_sandbox_page(400);
     let mut callbacks = 0;
     for text in hostile() {
         let encoded = escape(&text);
@@ -248,12 +249,15 @@ async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database)
             .await;
             assert_eq!(skeleton(&asked.is_sandbox_page(200)), skeleton(&plain));
         }
-        assert_eq!(decide(bench, &encoded, "allow", &encoded).await.is_sandbox_page(403), invalid);
         assert_eq!(
-            decide(bench, &token, &encoded, &encoded).await.is_sandbox_page(400),
+            decide(sandbox, &encoded, "allow", &encoded).await.is_sandbox_page(403),
+            invalid
+        );
+        assert_eq!(
+            decide(sandbox, &token, &encoded, &encoded).await.is_sandbox_page(400),
             incomplete
         );
-        let revoked = bench
+        let revoked = sandbox
             .form("/settings/connected_apps", &format!("screen_name={encoded}&app={encoded}"))
             .send()
             .await;
@@ -267,7 +271,7 @@ async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database)
             format!("https://app.example.com/plain#{text}"),
             text.clone(),
         ] {
-            let answer = begin(bench, &callback).await;
+            let answer = begin(sandbox, &callback).await;
             if answer.status != 200 {
                 assert_eq!(answer.status, 403, "{callback:?}: {}", answer.text());
                 continue;
@@ -279,7 +283,7 @@ async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database)
                 &page(&format!("{AUTHORIZE}?oauth_token={token}")).await.is_sandbox_page(200),
                 &plain,
             );
-            let back = decide(bench, &token, "cancel", "").await.is_sandbox_page(200);
+            let back = decide(sandbox, &token, "cancel", "").await.is_sandbox_page(200);
             assert_eq!(skeleton(&back), skeleton(&refused), "{back}");
         }
     }
@@ -287,16 +291,16 @@ async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database)
 }
 
 async fn a_cookie_that_a_browser_made_up_is_replaced(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     for weak in
         ["x.x", "x.", "x.aaaa", &format!("x.{}", "é".repeat(20)), &format!("x.{}", "a".repeat(500))]
     {
-        let (link, mut browser) = (house.link().await, Browser::new());
+        let (link, mut browser) = (gateway.link().await, Browser::new());
         let id = link.rsplit_once('/').unwrap().1;
         for weak in [weak.to_owned(), weak.replacen('x', id, 1)] {
             browser.cookies = vec![("countersign-connect".to_owned(), weak)];
-            let link = house.link().await;
-            house.begin(&mut browser, &link).await;
+            let link = gateway.link().await;
+            gateway.begin(&mut browser, &link).await;
             let (id, proof) = browser.cookies[0].1.split_once('.').unwrap();
             assert!(link.ends_with(id) && proof.len() == 43, "{:?}", browser.cookies);
         }

@@ -4,20 +4,20 @@ use countersign::gateway::NewLink;
 use countersign::model::handshake::NotConnected;
 use serde_json::{Value, json};
 
-use crate::bench::Answer;
 use crate::connect::browser::Browser;
-use crate::connect::{open_house, open_house_with, path_of};
+use crate::connect::{path_of, start_gateway, start_gateway_with};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 
-async fn ask(house: &House, admin: &str, wanted: &Value) -> Answer {
-    let ask = house.admin(admin, "POST", "/admin/v1/links");
+async fn ask(gateway: &TestGateway, admin: &str, wanted: &Value) -> Answer {
+    let ask = gateway.admin(admin, "POST", "/admin/v1/links");
     ask.header("content-type", "application/json").body(wanted.to_string()).send().await
 }
 
 async fn what_a_link_cannot_be_is_refused_with_every_reason(database: Database) {
-    let house = open_house(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = start_gateway(&database).await;
+    let admin = gateway.new_admin_key().await;
     for (wrong, pointers) in [
         (json!({ "label": "" }), vec!["/label"]),
         (json!({ "label": "a\nb" }), vec!["/label"]),
@@ -32,46 +32,47 @@ async fn what_a_link_cannot_be_is_refused_with_every_reason(database: Database) 
             vec!["/label", "/expires", "/return_to"],
         ),
     ] {
-        let refused = ask(&house, &admin, &wrong).await;
+        let refused = ask(&gateway, &admin, &wrong).await;
         refused.is_own(400, "invalid_request");
         let problems = refused.json()["problems"].clone();
         let found: Vec<&str> =
             problems.as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
         assert_eq!(found, pointers, "{problems}");
     }
-    assert_eq!(ask(&house, &admin, &json!({ "label": "x", "more": 1 })).await.status, 400);
-    assert_eq!(ask(&house, &house.key, &json!({ "label": "x" })).await.status, 401);
-    assert_eq!(house.audited("link.created").await, []);
-    let longest = ask(&house, &admin, &json!({ "label": "é".repeat(100), "expires": "24h" })).await;
+    assert_eq!(ask(&gateway, &admin, &json!({ "label": "x", "more": 1 })).await.status, 400);
+    assert_eq!(ask(&gateway, &gateway.key, &json!({ "label": "x" })).await.status, 401);
+    assert_eq!(gateway.audited("link.created").await, []);
+    let longest =
+        ask(&gateway, &admin, &json!({ "label": "é".repeat(100), "expires": "24h" })).await;
     assert_eq!(longest.status, 201, "{}", longest.text());
 }
 
 async fn the_page_of_a_link_for_an_account_that_is_known_names_it(database: Database) {
-    let house = open_house(&database).await;
-    let [alice, carol] = ["alice", "carol"].map(|it| house.id(it));
+    let gateway = start_gateway(&database).await;
+    let [alice, carol] = ["alice", "carol"].map(|it| gateway.id(it));
     for (user, expected) in [
         (alice, format!("The link is for @alice alone (id {alice}): sign in to X as that user.")),
         (carol, format!("the one that whoever sent the link had in mind (id {carol})")),
     ] {
-        let link = house.link_with(|it| it.expected_user = Some(user)).await;
+        let link = gateway.link_with(|it| it.expected_user = Some(user)).await;
         Browser::new().open(&link).await.is_page(200, &[&expected]);
     }
 }
 
 async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(database: Database) {
-    let house = open_house(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = start_gateway(&database).await;
+    let admin = gateway.new_admin_key().await;
     let mut made = Vec::new();
     for number in 0..5 {
         let created =
-            ask(&house, &admin, &json!({ "label": format!("number {number}"), "user_id": "12" }))
+            ask(&gateway, &admin, &json!({ "label": format!("number {number}"), "user_id": "12" }))
                 .await
                 .json();
         made.push(created);
-        house.bench.clock.forward(time::Duration::seconds(number % 2));
+        gateway.sandbox.clock.forward(time::Duration::seconds(number % 2));
     }
     let list = async |query: &str| {
-        house.admin(&admin, "GET", &format!("/admin/v1/links{query}")).send().await
+        gateway.admin(&admin, "GET", &format!("/admin/v1/links{query}")).send().await
     };
     let mut seen = Vec::new();
     let mut after = String::new();
@@ -91,14 +92,14 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
     assert!(
         !made[2]["url"].as_str().unwrap().contains(id) && seen.iter().all(|it| it["url"].is_null())
     );
-    assert_eq!(Browser::new().open(&format!("{}/connect/{id}", house.url)).await.status, 404);
+    assert_eq!(Browser::new().open(&format!("{}/connect/{id}", gateway.url)).await.status, 404);
     for wrong in ["?after=x", "?after=1-2", "?limit=0", "?more=1"] {
         list(wrong).await.is_own(400, "invalid_request");
     }
     let withdraw = async |key: &str, id: &str| {
-        house.admin(key, "DELETE", &format!("/admin/v1/links/{id}")).send().await
+        gateway.admin(key, "DELETE", &format!("/admin/v1/links/{id}")).send().await
     };
-    withdraw(&house.looking_key().await, id).await.is_own(403, "not_allowed");
+    withdraw(&gateway.looking_key().await, id).await.is_own(403, "not_allowed");
     let done = withdraw(&admin, id).await;
     assert_eq!(
         (done.status.as_u16(), &done.json()["label"], &done.json()["user_id"]),
@@ -112,62 +113,63 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
         .await
         .is_page(404, &["This link is not known"]);
     assert_eq!(list("").await.json()["links"].as_array().unwrap().len(), 4);
-    assert_eq!(house.audited("link.withdrawn").await.len(), 1);
+    assert_eq!(gateway.audited("link.withdrawn").await.len(), 1);
 }
 
 // An answer went on giving it out.
 async fn a_withdrawn_link_to_reconnect_is_not_given_out_again(database: Database) {
-    let mut house = open_house(&database).await;
-    house.key = house.new_key(|it| it.links = true).await;
-    let admin = house.new_admin_key().await;
-    let alice = house.id("alice").to_string();
-    house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
-    house.admin(&admin, "POST", &format!("/admin/v1/accounts/{alice}/verify")).send().await;
-    // What that changed is known to this house before it keeps a link.
-    house.gateway.catch_up_once().await.unwrap();
-    let body = crate::bench::body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let mut gateway = start_gateway(&database).await;
+    gateway.key = gateway.new_key(|it| it.links = true).await;
+    let admin = gateway.new_admin_key().await;
+    let alice = gateway.id("alice").to_string();
+    gateway.sandbox.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+    gateway.admin(&admin, "POST", &format!("/admin/v1/accounts/{alice}/verify")).send().await;
+    // This gateway learns of that change before it caches a link.
+    gateway.inner.catch_up_once().await.unwrap();
+    let body =
+        crate::upstream::body(&gateway.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
     let given = async || {
         let answer =
-            house.call_as("alice", countersign::model::Endpoint::Totals, &body).send().await;
+            gateway.call_as("alice", countersign::model::Endpoint::Totals, &body).send().await;
         answer.is_own(409, "account_not_active");
         answer.json()["reconnect_url"].as_str().unwrap().to_owned()
     };
     let first = given().await;
     assert_eq!(given().await, first);
-    let listed = house.admin(&admin, "GET", "/admin/v1/links").send().await.json();
+    let listed = gateway.admin(&admin, "GET", "/admin/v1/links").send().await.json();
     let id = listed["links"][0]["id"].as_str().unwrap();
     assert_eq!(
-        house.admin(&admin, "DELETE", &format!("/admin/v1/links/{id}")).send().await.status,
+        gateway.admin(&admin, "DELETE", &format!("/admin/v1/links/{id}")).send().await.status,
         200
     );
     assert_ne!(given().await, first);
 }
 
 async fn without_a_public_url_there_are_no_links(database: Database) {
-    let house = open_house_with(&database, |it| it.connect.public_url = None).await;
-    let refused = ask(&house, &house.new_admin_key().await, &json!({ "label": "x" })).await;
+    let gateway = start_gateway_with(&database, |it| it.connect.public_url = None).await;
+    let refused = ask(&gateway, &gateway.new_admin_key().await, &json!({ "label": "x" })).await;
     refused.is_own(400, "invalid_request");
     assert!(refused.text().contains("set it, or connect by PIN"), "{}", refused.text());
 }
 
 // A browser that came back to a page under it once got JSON.
 async fn the_buttons_address_opened_by_itself_leads_to_the_link(database: Database) {
-    let house = open_house(&database).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
     browser.open(&format!("{link}/begin")).await.goes_to(path_of(&link));
     for id in ["%20", "%00", "a%2fb", "a%0d%0aset-cookie:a=b"] {
         let texts = [NotConnected::LinkUnknown.what()];
-        browser.open(&format!("{}/connect/{id}/begin", house.url)).await.is_page(404, &texts);
+        browser.open(&format!("{}/connect/{id}/begin", gateway.url)).await.is_page(404, &texts);
     }
-    assert_eq!((house.steps().await, browser.cookies.len()), ((0, 0), 0));
+    assert_eq!((gateway.steps().await, browser.cookies.len()), ((0, 0), 0));
 }
 
 async fn each_link_is_another_and_none_is_stored_in_the_clear(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let mut links = std::collections::BTreeSet::new();
     for _ in 0..50 {
         let new = NewLink { label: "x".to_owned(), ..NewLink::default() };
-        let link = house.gateway.create_link(new, "test").await.unwrap().url.expose().to_owned();
+        let link = gateway.inner.create_link(new, "test").await.unwrap().url.expose().to_owned();
         let id = link.rsplit_once('/').unwrap().1;
         assert!(id.len() == 49 && id.bytes().all(|it| it.is_ascii_alphanumeric()), "{id}");
         links.insert(link);
@@ -175,8 +177,8 @@ async fn each_link_is_another_and_none_is_stored_in_the_clear(database: Database
     assert_eq!(links.len(), 50);
 }
 async fn garbage_is_no_link_without_a_look_into_the_database(database: Database) {
-    let house = open_house(&database).await;
-    let link = house.link().await;
+    let gateway = start_gateway(&database).await;
+    let link = gateway.link().await;
     let (before, id) = link.rsplit_once('/').unwrap();
     let other = if id.ends_with('0') { "1" } else { "0" };
     let mut all: Vec<String> =

@@ -21,23 +21,27 @@ use countersign::gateway::NewLink;
 use countersign::sandbox::Settings;
 use serde_json::{Value, json};
 
-use crate::bench::{Answer, Bench, small};
 use crate::connect::browser::Browser;
 use crate::database::{Database, newest};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN, decide, fields};
+use crate::upstream::{TestSandbox, small};
 
-/// A house with alice and bob connected, and carol and dave not.
-pub async fn open_house(database: &Database) -> House {
-    open_house_with(database, |_| ()).await
+/// A gateway with alice and bob connected, and carol and dave not.
+pub async fn start_gateway(database: &Database) -> TestGateway {
+    start_gateway_with(database, |_| ()).await
 }
 
-pub async fn open_house_with(database: &Database, change: impl FnOnce(&mut Config)) -> House {
-    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-    House::build(bench, &database.settings(), change).await
+pub async fn start_gateway_with(
+    database: &Database,
+    change: impl FnOnce(&mut Config),
+) -> TestGateway {
+    let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
+    TestGateway::build(sandbox, &database.settings(), change).await
 }
 
-impl House {
+impl TestGateway {
     /// A link to send.
     pub async fn link(&self) -> String {
         self.link_with(|_| ()).await
@@ -46,7 +50,7 @@ impl House {
     pub async fn link_with(&self, change: impl FnOnce(&mut NewLink)) -> String {
         let mut new = NewLink { label: "for the report".to_owned(), ..NewLink::default() };
         change(&mut new);
-        let created = self.gateway.create_link(new, "test").await.unwrap();
+        let created = self.inner.create_link(new, "test").await.unwrap();
         created.url.expose().to_owned()
     }
 
@@ -62,13 +66,13 @@ impl House {
     }
 
     pub async fn allowed(&self, token: &str, name: &str) -> String {
-        let answer = decide(&self.bench, token, "allow", name).await;
+        let answer = decide(&self.sandbox, token, "allow", name).await;
         assert_eq!(answer.status, 302, "{}", answer.text());
         answer.header("location").to_owned()
     }
 
     pub async fn switch(&self, switches: Value) {
-        let answer = self.bench.put("/sandbox/switches", switches).await;
+        let answer = self.sandbox.put("/sandbox/switches", switches).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
@@ -159,13 +163,13 @@ pub fn path_of(link: &str) -> &str {
 }
 
 /// What only that author may ask.
-fn private(house: &House, author: &str) -> Value {
-    crate::bench::body(&house.bench.ids(author, 2), &["impressions"], &["tweet.id"])
+fn private(gateway: &TestGateway, author: &str) -> Value {
+    crate::upstream::body(&gateway.sandbox.ids(author, 2), &["impressions"], &["tweet.id"])
 }
 
 /// A fault of the sandbox at one step of the handshake.
 pub fn fault(path: &str, fault: &Value) -> Value {
-    crate::bench::with(json!({ "path": path }), fault)
+    crate::upstream::with(json!({ "path": path }), fault)
 }
 
 /// Shown with a test that fails, and to whoever asks for it.

@@ -4,9 +4,9 @@ use countersign::model::handshake::NotConnected;
 use serde_json::{Value, json};
 
 use crate::connect::browser::Browser;
-use crate::connect::{fault, open_house, path_of};
+use crate::connect::{fault, path_of, start_gateway};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN};
 
 /// That answer's form, as it is.
@@ -40,9 +40,9 @@ fn no_form() -> Vec<Value> {
     ]
 }
 
-async fn fired_once(house: &House, wrong: &Value) {
-    assert_eq!(house.fired().await, [1], "{wrong}");
-    house.order(json!([])).await;
+async fn fired_once(gateway: &TestGateway, wrong: &Value) {
+    assert_eq!(gateway.fired().await, [1], "{wrong}");
+    gateway.order(json!([])).await;
 }
 
 /// A refusal by code, or a page that says that X cannot be trusted or was not reached.
@@ -51,8 +51,8 @@ fn odd_ends(text: &str) -> bool {
 }
 
 async fn an_odd_request_token_is_none(database: Database) {
-    let house = open_house(&database).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
     let mut all = no_form();
     all.extend([
         without("oauth_callback_confirmed"),
@@ -70,23 +70,23 @@ async fn an_odd_request_token_is_none(database: Database) {
         form("oauth_token=a&oauth_token_secret=s&oauth_callback_confirmed=true&oauth_callback_confirmed=true"),
     ]);
     for wrong in all {
-        house.order(json!([fault(REQUEST_TOKEN, &wrong)])).await;
+        gateway.order(json!([fault(REQUEST_TOKEN, &wrong)])).await;
         browser.press(&link).await.goes_to(path_of(&link));
         let page = browser.open(&link).await;
         page.is_page(200, &["Not connected.", "Begin again in a moment"]);
         assert!(odd_ends(&page.text()), "{wrong}: {}", page.text());
-        fired_once(&house, &wrong).await;
+        fired_once(&gateway, &wrong).await;
     }
-    house.nothing_stored().await;
-    assert_eq!(house.steps().await.1, 0);
-    house.begin(&mut browser, &link).await;
+    gateway.nothing_stored().await;
+    assert_eq!(gateway.steps().await.1, 0);
+    gateway.begin(&mut browser, &link).await;
 }
 
 async fn an_odd_access_token_is_none(database: Database) {
-    let house = open_house(&database).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let dave = house.bench.user("dave").clone();
-    let carol = house.bench.user("carol").clone();
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let dave = gateway.sandbox.user("dave").clone();
+    let carol = gateway.sandbox.user("carol").clone();
     let mut all = no_form();
     all.extend([
         without("oauth_token"),
@@ -113,38 +113,38 @@ async fn an_odd_access_token_is_none(database: Database) {
         )),
     ]);
     for wrong in all {
-        let back = house.allow(&mut browser, &link, "carol").await;
-        house.order(json!([fault(ACCESS_TOKEN, &wrong)])).await;
-        let before = house.steps().await.1;
+        let back = gateway.allow(&mut browser, &link, "carol").await;
+        gateway.order(json!([fault(ACCESS_TOKEN, &wrong)])).await;
+        let before = gateway.steps().await.1;
         browser.follow(&back).await.goes_to(path_of(&link));
         let page = browser.open(&link).await;
         assert!(odd_ends(&page.text()), "{wrong}: {}", page.text());
         page.is_page(200, &["Not connected.", "Begin again in a moment"]);
         // Whatever comes back, it was asked for once.
-        assert_eq!(house.steps().await.1, before + 1, "{wrong}");
-        fired_once(&house, &wrong).await;
+        assert_eq!(gateway.steps().await.1, before + 1, "{wrong}");
+        fired_once(&gateway, &wrong).await;
     }
-    house.nothing_stored().await;
-    let back = house.allow(&mut browser, &link, "carol").await;
+    gateway.nothing_stored().await;
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
 }
 
 async fn an_answer_of_an_older_kind_is_completed_by_what_x_says_of_the_user(database: Database) {
-    let house = open_house(&database).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let back = house.allow(&mut browser, &link, "carol").await;
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     let old = json!({ "kind": "fields", "fields": { "user_id": null, "screen_name": null } });
-    house.order(json!([fault(ACCESS_TOKEN, &old)])).await;
+    gateway.order(json!([fault(ACCESS_TOKEN, &old)])).await;
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
-    assert_eq!(house.arrived(crate::bench::VERIFY).await.len(), 1);
+    assert_eq!(gateway.arrived(crate::upstream::VERIFY).await.len(), 1);
 }
 
 async fn a_callback_that_is_not_as_x_sends_it_does_nothing(database: Database) {
-    let house = open_house(&database).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let back = house.allow(&mut browser, &link, "carol").await;
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     let (url, query) = back.split_once('?').unwrap();
     let (token, verifier) = query.split_once('&').unwrap();
     let (token, verifier) = (token.split_once('=').unwrap().1, verifier.split_once('=').unwrap().1);
@@ -175,8 +175,8 @@ async fn a_callback_that_is_not_as_x_sends_it_does_nothing(database: Database) {
             .goes_to(path_of(&link));
         browser.follow(&format!("{url}?denied={other}")).await.goes_to(path_of(&link));
     }
-    assert_eq!(house.steps().await.1, 0);
-    house.nothing_stored().await;
+    assert_eq!(gateway.steps().await.1, 0);
+    gateway.nothing_stored().await;
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
 }

@@ -11,8 +11,8 @@ use countersign::telemetry;
 use countersign::vault::Vault;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::bench::Bench;
-use crate::house::{listen, settings};
+use crate::gateway::{listen, settings};
+use crate::upstream::TestSandbox;
 
 /// What stands in front of all replicas, as far as links and X know.
 pub const PUBLIC_URL: &str = "http://localhost";
@@ -33,12 +33,12 @@ impl Drop for Replica {
 
 impl Replica {
     /// On a database that is migrated.
-    pub async fn open(bench: &Bench, database: &config::Database) -> Replica {
+    pub async fn open(sandbox: &TestSandbox, database: &config::Database) -> Replica {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut config = settings(bench, database);
+        let mut config = settings(sandbox, database);
         config.connect.public_url = Some(PUBLIC_URL.to_owned());
         config.database.connections = 2;
-        let clock = bench.clock.clone();
+        let clock = sandbox.clock.clone();
         let opening = runtime.spawn(async move {
             let ((callers, url), (operators, _)) = (listen().await, listen().await);
             let store = Store::connect(&config.database).await.unwrap();

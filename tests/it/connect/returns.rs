@@ -6,11 +6,11 @@ use countersign::config;
 use countersign::gateway::{Error, NewLink};
 use serde_json::json;
 
-use crate::bench::escape;
 use crate::connect::browser::Browser;
-use crate::connect::{open_house_with, path_of, say};
+use crate::connect::{path_of, say, start_gateway_with};
 use crate::database::{Database, on_both};
-use crate::house::{House, RING};
+use crate::gateway::{RING, TestGateway};
+use crate::upstream::escape;
 
 const ALLOWED: [&str; 2] =
     ["https://app.example.com/settings", "http://app.example.com:8080/done?a=b%20c"];
@@ -288,8 +288,8 @@ fn settings_name_only_what_a_browser_reads_as_it_is_written() {
 }
 
 async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Database) {
-    let house = open_house_with(&database, allowing).await;
-    let (admin, all) = (house.new_admin_key().await, hostile());
+    let gateway = start_gateway_with(&database, allowing).await;
+    let (admin, all) = (gateway.new_admin_key().await, hostile());
     say(&format!("{} addresses", all.len()));
     assert!(all.len() >= 500, "{}", all.len());
     let refused = |problems: &[countersign::gateway::Problem]| {
@@ -305,11 +305,11 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
             return_to: Some(return_to.clone()),
             ..NewLink::default()
         };
-        let made = house.gateway.create_link(new, "test").await;
+        let made = gateway.inner.create_link(new, "test").await;
         assert!(matches!(&made, Err(Error::InvalidRequest(it)) if refused(it)), "{return_to:?}");
         // Each in turn over HTTP as well; that takes longer.
         if number % 2 == 0 {
-            let ask = house
+            let ask = gateway
                 .admin(&admin, "POST", "/admin/v1/links")
                 .header("content-type", "application/json");
             let answer =
@@ -318,9 +318,9 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
             assert_eq!(answer.json()["problems"][0]["pointer"], "/return_to", "{return_to:?}");
         }
     }
-    assert_eq!(house.audited("link.created").await, []);
+    assert_eq!(gateway.audited("link.created").await, []);
     for url in ALLOWED {
-        let ask = house
+        let ask = gateway
             .admin(&admin, "POST", "/admin/v1/links")
             .header("content-type", "application/json");
         let made = ask.body(json!({ "label": "x", "return_to": url }).to_string()).send().await;
@@ -329,14 +329,14 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
 }
 
 async fn a_row_that_says_otherwise_sends_nobody_there(database: Database) {
-    let house = open_house_with(&database, allowing).await;
+    let gateway = start_gateway_with(&database, allowing).await;
     let (link, mut browser) =
-        (house.link_with(|it| it.return_to = Some(ALLOWED[0].to_owned())).await, Browser::new());
+        (gateway.link_with(|it| it.return_to = Some(ALLOWED[0].to_owned())).await, Browser::new());
     let mut rows = 0;
     for written in
         hostile().iter().step_by(3).chain([&ALLOWED[1].to_owned()]).filter_map(|it| quoted(it))
     {
-        let back = house.allow(&mut browser, &link, "carol").await;
+        let back = gateway.allow(&mut browser, &link, "carol").await;
         database.run(&format!("update link set return_to = {written}")).await;
         browser.follow(&back).await.goes_to(path_of(&link));
         if rows % 8 == 0 {
@@ -348,21 +348,21 @@ async fn a_row_that_says_otherwise_sends_nobody_there(database: Database) {
     }
     say(&format!("{rows} rows"));
     assert!(rows >= 250, "{rows}");
-    assert_eq!(house.steps().await.1, 0);
-    house.nothing_stored().await;
-    let back = house.allow(&mut browser, &link, "carol").await;
+    assert_eq!(gateway.steps().await.1, 0);
+    gateway.nothing_stored().await;
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(ALLOWED[0]);
 }
 
 async fn what_settings_said_before_sends_nobody_there(database: Database) {
     let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
-    let before = open_house_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
-    let house = House::build(before.bench.again(), &database.settings(), allowing).await;
+    let before = start_gateway_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
+    let gateway = TestGateway::build(before.sandbox.again(), &database.settings(), allowing).await;
     let mut flows = 0;
     for return_to in all.into_iter().skip(1).step_by(3) {
         let link = before.link_with(|it| it.return_to = Some(return_to)).await;
-        let (link, mut browser) = (format!("{}{}", house.url, path_of(&link)), Browser::new());
-        let back = house.allow(&mut browser, &link, "carol").await;
+        let (link, mut browser) = (format!("{}{}", gateway.url, path_of(&link)), Browser::new());
+        let back = gateway.allow(&mut browser, &link, "carol").await;
         browser.follow(&back).await.goes_to(path_of(&link));
         let page = browser.open(&link).await;
         page.is_page(200, &["as @carol", "You can close this page."]);
@@ -371,11 +371,11 @@ async fn what_settings_said_before_sends_nobody_there(database: Database) {
     }
     say(&format!("{flows} flows"));
     assert!(flows >= 200, "{flows}");
-    assert_eq!(house.steps().await, (flows, flows));
+    assert_eq!(gateway.steps().await, (flows, flows));
     for url in ALLOWED {
-        let link = house.link_with(|it| it.return_to = Some(url.to_owned())).await;
+        let link = gateway.link_with(|it| it.return_to = Some(url.to_owned())).await;
         let mut browser = Browser::new();
-        let back = house.allow(&mut browser, &link, "carol").await;
+        let back = gateway.allow(&mut browser, &link, "carol").await;
         browser.follow(&back).await.goes_to(url);
     }
 }

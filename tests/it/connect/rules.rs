@@ -2,7 +2,7 @@
 
 use tokio::task::JoinHandle;
 
-use crate::bench::Answer;
+use crate::http::Answer;
 
 pub const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 pub const BROWSERS: usize = 3;

@@ -4,20 +4,20 @@ use countersign::gateway::Import;
 use countersign::model::{App, Endpoint, Secret};
 use serde_json::json;
 
-use crate::bench::body;
 use crate::connect::browser::Browser;
-use crate::connect::{open_house, open_house_with, path_of};
+use crate::connect::{path_of, start_gateway, start_gateway_with};
 use crate::console::{Visitor, is_page, text_of};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::body;
 
 const ACCOUNTS: &str = "/console/accounts";
 
-fn path(house: &House, name: &str) -> String {
-    format!("{ACCOUNTS}/demo/{}", house.id(name))
+fn path(gateway: &TestGateway, name: &str) -> String {
+    format!("{ACCOUNTS}/demo/{}", gateway.id(name))
 }
 
-async fn bring(house: &House, number: u64, screen_name: &str) {
+async fn bring(gateway: &TestGateway, number: u64, screen_name: &str) {
     let import = Import {
         line: 1,
         user_id: number.to_string(),
@@ -25,12 +25,12 @@ async fn bring(house: &House, number: u64, screen_name: &str) {
         access_token: Secret::new(format!("{number}-token")),
         access_token_secret: Secret::new("secret".to_owned()),
     };
-    house.gateway.import_accounts(Some("demo"), &[import], "test").await.unwrap();
+    gateway.inner.import_accounts(Some("demo"), &[import], "test").await.unwrap();
 }
 
 async fn accounts_are_listed_with_what_was_asked_last_as_them(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let page = visitor.open(ACCOUNTS).await;
     is_page(&page, 200);
     assert_eq!(
@@ -40,11 +40,11 @@ async fn accounts_are_listed_with_what_was_asked_last_as_them(database: Database
         page.text()
     );
     let ask = |name: &'static str, ids: Vec<String>| {
-        house
+        gateway
             .call_as(name, Endpoint::TwentyEightHours, &body(&ids, &["impressions"], &["tweet.id"]))
             .send()
     };
-    let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
+    let (alice, bob) = (gateway.sandbox.ids("alice", 1), gateway.sandbox.ids("bob", 1));
     ask("alice", alice.clone()).await.is_relayed(200);
     ask("bob", alice).await.is_relayed(403);
     ask("bob", bob).await.is_relayed(200);
@@ -55,29 +55,29 @@ async fn accounts_are_listed_with_what_was_asked_last_as_them(database: Database
         "since, last call and last error: {page}"
     );
     assert!(page.contains("X refused the call (403), 2026-03-10 21:15 UTC"), "{page}");
-    let one = visitor.open(&path(&house, "bob")).await;
+    let one = visitor.open(&path(&gateway, "bob")).await;
     is_page(&one, 200);
     assert!(
         one.text().contains("X refused the call (403)") && one.text().contains("answered (200)"),
         "{}",
         one.text()
     );
-    assert!(one.text().contains(&format!("/console/calls?account={}", house.id("bob"))));
+    assert!(one.text().contains(&format!("/console/calls?account={}", gateway.id("bob"))));
     assert!(
         one.text().contains("<td data-label=\"When\">2026-03-10 21:15:30 UTC</td>"),
         "to the second: {}",
         one.text()
     );
-    assert!(!visitor.open(&path(&house, "alice")).await.text().contains("(403)"), "another's");
+    assert!(!visitor.open(&path(&gateway, "alice")).await.text().contains("(403)"), "another's");
 }
 
 async fn the_list_is_narrowed_searched_and_paged(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for number in 0..60 {
-        bring(&house, 1_000_000_000 + number, &format!("user_{number}")).await;
+        bring(&gateway, 1_000_000_000 + number, &format!("user_{number}")).await;
     }
-    bring(&house, 77, "userX7").await;
+    bring(&gateway, 77, "userX7").await;
     let shown = async |query: &str| {
         let page = visitor.open(&format!("{ACCOUNTS}{query}")).await;
         is_page(&page, 200);
@@ -119,10 +119,13 @@ async fn the_list_is_narrowed_searched_and_paged(database: Database) {
 }
 
 async fn an_empty_list_leads_to_the_first_steps(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for name in ["alice", "bob"] {
-        assert_eq!(visitor.send(&format!("{}/remove", path(&house, name)), &[]).await.status, 303);
+        assert_eq!(
+            visitor.send(&format!("{}/remove", path(&gateway, name)), &[]).await.status,
+            303
+        );
     }
     let page = visitor.open(ACCOUNTS).await;
     is_page(&page, 200);
@@ -135,18 +138,18 @@ async fn an_empty_list_leads_to_the_first_steps(database: Database) {
 }
 
 async fn an_account_is_verified_and_its_page_says_what_came_of_it(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let path = path(&house, "alice");
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let path = path(&gateway, "alice");
     for (fault, done, says) in [
         (json!([]), "works", "the account&#39;s token works"),
         (
-            json!([{ "kind": "status", "code": 89, "path": crate::bench::VERIFY }]),
+            json!([{ "kind": "status", "code": 89, "path": crate::upstream::VERIFY }]),
             "ended",
             "token does not work",
         ),
     ] {
-        house.order(fault).await;
+        gateway.order(fault).await;
         let answer = visitor.send(&format!("{path}/verify"), &[]).await;
         assert_eq!(
             (answer.status.as_u16(), answer.header("location")),
@@ -169,29 +172,29 @@ async fn an_account_is_verified_and_its_page_says_what_came_of_it(database: Data
 }
 
 async fn a_link_to_reconnect_is_shown_once_and_is_for_that_user_alone(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let path = path(&house, "alice");
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let path = path(&gateway, "alice");
     assert_eq!(visitor.open(&format!("{path}/reconnect")).await.status, 405);
     let page = visitor.send(&format!("{path}/reconnect"), &[]).await;
     is_page(&page, 200);
     let link = text_of(&page, "url");
     assert!(
         page.text().contains("shown this once")
-            && page.text().contains(&house.id("alice").to_string())
+            && page.text().contains(&gateway.id("alice").to_string())
     );
     let mut browser = Browser::new();
-    let id = house.id("alice").to_string();
+    let id = gateway.id("alice").to_string();
     browser.open(&link).await.is_page(200, &["to reconnect @alice", &*id]);
     assert!(!visitor.open(&path).await.text().contains(path_of(&link)));
-    let made = house.audited("link.created").await;
+    let made = gateway.audited("link.created").await;
     assert!(made.len() == 1 && made[0].0.starts_with("key:"), "{made:?}");
 }
 
 async fn without_a_public_url_no_link_is_offered(database: Database) {
-    let house = open_house_with(&database, |it| it.connect.public_url = None).await;
-    let visitor = Visitor::admin(&house).await;
-    let path = path(&house, "alice");
+    let gateway = start_gateway_with(&database, |it| it.connect.public_url = None).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let path = path(&gateway, "alice");
     let page = visitor.open(&path).await;
     assert!(
         page.text().contains("server.public_url") && !page.text().contains("/reconnect\""),
@@ -203,9 +206,9 @@ async fn without_a_public_url_no_link_is_offered(database: Database) {
 }
 
 async fn removing_asks_first_and_says_what_it_does(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let path = path(&house, "alice");
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let path = path(&gateway, "alice");
     let page = visitor.open(&format!("{path}/remove")).await;
     is_page(&page, 200);
     assert!(
@@ -228,26 +231,26 @@ async fn removing_asks_first_and_says_what_it_does(database: Database) {
     );
     is_page(&visitor.open(&path).await, 404);
     is_page(&visitor.send(&format!("{path}/remove"), &[]).await, 404);
-    let removed = house.audited("account.removed").await;
+    let removed = gateway.audited("account.removed").await;
     assert!(removed.len() == 1 && removed[0].0.starts_with("key:"), "{removed:?}");
 }
 
 async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Database) {
-    let before = House::start_with(&database, |it| {
+    let before = TestGateway::start_with(&database, |it| {
         let gone = App { name: "gone".to_owned(), ..it.apps["demo"].clone() };
         it.apps.insert(gone.name.clone(), gone);
     })
     .await;
     for name in ["alice", "bob"] {
         before
-            .gateway
+            .inner
             .import_accounts(Some("gone"), &[before.import_of(name)], "test")
             .await
             .unwrap();
     }
-    let house = House::build(before.bench.again(), &database.settings(), |_| ()).await;
-    let visitor = Visitor::admin(&house).await;
-    let path = format!("{ACCOUNTS}/gone/{}", house.id("alice"));
+    let gateway = TestGateway::build(before.sandbox.again(), &database.settings(), |_| ()).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let path = format!("{ACCOUNTS}/gone/{}", gateway.id("alice"));
     let list = visitor.open(ACCOUNTS).await.text();
     assert!(
         list.contains(&format!("href=\"{path}\"")) && list.matches("(not configured)").count() == 2,
@@ -267,7 +270,7 @@ async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Da
     );
     is_page(&visitor.send(&format!("{path}/verify"), &[]).await, 404);
     is_page(&visitor.send(&format!("{path}/reconnect"), &[]).await, 400);
-    is_page(&visitor.open(&format!("{ACCOUNTS}/never/{}", house.id("alice"))).await, 404);
+    is_page(&visitor.open(&format!("{ACCOUNTS}/never/{}", gateway.id("alice"))).await, 404);
     is_page(&visitor.open(&format!("{path}/remove")).await, 200);
     let done = visitor.send(&format!("{path}/remove"), &[]).await;
     assert_eq!(
@@ -275,29 +278,31 @@ async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Da
         (303, "/console/accounts?done=removed")
     );
     is_page(&visitor.open(&path).await, 404);
-    let other = visitor.open(&format!("{ACCOUNTS}/demo/{}", house.id("alice"))).await.text();
+    let other = visitor.open(&format!("{ACCOUNTS}/demo/{}", gateway.id("alice"))).await.text();
     assert!(other.contains("/verify\"") && !other.contains("not in the configuration"), "{other}");
 
-    let key = house.new_admin_key().await;
+    let key = gateway.new_admin_key().await;
     let bob = "/admin/v1/accounts/@bob?app=gone";
-    assert_eq!(house.admin(&key, "GET", bob).send().await.json()["app"], "gone");
-    assert_eq!(house.admin(&key, "DELETE", bob).send().await.status, 200);
-    house.admin(&key, "GET", bob).send().await.is_own(404, "not_found");
+    assert_eq!(gateway.admin(&key, "GET", bob).send().await.json()["app"], "gone");
+    assert_eq!(gateway.admin(&key, "DELETE", bob).send().await.status, 200);
+    gateway.admin(&key, "GET", bob).send().await.is_own(404, "not_found");
 }
 
 async fn who_only_looks_finds_no_button(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
     assert!(
         visitor
-            .open(&format!("{}/remove", path(&house, "alice")))
+            .open(&format!("{}/remove", path(&gateway, "alice")))
             .await
             .text()
             .contains("somebody who may act can do this")
     );
-    for path in
-        [ACCOUNTS.to_owned(), path(&house, "alice"), format!("{}/remove", path(&house, "alice"))]
-    {
+    for path in [
+        ACCOUNTS.to_owned(),
+        path(&gateway, "alice"),
+        format!("{}/remove", path(&gateway, "alice")),
+    ] {
         let page = visitor.open(&path).await;
         is_page(&page, 200);
         let text = page.text();
@@ -310,14 +315,14 @@ async fn who_only_looks_finds_no_button(database: Database) {
         );
     }
     for act in ["verify", "reconnect", "remove"] {
-        is_page(&visitor.send(&format!("{}/{act}", path(&house, "alice")), &[]).await, 403);
+        is_page(&visitor.send(&format!("{}/{act}", path(&gateway, "alice")), &[]).await, 403);
     }
-    assert_eq!(visitor.open(&path(&house, "alice")).await.status, 200);
+    assert_eq!(visitor.open(&path(&gateway, "alice")).await.status, 200);
 }
 
 async fn what_is_searched_for_is_escaped(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for text in crate::connect::strings::hostile()
         .iter()
         .filter(|it| it.contains('<') && it.len() > 2 && !it.contains('\0'))

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, NOW, newest, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 
 const PATH: &str = "/console/audit";
 
@@ -13,20 +13,20 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 async fn the_page_says_who_did_what_from_where(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let visitor = Visitor::with_key(&house, &key).await;
-    let path = format!("/console/accounts/demo/{}/verify", house.id("alice"));
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let visitor = Visitor::with_key(&gateway, &key).await;
+    let path = format!("/console/accounts/demo/{}/verify", gateway.id("alice"));
     visitor.send(&path, &[]).await;
-    let path = format!("/admin/v1/accounts/{}", house.id("bob"));
-    assert_eq!(house.admin(&key, "DELETE", &path).send().await.status, 200);
-    house
+    let path = format!("/admin/v1/accounts/{}", gateway.id("bob"));
+    assert_eq!(gateway.admin(&key, "DELETE", &path).send().await.status, 200);
+    gateway
         .store
         .insert_audit("cli", "vault.rotated", "vault", "</td><script>alert(1)</script>", NOW)
         .await
         .unwrap();
 
-    let entries = house.store.list_audit(&newest(99)).await.unwrap();
+    let entries = gateway.store.list_audit(&newest(99)).await.unwrap();
     let told: Vec<_> = entries
         .iter()
         .filter(|it| it.address.is_some())
@@ -67,14 +67,14 @@ async fn the_page_says_who_did_what_from_where(database: Database) {
     for wrong in ["from=soon", "order=random", "actor=%00"] {
         is_page(&visitor.open(&format!("{PATH}?{wrong}")).await, 400);
     }
-    let looking = Visitor::with_key(&house, &house.looking_key().await).await;
+    let looking = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
     is_page(&looking.open(PATH).await, 200);
 }
 
 async fn all_that_fits_is_downloaded_however_much_it_is(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let visitor = Visitor::with_key(&house, &key).await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let visitor = Visitor::with_key(&gateway, &key).await;
     let many = "insert into audit (recorded_at, actor, action, subject, detail)
              with recursive number (it) as (select 1 union all select it + 1 from number where it < 2500)
              select '2026-03-10 21:15:30+00:00', 'cli', 'thing.done', 'thing:' || it, 'x' from number";
@@ -94,7 +94,7 @@ async fn all_that_fits_is_downloaded_however_much_it_is(database: Database) {
     let expected: Vec<_> = (1..=2500).map(|it| format!("thing:{it}")).collect();
     assert_eq!(subjects, expected);
 
-    let ask = |query: &str| house.admin(&key, "GET", &format!("/admin/v1/audit?{query}"));
+    let ask = |query: &str| gateway.admin(&key, "GET", &format!("/admin/v1/audit?{query}"));
     let newest = ask("action=thing.&limit=1").header("accept", "application/x-ndjson").send().await;
     let newest = lines(&newest.text());
     assert_eq!((newest.len(), newest[0]["subject"].as_str()), (2500, Some("thing:2500")));
@@ -114,7 +114,7 @@ async fn all_that_fits_is_downloaded_however_much_it_is(database: Database) {
     ask("").header("accept", "text/csv").send().await.is_own(406, "not_acceptable");
     ask("order=random").send().await.is_own(400, "invalid_request");
     ask("actor=a%00b").send().await.is_own(400, "invalid_request");
-    house
+    gateway
         .admin(&key, "POST", "/admin/v1/webhooks/%00/test")
         .send()
         .await

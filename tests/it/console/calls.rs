@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 
 const CALLS: &str = "/console/calls";
 const HOSTILE: &str = "</td><script>alert(1)</script>\"'&";
@@ -21,8 +21,8 @@ fn listed(page: &str) -> Vec<i64> {
 }
 
 async fn the_list_of_calls_says_what_to_do_while_it_is_empty(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let page = visitor.open(CALLS).await;
     is_page(&page, 200);
     assert!(
@@ -34,37 +34,35 @@ async fn the_list_of_calls_says_what_to_do_while_it_is_empty(database: Database)
     assert!(page.text().contains("No recent call is like this"), "{}", page.text());
 }
 
-async fn calls_are_listed_narrowed_and_shown(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
-    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
-    house
+/// A public call, a private one, one that X refuses, and one that the gateway refuses; gives the last one's key.
+async fn make_four(gateway: &TestGateway) -> String {
+    let (alice, bob) = (gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 1));
+    gateway.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    gateway
         .call_as("alice", Endpoint::TwentyEightHours, &body(&alice, &["impressions"]))
         .send()
         .await
         .is_relayed(200);
-    house
+    gateway
         .call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"]))
         .send()
         .await
         .is_relayed(403);
-    let named = house.new_key(|it| "the dashboard".clone_into(&mut it.name)).await;
-    let ask = house
+    let named = gateway.new_key(|it| "the dashboard".clone_into(&mut it.name)).await;
+    let ask = gateway
         .call(Endpoint::Totals, &body(&bob, &["impressions"]))
         .header("authorization", &format!("Bearer {named}"));
     ask.header("x-request-id", "from-the-dashboard").send().await.is_own(400, "invalid_request");
+    named
+}
 
-    let page = visitor.open(CALLS).await;
-    is_page(&page, 200);
-    let all = listed(&page.text());
-    assert_eq!(all.len(), 4, "{}", page.text());
-    let (alices, id) = (house.id("alice"), &named[4..16]);
+/// Each filter lists the calls that it should; `all` is newest first.
+async fn narrow(visitor: &Visitor<'_>, alice: &str, dashboard: &str, all: &[i64]) {
     for (query, expected) in [
         ("?key=the+dashboard".to_owned(), &[0][..]),
         ("?key=THE+DASHBOARD".to_owned(), &[0]),
-        (format!("?key={id}"), &[0]),
-        (format!("?account={alices}"), &[2]),
+        (format!("?key={dashboard}"), &[0]),
+        (format!("?account={alice}"), &[2]),
         ("?account=@ALICE".to_owned(), &[2]),
         ("?account=@nobody".to_owned(), &[]),
         ("?endpoint=totals".to_owned(), &[0, 1, 3]),
@@ -80,11 +78,9 @@ async fn calls_are_listed_narrowed_and_shown(database: Database) {
         let expected: Vec<i64> = expected.iter().map(|it| all[*it]).collect();
         assert_eq!(listed(&page.text()), expected, "{query}: {}", page.text());
     }
-    assert!(
-        page.text().contains(">@alice</a>") && page.text().contains(">@bob</a>"),
-        "{}",
-        page.text()
-    );
+}
+
+async fn refuse_invalid_filters(visitor: &Visitor<'_>) {
     let wrong = visitor.open("/console/calls?account=alice").await;
     is_page(&wrong, 400);
     assert!(
@@ -102,7 +98,10 @@ async fn calls_are_listed_narrowed_and_shown(database: Database) {
     ] {
         assert!(wrong.text().contains(text), "{text}: {}", wrong.text());
     }
+}
 
+/// The page of each call says what became of it.
+async fn show_each(visitor: &Visitor<'_>, alice: &str, all: &[i64]) {
     for (index, expected) in [
         (
             0,
@@ -117,7 +116,7 @@ async fn calls_are_listed_narrowed_and_shown(database: Database) {
             ][..],
         ),
         (1, &["X refused or failed", "user-context", "403"]),
-        (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alices}\">@alice</a>")]),
+        (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alice}\">@alice</a>")]),
         (3, &["app-only", "no account", "favorites", "X answered"]),
     ] {
         let page = visitor.open(&format!("{CALLS}/{}", all[index])).await;
@@ -126,11 +125,29 @@ async fn calls_are_listed_narrowed_and_shown(database: Database) {
             assert!(page.text().contains(text), "{text}: {}", page.text());
         }
     }
-    let bob = countersign::model::AccountRef::Id(house.id("bob"));
-    house.gateway.remove_account(None, &bob, "test").await.unwrap();
+}
+
+async fn calls_are_listed_narrowed_and_shown(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let dashboard = make_four(&gateway).await;
+    let page = visitor.open(CALLS).await;
+    is_page(&page, 200);
+    let all = listed(&page.text());
+    assert_eq!(all.len(), 4, "{}", page.text());
+    narrow(&visitor, &gateway.id("alice").to_string(), &dashboard[4..16], &all).await;
+    assert!(
+        page.text().contains(">@alice</a>") && page.text().contains(">@bob</a>"),
+        "{}",
+        page.text()
+    );
+    refuse_invalid_filters(&visitor).await;
+    show_each(&visitor, &gateway.id("alice").to_string(), &all).await;
+    let bob = countersign::model::AccountRef::Id(gateway.id("bob"));
+    gateway.inner.remove_account(None, &bob, "test").await.unwrap();
     let page = visitor.open(CALLS).await.text();
     assert!(
-        page.contains(&format!(">{}</a>", house.id("bob"))) && !page.contains("@bob"),
+        page.contains(&format!(">{}</a>", gateway.id("bob"))) && !page.contains("@bob"),
         "{page}"
     );
     for nothing in ["0", "x", "99999999999999999999"] {
@@ -145,17 +162,17 @@ async fn calls_are_listed_narrowed_and_shown(database: Database) {
 }
 
 async fn the_calls_of_a_question_are_shown_together(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let alice = house.bench.ids("alice", 1);
-    let owners = json!({ &alice[0]: house.id("alice").to_string() });
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let alice = gateway.sandbox.ids("alice", 1);
+    let owners = json!({ &alice[0]: gateway.id("alice").to_string() });
     let question = json!({ "tweet_ids": alice, "engagement_types": ["impressions", "favorites"], "owners": owners });
-    let ask = house
+    let ask = gateway
         .ask("POST", "/v1/engagement")
         .header("content-type", "application/json")
         .header("x-request-id", "the-question");
     assert_eq!(ask.body(question.to_string()).send().await.status, 200);
-    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    gateway.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
     let all = listed(&visitor.open(CALLS).await.text());
     assert_eq!(all.len(), 3);
     let page = visitor.open(&format!("{CALLS}/{}", all[1])).await;
@@ -169,8 +186,8 @@ async fn the_calls_of_a_question_are_shown_together(database: Database) {
 }
 
 async fn names_are_told_without_opening_what_is_sealed(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     // Nothing that is sealed in these opens.
     database
         .seed(crate::seed::Seed { accounts: 40, keys: 40, calls: 40, ..Default::default() })
@@ -188,8 +205,8 @@ async fn names_are_told_without_opening_what_is_sealed(database: Database) {
 }
 
 async fn calls_come_in_pages(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     database.seed(crate::seed::Seed { calls: 120, ..Default::default() }).await;
     let mut path = "/console/calls?endpoint=totals&status=2xx".to_owned();
     let mut seen = Vec::new();
@@ -213,10 +230,10 @@ async fn calls_come_in_pages(database: Database) {
 }
 
 async fn names_and_request_ids_are_escaped(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let alice = house.bench.ids("alice", 1);
-    house.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let alice = gateway.sandbox.ids("alice", 1);
+    gateway.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
     let id = listed(&visitor.open(CALLS).await.text())[0];
     let sql = HOSTILE.replace('\'', "''");
     // No such text comes in by the front door; whoever wrote it here shall still run no script.

@@ -2,10 +2,10 @@
 
 use countersign::sandbox::Settings;
 
-use crate::bench::{Bench, TOTALS, small};
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::{TOTALS, TestSandbox, small};
 
 pub const EXPLORE: &str = "/console/explore";
 
@@ -23,14 +23,14 @@ pub fn cells(page: &str) -> Vec<Vec<String>> {
 }
 
 async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let page = visitor.open(EXPLORE).await;
     is_page(&page, 200);
     assert!(
         page.text().contains("value=\"impressions\" checked") && !page.text().contains("<table>")
     );
-    let (alice, bob) = (house.bench.ids("alice", 2), house.bench.ids("bob", 1));
+    let (alice, bob) = (gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 1));
     let typed = format!("{}, https://x.com/alice/status/{}?s=20\n {}/", alice[0], alice[1], bob[0]);
     let fields = [
         ("tweets", &*typed),
@@ -45,7 +45,7 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
     let rows = cells(&page.text());
     let mut expected = Vec::new();
     for (name, ids) in [("alice", &alice), ("bob", &bob)] {
-        for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+        for post in gateway.sandbox.posts(name).iter().filter(|it| ids.contains(&it.id)) {
             for metric in ["favorites", "impressions"] {
                 expected.push(vec![
                     post.id.clone(),
@@ -81,10 +81,10 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
 }
 
 async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(database: Database) {
-    let bench = Bench::start_with(Settings { posts_per_user: 300, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |_| ()).await;
-    let visitor = Visitor::admin(&house).await;
-    let ids = [house.bench.ids("alice", 250), house.bench.ids("bob", 250)].concat();
+    let sandbox = TestSandbox::start_with(Settings { posts_per_user: 300, ..small() }).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let ids = [gateway.sandbox.ids("alice", 250), gateway.sandbox.ids("bob", 250)].concat();
     let addresses: Vec<String> = ids
         .iter()
         .map(|it| format!("https://x.com/alice/status/{it}?s=20&t=aBcDeFgHiJkLmN"))
@@ -114,7 +114,7 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
     );
     assert!(text.contains(" more rows are in the CSV."), "{text}");
 
-    let arrived = house.arrived(TOTALS).await.len();
+    let arrived = gateway.arrived(TOTALS).await.len();
     let many = |count: u64| {
         (0..count)
             .map(|it| (1_000_000_000_000_000_000 + it).to_string())
@@ -135,13 +135,13 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
         assert!(text.contains("role=\"alert\"") && text.contains(expected), "{expected}: {text}");
         assert!(text.len() <= 100_000, "{expected}: {}", text.len());
     }
-    assert_eq!(house.arrived(TOTALS).await.len(), arrived, "nothing was asked");
+    assert_eq!(gateway.arrived(TOTALS).await.len(), arrived, "nothing was asked");
 }
 
 async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let ids = house.bench.ids("alice", 2).join(" ");
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let ids = gateway.sandbox.ids("alice", 2).join(" ");
     let fields = [
         ("tweets", &*ids),
         ("metrics", "favorites"),
@@ -153,14 +153,14 @@ async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {
     let page = visitor.send(EXPLORE, &fields).await;
     is_page(&page, 200);
     assert!(page.text().contains("Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were not used yet this month."), "{}", page.text());
-    assert!(house.arrived(TOTALS).await.is_empty());
+    assert!(gateway.arrived(TOTALS).await.is_empty());
 }
 
 async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let visitor = Visitor::with_key(&house, &admin).await;
-    let id = house.bench.ids("alice", 1).remove(0);
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let visitor = Visitor::with_key(&gateway, &admin).await;
+    let id = gateway.sandbox.ids("alice", 1).remove(0);
     let fields = [
         ("tweets", &*id),
         ("metrics", "url_clicks"),
@@ -177,13 +177,13 @@ async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database:
         rows.iter().map(|it| &*it[1]).collect::<Vec<_>>(),
         ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
     );
-    let calls = house.admin(&admin, "GET", "/admin/v1/calls").send().await.json();
+    let calls = gateway.admin(&admin, "GET", "/admin/v1/calls").send().await.json();
     assert!(admin.contains(calls["calls"][0]["key"].as_str().unwrap()), "{calls}");
 }
 
 async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let hostile = "\"><script>alert(1)</script>";
     for (fields, status, expected) in [
         (
@@ -262,13 +262,13 @@ async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
 }
 
 async fn who_only_looks_is_told_to_ask_somebody(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
     let page = visitor.open(EXPLORE).await;
     is_page(&page, 200);
     assert!(page.text().contains("may only look") && !page.text().contains("<textarea"));
     is_page(&visitor.send(EXPLORE, &[("tweets", "20"), ("metrics", "favorites")]).await, 403);
-    assert!(house.arrived(TOTALS).await.is_empty());
+    assert!(gateway.arrived(TOTALS).await.is_empty());
 }
 
 on_both!(

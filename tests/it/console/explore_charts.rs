@@ -4,11 +4,11 @@ use countersign::model::{Endpoint, Metric};
 use countersign::sandbox::Settings;
 use serde_json::json;
 
-use crate::bench::{Bench, small};
 use crate::console::explore::{EXPLORE, cells};
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::{TestSandbox, small};
 
 /// The picture of that title.
 fn figure<'a>(page: &'a str, title: &str) -> &'a str {
@@ -100,11 +100,11 @@ const DAYS: [(&str, &str); 3] =
     [("window", "range"), ("start", "2026-03-01"), ("end", "2026-03-09")];
 
 async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
-    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |_| ()).await;
-    let visitor = Visitor::admin(&house).await;
-    let posts = house.bench.posts("alice");
-    let (own, foreign) = (house.bench.ids("alice", 3), house.bench.ids("carol", 1));
+    let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let posts = gateway.sandbox.posts("alice");
+    let (own, foreign) = (gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("carol", 1));
     let ids = [&own[..], &foreign].concat().join(" ");
     let page = visitor
         .send(
@@ -154,10 +154,10 @@ async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
 async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_small(
     database: Database,
 ) {
-    let bench = Bench::start_with(Settings { posts_per_user: 60, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |_| ()).await;
-    let visitor = Visitor::admin(&house).await;
-    let ids = house.bench.ids("alice", 40).join("\n");
+    let sandbox = TestSandbox::start_with(Settings { posts_per_user: 60, ..small() }).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let ids = gateway.sandbox.ids("alice", 40).join("\n");
     let metrics: Vec<&str> = Metric::ALL
         .iter()
         .filter(|it| it.is_served_by(Endpoint::TwentyEightHours))
@@ -223,9 +223,9 @@ async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_smal
 }
 
 async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let ids = house.bench.ids("alice", 12).join(" ");
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let ids = gateway.sandbox.ids("alice", 12).join(" ");
     let page = visitor
         .send(
             EXPLORE,
@@ -257,7 +257,7 @@ async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
     };
     assert_eq!(line.len(), 29);
     are_as_high_as(line, &numbers(&rows, "impressions"));
-    let two = house.bench.ids("alice", 2);
+    let two = gateway.sandbox.ids("alice", 2);
     let page = visitor
         .send(
             EXPLORE,
@@ -278,9 +278,9 @@ async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
 }
 
 async fn sums_that_only_a_chart_makes_stand_in_its_table(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let ids = house.bench.ids("alice", 9).join(" ");
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let ids = gateway.sandbox.ids("alice", 9).join(" ");
     let page = visitor
         .send(
             EXPLORE,
@@ -304,14 +304,14 @@ async fn sums_that_only_a_chart_makes_stand_in_its_table(database: Database) {
 }
 
 async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
-    let house = House::start_with(&database, |it| it.limits.question_calls = 1).await;
-    let visitor = Visitor::admin(&house).await;
-    let ids = house.bench.ids("alice", 12).join(" ");
+    let gateway = TestGateway::start_with(&database, |it| it.limits.question_calls = 1).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let ids = gateway.sandbox.ids("alice", 12).join(" ");
     let metrics = ["impressions"];
     visitor
         .send(EXPLORE, &fields(&ids, &metrics, &[("window", "totals"), ("group", "post")]))
         .await;
-    house.order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }])).await;
+    gateway.order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }])).await;
     let months =
         [("window", "range"), ("start", "2026-01-01"), ("end", "2026-03-01"), ("group", "day")];
     let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &months)).await;
@@ -327,9 +327,9 @@ async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
 }
 
 async fn all_posts_together_are_a_bar_for_each_metric(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let ids = house.bench.ids("alice", 3).join(" ");
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let ids = gateway.sandbox.ids("alice", 3).join(" ");
     let page = visitor
         .send(
             EXPLORE,
@@ -344,8 +344,8 @@ async fn all_posts_together_are_a_bar_for_each_metric(database: Database) {
 }
 
 async fn the_form_proposes_the_last_days(database: Database) {
-    let house = House::start(&database).await;
-    let page = Visitor::admin(&house).await.open(EXPLORE).await;
+    let gateway = TestGateway::start(&database).await;
+    let page = Visitor::admin(&gateway).await.open(EXPLORE).await;
     let text = page.text();
     for expected in [
         "type=\"date\" value=\"2026-03-03\"",

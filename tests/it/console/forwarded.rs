@@ -2,14 +2,14 @@
 
 use countersign::model::key::{Kind, compose};
 
-use crate::bench::{Answer, Ask};
 use crate::console::{SIGN_IN, Visitor, is_page};
 use crate::database::{Database, newest, on_both};
-use crate::house::{House, trusting};
+use crate::gateway::{TestGateway, trusting};
+use crate::http::{Answer, Ask};
 
-/// A house whose operators come by way of these proxies; tests themselves are 127.0.0.1.
-async fn behind(database: &Database, proxies: &str) -> House {
-    House::start_with(database, |it| it.admin.trusted_proxies = trusting(proxies)).await
+/// A gateway whose operators come through these proxies; tests themselves are 127.0.0.1.
+async fn behind(database: &Database, proxies: &str) -> TestGateway {
+    TestGateway::start_with(database, |it| it.admin.trusted_proxies = trusting(proxies)).await
 }
 
 fn with(ask: Ask, lines: &[&str]) -> Ask {
@@ -18,14 +18,14 @@ fn with(ask: Ask, lines: &[&str]) -> Ask {
 
 /// Signs in, with these lines of `X-Forwarded-For`.
 async fn sign_in(visitor: &Visitor<'_>, key: &str, lines: &[&str]) -> Answer {
-    let ask = visitor.ask("POST", SIGN_IN).header("origin", &visitor.house.admin_url);
+    let ask = visitor.ask("POST", SIGN_IN).header("origin", &visitor.gateway.admin_url);
     let ask = ask.header("content-type", "application/x-www-form-urlencoded");
     with(ask, lines).body(format!("key={key}")).send().await
 }
 
 /// Action and address of the newest entry in the audit log.
-async fn audited(house: &House) -> (String, String) {
-    let entry = house.store.list_audit(&newest(1)).await.unwrap().remove(0);
+async fn audited(gateway: &TestGateway) -> (String, String) {
+    let entry = gateway.store.list_audit(&newest(1)).await.unwrap().remove(0);
     (entry.action, entry.address.unwrap())
 }
 
@@ -35,9 +35,9 @@ fn unknown_key() -> String {
 }
 
 async fn the_audit_log_has_the_address_that_a_trusted_proxy_names(database: Database) {
-    let house = behind(&database, "127.0.0.1, 10.0.0.0/8").await;
-    let key = house.new_admin_key().await;
-    let visitor = Visitor::stranger(&house);
+    let gateway = behind(&database, "127.0.0.1, 10.0.0.0/8").await;
+    let key = gateway.new_admin_key().await;
+    let visitor = Visitor::stranger(&gateway);
     for (lines, expected) in [
         (&["203.0.113.9"][..], "203.0.113.9"),
         (&["203.0.113.9, 10.0.0.2, 10.0.0.3"], "203.0.113.9"),
@@ -50,51 +50,51 @@ async fn the_audit_log_has_the_address_that_a_trusted_proxy_names(database: Data
     ] {
         assert_eq!(sign_in(&visitor, &key, lines).await.status, 303);
         assert_eq!(
-            audited(&house).await,
+            audited(&gateway).await,
             ("console.signed_in".to_owned(), expected.to_owned()),
             "{lines:?}"
         );
     }
-    let visitor = Visitor::with_key(&house, &key).await;
-    let path = format!("/console/accounts/demo/{}/remove", house.id("alice"));
-    let ask = visitor.ask("POST", &path).header("origin", &house.admin_url);
+    let visitor = Visitor::with_key(&gateway, &key).await;
+    let path = format!("/console/accounts/demo/{}/remove", gateway.id("alice"));
+    let ask = visitor.ask("POST", &path).header("origin", &gateway.admin_url);
     let ask = ask.header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(with(ask, &["203.0.113.10"]).send().await.status, 303);
-    assert_eq!(audited(&house).await, ("account.removed".to_owned(), "203.0.113.10".to_owned()));
-    let path = format!("/admin/v1/accounts/{}", house.id("bob"));
+    assert_eq!(audited(&gateway).await, ("account.removed".to_owned(), "203.0.113.10".to_owned()));
+    let path = format!("/admin/v1/accounts/{}", gateway.id("bob"));
     assert_eq!(
-        with(house.admin(&key, "DELETE", &path), &["203.0.113.11"]).send().await.status,
+        with(gateway.admin(&key, "DELETE", &path), &["203.0.113.11"]).send().await.status,
         200
     );
-    assert_eq!(audited(&house).await, ("account.removed".to_owned(), "203.0.113.11".to_owned()));
+    assert_eq!(audited(&gateway).await, ("account.removed".to_owned(), "203.0.113.11".to_owned()));
 }
 
 async fn nobody_else_may_say_where_he_comes_from(database: Database) {
     for proxies in ["", "127.0.0.2, 10.0.0.0/8, fd00::/8"] {
-        let house = behind(&database, proxies).await;
-        let key = house.new_admin_key().await;
+        let gateway = behind(&database, proxies).await;
+        let key = gateway.new_admin_key().await;
         for lines in [&["203.0.113.9"][..], &["127.0.0.2"], &["203.0.113.9", "127.0.0.2, 10.0.0.1"]]
         {
-            assert_eq!(sign_in(&Visitor::stranger(&house), &key, lines).await.status, 303);
-            assert_eq!(audited(&house).await.1, "127.0.0.1", "{proxies}: {lines:?}");
+            assert_eq!(sign_in(&Visitor::stranger(&gateway), &key, lines).await.status, 303);
+            assert_eq!(audited(&gateway).await.1, "127.0.0.1", "{proxies}: {lines:?}");
         }
     }
-    let house = behind(&database, "127.0.0.2").await;
-    let key = house.new_admin_key().await;
+    let gateway = behind(&database, "127.0.0.2").await;
+    let key = gateway.new_admin_key().await;
     let stay = reqwest::redirect::Policy::none();
     let proxy = reqwest::Client::builder()
         .no_proxy()
         .redirect(stay)
         .local_address("127.0.0.2".parse().ok());
-    let visitor = Visitor { http: proxy.build().unwrap(), ..Visitor::stranger(&house) };
+    let visitor = Visitor { http: proxy.build().unwrap(), ..Visitor::stranger(&gateway) };
     assert_eq!(sign_in(&visitor, &key, &["203.0.113.9, 198.51.100.1"]).await.status, 303);
-    assert_eq!(audited(&house).await.1, "198.51.100.1");
+    assert_eq!(audited(&gateway).await.1, "198.51.100.1");
 }
 
 async fn whoever_tries_too_often_keeps_out_himself_alone(database: Database) {
-    let house = behind(&database, "127.0.0.1").await;
-    let key = house.new_admin_key().await;
-    let visitor = Visitor::stranger(&house);
+    let gateway = behind(&database, "127.0.0.1").await;
+    let key = gateway.new_admin_key().await;
+    let visitor = Visitor::stranger(&gateway);
     for number in 0..20 {
         let lines = [&*format!("198.51.100.{number}, 203.0.113.9")];
         assert_eq!(sign_in(&visitor, &unknown_key(), &lines).await.status, 403);
@@ -106,9 +106,9 @@ async fn whoever_tries_too_often_keeps_out_himself_alone(database: Database) {
 }
 
 async fn no_header_helps_a_stranger_to_try_more_often(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let visitor = Visitor::stranger(&house);
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let visitor = Visitor::stranger(&gateway);
     for number in 0..20 {
         let lines = [&*format!("203.0.113.{number}")];
         assert_eq!(sign_in(&visitor, &unknown_key(), &lines).await.status, 403);

@@ -3,12 +3,13 @@
 use countersign::model::Endpoint;
 use time::Duration;
 
-use crate::bench::{Answer, Ask, LAST_28H};
-use crate::connect::open_house;
+use crate::connect::start_gateway;
 use crate::connect::strings::hostile;
 use crate::console::{Visitor, is_page, plain, text_of};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
+use crate::upstream::LAST_28H;
 
 const KEYS: &str = "/console/keys";
 
@@ -24,23 +25,24 @@ pub fn command(page: &Answer) -> String {
 }
 
 /// Asks what such a command asks, about one of alice's posts.
-pub async fn tried(house: &House, command: &str) -> Answer {
+pub async fn tried(gateway: &TestGateway, command: &str) -> Answer {
     let quoted: Vec<&str> = command.split('\'').skip(1).step_by(2).collect();
     let url = command.split_whitespace().find(|it| it.starts_with("http")).unwrap();
     let headers =
         quoted.iter().filter(|it| !it.starts_with('{')).map(|it| it.split_once(": ").unwrap());
     let body = quoted.iter().find(|it| it.starts_with('{'));
     let method = if body.is_some() { "POST" } else { "GET" };
-    let ask = headers
-        .fold(Ask::new(&house.http, "", method, url), |ask, (name, value)| ask.header(name, value));
-    let posts = house.bench.ids("alice", 1);
+    let ask = headers.fold(Ask::new(&gateway.http, "", method, url), |ask, (name, value)| {
+        ask.header(name, value)
+    });
+    let posts = gateway.sandbox.ids("alice", 1);
     let body = body.map_or(String::new(), |it| it.replace("\"20\"", &format!("\"{}\"", posts[0])));
     ask.body(body).send().await
 }
 
 async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     is_page(&visitor.open(&format!("{KEYS}/new")).await, 200);
     let page = visitor
         .send(KEYS, &[("kind", "caller"), ("name", "dashboard"), ("accounts", ""), ("expires", "")])
@@ -52,7 +54,7 @@ async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
             && page.text().matches(&key).count() == 2
             && page.header("location").is_empty()
     );
-    let answer = tried(&house, &command(&page)).await;
+    let answer = tried(&gateway, &command(&page)).await;
     answer.is_relayed(200);
     let list = visitor.open(KEYS).await;
     assert!(
@@ -66,7 +68,7 @@ async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
         .await;
     let list = visitor.open(KEYS).await.text();
     assert!(list.contains(">2026-03-09 23:00–24:00 UTC<"), "by the hour, as it is kept: {list}");
-    let made = house.audited("key.created").await;
+    let made = gateway.audited("key.created").await;
     assert!(
         made.iter().any(|it| it.0.starts_with("key:") && it.2.contains("dashboard")),
         "{made:?}"
@@ -74,10 +76,10 @@ async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
 }
 
 async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let alice = house.id("alice").to_string();
-    let accounts = format!(" {alice},\r\n{}\n", house.id("bob"));
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let alice = gateway.id("alice").to_string();
+    let accounts = format!(" {alice},\r\n{}\n", gateway.id("bob"));
     let fields = [
         ("kind", "caller"),
         ("name", "narrow"),
@@ -90,8 +92,8 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
     ];
     let page = visitor.send(KEYS, &fields).await;
     is_page(&page, 200);
-    let key = house
-        .gateway
+    let key = gateway
+        .inner
         .check_key(
             &text_of(&page, "key"),
             countersign::model::key::Kind::Caller,
@@ -100,17 +102,17 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
         .await
         .unwrap();
     let scopes = &key.key.scopes;
-    assert_eq!(scopes.accounts, Some(vec![house.id("alice"), house.id("bob")]));
+    assert_eq!(scopes.accounts, Some(vec![gateway.id("alice"), gateway.id("bob")]));
     assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
     assert!(scopes.links && !scopes.looks && scopes.app.as_deref() == Some("demo"));
     assert_eq!(scopes.expires_at, Some(key.key.created_at + Duration::days(7)));
     assert!(plain(&page).contains(LAST_28H), "{}", page.text());
-    tried(&house, &command(&page)).await.is_relayed(200);
+    tried(&gateway, &command(&page)).await.is_relayed(200);
     let list = visitor.open(KEYS).await;
     assert!(
         list.text().contains(&format!(
             "ask 28hr, historical, only as {alice}, {}; make links",
-            house.id("bob")
+            gateway.id("bob")
         )),
         "{}",
         list.text()
@@ -118,8 +120,8 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
 }
 
 async fn an_admins_key_is_made_and_may_only_look(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let form = visitor.open(&format!("{KEYS}/new?kind=admin")).await;
     assert!(
         form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""),
@@ -132,16 +134,16 @@ async fn an_admins_key_is_made_and_may_only_look(database: Database) {
     assert!(page.text().contains("may look at and change everything"), "{}", page.text());
     let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Ada"), ("looks", "true")]).await;
     is_page(&page, 200);
-    assert_eq!(tried(&house, &command(&page)).await.status, 200);
-    let ada = Visitor::with_key(&house, &text_of(&page, "key")).await;
+    assert_eq!(tried(&gateway, &command(&page)).await.status, 200);
+    let ada = Visitor::with_key(&gateway, &text_of(&page, "key")).await;
     assert!(ada.open(KEYS).await.text().contains("looks only"));
     assert!(visitor.open(KEYS).await.text().contains("look at everything, change nothing"));
 }
 
 async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let before = house.audited("key.created").await.len();
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let before = gateway.audited("key.created").await.len();
     for (fields, field, detail) in [
         (&[("name", " ")][..], "name", "must be 1 to 100 printable characters"),
         (
@@ -182,7 +184,7 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
         assert!(text.contains(kept), "{kept}: {text}");
     }
     assert!(!text.contains("name=\"totals\" value=\"true\" checked"));
-    assert_eq!(house.audited("key.created").await.len(), before);
+    assert_eq!(gateway.audited("key.created").await.len(), before);
     assert_eq!(visitor.send(KEYS, &[("name", "x")]).await.status, 200);
     let taken = visitor.send(KEYS, &[("name", "X")]).await;
     is_page(&taken, 409);
@@ -195,18 +197,18 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
 }
 
 async fn keys_are_narrowed_searched_and_paged(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for number in 0..55 {
-        house.new_key(|it| it.name = format!("Service {number:02} %_!/é")).await;
+        gateway.new_key(|it| it.name = format!("Service {number:02} %_!/é")).await;
     }
-    let old = house
+    let old = gateway
         .new_key(|it| {
             "old".clone_into(&mut it.name);
             it.expires_in = Some(std::time::Duration::from_mins(1));
         })
         .await;
-    house.bench.clock.forward(Duration::minutes(2));
+    gateway.sandbox.clock.forward(Duration::minutes(2));
     let page = visitor.open(&format!("{KEYS}?search=service&kind=caller")).await;
     assert_eq!(rows(&page), 50);
     let text = plain(&page);
@@ -238,9 +240,9 @@ async fn keys_are_narrowed_searched_and_paged(database: Database) {
 }
 
 async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let key = house.new_key(|it| "doomed".clone_into(&mut it.name)).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let key = gateway.new_key(|it| "doomed".clone_into(&mut it.name)).await;
     let path = format!("{KEYS}/{}/revoke", &key[4..16]);
     let page = visitor.open(&path).await;
     is_page(&page, 200);
@@ -261,8 +263,8 @@ async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
     );
     assert!(visitor.open(done.header("location")).await.text().contains("The key is revoked"));
     assert!(
-        house
-            .gateway
+        gateway
+            .inner
             .check_key(&key, countersign::model::key::Kind::Caller, [127, 0, 0, 1].into())
             .await
             .is_err()
@@ -273,19 +275,19 @@ async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
         ended.contains(">revoked</span><br><span class=\"soft at\">2026-03-10 21:15 UTC<"),
         "{ended}"
     );
-    let own = house.new_admin_key().await;
+    let own = gateway.new_admin_key().await;
     let own_path = format!("{KEYS}/{}/revoke", &own[4..16]);
-    let ending = Visitor::with_key(&house, &own).await;
+    let ending = Visitor::with_key(&gateway, &own).await;
     assert!(ending.open(&own_path).await.text().contains("you will be signed out"));
     assert_eq!(ending.send(&own_path, &[]).await.status, 303);
     assert_eq!(ending.open(KEYS).await.status, 303, "signed out");
 }
 
 async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for (name, edit) in [("broken", "accounts = 'everybody'"), ("changed", "app = 'other'")] {
-        let key = house.new_key(|it| name.clone_into(&mut it.name)).await;
+        let key = gateway.new_key(|it| name.clone_into(&mut it.name)).await;
         let id = &key[4..16];
         database.run(&format!("update key set {edit} where key_id = '{id}'")).await;
         let list = visitor.open(KEYS).await;
@@ -313,10 +315,10 @@ async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Datab
 }
 
 async fn who_only_looks_finds_no_button_there(database: Database) {
-    let house = open_house(&database).await;
-    let looker = Visitor::with_key(&house, &house.looking_key().await).await;
+    let gateway = start_gateway(&database).await;
+    let looker = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
     for path in
-        [KEYS.to_owned(), format!("{KEYS}/new"), format!("{KEYS}/{}/revoke", &house.key[4..16])]
+        [KEYS.to_owned(), format!("{KEYS}/new"), format!("{KEYS}/{}/revoke", &gateway.key[4..16])]
     {
         let page = looker.open(&path).await;
         is_page(&page, 200);
@@ -332,14 +334,14 @@ async fn who_only_looks_finds_no_button_there(database: Database) {
     }
     is_page(&looker.send(KEYS, &[("name", "x")]).await, 403);
     assert_eq!(
-        house.audited("key.created").await.iter().filter(|it| it.2.contains("\"x\"")).count(),
+        gateway.audited("key.created").await.iter().filter(|it| it.2.contains("\"x\"")).count(),
         0
     );
 }
 
 async fn hostile_names_and_input_are_escaped(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for text in hostile()
         .iter()
         .filter(|it| it.contains('<') && it.len() > 2 && !it.contains(char::is_control))

@@ -2,12 +2,12 @@
 
 use time::Duration;
 
-use crate::bench::Answer;
 use crate::connect::browser::Browser;
 use crate::connect::strings::hostile;
-use crate::connect::{open_house, open_house_with, path_of};
+use crate::connect::{path_of, start_gateway, start_gateway_with};
 use crate::console::{Visitor, is_page, plain, text_of};
 use crate::database::{Database, on_both};
+use crate::http::Answer;
 
 const LINKS: &str = "/console/links";
 
@@ -23,13 +23,13 @@ fn withdraw_path(page: &Answer) -> String {
 }
 
 async fn a_link_is_made_shown_once_and_listed_until_it_is_used(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let empty = visitor.open(LINKS).await;
     is_page(&empty, 200);
     assert!(empty.text().contains("No link waits to be used."), "{}", empty.text());
     is_page(&visitor.open(&format!("{LINKS}/new")).await, 200);
-    let carol = house.id("carol").to_string();
+    let carol = gateway.id("carol").to_string();
     let made = visitor
         .send(LINKS, &[("label", "the report"), ("user_id", &carol), ("expires", "2h")])
         .await;
@@ -48,20 +48,20 @@ async fn a_link_is_made_shown_once_and_listed_until_it_is_used(database: Databas
     }
     assert!(!list.text().contains(path_of(&link)));
     let mut browser = Browser::new();
-    let back = house.allow(&mut browser, &link, "carol").await;
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&link));
     assert_eq!(rows(&visitor.open(LINKS).await), 0, "used");
-    house.link_with(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
+    gateway.link_with(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
     assert_eq!(rows(&visitor.open(LINKS).await), 1);
-    house.bench.clock.forward(Duration::minutes(1));
+    gateway.sandbox.clock.forward(Duration::minutes(1));
     assert_eq!(rows(&visitor.open(LINKS).await), 0, "over");
 }
 
 async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let (link, mut browser) = (house.link().await, Browser::new());
-    let back = house.allow(&mut browser, &link, "carol").await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let (link, mut browser) = (gateway.link().await, Browser::new());
+    let back = gateway.allow(&mut browser, &link, "carol").await;
     let path = withdraw_path(&visitor.open(LINKS).await);
     let asked = visitor.open(&path).await;
     is_page(&asked, 200);
@@ -82,7 +82,7 @@ async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database
     );
     assert!(visitor.open(done.header("location")).await.text().contains("The link is withdrawn"));
     browser.follow(&back).await;
-    assert!(!house.is_connected("carol").await);
+    assert!(!gateway.is_connected("carol").await);
     browser.open(&link).await.is_page(404, &["This link is not known"]);
     is_page(&visitor.open(&path).await, 404);
     is_page(&visitor.send(&path, &[]).await, 404);
@@ -90,7 +90,7 @@ async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database
         is_page(&visitor.open(&format!("{LINKS}/{wrong}/withdraw")).await, 404);
         is_page(&visitor.send(&format!("{LINKS}/{wrong}/withdraw"), &[]).await, 404);
     }
-    let withdrawn = house.audited("link.withdrawn").await;
+    let withdrawn = gateway.audited("link.withdrawn").await;
     assert_eq!(withdrawn.len(), 1);
     assert!(
         withdrawn[0].0.starts_with("key:")
@@ -101,12 +101,12 @@ async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database
 }
 
 async fn links_are_searched_and_paged_newest_first(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for number in 0..60 {
-        house.link_with(|it| it.label = format!("User_{number:02}")).await;
+        gateway.link_with(|it| it.label = format!("User_{number:02}")).await;
         if number % 7 == 0 {
-            house.bench.clock.forward(Duration::seconds(1));
+            gateway.sandbox.clock.forward(Duration::seconds(1));
         }
     }
     let page = visitor.open(&format!("{LINKS}?search=user_")).await;
@@ -128,8 +128,8 @@ async fn links_are_searched_and_paged_newest_first(database: Database) {
 }
 
 async fn wrong_input_is_told_beside_the_field_and_kept(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for (fields, field, detail) in [
         (&[("label", " ")][..], "label", "must be 1 to 100 printable characters"),
         (&[("label", "kept"), ("user_id", "carol")], "user_id", "must be a user id"),
@@ -151,16 +151,16 @@ async fn wrong_input_is_told_beside_the_field_and_kept(database: Database) {
         assert!(field == "label" || text.contains("value=\"kept\""), "{text}");
         assert!(field != "user_id" || text.contains("value=\"carol\""), "{text}");
     }
-    assert_eq!(house.audited("link.created").await, []);
+    assert_eq!(gateway.audited("link.created").await, []);
 }
 
 async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Database) {
     let (one, two) = ("https://app.example.com/settings", "https://app.example.com/done?x=1&y=2");
-    let house = open_house_with(&database, |it| {
+    let gateway = start_gateway_with(&database, |it| {
         it.connect.return_to = vec![one.to_owned(), two.to_owned()]
     })
     .await;
-    let visitor = Visitor::admin(&house).await;
+    let visitor = Visitor::admin(&gateway).await;
     let form = plain(&visitor.open(&format!("{LINKS}/new")).await);
     assert!(
         form.contains(&format!("<option>{one}</option>"))
@@ -175,7 +175,7 @@ async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Databas
         made.text()
     );
     let mut browser = Browser::new();
-    let back = house.allow(&mut browser, &text_of(&made, "url"), "carol").await;
+    let back = gateway.allow(&mut browser, &text_of(&made, "url"), "carol").await;
     browser.follow(&back).await.goes_to(two);
 
     let kept = plain(&visitor.send(LINKS, &[("label", " "), ("return_to", two)]).await);
@@ -193,8 +193,8 @@ async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Databas
 }
 
 async fn where_no_address_is_allowed_none_is_offered(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let form = visitor.open(&format!("{LINKS}/new")).await.text();
     assert!(form.contains("id=\"label\"") && !form.contains("return_to"), "{form}");
     let wrong =
@@ -204,8 +204,8 @@ async fn where_no_address_is_allowed_none_is_offered(database: Database) {
 }
 
 async fn without_a_public_url_the_pages_say_what_to_set(database: Database) {
-    let house = open_house_with(&database, |it| it.connect.public_url = None).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway_with(&database, |it| it.connect.public_url = None).await;
+    let visitor = Visitor::admin(&gateway).await;
     for path in [LINKS.to_owned(), format!("{LINKS}/new")] {
         let page = visitor.open(&path).await;
         is_page(&page, 200);
@@ -220,10 +220,10 @@ async fn without_a_public_url_the_pages_say_what_to_set(database: Database) {
 }
 
 async fn who_only_looks_makes_and_withdraws_nothing(database: Database) {
-    let house = open_house(&database).await;
-    house.link().await;
-    let path = withdraw_path(&Visitor::admin(&house).await.open(LINKS).await);
-    let looker = Visitor::with_key(&house, &house.looking_key().await).await;
+    let gateway = start_gateway(&database).await;
+    gateway.link().await;
+    let path = withdraw_path(&Visitor::admin(&gateway).await.open(LINKS).await);
+    let looker = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
     for page in [LINKS.to_owned(), format!("{LINKS}/new"), path.clone()] {
         let page = looker.open(&page).await;
         is_page(&page, 200);
@@ -242,8 +242,8 @@ async fn who_only_looks_makes_and_withdraws_nothing(database: Database) {
 }
 
 async fn hostile_labels_are_escaped(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for text in hostile()
         .iter()
         .filter(|it| it.contains('<') && it.len() > 2 && !it.contains(char::is_control))

@@ -15,45 +15,45 @@ mod start;
 mod usage;
 mod webhooks;
 
-use crate::bench::{Answer, Ask};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
 
 const SIGN_IN: &str = "/console/sign-in";
 const COOKIE: &str = "countersign-console";
 
 /// A browser as far as a test needs one: it sends its cookie, and says where its forms come from.
 pub struct Visitor<'a> {
-    house: &'a House,
+    gateway: &'a TestGateway,
     http: reqwest::Client,
     cookie: String,
 }
 
 impl Visitor<'_> {
-    fn with_cookie<'a>(house: &'a House, cookie: &str) -> Visitor<'a> {
+    fn with_cookie<'a>(gateway: &'a TestGateway, cookie: &str) -> Visitor<'a> {
         let stay = reqwest::redirect::Policy::none();
         let http = reqwest::Client::builder().no_proxy().redirect(stay).build().unwrap();
-        Visitor { house, http, cookie: cookie.to_owned() }
+        Visitor { gateway, http, cookie: cookie.to_owned() }
     }
 
-    fn stranger(house: &House) -> Visitor<'_> {
-        Visitor::with_cookie(house, "")
+    fn stranger(gateway: &TestGateway) -> Visitor<'_> {
+        Visitor::with_cookie(gateway, "")
     }
 
-    pub async fn with_key<'a>(house: &'a House, key: &str) -> Visitor<'a> {
-        let stranger = Visitor::stranger(house);
+    pub async fn with_key<'a>(gateway: &'a TestGateway, key: &str) -> Visitor<'a> {
+        let stranger = Visitor::stranger(gateway);
         let answer = stranger.send(SIGN_IN, &[("key", key)]).await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/console/"));
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
-        Visitor::with_cookie(house, &cookie)
+        Visitor::with_cookie(gateway, &cookie)
     }
 
     /// Somebody who may act.
-    pub async fn admin(house: &House) -> Visitor<'_> {
-        Visitor::with_key(house, &house.new_admin_key().await).await
+    pub async fn admin(gateway: &TestGateway) -> Visitor<'_> {
+        Visitor::with_key(gateway, &gateway.new_admin_key().await).await
     }
 
     fn ask(&self, method: &str, path: &str) -> Ask {
-        let ask = Ask::new(&self.http, &self.house.admin_url, method, path);
+        let ask = Ask::new(&self.http, &self.gateway.admin_url, method, path);
         let ask = if self.cookie.is_empty() { ask } else { ask.header("cookie", &self.cookie) };
         ask.header("sec-fetch-site", "same-origin")
     }
@@ -64,7 +64,7 @@ impl Visitor<'_> {
 
     fn form(&self, path: &str, fields: &[(&str, &str)]) -> Ask {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let ask = self.ask("POST", path).header("origin", &self.house.admin_url);
+        let ask = self.ask("POST", path).header("origin", &self.gateway.admin_url);
         ask.header("content-type", "application/x-www-form-urlencoded").body(body)
     }
 

@@ -6,13 +6,13 @@ use time::Duration;
 
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::seed::Seed;
 
 const ROOT: &str = "/console/";
 
 #[track_caller]
-fn says(page: &crate::bench::Answer, texts: &[&str]) {
+fn says(page: &crate::http::Answer, texts: &[&str]) {
     is_page(page, 200);
     for text in texts {
         assert!(page.text().contains(text), "{text}: {}", page.text());
@@ -20,8 +20,8 @@ fn says(page: &crate::bench::Answer, texts: &[&str]) {
 }
 
 async fn an_overview_of_nothing_leads_to_the_beginning(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     says(
         &visitor.open(ROOT).await,
         &[
@@ -45,16 +45,20 @@ async fn an_overview_of_nothing_leads_to_the_beginning(database: Database) {
 }
 
 async fn an_overview_tells_of_the_last_day(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let body = |metric: &str| json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": [metric], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let body = |metric: &str| json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": [metric], "groupings": { "g": { "group_by": ["tweet.id"] } } });
     for _ in 0..3 {
-        house.call(Endpoint::Totals, &body("favorites")).send().await.is_relayed(200);
+        gateway.call(Endpoint::Totals, &body("favorites")).send().await.is_relayed(200);
     }
-    house.call_as("alice", Endpoint::Totals, &body("impressions")).send().await.is_relayed(200);
-    house.call_as("bob", Endpoint::Totals, &body("impressions")).send().await.is_relayed(403);
+    gateway.call_as("alice", Endpoint::Totals, &body("impressions")).send().await.is_relayed(200);
+    gateway.call_as("bob", Endpoint::Totals, &body("impressions")).send().await.is_relayed(403);
     // That one X was not asked.
-    house.call(Endpoint::Totals, &body("impressions")).send().await.is_own(400, "invalid_request");
+    gateway
+        .call(Endpoint::Totals, &body("impressions"))
+        .send()
+        .await
+        .is_own(400, "invalid_request");
     let row = "<th scope=\"row\">21:00</th><td class=\"number\">3</td><td class=\"number\">1</td><td class=\"number\">0</td><td class=\"number\">1</td>";
     let page = visitor.open(ROOT).await;
     says(
@@ -80,8 +84,8 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
             "<dt>Calls a minute, in the busiest hour</dt><dd>0.3</dd>",
         ],
     );
-    house.bench.clock.forward(Duration::hours(23));
-    let visitor = Visitor::admin(&house).await;
+    gateway.sandbox.clock.forward(Duration::hours(23));
+    let visitor = Visitor::admin(&gateway).await;
     says(
         &visitor.open(ROOT).await,
         &[
@@ -90,8 +94,8 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
             "<dt>Calls a minute, in the busiest hour</dt><dd>0.1</dd>",
         ],
     );
-    house.bench.clock.forward(Duration::hours(2));
-    let visitor = Visitor::admin(&house).await;
+    gateway.sandbox.clock.forward(Duration::hours(2));
+    let visitor = Visitor::admin(&gateway).await;
     let page = visitor.open(ROOT).await;
     says(&page, &["No calls in the last day.", "href=\"/console/start\""]);
     assert!(
@@ -102,8 +106,8 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
 }
 
 async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     database.seed(Seed { accounts: 60, ..Seed::default() }).await;
     database.run("update account set state = 'quarantined' where screen_name = 'bob'").await;
     let needs = [
@@ -114,24 +118,24 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
         "1 account is quarantined",
     ];
     says(&visitor.open(ROOT).await, &needs);
-    // What the house's own process writes is not what is missing.
+    // What the gateway's own process writes is not what is missing.
     database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     says(
         &visitor.open(ROOT).await,
         &["Usage of the last days is not complete", "href=\"/console/usage#gaps\""],
     );
 
-    house.bench.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
-    let body = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
-    house.call_as("alice", Endpoint::Totals, &body).send().await;
+    gateway.sandbox.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
+    let body = json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    gateway.call_as("alice", Endpoint::Totals, &body).send().await;
     says(
         &visitor.open(ROOT).await,
         &["App demo: X refuses its consumer key and secret", "href=\"/console/calls?ended=badly\""],
     );
 
     let url = "https://hooks.example.com/%3Cscript%3E?token=s3cret";
-    let admin = house.new_admin_key().await;
-    let webhook = house
+    let admin = gateway.new_admin_key().await;
+    let webhook = gateway
         .admin(&admin, "POST", "/admin/v1/webhooks")
         .header("content-type", "application/json")
         .body(json!({ "url": url }).to_string())

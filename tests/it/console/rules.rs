@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::bench::{Answer, Ask};
 use crate::console::{SIGN_IN, Visitor, is_page};
 use crate::database::{Database, newest, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
 use crate::openapi::routes::{Route, written};
-use crate::webhooks::open_house;
 use crate::webhooks::receiver::Receiver;
+use crate::webhooks::start_gateway;
 
 const LARGEST: usize = 100_000;
 /// Whoever is not signed in gets these.
@@ -25,35 +25,35 @@ pub fn routes() -> BTreeSet<Route> {
     routes
 }
 
-/// A house with something on every page, and what stands for the names in its paths.
+/// A gateway with something on every page, and what stands for the names in its paths.
 pub struct Furnished<'a> {
-    pub house: &'a House,
+    pub gateway: &'a TestGateway,
     names: Vec<(&'static str, String)>,
     _receiver: Receiver,
 }
 
 impl Furnished<'_> {
-    pub async fn new(house: &House) -> Furnished<'_> {
+    pub async fn new(gateway: &TestGateway) -> Furnished<'_> {
         let receiver = Receiver::start().await;
-        let (webhook, _) = house.hook(&receiver).await;
+        let (webhook, _) = gateway.hook(&receiver).await;
         receiver.next(&[500]);
-        house.connect(&["alice", "bob"]).await;
-        house.deliver().await;
-        let calls = house.admin(&house.new_admin_key().await, "GET", "/admin/v1/calls");
-        house.ask("POST", "/insights/engagement/totals").body("{}").send().await;
+        gateway.connect(&["alice", "bob"]).await;
+        gateway.deliver().await;
+        let calls = gateway.admin(&gateway.new_admin_key().await, "GET", "/admin/v1/calls");
+        gateway.ask("POST", "/insights/engagement/totals").body("{}").send().await;
         let call = calls.send().await.json()["calls"][0]["id"].to_string();
-        house.link().await;
-        let links = house.gateway.list_links(None, None, 1).await.unwrap();
+        gateway.link().await;
+        let links = gateway.inner.list_links(None, None, 1).await.unwrap();
         let names = vec![
             ("call", call),
             ("app", "demo".to_owned()),
-            ("account", house.id("alice").to_string()),
+            ("account", gateway.id("alice").to_string()),
             ("webhook", webhook),
             ("delivery", "1".to_owned()),
-            ("key", house.key[4..16].to_owned()),
+            ("key", gateway.key[4..16].to_owned()),
             ("link", links[0].id.to_string()),
         ];
-        Furnished { house, names, _receiver: receiver }
+        Furnished { gateway, names, _receiver: receiver }
     }
 
     /// The path with what there is; what this does not know of stays unknown.
@@ -73,8 +73,8 @@ impl Furnished<'_> {
 
     /// What a change would leave behind.
     async fn traces(&self) -> (usize, String) {
-        let entries = self.house.store.list_audit(&newest(1000)).await.unwrap();
-        let webhooks = self.house.gateway.list_webhooks().await.unwrap();
+        let entries = self.gateway.store.list_audit(&newest(1000)).await.unwrap();
+        let webhooks = self.gateway.inner.list_webhooks().await.unwrap();
         (entries.len(), format!("{webhooks:?}"))
     }
 }
@@ -152,7 +152,7 @@ fn every_id(page: &str) -> impl Iterator<Item = &str> {
 
 /// As another site would have it sent.
 fn from_elsewhere(visitor: &Visitor<'_>, method: &str, path: &str) -> Ask {
-    Ask::new(&visitor.http, &visitor.house.admin_url, method, path)
+    Ask::new(&visitor.http, &visitor.gateway.admin_url, method, path)
         .header("cookie", &visitor.cookie)
         .header("origin", "https://evil.example")
         .header("sec-fetch-site", "cross-site")
@@ -160,11 +160,11 @@ fn from_elsewhere(visitor: &Visitor<'_>, method: &str, path: &str) -> Ask {
 }
 
 async fn without_a_session_every_page_leads_to_sign_in_and_nothing_is_done(database: Database) {
-    let house = open_house(&database).await;
-    let furnished = Furnished::new(&house).await;
+    let gateway = start_gateway(&database).await;
+    let furnished = Furnished::new(&gateway).await;
     let (stranger, forged) = (
-        Visitor::stranger(&house),
-        Visitor::with_cookie(&house, &format!("countersign-console={}", "A".repeat(43))),
+        Visitor::stranger(&gateway),
+        Visitor::with_cookie(&gateway, &format!("countersign-console={}", "A".repeat(43))),
     );
     let before = furnished.traces().await;
     for (route, method) in routes() {
@@ -193,9 +193,9 @@ async fn without_a_session_every_page_leads_to_sign_in_and_nothing_is_done(datab
 }
 
 async fn a_key_that_looks_opens_every_page_and_no_form(database: Database) {
-    let house = open_house(&database).await;
-    let furnished = Furnished::new(&house).await;
-    let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+    let gateway = start_gateway(&database).await;
+    let furnished = Furnished::new(&gateway).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
     let before = furnished.traces().await;
     for (route, method) in routes() {
         let path = furnished.path(&route);
@@ -213,9 +213,9 @@ async fn a_key_that_looks_opens_every_page_and_no_form(database: Database) {
 }
 
 async fn no_form_of_another_site_is_taken(database: Database) {
-    let house = open_house(&database).await;
-    let furnished = Furnished::new(&house).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let furnished = Furnished::new(&gateway).await;
+    let visitor = Visitor::admin(&gateway).await;
     let before = furnished.traces().await;
     for (route, method) in routes().into_iter().filter(|it| it.1 != "GET") {
         let path = furnished.path(&route);
@@ -225,10 +225,10 @@ async fn no_form_of_another_site_is_taken(database: Database) {
 }
 
 async fn every_page_is_sound(database: Database) {
-    let house = open_house(&database).await;
-    let furnished = Furnished::new(&house).await;
-    for key in [house.new_admin_key().await, house.looking_key().await] {
-        let visitor = Visitor::with_key(&house, &key).await;
+    let gateway = start_gateway(&database).await;
+    let furnished = Furnished::new(&gateway).await;
+    for key in [gateway.new_admin_key().await, gateway.looking_key().await] {
+        let visitor = Visitor::with_key(&gateway, &key).await;
         for path in furnished.pages() {
             let answer = visitor.open(&path).await;
             if answer.header("content-type").starts_with("text/html") {
@@ -241,8 +241,8 @@ async fn every_page_is_sound(database: Database) {
 }
 
 async fn what_is_not_there_is_a_page_that_says_so(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let with_names = routes().into_iter().filter(|it| it.0.contains('{'));
     for (route, method) in with_names {
         let path = filled(&route, UNKNOWN);

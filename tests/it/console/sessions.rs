@@ -9,10 +9,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use time::Duration;
 use tokio::task::JoinSet;
 
-use crate::bench::{Ask, body};
 use crate::console::{COOKIE, SIGN_IN, Visitor, is_page};
 use crate::database::{Database, newest, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
+use crate::upstream::body;
 
 const ACCOUNTS: &str = "/console/accounts";
 
@@ -27,18 +28,18 @@ async fn is_in(visitor: &Visitor<'_>) -> bool {
 }
 
 /// How often something stands in the audit log.
-async fn audited(house: &House, action: &str) -> usize {
-    let entries = house.store.list_audit(&newest(1000)).await.unwrap();
+async fn audited(gateway: &TestGateway, action: &str) -> usize {
+    let entries = gateway.store.list_audit(&newest(1000)).await.unwrap();
     entries.iter().filter(|it| it.action == action && it.actor.starts_with("key:")).count()
 }
 
 async fn an_admin_key_opens_the_console(database: Database) {
-    let house = House::start(&database).await;
-    let stranger = Visitor::stranger(&house);
+    let gateway = TestGateway::start(&database).await;
+    let stranger = Visitor::stranger(&gateway);
     assert!(!is_in(&stranger).await);
     is_page(&stranger.open(SIGN_IN).await, 200);
-    let admin = house.new_admin_key().await;
-    for wrong in ["", "csa_", &house.key, &admin[..admin.len() - 1], "nobody"] {
+    let admin = gateway.new_admin_key().await;
+    for wrong in ["", "csa_", &gateway.key, &admin[..admin.len() - 1], "nobody"] {
         let answer = stranger.send(SIGN_IN, &[("key", wrong)]).await;
         is_page(&answer, 403);
         assert!(
@@ -46,7 +47,7 @@ async fn an_admin_key_opens_the_console(database: Database) {
                 && answer.header("set-cookie").is_empty()
         );
     }
-    let visitor = Visitor::with_key(&house, &admin).await;
+    let visitor = Visitor::with_key(&gateway, &admin).await;
     assert!(
         visitor.cookie.starts_with(&format!("{COOKIE}="))
             && visitor.cookie.len() == COOKIE.len() + 1 + 43,
@@ -55,9 +56,9 @@ async fn an_admin_key_opens_the_console(database: Database) {
     );
     assert!(is_in(&visitor).await);
     assert!(!admin.contains(&visitor.cookie[COOKIE.len() + 1..]));
-    let again = Visitor::with_key(&house, &admin).await;
+    let again = Visitor::with_key(&gateway, &admin).await;
     assert_ne!(again.cookie, visitor.cookie, "each sign-in has a session of its own");
-    assert_eq!(audited(&house, "console.signed_in").await, 2);
+    assert_eq!(audited(&gateway, "console.signed_in").await, 2);
     let next = [("key", &*admin), ("next", "/console/accounts?state=revoked")];
     assert_eq!(
         stranger.send(SIGN_IN, &next).await.header("location"),
@@ -74,34 +75,34 @@ async fn an_admin_key_opens_the_console(database: Database) {
         assert_eq!(answer.header("location"), "/console/", "{elsewhere}");
     }
     for cookie in ["", "x", &"A".repeat(43), "../../etc"] {
-        let forged = Visitor::with_cookie(&house, &format!("{COOKIE}={cookie}"));
+        let forged = Visitor::with_cookie(&gateway, &format!("{COOKIE}={cookie}"));
         assert!(!is_in(&forged).await, "{cookie}");
     }
 }
 
 async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for _ in 0..24 {
-        house.bench.clock.forward(Duration::minutes(29));
+        gateway.sandbox.clock.forward(Duration::minutes(29));
         assert!(is_in(&visitor).await);
     }
-    house.bench.clock.forward(Duration::minutes(25));
+    gateway.sandbox.clock.forward(Duration::minutes(25));
     assert!(!is_in(&visitor).await, "after twelve hours");
-    let idle = Visitor::admin(&house).await;
-    house.bench.clock.forward(Duration::minutes(30));
+    let idle = Visitor::admin(&gateway).await;
+    gateway.sandbox.clock.forward(Duration::minutes(30));
     assert!(!is_in(&idle).await, "after half an hour");
 }
 
 async fn signing_out_ends_one_session_or_all_of_the_key(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
     let (one, two, three) = (
-        Visitor::with_key(&house, &key).await,
-        Visitor::with_key(&house, &key).await,
-        Visitor::with_key(&house, &key).await,
+        Visitor::with_key(&gateway, &key).await,
+        Visitor::with_key(&gateway, &key).await,
+        Visitor::with_key(&gateway, &key).await,
     );
-    let other = Visitor::admin(&house).await;
+    let other = Visitor::admin(&gateway).await;
     let answer = one.send("/console/sign-out", &[]).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, SIGN_IN));
     assert!(answer.header("set-cookie").contains("Max-Age=0"), "{}", answer.header("set-cookie"));
@@ -110,58 +111,58 @@ async fn signing_out_ends_one_session_or_all_of_the_key(database: Database) {
     assert!(!is_in(&two).await && !is_in(&three).await && is_in(&other).await);
     assert_eq!(
         (
-            audited(&house, "console.signed_out").await,
-            audited(&house, "console.signed_out_everywhere").await
+            audited(&gateway, "console.signed_out").await,
+            audited(&gateway, "console.signed_out_everywhere").await
         ),
         (1, 1)
     );
 }
 
 async fn a_session_ends_with_its_key(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let visitor = Visitor::with_key(&house, &key).await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let visitor = Visitor::with_key(&gateway, &key).await;
     assert!(is_in(&visitor).await);
-    house.gateway.revoke_key(&key, "test").await.unwrap().unwrap();
+    gateway.inner.revoke_key(&key, "test").await.unwrap().unwrap();
     assert!(!is_in(&visitor).await);
 }
 
 async fn a_session_that_was_made_or_changed_in_the_database_opens_nothing(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     assert!(is_in(&visitor).await);
-    let other = house.new_admin_key().await;
+    let other = gateway.new_admin_key().await;
     database.run(&format!("update session set key_id = '{}'", &other[4..16])).await;
     assert!(!is_in(&visitor).await);
 }
 
 async fn a_key_that_only_looks_sees_pages_and_changes_nothing(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.looking_key().await;
-    let visitor = Visitor::with_key(&house, &key).await;
-    let path = format!("/console/accounts/demo/{}", house.id("alice"));
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.looking_key().await;
+    let visitor = Visitor::with_key(&gateway, &key).await;
+    let path = format!("/console/accounts/demo/{}", gateway.id("alice"));
     let page = visitor.open(&path).await;
     is_page(&page, 200);
     assert!(page.text().contains("looks only") && !page.text().contains("Verify now"));
     let refused = visitor.send(&format!("{path}/verify"), &[]).await;
     is_page(&refused, 403);
     assert!(refused.text().contains("change nothing"));
-    assert_eq!(house.admin(&key, "GET", "/admin/v1/accounts").send().await.status, 200);
-    let refused = house
-        .admin(&key, "POST", &format!("/admin/v1/accounts/{}/verify", house.id("alice")))
+    assert_eq!(gateway.admin(&key, "GET", "/admin/v1/accounts").send().await.status, 200);
+    let refused = gateway
+        .admin(&key, "POST", &format!("/admin/v1/accounts/{}/verify", gateway.id("alice")))
         .send()
         .await;
     refused.is_own(403, "not_allowed");
-    assert!(house.arrived(crate::bench::VERIFY).await.is_empty());
+    assert!(gateway.arrived(crate::upstream::VERIFY).await.is_empty());
     assert_eq!(visitor.send("/console/sign-out", &[]).await.status, 303);
     assert!(!is_in(&visitor).await);
 }
 
 async fn forms_of_other_sites_and_other_names_are_refused(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let path = format!("/console/accounts/demo/{}/verify", house.id("alice"));
-    let own = house.admin_url.clone();
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let path = format!("/console/accounts/demo/{}/verify", gateway.id("alice"));
+    let own = gateway.admin_url.clone();
     for (site, origin, expected) in [
         ("cross-site", "https://evil.example", 403),
         ("same-site", "https://evil.example", 403),
@@ -171,7 +172,7 @@ async fn forms_of_other_sites_and_other_names_are_refused(database: Database) {
         ("same-origin", &*own, 303),
         ("same-origin", "null", 303),
     ] {
-        let ask = Ask::new(&visitor.http, &house.admin_url, "POST", &path)
+        let ask = Ask::new(&visitor.http, &gateway.admin_url, "POST", &path)
             .header("cookie", &visitor.cookie);
         let ask = ask.header("sec-fetch-site", site).header("origin", origin);
         let answer = ask.header("content-type", "application/x-www-form-urlencoded").send().await;
@@ -188,8 +189,8 @@ async fn forms_of_other_sites_and_other_names_are_refused(database: Database) {
 }
 
 async fn too_many_wrong_keys_from_an_address_have_to_wait(database: Database) {
-    let house = House::start(&database).await;
-    let stranger = Visitor::stranger(&house);
+    let gateway = TestGateway::start(&database).await;
+    let stranger = Visitor::stranger(&gateway);
     // What was mistyped is known for that by itself, and keeps nobody out.
     for _ in 0..30 {
         assert_eq!(stranger.send(SIGN_IN, &[("key", "csa_wrong")]).await.status, 403);
@@ -199,17 +200,17 @@ async fn too_many_wrong_keys_from_an_address_have_to_wait(database: Database) {
             compose(Kind::Admin, b"UnknownKey01UnknownKey01UnknownKey01UnknownKey01Unknown");
         assert_eq!(stranger.send(SIGN_IN, &[("key", unknown.expose())]).await.status, 403);
     }
-    let answer = stranger.send(SIGN_IN, &[("key", &house.new_admin_key().await)]).await;
+    let answer = stranger.send(SIGN_IN, &[("key", &gateway.new_admin_key().await)]).await;
     is_page(&answer, 429);
     assert_eq!(answer.header("retry-after"), "60");
 }
 
 async fn whoever_goes_away_while_his_key_is_looked_up_does_not_count(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let address = Ipv4Addr::LOCALHOST.into();
     let mut keys = Vec::new();
     for _ in 0..30 {
-        keys.push(house.new_admin_key().await);
+        keys.push(gateway.new_admin_key().await);
     }
     // A look-up that takes longer than asking once whether it is done.
     let count = "with recursive it(n) as (select 1 union all select n + 1 from it where n < 50000) select count(*) from it";
@@ -217,20 +218,20 @@ async fn whoever_goes_away_while_his_key_is_looked_up_does_not_count(database: D
     for key in &keys {
         tokio::select! {
             biased;
-            _ = house.gateway.sign_in(key, address) => (),
+            _ = gateway.inner.sign_in(key, address) => (),
             () = std::future::ready(()) => (),
         }
     }
     database.run("drop view key; alter table quick rename to key").await;
-    let signed_in = house.gateway.sign_in(&house.new_admin_key().await, address).await.unwrap();
+    let signed_in = gateway.inner.sign_in(&gateway.new_admin_key().await, address).await.unwrap();
     assert!(matches!(signed_in, SignIn::Begun(_)));
 }
 
 async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
     allow_many_files();
-    let house = House::start(&database).await;
-    let (admin, stranger) = (house.new_admin_key().await, Visitor::stranger(&house));
-    let asked = body(&house.bench.ids("alice", 2), &["favorites"], &["tweet.id"]);
+    let gateway = TestGateway::start(&database).await;
+    let (admin, stranger) = (gateway.new_admin_key().await, Visitor::stranger(&gateway));
+    let asked = body(&gateway.sandbox.ids("alice", 2), &["favorites"], &["tweet.id"]);
     let (mut tries, mut calls) = (JoinSet::new(), JoinSet::new());
     for number in 0..1000 {
         let (_, unknown) =
@@ -238,8 +239,8 @@ async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
         tries.spawn(stranger.form(SIGN_IN, &[("key", unknown.expose())]).send());
         if number % 20 == 0 {
             // One that is remembered, and one that has to be looked up.
-            let new = format!("Bearer {}", house.new_key(|_| ()).await);
-            let call = house.call(Endpoint::Totals, &asked);
+            let new = format!("Bearer {}", gateway.new_key(|_| ()).await);
+            let call = gateway.call(Endpoint::Totals, &asked);
             calls.spawn(call.clone().send());
             calls.spawn(call.header("authorization", &new).send());
         }
@@ -248,7 +249,7 @@ async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
         .no_proxy()
         .local_address(Some(Ipv4Addr::new(127, 0, 0, 2).into()));
     let here = here.redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let elsewhere = Visitor { http: here, ..Visitor::stranger(&house) };
+    let elsewhere = Visitor { http: here, ..Visitor::stranger(&gateway) };
     let answer = elsewhere.send(SIGN_IN, &[("key", &admin)]).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/console/"));
     for answer in calls.join_all().await {
@@ -262,7 +263,7 @@ async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
         "no more are looked up at once than in turn"
     );
     let cookie = answer.header("set-cookie").split(';').next().unwrap();
-    assert!(is_in(&Visitor::with_cookie(&house, cookie)).await);
+    assert!(is_in(&Visitor::with_cookie(&gateway, cookie)).await);
     is_page(&stranger.send(SIGN_IN, &[("key", &admin)]).await, 429);
 }
 
@@ -289,9 +290,10 @@ fn allow_many_files() {
 async fn behind_tls_the_cookie_is_for_this_host_alone() {
     let database = crate::database::fresh(crate::database::Kind::Sqlite).await;
     let url = "https://admin.example.com";
-    let house = House::start_with(&database, |it| it.admin.public_url = Some(url.to_owned())).await;
-    let key = house.new_admin_key().await;
-    let ask = Ask::new(&Visitor::stranger(&house).http, &house.admin_url, "POST", SIGN_IN)
+    let gateway =
+        TestGateway::start_with(&database, |it| it.admin.public_url = Some(url.to_owned())).await;
+    let key = gateway.new_admin_key().await;
+    let ask = Ask::new(&Visitor::stranger(&gateway).http, &gateway.admin_url, "POST", SIGN_IN)
         .header("host", "admin.example.com");
     let ask = ask.header("origin", url).header("content-type", "application/x-www-form-urlencoded");
     let answer = ask.body(format!("key={key}")).send().await;

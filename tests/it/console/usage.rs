@@ -4,12 +4,12 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::bench::TOTALS;
 use crate::connect::replica::Replica;
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::seed::Seed;
+use crate::upstream::TOTALS;
 
 const USAGE: &str = "/console/usage";
 
@@ -18,7 +18,7 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
 }
 
 #[track_caller]
-fn says(page: &crate::bench::Answer, texts: &[&str]) {
+fn says(page: &crate::http::Answer, texts: &[&str]) {
     is_page(page, 200);
     for text in texts {
         assert!(page.text().contains(text), "{text}: {}", page.text());
@@ -26,15 +26,15 @@ fn says(page: &crate::bench::Answer, texts: &[&str]) {
 }
 
 /// Some calls of two keys and one account.
-async fn used(house: &House) -> String {
-    let ids = house.bench.ids("alice", 3);
-    let other = house.new_key(|it| "<b>the dashboard".clone_into(&mut it.name)).await;
-    house.call(Endpoint::Totals, &body(&ids, &["favorites"])).send().await.is_relayed(200);
+async fn used(gateway: &TestGateway) -> String {
+    let ids = gateway.sandbox.ids("alice", 3);
+    let other = gateway.new_key(|it| "<b>the dashboard".clone_into(&mut it.name)).await;
+    gateway.call(Endpoint::Totals, &body(&ids, &["favorites"])).send().await.is_relayed(200);
     for _ in 0..2 {
-        let ask = house.call_as("alice", Endpoint::Totals, &body(&ids, &["impressions"]));
+        let ask = gateway.call_as("alice", Endpoint::Totals, &body(&ids, &["impressions"]));
         ask.header("authorization", &format!("Bearer {other}")).send().await.is_relayed(200);
     }
-    house
+    gateway
         .call_as("bob", Endpoint::Totals, &body(&ids, &["impressions"]))
         .send()
         .await
@@ -43,8 +43,8 @@ async fn used(house: &House) -> String {
 }
 
 async fn usage_says_what_to_do_while_there_is_none(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     says(
         &visitor.open(USAGE).await,
         &["Nothing was asked of X in this time", "No account's token was used"],
@@ -52,10 +52,10 @@ async fn usage_says_what_to_do_while_there_is_none(database: Database) {
 }
 
 async fn usage_is_drawn_told_apart_and_counted(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let other = used(&house).await;
-    assert_eq!(house.arrived(TOTALS).await.len(), 4);
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let other = used(&gateway).await;
+    assert_eq!(gateway.arrived(TOTALS).await.len(), 4);
     let page = visitor.open(USAGE).await;
     says(
         &page,
@@ -106,7 +106,7 @@ async fn usage_is_drawn_told_apart_and_counted(database: Database) {
     }
     let narrowed = visitor.open("/console/usage?key=%3Cb%3Ethe+dashboard").await;
     says(&narrowed, &["<dd>2</dd>", "value=\"&#60;b&#62;the dashboard\""]);
-    says(&visitor.open(&format!("{USAGE}?account={}", house.id("bob"))).await, &["<dd>1</dd>"]);
+    says(&visitor.open(&format!("{USAGE}?account={}", gateway.id("bob"))).await, &["<dd>1</dd>"]);
     says(
         &visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await,
         &["Nothing was asked of X"],
@@ -136,10 +136,10 @@ async fn usage_is_drawn_told_apart_and_counted(database: Database) {
 }
 
 async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    used(&house).await;
-    let legend = |page: crate::bench::Answer| -> Vec<String> {
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    used(&gateway).await;
+    let legend = |page: crate::http::Answer| -> Vec<String> {
         let text = page.text();
         let samples = text.split("class=\"sample ").skip(1);
         samples
@@ -157,9 +157,9 @@ async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Dat
     // There are more of the latter, and app-only has the same colour where all is shown of one day.
     assert_eq!(by("auth").await, ["s1 app-only", "s2 user-context"]);
     assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"]);
-    let ids = house.bench.ids("alice", 1);
+    let ids = gateway.sandbox.ids("alice", 1);
     for _ in 0..5 {
-        house
+        gateway
             .call_as("bob", Endpoint::Totals, &body(&ids, &["impressions"]))
             .send()
             .await
@@ -171,9 +171,9 @@ async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Dat
 }
 
 async fn usage_can_be_taken_away_as_a_table(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let other = used(&house).await;
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let other = used(&gateway).await;
     let page = visitor
         .open("/console/usage?from=2026-03-10&by=outcome&key=%3Cb%3Ethe+dashboard")
         .await
@@ -199,8 +199,8 @@ async fn usage_can_be_taken_away_as_a_table(database: Database) {
     );
     assert_eq!(text.lines().count(), 2, "{text}");
 
-    let admin = house.new_admin_key().await;
-    let ask = |query: &str| house.admin(&admin, "GET", &format!("/admin/v1/usage{query}"));
+    let admin = gateway.new_admin_key().await;
+    let ask = |query: &str| gateway.admin(&admin, "GET", &format!("/admin/v1/usage{query}"));
     let table = ask("?by=key,account,auth,app,endpoint").header("accept", "text/csv").send().await;
     assert_eq!((table.header("content-type"), table.header("vary")), ("text/csv", "accept"));
     let text = table.text();
@@ -209,7 +209,7 @@ async fn usage_can_be_taken_away_as_a_table(database: Database) {
         text.contains(&format!(
             "demo,{},{},totals,user-context,2,6,",
             &other[4..16],
-            house.id("alice")
+            gateway.id("alice")
         )),
         "{text}"
     );
@@ -230,29 +230,29 @@ async fn usage_can_be_taken_away_as_a_table(database: Database) {
         (most.header("countersign-complete"), most.text().lines().count()),
         ("false", 10_001)
     );
-    assert_eq!(Visitor::stranger(&house).open("/console/usage.csv").await.status, 303);
+    assert_eq!(Visitor::stranger(&gateway).open("/console/usage.csv").await.status, 303);
 }
 
 async fn what_a_killed_process_took_with_it_is_told(database: Database) {
-    let house = House::start(&database).await;
-    let visitor = Visitor::admin(&house).await;
-    let replica = Replica::open(&house.bench, &database.settings()).await;
-    let ask = crate::bench::Ask::new(
-        &house.http,
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    let replica = Replica::open(&gateway.sandbox, &database.settings()).await;
+    let ask = crate::http::Ask::new(
+        &gateway.http,
         &replica.at(crate::connect::replica::PUBLIC_URL),
         "POST",
         TOTALS,
     )
-    .header("authorization", &format!("Bearer {}", house.key));
+    .header("authorization", &format!("Bearer {}", gateway.key));
     ask.header("content-type", "application/json")
-        .body(body(&house.bench.ids("alice", 1), &["favorites"]).to_string())
+        .body(body(&gateway.sandbox.ids("alice", 1), &["favorites"]).to_string())
         .send()
         .await
         .is_relayed(200);
     replica.write_usage().await;
     replica.crash().await;
     assert!(!visitor.open(USAGE).await.text().contains("What is missing"));
-    house.bench.clock.forward(Duration::minutes(2));
+    gateway.sandbox.clock.forward(Duration::minutes(2));
     says(
         &visitor.open(USAGE).await,
         &["What is missing", "After 2026-03-10 21:15 UTC: what a killed process did last"],

@@ -2,9 +2,9 @@
 
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, newest, on_both};
-use crate::house::House;
-use crate::webhooks::open_house;
+use crate::gateway::TestGateway;
 use crate::webhooks::receiver::Receiver;
+use crate::webhooks::start_gateway;
 
 const PATH: &str = "/console/webhooks";
 
@@ -25,14 +25,14 @@ async fn done(visitor: &Visitor<'_>, path: &str, fields: &[(&str, &str)]) -> Str
     between(&page.text(), "role=\"status\">", "</p>").to_owned()
 }
 
-async fn actions(house: &House) -> Vec<String> {
-    let entries = house.store.list_audit(&newest(99)).await.unwrap();
+async fn actions(gateway: &TestGateway) -> Vec<String> {
+    let entries = gateway.store.list_audit(&newest(99)).await.unwrap();
     entries.into_iter().map(|it| it.action).filter(|it| it.starts_with("webhook.")).collect()
 }
 
 async fn a_webhook_is_added_tested_rotated_and_removed_on_its_pages(database: Database) {
-    let house = open_house(&database).await;
-    let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&house).await);
+    let gateway = start_gateway(&database).await;
+    let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&gateway).await);
     let empty = visitor.open(PATH).await;
     is_page(&empty, 200);
     assert!(empty.text().contains("No webhook yet."), "{}", empty.text());
@@ -86,14 +86,14 @@ async fn a_webhook_is_added_tested_rotated_and_removed_on_its_pages(database: Da
     assert_eq!(done(&visitor, &format!("{path}/remove"), &[]).await, "The webhook is removed.");
     is_page(&visitor.open(&path).await, 404);
     assert_eq!(
-        actions(&house).await,
+        actions(&gateway).await,
         ["webhook.removed", "webhook.rotated", "webhook.tested", "webhook.tested", "webhook.added"]
     );
 }
 
 async fn a_wrong_address_is_said_beside_the_form(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     for (url, app) in [
         ("hooks.example.com", ""),
         ("https://a/", "nope"),
@@ -123,12 +123,12 @@ async fn a_wrong_address_is_said_beside_the_form(database: Database) {
     let twice = visitor.send(PATH, &field).await;
     is_page(&twice, 409);
     assert!(twice.text().contains("value=\"https://hooks.example.com/x\""), "what was typed stays");
-    assert_eq!(actions(&house).await, ["webhook.added"]);
+    assert_eq!(actions(&gateway).await, ["webhook.added"]);
 }
 
 async fn what_follows_in_the_query_of_an_address_is_not_shown(database: Database) {
-    let house = open_house(&database).await;
-    let visitor = Visitor::admin(&house).await;
+    let gateway = start_gateway(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
     let added =
         visitor.send(PATH, &[("url", "https://hooks.example.com/x?token=s3cret&s4cret")]).await;
     is_page(&added, 201);
@@ -146,16 +146,16 @@ async fn what_follows_in_the_query_of_an_address_is_not_shown(database: Database
 }
 
 async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Database) {
-    let house = open_house(&database).await;
-    let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&house).await);
-    let (id, _) = house.hook(&receiver).await;
+    let gateway = start_gateway(&database).await;
+    let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&gateway).await);
+    let (id, _) = gateway.hook(&receiver).await;
     let path = format!("{PATH}/{id}");
     assert!(
         visitor.open(&path).await.text().contains("No event was sent yet; tests are not listed.")
     );
     receiver.next(&[500]);
-    house.connect(&["alice"]).await;
-    house.deliver().await;
+    gateway.connect(&["alice"]).await;
+    gateway.deliver().await;
     let text = visitor.open(PATH).await.text();
     assert!(
         text.contains("it answered with status 500") && text.contains("2026-03-10 21:15 UTC"),
@@ -173,7 +173,7 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
         done(&visitor, &format!("{path}/deliveries/{resend}/resend"), &[]).await,
         "The event is sent again now."
     );
-    assert_eq!(house.deliver().await, 1);
+    assert_eq!(gateway.deliver().await, 1);
     assert!(visitor.open(&format!("{path}?state=delivered")).await.text().contains("@alice"));
     assert!(
         visitor
@@ -186,7 +186,7 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
     is_page(&visitor.send(&format!("{path}/deliveries/x/resend"), &[]).await, 404);
 
     for _ in 0..60 {
-        house.connect(&["bob"]).await;
+        gateway.connect(&["bob"]).await;
     }
     let (mut rows, mut next, mut pages) = (0, format!("{path}?state=waiting"), 0);
     loop {
@@ -204,9 +204,9 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
 }
 
 async fn whoever_only_looks_sees_no_buttons(database: Database) {
-    let house = open_house(&database).await;
-    let (id, _) = house.hook(&Receiver::start().await).await;
-    let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
+    let gateway = start_gateway(&database).await;
+    let (id, _) = gateway.hook(&Receiver::start().await).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
     for page in [PATH.to_owned(), format!("{PATH}/{id}"), format!("{PATH}/{id}/remove")] {
         let page = visitor.open(&page).await;
         is_page(&page, 200);
@@ -225,7 +225,7 @@ async fn whoever_only_looks_sees_no_buttons(database: Database) {
     for path in ["", &format!("/{id}/test"), &format!("/{id}/rotate"), &format!("/{id}/remove")] {
         is_page(&visitor.send(&format!("{PATH}{path}"), &[("url", "https://a/")]).await, 403);
     }
-    assert_eq!(actions(&house).await, ["webhook.added"]);
+    assert_eq!(actions(&gateway).await, ["webhook.added"]);
 }
 
 on_both!(

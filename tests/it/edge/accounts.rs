@@ -4,15 +4,16 @@ use countersign::model::{App, Endpoint};
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::bench::{Answer, Ask, with};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
+use crate::upstream::with;
 
 const ACCOUNTS: &str = "/admin/v1/accounts";
 
 /// A line of an import, as somebody would write it.
-fn line(house: &House, name: &str) -> Value {
-    let user = house.bench.user(name);
+fn line(gateway: &TestGateway, name: &str) -> Value {
+    let user = gateway.sandbox.user(name);
     json!({
         "user_id": user.user_id,
         "screen_name": user.screen_name,
@@ -21,8 +22,8 @@ fn line(house: &House, name: &str) -> Value {
     })
 }
 
-async fn import(house: &House, key: &str, lines: &str) -> Answer {
-    let ask = house.admin(key, "POST", &format!("{ACCOUNTS}?app=demo"));
+async fn import(gateway: &TestGateway, key: &str, lines: &str) -> Answer {
+    let ask = gateway.admin(key, "POST", &format!("{ACCOUNTS}?app=demo"));
     ask.header("content-type", "application/x-ndjson").body(lines).send().await
 }
 
@@ -33,11 +34,11 @@ fn names(answer: &Answer) -> Vec<String> {
 }
 
 async fn an_import_of_broken_lines_is_answered_in_bounded_words(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
     let broken = "x\n".repeat(100_000);
-    let lines = format!("{}\n{broken}", line(&house, "protected_pat"));
-    let refused = import(&house, &key, &lines).await;
+    let lines = format!("{}\n{broken}", line(&gateway, "protected_pat"));
+    let refused = import(&gateway, &key, &lines).await;
     assert_eq!(refused.status, 400);
     let problems = refused.json()["problems"].as_array().unwrap().clone();
     assert_eq!(problems.len(), 101);
@@ -46,18 +47,18 @@ async fn an_import_of_broken_lines_is_answered_in_bounded_words(database: Databa
 }
 
 async fn accounts_are_imported_listed_shown_verified_and_removed(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let user = house.bench.user("protected_pat");
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let user = gateway.sandbox.user("protected_pat");
     let imported =
-        import(&house, &key, &format!("\n{}\r\n\n", line(&house, "protected_pat"))).await;
+        import(&gateway, &key, &format!("\n{}\r\n\n", line(&gateway, "protected_pat"))).await;
     assert_eq!((imported.status.as_u16(), imported.json()), (201, json!({ "imported": 1 })));
 
-    let listed = house.admin(&key, "GET", ACCOUNTS).send().await;
+    let listed = gateway.admin(&key, "GET", ACCOUNTS).send().await;
     assert_eq!(listed.status, 200);
     assert_eq!(listed.header("content-type"), "application/json");
     let mut expected = vec!["alice", "bob", "protected_pat"];
-    expected.sort_by_key(|it| house.bench.user(it).user_id.clone());
+    expected.sort_by_key(|it| gateway.sandbox.user(it).user_id.clone());
     assert_eq!(names(&listed), expected);
     assert_eq!(listed.json()["next"], Value::Null);
     for secret in [&user.access_token, &user.access_token_secret] {
@@ -66,7 +67,7 @@ async fn accounts_are_imported_listed_shown_verified_and_removed(database: Datab
 
     let paths = [&user.user_id, "@protected_pat", "@PROTECTED_PAT", "%40protected_pat"];
     for path in paths {
-        let shown = house.admin(&key, "GET", &format!("{ACCOUNTS}/{path}")).send().await.json();
+        let shown = gateway.admin(&key, "GET", &format!("{ACCOUNTS}/{path}")).send().await.json();
         assert_eq!(
             shown,
             json!({
@@ -84,22 +85,22 @@ async fn accounts_are_imported_listed_shown_verified_and_removed(database: Datab
     }
 
     let verified =
-        house.admin(&key, "POST", &format!("{ACCOUNTS}/@protected_pat/verify")).send().await;
+        gateway.admin(&key, "POST", &format!("{ACCOUNTS}/@protected_pat/verify")).send().await;
     assert_eq!(
         verified.json(),
         json!({
             "works": true, "state": "active", "screen_name": "protected_pat", "protected": true,
         })
     );
-    let removed = house.admin(&key, "DELETE", &format!("{ACCOUNTS}/@protected_pat")).send().await;
+    let removed = gateway.admin(&key, "DELETE", &format!("{ACCOUNTS}/@protected_pat")).send().await;
     assert_eq!(removed.json()["user_id"], user.user_id);
     let path = format!("{ACCOUNTS}/@protected_pat");
-    house.admin(&key, "GET", &path).send().await.is_own(404, "not_found");
-    house.admin(&key, "DELETE", &path).send().await.is_own(404, "not_found");
-    house.admin(&key, "POST", &format!("{path}/verify")).send().await.is_own(404, "not_found");
+    gateway.admin(&key, "GET", &path).send().await.is_own(404, "not_found");
+    gateway.admin(&key, "DELETE", &path).send().await.is_own(404, "not_found");
+    gateway.admin(&key, "POST", &format!("{path}/verify")).send().await.is_own(404, "not_found");
 
     let actor = format!("key:{}", &key[4..16]);
-    let audit = house.admin(&key, "GET", "/admin/v1/audit").send().await.json();
+    let audit = gateway.admin(&key, "GET", "/admin/v1/audit").send().await.json();
     let entries: Vec<(&str, &str)> = audit["entries"]
         .as_array()
         .unwrap()
@@ -114,49 +115,50 @@ async fn accounts_are_imported_listed_shown_verified_and_removed(database: Datab
 }
 
 async fn verifying_marks_what_x_refuses(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let id = &house.bench.user("alice").user_id;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let id = &gateway.sandbox.user("alice").user_id;
     for (state, marked) in [("revoked", "revoked"), ("suspended", "blocked"), ("locked", "blocked")]
     {
         let changed =
-            house.bench.put(&format!("/sandbox/users/{id}"), json!({ "state": state })).await;
+            gateway.sandbox.put(&format!("/sandbox/users/{id}"), json!({ "state": state })).await;
         assert_eq!(changed.status, 200);
-        let verified = house.admin(&key, "POST", &format!("{ACCOUNTS}/{id}/verify")).send().await;
+        let verified = gateway.admin(&key, "POST", &format!("{ACCOUNTS}/{id}/verify")).send().await;
         assert_eq!(verified.json(), json!({ "works": false, "state": marked }), "{state}");
-        let found = house.admin(&key, "GET", &format!("{ACCOUNTS}?state={marked}")).send().await;
+        let found = gateway.admin(&key, "GET", &format!("{ACCOUNTS}?state={marked}")).send().await;
         assert_eq!(names(&found), ["alice"]);
     }
-    house.bench.put(&format!("/sandbox/users/{id}"), json!({ "state": "active" })).await;
-    let verified = house.admin(&key, "POST", &format!("{ACCOUNTS}/{id}/verify")).send().await;
+    gateway.sandbox.put(&format!("/sandbox/users/{id}"), json!({ "state": "active" })).await;
+    let verified = gateway.admin(&key, "POST", &format!("{ACCOUNTS}/{id}/verify")).send().await;
     assert_eq!(verified.json()["works"], true);
-    let found = house.admin(&key, "GET", &format!("{ACCOUNTS}?state=active&app=demo")).send().await;
+    let found =
+        gateway.admin(&key, "GET", &format!("{ACCOUNTS}?state=active&app=demo")).send().await;
     assert_eq!(names(&found).len(), 2);
 }
 
 async fn a_listing_comes_in_pages(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    house.connect(&["protected_pat", "suspended_sam"]).await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    gateway.connect(&["protected_pat", "suspended_sam"]).await;
     let (mut seen, mut after) = (Vec::new(), String::new());
     loop {
         let path = format!("{ACCOUNTS}?limit=3{after}");
-        let page = house.admin(&key, "GET", &path).send().await;
+        let page = gateway.admin(&key, "GET", &path).send().await;
         seen.extend(names(&page));
         let body = page.json();
         let Some(next) = body["next"].as_str() else { break };
         after = format!("&after={next}");
     }
-    assert_eq!(seen, names(&house.admin(&key, "GET", ACCOUNTS).send().await));
+    assert_eq!(seen, names(&gateway.admin(&key, "GET", ACCOUNTS).send().await));
     assert_eq!(seen.len(), 4);
 }
 
 async fn an_import_stores_all_or_nothing_and_repeats_nothing(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let good = line(&house, "protected_pat").to_string();
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let good = line(&gateway, "protected_pat").to_string();
     let wrong = |field: &str, value: Value| {
-        let mut it = line(&house, "suspended_sam");
+        let mut it = line(&gateway, "suspended_sam");
         it[field] = value;
         it.to_string()
     };
@@ -174,31 +176,31 @@ async fn an_import_stores_all_or_nothing_and_repeats_nothing(database: Database)
         good.clone(),
     ];
     for (place, bad) in bad.iter().enumerate() {
-        let answer = import(&house, &key, &format!("{good}\n\n{bad}\n")).await;
+        let answer = import(&gateway, &key, &format!("{good}\n\n{bad}\n")).await;
         answer.is_own(400, "invalid_request");
         let problems = answer.json()["problems"].clone();
         assert_eq!(problems[0]["line"], 3, "{place}: {problems}");
         assert!(problems[0]["detail"].as_str().is_some_and(|it| it.len() > 10), "{problems}");
-        let user = house.bench.user("protected_pat");
+        let user = gateway.sandbox.user("protected_pat");
         for text in ["canary", &user.access_token, &user.access_token_secret] {
             assert!(!answer.text().contains(text), "{}", answer.text());
         }
     }
     let every = bad.join("\n");
-    let answer = import(&house, &key, &every).await;
+    let answer = import(&gateway, &key, &every).await;
     answer.is_own(400, "invalid_request");
     assert!(answer.json()["problems"].as_array().unwrap().len() >= 5, "{}", answer.text());
-    import(&house, &key, "").await.is_own(400, "invalid_request");
-    assert_eq!(names(&house.admin(&key, "GET", ACCOUNTS).send().await).len(), 2);
+    import(&gateway, &key, "").await.is_own(400, "invalid_request");
+    assert_eq!(names(&gateway.admin(&key, "GET", ACCOUNTS).send().await).len(), 2);
 }
 
 async fn mistakes_of_every_stage_are_told_in_the_order_of_the_lines(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let mut foreign = line(&house, "suspended_sam");
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let mut foreign = line(&gateway, "suspended_sam");
     foreign["access_token"] = json!("1-of-somebody-else");
     let lines = format!("{{\n{foreign}\nno json\n{foreign}\n");
-    let answer = import(&house, &key, &lines).await;
+    let answer = import(&gateway, &key, &lines).await;
     answer.is_own(400, "invalid_request");
     let body = answer.json();
     let told: Vec<u64> = body["problems"]
@@ -209,15 +211,15 @@ async fn mistakes_of_every_stage_are_told_in_the_order_of_the_lines(database: Da
         .collect();
     assert_eq!(told, [1, 2, 3, 4, 4], "{body}");
 
-    let nothing = import(&house, &key, "\n").await;
+    let nothing = import(&gateway, &key, "\n").await;
     nothing.is_own(400, "invalid_request");
     let said = "the body: there is no account to import; give one JSON object a line";
     assert_eq!(nothing.json()["detail"], said);
 }
 
 async fn what_cannot_be_read_is_refused_in_one_shape(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
     for (method, path) in [
         ("GET", "/admin/v1/accounts?limit=many"),
         ("GET", "/admin/v1/accounts?limit=-1"),
@@ -241,7 +243,7 @@ async fn what_cannot_be_read_is_refused_in_one_shape(database: Database) {
         ("DELETE", "/admin/v1/keys/%ff%fe"),
         ("POST", "/admin/v1/accounts/@/verify"),
     ] {
-        let answer = house.admin(&key, method, path).send().await;
+        let answer = gateway.admin(&key, method, path).send().await;
         answer.is_own(400, "invalid_request");
         assert!(!answer.text().contains("the body"), "{method} {path}: {}", answer.text());
     }
@@ -249,28 +251,28 @@ async fn what_cannot_be_read_is_refused_in_one_shape(database: Database) {
         ("limit=many", "the query: limit: must be a whole number from 1 to 1000"),
         ("before=yesterday", "the query: before: must be the next of the page before"),
     ] {
-        let answer = house.admin(&key, "GET", &format!("/admin/v1/audit?{query}")).send().await;
+        let answer = gateway.admin(&key, "GET", &format!("/admin/v1/audit?{query}")).send().await;
         assert_eq!(answer.json()["detail"], told);
     }
-    house
+    gateway
         .admin(&key, "GET", "/admin/v1/accounts/1?app=nowhere")
         .send()
         .await
         .is_own(404, "not_found");
     let typed =
-        |kind: &str| house.admin(&key, "POST", ACCOUNTS).header("content-type", kind).body("{}");
+        |kind: &str| gateway.admin(&key, "POST", ACCOUNTS).header("content-type", kind).body("{}");
     typed("text/csv").send().await.is_own(415, "not_json");
     typed("").header("content-encoding", "gzip").send().await.is_own(415, "not_json");
-    let large = house.admin(&key, "POST", ACCOUNTS).body(vec![b' '; 5 << 20]).try_send().await;
+    let large = gateway.admin(&key, "POST", ACCOUNTS).body(vec![b' '; 5 << 20]).try_send().await;
     if let Ok(answer) = large {
         answer.is_own(413, "body_too_large");
     }
-    house.admin(&key, "PUT", ACCOUNTS).send().await.is_own(405, "method_not_allowed");
+    gateway.admin(&key, "PUT", ACCOUNTS).send().await.is_own(405, "method_not_allowed");
 }
 
 async fn a_wrong_app_is_told_the_same_wherever_it_stands(database: Database) {
-    let one = House::start(&database).await;
-    let two = House::build(one.bench.again(), &database.settings(), |it| {
+    let one = TestGateway::start(&database).await;
+    let two = TestGateway::build(one.sandbox.again(), &database.settings(), |it| {
         let other = App { name: "other".to_owned(), ..it.apps["demo"].clone() };
         it.apps.insert(other.name.clone(), other);
     })
@@ -313,12 +315,12 @@ async fn a_wrong_app_is_told_the_same_wherever_it_stands(database: Database) {
 }
 
 async fn accounts_tell_what_was_asked_last_as_them(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let body = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
-    let call = async |name: &str| house.call_as(name, Endpoint::Totals, &body).send().await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let body = json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let call = async |name: &str| gateway.call_as(name, Endpoint::Totals, &body).send().await;
     call("bob").await.is_relayed(403);
-    house.bench.clock.forward(Duration::minutes(5));
+    gateway.sandbox.clock.forward(Duration::minutes(5));
     for name in ["alice", "bob"] {
         call(name).await;
     }
@@ -330,20 +332,20 @@ async fn accounts_tell_what_was_asked_last_as_them(database: Database) {
         "alice" => [json!(now), Value::Null, Value::Null],
         _ => [json!(now), json!("X refused the call (403)"), json!(now)],
     };
-    let listed = house.admin(&key, "GET", ACCOUNTS).send().await;
+    let listed = gateway.admin(&key, "GET", ACCOUNTS).send().await;
     assert_eq!(names(&listed).len(), 2);
     for it in listed.json()["accounts"].as_array().unwrap() {
         let name = it["screen_name"].as_str().unwrap();
         assert_eq!(last(it), of(name), "{name}");
-        let shown = house.admin(&key, "GET", &format!("{ACCOUNTS}/@{name}")).send().await;
+        let shown = gateway.admin(&key, "GET", &format!("{ACCOUNTS}/@{name}")).send().await;
         assert_eq!(&shown.json(), it);
     }
 }
 
 async fn apps_are_listed_without_their_secrets(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let answer = house.admin(&key, "GET", "/admin/v1/apps").send().await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let answer = gateway.admin(&key, "GET", "/admin/v1/apps").send().await;
     assert_eq!(
         answer.json(),
         json!({ "apps": [{ "name": "demo", "app_only": "bearer", "bearer_source": "minted", "accounts_used": 0, "account_limit": null, "over_limit": null }] })

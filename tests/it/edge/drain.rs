@@ -7,14 +7,14 @@ use countersign::model::Endpoint;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::bench::body;
 use crate::edge::raw::Raw;
 use crate::edge::{Own, own};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::body;
 
 const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 
-async fn house() -> Own {
+async fn start_gateway() -> Own {
     own(|it| {
         it.limits.drain = Duration::from_millis(200);
         it.limits.request_deadline = Duration::from_secs(30);
@@ -24,35 +24,35 @@ async fn house() -> Own {
 }
 
 /// Returns once a call is with the upstream.
-async fn until_in_flight(house: &House) {
-    while house.arrived("/insights/").await.is_empty() {
+async fn until_in_flight(gateway: &TestGateway) {
+    while gateway.arrived("/insights/").await.is_empty() {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
 async fn a_closing_gateway_is_not_ready_and_still_answers() {
-    let house = house().await;
-    for url in [&house.url, &house.admin_url] {
-        let ready = house.http.get(format!("{url}/readyz")).send().await.unwrap();
+    let gateway = start_gateway().await;
+    for url in [&gateway.url, &gateway.admin_url] {
+        let ready = gateway.http.get(format!("{url}/readyz")).send().await.unwrap();
         assert_eq!(ready.status(), 200);
     }
-    let mut kept = Raw::connect(&house.url).await;
+    let mut kept = Raw::connect(&gateway.url).await;
     kept.send(LIVE).await;
     assert!(!kept.answer().await.contains("connection: close"));
-    house.life.close();
-    for url in [&house.url, &house.admin_url] {
-        let ready = house.http.get(format!("{url}/readyz")).send().await.unwrap();
+    gateway.life.close();
+    for url in [&gateway.url, &gateway.admin_url] {
+        let ready = gateway.http.get(format!("{url}/readyz")).send().await.unwrap();
         assert_eq!(ready.status(), 503);
         let said: serde_json::Value =
             serde_json::from_slice(&ready.bytes().await.unwrap()).unwrap();
         assert_eq!(said, json!({ "status": "not ready", "reasons": ["the gateway is stopping"] }));
-        let live = house.http.get(format!("{url}/livez")).send().await.unwrap();
+        let live = gateway.http.get(format!("{url}/livez")).send().await.unwrap();
         assert_eq!(live.status(), 200);
         assert_eq!(live.headers()["connection"], "close");
     }
-    let body = body(&house.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
-    let answer = house.call(Endpoint::Totals, &body).send().await;
+    let body = body(&gateway.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let answer = gateway.call(Endpoint::Totals, &body).send().await;
     answer.is_relayed(200);
     assert_eq!(answer.header("connection"), "close");
     kept.send(LIVE).await;
@@ -62,27 +62,27 @@ async fn a_closing_gateway_is_not_ready_and_still_answers() {
 
 #[tokio::test]
 async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() {
-    let mut house = own(|_| ()).await;
-    let mut idle = Raw::connect(&house.url).await;
+    let mut gateway = own(|_| ()).await;
+    let mut idle = Raw::connect(&gateway.url).await;
     idle.send(LIVE).await;
     idle.answer().await;
-    house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
-    let body = body(&house.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
-    let call = tokio::spawn(house.call(Endpoint::Totals, &body).send());
-    until_in_flight(&house).await;
-    house.life.close();
-    house.life.drain();
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
+    let body = body(&gateway.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let call = tokio::spawn(gateway.call(Endpoint::Totals, &body).send());
+    until_in_flight(&gateway).await;
+    gateway.life.close();
+    gateway.life.drain();
     assert_eq!(idle.rest().await, "", "an idle connection is closed");
-    for url in [&house.url, &house.admin_url] {
+    for url in [&gateway.url, &gateway.admin_url] {
         let address = url.strip_prefix("http://").unwrap();
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
     }
-    assert_eq!(house.fired().await, [1]);
-    house.order(json!([])).await;
-    house.stopped().await;
-    let arrived = house.arrived("/insights/").await;
+    assert_eq!(gateway.fired().await, [1]);
+    gateway.order(json!([])).await;
+    gateway.stopped().await;
+    let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived[0]["status"], 200, "the gateway ended before the call");
     let answer = call.await.unwrap();
     answer.is_relayed(200);
@@ -92,44 +92,44 @@ async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() 
 /// Whoever keeps a connection may use it in the moment in which it is closed.
 #[tokio::test]
 async fn a_request_that_has_come_before_the_drain_is_answered() {
-    let mut house = own(|_| ()).await;
+    let mut gateway = own(|_| ()).await;
     let mut kept = Vec::new();
     for _ in 0..20 {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         raw.send(LIVE).await;
         raw.answer().await;
         kept.push(raw);
     }
     let mut fresh = Vec::new();
     for _ in 0..20 {
-        fresh.push(Raw::connect(&house.url).await);
+        fresh.push(Raw::connect(&gateway.url).await);
     }
     // None of these lets the server run in between.
     for raw in kept.iter_mut().chain(&mut fresh) {
         raw.send(LIVE).await;
     }
-    house.life.drain();
+    gateway.life.drain();
     for raw in kept.iter_mut().chain(&mut fresh) {
         let last = raw.rest().await;
         assert!(last.starts_with("HTTP/1.1 200") && last.contains("connection: close"), "{last}");
     }
-    house.stopped().await;
+    gateway.stopped().await;
 }
 
 #[tokio::test]
 async fn whoever_has_connected_before_the_drain_is_answered() {
-    let mut house = own(|_| ()).await;
+    let mut gateway = own(|_| ()).await;
     let connect = || {
-        let stream = std::net::TcpStream::connect(house.url.strip_prefix("http://").unwrap());
+        let stream = std::net::TcpStream::connect(gateway.url.strip_prefix("http://").unwrap());
         let mut stream = stream.unwrap();
         stream.write_all(LIVE.as_bytes()).unwrap();
         stream
     };
     // The server shares this thread, so all of them wait to be accepted.
     let waiting: Vec<std::net::TcpStream> = (0..20).map(|_| connect()).collect();
-    house.life.close();
-    house.life.drain();
-    house.stopped().await;
+    gateway.life.close();
+    gateway.life.drain();
+    gateway.stopped().await;
     for mut stream in waiting {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -139,28 +139,28 @@ async fn whoever_has_connected_before_the_drain_is_answered() {
 
 #[tokio::test]
 async fn an_answer_that_is_being_sent_ends_before_the_gateway_does() {
-    let mut house = own(|it| it.limits.write_idle = Duration::from_mins(10)).await;
-    let mut slow = Raw::connect_narrow(&house.url).await;
+    let mut gateway = own(|it| it.limits.write_idle = Duration::from_mins(10)).await;
+    let mut slow = Raw::connect_narrow(&gateway.url).await;
     slow.send("GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let mut answer = slow.until("HTTP/1.1 200").await;
-    let mut idle = Raw::connect(&house.url).await;
-    house.life.drain();
+    let mut idle = Raw::connect(&gateway.url).await;
+    gateway.life.drain();
     assert_eq!(idle.rest().await, "", "the time for a last request is over");
     answer.push_str(&slow.rest().await);
     let (_, document) = answer.split_once("\r\n\r\n").unwrap();
     assert!(serde_json::from_str::<serde_json::Value>(document).is_ok(), "{document}");
-    house.stopped().await;
+    gateway.stopped().await;
 }
 
 #[tokio::test]
 async fn what_hangs_longer_than_the_time_to_drain_does_not_hold_the_gateway() {
-    let mut house = house().await;
-    house.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
-    let body = body(&house.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
-    let call = tokio::spawn(house.call(Endpoint::Totals, &body).try_send());
-    until_in_flight(&house).await;
-    house.life.drain();
-    house.stopped().await;
+    let mut gateway = start_gateway().await;
+    gateway.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
+    let body = body(&gateway.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let call = tokio::spawn(gateway.call(Endpoint::Totals, &body).try_send());
+    until_in_flight(&gateway).await;
+    gateway.life.drain();
+    gateway.stopped().await;
     call.abort();
-    assert_eq!(house.fired().await, [1]);
+    assert_eq!(gateway.fired().await, [1]);
 }

@@ -3,22 +3,23 @@
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
-use crate::bench::{Answer, body};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
+use crate::upstream::body;
 
 const KEYS: &str = "/admin/v1/keys";
 
-async fn create(house: &House, admin: &str, new: &Value) -> Answer {
-    let ask = house.admin(admin, "POST", KEYS).header("content-type", "application/json");
+async fn create(gateway: &TestGateway, admin: &str, new: &Value) -> Answer {
+    let ask = gateway.admin(admin, "POST", KEYS).header("content-type", "application/json");
     ask.body(new.to_string()).send().await
 }
 
 async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let alice = &house.bench.user("alice").user_id;
-    let answer = create(&house, &admin, &json!({
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let alice = &gateway.sandbox.user("alice").user_id;
+    let answer = create(&gateway, &admin, &json!({
         "name": "reports", "app": "demo", "accounts": [alice], "endpoints": ["totals"], "expires": "90d",
     })).await;
     assert_eq!(answer.status, 201);
@@ -41,9 +42,9 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
     });
     assert_eq!(made, expected);
 
-    let body = body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let body = body(&gateway.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
     let call = |name: &str, endpoint: Endpoint| {
-        house
+        gateway
             .call_as(name, endpoint, &body)
             .header("authorization", "")
             .header("x-api-key", &secret)
@@ -51,81 +52,85 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
     call("alice", Endpoint::Totals).send().await.is_relayed(200);
     call("bob", Endpoint::Totals).send().await.is_own(404, "account_not_found");
     call("alice", Endpoint::TwentyEightHours).send().await.is_own(403, "not_allowed");
-    house.bench.clock.forward(time::Duration::days(90));
+    gateway.sandbox.clock.forward(time::Duration::days(90));
     call("alice", Endpoint::Totals).send().await.is_own(401, "unknown_key");
 }
 
 async fn names_are_unique_until_revoked(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
     let new = json!({ "name": "Reports" });
-    let first = create(&house, &admin, &new).await.json();
-    create(&house, &admin, &json!({ "name": "reports" })).await.is_own(409, "already_exists");
-    let by_name = house.admin(&admin, "DELETE", &format!("{KEYS}/Reports")).send().await.json();
+    let first = create(&gateway, &admin, &new).await.json();
+    create(&gateway, &admin, &json!({ "name": "reports" })).await.is_own(409, "already_exists");
+    let by_name = gateway.admin(&admin, "DELETE", &format!("{KEYS}/Reports")).send().await.json();
     assert_eq!(
         (&by_name["id"], &by_name["revoked_at"]),
         (&first["id"], &json!("2026-03-10T21:15:30Z"))
     );
-    let second = create(&house, &admin, &new).await.json();
+    let second = create(&gateway, &admin, &new).await.json();
     for _ in 0..2 {
         let path = format!("{KEYS}/{}", second["id"].as_str().unwrap());
-        let by_id = house.admin(&admin, "DELETE", &path).send().await;
+        let by_id = gateway.admin(&admin, "DELETE", &path).send().await;
         assert_eq!(
             (by_id.status.as_u16(), by_id.json()["id"].clone()),
             (200, second["id"].clone())
         );
     }
-    house.admin(&admin, "DELETE", &format!("{KEYS}/nobody")).send().await.is_own(404, "not_found");
+    gateway
+        .admin(&admin, "DELETE", &format!("{KEYS}/nobody"))
+        .send()
+        .await
+        .is_own(404, "not_found");
     for made in [first, second] {
-        let call = house.ask("POST", crate::bench::TOTALS).body("{}");
+        let call = gateway.ask("POST", crate::upstream::TOTALS).body("{}");
         let secret = made["secret"].as_str().unwrap();
         call.header("authorization", &format!("Bearer {secret}"))
             .send()
             .await
             .is_own(401, "unknown_key");
     }
-    let listed = house.admin(&admin, "GET", KEYS).send().await.text();
+    let listed = gateway.admin(&admin, "GET", KEYS).send().await.text();
     assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
 }
 
 async fn no_name_is_the_id_of_another_key(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let id = &house.key[4..16];
-    let answer = create(&house, &admin, &json!({ "name": id })).await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let id = &gateway.key[4..16];
+    let answer = create(&gateway, &admin, &json!({ "name": id })).await;
     answer.is_own(409, "already_exists");
     assert_eq!(answer.json()["detail"], format!("there is already a key whose id is {id}"));
-    assert_eq!(create(&house, &admin, &json!({ "name": "dashboard123" })).await.status, 201);
+    assert_eq!(create(&gateway, &admin, &json!({ "name": "dashboard123" })).await.status, 201);
 }
 
 async fn a_body_that_does_not_read_is_told_in_plain_words(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
     for (text, told) in [
         ("{\"name\": a}", "the body: not JSON: there must be a value: an object, an array"),
         ("{\n\"name\":\"a\"", "(line 2, column 10)"),
         ("{}", "the body: missing field `name` (line 1, column 2)"),
     ] {
-        let answer = house.admin(&admin, "POST", KEYS).body(text).send().await;
+        let answer = gateway.admin(&admin, "POST", KEYS).body(text).send().await;
         answer.is_own(400, "invalid_request");
         assert!(answer.json()["detail"].as_str().unwrap().contains(told), "{}", answer.text());
     }
 }
 
 async fn an_admin_key_makes_an_admin_key(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let made = create(&house, &admin, &json!({ "name": "deputy", "admin": true })).await.json();
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let made = create(&gateway, &admin, &json!({ "name": "deputy", "admin": true })).await.json();
     let deputy = made["secret"].as_str().unwrap();
     assert!(deputy.starts_with("csa_"));
     assert_eq!((&made["kind"], &made["app"]), (&json!("admin"), &Value::Null));
-    assert_eq!(house.admin(deputy, "GET", KEYS).send().await.status, 200);
+    assert_eq!(gateway.admin(deputy, "GET", KEYS).send().await.status, 200);
 }
 
 async fn what_a_key_cannot_be_is_told_all_at_once(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let answer = create(&house, &admin, &json!({
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let answer = create(&gateway, &admin, &json!({
         "name": "", "app": "nowhere", "accounts": ["x", "1"], "endpoints": ["totals", "weekly"], "expires": "soon",
     })).await;
     answer.is_own(400, "invalid_request");
@@ -155,36 +160,36 @@ async fn what_a_key_cannot_be_is_told_all_at_once(database: Database) {
     ] {
         let mut new = json!({ "name": "odd" });
         new[field] = value.clone();
-        let answer = create(&house, &admin, &new).await;
+        let answer = create(&gateway, &admin, &new).await;
         assert_eq!(answer.status, 400, "{field} {value}: {}", answer.text());
         answer.is_own(400, "invalid_request");
     }
     let wide = json!({ "name": "wide", "admin": true, "app": "demo" });
-    create(&house, &admin, &wide).await.is_own(400, "invalid_request");
+    create(&gateway, &admin, &wide).await.is_own(400, "invalid_request");
     for text in ["", "{", "[]", "null", "{\"name\":\"a\",\"name\":\"b\"}"] {
-        let ask = house.admin(&admin, "POST", KEYS).body(text);
+        let ask = gateway.admin(&admin, "POST", KEYS).body(text);
         ask.send().await.is_own(400, "invalid_request");
     }
-    let ask = house.admin(&admin, "POST", KEYS).header("content-type", "text/plain").body("{}");
+    let ask = gateway.admin(&admin, "POST", KEYS).header("content-type", "text/plain").body("{}");
     ask.send().await.is_own(415, "not_json");
-    let listed = house.admin(&admin, "GET", KEYS).send().await.json();
+    let listed = gateway.admin(&admin, "GET", KEYS).send().await.json();
     assert_eq!(listed["keys"].as_array().unwrap().len(), 2, "none was made");
 }
 
 async fn keys_and_entries_come_in_pages(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
     for number in 0..3 {
-        create(&house, &admin, &json!({ "name": format!("key of page {number}") })).await;
+        create(&gateway, &admin, &json!({ "name": format!("key of page {number}") })).await;
     }
     for (path, list, next_name) in
         [(KEYS, "keys", "after"), ("/admin/v1/audit", "entries", "before")]
     {
-        let whole = house.admin(&admin, "GET", path).send().await.json();
+        let whole = gateway.admin(&admin, "GET", path).send().await.json();
         let (mut seen, mut after) = (Vec::new(), String::new());
         loop {
             let page =
-                house.admin(&admin, "GET", &format!("{path}?limit=2{after}")).send().await.json();
+                gateway.admin(&admin, "GET", &format!("{path}?limit=2{after}")).send().await.json();
             seen.extend(page[list].as_array().unwrap().clone());
             after = match &page["next"] {
                 Value::String(next) => format!("&{next_name}={next}"),
@@ -198,12 +203,12 @@ async fn keys_and_entries_come_in_pages(database: Database) {
 }
 
 async fn every_change_leaves_an_entry_with_its_actor(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let made = create(&house, &admin, &json!({ "name": "odd \"name\"" })).await.json();
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let made = create(&gateway, &admin, &json!({ "name": "odd \"name\"" })).await.json();
     let id = made["id"].as_str().unwrap();
-    house.admin(&admin, "DELETE", &format!("{KEYS}/{id}")).send().await;
-    let audit = house.admin(&admin, "GET", "/admin/v1/audit?limit=2").send().await.json();
+    gateway.admin(&admin, "DELETE", &format!("{KEYS}/{id}")).send().await;
+    let audit = gateway.admin(&admin, "GET", "/admin/v1/audit?limit=2").send().await.json();
     let (actor, subject) = (format!("key:{}", &admin[4..16]), format!("key:{id}"));
     for (entry, action) in
         audit["entries"].as_array().unwrap().iter().zip(["key.revoked", "key.created"])
@@ -215,14 +220,15 @@ async fn every_change_leaves_an_entry_with_its_actor(database: Database) {
 }
 
 async fn a_key_pasted_where_its_id_belongs_is_not_repeated(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let paths = [format!("{KEYS}/{}", house.key), format!("{KEYS}/{admin}/x"), format!("/{admin}")];
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let paths =
+        [format!("{KEYS}/{}", gateway.key), format!("{KEYS}/{admin}/x"), format!("/{admin}")];
     for path in paths {
         for method in ["DELETE", "GET"] {
-            let answer = house.admin(&admin, method, &path).send().await;
+            let answer = gateway.admin(&admin, method, &path).send().await;
             let text = answer.text();
-            assert!(!text.contains(&admin[..40]) && !text.contains(&house.key[..40]), "{text}");
+            assert!(!text.contains(&admin[..40]) && !text.contains(&gateway.key[..40]), "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use countersign::config::Config;
 
 use crate::database::{Database, Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 
 mod accounts;
 mod drain;
@@ -20,27 +20,27 @@ mod slow;
 mod smuggling;
 mod traces;
 
-/// A house that keeps its database, for tests of what does not depend on the kind.
+/// A gateway that owns its database, for tests of behaviour that does not depend on the kind.
 struct Own {
-    house: House,
+    gateway: TestGateway,
     _database: Database,
 }
 
 async fn own(change: impl FnOnce(&mut Config)) -> Own {
     let database = fresh(Kind::Sqlite).await;
-    Own { house: House::start_with(&database, change).await, _database: database }
+    Own { gateway: TestGateway::start_with(&database, change).await, _database: database }
 }
 
 impl Deref for Own {
-    type Target = House;
+    type Target = TestGateway;
 
-    fn deref(&self) -> &House {
-        &self.house
+    fn deref(&self) -> &TestGateway {
+        &self.gateway
     }
 }
 
 impl DerefMut for Own {
-    fn deref_mut(&mut self) -> &mut House {
-        &mut self.house
+    fn deref_mut(&mut self) -> &mut TestGateway {
+        &mut self.gateway
     }
 }

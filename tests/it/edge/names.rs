@@ -1,20 +1,20 @@
 //! Under which names `/metrics` and `/admin` are served: under none that somebody else may point at this machine.
 
-use crate::bench::Ask;
 use crate::database::{Database, on_both};
 use crate::edge::own;
 use crate::edge::raw::Raw;
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
 
 const GUARDED: [&str; 2] = ["/metrics", "/admin/v1/keys"];
 
-fn ask(house: &House, key: &str, path: &str, name: &str) -> Ask {
-    house.admin(key, "GET", path).header("host", name)
+fn ask(gateway: &TestGateway, key: &str, path: &str, name: &str) -> Ask {
+    gateway.admin(key, "GET", path).header("host", name)
 }
 
 async fn names_that_somebody_else_may_have_are_refused(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
     for path in GUARDED {
         for name in [
             "127.0.0.1:8081",
@@ -24,12 +24,12 @@ async fn names_that_somebody_else_may_have_are_refused(database: Database) {
             "countersign.prod.svc",
             "countersign.prod.svc.cluster.local:8081",
         ] {
-            assert_eq!(ask(&house, &key, path, name).send().await.status, 200, "{path} {name}");
+            assert_eq!(ask(&gateway, &key, path, name).send().await.status, 200, "{path} {name}");
         }
         for name in
             ["evil.example", "evil.example:8081", "127.0.0.1.evil.example", "x.svc.evil.example"]
         {
-            let refused = ask(&house, &key, path, name).send().await;
+            let refused = ask(&gateway, &key, path, name).send().await;
             refused.is_own(421, "unknown_name");
             let detail = refused.json()["detail"].as_str().unwrap().to_owned();
             assert!(
@@ -39,10 +39,10 @@ async fn names_that_somebody_else_may_have_are_refused(database: Database) {
         }
     }
     for path in ["/livez", "/readyz"] {
-        assert_eq!(ask(&house, &key, path, "evil.example").send().await.status, 200, "{path}");
+        assert_eq!(ask(&gateway, &key, path, "evil.example").send().await.status, 200, "{path}");
     }
     // Callers come by whatever name they like.
-    let call = crate::trouble::private(&house, "alice").header("host", "evil.example");
+    let call = crate::trouble::private(&gateway, "alice").header("host", "evil.example");
     call.send().await.is_relayed(200);
 }
 
@@ -50,13 +50,13 @@ on_both!(names_that_somebody_else_may_have_are_refused);
 
 #[tokio::test]
 async fn names_that_the_settings_list_are_served() {
-    let house = own(|it| {
+    let gateway = own(|it| {
         it.admin.hosts =
             (countersign::config::HOSTS.parse)("metrics.example.com, *.internal.example").unwrap();
         it.admin.public_url = Some("https://admin.example.com".to_owned());
     })
     .await;
-    let key = house.new_admin_key().await;
+    let key = gateway.new_admin_key().await;
     for path in GUARDED {
         for name in [
             "metrics.example.com",
@@ -64,29 +64,29 @@ async fn names_that_the_settings_list_are_served() {
             "a.b.internal.example",
             "admin.example.com",
         ] {
-            assert_eq!(ask(&house, &key, path, name).send().await.status, 200, "{path} {name}");
+            assert_eq!(ask(&gateway, &key, path, name).send().await.status, 200, "{path} {name}");
         }
         for name in ["internal.example", "x.metrics.example.com", "example.com"] {
-            ask(&house, &key, path, name).send().await.is_own(421, "unknown_name");
+            ask(&gateway, &key, path, name).send().await.is_own(421, "unknown_name");
         }
     }
 }
 
 #[tokio::test]
 async fn the_name_in_the_request_line_counts_before_the_header() {
-    let house = own(|_| ()).await;
+    let gateway = own(|_| ()).await;
     for (line, host, status) in [
         ("http://evil.example/metrics", "127.0.0.1", 421),
         ("http://127.0.0.1/metrics", "evil.example", 200),
         ("/metrics", "a b", 421),
     ] {
-        let mut raw = Raw::connect(&house.admin_url).await;
+        let mut raw = Raw::connect(&gateway.admin_url).await;
         raw.send(format!("GET {line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
         let answer = raw.rest().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{line} {host}: {answer}");
     }
     // No browser leaves it out.
-    let mut raw = Raw::connect(&house.admin_url).await;
+    let mut raw = Raw::connect(&gateway.admin_url).await;
     raw.send("GET /metrics HTTP/1.0\r\n\r\n").await;
     assert!(raw.rest().await.starts_with("HTTP/1.0 200"));
 }

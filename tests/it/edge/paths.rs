@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::bench::Ask;
 use crate::database::{Database, on_both};
 use crate::edge::own;
 use crate::edge::raw::Raw;
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
 
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/v1/overview"),
@@ -110,11 +110,11 @@ fn every_admin_route_is_in_the_list() {
 }
 
 async fn every_admin_route_asks_for_an_admin_key(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let revoked = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let revoked = gateway.new_admin_key().await;
     let id = revoked[4..16].to_owned();
-    house.admin(&admin, "DELETE", &format!("/admin/v1/keys/{id}")).send().await;
+    gateway.admin(&admin, "DELETE", &format!("/admin/v1/keys/{id}")).send().await;
     let mut altered = admin.clone();
     altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
     for (method, path) in ROUTES {
@@ -123,41 +123,42 @@ async fn every_admin_route_asks_for_an_admin_key(database: Database) {
             .replace("{key}", &id)
             .replace("{webhook}", "x")
             .replace("{link}", "x");
-        let bare = Ask::new(&house.http, &house.admin_url, method, &path);
+        let bare = Ask::new(&gateway.http, &gateway.admin_url, method, &path);
         let unnamed = bare.clone().send().await;
         unnamed.is_own(401, "missing_key");
         assert!(unnamed.text().contains("csa_") && !unnamed.text().contains("csk_"));
-        for key in [&house.key, &revoked, &altered, "csa_", "x"] {
-            house.admin(key, method, &path).send().await.is_own(401, "unknown_key");
+        for key in [&gateway.key, &revoked, &altered, "csa_", "x"] {
+            gateway.admin(key, method, &path).send().await.is_own(401, "unknown_key");
             bare.clone().header("x-api-key", key).send().await.is_own(401, "unknown_key");
         }
         let query = Ask::new(
-            &house.http,
-            &house.admin_url,
+            &gateway.http,
+            &gateway.admin_url,
             method,
             &format!("{path}?key={admin}&access_token={admin}"),
         );
         query.send().await.is_own(401, "missing_key");
     }
-    let alice = house.store.find_account("demo", house.id("alice")).await.unwrap();
+    let alice = gateway.store.find_account("demo", gateway.id("alice")).await.unwrap();
     assert!(alice.is_some(), "nothing was removed");
 }
 
 async fn an_admin_key_opens_nothing_for_callers(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let ask =
-        house.ask("POST", crate::bench::TOTALS).header("authorization", &format!("Bearer {admin}"));
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let ask = gateway
+        .ask("POST", crate::upstream::TOTALS)
+        .header("authorization", &format!("Bearer {admin}"));
     ask.body("{}").send().await.is_own(401, "unknown_key");
     // The callers' listener knows none of the operators' routes.
     for path in ["/admin/v1/keys", "/metrics"] {
-        let ask = Ask::new(&house.http, &house.url, "GET", path).header("x-api-key", &admin);
+        let ask = Ask::new(&gateway.http, &gateway.url, "GET", path).header("x-api-key", &admin);
         let answer = ask.send().await;
         answer.is_own(404, "not_found");
         assert!(answer.text().contains("/insights/engagement/totals"), "{}", answer.text());
     }
     // Nor the other way round.
-    let ask = Ask::new(&house.http, &house.admin_url, "POST", crate::bench::TOTALS);
+    let ask = Ask::new(&gateway.http, &gateway.admin_url, "POST", crate::upstream::TOTALS);
     let answer = ask.header("x-api-key", &admin).send().await;
     answer.is_own(404, "not_found");
     assert!(answer.text().contains("/admin/v1/"), "{}", answer.text());
@@ -167,10 +168,10 @@ on_both!(every_admin_route_asks_for_an_admin_key, an_admin_key_opens_nothing_for
 
 #[tokio::test]
 async fn no_spelling_of_a_path_passes_without_a_key() {
-    let house = own(|_| ()).await;
+    let gateway = own(|_| ()).await;
     for path in SPELLINGS {
         for method in ["GET", "POST", "HEAD", "OPTIONS", "get", "DELETE", "QUERY"] {
-            let mut raw = Raw::connect(&house.admin_url).await;
+            let mut raw = Raw::connect(&gateway.admin_url).await;
             raw.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
                 .await;
             let answer = raw.rest().await;
@@ -183,14 +184,14 @@ async fn no_spelling_of_a_path_passes_without_a_key() {
 
 #[tokio::test]
 async fn no_header_passes_for_a_key() {
-    let house = own(|_| ()).await;
+    let gateway = own(|_| ()).await;
     for header in TALK {
         for (method, path) in [
             ("GET", "/admin/v1/keys"),
             ("POST", "/admin/v1/keys"),
             ("DELETE", "/admin/v1/accounts/@alice"),
         ] {
-            let mut raw = Raw::connect(&house.admin_url).await;
+            let mut raw = Raw::connect(&gateway.admin_url).await;
             raw.send(format!(
                 "{method} {path} HTTP/1.1\r\nHost: a\r\n{header}\r\nConnection: close\r\n\r\n"
             ))
@@ -203,20 +204,20 @@ async fn no_header_passes_for_a_key() {
 
 #[tokio::test]
 async fn no_answer_allows_another_origin() {
-    let house = own(|_| ()).await;
-    let admin = house.new_admin_key().await;
+    let gateway = own(|_| ()).await;
+    let admin = gateway.new_admin_key().await;
     for origin in [
         "null",
         "https://evil.example",
         "http://localhost",
-        &*house.admin_url,
+        &*gateway.admin_url,
         "*",
         "https://x.com",
     ] {
         for method in ["GET", "POST", "OPTIONS"] {
-            for path in ["/admin/v1/accounts", crate::bench::TOTALS, "/livez", "/nowhere"] {
-                for base in [&house.url, &house.admin_url] {
-                    let ask = Ask::new(&house.http, base, method, path)
+            for path in ["/admin/v1/accounts", crate::upstream::TOTALS, "/livez", "/nowhere"] {
+                for base in [&gateway.url, &gateway.admin_url] {
+                    let ask = Ask::new(&gateway.http, base, method, path)
                         .header("origin", origin)
                         .header("x-api-key", &admin)
                         .header("access-control-request-method", "POST")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::edge::own;
 use crate::edge::raw::Raw;
-use crate::house::trusting;
+use crate::gateway::trusting;
 
 const READY: &str = "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
 const STYLE: &str = "GET /docs/style.css HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -59,12 +59,12 @@ async fn counted(url: &str, listener: &str, reason: &str) -> u64 {
 
 #[tokio::test]
 async fn half_open_heads_from_one_address_leave_room_for_others() {
-    let house = own(|it| {
+    let gateway = own(|it| {
         it.limits.connections = 8;
         it.limits.header_timeout = NEVER;
     })
     .await;
-    for url in [&house.url, &house.admin_url] {
+    for url in [&gateway.url, &gateway.admin_url] {
         let mut half = Vec::new();
         for _ in 0..40 {
             let mut raw = Raw::connect_from("127.0.0.2", url).await;
@@ -82,42 +82,42 @@ async fn half_open_heads_from_one_address_leave_room_for_others() {
         }
     }
     for listener in ["callers", "operators"] {
-        assert!(counted(&house.admin_url, listener, "address").await > 0, "{listener}");
+        assert!(counted(&gateway.admin_url, listener, "address").await > 0, "{listener}");
     }
 }
 
 #[tokio::test]
 async fn a_full_listener_answers_probes_and_tells_others() {
-    let house = own(|it| it.limits.connections = 2).await;
-    let mut kept = keep(&house.url, "127.0.0.1").await;
-    let leaving = keep(&house.url, "127.0.0.2").await;
-    let before = counted(&house.admin_url, "callers", "limit").await;
-    is_refused(&house.url, "127.0.0.3", "as many connections").await;
-    assert!(counted(&house.admin_url, "callers", "limit").await > before);
+    let gateway = own(|it| it.limits.connections = 2).await;
+    let mut kept = keep(&gateway.url, "127.0.0.1").await;
+    let leaving = keep(&gateway.url, "127.0.0.2").await;
+    let before = counted(&gateway.admin_url, "callers", "limit").await;
+    is_refused(&gateway.url, "127.0.0.3", "as many connections").await;
+    assert!(counted(&gateway.admin_url, "callers", "limit").await > before);
     // Operators have places of their own.
-    keep(&house.admin_url, "127.0.0.3").await;
+    keep(&gateway.admin_url, "127.0.0.3").await;
     kept.send(STYLE).await;
     assert!(kept.answer().await.starts_with("HTTP/1.1 200"));
     drop(leaving);
-    served(&house.url, "127.0.0.3").await;
+    served(&gateway.url, "127.0.0.3").await;
 }
 
 #[tokio::test]
 async fn one_address_has_three_quarters_of_the_places() {
-    let house = own(|it| it.limits.connections = 4).await;
+    let gateway = own(|it| it.limits.connections = 4).await;
     let mut kept = Vec::new();
     for _ in 0..3 {
-        kept.push(keep(&house.url, "127.0.0.2").await);
+        kept.push(keep(&gateway.url, "127.0.0.2").await);
     }
-    is_refused(&house.url, "127.0.0.2", "three quarters").await;
-    keep(&house.url, "127.0.0.1").await;
+    is_refused(&gateway.url, "127.0.0.2", "three quarters").await;
+    keep(&gateway.url, "127.0.0.1").await;
     kept.pop();
-    served(&house.url, "127.0.0.2").await;
+    served(&gateway.url, "127.0.0.2").await;
 }
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_address_counts_that_it_names() {
-    let house = own(|it| {
+    let gateway = own(|it| {
         it.limits.connections = 4;
         it.server.trusted_proxies = trusting("127.0.0.1");
     })
@@ -127,7 +127,7 @@ async fn behind_a_trusted_proxy_the_address_counts_that_it_names() {
     };
     let mut kept = Vec::new();
     for _ in 0..4 {
-        kept.push(Raw::connect(&house.url).await);
+        kept.push(Raw::connect(&gateway.url).await);
     }
     for raw in &mut kept[..3] {
         raw.send(asks("203.0.113.9")).await;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::bench::TOTALS;
 use crate::edge::own;
 use crate::edge::raw::Raw;
+use crate::upstream::TOTALS;
 
 const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_mins(10);
@@ -31,9 +31,9 @@ fn refused(key: &str) -> Vec<(u16, String)> {
 
 #[tokio::test]
 async fn a_refusal_closes_only_once_the_client_has_sent_its_body() {
-    let house = own(|it| it.limits.body_idle = NEVER).await;
-    for (status, head) in refused(&house.key) {
-        let mut raw = Raw::connect_slow(&house.url).await;
+    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    for (status, head) in refused(&gateway.key) {
+        let mut raw = Raw::connect_slow(&gateway.url).await;
         raw.send(&head).await;
         let answer = raw.answer().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}{answer}");
@@ -45,8 +45,8 @@ async fn a_refusal_closes_only_once_the_client_has_sent_its_body() {
 
 #[tokio::test]
 async fn a_body_without_a_length_is_read_on_as_well() {
-    let house = own(|it| it.limits.body_idle = NEVER).await;
-    let mut raw = Raw::connect_slow(&house.url).await;
+    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    let mut raw = Raw::connect_slow(&gateway.url).await;
     raw.send(format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"))
         .await;
     let answer = raw.answer().await;
@@ -57,8 +57,8 @@ async fn a_body_without_a_length_is_read_on_as_well() {
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_told_so_whatever_follows() {
-    let house = own(|it| it.limits.body_idle = NEVER).await;
-    let mut raw = Raw::connect_slow(&house.url).await;
+    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    let mut raw = Raw::connect_slow(&gateway.url).await;
     raw.send(format!("GET /livez HTTP/1.1\r\nHost: a\r\nX-Long: {}", "x".repeat(LARGE))).await;
     let answer = raw.answer().await;
     assert!(answer.starts_with("HTTP/1.1 431") && answer.contains("connection: close"), "{answer}");
@@ -67,8 +67,8 @@ async fn a_head_that_is_too_large_is_told_so_whatever_follows() {
 
 #[tokio::test]
 async fn a_refused_body_that_has_come_already_costs_no_connection() {
-    let house = own(|_| ()).await;
-    let mut raw = Raw::connect(&house.url).await;
+    let gateway = own(|_| ()).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     for framing in
         ["Content-Length: 2\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"]
     {
@@ -83,8 +83,8 @@ async fn a_refused_body_that_has_come_already_costs_no_connection() {
 
 #[tokio::test]
 async fn a_client_that_waits_to_be_told_is_not_told_to_send_what_is_refused() {
-    let house = own(|_| ()).await;
-    let mut raw = Raw::connect(&house.url).await;
+    let gateway = own(|_| ()).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     let head = format!(
         "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     );
@@ -96,8 +96,8 @@ async fn a_client_that_waits_to_be_told_is_not_told_to_send_what_is_refused() {
 
 #[tokio::test]
 async fn a_refused_client_that_never_stops_is_cut_off() {
-    let house = own(|it| it.limits.body_idle = NEVER).await;
-    let mut endless = Raw::connect_slow(&house.url).await;
+    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    let mut endless = Raw::connect_slow(&gateway.url).await;
     endless.send(&refused("")[0].1).await;
     endless.answer().await;
     endless.send_until_cut(&[b' '; 4096]).await;
@@ -105,8 +105,8 @@ async fn a_refused_client_that_never_stops_is_cut_off() {
 
 #[tokio::test]
 async fn a_refused_client_that_trickles_is_cut_off() {
-    let house = own(|it| it.limits.body_idle = SOON).await;
-    let mut slow = Raw::connect(&house.url).await;
+    let gateway = own(|it| it.limits.body_idle = SOON).await;
+    let mut slow = Raw::connect(&gateway.url).await;
     slow.send(&refused("")[0].1).await;
     slow.answer().await;
     slow.send_until_cut(b" ").await;

@@ -5,9 +5,9 @@ use crate::edge::raw::Raw;
 
 #[tokio::test]
 async fn a_head_may_be_as_large_as_it_may() {
-    let house = own(|_| ()).await;
+    let gateway = own(|_| ()).await;
     for (bytes, status) in [(15_000, 200), (17_000, 431), (400_000, 431)] {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         let head = format!(
             "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Long: {}\r\n\r\n",
             "x".repeat(bytes)
@@ -23,9 +23,9 @@ async fn a_head_may_be_as_large_as_it_may() {
 
 #[tokio::test]
 async fn a_head_of_too_many_fields_is_refused() {
-    let house = own(|_| ()).await;
+    let gateway = own(|_| ()).await;
     for (fields, status) in [(60, 200), (65, 431), (1000, 431)] {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         let head = format!(
             "GET /livez HTTP/1.1\r\nConnection: close\r\n{}\r\n",
             "a: b\r\n".repeat(fields)

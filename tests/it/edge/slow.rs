@@ -5,34 +5,34 @@ use std::time::Duration;
 use countersign::config::Config;
 use countersign::model::Endpoint;
 
-use crate::bench::{TOTALS, body};
 use crate::edge::places::served;
 use crate::edge::raw::Raw;
 use crate::edge::{Own, own};
+use crate::upstream::{TOTALS, body};
 
 const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 const HALF: &str = "POST /insights/engagement/totals HTTP/1.1\r\nHost: a\r\nX-Half: ";
 const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_mins(10);
 
-async fn house(change: impl FnOnce(&mut Config)) -> Own {
+async fn start_gateway(change: impl FnOnce(&mut Config)) -> Own {
     own(change).await
 }
 
 #[tokio::test]
 async fn half_open_requests_end_and_live_calls_go_on() {
-    let house = house(|it| it.limits.header_timeout = SOON).await;
-    let body = body(&house.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let gateway = start_gateway(|it| it.limits.header_timeout = SOON).await;
+    let body = body(&gateway.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let mut half = Vec::new();
     for number in 0..300 {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         // Some say nothing at all.
         raw.send(&HALF[..number % HALF.len()]).await;
         half.push(raw);
     }
     let calls = async {
         for _ in 0..10 {
-            house.call(Endpoint::Totals, &body).send().await.is_relayed(200);
+            gateway.call(Endpoint::Totals, &body).send().await.is_relayed(200);
         }
     };
     let ends = async {
@@ -41,17 +41,17 @@ async fn half_open_requests_end_and_live_calls_go_on() {
         }
     };
     tokio::join!(calls, ends);
-    house.call(Endpoint::Totals, &body).send().await.is_relayed(200);
+    gateway.call(Endpoint::Totals, &body).send().await.is_relayed(200);
 }
 
 #[tokio::test]
 async fn a_second_head_has_no_more_time_than_the_first() {
-    let house = house(|it| {
+    let gateway = start_gateway(|it| {
         it.limits.header_timeout = SOON;
         it.limits.keep_alive = NEVER;
     })
     .await;
-    let mut raw = Raw::connect(&house.url).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(LIVE).await;
     assert!(raw.answer().await.starts_with("HTTP/1.1 200"));
     raw.send(HALF).await;
@@ -60,15 +60,15 @@ async fn a_second_head_has_no_more_time_than_the_first() {
 
 #[tokio::test]
 async fn an_idle_connection_outlives_the_time_for_a_head() {
-    let house = house(|it| {
+    let gateway = start_gateway(|it| {
         it.limits.header_timeout = SOON;
         it.limits.keep_alive = NEVER;
     })
     .await;
-    let mut idle = Raw::connect(&house.url).await;
+    let mut idle = Raw::connect(&gateway.url).await;
     idle.send(LIVE).await;
     idle.answer().await;
-    let mut late = Raw::connect(&house.url).await;
+    let mut late = Raw::connect(&gateway.url).await;
     assert_eq!(late.rest().await, "", "the time for a head is over");
     idle.send(LIVE).await;
     assert!(idle.answer().await.starts_with("HTTP/1.1 200"));
@@ -76,12 +76,12 @@ async fn an_idle_connection_outlives_the_time_for_a_head() {
 
 #[tokio::test]
 async fn an_idle_connection_ends() {
-    let house = house(|it| {
+    let gateway = start_gateway(|it| {
         it.limits.header_timeout = NEVER;
         it.limits.keep_alive = SOON;
     })
     .await;
-    let mut raw = Raw::connect(&house.url).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(LIVE).await;
     raw.answer().await;
     assert_eq!(raw.rest().await, "");
@@ -90,15 +90,15 @@ async fn an_idle_connection_ends() {
 /// Idleness was once counted from the first answer on, however busy the connection had been since.
 #[tokio::test]
 async fn a_request_begins_the_idle_time_anew() {
-    let house = house(|it| it.limits.keep_alive = Duration::from_secs(1)).await;
-    let (mut busy, mut idle) = (Raw::connect(&house.url).await, Raw::connect(&house.url).await);
+    let gateway = start_gateway(|it| it.limits.keep_alive = Duration::from_secs(1)).await;
+    let (mut busy, mut idle) = (Raw::connect(&gateway.url).await, Raw::connect(&gateway.url).await);
     for raw in [&mut busy, &mut idle] {
         raw.send(LIVE).await;
         raw.answer().await;
     }
     let head = format!(
         "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\nContent-Length: 2\r\n\r\n",
-        house.key
+        gateway.key
     );
     busy.send(head).await;
     assert_eq!(idle.rest().await, "", "the idle time since the first answer is over");
@@ -110,25 +110,25 @@ async fn a_request_begins_the_idle_time_anew() {
 
 #[tokio::test]
 async fn a_body_that_stalls_is_answered_with_408() {
-    let house = house(|it| it.limits.body_idle = SOON).await;
+    let gateway = start_gateway(|it| it.limits.body_idle = SOON).await;
     let head = format!(
         "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\nContent-Length: 10\r\n\r\n{{",
-        house.key
+        gateway.key
     );
-    let mut raw = Raw::connect(&house.url).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(head).await;
     let answer = raw.rest().await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("countersign-error: request_timeout"), "{answer}");
-    assert!(house.arrived("/insights/").await.is_empty());
+    assert!(gateway.arrived("/insights/").await.is_empty());
 }
 
 #[tokio::test]
 async fn a_strangers_body_is_not_waited_for() {
-    let house = house(|it| it.limits.body_idle = NEVER).await;
+    let gateway = start_gateway(|it| it.limits.body_idle = NEVER).await;
     let head =
         format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: k\r\nContent-Length: 9\r\n\r\n{{");
-    let mut raw = Raw::connect(&house.url).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(head).await;
     let answer = raw.rest().await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
@@ -137,12 +137,12 @@ async fn a_strangers_body_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_body_that_trickles_for_ever_is_answered_with_408() {
-    let house = house(|it| it.limits.request_deadline = SOON).await;
+    let gateway = start_gateway(|it| it.limits.request_deadline = SOON).await;
     let head = format!(
         "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
-        house.key
+        gateway.key
     );
-    let mut raw = Raw::connect(&house.url).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(head).await;
     raw.send("1\r\n \r\n").await;
     let answer = raw.rest().await;
@@ -151,16 +151,16 @@ async fn a_body_that_trickles_for_ever_is_answered_with_408() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answers_loses_its_place() {
-    let house = house(|it| {
+    let gateway = start_gateway(|it| {
         it.limits.connections = 1;
         it.limits.write_idle = SOON;
         it.limits.header_timeout = NEVER;
         it.limits.keep_alive = NEVER;
     })
     .await;
-    let mut deaf = Raw::connect_narrow(&house.admin_url).await;
+    let mut deaf = Raw::connect_narrow(&gateway.admin_url).await;
     let many = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3000);
     deaf.try_send(many).await;
     // There is one place, so another is served once the first client has lost it.
-    served(&house.admin_url, "127.0.0.1").await;
+    served(&gateway.admin_url, "127.0.0.1").await;
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bench::{TOTALS, body};
 use crate::edge::raw::Raw;
 use crate::edge::{Own, own};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::{TOTALS, body};
 
 const SOON: Duration = Duration::from_millis(500);
 
 /// Connections end soon by themselves: a client that ends its half early would spare the gateway what it sent last.
-async fn house() -> Own {
+async fn start_gateway() -> Own {
     own(|it| {
         it.limits.header_timeout = SOON;
         it.limits.keep_alive = SOON;
@@ -23,12 +23,12 @@ async fn house() -> Own {
 }
 
 /// A request that works, which the bodies of others carry.
-fn inner(house: &House, mark: &str) -> String {
-    let ids = house.bench.ids("alice", 1);
+fn inner(gateway: &TestGateway, mark: &str) -> String {
+    let ids = gateway.sandbox.ids("alice", 1);
     let body = body(&ids, &["favorites"], &["tweet.id"])
         .to_string()
         .replace("\"g\"", &format!("{mark:?}"));
-    request(&house.key, "", &body)
+    request(&gateway.key, "", &body)
 }
 
 fn request(key: &str, more: &str, body: &str) -> String {
@@ -38,15 +38,15 @@ fn request(key: &str, more: &str, body: &str) -> String {
     )
 }
 
-async fn arrived(house: &House) -> Vec<String> {
-    let calls = house.arrived("/insights/").await;
+async fn arrived(gateway: &TestGateway) -> Vec<String> {
+    let calls = gateway.arrived("/insights/").await;
     calls.iter().map(|it: &Value| it["body"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
 async fn no_ambiguous_request_hides_another() {
-    let house = house().await;
-    let hidden = inner(&house, "hidden");
+    let gateway = start_gateway().await;
+    let hidden = inner(&gateway, "hidden");
     let (length, chunk) = (hidden.len() + 5, format!("{:x}", hidden.len()));
     let start = format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: wrong\r\n");
     let chunked = "Transfer-Encoding: chunked\r\n";
@@ -100,7 +100,7 @@ async fn no_ambiguous_request_hides_another() {
     ];
     let mut sent = Vec::new();
     for (number, payload) in payloads.iter().enumerate() {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         raw.try_send(payload.replace("hidden", &format!("h{number:05}"))).await;
         sent.push((payload, raw));
     }
@@ -108,17 +108,17 @@ async fn no_ambiguous_request_hides_another() {
         let answer = raw.rest().await;
         assert!(!answer.contains("HTTP/1.1 200"), "{payload}\n\n{answer}");
     }
-    assert_eq!(arrived(&house).await, [""; 0]);
-    let mut raw = Raw::connect(&house.url).await;
+    assert_eq!(arrived(&gateway).await, [""; 0]);
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(&hidden).await;
     assert!(raw.answer().await.starts_with("HTTP/1.1 200"), "what was hidden would have worked");
-    assert_eq!(arrived(&house).await.len(), 1);
+    assert_eq!(arrived(&gateway).await.len(), 1);
 }
 
 #[tokio::test]
 async fn an_early_refusal_does_not_run_the_rest_of_the_body() {
-    let house = house().await;
-    let hidden = inner(&house, "hidden");
+    let gateway = start_gateway().await;
+    let hidden = inner(&gateway, "hidden");
     let before = [
         format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\n"),
         format!(
@@ -129,29 +129,29 @@ async fn an_early_refusal_does_not_run_the_rest_of_the_body() {
         format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"),
     ];
     for start in before {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         raw.try_send(format!("{start}Content-Length: {}\r\n\r\n{hidden}", hidden.len())).await;
         let answer = raw.rest().await;
-        assert!(arrived(&house).await.is_empty(), "{start}\n\n{answer}");
+        assert!(arrived(&gateway).await.is_empty(), "{start}\n\n{answer}");
     }
     // Too much to be passed over.
-    let mut raw = Raw::connect(&house.url).await;
-    let most = house.key.len() + 70_000;
+    let mut raw = Raw::connect(&gateway.url).await;
+    let most = gateway.key.len() + 70_000;
     raw.try_send(format!(
         "{}{}{hidden}",
-        request(&house.key, "", "")
+        request(&gateway.key, "", "")
             .replace("Length: 0", &format!("Length: {}", most + hidden.len())),
         "x".repeat(most)
     ))
     .await;
     raw.rest().await;
-    assert!(arrived(&house).await.is_empty());
+    assert!(arrived(&gateway).await.is_empty());
 }
 
 #[tokio::test]
 async fn methods_that_open_tunnels_or_echo_are_refused() {
-    let house = house().await;
-    let key = &house.key;
+    let gateway = start_gateway().await;
+    let key = &gateway.key;
     for start in [
         "CONNECT example.com:443",
         "TRACE /livez",
@@ -159,7 +159,7 @@ async fn methods_that_open_tunnels_or_echo_are_refused() {
         "OPTIONS *",
         "PATCH /livez",
     ] {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         raw.send(format!("{start} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n\r\n")).await;
         let answer = raw.rest().await;
         let refused = ["HTTP/1.1 400", "HTTP/1.1 404", "HTTP/1.1 405"];
@@ -167,7 +167,7 @@ async fn methods_that_open_tunnels_or_echo_are_refused() {
         assert!(!answer.contains(key.as_str()), "{start}: {answer}");
     }
     for upgrade in ["h2c", "websocket"] {
-        let mut raw = Raw::connect(&house.url).await;
+        let mut raw = Raw::connect(&gateway.url).await;
         raw.send(format!(
             "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: {upgrade}\r\n\r\n"
         ))
@@ -179,16 +179,16 @@ async fn methods_that_open_tunnels_or_echo_are_refused() {
 
 #[tokio::test]
 async fn pipelined_requests_are_answered_each_with_its_own_key() {
-    let house = house().await;
-    let (first, second) = (inner(&house, "first"), inner(&house, "second"));
+    let gateway = start_gateway().await;
+    let (first, second) = (inner(&gateway, "first"), inner(&gateway, "second"));
     let between = request("wrong", "", "{}");
-    let mut raw = Raw::connect(&house.url).await;
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(format!("{first}{between}{second}")).await;
     let answer = raw.rest().await;
     let order: Vec<&str> =
         answer.match_indices("HTTP/1.1 ").map(|(at, it)| &answer[at + it.len()..][..3]).collect();
     assert_eq!(order, ["200", "401", "200"], "{answer}");
-    let arrived = arrived(&house).await;
+    let arrived = arrived(&gateway).await;
     assert!(arrived[0].contains("first") && arrived[1].contains("second"), "{arrived:?}");
     assert_eq!(arrived.len(), 2);
 }
@@ -196,15 +196,15 @@ async fn pipelined_requests_are_answered_each_with_its_own_key() {
 /// The absolute form names a host, which must not decide where a call goes.
 #[tokio::test]
 async fn no_header_sends_a_call_elsewhere() {
-    let house = house().await;
+    let gateway = start_gateway().await;
     let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = elsewhere.local_addr().unwrap();
-    let call = inner(&house, "here").replace("POST /", &format!("POST http://{host}/")).replace("Host: a", &format!("Host: {host}\r\nX-Forwarded-Host: {host}\r\nForwarded: host={host}\r\nX-Original-URL: http://{host}/"));
-    let mut raw = Raw::connect(&house.url).await;
+    let call = inner(&gateway, "here").replace("POST /", &format!("POST http://{host}/")).replace("Host: a", &format!("Host: {host}\r\nX-Forwarded-Host: {host}\r\nForwarded: host={host}\r\nX-Original-URL: http://{host}/"));
+    let mut raw = Raw::connect(&gateway.url).await;
     raw.send(call).await;
     let answer = raw.answer().await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let arrived = house.arrived("/insights/").await;
+    let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived.len(), 1);
     tokio::select! {
         biased;

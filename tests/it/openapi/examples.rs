@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::openapi::{Doors, Operation, document, operations};
 
 /// In an order in which each finds what it needs, with the status of a good answer.
@@ -51,8 +51,8 @@ const STORY: [(&str, u16); 35] = [
 struct Ids(Vec<(String, String)>);
 
 impl Ids {
-    fn of(house: &House) -> Ids {
-        let post = house.bench.ids("alice", 1).remove(0);
+    fn of(gateway: &TestGateway) -> Ids {
+        let post = gateway.sandbox.ids("alice", 1).remove(0);
         Ids(vec![("1560000000000000000".to_owned(), post)])
     }
 
@@ -62,13 +62,13 @@ impl Ids {
 }
 
 async fn open(database: &Database) -> Doors {
-    let mut house = House::start(database).await;
-    house.key = house.new_key(|it| it.links = true).await;
-    Doors::open(house).await
+    let mut gateway = TestGateway::start(database).await;
+    gateway.key = gateway.new_key(|it| it.links = true).await;
+    Doors::open(gateway).await
 }
 
 /// With each header parameter and query as in the examples, and ids that there are.
-fn with_parameters(it: &Operation, ids: &Ids, doors: &Doors) -> crate::bench::Ask {
+fn with_parameters(it: &Operation, ids: &Ids, doors: &Doors) -> crate::http::Ask {
     let parameters: Vec<&Value> = it.told["parameters"].as_array().into_iter().flatten().collect();
     let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
     let path = ids.put_into(&it.example_path());
@@ -88,7 +88,7 @@ async fn every_example_is_taken_and_answered_as_described(database: Database) {
     let operations = operations(&document);
     let told: BTreeSet<&str> = STORY.iter().map(|it| it.0).collect();
     assert_eq!(told, operations.iter().map(Operation::id).collect::<BTreeSet<_>>());
-    let mut ids = Ids::of(&doors.house);
+    let mut ids = Ids::of(&doors.gateway);
     for (id, status) in STORY {
         let it = operations.iter().find(|it| it.id() == id).unwrap();
         let answer = with_parameters(it, &ids, &doors).send().await;

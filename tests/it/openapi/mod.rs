@@ -10,9 +10,9 @@ mod structure;
 use reqwest::header::HeaderName;
 use serde_json::{Map, Value};
 
-use crate::bench::{Answer, Ask};
 use crate::database::{Database, Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
 use crate::openapi::shape::faults;
 
 /// One path and method of the description.
@@ -22,11 +22,11 @@ pub struct Operation {
     pub told: Value,
 }
 
-/// A house, and what opens its two doors.
+/// A gateway, with a key for each of its two listeners.
 struct Doors {
     /// Kept for as long as it is asked.
     _database: Option<Database>,
-    house: House,
+    gateway: TestGateway,
     admin: String,
 }
 
@@ -92,12 +92,12 @@ impl Operation {
     fn ask(&self, doors: &Doors, path: &str) -> Ask {
         let ask = match self.tag() {
             "callers" if self.path.starts_with("/insights/") => doors
-                .house
+                .gateway
                 .ask(&self.method, path)
                 .header("accept", "application/json, application/problem+json"),
-            "callers" => doors.house.ask(&self.method, path),
-            "operators" => doors.house.admin(&doors.admin, &self.method, path),
-            _ => doors.house.admin("", &self.method, path).header("authorization", ""),
+            "callers" => doors.gateway.ask(&self.method, path),
+            "operators" => doors.gateway.admin(&doors.admin, &self.method, path),
+            _ => doors.gateway.admin("", &self.method, path).header("authorization", ""),
         };
         let Some((media, content)) = self.body() else { return ask };
         let example = &content["example"];
@@ -132,15 +132,15 @@ impl Operation {
 }
 
 impl Doors {
-    async fn open(house: House) -> Doors {
-        let admin = house.new_admin_key().await;
-        Doors { _database: None, house, admin }
+    async fn open(gateway: TestGateway) -> Doors {
+        let admin = gateway.new_admin_key().await;
+        Doors { _database: None, gateway, admin }
     }
 
     /// On a database of its own.
     async fn fresh() -> Doors {
         let database = fresh(Kind::Sqlite).await;
-        let doors = Doors::open(House::start(&database).await).await;
+        let doors = Doors::open(TestGateway::start(&database).await).await;
         Doors { _database: Some(database), ..doors }
     }
 }

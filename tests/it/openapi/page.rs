@@ -2,17 +2,17 @@
 
 use std::process::Command;
 
-use crate::bench::Ask;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
 use crate::openapi::{Doors, document, operations};
 
 #[tokio::test]
 async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    for base in [&house.url, &house.admin_url] {
-        let page = Ask::new(&house.http, base, "GET", "/docs").send().await;
+    let gateway = TestGateway::start(&database).await;
+    for base in [&gateway.url, &gateway.admin_url] {
+        let page = Ask::new(&gateway.http, base, "GET", "/docs").send().await;
         assert_eq!(
             (page.status.as_u16(), page.header("content-type")),
             (200, "text/html; charset=utf-8")
@@ -49,7 +49,7 @@ async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
             .collect();
         links.retain(|it| !it.starts_with('#'));
         assert_eq!(links, ["/docs/style.css", "/openapi.json"]);
-        let style = Ask::new(&house.http, base, "GET", "/docs/style.css").send().await;
+        let style = Ask::new(&gateway.http, base, "GET", "/docs/style.css").send().await;
         assert_eq!(
             (style.status.as_u16(), style.header("content-type")),
             (200, "text/css; charset=utf-8")
@@ -61,8 +61,8 @@ async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
 #[tokio::test]
 async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let page = Ask::new(&house.http, &house.url, "GET", "/docs").send().await.text();
+    let gateway = TestGateway::start(&database).await;
+    let page = Ask::new(&gateway.http, &gateway.url, "GET", "/docs").send().await.text();
     for it in operations(&document()) {
         let id = it.id();
         assert!(page.contains(&format!("<a href=\"#{id}\">")), "{id}");
@@ -93,19 +93,19 @@ async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to()
 #[tokio::test]
 async fn its_commands_work_as_they_stand() {
     let database = fresh(Kind::Sqlite).await;
-    let mut house = House::start(&database).await;
-    house.key = house.new_key(|it| it.links = true).await;
-    let doors = Doors::open(house).await;
-    let house = &doors.house;
-    let page = Ask::new(&house.http, &house.url, "GET", "/docs").send().await.text();
+    let mut gateway = TestGateway::start(&database).await;
+    gateway.key = gateway.new_key(|it| it.links = true).await;
+    let doors = Doors::open(gateway).await;
+    let gateway = &doors.gateway;
+    let page = Ask::new(&gateway.http, &gateway.url, "GET", "/docs").send().await.text();
     let commands = page.split("<pre>").skip(1).filter_map(|it| it.split("</pre>").next());
     let commands: Vec<String> = commands.filter(|it| it.starts_with("curl ")).map(plain).collect();
     assert_eq!(commands.len(), operations(&document()).len());
     for command in commands {
         let here = command
-            .replace("http://127.0.0.1:8080", &house.url)
-            .replace("http://127.0.0.1:8081", &house.admin_url);
-        let (key, admin) = (house.key.clone(), doors.admin.clone());
+            .replace("http://127.0.0.1:8080", &gateway.url)
+            .replace("http://127.0.0.1:8081", &gateway.admin_url);
+        let (key, admin) = (gateway.key.clone(), doors.admin.clone());
         let ran = tokio::task::spawn_blocking(move || {
             let shell =
                 format!("{here} -s -o /dev/null -w '%{{http_code}} %header{{countersign-error}}'");

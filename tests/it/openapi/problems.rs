@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::Answer;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::openapi::{Doors, Operation, document, list, object, operations, resolved};
 
 impl Operation {
@@ -67,9 +67,13 @@ async fn bodies_that_are_not_what_is_asked_for() {
 #[tokio::test]
 async fn refusals_in_the_form_of_x() {
     let (mut doors, document) = (Doors::fresh().await, document());
-    doors.house.key = doors.house.new_key(|it| it.links = true).await;
-    let alice = doors.house.bench.user("alice").user_id.clone();
-    doors.house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+    doors.gateway.key = doors.gateway.new_key(|it| it.links = true).await;
+    let alice = doors.gateway.sandbox.user("alice").user_id.clone();
+    doors
+        .gateway
+        .sandbox
+        .put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" }))
+        .await;
     let operations = operations(&document);
     let verify = operations.iter().find(|it| it.id() == "verify_account").unwrap();
     assert_eq!(verify.ask(&doors, &verify.example_path()).send().await.status, 200);
@@ -171,8 +175,8 @@ async fn what_is_not_allowed_not_there_or_there_already() {
     historical.refuses(&document, &nobody.send().await, 404, "account_not_found");
     let nothing = historical.ask(&doors, &historical.path).header("accept-encoding", "*;q=0");
     historical.refuses(&document, &nothing.send().await, 406, "not_acceptable");
-    doors.house.key =
-        doors.house.new_key(|it| it.endpoints = vec![countersign::model::Endpoint::Totals]).await;
+    doors.gateway.key =
+        doors.gateway.new_key(|it| it.endpoints = vec![countersign::model::Endpoint::Totals]).await;
     for id in ["historical", "engagement", "plan"] {
         let it = find(id);
         let answer = it.ask(&doors, &it.path).header("countersign-account", "@alice").send().await;
@@ -187,28 +191,32 @@ async fn an_upstream_that_fails_and_accounts_that_have_ended() {
     let find = |id: &str| operations.iter().find(|it| it.id() == id).unwrap();
     let (historical, question, verify) =
         (find("historical"), find("engagement"), find("verify_account"));
-    doors.house.key = doors.house.new_key(|it| it.links = true).await;
+    doors.gateway.key = doors.gateway.new_key(|it| it.links = true).await;
 
     for (fault, code) in [("reset", "upstream_unreachable"), ("cut_body", "upstream_cut_short")] {
-        doors.house.order(json!([{ "kind": fault, "path": "/insights/" }])).await;
+        doors.gateway.order(json!([{ "kind": fault, "path": "/insights/" }])).await;
         let ask = historical.ask(&doors, &historical.path).header("countersign-account", "@alice");
         historical.refuses(&document, &ask.send().await, 502, code);
     }
     let answer = question.ask(&doors, &question.path).send().await;
     question.refuses(&document, &answer, 502, "nothing_answered");
-    doors.house.order(json!([{ "kind": "reset", "path": "/1.1/" }])).await;
+    doors.gateway.order(json!([{ "kind": "reset", "path": "/1.1/" }])).await;
     let answer = verify.ask(&doors, &verify.example_path()).send().await;
     verify.refuses(&document, &answer, 502, "upstream_unreachable");
 
-    doors.house.order(json!([{ "kind": "status", "code": 88, "path": "/insights/" }])).await;
+    doors.gateway.order(json!([{ "kind": "status", "code": 88, "path": "/insights/" }])).await;
     let ask = historical.ask(&doors, &historical.path).header("countersign-account", "@alice");
     let relayed = ask.send().await;
     relayed.is_relayed(429);
     historical.describes(&document, &relayed);
-    doors.house.order(json!([])).await;
+    doors.gateway.order(json!([])).await;
 
-    let alice = doors.house.bench.user("alice").user_id.clone();
-    doors.house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+    let alice = doors.gateway.sandbox.user("alice").user_id.clone();
+    doors
+        .gateway
+        .sandbox
+        .put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" }))
+        .await;
     let marked = verify.ask(&doors, &verify.example_path()).send().await;
     assert_eq!(marked.json()["works"], false);
     verify.describes(&document, &marked);
@@ -221,7 +229,7 @@ async fn an_upstream_that_fails_and_accounts_that_have_ended() {
 #[tokio::test]
 async fn a_database_that_is_away() {
     let database = fresh(Kind::Sqlite).await;
-    let doors = Doors::open(House::start(&database).await).await;
+    let doors = Doors::open(TestGateway::start(&database).await).await;
     let document = document();
     for (table, gone) in [("account", "gone"), ("webhook", "gone_too")] {
         database.run(&format!("alter table {table} rename to {gone}")).await;

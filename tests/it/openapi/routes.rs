@@ -6,9 +6,9 @@ use std::process::Command;
 use countersign::model::Endpoint;
 use serde_json::Value;
 
-use crate::bench::Answer;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::openapi::{Doors, document, list, operations};
 
 /// A path and a method of the code.
@@ -99,25 +99,25 @@ async fn a_described_method_is_there_and_no_other_is() {
 async fn each_listener_serves_what_is_described_for_it_and_both_the_description() {
     let database = fresh(Kind::Sqlite).await;
     let mut servers = Vec::new();
-    let house = House::start_with(&database, |config| {
+    let gateway = TestGateway::start_with(&database, |config| {
         servers.push(config.server.listen);
         servers.push(config.admin.listen);
     })
     .await;
-    let doors = Doors::open(house).await;
+    let doors = Doors::open(gateway).await;
     let document = document();
     for it in operations(&document) {
         let urls: Vec<&Value> = list(&it.told["servers"]).map(|it| &it["url"]).collect();
-        for (listen, base) in servers.iter().zip([&doors.house.url, &doors.house.admin_url]) {
+        for (listen, base) in servers.iter().zip([&doors.gateway.url, &doors.gateway.admin_url]) {
             let is_here = urls.iter().any(|it| **it == format!("http://{listen}"));
             let there = it.ask(&doors, "").to(&format!("{base}{}", it.example_path()));
             let there = there.body("").send().await;
             assert_eq!(is_here, !is_nowhere(&there), "{} on {listen}", it.id());
         }
     }
-    for base in [&doors.house.url, &doors.house.admin_url] {
+    for base in [&doors.gateway.url, &doors.gateway.admin_url] {
         let ask = doors
-            .house
+            .gateway
             .ask("GET", "")
             .header("authorization", "")
             .to(&format!("{base}/openapi.json"));

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use crate::bench::{Ask, TOTALS};
 use crate::database::{Kind, fresh};
+use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
+use crate::upstream::TOTALS;
 
 /// Asks for a path, as a proxy does for somebody; gives from where the log says that it came.
 async fn logged(running: &Running, url: &str, method: &str, path: &str) -> String {

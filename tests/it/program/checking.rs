@@ -12,7 +12,7 @@ async fn failing(it: &Deployment) -> Vec<String> {
         done.out.lines().filter(|it| it.starts_with("FAIL")).map(str::to_owned).collect();
     assert_eq!(done.code, i32::from(!failing.is_empty()), "{done:?}");
     assert!(done.out.lines().count() >= failing.len(), "{done:?}");
-    let app = it.bench.app("demo");
+    let app = it.sandbox.app("demo");
     for secret in [&app.consumer_secret, &app.bearer_token] {
         assert!(!format!("{done:?}").contains(secret.as_str()), "{done:?}");
     }
@@ -52,17 +52,17 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
     );
     it.prepare().await;
 
-    it.bench.clock.forward(time::Duration::minutes(2));
+    it.sandbox.clock.forward(time::Duration::minutes(2));
     let lines = failing(&it).await;
     assert!(lines.len() == 1 && lines[0].contains("clock"), "{lines:?}");
-    it.bench.clock.forward(time::Duration::minutes(-2));
+    it.sandbox.clock.forward(time::Duration::minutes(-2));
 
-    it.bench
+    it.sandbox
         .put("/sandbox/faults", json!([{ "kind": "status", "status": 503, "path": "/oauth2/" }]))
         .await;
     let lines = failing(&it).await;
     assert!(lines.len() == 1 && lines[0].contains("app demo"), "{lines:?}");
-    it.bench.put("/sandbox/faults", json!([])).await;
+    it.sandbox.put("/sandbox/faults", json!([])).await;
 
     it.set("APPS__DEMO__CONSUMER_SECRET", "wrongwrongwrong");
     let lines = failing(&it).await;
@@ -82,7 +82,7 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
         lines.len() == 1 && lines[0].contains("app demo: X refuses its bearer token"),
         "{lines:?}"
     );
-    it.set("APPS__DEMO__BEARER_TOKEN", &it.bench.app("demo").bearer_token.clone());
+    it.set("APPS__DEMO__BEARER_TOKEN", &it.sandbox.app("demo").bearer_token.clone());
     assert!(failing(&it).await.is_empty());
 
     for part in ["DATA_URL", "API_URL"] {

@@ -32,7 +32,7 @@ fn cells(table: &str) -> Vec<Vec<String>> {
 async fn accounts_come_and_go(database: Database) {
     let it = Deployment::new(&database).await;
     it.prepare().await;
-    let alice = it.bench.user("alice").user_id.clone();
+    let alice = it.sandbox.user("alice").user_id.clone();
     let table = cells(&it.must(&["account", "list"]).await);
     assert_eq!(
         table[0],
@@ -53,7 +53,7 @@ async fn accounts_come_and_go(database: Database) {
     );
     assert_eq!(json(&it.must(&["account", "verify", "@alice", "--json"]).await)["works"], true);
 
-    it.bench
+    it.sandbox
         .put(&format!("/sandbox/users/{alice}"), serde_json::json!({ "state": "revoked" }))
         .await;
     let refused = it.run(&["account", "verify", "@alice"]).await;
@@ -74,7 +74,7 @@ async fn an_import_is_all_or_nothing(database: Database) {
     let it = Deployment::new(&database).await;
     it.must(&["migrate"]).await;
     let good = it.lines(&["alice", "bob"]);
-    let alice = it.bench.user("alice");
+    let alice = it.sandbox.user("alice");
     let broken = good.replacen(&alice.access_token, "canary", 1);
     let done = it.run_with(&["account", "import", "--app", "demo"], &broken).await;
     assert_eq!(done.code, 1);
@@ -101,7 +101,7 @@ async fn an_import_is_all_or_nothing(database: Database) {
 async fn keys_come_and_go(database: Database) {
     let it = Deployment::new(&database).await;
     it.prepare().await;
-    let alice = &it.bench.user("alice").user_id;
+    let alice = &it.sandbox.user("alice").user_id;
     let odd = "a \"b\" \u{202e}c\u{200b} žluť";
     let secret = it
         .key(

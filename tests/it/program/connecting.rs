@@ -11,7 +11,8 @@ async fn by_pin(it: &Deployment, more: &[&str], answer: impl Fn(&str) -> String)
     let arguments = [&["account", "connect", "--pin"], more].concat();
     let mut running = it.start(&arguments);
     let line = running.err.wait_for("/oauth/authorize?").await;
-    let page = decide(&it.bench, &fields(line.trim())["oauth_token"], "allow", "bob").await.text();
+    let page =
+        decide(&it.sandbox, &fields(line.trim())["oauth_token"], "allow", "bob").await.text();
     let pin = page.split_once("<code id=\"pin\">").unwrap().1.split_once('<').unwrap().0;
     running.tell(&answer(pin));
     running.end().await
@@ -74,7 +75,7 @@ async fn links_that_wait_are_listed_and_withdrawn(database: Database) {
 async fn an_account_is_connected_by_pin(database: Database) {
     let it = Deployment::new(&database).await;
     it.must(&["migrate"]).await;
-    let id = it.bench.user("bob").user_id.clone();
+    let id = it.sandbox.user("bob").user_id.clone();
     let done = by_pin(&it, &[], |pin| format!(" {pin} \n")).await;
     assert_eq!((done.code, &*done.out), (0, &*format!("connected {id} (@bob)\n")), "{done:?}");
     assert!(it.must(&["account", "verify", "@bob"]).await.contains("bob"));
@@ -89,7 +90,7 @@ async fn an_account_is_connected_by_pin(database: Database) {
 async fn nothing_is_connected_by_a_wrong_pin_or_another_user(database: Database) {
     let it = Deployment::new(&database).await;
     it.must(&["migrate"]).await;
-    let other = it.bench.user("alice").user_id.clone();
+    let other = it.sandbox.user("alice").user_id.clone();
     let wrong = |pin: &str| {
         pin.bytes().map(|it| char::from(b'0' + (it - b'0' + 1) % 10)).collect::<String>()
     };

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::bench::{Ask, TOTALS, body};
 use crate::database::{Database, on_both};
+use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
 use crate::program::killer::Killer;
+use crate::upstream::{TOTALS, body};
 
 /// How many accounts an import brings.
 const BATCH: usize = 200;
@@ -37,7 +38,7 @@ async fn imported(it: &Deployment) -> Vec<usize> {
 /// One call as alice.
 async fn call(it: &Deployment, running: &Running, key: &str) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let body = body(&it.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", key)
         .header("countersign-account", "@alice");
@@ -76,7 +77,7 @@ async fn a_key_whose_making_is_killed_is_there_whole_or_not_at_all(database: Dat
     // So many that they take many pages.
     let mut accounts: Vec<String> =
         (0..BATCH * 10).map(|it| format!("{}", u64::MAX / 2 - it as u64)).collect();
-    accounts.push(it.bench.user("alice").user_id.clone());
+    accounts.push(it.sandbox.user("alice").user_id.clone());
     let scope: Vec<&str> = accounts.iter().flat_map(|it| ["--account", it]).collect();
     let (mut made, mut kept) = (0, 0);
     for round in 1.. {

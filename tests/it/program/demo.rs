@@ -8,8 +8,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::bench::{Ask, TOTALS, body, leaves};
+use crate::http::Ask;
 use crate::program::deployment::Running;
+use crate::upstream::{TOTALS, body, leaves};
 
 const PORTS: [&str; 6] =
     ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"];

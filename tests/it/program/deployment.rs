@@ -12,16 +12,16 @@ use countersign::model::{Clock, SystemClock};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::bench::{Bench, small};
 use crate::database::Database;
-use crate::house::RING;
+use crate::gateway::RING;
 use crate::program::front::{Authority, Front};
+use crate::upstream::{TestSandbox, small};
 
 /// Only so that a test that fails ends: no test measures time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Deployment {
-    pub bench: Bench,
+    pub sandbox: TestSandbox,
     pub folder: TempDir,
     pub environment: BTreeMap<String, String>,
 }
@@ -38,11 +38,11 @@ pub struct Output {
 impl Deployment {
     /// One that is sound, but for its schema, which `migrate` or `serve` brings.
     pub async fn new(database: &Database) -> Deployment {
-        let bench = Bench::start_at(small(), SystemClock.now()).await;
-        let upstream = format!("http://{}", bench.address);
-        let app = bench.app("demo").clone();
+        let sandbox = TestSandbox::start_at(small(), SystemClock.now()).await;
+        let upstream = format!("http://{}", sandbox.address);
+        let app = sandbox.app("demo").clone();
         let mut it =
-            Deployment { bench, folder: TempDir::new().unwrap(), environment: BTreeMap::new() };
+            Deployment { sandbox, folder: TempDir::new().unwrap(), environment: BTreeMap::new() };
         it.set("DATABASE__URL", database.settings().url.expose());
         // Test machines are busy.
         it.set("DATABASE__CALL_WAIT", "20s");
@@ -118,7 +118,7 @@ impl Deployment {
     /// The lines that import these users.
     pub fn lines(&self, names: &[&str]) -> String {
         let line = |name: &&str| {
-            let user = self.bench.user(name);
+            let user = self.sandbox.user(name);
             serde_json::json!({
                 "user_id": user.user_id,
                 "screen_name": user.screen_name,

@@ -3,9 +3,10 @@
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
-use crate::bench::{Ask, TOTALS, body};
 use crate::database::{Database, Kind, fresh};
+use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
+use crate::upstream::{TOTALS, body};
 
 /// No signal for a write beyond the limit: it fails, as on a full disk.
 const NO_SIGNAL: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
@@ -41,7 +42,7 @@ impl Gateway<'_> {
     }
 
     async fn call(&self, key: &str, metric: &str) {
-        let body = body(&self.it.bench.ids("alice", 1), &[metric], &["tweet.id"]);
+        let body = body(&self.it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
         let call = Ask::new(&self.http, &self.running.url, "POST", TOTALS).header("x-api-key", key);
         let account = if metric == "impressions" { "@alice" } else { "" };
         let call = call.header("countersign-account", account).body(body.to_string());

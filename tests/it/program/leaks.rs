@@ -4,45 +4,24 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use crate::bench::{Ask, TOTALS, body};
 use crate::connect::browser::Browser;
 use crate::database::{Database, Kind, on_both};
-use crate::house::RING;
-use crate::program::deployment::{Deployment, Output, Running};
-use crate::program::scan::Canary;
+use crate::gateway::RING;
+use crate::http::Ask;
+use crate::program::deployment::{Deployment, Running};
+use crate::program::scan::{Canary, Seen};
 use crate::sandbox::handshake::{allowed, fields};
+use crate::upstream::{TOTALS, body};
 use crate::webhooks::receiver::Receiver;
 
 /// Where its pages are said to be.
 const PUBLIC_URL: &str = "https://countersign.example.com";
 
-/// Everything that the program said or stored, by where.
-#[derive(Default)]
-struct Seen(Vec<(String, Vec<u8>)>);
-
-impl Seen {
-    fn add(&mut self, place: &str, bytes: impl Into<Vec<u8>>) {
-        self.0.push((place.to_owned(), bytes.into()));
-    }
-
-    fn output(&mut self, place: &str, done: Output) {
-        self.add(&format!("{place}: stdout"), done.out);
-        self.add(&format!("{place}: stderr"), done.err);
-    }
-
-    async fn ask(&mut self, ask: Ask) {
-        let Ok(answer) = ask.try_send().await else { return };
-        let text = answer.text();
-        self.add("an answer", format!("{:?}\n{text}", answer.headers));
-        self.add("an answer as sent", answer.raw);
-    }
-}
-
 /// A second entry of the ring.
 const SECOND: &str = "testkey2=ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 fn canaries(it: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
-    let app = it.bench.app("demo");
+    let app = it.sandbox.app("demo");
     let mut canaries = vec![
         Canary::new("consumer secret", &app.consumer_secret),
         Canary::new("consumer key", &app.consumer_key),
@@ -56,7 +35,7 @@ fn canaries(it: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
         ),
     ];
     for name in ["alice", "bob"] {
-        let user = it.bench.user(name);
+        let user = it.sandbox.user(name);
         // Its user's id, which is no secret, stands before the dash.
         let (_, token) = user.access_token.split_once('-').unwrap();
         canaries.push(Canary::new(&format!("{name}'s token"), token));
@@ -74,7 +53,7 @@ async fn calls(it: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
         Ask::new(&http, &running.url, "POST", path)
             .header("authorization", &format!("Bearer {key}"))
     };
-    let body = body(&it.bench.ids("alice", 1), &["impressions"], &["tweet.id"]).to_string();
+    let body = body(&it.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]).to_string();
     let call = ask(TOTALS).header("countersign-account", "@alice").body(&*body);
     let public = ask(TOTALS)
         .header("accept-encoding", "gzip")
@@ -94,10 +73,10 @@ async fn calls(it: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
     }
     for kind in ["reset", "cut_body", "truncated_gzip", "wrong_content_length", "html", "bad_json"]
     {
-        it.bench.put("/sandbox/faults", json!([{ "kind": kind, "path": "/insights/" }])).await;
+        it.sandbox.put("/sandbox/faults", json!([{ "kind": kind, "path": "/insights/" }])).await;
         seen.ask(call.clone()).await;
     }
-    let app = it.bench.app("demo");
+    let app = it.sandbox.app("demo");
     let echo = json!({ "errors": [{ "code": 32, "message": "no" }] });
     for fault in [
         json!({ "kind": "gzip_bomb", "mb": 64 }),
@@ -107,12 +86,12 @@ async fn calls(it: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
         json!({ "kind": "status", "status": 500 }),
         json!({ "kind": "status", "status": 302, "headers": { "location": format!("http://x/?t={}", app.bearer_token), "set-cookie": app.consumer_secret } }),
     ] {
-        it.bench.put("/sandbox/faults", json!([fault])).await;
+        it.sandbox.put("/sandbox/faults", json!([fault])).await;
         for call in [&call, &public] {
             seen.ask(call.clone()).await;
         }
     }
-    it.bench.put("/sandbox/faults", json!([])).await;
+    it.sandbox.put("/sandbox/faults", json!([])).await;
 }
 
 /// The operators' side: every listing, refusals, and changes.
@@ -148,7 +127,7 @@ async fn administer(it: &Deployment, running: &Running, admin: &str, other: &str
     seen.ask(ask("POST", "/admin/v1/accounts/@alice/verify")).await;
     seen.ask(ask("DELETE", &format!("/admin/v1/keys/{other}"))).await;
     seen.ask(ask("DELETE", &format!("/admin/v1/keys/{}", &other[4..16]))).await;
-    seen.ask(ask("GET", &format!("/admin/v1/accounts/{}", it.bench.user("bob").access_token)))
+    seen.ask(ask("GET", &format!("/admin/v1/accounts/{}", it.sandbox.user("bob").access_token)))
         .await;
     seen.ask(ask("GET", "/metrics")).await;
 }
@@ -168,7 +147,7 @@ async fn connect(it: &Deployment, running: &Running) -> Vec<(String, String)> {
         let token = fields(pressed.header("location"))["oauth_token"].clone();
         know("request token", &token);
         know("cookie", browser.cookies[0].1.split_once('.').unwrap().1);
-        let verifier = allowed(&it.bench, &token, "alice").await;
+        let verifier = allowed(&it.sandbox, &token, "alice").await;
         know("verifier", &verifier);
         let query = format!("oauth_token={token}&oauth_verifier={verifier}");
         let back = format!("{}/connect/callback?{query}", running.url);
@@ -201,8 +180,8 @@ async fn tell(
         Ask::new(&reqwest::Client::new(), &running.admin_url, method, path)
             .header("authorization", &format!("Bearer {admin}"))
     };
-    let bob = format!("/sandbox/users/{}", it.bench.user("bob").user_id);
-    it.bench.put(&bob, json!({ "state": "revoked" })).await;
+    let bob = format!("/sandbox/users/{}", it.sandbox.user("bob").user_id);
+    it.sandbox.put(&bob, json!({ "state": "revoked" })).await;
     seen.ask(ask("POST", "/admin/v1/accounts/@bob/verify")).await;
     receiver.wait_for(1).await;
     let listed = ask("GET", "/admin/v1/webhooks").send().await.json();
@@ -225,12 +204,12 @@ async fn tell(
     let http = reqwest::Client::new();
     let made = named(Ask::new(&http, &running.url, "POST", "/v1/links")).body(r#"{"label":"x"}"#);
     let made = made.header("content-type", "application/json").send().await.json();
-    let body = body(&it.bench.ids("bob", 1), &["impressions"], &["tweet.id"]).to_string();
+    let body = body(&it.sandbox.ids("bob", 1), &["impressions"], &["tweet.id"]).to_string();
     let call = named(Ask::new(&http, &running.url, "POST", TOTALS)).body(&*body);
     let refused =
         call.header("countersign-account", "@bob").header("accept", "application/problem+json");
     let refused = refused.send().await.json();
-    it.bench.put(&bob, json!({ "state": "active" })).await;
+    it.sandbox.put(&bob, json!({ "state": "active" })).await;
     let end =
         |url: &serde_json::Value| url.as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
     vec![
@@ -277,6 +256,53 @@ async fn stored(database: &Database, seen: &mut Seen) {
     }
 }
 
+/// The commands that read the most, and one that revokes the key.
+async fn run_commands(it: &Deployment, key: &str, seen: &mut Seen) {
+    for command in [
+        "migrate",
+        "check",
+        "account list",
+        "account show @alice",
+        "account verify @bob",
+        "account list --json",
+        "key list",
+        "key list --json",
+        "calls",
+        "calls --json",
+        "audit --limit 1000",
+        "audit --limit 1000 --json",
+        "vault status",
+        "vault rotate",
+        "account show @nobody",
+        "config",
+    ] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        seen.output(command, it.run(&arguments).await);
+    }
+    seen.output("key revoke", it.run(&["key", "revoke", key]).await);
+}
+
+/// No secret is in anything that was said or stored.
+fn search(canaries: &[Canary], seen: &Seen) {
+    for canary in canaries {
+        for (place, bytes) in &seen.0 {
+            // The database has to know where to send events to.
+            let stored = place == "webhook" || place.starts_with('/');
+            if stored && canary.name == "receiver's own secret" {
+                continue;
+            }
+            let found = canary.found_in(bytes);
+            assert_eq!(
+                found,
+                None,
+                "the {} is in {place}: {}",
+                canary.name,
+                String::from_utf8_lossy(bytes)
+            );
+        }
+    }
+}
+
 async fn no_secret_is_said_or_stored(database: Database) {
     let mut it = Deployment::new(&database).await;
     it.set("LOG__LEVEL", "trace");
@@ -299,36 +325,15 @@ async fn no_secret_is_said_or_stored(database: Database) {
     connecting.extend(tell(&it, &running, &admin, &mut seen).await);
     let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
     seen.ask(metrics).await;
-    it.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+    it.sandbox.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
     calls(&it, &running, &key, &mut seen).await;
-    let bearer = it.bench.get("/sandbox/world").await["apps"][0]["bearer_token"]
+    let bearer = it.sandbox.get("/sandbox/world").await["apps"][0]["bearer_token"]
         .as_str()
         .unwrap()
         .to_owned();
     stored(&database, &mut seen).await;
     it.set("VAULT__ACTIVE", "testkey2");
-    for command in [
-        "migrate",
-        "check",
-        "account list",
-        "account show @alice",
-        "account verify @bob",
-        "account list --json",
-        "key list",
-        "key list --json",
-        "calls",
-        "calls --json",
-        "audit --limit 1000",
-        "audit --limit 1000 --json",
-        "vault status",
-        "vault rotate",
-        "account show @nobody",
-        "config",
-    ] {
-        let arguments: Vec<&str> = command.split(' ').collect();
-        seen.output(command, it.run(&arguments).await);
-    }
-    seen.output("key revoke", it.run(&["key", "revoke", &key]).await);
+    run_commands(&it, &key, &mut seen).await;
     running.signal(Signal::TERM);
     let done = running.end().await;
     assert_eq!(done.code, 0, "{done:?}");
@@ -341,25 +346,9 @@ async fn no_secret_is_said_or_stored(database: Database) {
         canaries(&it, &[("key", &key), ("other key", &other), ("admin key", &admin)]);
     canaries.push(Canary::new("later bearer token", &bearer));
     canaries.extend(connecting.iter().map(|(name, text)| Canary::new(name, text)));
-    for canary in &canaries {
-        for (place, bytes) in &seen.0 {
-            // The database has to know where to send events to.
-            let stored = place == "webhook" || place.starts_with('/');
-            if stored && canary.name == "receiver's own secret" {
-                continue;
-            }
-            let found = canary.found_in(bytes);
-            assert_eq!(
-                found,
-                None,
-                "the {} is in {place}: {}",
-                canary.name,
-                String::from_utf8_lossy(bytes)
-            );
-        }
-    }
+    search(&canaries, &seen);
     // The search would have found each.
-    let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, it.bench.app("demo").bearer_token] }).to_string();
+    let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, it.sandbox.app("demo").bearer_token] }).to_string();
     for canary in canaries.iter().filter(|it| !it.name.ends_with("decoded")) {
         assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
     }
@@ -369,8 +358,8 @@ on_both!(no_secret_is_said_or_stored);
 
 /// Every secret in a place where another thing belongs.
 async fn misconfigured(it: &Deployment, key: &str, seen: &mut Seen) {
-    let user = it.bench.user("alice");
-    let app = it.bench.app("demo");
+    let user = it.sandbox.user("alice");
+    let app = it.sandbox.app("demo");
     let wrong: [(&str, String); 8] = [
         ("SERVER__LISTEN", key.to_owned()),
         ("VAULT__ACTIVE", RING.to_owned()),
@@ -383,7 +372,7 @@ async fn misconfigured(it: &Deployment, key: &str, seen: &mut Seen) {
     ];
     let environment = it.environment.clone();
     let mut broken = Deployment {
-        bench: it.bench.again(),
+        sandbox: it.sandbox.again(),
         folder: tempfile::TempDir::new().unwrap(),
         environment,
     };

@@ -5,10 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bench::{Ask, TOTALS, body};
 use crate::database::{Database, Kind, fresh, on_both};
+use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
 use crate::trouble::PATIENCE;
+use crate::upstream::{TOTALS, body};
 
 async fn it_serves_and_stops_at_a_signal(database: Database) {
     let it = Deployment::new(&database).await;
@@ -16,8 +17,8 @@ async fn it_serves_and_stops_at_a_signal(database: Database) {
     let key = it.key("reports", &[]).await;
     let running = it.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
-    let alice = &it.bench.user("alice").user_id;
+    let body = body(&it.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let alice = &it.sandbox.user("alice").user_id;
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", &key)
         .header("countersign-account", alice)
@@ -25,7 +26,7 @@ async fn it_serves_and_stops_at_a_signal(database: Database) {
         .body(body.to_string());
     let answer = call.send().await;
     answer.is_relayed(200);
-    assert_eq!(answer.json(), it.bench.own("alice", TOTALS, &body).await.json());
+    assert_eq!(answer.json(), it.sandbox.own("alice", TOTALS, &body).await.json());
     running.signal(Signal::TERM);
     let done = running.end().await;
     assert_eq!((done.code, &*done.out), (0, ""), "{done:?}");
@@ -92,14 +93,14 @@ async fn a_second_signal_ends_it_with_calls_in_flight() {
     it.prepare().await;
     let key = it.key("reports", &[]).await;
     let running = it.serve().await;
-    it.bench.put("/sandbox/faults", json!([{ "kind": "hang", "path": "/insights/" }])).await;
+    it.sandbox.put("/sandbox/faults", json!([{ "kind": "hang", "path": "/insights/" }])).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let body = body(&it.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", &key)
         .body(body.to_string());
     let call = tokio::spawn(call.try_send());
-    while it.bench.get("/sandbox/calls?path=/insights/").await.as_array().unwrap().is_empty() {
+    while it.sandbox.get("/sandbox/calls?path=/insights/").await.as_array().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     running.signal(Signal::INT);
@@ -202,9 +203,9 @@ async fn the_upstreams_status_is_logged_though_its_answer_was_cut_short() {
     it.prepare().await;
     let key = it.key("reports", &[]).await;
     let running = it.serve().await;
-    it.bench.put("/sandbox/faults", json!([{ "kind": "cut_body", "path": "/insights/" }])).await;
+    it.sandbox.put("/sandbox/faults", json!([{ "kind": "cut_body", "path": "/insights/" }])).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let body = body(&it.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS).header("x-api-key", &key);
     call.body(body.to_string()).send().await.is_own(502, "upstream_cut_short");
     let line: Value = serde_json::from_str(&running.err.wait_for("\"call\"").await).unwrap();

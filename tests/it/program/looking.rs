@@ -4,9 +4,10 @@ use countersign::model::{Clock, SystemClock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bench::{Ask, TOTALS, body};
 use crate::database::{Database, Kind, fresh, on_both};
+use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
+use crate::upstream::{TOTALS, body};
 
 const CALLS: &[&str] = &["calls", "--json"];
 const AUDIT: &[&str] = &["audit", "--json"];
@@ -20,7 +21,7 @@ fn column<'a>(lines: &'a [Value], name: &str) -> Vec<&'a str> {
 }
 
 async fn ask(it: &Deployment, running: &Running, key: &str, name: &str, id: &str) -> u16 {
-    let body = json!({ "tweet_ids": it.bench.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = json!({ "tweet_ids": it.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("authorization", &format!("Bearer {key}"))
@@ -49,7 +50,7 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
         (&all[1]["status"], &all[1]["auth"], &all[1]["key"]),
         (&json!(403), &json!("user-context"), &json!(other[4..16]))
     );
-    let alice = &it.bench.user("alice").user_id;
+    let alice = &it.sandbox.user("alice").user_id;
     for (words, expected) in [
         (&["--key", "other"][..], &["two"][..]),
         (&["--key", &mine[4..16]], &["three", "one"]),
@@ -103,7 +104,7 @@ async fn the_audit_log_is_listed_and_narrowed(database: Database) {
         column(&all, "actor").iter().all(|it| it.starts_with("cli:") && it.len() > 4),
         "{all:?}"
     );
-    let subject = format!("account:demo/{}", it.bench.user("alice").user_id);
+    let subject = format!("account:demo/{}", it.sandbox.user("alice").user_id);
     for (words, expected) in [
         (&["--action", "account.removed"][..], 1),
         (&["--action", "key."], 1),
@@ -168,9 +169,9 @@ async fn a_page_of_something_on_the_way_is_logged_by_type_length_and_title_alone
     it.prepare().await;
     let key = it.key("reports", &[]).await;
     let running = it.serve().await;
-    it.bench.put("/sandbox/faults", json!([{ "kind": "html", "path": TOTALS }])).await;
+    it.sandbox.put("/sandbox/faults", json!([{ "kind": "html", "path": TOTALS }])).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let body = body(&it.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS).header("x-api-key", &key);
     call.body(body.to_string()).send().await.is_own(502, "upstream_odd");
     let line = running.err.wait_for("answered with an error").await;
@@ -192,7 +193,7 @@ async fn a_question_that_reserves_much_memory_is_logged_when_it_begins() {
     let day = |ago| (SystemClock.now() - time::Duration::days(ago)).date().to_string();
     for (id, levels) in [("small", &all[..2]), ("large", &all)] {
         let question = json!({
-            "tweet_ids": it.bench.ids("alice", 16), "engagement_types": ["impressions", "url_clicks", "app_opens"],
+            "tweet_ids": it.sandbox.ids("alice", 16), "engagement_types": ["impressions", "url_clicks", "app_opens"],
             "window": {"start": day(150), "end": day(1)}, "groupings": {"all": {"group_by": levels}},
         });
         let ask = Ask::new(&http, &running.url, "POST", "/v1/engagement");

@@ -5,10 +5,11 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::bench::{Ask, TOTALS, VERIFY, body};
 use crate::database::{Kind, fresh};
+use crate::http::Ask;
 use crate::program::deployment::Deployment;
 use crate::program::front::{Authority, Front};
+use crate::upstream::{TOTALS, VERIFY, body};
 
 /// Uses every way to the upstream, with proxy variables that name a listener to which nothing may connect.
 async fn goes_straight_to_the_upstream(mut it: Deployment) {
@@ -28,7 +29,7 @@ async fn goes_straight_to_the_upstream(mut it: Deployment) {
     let running = it.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (metric, account) in [("impressions", "@alice"), ("favorites", "")] {
-        let body = body(&it.bench.ids("alice", 1), &[metric], &["tweet.id"]);
+        let body = body(&it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
         let call = Ask::new(&http, &running.url, "POST", TOTALS)
             .header("x-api-key", &key)
             .header("countersign-account", account)
@@ -36,7 +37,7 @@ async fn goes_straight_to_the_upstream(mut it: Deployment) {
         call.send().await.is_relayed(200);
     }
     for (path, times) in [("/oauth2/token", 2), (VERIFY, 1), (TOTALS, 2)] {
-        let Value::Array(arrived) = it.bench.get(&format!("/sandbox/calls?path={path}")).await
+        let Value::Array(arrived) = it.sandbox.get(&format!("/sandbox/calls?path={path}")).await
         else {
             panic!("{path}")
         };
@@ -58,7 +59,7 @@ async fn proxy_variables_do_not_lead_tls_calls_away() {
     let database = fresh(Kind::Sqlite).await;
     let mut it = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.bench.address, &authority, "localhost", |_| ()).await;
+    let front = Front::before(&it.sandbox.address, &authority, "localhost", |_| ()).await;
     it.trust(&front, &authority);
     goes_straight_to_the_upstream(it).await;
 }

@@ -8,14 +8,14 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::program::asking::{Scripted, Shell, answer};
 use crate::program::deployment::Output;
 
-/// A shell for a house, and some of its posts.
-fn shell(house: &House) -> (Shell, Vec<String>, Vec<String>) {
-    let (alice, bob) = (house.bench.ids("alice", 3), house.bench.ids("bob", 2));
-    (Shell::new(&house.url, &house.key), alice, bob)
+/// A shell for a gateway, and some of its posts.
+fn shell(gateway: &TestGateway) -> (Shell, Vec<String>, Vec<String>) {
+    let (alice, bob) = (gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 2));
+    (Shell::new(&gateway.url, &gateway.key), alice, bob)
 }
 
 fn printed(done: &Output) -> Value {
@@ -24,8 +24,8 @@ fn printed(done: &Output) -> Value {
 }
 
 async fn a_question_is_asked_and_its_answer_printed(database: Database) {
-    let house = House::start(&database).await;
-    let (shell, alice, bob) = shell(&house);
+    let gateway = TestGateway::start(&database).await;
+    let (shell, alice, bob) = shell(&gateway);
     fs::write(
         shell.folder.path().join("ids.txt"),
         format!("\u{feff}{}\n\n https://x.com/bob/status/{}?s=46\r\n", bob[0], bob[1]),
@@ -40,7 +40,7 @@ async fn a_question_is_asked_and_its_answer_printed(database: Database) {
     let answer = printed(&done);
     assert_eq!(answer["countersign"]["complete"], true);
     for (name, ids) in [("alice", &alice), ("bob", &bob)] {
-        for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+        for post in gateway.sandbox.posts(name).iter().filter(|it| ids.contains(&it.id)) {
             let told = &answer["by_tweet_type"][&post.id];
             for metric in ["impressions", "favorites"] {
                 assert_eq!(told[metric], post.totals[metric].to_string(), "{metric} of {name}");
@@ -95,8 +95,8 @@ async fn the_options_become_one_question() {
 #[tokio::test]
 async fn what_is_missing_is_told_beside_the_answer() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let (shell, alice, _) = shell(&house);
+    let gateway = TestGateway::start(&database).await;
+    let (shell, alice, _) = shell(&gateway);
     let done = shell.query(&format!("--tweets {} 20 --metrics favorites", alice[0])).await;
     assert_eq!(done.code, 3, "{done:?}");
     assert_eq!(printed(&done)["countersign"]["complete"], false);
@@ -118,8 +118,8 @@ async fn what_is_missing_is_told_beside_the_answer() {
 #[tokio::test]
 async fn a_table_and_lines_have_the_answers_numbers_and_say_what_is_missing() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let (shell, alice, bob) = shell(&house);
+    let gateway = TestGateway::start(&database).await;
+    let (shell, alice, bob) = shell(&gateway);
     let words = format!("--tweets {} {} --metrics impressions,favorites", alice[0], bob[0]);
     let whole = printed(&shell.query(&words).await);
     let table = shell.query(&format!("{words} --csv")).await;
@@ -148,8 +148,8 @@ async fn a_table_and_lines_have_the_answers_numbers_and_say_what_is_missing() {
 #[tokio::test]
 async fn a_refusal_is_told_with_every_mistake_and_its_place() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let (mut shell, alice, _) = shell(&house);
+    let gateway = TestGateway::start(&database).await;
+    let (mut shell, alice, _) = shell(&gateway);
     let done = shell
         .query("--tweets 1 --metrics url_clicks --window 2026-04-30..2026-03-31 --accounts @nobody")
         .await;
@@ -169,17 +169,17 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
     assert!(done.err.starts_with(told), "{done:?}");
 
     let words = format!("--tweets {} --metrics favorites", alice[0]);
-    house.order(json!([{ "kind": "status", "status": 503, "path": "/insights/" }])).await;
+    gateway.order(json!([{ "kind": "status", "status": 503, "path": "/insights/" }])).await;
     let done = shell.query(&words).await;
     assert_eq!((done.code, &*done.out), (69, ""), "what may pass has a code of its own: {done:?}");
 
-    house.gateway.revoke_key(&house.key, "test").await.unwrap().unwrap();
+    gateway.inner.revoke_key(&gateway.key, "test").await.unwrap().unwrap();
     let done = shell.query(&words).await;
     assert_eq!((done.code, &*done.out), (1, ""), "{done:?}");
     assert!(done.err.contains("COUNTERSIGN_KEY must be a key that this gateway made"), "{done:?}");
-    assert!(!done.err.contains(&house.key[17..]), "{done:?}");
+    assert!(!done.err.contains(&gateway.key[17..]), "{done:?}");
     shell.environment.remove("COUNTERSIGN_KEY");
-    fs::write(shell.folder.path().join("key"), format!("{}\n", house.key)).unwrap();
+    fs::write(shell.folder.path().join("key"), format!("{}\n", gateway.key)).unwrap();
     shell.environment.insert("COUNTERSIGN_KEY_FILE".to_owned(), "key".to_owned());
     assert_eq!(
         shell.query(&words).await.err.split("request").next(),
@@ -190,8 +190,8 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
 #[tokio::test]
 async fn a_plan_is_printed_and_nothing_is_asked_of_x() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let (shell, alice, bob) = shell(&house);
+    let gateway = TestGateway::start(&database).await;
+    let (shell, alice, bob) = shell(&gateway);
     let done = shell
         .query(&format!(
             "--plan --tweets {} {} --metrics favorites",
@@ -201,7 +201,7 @@ async fn a_plan_is_printed_and_nothing_is_asked_of_x() {
         .await;
     assert_eq!((done.code, &*done.err), (0, ""), "{done:?}");
     assert_eq!(printed(&done)["calls"][0]["tweet_count"], 5);
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
@@ -261,8 +261,8 @@ async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
 #[tokio::test]
 async fn a_reader_that_has_gone_ends_it_quietly_and_a_full_disk_does_not() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let (shell, alice, _) = shell(&house);
+    let gateway = TestGateway::start(&database).await;
+    let (shell, alice, _) = shell(&gateway);
     let words = format!("--tweets {} 20 --metrics favorites", alice[0]);
     for (out, expected) in [
         (Stdio::from(closed_pipe()), (Some(0), "")),

@@ -4,9 +4,10 @@ use rustix::process::{Signal, getuid};
 use rustix::system::uname;
 use serde_json::Value;
 
-use crate::bench::{Ask, TOTALS};
 use crate::database::{Database, Kind, fresh, on_both};
+use crate::http::Ask;
 use crate::program::deployment::Deployment;
+use crate::upstream::TOTALS;
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().filter_map(|it| serde_json::from_str(it).ok()).collect()

@@ -12,10 +12,11 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::bench::{Ask, TOTALS, body};
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::RING;
+use crate::gateway::RING;
+use crate::http::Ask;
 use crate::program::deployment::{Deployment, Output, Running};
+use crate::upstream::{TOTALS, body};
 
 /// Only so that a test that fails ends.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -67,7 +68,7 @@ async fn each_replica(it: &Deployment, wanted: impl Fn(&Value) -> bool) -> Vec<V
 }
 
 fn call(it: &Deployment, running: &Running, key: &str, metric: &str) -> Ask {
-    let body = body(&it.bench.ids("alice", 1), &[metric], &["tweet.id"]);
+    let body = body(&it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", key)
@@ -249,7 +250,7 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
     named("before").send().await.is_relayed(401);
 
     // Nobody is told: the file changed.
-    fs::write(&secret, &it.bench.app("demo").consumer_secret).unwrap();
+    fs::write(&secret, &it.sandbox.app("demo").consumer_secret).unwrap();
     running.err.wait_for("the app's credentials were read anew").await;
     named("after").send().await.is_relayed(200);
 

@@ -4,11 +4,12 @@ use countersign::vault;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::bench::{Ask, TOTALS, body};
 use crate::connect::browser::Browser;
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::RING;
+use crate::gateway::RING;
+use crate::http::Ask;
 use crate::program::deployment::Deployment;
+use crate::upstream::{TOTALS, body};
 
 /// Where its pages are said to be.
 const PUBLIC_URL: &str = "https://countersign.example.com";
@@ -18,7 +19,7 @@ async fn call(it: &Deployment, key: &str) {
     let running = it.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for metric in ["impressions", "favorites"] {
-        let body = body(&it.bench.ids("alice", 1), &[metric], &["tweet.id"]);
+        let body = body(&it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
         let call = Ask::new(&http, &running.url, "POST", TOTALS)
             .header("x-api-key", key)
             .header("countersign-account", "@alice");

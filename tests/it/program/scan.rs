@@ -1,7 +1,10 @@
-//! Looks for secrets in bytes: as they are, and in every coding that something may have put them in.
+//! What the program said and stored, and the search for secrets in it: as they are, and in every encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+use crate::http::Ask;
+use crate::program::deployment::Output;
 
 /// A secret and every form that gives it away.
 pub struct Canary {
@@ -48,6 +51,28 @@ impl Canary {
     pub fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
         let found = self.forms.iter().find(|(_, form)| contains(bytes, form));
         found.map(|it| it.0)
+    }
+}
+
+/// Everything that the program said or stored, by where.
+#[derive(Default)]
+pub struct Seen(pub Vec<(String, Vec<u8>)>);
+
+impl Seen {
+    pub fn add(&mut self, place: &str, bytes: impl Into<Vec<u8>>) {
+        self.0.push((place.to_owned(), bytes.into()));
+    }
+
+    pub fn output(&mut self, place: &str, done: Output) {
+        self.add(&format!("{place}: stdout"), done.out);
+        self.add(&format!("{place}: stderr"), done.err);
+    }
+
+    pub async fn ask(&mut self, ask: Ask) {
+        let Ok(answer) = ask.try_send().await else { return };
+        let text = answer.text();
+        self.add("an answer", format!("{:?}\n{text}", answer.headers));
+        self.add("an answer as sent", answer.raw);
     }
 }
 

@@ -4,9 +4,9 @@ use countersign::store::Store;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::bench::Ask;
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::RING;
+use crate::gateway::RING;
+use crate::http::Ask;
 use crate::program::deployment::{Deployment, Output};
 
 /// The one line that a failure is told in.
@@ -284,7 +284,7 @@ async fn systemds_credentials_are_secrets_by_their_names() {
     let mut it = Deployment::new(&database).await;
     let folder = it.folder.path().join("credentials");
     std::fs::create_dir(&folder).unwrap();
-    let app = it.bench.app("demo").clone();
+    let app = it.sandbox.app("demo").clone();
     let names = [
         ("vault.keys", RING),
         ("apps.demo.consumer_secret", &app.consumer_secret),

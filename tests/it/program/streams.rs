@@ -168,7 +168,7 @@ async fn tls_is_checked_and_its_troubles_are_told() {
     let done = shell.query(&format!("{ASKED} --url {}", front.url)).await;
     assert_eq!((done.code, done.out), (0, format!("{WHOLE}\n")), "{}", done.err);
 
-    let sandbox = crate::bench::Bench::start().await;
+    let sandbox = crate::upstream::TestSandbox::start().await;
     let done = shell.query(&format!("{ASKED} --url https://{}", sandbox.address)).await;
     assert_eq!((done.code, &*done.out), (69, ""), "{done:?}");
     assert!(done.err.contains("is its URL one with http://?"), "{done:?}");

@@ -3,15 +3,16 @@
 use rcgen::date_time_ymd;
 use serde_json::Value;
 
-use crate::bench::{Answer, Ask, TOTALS, VERIFY, body};
 use crate::database::{Kind, fresh};
+use crate::http::{Answer, Ask};
 use crate::program::deployment::{Deployment, Running};
 use crate::program::front::{Authority, Front};
+use crate::upstream::{TOTALS, VERIFY, body};
 
 /// A call of a metric that is the author's alone, or of one that is everybody's.
 async fn call(it: &Deployment, running: &Running, key: &str, metric: &str) -> (Value, Answer) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.bench.ids("alice", 1), &[metric], &["tweet.id"]);
+    let body = body(&it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", key)
         .body(body.to_string());
@@ -25,7 +26,7 @@ async fn an_upstream_whose_certificate_is_good_is_called() {
     let database = fresh(Kind::Sqlite).await;
     let mut it = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.bench.address, &authority, "localhost", |_| ()).await;
+    let front = Front::before(&it.sandbox.address, &authority, "localhost", |_| ()).await;
     it.trust(&front, &authority);
     it.prepare().await;
     let key = it.key("reports", &[]).await;
@@ -36,13 +37,13 @@ async fn an_upstream_whose_certificate_is_good_is_called() {
         let (body, answer) = call(&it, &running, &key, metric).await;
         answer.is_relayed(200);
         let direct = match metric {
-            "impressions" => it.bench.own("alice", TOTALS, &body).await,
-            _ => it.bench.public(&body).await,
+            "impressions" => it.sandbox.own("alice", TOTALS, &body).await,
+            _ => it.sandbox.public(&body).await,
         };
         assert_eq!(answer.json(), direct.json());
     }
     for path in ["/oauth2/token", VERIFY, TOTALS] {
-        let arrived = it.bench.get(&format!("/sandbox/calls?path={path}")).await;
+        let arrived = it.sandbox.get(&format!("/sandbox/calls?path={path}")).await;
         assert!(!arrived.as_array().unwrap().is_empty(), "{path}");
     }
     // `check`, `verify`, the two calls on one connection, and what mints for the second.
@@ -84,13 +85,16 @@ async fn is_refused(it: &mut Deployment, front: &Front, trusted: &Authority, tol
     // The second was not attempted, since no token could be had for it.
     let attempts: Vec<&Value> = calls.iter().map(|it| &it["attempts"]).collect();
     assert_eq!(attempts, [1, 0], "{calls:?}");
-    let user = it.bench.user("alice");
-    for secret in
-        [&user.access_token, &user.access_token_secret, &it.bench.app("demo").consumer_secret, &key]
-    {
+    let user = it.sandbox.user("alice");
+    for secret in [
+        &user.access_token,
+        &user.access_token_secret,
+        &it.sandbox.app("demo").consumer_secret,
+        &key,
+    ] {
         assert!(!running.err.text().contains(secret.as_str()));
     }
-    assert_eq!(it.bench.get("/sandbox/calls").await, Value::Array(Vec::new()));
+    assert_eq!(it.sandbox.get("/sandbox/calls").await, Value::Array(Vec::new()));
 }
 
 async fn refused_once(front: &Front) {
@@ -103,7 +107,7 @@ async fn an_expired_certificate_is_refused() {
     let database = fresh(Kind::Sqlite).await;
     let mut it = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.bench.address, &authority, "localhost", |it| {
+    let front = Front::before(&it.sandbox.address, &authority, "localhost", |it| {
         it.not_after = date_time_ymd(2026, 1, 2);
     })
     .await;
@@ -115,7 +119,7 @@ async fn a_certificate_for_another_name_is_refused() {
     let database = fresh(Kind::Sqlite).await;
     let mut it = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.bench.address, &authority, "data-api.x.com", |_| ()).await;
+    let front = Front::before(&it.sandbox.address, &authority, "data-api.x.com", |_| ()).await;
     is_refused(&mut it, &front, &authority, "certificate not valid for name \"localhost\"").await;
 }
 
@@ -124,6 +128,6 @@ async fn a_certificate_by_an_unknown_authority_is_refused() {
     let database = fresh(Kind::Sqlite).await;
     let mut it = Deployment::new(&database).await;
     let (trusted, other) = (Authority::new("ours"), Authority::new("theirs"));
-    let front = Front::before(&it.bench.address, &other, "localhost", |_| ()).await;
+    let front = Front::before(&it.sandbox.address, &other, "localhost", |_| ()).await;
     is_refused(&mut it, &front, &trusted, "UnknownIssuer").await;
 }

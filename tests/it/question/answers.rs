@@ -2,28 +2,31 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::TOTALS;
 use crate::database::{Database, on_both};
-use crate::question::{PATH, ask, ask_with, calls, missing, open_house, question};
+use crate::question::{PATH, ask, ask_with, calls, missing, question, start_gateway};
+use crate::upstream::TOTALS;
 
 async fn public_and_private_metrics_of_several_authors_come_in_one_answer(database: Database) {
-    let house = open_house(&database).await;
-    let (alice, bob, carol) =
-        (house.bench.ids("alice", 3), house.bench.ids("bob", 2), house.bench.ids("carol", 1));
+    let gateway = start_gateway(&database).await;
+    let (alice, bob, carol) = (
+        gateway.sandbox.ids("alice", 3),
+        gateway.sandbox.ids("bob", 2),
+        gateway.sandbox.ids("carol", 1),
+    );
     let ids = [alice.clone(), bob.clone(), carol.clone()].concat();
     let mut wanted = question(&ids, &["favorites", "impressions"]);
-    let owner = |name: &str| json!(house.id(name).to_string());
+    let owner = |name: &str| json!(gateway.id(name).to_string());
     wanted["owners"] = ids
         .iter()
         .zip(["alice", "alice", "alice", "bob", "bob", "carol"])
         .map(|(id, name)| (id.clone(), owner(name)))
         .collect::<serde_json::Map<String, Value>>()
         .into();
-    let answer = ask(&house, &wanted).await;
+    let answer = ask(&gateway, &wanted).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = answer.json();
     for (name, ids) in [("alice", &alice), ("bob", &bob), ("carol", &carol)] {
-        for post in house.bench.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+        for post in gateway.sandbox.posts(name).iter().filter(|it| ids.contains(&it.id)) {
             let told = &answer["by_tweet"][&post.id];
             assert_eq!(told["favorites"], post.totals["favorites"].to_string());
             let private = if name == "carol" {
@@ -41,9 +44,9 @@ async fn public_and_private_metrics_of_several_authors_come_in_one_answer(databa
         (&part["tweet_ids"], &part["engagement_types"], &part["account"]),
         (&json!(carol), &json!(["impressions"]), &owner("carol"))
     );
-    let (alice, bob) = (house.id("alice").to_string(), house.id("bob").to_string());
+    let (alice, bob) = (gateway.id("alice").to_string(), gateway.id("bob").to_string());
     assert_eq!(calls(&answer), [("app".to_owned(), 1), (alice, 1), (bob, 1)].into());
-    assert_eq!(house.arrived(TOTALS).await.len(), 3);
+    assert_eq!(gateway.arrived(TOTALS).await.len(), 3);
     let call = &answer["countersign"]["calls"][0];
     assert_eq!(
         (&call["status"], &call["attempts"], &call["endpoint"]),
@@ -52,10 +55,12 @@ async fn public_and_private_metrics_of_several_authors_come_in_one_answer(databa
 }
 
 async fn an_answer_is_compressed_for_those_who_take_that(database: Database) {
-    let house = open_house(&database).await;
-    let wanted = question(&house.bench.ids("bob", 3), &["favorites"]);
-    let asked =
-        house.ask("POST", PATH).header("content-type", "application/json").body(wanted.to_string());
+    let gateway = start_gateway(&database).await;
+    let wanted = question(&gateway.sandbox.ids("bob", 3), &["favorites"]);
+    let asked = gateway
+        .ask("POST", PATH)
+        .header("content-type", "application/json")
+        .body(wanted.to_string());
     let plain = asked.clone().send().await;
     assert_eq!(
         (plain.header("content-encoding"), plain.header("content-type")),
@@ -75,15 +80,19 @@ async fn an_answer_is_compressed_for_those_who_take_that(database: Database) {
 }
 
 async fn authors_are_found_out_by_asking_and_remembered(database: Database) {
-    let house = open_house(&database).await;
-    let ids = [house.bench.ids("alice", 3), house.bench.ids("bob", 3), house.bench.ids("carol", 1)]
-        .concat();
+    let gateway = start_gateway(&database).await;
+    let ids = [
+        gateway.sandbox.ids("alice", 3),
+        gateway.sandbox.ids("bob", 3),
+        gateway.sandbox.ids("carol", 1),
+    ]
+    .concat();
     let wanted = question(&ids, &["impressions"]);
-    let first = ask(&house, &wanted).await.json();
+    let first = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&first), [("not_connected".to_owned(), 1)]);
     assert_eq!(first["by_tweet"].as_object().unwrap().len(), 6);
     let before = first["countersign"]["calls"].as_array().unwrap().len();
-    let second = ask(&house, &wanted).await.json();
+    let second = ask(&gateway, &wanted).await.json();
     assert_eq!(second["by_tweet"], first["by_tweet"]);
     // One for each author, and none for carol's post, which is nobody's here.
     let after = second["countersign"]["calls"].as_array().unwrap().len();
@@ -92,45 +101,48 @@ async fn authors_are_found_out_by_asking_and_remembered(database: Database) {
 }
 
 async fn one_foreign_post_spoils_nothing(database: Database) {
-    let house = open_house(&database).await;
-    let alice = house.id("alice");
-    let key = house.new_key(|it| it.accounts = vec![alice]).await;
-    let ids = [house.bench.ids("alice", 9), house.bench.ids("bob", 1)].concat();
-    let answer = ask_with(&house, &key, PATH, &question(&ids, &["impressions"])).await.json();
+    let gateway = start_gateway(&database).await;
+    let alice = gateway.id("alice");
+    let key = gateway.new_key(|it| it.accounts = vec![alice]).await;
+    let ids = [gateway.sandbox.ids("alice", 9), gateway.sandbox.ids("bob", 1)].concat();
+    let answer = ask_with(&gateway, &key, PATH, &question(&ids, &["impressions"])).await.json();
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 9);
     assert_eq!(missing(&answer), [("not_connected".to_owned(), 1)]);
-    assert_eq!(answer["countersign"]["missing"][0]["tweet_ids"], json!(house.bench.ids("bob", 1)));
+    assert_eq!(
+        answer["countersign"]["missing"][0]["tweet_ids"],
+        json!(gateway.sandbox.ids("bob", 1))
+    );
     assert!(answer["countersign"]["calls"].as_array().unwrap().len() <= 3, "{answer}");
 }
 
 async fn what_the_caller_says_wrongly_of_an_author_is_told_and_spoils_nothing(database: Database) {
-    let house = open_house(&database).await;
-    let ids = [house.bench.ids("alice", 2), house.bench.ids("bob", 1)].concat();
+    let gateway = start_gateway(&database).await;
+    let ids = [gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 1)].concat();
     let mut wanted = question(&ids, &["impressions"]);
-    let alice = house.id("alice").to_string();
+    let alice = gateway.id("alice").to_string();
     wanted["owners"] = ids
         .iter()
         .map(|id| (id.clone(), json!(alice)))
         .collect::<serde_json::Map<String, Value>>()
         .into();
-    let answer = ask(&house, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 2);
     assert_eq!(missing(&answer), [("forbidden".to_owned(), 1)]);
 }
 
 async fn many_posts_and_a_long_time_are_cut_into_as_few_calls_as_can_be(database: Database) {
-    let house = open_house(&database).await;
-    let ids = house.bench.ids("alice", 5);
+    let gateway = start_gateway(&database).await;
+    let ids = gateway.sandbox.ids("alice", 5);
     let mut wanted = question(&ids, &["impressions", "url_clicks"]);
     wanted["window"] = json!({ "start": "2025-11-01", "end": "2026-03-01" });
     wanted["groupings"] = json!({ "days": { "group_by": ["tweet.id", "engagement.day"] }, "all": { "group_by": ["engagement.type"] } });
-    let alice = json!(house.id("alice").to_string());
+    let alice = json!(gateway.id("alice").to_string());
     wanted["owners"] = ids
         .iter()
         .map(|id| (id.clone(), alice.clone()))
         .collect::<serde_json::Map<String, Value>>()
         .into();
-    let answer = ask(&house, &wanted).await;
+    let answer = ask(&gateway, &wanted).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = answer.json();
     assert_eq!(

@@ -7,10 +7,10 @@ use std::process::Command;
 use countersign::sandbox::Settings;
 use serde_json::Value;
 
-use crate::bench::{Bench, small};
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::question::oracle;
+use crate::upstream::{TestSandbox, small};
 
 const README: &str = include_str!("../../../README.md");
 const SECTION: &str = "### What one question replaces\n";
@@ -26,9 +26,9 @@ fn examples() -> Vec<&'static str> {
     blocks.map(|it| it.split("\n```").next().unwrap()).collect()
 }
 
-/// The example with these posts for its own, and the house's address.
-fn placed(example: &str, house: &House, posts: &[Vec<String>; 2]) -> String {
-    let mut text = example.replace(ADDRESS, &house.url);
+/// The example with these posts for its own, and the gateway's address.
+fn placed(example: &str, gateway: &TestGateway, posts: &[Vec<String>; 2]) -> String {
+    let mut text = example.replace(ADDRESS, &gateway.url);
     for (shown, ids) in POSTS.iter().zip(posts) {
         assert!(text.contains(shown), "{example}");
         text = text.replace(&format!("\"{shown}\""), &format!("\"{}\"", ids.join("\",\"")));
@@ -38,14 +38,14 @@ fn placed(example: &str, house: &House, posts: &[Vec<String>; 2]) -> String {
 }
 
 /// What a shell prints that runs it, and how it exits.
-async fn run(script: &str, house: &House) -> (i32, Value) {
+async fn run(script: &str, gateway: &TestGateway) -> (i32, Value) {
     let program = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.display());
     let set = [
         ("PATH", &*path),
-        ("KEY", &house.key),
-        ("COUNTERSIGN_KEY", &house.key),
-        ("COUNTERSIGN_URL", &house.url),
+        ("KEY", &gateway.key),
+        ("COUNTERSIGN_KEY", &gateway.key),
+        ("COUNTERSIGN_URL", &gateway.url),
         ("no_proxy", "*"),
     ];
     let mut command = Command::new("sh");
@@ -61,24 +61,25 @@ async fn run(script: &str, house: &House) -> (i32, Value) {
 
 #[tokio::test]
 async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
-    let bench = Bench::start_with(Settings { users: 3, posts_per_user: 300, ..small() }).await;
+    let sandbox =
+        TestSandbox::start_with(Settings { users: 3, posts_per_user: 300, ..small() }).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = House::build(bench, &database.settings(), |_| ()).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
     // Carol is not connected: a foreign post among the others.
-    let foreign = [house.bench.ids("bob", 30), house.bench.ids("carol", 1)].concat();
+    let foreign = [gateway.sandbox.ids("bob", 30), gateway.sandbox.ids("carol", 1)].concat();
     let cases = [
-        ([house.bench.ids("alice", 60), house.bench.ids("bob", 30)], "historical", 0, 12),
-        ([house.bench.ids("alice", 260), foreign], "totals", 3, 5),
+        ([gateway.sandbox.ids("alice", 60), gateway.sandbox.ids("bob", 30)], "historical", 0, 12),
+        ([gateway.sandbox.ids("alice", 260), foreign], "totals", 3, 5),
     ];
     let examples = examples();
     assert_eq!(examples.len(), cases.len());
     for (example, (posts, endpoint, code, calls)) in examples.into_iter().zip(cases) {
-        let text = placed(example, &house, &posts);
+        let text = placed(example, &gateway, &posts);
         let (curl, query) = text.split_once("\n\n").unwrap();
         assert!(curl.starts_with("curl ") && query.starts_with("countersign query "), "{text}");
         let (mut exits, mut answers) = (Vec::new(), Vec::new());
         for script in [curl, query] {
-            let (exit, mut answer) = run(script, &house).await;
+            let (exit, mut answer) = run(script, &gateway).await;
             let report = answer.as_object_mut().unwrap().remove("countersign").unwrap();
             exits.push(exit);
             answers.push((answer, report));
@@ -90,7 +91,7 @@ async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
             let missing = report["missing"].as_array().unwrap();
             assert_eq!(report["complete"], code == 0, "{missing:?}");
             assert!(report["calls"].as_array().unwrap().len() >= calls, "{}", report["calls"]);
-            let whole = oracle::lifted(&house, &question, endpoint, missing).await;
+            let whole = oracle::lifted(&gateway, &question, endpoint, missing).await;
             let sorted = |it: &Value| -> BTreeMap<String, Value> {
                 let members = it.as_object().unwrap().iter();
                 members.map(|(name, it)| (name.clone(), oracle::sorted(it))).collect()

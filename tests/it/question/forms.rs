@@ -2,17 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::bench::Answer;
 use crate::database::{Database, on_both};
 use crate::edge::raw::Raw;
-use crate::house::House;
-use crate::question::{PATH, ask, open_house, question};
+use crate::gateway::TestGateway;
+use crate::http::Answer;
+use crate::question::{PATH, ask, question, start_gateway};
 
 const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
 
-async fn ask_as(house: &House, accept: &str, question: &Value) -> Answer {
-    let ask = house.ask("POST", PATH).header("accept", accept);
+async fn ask_as(gateway: &TestGateway, accept: &str, question: &Value) -> Answer {
+    let ask = gateway.ask("POST", PATH).header("accept", accept);
     ask.header("content-type", "application/json").body(question.to_string()).send().await
 }
 
@@ -50,11 +50,11 @@ fn lines(answer: &str) -> (Vec<Map<String, Value>>, Value) {
     (lines.into_iter().map(|it| it.as_object().unwrap().clone()).collect(), last)
 }
 
-fn owned(house: &House, names: &[&str], each: usize, metrics: &[&str]) -> Value {
+fn owned(gateway: &TestGateway, names: &[&str], each: usize, metrics: &[&str]) -> Value {
     let mut owners = Map::new();
     for name in names {
-        let owner = house.id(name).to_string();
-        owners.extend(house.bench.ids(name, each).into_iter().map(|id| (id, json!(owner))));
+        let owner = gateway.id(name).to_string();
+        owners.extend(gateway.sandbox.ids(name, each).into_iter().map(|id| (id, json!(owner))));
     }
     let mut wanted = question(&owners.keys().cloned().collect::<Vec<_>>(), metrics);
     wanted["owners"] = owners.into();
@@ -62,14 +62,14 @@ fn owned(house: &House, names: &[&str], each: usize, metrics: &[&str]) -> Value 
 }
 
 async fn a_table_has_the_numbers_of_the_answer(database: Database) {
-    let house = open_house(&database).await;
-    let mut wanted = owned(&house, &["alice", "bob"], 3, &["favorites", "impressions"]);
-    let whole = ask(&house, &wanted).await;
+    let gateway = start_gateway(&database).await;
+    let mut wanted = owned(&gateway, &["alice", "bob"], 3, &["favorites", "impressions"]);
+    let whole = ask(&gateway, &wanted).await;
     assert_eq!(
         (whole.header("countersign-complete"), whole.header("countersign-missing")),
         ("true", "")
     );
-    let table = ask_as(&house, CSV, &wanted).await;
+    let table = ask_as(&gateway, CSV, &wanted).await;
     assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
     assert_eq!(
         (table.header("countersign-complete"), table.header("vary")),
@@ -85,8 +85,8 @@ async fn a_table_has_the_numbers_of_the_answer(database: Database) {
         "days": { "group_by": ["engagement.day", "engagement.type"] },
         "hours": { "group_by": ["tweet.id", "engagement.day", "engagement.hour"] },
     });
-    let whole = ask(&house, &wanted).await.json();
-    let rows = cells(&ask_as(&house, CSV, &wanted).await.text());
+    let whole = ask(&gateway, &wanted).await.json();
+    let rows = cells(&ask_as(&gateway, CSV, &wanted).await.text());
     assert_eq!(rows[0], ["grouping", "tweet_id", "engagement_type", "day", "hour", "value"]);
     let days = rows_of(&whole, "days", 2).into_iter().map(|it| {
         vec![
@@ -115,30 +115,30 @@ async fn a_table_has_the_numbers_of_the_answer(database: Database) {
 }
 
 async fn a_table_says_in_its_head_what_is_missing(database: Database) {
-    let house = open_house(&database).await;
-    let wanted = owned(&house, &["alice", "carol"], 2, &["impressions"]);
-    let table = ask_as(&house, CSV, &wanted).await;
+    let gateway = start_gateway(&database).await;
+    let wanted = owned(&gateway, &["alice", "carol"], 2, &["impressions"]);
+    let table = ask_as(&gateway, CSV, &wanted).await;
     assert_eq!(
         (table.header("countersign-complete"), table.header("countersign-missing")),
         ("false", "not_connected=2")
     );
     assert_eq!(table.text().lines().count(), 1 + 2);
-    let nothing = ask_as(&house, CSV, &owned(&house, &["carol"], 2, &["impressions"])).await;
+    let nothing = ask_as(&gateway, CSV, &owned(&gateway, &["carol"], 2, &["impressions"])).await;
     nothing.is_own(404, "nothing_answered");
 }
 
 async fn lines_have_the_numbers_of_the_answer_and_then_what_it_took(database: Database) {
-    let house = open_house(&database).await;
-    let mut wanted = owned(&house, &["alice", "bob", "carol"], 3, &["favorites", "impressions"]);
+    let gateway = start_gateway(&database).await;
+    let mut wanted = owned(&gateway, &["alice", "bob", "carol"], 3, &["favorites", "impressions"]);
     wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-03" });
     wanted["groupings"] = json!({
         "days": { "group_by": ["engagement.day", "engagement.type"] },
         "posts": { "group_by": ["tweet.id", "engagement.day"] },
     });
-    let whole = ask(&house, &wanted).await.json();
+    let whole = ask(&gateway, &wanted).await.json();
     for encoding in ["identity", "gzip"] {
         let asked =
-            house.ask("POST", PATH).header("accept", NDJSON).header("accept-encoding", encoding);
+            gateway.ask("POST", PATH).header("accept", NDJSON).header("accept-encoding", encoding);
         let answer =
             asked.header("content-type", "application/json").body(wanted.to_string()).send().await;
         assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, NDJSON));
@@ -169,21 +169,21 @@ async fn lines_have_the_numbers_of_the_answer_and_then_what_it_took(database: Da
 }
 
 async fn a_posts_lines_come_while_other_calls_are_still_out(database: Database) {
-    let house = open_house(&database).await;
-    let wanted = owned(&house, &["alice", "bob"], 2, &["impressions"]);
-    house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+    let gateway = start_gateway(&database).await;
+    let wanted = owned(&gateway, &["alice", "bob"], 2, &["impressions"]);
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
     let body = wanted.to_string();
-    let mut client = Raw::connect(&house.url).await;
+    let mut client = Raw::connect(&gateway.url).await;
     client.send(format!(
         "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: {NDJSON}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        house.key, body.len()
+        gateway.key, body.len()
     )).await;
     let early = client.until("\"value\"").await;
     assert!(
         early.starts_with("HTTP/1.1 200 OK\r\n") && !early.contains("\"countersign\""),
         "{early}"
     );
-    house.order(json!([])).await;
+    gateway.order(json!([])).await;
     let text = early + &client.rest().await;
     let ids: Vec<&String> = wanted["owners"].as_object().unwrap().keys().collect();
     assert!(ids.iter().all(|it| text.contains(&format!("\"tweet_id\":\"{it}\""))), "{text}");
@@ -194,44 +194,44 @@ async fn a_posts_lines_come_while_other_calls_are_still_out(database: Database) 
 }
 
 async fn lines_have_an_errors_status_where_nothing_can_be_had(database: Database) {
-    let house = open_house(&database).await;
-    ask_as(&house, NDJSON, &owned(&house, &["carol"], 1, &["impressions"]))
+    let gateway = start_gateway(&database).await;
+    ask_as(&gateway, NDJSON, &owned(&gateway, &["carol"], 1, &["impressions"]))
         .await
         .is_own(404, "nothing_answered");
-    ask_as(&house, NDJSON, &json!({})).await.is_own(400, "invalid_request");
-    house.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
-    ask_as(&house, NDJSON, &owned(&house, &["alice"], 1, &["impressions"]))
+    ask_as(&gateway, NDJSON, &json!({})).await.is_own(400, "invalid_request");
+    gateway.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
+    ask_as(&gateway, NDJSON, &owned(&gateway, &["alice"], 1, &["impressions"]))
         .await
         .is_own(502, "nothing_answered");
 }
 
 async fn who_hangs_up_on_lines_ends_what_still_runs(database: Database) {
-    let house = open_house(&database).await;
-    let mut wanted = owned(&house, &["alice"], 1, &["impressions"]);
+    let gateway = start_gateway(&database).await;
+    let mut wanted = owned(&gateway, &["alice"], 1, &["impressions"]);
     wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
-    house.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
-    let mut asked = Box::pin(ask_as(&house, NDJSON, &wanted));
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
+    let mut asked = Box::pin(ask_as(&gateway, NDJSON, &wanted));
     let mut held = false;
     while !held {
         tokio::select! {
             _ = &mut asked => panic!("answered, though all calls are held"),
-            fired = house.fired() => held = fired == [8],
+            fired = gateway.fired() => held = fired == [8],
         }
     }
     drop(asked);
-    house.order(json!([])).await;
+    gateway.order(json!([])).await;
     // A place is free again; two of the ten calls were never made.
-    assert_eq!(ask(&house, &owned(&house, &["bob"], 1, &["impressions"])).await.status, 200);
-    assert_eq!(house.arrived("/insights/engagement/historical").await.len(), 8);
+    assert_eq!(ask(&gateway, &owned(&gateway, &["bob"], 1, &["impressions"])).await.status, 200);
+    assert_eq!(gateway.arrived("/insights/engagement/historical").await.len(), 8);
 }
 
 async fn a_form_that_is_not_offered_is_refused_before_anything_is_asked(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let refused =
-        ask_as(&house, "text/html", &owned(&house, &["alice"], 1, &["impressions"])).await;
+        ask_as(&gateway, "text/html", &owned(&gateway, &["alice"], 1, &["impressions"])).await;
     refused.is_own(406, "not_acceptable");
     assert!(refused.text().contains("text/csv or application/x-ndjson"), "{}", refused.text());
-    assert!(house.arrived("/insights/").await.is_empty());
+    assert!(gateway.arrived("/insights/").await.is_empty());
 }
 
 on_both!(

@@ -4,32 +4,32 @@ use countersign::config;
 use countersign::model::UserId;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, small};
 use crate::database::{Database, PrivatePostgres, on_both, settings};
-use crate::house::House;
-use crate::question::{PATH, PLAN, ask, ask_with, calls, missing, open_house, question};
+use crate::gateway::TestGateway;
+use crate::question::{PATH, PLAN, ask, ask_with, calls, missing, question, start_gateway};
 use crate::trouble::PATIENCE;
+use crate::upstream::{TestSandbox, small};
 
 /// Three posts of alice and three of bob, and what each says of its author.
-fn posts(house: &House) -> (Vec<String>, Vec<(u64, UserId)>) {
+fn posts(gateway: &TestGateway) -> (Vec<String>, Vec<(u64, UserId)>) {
     let authors = ["alice", "bob"].map(|name| {
-        let ids = house.bench.ids(name, 3).into_iter();
-        ids.map(|it| (it.parse().unwrap(), house.id(name))).collect::<Vec<(u64, UserId)>>()
+        let ids = gateway.sandbox.ids(name, 3).into_iter();
+        ids.map(|it| (it.parse().unwrap(), gateway.id(name))).collect::<Vec<(u64, UserId)>>()
     });
     let authors = authors.concat();
     (authors.iter().map(|it| it.0.to_string()).collect(), authors)
 }
 
 /// What is stored of these posts, in their order.
-async fn stored(house: &House, ids: &[String]) -> Vec<(u64, UserId)> {
+async fn stored(gateway: &TestGateway, ids: &[String]) -> Vec<(u64, UserId)> {
     let posts: Vec<u64> = ids.iter().map(|it| it.parse().unwrap()).collect();
-    let found = house.store.find_authors(&posts).await.unwrap();
+    let found = gateway.store.find_authors(&posts).await.unwrap();
     posts.iter().filter_map(|it| Some((*it, *found.get(it)?))).collect()
 }
 
-async fn eventually_stored(house: &House, ids: &[String], expected: &[(u64, UserId)]) {
+async fn eventually_stored(gateway: &TestGateway, ids: &[String], expected: &[(u64, UserId)]) {
     let waiting = async {
-        while stored(house, ids).await != expected {
+        while stored(gateway, ids).await != expected {
             tokio::task::yield_now().await;
         }
     };
@@ -37,12 +37,12 @@ async fn eventually_stored(house: &House, ids: &[String], expected: &[(u64, User
 }
 
 /// Another gateway on the same database, in front of the same sandbox.
-async fn replica(house: &House, database: &Database) -> House {
-    House::build(house.bench.again(), &database.settings(), |_| ()).await
+async fn replica(gateway: &TestGateway, database: &Database) -> TestGateway {
+    TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await
 }
 
 async fn what_one_replica_learnt_another_and_a_later_one_need_not_find_out(database: Database) {
-    let one = open_house(&database).await;
+    let one = start_gateway(&database).await;
     let two = replica(&one, &database).await;
     let (ids, authors) = posts(&one);
     let wanted = question(&ids, &["impressions"]);
@@ -53,7 +53,7 @@ async fn what_one_replica_learnt_another_and_a_later_one_need_not_find_out(datab
     let second = ask(&two, &wanted).await.json();
     drop((one, two));
     // In front of another sandbox with the same world.
-    let later = open_house(&database).await;
+    let later = start_gateway(&database).await;
     let third = ask(&later, &wanted).await.json();
     for told in [&second, &third] {
         assert_eq!(told["by_tweet"], first["by_tweet"]);
@@ -64,25 +64,25 @@ async fn what_one_replica_learnt_another_and_a_later_one_need_not_find_out(datab
 }
 
 async fn only_what_answers_prove_is_learnt(database: Database) {
-    let house = open_house(&database).await;
-    let (ids, authors) = posts(&house);
-    ask(&house, &question(&ids, &["favorites"])).await.json();
-    assert_eq!(stored(&house, &ids).await, [], "the app's calls prove nothing");
+    let gateway = start_gateway(&database).await;
+    let (ids, authors) = posts(&gateway);
+    ask(&gateway, &question(&ids, &["favorites"])).await.json();
+    assert_eq!(stored(&gateway, &ids).await, [], "the app's calls prove nothing");
     let owned = |of: &dyn Fn(usize) -> UserId| {
         let mut wanted = question(&ids, &["impressions"]);
         let owners = ids.iter().enumerate().map(|(at, id)| (id.clone(), json!(of(at).to_string())));
         wanted["owners"] = owners.collect::<serde_json::Map<String, Value>>().into();
         wanted
     };
-    let answer = ask(&house, &owned(&|_| house.id("alice"))).await.json();
+    let answer = ask(&gateway, &owned(&|_| gateway.id("alice"))).await.json();
     assert_eq!(missing(&answer), [("forbidden".to_owned(), 3)]);
-    assert_eq!(stored(&house, &ids).await, authors[..3]);
-    ask(&house, &owned(&|at| authors[at].1)).await.json();
-    assert_eq!(stored(&house, &ids).await, authors);
+    assert_eq!(stored(&gateway, &ids).await, authors[..3]);
+    ask(&gateway, &owned(&|at| authors[at].1)).await.json();
+    assert_eq!(stored(&gateway, &ids).await, authors);
 }
 
 async fn an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas(database: Database) {
-    let one = open_house(&database).await;
+    let one = start_gateway(&database).await;
     let two = replica(&one, &database).await;
     let (ids, authors) = posts(&one);
     let (ids, authors) = (ids[3..].to_vec(), &authors[3..]);
@@ -95,44 +95,48 @@ async fn an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas(database
     let refused = ask(&one, &wanted).await;
     refused.is_own(403, "nothing_answered");
     assert_eq!(stored(&one, &ids).await, []);
-    two.gateway.catch_up_once().await.unwrap();
-    for house in [&two, &one] {
-        let answer = ask(house, &wanted).await.json();
+    two.inner.catch_up_once().await.unwrap();
+    for gateway in [&two, &one] {
+        let answer = ask(gateway, &wanted).await.json();
         assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     }
     assert_eq!(stored(&one, &ids).await, authors);
 }
 
 async fn an_author_whom_x_refused_by_mistake_is_found_again(database: Database) {
-    let house = open_house(&database).await;
-    let (ids, authors) = posts(&house);
+    let gateway = start_gateway(&database).await;
+    let (ids, authors) = posts(&gateway);
     let (ids, authors) = (ids[..3].to_vec(), &authors[..3]);
     let wanted = question(&ids, &["impressions"]);
-    ask(&house, &wanted).await.json();
+    ask(&gateway, &wanted).await.json();
     let text = format!("Forbidden to access tweets: {}", ids.join(", "));
     let mistake = json!({ "kind": "status", "status": 403, "body": { "errors": [text] }, "path": "/insights/", "times": 1 });
-    house.order(json!([mistake])).await;
-    ask(&house, &wanted).await.is_own(403, "nothing_answered");
-    assert_eq!(stored(&house, &ids).await, []);
-    let answer = ask(&house, &wanted).await.json();
+    gateway.order(json!([mistake])).await;
+    ask(&gateway, &wanted).await.is_own(403, "nothing_answered");
+    assert_eq!(stored(&gateway, &ids).await, []);
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-    assert_eq!(stored(&house, &ids).await, authors);
+    assert_eq!(stored(&gateway, &ids).await, authors);
 }
 
 async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
-    let house = open_house(&database).await;
-    let alice = house.id("alice");
-    let narrow = house.new_key(|it| it.accounts = vec![alice]).await;
+    let gateway = start_gateway(&database).await;
+    let alice = gateway.id("alice");
+    let narrow = gateway.new_key(|it| it.accounts = vec![alice]).await;
     let learnt = ["bob", "carol"].map(|name| {
-        let post = house.bench.ids(name, 1)[0].parse().unwrap();
-        (post, house.id(name))
+        let post = gateway.sandbox.ids(name, 1)[0].parse().unwrap();
+        (post, gateway.id(name))
     });
-    house.store.insert_authors(&learnt.into()).await.unwrap();
+    gateway.store.insert_authors(&learnt.into()).await.unwrap();
     let lack = async |name: &str, path: &str| {
-        let answer =
-            ask_with(&house, &narrow, path, &question(&house.bench.ids(name, 1), &["impressions"]))
-                .await
-                .json();
+        let answer = ask_with(
+            &gateway,
+            &narrow,
+            path,
+            &question(&gateway.sandbox.ids(name, 1), &["impressions"]),
+        )
+        .await
+        .json();
         let mut lack = answer["missing"][0].clone();
         lack.as_object_mut().unwrap().remove("tweet_ids");
         lack
@@ -140,39 +144,40 @@ async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
     // Of dave's post it was found out just now that it is not alice's.
     let dave = lack("dave", PATH).await;
     assert_eq!((&dave["reason"], &dave["account"]), (&json!("not_connected"), &Value::Null));
-    assert_eq!(house.arrived("/insights/").await.len(), 1);
+    assert_eq!(gateway.arrived("/insights/").await.len(), 1);
     for path in [PATH, PLAN] {
         for name in ["bob", "carol", "dave"] {
             assert_eq!(lack(name, path).await, dave, "{name} {path}");
         }
     }
-    assert_eq!(house.arrived("/insights/").await.len(), 1, "nobody's token was tried in vain");
-    let known = ask(&house, &question(&house.bench.ids("carol", 1), &["impressions"])).await.json();
-    assert_eq!(known["missing"][0]["account"], house.id("carol").to_string(), "{known}");
+    assert_eq!(gateway.arrived("/insights/").await.len(), 1, "nobody's token was tried in vain");
+    let known =
+        ask(&gateway, &question(&gateway.sandbox.ids("carol", 1), &["impressions"])).await.json();
+    assert_eq!(known["missing"][0]["account"], gateway.id("carol").to_string(), "{known}");
 }
 
 async fn a_database_that_cannot_tell_costs_calls_and_no_answer(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     database.run("alter table author rename to author_away").await;
-    let (ids, _) = posts(&house);
+    let (ids, _) = posts(&gateway);
     let wanted = question(&ids, &["impressions"]);
-    let first = ask(&house, &wanted).await.json();
+    let first = ask(&gateway, &wanted).await.json();
     assert_eq!(first["countersign"]["complete"], true, "{first}");
-    let second = ask(&house, &wanted).await.json();
+    let second = ask(&gateway, &wanted).await.json();
     assert_eq!(second["by_tweet"], first["by_tweet"]);
     assert_eq!(calls(&second).into_values().collect::<Vec<_>>(), [1, 1], "it is in memory");
 }
 
 async fn no_answer_waits_long_for_what_was_learnt_to_be_stored(database: Database) {
-    let house = open_house(&database).await;
-    let (ids, authors) = posts(&house);
+    let gateway = start_gateway(&database).await;
+    let (ids, authors) = posts(&gateway);
     let lock = database.lock_writers_out().await;
     // Longer than the wait for it, it could not be stored any more.
-    let answer = ask(&house, &question(&ids, &["impressions"])).await.json();
+    let answer = ask(&gateway, &question(&ids, &["impressions"])).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-    assert_eq!(stored(&house, &ids).await, []);
+    assert_eq!(stored(&gateway, &ids).await, []);
     drop(lock);
-    eventually_stored(&house, &ids, &authors).await;
+    eventually_stored(&gateway, &ids, &authors).await;
 }
 
 on_both!(
@@ -192,27 +197,28 @@ async fn what_is_in_memory_is_asked_for_while_postgres_is_stopped() {
         call_wait: std::time::Duration::from_secs(1),
         ..settings(&server.url())
     };
-    let bench = Bench::start_with(countersign::sandbox::Settings { users: 4, ..small() }).await;
-    let house = House::build(bench, &settings, |_| ()).await;
-    let (ids, _) = posts(&house);
+    let sandbox =
+        TestSandbox::start_with(countersign::sandbox::Settings { users: 4, ..small() }).await;
+    let gateway = TestGateway::build(sandbox, &settings, |_| ()).await;
+    let (ids, _) = posts(&gateway);
     let wanted = question(&ids, &["impressions"]);
     for _ in 0..3 {
-        assert_eq!(ask(&house, &wanted).await.status, 200);
-        house.gateway.catch_up_once().await.unwrap();
+        assert_eq!(ask(&gateway, &wanted).await.status, 200);
+        gateway.inner.catch_up_once().await.unwrap();
     }
     server.stop();
-    let answer = ask(&house, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     assert_eq!(calls(&answer).into_values().collect::<Vec<_>>(), [1, 1]);
     // Alice's posts that nobody has asked for yet, with the caller's word for it.
-    let more = house.bench.ids("alice", 6)[3..].to_vec();
+    let more = gateway.sandbox.ids("alice", 6)[3..].to_vec();
     let mut wanted = question(&more, &["impressions"]);
-    let alice = json!(house.id("alice").to_string());
+    let alice = json!(gateway.id("alice").to_string());
     wanted["owners"] = more
         .iter()
         .map(|it| (it.clone(), alice.clone()))
         .collect::<serde_json::Map<String, Value>>()
         .into();
-    let answer = ask(&house, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
 }

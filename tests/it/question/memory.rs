@@ -11,51 +11,52 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::bench::{Ask, Bench, body, small};
 use crate::database::{self, Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
+use crate::upstream::{TestSandbox, body, small};
 
 /// The least that the settings take, of which seven eighths are for large answers.
 const LEAST: usize = 32 << 20;
 
 /// A question that reserves more than what is kept for small ones.
-fn large(house: &House) -> Value {
+fn large(gateway: &TestGateway) -> Value {
     json!({
-        "tweet_ids": house.bench.ids("alice", 2), "engagement_types": ["impressions", "url_clicks"],
+        "tweet_ids": gateway.sandbox.ids("alice", 2), "engagement_types": ["impressions", "url_clicks"],
         "window": {"start": "2025-10-01", "end": "2026-02-18"},
         "groupings": {"all": {"group_by": ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"]}},
     })
 }
 
-fn question(house: &House, body: &Value) -> Ask {
-    house
+fn question(gateway: &TestGateway, body: &Value) -> Ask {
+    gateway
         .ask("POST", "/v1/engagement")
         .header("content-type", "application/json")
         .body(body.to_string())
 }
 
-async fn key(house: &House) -> Arc<KnownKey> {
-    let text = house.new_key(|_| ()).await;
-    house.gateway.check_key(&text, Kind::Caller, [127, 0, 0, 1].into()).await.unwrap()
+async fn key(gateway: &TestGateway) -> Arc<KnownKey> {
+    let text = gateway.new_key(|_| ()).await;
+    gateway.inner.check_key(&text, Kind::Caller, [127, 0, 0, 1].into()).await.unwrap()
 }
 
 /// All that is left for large answers, in another key's name.
-async fn occupy(house: &House) -> Held {
-    let key = key(house).await;
+async fn occupy(gateway: &TestGateway) -> Held {
+    let key = key(gateway).await;
     let most = LEAST / 8 * 7;
-    house.gateway.hold_memory(&key, most, Duration::from_secs(10)).await.unwrap()
+    gateway.inner.hold_memory(&key, most, Duration::from_secs(10)).await.unwrap()
 }
 
 /// Waits until nothing is held any more.
-async fn freed(house: &House) {
-    held_until(house, |it| it == 0).await;
+async fn freed(gateway: &TestGateway) {
+    held_until(gateway, |it| it == 0).await;
 }
 
 /// Waits until as much is held as is wanted, and says how much.
-async fn held_until(house: &House, wanted: impl Fn(usize) -> bool) -> usize {
+async fn held_until(gateway: &TestGateway, wanted: impl Fn(usize) -> bool) -> usize {
     let waiting = async {
         loop {
-            let held = house.gateway.memory_held();
+            let held = gateway.inner.memory_held();
             if wanted(held) {
                 return held;
             }
@@ -63,56 +64,57 @@ async fn held_until(house: &House, wanted: impl Fn(usize) -> bool) -> usize {
         }
     };
     let held = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-    held.unwrap_or_else(|_| panic!("{} bytes are held", house.gateway.memory_held()))
+    held.unwrap_or_else(|_| panic!("{} bytes are held", gateway.inner.memory_held()))
 }
 
 async fn a_question_waits_for_memory_and_is_answered(database: Database) {
-    let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
-    let held = occupy(&house).await;
-    let body = large(&house);
-    let refused = question(&house, &body).header("countersign-deadline", "50ms").send().await;
+    let gateway = TestGateway::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+    let held = occupy(&gateway).await;
+    let body = large(&gateway);
+    let refused = question(&gateway, &body).header("countersign-deadline", "50ms").send().await;
     refused.is_own(503, "busy");
     assert_eq!(refused.header("retry-after"), "1");
     assert!(refused.text().contains("limits.answer_memory"), "{}", refused.text());
-    assert!(house.arrived("/insights").await.is_empty(), "nothing was asked of X");
+    assert!(gateway.arrived("/insights").await.is_empty(), "nothing was asked of X");
     // What takes little is answered meanwhile: questions and relayed calls.
-    let ids = house.bench.ids("alice", 1);
+    let ids = gateway.sandbox.ids("alice", 1);
     let one = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
-    assert_eq!(question(&house, &one).send().await.status, 200);
+    assert_eq!(question(&gateway, &one).send().await.status, 200);
     let call = self::body(&ids, &["favorites"], &["tweet.id"]);
-    assert_eq!(house.call(Endpoint::Totals, &call).send().await.status, 200);
-    let waits = tokio::spawn(question(&house, &body).send());
+    assert_eq!(gateway.call(Endpoint::Totals, &call).send().await.status, 200);
+    let waits = tokio::spawn(question(&gateway, &body).send());
     drop(held);
     let answered = waits.await.unwrap();
     assert_eq!((answered.status.as_u16(), answered.header("countersign-complete")), (200, "true"));
-    freed(&house).await;
+    freed(&gateway).await;
 }
 
 async fn a_question_that_never_fits_is_refused_with_what_would(database: Database) {
-    let house = House::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
-    let mut body = large(&house);
+    let gateway = TestGateway::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+    let mut body = large(&gateway);
     body["tweet_ids"] = json!((1..=250).map(|it: u64| it.to_string()).collect::<Vec<_>>());
-    let refused = question(&house, &body).send().await;
+    let refused = question(&gateway, &body).send().await;
     refused.is_own(400, "invalid_request");
     for words in ["limits.answer_memory", "application/x-ndjson", "fewer tweet_ids"] {
         assert!(refused.text().contains(words), "{}", refused.text());
     }
-    assert!(house.arrived("/insights").await.is_empty());
-    assert_eq!(house.gateway.memory_held(), 0);
+    assert!(gateway.arrived("/insights").await.is_empty());
+    assert_eq!(gateway.inner.memory_held(), 0);
 }
 
 async fn lines_of_posts_have_no_limit_of_numbers(database: Database) {
-    let house = House::start_with(&database, |it| it.limits.question_numbers = 3).await;
-    let ids = house.bench.ids("alice", 2);
+    let gateway = TestGateway::start_with(&database, |it| it.limits.question_numbers = 3).await;
+    let ids = gateway.sandbox.ids("alice", 2);
     let body = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
-    let refused = question(&house, &body).send().await;
+    let refused = question(&gateway, &body).send().await;
     refused.is_own(400, "invalid_request");
     assert!(refused.text().contains("asks for up to 4 numbers"), "{}", refused.text());
-    let lines = question(&house, &body).header("accept", "application/x-ndjson").send().await;
+    let lines = question(&gateway, &body).header("accept", "application/x-ndjson").send().await;
     assert_eq!(lines.text().lines().count(), 5, "{}", lines.text());
     let mut together = body;
     together["groupings"] = json!({"all": {"group_by": ["engagement.type", "tweet.id"]}});
-    let refused = question(&house, &together).header("accept", "application/x-ndjson").send().await;
+    let refused =
+        question(&gateway, &together).header("accept", "application/x-ndjson").send().await;
     refused.is_own(400, "invalid_request");
 }
 
@@ -123,13 +125,13 @@ on_both!(
 );
 
 /// A raw request whose answer is read as slowly as the test likes.
-async fn opened(house: &House, path: &str, headers: &str, body: &Value) -> TcpStream {
-    let address = house.url.strip_prefix("http://").unwrap();
+async fn opened(gateway: &TestGateway, path: &str, headers: &str, body: &Value) -> TcpStream {
+    let address = gateway.url.strip_prefix("http://").unwrap();
     // With hardly any room for what is not read yet.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    let (key, body) = (&house.key, body.to_string());
+    let (key, body) = (&gateway.key, body.to_string());
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
@@ -147,7 +149,7 @@ async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     rest
 }
 
-fn hourly(house: &House) -> Value {
+fn hourly(gateway: &TestGateway) -> Value {
     let types = [
         "impressions",
         "engagements",
@@ -163,7 +165,7 @@ fn hourly(house: &House) -> Value {
     ];
     let all = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
     json!({
-        "tweet_ids": house.bench.ids("alice", 16), "engagement_types": types,
+        "tweet_ids": gateway.sandbox.ids("alice", 16), "engagement_types": types,
         "start": "2026-02-01", "end": "2026-02-28",
         "groupings": {"a": {"group_by": all}, "b": {"group_by": ["engagement.day"]}},
     })
@@ -172,14 +174,14 @@ fn hourly(house: &House) -> Value {
 #[tokio::test]
 async fn an_answer_holds_memory_until_its_caller_has_read_it() {
     let database = database::fresh(database::Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let body = hourly(&house);
+    let gateway = TestGateway::start(&database).await;
+    let body = hourly(&gateway);
     let path = Endpoint::Historical.path();
-    let account = format!("Countersign-Account: {}\r\n", house.bench.user("alice").user_id);
+    let account = format!("Countersign-Account: {}\r\n", gateway.sandbox.user("alice").user_id);
     for encoding in ["identity", "gzip"] {
         let headers = format!("{account}Accept-Encoding: {encoding}\r\nConnection: close\r\n");
-        let slow = opened(&house, path, &headers, &body).await;
-        let held = house.gateway.memory_held();
+        let slow = opened(&gateway, path, &headers, &body).await;
+        let held = gateway.inner.memory_held();
         let text = read_to_end(slow).await;
         // A plain answer waits compressed, so it holds less than it has.
         assert!(
@@ -187,23 +189,23 @@ async fn an_answer_holds_memory_until_its_caller_has_read_it() {
             "{held} of {}",
             text.len()
         );
-        freed(&house).await;
+        freed(&gateway).await;
     }
     // Whoever goes away gives back what was held.
     let headers = format!("{account}Accept-Encoding: identity\r\n");
-    drop(opened(&house, path, &headers, &body).await);
-    freed(&house).await;
+    drop(opened(&gateway, path, &headers, &body).await);
+    freed(&gateway).await;
 }
 
 #[tokio::test]
 async fn a_merged_answer_is_written_as_it_is_read() {
     let database = database::fresh(database::Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let mut body = large(&house);
-    body["tweet_ids"] = json!(house.bench.ids("alice", 16));
+    let gateway = TestGateway::start(&database).await;
+    let mut body = large(&gateway);
+    body["tweet_ids"] = json!(gateway.sandbox.ids("alice", 16));
     body["engagement_types"] =
         json!(["impressions", "url_clicks", "detail_expands", "media_views", "app_opens"]);
-    let whole = question(&house, &body).send().await.json();
+    let whole = question(&gateway, &body).send().await.json();
     for (accept, encoding) in [
         ("application/json", "identity"),
         ("application/json", "gzip"),
@@ -212,19 +214,19 @@ async fn a_merged_answer_is_written_as_it_is_read() {
     ] {
         let headers =
             format!("Accept: {accept}\r\nAccept-Encoding: {encoding}\r\nConnection: close\r\n");
-        let slow = opened(&house, "/v1/engagement", &headers, &body).await;
-        let held = house.gateway.memory_held();
+        let slow = opened(&gateway, "/v1/engagement", &headers, &body).await;
+        let held = gateway.inner.memory_held();
         let text = read_to_end(slow).await;
         // What was compressed may have gone to the kernel as a whole.
         assert!(held > 0 || encoding == "gzip", "{accept}: {} bytes", text.len());
-        freed(&house).await;
+        freed(&gateway).await;
         if (accept, encoding) == ("application/json", "identity") {
             let answer: Value = serde_json::from_slice(&unchunked(&text)).unwrap();
             assert_eq!(answer["all"], whole["all"]);
         }
     }
-    drop(opened(&house, "/v1/engagement", "", &body).await);
-    freed(&house).await;
+    drop(opened(&gateway, "/v1/engagement", "", &body).await);
+    freed(&gateway).await;
 }
 
 /// The body of a chunked answer.
@@ -246,35 +248,35 @@ fn unchunked(answer: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_key_with_many_questions_holds_no_other_up() {
     let database = database::fresh(database::Kind::Sqlite).await;
-    let bench = Bench::start_with(small()).await;
+    let sandbox = TestSandbox::start_with(small()).await;
     let change = |it: &mut Config| (it.limits.question_calls, it.limits.key_questions) = (1, 16);
-    let house = House::build(bench, &database.settings(), change).await;
-    let other = house.new_key(|_| ()).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), change).await;
+    let other = gateway.new_key(|_| ()).await;
     let one = |name: &str| {
-        let post = &house.bench.ids(name, 1)[0];
-        json!({"tweet_ids": [post], "engagement_types": ["impressions"], "owners": {post: house.id(name).to_string()}})
+        let post = &gateway.sandbox.ids(name, 1)[0];
+        json!({"tweet_ids": [post], "engagement_types": ["impressions"], "owners": {post: gateway.id(name).to_string()}})
     };
     // The first call is held until all questions wait.
-    house.order(json!([{"kind": "hold", "times": 1}])).await;
-    let mut greedy = vec![tokio::spawn(question(&house, &one("alice")).send())];
-    while house.fired().await != [1] {
+    gateway.order(json!([{"kind": "hold", "times": 1}])).await;
+    let mut greedy = vec![tokio::spawn(question(&gateway, &one("alice")).send())];
+    while gateway.fired().await != [1] {
         tokio::task::yield_now().await;
     }
-    let each = house.gateway.memory_held();
+    let each = gateway.inner.memory_held();
     for count in 2..=16 {
-        greedy.push(tokio::spawn(question(&house, &one("alice")).send()));
-        held_until(&house, |it| it == count * each).await;
+        greedy.push(tokio::spawn(question(&gateway, &one("alice")).send()));
+        held_until(&gateway, |it| it == count * each).await;
     }
-    let asked = question(&house, &one("bob")).header("authorization", &format!("Bearer {other}"));
+    let asked = question(&gateway, &one("bob")).header("authorization", &format!("Bearer {other}"));
     let asked = tokio::spawn(asked.send());
-    held_until(&house, |it| it == 17 * each).await;
-    house.order(json!([])).await;
+    held_until(&gateway, |it| it == 17 * each).await;
+    gateway.order(json!([])).await;
     assert_eq!(asked.await.unwrap().status, 200);
     for question in greedy {
         assert_eq!(question.await.unwrap().status, 200);
     }
-    let bob = &house.bench.ids("bob", 1)[0];
-    let arrived = house.arrived("/insights").await;
+    let bob = &gateway.sandbox.ids("bob", 1)[0];
+    let arrived = gateway.arrived("/insights").await;
     let place = arrived.iter().position(|it| it["body"].to_string().contains(bob)).unwrap();
     assert!(arrived.len() == 17 && place <= 3, "{place} of {}", arrived.len());
 }
@@ -282,20 +284,20 @@ async fn a_key_with_many_questions_holds_no_other_up() {
 #[tokio::test]
 async fn questions_of_a_key_beyond_its_limit_wait() {
     let database = database::fresh(database::Kind::Sqlite).await;
-    let house = House::start_with(&database, |it| it.limits.key_questions = 1).await;
-    let other = house.new_key(|_| ()).await;
-    house.order(json!([{"kind": "hold", "times": 1}])).await;
+    let gateway = TestGateway::start_with(&database, |it| it.limits.key_questions = 1).await;
+    let other = gateway.new_key(|_| ()).await;
+    gateway.order(json!([{"kind": "hold", "times": 1}])).await;
     let one =
-        json!({"tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"]});
-    let first = tokio::spawn(question(&house, &one).send());
-    held_until(&house, |it| it > 0).await;
-    let refused = question(&house, &one).header("countersign-deadline", "50ms").send().await;
+        json!({"tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"]});
+    let first = tokio::spawn(question(&gateway, &one).send());
+    held_until(&gateway, |it| it > 0).await;
+    let refused = question(&gateway, &one).header("countersign-deadline", "50ms").send().await;
     refused.is_own(503, "busy");
     assert!(refused.text().contains("limits.key_questions"), "{}", refused.text());
-    let others = question(&house, &one).header("authorization", &format!("Bearer {other}"));
+    let others = question(&gateway, &one).header("authorization", &format!("Bearer {other}"));
     assert_eq!(others.send().await.status, 200);
-    let waits = tokio::spawn(question(&house, &one).send());
-    house.order(json!([])).await;
+    let waits = tokio::spawn(question(&gateway, &one).send());
+    gateway.order(json!([])).await;
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(waits.await.unwrap().status, 200);
 }

@@ -16,26 +16,27 @@ use std::collections::BTreeMap;
 use countersign::sandbox::Settings;
 use serde_json::{Value, json};
 
-use crate::bench::{Answer, Bench, small};
 use crate::database::Database;
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
+use crate::upstream::{TestSandbox, small};
 
 const PATH: &str = "/v1/engagement";
 pub const PLAN: &str = "/v1/engagement/plan";
 
-/// A house with alice and bob connected, and carol and dave not.
-pub async fn open_house(database: &Database) -> House {
-    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-    House::build(bench, &database.settings(), |_| ()).await
+/// A gateway with alice and bob connected, and carol and dave not.
+pub async fn start_gateway(database: &Database) -> TestGateway {
+    let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
+    TestGateway::build(sandbox, &database.settings(), |_| ()).await
 }
 
-pub async fn ask_with(house: &House, key: &str, path: &str, question: &Value) -> Answer {
-    let ask = house.ask("POST", path).header("authorization", &format!("Bearer {key}"));
+pub async fn ask_with(gateway: &TestGateway, key: &str, path: &str, question: &Value) -> Answer {
+    let ask = gateway.ask("POST", path).header("authorization", &format!("Bearer {key}"));
     ask.header("content-type", "application/json").body(question.to_string()).send().await
 }
 
-pub async fn ask(house: &House, question: &Value) -> Answer {
-    ask_with(house, &house.key, PATH, question).await
+pub async fn ask(gateway: &TestGateway, question: &Value) -> Answer {
+    ask_with(gateway, &gateway.key, PATH, question).await
 }
 
 /// What the gateway says of an answer: reason and how many posts, for each part that is missing.

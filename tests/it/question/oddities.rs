@@ -4,19 +4,19 @@
 use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 
-use crate::bench::{Bench, small};
 use crate::database::{Database, on_both};
-use crate::house::House;
-use crate::question::{PATH, PLAN, ask, ask_with, missing, open_house, question};
+use crate::gateway::TestGateway;
+use crate::question::{PATH, PLAN, ask, ask_with, missing, question, start_gateway};
+use crate::upstream::{TestSandbox, small};
 
 /// The upstream's next answers.
-async fn answers(house: &House, status: u16, bodies: &[Value]) {
+async fn answers(gateway: &TestGateway, status: u16, bodies: &[Value]) {
     let fault = |body: &Value| json!({ "kind": "status", "status": status, "body": body, "path": "/insights/", "times": 1 });
-    house.order(bodies.iter().map(fault).collect()).await;
+    gateway.order(bodies.iter().map(fault).collect()).await;
 }
 
-fn owned(house: &House, name: &str, ids: &[String], metrics: &[&str]) -> Value {
-    let owner = json!(house.id(name).to_string());
+fn owned(gateway: &TestGateway, name: &str, ids: &[String], metrics: &[&str]) -> Value {
+    let owner = json!(gateway.id(name).to_string());
     let mut wanted = question(ids, metrics);
     wanted["owners"] =
         ids.iter().map(|it| (it.clone(), owner.clone())).collect::<Map<_, _>>().into();
@@ -24,13 +24,13 @@ fn owned(house: &House, name: &str, ids: &[String], metrics: &[&str]) -> Value {
 }
 
 async fn an_answer_with_errors_is_not_called_complete(database: Database) {
-    let house = open_house(&database).await;
-    let ids = house.bench.ids("alice", 3);
-    let wanted = owned(&house, "alice", &ids, &["impressions"]);
-    answers(&house, 200, &[json!({ "errors": ["Could not read some data"] })]).await;
-    ask(&house, &wanted).await.is_own(502, "nothing_answered");
-    answers(&house, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } }, "errors": ["Could not read some data"] })]).await;
-    let answer = ask(&house, &wanted).await.json();
+    let gateway = start_gateway(&database).await;
+    let ids = gateway.sandbox.ids("alice", 3);
+    let wanted = owned(&gateway, "alice", &ids, &["impressions"]);
+    answers(&gateway, 200, &[json!({ "errors": ["Could not read some data"] })]).await;
+    ask(&gateway, &wanted).await.is_own(502, "nothing_answered");
+    answers(&gateway, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } }, "errors": ["Could not read some data"] })]).await;
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(
         (&answer["by_tweet"][&ids[0]]["impressions"], &answer["countersign"]["complete"]),
         (&json!("7"), &json!(false))
@@ -38,55 +38,54 @@ async fn an_answer_with_errors_is_not_called_complete(database: Database) {
     assert_eq!(missing(&answer), [("upstream_error".to_owned(), 3)]);
     assert_eq!(answer["countersign"]["missing"][0]["detail"], "X says: Could not read some data");
     // Left out in silence.
-    answers(&house, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } } })]).await;
-    let answer = ask(&house, &wanted).await.json();
+    answers(&gateway, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } } })]).await;
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&answer), [("upstream_error".to_owned(), 2)]);
     assert_eq!(answer["countersign"]["missing"][0]["tweet_ids"], json!(ids[1..]));
 }
 
 async fn an_answer_that_says_nothing_of_a_post_proves_no_author(database: Database) {
-    let house = open_house(&database).await;
-    let id = house.bench.ids("bob", 1).remove(0);
+    let gateway = start_gateway(&database).await;
+    let id = gateway.sandbox.ids("bob", 1).remove(0);
     let wanted = question(std::slice::from_ref(&id), &["impressions"]);
-    answers(&house, 200, &[json!({ "by_tweet": {}, "errors": ["Could not read some data"] })])
+    answers(&gateway, 200, &[json!({ "by_tweet": {}, "errors": ["Could not read some data"] })])
         .await;
-    ask(&house, &wanted).await.is_own(502, "nothing_answered");
-    answers(&house, 200, &[json!({ "by_tweet": {} })]).await;
-    ask(&house, &wanted).await.is_own(502, "nothing_answered");
-    house.order(json!([])).await;
-    let answer = ask(&house, &wanted).await.json();
+    ask(&gateway, &wanted).await.is_own(502, "nothing_answered");
+    answers(&gateway, 200, &[json!({ "by_tweet": {} })]).await;
+    ask(&gateway, &wanted).await.is_own(502, "nothing_answered");
+    gateway.order(json!([])).await;
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     assert!(answer["by_tweet"][&id]["impressions"].is_string());
 }
 
 async fn posts_that_nobody_asked_for_spoil_one_call_and_not_the_question(database: Database) {
-    let house = open_house(&database).await;
-    let ids = house.bench.ids("alice", 2);
-    let wanted = owned(&house, "alice", &ids, &["impressions"]);
+    let gateway = start_gateway(&database).await;
+    let ids = gateway.sandbox.ids("alice", 2);
+    let wanted = owned(&gateway, "alice", &ids, &["impressions"]);
     answers(
-        &house,
+        &gateway,
         400,
         &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": ["999"] })],
     )
     .await;
-    ask(&house, &wanted).await.is_own(502, "nothing_answered");
-    answers(&house, 400, &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [format!(" {} ", ids[0])] })]).await;
-    let answer = ask(&house, &wanted).await.json();
+    ask(&gateway, &wanted).await.is_own(502, "nothing_answered");
+    answers(&gateway, 400, &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [format!(" {} ", ids[0])] })]).await;
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&answer), [("unavailable".to_owned(), 1)]);
     assert!(answer["by_tweet"][&ids[1]]["impressions"].is_string());
 }
 
 async fn a_sum_that_does_not_fit_is_told_in_every_form(database: Database) {
-    let house = open_house(&database).await;
-    let (alice, bob) = (house.bench.ids("alice", 1), house.bench.ids("bob", 1));
+    let gateway = start_gateway(&database).await;
+    let (alice, bob) = (gateway.sandbox.ids("alice", 1), gateway.sandbox.ids("bob", 1));
     let mut wanted = question(&[alice[0].clone(), bob[0].clone()], &["impressions"]);
-    wanted["owners"] =
-        json!({ &alice[0]: house.id("alice").to_string(), &bob[0]: house.id("bob").to_string() });
+    wanted["owners"] = json!({ &alice[0]: gateway.id("alice").to_string(), &bob[0]: gateway.id("bob").to_string() });
     wanted["groupings"] = json!({ "all": { "group_by": ["engagement.type"] } });
     for accept in ["application/json", "text/csv", "application/x-ndjson"] {
         let most = json!({ "all": { "impressions": i64::MAX.to_string() } });
-        answers(&house, 200, &[most.clone(), most]).await;
-        let asked = house
+        answers(&gateway, 200, &[most.clone(), most]).await;
+        let asked = gateway
             .ask("POST", PATH)
             .header("content-type", "application/json")
             .header("accept", accept);
@@ -95,14 +94,15 @@ async fn a_sum_that_does_not_fit_is_told_in_every_form(database: Database) {
 }
 
 async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database) {
-    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
-    let ids = house.bench.ids("alice", 2);
-    let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
+    let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
+    let gateway =
+        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let ids = gateway.sandbox.ids("alice", 2);
+    let mut wanted = owned(&gateway, "alice", &ids, &["impressions"]);
     wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-01" });
     wanted["groupings"] = json!({ "days": { "group_by": ["tweet.id", "engagement.day"] } });
-    answers(&house, 500, &[json!({ "errors": ["broken"] })]).await;
-    let answer = ask(&house, &wanted).await.json();
+    answers(&gateway, 500, &[json!({ "errors": ["broken"] })]).await;
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&answer), [("upstream_error".to_owned(), 2)]);
     let windows = &answer["countersign"]["missing"][0]["windows"];
     assert_eq!(
@@ -111,8 +111,8 @@ async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database)
     );
     assert_eq!(answer["days"][&ids[0]].as_object().unwrap().len(), 31);
     // Where it is all of the time nothing is said of windows.
-    house.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
-    let nothing = ask(&house, &wanted).await;
+    gateway.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
+    let nothing = ask(&gateway, &wanted).await;
     nothing.is_own(502, "nothing_answered");
     assert_eq!(
         (
@@ -124,17 +124,18 @@ async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database)
 }
 
 async fn a_wrong_author_costs_one_call_of_a_range(database: Database) {
-    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |it| it.limits.question_calls = 1).await;
-    let ids = [house.bench.ids("alice", 3), house.bench.ids("bob", 1)].concat();
-    let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
+    let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
+    let gateway =
+        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let ids = [gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 1)].concat();
+    let mut wanted = owned(&gateway, "alice", &ids, &["impressions"]);
     wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
-    let answer = ask(&house, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&answer), [("forbidden".to_owned(), 1)]);
     let told = &answer["countersign"]["missing"][0];
     assert_eq!(
         (&told["tweet_ids"], &told["windows"]),
-        (&json!(house.bench.ids("bob", 1)), &json!([]))
+        (&json!(gateway.sandbox.ids("bob", 1)), &json!([]))
     );
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 3);
     // 273 days make ten windows; the first was asked twice.
@@ -142,12 +143,14 @@ async fn a_wrong_author_costs_one_call_of_a_range(database: Database) {
 }
 
 async fn one_foreign_post_among_250_is_named_and_takes_one_call_more(database: Database) {
-    let bench = Bench::start_with(Settings { users: 4, posts_per_user: 280, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |_| ()).await;
-    let ids = [house.bench.ids("alice", 249), house.bench.ids("bob", 1)].concat();
+    let sandbox =
+        TestSandbox::start_with(Settings { users: 4, posts_per_user: 280, ..small() }).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
+    let ids = [gateway.sandbox.ids("alice", 249), gateway.sandbox.ids("bob", 1)].concat();
     assert_eq!(ids.len(), 250);
-    let answer =
-        ask(&house, &owned(&house, "alice", &ids, &["engagements", "impressions"])).await.json();
+    let answer = ask(&gateway, &owned(&gateway, "alice", &ids, &["engagements", "impressions"]))
+        .await
+        .json();
     let told: Vec<_> =
         missing(&answer).into_iter().filter(|it| it.0 != "unsupported_age").collect();
     assert_eq!(told, [("forbidden".to_owned(), 1)]);
@@ -157,7 +160,7 @@ async fn one_foreign_post_among_250_is_named_and_takes_one_call_more(database: D
         .iter()
         .find(|it| it["reason"] == "forbidden")
         .unwrap();
-    assert_eq!(spoilt["tweet_ids"], json!(house.bench.ids("bob", 1)));
+    assert_eq!(spoilt["tweet_ids"], json!(gateway.sandbox.ids("bob", 1)));
     assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 2);
     let too_old: usize =
         missing(&answer).iter().filter(|it| it.0 == "unsupported_age").map(|it| it.1).sum();
@@ -165,16 +168,16 @@ async fn one_foreign_post_among_250_is_named_and_takes_one_call_more(database: D
 }
 
 async fn an_account_that_is_named_twice_is_tried_once(database: Database) {
-    let house = open_house(&database).await;
-    house.connect(&["carol", "dave"]).await;
-    let id = house.bench.ids("dave", 1).remove(0);
+    let gateway = start_gateway(&database).await;
+    gateway.connect(&["carol", "dave"]).await;
+    let id = gateway.sandbox.ids("dave", 1).remove(0);
     let mut wanted = question(std::slice::from_ref(&id), &["impressions"]);
-    let both = |name: &str| [format!("@{name}"), house.id(name).to_string()];
+    let both = |name: &str| [format!("@{name}"), gateway.id(name).to_string()];
     wanted["accounts"] = ["alice", "bob", "carol", "dave"].iter().flat_map(|it| both(it)).collect();
-    let answer = ask(&house, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     wanted["accounts"] = (0..1001).map(|it| json!(it.to_string())).collect();
-    let refused = ask(&house, &wanted).await;
+    let refused = ask(&gateway, &wanted).await;
     refused.is_own(400, "invalid_request");
     assert_eq!(
         refused.json()["problems"],
@@ -183,14 +186,14 @@ async fn an_account_that_is_named_twice_is_tried_once(database: Database) {
 }
 
 async fn calls_that_were_cut_off_are_told(database: Database) {
-    let house = open_house(&database).await;
-    let ids = house.bench.ids("alice", 1);
-    house.order(json!([{ "kind": "hang", "path": "/insights/", "times": 1 }])).await;
-    let asked = house
+    let gateway = start_gateway(&database).await;
+    let ids = gateway.sandbox.ids("alice", 1);
+    gateway.order(json!([{ "kind": "hang", "path": "/insights/", "times": 1 }])).await;
+    let asked = gateway
         .ask("POST", PATH)
         .header("countersign-deadline", "200ms")
         .header("content-type", "application/json");
-    let mut wanted = owned(&house, "alice", &ids, &["impressions"]);
+    let mut wanted = owned(&gateway, "alice", &ids, &["impressions"]);
     wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-02-10" });
     let answer = asked.body(wanted.to_string()).send().await.json();
     let calls = answer["countersign"]["calls"].as_array().unwrap();
@@ -200,11 +203,11 @@ async fn calls_that_were_cut_off_are_told(database: Database) {
 }
 
 async fn a_name_that_would_break_or_flood_the_answer_is_refused(database: Database) {
-    let house = open_house(&database).await;
-    let mut wanted = question(&house.bench.ids("alice", 1), &["favorites"]);
+    let gateway = start_gateway(&database).await;
+    let mut wanted = question(&gateway.sandbox.ids("alice", 1), &["favorites"]);
     let long = "n".repeat(101);
     wanted["groupings"] = json!({ "countersign": { "group_by": ["tweet.id"] }, &long: { "group_by": ["engagement.type"] } });
-    let refused = ask(&house, &wanted).await;
+    let refused = ask(&gateway, &wanted).await;
     refused.is_own(400, "invalid_request");
     let refused = refused.json();
     let pointers: Vec<&str> = refused["problems"]
@@ -217,12 +220,12 @@ async fn a_name_that_would_break_or_flood_the_answer_is_refused(database: Databa
 }
 
 async fn a_part_of_a_second_is_asked_with_its_hour(database: Database) {
-    let house = open_house(&database).await;
-    let mut wanted = owned(&house, "alice", &house.bench.ids("alice", 1), &["impressions"]);
+    let gateway = start_gateway(&database).await;
+    let mut wanted = owned(&gateway, "alice", &gateway.sandbox.ids("alice", 1), &["impressions"]);
     wanted["window"] =
         json!({ "start": "2026-03-01T05:00:01.2Z", "end": "2026-03-01T05:00:01.7Z" });
     wanted["groupings"] = json!({ "hours": { "group_by": ["engagement.day", "engagement.hour"] } });
-    let answer = ask(&house, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(
         answer["hours"]["2026-03-01"].as_object().unwrap().keys().collect::<Vec<_>>(),
         ["05"]
@@ -230,21 +233,21 @@ async fn a_part_of_a_second_is_asked_with_its_hour(database: Database) {
 }
 
 async fn the_settings_say_how_much_may_be_asked_and_how_long(database: Database) {
-    let bench = Bench::start_with(Settings { users: 4, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |it| {
+    let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |it| {
         (it.limits.question_posts, it.limits.question_days) = (2, 10);
         it.limits.request_deadline = std::time::Duration::from_millis(200);
     })
     .await;
-    let mut wanted = owned(&house, "alice", &house.bench.ids("alice", 3), &["impressions"]);
+    let mut wanted = owned(&gateway, "alice", &gateway.sandbox.ids("alice", 3), &["impressions"]);
     wanted["window"] = json!({ "start": "2026-02-20", "end": "2026-03-01" });
-    let refused = ask_with(&house, &house.key, PLAN, &wanted).await;
+    let refused = ask_with(&gateway, &gateway.key, PLAN, &wanted).await;
     refused.is_own(400, "invalid_request");
     assert_eq!(refused.json()["problems"].as_array().unwrap().len(), 2, "{}", refused.text());
     // No longer than the settings allow, whatever the caller would wait.
-    house.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
-    let wanted = owned(&house, "alice", &house.bench.ids("alice", 1), &["impressions"]);
-    let asked = house
+    gateway.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
+    let wanted = owned(&gateway, "alice", &gateway.sandbox.ids("alice", 1), &["impressions"]);
+    let asked = gateway
         .ask("POST", PATH)
         .header("countersign-deadline", "1h")
         .header("content-type", "application/json");

@@ -6,19 +6,19 @@ use countersign::model::{Endpoint, GroupBy, Metric};
 use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 
-use crate::bench::{Bench, NOW, small};
 use crate::database::{Kind, fresh};
 use crate::dice::Dice;
-use crate::house::House;
-use crate::question::{PATH, ask, open_house};
+use crate::gateway::TestGateway;
+use crate::question::{PATH, ask, start_gateway};
+use crate::upstream::{NOW, TestSandbox, small};
 
 /// Asked by each of the tests below.
 const QUESTIONS: u64 = 500;
 
 /// A question, the endpoint that answers it, and its time if it has one.
-fn random(house: &House, dice: &mut Dice) -> (Value, &'static str) {
-    let everybody: Vec<(String, String)> = house
-        .bench
+fn random(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
+    let everybody: Vec<(String, String)> = gateway
+        .sandbox
         .world
         .users
         .iter()
@@ -74,7 +74,12 @@ fn random(house: &House, dice: &mut Dice) -> (Value, &'static str) {
 }
 
 /// What the sandbox answers to one call for all of it, but for what is missing.
-pub async fn lifted(house: &House, question: &Value, endpoint: &str, missing: &[Value]) -> Value {
+pub async fn lifted(
+    gateway: &TestGateway,
+    question: &Value,
+    endpoint: &str,
+    missing: &[Value],
+) -> Value {
     let mut asked = json!({
         "tweet_ids": question["tweet_ids"],
         "engagement_types": question["engagement_types"],
@@ -89,7 +94,7 @@ pub async fn lifted(house: &House, question: &Value, endpoint: &str, missing: &[
     asked["except"] = except
         .map(|it| json!({ "tweet_ids": it["tweet_ids"], "engagement_types": it["engagement_types"] }))
         .collect();
-    let ask = house.bench.ask("POST", &format!("/sandbox/answer/{endpoint}"));
+    let ask = gateway.sandbox.ask("POST", &format!("/sandbox/answer/{endpoint}"));
     ask.header("content-type", "application/json").body(asked.to_string()).send().await.json()
 }
 
@@ -105,12 +110,13 @@ pub fn sorted(member: &Value) -> Value {
 #[tokio::test]
 async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
     let database = fresh(Kind::Sqlite).await;
-    let bench = Bench::start_with(Settings { users: 50, posts_per_user: 200, ..small() }).await;
-    let house = House::build(bench, &database.settings(), |_| ()).await;
+    let sandbox =
+        TestSandbox::start_with(Settings { users: 50, posts_per_user: 200, ..small() }).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
     let users: Vec<_> =
-        house.bench.world.users.iter().filter(|it| it.state == "active").take(50).collect();
+        gateway.sandbox.world.users.iter().filter(|it| it.state == "active").take(50).collect();
     let names: Vec<&str> = users.iter().map(|it| &*it.screen_name).collect();
-    house.connect(&names).await;
+    gateway.connect(&names).await;
     let posts = || users.iter().flat_map(|user| user.posts.iter().map(|it| (it, &user.user_id)));
     let ids: Vec<&String> = posts().map(|it| &it.0.id).take(10_000).collect();
     let owners: Map<String, Value> =
@@ -121,14 +127,14 @@ async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
         "groupings": { "each": { "group_by": ["tweet.id", "engagement.type"] }, "all": { "group_by": ["engagement.type"] } },
         "owners": owners,
     });
-    let answer = ask(&house, &question).await;
+    let answer = ask(&gateway, &question).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut answer = answer.json();
     let report = answer.as_object_mut().unwrap().remove("countersign").unwrap();
     assert_eq!((ids.len(), users.len()), (10_000, 50));
     // 40 for what is public, and one for each author.
     assert_eq!(report["calls"].as_array().unwrap().len(), 90);
-    let whole = lifted(&house, &question, "totals", report["missing"].as_array().unwrap()).await;
+    let whole = lifted(&gateway, &question, "totals", report["missing"].as_array().unwrap()).await;
     for part in ["each", "all"] {
         assert_eq!(answer[part], whole[part], "{part}");
     }
@@ -150,8 +156,8 @@ fn numbers(value: &Value, keys: &mut Vec<String>, found: &mut Vec<(Vec<String>, 
 }
 
 /// The same question, line by line, has the same numbers.
-async fn lines_are_the_same(house: &House, question: &Value, answer: &Value) {
-    let ask = house.ask("POST", PATH).header("content-type", "application/json");
+async fn lines_are_the_same(gateway: &TestGateway, question: &Value, answer: &Value) {
+    let ask = gateway.ask("POST", PATH).header("content-type", "application/json");
     let lines =
         ask.header("accept", "application/x-ndjson").body(question.to_string()).send().await;
     let mut told = Vec::new();
@@ -175,9 +181,9 @@ async fn lines_are_the_same(house: &House, question: &Value, answer: &Value) {
 
 /// What X does not say itself is missing because the author is not connected, and for no other reason; of those that are
 /// connected, nothing is.
-fn is_rightly_missing(house: &House, question: &Value, missing: &[Value], seed: u64) {
-    let connected = ["alice", "bob"].map(|it| house.id(it).to_string());
-    let users = &house.bench.world.users;
+fn is_rightly_missing(gateway: &TestGateway, question: &Value, missing: &[Value], seed: u64) {
+    let connected = ["alice", "bob"].map(|it| gateway.id(it).to_string());
+    let users = &gateway.sandbox.world.users;
     let is_connected = |id: &str| {
         let author = users.iter().find(|user| user.posts.iter().any(|it| it.id == id));
         author.is_some_and(|it| connected.contains(&it.user_id))
@@ -196,21 +202,21 @@ fn is_rightly_missing(house: &House, question: &Value, missing: &[Value], seed: 
 /// Two gateways, one of which may look posts up.
 async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
     let databases = [fresh(Kind::Sqlite).await, fresh(Kind::Sqlite).await];
-    let plain = open_house(&databases[0]).await;
-    let looking_up = House::build(plain.bench.again(), &databases[1].settings(), |it| {
+    let plain = start_gateway(&databases[0]).await;
+    let looking_up = TestGateway::build(plain.sandbox.again(), &databases[1].settings(), |it| {
         it.apps.get_mut("demo").unwrap().lookup = true;
     })
     .await;
     let (mut answered, mut lacking) = (0, 0);
     for seed in seeds {
         let dice = &mut Dice(seed);
-        let house = *dice.pick(&[&plain, &looking_up]);
-        let (question, endpoint) = random(house, dice);
-        let answer = ask(house, &question).await;
+        let gateway = *dice.pick(&[&plain, &looking_up]);
+        let (question, endpoint) = random(gateway, dice);
+        let answer = ask(gateway, &question).await;
         if answer.status != 200 {
             answer.is_own(404, "nothing_answered");
             let told = answer.json();
-            is_rightly_missing(house, &question, told["missing"].as_array().unwrap(), seed);
+            is_rightly_missing(gateway, &question, told["missing"].as_array().unwrap(), seed);
             let posts = question["tweet_ids"].as_array().unwrap().iter();
             let told = told["missing"].to_string();
             assert!(posts.into_iter().all(|it| told.contains(it.as_str().unwrap())), "seed {seed}");
@@ -220,8 +226,8 @@ async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
         let report = answer.as_object_mut().unwrap().remove("countersign").unwrap();
         let missing = report["missing"].as_array().unwrap();
         assert_eq!(report["complete"], missing.is_empty(), "seed {seed}");
-        is_rightly_missing(house, &question, missing, seed);
-        let whole = lifted(house, &question, endpoint, missing).await;
+        is_rightly_missing(gateway, &question, missing, seed);
+        let whole = lifted(gateway, &question, endpoint, missing).await;
         for (name, told) in whole.as_object().unwrap() {
             assert_eq!(sorted(&answer[name]), sorted(told), "seed {seed}: {name} of {question}");
         }
@@ -231,7 +237,7 @@ async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
             "seed {seed}: {answer} and {whole}"
         );
         if seed % 8 == 0 {
-            lines_are_the_same(house, &question, &answer).await;
+            lines_are_the_same(gateway, &question, &answer).await;
         }
         answered += 1;
         lacking += u64::from(!missing.is_empty());

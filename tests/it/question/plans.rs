@@ -3,25 +3,29 @@
 use serde_json::{Value, json};
 
 use crate::database::{Database, on_both};
-use crate::question::{PLAN, ask, ask_with, missing, open_house, question};
+use crate::question::{PLAN, ask, ask_with, missing, question, start_gateway};
 use crate::trouble::user_becomes;
 
 async fn a_plan_names_the_calls_and_makes_none(database: Database) {
-    let house = open_house(&database).await;
-    let ids = [house.bench.ids("alice", 3), house.bench.ids("bob", 2), house.bench.ids("carol", 1)]
-        .concat();
+    let gateway = start_gateway(&database).await;
+    let ids = [
+        gateway.sandbox.ids("alice", 3),
+        gateway.sandbox.ids("bob", 2),
+        gateway.sandbox.ids("carol", 1),
+    ]
+    .concat();
     let mut wanted = question(&ids, &["favorites", "impressions"]);
-    let owner = |name: &str| json!(house.id(name).to_string());
+    let owner = |name: &str| json!(gateway.id(name).to_string());
     wanted["owners"] = ids
         .iter()
         .zip(["alice", "alice", "alice", "bob", "bob", "carol"])
         .map(|(id, name)| (id.clone(), owner(name)))
         .collect::<serde_json::Map<String, Value>>()
         .into();
-    let plan = ask_with(&house, &house.key, PLAN, &wanted).await;
+    let plan = ask_with(&gateway, &gateway.key, PLAN, &wanted).await;
     assert_eq!(plan.status, 200, "{}", plan.text());
     let plan = plan.json();
-    assert_eq!(house.arrived("/").await.len(), 0);
+    assert_eq!(gateway.arrived("/").await.len(), 0);
     assert_eq!(
         plan["cost"],
         json!({ "calls": { "app-only": 1, "user-context": 2 }, "accounts": 2, "new_accounts": 2 })
@@ -37,16 +41,16 @@ async fn a_plan_names_the_calls_and_makes_none(database: Database) {
     );
     assert_eq!(plan["missing"][0]["reason"], "not_connected");
     // What is then asked is what was planned.
-    let answer = ask(&house, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), calls.len());
     // X counts an account once a month.
-    let again = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+    let again = ask_with(&gateway, &gateway.key, PLAN, &wanted).await.json();
     assert_eq!(
         (&again["cost"]["accounts"], &again["cost"]["new_accounts"]),
         (&json!(2), &json!(0))
     );
-    house.bench.clock.forward(time::Duration::days(31));
-    let later = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+    gateway.sandbox.clock.forward(time::Duration::days(31));
+    let later = ask_with(&gateway, &gateway.key, PLAN, &wanted).await.json();
     assert_eq!(
         (&later["cost"]["accounts"], &later["cost"]["new_accounts"]),
         (&json!(2), &json!(2))
@@ -54,20 +58,20 @@ async fn a_plan_names_the_calls_and_makes_none(database: Database) {
 }
 
 async fn a_plan_tries_nobody_who_is_known_not_to_be_the_author(database: Database) {
-    let house = open_house(&database).await;
-    let (bob, carol) = (house.bench.ids("bob", 2), house.bench.ids("carol", 2));
+    let gateway = start_gateway(&database).await;
+    let (bob, carol) = (gateway.sandbox.ids("bob", 2), gateway.sandbox.ids("carol", 2));
     let wanted = question(&[bob, carol.clone()].concat(), &["impressions"]);
-    let before = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+    let before = ask_with(&gateway, &gateway.key, PLAN, &wanted).await.json();
     assert_eq!(
         (before["calls"].as_array().unwrap().len(), before["calls"][0]["tweet_count"].as_u64()),
         (1, Some(4))
     );
-    let answer = ask(&house, &wanted).await.json();
-    let plan = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+    let answer = ask(&gateway, &wanted).await.json();
+    let plan = ask_with(&gateway, &gateway.key, PLAN, &wanted).await.json();
     let calls = plan["calls"].as_array().unwrap();
     assert_eq!(
         (calls.len(), &calls[0]["account"], &calls[0]["probe"]),
-        (1, &json!(house.id("bob").to_string()), &json!(false))
+        (1, &json!(gateway.id("bob").to_string()), &json!(false))
     );
     assert_eq!(
         (&plan["missing"][0]["tweet_ids"], &plan["missing"]),
@@ -78,30 +82,30 @@ async fn a_plan_tries_nobody_who_is_known_not_to_be_the_author(database: Databas
 async fn who_is_next_is_tried_once_where_the_first_is_known_not_to_be_the_author(
     database: Database,
 ) {
-    let house = open_house(&database).await;
-    let wanted = question(&house.bench.ids("carol", 1), &["impressions", "favorites"]);
-    let plan = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+    let gateway = start_gateway(&database).await;
+    let wanted = question(&gateway.sandbox.ids("carol", 1), &["impressions", "favorites"]);
+    let plan = ask_with(&gateway, &gateway.key, PLAN, &wanted).await.json();
     let first = plan["calls"][1]["account"].as_str().unwrap();
-    let next = ["alice", "bob"].into_iter().find(|it| house.id(it).to_string() != first).unwrap();
+    let next = ["alice", "bob"].into_iter().find(|it| gateway.id(it).to_string() != first).unwrap();
     let mut of_first = wanted.clone();
     of_first["accounts"] = json!([first]);
-    ask(&house, &of_first).await.json();
-    let plan = ask_with(&house, &house.key, PLAN, &wanted).await.json();
+    ask(&gateway, &of_first).await.json();
+    let plan = ask_with(&gateway, &gateway.key, PLAN, &wanted).await.json();
     let calls = plan["calls"].as_array().unwrap();
-    assert_eq!((calls.len(), &calls[1]["account"]), (2, &json!(house.id(next).to_string())));
-    user_becomes(&house, next, "revoked").await;
-    let answer = ask(&house, &wanted).await.json();
+    assert_eq!((calls.len(), &calls[1]["account"]), (2, &json!(gateway.id(next).to_string())));
+    user_becomes(&gateway, next, "revoked").await;
+    let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&answer), [("not_connected".to_owned(), 1)]);
     assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 2, "{answer}");
 }
 
 async fn mistakes_are_told_all_at_once_and_nothing_is_asked(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let wrong = json!({
         "tweet_ids": ["x"], "engagement_types": ["likes"], "window": "1h", "accounts": ["?"], "more": 1,
     });
     for path in [PLAN, "/v1/engagement"] {
-        let refused = ask_with(&house, &house.key, path, &wrong).await;
+        let refused = ask_with(&gateway, &gateway.key, path, &wrong).await;
         refused.is_own(400, "invalid_request");
         let pointers: Vec<String> = refused.json()["problems"]
             .as_array()
@@ -115,13 +119,13 @@ async fn mistakes_are_told_all_at_once_and_nothing_is_asked(database: Database) 
     }
     let stranger =
         json!({ "tweet_ids": ["1"], "engagement_types": ["impressions"], "accounts": ["@nobody"] });
-    let refused = ask(&house, &stranger).await;
+    let refused = ask(&gateway, &stranger).await;
     refused.is_own(400, "invalid_request");
     assert_eq!(refused.json()["problems"][0]["pointer"], "/accounts/0");
     let many: Vec<String> = (1..=10_001).map(|it| it.to_string()).collect();
-    ask(&house, &question(&many, &["favorites"])).await.is_own(400, "invalid_request");
-    house.ask("GET", PLAN).send().await.is_own(405, "method_not_allowed");
-    assert_eq!(house.arrived("/").await.len(), 0);
+    ask(&gateway, &question(&many, &["favorites"])).await.is_own(400, "invalid_request");
+    gateway.ask("GET", PLAN).send().await.is_own(405, "method_not_allowed");
+    assert_eq!(gateway.arrived("/").await.len(), 0);
 }
 
 on_both!(

@@ -3,19 +3,19 @@
 use countersign::model::Endpoint;
 use serde_json::json;
 
-use crate::bench::Ask;
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
 
-async fn sent(house: &House, endpoint: Endpoint, body: &str) {
-    house.call_as("alice", endpoint, &json!({})).body(body).send().await;
-    let arrived = house.arrived(endpoint.path()).await;
+async fn sent(gateway: &TestGateway, endpoint: Endpoint, body: &str) {
+    gateway.call_as("alice", endpoint, &json!({})).body(body).send().await;
+    let arrived = gateway.arrived(endpoint.path()).await;
     assert_eq!(arrived.last().map(|it| &it["body"]), Some(&json!(body)));
 }
 
 async fn the_body_reaches_the_upstream_byte_for_byte(database: Database) {
-    let house = House::start(&database).await;
-    let id = &house.bench.ids("alice", 1)[0];
+    let gateway = TestGateway::start(&database).await;
+    let id = &gateway.sandbox.ids("alice", 1)[0];
     let rest = r#""engagement_types":["impressions"],"groupings":{"g":{"group_by":["tweet.id"]}}"#;
     let odd = [
         format!("{{\"tweet_ids\":[{id}],{rest}}}"),
@@ -30,10 +30,10 @@ async fn the_body_reaches_the_upstream_byte_for_byte(database: Database) {
     ];
     for body in &odd {
         for endpoint in Endpoint::ALL {
-            sent(&house, endpoint, body).await;
+            sent(&gateway, endpoint, body).await;
         }
     }
-    let statuses = house.arrived("/insights/").await;
+    let statuses = gateway.arrived("/insights/").await;
     assert!(
         statuses.iter().all(|it| it["status"] == 200),
         "each was signed for what was sent: {statuses:?}"
@@ -41,7 +41,7 @@ async fn the_body_reaches_the_upstream_byte_for_byte(database: Database) {
 }
 
 async fn ids_around_the_limits_of_floating_point_stay_exact(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for id in [
         "1",
         "9007199254740991",
@@ -52,7 +52,7 @@ async fn ids_around_the_limits_of_floating_point_stay_exact(database: Database) 
         "1999999999999999999",
     ] {
         for written in [id.to_owned(), format!("\"{id}\"")] {
-            sent(&house, Endpoint::Totals, &format!(
+            sent(&gateway, Endpoint::Totals, &format!(
                 r#"{{"tweet_ids":[{written}],"engagement_types":["favorites"],"groupings":{{"g":{{"group_by":["tweet.id"]}}}}}}"#
             )).await;
         }
@@ -126,8 +126,8 @@ const CLIENTS: [Client; 6] = {
 #[tokio::test]
 async fn public_clients_get_what_the_upstream_gives_them() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let id = &house.bench.ids("alice", 1)[0];
+    let gateway = TestGateway::start(&database).await;
+    let id = &gateway.sandbox.ids("alice", 1)[0];
     for client in &CLIENTS {
         let body = client.body.replace("ID", id);
         let path = client.endpoint.path();
@@ -138,15 +138,15 @@ async fn public_clients_get_what_the_upstream_gives_them() {
                 .header("content-type", "application/json")
                 .body(&*body)
         };
-        let direct = dressed(house.bench.ask("POST", path));
+        let direct = dressed(gateway.sandbox.ask("POST", path));
         let is_private = client.endpoint != Endpoint::Totals || body.contains("impressions");
         let direct = if is_private {
-            direct.signed(&house.bench.signer("alice")).send().await
+            direct.signed(&gateway.sandbox.signer("alice")).send().await
         } else {
-            direct.header("authorization", &house.bench.bearer()).send().await
+            direct.header("authorization", &gateway.sandbox.bearer()).send().await
         };
         assert_eq!(direct.status, 200, "{}", direct.text());
-        let ask = dressed(house.ask("POST", path)).header("countersign-account", "@alice");
+        let ask = dressed(gateway.ask("POST", path)).header("countersign-account", "@alice");
         let relayed = ask.send().await;
         relayed.is_relayed(200);
         assert_eq!(relayed.raw, direct.raw, "the very bytes, still compressed");
@@ -162,19 +162,19 @@ async fn public_clients_get_what_the_upstream_gives_them() {
 #[tokio::test]
 async fn the_upstreams_errors_come_through_unchanged() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let body = json!({
         "tweet_ids": ["20"], "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } },
     });
-    let direct = house.bench.own("alice", Endpoint::Totals.path(), &body).await;
+    let direct = gateway.sandbox.own("alice", Endpoint::Totals.path(), &body).await;
     assert_eq!(direct.status, 400);
-    let relayed = house.call_as("alice", Endpoint::Totals, &body).send().await;
+    let relayed = gateway.call_as("alice", Endpoint::Totals, &body).send().await;
     relayed.is_relayed(400);
     assert_eq!(relayed.raw, direct.raw);
     for status in [302, 400, 404, 418, 429, 500] {
         let errors = json!({ "errors": [{ "code": 7, "message": "ä" }] });
-        house.order(json!([{ "kind": "status", "status": status, "body": errors }])).await;
-        let relayed = house.call_as("alice", Endpoint::Totals, &body).send().await;
+        gateway.order(json!([{ "kind": "status", "status": status, "body": errors }])).await;
+        let relayed = gateway.call_as("alice", Endpoint::Totals, &body).send().await;
         relayed.is_relayed(status);
         assert_eq!(relayed.json(), errors);
     }

@@ -3,17 +3,22 @@
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
-use crate::bench::{Answer, with};
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
+use crate::upstream::with;
 
 const TOTALS: Endpoint = Endpoint::Totals;
 const HOURS: Endpoint = Endpoint::TwentyEightHours;
 const HISTORICAL: Endpoint = Endpoint::Historical;
 
 /// A call of alice's that would be good but for its body.
-pub(super) async fn answer(house: &House, endpoint: Endpoint, body: impl Into<Vec<u8>>) -> Answer {
-    house.call_as("alice", endpoint, &json!({})).body(body).send().await
+pub(super) async fn answer(
+    gateway: &TestGateway,
+    endpoint: Endpoint,
+    body: impl Into<Vec<u8>>,
+) -> Answer {
+    gateway.call_as("alice", endpoint, &json!({})).body(body).send().await
 }
 
 pub(super) fn plain() -> Value {
@@ -27,10 +32,10 @@ pub(super) fn plain() -> Value {
 /// Each change of the good body is refused with that one problem, and never reaches the upstream.
 async fn are_refused(cases: &[(Endpoint, Value, &str, &str)]) {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for (endpoint, change, pointer, words) in cases {
         let body = with(plain(), change);
-        let answer = answer(&house, *endpoint, body.to_string()).await;
+        let answer = answer(&gateway, *endpoint, body.to_string()).await;
         answer.is_own(400, "invalid_request");
         let problems = answer.json()["problems"].clone();
         assert_eq!(problems.as_array().unwrap().len(), 1, "{change}: {problems}");
@@ -39,7 +44,7 @@ async fn are_refused(cases: &[(Endpoint, Value, &str, &str)]) {
         assert!(detail.contains(words), "{change}: {detail}");
         assert_eq!(answer.json()["detail"], format!("{pointer}: {detail}"));
     }
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
@@ -154,13 +159,13 @@ async fn wrong_windows_are_told_with_the_nearest_that_is_right() {
 }
 
 async fn all_problems_of_a_body_are_reported_at_once(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let body = json!({
         "tweet_ids": ["1", "x", null],
         "engagement_types": ["likes", "url_clicks"],
         "groupings": { "start": { "group_by": ["engagement.day"] }, "b": 7 },
     });
-    let answer = answer(&house, Endpoint::Totals, body.to_string()).await;
+    let answer = answer(&gateway, Endpoint::Totals, body.to_string()).await;
     answer.is_own(400, "invalid_request");
     let problems = answer.json()["problems"].clone();
     let mut at: Vec<&str> =
@@ -178,7 +183,7 @@ async fn all_problems_of_a_body_are_reported_at_once(database: Database) {
     assert_eq!(at, expected);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.starts_with("/tweet_ids/1: ") && detail.ends_with("; and 2 more"), "{detail}");
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 on_both!(all_problems_of_a_body_are_reported_at_once);
@@ -186,9 +191,9 @@ on_both!(all_problems_of_a_body_are_reported_at_once);
 #[tokio::test]
 async fn each_part_of_a_body_has_its_say_and_the_count_is_true() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let change = json!({ "tweet_ids": vec!["x"; 250], "groupings": { "g": 7 } });
-    let answer = answer(&house, TOTALS, with(plain(), &change).to_string()).await;
+    let answer = answer(&gateway, TOTALS, with(plain(), &change).to_string()).await;
     answer.is_own(400, "invalid_request");
     let body = answer.json();
     let problems = body["problems"].as_array().unwrap();
@@ -203,7 +208,7 @@ async fn each_part_of_a_body_has_its_say_and_the_count_is_true() {
 #[tokio::test]
 async fn mistakes_of_headers_and_body_are_told_together() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let (ids, types) = (json!({ "tweet_ids": [] }), json!({ "engagement_types": ["likes"] }));
     let mixed = json!({ "engagement_types": ["impressions", "likes"] });
     for (endpoint, change, account, auth, expected) in [
@@ -217,7 +222,7 @@ async fn mistakes_of_headers_and_body_are_told_together() {
         (TOTALS, &types, "", "", &["/engagement_types/0"]),
         (TOTALS, &types, "@alice", "app", &["/engagement_types/0"]),
     ] {
-        let mut ask = house.call(endpoint, &with(plain(), change));
+        let mut ask = gateway.call(endpoint, &with(plain(), change));
         for (name, value) in [("countersign-account", account), ("countersign-auth", auth)] {
             ask = if value.is_empty() { ask } else { ask.header(name, value) };
         }
@@ -229,14 +234,14 @@ async fn mistakes_of_headers_and_body_are_told_together() {
             problems.map(|it| it["pointer"].as_str().or(it["header"].as_str()).unwrap()).collect();
         assert_eq!(told, expected, "{endpoint} {change} {account} {auth}: {body}");
     }
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
 async fn a_window_of_exactly_28_days_up_to_now_is_relayed() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let alice = json!(house.bench.ids("alice", 1));
+    let gateway = TestGateway::start(&database).await;
+    let alice = json!(gateway.sandbox.ids("alice", 1));
     for (start, end) in [
         ("2026-02-10T21:15:30Z", "2026-03-10T21:15:30Z"),
         ("2026-02-01", "2026-03-01"),
@@ -245,6 +250,6 @@ async fn a_window_of_exactly_28_days_up_to_now_is_relayed() {
         let mut body = with(plain(), &json!({ "tweet_ids": alice }));
         body["start"] = json!(start);
         body["end"] = json!(end);
-        answer(&house, Endpoint::Historical, body.to_string()).await.is_relayed(200);
+        answer(&gateway, Endpoint::Historical, body.to_string()).await.is_relayed(200);
     }
 }

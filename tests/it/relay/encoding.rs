@@ -10,39 +10,44 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::bench::{Answer, TOTALS};
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::relay::{private, public};
+use crate::upstream::TOTALS;
 
 /// A good call with that `Accept-Encoding`, or none when it is empty.
-async fn asked(house: &House, accepted: &str) -> Answer {
-    house.call(Endpoint::Totals, &public(house)).header("accept-encoding", accepted).send().await
+async fn asked(gateway: &TestGateway, accepted: &str) -> Answer {
+    gateway
+        .call(Endpoint::Totals, &public(gateway))
+        .header("accept-encoding", accepted)
+        .send()
+        .await
 }
 
 #[tokio::test]
 async fn a_gzipped_answer_comes_as_the_caller_takes_it() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let direct = house.bench.public(&public(&house)).await;
+    let gateway = TestGateway::start(&database).await;
+    let direct = gateway.sandbox.public(&public(&gateway)).await;
     assert_eq!(direct.header("content-encoding"), "gzip");
     for accepted in
         ["gzip", "gzip, deflate", "GZIP;q=0.5, identity;q=0", "br, *", "x-gzip", "*;q=0.1"]
     {
-        let answer = asked(&house, accepted).await;
+        let answer = asked(&gateway, accepted).await;
         answer.is_relayed(200);
         assert_eq!(answer.header("content-encoding"), "gzip", "{accepted}");
         assert_eq!(answer.raw, direct.raw, "{accepted}");
     }
     for accepted in ["", "identity", "gzip;q=0", "br", "deflate, gzip;q=0.000", "*;q=0, identity"] {
-        let answer = asked(&house, accepted).await;
+        let answer = asked(&gateway, accepted).await;
         answer.is_relayed(200);
         assert_eq!(answer.header("content-encoding"), "", "{accepted}");
         assert_eq!(answer.raw, direct.text().into_bytes(), "{accepted}");
         assert_eq!(answer.header("content-length"), direct.text().len().to_string());
     }
-    assert_eq!(asked(&house, "").await.header("vary"), "accept-encoding");
-    let arrived = house.arrived("/insights/").await;
+    assert_eq!(asked(&gateway, "").await.header("vary"), "accept-encoding");
+    let arrived = gateway.arrived("/insights/").await;
     assert!(arrived.iter().all(|it| it["header_values"]["accept-encoding"] == "gzip"));
 }
 
@@ -82,11 +87,11 @@ async fn a_gzip_stream_of_any_form_passes_through_untouched() {
     let (good, empty) = (answer("200 OK", &stream), answer("404 Not Found", b""));
     let url = canned(vec![good.clone(), good, empty.clone(), empty]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start_with(&database, |config| config.upstream.data_url = url).await;
+    let gateway = TestGateway::start_with(&database, |config| config.upstream.data_url = url).await;
     for (accepted, status, body) in
         [("gzip", 200, &*stream), ("", 200, b"{\"a\":[1, 2]}"), ("gzip", 404, b""), ("", 404, b"")]
     {
-        let answer = asked(&house, accepted).await;
+        let answer = asked(&gateway, accepted).await;
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("countersign-error"), "");
         assert_eq!(answer.raw, body, "{accepted}");
@@ -98,8 +103,8 @@ async fn a_gzip_stream_of_any_form_passes_through_untouched() {
 #[tokio::test]
 async fn a_plain_answer_is_gzipped_only_for_who_takes_nothing_else() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    house.order(json!([{ "kind": "html", "status": 502, "path": "/insights/" }])).await;
+    let gateway = TestGateway::start(&database).await;
+    gateway.order(json!([{ "kind": "html", "status": 502, "path": "/insights/" }])).await;
     for (accepted, encoding) in [
         ("gzip", ""),
         ("", ""),
@@ -107,7 +112,7 @@ async fn a_plain_answer_is_gzipped_only_for_who_takes_nothing_else() {
         ("gzip, identity;q=0", "gzip"),
         ("gzip, *;q=0", "gzip"),
     ] {
-        let answer = asked(&house, accepted).await;
+        let answer = asked(&gateway, accepted).await;
         answer.is_relayed(502);
         assert_eq!(answer.header("content-encoding"), encoding, "{accepted}");
         assert!(answer.text().starts_with("<html>") && answer.text().ends_with("</html>\n"));
@@ -118,25 +123,25 @@ async fn a_plain_answer_is_gzipped_only_for_who_takes_nothing_else() {
 #[tokio::test]
 async fn who_takes_nothing_that_can_be_sent_is_told_before_quota_is_spent() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for accepted in ["br, identity;q=0", "identity;q=0", "*;q=0", "gzip;q=0, identity;q=0"] {
-        let answer = asked(&house, accepted).await;
+        let answer = asked(&gateway, accepted).await;
         answer.is_own(406, "not_acceptable");
         assert_eq!(answer.header("content-encoding"), "", "{accepted}");
     }
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
 async fn an_encoding_that_nobody_asked_for_is_passed_on_under_its_name() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for accepted in ["gzip", "", "gzip, identity;q=0"] {
         let headers = json!({ "content-encoding": "br" });
-        house
+        gateway
             .order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }]))
             .await;
-        let answer = asked(&house, accepted).await;
+        let answer = asked(&gateway, accepted).await;
         answer.is_relayed(200);
         assert_eq!(
             (answer.header("content-encoding"), &*answer.raw),
@@ -145,23 +150,23 @@ async fn an_encoding_that_nobody_asked_for_is_passed_on_under_its_name() {
         );
     }
     let headers = json!({ "content-encoding": "x-gzip" });
-    house.order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }])).await;
-    asked(&house, "gzip").await.is_own(502, "upstream_cut_short");
+    gateway.order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }])).await;
+    asked(&gateway, "gzip").await.is_own(502, "upstream_cut_short");
 }
 
 #[tokio::test]
 async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let asks = || {
         [
-            house.call(Endpoint::Totals, &json!({})),
-            house.call(Endpoint::Totals, &private(&house, "alice")),
-            house.call(Endpoint::Totals, &public(&house)).header("authorization", ""),
-            house.call(Endpoint::Totals, &public(&house)).header("content-type", "text/plain"),
-            house.call_as("suspended_sam", Endpoint::Totals, &private(&house, "alice")),
-            house.ask("GET", TOTALS),
-            house.ask("GET", "/nowhere"),
+            gateway.call(Endpoint::Totals, &json!({})),
+            gateway.call(Endpoint::Totals, &private(&gateway, "alice")),
+            gateway.call(Endpoint::Totals, &public(&gateway)).header("authorization", ""),
+            gateway.call(Endpoint::Totals, &public(&gateway)).header("content-type", "text/plain"),
+            gateway.call_as("suspended_sam", Endpoint::Totals, &private(&gateway, "alice")),
+            gateway.ask("GET", TOTALS),
+            gateway.ask("GET", "/nowhere"),
         ]
     };
     for (zipped, plain) in asks().into_iter().zip(asks()) {
@@ -185,7 +190,7 @@ async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
 #[tokio::test]
 async fn an_answers_headers_are_those_of_the_list_and_no_other() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let paces = [
         "retry-after",
         "x-per-minute-limit",
@@ -228,8 +233,8 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
         headers.insert(name.to_owned(), json!("from-upstream"));
     }
     for status in [200, 429, 503] {
-        house.order(json!([{ "kind": "status", "path": "/insights/", "status": status, "body": { "a": 1 }, "headers": headers }])).await;
-        let answer = asked(&house, "gzip").await;
+        gateway.order(json!([{ "kind": "status", "path": "/insights/", "status": status, "body": { "a": 1 }, "headers": headers }])).await;
+        let answer = asked(&gateway, "gzip").await;
         answer.is_relayed(status);
         let own = [
             "content-type",

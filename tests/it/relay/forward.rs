@@ -4,37 +4,37 @@ use countersign::config::Config;
 use countersign::model::{AppOnly, Endpoint, Secret};
 use serde_json::json;
 
-use crate::bench::{Bench, body};
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::relay::{private, public};
+use crate::upstream::{TestSandbox, body};
 
 const TOTALS: Endpoint = Endpoint::Totals;
 const HOURS: Endpoint = Endpoint::TwentyEightHours;
 const HISTORICAL: Endpoint = Endpoint::Historical;
 
 async fn public_totals_go_out_with_the_bearer(database: Database) {
-    let house = House::start(&database).await;
-    let body = public(&house);
-    let answer = house.call(TOTALS, &body).send().await;
+    let gateway = TestGateway::start(&database).await;
+    let body = public(&gateway);
+    let answer = gateway.call(TOTALS, &body).send().await;
     answer.is_relayed(200);
     assert_eq!(answer.header("countersign-auth"), "app-only");
-    assert_eq!(answer.json(), house.bench.public(&body).await.json());
-    let arrived = house.arrived("/insights/").await;
+    assert_eq!(answer.json(), gateway.sandbox.public(&body).await.json());
+    let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived[0]["auth_kind"], "bearer");
     assert_eq!(arrived[0]["body"], body.to_string());
 }
 
 async fn private_totals_are_signed_with_the_authors_token(database: Database) {
-    let house = House::start(&database).await;
-    let body = private(&house, "alice");
-    let answer = house.call_as("alice", TOTALS, &body).send().await;
+    let gateway = TestGateway::start(&database).await;
+    let body = private(&gateway, "alice");
+    let answer = gateway.call_as("alice", TOTALS, &body).send().await;
     answer.is_relayed(200);
     assert_eq!(answer.header("countersign-auth"), "user-context");
-    assert_eq!(answer.json(), house.bench.own("alice", TOTALS.path(), &body).await.json());
-    let arrived = house.arrived("/insights/").await;
+    assert_eq!(answer.json(), gateway.sandbox.own("alice", TOTALS.path(), &body).await.json());
+    let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived[0]["auth_kind"], "user");
-    assert_eq!(arrived[0]["token"], house.bench.user("alice").access_token);
+    assert_eq!(arrived[0]["token"], gateway.sandbox.user("alice").access_token);
 }
 
 on_both!(public_totals_go_out_with_the_bearer, private_totals_are_signed_with_the_authors_token);
@@ -90,14 +90,14 @@ const CASES: [Case; 26] = {
 #[tokio::test]
 async fn endpoint_types_and_account_decide_and_a_wish_that_cannot_work_is_refused() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let mut expected = Vec::new();
     for (endpoint, types, named, wish, outcome) in CASES {
-        let body = body(&house.bench.ids("alice", 1), types, &["tweet.id", "engagement.type"]);
+        let body = body(&gateway.sandbox.ids("alice", 1), types, &["tweet.id", "engagement.type"]);
         let ask = if named {
-            house.call_as("alice", endpoint, &body)
+            gateway.call_as("alice", endpoint, &body)
         } else {
-            house.call(endpoint, &body)
+            gateway.call(endpoint, &body)
         };
         let answer = ask.header("countersign-auth", wish).send().await;
         match outcome {
@@ -116,7 +116,7 @@ async fn endpoint_types_and_account_decide_and_a_wish_that_cannot_work_is_refuse
             }
         }
     }
-    let arrived = house.arrived("/insights/").await;
+    let arrived = gateway.arrived("/insights/").await;
     let kinds: Vec<&str> = arrived.iter().map(|it| it["auth_kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, expected);
 }
@@ -124,9 +124,9 @@ async fn endpoint_types_and_account_decide_and_a_wish_that_cannot_work_is_refuse
 #[tokio::test]
 async fn a_refusal_by_the_upstream_is_never_tried_again_with_the_other_kind() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let foreign = body(&house.bench.ids("bob", 1), &["favorites"], &["tweet.id"]);
-    let ask = house.call_as("alice", TOTALS, &foreign).header("countersign-auth", "user");
+    let gateway = TestGateway::start(&database).await;
+    let foreign = body(&gateway.sandbox.ids("bob", 1), &["favorites"], &["tweet.id"]);
+    let ask = gateway.call_as("alice", TOTALS, &foreign).header("countersign-auth", "user");
     let answer = ask.send().await;
     answer.is_relayed(403);
     assert_eq!(answer.header("countersign-auth"), "user-context");
@@ -134,17 +134,17 @@ async fn a_refusal_by_the_upstream_is_never_tried_again_with_the_other_kind() {
         let errors = json!({ "errors": ["no"] });
         let fault =
             json!({ "kind": "status", "status": status, "body": errors, "path": "/insights/" });
-        house.order(json!([fault])).await;
-        let answer = house.call_as("alice", TOTALS, &private(&house, "alice")).send().await;
+        gateway.order(json!([fault])).await;
+        let answer = gateway.call_as("alice", TOTALS, &private(&gateway, "alice")).send().await;
         answer.is_relayed(status);
         assert_eq!(
             (answer.header("countersign-auth"), answer.json()),
             ("user-context", errors.clone())
         );
-        let answer = house.call_as("alice", TOTALS, &public(&house)).send().await;
+        let answer = gateway.call_as("alice", TOTALS, &public(&gateway)).send().await;
         assert_eq!(answer.header("countersign-auth"), "app-only");
     }
-    let arrived = house.arrived("/insights/").await;
+    let arrived = gateway.arrived("/insights/").await;
     let kinds: Vec<&str> = arrived.iter().map(|it| it["auth_kind"].as_str().unwrap()).collect();
     // A rejected bearer is minted anew once and tried again; that is still the same kind.
     assert_eq!(kinds, ["user", "user", "bearer", "bearer", "user", "bearer"]);
@@ -156,31 +156,31 @@ async fn an_app_may_be_app_only_by_a_signature_without_a_token() {
         config.apps.get_mut("demo").unwrap().app_only = AppOnly::TwoLegged;
     };
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start_with(&database, change).await;
-    let answer = house.call(TOTALS, &public(&house)).send().await;
+    let gateway = TestGateway::start_with(&database, change).await;
+    let answer = gateway.call(TOTALS, &public(&gateway)).send().await;
     answer.is_relayed(200);
     assert_eq!(answer.header("countersign-auth"), "app-only");
-    let arrived = house.arrived("/").await;
+    let arrived = gateway.arrived("/").await;
     assert_eq!(arrived.len(), 1, "no token was minted");
     assert_eq!(arrived[0]["auth_kind"], "two_legged");
-    assert_eq!(arrived[0]["consumer_key"], house.bench.app("demo").consumer_key);
+    assert_eq!(arrived[0]["consumer_key"], gateway.sandbox.app("demo").consumer_key);
     assert_eq!(arrived[0]["token"], json!(null));
 }
 
 #[tokio::test]
 async fn a_bearer_of_the_config_is_used_and_never_minted() {
-    let bench = Bench::start().await;
-    let token = bench.app("demo").bearer_token.clone();
+    let sandbox = TestSandbox::start().await;
+    let token = sandbox.app("demo").bearer_token.clone();
     let database = fresh(Kind::Sqlite).await;
-    let house = House::build(bench, &database.settings(), |config| {
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
         config.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::from(&*token));
     })
     .await;
-    house.call(TOTALS, &public(&house)).send().await.is_relayed(200);
+    gateway.call(TOTALS, &public(&gateway)).send().await.is_relayed(200);
     let refusal = json!({ "kind": "status", "status": 401, "times": 1 });
-    house.order(json!([refusal])).await;
-    house.call(TOTALS, &public(&house)).send().await.is_relayed(401);
-    let arrived = house.arrived("/").await;
+    gateway.order(json!([refusal])).await;
+    gateway.call(TOTALS, &public(&gateway)).send().await.is_relayed(401);
+    let arrived = gateway.arrived("/").await;
     assert!(arrived.iter().all(|it| it["path"] == TOTALS.path()), "{arrived:?}");
     assert!(arrived.iter().all(|it| it["token"] == *token), "{arrived:?}");
     assert_eq!(arrived.len(), 2);

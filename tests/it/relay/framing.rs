@@ -5,27 +5,27 @@ use std::fmt::Write as _;
 use countersign::model::Endpoint;
 use serde_json::Value;
 
-use crate::bench::TOTALS;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::relay::{head, public, raw};
+use crate::upstream::TOTALS;
 
 /// The largest body, as shipped.
 const MOST: usize = 65_536;
 
 /// A good body of that size: JSON may end in white space.
-fn padded(house: &House, size: usize) -> String {
-    let body = public(house).to_string();
+fn padded(gateway: &TestGateway, size: usize) -> String {
+    let body = public(gateway).to_string();
     format!("{body}{}", " ".repeat(size - body.len()))
 }
 
 #[tokio::test]
 async fn other_methods_are_refused_with_the_one_that_is_allowed() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for endpoint in Endpoint::ALL {
         for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "post"] {
-            let answer = house.ask(method, endpoint.path()).send().await;
+            let answer = gateway.ask(method, endpoint.path()).send().await;
             answer.is_own(405, "method_not_allowed");
             assert_eq!(answer.header("allow"), "POST");
             let detail = format!(
@@ -34,17 +34,17 @@ async fn other_methods_are_refused_with_the_one_that_is_allowed() {
             );
             assert_eq!(answer.json()["errors"], serde_json::json!([detail]));
         }
-        let answer = house.ask("HEAD", endpoint.path()).send().await;
+        let answer = gateway.ask("HEAD", endpoint.path()).send().await;
         assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"));
         assert_eq!(answer.header("countersign-error"), "method_not_allowed");
     }
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
 async fn other_paths_are_not_found_and_the_answer_names_those_that_are() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for path in [
         "/",
         "/insights/engagement",
@@ -59,33 +59,33 @@ async fn other_paths_are_not_found_and_the_answer_names_those_that_are() {
         "/admin/v1/keys",
         "/1.1/account/verify_credentials.json",
     ] {
-        let answer = house.ask("POST", path).body(public(&house).to_string()).send().await;
+        let answer = gateway.ask("POST", path).body(public(&gateway).to_string()).send().await;
         answer.is_own(404, "not_found");
         assert!(
             answer.text().contains("the engagement endpoints are POST /insights/engagement/totals")
         );
     }
     for first in ["CONNECT x:443", "OPTIONS *"] {
-        let (head, _) = raw(&house, head(first, &["host: x"]).as_bytes()).await;
+        let (head, _) = raw(&gateway, head(first, &["host: x"]).as_bytes()).await;
         assert!(head.starts_with("http/1.1 404 "), "{first}: {head}");
     }
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
 async fn the_body_has_to_be_declared_as_json_or_not_at_all() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for right in [
         "",
         "application/json",
         "application/json;charset=utf-8",
         "Application/JSON ; charset=UTF-8",
     ] {
-        let ask = house.call(Endpoint::Totals, &public(&house)).header("content-type", right);
+        let ask = gateway.call(Endpoint::Totals, &public(&gateway)).header("content-type", right);
         ask.send().await.is_relayed(200);
     }
-    let relayed = house.arrived("/insights/").await.len();
+    let relayed = gateway.arrived("/insights/").await.len();
     for wrong in [
         "application/x-www-form-urlencoded",
         "application/x-www-form-urlencoded;charset=UTF-8",
@@ -97,7 +97,7 @@ async fn the_body_has_to_be_declared_as_json_or_not_at_all() {
         "json",
         ";",
     ] {
-        let ask = house.call(Endpoint::Totals, &public(&house)).header("content-type", wrong);
+        let ask = gateway.call(Endpoint::Totals, &public(&gateway)).header("content-type", wrong);
         let answer = ask.send().await;
         answer.is_own(415, "not_json");
         let detail = "the body is declared as another type than JSON; send it as Content-Type: application/json";
@@ -105,47 +105,48 @@ async fn the_body_has_to_be_declared_as_json_or_not_at_all() {
     }
     for encoding in ["gzip", "deflate", "br", "identity, gzip"] {
         let ask =
-            house.call(Endpoint::Totals, &public(&house)).header("content-encoding", encoding);
+            gateway.call(Endpoint::Totals, &public(&gateway)).header("content-encoding", encoding);
         let answer = ask.send().await;
         answer.is_own(415, "not_json");
         let detail = "the body is compressed; send it as it is, without Content-Encoding";
         assert_eq!(answer.json()["detail"], detail);
     }
-    assert_eq!(house.arrived("/insights/").await.len(), relayed);
-    let ask = house.call(Endpoint::Totals, &public(&house)).header("content-encoding", "Identity");
+    assert_eq!(gateway.arrived("/insights/").await.len(), relayed);
+    let ask =
+        gateway.call(Endpoint::Totals, &public(&gateway)).header("content-encoding", "Identity");
     ask.send().await.is_relayed(200);
 }
 
 #[tokio::test]
 async fn a_body_may_be_as_large_as_the_limit_and_not_one_byte_larger() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let full = padded(&house, MOST);
-    house.call(Endpoint::Totals, &Value::Null).body(&*full).send().await.is_relayed(200);
+    let gateway = TestGateway::start(&database).await;
+    let full = padded(&gateway, MOST);
+    gateway.call(Endpoint::Totals, &Value::Null).body(&*full).send().await.is_relayed(200);
     let answer =
-        house.call(Endpoint::Totals, &Value::Null).body(padded(&house, MOST + 1)).send().await;
+        gateway.call(Endpoint::Totals, &Value::Null).body(padded(&gateway, MOST + 1)).send().await;
     answer.is_own(413, "body_too_large");
     assert_eq!(
         answer.json()["detail"],
         "the body is larger than 65536 bytes, the most that is taken; send it in parts"
     );
 
-    let key = format!("authorization: Bearer {}", house.key);
+    let key = format!("authorization: Bearer {}", gateway.key);
     let head = head(&format!("POST {TOTALS}"), &["host: x", &key, "transfer-encoding: chunked"]);
     for (size, pieces, status) in
         [(MOST, 1, 200), (MOST, 7, 200), (MOST + 1, 1, 413), (MOST + 1, 7, 413)]
     {
-        let body = padded(&house, size);
+        let body = padded(&gateway, size);
         let mut request = head.clone();
         for piece in body.as_bytes().chunks(size.div_ceil(pieces)) {
             let piece = std::str::from_utf8(piece).unwrap();
             write!(request, "{:x}\r\n{piece}\r\n", piece.len()).unwrap();
         }
         request += "0\r\n\r\n";
-        let (head, _) = raw(&house, request.as_bytes()).await;
+        let (head, _) = raw(&gateway, request.as_bytes()).await;
         assert!(head.starts_with(&format!("http/1.1 {status} ")), "{size} in {pieces}: {head}");
     }
-    let arrived = house.arrived("/insights/").await;
+    let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived.len(), 3);
     assert!(arrived.iter().all(|it| it["body"] == full), "chunks are put together");
     assert!(arrived.iter().all(|it| it["header_values"]["content-length"] == "65536"));
@@ -154,35 +155,39 @@ async fn a_body_may_be_as_large_as_the_limit_and_not_one_byte_larger() {
 #[tokio::test]
 async fn a_body_that_is_not_framed_as_promised_is_refused() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let key = format!("authorization: Bearer {}", house.key);
+    let gateway = TestGateway::start(&database).await;
+    let key = format!("authorization: Bearer {}", gateway.key);
     let head = head(&format!("POST {TOTALS}"), &["host: x", &key, "transfer-encoding: chunked"]);
-    let (head, body) = raw(&house, format!("{head}zz\r\n{{}}\r\n0\r\n\r\n").as_bytes()).await;
+    let (head, body) = raw(&gateway, format!("{head}zz\r\n{{}}\r\n0\r\n\r\n").as_bytes()).await;
     assert!(
         head.starts_with("http/1.1 400 ") && head.contains("countersign-error: invalid_request"),
         "{head}"
     );
     assert!(body.contains("the body: broke off before its end"), "{body}");
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
 async fn a_plain_request_id_is_kept_and_an_odd_one_replaced() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let longest = "a".repeat(64);
     for plain in ["1", "a.B-c_9", "550e8400-e29b-41d4-a716-446655440000", &longest] {
-        for ask in [house.call(Endpoint::Totals, &public(&house)), house.ask("GET", "/nowhere")] {
+        for ask in
+            [gateway.call(Endpoint::Totals, &public(&gateway)), gateway.ask("GET", "/nowhere")]
+        {
             let answer = ask.header("x-request-id", plain).send().await;
             assert_eq!(answer.header("x-request-id"), plain);
         }
     }
-    let answer = house.ask("GET", "/nowhere").header("x-request-id", "mine").send().await;
+    let answer = gateway.ask("GET", "/nowhere").header("x-request-id", "mine").send().await;
     assert_eq!(answer.json()["request_id"], "mine");
     let mut made = std::collections::BTreeSet::new();
     let odd = ["", "a b", "<script>", "a\"b", "ä", "a;b", "a/b", &format!("{longest}a")];
     for odd in odd {
-        for ask in [house.call(Endpoint::Totals, &public(&house)), house.ask("GET", "/nowhere")] {
+        for ask in
+            [gateway.call(Endpoint::Totals, &public(&gateway)), gateway.ask("GET", "/nowhere")]
+        {
             let answer = ask.header("x-request-id", odd).send().await;
             let id = answer.header("x-request-id").to_owned();
             assert!(id.len() == 24 && id.bytes().all(|it| it.is_ascii_hexdigit()), "{odd}: {id}");

@@ -7,10 +7,10 @@ use std::net::TcpListener;
 use countersign::model::Endpoint;
 use serde_json::Value;
 
-use crate::bench::TOTALS;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::relay::{head, private, public, raw};
+use crate::upstream::TOTALS;
 
 /// Every header that the gateway sends.
 const SENT: [&str; 7] = [
@@ -25,7 +25,7 @@ const SENT: [&str; 7] = [
 
 /// The call's headers are the gateway's own, whatever the caller sent.
 #[track_caller]
-fn is_the_gateways_own(house: &House, call: &Value) {
+fn is_the_gateways_own(gateway: &TestGateway, call: &Value) {
     let names: BTreeSet<&str> =
         call["headers"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     assert_eq!(names, BTreeSet::from(SENT));
@@ -33,16 +33,16 @@ fn is_the_gateways_own(house: &House, call: &Value) {
     assert_eq!(values["accept"], "application/json");
     assert_eq!(values["accept-encoding"], "gzip");
     assert_eq!(values["content-type"], "application/json");
-    assert_eq!(values["host"], *house.bench.address);
+    assert_eq!(values["host"], *gateway.sandbox.address);
     assert_eq!(values["user-agent"], concat!("countersign/", env!("CARGO_PKG_VERSION")));
     assert_eq!(call["query"], Value::Null);
-    assert!(!call.to_string().contains(&house.key[4..]), "the caller's key stays here");
+    assert!(!call.to_string().contains(&gateway.key[4..]), "the caller's key stays here");
 }
 
 #[tokio::test]
 async fn what_callers_send_in_headers_stays_here() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let sets: [&[(&str, &str)]; 6] = [
         &[
             ("cookie", "session=1"),
@@ -90,55 +90,55 @@ async fn what_callers_send_in_headers_stays_here() {
         ],
     ];
     for set in sets {
-        let mut ask = house.call_as("alice", Endpoint::Totals, &private(&house, "alice"));
+        let mut ask = gateway.call_as("alice", Endpoint::Totals, &private(&gateway, "alice"));
         for (name, value) in set {
             ask = ask.header(name, value);
         }
         ask.send().await.is_relayed(200);
     }
-    let by_api_key = house.call(Endpoint::Totals, &public(&house)).header("authorization", "");
-    by_api_key.header("x-api-key", &house.key).send().await.is_relayed(200);
-    let ask = house
+    let by_api_key = gateway.call(Endpoint::Totals, &public(&gateway)).header("authorization", "");
+    by_api_key.header("x-api-key", &gateway.key).send().await.is_relayed(200);
+    let ask = gateway
         .ask("POST", &format!("{TOTALS}?a=1&oauth_token=x"))
         .header("content-type", "application/json; charset=utf-8");
-    ask.body(public(&house).to_string()).send().await.is_relayed(200);
+    ask.body(public(&gateway).to_string()).send().await.is_relayed(200);
 
-    let arrived = house.arrived("/insights/").await;
+    let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived.len(), sets.len() + 2);
     for call in &arrived {
-        is_the_gateways_own(&house, call);
+        is_the_gateways_own(&gateway, call);
     }
-    let alices = house.bench.user("alice").access_token.clone();
+    let alices = gateway.sandbox.user("alice").access_token.clone();
     assert!(arrived[..sets.len()].iter().all(|it| it["token"] == alices));
 }
 
 #[tokio::test]
 async fn a_flood_of_headers_is_refused_before_anything_is_done() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let key = format!("authorization: Bearer {}", house.key);
-    let body = public(&house).to_string();
+    let gateway = TestGateway::start(&database).await;
+    let key = format!("authorization: Bearer {}", gateway.key);
+    let body = public(&gateway).to_string();
     let length = format!("content-length: {}", body.len());
     // As shipped: 64, of which one asks for the connection's end.
     for (more, status) in [(60, 200), (61, 431)] {
         let lines = [&["host: x", &*key, &*length][..], &vec!["x-more: 1"; more]].concat();
         let request = head(&format!("POST {TOTALS}"), &lines) + &body;
-        let (head, _) = raw(&house, request.as_bytes()).await;
+        let (head, _) = raw(&gateway, request.as_bytes()).await;
         assert!(head.starts_with(&format!("http/1.1 {status} ")), "{more}: {head}");
     }
-    assert_eq!(house.arrived("/insights/").await.len(), 1);
+    assert_eq!(gateway.arrived("/insights/").await.len(), 1);
 }
 
 #[tokio::test]
 async fn no_request_says_where_its_call_goes_or_what_is_signed() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let evil = TcpListener::bind("127.0.0.1:0").unwrap();
     evil.set_nonblocking(true).unwrap();
     let there = evil.local_addr().unwrap();
-    let body = private(&house, "alice").to_string();
+    let body = private(&gateway, "alice").to_string();
     let length = format!("content-length: {}", body.len());
-    let key = format!("authorization: Bearer {}", house.key);
+    let key = format!("authorization: Bearer {}", gateway.key);
     let host = format!("host: {there}");
     let forwarded = format!("forwarded: host={there};proto=https");
     let x_forwarded = format!("x-forwarded-host: {there}");
@@ -152,14 +152,14 @@ async fn no_request_says_where_its_call_goes_or_what_is_signed() {
     ] {
         let lines = [&lines[..], &[&*key, &*length, "countersign-account: @alice"]].concat();
         let request = head(&format!("POST {target}"), &lines) + &body;
-        let (head, _) = raw(&house, request.as_bytes()).await;
+        let (head, _) = raw(&gateway, request.as_bytes()).await;
         assert!(head.starts_with("http/1.1 200 "), "{target} {lines:?}: {head}");
     }
-    let arrived = house.arrived("/insights/").await;
+    let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived.len(), 6);
     // The sandbox checked each signature against the host that it was called by.
     for call in &arrived {
-        is_the_gateways_own(&house, call);
+        is_the_gateways_own(&gateway, call);
     }
     assert!(arrived.iter().all(|it| it["path"] == TOTALS && it["auth_kind"] == "user"));
     assert_eq!(evil.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came elsewhere");

@@ -3,15 +3,15 @@
 use countersign::model::Endpoint;
 use serde_json::json;
 
-use crate::bench::with;
 use crate::database::{Kind, fresh};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::relay::checks::{answer, plain};
+use crate::upstream::with;
 
 #[tokio::test]
 async fn what_is_no_json_object_is_refused() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let deep = "[".repeat(60_000);
     for (body, words) in [
         (
@@ -35,25 +35,25 @@ async fn what_is_no_json_object_is_refused() {
         (&deep, "the body: nested deeper than 16 levels (line 1, column 128)"),
         (&"{\"a\":".repeat(10_000), "the body: nested deeper than 16 levels"),
     ] {
-        let answer = answer(&house, Endpoint::Totals, body).await;
+        let answer = answer(&gateway, Endpoint::Totals, body).await;
         answer.is_own(400, "invalid_request");
         assert_eq!(answer.json()["problems"][0]["pointer"], "");
         let detail = answer.json()["detail"].to_string();
         assert!(detail.contains(words), "{detail}");
     }
     for body in [&b"\xff\xfe{}"[..], b"{\"a\":\"\xff\"}", b"{\"a\":\"\0\"}", b"\x1f\x8b\x08\0"] {
-        answer(&house, Endpoint::Totals, body).await.is_own(400, "invalid_request");
+        answer(&gateway, Endpoint::Totals, body).await.is_own(400, "invalid_request");
     }
-    let odd = answer(&house, Endpoint::Totals, &b"{\n\"a\": \"\xff\"}"[..]).await;
+    let odd = answer(&gateway, Endpoint::Totals, &b"{\n\"a\": \"\xff\"}"[..]).await;
     let detail = odd.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("no UTF-8") && detail.ends_with("(line 2, column 7)"), "{detail}");
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
 async fn keys_given_twice_are_refused_at_any_depth_and_however_they_are_spelt() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let good = plain().to_string();
     for (from, to, pointer) in [
         (r#"{"engagement_types""#, r#"{"tweet_ids":["2"],"engagement_types""#, "/tweet_ids"),
@@ -66,38 +66,38 @@ async fn keys_given_twice_are_refused_at_any_depth_and_however_they_are_spelt() 
         (r#"{"engagement_types""#, r#"{"x":[{"y":1,"y":2}],"engagement_types""#, "/x/0/y"),
     ] {
         assert!(good.contains(from), "{good}");
-        let answer = answer(&house, Endpoint::Totals, good.replacen(from, to, 1)).await;
+        let answer = answer(&gateway, Endpoint::Totals, good.replacen(from, to, 1)).await;
         answer.is_own(400, "invalid_request");
         let detail = "this key stands here more than once; give it once";
         assert_eq!(answer.json()["problems"], json!([{ "pointer": pointer, "detail": detail }]));
     }
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }
 
 #[tokio::test]
 async fn what_is_nested_deeper_than_sixteen_levels_is_refused_and_sixteen_are_relayed() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let nested = |levels: usize| {
         let inner = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         plain().to_string().replacen('{', &format!(r#"{{"x":{inner},"#), 1)
     };
-    let refused = answer(&house, Endpoint::Totals, nested(16)).await;
+    let refused = answer(&gateway, Endpoint::Totals, nested(16)).await;
     refused.is_own(400, "invalid_request");
     assert_eq!(refused.json()["problems"][0]["detail"], "nested deeper than 16 levels");
-    assert!(house.arrived("/insights/").await.is_empty());
-    answer(&house, Endpoint::Totals, nested(15)).await;
-    assert_eq!(house.arrived("/insights/").await[0]["body"], nested(15));
+    assert!(gateway.arrived("/insights/").await.is_empty());
+    answer(&gateway, Endpoint::Totals, nested(15)).await;
+    assert_eq!(gateway.arrived("/insights/").await[0]["body"], nested(15));
 }
 
 #[tokio::test]
 async fn an_answer_does_not_grow_far_beyond_the_request_that_it_refuses() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let name = "n".repeat(30_000);
     let body = with(plain(), &json!({ "groupings": { name: { "group_by": vec!["x"; 4_000] } } }))
         .to_string();
-    let ask = house.call_as("alice", Endpoint::Totals, &json!({})).header("accept-encoding", "");
+    let ask = gateway.call_as("alice", Endpoint::Totals, &json!({})).header("accept-encoding", "");
     let answer = ask.body(&*body).send().await;
     answer.is_own(400, "invalid_request");
     assert!(answer.raw.len() < 3 * body.len(), "{} for {}", answer.raw.len(), body.len());
@@ -106,13 +106,13 @@ async fn an_answer_does_not_grow_far_beyond_the_request_that_it_refuses() {
 #[tokio::test]
 async fn a_body_of_countless_small_values_is_refused_before_it_takes_memory() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for item in ["[]", "{}", "0", "\"\"", "{\"\":0}"] {
         let more = format!(",{item}").repeat(60_000 / (item.len() + 1));
-        let refused = answer(&house, Endpoint::Totals, format!("{{\"x\":[{item}{more}]}}")).await;
+        let refused = answer(&gateway, Endpoint::Totals, format!("{{\"x\":[{item}{more}]}}")).await;
         refused.is_own(400, "invalid_request");
         let detail = refused.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.starts_with("the body: holds more values than any request"), "{detail}");
     }
-    assert!(house.arrived("/").await.is_empty());
+    assert!(gateway.arrived("/").await.is_empty());
 }

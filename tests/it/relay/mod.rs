@@ -17,22 +17,26 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::bench::body;
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::body;
 
 /// What anybody may ask of alice's posts.
-fn public(house: &House) -> Value {
-    body(&house.bench.ids("alice", 2), &["favorites", "replies"], &["tweet.id", "engagement.type"])
+fn public(gateway: &TestGateway) -> Value {
+    body(
+        &gateway.sandbox.ids("alice", 2),
+        &["favorites", "replies"],
+        &["tweet.id", "engagement.type"],
+    )
 }
 
 /// What only the author may ask.
-fn private(house: &House, author: &str) -> Value {
-    body(&house.bench.ids(author, 2), &["impressions"], &["tweet.id", "engagement.type"])
+fn private(gateway: &TestGateway, author: &str) -> Value {
+    body(&gateway.sandbox.ids(author, 2), &["impressions"], &["tweet.id", "engagement.type"])
 }
 
 /// Sends bytes as they are over a connection of their own; gives the answer's head in lower case, and its body.
-async fn raw(house: &House, request: &[u8]) -> (String, String) {
-    let mut stream = TcpStream::connect(house.url.trim_start_matches("http://")).await.unwrap();
+async fn raw(gateway: &TestGateway, request: &[u8]) -> (String, String) {
+    let mut stream = TcpStream::connect(gateway.url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();

@@ -3,10 +3,11 @@
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
-use crate::bench::{Answer, Ask, HISTORICAL, TOTALS};
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
 use crate::relay::{private, public};
+use crate::upstream::{HISTORICAL, TOTALS};
 
 /// A call as such a client makes it, which accepts whatever comes.
 fn old(ask: Ask) -> Ask {
@@ -14,8 +15,8 @@ fn old(ask: Ask) -> Ask {
 }
 
 /// A call as alice.
-fn signed(house: &House) -> Ask {
-    house.call_as("alice", Endpoint::Totals, &private(house, "alice"))
+fn signed(gateway: &TestGateway) -> Ask {
+    gateway.call_as("alice", Endpoint::Totals, &private(gateway, "alice"))
 }
 
 /// The answer is the gateway's own with that code, but a client of X sees nothing that X would not send.
@@ -50,8 +51,8 @@ fn quotas(answer: &Answer) -> Vec<(String, String)> {
 }
 
 async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
-    let house = House::start(&database).await;
-    let call = || old(house.call(Endpoint::Totals, &public(&house)));
+    let gateway = TestGateway::start(&database).await;
+    let call = || old(gateway.call(Endpoint::Totals, &public(&gateway)));
     for (ask, status, code) in [
         (call().header("authorization", ""), 401, "missing_key"),
         (call().header("authorization", "Bearer csk_unknown"), 401, "unknown_key"),
@@ -60,11 +61,11 @@ async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
         (call().body(" ".repeat(70_000)), 413, "body_too_large"),
         (call().header("accept-encoding", "*;q=0"), 406, "not_acceptable"),
         (call().method("GET"), 405, "method_not_allowed"),
-        (old(signed(&house)).header("countersign-account", "999"), 404, "account_not_found"),
+        (old(signed(&gateway)).header("countersign-account", "999"), 404, "account_not_found"),
     ] {
         is_as_of_x(&ask.send().await, status, code);
     }
-    house.order(json!([{ "kind": "reset", "path": "/insights/" }])).await;
+    gateway.order(json!([{ "kind": "reset", "path": "/insights/" }])).await;
     let away = call().send().await;
     is_as_of_x(&away, 502, "upstream_unreachable");
     assert_eq!(away.header("retry-after"), "1");
@@ -72,46 +73,46 @@ async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
 
 // A client took 409 for success.
 async fn an_account_that_has_ended_is_a_403_with_a_link_in_a_header(database: Database) {
-    let mut house = House::start(&database).await;
-    house.key = house.new_key(|it| it.links = true).await;
-    let alice = house.id("alice").to_string();
-    house.bench.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
-    let call = || old(signed(&house));
+    let mut gateway = TestGateway::start(&database).await;
+    gateway.key = gateway.new_key(|it| it.links = true).await;
+    let alice = gateway.id("alice").to_string();
+    gateway.sandbox.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
+    let call = || old(signed(&gateway));
     call().send().await.is_relayed(401);
     let ended = call().send().await;
     is_as_of_x(&ended, 403, "account_not_active");
     assert_eq!(ended.header("cache-control"), "no-store");
     let link = ended.header("countersign-reconnect-url");
-    assert!(link.starts_with(&format!("{}/connect/", house.url)), "{link}");
+    assert!(link.starts_with(&format!("{}/connect/", gateway.url)), "{link}");
     assert!(!ended.text().contains(link), "{}", ended.text());
     let said = call().header("accept", "application/problem+json").send().await;
     said.is_own(409, "account_not_active");
     assert_eq!(said.json()["reconnect_url"], said.header("countersign-reconnect-url"));
-    house.key = house.new_key(|_| ()).await;
-    let without = old(signed(&house)).send().await;
+    gateway.key = gateway.new_key(|_| ()).await;
+    let without = old(signed(&gateway)).send().await;
     is_as_of_x(&without, 403, "account_not_active");
     assert_eq!(without.header("countersign-reconnect-url"), "");
 }
 
 async fn a_refusal_has_the_quotas_that_x_told_last(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let refused = async || {
-        let answer = old(house.call(Endpoint::Totals, &json!({}))).send().await;
+        let answer = old(gateway.call(Endpoint::Totals, &json!({}))).send().await;
         is_as_of_x(&answer, 400, "invalid_request");
         answer
     };
     assert_eq!(quotas(&refused().await), [], "nothing is known yet");
-    let relayed = house.call(Endpoint::Totals, &public(&house)).send().await;
+    let relayed = gateway.call(Endpoint::Totals, &public(&gateway)).send().await;
     assert_eq!(quotas(&relayed).len(), 6);
     assert_eq!(quotas(&refused().await), quotas(&relayed));
     // Signed calls have a quota of their own, and each endpoint has.
-    let own = signed(&house).send().await;
+    let own = signed(&gateway).send().await;
     own.is_relayed(200);
-    let nobody = old(signed(&house)).header("countersign-account", "999").send().await;
+    let nobody = old(signed(&gateway)).header("countersign-account", "999").send().await;
     assert_eq!(quotas(&nobody), quotas(&own));
-    let elsewhere = old(house.call(Endpoint::Historical, &json!({}))).send().await;
+    let elsewhere = old(gateway.call(Endpoint::Historical, &json!({}))).send().await;
     assert_eq!(quotas(&elsewhere), []);
-    house.bench.clock.forward(time::Duration::minutes(2));
+    gateway.sandbox.clock.forward(time::Duration::minutes(2));
     let later = refused().await;
     assert_eq!(later.header("x-per-minute-remaining"), later.header("x-per-minute-limit"));
     assert_ne!(relayed.header("x-per-minute-remaining"), relayed.header("x-per-minute-limit"));
@@ -126,9 +127,9 @@ on_both!(
 #[tokio::test]
 async fn who_names_the_problem_type_is_told_all() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let ask = |accept: &str| {
-        let ask = house.ask("POST", TOTALS).header("content-type", "text/csv");
+        let ask = gateway.ask("POST", TOTALS).header("content-type", "text/csv");
         ask.header("accept", accept).body("{}")
     };
     for accept in [
@@ -148,14 +149,14 @@ async fn who_names_the_problem_type_is_told_all() {
 #[tokio::test]
 async fn only_the_paths_of_x_are_answered_so() {
     let database = fresh(Kind::Sqlite).await;
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
     for ask in [
-        house.ask("POST", "/v1/engagement"),
-        house.ask("POST", "/v1/links"),
-        house.ask("POST", &format!("{TOTALS}/")),
-        house.admin(&admin, "POST", HISTORICAL),
-        house.admin(&admin, "POST", "/admin/v1/keys"),
+        gateway.ask("POST", "/v1/engagement"),
+        gateway.ask("POST", "/v1/links"),
+        gateway.ask("POST", &format!("{TOTALS}/")),
+        gateway.admin(&admin, "POST", HISTORICAL),
+        gateway.admin(&admin, "POST", "/admin/v1/keys"),
     ] {
         let answer = old(ask).header("content-type", "text/csv").send().await;
         let (status, code) =

@@ -2,10 +2,10 @@
 
 use countersign::model::Endpoint;
 
-use crate::bench::Bench;
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::relay::private;
+use crate::upstream::TestSandbox;
 
 /// A key's scopes; no accounts or no endpoints means all.
 struct Scoped {
@@ -55,11 +55,11 @@ fn expected(
     Some(user).filter(its).ok_or((404, "account_not_found"))
 }
 
-/// A house with two apps; alice is connected to both, with a token for each.
-pub(super) async fn with_two_apps(database: &crate::database::Database) -> House {
-    let bench = Bench::start().await;
-    let other = bench.app("other").clone();
-    let house = House::build(bench, &database.settings(), |config| {
+/// A gateway with two apps; alice is connected to both, with a token for each.
+pub(super) async fn with_two_apps(database: &crate::database::Database) -> TestGateway {
+    let sandbox = TestSandbox::start().await;
+    let other = sandbox.app("other").clone();
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
         let mut app = config.apps["demo"].clone();
         "other".clone_into(&mut app.name);
         app.consumer_key = other.consumer_key;
@@ -67,35 +67,36 @@ pub(super) async fn with_two_apps(database: &crate::database::Database) -> House
         config.apps.insert("other".to_owned(), app);
     })
     .await;
-    let alice = house.bench.user("alice");
-    let mut import = house.import_of("alice");
+    let alice = gateway.sandbox.user("alice");
+    let mut import = gateway.import_of("alice");
     import.access_token = (&*alice.other_access_token).into();
     import.access_token_secret = (&*alice.other_access_token_secret).into();
-    house.gateway.import_accounts(Some("other"), &[import], "test").await.unwrap();
-    house
+    gateway.inner.import_accounts(Some("other"), &[import], "test").await.unwrap();
+    gateway
 }
 
 async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) {
-    let house = with_two_apps(&database).await;
+    let gateway = with_two_apps(&database).await;
     let mut tokens = Vec::new();
     for key in &KEYS {
-        let text = house
+        let text = gateway
             .new_key(|it| {
                 it.app = Some(key.app.to_owned());
-                it.accounts = key.accounts.iter().map(|it| house.id(it)).collect();
+                it.accounts = key.accounts.iter().map(|it| gateway.id(it)).collect();
                 it.endpoints = key.endpoints.to_vec();
             })
             .await;
         for (header, named) in NAMED {
             let header = match header.split_once('\'') {
-                Some((name, _)) => house.bench.user(name).user_id.clone(),
+                Some((name, _)) => gateway.sandbox.user(name).user_id.clone(),
                 None => header.to_owned(),
             };
             for endpoint in Endpoint::ALL {
                 let expected = expected(key, endpoint, named);
-                let body = private(&house, expected.unwrap_or("alice"));
-                let ask =
-                    house.call(endpoint, &body).header("authorization", &format!("Bearer {text}"));
+                let body = private(&gateway, expected.unwrap_or("alice"));
+                let ask = gateway
+                    .call(endpoint, &body)
+                    .header("authorization", &format!("Bearer {text}"));
                 let answer = ask.header("countersign-account", &header).send().await;
                 let case = format!(
                     "{} {:?} {:?} {header} {endpoint}",
@@ -104,13 +105,14 @@ async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) 
                 match expected {
                     Ok(user) => {
                         assert_eq!(answer.status, 200, "{case}: {}", answer.text());
-                        let user = house.bench.user(user);
+                        let user = gateway.sandbox.user(user);
                         let its = if key.app == "demo" {
                             &user.access_token
                         } else {
                             &user.other_access_token
                         };
-                        tokens.push((house.bench.app(key.app).consumer_key.clone(), its.clone()));
+                        tokens
+                            .push((gateway.sandbox.app(key.app).consumer_key.clone(), its.clone()));
                     }
                     Err((status, code)) => {
                         assert_eq!(
@@ -124,7 +126,7 @@ async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) 
             }
         }
     }
-    let arrived = house.arrived("/").await;
+    let arrived = gateway.arrived("/").await;
     let text = |it: &serde_json::Value| it.as_str().unwrap().to_owned();
     let used: Vec<_> =
         arrived.iter().map(|it| (text(&it["consumer_key"]), text(&it["token"]))).collect();
@@ -132,11 +134,11 @@ async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) 
 }
 
 async fn a_key_limited_to_other_endpoints_is_told_which_are_its_own(database: Database) {
-    let house = House::start(&database).await;
-    let key = house
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway
         .new_key(|it| it.endpoints = vec![Endpoint::TwentyEightHours, Endpoint::Historical])
         .await;
-    let ask = house.call_as("alice", Endpoint::Totals, &private(&house, "alice"));
+    let ask = gateway.call_as("alice", Endpoint::Totals, &private(&gateway, "alice"));
     let answer = ask.header("authorization", &format!("Bearer {key}")).send().await;
     answer.is_own(403, "not_allowed");
     let detail = answer.json()["detail"].to_string();

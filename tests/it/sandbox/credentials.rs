@@ -7,32 +7,32 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, HISTORICAL, LAST_28H, Signer, TOTALS, VERIFY, body};
+use crate::upstream::{HISTORICAL, LAST_28H, Signer, TOTALS, TestSandbox, VERIFY, body};
 
 const NOT_AUTHENTICATED: &str = "Could not authenticate you.";
 const UNKNOWN_TYPE: &str =
     "Your account could not be authenticated. Reason: Unknown Authorization Type";
 const NOT_FOUND: &str = "Your account could not be authenticated. Reason: Access token not found";
 
-fn favorites(bench: &Bench) -> Value {
-    body(&bench.ids("alice", 1), &["favorites"], &["tweet.id", "engagement.type"])
+fn favorites(sandbox: &TestSandbox) -> Value {
+    body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id", "engagement.type"])
 }
 
-async fn status(bench: &Bench, signer: &Signer) -> u16 {
-    bench.post(TOTALS, &favorites(bench)).signed(signer).send().await.status.as_u16()
+async fn status(sandbox: &TestSandbox, signer: &Signer) -> u16 {
+    sandbox.post(TOTALS, &favorites(sandbox)).signed(signer).send().await.status.as_u16()
 }
 
 #[tokio::test]
 async fn the_authors_signature_is_accepted_everywhere() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for path in [TOTALS, LAST_28H, HISTORICAL] {
-        assert_eq!(bench.own("alice", path, &favorites(&bench)).await.status, 200, "{path}");
+        assert_eq!(sandbox.own("alice", path, &favorites(&sandbox)).await.status, 200, "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_signature_counts_over_https_and_http_and_the_host_header() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for (origin, host) in [
         ("https://data-api.x.com", "data-api.x.com"),
         ("http://data-api.x.com", "data-api.x.com"),
@@ -40,35 +40,35 @@ async fn a_signature_counts_over_https_and_http_and_the_host_header() {
         ("http://data-api.x.com", "data-api.x.com:80"),
         ("https://data-api.x.com:8443", "data-api.x.com:8443"),
     ] {
-        let signer = Signer { origin: origin.to_owned(), ..bench.signer("alice") };
-        let ask = bench.post(TOTALS, &favorites(&bench)).header("host", host).signed(&signer);
+        let signer = Signer { origin: origin.to_owned(), ..sandbox.signer("alice") };
+        let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("host", host).signed(&signer);
         assert_eq!(ask.send().await.status, 200, "{origin} as {host}");
     }
-    let signer = Signer { origin: "https://data-api.x.com".to_owned(), ..bench.signer("alice") };
-    let ask = bench.post(TOTALS, &favorites(&bench)).header("host", "data-api.twitter.com");
+    let signer = Signer { origin: "https://data-api.x.com".to_owned(), ..sandbox.signer("alice") };
+    let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("host", "data-api.twitter.com");
     ask.signed(&signer).send().await.has_code(401, 32, NOT_AUTHENTICATED);
 }
 
 #[tokio::test]
 async fn an_independent_signer_is_understood() {
-    let bench = Bench::start().await;
-    let (app, user) = (bench.app("demo"), bench.user("alice"));
-    let now = u64::try_from(crate::bench::NOW.unix_timestamp()).unwrap();
+    let sandbox = TestSandbox::start().await;
+    let (app, user) = (sandbox.app("demo"), sandbox.user("alice"));
+    let now = u64::try_from(crate::upstream::NOW.unix_timestamp()).unwrap();
     let client = oauth1_request::Credentials::new(&*app.consumer_key, &*app.consumer_secret);
     let token = oauth1_request::Credentials::new(&*user.access_token, &*user.access_token_secret);
     let header = oauth1_request::Builder::new(client, oauth1_request::HMAC_SHA1)
         .token(token)
         .nonce("once")
         .timestamp(NonZeroU64::try_from(now).unwrap())
-        .post(format!("http://{}{TOTALS}", bench.address), &());
-    let ask = bench.post(TOTALS, &favorites(&bench)).header("authorization", &header);
+        .post(format!("http://{}{TOTALS}", sandbox.address), &());
+    let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("authorization", &header);
     assert_eq!(ask.send().await.status, 200);
 }
 
 #[tokio::test]
 async fn anything_wrong_in_a_signature_is_code_32() {
-    let bench = Bench::start().await;
-    let good = || bench.signer("alice");
+    let sandbox = TestSandbox::start().await;
+    let good = || sandbox.signer("alice");
     let more = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let secret = |it: (String, String)| (it.0, "wrong".to_owned());
     for (what, signer) in [
@@ -84,7 +84,7 @@ async fn anything_wrong_in_a_signature_is_code_32() {
             Signer { more: more("oauth_body_hash", "H6T+kxBKjKq9x4xdwW20bwqOJfg="), ..good() },
         ),
     ] {
-        let answer = bench.post(TOTALS, &favorites(&bench)).signed(&signer).send().await;
+        let answer = sandbox.post(TOTALS, &favorites(&sandbox)).signed(&signer).send().await;
         assert_eq!(answer.status, 401, "{what}");
         answer.has_code(401, 32, NOT_AUTHENTICATED);
     }
@@ -92,56 +92,56 @@ async fn anything_wrong_in_a_signature_is_code_32() {
 
 #[tokio::test]
 async fn extra_oauth_parameters_belong_to_the_base_string() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let extra = ("oauth_anything".to_owned(), "some + value".to_owned());
-    let plain = bench.signer("alice");
+    let plain = sandbox.signer("alice");
     let signer = Signer { more: [plain.more.clone(), vec![extra]].concat(), ..plain };
-    assert_eq!(status(&bench, &signer).await, 200);
+    assert_eq!(status(&sandbox, &signer).await, 200);
 
-    let unsigned = bench.signer("alice").header("POST", TOTALS, &[]) + ", oauth_anything=\"x\"";
-    let ask = bench.post(TOTALS, &favorites(&bench)).header("authorization", &unsigned);
+    let unsigned = sandbox.signer("alice").header("POST", TOTALS, &[]) + ", oauth_anything=\"x\"";
+    let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("authorization", &unsigned);
     ask.send().await.has_code(401, 32, NOT_AUTHENTICATED);
 }
 
 #[tokio::test]
 async fn the_bodys_hash_is_accepted_and_checked() {
-    let bench = Bench::start().await;
-    let body = favorites(&bench);
+    let sandbox = TestSandbox::start().await;
+    let body = favorites(&sandbox);
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, body.to_string().as_bytes());
     let more = vec![("oauth_body_hash".to_owned(), BASE64.encode(hash))];
-    let hashed = || Signer { more: more.clone(), ..bench.signer("alice") };
-    assert_eq!(bench.post(TOTALS, &body).signed(&hashed()).send().await.status, 200);
+    let hashed = || Signer { more: more.clone(), ..sandbox.signer("alice") };
+    assert_eq!(sandbox.post(TOTALS, &body).signed(&hashed()).send().await.status, 200);
 
-    bench.put("/sandbox/switches", json!({ "accept_body_hash": false })).await;
-    let refused = bench.post(TOTALS, &body).signed(&hashed()).send().await;
+    sandbox.put("/sandbox/switches", json!({ "accept_body_hash": false })).await;
+    let refused = sandbox.post(TOTALS, &body).signed(&hashed()).send().await;
     refused.has_code(401, 32, NOT_AUTHENTICATED);
 }
 
 #[tokio::test]
 async fn a_nonce_is_taken_once() {
-    let bench = Bench::start().await;
-    let signer = bench.signer("alice");
-    assert_eq!(status(&bench, &signer).await, 200);
-    assert_eq!(status(&bench, &signer).await, 401);
+    let sandbox = TestSandbox::start().await;
+    let signer = sandbox.signer("alice");
+    assert_eq!(status(&sandbox, &signer).await, 200);
+    assert_eq!(status(&sandbox, &signer).await, 401);
     let later = Signer { nonce: "another".into(), ..signer };
-    assert_eq!(status(&bench, &later).await, 200);
+    assert_eq!(status(&sandbox, &later).await, 200);
     let forged = Signer {
         consumer: (later.consumer.0.clone(), "guess".into()),
         nonce: "mine".into(),
         ..later
     };
-    assert_eq!(status(&bench, &forged).await, 401);
-    let honest = Signer { nonce: "mine".into(), ..bench.signer("alice") };
-    assert_eq!(status(&bench, &honest).await, 200, "a forger uses nothing up");
+    assert_eq!(status(&sandbox, &forged).await, 401);
+    let honest = Signer { nonce: "mine".into(), ..sandbox.signer("alice") };
+    assert_eq!(status(&sandbox, &honest).await, 200, "a forger uses nothing up");
 }
 
 #[tokio::test]
 async fn a_timestamp_may_be_off_by_300_seconds() {
-    let bench = Bench::start().await;
-    let now = crate::bench::NOW.unix_timestamp();
+    let sandbox = TestSandbox::start().await;
+    let now = crate::upstream::NOW.unix_timestamp();
     for (off, good) in [(-301, false), (-300, true), (300, true), (301, false)] {
-        let signer = Signer { timestamp: (now + off).to_string(), ..bench.signer("alice") };
-        let answer = bench.post(TOTALS, &favorites(&bench)).signed(&signer).send().await;
+        let signer = Signer { timestamp: (now + off).to_string(), ..sandbox.signer("alice") };
+        let answer = sandbox.post(TOTALS, &favorites(&sandbox)).signed(&signer).send().await;
         if good {
             assert_eq!(answer.status, 200, "{off}");
         } else {
@@ -152,137 +152,139 @@ async fn a_timestamp_may_be_off_by_300_seconds() {
 
 #[tokio::test]
 async fn the_servers_clock_can_be_wrong_and_says_so() {
-    let bench = Bench::start().await;
-    bench.put("/sandbox/switches", json!({ "clock_offset_s": 3600 })).await;
-    let answer = bench.own("alice", TOTALS, &favorites(&bench)).await;
+    let sandbox = TestSandbox::start().await;
+    sandbox.put("/sandbox/switches", json!({ "clock_offset_s": 3600 })).await;
+    let answer = sandbox.own("alice", TOTALS, &favorites(&sandbox)).await;
     answer.has_code(401, 135, "Timestamp out of bounds.");
     assert_eq!(answer.header("date"), "Tue, 10 Mar 2026 22:15:30 GMT");
 }
 
 #[tokio::test]
 async fn other_kinds_of_credentials_are_unknown() {
-    let bench = Bench::start().await;
-    for header in ["", "Digest x", "nonsense", &*bench.basic()] {
-        let ask = bench.post(TOTALS, &favorites(&bench)).header("authorization", header);
+    let sandbox = TestSandbox::start().await;
+    for header in ["", "Digest x", "nonsense", &*sandbox.basic()] {
+        let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("authorization", header);
         ask.send().await.refuses(401, &[UNKNOWN_TYPE]);
     }
 }
 
 #[tokio::test]
 async fn a_bearer_token_is_taken_verbatim() {
-    let bench = Bench::start().await;
-    assert!(bench.bearer().contains("%2F") && bench.bearer().contains("%3D"));
-    assert_eq!(bench.public(&favorites(&bench)).await.status, 200);
-    for wrong in [bench.bearer().replace("%2F", "/"), "Bearer x".to_owned()] {
-        let ask = bench.post(TOTALS, &favorites(&bench)).header("authorization", &wrong);
+    let sandbox = TestSandbox::start().await;
+    assert!(sandbox.bearer().contains("%2F") && sandbox.bearer().contains("%3D"));
+    assert_eq!(sandbox.public(&favorites(&sandbox)).await.status, 200);
+    for wrong in [sandbox.bearer().replace("%2F", "/"), "Bearer x".to_owned()] {
+        let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("authorization", &wrong);
         ask.send().await.has_code(401, 89, "Invalid or expired token");
     }
 }
 
 #[tokio::test]
 async fn two_legged_signatures_are_app_only() {
-    let bench = Bench::start().await;
-    assert_eq!(status(&bench, &bench.two_legged()).await, 200);
-    let impressions = body(&bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
-    let answer = bench.post(TOTALS, &impressions).signed(&bench.two_legged()).send().await;
+    let sandbox = TestSandbox::start().await;
+    assert_eq!(status(&sandbox, &sandbox.two_legged()).await, 200);
+    let impressions = body(&sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let answer = sandbox.post(TOTALS, &impressions).signed(&sandbox.two_legged()).send().await;
     answer.refuses(403, &["Forbidden to access metrics: impressions"]);
 
-    bench.put("/sandbox/switches", json!({ "two_legged_ok": false })).await;
-    let answer = bench.post(TOTALS, &favorites(&bench)).signed(&bench.two_legged()).send().await;
+    sandbox.put("/sandbox/switches", json!({ "two_legged_ok": false })).await;
+    let answer =
+        sandbox.post(TOTALS, &favorites(&sandbox)).signed(&sandbox.two_legged()).send().await;
     answer.refuses(401, &[UNKNOWN_TYPE]);
 }
 
 #[tokio::test]
 async fn a_token_belongs_to_one_app() {
-    let bench = Bench::start().await;
-    let (other, alice) = (bench.app("other"), bench.user("alice"));
+    let sandbox = TestSandbox::start().await;
+    let (other, alice) = (sandbox.app("other"), sandbox.user("alice"));
     let consumer = (other.consumer_key.clone(), other.consumer_secret.clone());
-    let crossed = Signer { consumer: consumer.clone(), ..bench.signer("alice") };
-    let answer = bench.post(TOTALS, &favorites(&bench)).signed(&crossed).send().await;
+    let crossed = Signer { consumer: consumer.clone(), ..sandbox.signer("alice") };
+    let answer = sandbox.post(TOTALS, &favorites(&sandbox)).signed(&crossed).send().await;
     answer.refuses(401, &[NOT_FOUND]);
 
     let token = (alice.other_access_token.clone(), alice.other_access_token_secret.clone());
-    let own = Signer { consumer, token: Some(token), ..bench.signer("alice") };
-    assert_eq!(status(&bench, &own).await, 200);
+    let own = Signer { consumer, token: Some(token), ..sandbox.signer("alice") };
+    assert_eq!(status(&sandbox, &own).await, 200);
 }
 
 #[tokio::test]
 async fn a_user_can_be_revoked_suspended_locked_and_well_again() {
-    let bench = Bench::start().await;
-    let path = format!("/sandbox/users/{}", bench.user("alice").user_id);
-    let ask = async || bench.own("alice", TOTALS, &favorites(&bench)).await;
+    let sandbox = TestSandbox::start().await;
+    let path = format!("/sandbox/users/{}", sandbox.user("alice").user_id);
+    let ask = async || sandbox.own("alice", TOTALS, &favorites(&sandbox)).await;
 
-    bench.put(&path, json!({ "state": "revoked" })).await;
+    sandbox.put(&path, json!({ "state": "revoked" })).await;
     ask().await.refuses(401, &[NOT_FOUND]);
-    bench.put("/sandbox/switches", json!({ "revoked_wording": "code_family" })).await;
+    sandbox.put("/sandbox/switches", json!({ "revoked_wording": "code_family" })).await;
     ask().await.has_code(401, 89, "Invalid or expired token.");
-    bench.put(&path, json!({ "state": "suspended" })).await;
+    sandbox.put(&path, json!({ "state": "suspended" })).await;
     let suspended = "Your account is suspended and is not permitted to access this feature.";
     ask().await.has_code(403, 64, suspended);
-    bench.put(&path, json!({ "state": "locked" })).await;
+    sandbox.put(&path, json!({ "state": "locked" })).await;
     let locked = "To protect our users from spam and other malicious activity, this account is temporarily locked.";
     ask().await.has_code(403, 326, locked);
-    assert_eq!(bench.get("/sandbox/world").await["users"][0]["state"], "locked");
-    bench.put(&path, json!({ "state": "active" })).await;
+    assert_eq!(sandbox.get("/sandbox/world").await["users"][0]["state"], "locked");
+    sandbox.put(&path, json!({ "state": "active" })).await;
     assert_eq!(ask().await.status, 200);
 
-    assert_eq!(bench.put(&path, json!({ "state": "happy" })).await.status, 400);
-    assert_eq!(bench.put("/sandbox/users/1", json!({ "state": "active" })).await.status, 404);
+    assert_eq!(sandbox.put(&path, json!({ "state": "happy" })).await.status, 400);
+    assert_eq!(sandbox.put("/sandbox/users/1", json!({ "state": "active" })).await.status, 404);
 }
 
 #[tokio::test]
 async fn an_app_can_be_off_the_list() {
-    let bench = Bench::start().await;
-    bench.put("/sandbox/switches", json!({ "unlisted_apps": ["demo"] })).await;
-    bench
-        .public(&favorites(&bench))
+    let sandbox = TestSandbox::start().await;
+    sandbox.put("/sandbox/switches", json!({ "unlisted_apps": ["demo"] })).await;
+    sandbox
+        .public(&favorites(&sandbox))
         .await
         .refuses(403, &["Your application id is not authorized."]);
 }
 
 #[tokio::test]
 async fn verify_credentials_tells_whose_token_it_is() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for (name, protected) in [("alice", false), ("protected_pat", true)] {
-        let answer = bench.ask("GET", VERIFY).signed(&bench.signer(name)).send().await;
+        let answer = sandbox.ask("GET", VERIFY).signed(&sandbox.signer(name)).send().await;
         assert_eq!(answer.status, 200);
         let user = answer.json();
-        assert_eq!(user["id_str"], *bench.user(name).user_id);
-        assert_eq!(user["id"].to_string(), bench.user(name).user_id);
+        assert_eq!(user["id_str"], *sandbox.user(name).user_id);
+        assert_eq!(user["id"].to_string(), sandbox.user(name).user_id);
         assert_eq!(user["screen_name"], name);
         assert_eq!(user["protected"], protected);
-        assert_eq!(user["status"]["id_str"], *bench.posts(name)[0].id);
+        assert_eq!(user["status"]["id_str"], *sandbox.posts(name)[0].id);
         assert!(user.get("email").is_none());
     }
 }
 
 #[tokio::test]
 async fn query_parameters_are_signed() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let query = [("include_email", "true"), ("skip_status", "true")];
     let path = format!("{VERIFY}?include_email=true&skip_status=true");
-    let header = bench.signer("alice").header("GET", VERIFY, &query);
-    let answer = bench.ask("GET", &path).header("authorization", &header).send().await;
+    let header = sandbox.signer("alice").header("GET", VERIFY, &query);
+    let answer = sandbox.ask("GET", &path).header("authorization", &header).send().await;
     assert_eq!(answer.json()["email"], "alice@example.com");
     assert!(answer.json().get("status").is_none());
 
-    let header = bench.signer("alice").header("GET", VERIFY, &[]);
-    let answer = bench.ask("GET", &path).header("authorization", &header).send().await;
+    let header = sandbox.signer("alice").header("GET", VERIFY, &[]);
+    let answer = sandbox.ask("GET", &path).header("authorization", &header).send().await;
     answer.has_code(401, 32, NOT_AUTHENTICATED);
 }
 
 #[tokio::test]
 async fn verify_credentials_refuses_with_codes() {
-    let bench = Bench::start().await;
-    let bare = bench.ask("GET", VERIFY).send().await;
+    let sandbox = TestSandbox::start().await;
+    let bare = sandbox.ask("GET", VERIFY).send().await;
     bare.has_code(400, 215, "Bad Authentication data.");
-    let app_only = bench.ask("GET", VERIFY).header("authorization", &bench.bearer()).send().await;
+    let app_only =
+        sandbox.ask("GET", VERIFY).header("authorization", &sandbox.bearer()).send().await;
     app_only.has_code(403, 220, "Your credentials do not allow access to this resource");
-    let stranger = Signer { token: Some(("1-x".into(), "y".into())), ..bench.signer("alice") };
-    let unknown = bench.ask("GET", VERIFY).signed(&stranger).send().await;
+    let stranger = Signer { token: Some(("1-x".into(), "y".into())), ..sandbox.signer("alice") };
+    let unknown = sandbox.ask("GET", VERIFY).signed(&stranger).send().await;
     unknown.has_code(401, 89, "Invalid or expired token.");
-    let sam = bench.ask("GET", VERIFY).signed(&bench.signer("suspended_sam")).send().await;
+    let sam = sandbox.ask("GET", VERIFY).signed(&sandbox.signer("suspended_sam")).send().await;
     assert_eq!((sam.status.as_u16(), &sam.json()["errors"][0]["code"]), (403, &json!(64)));
-    let posted = bench.ask("POST", VERIFY).send().await;
+    let posted = sandbox.ask("POST", VERIFY).send().await;
     posted.has_code(404, 34, "Sorry, that page does not exist.");
 }

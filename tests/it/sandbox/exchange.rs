@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use time::Duration;
 
-use crate::bench::{Answer, Bench, Signer, TOTALS, VERIFY, body};
+use crate::http::Answer;
 use crate::sandbox::handshake::{
     ACCESS_TOKEN, CALLBACK, REQUEST_TOKEN, allowed, begin, begun, connect, decide, exchange,
     fields, signer_with, token_of,
 };
+use crate::upstream::{Signer, TOTALS, TestSandbox, VERIFY, body};
 
 const NOT_AUTHENTICATED: &str = "Could not authenticate you.";
 const NOT_APPROVED: &str = "Callback URL not approved for this client application. Approved callback URLs can be adjusted in your application settings";
@@ -31,8 +32,8 @@ fn is_not_approved(answer: &Answer) {
     assert_eq!(answer.header("content-type"), "application/xml; charset=utf-8");
 }
 
-async fn set(bench: &Bench, switches: serde_json::Value) {
-    assert_eq!(bench.put("/sandbox/switches", switches).await.status, 200);
+async fn set(sandbox: &TestSandbox, switches: serde_json::Value) {
+    assert_eq!(sandbox.put("/sandbox/switches", switches).await.status, 200);
 }
 
 /// How the first field of a form reads: escaped once, as it goes over the wire.
@@ -46,8 +47,8 @@ fn escaped(text: &str) -> String {
 
 #[tokio::test]
 async fn a_request_token_comes_as_a_form_in_a_fixed_order() {
-    let bench = Bench::start().await;
-    let answer = begin(&bench, CALLBACK).await;
+    let sandbox = TestSandbox::start().await;
+    let answer = begin(&sandbox, CALLBACK).await;
     let (token, secret) = token_of(&answer);
     let expected =
         format!("oauth_token={token}&oauth_token_secret={secret}&oauth_callback_confirmed=true");
@@ -57,7 +58,7 @@ async fn a_request_token_comes_as_a_form_in_a_fixed_order() {
 
 #[tokio::test]
 async fn request_tokens_follow_from_the_seed_and_never_come_twice() {
-    let (one, two) = (Bench::start().await, Bench::start().await);
+    let (one, two) = (TestSandbox::start().await, TestSandbox::start().await);
     let mut seen = BTreeSet::new();
     for _ in 0..5 {
         let token = begun(&one, CALLBACK).await;
@@ -68,103 +69,105 @@ async fn request_tokens_follow_from_the_seed_and_never_come_twice() {
 
 #[tokio::test]
 async fn the_callback_is_taken_from_header_query_or_form() {
-    let bench = Bench::start().await;
-    assert_eq!(begin(&bench, CALLBACK).await.status, 200);
+    let sandbox = TestSandbox::start().await;
+    assert_eq!(begin(&sandbox, CALLBACK).await.status, 200);
     let form = format!("oauth_callback={}", escaped(CALLBACK));
     let signed =
-        || bench.two_legged().header("POST", REQUEST_TOKEN, &[("oauth_callback", CALLBACK)]);
+        || sandbox.two_legged().header("POST", REQUEST_TOKEN, &[("oauth_callback", CALLBACK)]);
     let path = format!("{REQUEST_TOKEN}?{form}");
-    let by_query = bench.ask("POST", &path).header("authorization", &signed()).send().await;
-    let by_form = bench.form(REQUEST_TOKEN, &form).header("authorization", &signed()).send().await;
+    let by_query = sandbox.ask("POST", &path).header("authorization", &signed()).send().await;
+    let by_form =
+        sandbox.form(REQUEST_TOKEN, &form).header("authorization", &signed()).send().await;
     for answer in [by_query, by_form] {
-        let location = decide(&bench, &token_of(&answer).0, "allow", "alice").await;
+        let location = decide(&sandbox, &token_of(&answer).0, "allow", "alice").await;
         assert!(location.header("location").starts_with(&format!("{CALLBACK}&")));
     }
 }
 
 #[tokio::test]
 async fn a_form_that_is_not_signed_is_code_32() {
-    let bench = Bench::start().await;
-    let header = bench.two_legged().header("POST", REQUEST_TOKEN, &[]);
+    let sandbox = TestSandbox::start().await;
+    let header = sandbox.two_legged().header("POST", REQUEST_TOKEN, &[]);
     let form = format!("oauth_callback={}", escaped(CALLBACK));
-    let answer = bench.form(REQUEST_TOKEN, &form).header("authorization", &header).send().await;
+    let answer = sandbox.form(REQUEST_TOKEN, &form).header("authorization", &header).send().await;
     answer.has_code(401, 32, NOT_AUTHENTICATED);
 }
 
 #[tokio::test]
 async fn a_request_token_needs_a_signature_with_the_consumer_secret_alone() {
-    let bench = Bench::start().await;
-    let good = || signer_with(&bench, None, "oauth_callback", CALLBACK);
+    let sandbox = TestSandbox::start().await;
+    let good = || signer_with(&sandbox, None, "oauth_callback", CALLBACK);
     let (key, secret) = good().consumer;
     for wrong in [
         Signer { consumer: (key, "wrong".into()), ..good() },
         Signer { consumer: ("nobody".into(), secret), ..good() },
-        Signer { token: bench.signer("alice").token, ..good() },
+        Signer { token: sandbox.signer("alice").token, ..good() },
     ] {
-        let answer = bench.ask("POST", REQUEST_TOKEN).signed(&wrong).send().await;
+        let answer = sandbox.ask("POST", REQUEST_TOKEN).signed(&wrong).send().await;
         answer.has_code(401, 32, NOT_AUTHENTICATED);
     }
-    for header in ["", &*bench.bearer(), &*bench.basic()] {
-        let answer = bench.ask("POST", REQUEST_TOKEN).header("authorization", header).send().await;
+    for header in ["", &*sandbox.bearer(), &*sandbox.basic()] {
+        let answer =
+            sandbox.ask("POST", REQUEST_TOKEN).header("authorization", header).send().await;
         answer.has_code(400, 215, "Bad Authentication data.");
     }
-    set(&bench, json!({ "two_legged_ok": false })).await;
-    assert_eq!(begin(&bench, CALLBACK).await.status, 200, "that switch is another matter");
+    set(&sandbox, json!({ "two_legged_ok": false })).await;
+    assert_eq!(begin(&sandbox, CALLBACK).await.status, 200, "that switch is another matter");
 }
 
 #[tokio::test]
 async fn a_nonce_begins_one_handshake() {
-    let bench = Bench::start().await;
-    let signer = signer_with(&bench, None, "oauth_callback", CALLBACK);
-    let ask = async || bench.ask("POST", REQUEST_TOKEN).signed(&signer).send().await;
+    let sandbox = TestSandbox::start().await;
+    let signer = signer_with(&sandbox, None, "oauth_callback", CALLBACK);
+    let ask = async || sandbox.ask("POST", REQUEST_TOKEN).signed(&signer).send().await;
     assert_eq!(ask().await.status, 200);
     ask().await.has_code(401, 32, NOT_AUTHENTICATED);
 }
 
 #[tokio::test]
 async fn a_wrong_clock_is_code_135_at_both_ends() {
-    let bench = Bench::start().await;
-    let token = begun(&bench, CALLBACK).await;
-    let verifier = allowed(&bench, &token.0, "alice").await;
-    set(&bench, json!({ "clock_offset_s": 301 })).await;
-    for answer in [begin(&bench, CALLBACK).await, exchange(&bench, &token, &verifier).await] {
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token.0, "alice").await;
+    set(&sandbox, json!({ "clock_offset_s": 301 })).await;
+    for answer in [begin(&sandbox, CALLBACK).await, exchange(&sandbox, &token, &verifier).await] {
         answer.has_code(401, 135, "Timestamp out of bounds.");
     }
 }
 
 #[tokio::test]
 async fn a_suspended_app_is_code_416_wherever_it_signs() {
-    let bench = Bench::start().await;
-    let token = begun(&bench, CALLBACK).await;
-    let verifier = allowed(&bench, &token.0, "alice").await;
-    set(&bench, json!({ "suspended_apps": ["demo"] })).await;
-    let body = body(&bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token.0, "alice").await;
+    set(&sandbox, json!({ "suspended_apps": ["demo"] })).await;
+    let body = body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     for answer in [
-        begin(&bench, CALLBACK).await,
-        exchange(&bench, &token, &verifier).await,
-        bench.own("alice", TOTALS, &body).await,
-        bench.ask("GET", VERIFY).signed(&bench.signer("alice")).send().await,
+        begin(&sandbox, CALLBACK).await,
+        exchange(&sandbox, &token, &verifier).await,
+        sandbox.own("alice", TOTALS, &body).await,
+        sandbox.ask("GET", VERIFY).signed(&sandbox.signer("alice")).send().await,
     ] {
         answer.has_code(401, 416, "Invalid / suspended App.");
     }
-    set(&bench, json!({ "suspended_apps": ["other"] })).await;
-    assert_eq!(exchange(&bench, &token, &verifier).await.status, 200);
+    set(&sandbox, json!({ "suspended_apps": ["other"] })).await;
+    assert_eq!(exchange(&sandbox, &token, &verifier).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_missing_callback_is_told() {
-    let bench = Bench::start().await;
-    let bare = bench.ask("POST", REQUEST_TOKEN).signed(&bench.two_legged()).send().await;
-    for answer in [bare, begin(&bench, "").await] {
+    let sandbox = TestSandbox::start().await;
+    let bare = sandbox.ask("POST", REQUEST_TOKEN).signed(&sandbox.two_legged()).send().await;
+    for answer in [bare, begin(&sandbox, "").await] {
         answer.has_code(400, 38, "SIM: oauth_callback parameter is missing.");
     }
 }
 
 #[tokio::test]
 async fn any_web_address_is_a_callback_until_there_is_a_list() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for good in ["https://a.example/", "http://127.0.0.1:8080/x?y=z", "HTTPS://a.example", "oob"] {
-        assert_eq!(begin(&bench, good).await.status, 200, "{good}");
+        assert_eq!(begin(&sandbox, good).await.status, 200, "{good}");
     }
     for wrong in [
         "javascript:alert(1)",
@@ -183,17 +186,17 @@ async fn any_web_address_is_a_callback_until_there_is_a_list() {
         "http://a.example/é",
         "//a.example/",
     ] {
-        is_not_approved(&begin(&bench, wrong).await);
+        is_not_approved(&begin(&sandbox, wrong).await);
     }
 }
 
 #[tokio::test]
 async fn a_list_of_callbacks_is_matched_exactly() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let list = json!(["https://a.example/back", "myapp://back", "javascript:alert(1)"]);
-    set(&bench, json!({ "callbacks": list })).await;
+    set(&sandbox, json!({ "callbacks": list })).await;
     for good in ["https://a.example/back", "myapp://back", "oob"] {
-        assert_eq!(begin(&bench, good).await.status, 200, "{good}");
+        assert_eq!(begin(&sandbox, good).await.status, 200, "{good}");
     }
     for wrong in [
         "https://a.example/back/",
@@ -203,60 +206,60 @@ async fn a_list_of_callbacks_is_matched_exactly() {
         "https://a.example",
         "javascript:alert(1)",
     ] {
-        is_not_approved(&begin(&bench, wrong).await);
+        is_not_approved(&begin(&sandbox, wrong).await);
     }
-    set(&bench, json!({ "callbacks": null })).await;
-    assert_eq!(begin(&bench, "https://a.example").await.status, 200);
+    set(&sandbox, json!({ "callbacks": null })).await;
+    assert_eq!(begin(&sandbox, "https://a.example").await.status, 200);
 }
 
 #[tokio::test]
 async fn an_app_without_callbacks_is_refused_in_xml() {
-    let bench = Bench::start().await;
-    set(&bench, json!({ "callbacks": [] })).await;
-    let answer = begin(&bench, CALLBACK).await;
+    let sandbox = TestSandbox::start().await;
+    set(&sandbox, json!({ "callbacks": [] })).await;
+    let answer = begin(&sandbox, CALLBACK).await;
     let xml = "<hash><error>Desktop applications only support the oauth_callback value 'oob'</error><request>/oauth/request_token</request></hash>";
     assert_eq!((answer.status.as_u16(), &*answer.text()), (401, xml));
     assert_eq!(answer.header("content-type"), "application/xml; charset=utf-8");
-    is_not_approved(&begin(&bench, "oob").await);
+    is_not_approved(&begin(&sandbox, "oob").await);
 }
 
 #[tokio::test]
 async fn an_exchange_gives_the_users_token_and_name() {
-    let bench = Bench::start().await;
-    let token = begun(&bench, CALLBACK).await;
-    let verifier = allowed(&bench, &token.0, "bob").await;
-    let bob = bench.user("bob");
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token.0, "bob").await;
+    let bob = sandbox.user("bob");
     let expected = format!(
         "oauth_token={}&oauth_token_secret={}&user_id={}&screen_name=bob",
         bob.access_token, bob.access_token_secret, bob.user_id
     );
-    is_text(&exchange(&bench, &token, &verifier).await, 200, &expected);
+    is_text(&exchange(&sandbox, &token, &verifier).await, 200, &expected);
 }
 
 #[tokio::test]
 async fn every_user_can_be_let_in_as_whatever_their_state() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for name in ["alice", "protected_pat", "suspended_sam"] {
-        assert_eq!(connect(&bench, name).await.0, bench.user(name).access_token);
+        assert_eq!(connect(&sandbox, name).await.0, sandbox.user(name).access_token);
     }
 }
 
 #[tokio::test]
 async fn the_verifier_is_taken_from_header_query_or_form() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for place in ["header", "query", "form"] {
-        let token = begun(&bench, CALLBACK).await;
-        let verifier = allowed(&bench, &token.0, "alice").await;
+        let token = begun(&sandbox, CALLBACK).await;
+        let verifier = allowed(&sandbox, &token.0, "alice").await;
         let form = format!("oauth_verifier={verifier}");
-        let signer = Signer { token: Some(token.clone()), ..bench.two_legged() };
+        let signer = Signer { token: Some(token.clone()), ..sandbox.two_legged() };
         let header = signer.header("POST", ACCESS_TOKEN, &[("oauth_verifier", &verifier)]);
         let answer = match place {
-            "header" => exchange(&bench, &token, &verifier).await,
+            "header" => exchange(&sandbox, &token, &verifier).await,
             "query" => {
-                let ask = bench.ask("POST", &format!("{ACCESS_TOKEN}?{form}"));
+                let ask = sandbox.ask("POST", &format!("{ACCESS_TOKEN}?{form}"));
                 ask.header("authorization", &header).send().await
             }
-            _ => bench.form(ACCESS_TOKEN, &form).header("authorization", &header).send().await,
+            _ => sandbox.form(ACCESS_TOKEN, &form).header("authorization", &header).send().await,
         };
         assert_eq!(answer.status, 200, "{place}: {}", answer.text());
     }
@@ -264,109 +267,109 @@ async fn the_verifier_is_taken_from_header_query_or_form() {
 
 #[tokio::test]
 async fn an_exchange_without_a_token_has_invalid_reverse_auth() {
-    let bench = Bench::start().await;
-    let signer = signer_with(&bench, None, "oauth_verifier", "x");
-    let answer = bench.ask("POST", ACCESS_TOKEN).signed(&signer).send().await;
+    let sandbox = TestSandbox::start().await;
+    let signer = signer_with(&sandbox, None, "oauth_verifier", "x");
+    let answer = sandbox.ask("POST", ACCESS_TOKEN).signed(&signer).send().await;
     is_text(&answer, 401, "Reverse auth credentials are invalid");
 }
 
 #[tokio::test]
 async fn an_unknown_request_token_is_missing() {
-    let bench = Bench::start().await;
-    let alice = bench.signer("alice").token.unwrap();
+    let sandbox = TestSandbox::start().await;
+    let alice = sandbox.signer("alice").token.unwrap();
     for token in [("nobody".to_owned(), "x".to_owned()), alice] {
-        is_text(&exchange(&bench, &token, "x").await, 401, "Request token missing");
+        is_text(&exchange(&sandbox, &token, "x").await, 401, "Request token missing");
     }
 }
 
 #[tokio::test]
 async fn another_apps_request_token_is_missing() {
-    let bench = Bench::start().await;
-    let token = begun(&bench, CALLBACK).await;
-    let verifier = allowed(&bench, &token.0, "alice").await;
-    let other = bench.app("other");
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token.0, "alice").await;
+    let other = sandbox.app("other");
     let consumer = (other.consumer_key.clone(), other.consumer_secret.clone());
-    let own = signer_with(&bench, Some(token.clone()), "oauth_verifier", &verifier);
-    let answer = bench.ask("POST", ACCESS_TOKEN).signed(&Signer { consumer, ..own }).send().await;
+    let own = signer_with(&sandbox, Some(token.clone()), "oauth_verifier", &verifier);
+    let answer = sandbox.ask("POST", ACCESS_TOKEN).signed(&Signer { consumer, ..own }).send().await;
     is_text(&answer, 401, "Request token missing");
-    assert_eq!(exchange(&bench, &token, &verifier).await.status, 200);
+    assert_eq!(exchange(&sandbox, &token, &verifier).await.status, 200);
 }
 
 #[tokio::test]
 async fn an_exchange_needs_the_request_tokens_secret() {
-    let bench = Bench::start().await;
-    let (token, secret) = begun(&bench, CALLBACK).await;
-    let verifier = allowed(&bench, &token, "alice").await;
-    let forged = exchange(&bench, &(token.clone(), "guess".to_owned()), &verifier).await;
+    let sandbox = TestSandbox::start().await;
+    let (token, secret) = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token, "alice").await;
+    let forged = exchange(&sandbox, &(token.clone(), "guess".to_owned()), &verifier).await;
     forged.has_code(401, 32, NOT_AUTHENTICATED);
-    assert_eq!(exchange(&bench, &(token, secret), &verifier).await.status, 200);
+    assert_eq!(exchange(&sandbox, &(token, secret), &verifier).await.status, 200);
 }
 
 #[tokio::test]
 async fn an_exchange_happens_once() {
-    let bench = Bench::start().await;
-    let token = begun(&bench, CALLBACK).await;
-    let verifier = allowed(&bench, &token.0, "alice").await;
-    assert_eq!(exchange(&bench, &token, &verifier).await.status, 200);
-    is_text(&exchange(&bench, &token, &verifier).await, 401, UNAVAILABLE);
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token.0, "alice").await;
+    assert_eq!(exchange(&sandbox, &token, &verifier).await.status, 200);
+    is_text(&exchange(&sandbox, &token, &verifier).await, 401, UNAVAILABLE);
 }
 
 #[tokio::test]
 async fn an_exchange_needs_the_verifier_of_its_own_token() {
-    let bench = Bench::start().await;
-    let (one, two) = (begun(&bench, CALLBACK).await, begun(&bench, CALLBACK).await);
-    let first = allowed(&bench, &one.0, "alice").await;
-    let second = allowed(&bench, &two.0, "bob").await;
+    let sandbox = TestSandbox::start().await;
+    let (one, two) = (begun(&sandbox, CALLBACK).await, begun(&sandbox, CALLBACK).await);
+    let first = allowed(&sandbox, &one.0, "alice").await;
+    let second = allowed(&sandbox, &two.0, "bob").await;
     assert_ne!(first, second);
     for wrong in [&*second, "", "guess"] {
-        is_text(&exchange(&bench, &one, wrong).await, 401, UNAVAILABLE);
+        is_text(&exchange(&sandbox, &one, wrong).await, 401, UNAVAILABLE);
     }
-    let bare = Signer { token: Some(one.clone()), ..bench.two_legged() };
-    let bare = bench.ask("POST", ACCESS_TOKEN).signed(&bare).send().await;
+    let bare = Signer { token: Some(one.clone()), ..sandbox.two_legged() };
+    let bare = sandbox.ask("POST", ACCESS_TOKEN).signed(&bare).send().await;
     is_text(&bare, 401, UNAVAILABLE);
-    let answer = exchange(&bench, &one, &first).await;
+    let answer = exchange(&sandbox, &one, &first).await;
     assert_eq!(fields(&answer.text())["screen_name"], "alice", "a wrong one uses nothing up");
 }
 
 #[tokio::test]
 async fn nothing_is_exchanged_before_the_user_allows_it() {
-    let bench = Bench::start().await;
-    let token = begun(&bench, CALLBACK).await;
-    is_text(&exchange(&bench, &token, "x").await, 401, UNAVAILABLE);
-    is_text(&exchange(&bench, &token, "").await, 401, UNAVAILABLE);
-    decide(&bench, &token.0, "cancel", "").await;
-    is_text(&exchange(&bench, &token, "x").await, 401, UNAVAILABLE);
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    is_text(&exchange(&sandbox, &token, "x").await, 401, UNAVAILABLE);
+    is_text(&exchange(&sandbox, &token, "").await, 401, UNAVAILABLE);
+    decide(&sandbox, &token.0, "cancel", "").await;
+    is_text(&exchange(&sandbox, &token, "x").await, 401, UNAVAILABLE);
 }
 
 #[tokio::test]
 async fn a_request_token_lives_for_15_minutes() {
-    let bench = Bench::start().await;
-    let (one, two) = (begun(&bench, CALLBACK).await, begun(&bench, CALLBACK).await);
-    let first = allowed(&bench, &one.0, "alice").await;
-    let second = allowed(&bench, &two.0, "alice").await;
-    bench.clock.forward(Duration::minutes(15) - Duration::SECOND);
-    assert_eq!(exchange(&bench, &one, &first).await.status, 200);
-    bench.clock.forward(Duration::SECOND);
-    let late = exchange(&bench, &two, &second).await;
+    let sandbox = TestSandbox::start().await;
+    let (one, two) = (begun(&sandbox, CALLBACK).await, begun(&sandbox, CALLBACK).await);
+    let first = allowed(&sandbox, &one.0, "alice").await;
+    let second = allowed(&sandbox, &two.0, "alice").await;
+    sandbox.clock.forward(Duration::minutes(15) - Duration::SECOND);
+    assert_eq!(exchange(&sandbox, &one, &first).await.status, 200);
+    sandbox.clock.forward(Duration::SECOND);
+    let late = exchange(&sandbox, &two, &second).await;
     late.has_code(401, 89, "Invalid or expired token.");
 }
 
 #[tokio::test]
 async fn handshakes_are_posted() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for path in [REQUEST_TOKEN, ACCESS_TOKEN, "/oauth/elsewhere"] {
-        let answer = bench.ask("GET", path).send().await;
+        let answer = sandbox.ask("GET", path).send().await;
         answer.has_code(404, 34, "Sorry, that page does not exist.");
     }
 }
 
 #[tokio::test]
 async fn the_list_of_calls_tells_whose_token_signed() {
-    let bench = Bench::start().await;
-    let token = begun(&bench, CALLBACK).await;
-    let verifier = allowed(&bench, &token.0, "alice").await;
-    exchange(&bench, &token, &verifier).await;
-    let calls = bench.get("/sandbox/calls?path=/oauth/").await;
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token.0, "alice").await;
+    exchange(&sandbox, &token, &verifier).await;
+    let calls = sandbox.get("/sandbox/calls?path=/oauth/").await;
     let told: Vec<_> = calls
         .as_array()
         .unwrap()

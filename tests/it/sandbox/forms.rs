@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::bench::{Bench, HISTORICAL, LAST_28H, TOTALS, body, with};
+use crate::upstream::{HISTORICAL, LAST_28H, TOTALS, TestSandbox, body, with};
 
 const GZIP: &str = "This request requires gzip compression. Retry the request after setting 'Accept-Encoding' header in the request to 'gzip'.";
 const UNRECOGNIZED: &str =
@@ -16,44 +16,44 @@ fn group_bys(names: &str) -> String {
 
 #[tokio::test]
 async fn gzip_must_be_offered_and_compresses_errors_too() {
-    let bench = Bench::start().await;
-    let body = body(&bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let sandbox = TestSandbox::start().await;
+    let body = body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     for offer in ["", "identity", "deflate, br", "gzip;q=0", "gzip; q=0.0", "x-gzip"] {
-        let ask = bench.post(TOTALS, &body).header("accept-encoding", offer);
-        let answer = ask.signed(&bench.signer("alice")).send().await;
+        let ask = sandbox.post(TOTALS, &body).header("accept-encoding", offer);
+        let answer = ask.signed(&sandbox.signer("alice")).send().await;
         assert_eq!(answer.header("content-encoding"), "", "{offer}");
         answer.refuses(406, &[GZIP]);
     }
     for offer in ["gzip", "gzip, deflate", "deflate, GZIP;q=0.5", "br;q=1.0, gzip;q=0.8, *;q=0.1"] {
-        let ask = bench.post(TOTALS, &body).header("accept-encoding", offer);
-        let answer = ask.signed(&bench.signer("alice")).send().await;
+        let ask = sandbox.post(TOTALS, &body).header("accept-encoding", offer);
+        let answer = ask.signed(&sandbox.signer("alice")).send().await;
         assert_eq!((answer.status.as_u16(), answer.header("content-encoding")), (200, "gzip"));
         assert_eq!(answer.header("content-type"), "application/json;charset=utf-8");
     }
-    let refused = bench.post(TOTALS, &body).send().await;
+    let refused = sandbox.post(TOTALS, &body).send().await;
     assert_eq!((refused.status.as_u16(), refused.header("content-encoding")), (401, "gzip"));
     assert_eq!(refused.raw[..2], [0x1f, 0x8b]);
 }
 
 #[tokio::test]
 async fn unknown_routes_and_methods_are_empty_404s() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for (method, path) in
         [("GET", TOTALS), ("PUT", HISTORICAL), ("POST", "/insights/engagement"), ("GET", "/")]
     {
-        let answer = bench.ask(method, path).send().await;
+        let answer = sandbox.ask(method, path).send().await;
         assert_eq!((answer.status.as_u16(), answer.raw.len()), (404, 0), "{method} {path}");
     }
-    let elsewhere = bench.ask("POST", "/1.1/insights").send().await;
+    let elsewhere = sandbox.ask("POST", "/1.1/insights").send().await;
     elsewhere.has_code(404, 34, "Sorry, that page does not exist.");
 }
 
 #[tokio::test]
 async fn malformed_json_names_the_word() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let ask = async |text: &str| {
-        let ask = bench.post(TOTALS, &Value::Null).body(text);
-        ask.signed(&bench.signer("alice")).send().await
+        let ask = sandbox.post(TOTALS, &Value::Null).body(text);
+        ask.signed(&sandbox.signer("alice")).send().await
     };
     for text in ["foo", "{\"tweet_ids\": foo}", "[1,\n foo]"] {
         ask(text).await.refuses(400, &[&format!("Unrecognized token 'foo': {UNRECOGNIZED}")]);
@@ -68,29 +68,29 @@ async fn malformed_json_names_the_word() {
 
 #[tokio::test]
 async fn missing_fields_are_told_together() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let all = [
         "engagement_types: field is required",
         "groupings: field is required",
         "tweet_ids: field is required",
     ];
-    let empty = bench.own("alice", TOTALS, &json!({})).await;
+    let empty = sandbox.own("alice", TOTALS, &json!({})).await;
     empty.refuses(400, &all);
-    let nothing = bench.post(TOTALS, &Value::Null).body("").signed(&bench.signer("alice"));
+    let nothing = sandbox.post(TOTALS, &Value::Null).body("").signed(&sandbox.signer("alice"));
     nothing.send().await.refuses(400, &all);
-    let good = body(&bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
-    let undeclared = bench.post(TOTALS, &good).header("content-type", "text/plain");
-    undeclared.signed(&bench.signer("alice")).send().await.refuses(400, &all);
+    let good = body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let undeclared = sandbox.post(TOTALS, &good).header("content-type", "text/plain");
+    undeclared.signed(&sandbox.signer("alice")).send().await.refuses(400, &all);
     let none = with(good, &json!({ "tweet_ids": null }));
-    bench.own("alice", TOTALS, &none).await.refuses(400, &["tweet_ids: field is required"]);
+    sandbox.own("alice", TOTALS, &none).await.refuses(400, &["tweet_ids: field is required"]);
 }
 
 #[tokio::test]
 async fn engagement_types_are_one_to_eighteen_strings() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let ask = async |types: Value| {
-        let body = body(&bench.ids("alice", 1), &[], &["tweet.id"]);
-        bench.own("alice", TOTALS, &with(body, &json!({ "engagement_types": types }))).await
+        let body = body(&sandbox.ids("alice", 1), &[], &["tweet.id"]);
+        sandbox.own("alice", TOTALS, &with(body, &json!({ "engagement_types": types }))).await
     };
     let size = |size| format!("engagement_types: size [{size}] is not between 1 and 18");
     ask(json!([])).await.refuses(400, &[&size(0)]);
@@ -101,11 +101,11 @@ async fn engagement_types_are_one_to_eighteen_strings() {
 
 #[tokio::test]
 async fn posts_are_limited_by_endpoint() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     for (path, most) in [(TOTALS, 250), (LAST_28H, 25), (HISTORICAL, 25)] {
         let ids: Vec<String> = (1..=most + 1).map(|it| it.to_string()).collect();
         let ask = async |ids: &[String]| {
-            bench.own("alice", path, &body(ids, &["favorites"], &["tweet.id"])).await
+            sandbox.own("alice", path, &body(ids, &["favorites"], &["tweet.id"])).await
         };
         let text = format!("tweet_ids: size [{}] is not between 1 and {most}", most + 1);
         ask(&ids).await.refuses(400, &[&text]);
@@ -118,19 +118,19 @@ async fn posts_are_limited_by_endpoint() {
 
 #[tokio::test]
 async fn ids_may_be_numbers_padded_or_repeated() {
-    let bench = Bench::start().await;
-    let id = bench.ids("alice", 1).remove(0);
+    let sandbox = TestSandbox::start().await;
+    let id = sandbox.ids("alice", 1).remove(0);
     let number: u64 = id.parse().unwrap();
     let body = json!({
         "tweet_ids": [number, format!("{id}\n"), format!(" {id}"), id],
         "engagement_types": ["favorites", "favorites"],
         "groupings": { "g": { "group_by": ["tweet.id", "engagement.type"] } },
     });
-    let total = bench.posts("alice")[0].totals["favorites"].to_string();
-    assert_eq!(bench.public(&body).await.g(), json!({ id: { "favorites": total } }));
+    let total = sandbox.posts("alice")[0].totals["favorites"].to_string();
+    assert_eq!(sandbox.public(&body).await.g(), json!({ id: { "favorites": total } }));
 
     let wrong = with(body, &json!({ "tweet_ids": ["abc", 1.5, true, "1"] }));
-    bench.public(&wrong).await.refuses(
+    sandbox.public(&wrong).await.refuses(
         400,
         &[
             "tweet_ids: '1.5' is not a valid Long",
@@ -142,11 +142,11 @@ async fn ids_may_be_numbers_padded_or_repeated() {
 
 #[tokio::test]
 async fn groupings_are_limited() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 1);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 1);
     let ask = async |path: &str, groupings: Value| {
         let body = body(&ids, &["favorites"], &["tweet.id"]);
-        bench.own("alice", path, &with(body, &json!({ "groupings": groupings }))).await
+        sandbox.own("alice", path, &with(body, &json!({ "groupings": groupings }))).await
     };
     let named = |count: usize, levels: &[&str]| -> Value {
         let one = |it: usize| (format!("g {it}"), json!({ "group_by": levels }));
@@ -172,10 +172,10 @@ async fn groupings_are_limited() {
 
 #[tokio::test]
 async fn group_bys_are_checked() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 1);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 1);
     let ask = async |path: &str, levels: &[&str]| {
-        bench.own("alice", path, &body(&ids, &["favorites"], levels)).await
+        sandbox.own("alice", path, &body(&ids, &["favorites"], levels)).await
     };
     for (path, levels, named) in [
         (TOTALS, &["tweet.id", "engagement.hour"][..], "engagement.hour"),
@@ -190,16 +190,16 @@ async fn group_bys_are_checked() {
     ] {
         ask(path, levels).await.refuses(400, &[&group_bys(named)]);
     }
-    bench.put("/sandbox/switches", json!({ "case_lenient": true })).await;
+    sandbox.put("/sandbox/switches", json!({ "case_lenient": true })).await;
     assert_eq!(ask(LAST_28H, &["Tweet.id"]).await.status, 200);
 }
 
 #[tokio::test]
 async fn metrics_are_those_of_the_endpoint_and_the_credentials() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 1);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 1);
     let ask = |types: &[&str]| body(&ids, types, &["tweet.id", "engagement.type"]);
-    let own = async |path, types: &[&str]| bench.own("alice", path, &ask(types)).await;
+    let own = async |path, types: &[&str]| sandbox.own("alice", path, &ask(types)).await;
 
     let totals = [
         "impressions",
@@ -238,87 +238,89 @@ async fn metrics_are_those_of_the_endpoint_and_the_credentials() {
         let quotes = own(path, &["quote_tweets"]).await;
         quotes.refuses(403, &["Forbidden to access metrics: quote_tweets"]);
         let bearer =
-            bench.post(path, &ask(&["favorites"])).header("authorization", &bench.bearer());
+            sandbox.post(path, &ask(&["favorites"])).header("authorization", &sandbox.bearer());
         bearer.send().await.refuses(403, &["Forbidden to access metrics: favorites"]);
     }
-    assert_eq!(bench.public(&ask(&totals[2..])).await.status, 200);
-    let private = bench.public(&ask(&totals)).await;
+    assert_eq!(sandbox.public(&ask(&totals[2..])).await.status, 200);
+    let private = sandbox.public(&ask(&totals)).await;
     private.refuses(403, &["Forbidden to access metrics: impressions, engagements"]);
 }
 
 #[tokio::test]
 async fn the_old_name_of_media_engagements_is_a_switch() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 8);
-    let ask =
-        async |metric| bench.own("alice", HISTORICAL, &body(&ids, &[metric], &["tweet.id"])).await;
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 8);
+    let ask = async |metric| {
+        sandbox.own("alice", HISTORICAL, &body(&ids, &[metric], &["tweet.id"])).await
+    };
     assert_eq!(ask("media_clicks").await.g(), ask("media_engagements").await.g());
-    bench.put("/sandbox/switches", json!({ "accept_media_clicks_alias": false })).await;
+    sandbox.put("/sandbox/switches", json!({ "accept_media_clicks_alias": false })).await;
     ask("media_clicks").await.refuses(403, &["Forbidden to access metrics: media_clicks"]);
 }
 
 #[tokio::test]
 async fn one_foreign_post_spoils_the_request() {
-    let bench = Bench::start().await;
-    let (own, foreign) = (bench.ids("alice", 1), bench.ids("bob", 2));
+    let sandbox = TestSandbox::start().await;
+    let (own, foreign) = (sandbox.ids("alice", 1), sandbox.ids("bob", 2));
     let all = [own, foreign.clone()].concat();
     let text = format!("Forbidden to access tweets: {}, {}", foreign[0], foreign[1]);
     for path in [TOTALS, LAST_28H, HISTORICAL] {
-        let answer = bench.own("alice", path, &body(&all, &["favorites"], &["tweet.id"])).await;
+        let answer = sandbox.own("alice", path, &body(&all, &["favorites"], &["tweet.id"])).await;
         answer.refuses(403, &[&text]);
     }
-    let public = bench.public(&body(&all, &["favorites"], &["tweet.id"])).await;
+    let public = sandbox.public(&body(&all, &["favorites"], &["tweet.id"])).await;
     assert_eq!(public.status, 200, "app-only calls may ask for anybody's");
 
-    bench.put("/sandbox/switches", json!({ "forbidden_wording": "per_author" })).await;
-    let bob = &bench.user("bob").user_id;
+    sandbox.put("/sandbox/switches", json!({ "forbidden_wording": "per_author" })).await;
+    let bob = &sandbox.user("bob").user_id;
     let text =
         format!("Forbidden to access tweets for author id {bob}: {}, {}", foreign[0], foreign[1]);
-    let answer = bench.own("alice", TOTALS, &body(&all, &["favorites"], &["tweet.id"])).await;
+    let answer = sandbox.own("alice", TOTALS, &body(&all, &["favorites"], &["tweet.id"])).await;
     answer.refuses(403, &[&text]);
 }
 
 #[tokio::test]
 async fn deleted_protected_suspended_and_unknown_posts_are_unavailable() {
-    let bench = Bench::start().await;
-    let deleted = bench.user("alice").posts.iter().find(|it| it.state == "deleted").unwrap();
+    let sandbox = TestSandbox::start().await;
+    let deleted = sandbox.user("alice").posts.iter().find(|it| it.state == "deleted").unwrap();
     let gone = vec![
         deleted.id.clone(),
-        bench.ids("protected_pat", 1).remove(0),
-        bench.ids("suspended_sam", 1).remove(0),
+        sandbox.ids("protected_pat", 1).remove(0),
+        sandbox.ids("suspended_sam", 1).remove(0),
         "20".to_owned(),
         "-1".to_owned(),
     ];
-    let nothing = bench.public(&body(&gone, &["favorites"], &["tweet.id"])).await;
+    let nothing = sandbox.public(&body(&gone, &["favorites"], &["tweet.id"])).await;
     let expected =
         json!({ "errors": ["5 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": gone });
     assert_eq!((nothing.status.as_u16(), nothing.json()), (400, expected));
 
-    let some = body(&[bench.ids("alice", 1), gone.clone()].concat(), &["favorites"], &["tweet.id"]);
-    let partial = bench.public(&some).await;
-    assert_eq!(crate::bench::keys(&partial.g()), bench.ids("alice", 1));
+    let some =
+        body(&[sandbox.ids("alice", 1), gone.clone()].concat(), &["favorites"], &["tweet.id"]);
+    let partial = sandbox.public(&some).await;
+    assert_eq!(crate::upstream::keys(&partial.g()), sandbox.ids("alice", 1));
     assert_eq!(partial.json()["unavailable_tweet_ids"], json!(gone));
     assert!(partial.json().get("errors").is_none());
-    bench.put("/sandbox/switches", json!({ "partial_unavailable_errors_key": true })).await;
-    let partial = bench.public(&some).await.json();
+    sandbox.put("/sandbox/switches", json!({ "partial_unavailable_errors_key": true })).await;
+    let partial = sandbox.public(&some).await.json();
     assert_eq!(partial["errors"], json!(["5 Tweet ID(s) are unavailable"]));
 
-    let own = body(&bench.ids("protected_pat", 1), &["favorites"], &["tweet.id"]);
-    let owner = bench.own("protected_pat", LAST_28H, &own).await;
+    let own = body(&sandbox.ids("protected_pat", 1), &["favorites"], &["tweet.id"]);
+    let owner = sandbox.own("protected_pat", LAST_28H, &own).await;
     assert_eq!(owner.status, 400, "even with the author's token");
 }
 
 /// Everything is wrong at first; each step mends what was refused.
 #[tokio::test]
 async fn refusals_come_in_the_documented_order() {
-    let mut settings = crate::bench::small();
+    let mut settings = crate::upstream::small();
     settings.switches.unlisted_apps = vec!["demo".to_owned()];
     settings.switches.per_minute = 0;
-    let bench = Bench::start_with(settings).await;
+    let sandbox = TestSandbox::start_with(settings).await;
     let send = async |path: &str, gzip: &str, text: &str, name: Option<&str>| {
-        let ask = bench.post(path, &Value::Null).header("accept-encoding", gzip).body(text);
+        let ask = sandbox.post(path, &Value::Null).header("accept-encoding", gzip).body(text);
         let ask = match name {
-            Some(name) => ask.signed(&bench.signer(name)),
+            Some(name) => ask.signed(&sandbox.signer(name)),
             None => ask,
         };
         ask.send().await.status.as_u16()
@@ -328,9 +330,9 @@ async fn refusals_come_in_the_documented_order() {
     assert_eq!(send(HISTORICAL, "", "foo", None).await, 406);
     assert_eq!(send(HISTORICAL, "gzip", "foo", None).await, 401);
     assert_eq!(send(HISTORICAL, "gzip", "foo", alice).await, 403);
-    bench.put("/sandbox/switches", json!({ "unlisted_apps": [] })).await;
+    sandbox.put("/sandbox/switches", json!({ "unlisted_apps": [] })).await;
     assert_eq!(send(HISTORICAL, "gzip", "foo", alice).await, 429);
-    bench.put("/sandbox/switches", json!({ "per_minute": 100 })).await;
+    sandbox.put("/sandbox/switches", json!({ "per_minute": 100 })).await;
     assert_eq!(send(HISTORICAL, "gzip", "foo", alice).await, 400);
 
     let gone = vec!["20".to_owned()];
@@ -340,12 +342,13 @@ async fn refusals_come_in_the_documented_order() {
         with(body(&gone, &["quote_tweets"], &["tweet.id"]), &json!({ "end": "2999-01-01" }));
     assert_eq!(send(HISTORICAL, "gzip", &metric.to_string(), alice).await, 403);
     let window = with(metric, &json!({ "engagement_types": ["replies"] }));
-    let answer = bench.own("alice", HISTORICAL, &window).await;
+    let answer = sandbox.own("alice", HISTORICAL, &window).await;
     answer.refuses(400, &["SIM: end must not be in the future"]);
     let ids = with(window, &json!({ "end": null }));
-    let answer = bench.own("alice", HISTORICAL, &ids).await;
+    let answer = sandbox.own("alice", HISTORICAL, &ids).await;
     assert_eq!(answer.json()["errors"], json!(["1 Tweet ID(s) are unavailable"]));
-    let foreign = [gone, bench.ids("bob", 1)].concat();
-    let answer = bench.own("alice", HISTORICAL, &with(ids, &json!({ "tweet_ids": foreign }))).await;
+    let foreign = [gone, sandbox.ids("bob", 1)].concat();
+    let answer =
+        sandbox.own("alice", HISTORICAL, &with(ids, &json!({ "tweet_ids": foreign }))).await;
     answer.refuses(403, &[&format!("Forbidden to access tweets: {}", foreign[1])]);
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Answer, Bench, HISTORICAL, LAST_28H, TOTALS, body, keys, leaves, with};
+use crate::http::Answer;
+use crate::upstream::{HISTORICAL, LAST_28H, TOTALS, TestSandbox, body, keys, leaves, with};
 
 const T: &str = "tweet.id";
 const E: &str = "engagement.type";
@@ -11,10 +12,10 @@ const H: &str = "engagement.hour";
 const TYPES: [&str; 3] = ["impressions", "favorites", "url_clicks"];
 
 /// Two days and a bit, up to now.
-async fn ask(bench: &Bench, levels: &[&str]) -> Answer {
-    let ids = bench.ids("alice", 4);
+async fn ask(sandbox: &TestSandbox, levels: &[&str]) -> Answer {
+    let ids = sandbox.ids("alice", 4);
     let window = json!({ "start": "2026-03-08T20:00:00Z", "end": "2026-03-10T22:00:00Z" });
-    bench.own("alice", HISTORICAL, &with(body(&ids, &TYPES, levels), &window)).await
+    sandbox.own("alice", HISTORICAL, &with(body(&ids, &TYPES, levels), &window)).await
 }
 
 /// The keys at each level of the first branch, and whether the leaf is a string.
@@ -40,13 +41,13 @@ fn hours(from: u8, to: u8) -> Vec<String> {
 
 #[tokio::test]
 async fn levels_nest_in_the_order_given_and_sum_to_the_whole() {
-    let bench = Bench::start().await;
-    let mut ids = bench.ids("alice", 4);
+    let sandbox = TestSandbox::start().await;
+    let mut ids = sandbox.ids("alice", 4);
     ids.sort();
     let types = owned(&["favorites", "impressions", "url_clicks"]);
     let days = owned(&["2026-03-08", "2026-03-09", "2026-03-10"]);
     let (first, any) = (hours(20, 24), hours(0, 24));
-    let whole = leaves(&ask(&bench, &[E]).await.g());
+    let whole = leaves(&ask(&sandbox, &[E]).await.g());
     assert!(whole > 1_000);
     for (levels, expected) in [
         (&[E][..], vec![&types]),
@@ -65,7 +66,7 @@ async fn levels_nest_in_the_order_given_and_sum_to_the_whole() {
         (&[T, E, D, H], vec![&ids, &types, &days, &first]),
         (&[E, T, D, H], vec![&types, &ids, &days, &first]),
     ] {
-        let g = ask(&bench, levels).await.g();
+        let g = ask(&sandbox, levels).await.g();
         let got = shape(&g);
         assert_eq!(got.iter().collect::<Vec<_>>(), expected, "{levels:?}");
         assert_eq!(leaves(&g), whole, "{levels:?}");
@@ -74,26 +75,26 @@ async fn levels_nest_in_the_order_given_and_sum_to_the_whole() {
 
 #[tokio::test]
 async fn an_hour_without_its_day_can_nest_the_day() {
-    let bench = Bench::start().await;
-    let hour_of_day = ask(&bench, &[T, E, H]).await.g();
-    bench.put("/sandbox/switches", json!({ "hour_without_day": "nested_day" })).await;
-    let nested = ask(&bench, &[T, E, H]).await.g();
-    assert_eq!(nested, ask(&bench, &[T, E, D, H]).await.g());
+    let sandbox = TestSandbox::start().await;
+    let hour_of_day = ask(&sandbox, &[T, E, H]).await.g();
+    sandbox.put("/sandbox/switches", json!({ "hour_without_day": "nested_day" })).await;
+    let nested = ask(&sandbox, &[T, E, H]).await.g();
+    assert_eq!(nested, ask(&sandbox, &[T, E, D, H]).await.g());
     assert_eq!(leaves(&nested), leaves(&hour_of_day));
-    assert_eq!(shape(&ask(&bench, &[H, E]).await.g()).len(), 3);
+    assert_eq!(shape(&ask(&sandbox, &[H, E]).await.g()).len(), 3);
 }
 
 #[tokio::test]
 async fn every_grouping_of_a_request_is_answered() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 3);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 3);
     let groupings = json!({
         "Grand Totals": { "group_by": [E] },
         "by-tweet": { "group_by": [T, E] },
         "hourly": { "group_by": [E, T, D, H] },
     });
     let body = with(body(&ids, &TYPES, &[T]), &json!({ "groupings": groupings }));
-    let answer = bench.own("alice", LAST_28H, &body).await.json();
+    let answer = sandbox.own("alice", LAST_28H, &body).await.json();
     assert_eq!(keys(&answer), ["Grand Totals", "by-tweet", "end", "hourly", "start"]);
     for name in ["by-tweet", "hourly"] {
         assert_eq!(leaves(&answer[name]), leaves(&answer["Grand Totals"]), "{name}");
@@ -102,17 +103,17 @@ async fn every_grouping_of_a_request_is_answered() {
 
 #[tokio::test]
 async fn totals_have_neither_start_nor_end_and_leaves_are_strings() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 2);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 2);
     let body = body(&ids, &["favorites", "replies"], &[E]);
-    let answer = bench.public(&body).await.json();
+    let answer = sandbox.public(&body).await.json();
     let sum = |name: &str| -> String {
-        bench.posts("alice")[..2].iter().map(|it| it.totals[name]).sum::<u64>().to_string()
+        sandbox.posts("alice")[..2].iter().map(|it| it.totals[name]).sum::<u64>().to_string()
     };
     let expected = json!({ "g": { "favorites": sum("favorites"), "replies": sum("replies") } });
     assert_eq!(answer, expected);
 
-    bench.put("/sandbox/switches", json!({ "totals_echo_window": true })).await;
-    let answer = bench.own("alice", TOTALS, &body).await.json();
+    sandbox.put("/sandbox/switches", json!({ "totals_echo_window": true })).await;
+    let answer = sandbox.own("alice", TOTALS, &body).await.json();
     assert_eq!(answer["start"], "2026-03-09T17:00:00Z");
 }

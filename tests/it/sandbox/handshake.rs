@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 
-use crate::bench::{Answer, Bench, Signer};
+use crate::http::Answer;
+use crate::upstream::{Signer, TestSandbox};
 
 pub const REQUEST_TOKEN: &str = "/oauth/request_token";
 pub const AUTHORIZE: &str = "/oauth/authorize";
@@ -22,15 +23,15 @@ pub fn fields(text: &str) -> BTreeMap<String, String> {
 }
 
 /// A signer with a parameter of its own in the header.
-pub fn signer_with(bench: &Bench, token: Option<Token>, name: &str, value: &str) -> Signer {
-    let mut signer = Signer { token, ..bench.two_legged() };
+pub fn signer_with(sandbox: &TestSandbox, token: Option<Token>, name: &str, value: &str) -> Signer {
+    let mut signer = Signer { token, ..sandbox.two_legged() };
     signer.more.push((name.to_owned(), value.to_owned()));
     signer
 }
 
-pub async fn begin(bench: &Bench, callback: &str) -> Answer {
-    let signer = signer_with(bench, None, "oauth_callback", callback);
-    bench.ask("POST", REQUEST_TOKEN).signed(&signer).send().await
+pub async fn begin(sandbox: &TestSandbox, callback: &str) -> Answer {
+    let signer = signer_with(sandbox, None, "oauth_callback", callback);
+    sandbox.ask("POST", REQUEST_TOKEN).signed(&signer).send().await
 }
 
 pub fn token_of(answer: &Answer) -> Token {
@@ -39,30 +40,30 @@ pub fn token_of(answer: &Answer) -> Token {
     (fields["oauth_token"].clone(), fields["oauth_token_secret"].clone())
 }
 
-pub async fn begun(bench: &Bench, callback: &str) -> Token {
-    token_of(&begin(bench, callback).await)
+pub async fn begun(sandbox: &TestSandbox, callback: &str) -> Token {
+    token_of(&begin(sandbox, callback).await)
 }
 
-pub async fn decide(bench: &Bench, token: &str, decision: &str, name: &str) -> Answer {
+pub async fn decide(sandbox: &TestSandbox, token: &str, decision: &str, name: &str) -> Answer {
     let form = format!("oauth_token={token}&decision={decision}&screen_name={name}");
-    bench.form(AUTHORIZE, &form).send().await
+    sandbox.form(AUTHORIZE, &form).send().await
 }
 
 /// Lets the app in as that user, and gives the verifier.
-pub async fn allowed(bench: &Bench, token: &str, name: &str) -> String {
-    let answer = decide(bench, token, "allow", name).await;
+pub async fn allowed(sandbox: &TestSandbox, token: &str, name: &str) -> String {
+    let answer = decide(sandbox, token, "allow", name).await;
     assert_eq!(answer.status, 302, "{}", answer.text());
     fields(answer.header("location"))["oauth_verifier"].clone()
 }
 
-pub async fn exchange(bench: &Bench, token: &Token, verifier: &str) -> Answer {
-    let signer = signer_with(bench, Some(token.clone()), "oauth_verifier", verifier);
-    bench.ask("POST", ACCESS_TOKEN).signed(&signer).send().await
+pub async fn exchange(sandbox: &TestSandbox, token: &Token, verifier: &str) -> Answer {
+    let signer = signer_with(sandbox, Some(token.clone()), "oauth_verifier", verifier);
+    sandbox.ask("POST", ACCESS_TOKEN).signed(&signer).send().await
 }
 
 /// The whole handshake.
-pub async fn connect(bench: &Bench, name: &str) -> Token {
-    let token = begun(bench, CALLBACK).await;
-    let verifier = allowed(bench, &token.0, name).await;
-    token_of(&exchange(bench, &token, &verifier).await)
+pub async fn connect(sandbox: &TestSandbox, name: &str) -> Token {
+    let token = begun(sandbox, CALLBACK).await;
+    let verifier = allowed(sandbox, &token.0, name).await;
+    token_of(&exchange(sandbox, &token, &verifier).await)
 }

@@ -4,8 +4,9 @@ use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 
-use crate::bench::{Answer, Bench, HISTORICAL, LAST_28H, NOW, TOTALS, body, keys, small, with};
 use crate::dice::Dice;
+use crate::http::Answer;
+use crate::upstream::{HISTORICAL, LAST_28H, NOW, TOTALS, TestSandbox, body, keys, small, with};
 
 const T: &str = "tweet.id";
 const E: &str = "engagement.type";
@@ -37,19 +38,19 @@ const LISTS: [&str; 3] = [
     "unsupported_for_video_views_tweet_ids",
 ];
 
-async fn bench() -> Bench {
+async fn start_sandbox() -> TestSandbox {
     let settings = Settings { users: 4, posts_per_user: 40, ..Settings::default() };
-    Bench::start_with(Settings { ancient_authors: 3, ..settings }).await
+    TestSandbox::start_with(Settings { ancient_authors: 3, ..settings }).await
 }
 
-async fn lifted(bench: &Bench, path: &str, body: &Value) -> Answer {
+async fn lifted(sandbox: &TestSandbox, path: &str, body: &Value) -> Answer {
     let name = path.rsplit('/').next().unwrap();
-    bench.post(&format!("/sandbox/answer/{name}"), body).send().await
+    sandbox.post(&format!("/sandbox/answer/{name}"), body).send().await
 }
 
 /// Of all of a user's posts, with those that are gone.
-fn every(bench: &Bench, name: &str) -> Vec<String> {
-    bench.user(name).posts.iter().map(|it| it.id.clone()).collect()
+fn every(sandbox: &TestSandbox, name: &str) -> Vec<String> {
+    sandbox.user(name).posts.iter().map(|it| it.id.clone()).collect()
 }
 
 /// Shown with a test that fails, and to whoever asks for it.
@@ -96,17 +97,17 @@ fn window(dice: &mut Dice) -> Value {
 
 #[tokio::test]
 async fn within_the_limits_it_is_what_the_endpoint_answers() {
-    let bench = bench().await;
+    let sandbox = start_sandbox().await;
     let names = ["alice", "bob", "carol", "dave"];
-    let mut everybody: Vec<String> = names.iter().flat_map(|it| every(&bench, it)).collect();
-    everybody.extend(every(&bench, "protected_pat"));
+    let mut everybody: Vec<String> = names.iter().flat_map(|it| every(&sandbox, it)).collect();
+    everybody.extend(every(&sandbox, "protected_pat"));
     everybody.extend(["20".to_owned(), "1".to_owned()]);
     let mut answered = 0;
     for seed in 0..400 {
         say(&format!("seed {seed}"));
         let mut dice = Dice(seed);
         let name = *dice.pick(&names);
-        let own = [every(&bench, name), vec!["20".to_owned()]].concat();
+        let own = [every(&sandbox, name), vec!["20".to_owned()]].concat();
         let (path, ids, types) = match dice.below(4) {
             0 => ("", dice.some(&everybody, 180), dice.some(&PUBLIC, 5)),
             1 => (TOTALS, dice.some(&own, 250), dice.some(&EITHER, 7)),
@@ -120,9 +121,9 @@ async fn within_the_limits_it_is_what_the_endpoint_answers() {
             asked = with(asked, &window(&mut dice));
         }
         let (answer, whole) = if path.is_empty() {
-            (bench.public(&asked).await, lifted(&bench, TOTALS, &asked).await)
+            (sandbox.public(&asked).await, lifted(&sandbox, TOTALS, &asked).await)
         } else {
-            (bench.own(name, path, &asked).await, lifted(&bench, path, &asked).await)
+            (sandbox.own(name, path, &asked).await, lifted(&sandbox, path, &asked).await)
         };
         assert_eq!((whole.status, whole.json()), (answer.status, answer.json()), "{asked}");
         answered += usize::from(answer.status == 200);
@@ -172,10 +173,10 @@ fn merged(parts: &[Answer]) -> Value {
 
 #[tokio::test]
 async fn a_year_is_the_sum_of_what_historical_answers() {
-    let bench = Bench::start_with(Settings { posts_per_user: 5, ..small() }).await;
+    let sandbox = TestSandbox::start_with(Settings { posts_per_user: 5, ..small() }).await;
     let (first, last) = (NOW - Duration::days(364), NOW);
     let names = ["alice", "bob"];
-    let ids: Vec<String> = names.iter().flat_map(|it| every(&bench, it)).collect();
+    let ids: Vec<String> = names.iter().flat_map(|it| every(&sandbox, it)).collect();
     for (seed, levels) in
         (1..).zip([&[E][..], &[T, E], &[D, T], &[E, H], &[E, D, H], &[T, E, D, H]])
     {
@@ -191,15 +192,15 @@ async fn a_year_is_the_sum_of_what_historical_answers() {
             let window = json!({ "start": written(start), "end": written(end) });
             for name in names {
                 let most = 1 + dice.below(6);
-                for some in every(&bench, name).chunks(most) {
+                for some in every(&sandbox, name).chunks(most) {
                     let asked = with(body(some, &types, levels), &window);
-                    parts.push(bench.own(name, HISTORICAL, &asked).await);
+                    parts.push(sandbox.own(name, HISTORICAL, &asked).await);
                 }
             }
             start = end;
         }
         let window = json!({ "start": written(first), "end": written(last) });
-        let whole = lifted(&bench, HISTORICAL, &with(body(&ids, &types, levels), &window)).await;
+        let whole = lifted(&sandbox, HISTORICAL, &with(body(&ids, &types, levels), &window)).await;
         assert_eq!(whole.status, 200, "{}", whole.text());
         assert_eq!(merged(std::slice::from_ref(&whole)), merged(&parts), "{levels:?}");
         assert_eq!(whole.json()["end"], "2026-03-10T22:00:00Z");
@@ -208,22 +209,22 @@ async fn a_year_is_the_sum_of_what_historical_answers() {
 
 #[tokio::test]
 async fn totals_of_everybody_are_the_sum_of_what_totals_answer() {
-    let bench = bench().await;
+    let sandbox = start_sandbox().await;
     let names = ["alice", "bob", "carol", "dave"];
-    let mut ids: Vec<String> = names.iter().flat_map(|it| every(&bench, it)).collect();
-    ids.extend(every(&bench, "suspended_sam"));
+    let mut ids: Vec<String> = names.iter().flat_map(|it| every(&sandbox, it)).collect();
+    ids.extend(every(&sandbox, "suspended_sam"));
     let unknown = (1..=200).map(|it: u32| it.to_string());
     ids.extend(unknown);
     for levels in [&[E][..], &[T], &[T, E], &[E, T]] {
         let mut parts = Vec::new();
         for name in names {
-            let private = body(&every(&bench, name), &EITHER[..2], levels);
-            parts.push(bench.own(name, TOTALS, &private).await);
+            let private = body(&every(&sandbox, name), &EITHER[..2], levels);
+            parts.push(sandbox.own(name, TOTALS, &private).await);
         }
         for some in ids.chunks(250) {
-            parts.push(bench.public(&body(some, &PUBLIC, levels)).await);
+            parts.push(sandbox.public(&body(some, &PUBLIC, levels)).await);
         }
-        let whole = lifted(&bench, TOTALS, &body(&ids, &EITHER, levels)).await;
+        let whole = lifted(&sandbox, TOTALS, &body(&ids, &EITHER, levels)).await;
         assert_eq!(whole.status, 200, "{}", whole.text());
         assert_eq!(merged(std::slice::from_ref(&whole)), merged(&parts), "{levels:?}");
     }
@@ -231,8 +232,8 @@ async fn totals_of_everybody_are_the_sum_of_what_totals_answer() {
 
 #[tokio::test]
 async fn what_is_excepted_counts_as_though_it_had_not_been_asked_for() {
-    let bench = bench().await;
-    let (alice, bob) = (every(&bench, "alice"), every(&bench, "bob"));
+    let sandbox = start_sandbox().await;
+    let (alice, bob) = (every(&sandbox, "alice"), every(&sandbox, "bob"));
     let both = [alice.clone(), bob.clone()].concat();
     let all = ["impressions", "engagements", "favorites", "video_views"];
     for levels in [&[E][..], &[T], &[T, E], &[E, T]] {
@@ -241,24 +242,24 @@ async fn what_is_excepted_counts_as_though_it_had_not_been_asked_for() {
             { "tweet_ids": bob, "engagement_types": ["engagements"] },
             { "tweet_ids": alice[..5], "engagement_types": all },
         ] });
-        let whole = lifted(&bench, TOTALS, &with(body(&both, &all, levels), &except)).await;
+        let whole = lifted(&sandbox, TOTALS, &with(body(&both, &all, levels), &except)).await;
         let parts = [
-            lifted(&bench, TOTALS, &body(&alice[5..], &all, levels)).await,
-            lifted(&bench, TOTALS, &body(&bob, &all[2..], levels)).await,
+            lifted(&sandbox, TOTALS, &body(&alice[5..], &all, levels)).await,
+            lifted(&sandbox, TOTALS, &body(&bob, &all[2..], levels)).await,
         ];
         assert_eq!(merged(std::slice::from_ref(&whole)), merged(&parts), "{levels:?}");
     }
     let except = json!({ "except": [{ "tweet_ids": both, "engagement_types": all }] });
-    let nothing = lifted(&bench, TOTALS, &with(body(&both, &all, &[E]), &except)).await;
+    let nothing = lifted(&sandbox, TOTALS, &with(body(&both, &all, &[E]), &except)).await;
     assert_eq!((nothing.status.as_u16(), nothing.json()), (200, json!({ "g": {} })));
 }
 
 #[tokio::test]
 async fn everything_but_the_limits_is_as_ever() {
-    let bench = bench().await;
-    let ids = bench.ids("alice", 2);
+    let sandbox = start_sandbox().await;
+    let ids = sandbox.ids("alice", 2);
     let ask = async |path: &str, more: Value| {
-        lifted(&bench, path, &with(body(&ids, &["favorites"], &[E]), &more)).await
+        lifted(&sandbox, path, &with(body(&ids, &["favorites"], &[E]), &more)).await
     };
     let span = |start: &str, end: &str| json!({ "start": start, "end": end });
     for (window, text) in [
@@ -277,7 +278,7 @@ async fn everything_but_the_limits_is_as_ever() {
     let types = json!({ "engagement_types": ["url_clicks"] });
     ask(TOTALS, types).await.refuses(403, &["Forbidden to access metrics: url_clicks"]);
     assert_eq!(ask("/nowhere", json!({})).await.status, 404);
-    let gone = lifted(&bench, TOTALS, &body(&["20".to_owned()], &["favorites"], &[E])).await;
+    let gone = lifted(&sandbox, TOTALS, &body(&["20".to_owned()], &["favorites"], &[E])).await;
     assert_eq!(gone.status, 400);
     assert_eq!(keys(&gone.json()), ["errors", "unavailable_tweet_ids"]);
     for wrong in [
@@ -290,5 +291,5 @@ async fn everything_but_the_limits_is_as_ever() {
         assert_eq!(answer.status, 400, "{}", answer.text());
         assert!(answer.text().contains("SIM: except: "), "{}", answer.text());
     }
-    assert_eq!(bench.get("/sandbox/calls").await, json!([]), "none of it is a call");
+    assert_eq!(sandbox.get("/sandbox/calls").await, json!([]), "none of it is a call");
 }

@@ -3,26 +3,27 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::bench::{Answer, Ask, Bench, NOW, small};
+use crate::http::{Answer, Ask};
+use crate::upstream::{NOW, TestSandbox, small};
 
 const LOOKUP: &str = "/2/tweets";
 
-fn asking(bench: &Bench, query: &str) -> Ask {
-    bench.ask("GET", &format!("{LOOKUP}?{query}")).header("authorization", &bench.bearer())
+fn asking(sandbox: &TestSandbox, query: &str) -> Ask {
+    sandbox.ask("GET", &format!("{LOOKUP}?{query}")).header("authorization", &sandbox.bearer())
 }
 
-async fn look_up(bench: &Bench, ids: &[String]) -> Answer {
+async fn look_up(sandbox: &TestSandbox, ids: &[String]) -> Answer {
     let query = format!("ids={}&tweet.fields=author_id", ids.join(","));
-    asking(bench, &query).send().await
+    asking(sandbox, &query).send().await
 }
 
-fn first(bench: &Bench, name: &str, state: &str) -> String {
-    let posts = &bench.user(name).posts;
+fn first(sandbox: &TestSandbox, name: &str, state: &str) -> String {
+    let posts = &sandbox.user(name).posts;
     posts.iter().find(|it| it.state == state).unwrap().id.clone()
 }
 
-fn found(bench: &Bench, name: &str, id: &str) -> Value {
-    json!({ "id": id, "author_id": bench.user(name).user_id, "text": format!("A post by {name}") })
+fn found(sandbox: &TestSandbox, name: &str, id: &str) -> Value {
+    json!({ "id": id, "author_id": sandbox.user(name).user_id, "text": format!("A post by {name}") })
 }
 
 fn not_found(id: &str) -> Value {
@@ -74,17 +75,17 @@ fn is_unauthorized(answer: &Answer) {
 
 #[tokio::test]
 async fn what_there_is_comes_beside_what_there_is_not() {
-    let bench = Bench::start().await;
-    let (alice, bob) = (first(&bench, "alice", "active"), first(&bench, "bob", "active"));
-    let deleted = first(&bench, "alice", "deleted");
-    let protected = first(&bench, "protected_pat", "active");
-    let suspended = first(&bench, "suspended_sam", "active");
+    let sandbox = TestSandbox::start().await;
+    let (alice, bob) = (first(&sandbox, "alice", "active"), first(&sandbox, "bob", "active"));
+    let deleted = first(&sandbox, "alice", "deleted");
+    let protected = first(&sandbox, "protected_pat", "active");
+    let suspended = first(&sandbox, "suspended_sam", "active");
     let unknown = "9223372036854775808".to_owned();
     let ids = [bob, deleted, protected, alice, suspended, unknown];
-    let answer = look_up(&bench, &ids).await;
+    let answer = look_up(&sandbox, &ids).await;
     assert_eq!(answer.header("content-type"), "application/json;charset=utf-8");
     let expected = json!({
-        "data": [found(&bench, "bob", &ids[0]), found(&bench, "alice", &ids[3])],
+        "data": [found(&sandbox, "bob", &ids[0]), found(&sandbox, "alice", &ids[3])],
         "errors": [
             not_found(&ids[1]),
             not_authorized(&ids[2]),
@@ -97,11 +98,12 @@ async fn what_there_is_comes_beside_what_there_is_not() {
 
 #[tokio::test]
 async fn a_part_that_would_be_empty_is_not_there() {
-    let bench = Bench::start().await;
-    let (there, deleted) = (first(&bench, "alice", "active"), first(&bench, "alice", "deleted"));
-    let all = look_up(&bench, std::slice::from_ref(&there)).await.json();
-    assert_eq!(all, json!({ "data": [found(&bench, "alice", &there)] }));
-    let none = look_up(&bench, std::slice::from_ref(&deleted)).await;
+    let sandbox = TestSandbox::start().await;
+    let (there, deleted) =
+        (first(&sandbox, "alice", "active"), first(&sandbox, "alice", "deleted"));
+    let all = look_up(&sandbox, std::slice::from_ref(&there)).await.json();
+    assert_eq!(all, json!({ "data": [found(&sandbox, "alice", &there)] }));
+    let none = look_up(&sandbox, std::slice::from_ref(&deleted)).await;
     assert_eq!(
         (none.status.as_u16(), none.json()),
         (200, json!({ "errors": [not_found(&deleted)] }))
@@ -110,44 +112,44 @@ async fn a_part_that_would_be_empty_is_not_there() {
 
 #[tokio::test]
 async fn the_author_comes_when_asked_for() {
-    let bench = Bench::start().await;
-    let id = first(&bench, "alice", "active");
+    let sandbox = TestSandbox::start().await;
+    let id = first(&sandbox, "alice", "active");
     for query in [format!("ids={id}"), format!("ids={id}&tweet.fields=created_at,lang")] {
-        let body = asking(&bench, &query).send().await.json();
+        let body = asking(&sandbox, &query).send().await.json();
         assert_eq!(body, json!({ "data": [{ "id": id, "text": "A post by alice" }] }));
     }
     let query = format!("ids={id}&tweet.fields=created_at%2Cauthor_id");
-    let plain = asking(&bench, &query).header("accept-encoding", "").send().await;
+    let plain = asking(&sandbox, &query).header("accept-encoding", "").send().await;
     assert_eq!(plain.header("content-encoding"), "");
-    assert_eq!(plain.json()["data"][0]["author_id"], *bench.user("alice").user_id);
+    assert_eq!(plain.json()["data"][0]["author_id"], *sandbox.user("alice").user_id);
 }
 
 #[tokio::test]
 async fn an_author_who_protects_their_posts_hides_them() {
-    let bench = Bench::start().await;
-    let id = first(&bench, "bob", "active");
-    let bob = format!("/sandbox/users/{}", bench.user("bob").user_id);
+    let sandbox = TestSandbox::start().await;
+    let id = first(&sandbox, "bob", "active");
+    let bob = format!("/sandbox/users/{}", sandbox.user("bob").user_id);
     for (state, is_there) in [("protected", false), ("active", true), ("revoked", true)] {
-        bench.put(&bob, json!({ "state": state })).await;
-        let body = look_up(&bench, std::slice::from_ref(&id)).await.json();
+        sandbox.put(&bob, json!({ "state": state })).await;
+        let body = look_up(&sandbox, std::slice::from_ref(&id)).await.json();
         assert_eq!(body.get("data").is_some(), is_there, "{state}: {body}");
     }
 }
 
 #[tokio::test]
 async fn a_hundred_ids_are_the_most() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let ids: Vec<String> = (1..=101).map(|it: u32| it.to_string()).collect();
-    let answer = look_up(&bench, &ids[..100]).await;
+    let answer = look_up(&sandbox, &ids[..100]).await;
     assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 100);
     let text =
         "The number of values in the `ids` query parameter list [101] is not between 1 and 100";
-    is_invalid(&look_up(&bench, &ids).await, &[text]);
+    is_invalid(&look_up(&sandbox, &ids).await, &[text]);
 }
 
 #[tokio::test]
 async fn each_mistake_in_the_query_is_told() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let empty = "The `ids` query parameter can not be empty";
     let not_valid = |it: &str| format!("The `ids` query parameter value [{it}] is not valid");
     for (query, messages) in [
@@ -162,9 +164,9 @@ async fn each_mistake_in_the_query_is_told() {
         ),
     ] {
         let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
-        is_invalid(&asking(&bench, query).send().await, &messages);
+        is_invalid(&asking(&sandbox, query).send().await, &messages);
     }
-    let body = asking(&bench, "ids=20&id=21&tweet.fields=author").send().await.json();
+    let body = asking(&sandbox, "ids=20&id=21&tweet.fields=author").send().await.json();
     let message = |at: usize| body["errors"][at]["message"].as_str().unwrap();
     assert!(message(0).starts_with("The query parameter [id] is not one of [ids,"), "{body}");
     let text =
@@ -175,33 +177,33 @@ async fn each_mistake_in_the_query_is_told() {
 
 #[tokio::test]
 async fn it_takes_the_apps_bearer_token_alone() {
-    let bench = Bench::start().await;
-    let bare = bench.ask("GET", &format!("{LOOKUP}?ids=20"));
+    let sandbox = TestSandbox::start().await;
+    let bare = sandbox.ask("GET", &format!("{LOOKUP}?ids=20"));
     is_unauthorized(&bare.clone().send().await);
-    for header in ["Bearer x", &bench.basic()] {
+    for header in ["Bearer x", &sandbox.basic()] {
         is_unauthorized(&bare.clone().header("authorization", header).send().await);
     }
-    for signer in [bench.two_legged(), bench.signer("alice")] {
+    for signer in [sandbox.two_legged(), sandbox.signer("alice")] {
         let header = signer.header("GET", LOOKUP, &[("ids", "20")]);
         is_unauthorized(&bare.clone().header("authorization", &header).send().await);
     }
-    bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
-    is_unauthorized(&asking(&bench, "ids=20").send().await);
+    sandbox.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+    is_unauthorized(&asking(&sandbox, "ids=20").send().await);
 }
 
 #[tokio::test]
 async fn an_app_that_may_not_look_posts_up_is_told_so() {
-    let bench = Bench::start().await;
-    bench.put("/sandbox/switches", json!({ "unlisted_lookup_apps": ["demo"] })).await;
-    let answer = asking(&bench, "ids=20").send().await;
+    let sandbox = TestSandbox::start().await;
+    sandbox.put("/sandbox/switches", json!({ "unlisted_lookup_apps": ["demo"] })).await;
+    let answer = asking(&sandbox, "ids=20").send().await;
     let body = answer.json();
     assert_eq!(answer.status, 403, "{body}");
     assert_eq!(body["title"], "Client Forbidden");
     assert_eq!(body["reason"], "client-not-enrolled");
     assert_eq!(body["type"], "https://api.twitter.com/2/problems/client-forbidden");
     assert!(!answer.headers.contains_key("x-rate-limit-limit"));
-    let other = format!("Bearer {}", bench.app("other").bearer_token);
-    let answer = asking(&bench, "ids=20").header("authorization", &other).send().await;
+    let other = format!("Bearer {}", sandbox.app("other").bearer_token);
+    let answer = asking(&sandbox, "ids=20").header("authorization", &other).send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
@@ -209,8 +211,8 @@ async fn an_app_that_may_not_look_posts_up_is_told_so() {
 async fn the_quarter_of_an_hour_runs_out_and_comes_back() {
     let mut settings = small();
     settings.switches.lookups_per_15_minutes = 2;
-    let bench = Bench::start_with(settings).await;
-    let answer = asking(&bench, "ids=20").send().await;
+    let sandbox = TestSandbox::start_with(settings).await;
+    let answer = asking(&sandbox, "ids=20").send().await;
     for (name, value) in [
         ("x-rate-limit-limit", 2),
         ("x-rate-limit-remaining", 1),
@@ -218,14 +220,14 @@ async fn the_quarter_of_an_hour_runs_out_and_comes_back() {
     ] {
         assert_eq!(answer.number(name), value, "{name}");
     }
-    assert_eq!(asking(&bench, "").send().await.number("x-rate-limit-remaining"), 0);
-    let answer = asking(&bench, "ids=20").send().await;
+    assert_eq!(asking(&sandbox, "").send().await.number("x-rate-limit-remaining"), 0);
+    let answer = asking(&sandbox, "ids=20").send().await;
     let expected = json!({
         "title": "Too Many Requests", "type": "about:blank", "status": 429, "detail": "Too Many Requests"
     });
     assert_eq!((answer.status.as_u16(), answer.json()), (429, expected));
-    bench.clock.forward(Duration::seconds(14 * 60 + 29));
-    assert_eq!(asking(&bench, "ids=20").send().await.status, 429);
-    bench.clock.forward(Duration::SECOND);
-    assert_eq!(asking(&bench, "ids=20").send().await.status, 200);
+    sandbox.clock.forward(Duration::seconds(14 * 60 + 29));
+    assert_eq!(asking(&sandbox, "ids=20").send().await.status, 429);
+    sandbox.clock.forward(Duration::SECOND);
+    assert_eq!(asking(&sandbox, "ids=20").send().await.status, 200);
 }

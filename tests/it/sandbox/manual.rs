@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, keys};
+use crate::upstream::{TestSandbox, keys};
 
 /// The rows of the README's table whose first heading is this one, as cells.
 fn table(heading: &str) -> Vec<Vec<String>> {
@@ -44,16 +44,16 @@ fn routes() -> BTreeSet<(String, String)> {
 
 #[tokio::test]
 async fn it_names_every_route() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let mut named = BTreeSet::new();
     for row in table("route").iter().filter(|it| it[0].contains("/sandbox/")) {
         let (methods, path) = row[0].rsplit_once(' ').unwrap();
         let path = path.trim_matches('`').split('?').next().unwrap();
         for method in methods.split(',').map(|it| it.trim().trim_matches('`')) {
             named.insert((method.to_owned(), path.to_owned()));
-            let path = path.replace("{user_id}", &bench.user("alice").user_id);
+            let path = path.replace("{user_id}", &sandbox.user("alice").user_id);
             let path = path.replace("{name}", "demo").replace("{endpoint}", "totals");
-            let status = bench.ask(method, &path).send().await.status.as_u16();
+            let status = sandbox.ask(method, &path).send().await.status.as_u16();
             assert!(![404, 405].contains(&status), "{method} {path}: {status}");
         }
     }
@@ -62,9 +62,9 @@ async fn it_names_every_route() {
 
 #[tokio::test]
 async fn it_names_every_state_of_a_user() {
-    let bench = Bench::start().await;
-    let alice = format!("/sandbox/users/{}", bench.user("alice").user_id);
-    let refused = bench.put(&alice, json!({ "state": "?" })).await.json();
+    let sandbox = TestSandbox::start().await;
+    let alice = format!("/sandbox/users/{}", sandbox.user("alice").user_id);
+    let refused = sandbox.put(&alice, json!({ "state": "?" })).await.json();
     let row = table("route").into_iter().find(|it| it[0].contains("/sandbox/users/")).unwrap();
     for state in &quoted(refused["error"].as_str().unwrap())[1..] {
         assert!(row[1].contains(&**state), "{state}");
@@ -73,14 +73,14 @@ async fn it_names_every_state_of_a_user() {
 
 #[tokio::test]
 async fn it_names_every_fault_with_its_fields() {
-    let bench = Bench::start().await;
-    let refused = bench.put("/sandbox/faults", json!([{ "kind": "?" }])).await.json();
+    let sandbox = TestSandbox::start().await;
+    let refused = sandbox.put("/sandbox/faults", json!([{ "kind": "?" }])).await.json();
     let known = quoted(refused["error"].as_str().unwrap());
     let rows = table("kind");
     let named: Vec<String> = rows.iter().flat_map(|it| quoted(&it[0])).collect();
     assert_eq!(set(&named), set(&known[1..]), "{refused}");
 
-    let refused = bench.put("/sandbox/faults", json!([{ "?": 1 }])).await.json();
+    let refused = sandbox.put("/sandbox/faults", json!([{ "?": 1 }])).await.json();
     let known = quoted(refused["error"].as_str().unwrap());
     let mut fields: Vec<String> = rows.iter().flat_map(|it| quoted(&it[1])).collect();
     fields.extend(["kind", "path", "times"].map(str::to_owned));
@@ -102,21 +102,22 @@ async fn it_names_every_fault_with_its_fields() {
         for field in quoted(&row[1]) {
             fault[&field] = values[&*field].clone();
         }
-        let answer = bench.put("/sandbox/faults", json!([fault])).await;
+        let answer = sandbox.put("/sandbox/faults", json!([fault])).await;
         assert_eq!(answer.status, 200, "{fault}: {}", answer.text());
     }
 }
 
 #[tokio::test]
 async fn it_names_every_switch_with_its_default_and_its_other_values() {
-    let bench = Bench::start().await;
+    let sandbox = TestSandbox::start().await;
     let mut told = serde_json::Map::new();
     let json_of = |text: &String| serde_json::from_str::<Value>(text).unwrap();
     for row in table("switch") {
         let (switch, defaults) = (quoted(&row[0]), quoted(&row[1]));
         assert_eq!(switch.len(), defaults.len(), "{row:?}");
         if defaults[0].starts_with('"') {
-            let refused = bench.put("/sandbox/switches", json!({ &*switch[0]: "?" })).await.json();
+            let refused =
+                sandbox.put("/sandbox/switches", json!({ &*switch[0]: "?" })).await.json();
             let known = quoted(refused["error"].as_str().unwrap());
             let values = [defaults.clone(), quoted(&row[2])].concat();
             let words = values.iter().filter(|it| it.starts_with('"'));
@@ -125,8 +126,8 @@ async fn it_names_every_switch_with_its_default_and_its_other_values() {
         }
         told.extend(switch.into_iter().zip(defaults.iter().map(json_of)));
     }
-    bench.ask("POST", "/sandbox/reset").send().await;
-    let switches = bench.get("/sandbox/switches").await;
+    sandbox.ask("POST", "/sandbox/reset").send().await;
+    let switches = sandbox.get("/sandbox/switches").await;
     let defaults = countersign::sandbox::Switches::default();
     assert_eq!(Value::Object(told), json!(defaults));
     assert_eq!(keys(&switches), keys(&json!(defaults)));

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use time::{Date, Duration};
 
-use crate::bench::{Bench, HISTORICAL, LAST_28H, NOW, TOTALS, body, leaves, with};
+use crate::upstream::{HISTORICAL, LAST_28H, NOW, TOTALS, TestSandbox, body, leaves, with};
 
-async fn historical(bench: &Bench, ids: &[String], start: String, end: String) -> u64 {
+async fn historical(sandbox: &TestSandbox, ids: &[String], start: String, end: String) -> u64 {
     let body = body(ids, &["favorites", "replies"], &["engagement.type"]);
     let window = json!({ "start": start, "end": end });
-    leaves(&bench.own("alice", HISTORICAL, &with(body, &window)).await.g())
+    leaves(&sandbox.own("alice", HISTORICAL, &with(body, &window)).await.g())
 }
 
 fn date(days_ago: i64) -> Date {
@@ -17,41 +17,42 @@ fn date(days_ago: i64) -> Date {
 
 #[tokio::test]
 async fn historical_windows_sum_to_totals() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 10);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 10);
     let totals = body(&ids, &["favorites", "replies"], &["engagement.type"]);
-    let totals = leaves(&bench.own("alice", TOTALS, &totals).await.g());
+    let totals = leaves(&sandbox.own("alice", TOTALS, &totals).await.g());
     let mut sum = 0;
     for part in 0..13 {
         let (from, to) = (date(28 * (part + 1)), date(28 * part));
-        sum += historical(&bench, &ids, from.to_string(), to.to_string()).await;
+        sum += historical(&sandbox, &ids, from.to_string(), to.to_string()).await;
     }
-    let today = historical(&bench, &ids, date(0).to_string(), "2026-03-10T22:00:00Z".into()).await;
+    let today =
+        historical(&sandbox, &ids, date(0).to_string(), "2026-03-10T22:00:00Z".into()).await;
     assert!(sum > 0 && today > 0);
     assert_eq!(sum + today, totals);
 }
 
 #[tokio::test]
 async fn the_28_hours_agree_with_historical() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 10);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 10);
     let types = ["impressions", "engagements", "favorites", "video_views", "user_profile_clicks"];
     let levels = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
     let body = body(&ids, &types, &levels);
-    let recent = bench.own("alice", LAST_28H, &body).await;
+    let recent = sandbox.own("alice", LAST_28H, &body).await;
     let window = json!({ "start": recent.json()["start"], "end": recent.json()["end"] });
-    let same = bench.own("alice", HISTORICAL, &with(body, &window)).await;
+    let same = sandbox.own("alice", HISTORICAL, &with(body, &window)).await;
     assert_eq!(recent.g(), same.g());
     assert!(leaves(&recent.g()) > 0);
 }
 
 #[tokio::test]
 async fn a_split_by_posts_metrics_or_time_sums_to_the_whole() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 6);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 6);
     let ask = async |ids: &[String], types: &[&str], window: Value| {
         let body = with(body(ids, types, &["tweet.id", "engagement.type"]), &window);
-        leaves(&bench.own("alice", HISTORICAL, &body).await.g())
+        leaves(&sandbox.own("alice", HISTORICAL, &body).await.g())
     };
     let types = ["impressions", "engagements", "detail_expands"];
     let window = || json!({ "start": "2026-03-01", "end": "2026-03-10" });
@@ -69,27 +70,27 @@ async fn a_split_by_posts_metrics_or_time_sums_to_the_whole() {
 
 #[tokio::test]
 async fn numbers_stand_still_within_an_hour_and_grow_after_it() {
-    let bench = Bench::start().await;
-    let ids = bench.ids("alice", 3);
+    let sandbox = TestSandbox::start().await;
+    let ids = sandbox.ids("alice", 3);
     let ask = async || {
         let body = body(&ids, &["impressions"], &["tweet.id"]);
-        leaves(&bench.own("alice", TOTALS, &body).await.g())
+        leaves(&sandbox.own("alice", TOTALS, &body).await.g())
     };
     let before = ask().await;
-    bench.clock.forward(Duration::minutes(40));
+    sandbox.clock.forward(Duration::minutes(40));
     assert_eq!(ask().await, before);
-    bench.clock.forward(Duration::minutes(60));
+    sandbox.clock.forward(Duration::minutes(60));
     assert!(ask().await > before);
 }
 
 #[tokio::test]
 async fn the_world_shows_what_totals_answer() {
-    let bench = Bench::start().await;
-    let post = bench.posts("alice")[1];
+    let sandbox = TestSandbox::start().await;
+    let post = sandbox.posts("alice")[1];
     let types: Vec<&str> = post.totals.keys().copied().collect();
     assert_eq!(types.len(), 7);
     let body = body(std::slice::from_ref(&post.id), &types, &["engagement.type"]);
-    let answer = bench.own("alice", TOTALS, &body).await.g();
+    let answer = sandbox.own("alice", TOTALS, &body).await.g();
     for (name, number) in &post.totals {
         assert_eq!(answer[*name], number.to_string(), "{name}");
     }

@@ -3,23 +3,24 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::bench::{Answer, Bench, HISTORICAL, NOW, TOTALS, body, small};
+use crate::http::Answer;
+use crate::upstream::{HISTORICAL, NOW, TOTALS, TestSandbox, body, small};
 
-async fn limited(per_minute: u32, per_second: u32) -> Bench {
+async fn limited(per_minute: u32, per_second: u32) -> TestSandbox {
     let mut settings = small();
     settings.switches.per_minute = per_minute;
     settings.switches.per_second = per_second;
-    Bench::start_with(settings).await
+    TestSandbox::start_with(settings).await
 }
 
-async fn public(bench: &Bench) -> Answer {
-    bench.public(&body(&bench.ids("alice", 1), &["favorites"], &["tweet.id"])).await
+async fn public(sandbox: &TestSandbox) -> Answer {
+    sandbox.public(&body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id"])).await
 }
 
 #[tokio::test]
 async fn headers_tell_what_is_left_and_when_it_returns() {
-    let bench = limited(10, 5).await;
-    let answer = public(&bench).await;
+    let sandbox = limited(10, 5).await;
+    let answer = public(&sandbox).await;
     let now = NOW.unix_timestamp();
     for (name, value) in [
         ("x-per-minute-limit", 10),
@@ -33,10 +34,10 @@ async fn headers_tell_what_is_left_and_when_it_returns() {
     }
     assert!(!answer.headers.contains_key("x-rate-limit-limit"));
     assert!(!answer.headers.contains_key("retry-after"));
-    assert_eq!(public(&bench).await.number("x-per-minute-remaining"), 8);
+    assert_eq!(public(&sandbox).await.number("x-per-minute-remaining"), 8);
 
-    bench.put("/sandbox/switches", json!({ "legacy_rate_headers": true })).await;
-    let answer = public(&bench).await;
+    sandbox.put("/sandbox/switches", json!({ "legacy_rate_headers": true })).await;
+    let answer = public(&sandbox).await;
     assert_eq!(answer.number("x-rate-limit-limit"), 10);
     assert_eq!(answer.number("x-rate-limit-remaining"), 7);
     assert_eq!(answer.number("x-rate-limit-reset"), now + 30);
@@ -44,45 +45,46 @@ async fn headers_tell_what_is_left_and_when_it_returns() {
 
 #[tokio::test]
 async fn the_minute_runs_out_and_comes_back() {
-    let bench = limited(2, 100).await;
-    assert_eq!(public(&bench).await.status, 200);
-    assert_eq!(public(&bench).await.number("x-per-minute-remaining"), 0);
-    let answer = public(&bench).await;
+    let sandbox = limited(2, 100).await;
+    assert_eq!(public(&sandbox).await.status, 200);
+    assert_eq!(public(&sandbox).await.number("x-per-minute-remaining"), 0);
+    let answer = public(&sandbox).await;
     answer.refuses(429, &["SIM: rate limit exceeded"]);
     assert_eq!(answer.number("x-per-minute-remaining"), 0);
     assert_eq!(answer.number("x-per-second-remaining"), 97);
 
-    bench.clock.forward(Duration::seconds(29));
-    assert_eq!(public(&bench).await.status, 429);
-    bench.clock.forward(Duration::seconds(1));
-    assert_eq!(public(&bench).await.status, 200);
+    sandbox.clock.forward(Duration::seconds(29));
+    assert_eq!(public(&sandbox).await.status, 429);
+    sandbox.clock.forward(Duration::seconds(1));
+    assert_eq!(public(&sandbox).await.status, 200);
 }
 
 #[tokio::test]
 async fn the_second_runs_out_and_comes_back() {
-    let bench = limited(100, 1).await;
-    assert_eq!(public(&bench).await.status, 200);
-    assert_eq!(public(&bench).await.status, 429);
-    bench.clock.forward(Duration::SECOND);
-    assert_eq!(public(&bench).await.status, 200);
+    let sandbox = limited(100, 1).await;
+    assert_eq!(public(&sandbox).await.status, 200);
+    assert_eq!(public(&sandbox).await.status, 429);
+    sandbox.clock.forward(Duration::SECOND);
+    assert_eq!(public(&sandbox).await.status, 200);
 }
 
 #[tokio::test]
 async fn pools_are_apart_for_kinds_of_credentials_and_endpoints() {
-    let bench = limited(1, 100).await;
-    let body = body(&bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
-    assert_eq!(public(&bench).await.status, 200);
-    assert_eq!(public(&bench).await.status, 429);
-    assert_eq!(bench.own("alice", TOTALS, &body).await.status, 200);
-    assert_eq!(bench.own("alice", HISTORICAL, &body).await.status, 200);
-    assert_eq!(bench.own("alice", TOTALS, &body).await.status, 429);
+    let sandbox = limited(1, 100).await;
+    let body = body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    assert_eq!(public(&sandbox).await.status, 200);
+    assert_eq!(public(&sandbox).await.status, 429);
+    assert_eq!(sandbox.own("alice", TOTALS, &body).await.status, 200);
+    assert_eq!(sandbox.own("alice", HISTORICAL, &body).await.status, 200);
+    assert_eq!(sandbox.own("alice", TOTALS, &body).await.status, 429);
 }
 
 #[tokio::test]
 async fn refused_requests_count_once_the_caller_is_known() {
-    let bench = limited(2, 100).await;
-    let stranger = bench.post(TOTALS, &json!({})).header("authorization", "Bearer x").send().await;
+    let sandbox = limited(2, 100).await;
+    let stranger =
+        sandbox.post(TOTALS, &json!({})).header("authorization", "Bearer x").send().await;
     assert!(!stranger.headers.contains_key("x-per-minute-remaining"));
-    let wrong = bench.public(&json!({})).await;
+    let wrong = sandbox.public(&json!({})).await;
     assert_eq!((wrong.status.as_u16(), wrong.number("x-per-minute-remaining")), (400, 1));
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use crate::bench::{Bench, HandClock, LAST_28H, NOW, TOTALS, VERIFY, body, leaves, small};
+use crate::upstream::{HandClock, LAST_28H, NOW, TOTALS, TestSandbox, VERIFY, body, leaves, small};
 
 fn world(seed: u64, now: OffsetDateTime) -> Value {
     let settings = Settings { seed, ..small() };
@@ -110,15 +110,15 @@ fn posts_reach_from_hours_to_a_year() {
 #[tokio::test]
 async fn fifty_users_have_ten_thousand_posts_of_every_kind() {
     let settings = Settings { users: 50, posts_per_user: 200, ..Settings::default() };
-    let bench = Bench::start_with(Settings { ancient_authors: 20, ..settings }).await;
-    let listed = bench.get("/sandbox/world").await;
+    let sandbox = TestSandbox::start_with(Settings { ancient_authors: 20, ..settings }).await;
+    let listed = sandbox.get("/sandbox/world").await;
     assert_eq!(listed["users"].as_array().unwrap().len(), 52);
     let older = |it: &&WorldPost, days: i64| {
         let at = post::created_at(it.id.parse().unwrap()).unwrap();
         at < NOW - Duration::days(days)
     };
     let mut ids = BTreeSet::new();
-    for (place, user) in bench.world.users.iter().enumerate() {
+    for (place, user) in sandbox.world.users.iter().enumerate() {
         let count = |is: &dyn Fn(&&WorldPost) -> bool| user.posts.iter().filter(is).count();
         assert_eq!(count(&|it| it.state == "deleted"), 18);
         assert!(count(&|it| older(it, 90)) > 50 && count(&|it| !older(it, 28)) > 50);
@@ -130,7 +130,7 @@ async fn fifty_users_have_ten_thousand_posts_of_every_kind() {
     let ids: Vec<String> = ids.into_iter().collect();
     let types = ["impressions", "engagements", "favorites", "quote_tweets", "video_views"];
     let asked = body(&ids, &types, &["tweet.id", "engagement.type"]);
-    let whole = bench.post("/sandbox/answer/totals", &asked).send().await;
+    let whole = sandbox.post("/sandbox/answer/totals", &asked).send().await;
     let (g, whole) = (whole.g(), whole.json());
     let unavailable = 2 * 200 + 52 * 18 - 2 * 18;
     assert_eq!(whole["unavailable_tweet_ids"].as_array().unwrap().len(), unavailable);
@@ -148,14 +148,15 @@ fn a_single_post_a_user_is_a_world_too() {
 
 #[tokio::test]
 async fn every_author_has_numbers_of_the_last_28_hours() {
-    let bench = Bench::start_with(Settings { posts_per_user: 12, ..Settings::default() }).await;
-    for user in bench.world.users.iter().filter(|it| it.state == "active") {
+    let sandbox =
+        TestSandbox::start_with(Settings { posts_per_user: 12, ..Settings::default() }).await;
+    for user in sandbox.world.users.iter().filter(|it| it.state == "active") {
         let body = body(
-            &bench.ids(&user.screen_name, 6),
+            &sandbox.ids(&user.screen_name, 6),
             &["impressions", "favorites"],
             &["engagement.type"],
         );
-        let g = bench.own(&user.screen_name, LAST_28H, &body).await.g();
+        let g = sandbox.own(&user.screen_name, LAST_28H, &body).await.g();
         assert!(
             leaves(&g["impressions"]) > 0 && leaves(&g["favorites"]) > 0,
             "{}",
@@ -166,21 +167,21 @@ async fn every_author_has_numbers_of_the_last_28_hours() {
 
 #[tokio::test]
 async fn the_world_is_listed_over_http() {
-    let bench = Bench::start().await;
-    assert_eq!(bench.get("/sandbox/world").await, serde_json::to_value(&bench.world).unwrap());
+    let sandbox = TestSandbox::start().await;
+    assert_eq!(sandbox.get("/sandbox/world").await, serde_json::to_value(&sandbox.world).unwrap());
 }
 
 #[tokio::test]
 async fn calls_are_listed_as_they_arrived() {
-    let bench = Bench::start().await;
-    let body = body(&bench.ids("alice", 1), &["favorites"], &["tweet.id"]);
-    bench.own("alice", TOTALS, &body).await;
-    bench.public(&json!({})).await;
-    bench.post(TOTALS, &body).signed(&bench.two_legged()).send().await;
-    bench.form("/oauth2/token", "").header("authorization", &bench.basic()).send().await;
-    bench.ask("GET", &format!("{VERIFY}?skip_status=true")).send().await;
+    let sandbox = TestSandbox::start().await;
+    let body = body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    sandbox.own("alice", TOTALS, &body).await;
+    sandbox.public(&json!({})).await;
+    sandbox.post(TOTALS, &body).signed(&sandbox.two_legged()).send().await;
+    sandbox.form("/oauth2/token", "").header("authorization", &sandbox.basic()).send().await;
+    sandbox.ask("GET", &format!("{VERIFY}?skip_status=true")).send().await;
 
-    let calls = bench.get("/sandbox/calls").await;
+    let calls = sandbox.get("/sandbox/calls").await;
     let calls = calls.as_array().unwrap();
     let seen: Vec<_> = calls
         .iter()
@@ -190,23 +191,23 @@ async fn calls_are_listed_as_they_arrived() {
         [("user", 200), ("bearer", 400), ("two_legged", 200), ("basic", 403), ("none", 400)];
     assert_eq!(seen, expected);
 
-    let (first, app, user) = (&calls[0], bench.app("demo"), bench.user("alice"));
+    let (first, app, user) = (&calls[0], sandbox.app("demo"), sandbox.user("alice"));
     assert_eq!((&first["method"], &first["path"]), (&json!("POST"), &json!(TOTALS)));
     assert_eq!(first["consumer_key"], *app.consumer_key);
     assert_eq!(first["token"], *user.access_token);
     assert_eq!(first["nonce"], "nonce0");
     assert_eq!(first["timestamp"], NOW.unix_timestamp().to_string());
     assert_eq!(first["body"], body.to_string());
-    assert_eq!(first["header_values"]["host"], *bench.address);
+    assert_eq!(first["header_values"]["host"], *sandbox.address);
     assert!(first["headers"].as_array().unwrap().contains(&json!("accept-encoding")));
     assert_eq!(calls[1]["token"], *app.bearer_token);
     assert_eq!(calls[3]["consumer_key"], *app.consumer_key);
     assert_eq!(calls[4]["query"], "skip_status=true");
 
-    let some = bench.get("/sandbox/calls?path=/oauth2").await;
+    let some = sandbox.get("/sandbox/calls?path=/oauth2").await;
     assert_eq!(some.as_array().unwrap().len(), 1);
     assert_eq!(
-        bench.get("/sandbox/counts").await,
+        sandbox.get("/sandbox/counts").await,
         json!({ TOTALS: 3, "/oauth2/token": 1, VERIFY: 1 })
     );
 }

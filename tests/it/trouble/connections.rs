@@ -8,10 +8,11 @@ use countersign::model::Endpoint;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::bench::{Answer, body};
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::trouble::private;
+use crate::upstream::body;
 
 pub const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
@@ -93,16 +94,16 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Without any budget for second attempts.
-async fn house(database: &Database, upstream: &Scripted) -> House {
-    house_with(database, upstream, |_| ()).await
+async fn start_gateway(database: &Database, upstream: &Scripted) -> TestGateway {
+    start_gateway_with(database, upstream, |_| ()).await
 }
 
-async fn house_with(
+async fn start_gateway_with(
     database: &Database,
     upstream: &Scripted,
     change: impl FnOnce(&mut Config),
-) -> House {
-    House::start_with(database, |config| {
+) -> TestGateway {
+    TestGateway::start_with(database, |config| {
         config.upstream.data_url.clone_from(&upstream.url);
         (config.limits.retry_share, config.limits.retry_floor) = (0.0, 0.0);
         change(config);
@@ -111,16 +112,16 @@ async fn house_with(
 }
 
 /// How many attempts each call took, oldest first.
-async fn attempts(house: &House) -> Vec<u64> {
-    let key = house.new_admin_key().await;
-    let listed: Answer = house.admin(&key, "GET", "/admin/v1/calls").send().await;
+async fn attempts(gateway: &TestGateway) -> Vec<u64> {
+    let key = gateway.new_admin_key().await;
+    let listed: Answer = gateway.admin(&key, "GET", "/admin/v1/calls").send().await;
     let calls = listed.json()["calls"].as_array().unwrap().clone();
     calls.iter().rev().map(|it| it["attempts"].as_u64().unwrap()).collect()
 }
 
 /// How many connections were lost on an endpoint, in all tests of this process.
-async fn lost(house: &House, endpoint: Endpoint) -> u64 {
-    let metrics = house.http.get(format!("{}/metrics", house.admin_url)).send().await.unwrap();
+async fn lost(gateway: &TestGateway, endpoint: Endpoint) -> u64 {
+    let metrics = gateway.http.get(format!("{}/metrics", gateway.admin_url)).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     let name = "countersign_upstream_lost_connections_total";
     let line = format!("{name}{{endpoint=\"{}\"}} ", endpoint.name());
@@ -131,13 +132,13 @@ async fn a_kept_connection_that_ends_unanswered_is_replaced_without_the_retry_bu
     database: Database,
 ) {
     let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[WHOLE]]).await;
-    let house = house(&database, &upstream).await;
-    private(&house, "alice").send().await.is_relayed(200);
-    private(&house, "alice").send().await.is_relayed(200);
+    let gateway = start_gateway(&database, &upstream).await;
+    private(&gateway, "alice").send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_relayed(200);
     assert_eq!(upstream.connections(), [0, 0, 1]);
     let nonces = upstream.nonces();
     assert_ne!(nonces[1], nonces[2], "each attempt is signed anew");
-    assert_eq!(attempts(&house).await, [1, 2]);
+    assert_eq!(attempts(&gateway).await, [1, 2]);
 }
 
 on_both!(a_kept_connection_that_ends_unanswered_is_replaced_without_the_retry_budget);
@@ -148,32 +149,32 @@ async fn lost_connections_are_counted() {
     countersign::telemetry::start_metrics();
     let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = house(&database, &upstream).await;
-    let body = body(&house.bench.ids("alice", 1), &["impressions"], &["tweet.id"]);
-    let call = house.call_as("alice", Endpoint::TwentyEightHours, &body);
+    let gateway = start_gateway(&database, &upstream).await;
+    let body = body(&gateway.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let call = gateway.call_as("alice", Endpoint::TwentyEightHours, &body);
     call.clone().send().await.is_relayed(200);
-    let before = lost(&house, Endpoint::TwentyEightHours).await;
+    let before = lost(&gateway, Endpoint::TwentyEightHours).await;
     call.send().await.is_relayed(200);
-    assert!(lost(&house, Endpoint::TwentyEightHours).await > before);
+    assert!(lost(&gateway, Endpoint::TwentyEightHours).await > before);
 }
 
 #[tokio::test]
 async fn a_lost_connection_is_replaced_once_a_call() {
     let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[NOTHING], &[WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = house(&database, &upstream).await;
-    private(&house, "alice").send().await.is_relayed(200);
-    private(&house, "alice").send().await.is_own(502, "upstream_unreachable");
+    let gateway = start_gateway(&database, &upstream).await;
+    private(&gateway, "alice").send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_own(502, "upstream_unreachable");
     assert_eq!(upstream.connections(), [0, 0, 1]);
-    assert_eq!(attempts(&house).await, [1, 2]);
+    assert_eq!(attempts(&gateway).await, [1, 2]);
 }
 
 #[tokio::test]
 async fn a_new_connection_that_ends_unanswered_draws_on_the_retry_budget() {
     let upstream = Scripted::start(&[&[NOTHING], &[WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = house(&database, &upstream).await;
-    private(&house, "alice").send().await.is_own(502, "upstream_unreachable");
+    let gateway = start_gateway(&database, &upstream).await;
+    private(&gateway, "alice").send().await.is_own(502, "upstream_unreachable");
     assert_eq!(upstream.connections(), [0]);
 }
 
@@ -181,9 +182,9 @@ async fn a_new_connection_that_ends_unanswered_draws_on_the_retry_budget() {
 async fn a_kept_connection_that_ends_within_an_answer_draws_on_the_retry_budget() {
     let upstream = Scripted::start(&[&[WHOLE, PARTIAL], &[WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = house(&database, &upstream).await;
-    private(&house, "alice").send().await.is_relayed(200);
-    private(&house, "alice").send().await.is_own(502, "upstream_unreachable");
+    let gateway = start_gateway(&database, &upstream).await;
+    private(&gateway, "alice").send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_own(502, "upstream_unreachable");
     assert_eq!(upstream.connections(), [0, 0]);
 }
 
@@ -191,11 +192,11 @@ async fn a_kept_connection_that_ends_within_an_answer_draws_on_the_retry_budget(
 async fn an_overloaded_upstream_is_asked_once_more_after_a_lost_connection_too() {
     let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[BUSY, WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = house_with(&database, &upstream, |it| it.limits.retry_floor = 1.0).await;
-    private(&house, "alice").send().await.is_relayed(200);
-    private(&house, "alice").send().await.is_relayed(200);
+    let gateway = start_gateway_with(&database, &upstream, |it| it.limits.retry_floor = 1.0).await;
+    private(&gateway, "alice").send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_relayed(200);
     assert_eq!(upstream.connections(), [0, 0, 1, 1]);
-    assert_eq!(attempts(&house).await, [1, 3]);
+    assert_eq!(attempts(&gateway).await, [1, 3]);
 }
 
 #[tokio::test]
@@ -204,10 +205,10 @@ async fn a_connection_that_the_upstream_is_about_to_close_is_not_used() {
         "HTTP/1.1 200 OK\r\nkeep-alive: timeout=5, max=100\r\ncontent-length: 2\r\n\r\n{}";
     let upstream = Scripted::start(&[&[BRIEF, BRIEF], &[WHOLE, WHOLE], &[WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house = house(&database, &upstream).await;
+    let gateway = start_gateway(&database, &upstream).await;
     for milliseconds in [0, 3900, 4100, 49_900, 50_100] {
-        house.bench.clock.forward(time::Duration::milliseconds(milliseconds));
-        private(&house, "alice").send().await.is_relayed(200);
+        gateway.sandbox.clock.forward(time::Duration::milliseconds(milliseconds));
+        private(&gateway, "alice").send().await.is_relayed(200);
     }
     assert_eq!(upstream.connections(), [0, 0, 1, 1, 2]);
 }
@@ -217,10 +218,11 @@ async fn what_cannot_be_sent_twice_goes_over_a_connection_of_its_own() {
     const MINTED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\n\r\n{\"token_type\":\"bearer\",\"access_token\":\"A\"}";
     let upstream = Scripted::start(&[&[MINTED, NOTHING], &[MINTED]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let house =
-        House::start_with(&database, |config| config.upstream.api_url = upstream.url.clone()).await;
+    let gateway =
+        TestGateway::start_with(&database, |config| config.upstream.api_url = upstream.url.clone())
+            .await;
     for _ in 0..2 {
-        assert_eq!(house.gateway.try_app("demo").await.unwrap(), None);
+        assert_eq!(gateway.inner.try_app("demo").await.unwrap(), None);
     }
     assert_eq!(upstream.connections(), [0, 1]);
 }

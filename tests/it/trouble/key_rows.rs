@@ -7,14 +7,14 @@ use countersign::model::Endpoint;
 use countersign::model::key::Kind;
 use serde_json::json;
 
-use crate::bench::NOW;
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::trouble::{attempts, id_of, private, public, with_key};
+use crate::upstream::NOW;
 
 /// Narrow in every way that a key can be.
-fn narrow(house: &House) -> impl FnOnce(&mut NewKey) {
-    let alice = house.id("alice");
+fn narrow(gateway: &TestGateway) -> impl FnOnce(&mut NewKey) {
+    let alice = gateway.id("alice");
     move |key: &mut NewKey| {
         key.accounts = vec![alice];
         key.endpoints = vec![Endpoint::Totals];
@@ -26,17 +26,17 @@ async fn edit(database: &Database, key: &str, what: &str) {
     database.run(&format!("update key set {what} where key_id = '{}'", id_of(key))).await;
 }
 
-async fn is_refused(house: &House, key: &str, why: &str) {
-    let before = attempts(house).await;
-    let answer = with_key(private(house, "alice"), key).send().await;
+async fn is_refused(gateway: &TestGateway, key: &str, why: &str) {
+    let before = attempts(gateway).await;
+    let answer = with_key(private(gateway, "alice"), key).send().await;
     assert_eq!(answer.status, 401, "{why}: {}", answer.text());
     answer.is_own(401, "unknown_key");
-    assert_eq!(attempts(house).await, before, "{why}");
+    assert_eq!(attempts(gateway).await, before, "{why}");
 }
 
 async fn a_row_edited_in_any_column_is_refused(database: Database) {
-    let house = House::start(&database).await;
-    let bob = house.id("bob");
+    let gateway = TestGateway::start(&database).await;
+    let bob = gateway.id("bob");
     let edits = [
         "name = 'another'".to_owned(),
         "app = 'other'".to_owned(),
@@ -59,70 +59,70 @@ async fn a_row_edited_in_any_column_is_refused(database: Database) {
         "sealed_verifier = substr(sealed_verifier, 2)".to_owned(),
     ];
     for what in edits {
-        let key = house.new_key(narrow(&house)).await;
+        let key = gateway.new_key(narrow(&gateway)).await;
         edit(&database, &key, &what).await;
-        is_refused(&house, &key, &what).await;
+        is_refused(&gateway, &key, &what).await;
     }
-    let untouched = house.new_key(narrow(&house)).await;
-    with_key(private(&house, "alice"), &untouched).send().await.is_relayed(200);
-    private(&house, "alice").send().await.is_relayed(200);
+    let untouched = gateway.new_key(narrow(&gateway)).await;
+    with_key(private(&gateway, "alice"), &untouched).send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_relayed(200);
 }
 
 async fn a_revoked_key_stays_so_when_its_row_says_otherwise(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_key(|_| ()).await;
-    with_key(public(&house), &key).send().await.is_relayed(200);
-    house.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
-    is_refused(&house, &key, "revoked").await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_key(|_| ()).await;
+    with_key(public(&gateway), &key).send().await.is_relayed(200);
+    gateway.inner.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
+    is_refused(&gateway, &key, "revoked").await;
     edit(&database, &key, "revoked_at = null").await;
-    house.gateway.catch_up_once().await.unwrap();
-    let again = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+    gateway.inner.catch_up_once().await.unwrap();
+    let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
     is_refused(&again, &key, "revoked, then edited").await;
 }
 
 async fn rows_do_not_stand_in_for_one_another(database: Database) {
-    let house = House::start(&database).await;
-    let (wide, narrow) = (house.new_key(|_| ()).await, house.new_key(narrow(&house)).await);
+    let gateway = TestGateway::start(&database).await;
+    let (wide, narrow) = (gateway.new_key(|_| ()).await, gateway.new_key(narrow(&gateway)).await);
     edit(&database, &narrow, "key_id = 'aside'").await;
     edit(&database, &wide, &format!("key_id = '{}'", id_of(&narrow))).await;
-    is_refused(&house, &narrow, "another key's row under this id").await;
-    is_refused(&house, &wide, "no row under this id").await;
+    is_refused(&gateway, &narrow, "another key's row under this id").await;
+    is_refused(&gateway, &wide, "no row under this id").await;
 }
 
 async fn a_verifier_copied_from_another_row_is_refused(database: Database) {
-    let house = House::start(&database).await;
-    let (mine, victim) = (house.new_key(|_| ()).await, house.new_key(|_| ()).await);
+    let gateway = TestGateway::start(&database).await;
+    let (mine, victim) = (gateway.new_key(|_| ()).await, gateway.new_key(|_| ()).await);
     let copied = format!(
         "sealed_verifier = (select it.sealed_verifier from key as it where it.key_id = '{}')",
         id_of(&mine)
     );
     edit(&database, &victim, &copied).await;
-    is_refused(&house, &victim, "the verifier is another row's").await;
-    with_key(private(&house, "alice"), &mine).send().await.is_relayed(200);
+    is_refused(&gateway, &victim, "the verifier is another row's").await;
+    with_key(private(&gateway, "alice"), &mine).send().await.is_relayed(200);
 }
 
 async fn an_edited_row_can_still_be_revoked(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_key(|_| ()).await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_key(|_| ()).await;
     edit(&database, &key, "name = 'another'").await;
-    let revoked = house.gateway.revoke_key(id_of(&key), "test").await.unwrap();
+    let revoked = gateway.inner.revoke_key(id_of(&key), "test").await.unwrap();
     assert!(revoked.unwrap_err().revoked_at.is_some());
-    is_refused(&house, &key, "edited and revoked").await;
+    is_refused(&gateway, &key, "edited and revoked").await;
 }
 
 async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
     let edits = [
-        ("accounts = 'everybody'", format!("accounts = '{}'", house.id("alice"))),
+        ("accounts = 'everybody'", format!("accounts = '{}'", gateway.id("alice"))),
         ("endpoints = 'everything'", "endpoints = 'totals'".to_owned()),
         ("links = true", "links = false".to_owned()),
     ];
     for (broken, mended) in edits {
-        let key = house.new_key(narrow(&house)).await;
+        let key = gateway.new_key(narrow(&gateway)).await;
         edit(&database, &key, broken).await;
         let id = id_of(&key);
-        let listed = house.admin(&admin, "GET", "/admin/v1/keys").send().await.json();
+        let listed = gateway.admin(&admin, "GET", "/admin/v1/keys").send().await.json();
         let listed = listed["keys"].as_array().unwrap();
         let it = listed.iter().find(|it| it["id"] == id).unwrap();
         assert_eq!((&it["kind"], &it["revoked_at"]), (&json!(null), &json!(null)), "{broken}");
@@ -130,49 +130,49 @@ async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Data
 
         let path = format!("/admin/v1/keys/{id}");
         for _ in 0..2 {
-            let revoked = house.admin(&admin, "DELETE", &path).send().await;
+            let revoked = gateway.admin(&admin, "DELETE", &path).send().await;
             assert_eq!(revoked.status, 200, "{broken}: {}", revoked.text());
             assert_eq!(revoked.json()["revoked_at"], "2026-03-10T21:15:30Z", "{broken}");
         }
         edit(&database, &key, &mended).await;
         edit(&database, &key, "revoked_at = null").await;
-        let again = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+        let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
         is_refused(&again, &key, broken).await;
     }
-    let revoked = house.audited("key.revoked").await;
+    let revoked = gateway.audited("key.revoked").await;
     assert_eq!(revoked.len(), 3, "{revoked:?}");
 }
 
 async fn a_row_that_only_says_that_it_is_revoked_is_revoked_for_good(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for (and, not) in [("", ""), (", accounts = 'everybody'", ", accounts = null")] {
-        let key = house.new_key(|_| ()).await;
+        let key = gateway.new_key(|_| ()).await;
         edit(&database, &key, &format!("revoked_at = '2026-01-01 00:00:00+00:00'{and}")).await;
         for _ in 0..2 {
-            let revoked = house.gateway.revoke_key(&key, "test").await.unwrap().unwrap_err();
+            let revoked = gateway.inner.revoke_key(&key, "test").await.unwrap().unwrap_err();
             assert_eq!(revoked.revoked_at, Some(NOW));
         }
         edit(&database, &key, &format!("revoked_at = null{not}")).await;
-        let again = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+        let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
         is_refused(&again, &key, "said to be revoked, revoked, then edited back").await;
     }
-    assert_eq!(house.audited("key.revoked").await.len(), 2, "each once");
+    assert_eq!(gateway.audited("key.revoked").await.len(), 2, "each once");
 }
 
 async fn it_is_revoked_by_its_name_too(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_key(|it| "broken".clone_into(&mut it.name)).await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_key(|it| "broken".clone_into(&mut it.name)).await;
     edit(&database, &key, "accounts = 'everybody'").await;
-    let revoked = house.gateway.revoke_key("broken", "test").await.unwrap().unwrap_err();
+    let revoked = gateway.inner.revoke_key("broken", "test").await.unwrap().unwrap_err();
     assert_eq!((&*revoked.id, revoked.revoked_at.is_some()), (id_of(&key), true));
 }
 
 async fn the_hour_of_use_is_not_sealed(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_key(|_| ()).await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_key(|_| ()).await;
     edit(&database, &key, "last_used_at = '2026-01-01 00:00:00+00:00'").await;
-    with_key(private(&house, "alice"), &key).send().await.is_relayed(200);
-    assert!(house.gateway.check_key(&key, Kind::Caller, [127, 0, 0, 1].into()).await.is_ok());
+    with_key(private(&gateway, "alice"), &key).send().await.is_relayed(200);
+    assert!(gateway.inner.check_key(&key, Kind::Caller, [127, 0, 0, 1].into()).await.is_ok());
 }
 
 on_both!(

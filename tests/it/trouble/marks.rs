@@ -5,164 +5,172 @@ use countersign::sandbox::Settings;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::bench::{Answer, Bench, small};
 use crate::database::{Database, Kind, fresh, newest, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::trouble::{attempts, private, public, switch, user_becomes};
+use crate::upstream::{TestSandbox, small};
 
 /// Makes the call that marks alice, and the one after it.
-async fn is_marked(house: &House, status: u16, state: &str, remedy: &str) {
-    let first = private(house, "alice").send().await;
+async fn is_marked(gateway: &TestGateway, status: u16, state: &str, remedy: &str) {
+    let first = private(gateway, "alice").send().await;
     first.is_relayed(status);
-    let before = attempts(house).await;
-    let second = private(house, "alice").send().await;
+    let before = attempts(gateway).await;
+    let second = private(gateway, "alice").send().await;
     second.is_own(409, "account_not_active");
     let detail = second.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains(&format!("{state} since 2026-03-10T21:15:30Z")), "{detail}");
     assert!(detail.contains(remedy), "{detail}");
     assert_eq!(second.header("retry-after"), "", "waiting does not help");
-    assert_eq!(attempts(house).await, before, "X is not asked again");
-    private(house, "bob").send().await.is_relayed(200);
-    public(house).send().await.is_relayed(200);
+    assert_eq!(attempts(gateway).await, before, "X is not asked again");
+    private(gateway, "bob").send().await.is_relayed(200);
+    public(gateway).send().await.is_relayed(200);
 }
 
-async fn stored_state(house: &House, name: &str) -> String {
-    let key = house.new_admin_key().await;
-    let path = format!("/admin/v1/accounts/{}", house.id(name));
-    let shown = house.admin(&key, "GET", &path).send().await.json();
+async fn stored_state(gateway: &TestGateway, name: &str) -> String {
+    let key = gateway.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}", gateway.id(name));
+    let shown = gateway.admin(&key, "GET", &path).send().await.json();
     shown["state"].as_str().unwrap().to_owned()
 }
 
-async fn verify(house: &House, name: &str) -> Answer {
-    let key = house.new_admin_key().await;
-    let path = format!("/admin/v1/accounts/{}/verify", house.id(name));
-    house.admin(&key, "POST", &path).send().await
+async fn verify(gateway: &TestGateway, name: &str) -> Answer {
+    let key = gateway.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}/verify", gateway.id(name));
+    gateway.admin(&key, "POST", &path).send().await
 }
 
 async fn a_revoked_token_marks_its_account_in_either_wording(database: Database) {
     for wording in ["string_family", "code_family"] {
-        let house = House::start(&database).await;
-        switch(&house, json!({ "revoked_wording": wording })).await;
-        user_becomes(&house, "alice", "revoked").await;
-        is_marked(&house, 401, "revoked", "import a new token").await;
-        assert_eq!(stored_state(&house, "alice").await, "revoked");
+        let gateway = TestGateway::start(&database).await;
+        switch(&gateway, json!({ "revoked_wording": wording })).await;
+        user_becomes(&gateway, "alice", "revoked").await;
+        is_marked(&gateway, 401, "revoked", "import a new token").await;
+        assert_eq!(stored_state(&gateway, "alice").await, "revoked");
     }
 }
 
 async fn a_call_that_works_heals_a_mark_that_was_set_meanwhile(database: Database) {
-    let house = House::start(&database).await;
-    house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
-    let under_way = tokio::spawn(private(&house, "alice").send());
-    while house.fired().await != [1] {
+    let gateway = TestGateway::start(&database).await;
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+    let under_way = tokio::spawn(private(&gateway, "alice").send());
+    while gateway.fired().await != [1] {
         tokio::task::yield_now().await;
     }
-    let stored = house.store.find_account("demo", house.id("alice")).await.unwrap().unwrap();
-    let (state, now) = (AccountState::Revoked, countersign::model::Clock::now(&*house.bench.clock));
+    let stored = gateway.store.find_account("demo", gateway.id("alice")).await.unwrap().unwrap();
+    let (state, now) =
+        (AccountState::Revoked, countersign::model::Clock::now(&*gateway.sandbox.clock));
     assert!(
-        house.store.update_account_state(&stored, state, "a mistake", "test", now).await.unwrap()
+        gateway.store.update_account_state(&stored, state, "a mistake", "test", now).await.unwrap()
     );
-    house.gateway.catch_up_once().await.unwrap();
-    private(&house, "alice").send().await.is_own(409, "account_not_active");
-    house.order(json!([])).await;
+    gateway.inner.catch_up_once().await.unwrap();
+    private(&gateway, "alice").send().await.is_own(409, "account_not_active");
+    gateway.order(json!([])).await;
     under_way.await.unwrap().is_relayed(200);
-    while stored_state(&house, "alice").await != "active" {
+    while stored_state(&gateway, "alice").await != "active" {
         tokio::task::yield_now().await;
     }
-    private(&house, "alice").send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_relayed(200);
 }
 
 // The refusal of an old token that came late once marked the account though it had a new one.
 async fn a_late_refusal_of_an_old_token_leaves_the_new_one_alone(database: Database) {
-    let house = House::start(&database).await;
-    user_becomes(&house, "alice", "revoked").await;
-    house.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
-    let late = tokio::spawn(private(&house, "alice").send());
-    while house.fired().await != [1] {
+    let gateway = TestGateway::start(&database).await;
+    user_becomes(&gateway, "alice", "revoked").await;
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+    let late = tokio::spawn(private(&gateway, "alice").send());
+    while gateway.fired().await != [1] {
         tokio::task::yield_now().await;
     }
-    house.connect(&["alice"]).await;
-    house.order(json!([])).await;
+    gateway.connect(&["alice"]).await;
+    gateway.order(json!([])).await;
     late.await.unwrap().is_relayed(401);
-    assert_eq!(stored_state(&house, "alice").await, "active");
+    assert_eq!(stored_state(&gateway, "alice").await, "active");
 }
 
 async fn one_wrong_answer_is_no_proof(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for code in [89, 64] {
-        house
+        gateway
             .order(json!([{ "kind": "status", "code": code, "path": "/insights/", "times": 1 }]))
             .await;
-        private(&house, "alice").send().await;
-        assert_eq!(house.fired().await, [1]);
-        private(&house, "alice").send().await.is_relayed(200);
+        private(&gateway, "alice").send().await;
+        assert_eq!(gateway.fired().await, [1]);
+        private(&gateway, "alice").send().await.is_relayed(200);
     }
 }
 
 async fn while_x_refuses_everybody_nobody_is_marked(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let refuse = |path| json!({ "kind": "status", "code": 89, "path": path });
-    house.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
+    gateway.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
     for name in ["alice", "bob", "alice"] {
-        private(&house, name).send().await.is_relayed(401);
+        private(&gateway, name).send().await.is_relayed(401);
     }
-    assert_eq!(house.fired().await, [3, 1], "X is asked about it but once in a while");
-    house.order(json!([])).await;
-    private(&house, "alice").send().await.is_relayed(200);
-    private(&house, "bob").send().await.is_relayed(200);
-    user_becomes(&house, "alice", "revoked").await;
-    house.bench.clock.forward(time::Duration::seconds(30));
-    private(&house, "alice").send().await.is_relayed(401);
-    private(&house, "alice").send().await.is_own(409, "account_not_active");
+    assert_eq!(gateway.fired().await, [3, 1], "X is asked about it but once in a while");
+    gateway.order(json!([])).await;
+    private(&gateway, "alice").send().await.is_relayed(200);
+    private(&gateway, "bob").send().await.is_relayed(200);
+    user_becomes(&gateway, "alice", "revoked").await;
+    gateway.sandbox.clock.forward(time::Duration::seconds(30));
+    private(&gateway, "alice").send().await.is_relayed(401);
+    private(&gateway, "alice").send().await.is_own(409, "account_not_active");
 }
 
 async fn an_account_without_others_is_marked_by_the_second_refusal(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let path = format!("/admin/v1/accounts/{}", house.id("bob"));
-    assert_eq!(house.admin(&key, "DELETE", &path).send().await.status, 200);
-    user_becomes(&house, "alice", "revoked").await;
-    private(&house, "alice").send().await.is_relayed(401);
-    private(&house, "alice").send().await.is_own(409, "account_not_active");
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let path = format!("/admin/v1/accounts/{}", gateway.id("bob"));
+    assert_eq!(gateway.admin(&key, "DELETE", &path).send().await.status, 200);
+    user_becomes(&gateway, "alice", "revoked").await;
+    private(&gateway, "alice").send().await.is_relayed(401);
+    private(&gateway, "alice").send().await.is_own(409, "account_not_active");
 }
 
 async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
-    let house = House::start(&database).await;
-    user_becomes(&house, "alice", "suspended").await;
-    is_marked(&house, 403, "blocked", "verifies the account").await;
-    assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "blocked" }));
-    user_becomes(&house, "alice", "active").await;
-    private(&house, "alice").send().await.is_own(409, "account_not_active");
-    assert_eq!(verify(&house, "alice").await.json()["works"], true);
-    private(&house, "alice").send().await.is_relayed(200);
+    let gateway = TestGateway::start(&database).await;
+    user_becomes(&gateway, "alice", "suspended").await;
+    is_marked(&gateway, 403, "blocked", "verifies the account").await;
+    assert_eq!(
+        verify(&gateway, "alice").await.json(),
+        json!({ "works": false, "state": "blocked" })
+    );
+    user_becomes(&gateway, "alice", "active").await;
+    private(&gateway, "alice").send().await.is_own(409, "account_not_active");
+    assert_eq!(verify(&gateway, "alice").await.json()["works"], true);
+    private(&gateway, "alice").send().await.is_relayed(200);
 }
 
 async fn a_locked_user_is_blocked(database: Database) {
-    let house = House::start(&database).await;
-    user_becomes(&house, "alice", "locked").await;
-    is_marked(&house, 403, "blocked", "verifies the account").await;
+    let gateway = TestGateway::start(&database).await;
+    user_becomes(&gateway, "alice", "locked").await;
+    is_marked(&gateway, 403, "blocked", "verifies the account").await;
 }
 
 async fn a_marked_account_heals_by_importing_it_again(database: Database) {
-    let house = House::start(&database).await;
-    user_becomes(&house, "alice", "revoked").await;
-    private(&house, "alice").send().await.is_relayed(401);
-    private(&house, "alice").send().await.is_own(409, "account_not_active");
-    user_becomes(&house, "alice", "active").await;
-    house.connect(&["alice"]).await;
-    private(&house, "alice").send().await.is_relayed(200);
-    assert_eq!(stored_state(&house, "alice").await, "active");
+    let gateway = TestGateway::start(&database).await;
+    user_becomes(&gateway, "alice", "revoked").await;
+    private(&gateway, "alice").send().await.is_relayed(401);
+    private(&gateway, "alice").send().await.is_own(409, "account_not_active");
+    user_becomes(&gateway, "alice", "active").await;
+    gateway.connect(&["alice"]).await;
+    private(&gateway, "alice").send().await.is_relayed(200);
+    assert_eq!(stored_state(&gateway, "alice").await, "active");
 }
 
 async fn a_check_marks_what_it_finds(database: Database) {
-    let house = House::start(&database).await;
-    user_becomes(&house, "alice", "revoked").await;
-    assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "revoked" }));
-    private(&house, "alice").send().await.is_own(409, "account_not_active");
-    assert_eq!(attempts(&house).await, 0);
+    let gateway = TestGateway::start(&database).await;
+    user_becomes(&gateway, "alice", "revoked").await;
+    assert_eq!(
+        verify(&gateway, "alice").await.json(),
+        json!({ "works": false, "state": "revoked" })
+    );
+    private(&gateway, "alice").send().await.is_own(409, "account_not_active");
+    assert_eq!(attempts(&gateway).await, 0);
 }
 
 async fn the_apps_and_the_clocks_faults_never_touch_an_account(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let coded = |status: u16, code: i64| json!({ "status": status, "code": code });
     let said = |status: u16, text: &str| json!({ "status": status, "message": text });
     let faults = [
@@ -185,34 +193,34 @@ async fn the_apps_and_the_clocks_faults_never_touch_an_account(database: Databas
     for fault in faults {
         let mut order = json!({ "kind": "status", "times": 1, "path": "/insights/" });
         order.as_object_mut().unwrap().extend(fault.as_object().unwrap().clone());
-        house.order(Value::Array(vec![order])).await;
+        gateway.order(Value::Array(vec![order])).await;
         let status = fault["status"].as_u64().unwrap();
-        private(&house, "alice").send().await.is_relayed(u16::try_from(status).unwrap());
-        assert_eq!(house.fired().await, [1], "{fault}");
-        private(&house, "alice").send().await.is_relayed(200);
+        private(&gateway, "alice").send().await.is_relayed(u16::try_from(status).unwrap());
+        assert_eq!(gateway.fired().await, [1], "{fault}");
+        private(&gateway, "alice").send().await.is_relayed(200);
     }
-    assert_eq!(stored_state(&house, "alice").await, "active");
+    assert_eq!(stored_state(&gateway, "alice").await, "active");
 }
 
 async fn app_only_calls_never_mark_an_account(database: Database) {
-    let house = House::start(&database).await;
-    private(&house, "alice").send().await.is_relayed(200);
+    let gateway = TestGateway::start(&database).await;
+    private(&gateway, "alice").send().await.is_relayed(200);
     for code in [64, 326] {
-        house
+        gateway
             .order(json!([{ "kind": "status", "code": code, "times": 1, "path": "/insights/" }]))
             .await;
-        let ask = public(&house).header("countersign-account", &house.id("alice").to_string());
+        let ask = public(&gateway).header("countersign-account", &gateway.id("alice").to_string());
         ask.send().await.is_relayed(403);
-        assert_eq!(house.fired().await, [1]);
+        assert_eq!(gateway.fired().await, [1]);
     }
-    private(&house, "alice").send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_relayed(200);
 }
 
 async fn a_mark_is_written_down_once(database: Database) {
-    let house = House::start(&database).await;
-    user_becomes(&house, "alice", "revoked").await;
-    crate::trouble::at_once(&private(&house, "alice"), 20).await;
-    let entries = house.gateway.list_audit(&newest(100)).await.unwrap();
+    let gateway = TestGateway::start(&database).await;
+    user_becomes(&gateway, "alice", "revoked").await;
+    crate::trouble::at_once(&private(&gateway, "alice"), 20).await;
+    let entries = gateway.inner.list_audit(&newest(100)).await.unwrap();
     let marked: Vec<_> = entries.iter().filter(|it| it.action == "account.revoked").collect();
     assert_eq!(marked.len(), 1);
     assert_eq!(marked[0].actor, "gateway");
@@ -235,22 +243,22 @@ on_both!(
 );
 
 /// One call for each; gives their statuses in turn.
-async fn call_all(house: &House, names: &[String]) -> Vec<u16> {
+async fn call_all(gateway: &TestGateway, names: &[String]) -> Vec<u16> {
     let mut statuses = Vec::new();
     for some in names.chunks(50) {
         let mut calls = JoinSet::new();
         for name in some {
-            calls.spawn(private(house, name).send());
+            calls.spawn(private(gateway, name).send());
         }
         statuses.extend(calls.join_all().await.iter().map(|it| it.status.as_u16()));
     }
     statuses
 }
 
-async fn revoked(house: &House) -> Vec<String> {
-    let key = house.new_admin_key().await;
+async fn revoked(gateway: &TestGateway) -> Vec<String> {
+    let key = gateway.new_admin_key().await;
     let path = "/admin/v1/accounts?state=revoked&limit=1000";
-    let listed = house.admin(&key, "GET", path).send().await.json();
+    let listed = gateway.admin(&key, "GET", path).send().await.json();
     let accounts = listed["accounts"].as_array().unwrap();
     let mut names: Vec<String> =
         accounts.iter().map(|it| it["screen_name"].as_str().unwrap().to_owned()).collect();
@@ -262,27 +270,29 @@ async fn revoked(house: &House) -> Vec<String> {
 async fn of_five_hundred_accounts_exactly_the_revoked_ones_are_marked() {
     let database = fresh(Kind::Sqlite).await;
     let settings = Settings { users: 500, posts_per_user: 2, ..small() };
-    let house = House::build(Bench::start_with(settings).await, &database.settings(), |_| ()).await;
-    let active = house.bench.world.users.iter().filter(|it| it.state == "active");
+    let gateway =
+        TestGateway::build(TestSandbox::start_with(settings).await, &database.settings(), |_| ())
+            .await;
+    let active = gateway.sandbox.world.users.iter().filter(|it| it.state == "active");
     let names: Vec<String> = active.map(|it| it.screen_name.clone()).take(500).collect();
     assert_eq!(names.len(), 500);
-    house.connect(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    gateway.connect(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
 
     let refuse = |path| json!({ "kind": "status", "code": 89, "path": path });
-    house.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
-    assert!(call_all(&house, &names).await.iter().all(|it| *it == 401));
-    assert!(revoked(&house).await.is_empty());
-    house.order(json!([])).await;
-    assert!(call_all(&house, &names).await.iter().all(|it| *it == 200));
+    gateway.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
+    assert!(call_all(&gateway, &names).await.iter().all(|it| *it == 401));
+    assert!(revoked(&gateway).await.is_empty());
+    gateway.order(json!([])).await;
+    assert!(call_all(&gateway, &names).await.iter().all(|it| *it == 200));
 
-    house.bench.clock.forward(time::Duration::seconds(30));
+    gateway.sandbox.clock.forward(time::Duration::seconds(30));
     let mut truly: Vec<String> = names.iter().step_by(25).cloned().collect();
     for name in &truly {
-        user_becomes(&house, name, "revoked").await;
+        user_becomes(&gateway, name, "revoked").await;
     }
     for _ in 0..2 {
-        call_all(&house, &names).await;
+        call_all(&gateway, &names).await;
     }
     truly.sort();
-    assert_eq!(revoked(&house).await, truly);
+    assert_eq!(revoked(&gateway).await, truly);
 }

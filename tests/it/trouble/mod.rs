@@ -23,20 +23,21 @@ use countersign::model::Endpoint;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::bench::{Answer, Ask, body};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::{Answer, Ask};
+use crate::upstream::body;
 
 const LEVELS: [&str; 2] = ["tweet.id", "engagement.type"];
 
 /// A call for bob's public totals, which goes out with the app's credentials.
-fn public(house: &House) -> Ask {
-    house.call(Endpoint::Totals, &body(&house.bench.ids("bob", 2), &["favorites"], &LEVELS))
+fn public(gateway: &TestGateway) -> Ask {
+    gateway.call(Endpoint::Totals, &body(&gateway.sandbox.ids("bob", 2), &["favorites"], &LEVELS))
 }
 
 /// A call for a user's private totals, which goes out with the user's token.
-pub fn private(house: &House, name: &str) -> Ask {
-    let body = body(&house.bench.ids(name, 2), &["impressions"], &LEVELS);
-    house.call_as(name, Endpoint::Totals, &body)
+pub fn private(gateway: &TestGateway, name: &str) -> Ask {
+    let body = body(&gateway.sandbox.ids(name, 2), &["impressions"], &LEVELS);
+    gateway.call_as(name, Endpoint::Totals, &body)
 }
 
 /// The same call with another key.
@@ -49,29 +50,29 @@ fn id_of(key: &str) -> &str {
     key.split('_').nth(1).unwrap()
 }
 
-async fn attempts(house: &House) -> usize {
-    house.arrived("/insights/").await.len()
+async fn attempts(gateway: &TestGateway) -> usize {
+    gateway.arrived("/insights/").await.len()
 }
 
 /// How often a bearer token was asked for.
-async fn mints(house: &House) -> u64 {
-    house.bench.get("/sandbox/counts").await["/oauth2/token"].as_u64().unwrap_or(0)
+async fn mints(gateway: &TestGateway) -> u64 {
+    gateway.sandbox.get("/sandbox/counts").await["/oauth2/token"].as_u64().unwrap_or(0)
 }
 
-async fn rotate_bearer(house: &House) {
-    let answer = house.bench.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+async fn rotate_bearer(gateway: &TestGateway) {
+    let answer = gateway.sandbox.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
     assert_eq!(answer.status, 200);
 }
 
 /// What X thinks of a user from now on.
-pub async fn user_becomes(house: &House, name: &str, state: &str) {
-    let path = format!("/sandbox/users/{}", house.id(name));
-    let answer = house.bench.put(&path, serde_json::json!({ "state": state })).await;
+pub async fn user_becomes(gateway: &TestGateway, name: &str, state: &str) {
+    let path = format!("/sandbox/users/{}", gateway.id(name));
+    let answer = gateway.sandbox.put(&path, serde_json::json!({ "state": state })).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-async fn switch(house: &House, switches: Value) {
-    let answer = house.bench.put("/sandbox/switches", switches).await;
+async fn switch(gateway: &TestGateway, switches: Value) {
+    let answer = gateway.sandbox.put("/sandbox/switches", switches).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::trouble::{PATIENCE, eventually_status, id_of, private, public, with_key};
 
 const NEVER: Duration = Duration::from_hours(1);
 
 /// Two replicas of which the second looks at the feed so seldom by itself, and remembers absence for good.
-async fn pair(database: &Database, poll: Duration) -> (House, House) {
-    let one = House::start(database).await;
-    let two = House::build(one.bench.again(), &database.settings(), |config| {
+async fn pair(database: &Database, poll: Duration) -> (TestGateway, TestGateway) {
+    let one = TestGateway::start(database).await;
+    let two = TestGateway::build(one.sandbox.again(), &database.settings(), |config| {
         config.database.poll = poll;
         config.limits.unknown_for = NEVER;
     })
@@ -19,17 +19,17 @@ async fn pair(database: &Database, poll: Duration) -> (House, House) {
     (one, two)
 }
 
-async fn changes_arrive(one: &House, two: &House) {
+async fn changes_arrive(one: &TestGateway, two: &TestGateway) {
     let key = one.new_key(|_| ()).await;
     let call = with_key(private(two, "alice"), &key);
     call.clone().send().await.is_relayed(200);
-    one.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
+    one.inner.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
     eventually_status(&call, 401).await.is_own(401, "unknown_key");
 
     let call = private(two, "alice");
     call.clone().send().await.is_relayed(200);
     let alice = countersign::model::AccountRef::Id(one.id("alice"));
-    one.gateway.remove_account(Some("demo"), &alice, "test").await.unwrap();
+    one.inner.remove_account(Some("demo"), &alice, "test").await.unwrap();
     eventually_status(&call, 404).await.is_own(404, "account_not_found");
 
     one.connect(&["alice"]).await;
@@ -64,7 +64,7 @@ async fn another_replicas_changes_are_obeyed(database: Database) {
 async fn a_change_that_nobody_was_told_of_is_found(database: Database) {
     let (one, two) = pair(&database, Duration::from_millis(50)).await;
     let key = one.new_key(|_| ()).await;
-    two.gateway.catch_up_once().await.unwrap();
+    two.inner.catch_up_once().await.unwrap();
     let call = with_key(public(&two), &key);
     call.clone().send().await.is_relayed(200);
     remove_in_silence(&database, &key).await;
@@ -74,7 +74,7 @@ async fn a_change_that_nobody_was_told_of_is_found(database: Database) {
 async fn changes_that_are_no_longer_kept_are_obeyed(database: Database) {
     let (one, two) = pair(&database, Duration::from_millis(50)).await;
     let key = one.new_key(|_| ()).await;
-    two.gateway.catch_up_once().await.unwrap();
+    two.inner.catch_up_once().await.unwrap();
     let call = with_key(private(&two, "alice"), &key);
     call.clone().send().await.is_relayed(200);
     let id = id_of(&key);
@@ -90,7 +90,7 @@ async fn changes_that_are_no_longer_kept_are_obeyed(database: Database) {
 async fn a_feed_that_went_back_is_read_from_the_start(database: Database) {
     let (one, two) = pair(&database, Duration::from_millis(50)).await;
     let key = one.new_key(|_| ()).await;
-    two.gateway.catch_up_once().await.unwrap();
+    two.inner.catch_up_once().await.unwrap();
     let call = with_key(private(&two, "alice"), &key);
     call.clone().send().await.is_relayed(200);
     let id = id_of(&key);
@@ -111,7 +111,7 @@ async fn a_mark_made_by_one_replica_holds_on_the_other(database: Database) {
     // X tells the second replica nothing, so it can know from the first one alone.
     crate::trouble::user_becomes(&one, "alice", "active").await;
     // No call before that, since one that works heals the account.
-    two.gateway.catch_up_once().await.unwrap();
+    two.inner.catch_up_once().await.unwrap();
     private(&two, "alice").send().await.is_own(409, "account_not_active");
 }
 

@@ -6,9 +6,9 @@ use countersign::model::handshake;
 use countersign::model::key::{Kind as Holder, compose};
 use tokio::task::JoinSet;
 
-use crate::bench::Ask;
 use crate::database::{Database, Kind, fresh, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::http::Ask;
 use crate::trouble::{PATIENCE, id_of, public, with_key};
 
 /// Wrong guesses of one address in a minute.
@@ -32,87 +32,88 @@ fn elsewhere() -> reqwest::Client {
     http.local_address("127.0.0.2".parse().ok()).build().unwrap()
 }
 
-fn is_told_to_wait(answer: &crate::bench::Answer) {
+fn is_told_to_wait(answer: &crate::http::Answer) {
     answer.is_own(429, "too_many_guesses");
     assert_eq!(answer.header("retry-after"), "60");
 }
 
 async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
     // What is remembered as unknown stays so for as long as the test may take.
-    let house =
-        House::start_with(&database, |it| it.limits.unknown_for = Duration::from_mins(1)).await;
-    let unused = house.new_key(|_| ()).await;
-    let revoked = house.new_key(|_| ()).await;
-    house.gateway.revoke_key(&revoked, "test").await.unwrap().unwrap();
+    let gateway =
+        TestGateway::start_with(&database, |it| it.limits.unknown_for = Duration::from_mins(1))
+            .await;
+    let unused = gateway.new_key(|_| ()).await;
+    let revoked = gateway.new_key(|_| ()).await;
+    gateway.inner.revoke_key(&revoked, "test").await.unwrap().unwrap();
     for number in 0..MOST {
-        let ask = with_key(public(&house), &unknown_key(Holder::Caller, number));
+        let ask = with_key(public(&gateway), &unknown_key(Holder::Caller, number));
         ask.send().await.is_own(401, "unknown_key");
     }
-    let unknown = with_key(public(&house), &unknown_key(Holder::Caller, MOST));
+    let unknown = with_key(public(&gateway), &unknown_key(Holder::Caller, MOST));
     is_told_to_wait(&unknown.clone().send().await);
     is_told_to_wait(
-        &with_key(public(&house), &with_other_secret(Holder::Caller, &unused)).send().await,
+        &with_key(public(&gateway), &with_other_secret(Holder::Caller, &unused)).send().await,
     );
-    public(&house).send().await.is_relayed(200);
-    with_key(public(&house), &unused).send().await.is_relayed(200);
+    public(&gateway).send().await.is_relayed(200);
+    with_key(public(&gateway), &unused).send().await.is_relayed(200);
     // What is known costs no look-up, so it is told as ever.
-    with_key(public(&house), &revoked).send().await.is_own(401, "unknown_key");
-    with_key(public(&house), &unknown_key(Holder::Caller, 0))
+    with_key(public(&gateway), &revoked).send().await.is_own(401, "unknown_key");
+    with_key(public(&gateway), &unknown_key(Holder::Caller, 0))
         .send()
         .await
         .is_own(401, "unknown_key");
-    let there = Ask::new(&elsewhere(), &house.url, "POST", crate::bench::TOTALS).body("{}");
+    let there = Ask::new(&elsewhere(), &gateway.url, "POST", crate::upstream::TOTALS).body("{}");
     with_key(there, &unknown_key(Holder::Caller, MOST)).send().await.is_own(401, "unknown_key");
     // Admins are counted apart.
-    let admin = house.new_admin_key().await;
-    house
+    let admin = gateway.new_admin_key().await;
+    gateway
         .admin(&unknown_key(Holder::Admin, 0), "GET", "/admin/v1/keys")
         .send()
         .await
         .is_own(401, "unknown_key");
-    assert_eq!(house.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
+    assert_eq!(gateway.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
 }
 
 async fn the_operators_api_and_the_sign_in_count_guesses_together(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
     let ask =
-        |number: usize| house.admin(&unknown_key(Holder::Admin, number), "GET", "/admin/v1/keys");
+        |number: usize| gateway.admin(&unknown_key(Holder::Admin, number), "GET", "/admin/v1/keys");
     for number in 0..MOST {
         ask(number).send().await.is_own(401, "unknown_key");
     }
     is_told_to_wait(&ask(MOST).send().await);
-    assert_eq!(house.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
-    let sign_in = Ask::new(&house.http, &house.admin_url, "POST", "/console/sign-in");
+    assert_eq!(gateway.admin(&admin, "GET", "/admin/v1/keys").send().await.status, 200);
+    let sign_in = Ask::new(&gateway.http, &gateway.admin_url, "POST", "/console/sign-in");
     let sign_in = sign_in.header("content-type", "application/x-www-form-urlencoded");
     let sign_in = sign_in
-        .header("origin", &house.admin_url)
+        .header("origin", &gateway.admin_url)
         .body(format!("key={}", unknown_key(Holder::Admin, MOST)));
     assert_eq!(sign_in.send().await.status, 429);
 }
 
 async fn a_key_that_another_replica_has_made_is_known_by_the_feed(database: Database) {
-    let house = House::start(&database).await;
-    let other = House::build(house.bench.again(), &database.settings(), |_| ()).await;
+    let gateway = TestGateway::start(&database).await;
+    let other = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
     let made = other.new_key(|_| ()).await;
-    house.gateway.catch_up_once().await.unwrap();
+    gateway.inner.catch_up_once().await.unwrap();
     for number in 0..MOST {
-        with_key(public(&house), &unknown_key(Holder::Caller, number))
+        with_key(public(&gateway), &unknown_key(Holder::Caller, number))
             .send()
             .await
             .is_own(401, "unknown_key");
     }
-    with_key(public(&house), &made).send().await.is_relayed(200);
+    with_key(public(&gateway), &made).send().await.is_relayed(200);
 }
 
 async fn an_address_that_guesses_links_waits_and_others_do_not(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let new = countersign::gateway::NewLink { label: "a friend".to_owned(), ..Default::default() };
-    let link = house.gateway.create_link(new, "test").await.unwrap();
-    let path = link.url.expose().strip_prefix(&house.url).unwrap().to_owned();
+    let link = gateway.inner.create_link(new, "test").await.unwrap();
+    let path = link.url.expose().strip_prefix(&gateway.url).unwrap().to_owned();
     let stranger = |number: usize| {
         let id = handshake::compose(format!("{number:043}").as_bytes().try_into().unwrap());
-        house.ask("GET", &format!("/connect/{}", id.expose()))
+        gateway.ask("GET", &format!("/connect/{}", id.expose()))
     };
     for number in 0..MOST {
         assert_eq!(stranger(number).send().await.status, 404);
@@ -120,7 +121,7 @@ async fn an_address_that_guesses_links_waits_and_others_do_not(database: Databas
     let refused = stranger(MOST).send().await;
     assert_eq!(refused.status, 429);
     assert!(refused.text().contains("too many tries from your address"), "{}", refused.text());
-    let answer = Ask::new(&elsewhere(), &house.url, "GET", &path).send().await;
+    let answer = Ask::new(&elsewhere(), &gateway.url, "GET", &path).send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
@@ -134,12 +135,12 @@ on_both!(
 #[tokio::test]
 async fn look_ups_of_what_may_not_exist_leave_connections_to_others() {
     let database = fresh(Kind::Postgres).await;
-    let house = House::start(&database).await;
-    let cold = house.new_key(|_| ()).await;
+    let gateway = TestGateway::start(&database).await;
+    let cold = gateway.new_key(|_| ()).await;
     let locked = database.lock("key").await;
     let mut flood = JoinSet::new();
     for number in 0..MOST + 10 {
-        flood.spawn(with_key(public(&house), &unknown_key(Holder::Caller, number)).send());
+        flood.spawn(with_key(public(&gateway), &unknown_key(Holder::Caller, number)).send());
     }
     // Once those too many are told to wait, all the others are being looked up.
     for _ in 0..10 {
@@ -147,10 +148,10 @@ async fn look_ups_of_what_may_not_exist_leave_connections_to_others() {
         is_told_to_wait(&refused.unwrap().unwrap());
     }
     assert_eq!(database.waiting_for_locks(1).await, 1, "one connection of five is theirs");
-    let good = tokio::spawn(with_key(public(&house), &cold).send());
+    let good = tokio::spawn(with_key(public(&gateway), &cold).send());
     assert_eq!(database.waiting_for_locks(2).await, 2, "a key that exists has no part in it");
-    house.store.ping().await.unwrap();
-    house
+    gateway.store.ping().await.unwrap();
+    gateway
         .store
         .list_accounts(&countersign::store::AccountFilter { limit: 1, ..Default::default() })
         .await

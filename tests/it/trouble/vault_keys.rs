@@ -9,9 +9,9 @@ use countersign::gateway::{BearerSource, Error, NewLink, NewWebhook, RingFault, 
 use countersign::model::{AccountState, Secret};
 use serde_json::json;
 
-use crate::bench::Ask;
 use crate::database::{Database, on_both};
-use crate::house::{House, settings};
+use crate::gateway::{TestGateway, settings};
+use crate::http::Ask;
 use crate::trouble::{eventually, id_of, mints, private, public, with_key};
 
 const NEW: &str = "IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=";
@@ -24,44 +24,44 @@ fn newer(config: &mut Config) {
 }
 
 /// A gateway that lacks the key with which the one beside it has sealed alice's token; it remembers absence for long.
-async fn pair(database: &Database) -> (House, House) {
-    let old = House::start_with(database, |config| {
+async fn pair(database: &Database) -> (TestGateway, TestGateway) {
+    let old = TestGateway::start_with(database, |config| {
         config.limits.unknown_for = Duration::from_hours(1);
     })
     .await;
-    let new = House::build(old.bench.again(), &database.settings(), newer).await;
+    let new = TestGateway::build(old.sandbox.again(), &database.settings(), newer).await;
     old.connect(&["bob"]).await;
-    old.gateway.catch_up_once().await.unwrap();
+    old.inner.catch_up_once().await.unwrap();
     (old, new)
 }
 
 async fn reload(
-    house: &House,
+    gateway: &TestGateway,
     database: &Database,
     change: impl FnOnce(&mut Config),
 ) -> Result<(), RingFault> {
-    let mut config = settings(&house.bench, &database.settings());
+    let mut config = settings(&gateway.sandbox, &database.settings());
     change(&mut config);
-    house.gateway.reload(&config).await.unwrap()
+    gateway.inner.reload(&config).await.unwrap()
 }
 
-fn ready(house: &House) -> Ask {
-    Ask::new(&house.http, &house.admin_url, "GET", "/readyz")
+fn ready(gateway: &TestGateway) -> Ask {
+    Ask::new(&gateway.http, &gateway.admin_url, "GET", "/readyz")
 }
 
-async fn state(house: &House, name: &str) -> AccountState {
-    house.store.find_account("demo", house.id(name)).await.unwrap().unwrap().account.state
+async fn state(gateway: &TestGateway, name: &str) -> AccountState {
+    gateway.store.find_account("demo", gateway.id(name)).await.unwrap().unwrap().account.state
 }
 
 /// Alice, as what the old fault did to her account has left it.
-async fn quarantine(house: &House, reason: &str) {
-    let stored = house.store.find_account("demo", house.id("alice")).await.unwrap().unwrap();
-    let now = countersign::model::Clock::now(&*house.bench.clock);
+async fn quarantine(gateway: &TestGateway, reason: &str) {
+    let stored = gateway.store.find_account("demo", gateway.id("alice")).await.unwrap().unwrap();
+    let now = countersign::model::Clock::now(&*gateway.sandbox.clock);
     let state = AccountState::Quarantined;
     assert!(
-        house.store.update_account_state(&stored, state, reason, "gateway", now).await.unwrap()
+        gateway.store.update_account_state(&stored, state, reason, "gateway", now).await.unwrap()
     );
-    house.gateway.catch_up_once().await.unwrap();
+    gateway.inner.catch_up_once().await.unwrap();
 }
 
 async fn what_a_missing_key_sealed_is_unavailable_until_the_key_is_there(database: Database) {
@@ -84,7 +84,7 @@ async fn what_a_missing_key_sealed_is_unavailable_until_the_key_is_there(databas
     );
     let metrics = Ask::new(&old.http, &old.admin_url, "GET", "/metrics");
     eventually(&metrics, |it| it.text().contains("countersign_vault_keys_missing 1")).await;
-    let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap_err();
+    let listed = old.inner.look_at_key(id_of(&key)).await.unwrap().unwrap_err();
     assert!(listed.why.contains("newerkey") && !listed.why.contains("changed"), "{}", listed.why);
 
     reload(&old, &database, newer).await.unwrap();
@@ -99,7 +99,7 @@ async fn what_a_missing_key_sealed_is_unavailable_until_the_key_is_there(databas
 async fn a_gateway_that_opens_nothing_is_not_ready(database: Database) {
     let (old, new) = pair(&database).await;
     let key = new.new_key(|_| ()).await;
-    new.gateway.rotate_vault("test").await.unwrap();
+    new.inner.rotate_vault("test").await.unwrap();
     with_key(private(&old, "bob"), &key).send().await.is_own(503, "vault_key_unavailable");
     let not_ready = eventually(&ready(&old), |it| it.status == 503).await;
     assert!(not_ready.text().contains("newerkey"), "{}", not_ready.text());
@@ -108,25 +108,26 @@ async fn a_gateway_that_opens_nothing_is_not_ready(database: Database) {
 }
 
 async fn a_ring_that_does_not_fit_is_not_taken(database: Database) {
-    let house = House::start(&database).await;
-    let lacking = reload(&house, &database, |config| {
+    let gateway = TestGateway::start(&database).await;
+    let lacking = reload(&gateway, &database, |config| {
         config.vault.keys = vec![("newerkey".to_owned(), NEW.into())];
         "newerkey".clone_into(&mut config.vault.active);
     });
     let fault = lacking.await.unwrap_err();
     assert!(matches!(fault, RingFault::Lacks(_)), "{fault}");
-    for part in ["testkey1", &format!("key {}", id_of(&house.key)), "account demo/", "and 3 more"] {
+    for part in ["testkey1", &format!("key {}", id_of(&gateway.key)), "account demo/", "and 3 more"]
+    {
         assert!(fault.to_string().contains(part), "{part}: {fault}");
     }
-    assert!(ready(&house).send().await.text().contains("were not taken"));
+    assert!(ready(&gateway).send().await.text().contains("were not taken"));
 
-    let other = reload(&house, &database, |config| config.vault.keys[0].1 = NEW.into()).await;
+    let other = reload(&gateway, &database, |config| config.vault.keys[0].1 = NEW.into()).await;
     assert_eq!(other, Err(RingFault::Replaced("testkey1".to_owned())));
-    private(&house, "alice").send().await.is_relayed(200);
-    let key = house.new_key(|_| ()).await;
-    with_key(private(&house, "alice"), &key).send().await.is_relayed(200);
-    reload(&house, &database, |_| ()).await.unwrap();
-    assert_eq!(ready(&house).send().await.json()["status"], "ready");
+    private(&gateway, "alice").send().await.is_relayed(200);
+    let key = gateway.new_key(|_| ()).await;
+    with_key(private(&gateway, "alice"), &key).send().await.is_relayed(200);
+    reload(&gateway, &database, |_| ()).await.unwrap();
+    assert_eq!(ready(&gateway).send().await.json()["status"], "ready");
 }
 
 async fn a_ring_with_another_key_under_a_missing_id_is_not_taken(database: Database) {
@@ -142,36 +143,36 @@ async fn a_ring_with_another_key_under_a_missing_id_is_not_taken(database: Datab
 }
 
 async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     for reason in
         ["the stored token does not open or is not this user's", "the stored token does not open"]
     {
-        quarantine(&house, reason).await;
-        private(&house, "alice").send().await.is_relayed(200);
-        assert_eq!(state(&house, "alice").await, AccountState::Active);
+        quarantine(&gateway, reason).await;
+        private(&gateway, "alice").send().await.is_relayed(200);
+        assert_eq!(state(&gateway, "alice").await, AccountState::Active);
     }
-    let healed = house.audited("account.recovered").await;
+    let healed = gateway.audited("account.recovered").await;
     assert_eq!(healed.len(), 2);
     assert!(healed[0].2.contains("opens again"), "{healed:?}");
 
     for reason in
         ["X says that the token is another user's", "X said twice that the token is another user's"]
     {
-        quarantine(&house, reason).await;
-        private(&house, "alice").send().await.is_own(409, "account_not_active");
-        assert_eq!(state(&house, "alice").await, AccountState::Quarantined);
-        house.connect(&["alice"]).await;
+        quarantine(&gateway, reason).await;
+        private(&gateway, "alice").send().await.is_own(409, "account_not_active");
+        assert_eq!(state(&gateway, "alice").await, AccountState::Quarantined);
+        gateway.connect(&["alice"]).await;
     }
-    assert_eq!(house.audited("account.recovered").await.len(), 2);
+    assert_eq!(gateway.audited("account.recovered").await.len(), 2);
 }
 
 async fn a_healed_account_is_told_to_webhooks(database: Database) {
-    let house = House::start(&database).await;
+    let gateway = TestGateway::start(&database).await;
     let new = NewWebhook { url: "https://hooks.example.com/".to_owned(), app: None };
-    let (webhook, _) = house.gateway.add_webhook(new, "test").await.unwrap();
-    quarantine(&house, "the stored token does not open or is not this user's").await;
-    private(&house, "alice").send().await.is_relayed(200);
-    let backlog = house.gateway.show_webhook(&webhook.id).await.unwrap().1;
+    let (webhook, _) = gateway.inner.add_webhook(new, "test").await.unwrap();
+    quarantine(&gateway, "the stored token does not open or is not this user's").await;
+    private(&gateway, "alice").send().await.is_relayed(200);
+    let backlog = gateway.inner.show_webhook(&webhook.id).await.unwrap().1;
     assert_eq!(backlog.waiting, 2, "that it was quarantined, and that it works again");
 }
 
@@ -189,45 +190,45 @@ async fn a_bearer_token_sealed_elsewhere_is_left_as_it_is(database: Database) {
 async fn links_and_webhooks_and_sessions_sealed_elsewhere_are_unavailable(database: Database) {
     let (old, new) = pair(&database).await;
     let link = NewLink { label: "one".to_owned(), ..NewLink::default() };
-    let link = new.gateway.create_link(link, "test").await.unwrap();
+    let link = new.inner.create_link(link, "test").await.unwrap();
     let id = link.url.expose().rsplit('/').next().unwrap();
     let hook = NewWebhook { url: "https://hooks.example.com/".to_owned(), app: None };
-    let (webhook, _) = new.gateway.add_webhook(hook, "test").await.unwrap();
+    let (webhook, _) = new.inner.add_webhook(hook, "test").await.unwrap();
     let admin = old.new_admin_key().await;
-    new.gateway.catch_up_once().await.unwrap();
-    let SignIn::Begun(session) = new.gateway.sign_in(&admin, ADDRESS).await.unwrap() else {
+    new.inner.catch_up_once().await.unwrap();
+    let SignIn::Begun(session) = new.inner.sign_in(&admin, ADDRESS).await.unwrap() else {
         panic!()
     };
 
     let unavailable =
         |error: Error| assert!(matches!(error, Error::VaultKeyUnavailable(_)), "{error}");
-    unavailable(old.gateway.show_link(id, None, ADDRESS).await.err().unwrap());
-    unavailable(old.gateway.test_webhook(&webhook.id, "test").await.unwrap_err());
-    unavailable(old.gateway.rotate_webhook(&webhook.id, None, "test").await.err().unwrap());
-    unavailable(old.gateway.find_session(session.expose(), ADDRESS).await.err().unwrap());
+    unavailable(old.inner.show_link(id, None, ADDRESS).await.err().unwrap());
+    unavailable(old.inner.test_webhook(&webhook.id, "test").await.unwrap_err());
+    unavailable(old.inner.rotate_webhook(&webhook.id, None, "test").await.err().unwrap());
+    unavailable(old.inner.find_session(session.expose(), ADDRESS).await.err().unwrap());
     reload(&old, &database, newer).await.unwrap();
-    old.gateway.show_link(id, None, ADDRESS).await.unwrap();
-    assert!(old.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
+    old.inner.show_link(id, None, ADDRESS).await.unwrap();
+    assert!(old.inner.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
 }
 
 async fn sessions_and_links_outlive_the_key_that_sealed_them(database: Database) {
-    let house = House::start(&database).await;
-    let admin = house.new_admin_key().await;
-    let SignIn::Begun(session) = house.gateway.sign_in(&admin, ADDRESS).await.unwrap() else {
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let SignIn::Begun(session) = gateway.inner.sign_in(&admin, ADDRESS).await.unwrap() else {
         panic!()
     };
-    reload(&house, &database, newer).await.unwrap();
-    house.gateway.rotate_vault("test").await.unwrap();
-    let status = house.gateway.vault_status().await.unwrap();
+    reload(&gateway, &database, newer).await.unwrap();
+    gateway.inner.rotate_vault("test").await.unwrap();
+    let status = gateway.inner.vault_status().await.unwrap();
     assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
-    reload(&house, &database, |config| {
+    reload(&gateway, &database, |config| {
         newer(config);
         config.vault.keys.remove(0);
     })
     .await
     .unwrap();
-    assert!(house.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
-    private(&house, "alice").send().await.is_relayed(200);
+    assert!(gateway.inner.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
+    private(&gateway, "alice").send().await.is_relayed(200);
 }
 
 async fn a_key_is_revoked_without_the_key_that_sealed_it(database: Database) {
@@ -235,48 +236,48 @@ async fn a_key_is_revoked_without_the_key_that_sealed_it(database: Database) {
     let key = new.new_key(|_| ()).await;
     let call = with_key(private(&new, "bob"), &key);
     call.clone().send().await.is_relayed(200);
-    let revoked = old.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap_err();
+    let revoked = old.inner.revoke_key(id_of(&key), "test").await.unwrap().unwrap_err();
     assert!(revoked.revoked_at.is_some());
     eventually(&call, |it| it.status == 401).await;
     // It left nothing that the others could not open, and its row brings nothing back.
-    let status = new.gateway.vault_status().await.unwrap();
+    let status = new.inner.vault_status().await.unwrap();
     assert_eq!(status.unopened, [] as [String; 0]);
     database
         .run(&format!("update key set revoked_at = null where key_id = '{}'", id_of(&key)))
         .await;
-    let again = House::build(new.bench.again(), &database.settings(), newer).await;
+    let again = TestGateway::build(new.sandbox.again(), &database.settings(), newer).await;
     with_key(private(&again, "bob"), &key).send().await.is_own(401, "unknown_key");
 }
 
 async fn revoking_seals_with_the_key_that_sealed(database: Database) {
-    let old = House::start(&database).await;
+    let old = TestGateway::start(&database).await;
     let key = old.new_key(|_| ()).await;
-    let new = House::build(old.bench.again(), &database.settings(), newer).await;
-    new.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
-    let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap();
+    let new = TestGateway::build(old.sandbox.again(), &database.settings(), newer).await;
+    new.inner.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
+    let listed = old.inner.look_at_key(id_of(&key)).await.unwrap().unwrap();
     assert!(listed.revoked_at.is_some(), "the gateway without the new key still reads its row");
 }
 
 async fn an_apps_credentials_are_replaced_while_it_serves(database: Database) {
-    let house = House::start_with(&database, |config| {
+    let gateway = TestGateway::start_with(&database, |config| {
         let app = config.apps.get_mut("demo").unwrap();
         app.consumer_secret = Secret::from("wrongwrongwrong");
         app.bearer_token = Some(Secret::from("wrong"));
     })
     .await;
-    private(&house, "alice").send().await.is_relayed(401);
-    public(&house).send().await.is_relayed(401);
-    reload(&house, &database, |_| ()).await.unwrap();
-    private(&house, "alice").send().await.is_relayed(200);
-    public(&house).send().await.is_relayed(200);
-    assert_eq!(mints(&house).await, 1, "no bearer token is configured any more");
-    let bearer = house.bench.app("demo").bearer_token.clone();
+    private(&gateway, "alice").send().await.is_relayed(401);
+    public(&gateway).send().await.is_relayed(401);
+    reload(&gateway, &database, |_| ()).await.unwrap();
+    private(&gateway, "alice").send().await.is_relayed(200);
+    public(&gateway).send().await.is_relayed(200);
+    assert_eq!(mints(&gateway).await, 1, "no bearer token is configured any more");
+    let bearer = gateway.sandbox.app("demo").bearer_token.clone();
     let with_bearer = |config: &mut Config| {
         config.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::new(bearer));
     };
-    reload(&house, &database, with_bearer).await.unwrap();
-    public(&house).send().await.is_relayed(200);
-    let sources: Vec<_> = house.gateway.apps().map(|it| it.1).collect();
+    reload(&gateway, &database, with_bearer).await.unwrap();
+    public(&gateway).send().await.is_relayed(200);
+    let sources: Vec<_> = gateway.inner.apps().map(|it| it.1).collect();
     assert_eq!(sources, [BearerSource::Configured]);
 }
 

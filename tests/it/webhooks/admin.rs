@@ -2,29 +2,29 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::Answer;
 use crate::database::{Database, newest, on_both};
-use crate::house::House;
-use crate::webhooks::open_house;
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::webhooks::receiver::Receiver;
+use crate::webhooks::start_gateway;
 
-async fn send(house: &House, key: &str, method: &str, path: &str, body: Value) -> Answer {
-    let ask = house.admin(key, method, &format!("/admin/v1/webhooks{path}"));
+async fn send(gateway: &TestGateway, key: &str, method: &str, path: &str, body: Value) -> Answer {
+    let ask = gateway.admin(key, method, &format!("/admin/v1/webhooks{path}"));
     ask.header("content-type", "application/json").body(body.to_string()).send().await
 }
 
 async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database) {
-    let house = open_house(&database).await;
-    let (receiver, key) = (Receiver::start().await, house.new_admin_key().await);
-    let added = send(&house, &key, "POST", "", json!({ "url": receiver.url })).await;
+    let gateway = start_gateway(&database).await;
+    let (receiver, key) = (Receiver::start().await, gateway.new_admin_key().await);
+    let added = send(&gateway, &key, "POST", "", json!({ "url": receiver.url })).await;
     assert_eq!(added.status, 201, "{}", added.text());
     let added = added.json();
     let (id, secret) = (added["id"].as_str().unwrap(), added["secret"].as_str().unwrap());
     assert_eq!((id.len(), secret.len(), &secret[..6]), (12, 50, "whsec_"));
     assert_eq!((&added["url"], &added["app"]), (&json!(receiver.url), &json!(null)));
 
-    house.connect(&["alice"]).await;
-    let listed = house.admin(&key, "GET", "/admin/v1/webhooks").send().await;
+    gateway.connect(&["alice"]).await;
+    let listed = gateway.admin(&key, "GET", "/admin/v1/webhooks").send().await;
     assert!(!listed.text().contains("whsec_"), "{}", listed.text());
     let listed = listed.json();
     assert_eq!(listed["webhooks"][0]["id"], id);
@@ -35,15 +35,15 @@ async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database
     assert_eq!(listed["webhooks"][0]["waiting_since"], "2026-03-10T21:15:30Z");
 
     receiver.next(&[500]);
-    house.deliver().await;
-    let listed = house.admin(&key, "GET", "/admin/v1/webhooks").send().await.json();
+    gateway.deliver().await;
+    let listed = gateway.admin(&key, "GET", "/admin/v1/webhooks").send().await.json();
     assert_eq!(listed["webhooks"][0]["failure"], "it answered with status 500");
 
-    let tested = send(&house, &key, "POST", &format!("/{id}/test"), json!({})).await;
+    let tested = send(&gateway, &key, "POST", &format!("/{id}/test"), json!({})).await;
     assert_eq!(tested.json(), json!({ "received": true, "status": 204, "failure": null }));
-    house.deliver().await;
+    gateway.deliver().await;
     let path = format!("/admin/v1/webhooks/{id}/deliveries");
-    let deliveries = house.admin(&key, "GET", &path).send().await.json();
+    let deliveries = gateway.admin(&key, "GET", &path).send().await.json();
     let first = &deliveries["deliveries"][0];
     assert_eq!(
         (&first["state"], &first["attempts"], &first["event"]),
@@ -53,21 +53,21 @@ async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database
     assert_eq!(deliveries["next"], json!(null));
 
     let rotated =
-        send(&house, &key, "POST", &format!("/{id}/rotate"), json!({ "overlap": "2h" })).await;
+        send(&gateway, &key, "POST", &format!("/{id}/rotate"), json!({ "overlap": "2h" })).await;
     assert_eq!(rotated.status, 200, "{}", rotated.text());
     assert_eq!(rotated.json()["old_secret_until"], "2026-03-10T23:15:30Z");
     assert_ne!(rotated.json()["secret"], secret);
     assert_eq!(rotated.header("cache-control"), "no-store");
     let path = format!("/admin/v1/webhooks/{id}/rotate");
-    let refused = house.admin(&key, "POST", &path).send().await;
+    let refused = gateway.admin(&key, "POST", &path).send().await;
     refused.is_own(400, "invalid_request");
     assert!(
         refused.text().contains("still signs, until 2026-03-10T23:15:30Z"),
         "{}",
         refused.text()
     );
-    house.later(time::Duration::hours(2)).await;
-    let rotated = house.admin(&key, "POST", &path).send().await;
+    gateway.later(time::Duration::hours(2)).await;
+    let rotated = gateway.admin(&key, "POST", &path).send().await;
     assert_eq!(
         rotated.json()["old_secret_until"],
         "2026-03-11T23:15:30Z",
@@ -75,11 +75,11 @@ async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database
     );
 
     let path = format!("/admin/v1/webhooks/{id}");
-    assert_eq!(house.admin(&key, "DELETE", &path).send().await.json()["id"], id);
-    house.admin(&key, "DELETE", &path).send().await.is_own(404, "not_found");
-    house.connect(&["alice"]).await;
-    assert_eq!(house.deliver().await, 0);
-    let audited: Vec<String> = house
+    assert_eq!(gateway.admin(&key, "DELETE", &path).send().await.json()["id"], id);
+    gateway.admin(&key, "DELETE", &path).send().await.is_own(404, "not_found");
+    gateway.connect(&["alice"]).await;
+    assert_eq!(gateway.deliver().await, 0);
+    let audited: Vec<String> = gateway
         .store
         .list_audit(&newest(99))
         .await
@@ -113,17 +113,18 @@ async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database
 }
 
 async fn deliveries_come_in_pages(database: Database) {
-    let house = open_house(&database).await;
-    let (receiver, key) = (Receiver::start().await, house.new_admin_key().await);
-    let (id, _) = house.hook(&receiver).await;
+    let gateway = start_gateway(&database).await;
+    let (receiver, key) = (Receiver::start().await, gateway.new_admin_key().await);
+    let (id, _) = gateway.hook(&receiver).await;
     for _ in 0..5 {
-        house.connect(&["alice"]).await;
+        gateway.connect(&["alice"]).await;
     }
     let path = format!("/admin/v1/webhooks/{id}/deliveries");
     let (mut seen, mut next) = (Vec::new(), Value::Null);
     loop {
         let before = if next.is_null() { String::new() } else { format!("&before={next}") };
-        let page = house.admin(&key, "GET", &format!("{path}?limit=2{before}")).send().await.json();
+        let page =
+            gateway.admin(&key, "GET", &format!("{path}?limit=2{before}")).send().await.json();
         seen.extend(
             page["deliveries"].as_array().unwrap().iter().map(|it| it["number"].as_i64().unwrap()),
         );
@@ -136,8 +137,8 @@ async fn deliveries_come_in_pages(database: Database) {
 }
 
 async fn what_is_no_address_is_refused_and_says_what_would_be_right(database: Database) {
-    let house = open_house(&database).await;
-    let key = house.new_admin_key().await;
+    let gateway = start_gateway(&database).await;
+    let key = gateway.new_admin_key().await;
     for wrong in [
         "",
         " ",
@@ -162,7 +163,7 @@ async fn what_is_no_address_is_refused_and_says_what_would_be_right(database: Da
         "https://[::1",
         "https://\u{202e}a/",
     ] {
-        let refused = send(&house, &key, "POST", "", json!({ "url": wrong })).await;
+        let refused = send(&gateway, &key, "POST", "", json!({ "url": wrong })).await;
         refused.is_own(400, "invalid_request");
         assert_eq!(
             refused.json()["problems"][0]["pointer"],
@@ -177,37 +178,38 @@ async fn what_is_no_address_is_refused_and_says_what_would_be_right(database: Da
         );
     }
     let long = format!("https://a/{}", "x".repeat(2000));
-    send(&house, &key, "POST", "", json!({ "url": long })).await.is_own(400, "invalid_request");
-    let both = send(&house, &key, "POST", "", json!({ "url": "x", "app": "nope" })).await;
+    send(&gateway, &key, "POST", "", json!({ "url": long })).await.is_own(400, "invalid_request");
+    let both = send(&gateway, &key, "POST", "", json!({ "url": "x", "app": "nope" })).await;
     both.is_own(400, "invalid_request");
     assert_eq!(both.json()["problems"].as_array().unwrap().len(), 2);
     for body in [json!({}), json!({ "url": 1 }), json!({ "url": "https://a/", "more": 1 })] {
-        send(&house, &key, "POST", "", body).await.is_own(400, "invalid_request");
+        send(&gateway, &key, "POST", "", body).await.is_own(400, "invalid_request");
     }
     let url = json!({ "url": "https://hooks.example.com/x" });
-    assert_eq!(send(&house, &key, "POST", "", url.clone()).await.status, 201);
-    send(&house, &key, "POST", "", url).await.is_own(409, "already_exists");
+    assert_eq!(send(&gateway, &key, "POST", "", url.clone()).await.status, 201);
+    send(&gateway, &key, "POST", "", url).await.is_own(409, "already_exists");
     for (path, body) in [("/nobody/test", json!({})), ("/nobody/rotate", json!({}))] {
-        send(&house, &key, "POST", path, body).await.is_own(404, "not_found");
+        send(&gateway, &key, "POST", path, body).await.is_own(404, "not_found");
     }
-    let listed = house.admin(&key, "GET", "/admin/v1/webhooks").send().await.json();
+    let listed = gateway.admin(&key, "GET", "/admin/v1/webhooks").send().await.json();
     let id = listed["webhooks"][0]["id"].as_str().unwrap();
     for overlap in ["x", "31d", "-1s", "1h1"] {
         let wrong =
-            send(&house, &key, "POST", &format!("/{id}/rotate"), json!({ "overlap": overlap }))
+            send(&gateway, &key, "POST", &format!("/{id}/rotate"), json!({ "overlap": overlap }))
                 .await;
         wrong.is_own(400, "invalid_request");
     }
 }
 
 async fn a_receiver_over_https_needs_nobody_s_leave(database: Database) {
-    let house = House::start(&database).await;
-    let key = house.new_admin_key().await;
-    let plain = send(&house, &key, "POST", "", json!({ "url": "http://hooks.example.com/" })).await;
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let plain =
+        send(&gateway, &key, "POST", "", json!({ "url": "http://hooks.example.com/" })).await;
     plain.is_own(400, "invalid_request");
     assert!(plain.text().contains("webhooks.allow_http"), "{}", plain.text());
     let secure =
-        send(&house, &key, "POST", "", json!({ "url": "HTTPS://Hooks.Example.com:443" })).await;
+        send(&gateway, &key, "POST", "", json!({ "url": "HTTPS://Hooks.Example.com:443" })).await;
     assert_eq!(secure.json()["url"], "https://hooks.example.com/", "as it will be called");
 }
 

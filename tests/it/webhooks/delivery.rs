@@ -10,55 +10,55 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::webhooks::receiver::{Arrived, Receiver};
-use crate::webhooks::{names, open_house, read};
+use crate::webhooks::{names, read, start_gateway};
 
 /// The waits between the first attempts, in seconds; from then on it is half an hour.
 const WAITS: [i64; 4] = [5, 30, 120, 600];
 const REST: i64 = 1800;
 
-async fn listed(house: &House, id: &str) -> Vec<Delivery> {
+async fn listed(gateway: &TestGateway, id: &str) -> Vec<Delivery> {
     let filter =
         DeliveryFilter { webhook_id: id.to_owned(), limit: 99, ..DeliveryFilter::default() };
-    read(house.gateway.list_deliveries(&filter).await.unwrap())
+    read(gateway.inner.list_deliveries(&filter).await.unwrap())
 }
 
 /// Moves the clock on and lets attempts be made, until nothing waits; gives how long that took.
-async fn until_over(house: &House, id: &str) -> Duration {
-    let begun = house.bench.clock.now();
+async fn until_over(gateway: &TestGateway, id: &str) -> Duration {
+    let begun = gateway.sandbox.clock.now();
     for _ in 0..400 {
-        house.deliver().await;
-        if listed(house, id).await.iter().all(|it| it.attempt_at.is_none()) {
-            return house.bench.clock.now() - begun;
+        gateway.deliver().await;
+        if listed(gateway, id).await.iter().all(|it| it.attempt_at.is_none()) {
+            return gateway.sandbox.clock.now() - begun;
         }
-        house.later(Duration::minutes(5)).await;
+        gateway.later(Duration::minutes(5)).await;
     }
-    panic!("something still waits after {}", house.bench.clock.now() - begun);
+    panic!("something still waits after {}", gateway.sandbox.clock.now() - begun);
 }
 
-async fn mark(house: &House, name: &str, state: AccountState) {
-    let stored = house.store.find_account("demo", house.id(name)).await.unwrap().unwrap();
-    let now = house.bench.clock.now();
-    let marked = house.store.update_account_state(&stored, state, "a test says so", "test", now);
+async fn mark(gateway: &TestGateway, name: &str, state: AccountState) {
+    let stored = gateway.store.find_account("demo", gateway.id(name)).await.unwrap().unwrap();
+    let now = gateway.sandbox.clock.now();
+    let marked = gateway.store.update_account_state(&stored, state, "a test says so", "test", now);
     assert!(marked.await.unwrap());
 }
 
 async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
+    gateway.hook(&receiver).await;
     receiver.answers(503);
-    let begun = house.bench.clock.now();
+    let begun = gateway.sandbox.clock.now();
     let mut changes =
         [AccountState::Blocked, AccountState::Active, AccountState::Revoked].into_iter();
-    while house.bench.clock.now() < begun + Duration::hours(1) {
-        house.deliver().await;
+    while gateway.sandbox.clock.now() < begun + Duration::hours(1) {
+        gateway.deliver().await;
         if let Some(state) = changes.next() {
-            mark(&house, "alice", state).await;
-            mark(&house, "bob", state).await;
+            mark(&gateway, "alice", state).await;
+            mark(&gateway, "bob", state).await;
         }
-        house.later(Duration::minutes(2)).await;
+        gateway.later(Duration::minutes(2)).await;
     }
     let tried = receiver.arrived();
     assert!(
@@ -66,9 +66,9 @@ async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order(database:
         "{tried:?}"
     );
     receiver.answers(204);
-    while house.bench.clock.now() < begun + Duration::hours(3) {
-        house.deliver().await;
-        house.later(Duration::minutes(2)).await;
+    while gateway.sandbox.clock.now() < begun + Duration::hours(3) {
+        gateway.deliver().await;
+        gateway.later(Duration::minutes(2)).await;
     }
     let arrived: Vec<_> = receiver.arrived().split_off(tried.len());
     for name in ["alice", "bob"] {
@@ -90,43 +90,43 @@ async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order(database:
 async fn an_event_that_is_refused_is_tried_for_a_day_and_then_the_next_has_its_turn(
     database: Database,
 ) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     receiver.answers(400);
-    mark(&house, "alice", AccountState::Blocked).await;
+    mark(&gateway, "alice", AccountState::Blocked).await;
     for (so_far, wait) in WAITS.into_iter().chain([REST, REST]).enumerate() {
-        assert_eq!(house.deliver().await, 1, "attempt {so_far}");
-        house.later(Duration::seconds(wait - 1)).await;
-        assert_eq!(house.deliver().await, 0, "not before its time, after attempt {so_far}");
-        house.later(Duration::seconds(1)).await;
+        assert_eq!(gateway.deliver().await, 1, "attempt {so_far}");
+        gateway.later(Duration::seconds(wait - 1)).await;
+        assert_eq!(gateway.deliver().await, 0, "not before its time, after attempt {so_far}");
+        gateway.later(Duration::seconds(1)).await;
     }
     let so_far = WAITS.iter().sum::<i64>() + 2 * REST;
-    let all = until_over(&house, &id).await + Duration::seconds(so_far);
+    let all = until_over(&gateway, &id).await + Duration::seconds(so_far);
     assert!(all >= Duration::hours(24) && all < Duration::hours(25), "{all}");
-    let given_up = listed(&house, &id).await.remove(0);
+    let given_up = listed(&gateway, &id).await.remove(0);
     assert_eq!((given_up.status, given_up.delivered_at), (Some(400), None));
     assert!(given_up.attempts > 45, "{given_up:?}");
-    mark(&house, "alice", AccountState::Active).await;
+    mark(&gateway, "alice", AccountState::Active).await;
     receiver.answers(204);
-    assert_eq!(house.deliver().await, 1);
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.arrived().last().unwrap().what(), names(&[("recovered", "alice")])[0]);
 }
 
 async fn a_receiver_that_fails_is_tried_with_one_event_at_a_time(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     receiver.answers(503);
-    mark(&house, "alice", AccountState::Blocked).await;
-    mark(&house, "bob", AccountState::Blocked).await;
+    mark(&gateway, "alice", AccountState::Blocked).await;
+    mark(&gateway, "bob", AccountState::Blocked).await;
     for (so_far, wait) in WAITS.into_iter().chain([REST, REST]).enumerate() {
-        assert_eq!(house.deliver().await, 1, "attempt {so_far}");
-        house.later(Duration::seconds(wait)).await;
+        assert_eq!(gateway.deliver().await, 1, "attempt {so_far}");
+        gateway.later(Duration::seconds(wait)).await;
     }
     // Whatever is a day old then is given up, tried or not.
-    until_over(&house, &id).await;
-    let all = listed(&house, &id).await;
+    until_over(&gateway, &id).await;
+    let all = listed(&gateway, &id).await;
     assert!(
         all.iter()
             .all(|it| it.delivered_at.is_none() && it.status == Some(503) || it.attempts == 0),
@@ -134,34 +134,34 @@ async fn a_receiver_that_fails_is_tried_with_one_event_at_a_time(database: Datab
     );
     // And what comes then, once it is up.
     receiver.answers(204);
-    mark(&house, "alice", AccountState::Active).await;
-    house.later(Duration::minutes(30)).await;
-    assert_eq!(house.deliver().await, 1);
+    mark(&gateway, "alice", AccountState::Active).await;
+    gateway.later(Duration::minutes(30)).await;
+    assert_eq!(gateway.deliver().await, 1);
 }
 
 async fn tests_that_arrive_do_not_use_up_the_attempts_of_what_waits(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
-    mark(&house, "alice", AccountState::Blocked).await;
+    let (id, _) = gateway.hook(&receiver).await;
+    mark(&gateway, "alice", AccountState::Blocked).await;
     for _ in 0..30 {
         receiver.next(&[204, 400]);
-        house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
-        assert_eq!(house.deliver().await, 1);
+        gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap();
+        assert_eq!(gateway.deliver().await, 1);
     }
-    let waits = listed(&house, &id).await.remove(0);
+    let waits = listed(&gateway, &id).await.remove(0);
     assert!(waits.attempt_at.is_some(), "{waits:?}");
 }
 
 async fn a_receiver_that_does_not_answer_holds_up_no_other(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let (silent, other) = (Receiver::start().await, Receiver::start().await);
-    house.hook(&silent).await;
-    house.hook(&other).await;
+    gateway.hook(&silent).await;
+    gateway.hook(&other).await;
     silent.close();
-    let sending = tokio::spawn(house.gateway.deliver_events(pending()));
-    mark(&house, "alice", AccountState::Blocked).await;
-    mark(&house, "bob", AccountState::Blocked).await;
+    let sending = tokio::spawn(gateway.inner.deliver_events(pending()));
+    mark(&gateway, "alice", AccountState::Blocked).await;
+    mark(&gateway, "bob", AccountState::Blocked).await;
     other.wait_for(2).await;
     silent.wait_for(1).await;
     assert_eq!((silent.arrived().len(), other.arrived().len()), (1, 2));
@@ -169,26 +169,26 @@ async fn a_receiver_that_does_not_answer_holds_up_no_other(database: Database) {
 }
 
 async fn an_event_that_cannot_arrive_holds_up_its_own_account_alone(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    mark(&house, "alice", AccountState::Blocked).await;
+    gateway.hook(&receiver).await;
+    mark(&gateway, "alice", AccountState::Blocked).await;
     receiver.next(&[422]);
-    house.deliver().await;
-    mark(&house, "alice", AccountState::Active).await;
-    mark(&house, "bob", AccountState::Blocked).await;
-    mark(&house, "bob", AccountState::Active).await;
-    house.deliver().await;
+    gateway.deliver().await;
+    mark(&gateway, "alice", AccountState::Active).await;
+    mark(&gateway, "bob", AccountState::Blocked).await;
+    mark(&gateway, "bob", AccountState::Active).await;
+    gateway.deliver().await;
     assert_eq!(receiver.told()[1..], names(&[("blocked", "bob"), ("recovered", "bob")]));
-    house.later(Duration::seconds(5)).await;
-    house.deliver().await;
+    gateway.later(Duration::seconds(5)).await;
+    gateway.deliver().await;
     assert_eq!(receiver.told()[3..], names(&[("blocked", "alice"), ("recovered", "alice")]));
 }
 
 async fn only_an_answer_of_the_two_hundreds_counts_and_no_redirect_is_followed(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     for (status, received) in [
         (200, true),
         (201, true),
@@ -210,7 +210,7 @@ async fn only_an_answer_of_the_two_hundreds_counts_and_no_redirect_is_followed(d
         (503, false),
     ] {
         receiver.next(&[status]);
-        let answered = house.gateway.test_webhook(&id, "test").await.unwrap();
+        let answered = gateway.inner.test_webhook(&id, "test").await.unwrap();
         let took = match answered {
             Ok(took) => (took, true),
             Err(not) => (not.status.unwrap(), false),
@@ -224,41 +224,41 @@ async fn only_an_answer_of_the_two_hundreds_counts_and_no_redirect_is_followed(d
 }
 
 async fn a_receiver_that_is_gone_is_told_of_in_words_without_its_address(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     drop(receiver);
-    mark(&house, "alice", AccountState::Blocked).await;
-    while house.gateway.test_webhook(&id, "test").await.unwrap().is_ok() {}
-    assert_eq!(house.deliver().await, 1);
-    let failed = listed(&house, &id).await.remove(0);
+    mark(&gateway, "alice", AccountState::Blocked).await;
+    while gateway.inner.test_webhook(&id, "test").await.unwrap().is_ok() {}
+    assert_eq!(gateway.deliver().await, 1);
+    let failed = listed(&gateway, &id).await.remove(0);
     let why = failed.failure.unwrap();
     assert!(why.starts_with("it could not be reached: ") && !why.contains("token=abc"), "{why}");
     assert_eq!((failed.attempts, failed.status), (1, None));
 }
 
 async fn a_test_that_arrives_sends_what_waits(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     receiver.answers(500);
-    mark(&house, "alice", AccountState::Blocked).await;
-    house.deliver().await;
-    house.gateway.test_webhook(&id, "test").await.unwrap().unwrap_err();
-    assert_eq!(house.deliver().await, 0, "a test that failed changes nothing");
+    mark(&gateway, "alice", AccountState::Blocked).await;
+    gateway.deliver().await;
+    gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap_err();
+    assert_eq!(gateway.deliver().await, 0, "a test that failed changes nothing");
     receiver.answers(200);
-    house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
-    assert_eq!(house.deliver().await, 1);
+    gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap();
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.arrived().last().unwrap().what(), names(&[("blocked", "alice")])[0]);
 }
 
 async fn a_link_is_sent_again_while_it_lasts_and_then_made_anew(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     receiver.answers(500);
-    mark(&house, "alice", AccountState::Revoked).await;
-    until_over(&house, &id).await;
+    mark(&gateway, "alice", AccountState::Revoked).await;
+    until_over(&gateway, &id).await;
     let links: Vec<String> = receiver
         .arrived()
         .iter()
@@ -269,20 +269,20 @@ async fn a_link_is_sent_again_while_it_lasts_and_then_made_anew(database: Databa
     assert_eq!(links[0], links[20]);
     let last = receiver.arrived().pop().unwrap().json();
     let until = last["data"]["reconnect_until"].as_str().unwrap();
-    let left = OffsetDateTime::parse(until, &Rfc3339).unwrap() - house.bench.clock.now();
+    let left = OffsetDateTime::parse(until, &Rfc3339).unwrap() - gateway.sandbox.clock.now();
     assert!(left >= Duration::hours(12), "{left}");
 }
 
 async fn a_receiver_over_plain_http_must_be_allowed(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
-    let strict = House::build(house.bench.again(), &database.settings(), |_| ()).await;
-    let answered = strict.gateway.test_webhook(&id, "test").await.unwrap();
+    let (id, _) = gateway.hook(&receiver).await;
+    let strict = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
+    let answered = strict.inner.test_webhook(&id, "test").await.unwrap();
     assert!(answered.unwrap_err().why.contains("webhooks.allow_http"));
     assert_eq!(receiver.arrived().len(), 0);
     let new = NewWebhook { url: receiver.url.replace("hook", "other"), app: None };
-    assert!(strict.gateway.add_webhook(new, "test").await.is_err());
+    assert!(strict.inner.add_webhook(new, "test").await.is_err());
 }
 
 on_both!(

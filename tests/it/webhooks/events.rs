@@ -4,21 +4,21 @@ use countersign::gateway::NewWebhook;
 use countersign::model::App;
 use serde_json::json;
 
-use crate::bench::NOW;
 use crate::connect::browser::Browser;
 use crate::connect::path_of;
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::trouble::{private, user_becomes};
+use crate::upstream::NOW;
 use crate::webhooks::receiver::Receiver;
-use crate::webhooks::{names, open_house};
+use crate::webhooks::{names, start_gateway};
 
 async fn each_change_of_an_account_is_told_once(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    let key = house.new_admin_key().await;
-    let alice = format!("/admin/v1/accounts/{}", house.id("alice"));
+    gateway.hook(&receiver).await;
+    let key = gateway.new_admin_key().await;
+    let alice = format!("/admin/v1/accounts/{}", gateway.id("alice"));
     let mut expected = Vec::new();
     for (becomes, event) in [
         ("active", None),
@@ -28,35 +28,35 @@ async fn each_change_of_an_account_is_told_once(database: Database) {
         ("revoked", Some("revoked")),
         ("active", Some("recovered")),
     ] {
-        user_becomes(&house, "alice", becomes).await;
-        house.admin(&key, "POST", &format!("{alice}/verify")).send().await;
+        user_becomes(&gateway, "alice", becomes).await;
+        gateway.admin(&key, "POST", &format!("{alice}/verify")).send().await;
         expected.extend(event.map(|it| (it, "alice")));
     }
-    house.connect(&["bob"]).await;
+    gateway.connect(&["bob"]).await;
     expected.push(("connected", "bob"));
-    assert_eq!(house.admin(&key, "DELETE", &alice).send().await.status, 200);
+    assert_eq!(gateway.admin(&key, "DELETE", &alice).send().await.status, 200);
     expected.push(("removed", "alice"));
-    assert_eq!(house.admin(&key, "DELETE", &alice).send().await.status, 404);
-    assert_eq!(house.deliver().await, expected.len());
+    assert_eq!(gateway.admin(&key, "DELETE", &alice).send().await.status, 404);
+    assert_eq!(gateway.deliver().await, expected.len());
     let mut told = receiver.told();
     // Of two accounts either may come first.
     told.sort_by_key(|(_, name)| name.clone());
     expected.sort_by_key(|(_, name)| (*name).to_owned());
     assert_eq!(told, names(&expected));
-    assert_eq!(house.deliver().await, 0, "nothing is sent twice");
+    assert_eq!(gateway.deliver().await, 0, "nothing is sent twice");
 }
 
 async fn changes_and_attempts_are_counted(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     receiver.next(&[400]);
-    house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
-    house.deliver().await;
-    house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
-    house.deliver().await;
+    gateway.inner.remove_account(None, &gateway.named("alice"), "test").await.unwrap();
+    gateway.deliver().await;
+    gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap();
+    gateway.deliver().await;
     let metrics =
-        crate::bench::Ask::new(&house.http, &house.admin_url, "GET", "/metrics").send().await;
+        crate::http::Ask::new(&gateway.http, &gateway.admin_url, "GET", "/metrics").send().await;
     // Other tests count in the same process.
     for line in [
         "countersign_account_events_total{event=\"account.removed\"} ",
@@ -68,11 +68,11 @@ async fn changes_and_attempts_are_counted(database: Database) {
 }
 
 async fn an_event_says_who_when_why_and_nothing_else(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
-    house.connect(&["bob"]).await;
-    house.deliver().await;
+    let (id, _) = gateway.hook(&receiver).await;
+    gateway.connect(&["bob"]).await;
+    gateway.deliver().await;
     let arrived = receiver.arrived().remove(0);
     assert_eq!(
         arrived.json(),
@@ -81,7 +81,7 @@ async fn an_event_says_who_when_why_and_nothing_else(database: Database) {
             "timestamp": "2026-03-10T21:15:30Z",
             "data": {
                 "app": "demo",
-                "user_id": house.id("bob").to_string(),
+                "user_id": gateway.id("bob").to_string(),
                 "screen_name": "bob",
                 "reason": "the tokens were imported",
             },
@@ -98,14 +98,14 @@ async fn an_event_says_who_when_why_and_nothing_else(database: Database) {
 }
 
 async fn who_connects_by_a_link_is_told(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    let link = house.link().await;
+    gateway.hook(&receiver).await;
+    let link = gateway.link().await;
     let mut browser = Browser::new();
-    let callback = house.allow(&mut browser, &link, "alice").await;
+    let callback = gateway.allow(&mut browser, &link, "alice").await;
     browser.follow(&callback).await.goes_to(path_of(&link));
-    house.deliver().await;
+    gateway.deliver().await;
     let arrived = receiver.arrived();
     assert_eq!(receiver.told(), names(&[("connected", "alice")]));
     assert_eq!(arrived[0].json()["data"]["reason"], "the user allowed the app at X");
@@ -113,74 +113,74 @@ async fn who_connects_by_a_link_is_told(database: Database) {
 }
 
 async fn the_end_of_an_account_carries_a_link_for_its_user_alone(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    user_becomes(&house, "alice", "revoked").await;
-    house.gateway.verify_account(None, &house.named("alice"), "test").await.unwrap();
-    house.deliver().await;
+    gateway.hook(&receiver).await;
+    user_becomes(&gateway, "alice", "revoked").await;
+    gateway.inner.verify_account(None, &gateway.named("alice"), "test").await.unwrap();
+    gateway.deliver().await;
     let data = receiver.arrived()[0].json()["data"].clone();
     let link = data["reconnect_url"].as_str().unwrap();
-    assert!(link.starts_with(&format!("{}/connect/", house.url)), "{link}");
+    assert!(link.starts_with(&format!("{}/connect/", gateway.url)), "{link}");
     assert_eq!(data["reconnect_until"], "2026-03-11T21:15:30Z");
     assert_eq!(data["reason"], "X says that the access token is not valid any more");
     assert_eq!(
-        house.audited("link.created").await,
+        gateway.audited("link.created").await,
         [("webhook".to_owned(), "app:demo".to_owned(), r#"link "to reconnect @alice""#.to_owned())]
     );
 
-    user_becomes(&house, "alice", "active").await;
+    user_becomes(&gateway, "alice", "active").await;
     let mut browser = Browser::new();
-    let other = house.allow(&mut browser, link, "bob").await;
+    let other = gateway.allow(&mut browser, link, "bob").await;
     browser.follow(&other).await.goes_to(path_of(link));
     browser.open(link).await.is_page(200, &["This link is for another X user"]);
-    let back = house.allow(&mut browser, link, "alice").await;
+    let back = gateway.allow(&mut browser, link, "alice").await;
     browser.follow(&back).await.goes_to(path_of(link));
     browser.open(link).await.is_page(200, &["as @alice"]);
-    house.deliver().await;
+    gateway.deliver().await;
     assert_eq!(receiver.told(), names(&[("revoked", "alice"), ("connected", "alice")]));
-    private(&house, "alice").send().await.is_relayed(200);
+    private(&gateway, "alice").send().await.is_relayed(200);
 }
 
 async fn without_a_public_address_events_carry_no_link(database: Database) {
-    let house = House::start_with(&database, |it| {
+    let gateway = TestGateway::start_with(&database, |it| {
         it.webhooks.allow_http = true;
         it.connect.public_url = None;
     })
     .await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
-    assert_eq!(house.deliver().await, 1);
+    gateway.hook(&receiver).await;
+    gateway.inner.remove_account(None, &gateway.named("alice"), "test").await.unwrap();
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.arrived()[0].json()["data"]["reconnect_url"], json!(null));
 }
 
 async fn a_webhook_of_one_app_hears_of_that_app_alone(database: Database) {
-    let house = House::start_with(&database, |it| {
+    let gateway = TestGateway::start_with(&database, |it| {
         it.webhooks.allow_http = true;
         let name = "other".to_owned();
         it.apps.insert(name.clone(), App { name, ..it.apps["demo"].clone() });
     })
     .await;
     let (all, one) = (Receiver::start().await, Receiver::start().await);
-    house.hook(&all).await;
+    gateway.hook(&all).await;
     let new = NewWebhook { url: one.url.clone(), app: Some("other".to_owned()) };
-    house.gateway.add_webhook(new, "test").await.unwrap();
-    house.connect(&["alice"]).await;
-    let bob = house.import_of("bob");
-    house.gateway.import_accounts(Some("other"), &[bob], "test").await.unwrap();
-    house.deliver().await;
+    gateway.inner.add_webhook(new, "test").await.unwrap();
+    gateway.connect(&["alice"]).await;
+    let bob = gateway.import_of("bob");
+    gateway.inner.import_accounts(Some("other"), &[bob], "test").await.unwrap();
+    gateway.deliver().await;
     assert_eq!(one.told(), names(&[("connected", "bob")]));
     assert_eq!(all.told(), names(&[("connected", "alice"), ("connected", "bob")]));
     assert_ne!(all.arrived()[1].id(), one.arrived()[0].id());
 }
 
 async fn without_webhooks_nothing_is_kept_for_later(database: Database) {
-    let house = open_house(&database).await;
-    house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
+    let gateway = start_gateway(&database).await;
+    gateway.inner.remove_account(None, &gateway.named("alice"), "test").await.unwrap();
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    assert_eq!(house.deliver().await, 0);
+    gateway.hook(&receiver).await;
+    assert_eq!(gateway.deliver().await, 0);
 }
 
 on_both!(

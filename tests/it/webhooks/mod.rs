@@ -17,23 +17,23 @@ use countersign::model::webhook::{Delivery, Unreadable};
 use time::Duration;
 
 use crate::database::Database;
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::webhooks::receiver::Receiver;
 
-/// A house that may send to receivers over plain `http`.
-pub async fn open_house(database: &Database) -> House {
-    House::start_with(database, with_http).await
+/// A gateway that may send to receivers over plain `http`.
+pub async fn start_gateway(database: &Database) -> TestGateway {
+    TestGateway::start_with(database, with_http).await
 }
 
 fn with_http(config: &mut Config) {
     config.webhooks.allow_http = true;
 }
 
-impl House {
+impl TestGateway {
     /// Adds a webhook for that receiver; gives its id and secret.
     pub async fn hook(&self, receiver: &Receiver) -> (String, String) {
         let new = NewWebhook { url: receiver.url.clone(), app: None };
-        let (webhook, secret) = self.gateway.add_webhook(new, "test").await.unwrap();
+        let (webhook, secret) = self.inner.add_webhook(new, "test").await.unwrap();
         (webhook.id, secret.expose().to_owned())
     }
 
@@ -44,16 +44,16 @@ impl House {
     /// Sends what is due; gives how many attempts that were.
     pub async fn deliver(&self) -> usize {
         let mut attempts = 0;
-        while self.gateway.deliver_next().await.unwrap() {
+        while self.inner.deliver_next().await.unwrap() {
             attempts += 1;
         }
         attempts
     }
 
-    /// Moves the clock, and reads the feed, so that the house does not take itself for lonely.
+    /// Moves the clock, and reads the feed, so that the gateway does not take its cache for stale.
     pub async fn later(&self, by: Duration) {
-        self.bench.clock.forward(by);
-        self.gateway.catch_up_once().await.unwrap();
+        self.sandbox.clock.forward(by);
+        self.inner.catch_up_once().await.unwrap();
     }
 }
 

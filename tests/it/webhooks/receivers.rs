@@ -4,9 +4,9 @@ use countersign::config::{Config, HOSTS};
 use serde_json::json;
 
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
 use crate::webhooks::receiver::Receiver;
-use crate::webhooks::{open_house, with_http};
+use crate::webhooks::{start_gateway, with_http};
 
 fn allowing(hosts: &str) -> impl FnOnce(&mut Config) {
     let hosts = (HOSTS.parse)(hosts).unwrap();
@@ -17,11 +17,12 @@ fn allowing(hosts: &str) -> impl FnOnce(&mut Config) {
 }
 
 async fn a_receiver_elsewhere_is_not_added(database: Database) {
-    let house =
-        House::start_with(&database, allowing("hooks.example.com, *.internal, 127.0.0.1")).await;
-    let admin = house.new_admin_key().await;
+    let gateway =
+        TestGateway::start_with(&database, allowing("hooks.example.com, *.internal, 127.0.0.1"))
+            .await;
+    let admin = gateway.new_admin_key().await;
     let add = |url: &str| {
-        let ask = house
+        let ask = gateway
             .admin(&admin, "POST", "/admin/v1/webhooks")
             .header("content-type", "application/json");
         ask.body(json!({ "url": url }).to_string()).send()
@@ -53,18 +54,21 @@ async fn a_receiver_elsewhere_is_not_added(database: Database) {
 }
 
 async fn a_receiver_that_may_not_be_any_more_gets_nothing(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
-    house.connect(&["alice"]).await;
-    let stricter =
-        House::build(house.bench.again(), &database.settings(), allowing("hooks.example.com"))
-            .await;
+    let (id, _) = gateway.hook(&receiver).await;
+    gateway.connect(&["alice"]).await;
+    let stricter = TestGateway::build(
+        gateway.sandbox.again(),
+        &database.settings(),
+        allowing("hooks.example.com"),
+    )
+    .await;
     assert_eq!(stricter.deliver().await, 1);
-    let tested = stricter.gateway.test_webhook(&id, "test").await.unwrap();
+    let tested = stricter.inner.test_webhook(&id, "test").await.unwrap();
     assert!(tested.unwrap_err().why.contains("webhooks.receivers"));
     assert!(receiver.arrived().is_empty());
-    let failure = stricter.gateway.show_webhook(&id).await.unwrap().1.failure.unwrap();
+    let failure = stricter.inner.show_webhook(&id).await.unwrap().1.failure.unwrap();
     assert!(failure.contains("webhooks.receivers"), "{failure}");
 }
 

@@ -8,33 +8,33 @@ use countersign::model::{AccountState, Clock};
 use countersign::sandbox::Settings;
 use time::Duration;
 
-use crate::bench::{Bench, HandClock, NOW, small};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::{HandClock, NOW, TestSandbox, small};
 use crate::webhooks::receiver::{Arrived, Receiver};
-use crate::webhooks::{names, open_house, read, with_http};
+use crate::webhooks::{names, read, start_gateway, with_http};
 
 const STATES: [AccountState; 4] =
     [AccountState::Blocked, AccountState::Active, AccountState::Revoked, AccountState::Active];
 
 async fn two_replicas_send_each_event_once_in_order_and_one_at_a_time(database: Database) {
     let names = ["alice", "bob", "carol", "dave", "erin"];
-    let bench = Bench::start_with(Settings { users: 5, ..small() }).await;
-    let one = House::build(bench, &database.settings(), with_http).await;
-    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    let sandbox = TestSandbox::start_with(Settings { users: 5, ..small() }).await;
+    let one = TestGateway::build(sandbox, &database.settings(), with_http).await;
+    let two = TestGateway::build(one.sandbox.again(), &database.settings(), with_http).await;
     one.connect(&names).await;
     let receivers = [Receiver::start().await, Receiver::start().await];
     for receiver in &receivers {
         one.hook(receiver).await;
     }
     let sending = [
-        tokio::spawn(one.gateway.deliver_events(pending())),
-        tokio::spawn(two.gateway.deliver_events(pending())),
+        tokio::spawn(one.inner.deliver_events(pending())),
+        tokio::spawn(two.inner.deliver_events(pending())),
     ];
     for state in STATES {
         for name in names {
             let stored = one.store.find_account("demo", one.id(name)).await.unwrap().unwrap();
-            let now = one.bench.clock.now();
+            let now = one.sandbox.clock.now();
             let marked = one.store.update_account_state(&stored, state, "a test", "test", now);
             assert!(marked.await.unwrap());
         }
@@ -59,15 +59,15 @@ async fn two_replicas_send_each_event_once_in_order_and_one_at_a_time(database: 
 }
 
 async fn what_a_gateway_was_sending_when_it_died_is_sent_by_another(database: Database) {
-    let one = open_house(&database).await;
-    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    let one = start_gateway(&database).await;
+    let two = TestGateway::build(one.sandbox.again(), &database.settings(), with_http).await;
     let receiver = Receiver::start().await;
     one.hook(&receiver).await;
     receiver.close();
-    one.gateway.remove_account(None, &one.named("alice"), "test").await.unwrap();
+    one.inner.remove_account(None, &one.named("alice"), "test").await.unwrap();
     one.connect(&["alice"]).await;
-    let gateway = one.gateway.clone();
-    let sending = tokio::spawn(async move { gateway.deliver_next().await });
+    let inner = one.inner.clone();
+    let sending = tokio::spawn(async move { inner.deliver_next().await });
     receiver.wait_for(1).await;
     // It lives, so nobody else sends to this receiver.
     assert_eq!(two.deliver().await, 0);
@@ -88,24 +88,24 @@ async fn what_a_gateway_was_sending_when_it_died_is_sent_by_another(database: Da
 }
 
 async fn one_who_was_away_for_long_takes_nothing_back(database: Database) {
-    let one = open_house(&database).await;
-    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    let one = start_gateway(&database).await;
+    let two = TestGateway::build(one.sandbox.again(), &database.settings(), with_http).await;
     let receiver = Receiver::start().await;
     let (id, _) = one.hook(&receiver).await;
     receiver.close();
     receiver.next(&[500, 204]);
-    one.gateway.remove_account(None, &one.named("alice"), "test").await.unwrap();
-    let gateway = one.gateway.clone();
-    let slow = tokio::spawn(async move { gateway.deliver_next().await });
+    one.inner.remove_account(None, &one.named("alice"), "test").await.unwrap();
+    let inner = one.inner.clone();
+    let slow = tokio::spawn(async move { inner.deliver_next().await });
     receiver.wait_for(1).await;
     two.later(Duration::minutes(1)).await;
-    let gateway = two.gateway.clone();
-    let quick = tokio::spawn(async move { gateway.deliver_next().await });
+    let inner = two.inner.clone();
+    let quick = tokio::spawn(async move { inner.deliver_next().await });
     receiver.wait_for(2).await;
     receiver.open();
     assert!(slow.await.unwrap().unwrap() && quick.await.unwrap().unwrap());
     let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
-    let listed = read(one.gateway.list_deliveries(&filter).await.unwrap());
+    let listed = read(one.inner.list_deliveries(&filter).await.unwrap());
     // The first attempt failed, but the second one is what counts.
     assert_eq!((listed[0].attempts, listed[0].status), (2, Some(204)));
     assert!(listed[0].delivered_at.is_some() && listed[0].attempt_at.is_none());
@@ -114,23 +114,23 @@ async fn one_who_was_away_for_long_takes_nothing_back(database: Database) {
 }
 
 async fn events_survive_the_database_going_away_in_the_middle(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    house.connect(&["alice"]).await;
+    gateway.hook(&receiver).await;
+    gateway.connect(&["alice"]).await;
     database.run("alter table delivery rename to elsewhere").await;
-    assert!(house.gateway.deliver_next().await.is_err());
+    assert!(gateway.inner.deliver_next().await.is_err());
     database.run("alter table elsewhere rename to delivery").await;
-    house.later(Duration::minutes(1)).await;
-    assert_eq!(house.deliver().await, 1);
+    gateway.later(Duration::minutes(1)).await;
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.arrived().len(), 1);
 }
 
 async fn a_replica_whose_clock_is_a_day_ahead_holds_up_nobody(database: Database) {
-    let one = open_house(&database).await;
-    let mut ahead = one.bench.again();
+    let one = start_gateway(&database).await;
+    let mut ahead = one.sandbox.again();
     ahead.clock = HandClock::at(NOW + Duration::days(1));
-    let two = House::build(ahead, &database.settings(), with_http).await;
+    let two = TestGateway::build(ahead, &database.settings(), with_http).await;
     let receiver = Receiver::start().await;
     one.hook(&receiver).await;
     one.connect(&["alice"]).await;
@@ -143,34 +143,34 @@ async fn a_replica_whose_clock_is_a_day_ahead_holds_up_nobody(database: Database
 }
 
 async fn a_webhook_is_removed_while_two_replicas_send_to_it(database: Database) {
-    let one = open_house(&database).await;
-    let two = House::build(one.bench.again(), &database.settings(), with_http).await;
+    let one = start_gateway(&database).await;
+    let two = TestGateway::build(one.sandbox.again(), &database.settings(), with_http).await;
     for _ in 0..5 {
         let receiver = Receiver::start().await;
         let (id, _) = one.hook(&receiver).await;
         one.connect(&["alice", "bob"]).await;
         let (first, second, removed) =
-            tokio::join!(one.deliver(), two.deliver(), one.gateway.remove_webhook(&id, "test"));
+            tokio::join!(one.deliver(), two.deliver(), one.inner.remove_webhook(&id, "test"));
         assert!(first + second <= 2 && removed.is_ok());
         assert_eq!((one.deliver().await, two.deliver().await), (0, 0));
     }
 }
 
 async fn a_gateway_that_stops_claims_nothing_more_and_ends_what_it_sends(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     receiver.close();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let sending = tokio::spawn(house.gateway.deliver_events(async move { drop(stopped.await) }));
-    house.connect(&["alice"]).await;
+    let sending = tokio::spawn(gateway.inner.deliver_events(async move { drop(stopped.await) }));
+    gateway.connect(&["alice"]).await;
     receiver.wait_for(1).await;
-    house.connect(&["bob"]).await;
+    gateway.connect(&["bob"]).await;
     drop(stop);
     receiver.open();
     sending.await.unwrap();
     let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
-    let listed = read(house.gateway.list_deliveries(&filter).await.unwrap());
+    let listed = read(gateway.inner.list_deliveries(&filter).await.unwrap());
     let arrived: Vec<bool> = listed.iter().rev().map(|it| it.delivered_at.is_some()).collect();
     assert_eq!(arrived, [true, false]);
 }

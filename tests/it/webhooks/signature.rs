@@ -5,11 +5,11 @@ use countersign::model::{App, Clock, SystemClock};
 use standardwebhooks::Webhook;
 use time::Duration;
 
-use crate::bench::{Bench, small};
 use crate::database::{Database, on_both};
-use crate::house::House;
+use crate::gateway::TestGateway;
+use crate::upstream::{TestSandbox, small};
 use crate::webhooks::receiver::{Arrived, Receiver};
-use crate::webhooks::{names, open_house, with_http};
+use crate::webhooks::{names, start_gateway, with_http};
 
 /// Whether that secret has signed it, whatever its time.
 fn signed_by(arrived: &Arrived, secret: &str) -> bool {
@@ -20,13 +20,13 @@ fn signed_by(arrived: &Arrived, secret: &str) -> bool {
 
 async fn an_independent_receiver_takes_the_signature(database: Database) {
     // It holds the time against its own clock.
-    let bench = Bench::start_at(small(), SystemClock.now()).await;
-    let house = House::build(bench, &database.settings(), with_http).await;
+    let sandbox = TestSandbox::start_at(small(), SystemClock.now()).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), with_http).await;
     let receiver = Receiver::start().await;
-    let (id, secret) = house.hook(&receiver).await;
-    house.connect(&["alice"]).await;
-    house.deliver().await;
-    house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
+    let (id, secret) = gateway.hook(&receiver).await;
+    gateway.connect(&["alice"]).await;
+    gateway.deliver().await;
+    gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap();
     for arrived in receiver.arrived() {
         let check = Webhook::new(&secret).unwrap();
         check.verify(&arrived.body, &arrived.headers).unwrap();
@@ -41,120 +41,120 @@ async fn an_independent_receiver_takes_the_signature(database: Database) {
 }
 
 async fn a_new_secret_signs_beside_the_old_one_for_a_while(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, first) = house.hook(&receiver).await;
+    let (id, first) = gateway.hook(&receiver).await;
     let hour = std::time::Duration::from_hours(1);
-    let (webhook, second) = house.gateway.rotate_webhook(&id, Some(hour), "test").await.unwrap();
-    assert_eq!(webhook.old_secret_until, Some(house.bench.clock.now() + Duration::hours(1)));
-    house.connect(&["alice"]).await;
-    house.deliver().await;
-    house.later(Duration::hours(1)).await;
-    house.connect(&["alice"]).await;
-    house.deliver().await;
+    let (webhook, second) = gateway.inner.rotate_webhook(&id, Some(hour), "test").await.unwrap();
+    assert_eq!(webhook.old_secret_until, Some(gateway.sandbox.clock.now() + Duration::hours(1)));
+    gateway.connect(&["alice"]).await;
+    gateway.deliver().await;
+    gateway.later(Duration::hours(1)).await;
+    gateway.connect(&["alice"]).await;
+    gateway.deliver().await;
     let arrived = receiver.arrived();
     let by =
         |at: usize| (signed_by(&arrived[at], &first), signed_by(&arrived[at], second.expose()));
     assert_eq!((by(0), by(1)), ((true, true), (false, true)));
-    assert_eq!(house.audited("webhook.rotated").await.len(), 1);
+    assert_eq!(gateway.audited("webhook.rotated").await.len(), 1);
 }
 
 async fn an_old_secret_can_end_at_once(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, first) = house.hook(&receiver).await;
+    let (id, first) = gateway.hook(&receiver).await;
     let at_once = Some(std::time::Duration::ZERO);
-    let (_, second) = house.gateway.rotate_webhook(&id, at_once, "test").await.unwrap();
-    house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
+    let (_, second) = gateway.inner.rotate_webhook(&id, at_once, "test").await.unwrap();
+    gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap();
     let arrived = receiver.arrived();
     assert!(!signed_by(&arrived[0], &first) && signed_by(&arrived[0], second.expose()));
 }
 
 async fn while_an_old_secret_signs_there_is_no_further_one(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, first) = house.hook(&receiver).await;
-    let rotate = || house.gateway.rotate_webhook(&id, None, "test");
+    let (id, first) = gateway.hook(&receiver).await;
+    let rotate = || gateway.inner.rotate_webhook(&id, None, "test");
     // A day, where nothing is said; of two at once one is made.
     let (one, two) = tokio::join!(rotate(), rotate());
     let made: Vec<_> = [one, two].into_iter().flatten().map(|it| it.1).collect();
     assert_eq!(made.len(), 1);
     let refused = rotate().await.err().unwrap();
     assert!(matches!(refused, Error::InvalidRequest(_)), "{refused}");
-    house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
+    gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap();
     let arrived = receiver.arrived().remove(0);
     assert!(signed_by(&arrived, &first) && signed_by(&arrived, made[0].expose()));
-    house.later(Duration::days(1)).await;
+    gateway.later(Duration::days(1)).await;
     rotate().await.unwrap();
     let (webhook, last) =
-        house.gateway.rotate_webhook(&id, Some(std::time::Duration::ZERO), "test").await.unwrap();
+        gateway.inner.rotate_webhook(&id, Some(std::time::Duration::ZERO), "test").await.unwrap();
     assert_eq!(webhook.old_secret_until, None);
-    house.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
+    gateway.inner.test_webhook(&id, "test").await.unwrap().unwrap();
     let arrived = receiver.arrived().pop().unwrap();
     assert_eq!(arrived.header("webhook-signature").split(' ').count(), 1);
     assert!(signed_by(&arrived, last.expose()));
 }
 
 async fn an_event_that_cannot_be_read_holds_up_its_own_account_alone(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    house.hook(&receiver).await;
-    house.connect(&["alice"]).await;
+    gateway.hook(&receiver).await;
+    gateway.connect(&["alice"]).await;
     database.run("update delivery set event = 'account.of_a_later_version'").await;
-    house.connect(&["bob"]).await;
+    gateway.connect(&["bob"]).await;
     // The one is put off, and then nothing keeps the other.
-    assert_eq!(house.deliver().await, 0);
-    assert_eq!(house.deliver().await, 1);
+    assert_eq!(gateway.deliver().await, 0);
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.told(), names(&[("connected", "bob")]));
     database.run("update delivery set event = 'account.connected'").await;
-    house.later(Duration::hours(1)).await;
-    assert_eq!(house.deliver().await, 1);
+    gateway.later(Duration::hours(1)).await;
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.arrived().len(), 2);
 }
 
 async fn an_event_whose_row_was_moved_to_another_apps_webhook_is_not_sent(database: Database) {
-    let house = House::start_with(&database, |it| {
+    let gateway = TestGateway::start_with(&database, |it| {
         it.webhooks.allow_http = true;
         let name = "other".to_owned();
         it.apps.insert(name.clone(), App { name, ..it.apps["demo"].clone() });
     })
     .await;
     let (own, thief) = (Receiver::start().await, Receiver::start().await);
-    house.hook(&own).await;
+    gateway.hook(&own).await;
     let new = NewWebhook { url: thief.url.clone(), app: Some("other".to_owned()) };
-    let (webhook, _) = house.gateway.add_webhook(new, "test").await.unwrap();
-    house.gateway.remove_account(None, &house.named("alice"), "test").await.err();
-    house.gateway.remove_account(Some("demo"), &house.named("alice"), "test").await.unwrap();
+    let (webhook, _) = gateway.inner.add_webhook(new, "test").await.unwrap();
+    gateway.inner.remove_account(None, &gateway.named("alice"), "test").await.err();
+    gateway.inner.remove_account(Some("demo"), &gateway.named("alice"), "test").await.unwrap();
     database.run(&format!("update delivery set webhook_id = '{}'", webhook.id)).await;
-    assert_eq!(house.deliver().await, 1);
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!((own.arrived().len(), thief.arrived().len()), (0, 0));
 }
 
 async fn a_row_that_was_edited_in_the_database_sends_nothing(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let (receiver, thief) = (Receiver::start().await, Receiver::start().await);
-    let (id, _) = house.hook(&receiver).await;
+    let (id, _) = gateway.hook(&receiver).await;
     let taken = format!("update webhook set url = '{}' where webhook_id = '{id}'", thief.url);
     database.run(&taken).await;
-    house.gateway.remove_account(None, &house.named("alice"), "test").await.unwrap();
-    assert_eq!(house.deliver().await, 1);
+    gateway.inner.remove_account(None, &gateway.named("alice"), "test").await.unwrap();
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!((thief.arrived().len(), receiver.arrived().len()), (0, 0));
-    let tested = house.gateway.test_webhook(&id, "test").await.unwrap();
+    let tested = gateway.inner.test_webhook(&id, "test").await.unwrap();
     assert!(tested.unwrap_err().why.contains("does not match its seal"));
     // Put right, nothing was lost.
     let back = format!("update webhook set url = '{}' where webhook_id = '{id}'", receiver.url);
     database.run(&back).await;
-    house.later(Duration::seconds(5)).await;
-    assert_eq!(house.deliver().await, 1);
+    gateway.later(Duration::seconds(5)).await;
+    assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.arrived().len(), 1);
 }
 
 async fn secrets_are_sealed_anew_when_the_vault_gets_a_new_key(database: Database) {
-    let house = open_house(&database).await;
+    let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
-    let (id, first) = house.hook(&receiver).await;
-    let (_, second) = house.gateway.rotate_webhook(&id, None, "test").await.unwrap();
-    let newer = House::build(house.bench.again(), &database.settings(), |it| {
+    let (id, first) = gateway.hook(&receiver).await;
+    let (_, second) = gateway.inner.rotate_webhook(&id, None, "test").await.unwrap();
+    let newer = TestGateway::build(gateway.sandbox.again(), &database.settings(), |it| {
         with_http(it);
         it.vault
             .keys
@@ -162,13 +162,13 @@ async fn secrets_are_sealed_anew_when_the_vault_gets_a_new_key(database: Databas
         it.vault.active = "newerkey".into();
     })
     .await;
-    newer.gateway.rotate_vault("test").await.unwrap();
-    let status = newer.gateway.vault_status().await.unwrap();
+    newer.inner.rotate_vault("test").await.unwrap();
+    let status = newer.inner.vault_status().await.unwrap();
     assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
-    newer.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
+    newer.inner.test_webhook(&id, "test").await.unwrap().unwrap();
     let arrived = receiver.arrived().remove(0);
     assert!(signed_by(&arrived, &first) && signed_by(&arrived, second.expose()));
-    assert_eq!(newer.gateway.sealing_keys().await.unwrap(), ["newerkey"]);
+    assert_eq!(newer.inner.sealing_keys().await.unwrap(), ["newerkey"]);
 }
 
 on_both!(

@@ -14,8 +14,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::bench::Ask;
 use crate::database::{Kind, fresh};
+use crate::http::Ask;
 use crate::program::containers::files::{Image, compose, texts};
 use crate::program::containers::machine::{Machine, is_root, names};
 
@@ -183,7 +183,7 @@ fn the_gateways_limits_fit_into_its_containers() {
 
 fn limits() -> config::Limits {
     let needed = [
-        ("COUNTERSIGN__VAULT__KEYS", crate::house::RING),
+        ("COUNTERSIGN__VAULT__KEYS", crate::gateway::RING),
         ("COUNTERSIGN__APPS__MAIN__CONSUMER_KEY", "keyOfTheApp"),
         ("COUNTERSIGN__APPS__MAIN__CONSUMER_SECRET", "wordOfTheApp"),
     ];

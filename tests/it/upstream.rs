@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::future::pending;
-use std::io::Read as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -13,12 +12,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign::model::{Clock, SystemClock};
 use countersign::sandbox::{Sandbox, Settings, World, WorldApp, WorldPost, WorldUser, serve};
-use flate2::read::GzDecoder;
-use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
+
+use crate::http::{Answer, Ask};
 
 pub const NOW: OffsetDateTime = datetime!(2026-03-10 21:15:30 UTC);
 pub const TOTALS: &str = "/insights/engagement/totals";
@@ -58,8 +56,8 @@ pub fn small() -> Settings {
     Settings { users: 2, posts_per_user: 16, ..Settings::default() }
 }
 
-pub struct Bench {
-    pub sandbox: Sandbox,
+pub struct TestSandbox {
+    pub inner: Sandbox,
     pub world: World,
     pub clock: Arc<HandClock>,
     pub address: String,
@@ -67,25 +65,25 @@ pub struct Bench {
     nonces: AtomicU64,
 }
 
-impl Bench {
-    pub async fn start() -> Bench {
-        Bench::start_with(small()).await
+impl TestSandbox {
+    pub async fn start() -> TestSandbox {
+        TestSandbox::start_with(small()).await
     }
 
-    pub async fn start_with(settings: Settings) -> Bench {
-        Bench::start_at(settings, NOW).await
+    pub async fn start_with(settings: Settings) -> TestSandbox {
+        TestSandbox::start_at(settings, NOW).await
     }
 
     /// With another time, for programs that go by the machine's.
-    pub async fn start_at(settings: Settings, now: OffsetDateTime) -> Bench {
+    pub async fn start_at(settings: Settings, now: OffsetDateTime) -> TestSandbox {
         let clock = HandClock::at(now);
-        let sandbox = Sandbox::new(settings, clock.clone());
+        let inner = Sandbox::new(settings, clock.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(serve(listener, sandbox.clone(), pending()));
-        Bench {
-            world: sandbox.world(),
-            sandbox,
+        tokio::spawn(serve(listener, inner.clone(), pending()));
+        TestSandbox {
+            world: inner.world(),
+            inner,
             clock,
             address,
             http: client(),
@@ -94,9 +92,9 @@ impl Bench {
     }
 
     /// The same sandbox and clock once more, for a second gateway in front of it.
-    pub fn again(&self) -> Bench {
-        Bench {
-            sandbox: self.sandbox.clone(),
+    pub fn again(&self) -> TestSandbox {
+        TestSandbox {
+            inner: self.inner.clone(),
             world: self.world.clone(),
             clock: Arc::clone(&self.clock),
             address: self.address.clone(),
@@ -264,133 +262,6 @@ pub fn escape(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// A request in the making.
-#[derive(Clone)]
-pub struct Ask {
-    http: reqwest::Client,
-    origin: String,
-    method: String,
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Ask {
-    pub fn new(http: &reqwest::Client, origin: &str, method: &str, path: &str) -> Ask {
-        Ask {
-            http: http.clone(),
-            origin: origin.to_owned(),
-            method: method.to_owned(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
-    }
-
-    /// Sets a header; an empty value takes it away.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.retain(|it| it.0 != name);
-        if !value.is_empty() {
-            self.headers.push((name.to_owned(), value.to_owned()));
-        }
-        self
-    }
-
-    /// Adds a header beside those of the same name.
-    pub fn another(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    pub fn method(self, method: &str) -> Self {
-        Ask { method: method.to_owned(), ..self }
-    }
-
-    /// The same to another address.
-    pub fn to(self, url: &str) -> Self {
-        Ask { origin: url.to_owned(), path: String::new(), ..self }
-    }
-
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// Signs a request that has neither query nor form.
-    pub fn signed(self, signer: &Signer) -> Self {
-        let header = signer.header(&self.method, &self.path, &[]);
-        self.header("authorization", &header)
-    }
-
-    pub async fn send(self) -> Answer {
-        self.try_send().await.unwrap()
-    }
-
-    pub async fn try_send(self) -> reqwest::Result<Answer> {
-        let url = format!("{}{}", self.origin, self.path);
-        let method: Method = self.method.parse().unwrap();
-        let mut request = self.http.request(method, url).body(self.body);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Answer { status, headers, raw: response.bytes().await?.to_vec() })
-    }
-}
-
-/// A complete answer, its body as it came over the wire.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub raw: Vec<u8>,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |it| it.to_str().unwrap())
-    }
-
-    pub fn number(&self, name: &str) -> i64 {
-        self.header(name).parse().unwrap_or_else(|_| panic!("{name} in {:?}", self.headers))
-    }
-
-    pub fn text(&self) -> String {
-        if self.header("content-encoding") != "gzip" {
-            return String::from_utf8(self.raw.clone()).unwrap();
-        }
-        let mut text = String::new();
-        GzDecoder::new(&*self.raw).read_to_string(&mut text).unwrap();
-        text
-    }
-
-    pub fn json(&self) -> Value {
-        let text = self.text();
-        serde_json::from_str(&text).unwrap_or_else(|it| panic!("{it} in {text:?}"))
-    }
-
-    /// The grouping `g` of a good answer.
-    #[track_caller]
-    pub fn g(&self) -> Value {
-        assert_eq!(self.status, 200, "{}", self.text());
-        self.json()["g"].clone()
-    }
-
-    /// The answer is this refusal of the string family, and nothing else.
-    #[track_caller]
-    pub fn refuses(&self, status: u16, texts: &[&str]) {
-        assert_eq!((self.status.as_u16(), self.json()), (status, json!({ "errors": texts })));
-    }
-
-    /// The answer is this refusal of the code family.
-    #[track_caller]
-    pub fn has_code(&self, status: u16, code: u32, message: &str) {
-        let error = json!({ "code": code, "message": message });
-        assert_eq!((self.status.as_u16(), self.json()), (status, json!({ "errors": [error] })));
-    }
 }
 
 /// The sum of all leaves, each of which is a decimal string.

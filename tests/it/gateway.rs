@@ -1,4 +1,4 @@
-//! A whole house for a test: a gateway on ports of its own, a database, the sandbox as upstream, and one frozen clock.
+//! A gateway for a test: ports of its own, a database, the sandbox as upstream, and one frozen clock for all of it.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::bench::{Answer, Ask, Bench};
 use crate::database::Database;
+use crate::http::{Answer, Ask};
+use crate::upstream::TestSandbox;
 
 /// The vault's ring in tests.
 pub const RING: &str = "testkey1=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The sandbox and a gateway in front of it; drop it to stop both.
-pub struct House {
-    pub bench: Bench,
-    pub gateway: Gateway,
+pub struct TestGateway {
+    pub sandbox: TestSandbox,
+    pub inner: Gateway,
     pub store: Store,
     /// Where callers are served, as `http://…`.
     pub url: String,
@@ -36,55 +37,64 @@ pub struct House {
     tasks: Vec<JoinHandle<()>>,
 }
 
-impl Drop for House {
+impl Drop for TestGateway {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
-impl House {
+impl TestGateway {
     /// With alice's and bob's accounts connected.
-    pub async fn start(database: &Database) -> House {
-        House::start_with(database, |_| ()).await
+    pub async fn start(database: &Database) -> TestGateway {
+        TestGateway::start_with(database, |_| ()).await
     }
 
     /// The same, with the settings changed first.
-    pub async fn start_with(database: &Database, change: impl FnOnce(&mut Config)) -> House {
-        House::build(Bench::start().await, &database.settings(), change).await
+    pub async fn start_with(database: &Database, change: impl FnOnce(&mut Config)) -> TestGateway {
+        TestGateway::build(TestSandbox::start().await, &database.settings(), change).await
     }
 
     /// In front of a sandbox that runs already, on a database that may be another gateway's too.
     pub async fn build(
-        bench: Bench,
+        sandbox: TestSandbox,
         database: &config::Database,
         change: impl FnOnce(&mut Config),
-    ) -> House {
+    ) -> TestGateway {
         let (callers, url) = listen().await;
         let (operators, admin_url) = listen().await;
-        let mut config = settings(&bench, database);
+        let mut config = settings(&sandbox, database);
         config.connect.public_url = Some(url.clone());
         change(&mut config);
         let store = Store::connect(&config.database).await.unwrap();
-        store.migrate(countersign::model::Clock::now(&*bench.clock)).await.unwrap();
+        store.migrate(countersign::model::Clock::now(&*sandbox.clock)).await.unwrap();
         let vault = Vault::new(&config.vault).unwrap();
-        let gateway = Gateway::new(&config, store.clone(), vault, bench.clock.clone()).unwrap();
-        gateway.catch_up_once().await.unwrap();
+        let inner = Gateway::new(&config, store.clone(), vault, sandbox.clock.clone()).unwrap();
+        inner.catch_up_once().await.unwrap();
         let life = Life::default();
         let callers = Listener::new(callers, &config.server.trusted_proxies);
         let operators = Listener::new(operators, &config.admin.trusted_proxies);
         let (served, limits, clock, told) =
-            (gateway.clone(), config.limits.clone(), bench.clock.clone(), life.clone());
+            (inner.clone(), config.limits.clone(), sandbox.clock.clone(), life.clone());
         let serving = tokio::spawn(async move {
             let metrics = telemetry::start_metrics();
             server::serve(callers, operators, served, metrics, &limits, clock, told).await;
         });
-        let tasks = vec![serving, tokio::spawn(gateway.follow())];
+        let tasks = vec![serving, tokio::spawn(inner.follow())];
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut house =
-            House { bench, gateway, store, url, admin_url, key: String::new(), life, http, tasks };
-        house.connect(&["alice", "bob"]).await;
-        house.key = house.new_key(|_| ()).await;
-        house
+        let mut gateway = TestGateway {
+            sandbox,
+            inner,
+            store,
+            url,
+            admin_url,
+            key: String::new(),
+            life,
+            http,
+            tasks,
+        };
+        gateway.connect(&["alice", "bob"]).await;
+        gateway.key = gateway.new_key(|_| ()).await;
+        gateway
     }
 
     /// Returns once both listeners are gone and nothing is in flight.
@@ -95,11 +105,11 @@ impl House {
     /// Connects users of the sandbox, with their tokens for the app `demo`.
     pub async fn connect(&self, names: &[&str]) {
         let imports: Vec<Import> = names.iter().map(|it| self.import_of(it)).collect();
-        self.gateway.import_accounts(Some("demo"), &imports, "test").await.unwrap();
+        self.inner.import_accounts(Some("demo"), &imports, "test").await.unwrap();
     }
 
     pub fn import_of(&self, name: &str) -> Import {
-        let user = self.bench.user(name);
+        let user = self.sandbox.user(name);
         Import {
             line: 1,
             user_id: user.user_id.clone(),
@@ -139,14 +149,14 @@ impl House {
             expires_in: None,
         };
         change(&mut new);
-        self.gateway.create_key(new, "test").await.unwrap().1.expose().to_owned()
+        self.inner.create_key(new, "test").await.unwrap().1.expose().to_owned()
     }
 
     pub fn id(&self, name: &str) -> UserId {
-        UserId::parse(&self.bench.user(name).user_id).unwrap()
+        UserId::parse(&self.sandbox.user(name).user_id).unwrap()
     }
 
-    /// A request to the callers' listener, with the key of the house and no other header.
+    /// A request to the callers' listener, with the gateway's own key and no other header.
     pub fn ask(&self, method: &str, path: &str) -> Ask {
         let bearer = format!("Bearer {}", self.key);
         Ask::new(&self.http, &self.url, method, path).header("authorization", &bearer)
@@ -161,7 +171,7 @@ impl House {
 
     /// A call with an account named.
     pub fn call_as(&self, name: &str, endpoint: Endpoint, body: &Value) -> Ask {
-        self.call(endpoint, body).header("countersign-account", &self.bench.user(name).user_id)
+        self.call(endpoint, body).header("countersign-account", &self.sandbox.user(name).user_id)
     }
 
     /// A request to the operators' listener with an admin key.
@@ -172,19 +182,19 @@ impl House {
 
     /// What reached the upstream on a path and below, in order of arrival.
     pub async fn arrived(&self, path: &str) -> Vec<Value> {
-        let calls = self.bench.get(&format!("/sandbox/calls?path={path}")).await;
+        let calls = self.sandbox.get(&format!("/sandbox/calls?path={path}")).await;
         calls.as_array().unwrap().clone()
     }
 
     /// Orders faults of the sandbox.
     pub async fn order(&self, faults: Value) {
-        let answer = self.bench.put("/sandbox/faults", faults).await;
+        let answer = self.sandbox.put("/sandbox/faults", faults).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     /// How often each ordered fault fired.
     pub async fn fired(&self) -> Vec<u64> {
-        let list = self.bench.get("/sandbox/faults").await;
+        let list = self.sandbox.get("/sandbox/faults").await;
         list.as_array().unwrap().iter().map(|it| it["fired"].as_u64().unwrap()).collect()
     }
 }
@@ -217,10 +227,10 @@ impl Answer {
     }
 }
 
-/// The settings of a house, but for its public URL.
-pub fn settings(bench: &Bench, database: &config::Database) -> Config {
-    let app = bench.app("demo");
-    let upstream = format!("http://{}", bench.address);
+/// The settings of a gateway in front of the sandbox, except for its public URL.
+pub fn settings(sandbox: &TestSandbox, database: &config::Database) -> Config {
+    let app = sandbox.app("demo");
+    let upstream = format!("http://{}", sandbox.address);
     let set = [
         ("UPSTREAM__DATA_URL", &*upstream),
         ("UPSTREAM__API_URL", &upstream),
