@@ -4,7 +4,6 @@ mod failures;
 
 use std::collections::BTreeSet;
 
-use countersign::model::Secret;
 use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
 use time::Duration;
