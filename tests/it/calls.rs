@@ -82,8 +82,8 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
         .send()
         .await
         .is_own(400, "invalid_request");
-    let other = gateway.new_key(|it| it.endpoints = vec![Endpoint::Totals]).await;
-    let other = |it: crate::http::Ask| it.header("authorization", &format!("Bearer {other}"));
+    let other = gateway.new_key(|key| key.endpoints = vec![Endpoint::Totals]).await;
+    let other = |ask: crate::http::Ask| ask.header("authorization", &format!("Bearer {other}"));
     other(gateway.call_as("bob", Endpoint::Historical, &body(&bob, &["favorites"])))
         .send()
         .await
@@ -99,7 +99,7 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
     let all = calls(&gateway, &admin, "").await;
     let told: Vec<String> = all
         .iter()
-        .map(|it| format!("{} {} {}", it["endpoint"], it["auth"], it["status"]))
+        .map(|call| format!("{} {} {}", call["endpoint"], call["auth"], call["status"]))
         .collect();
     assert_eq!(
         told,
@@ -134,7 +134,7 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
         ("?limit=2".to_owned(), &[0, 1]),
         (format!("?limit=2&before={}", all[1]["id"]), &[2, 3]),
     ] {
-        let expected: Vec<&Value> = expected.iter().map(|it| &all[*it]).collect();
+        let expected: Vec<&Value> = expected.iter().map(|index| &all[*index]).collect();
         assert_eq!(
             calls(&gateway, &admin, &query).await.iter().collect::<Vec<_>>(),
             expected,
@@ -180,14 +180,16 @@ async fn the_calls_of_a_question_share_its_id(database: Database) {
         let told = calls(&gateway, &admin, &format!("?request_id={id}")).await;
         let mut parts: Vec<String> = told
             .iter()
-            .map(|it| format!("{} {} {} {}", it["auth"], it["account"], it["posts"], it["status"]))
+            .map(|call| {
+                format!("{} {} {} {}", call["auth"], call["account"], call["posts"], call["status"])
+            })
             .collect();
         parts.sort();
-        let mut expected = ["alice", "bob"].map(|it| {
+        let mut expected = ["alice", "bob"].map(|name| {
             format!(
                 "\"user-context\" {} {} 200",
-                owner(it),
-                gateway.sandbox.ids(it, if it == "alice" { 2 } else { 1 }).len()
+                owner(name),
+                gateway.sandbox.ids(name, if name == "alice" { 2 } else { 1 }).len()
             )
         });
         expected.sort();

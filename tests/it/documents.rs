@@ -9,7 +9,7 @@ fn files(root: &str) -> Vec<PathBuf> {
     let (mut found, mut waiting) = (Vec::new(), vec![PathBuf::from(root)]);
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
-            waiting.extend(fs::read_dir(&path).unwrap().map(|it| it.unwrap().path()));
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         } else {
             found.push(path);
         }
@@ -21,16 +21,16 @@ fn documents() -> Vec<PathBuf> {
     let mut documents = files("docs");
     documents
         .extend(["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(PathBuf::from));
-    documents.retain(|it| it.extension().is_some_and(|it| it == "md"));
+    documents.retain(|document| document.extension().is_some_and(|extension| extension == "md"));
     documents
 }
 
 /// The sections that a text cites as `reference 4.4`, or several of them with commas between.
 fn cited(text: &str) -> Vec<String> {
-    let is_number = |it: &&str| it.starts_with(|it: char| it.is_ascii_digit());
+    let is_number = |text: &&str| text.starts_with(|c: char| c.is_ascii_digit());
     let sections = |after: &str| -> Vec<String> {
-        let words = after.split([' ', ',']).filter(|it| !it.is_empty()).take_while(is_number);
-        words.map(|it| it.trim_end_matches(|it: char| !it.is_ascii_digit()).to_owned()).collect()
+        let words = after.split([' ', ',']).filter(|word| !word.is_empty()).take_while(is_number);
+        words.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_digit()).to_owned()).collect()
     };
     text.split("reference ").skip(1).flat_map(sections).collect()
 }
@@ -40,12 +40,16 @@ fn what_comments_cite_of_the_upstreams_rules_is_there() {
     let reference = fs::read_to_string("docs/engagement-api.md").unwrap();
     let headings: BTreeSet<&str> = reference
         .lines()
-        .filter_map(|it| it.strip_prefix('#')?.trim_start_matches('#').split_whitespace().next())
-        .map(|it| it.trim_end_matches('.'))
+        .filter_map(|line| {
+            line.strip_prefix('#')?.trim_start_matches('#').split_whitespace().next()
+        })
+        .map(|word| word.trim_end_matches('.'))
         .collect();
     let mut all = 0;
     for path in [files("src"), files("tests")].concat() {
-        if path.extension().is_none_or(|it| it != "rs") || path.ends_with("documents.rs") {
+        if path.extension().is_none_or(|extension| extension != "rs")
+            || path.ends_with("documents.rs")
+        {
             continue;
         }
         for section in cited(&fs::read_to_string(&path).unwrap()) {
@@ -61,7 +65,7 @@ fn every_link_of_the_documents_leads_somewhere() {
     let mut all = 0;
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
-        for link in text.split("](").skip(1).filter_map(|it| it.split([')', ' ']).next()) {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next()) {
             if link.contains("://") {
                 continue;
             }
@@ -83,9 +87,9 @@ fn every_link_of_the_documents_leads_somewhere() {
 /// Whether a document has a heading that forges give this anchor.
 fn has_heading(document: &Path, anchor: &str) -> bool {
     let text = fs::read_to_string(document).unwrap();
-    text.lines().filter(|it| it.starts_with('#')).any(|heading| {
+    text.lines().filter(|line| line.starts_with('#')).any(|heading| {
         let words = heading.trim_start_matches('#').trim().to_lowercase();
-        let kept = words.chars().filter(|it| it.is_alphanumeric() || " -_".contains(*it));
-        kept.map(|it| if it == ' ' { '-' } else { it }).collect::<String>() == anchor
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>() == anchor
     })
 }

@@ -104,7 +104,7 @@ impl TestGateway {
 
     /// Connects users of the sandbox, with their tokens for the app `demo`.
     pub async fn connect(&self, names: &[&str]) {
-        let imports: Vec<Import> = names.iter().map(|it| self.import_of(it)).collect();
+        let imports: Vec<Import> = names.iter().map(|name| self.import_of(name)).collect();
         self.inner.import_accounts(Some("demo"), &imports, "test").await.unwrap();
     }
 
@@ -130,7 +130,7 @@ impl TestGateway {
 
     /// An admin's key that changes nothing.
     pub async fn looking_key(&self) -> String {
-        self.make_key(Kind::Admin, |it| it.looks = true).await
+        self.make_key(Kind::Admin, |key| key.looks = true).await
     }
 
     async fn make_key(&self, kind: Kind, change: impl FnOnce(&mut NewKey)) -> String {
@@ -195,7 +195,7 @@ impl TestGateway {
     /// How often each ordered fault fired.
     pub async fn fired(&self) -> Vec<u64> {
         let list = self.sandbox.get("/sandbox/faults").await;
-        list.as_array().unwrap().iter().map(|it| it["fired"].as_u64().unwrap()).collect()
+        list.as_array().unwrap().iter().map(|fault| fault["fired"].as_u64().unwrap()).collect()
     }
 }
 
@@ -242,7 +242,7 @@ pub fn settings(sandbox: &TestSandbox, database: &config::Database) -> Config {
     let environment = set.map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()));
     let parsed =
         config::parse(None, &environment.into(), &|_| Err("tests read no files".to_owned()));
-    let mut config = parsed.map_err(|it| it.to_string()).unwrap();
+    let mut config = parsed.map_err(|error| error.to_string()).unwrap();
     config.database = config::Database { poll: Duration::from_millis(50), ..database.clone() };
     config
 }
@@ -251,7 +251,7 @@ pub fn settings(sandbox: &TestSandbox, database: &config::Database) -> Config {
 pub fn trusting(list: &str) -> Proxies {
     let set = [("COUNTERSIGN__ADMIN__TRUSTED_PROXIES".to_owned(), list.to_owned())];
     let parsed = config::parse(None, &set.into(), &|_| Err("tests read no files".to_owned()));
-    parsed.map_err(|it| it.to_string()).unwrap().admin.trusted_proxies
+    parsed.map_err(|error| error.to_string()).unwrap().admin.trusted_proxies
 }
 
 pub async fn listen() -> (TcpListener, String) {

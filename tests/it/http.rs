@@ -34,7 +34,7 @@ impl Ask {
 
     /// Sets a header; an empty value takes it away.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.retain(|it| it.0 != name);
+        self.headers.retain(|header| header.0 != name);
         if !value.is_empty() {
             self.headers.push((name.to_owned(), value.to_owned()));
         }
@@ -94,7 +94,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |it| it.to_str().unwrap())
+        self.headers.get(name).map_or("", |header| header.to_str().unwrap())
     }
 
     pub fn number(&self, name: &str) -> i64 {
@@ -112,7 +112,7 @@ impl Answer {
 
     pub fn json(&self) -> Value {
         let text = self.text();
-        serde_json::from_str(&text).unwrap_or_else(|it| panic!("{it} in {text:?}"))
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
     /// The grouping `g` of a good answer.

@@ -29,7 +29,7 @@ async fn private(gateway: &TestGateway, name: &str) -> Answer {
 }
 
 fn owned(gateway: &TestGateway, names: &[&str]) -> Value {
-    let ids: Vec<String> = names.iter().flat_map(|it| gateway.sandbox.ids(it, 1)).collect();
+    let ids: Vec<String> = names.iter().flat_map(|name| gateway.sandbox.ids(name, 1)).collect();
     let owner = |name: &&str| json!(gateway.id(name).to_string());
     let mut wanted = question(&ids, &["impressions"]);
     wanted["owners"] =
@@ -72,8 +72,8 @@ async fn a_limit_may_only_warn(database: Database) {
     let apps = async || {
         gateway.admin(&admin, "GET", "/admin/v1/apps").send().await.json()["apps"][0].clone()
     };
-    let told = |it: &Value| {
-        (it["accounts_used"].clone(), it["account_limit"].clone(), it["over_limit"].clone())
+    let told = |app: &Value| {
+        (app["accounts_used"].clone(), app["account_limit"].clone(), app["over_limit"].clone())
     };
     assert_eq!(told(&apps().await), (json!(0), json!(1), json!("warn")));
     private(&gateway, "alice").await.is_relayed(200);
@@ -137,13 +137,13 @@ async fn who_was_used_is_tried_though_many_come_before(database: Database) {
     let gateway = TestGateway::build(sandbox, &database.settings(), limited(1, true)).await;
     let mut names = ["alice", "bob", "carol", "dave", "erin", "frank"];
     gateway.connect(&names[2..]).await;
-    names.sort_by_key(|it| gateway.id(it));
+    names.sort_by_key(|name| gateway.id(name));
     let (used, author) = (names[5], gateway.sandbox.ids(names[5], 1));
     private(&gateway, used).await.is_relayed(200);
     assert_eq!(ask(&gateway, &question(&author, &["impressions"])).await.status, 200);
     // A key or a question that names many finds the one, too.
     let mut wanted = question(&author, &["impressions"]);
-    wanted["accounts"] = names.iter().map(|it| json!(gateway.id(it).to_string())).collect();
+    wanted["accounts"] = names.iter().map(|name| json!(gateway.id(name).to_string())).collect();
     assert_eq!(ask(&gateway, &wanted).await.status, 200);
 }
 

@@ -104,20 +104,20 @@ impl TestSandbox {
     }
 
     pub fn app(&self, name: &str) -> &WorldApp {
-        self.world.apps.iter().find(|it| it.name == name).unwrap()
+        self.world.apps.iter().find(|app| app.name == name).unwrap()
     }
 
     pub fn user(&self, name: &str) -> &WorldUser {
-        self.world.users.iter().find(|it| it.screen_name == name).unwrap()
+        self.world.users.iter().find(|user| user.screen_name == name).unwrap()
     }
 
     /// The posts of a user that are there, newest first.
     pub fn posts(&self, name: &str) -> Vec<&WorldPost> {
-        self.user(name).posts.iter().filter(|it| it.state == "active").collect()
+        self.user(name).posts.iter().filter(|post| post.state == "active").collect()
     }
 
     pub fn ids(&self, name: &str, count: usize) -> Vec<String> {
-        self.posts(name).into_iter().take(count).map(|it| it.id.clone()).collect()
+        self.posts(name).into_iter().take(count).map(|post| post.id.clone()).collect()
     }
 
     /// A signer with the app `demo` and the user's token.
@@ -240,7 +240,7 @@ impl Signer {
         all.sort();
         let url = escape(&format!("{}{path}", self.origin));
         let base = format!("{method}&{url}&{}", escape(&all.join("&")));
-        let secret = self.token.as_ref().map_or("", |it| &it.1);
+        let secret = self.token.as_ref().map_or("", |token| &token.1);
         let key = format!("{}&{}", escape(&self.consumer.1), escape(secret));
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes());
         let signature = BASE64.encode(hmac::sign(&key, base.as_bytes()));

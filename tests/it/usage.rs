@@ -54,7 +54,9 @@ async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| format!("{} {} {} {}", it["account"], it["outcome"], it["calls"], it["posts"]))
+        .map(|sum| {
+            format!("{} {} {} {}", sum["account"], sum["outcome"], sum["calls"], sum["posts"])
+        })
         .collect();
     let (of_alice, of_bob) = (gateway.id("alice"), gateway.id("bob"));
     let mut expected = [
@@ -167,7 +169,7 @@ async fn a_killed_replica_takes_only_what_it_had_not_written(database: Database)
             .as_array()
             .unwrap()
             .iter()
-            .map(|it| it["calls"].as_u64().unwrap())
+            .map(|sum| sum["calls"].as_u64().unwrap())
             .collect::<Vec<_>>(),
         [5, 5]
     );
@@ -251,5 +253,8 @@ async fn usage_waits_for_a_database_that_is_away() {
     }
     server.start();
     let ask = gateway.admin(&admin, "GET", "/admin/v1/usage?by=app");
-    eventually(&ask, |it| it.status == 200 && it.json()["sums"][0]["calls"] == before + 2).await;
+    eventually(&ask, |answer| {
+        answer.status == 200 && answer.json()["sums"][0]["calls"] == before + 2
+    })
+    .await;
 }

@@ -13,7 +13,7 @@ impl Browser {
         let mut found: Vec<String> = serde_json::from_value(self.run(SCRIPT).await).unwrap();
         let nodes = self.tell("Accessibility.getFullAXTree", json!({})).await;
         for node in nodes["nodes"].as_array().unwrap() {
-            let named = node["name"]["value"].as_str().is_some_and(|it| !it.trim().is_empty());
+            let named = node["name"]["value"].as_str().is_some_and(|name| !name.trim().is_empty());
             if is_focusable(node) && !named {
                 found.push(format!("a nameless {}", node["role"]["value"]));
             }
@@ -49,7 +49,7 @@ impl Browser {
 
 fn is_focusable(node: &Value) -> bool {
     let mut properties = node["properties"].as_array().into_iter().flatten();
-    properties.any(|it| it["name"] == "focusable" && it["value"]["value"] == true)
+    properties.any(|property| property["name"] == "focusable" && property["value"]["value"] == true)
 }
 
 // A check that never fires is worse than none.
@@ -77,7 +77,7 @@ async fn a_page_that_is_not_sound_is_found_out() {
         assert!(fault.starts_with(told), "{fault}");
     }
     let unreached = browser.unreached().await;
-    assert!(unreached.iter().any(|it| it.contains("Hidden")), "{unreached:?}");
+    assert!(unreached.iter().any(|element| element.contains("Hidden")), "{unreached:?}");
     assert!(unreached.contains(&"the focus is not seen".to_owned()), "{unreached:?}");
 
     browser.open("data:text/html,<img src='http://192.0.2.1/x.png'>").await;

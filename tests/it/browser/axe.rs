@@ -42,7 +42,7 @@ async fn a_page_that_breaks_rules_is_found_out() {
         "region",
     ] {
         assert!(
-            broken.iter().any(|it| it.starts_with(&format!("{rule}: "))),
+            broken.iter().any(|violation| violation.starts_with(&format!("{rule}: "))),
             "{rule} in {broken:?}"
         );
     }

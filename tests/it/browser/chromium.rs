@@ -70,8 +70,8 @@ impl Chromium {
             .unwrap();
         let mut lines = BufReader::new(nurse.stdout.take().unwrap()).lines();
         let port = tokio::task::spawn_blocking(move || {
-            lines.find_map(|it| {
-                let line = it.unwrap();
+            lines.find_map(|read| {
+                let line = read.unwrap();
                 let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
                 Some(port.trim_end_matches('.').to_owned())
             })
@@ -219,7 +219,7 @@ impl Browser {
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.extra("se/log", json!({ "type": "browser" })).await;
         let entries = log.as_array().unwrap().iter();
-        entries.map(|it| it["message"].as_str().unwrap().to_owned()).collect()
+        entries.map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
     /// A command of the protocol of Chromium's developer tools.

@@ -33,19 +33,19 @@ const WHOLE: &str = "
 async fn strew(database: &Database, gateway: &TestGateway, texts: &[String]) {
     let alice = gateway.id("alice");
     for (number, text) in texts.iter().enumerate() {
-        let it = format!("'{}'", text.replace('\'', "''"));
+        let literal = format!("'{}'", text.replace('\'', "''"));
         let rows = [
             format!("insert into account (app, user_id, screen_name, state, state_since, connected_at, sealed_token, sealed_token_secret)
-                 select app, '{}', {it}, state, state_since, connected_at, sealed_token, sealed_token_secret from account where user_id = '{alice}'", 9_000_000 + number),
+                 select app, '{}', {literal}, state, state_since, connected_at, sealed_token, sealed_token_secret from account where user_id = '{alice}'", 9_000_000 + number),
             format!("insert into key (key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at, revoked_at, last_used_at, sealed_verifier)
-                 select 'k{number}', kind, '{number} ' || {it}, {it}, accounts, endpoints, links, looks, expires_at, created_at, revoked_at, last_used_at, sealed_verifier from key where key_id = '{}'", &gateway.key[4..16]),
+                 select 'k{number}', kind, '{number} ' || {literal}, {literal}, accounts, endpoints, links, looks, expires_at, created_at, revoked_at, last_used_at, sealed_verifier from key where key_id = '{}'", &gateway.key[4..16]),
             format!("insert into webhook (webhook_id, url, app, created_at, sealed_secret, leased_until)
-                 select 'w{number}', 'https://a/' || {it}, {it}, created_at, sealed_secret, leased_until from webhook where substr(webhook_id, 1, 1) <> 'w' or length(webhook_id) = 12 limit 1"),
+                 select 'w{number}', 'https://a/' || {literal}, {literal}, created_at, sealed_secret, leased_until from webhook where substr(webhook_id, 1, 1) <> 'w' or length(webhook_id) = 12 limit 1"),
             format!("insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, status, failure)
-                 select webhook_id, case when {number} % 5 = 0 then {it} else event end, {it}, user_id, {it}, {it}, occurred_at, 1, attempt_at, 500, {it} from delivery where delivery_id = 1"),
-            format!("insert into audit (recorded_at, actor, address, action, subject, detail) values ('2026-03-10 21:15:30+00:00', {it}, {it}, {it}, {it}, {it})"),
+                 select webhook_id, case when {number} % 5 = 0 then {literal} else event end, {literal}, user_id, {literal}, {literal}, occurred_at, 1, attempt_at, 500, {literal} from delivery where delivery_id = 1"),
+            format!("insert into audit (recorded_at, actor, address, action, subject, detail) values ('2026-03-10 21:15:30+00:00', {literal}, {literal}, {literal}, {literal}, {literal})"),
             format!("insert into call (called_at, request_id, app, key_id, user_id, endpoint, auth, posts, metrics, status, code, attempts, micros, upstream_micros, bytes)
-                 values ('2026-03-10 21:15:30+00:00', {it}, {it}, {it}, '{alice}', 'totals', '', 1, 'impressions', 500, {it}, 1, 1, 1, 1)"),
+                 values ('2026-03-10 21:15:30+00:00', {literal}, {literal}, {literal}, '{alice}', 'totals', '', 1, 'impressions', 500, {literal}, 1, 1, 1, 1)"),
         ];
         database.run(&rows.join(";")).await;
     }
@@ -67,13 +67,15 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
     // SQL has no way to write a NUL.
     let texts: Vec<String> = hostile()
         .into_iter()
-        .filter(|it| !it.contains('\0') && it.chars().count() <= 100)
+        .filter(|text| !text.contains('\0') && text.chars().count() <= 100)
         .collect();
     assert!(texts.len() >= 100, "{}", texts.len());
     strew(&database, &gateway, &texts).await;
-    for (number, text) in texts.iter().enumerate().filter(|it| !it.1.contains(char::is_control)) {
+    for (number, text) in
+        texts.iter().enumerate().filter(|numbered| !numbered.1.contains(char::is_control))
+    {
         let label = if text.trim().is_empty() { format!("{text}{number}") } else { text.clone() };
-        gateway.link_with(|it| it.label = label).await;
+        gateway.link_with(|link| link.label = label).await;
     }
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
@@ -81,10 +83,10 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
     browser.tell("Emulation.setDeviceMetricsOverride", phone).await;
     browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     let mut paths = furnished.pages();
-    paths.retain(|it| !it.contains("sign-in") && !it.contains(".jsonl"));
+    paths.retain(|path| !path.contains("sign-in") && !path.contains(".jsonl"));
     let of_accounts =
-        (0..texts.len()).map(|it| format!("/console/accounts/demo/{}", 9_000_000 + it));
-    let of_webhooks = (0..texts.len()).map(|it| format!("/console/webhooks/w{it}"));
+        (0..texts.len()).map(|index| format!("/console/accounts/demo/{}", 9_000_000 + index));
+    let of_webhooks = (0..texts.len()).map(|index| format!("/console/webhooks/w{index}"));
     paths.extend(of_accounts.chain(of_webhooks).step_by(4));
     let mut seen = String::new();
     for path in paths {
@@ -100,7 +102,7 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
         }
     }
     // A browser reads ends of lines as one.
-    let plain = |it: &str| it.replace("\r\n", "\n").replace('\r', "\n");
+    let plain = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n");
     let seen = plain(&seen);
     for text in &texts {
         assert!(seen.contains(&plain(text)), "{text:?} is shown as it is");

@@ -38,8 +38,10 @@ async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     let database = fresh(Kind::Sqlite).await;
     let sandbox =
         TestSandbox::start_with(Settings { users: 4, posts_per_user: 40, ..small() }).await;
-    let gateway =
-        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.limits.question_calls = 1
+    })
+    .await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
     browser.signs_in(&gateway, &gateway.new_admin_key().await).await;

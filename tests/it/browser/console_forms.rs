@@ -63,8 +63,8 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     let browser = chromium.browser().await;
     browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     let odd = "</bdi><script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
-    gateway.new_key(|it| it.name = format!("{odd:W<100}")).await;
-    gateway.new_key(|it| it.accounts = vec![gateway.id("alice"), gateway.id("bob")]).await;
+    gateway.new_key(|key| key.name = format!("{odd:W<100}")).await;
+    gateway.new_key(|key| key.accounts = vec![gateway.id("alice"), gateway.id("bob")]).await;
 
     browser.goes_to(&gateway, "/console/keys").await;
     browser.shows("console-keys").await;
@@ -111,8 +111,8 @@ async fn the_pages_about_links_are_sound_in_every_size_and_colour() {
     browser.goes_to(&gateway, "/console/links").await;
     browser.shows("console-links-none").await;
     let odd = "</bdi><script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
-    gateway.link_with(|it| it.label = format!("{odd:W<100}")).await;
-    gateway.link_with(|it| it.expected_user = Some(gateway.id("carol"))).await;
+    gateway.link_with(|link| link.label = format!("{odd:W<100}")).await;
+    gateway.link_with(|link| link.expected_user = Some(gateway.id("carol"))).await;
     browser.goes_to(&gateway, "/console/links").await;
     browser.shows("console-links").await;
     browser.press("Make a link").await;
@@ -187,7 +187,7 @@ async fn a_table_on_a_phone_is_one_to_screen_readers() {
     browser.goes_to(&gateway, "/console/accounts").await;
     let tree = browser.tell("Accessibility.getFullAXTree", json!({})).await;
     let nodes = tree["nodes"].as_array().unwrap();
-    let count = |role: &str| nodes.iter().filter(|it| it["role"]["value"] == role).count();
+    let count = |role: &str| nodes.iter().filter(|node| node["role"]["value"] == role).count();
     assert_eq!(["table", "row", "columnheader", "cell"].map(count), [1, 3, 7, 14]);
     let shown = "return [...document.querySelectorAll('tbody tr')].map(it => it.getBoundingClientRect().width > 300 && it.cells[1].offsetTop > it.cells[0].offsetTop)";
     assert_eq!(browser.run(shown).await, json!([true, true]));

@@ -38,9 +38,9 @@ async fn shown(gateway: &TestGateway, key: &str, paths: Vec<String>) -> Vec<Stri
 
 /// What a picture is called: the path, with `one` for each id.
 fn name(path: &str) -> String {
-    let is_id = |it: &str| it.contains(|it: char| it.is_ascii_digit() || it.is_uppercase());
-    let words = path.trim_start_matches("/console").split('/').filter(|it| !it.is_empty());
-    let words: Vec<&str> = words.map(|it| if is_id(it) { "one" } else { it }).collect();
+    let is_id = |text: &str| text.contains(|c: char| c.is_ascii_digit() || c.is_uppercase());
+    let words = path.trim_start_matches("/console").split('/').filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.map(|word| if is_id(word) { "one" } else { word }).collect();
     if words.is_empty() { "start".to_owned() } else { words.join("-") }
 }
 
@@ -59,8 +59,9 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
     browser.reads("This is no admin key that works.").await;
     browser.shows("console-sign-in-refused").await;
     browser.signs_in(&gateway, &admin).await;
-    let without_names = routes().into_iter().filter(|it| it.1 == "GET" && !it.0.contains('{'));
-    let paths: Vec<String> = without_names.map(|it| it.0).collect();
+    let without_names =
+        routes().into_iter().filter(|route| route.1 == "GET" && !route.0.contains('{'));
+    let paths: Vec<String> = without_names.map(|route| route.0).collect();
     for path in shown(&gateway, &admin, paths.clone()).await {
         if path.contains("sign-in") || path == "/console" {
             continue;

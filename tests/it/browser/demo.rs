@@ -20,15 +20,15 @@ pub struct Demo {
 impl Demo {
     pub async fn of(card: Value) -> Demo {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut it = Demo { card, http, newcomer: Value::Null };
-        let world = it.ask("sandbox", "GET", "/sandbox/world").send().await.json();
+        let mut demo = Demo { card, http, newcomer: Value::Null };
+        let world = demo.ask("sandbox", "GET", "/sandbox/world").send().await.json();
         let users = world["users"].as_array().unwrap().iter();
-        let known = it.card["accounts"].to_string();
-        let mut others = users.filter(|it| {
-            it["state"] == "active" && !known.contains(it["user_id"].as_str().unwrap())
+        let known = demo.card["accounts"].to_string();
+        let mut others = users.filter(|user| {
+            user["state"] == "active" && !known.contains(user["user_id"].as_str().unwrap())
         });
-        it.newcomer = others.next().unwrap().clone();
-        it
+        demo.newcomer = others.next().unwrap().clone();
+        demo
     }
 
     pub fn name(&self) -> &str {

@@ -27,7 +27,7 @@ async fn the_description_is_sound_in_every_size_and_colour() {
     let levels =
         "return [...document.querySelectorAll('h1, h2, h3, h4')].map(it => +it.tagName[1])";
     let levels: Vec<i64> = serde_json::from_value(browser.run(levels).await).unwrap();
-    assert!(levels.windows(2).all(|it| it[1] <= it[0] + 1), "{levels:?}");
+    assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
     let nameless = "return [...document.querySelectorAll('nav, section, article')].filter(it => !it.ariaLabel && !document.getElementById(it.getAttribute('aria-labelledby'))?.textContent).length";
     assert_eq!(browser.run(nameless).await, 0);
 }

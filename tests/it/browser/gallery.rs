@@ -30,7 +30,7 @@ impl Browser {
         // That the page itself has the status of an error is as it should be.
         let own = format!("{} - Failed to load resource: the server responded", self.url().await);
         let mut complaints = self.complaints().await;
-        complaints.retain(|it| !it.starts_with(&own));
+        complaints.retain(|complaint| !complaint.starts_with(&own));
         assert_eq!(complaints, [""; 0], "{page}");
     }
 

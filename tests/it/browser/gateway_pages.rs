@@ -65,11 +65,11 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
     visitor.browser.shows("gateway-invitation").await;
     let label =
         "</p><script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>";
-    visitor.takes(|it| it.label = format!("{label:W<100}")).await;
+    visitor.takes(|link| link.label = format!("{label:W<100}")).await;
     visitor.browser.reads(label.split_once('"').unwrap().0).await;
     visitor.browser.shows("gateway-invitation-odd-label").await;
     let carol = Some(gateway.id("carol"));
-    visitor.takes(|it| it.expected_user = carol).await;
+    visitor.takes(|link| link.expected_user = carol).await;
     visitor.browser.shows("gateway-invitation-for-one-user").await;
     visitor.tries_as("dave").await;
     visitor.is_told(NotConnected::OtherUser).await;
@@ -142,7 +142,7 @@ async fn after_x(visitor: &mut Visitor<'_>) {
 }
 
 async fn connected(visitor: &mut Visitor<'_>, onward: &str) {
-    visitor.takes(|it| it.return_to = Some(onward.to_owned())).await;
+    visitor.takes(|link| link.return_to = Some(onward.to_owned())).await;
     visitor.tries_as("carol").await;
     visitor.browser.sees("Connected apps").await;
     visitor.browser.open(&visitor.link).await;

@@ -15,11 +15,12 @@ async fn a_hostile_label_runs_nothing_and_breaks_no_layout() {
     let browser = chromium.browser().await;
     let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true });
     browser.tell("Emulation.setDeviceMetricsOverride", phone).await;
-    let is_label = |it: &String| (1..=100).contains(&it.chars().count());
-    let labels = hostile().into_iter().filter(|it| is_label(it) && !it.contains(char::is_control));
+    let is_label = |text: &String| (1..=100).contains(&text.chars().count());
+    let labels =
+        hostile().into_iter().filter(|text| is_label(text) && !text.contains(char::is_control));
     let mut seen = 0;
     for label in labels {
-        let link = gateway.link_with(|it| it.label.clone_from(&label)).await;
+        let link = gateway.link_with(|link| link.label.clone_from(&label)).await;
         browser.open(&link).await;
         browser.sees("Connect your X account to demo").await;
         assert_eq!(browser.faults().await, [""; 0], "{label:?}");

@@ -15,7 +15,7 @@ impl Browser {
         let focused = "const it = document.activeElement;
             return (it.labels?.[0] ?? it).innerText.trim().split('\\n')[0]";
         let mut passed = Vec::new();
-        while passed.last().is_none_or(|it| it != name) {
+        while passed.last().is_none_or(|last| last != name) {
             assert!(passed.len() < 20, "no {name} among {passed:?}");
             self.strike(Key::Tab).await;
             passed.push(self.run(focused).await.as_str().unwrap().to_owned());

@@ -115,7 +115,7 @@ async fn its_pictures_are_of_the_console() {
 #[test]
 fn it_shows_pictures_that_are_there_and_light() {
     let text = fs::read_to_string("README.md").unwrap();
-    let kept = fs::read_dir(FOLDER).unwrap().map(|it| it.unwrap().path());
+    let kept = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
     for path in kept {
         let name = path.display().to_string();
         assert!(text.contains(&name), "nobody is shown {name}");
@@ -123,8 +123,8 @@ fn it_shows_pictures_that_are_there_and_light() {
         assert!(picture.starts_with(b"\x89PNG"), "{name} is no picture");
         assert!(picture.len() <= MOST, "{name}: {} bytes", picture.len());
     }
-    for it in text.split(FOLDER).skip(1) {
-        let name = it.trim_start_matches('/').split('"').next().unwrap();
+    for rest in text.split(FOLDER).skip(1) {
+        let name = rest.trim_start_matches('/').split('"').next().unwrap();
         assert!(fs::exists(format!("{FOLDER}/{name}")).unwrap(), "{name} is not there");
     }
 }

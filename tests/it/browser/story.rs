@@ -31,7 +31,7 @@ impl Browser {
 
     /// A row of a table, by texts that its cells begin with.
     async fn row(&self, cells: &[&str]) -> String {
-        let has = |it: &&str| format!("[td[starts-with(normalize-space(), \"{it}\")]]");
+        let has = |text: &&str| format!("[td[starts-with(normalize-space(), \"{text}\")]]");
         let row = format!("//tbody/tr{}", cells.iter().map(has).collect::<String>());
         self.find(&row).await;
         row
@@ -173,7 +173,8 @@ impl Story {
     /// One that is there, and has private numbers.
     fn post(&self) -> String {
         let mut posts = self.demo.newcomer["posts"].as_array().unwrap().iter();
-        let fits = posts.find(|it| it["state"] == "active" && it["totals"]["impressions"] != 0);
+        let fits =
+            posts.find(|post| post["state"] == "active" && post["totals"]["impressions"] != 0);
         fits.unwrap()["id"].as_str().unwrap().to_owned()
     }
 }

@@ -159,7 +159,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
 fn every_wrong_value_is_named_with_its_source() {
     for &(key, value, words) in WRONG {
         // Beside an app, without what the wrong value replaces.
-        let stays = |line: &&str| line.split(' ').next().is_some_and(|it| !it.starts_with(key));
+        let stays = |line: &&str| line.split(' ').next().is_some_and(|name| !name.starts_with(key));
         let app: Vec<&str> = APP.lines().filter(stays).collect();
         let app = app.join("\n");
         let file = format!("{key} = {value:?}\n{app}");

@@ -57,7 +57,7 @@ fn a_file_with_every_documented_key_parses() {
     const OF_APP: [&str; 4] = ["app_only", "lookup", "account_limit", "over_limit"];
     let uncommented = |line: &str| match line.strip_prefix("# ") {
         Some(rest) if rest.starts_with("[apps") || rest.contains("_file = ") => rest.to_owned(),
-        Some(rest) if OF_APP.iter().any(|it| rest.starts_with(it)) => rest.to_owned(),
+        Some(rest) if OF_APP.iter().any(|key| rest.starts_with(key)) => rest.to_owned(),
         _ => line.to_owned(),
     };
     let text: Vec<String> = config::describe().lines().map(uncommented).collect();
@@ -71,7 +71,7 @@ fn a_file_with_every_documented_key_parses() {
         None => unreachable!(),
     };
     let config = config::parse(Some(("x.toml", &text)), &BTreeMap::new(), &read)
-        .unwrap_or_else(|it| panic!("{it}"));
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.database.url.expose(), "postgres://u:p@h/d");
     assert_eq!(config.vault.active, "k0000001");
     let app = &config.apps["main"];
@@ -115,7 +115,7 @@ fn all_problems_come_at_once() {
         "server.workers = -1\nlog.level = 'loud'\nnonsense = 1\napps.main.consumer_key = 'k'";
     let variables = [("COUNTERSIGN__LOG__FORMAT", "xml"), ("COUNTERSIGN__VAULT__KEYS", "a,b")];
     let errors = parse(Some(file), &variables).err().unwrap();
-    let keys: Vec<&str> = errors.0.iter().map(|it| &*it.key).collect();
+    let keys: Vec<&str> = errors.0.iter().map(|problem| &*problem.key).collect();
     let expected = [
         "apps.main.consumer_secret",
         "log.format",
@@ -175,7 +175,7 @@ fn the_environment_alone_is_enough() {
         ("COUNTERSIGN_CONFIG", "not a setting"),
         ("PATH", "/bin"),
     ];
-    let config = parse(None, &variables).unwrap_or_else(|it| panic!("{it}"));
+    let config = parse(None, &variables).unwrap_or_else(|error| panic!("{error}"));
     let app = &config.apps["my_app-2"];
     assert_eq!((app.name.as_str(), app.consumer_key.as_str()), ("my_app-2", "ck"));
     assert_eq!((app.consumer_secret.expose(), app.app_only), ("cs", AppOnly::TwoLegged));
@@ -189,7 +189,7 @@ fn an_app_may_have_any_name_of_the_right_form() {
         let file = format!("{key}.consumer_key = 'k'\n{key}.consumer_secret_file = 's'\n");
         let read = |path: &Path| Ok(path.display().to_string());
         let config = config::parse(Some(("x", &file)), &BTreeMap::new(), &read);
-        let config = config.unwrap_or_else(|it| panic!("{it}"));
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.apps[name].consumer_secret.expose(), "s");
     }
 }
@@ -260,9 +260,9 @@ fn other_files_that_everybody_may_read_are_taken_with_a_warning() {
         config::load(Some(&settings), Ring::NotNeeded).ok().unwrap().warnings
     };
     assert_eq!(warnings(0o640, 0o440), [] as [String; 0]);
-    let mend = |it: &Path| {
-        let it = it.display();
-        format!("everybody on this machine may read {it}; `chmod o= {it}` mends it")
+    let mend = |path: &Path| {
+        let path = path.display();
+        format!("everybody on this machine may read {path}; `chmod o= {path}` mends it")
     };
     assert_eq!(warnings(0o640, 0o444), [mend(&secret)]);
     assert_eq!(warnings(0o644, 0o644), [mend(&secret), mend(&settings)]);
@@ -272,9 +272,13 @@ fn other_files_that_everybody_may_read_are_taken_with_a_warning() {
 #[track_caller]
 fn expect(outcome: Result<Config, Errors>, key: &str, origin: &str, words: &str) {
     let errors = outcome.err().unwrap_or_else(|| panic!("{key} from {origin} was accepted"));
-    let is_it =
-        |it: &&Problem| it.key.starts_with(key) && it.origin == origin && it.detail.contains(words);
-    assert!(errors.0.iter().any(|it| is_it(&it)), "{key} from {origin}: {words}\n{errors}");
+    let is_it = |problem: &&Problem| {
+        problem.key.starts_with(key) && problem.origin == origin && problem.detail.contains(words)
+    };
+    assert!(
+        errors.0.iter().any(|problem| is_it(&problem)),
+        "{key} from {origin}: {words}\n{errors}"
+    );
     for problem in &errors.0 {
         assert!(!problem.detail.contains(CANARY), "{key} shows a secret:\n{errors}");
         assert!(!problem.detail.contains("Y0FuQX"), "{key} shows a secret in base64:\n{errors}");

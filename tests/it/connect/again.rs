@@ -34,7 +34,8 @@ async fn connect(gateway: &TestGateway) -> (String, String) {
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
     let world = gateway.sandbox.get("/sandbox/world").await;
-    let carol = world["users"].as_array().unwrap().iter().find(|it| it["screen_name"] == "carol");
+    let carol =
+        world["users"].as_array().unwrap().iter().find(|user| user["screen_name"] == "carol");
     let text = |name: &str| carol.unwrap()[name].as_str().unwrap().to_owned();
     (text("access_token"), text("access_token_secret"))
 }
@@ -74,7 +75,7 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
     let gateway = start_gateway(&database).await;
     let mut tokens = vec![connect(&gateway).await];
     let carol = gateway.id("carol");
-    let limited = format!("Bearer {}", gateway.new_key(|it| it.accounts = vec![carol]).await);
+    let limited = format!("Bearer {}", gateway.new_key(|key| key.accounts = vec![carol]).await);
     let before = gateway.store.find_account("demo", carol).await.unwrap().unwrap();
     let ask = gateway
         .call_as("carol", Endpoint::Totals, &private(&gateway, "carol"))
@@ -109,15 +110,16 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
     }
     stop.store(true, Ordering::Relaxed);
     let answers = callers.join_all().await;
-    let (refused, relayed) = answers.iter().fold((0, 0), |sum, it| (sum.0 + it[0], sum.1 + it[1]));
+    let (refused, relayed) =
+        answers.iter().fold((0, 0), |sum, pair| (sum.0 + pair[0], sum.1 + pair[1]));
 
     let (mut by_latest, mut by_replaced) = (0, 0);
     let arrived = gateway.arrived(TOTALS).await;
     for call in &arrived {
-        let place = tokens.iter().position(|it| call["token"] == it.0).unwrap();
+        let place = tokens.iter().position(|token| call["token"] == token.0).unwrap();
         assert!(is_whole(&gateway, call, &tokens[place]), "{call}");
-        let others = tokens.iter().enumerate().filter(|it| it.0 != place);
-        assert!(!others.into_iter().any(|it| is_whole(&gateway, call, it.1)));
+        let others = tokens.iter().enumerate().filter(|numbered| numbered.0 != place);
+        assert!(!others.into_iter().any(|other| is_whole(&gateway, call, other.1)));
         if call["status"] == 200 {
             by_latest += 1;
         } else {
@@ -130,7 +132,8 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
         arrived.len()
     ));
     assert!(by_latest > 2 * TIMES && relayed > TIMES, "{by_latest} {relayed}");
-    let used = tokens.iter().filter(|it| arrived.iter().any(|call| call["token"] == it.0)).count();
+    let used =
+        tokens.iter().filter(|token| arrived.iter().any(|call| call["token"] == token.0)).count();
     assert_eq!((tokens.len(), used), (TIMES + 1, TIMES + 1));
 
     let after = gateway.store.find_account("demo", carol).await.unwrap().unwrap();
@@ -164,7 +167,7 @@ async fn who_connects_again_without_revoking_keeps_the_token_and_no_call_is_refu
     callers.join_all().await;
     let arrived = gateway.arrived(TOTALS).await;
     assert!(arrived.len() > TIMES, "{}", arrived.len());
-    assert!(arrived.iter().all(|it| it["status"] == 200 && is_whole(&gateway, it, &first)));
+    assert!(arrived.iter().all(|call| call["status"] == 200 && is_whole(&gateway, call, &first)));
 }
 
 on_both!(

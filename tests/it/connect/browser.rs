@@ -23,7 +23,7 @@ impl Browser {
     /// A request with the cookies and nothing else.
     pub fn ask(&self, method: &str, url: &str) -> Ask {
         let pairs: Vec<String> =
-            self.cookies.iter().map(|it| format!("{}={}", it.0, it.1)).collect();
+            self.cookies.iter().map(|cookie| format!("{}={}", cookie.0, cookie.1)).collect();
         Ask::new(&self.http, url, method, "").header("cookie", &pairs.join("; "))
     }
 
@@ -59,7 +59,7 @@ impl Browser {
     pub fn keep(&mut self, answer: Answer) -> Answer {
         for set in answer.headers.get_all("set-cookie") {
             let (name, rest) = set.to_str().unwrap().split_once('=').unwrap();
-            self.cookies.retain(|it| it.0 != name);
+            self.cookies.retain(|cookie| cookie.0 != name);
             self.cookies.push((name.to_owned(), rest.split(';').next().unwrap().to_owned()));
         }
         answer

@@ -87,7 +87,7 @@ async fn a_user_who_says_no_can_begin_again(database: Database) {
 async fn a_link_ends_with_its_time(database: Database) {
     let gateway = start_gateway(&database).await;
     let hour = std::time::Duration::from_hours(1);
-    let link = gateway.link_with(|it| it.expires_in = Some(hour)).await;
+    let link = gateway.link_with(|link| link.expires_in = Some(hour)).await;
     let mut browser = Browser::new();
     gateway.sandbox.clock.forward(Duration::minutes(59));
     let back = gateway.allow(&mut browser, &link, "carol").await;
@@ -136,7 +136,7 @@ async fn a_link_belongs_to_the_browser_that_began(database: Database) {
 async fn only_the_user_that_a_link_is_for_connects_by_it(database: Database) {
     let gateway = start_gateway(&database).await;
     let carol = gateway.id("carol");
-    let link = gateway.link_with(|it| it.expected_user = Some(carol)).await;
+    let link = gateway.link_with(|link| link.expected_user = Some(carol)).await;
     let mut browser = Browser::new();
     for other in ["dave", "alice"] {
         let back = gateway.allow(&mut browser, &link, other).await;
@@ -173,7 +173,7 @@ async fn a_callback_must_be_approved_at_x(database: Database) {
     begin_fails(&gateway, NotConnected::CallbackNotApproved).await;
     let answers = gateway.arrived(REQUEST_TOKEN).await;
     assert_eq!(
-        answers.iter().map(|it| it["status"].as_u64().unwrap()).collect::<Vec<_>>(),
+        answers.iter().map(|answer| answer["status"].as_u64().unwrap()).collect::<Vec<_>>(),
         [403, 401]
     );
     // In JSON, as the sandbox's own answer is in XML.
@@ -275,7 +275,7 @@ async fn a_row_that_was_edited_in_the_database_is_no_link(database: Database) {
     // A link for one user, made one for all.
     let carol = gateway.id("carol");
     let (link, mut browser) =
-        (gateway.link_with(|it| it.expected_user = Some(carol)).await, Browser::new());
+        (gateway.link_with(|link| link.expected_user = Some(carol)).await, Browser::new());
     database.run("update link set expected_user_id = null").await;
     browser.press(&link).await.ends(404, NotConnected::LinkUnknown);
     gateway.nothing_stored().await;

@@ -43,7 +43,7 @@ fn origins(own: &str) -> Vec<(Vec<String>, bool)> {
         String::new(),
         "file://".to_owned(),
     ]
-    .map(|it| (vec![it.clone()], it == own || it == "null"))
+    .map(|origin| (vec![origin.clone()], origin == own || origin == "null"))
     .to_vec();
     all.push((Vec::new(), true));
     for (one, two) in [(own, "https://evil.example"), ("https://evil.example", own), ("null", "x")]
@@ -80,10 +80,10 @@ async fn only_the_links_own_page_begins(database: Database) {
     let (mut refused, mut begun) = (0, 0);
     for (site, is_site) in sites() {
         for (origin, is_origin) in origins(&own) {
-            let is_null = origin.iter().any(|it| it == "null");
+            let is_null = origin.iter().any(|value| value == "null");
             let may = is_site && is_origin && (!is_null || !site.is_empty());
             for (browser, content_type) in
-                [&plain, &other].into_iter().flat_map(|it| TYPES.map(|kind| (it, kind)))
+                [&plain, &other].into_iter().flat_map(|browser| TYPES.map(|kind| (browser, kind)))
             {
                 let mut ask = browser
                     .ask("POST", &format!("{link}/begin"))
@@ -149,7 +149,7 @@ async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
     let denied = format!("{}/connect/callback?denied={token}", gateway.url);
     let all = forged(&browser, &other, &link, &other_link);
     for (url, cookie) in
-        [&back, &denied].into_iter().flat_map(|url| all.iter().map(move |it| (url, it)))
+        [&back, &denied].into_iter().flat_map(|url| all.iter().map(move |cookie| (url, cookie)))
     {
         let answer = with_cookie(Browser::new().ask("GET", url), cookie)
             .header("sec-fetch-site", "cross-site")
@@ -201,8 +201,8 @@ async fn the_first_cookie_of_the_name_counts_and_no_other(database: Database) {
 }
 
 async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
-    let gateway = start_gateway_with(&database, |it| {
-        it.connect.public_url = Some("https://countersign.example.com".to_owned())
+    let gateway = start_gateway_with(&database, |config| {
+        config.connect.public_url = Some("https://countersign.example.com".to_owned())
     })
     .await;
     let link = gateway.link().await;
@@ -259,7 +259,9 @@ async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(dat
             ("/connect/style.css".to_owned(), "GET,HEAD"),
             (path.clone(), "GET,HEAD"),
         ];
-        for (path, allow) in allows.iter().filter(|it| !it.1.split(',').any(|it| it == method)) {
+        for (path, allow) in
+            allows.iter().filter(|entry| !entry.1.split(',').any(|allowed| allowed == method))
+        {
             let ask = Browser::new()
                 .ask(method, &base(path))
                 .header("origin", "https://evil.example")
@@ -324,7 +326,7 @@ fn forged(browser: &Browser, other: &Browser, link: &str, other_link: &str) -> V
     assert!(link.ends_with(id) && others.starts_with(other_id));
     let flipped: String = proof
         .chars()
-        .map(|it| if it.is_lowercase() { it.to_ascii_uppercase() } else { it.to_ascii_lowercase() })
+        .map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
         .collect();
     let reversed: String = proof.chars().rev().collect();
     vec![

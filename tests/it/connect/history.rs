@@ -102,7 +102,7 @@ impl History<'_> {
         let expected = Some(USERS[self.dice.below(4)]).filter(|_| self.dice.below(3) == 0);
         let new = NewLink {
             label: "for the report".to_owned(),
-            expected_user: expected.map(|it| self.id(it)),
+            expected_user: expected.map(|name| self.id(name)),
             expires_in: Some(std::time::Duration::from_mins(minutes)),
             ..NewLink::default()
         };
@@ -127,13 +127,13 @@ impl History<'_> {
     async fn look_at(&mut self, link: usize, browser: usize) {
         let url = self.anywhere(&self.links[link].url.clone());
         let page = self.browsers[browser].open(&url).await;
-        let it = &self.links[link];
-        let is_own = it.browser == Some(browser);
-        let expected = match it.connected {
+        let known = &self.links[link];
+        let is_own = known.browser == Some(browser);
+        let expected = match known.connected {
             Some(name) if is_own => (200, format!("as @{name}")),
             Some(_) => (410, "used already".to_owned()),
-            None if it.expires_s <= self.now_s => (404, "not known".to_owned()),
-            None if it.browser.is_some() && !is_own => (403, "Another browser".to_owned()),
+            None if known.expires_s <= self.now_s => (404, "not known".to_owned()),
+            None if known.browser.is_some() && !is_own => (403, "Another browser".to_owned()),
             None => (200, "at X</button>".to_owned()),
         };
         let text = page.text().replace("Go on to X</button>", "at X</button>");
@@ -142,9 +142,9 @@ impl History<'_> {
     }
 
     fn may_begin(&self, link: usize, browser: usize) -> bool {
-        let it = &self.links[link];
-        let is_free = it.browser.is_none_or(|it| it == browser);
-        it.connected.is_none() && it.expires_s > self.now_s && is_free
+        let known = &self.links[link];
+        let is_free = known.browser.is_none_or(|holder| holder == browser);
+        known.connected.is_none() && known.expires_s > self.now_s && is_free
     }
 
     async fn begin(&mut self, browser: usize) {
@@ -180,7 +180,7 @@ impl History<'_> {
         let link = &self.links[back.link];
         let in_time = self.now_s < back.begun_s + 900 && self.now_s < link.expires_s;
         let may = !back.is_used && in_time && link.connected.is_none();
-        back.user.filter(|it| may && link.expected.is_none_or(|expected| expected == *it))
+        back.user.filter(|user| may && link.expected.is_none_or(|expected| expected == *user))
     }
 
     async fn come_back(&mut self, browser: usize) {
@@ -207,7 +207,7 @@ impl History<'_> {
     /// Comes back, and X's answer to the exchange does not arrive until something else has happened.
     async fn hold(&mut self) {
         let live: Vec<usize> =
-            (0..self.backs.len()).filter(|it| self.connects(*it).is_some()).collect();
+            (0..self.backs.len()).filter(|index| self.connects(*index).is_some()).collect();
         let Some(place) = live.first().map(|_| live[self.dice.below(live.len())]) else { return };
         let (replica, user) = (self.dice.below(2), self.connects(place).unwrap());
         self.order(json!([fault(ACCESS_TOKEN, &json!({ "kind": "hold", "times": 1 }))])).await;
@@ -243,7 +243,7 @@ impl History<'_> {
 
     async fn crash_between(&mut self) {
         let replica = self.dice.below(2);
-        if self.held.as_ref().is_none_or(|it| it.replica != replica) {
+        if self.held.as_ref().is_none_or(|held| held.replica != replica) {
             self.crash(replica).await;
         }
     }
@@ -256,7 +256,7 @@ impl History<'_> {
 
     /// Asks one replica, which is gone at some moment before it answers or after.
     async fn tear(&mut self, ask: impl FnOnce(&Replica) -> crate::http::Ask) -> Option<Answer> {
-        let held = self.held.as_ref().map(|it| 1 - it.replica);
+        let held = self.held.as_ref().map(|held| 1 - held.replica);
         let replica = held.unwrap_or_else(|| self.dice.below(2));
         let opened = Replica::open(&self.sandbox, &self.database.settings()).await;
         let asked = tokio::spawn(ask(&self.replicas[replica]).try_send());
@@ -280,7 +280,7 @@ impl History<'_> {
         }
         let url = self.links[link].url.clone();
         let button = self.browsers[browser].own_button(&url);
-        let asked = |it: &Replica| button.to(&format!("{}/begin", it.at(&url)));
+        let asked = |replica: &Replica| button.to(&format!("{}/begin", replica.at(&url)));
         let answered = self.tear(asked).await;
         let had_cookie = !self.browsers[browser].cookies.is_empty();
         let pressed = if let Some(answer) = answered {
@@ -304,13 +304,13 @@ impl History<'_> {
         let (url, browser, link) = (url.clone(), *browser, *link);
         let user = self.connects(place);
         let cookies = self.browsers[browser].ask("GET", &url);
-        let asked = |it: &Replica| cookies.to(&it.at(&url));
+        let asked = |replica: &Replica| cookies.to(&replica.at(&url));
         self.tear(asked).await;
         self.backs[place].is_used = true;
         for is_last in [false, true] {
             let page = self.anywhere(&self.links[link].url.clone());
             let page = self.browsers[browser].open(&page).await.text();
-            if let Some(user) = user.filter(|it| page.contains(&format!("as @{it}<"))) {
+            if let Some(user) = user.filter(|user| page.contains(&format!("as @{user}<"))) {
                 self.links[link].connected = Some(user);
             }
             if !is_last {
@@ -345,13 +345,13 @@ impl History<'_> {
                 self.look_at(link, browser).await;
             }
         }
-        let connected: Vec<&str> = self.links.iter().filter_map(|it| it.connected).collect();
+        let connected: Vec<&str> = self.links.iter().filter_map(|link| link.connected).collect();
         let filter = AccountFilter { limit: 100, ..AccountFilter::default() };
         let accounts = self.store.list_accounts(&filter).await.unwrap();
-        let bound: BTreeSet<&str> = accounts.iter().map(|it| &*it.screen_name).collect();
+        let bound: BTreeSet<&str> = accounts.iter().map(|account| &*account.screen_name).collect();
         assert_eq!(bound, connected.iter().copied().collect());
         let entries = self.store.list_audit(&newest(1000)).await.unwrap();
-        let audited = entries.iter().filter(|it| it.action == "account.connected").count();
+        let audited = entries.iter().filter(|entry| entry.action == "account.connected").count();
         assert_eq!(audited, connected.len());
         let exchanged = self.sandbox.get(&format!("/sandbox/calls?path={ACCESS_TOKEN}")).await;
         let mut seen = BTreeSet::new();
@@ -372,11 +372,11 @@ async fn no_account_is_bound_but_by_the_rules(database: Database) {
         }
         history.check().await;
     }
-    let it = &history.told;
-    say(&format!("{it:?}"));
-    assert!(it.links >= 400 && it.connects >= 120 && it.crashes >= 200, "{it:?}");
-    assert!(it.torn >= 150 && it.unanswered >= 20 && it.unanswered < it.torn, "{it:?}");
-    assert!(it.held >= 60 && it.lost >= 20 && it.lost < it.held, "{it:?}");
+    let told = &history.told;
+    say(&format!("{told:?}"));
+    assert!(told.links >= 400 && told.connects >= 120 && told.crashes >= 200, "{told:?}");
+    assert!(told.torn >= 150 && told.unanswered >= 20 && told.unanswered < told.torn, "{told:?}");
+    assert!(told.held >= 60 && told.lost >= 20 && told.lost < told.held, "{told:?}");
 }
 
 on_both!(no_account_is_bound_but_by_the_rules);

@@ -68,7 +68,7 @@ async fn what_an_admin_calls_a_link_is_text(database: Database) {
     let (admin, browser) = (gateway.new_admin_key().await, Browser::new());
     let plain = browser
         .other()
-        .open(&gateway.link_with(|it| "plain".clone_into(&mut it.label)).await)
+        .open(&gateway.link_with(|link| "plain".clone_into(&mut link.label)).await)
         .await
         .text();
     let mut shown = 0;
@@ -98,14 +98,15 @@ async fn what_an_admin_calls_a_link_is_text(database: Database) {
 
 async fn where_a_browser_goes_on_to_is_text(database: Database) {
     // As no settings can say it.
-    let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
-    let gateway = start_gateway_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
+    let all: Vec<String> = hostile().into_iter().filter(|text| !text.contains('\0')).collect();
+    let gateway =
+        start_gateway_with(&database, |config| config.connect.return_to.clone_from(&all)).await;
     let mut plain = String::new();
     for text in [&"plain".to_owned()].into_iter().chain(&all).step_by(4) {
         let link = if plain.is_empty() {
             gateway.link().await
         } else {
-            gateway.link_with(|it| it.return_to = Some(text.clone())).await
+            gateway.link_with(|link| link.return_to = Some(text.clone())).await
         };
         let mut browser = Browser::new();
         let back = gateway.allow(&mut browser, &link, "carol").await;
@@ -150,7 +151,7 @@ async fn a_screen_name_that_is_none_is_stored_from_no_answer_and_shown_from_no_r
         };
         gateway.order(faults).await;
         browser.follow(&back).await.goes_to(path_of(&link));
-        assert!(gateway.fired().await.iter().all(|it| *it == 1), "{text:?}");
+        assert!(gateway.fired().await.iter().all(|count| *count == 1), "{text:?}");
         gateway.order(json!([])).await;
         browser.open(&link).await.is_page(200, &odd);
     }
@@ -158,7 +159,7 @@ async fn a_screen_name_that_is_none_is_stored_from_no_answer_and_shown_from_no_r
     let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
-    for text in hostile().iter().filter(|it| !it.contains('\0')) {
+    for text in hostile().iter().filter(|text| !text.contains('\0')) {
         database
             .run(&format!("update link set screen_name = '{}'", text.replace('\'', "''")))
             .await;
@@ -193,7 +194,8 @@ async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
                 gateway.url
             ))
             .await;
-        let could_be_a_token = text.len() <= 250 && text.bytes().all(|it| it.is_ascii_graphic());
+        let could_be_a_token =
+            text.len() <= 250 && text.bytes().all(|byte| byte.is_ascii_graphic());
         if could_be_a_token {
             follow.goes_to(path_of(&link));
         } else {
@@ -201,7 +203,7 @@ async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
             follow.is_guarded();
         }
         // A cookie that somebody else wrote decides nothing but a path of our own.
-        if text.len() < 5000 && text.bytes().all(|it| (32..127).contains(&it)) {
+        if text.len() < 5000 && text.bytes().all(|byte| (32..127).contains(&byte)) {
             for cookie in [
                 format!("countersign-connect={text}"),
                 format!("countersign-connect={text}.x"),

@@ -35,8 +35,12 @@ async fn what_a_link_cannot_be_is_refused_with_every_reason(database: Database) 
         let refused = ask(&gateway, &admin, &wrong).await;
         refused.is_own(400, "invalid_request");
         let problems = refused.json()["problems"].clone();
-        let found: Vec<&str> =
-            problems.as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+        let found: Vec<&str> = problems
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|problem| problem["pointer"].as_str().unwrap())
+            .collect();
         assert_eq!(found, pointers, "{problems}");
     }
     assert_eq!(ask(&gateway, &admin, &json!({ "label": "x", "more": 1 })).await.status, 400);
@@ -49,12 +53,12 @@ async fn what_a_link_cannot_be_is_refused_with_every_reason(database: Database) 
 
 async fn the_page_of_a_link_for_an_account_that_is_known_names_it(database: Database) {
     let gateway = start_gateway(&database).await;
-    let [alice, carol] = ["alice", "carol"].map(|it| gateway.id(it));
+    let [alice, carol] = ["alice", "carol"].map(|name| gateway.id(name));
     for (user, expected) in [
         (alice, format!("The link is for @alice alone (id {alice}): sign in to X as that user.")),
         (carol, format!("the one that whoever sent the link had in mind (id {carol})")),
     ] {
-        let link = gateway.link_with(|it| it.expected_user = Some(user)).await;
+        let link = gateway.link_with(|link| link.expected_user = Some(user)).await;
         Browser::new().open(&link).await.is_page(200, &[&expected]);
     }
 }
@@ -82,15 +86,16 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }
-    let mut ids: Vec<&Value> = made.iter().map(|it| &it["id"]).collect();
-    let mut listed: Vec<&Value> = seen.iter().map(|it| &it["id"]).collect();
+    let mut ids: Vec<&Value> = made.iter().map(|link| &link["id"]).collect();
+    let mut listed: Vec<&Value> = seen.iter().map(|link| &link["id"]).collect();
     assert_eq!((seen[0]["label"].as_str(), seen.len()), (Some("number 4"), 5), "{seen:?}");
     ids.sort_by_key(ToString::to_string);
     listed.sort_by_key(ToString::to_string);
     assert_eq!(ids, listed);
     let id = made[2]["id"].as_str().unwrap();
     assert!(
-        !made[2]["url"].as_str().unwrap().contains(id) && seen.iter().all(|it| it["url"].is_null())
+        !made[2]["url"].as_str().unwrap().contains(id)
+            && seen.iter().all(|link| link["url"].is_null())
     );
     assert_eq!(Browser::new().open(&format!("{}/connect/{id}", gateway.url)).await.status, 404);
     for wrong in ["?after=x", "?after=1-2", "?limit=0", "?more=1"] {
@@ -119,7 +124,7 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
 // An answer went on giving it out.
 async fn a_withdrawn_link_to_reconnect_is_not_given_out_again(database: Database) {
     let mut gateway = start_gateway(&database).await;
-    gateway.key = gateway.new_key(|it| it.links = true).await;
+    gateway.key = gateway.new_key(|key| key.links = true).await;
     let admin = gateway.new_admin_key().await;
     let alice = gateway.id("alice").to_string();
     gateway.sandbox.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
@@ -146,7 +151,7 @@ async fn a_withdrawn_link_to_reconnect_is_not_given_out_again(database: Database
 }
 
 async fn without_a_public_url_there_are_no_links(database: Database) {
-    let gateway = start_gateway_with(&database, |it| it.connect.public_url = None).await;
+    let gateway = start_gateway_with(&database, |config| config.connect.public_url = None).await;
     let refused = ask(&gateway, &gateway.new_admin_key().await, &json!({ "label": "x" })).await;
     refused.is_own(400, "invalid_request");
     assert!(refused.text().contains("set it, or connect by PIN"), "{}", refused.text());
@@ -171,7 +176,7 @@ async fn each_link_is_another_and_none_is_stored_in_the_clear(database: Database
         let new = NewLink { label: "x".to_owned(), ..NewLink::default() };
         let link = gateway.inner.create_link(new, "test").await.unwrap().url.expose().to_owned();
         let id = link.rsplit_once('/').unwrap().1;
-        assert!(id.len() == 49 && id.bytes().all(|it| it.is_ascii_alphanumeric()), "{id}");
+        assert!(id.len() == 49 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
         links.insert(link);
     }
     assert_eq!(links.len(), 50);

@@ -87,8 +87,8 @@ impl TestGateway {
 
     pub async fn audited(&self, action: &str) -> Vec<(String, String, String)> {
         let entries = self.store.list_audit(&newest(1000)).await.unwrap();
-        let entries = entries.into_iter().filter(|it| it.action == action);
-        entries.map(|it| (it.actor, it.subject, it.detail)).collect()
+        let entries = entries.into_iter().filter(|entry| entry.action == action);
+        entries.map(|entry| (entry.actor, entry.subject, entry.detail)).collect()
     }
 
     /// Nobody was connected but alice and bob, who were at first.

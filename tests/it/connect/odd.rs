@@ -47,7 +47,7 @@ async fn fired_once(gateway: &TestGateway, wrong: &Value) {
 
 /// A refusal by code, or a page that says that X cannot be trusted or was not reached.
 fn odd_ends(text: &str) -> bool {
-    [NotConnected::OddAnswer, NotConnected::XAway].iter().any(|it| text.contains(it.what()))
+    [NotConnected::OddAnswer, NotConnected::XAway].iter().any(|reason| text.contains(reason.what()))
 }
 
 async fn an_odd_request_token_is_none(database: Database) {

@@ -69,9 +69,9 @@ async fn of_many_browsers_that_begin_at_once_one_has_the_link(database: Database
         asked.spawn(ask.send());
     }
     let answers = asked.join_all().await;
-    let answers: Vec<u16> = answers.iter().map(|it| it.status.as_u16()).collect();
-    assert_eq!(answers.iter().filter(|it| **it == 303).count(), 1, "{answers:?}");
-    assert_eq!(answers.iter().filter(|it| **it == 403).count(), 19, "{answers:?}");
+    let answers: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(answers.iter().filter(|answer| **answer == 303).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| **answer == 403).count(), 19, "{answers:?}");
     assert_eq!(gateway.steps().await.0, 1);
 }
 

@@ -46,15 +46,15 @@ fn hostile() -> Vec<String> {
             all.insert(format!("{scheme}://{before}{after}"));
         }
         // Of mixed case.
-        for (place, letter) in url.char_indices().filter(|it| it.1.is_ascii_lowercase()) {
+        for (place, letter) in url.char_indices().filter(|indexed| indexed.1.is_ascii_lowercase()) {
             let upper = letter.to_ascii_uppercase();
             all.insert(format!("{}{upper}{}", &url[..place], &url[place + 1..]));
         }
-        all.extend((0..url.len()).map(|it| url[..it].to_owned()));
+        all.extend((0..url.len()).map(|end| url[..end].to_owned()));
         all.extend([url.to_uppercase(), url.repeat(2), format!("{url}{}", "a".repeat(10_000))]);
     }
     all.extend(ELSEWHERE.map(str::to_owned));
-    assert!(!ALLOWED.iter().any(|it| all.contains(*it)));
+    assert!(!ALLOWED.iter().any(|allowed| all.contains(*allowed)));
     all.into_iter().collect()
 }
 
@@ -195,7 +195,7 @@ fn authorities(host: &str) -> Vec<String> {
         "{}\u{2044}evil.example",
     ]
     .iter()
-    .map(|it| it.replace("{}", name))
+    .map(|template| template.replace("{}", name))
     .collect();
     all.extend([
         host.replacen('.', "\u{3002}", 1),
@@ -234,20 +234,21 @@ fn settings(entries: &[String], is_file: bool) -> Result<Vec<String>, String> {
     }
     let file = is_file.then_some(("countersign.toml", &*file));
     let parsed = config::parse(file, &environment, &|_| Err("there are no files".to_owned()));
-    parsed.map(|it| it.connect.return_to).map_err(|it| it.to_string())
+    parsed.map(|config| config.connect.return_to).map_err(|error| error.to_string())
 }
 
 /// Whether a browser reads it as what is written there: that host, that path, and nobody's name.
 #[track_caller]
 fn is_read_as_written(url: &str) {
-    let read = reqwest::Url::parse(url).unwrap_or_else(|it| panic!("{url:?}: {it}"));
+    let read = reqwest::Url::parse(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
     assert!(["http", "https"].contains(&read.scheme()), "{url:?}");
     assert!(read.username().is_empty() && read.password().is_none(), "{url:?}");
     assert_eq!(read.fragment(), None, "{url:?}");
     let (_, rest) = url.split_once("://").unwrap();
     let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let host = read.host_str().unwrap();
-    let with_port = read.port_or_known_default().map_or(String::new(), |it| format!("{host}:{it}"));
+    let with_port =
+        read.port_or_known_default().map_or(String::new(), |port| format!("{host}:{port}"));
     let written = authority.to_lowercase();
     assert!(written == host || written == with_port, "{url:?} is read as {read}");
     let path = target.split('?').next().unwrap();
@@ -264,11 +265,11 @@ fn settings_name_only_what_a_browser_reads_as_it_is_written() {
     }
     let all = hostile();
     let mut refused = 0;
-    for (url, is_file) in all.iter().flat_map(|it| [(it, true), (it, false)]) {
+    for (url, is_file) in all.iter().flat_map(|url| [(url, true), (url, false)]) {
         match settings(std::slice::from_ref(url), is_file) {
-            Ok(entries) => entries.iter().for_each(|it| {
-                is_read_as_written(it);
-                assert!(url.contains(&**it), "{it:?} is not in {url:?}");
+            Ok(entries) => entries.iter().for_each(|entry| {
+                is_read_as_written(entry);
+                assert!(url.contains(&**entry), "{entry:?} is not in {url:?}");
             }),
             Err(error) => {
                 assert!(error.contains("connect.return_to"), "{url:?}: {error}");
@@ -306,7 +307,10 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
             ..NewLink::default()
         };
         let made = gateway.inner.create_link(new, "test").await;
-        assert!(matches!(&made, Err(Error::InvalidRequest(it)) if refused(it)), "{return_to:?}");
+        assert!(
+            matches!(&made, Err(Error::InvalidRequest(problems)) if refused(problems)),
+            "{return_to:?}"
+        );
         // Each in turn over HTTP as well; that takes longer.
         if number % 2 == 0 {
             let ask = gateway
@@ -330,11 +334,13 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
 
 async fn a_row_that_says_otherwise_sends_nobody_there(database: Database) {
     let gateway = start_gateway_with(&database, allowing).await;
-    let (link, mut browser) =
-        (gateway.link_with(|it| it.return_to = Some(ALLOWED[0].to_owned())).await, Browser::new());
+    let (link, mut browser) = (
+        gateway.link_with(|link| link.return_to = Some(ALLOWED[0].to_owned())).await,
+        Browser::new(),
+    );
     let mut rows = 0;
     for written in
-        hostile().iter().step_by(3).chain([&ALLOWED[1].to_owned()]).filter_map(|it| quoted(it))
+        hostile().iter().step_by(3).chain([&ALLOWED[1].to_owned()]).filter_map(|text| quoted(text))
     {
         let back = gateway.allow(&mut browser, &link, "carol").await;
         database.run(&format!("update link set return_to = {written}")).await;
@@ -355,12 +361,13 @@ async fn a_row_that_says_otherwise_sends_nobody_there(database: Database) {
 }
 
 async fn what_settings_said_before_sends_nobody_there(database: Database) {
-    let all: Vec<String> = hostile().into_iter().filter(|it| !it.contains('\0')).collect();
-    let before = start_gateway_with(&database, |it| it.connect.return_to.clone_from(&all)).await;
+    let all: Vec<String> = hostile().into_iter().filter(|text| !text.contains('\0')).collect();
+    let before =
+        start_gateway_with(&database, |config| config.connect.return_to.clone_from(&all)).await;
     let gateway = TestGateway::build(before.sandbox.again(), &database.settings(), allowing).await;
     let mut flows = 0;
     for return_to in all.into_iter().skip(1).step_by(3) {
-        let link = before.link_with(|it| it.return_to = Some(return_to)).await;
+        let link = before.link_with(|link| link.return_to = Some(return_to)).await;
         let (link, mut browser) = (format!("{}{}", gateway.url, path_of(&link)), Browser::new());
         let back = gateway.allow(&mut browser, &link, "carol").await;
         browser.follow(&back).await.goes_to(path_of(&link));
@@ -373,7 +380,7 @@ async fn what_settings_said_before_sends_nobody_there(database: Database) {
     assert!(flows >= 200, "{flows}");
     assert_eq!(gateway.steps().await, (flows, flows));
     for url in ALLOWED {
-        let link = gateway.link_with(|it| it.return_to = Some(url.to_owned())).await;
+        let link = gateway.link_with(|link| link.return_to = Some(url.to_owned())).await;
         let mut browser = Browser::new();
         let back = gateway.allow(&mut browser, &link, "carol").await;
         browser.follow(&back).await.goes_to(url);

@@ -44,7 +44,7 @@ async fn made(gateway: &TestGateway) -> usize {
 
 async fn a_key_with_the_right_makes_links_for_its_app(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|it| it.links = true).await;
+    let key = gateway.new_key(|key| key.links = true).await;
     let carol = gateway.id("carol").to_string();
     let made = ask(&gateway, &key, &json!({ "label": "from the app", "user_id": carol })).await;
     assert_eq!(made.status, 201, "{}", made.text());
@@ -64,11 +64,11 @@ async fn a_key_with_the_right_makes_links_for_its_app(database: Database) {
 async fn a_key_makes_no_links_beyond_its_rights(database: Database) {
     let gateway = start_gateway(&database).await;
     let alice = gateway.id("alice");
-    let (without, wide) = (gateway.key.clone(), gateway.new_key(|it| it.links = true).await);
+    let (without, wide) = (gateway.key.clone(), gateway.new_key(|key| key.links = true).await);
     let narrow = gateway
-        .new_key(|it| {
-            it.links = true;
-            it.accounts = vec![alice]
+        .new_key(|key| {
+            key.links = true;
+            key.accounts = vec![alice]
         })
         .await;
     let label = "x";
@@ -93,7 +93,7 @@ async fn a_key_makes_no_links_beyond_its_rights(database: Database) {
         .post(format!("{}{PATH}", gateway.url))
         .send()
         .await
-        .map(|it| assert_eq!(it.status(), 401))
+        .map(|response| assert_eq!(response.status(), 401))
         .unwrap();
     assert_eq!(made(&gateway).await, 0);
     let good = json!({ "label": label, "app": "demo", "user_id": alice.to_string() });
@@ -111,7 +111,7 @@ async fn a_key_makes_no_links_beyond_its_rights(database: Database) {
 
 async fn the_answer_that_an_account_has_ended_has_a_link_for_those_who_may(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|it| it.links = true).await;
+    let key = gateway.new_key(|key| key.links = true).await;
     revoke(&gateway).await;
     let without = call(&gateway, "alice", &gateway.key).send().await;
     assert!(
@@ -141,7 +141,7 @@ async fn the_answer_that_an_account_has_ended_has_a_link_for_those_who_may(datab
 
 async fn calling_on_and_on_makes_one_link_until_somebody_begins_with_it(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|it| it.links = true).await;
+    let key = gateway.new_key(|key| key.links = true).await;
     revoke(&gateway).await;
     let asks: Vec<_> = (0..20).map(|_| link_for(&gateway, &key)).collect();
     let mut links = Vec::new();
@@ -166,7 +166,7 @@ async fn calling_on_and_on_makes_one_link_until_somebody_begins_with_it(database
 
 async fn an_account_that_ended_again_has_a_new_link(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|it| it.links = true).await;
+    let key = gateway.new_key(|key| key.links = true).await;
     revoke(&gateway).await;
     let first = link_for(&gateway, &key).await;
     user_becomes(&gateway, "alice", "active").await;
@@ -179,7 +179,7 @@ async fn an_account_that_ended_again_has_a_new_link(database: Database) {
 
 async fn without_a_database_the_answer_comes_without_a_link(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|it| it.links = true).await;
+    let key = gateway.new_key(|key| key.links = true).await;
     revoke(&gateway).await;
     // The key is remembered from here on.
     call(&gateway, "bob", &key).send().await.is_relayed(200);
@@ -192,10 +192,12 @@ async fn without_a_database_the_answer_comes_without_a_link(database: Database) 
 }
 
 async fn a_key_has_so_many_links_that_wait_and_no_more(database: Database) {
-    let change = |it: &mut countersign::config::Config| it.limits.key_links = 3;
+    let change = |config: &mut countersign::config::Config| config.limits.key_links = 3;
     let gateway = TestGateway::start_with(&database, change).await;
-    let (key, other) =
-        (gateway.new_key(|it| it.links = true).await, gateway.new_key(|it| it.links = true).await);
+    let (key, other) = (
+        gateway.new_key(|key| key.links = true).await,
+        gateway.new_key(|key| key.links = true).await,
+    );
     let wanted = |expires: &str| json!({ "label": "a friend", "expires": expires });
     assert_eq!(ask(&gateway, &key, &wanted("2h")).await.status, 201);
     let mut made = tokio::task::JoinSet::new();
@@ -205,8 +207,9 @@ async fn a_key_has_so_many_links_that_wait_and_no_more(database: Database) {
             ask.header("content-type", "application/json").body(wanted("3h").to_string()).send(),
         );
     }
-    let statuses: Vec<_> = made.join_all().await.iter().map(|it| it.status.as_u16()).collect();
-    assert_eq!(statuses.iter().filter(|it| **it == 201).count(), 2, "{statuses:?}");
+    let statuses: Vec<_> =
+        made.join_all().await.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 2, "{statuses:?}");
     let refused = ask(&gateway, &key, &wanted("3h")).await;
     refused.is_own(429, "too_many_links");
     assert_eq!(refused.header("retry-after"), "7200");

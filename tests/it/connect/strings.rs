@@ -17,7 +17,7 @@ pub fn hostile() -> Vec<String> {
         "</bdi></p></form>",
     ];
     let mut all = others();
-    all.extend(marks.iter().chain(&bodies).map(|it| (*it).to_owned()));
+    all.extend(marks.iter().chain(&bodies).map(|text| (*text).to_owned()));
     for body in bodies {
         all.extend(marks.iter().map(|mark| format!("{mark}{body}{mark}")));
     }
@@ -112,7 +112,7 @@ fn split_tag(text: &str) -> (&str, &str) {
         match (quote, character) {
             (None, '>') => return (&text[..place], &text[place + 1..]),
             (None, '"' | '\'') => quote = Some(character),
-            (Some(open), it) if open == it => quote = None,
+            (Some(open), c) if open == c => quote = None,
             _ => (),
         }
     }
@@ -133,7 +133,7 @@ const ESCAPES: [(&str, &str); 5] =
 
 /// What a reader sees, its escapes undone.
 pub fn unescaped(page: &str) -> String {
-    ESCAPES.iter().fold(page.to_owned(), |text, (escape, it)| text.replace(escape, it))
+    ESCAPES.iter().fold(page.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }
 
 /// What is there without being escaped.

@@ -91,10 +91,10 @@ async fn a_link_that_was_used_is_used_for_everybody_else(database: Database) {
     let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&link));
     for mut other in [Browser::new(), {
-        let mut it = Browser::new();
+        let mut browser = Browser::new();
         let own = gateway.link().await;
-        gateway.begin(&mut it, &own).await;
-        it
+        gateway.begin(&mut browser, &own).await;
+        browser
     }] {
         let page = other.open(&link).await;
         page.is_page(
@@ -118,7 +118,7 @@ async fn connecting_again_replaces_the_token_and_keeps_all_else(database: Databa
     let back = gateway.allow(&mut browser, &first, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&first));
     let id = gateway.id("carol");
-    let limited = gateway.new_key(|it| it.accounts = vec![id]).await;
+    let limited = gateway.new_key(|key| key.accounts = vec![id]).await;
     let before = gateway.store.find_account("demo", id).await.unwrap().unwrap();
 
     // Who takes the app's right back and gives it again has another token.
@@ -145,7 +145,7 @@ async fn connecting_again_replaces_the_token_and_keeps_all_else(database: Databa
         .as_array()
         .unwrap()
         .iter()
-        .filter(|it| it["screen_name"] == "carol")
+        .filter(|user| user["screen_name"] == "carol")
         .collect();
     assert!(
         used[0]["header_values"]["authorization"]
@@ -159,8 +159,9 @@ async fn connecting_again_replaces_the_token_and_keeps_all_else(database: Databa
 async fn a_browser_goes_on_to_where_the_link_says(database: Database) {
     let target = "https://app.example.com/done?a=b%20c";
     let gateway =
-        start_gateway_with(&database, |it| it.connect.return_to = vec![target.to_owned()]).await;
-    let link = gateway.link_with(|it| it.return_to = Some(target.to_owned())).await;
+        start_gateway_with(&database, |config| config.connect.return_to = vec![target.to_owned()])
+            .await;
+    let link = gateway.link_with(|link| link.return_to = Some(target.to_owned())).await;
     let mut browser = Browser::new();
     let back = gateway.allow(&mut browser, &link, "carol").await;
     let went = browser.follow(&back).await;
@@ -173,8 +174,9 @@ async fn a_browser_goes_on_to_where_the_link_says(database: Database) {
 async fn a_browser_no_longer_goes_where_the_settings_no_longer_say(database: Database) {
     let target = "https://app.example.com/done";
     let gateway =
-        start_gateway_with(&database, |it| it.connect.return_to = vec![target.to_owned()]).await;
-    let link = gateway.link_with(|it| it.return_to = Some(target.to_owned())).await;
+        start_gateway_with(&database, |config| config.connect.return_to = vec![target.to_owned()])
+            .await;
+    let link = gateway.link_with(|link| link.return_to = Some(target.to_owned())).await;
     let gateway = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
     let (link, mut browser) = (format!("{}{}", gateway.url, path_of(&link)), Browser::new());
     let back = gateway.allow(&mut browser, &link, "carol").await;

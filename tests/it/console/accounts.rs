@@ -192,7 +192,7 @@ async fn a_link_to_reconnect_is_shown_once_and_is_for_that_user_alone(database: 
 }
 
 async fn without_a_public_url_no_link_is_offered(database: Database) {
-    let gateway = start_gateway_with(&database, |it| it.connect.public_url = None).await;
+    let gateway = start_gateway_with(&database, |config| config.connect.public_url = None).await;
     let visitor = Visitor::admin(&gateway).await;
     let path = path(&gateway, "alice");
     let page = visitor.open(&path).await;
@@ -236,9 +236,9 @@ async fn removing_asks_first_and_says_what_it_does(database: Database) {
 }
 
 async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Database) {
-    let before = TestGateway::start_with(&database, |it| {
-        let gone = App { name: "gone".to_owned(), ..it.apps["demo"].clone() };
-        it.apps.insert(gone.name.clone(), gone);
+    let before = TestGateway::start_with(&database, |config| {
+        let gone = App { name: "gone".to_owned(), ..config.apps["demo"].clone() };
+        config.apps.insert(gone.name.clone(), gone);
     })
     .await;
     for name in ["alice", "bob"] {
@@ -325,7 +325,7 @@ async fn what_is_searched_for_is_escaped(database: Database) {
     let visitor = Visitor::admin(&gateway).await;
     for text in crate::connect::strings::hostile()
         .iter()
-        .filter(|it| it.contains('<') && it.len() > 2 && !it.contains('\0'))
+        .filter(|text| text.contains('<') && text.len() > 2 && !text.contains('\0'))
     {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("search", text)

@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 const PATH: &str = "/console/audit";
 
 fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 async fn the_page_says_who_did_what_from_where(database: Database) {
@@ -29,8 +29,8 @@ async fn the_page_says_who_did_what_from_where(database: Database) {
     let entries = gateway.store.list_audit(&newest(99)).await.unwrap();
     let told: Vec<_> = entries
         .iter()
-        .filter(|it| it.address.is_some())
-        .map(|it| (&*it.action, &*it.actor, it.address.as_deref()))
+        .filter(|entry| entry.address.is_some())
+        .map(|entry| (&*entry.action, &*entry.actor, entry.address.as_deref()))
         .collect();
     let actor = format!("key:{}", &key[4..16]);
     assert_eq!(
@@ -41,7 +41,7 @@ async fn the_page_says_who_did_what_from_where(database: Database) {
         ]
     );
     let removed = &entries[1];
-    assert!(removed.key_name.as_ref().is_some_and(|it| it.starts_with("key ")), "{removed:?}");
+    assert!(removed.key_name.as_ref().is_some_and(|name| name.starts_with("key ")), "{removed:?}");
 
     let page = visitor.open(PATH).await;
     is_page(&page, 200);
@@ -90,8 +90,8 @@ async fn all_that_fits_is_downloaded_however_much_it_is(database: Database) {
     );
     let all = lines(&answer.text());
     let subjects: Vec<_> =
-        all.iter().map(|it| it["subject"].as_str().unwrap().to_owned()).collect();
-    let expected: Vec<_> = (1..=2500).map(|it| format!("thing:{it}")).collect();
+        all.iter().map(|entry| entry["subject"].as_str().unwrap().to_owned()).collect();
+    let expected: Vec<_> = (1..=2500).map(|number| format!("thing:{number}")).collect();
     assert_eq!(subjects, expected);
 
     let ask = |query: &str| gateway.admin(&key, "GET", &format!("/admin/v1/audit?{query}"));

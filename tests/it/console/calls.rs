@@ -17,7 +17,7 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
 /// The calls that a page leads to, in its order.
 fn listed(page: &str) -> Vec<i64> {
     let links = page.split("href=\"/console/calls/").skip(1);
-    links.map(|it| it.split('"').next().unwrap().parse().unwrap()).collect()
+    links.map(|link| link.split('"').next().unwrap().parse().unwrap()).collect()
 }
 
 async fn the_list_of_calls_says_what_to_do_while_it_is_empty(database: Database) {
@@ -48,7 +48,7 @@ async fn make_four(gateway: &TestGateway) -> String {
         .send()
         .await
         .is_relayed(403);
-    let named = gateway.new_key(|it| "the dashboard".clone_into(&mut it.name)).await;
+    let named = gateway.new_key(|key| "the dashboard".clone_into(&mut key.name)).await;
     let ask = gateway
         .call(Endpoint::Totals, &body(&bob, &["impressions"]))
         .header("authorization", &format!("Bearer {named}"));
@@ -75,7 +75,7 @@ async fn narrow(visitor: &Visitor<'_>, alice: &str, dashboard: &str, all: &[i64]
         (format!("?before={}", all[1]), &[2, 3]),
     ] {
         let page = visitor.open(&format!("{CALLS}{query}")).await;
-        let expected: Vec<i64> = expected.iter().map(|it| all[*it]).collect();
+        let expected: Vec<i64> = expected.iter().map(|index| all[*index]).collect();
         assert_eq!(listed(&page.text()), expected, "{query}: {}", page.text());
     }
 }

@@ -12,11 +12,11 @@ pub const EXPLORE: &str = "/console/explore";
 /// The cells of a page's first table.
 pub fn cells(page: &str) -> Vec<Vec<String>> {
     let table = page.split("<table>").nth(1).unwrap().split("</table>").next().unwrap();
-    let row = |it: &str| {
-        let cells = it
+    let row = |text: &str| {
+        let cells = text
             .split("<td")
             .skip(1)
-            .map(|it| it.split_once('>').unwrap().1.split("</td>").next().unwrap().to_owned());
+            .map(|cell| cell.split_once('>').unwrap().1.split("</td>").next().unwrap().to_owned());
         cells.collect::<Vec<String>>()
     };
     table.split("<tr>").skip(2).map(row).collect()
@@ -45,7 +45,7 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
     let rows = cells(&page.text());
     let mut expected = Vec::new();
     for (name, ids) in [("alice", &alice), ("bob", &bob)] {
-        for post in gateway.sandbox.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+        for post in gateway.sandbox.posts(name).iter().filter(|post| ids.contains(&post.id)) {
             for metric in ["favorites", "impressions"] {
                 expected.push(vec![
                     post.id.clone(),
@@ -55,9 +55,9 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
             }
         }
     }
-    let sorted = |mut it: Vec<Vec<String>>| {
-        it.sort();
-        it
+    let sorted = |mut rows: Vec<Vec<String>>| {
+        rows.sort();
+        rows
     };
     assert_eq!(sorted(rows), sorted(expected));
     let text = page.text();
@@ -87,7 +87,7 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
     let ids = [gateway.sandbox.ids("alice", 250), gateway.sandbox.ids("bob", 250)].concat();
     let addresses: Vec<String> = ids
         .iter()
-        .map(|it| format!("https://x.com/alice/status/{it}?s=20&t=aBcDeFgHiJkLmN"))
+        .map(|id| format!("https://x.com/alice/status/{id}?s=20&t=aBcDeFgHiJkLmN"))
         .collect();
     let rest = [
         ("metrics", "favorites"),
@@ -117,7 +117,7 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
     let arrived = gateway.arrived(TOTALS).await.len();
     let many = |count: u64| {
         (0..count)
-            .map(|it| (1_000_000_000_000_000_000 + it).to_string())
+            .map(|number| (1_000_000_000_000_000_000 + number).to_string())
             .collect::<Vec<_>>()
             .join("\n")
     };
@@ -174,7 +174,7 @@ async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database:
     is_page(&page, 200);
     let rows = cells(&page.text());
     assert_eq!(
-        rows.iter().map(|it| &*it[1]).collect::<Vec<_>>(),
+        rows.iter().map(|row| &*row[1]).collect::<Vec<_>>(),
         ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
     );
     let calls = gateway.admin(&admin, "GET", "/admin/v1/calls").send().await.json();

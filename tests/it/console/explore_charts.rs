@@ -19,43 +19,48 @@ fn figure<'a>(page: &'a str, title: &str) -> &'a str {
 
 fn titles(page: &str) -> Vec<&str> {
     let after = page.split("<figcaption>").skip(1);
-    after.map(|it| it.split_once('<').unwrap().0).collect()
+    after.map(|rest| rest.split_once('<').unwrap().0).collect()
 }
 
 /// What stands between the two, wherever it does.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
-    text.split(before).skip(1).map(|it| it.split_once(after).unwrap().0).collect()
+    text.split(before).skip(1).map(|rest| rest.split_once(after).unwrap().0).collect()
 }
 
 /// A ranking's names, what is written beside their bars, and how long these are.
 fn bars(figure: &str) -> Vec<(String, String, u64)> {
     let texts = |group: &str| {
         let group = figure.split_once(group).unwrap().1.split_once("</g>").unwrap().0;
-        let texts = group.split("</text>").filter_map(|it| Some(it.rsplit_once('>')?.1));
-        texts.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect::<Vec<_>>()
+        let texts = group.split("</text>").filter_map(|part| Some(part.rsplit_once('>')?.1));
+        texts.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect::<Vec<_>>()
     };
     let names = texts("<g text-anchor=\"end\">");
     let shown = texts("</g>\n<g>");
     let rects = between(figure, "<rect ", "/>");
     let width = |rect: &&str| between(rect, "width=\"", "\"")[0].parse().unwrap();
     let widths = rects.iter().map(width).chain(std::iter::repeat(0));
-    names.into_iter().zip(shown).zip(widths).map(|((name, it), width)| (name, it, width)).collect()
+    names
+        .into_iter()
+        .zip(shown)
+        .zip(widths)
+        .map(|((name, value), width)| (name, value, width))
+        .collect()
 }
 
 /// The places of a chart's lines in its first picture, each a list of x to the right and y from the axis up.
 fn lines(figure: &str) -> Vec<Vec<(f64, f64)>> {
     let picture = between(figure, "<svg class=\"picture ", "</svg>")[0];
     let (grid, drawn): (Vec<&str>, Vec<&str>) =
-        between(picture, "<polyline ", "/>").into_iter().partition(|it| it.contains("grid"));
-    let axis = grid.into_iter().flat_map(points).map(|it| it.1).fold(0.0, f64::max);
-    drawn.into_iter().map(|it| points(it).map(|(x, y)| (x, axis - y)).collect()).collect()
+        between(picture, "<polyline ", "/>").into_iter().partition(|line| line.contains("grid"));
+    let axis = grid.into_iter().flat_map(points).map(|point| point.1).fold(0.0, f64::max);
+    drawn.into_iter().map(|line| points(line).map(|(x, y)| (x, axis - y)).collect()).collect()
 }
 
 fn points(polyline: &str) -> impl Iterator<Item = (f64, f64)> {
     let points = between(polyline, "points=\"", "\"")[0].split_whitespace();
     let point =
-        |it: &str| it.split_once(',').map(|(x, y)| Some((x.parse().ok()?, y.parse().ok()?)));
-    points.map(move |it| point(it).flatten().unwrap())
+        |text: &str| text.split_once(',').map(|(x, y)| Some((x.parse().ok()?, y.parse().ok()?)));
+    points.map(move |text| point(text).flatten().unwrap())
 }
 
 /// Whether heights above the axis are in the same ratio as the numbers.
@@ -64,7 +69,7 @@ fn are_as_high_as(line: &[(f64, f64)], numbers: &[u64]) {
     assert_eq!(line.len(), numbers.len());
     let most = numbers.iter().max().unwrap();
     assert!(*most > 0, "{numbers:?}");
-    let heights: Vec<f64> = line.iter().map(|it| it.1).collect();
+    let heights: Vec<f64> = line.iter().map(|point| point.1).collect();
     let highest = heights.iter().copied().fold(0.0, f64::max);
     assert!(highest > 60.0, "{heights:?}");
     for (height, number) in heights.iter().zip(numbers) {
@@ -79,7 +84,7 @@ fn fields<'a>(
     metrics: &[&'a str],
     more: &[(&'a str, &'a str)],
 ) -> Vec<(&'a str, &'a str)> {
-    let metrics = metrics.iter().map(|it| ("metrics", *it));
+    let metrics = metrics.iter().map(|metric| ("metrics", *metric));
     [("tweets", ids), ("wants", "answer")]
         .into_iter()
         .chain(metrics)
@@ -89,8 +94,8 @@ fn fields<'a>(
 
 /// The numbers in the table's rows that have this text.
 fn numbers(rows: &[Vec<String>], text: &str) -> Vec<u64> {
-    let of = rows.iter().filter(|it| it.iter().any(|it| it == text));
-    of.map(|it| it.last().unwrap().parse().unwrap()).collect()
+    let of = rows.iter().filter(|row| row.iter().any(|cell| cell == text));
+    of.map(|row| row.last().unwrap().parse().unwrap()).collect()
 }
 
 /// What opens a chart's own table.
@@ -123,15 +128,15 @@ async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
     let mut expected: Vec<(u64, &str)> = own
         .iter()
         .map(|id| {
-            let post = posts.iter().find(|it| it.id == *id).unwrap();
+            let post = posts.iter().find(|post| post.id == *id).unwrap();
             (post.totals["impressions"], &**id)
         })
         .collect();
     expected.sort_by(|one, other| other.cmp(one));
-    let names: Vec<&str> = bars_of.iter().map(|it| &*it.0).collect();
+    let names: Vec<&str> = bars_of.iter().map(|bar| &*bar.0).collect();
     assert_eq!(
         names[..3],
-        expected.iter().map(|it| it.1).collect::<Vec<_>>()[..],
+        expected.iter().map(|bar| bar.1).collect::<Vec<_>>()[..],
         "the largest first"
     );
     assert_eq!((names[3], &*bars_of[3].1), (&*foreign[0], "no number"));
@@ -141,7 +146,7 @@ async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
         assert!(width.abs_diff(right) <= 1, "{number} is {width} long, not {right}");
     }
     let favorites = bars(figure(&text, "favorites by post"));
-    assert_eq!(favorites.iter().map(|it| &*it.0).collect::<Vec<_>>(), names, "in the same order");
+    assert_eq!(favorites.iter().map(|bar| &*bar.0).collect::<Vec<_>>(), names, "in the same order");
     assert!(text.contains("The posts with the largest impressions come first."), "{text}");
     assert!(
         text.contains(
@@ -160,8 +165,8 @@ async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_smal
     let ids = gateway.sandbox.ids("alice", 40).join("\n");
     let metrics: Vec<&str> = Metric::ALL
         .iter()
-        .filter(|it| it.is_served_by(Endpoint::TwentyEightHours))
-        .map(|it| it.name())
+        .filter(|metric| metric.is_served_by(Endpoint::TwentyEightHours))
+        .map(|metric| metric.name())
         .collect();
     for (group, drawn, told) in [
         (
@@ -271,9 +276,9 @@ async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
     let (text, rows) = (page.text(), cells(&page.text()));
     let figure = figure(&text, "impressions by hour");
     let named = between(figure, "</svg> ", "</li>");
-    let together: Vec<u64> = named.iter().flat_map(|it| numbers(&rows, it)).collect();
+    let together: Vec<u64> = named.iter().flat_map(|name| numbers(&rows, name)).collect();
     are_as_high_as(&lines(figure).concat(), &together);
-    let totals: Vec<u64> = named.iter().map(|it| numbers(&rows, it).iter().sum()).collect();
+    let totals: Vec<u64> = named.iter().map(|name| numbers(&rows, name).iter().sum()).collect();
     assert!(named.len() == 2 && totals[0] >= totals[1], "{named:?} {totals:?}");
 }
 
@@ -298,13 +303,14 @@ async fn sums_that_only_a_chart_makes_stand_in_its_table(database: Database) {
         let date = format!("2026-{}", day.split_once('<').unwrap().0);
         let in_chart = between(day, "number\">", "</td>")
             .into_iter()
-            .map(|it| it.replace(',', "").parse::<u64>().unwrap());
+            .map(|text| text.replace(',', "").parse::<u64>().unwrap());
         assert_eq!(in_chart.sum::<u64>(), numbers(&rows, &date).iter().sum::<u64>(), "{day}");
     }
 }
 
 async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
-    let gateway = TestGateway::start_with(&database, |it| it.limits.question_calls = 1).await;
+    let gateway =
+        TestGateway::start_with(&database, |config| config.limits.question_calls = 1).await;
     let visitor = Visitor::admin(&gateway).await;
     let ids = gateway.sandbox.ids("alice", 12).join(" ");
     let metrics = ["impressions"];
@@ -339,7 +345,7 @@ async fn all_posts_together_are_a_bar_for_each_metric(database: Database) {
     is_page(&page, 200);
     let rows = cells(&page.text());
     let bars = bars(figure(&page.text(), "All posts together"));
-    let told: Vec<Vec<String>> = bars.into_iter().map(|it| vec![it.0, it.1]).collect();
+    let told: Vec<Vec<String>> = bars.into_iter().map(|bar| vec![bar.0, bar.1]).collect();
     assert_eq!(told, rows);
 }
 

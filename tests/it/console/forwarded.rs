@@ -9,7 +9,8 @@ use crate::http::{Answer, Ask};
 
 /// A gateway whose operators come through these proxies; tests themselves are 127.0.0.1.
 async fn behind(database: &Database, proxies: &str) -> TestGateway {
-    TestGateway::start_with(database, |it| it.admin.trusted_proxies = trusting(proxies)).await
+    TestGateway::start_with(database, |config| config.admin.trusted_proxies = trusting(proxies))
+        .await
 }
 
 fn with(ask: Ask, lines: &[&str]) -> Ask {

@@ -27,16 +27,19 @@ pub fn command(page: &Answer) -> String {
 /// Asks what such a command asks, about one of alice's posts.
 pub async fn tried(gateway: &TestGateway, command: &str) -> Answer {
     let quoted: Vec<&str> = command.split('\'').skip(1).step_by(2).collect();
-    let url = command.split_whitespace().find(|it| it.starts_with("http")).unwrap();
-    let headers =
-        quoted.iter().filter(|it| !it.starts_with('{')).map(|it| it.split_once(": ").unwrap());
-    let body = quoted.iter().find(|it| it.starts_with('{'));
+    let url = command.split_whitespace().find(|word| word.starts_with("http")).unwrap();
+    let headers = quoted
+        .iter()
+        .filter(|argument| !argument.starts_with('{'))
+        .map(|argument| argument.split_once(": ").unwrap());
+    let body = quoted.iter().find(|argument| argument.starts_with('{'));
     let method = if body.is_some() { "POST" } else { "GET" };
     let ask = headers.fold(Ask::new(&gateway.http, "", method, url), |ask, (name, value)| {
         ask.header(name, value)
     });
     let posts = gateway.sandbox.ids("alice", 1);
-    let body = body.map_or(String::new(), |it| it.replace("\"20\"", &format!("\"{}\"", posts[0])));
+    let body =
+        body.map_or(String::new(), |body| body.replace("\"20\"", &format!("\"{}\"", posts[0])));
     ask.body(body).send().await
 }
 
@@ -70,7 +73,7 @@ async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
     assert!(list.contains(">2026-03-09 23:00–24:00 UTC<"), "by the hour, as it is kept: {list}");
     let made = gateway.audited("key.created").await;
     assert!(
-        made.iter().any(|it| it.0.starts_with("key:") && it.2.contains("dashboard")),
+        made.iter().any(|entry| entry.0.starts_with("key:") && entry.2.contains("dashboard")),
         "{made:?}"
     );
 }
@@ -163,7 +166,7 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
                 && text.contains(&format!("id=\"{field}-wrong\">{detail}")),
             "{text}"
         );
-        for (_, value) in fields.iter().filter(|it| it.0 == "accounts") {
+        for (_, value) in fields.iter().filter(|field| field.0 == "accounts") {
             assert!(text.contains(&format!(">{value}</textarea>")), "{text}");
         }
         assert!(text.contains("value=\"x\"") || field == "name", "{text}");
@@ -200,12 +203,12 @@ async fn keys_are_narrowed_searched_and_paged(database: Database) {
     let gateway = start_gateway(&database).await;
     let visitor = Visitor::admin(&gateway).await;
     for number in 0..55 {
-        gateway.new_key(|it| it.name = format!("Service {number:02} %_!/é")).await;
+        gateway.new_key(|key| key.name = format!("Service {number:02} %_!/é")).await;
     }
     let old = gateway
-        .new_key(|it| {
-            "old".clone_into(&mut it.name);
-            it.expires_in = Some(std::time::Duration::from_mins(1));
+        .new_key(|key| {
+            "old".clone_into(&mut key.name);
+            key.expires_in = Some(std::time::Duration::from_mins(1));
         })
         .await;
     gateway.sandbox.clock.forward(Duration::minutes(2));
@@ -242,7 +245,7 @@ async fn keys_are_narrowed_searched_and_paged(database: Database) {
 async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
     let gateway = start_gateway(&database).await;
     let visitor = Visitor::admin(&gateway).await;
-    let key = gateway.new_key(|it| "doomed".clone_into(&mut it.name)).await;
+    let key = gateway.new_key(|key| "doomed".clone_into(&mut key.name)).await;
     let path = format!("{KEYS}/{}/revoke", &key[4..16]);
     let page = visitor.open(&path).await;
     is_page(&page, 200);
@@ -287,7 +290,7 @@ async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Datab
     let gateway = start_gateway(&database).await;
     let visitor = Visitor::admin(&gateway).await;
     for (name, edit) in [("broken", "accounts = 'everybody'"), ("changed", "app = 'other'")] {
-        let key = gateway.new_key(|it| name.clone_into(&mut it.name)).await;
+        let key = gateway.new_key(|key| name.clone_into(&mut key.name)).await;
         let id = &key[4..16];
         database.run(&format!("update key set {edit} where key_id = '{id}'")).await;
         let list = visitor.open(KEYS).await;
@@ -334,7 +337,12 @@ async fn who_only_looks_finds_no_button_there(database: Database) {
     }
     is_page(&looker.send(KEYS, &[("name", "x")]).await, 403);
     assert_eq!(
-        gateway.audited("key.created").await.iter().filter(|it| it.2.contains("\"x\"")).count(),
+        gateway
+            .audited("key.created")
+            .await
+            .iter()
+            .filter(|entry| entry.2.contains("\"x\""))
+            .count(),
         0
     );
 }
@@ -344,7 +352,7 @@ async fn hostile_names_and_input_are_escaped(database: Database) {
     let visitor = Visitor::admin(&gateway).await;
     for text in hostile()
         .iter()
-        .filter(|it| it.contains('<') && it.len() > 2 && !it.contains(char::is_control))
+        .filter(|text| text.contains('<') && text.len() > 2 && !text.contains(char::is_control))
     {
         let made = visitor.send(KEYS, &[("name", text)]).await;
         is_page(&made, if text.chars().count() > 100 { 400 } else { 200 });

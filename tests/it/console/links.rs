@@ -51,7 +51,7 @@ async fn a_link_is_made_shown_once_and_listed_until_it_is_used(database: Databas
     let back = gateway.allow(&mut browser, &link, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&link));
     assert_eq!(rows(&visitor.open(LINKS).await), 0, "used");
-    gateway.link_with(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
+    gateway.link_with(|link| link.expires_in = Some(std::time::Duration::from_mins(1))).await;
     assert_eq!(rows(&visitor.open(LINKS).await), 1);
     gateway.sandbox.clock.forward(Duration::minutes(1));
     assert_eq!(rows(&visitor.open(LINKS).await), 0, "over");
@@ -104,7 +104,7 @@ async fn links_are_searched_and_paged_newest_first(database: Database) {
     let gateway = start_gateway(&database).await;
     let visitor = Visitor::admin(&gateway).await;
     for number in 0..60 {
-        gateway.link_with(|it| it.label = format!("User_{number:02}")).await;
+        gateway.link_with(|link| link.label = format!("User_{number:02}")).await;
         if number % 7 == 0 {
             gateway.sandbox.clock.forward(Duration::seconds(1));
         }
@@ -156,8 +156,8 @@ async fn wrong_input_is_told_beside_the_field_and_kept(database: Database) {
 
 async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Database) {
     let (one, two) = ("https://app.example.com/settings", "https://app.example.com/done?x=1&y=2");
-    let gateway = start_gateway_with(&database, |it| {
-        it.connect.return_to = vec![one.to_owned(), two.to_owned()]
+    let gateway = start_gateway_with(&database, |config| {
+        config.connect.return_to = vec![one.to_owned(), two.to_owned()]
     })
     .await;
     let visitor = Visitor::admin(&gateway).await;
@@ -204,7 +204,7 @@ async fn where_no_address_is_allowed_none_is_offered(database: Database) {
 }
 
 async fn without_a_public_url_the_pages_say_what_to_set(database: Database) {
-    let gateway = start_gateway_with(&database, |it| it.connect.public_url = None).await;
+    let gateway = start_gateway_with(&database, |config| config.connect.public_url = None).await;
     let visitor = Visitor::admin(&gateway).await;
     for path in [LINKS.to_owned(), format!("{LINKS}/new")] {
         let page = visitor.open(&path).await;
@@ -246,7 +246,7 @@ async fn hostile_labels_are_escaped(database: Database) {
     let visitor = Visitor::admin(&gateway).await;
     for text in hostile()
         .iter()
-        .filter(|it| it.contains('<') && it.len() > 2 && !it.contains(char::is_control))
+        .filter(|text| text.contains('<') && text.len() > 2 && !text.contains(char::is_control))
     {
         let made = visitor.send(LINKS, &[("label", text)]).await;
         let wrong =

@@ -77,7 +77,7 @@ impl Visitor<'_> {
 fn plain(page: &Answer) -> String {
     let text = page.text();
     let escapes = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
-    escapes.iter().fold(text, |text, (escape, it)| text.replace(escape, it))
+    escapes.iter().fold(text, |text, (escape, plain)| text.replace(escape, plain))
 }
 
 /// The text of what has that id.

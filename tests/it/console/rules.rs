@@ -20,7 +20,7 @@ const UNKNOWN: &str = "999";
 /// Paths as they are written in the source, with methods.
 pub fn routes() -> BTreeSet<Route> {
     let mut routes = written();
-    routes.retain(|it| it.0.starts_with("/console"));
+    routes.retain(|route| route.0.starts_with("/console"));
     assert!(routes.len() > 10, "{routes:?}");
     routes
 }
@@ -58,16 +58,17 @@ impl Furnished<'_> {
 
     /// The path with what there is; what this does not know of stays unknown.
     pub fn path(&self, route: &str) -> String {
-        let known =
-            |path: String, it: &(&str, String)| path.replace(&format!("{{{}}}", it.0), &it.1);
+        let known = |path: String, parameter: &(&str, String)| {
+            path.replace(&format!("{{{}}}", parameter.0), &parameter.1)
+        };
         filled(&self.names.iter().fold(route.to_owned(), known), UNKNOWN)
     }
 
     /// Every page that whoever is signed in can open, as a path.
     pub fn pages(&self) -> Vec<String> {
-        let gets = routes().into_iter().filter(|it| it.1 == "GET" && it.0 != "/console");
-        gets.map(|it| self.path(&it.0))
-            .filter(|it| !it.contains("style.css") && !it.contains("icon.svg"))
+        let gets = routes().into_iter().filter(|route| route.1 == "GET" && route.0 != "/console");
+        gets.map(|route| self.path(&route.0))
+            .filter(|path| !path.contains("style.css") && !path.contains("icon.svg"))
             .collect()
     }
 
@@ -90,8 +91,8 @@ fn filled(route: &str, by: &str) -> String {
 
 /// The tags of these names, as they are written.
 fn tags<'a>(page: &'a str, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
-    let opened = page.split('<').skip(1).filter_map(|it| Some(it.split_once('>')?.0));
-    opened.filter(|it| names.contains(&it.split([' ', '\n']).next().unwrap()))
+    let opened = page.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
+    opened.filter(|tag| names.contains(&tag.split([' ', '\n']).next().unwrap()))
 }
 
 fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
@@ -108,7 +109,7 @@ fn is_sound(answer: &Answer, path: &str) {
     assert!(page.contains("<html lang=\"en\">"), "{path}: {page}");
     let title = page.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
     assert!(!title.trim().is_empty(), "{path}");
-    let every = page.split('<').skip(1).filter_map(|it| Some(it.split_once('>')?.0));
+    let every = page.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
     for tag in every {
         let outside: String = tag.split('"').step_by(2).collect();
         let is_plain = !outside.starts_with("script")
@@ -124,7 +125,7 @@ fn is_sound(answer: &Answer, path: &str) {
         }
         let id = attribute(tag, "id").unwrap_or_default();
         let is_wrapped =
-            attribute(tag, "type").is_some_and(|it| ["checkbox", "radio"].contains(&it));
+            attribute(tag, "type").is_some_and(|kind| ["checkbox", "radio"].contains(&kind));
         let is_named = page.contains(&format!("<label for=\"{id}\""))
             || attribute(tag, "aria-label").is_some();
         assert!(is_named || is_wrapped, "{path}: no label for {tag}");
@@ -134,20 +135,20 @@ fn is_sound(answer: &Answer, path: &str) {
         assert!(ids.insert(id), "{path}: {id} twice");
     }
     for name in ["aria-describedby", "for"] {
-        for tag in page.split('<').filter_map(|it| attribute(it, name)) {
-            assert!(tag.split(' ').all(|it| ids.contains(it)), "{path}: nothing is called {tag}");
+        for tag in page.split('<').filter_map(|rest| attribute(rest, name)) {
+            assert!(tag.split(' ').all(|id| ids.contains(id)), "{path}: nothing is called {tag}");
         }
     }
     for form in tags(&page, &["form"]) {
         assert!(
-            attribute(form, "action").is_some_and(|it| it.starts_with("/console/")),
+            attribute(form, "action").is_some_and(|action| action.starts_with("/console/")),
             "{path}: {form}"
         );
     }
 }
 
 fn every_id(page: &str) -> impl Iterator<Item = &str> {
-    page.split('<').filter_map(|it| attribute(it.split('>').next().unwrap(), "id"))
+    page.split('<').filter_map(|rest| attribute(rest.split('>').next().unwrap(), "id"))
 }
 
 /// As another site would have it sent.
@@ -172,7 +173,7 @@ async fn without_a_session_every_page_leads_to_sign_in_and_nothing_is_done(datab
             let path = furnished.path(&route);
             if method == "GET" {
                 let answer = visitor.open(&path).await;
-                if let Some((_, status)) = OPEN.iter().find(|it| it.0 == path) {
+                if let Some((_, status)) = OPEN.iter().find(|entry| entry.0 == path) {
                     assert_eq!(answer.status, *status, "{path}");
                 } else {
                     assert_eq!(answer.status, 303, "{path}: {}", answer.text());
@@ -217,7 +218,7 @@ async fn no_form_of_another_site_is_taken(database: Database) {
     let furnished = Furnished::new(&gateway).await;
     let visitor = Visitor::admin(&gateway).await;
     let before = furnished.traces().await;
-    for (route, method) in routes().into_iter().filter(|it| it.1 != "GET") {
+    for (route, method) in routes().into_iter().filter(|route| route.1 != "GET") {
         let path = furnished.path(&route);
         is_page(&from_elsewhere(&visitor, &method, &path).send().await, 403);
     }
@@ -243,7 +244,7 @@ async fn every_page_is_sound(database: Database) {
 async fn what_is_not_there_is_a_page_that_says_so(database: Database) {
     let gateway = start_gateway(&database).await;
     let visitor = Visitor::admin(&gateway).await;
-    let with_names = routes().into_iter().filter(|it| it.0.contains('{'));
+    let with_names = routes().into_iter().filter(|route| route.0.contains('{'));
     for (route, method) in with_names {
         let path = filled(&route, UNKNOWN);
         let answer = if method == "GET" {

@@ -30,7 +30,7 @@ async fn is_in(visitor: &Visitor<'_>) -> bool {
 /// How often something stands in the audit log.
 async fn audited(gateway: &TestGateway, action: &str) -> usize {
     let entries = gateway.store.list_audit(&newest(1000)).await.unwrap();
-    entries.iter().filter(|it| it.action == action && it.actor.starts_with("key:")).count()
+    entries.iter().filter(|entry| entry.action == action && entry.actor.starts_with("key:")).count()
 }
 
 async fn an_admin_key_opens_the_console(database: Database) {
@@ -256,7 +256,7 @@ async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
         answer.is_relayed(200);
     }
     let answers = tries.join_all().await;
-    let refused = |status| answers.iter().filter(|it| it.status == status).count();
+    let refused = |status| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!(
         (refused(403), refused(429)),
         (20, 980),
@@ -291,7 +291,8 @@ async fn behind_tls_the_cookie_is_for_this_host_alone() {
     let database = crate::database::fresh(crate::database::Kind::Sqlite).await;
     let url = "https://admin.example.com";
     let gateway =
-        TestGateway::start_with(&database, |it| it.admin.public_url = Some(url.to_owned())).await;
+        TestGateway::start_with(&database, |config| config.admin.public_url = Some(url.to_owned()))
+            .await;
     let key = gateway.new_admin_key().await;
     let ask = Ask::new(&Visitor::stranger(&gateway).http, &gateway.admin_url, "POST", SIGN_IN)
         .header("host", "admin.example.com");

@@ -26,7 +26,7 @@ async fn steps(visitor: &Visitor<'_>) -> (usize, Option<usize>) {
     is_page(&page, 200);
     let text = page.text();
     let next = text.split("aria-current=\"step\">\n<h2>").nth(1);
-    (text.matches("✓ done").count(), next.map(|it| it[..1].parse().unwrap()))
+    (text.matches("✓ done").count(), next.map(|step| step[..1].parse().unwrap()))
 }
 
 async fn each_step_is_ticked_off_once_it_is_done(database: Database) {
@@ -58,13 +58,13 @@ async fn a_key_whose_row_was_altered_does_not_count_as_one_that_works(database: 
     }
     database.run("update key set links = true where kind = 'caller'").await;
     assert_eq!(steps(&visitor).await, (2, Some(3)));
-    gateway.new_key(|it| "zebra".clone_into(&mut it.name)).await;
+    gateway.new_key(|key| "zebra".clone_into(&mut key.name)).await;
     assert_eq!(steps(&visitor).await, (3, Some(4)), "behind all that do not work");
 }
 
 async fn what_is_missing_for_a_step_is_said(database: Database) {
-    let gateway = start_gateway_with(&database, |it| {
-        it.connect.public_url = None;
+    let gateway = start_gateway_with(&database, |config| {
+        config.connect.public_url = None;
     })
     .await;
     for name in ["alice", "bob"] {

@@ -28,7 +28,7 @@ fn says(page: &crate::http::Answer, texts: &[&str]) {
 /// Some calls of two keys and one account.
 async fn used(gateway: &TestGateway) -> String {
     let ids = gateway.sandbox.ids("alice", 3);
-    let other = gateway.new_key(|it| "<b>the dashboard".clone_into(&mut it.name)).await;
+    let other = gateway.new_key(|key| "<b>the dashboard".clone_into(&mut key.name)).await;
     gateway.call(Endpoint::Totals, &body(&ids, &["favorites"])).send().await.is_relayed(200);
     for _ in 0..2 {
         let ask = gateway.call_as("alice", Endpoint::Totals, &body(&ids, &["impressions"]));
@@ -143,11 +143,11 @@ async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Dat
         let text = page.text();
         let samples = text.split("class=\"sample ").skip(1);
         samples
-            .map(|it| {
+            .map(|sample| {
                 format!(
                     "{} {}",
-                    it.split('"').next().unwrap(),
-                    it.split("</svg> ").nth(1).unwrap().split('<').next().unwrap()
+                    sample.split('"').next().unwrap(),
+                    sample.split("</svg> ").nth(1).unwrap().split('<').next().unwrap()
                 )
             })
             .collect()
@@ -178,7 +178,7 @@ async fn usage_can_be_taken_away_as_a_table(database: Database) {
         .open("/console/usage?from=2026-03-10&by=outcome&key=%3Cb%3Ethe+dashboard")
         .await
         .text();
-    let link = page.split("href=\"").find(|it| it.starts_with("/console/usage.csv")).unwrap();
+    let link = page.split("href=\"").find(|link| link.starts_with("/console/usage.csv")).unwrap();
     let answer = visitor.open(&link.split('"').next().unwrap().replace("&#38;", "&")).await;
     assert_eq!(
         (

@@ -11,7 +11,7 @@ const PATH: &str = "/console/webhooks";
 /// What stands between the two.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     text.split_once(before)
-        .and_then(|it| it.1.split_once(after))
+        .and_then(|halves| halves.1.split_once(after))
         .unwrap_or_else(|| panic!("{text}"))
         .0
 }
@@ -27,7 +27,11 @@ async fn done(visitor: &Visitor<'_>, path: &str, fields: &[(&str, &str)]) -> Str
 
 async fn actions(gateway: &TestGateway) -> Vec<String> {
     let entries = gateway.store.list_audit(&newest(99)).await.unwrap();
-    entries.into_iter().map(|it| it.action).filter(|it| it.starts_with("webhook.")).collect()
+    entries
+        .into_iter()
+        .map(|entry| entry.action)
+        .filter(|action| action.starts_with("webhook."))
+        .collect()
 }
 
 async fn a_webhook_is_added_tested_rotated_and_removed_on_its_pages(database: Database) {

@@ -30,7 +30,7 @@ async fn import(gateway: &TestGateway, key: &str, lines: &str) -> Answer {
 fn names(answer: &Answer) -> Vec<String> {
     let body = answer.json();
     let accounts = body["accounts"].as_array().unwrap();
-    accounts.iter().map(|it| it["screen_name"].as_str().unwrap().to_owned()).collect()
+    accounts.iter().map(|account| account["screen_name"].as_str().unwrap().to_owned()).collect()
 }
 
 async fn an_import_of_broken_lines_is_answered_in_bounded_words(database: Database) {
@@ -58,7 +58,7 @@ async fn accounts_are_imported_listed_shown_verified_and_removed(database: Datab
     assert_eq!(listed.status, 200);
     assert_eq!(listed.header("content-type"), "application/json");
     let mut expected = vec!["alice", "bob", "protected_pat"];
-    expected.sort_by_key(|it| gateway.sandbox.user(it).user_id.clone());
+    expected.sort_by_key(|name| gateway.sandbox.user(name).user_id.clone());
     assert_eq!(names(&listed), expected);
     assert_eq!(listed.json()["next"], Value::Null);
     for secret in [&user.access_token, &user.access_token_secret] {
@@ -105,8 +105,8 @@ async fn accounts_are_imported_listed_shown_verified_and_removed(database: Datab
         .as_array()
         .unwrap()
         .iter()
-        .filter(|it| it["actor"] == actor.as_str())
-        .map(|it| (it["action"].as_str().unwrap(), it["subject"].as_str().unwrap()))
+        .filter(|entry| entry["actor"] == actor.as_str())
+        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap()))
         .collect();
     let subject = entries[0].1;
     assert!(subject.ends_with(&user.user_id), "{audit}");
@@ -158,9 +158,9 @@ async fn an_import_stores_all_or_nothing_and_repeats_nothing(database: Database)
     let key = gateway.new_admin_key().await;
     let good = line(&gateway, "protected_pat").to_string();
     let wrong = |field: &str, value: Value| {
-        let mut it = line(&gateway, "suspended_sam");
-        it[field] = value;
-        it.to_string()
+        let mut record = line(&gateway, "suspended_sam");
+        record[field] = value;
+        record.to_string()
     };
     let bad = [
         wrong("user_id", json!("canary!")),
@@ -180,7 +180,10 @@ async fn an_import_stores_all_or_nothing_and_repeats_nothing(database: Database)
         answer.is_own(400, "invalid_request");
         let problems = answer.json()["problems"].clone();
         assert_eq!(problems[0]["line"], 3, "{place}: {problems}");
-        assert!(problems[0]["detail"].as_str().is_some_and(|it| it.len() > 10), "{problems}");
+        assert!(
+            problems[0]["detail"].as_str().is_some_and(|problem| problem.len() > 10),
+            "{problems}"
+        );
         let user = gateway.sandbox.user("protected_pat");
         for text in ["canary", &user.access_token, &user.access_token_secret] {
             assert!(!answer.text().contains(text), "{}", answer.text());
@@ -207,7 +210,7 @@ async fn mistakes_of_every_stage_are_told_in_the_order_of_the_lines(database: Da
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| it["line"].as_u64().unwrap())
+        .map(|problem| problem["line"].as_u64().unwrap())
         .collect();
     assert_eq!(told, [1, 2, 3, 4, 4], "{body}");
 
@@ -272,9 +275,9 @@ async fn what_cannot_be_read_is_refused_in_one_shape(database: Database) {
 
 async fn a_wrong_app_is_told_the_same_wherever_it_stands(database: Database) {
     let one = TestGateway::start(&database).await;
-    let two = TestGateway::build(one.sandbox.again(), &database.settings(), |it| {
-        let other = App { name: "other".to_owned(), ..it.apps["demo"].clone() };
-        it.apps.insert(other.name.clone(), other);
+    let two = TestGateway::build(one.sandbox.again(), &database.settings(), |config| {
+        let other = App { name: "other".to_owned(), ..config.apps["demo"].clone() };
+        config.apps.insert(other.name.clone(), other);
     })
     .await;
     let key = one.new_admin_key().await;
@@ -324,8 +327,9 @@ async fn accounts_tell_what_was_asked_last_as_them(database: Database) {
     for name in ["alice", "bob"] {
         call(name).await;
     }
-    let last = |it: &Value| {
-        [&it["last_call_at"], &it["last_error"], &it["last_error_at"]].map(Clone::clone)
+    let last = |account: &Value| {
+        [&account["last_call_at"], &account["last_error"], &account["last_error_at"]]
+            .map(Clone::clone)
     };
     let now = "2026-03-10T21:20:30Z";
     let of = |name: &str| match name {
@@ -334,11 +338,11 @@ async fn accounts_tell_what_was_asked_last_as_them(database: Database) {
     };
     let listed = gateway.admin(&key, "GET", ACCOUNTS).send().await;
     assert_eq!(names(&listed).len(), 2);
-    for it in listed.json()["accounts"].as_array().unwrap() {
-        let name = it["screen_name"].as_str().unwrap();
-        assert_eq!(last(it), of(name), "{name}");
+    for account in listed.json()["accounts"].as_array().unwrap() {
+        let name = account["screen_name"].as_str().unwrap();
+        assert_eq!(last(account), of(name), "{name}");
         let shown = gateway.admin(&key, "GET", &format!("{ACCOUNTS}/@{name}")).send().await;
-        assert_eq!(&shown.json(), it);
+        assert_eq!(&shown.json(), account);
     }
 }
 

@@ -15,10 +15,10 @@ use crate::upstream::body;
 const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 
 async fn start_gateway() -> Own {
-    own(|it| {
-        it.limits.drain = Duration::from_millis(200);
-        it.limits.request_deadline = Duration::from_secs(30);
-        it.limits.upstream_first_byte = Duration::from_secs(25);
+    own(|config| {
+        config.limits.drain = Duration::from_millis(200);
+        config.limits.request_deadline = Duration::from_secs(30);
+        config.limits.upstream_first_byte = Duration::from_secs(25);
     })
     .await
 }
@@ -139,7 +139,7 @@ async fn whoever_has_connected_before_the_drain_is_answered() {
 
 #[tokio::test]
 async fn an_answer_that_is_being_sent_ends_before_the_gateway_does() {
-    let mut gateway = own(|it| it.limits.write_idle = Duration::from_mins(10)).await;
+    let mut gateway = own(|config| config.limits.write_idle = Duration::from_mins(10)).await;
     let mut slow = Raw::connect_narrow(&gateway.url).await;
     slow.send("GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let mut answer = slow.until("HTTP/1.1 200").await;

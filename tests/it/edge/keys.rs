@@ -139,7 +139,7 @@ async fn what_a_key_cannot_be_is_told_all_at_once(database: Database) {
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| it["pointer"].as_str().unwrap())
+        .map(|problem| problem["pointer"].as_str().unwrap())
         .collect();
     assert_eq!(pointers, ["/accounts/0", "/endpoints/1", "/expires"]);
     for (field, value) in [

@@ -50,10 +50,10 @@ on_both!(names_that_somebody_else_may_have_are_refused);
 
 #[tokio::test]
 async fn names_that_the_settings_list_are_served() {
-    let gateway = own(|it| {
-        it.admin.hosts =
+    let gateway = own(|config| {
+        config.admin.hosts =
             (countersign::config::HOSTS.parse)("metrics.example.com, *.internal.example").unwrap();
-        it.admin.public_url = Some("https://admin.example.com".to_owned());
+        config.admin.public_url = Some("https://admin.example.com".to_owned());
     })
     .await;
     let key = gateway.new_admin_key().await;

@@ -104,8 +104,8 @@ const TALK: &[&str] = &[
 fn every_admin_route_is_in_the_list() {
     let source = include_str!("../../../src/server/mod.rs");
     let written: BTreeSet<&str> =
-        source.split('"').filter(|it| it.starts_with("/admin/v1/")).collect();
-    let listed: BTreeSet<&str> = ROUTES.iter().map(|it| it.1).collect();
+        source.split('"').filter(|literal| literal.starts_with("/admin/v1/")).collect();
+    let listed: BTreeSet<&str> = ROUTES.iter().map(|route| route.1).collect();
     assert_eq!(written, listed);
 }
 
@@ -176,7 +176,10 @@ async fn no_spelling_of_a_path_passes_without_a_key() {
                 .await;
             let answer = raw.rest().await;
             let refused = ["HTTP/1.1 400", "HTTP/1.1 401", "HTTP/1.1 404", "HTTP/1.1 405"];
-            assert!(refused.iter().any(|it| answer.starts_with(it)), "{method} {path:?}: {answer}");
+            assert!(
+                refused.iter().any(|start| answer.starts_with(start)),
+                "{method} {path:?}: {answer}"
+            );
             assert!(!answer.contains("\"keys\""), "{method} {path:?}: {answer}");
         }
     }
@@ -223,8 +226,10 @@ async fn no_answer_allows_another_origin() {
                         .header("access-control-request-method", "POST")
                         .header("access-control-request-headers", "authorization");
                     let answer = ask.send().await;
-                    let cors =
-                        answer.headers.keys().find(|it| it.as_str().starts_with("access-control"));
+                    let cors = answer
+                        .headers
+                        .keys()
+                        .find(|name| name.as_str().starts_with("access-control"));
                     assert_eq!(cors, None, "{method} {base}{path} from {origin}");
                 }
             }

@@ -53,15 +53,15 @@ async fn counted(url: &str, listener: &str, reason: &str) -> u64 {
     let line = format!(
         "countersign_connections_refused_total{{listener=\"{listener}\",reason=\"{reason}\"}} "
     );
-    let found = text.lines().find_map(|it| it.strip_prefix(&line));
-    found.map_or(0, |it| it.parse().unwrap())
+    let found = text.lines().find_map(|text| text.strip_prefix(&line));
+    found.map_or(0, |count| count.parse().unwrap())
 }
 
 #[tokio::test]
 async fn half_open_heads_from_one_address_leave_room_for_others() {
-    let gateway = own(|it| {
-        it.limits.connections = 8;
-        it.limits.header_timeout = NEVER;
+    let gateway = own(|config| {
+        config.limits.connections = 8;
+        config.limits.header_timeout = NEVER;
     })
     .await;
     for url in [&gateway.url, &gateway.admin_url] {
@@ -88,7 +88,7 @@ async fn half_open_heads_from_one_address_leave_room_for_others() {
 
 #[tokio::test]
 async fn a_full_listener_answers_probes_and_tells_others() {
-    let gateway = own(|it| it.limits.connections = 2).await;
+    let gateway = own(|config| config.limits.connections = 2).await;
     let mut kept = keep(&gateway.url, "127.0.0.1").await;
     let leaving = keep(&gateway.url, "127.0.0.2").await;
     let before = counted(&gateway.admin_url, "callers", "limit").await;
@@ -104,7 +104,7 @@ async fn a_full_listener_answers_probes_and_tells_others() {
 
 #[tokio::test]
 async fn one_address_has_three_quarters_of_the_places() {
-    let gateway = own(|it| it.limits.connections = 4).await;
+    let gateway = own(|config| config.limits.connections = 4).await;
     let mut kept = Vec::new();
     for _ in 0..3 {
         kept.push(keep(&gateway.url, "127.0.0.2").await);
@@ -117,9 +117,9 @@ async fn one_address_has_three_quarters_of_the_places() {
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_address_counts_that_it_names() {
-    let gateway = own(|it| {
-        it.limits.connections = 4;
-        it.server.trusted_proxies = trusting("127.0.0.1");
+    let gateway = own(|config| {
+        config.limits.connections = 4;
+        config.server.trusted_proxies = trusting("127.0.0.1");
     })
     .await;
     let asks = |client: &str| {

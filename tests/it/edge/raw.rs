@@ -110,6 +110,6 @@ fn authority(url: &str) -> &str {
 fn is_whole(text: &str) -> bool {
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let head = head.to_lowercase();
-    let length = head.lines().find_map(|it| it.strip_prefix("content-length: "));
-    length.is_none_or(|it| body.len() >= it.parse::<usize>().unwrap())
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_none_or(|length| body.len() >= length.parse::<usize>().unwrap())
 }

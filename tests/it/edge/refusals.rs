@@ -31,7 +31,7 @@ fn refused(key: &str) -> Vec<(u16, String)> {
 
 #[tokio::test]
 async fn a_refusal_closes_only_once_the_client_has_sent_its_body() {
-    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    let gateway = own(|config| config.limits.body_idle = NEVER).await;
     for (status, head) in refused(&gateway.key) {
         let mut raw = Raw::connect_slow(&gateway.url).await;
         raw.send(&head).await;
@@ -45,7 +45,7 @@ async fn a_refusal_closes_only_once_the_client_has_sent_its_body() {
 
 #[tokio::test]
 async fn a_body_without_a_length_is_read_on_as_well() {
-    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    let gateway = own(|config| config.limits.body_idle = NEVER).await;
     let mut raw = Raw::connect_slow(&gateway.url).await;
     raw.send(format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"))
         .await;
@@ -57,7 +57,7 @@ async fn a_body_without_a_length_is_read_on_as_well() {
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_told_so_whatever_follows() {
-    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    let gateway = own(|config| config.limits.body_idle = NEVER).await;
     let mut raw = Raw::connect_slow(&gateway.url).await;
     raw.send(format!("GET /livez HTTP/1.1\r\nHost: a\r\nX-Long: {}", "x".repeat(LARGE))).await;
     let answer = raw.answer().await;
@@ -96,7 +96,7 @@ async fn a_client_that_waits_to_be_told_is_not_told_to_send_what_is_refused() {
 
 #[tokio::test]
 async fn a_refused_client_that_never_stops_is_cut_off() {
-    let gateway = own(|it| it.limits.body_idle = NEVER).await;
+    let gateway = own(|config| config.limits.body_idle = NEVER).await;
     let mut endless = Raw::connect_slow(&gateway.url).await;
     endless.send(&refused("")[0].1).await;
     endless.answer().await;
@@ -105,7 +105,7 @@ async fn a_refused_client_that_never_stops_is_cut_off() {
 
 #[tokio::test]
 async fn a_refused_client_that_trickles_is_cut_off() {
-    let gateway = own(|it| it.limits.body_idle = SOON).await;
+    let gateway = own(|config| config.limits.body_idle = SOON).await;
     let mut slow = Raw::connect(&gateway.url).await;
     slow.send(&refused("")[0].1).await;
     slow.answer().await;

@@ -21,7 +21,7 @@ async fn start_gateway(change: impl FnOnce(&mut Config)) -> Own {
 
 #[tokio::test]
 async fn half_open_requests_end_and_live_calls_go_on() {
-    let gateway = start_gateway(|it| it.limits.header_timeout = SOON).await;
+    let gateway = start_gateway(|config| config.limits.header_timeout = SOON).await;
     let body = body(&gateway.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let mut half = Vec::new();
     for number in 0..300 {
@@ -46,9 +46,9 @@ async fn half_open_requests_end_and_live_calls_go_on() {
 
 #[tokio::test]
 async fn a_second_head_has_no_more_time_than_the_first() {
-    let gateway = start_gateway(|it| {
-        it.limits.header_timeout = SOON;
-        it.limits.keep_alive = NEVER;
+    let gateway = start_gateway(|config| {
+        config.limits.header_timeout = SOON;
+        config.limits.keep_alive = NEVER;
     })
     .await;
     let mut raw = Raw::connect(&gateway.url).await;
@@ -60,9 +60,9 @@ async fn a_second_head_has_no_more_time_than_the_first() {
 
 #[tokio::test]
 async fn an_idle_connection_outlives_the_time_for_a_head() {
-    let gateway = start_gateway(|it| {
-        it.limits.header_timeout = SOON;
-        it.limits.keep_alive = NEVER;
+    let gateway = start_gateway(|config| {
+        config.limits.header_timeout = SOON;
+        config.limits.keep_alive = NEVER;
     })
     .await;
     let mut idle = Raw::connect(&gateway.url).await;
@@ -76,9 +76,9 @@ async fn an_idle_connection_outlives_the_time_for_a_head() {
 
 #[tokio::test]
 async fn an_idle_connection_ends() {
-    let gateway = start_gateway(|it| {
-        it.limits.header_timeout = NEVER;
-        it.limits.keep_alive = SOON;
+    let gateway = start_gateway(|config| {
+        config.limits.header_timeout = NEVER;
+        config.limits.keep_alive = SOON;
     })
     .await;
     let mut raw = Raw::connect(&gateway.url).await;
@@ -90,7 +90,7 @@ async fn an_idle_connection_ends() {
 /// Idleness was once counted from the first answer on, however busy the connection had been since.
 #[tokio::test]
 async fn a_request_begins_the_idle_time_anew() {
-    let gateway = start_gateway(|it| it.limits.keep_alive = Duration::from_secs(1)).await;
+    let gateway = start_gateway(|config| config.limits.keep_alive = Duration::from_secs(1)).await;
     let (mut busy, mut idle) = (Raw::connect(&gateway.url).await, Raw::connect(&gateway.url).await);
     for raw in [&mut busy, &mut idle] {
         raw.send(LIVE).await;
@@ -110,7 +110,7 @@ async fn a_request_begins_the_idle_time_anew() {
 
 #[tokio::test]
 async fn a_body_that_stalls_is_answered_with_408() {
-    let gateway = start_gateway(|it| it.limits.body_idle = SOON).await;
+    let gateway = start_gateway(|config| config.limits.body_idle = SOON).await;
     let head = format!(
         "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\nContent-Length: 10\r\n\r\n{{",
         gateway.key
@@ -125,7 +125,7 @@ async fn a_body_that_stalls_is_answered_with_408() {
 
 #[tokio::test]
 async fn a_strangers_body_is_not_waited_for() {
-    let gateway = start_gateway(|it| it.limits.body_idle = NEVER).await;
+    let gateway = start_gateway(|config| config.limits.body_idle = NEVER).await;
     let head =
         format!("POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: k\r\nContent-Length: 9\r\n\r\n{{");
     let mut raw = Raw::connect(&gateway.url).await;
@@ -137,7 +137,7 @@ async fn a_strangers_body_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_body_that_trickles_for_ever_is_answered_with_408() {
-    let gateway = start_gateway(|it| it.limits.request_deadline = SOON).await;
+    let gateway = start_gateway(|config| config.limits.request_deadline = SOON).await;
     let head = format!(
         "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
         gateway.key
@@ -151,11 +151,11 @@ async fn a_body_that_trickles_for_ever_is_answered_with_408() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answers_loses_its_place() {
-    let gateway = start_gateway(|it| {
-        it.limits.connections = 1;
-        it.limits.write_idle = SOON;
-        it.limits.header_timeout = NEVER;
-        it.limits.keep_alive = NEVER;
+    let gateway = start_gateway(|config| {
+        config.limits.connections = 1;
+        config.limits.write_idle = SOON;
+        config.limits.header_timeout = NEVER;
+        config.limits.keep_alive = NEVER;
     })
     .await;
     let mut deaf = Raw::connect_narrow(&gateway.admin_url).await;

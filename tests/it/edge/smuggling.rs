@@ -14,10 +14,10 @@ const SOON: Duration = Duration::from_millis(500);
 
 /// Connections end soon by themselves: a client that ends its half early would spare the gateway what it sent last.
 async fn start_gateway() -> Own {
-    own(|it| {
-        it.limits.header_timeout = SOON;
-        it.limits.keep_alive = SOON;
-        it.limits.body_idle = SOON;
+    own(|config| {
+        config.limits.header_timeout = SOON;
+        config.limits.keep_alive = SOON;
+        config.limits.body_idle = SOON;
     })
     .await
 }
@@ -40,7 +40,7 @@ fn request(key: &str, more: &str, body: &str) -> String {
 
 async fn arrived(gateway: &TestGateway) -> Vec<String> {
     let calls = gateway.arrived("/insights/").await;
-    calls.iter().map(|it: &Value| it["body"].as_str().unwrap().to_owned()).collect()
+    calls.iter().map(|call: &Value| call["body"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn methods_that_open_tunnels_or_echo_are_refused() {
         raw.send(format!("{start} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n\r\n")).await;
         let answer = raw.rest().await;
         let refused = ["HTTP/1.1 400", "HTTP/1.1 404", "HTTP/1.1 405"];
-        assert!(refused.iter().any(|it| answer.starts_with(it)), "{start}: {answer}");
+        assert!(refused.iter().any(|status| answer.starts_with(status)), "{start}: {answer}");
         assert!(!answer.contains(key.as_str()), "{start}: {answer}");
     }
     for upgrade in ["h2c", "websocket"] {
@@ -185,8 +185,10 @@ async fn pipelined_requests_are_answered_each_with_its_own_key() {
     let mut raw = Raw::connect(&gateway.url).await;
     raw.send(format!("{first}{between}{second}")).await;
     let answer = raw.rest().await;
-    let order: Vec<&str> =
-        answer.match_indices("HTTP/1.1 ").map(|(at, it)| &answer[at + it.len()..][..3]).collect();
+    let order: Vec<&str> = answer
+        .match_indices("HTTP/1.1 ")
+        .map(|(at, found)| &answer[at + found.len()..][..3])
+        .collect();
     assert_eq!(order, ["200", "401", "200"], "{answer}");
     let arrived = arrived(&gateway).await;
     assert!(arrived[0].contains("first") && arrived[1].contains("second"), "{arrived:?}");

@@ -24,12 +24,13 @@ async fn refused(gateway: &TestGateway) -> Vec<[String; 4]> {
         AuditFilter { actor: "stranger".to_owned(), limit: 1000, ..AuditFilter::default() };
     let entries = gateway.store.list_audit(&filter).await.unwrap();
     let mut told = std::collections::BTreeMap::new();
-    for it in entries {
-        let (why, rest) = it.detail.split_once(": ").unwrap();
+    for entry in entries {
+        let (why, rest) = entry.detail.split_once(": ").unwrap();
         let (times, since) = rest.split_once(" since ").unwrap();
-        assert!(since.starts_with("2026-03-10T21:15:3"), "{}", it.detail);
-        let times = times.strip_suffix(" times").map_or(1, |it| it.parse::<u32>().unwrap());
-        let place = [it.action, it.subject, it.address.unwrap_or_default(), why.to_owned()];
+        assert!(since.starts_with("2026-03-10T21:15:3"), "{}", entry.detail);
+        let times = times.strip_suffix(" times").map_or(1, |count| count.parse::<u32>().unwrap());
+        let place =
+            [entry.action, entry.subject, entry.address.unwrap_or_default(), why.to_owned()];
         *told.entry(place).or_insert(0) += times;
     }
     let told = told.into_iter();
@@ -48,7 +49,7 @@ async fn refused_keys_are_told_by_key_and_address_with_their_number(database: Da
     let gateway = TestGateway::start(&database).await;
     let revoked = gateway.new_key(|_| ()).await;
     gateway.inner.revoke_key(&revoked, "test").await.unwrap().unwrap();
-    let ends = |it: &mut NewKey| it.expires_in = Some(std::time::Duration::from_secs(1));
+    let ends = |key: &mut NewKey| key.expires_in = Some(std::time::Duration::from_secs(1));
     let expired = gateway.new_key(ends).await;
     gateway.later(Duration::seconds(1)).await;
     for _ in 0..1000 {
@@ -140,7 +141,7 @@ async fn who_was_refused_is_forgotten_one_day_and_nothing_else(database: Databas
 
 async fn links_that_keys_make_are_audited_with_the_callers_address(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.new_key(|it| it.links = true).await;
+    let key = gateway.new_key(|key| key.links = true).await;
     let ask = gateway.ask("POST", "/v1/links").header("authorization", &format!("Bearer {key}"));
     let ask = ask.header("content-type", "application/json");
     assert_eq!(ask.body(json!({ "label": "a friend" }).to_string()).send().await.status, 201);
@@ -167,7 +168,8 @@ async fn links_that_keys_make_are_audited_with_the_callers_address(database: Dat
     let actor = format!("key:{}", &key[4..16]);
     assert_eq!(made.len(), 2);
     assert!(
-        made.iter().all(|it| it.actor == actor && it.address.as_deref() == Some("127.0.0.1")),
+        made.iter()
+            .all(|entry| entry.actor == actor && entry.address.as_deref() == Some("127.0.0.1")),
         "{made:?}"
     );
 }

@@ -63,22 +63,23 @@ impl Ids {
 
 async fn open(database: &Database) -> Doors {
     let mut gateway = TestGateway::start(database).await;
-    gateway.key = gateway.new_key(|it| it.links = true).await;
+    gateway.key = gateway.new_key(|key| key.links = true).await;
     Doors::open(gateway).await
 }
 
 /// With each header parameter and query as in the examples, and ids that there are.
-fn with_parameters(it: &Operation, ids: &Ids, doors: &Doors) -> crate::http::Ask {
-    let parameters: Vec<&Value> = it.told["parameters"].as_array().into_iter().flatten().collect();
-    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
-    let path = ids.put_into(&it.example_path());
-    let mut ask = it.ask(doors, &path);
-    if let Some((_, content)) = it.body() {
+fn with_parameters(operation: &Operation, ids: &Ids, doors: &Doors) -> crate::http::Ask {
+    let parameters: Vec<&Value> =
+        operation.told["parameters"].as_array().into_iter().flatten().collect();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let path = ids.put_into(&operation.example_path());
+    let mut ask = operation.ask(doors, &path);
+    if let Some((_, content)) = operation.body() {
         ask = ask.body(ids.put_into(&text(&content["example"])));
     }
-    let headers = parameters.iter().filter(|it| it["in"] == "header");
-    headers.fold(ask, |ask, it| {
-        ask.header(&it["name"].as_str().unwrap().to_lowercase(), &text(&it["example"]))
+    let headers = parameters.iter().filter(|parameter| parameter["in"] == "header");
+    headers.fold(ask, |ask, header| {
+        ask.header(&header["name"].as_str().unwrap().to_lowercase(), &text(&header["example"]))
     })
 }
 
@@ -86,24 +87,25 @@ async fn every_example_is_taken_and_answered_as_described(database: Database) {
     let doors = open(&database).await;
     let document = document();
     let operations = operations(&document);
-    let told: BTreeSet<&str> = STORY.iter().map(|it| it.0).collect();
+    let told: BTreeSet<&str> = STORY.iter().map(|step| step.0).collect();
     assert_eq!(told, operations.iter().map(Operation::id).collect::<BTreeSet<_>>());
     let mut ids = Ids::of(&doors.gateway);
     for (id, status) in STORY {
-        let it = operations.iter().find(|it| it.id() == id).unwrap();
-        let answer = with_parameters(it, &ids, &doors).send().await;
+        let operation = operations.iter().find(|operation| operation.id() == id).unwrap();
+        let answer = with_parameters(operation, &ids, &doors).send().await;
         assert_eq!(answer.status, status, "{id}: {}", answer.text());
-        it.describes(&document, &answer);
+        operation.describes(&document, &answer);
         if id == "engagement" {
             for form in ["text/csv", "application/x-ndjson"] {
-                let answer = with_parameters(it, &ids, &doors).header("accept", form).send().await;
+                let answer =
+                    with_parameters(operation, &ids, &doors).header("accept", form).send().await;
                 assert_eq!((answer.status.as_u16(), answer.header("content-type")), (status, form));
-                it.describes(&document, &answer);
-                let example = &it.told["responses"]["200"]["content"][form]["example"];
-                let first = |it: &str| it.lines().next().unwrap().to_owned();
-                let columns = |it: &str| {
-                    it.split(',')
-                        .map(|it| it.split(':').next().unwrap().to_owned())
+                operation.describes(&document, &answer);
+                let example = &operation.told["responses"]["200"]["content"][form]["example"];
+                let first = |text: &str| text.lines().next().unwrap().to_owned();
+                let columns = |text: &str| {
+                    text.split(',')
+                        .map(|column| column.split(':').next().unwrap().to_owned())
                         .collect::<Vec<_>>()
                 };
                 let (told, real) = (first(example.as_str().unwrap()), first(&answer.text()));
@@ -132,31 +134,31 @@ async fn every_example_is_taken_and_answered_as_described(database: Database) {
 async fn every_example_is_understood_as_it_stands(database: Database) {
     let doors = open(&database).await;
     let document = document();
-    for it in operations(&document) {
-        let answer = with_parameters(&it, &Ids(Vec::new()), &doors).send().await;
+    for operation in operations(&document) {
+        let answer = with_parameters(&operation, &Ids(Vec::new()), &doors).send().await;
         assert!(
             ![400, 405, 415].contains(&answer.status.as_u16())
                 || answer.header("countersign-error").is_empty(),
             "{}: {}",
-            it.id(),
+            operation.id(),
             answer.text()
         );
-        it.describes(&document, &answer);
+        operation.describes(&document, &answer);
     }
 }
 
 async fn every_parameter_of_a_query_is_taken(database: Database) {
     let doors = open(&database).await;
     let document = document();
-    for it in operations(&document) {
-        let parameters = it.told["parameters"].as_array().into_iter().flatten();
-        for parameter in parameters.filter(|it| it["in"] == "query") {
+    for operation in operations(&document) {
+        let parameters = operation.told["parameters"].as_array().into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
             let (name, example) = (parameter["name"].as_str().unwrap(), &parameter["example"]);
             let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
-            let path = format!("{}?{name}={example}", it.example_path());
-            let answer = it.ask(&doors, &path).send().await;
+            let path = format!("{}?{name}={example}", operation.example_path());
+            let answer = operation.ask(&doors, &path).send().await;
             assert_ne!(answer.status, 400, "{path}: {}", answer.text());
-            it.describes(&document, &answer);
+            operation.describes(&document, &answer);
         }
     }
 }

@@ -79,11 +79,11 @@ impl Operation {
 
     /// The path with the examples of what stands in it.
     fn example_path(&self) -> String {
-        list(&self.told["parameters"]).filter(|it| it["in"] == "path").fold(
+        list(&self.told["parameters"]).filter(|parameter| parameter["in"] == "path").fold(
             self.path.clone(),
-            |path, it| {
-                let name = format!("{{{}}}", it["name"].as_str().unwrap());
-                path.replace(&name, it["example"].as_str().unwrap())
+            |path, parameter| {
+                let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
+                path.replace(&name, parameter["example"].as_str().unwrap())
             },
         )
     }
@@ -119,7 +119,7 @@ impl Operation {
                 || ["retry-after", "www-authenticate", "x-request-id", "server-timing"]
                     .contains(&name);
             let mut described = object(&response["headers"]).keys();
-            let is_described = described.any(|it| it.eq_ignore_ascii_case(name));
+            let is_described = described.any(|header| header.eq_ignore_ascii_case(name));
             assert!(!is_told || is_described, "{id}: {status} has a header {name}");
         }
         let media = answer.header("content-type").split(';').next().unwrap();

@@ -44,10 +44,10 @@ async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
         }
         let mut links: Vec<&str> = ["href=\"", "src=\""]
             .iter()
-            .flat_map(|it| text.split(it).skip(1))
-            .filter_map(|it| it.split('"').next())
+            .flat_map(|attribute| text.split(attribute).skip(1))
+            .filter_map(|rest| rest.split('"').next())
             .collect();
-        links.retain(|it| !it.starts_with('#'));
+        links.retain(|link| !link.starts_with('#'));
         assert_eq!(links, ["/docs/style.css", "/openapi.json"]);
         let style = Ask::new(&gateway.http, base, "GET", "/docs/style.css").send().await;
         assert_eq!(
@@ -63,28 +63,28 @@ async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to()
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;
     let page = Ask::new(&gateway.http, &gateway.url, "GET", "/docs").send().await.text();
-    for it in operations(&document()) {
-        let id = it.id();
+    for operation in operations(&document()) {
+        let id = operation.id();
         assert!(page.contains(&format!("<a href=\"#{id}\">")), "{id}");
         let article = page.split(&format!("<article id=\"{id}\"")).nth(1).unwrap();
         let article = article.split("</article>").next().unwrap();
         assert!(
             article.contains(&format!(
                 "<span class=\"method {0}\">{0}</span> {1}",
-                it.method, it.path
+                operation.method, operation.path
             )),
             "{id}"
         );
         assert!(article.contains("<pre>curl "), "{id}");
     }
-    let codes = page.split("<dt id=\"problem-").skip(1).filter_map(|it| it.split('"').next());
+    let codes = page.split("<dt id=\"problem-").skip(1).filter_map(|rest| rest.split('"').next());
     let codes: Vec<&str> = codes.collect();
     for code in ["invalid_request", "upstream_timeout", "not_found", "unknown_key"] {
         assert!(codes.contains(&code), "what a call's page leads to: {code} in {codes:?}");
     }
     let told = page.to_lowercase();
     assert!(!told.contains("the upstream"), "who reads this knows of X alone");
-    let targets = page.split("href=\"#").skip(1).filter_map(|it| it.split('"').next());
+    let targets = page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next());
     for target in targets {
         assert!(page.contains(&format!(" id=\"{target}\"")), "#{target}");
     }
@@ -94,12 +94,13 @@ async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to()
 async fn its_commands_work_as_they_stand() {
     let database = fresh(Kind::Sqlite).await;
     let mut gateway = TestGateway::start(&database).await;
-    gateway.key = gateway.new_key(|it| it.links = true).await;
+    gateway.key = gateway.new_key(|key| key.links = true).await;
     let doors = Doors::open(gateway).await;
     let gateway = &doors.gateway;
     let page = Ask::new(&gateway.http, &gateway.url, "GET", "/docs").send().await.text();
-    let commands = page.split("<pre>").skip(1).filter_map(|it| it.split("</pre>").next());
-    let commands: Vec<String> = commands.filter(|it| it.starts_with("curl ")).map(plain).collect();
+    let commands = page.split("<pre>").skip(1).filter_map(|rest| rest.split("</pre>").next());
+    let commands: Vec<String> =
+        commands.filter(|command| command.starts_with("curl ")).map(plain).collect();
     assert_eq!(commands.len(), operations(&document()).len());
     for command in commands {
         let here = command

@@ -16,18 +16,19 @@ impl Operation {
         let response = &self.told["responses"][status.to_string()];
         let content = &response["content"]["application/problem+json"];
         let mut examples = object(&content["examples"]).values();
-        let told = examples.any(|it| resolved(document, it)["value"]["code"] == code);
+        let told = examples.any(|example| resolved(document, example)["value"]["code"] == code);
         assert!(told, "{}: {status} {code}", self.id());
         for name in ["retry-after", "www-authenticate"] {
             let is_sent = !answer.header(name).is_empty();
             let mut described = object(&response["headers"]).keys();
-            let is_described = described.any(|it| it.eq_ignore_ascii_case(name));
+            let is_described = described.any(|header| header.eq_ignore_ascii_case(name));
             assert!(!is_sent || is_described, "{}: {status} sends {name}", self.id());
         }
     }
 
     fn has_parameter(&self, place: &str, name: &str) -> bool {
-        list(&self.told["parameters"]).any(|it| it["in"] == place && it["name"] == name)
+        list(&self.told["parameters"])
+            .any(|parameter| parameter["in"] == place && parameter["name"] == name)
     }
 }
 
@@ -35,14 +36,14 @@ impl Operation {
 async fn keys_that_are_missing_wrong_or_two() {
     let (doors, document) = (Doors::fresh().await, document());
     let mut seen = 0;
-    for it in operations(&document).iter().filter(|it| it.tag() != "probes") {
-        let ask = it.ask(&doors, &it.example_path());
+    for operation in operations(&document).iter().filter(|operation| operation.tag() != "probes") {
+        let ask = operation.ask(&doors, &operation.example_path());
         let none = ask.clone().header("authorization", "").send().await;
-        it.refuses(&document, &none, 401, "missing_key");
+        operation.refuses(&document, &none, 401, "missing_key");
         let unknown = ask.clone().header("authorization", "Bearer csk_x").send().await;
-        it.refuses(&document, &unknown, 401, "unknown_key");
+        operation.refuses(&document, &unknown, 401, "unknown_key");
         let two = ask.header("x-api-key", "csk_other").send().await;
-        it.refuses(&document, &two, 400, "invalid_request");
+        operation.refuses(&document, &two, 400, "invalid_request");
         seen += 1;
     }
     assert!(seen > 20);
@@ -51,23 +52,23 @@ async fn keys_that_are_missing_wrong_or_two() {
 #[tokio::test]
 async fn bodies_that_are_not_what_is_asked_for() {
     let (doors, document) = (Doors::fresh().await, document());
-    for it in operations(&document).iter().filter(|it| it.body().is_some()) {
-        let ask = it.ask(&doors, &it.example_path());
+    for operation in operations(&document).iter().filter(|operation| operation.body().is_some()) {
+        let ask = operation.ask(&doors, &operation.example_path());
         let other = ask.clone().header("content-type", "text/plain").send().await;
-        it.refuses(&document, &other, 415, "not_json");
+        operation.refuses(&document, &other, 415, "not_json");
         let broken = ask.clone().body("{").send().await;
-        if it.id() != "rotate_webhook" {
-            it.refuses(&document, &broken, 400, "invalid_request");
+        if operation.id() != "rotate_webhook" {
+            operation.refuses(&document, &broken, 400, "invalid_request");
         }
         let large = ask.body(" ".repeat(4 * 1024 * 1024 + 1)).send().await;
-        it.refuses(&document, &large, 413, "body_too_large");
+        operation.refuses(&document, &large, 413, "body_too_large");
     }
 }
 
 #[tokio::test]
 async fn refusals_in_the_form_of_x() {
     let (mut doors, document) = (Doors::fresh().await, document());
-    doors.gateway.key = doors.gateway.new_key(|it| it.links = true).await;
+    doors.gateway.key = doors.gateway.new_key(|key| key.links = true).await;
     let alice = doors.gateway.sandbox.user("alice").user_id.clone();
     doors
         .gateway
@@ -75,11 +76,11 @@ async fn refusals_in_the_form_of_x() {
         .put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" }))
         .await;
     let operations = operations(&document);
-    let verify = operations.iter().find(|it| it.id() == "verify_account").unwrap();
+    let verify = operations.iter().find(|operation| operation.id() == "verify_account").unwrap();
     assert_eq!(verify.ask(&doors, &verify.example_path()).send().await.status, 200);
-    let of_x = |it: &&Operation| it.path.starts_with("/insights/");
-    for it in operations.iter().filter(of_x) {
-        let ask = it.ask(&doors, &it.path).header("accept", "*/*");
+    let of_x = |operation: &&Operation| operation.path.starts_with("/insights/");
+    for operation in operations.iter().filter(of_x) {
+        let ask = operation.ask(&doors, &operation.path).header("accept", "*/*");
         for (ask, status, code) in [
             (ask.clone().header("authorization", ""), 401, "missing_key"),
             (ask.clone().header("content-type", "text/plain"), 400, "not_json"),
@@ -93,7 +94,7 @@ async fn refusals_in_the_form_of_x() {
             let answer = ask.send().await;
             answer.is_own(status, code);
             assert_eq!(answer.header("content-type"), "application/json");
-            it.describes(&document, &answer);
+            operation.describes(&document, &answer);
         }
     }
 }
@@ -101,20 +102,20 @@ async fn refusals_in_the_form_of_x() {
 #[tokio::test]
 async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
     let (doors, document) = (Doors::fresh().await, document());
-    for it in operations(&document) {
-        let path = it.example_path();
-        if it.has_parameter("query", "limit") {
-            let answer = it.ask(&doors, &format!("{path}?limit=0")).send().await;
-            it.refuses(&document, &answer, 400, "invalid_request");
+    for operation in operations(&document) {
+        let path = operation.example_path();
+        if operation.has_parameter("query", "limit") {
+            let answer = operation.ask(&doors, &format!("{path}?limit=0")).send().await;
+            operation.refuses(&document, &answer, 400, "invalid_request");
         }
         // Usage may be of an app that is not configured any more.
-        if it.has_parameter("query", "app") && it.id() != "show_usage" {
-            let answer = it.ask(&doors, &format!("{path}?app=nowhere")).send().await;
+        if operation.has_parameter("query", "app") && operation.id() != "show_usage" {
+            let answer = operation.ask(&doors, &format!("{path}?app=nowhere")).send().await;
             // The account is looked for all the same, since its app may have been there before.
-            if it.has_parameter("path", "account") {
-                it.refuses(&document, &answer, 404, "not_found");
+            if operation.has_parameter("path", "account") {
+                operation.refuses(&document, &answer, 404, "not_found");
             } else {
-                it.refuses(&document, &answer, 400, "invalid_request");
+                operation.refuses(&document, &answer, 400, "invalid_request");
             }
         }
         for (name, code, status) in [
@@ -123,15 +124,16 @@ async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
             ("webhook", "not_found", 404),
             ("link", "not_found", 404),
         ] {
-            if it.has_parameter("path", name) {
-                let nobody = it.path.replace(&format!("{{{name}}}"), "9999999999");
-                let answer = it.ask(&doors, &nobody).send().await;
-                it.refuses(&document, &answer, status, code);
+            if operation.has_parameter("path", name) {
+                let nobody = operation.path.replace(&format!("{{{name}}}"), "9999999999");
+                let answer = operation.ask(&doors, &nobody).send().await;
+                operation.refuses(&document, &answer, status, code);
             }
         }
-        if it.has_parameter("path", "account") {
-            let answer = it.ask(&doors, &it.path.replace("{account}", "alice")).send().await;
-            it.refuses(&document, &answer, 400, "invalid_request");
+        if operation.has_parameter("path", "account") {
+            let answer =
+                operation.ask(&doors, &operation.path.replace("{account}", "alice")).send().await;
+            operation.refuses(&document, &answer, 400, "invalid_request");
         }
     }
 }
@@ -140,34 +142,34 @@ async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
 async fn what_is_not_allowed_not_there_or_there_already() {
     let (mut doors, document) = (Doors::fresh().await, document());
     let operations = operations(&document);
-    let find = |id: &str| operations.iter().find(|it| it.id() == id).unwrap();
+    let find = |id: &str| operations.iter().find(|operation| operation.id() == id).unwrap();
     for id in ["create_key", "add_webhook"] {
-        let it = find(id);
-        assert_eq!(it.ask(&doors, &it.path).send().await.status, 201);
-        let again = it.ask(&doors, &it.path).send().await;
-        it.refuses(&document, &again, 409, "already_exists");
+        let operation = find(id);
+        assert_eq!(operation.ask(&doors, &operation.path).send().await.status, 201);
+        let again = operation.ask(&doors, &operation.path).send().await;
+        operation.refuses(&document, &again, 409, "already_exists");
     }
     let link = find("create_link");
     link.refuses(&document, &link.ask(&doors, &link.path).send().await, 403, "not_allowed");
     for (id, pointer) in
         [("create_key", "name"), ("create_link_as_admin", "label"), ("add_webhook", "url")]
     {
-        let it = find(id);
-        let mut body = it.body().unwrap().1["example"].clone();
+        let operation = find(id);
+        let mut body = operation.body().unwrap().1["example"].clone();
         body[pointer] = json!("");
-        let answer = it.ask(&doors, &it.path).body(body.to_string()).send().await;
-        it.refuses(&document, &answer, 400, "invalid_request");
+        let answer = operation.ask(&doors, &operation.path).body(body.to_string()).send().await;
+        operation.refuses(&document, &answer, 400, "invalid_request");
         body["surplus"] = json!(1);
-        let answer = it.ask(&doors, &it.path).body(body.to_string()).send().await;
-        it.refuses(&document, &answer, 400, "invalid_request");
+        let answer = operation.ask(&doors, &operation.path).body(body.to_string()).send().await;
+        operation.refuses(&document, &answer, 400, "invalid_request");
     }
 
     for id in ["create_key", "create_link_as_admin", "add_webhook"] {
-        let it = find(id);
-        let mut body = it.body().unwrap().1["example"].clone();
+        let operation = find(id);
+        let mut body = operation.body().unwrap().1["example"].clone();
         body["app"] = json!("nowhere");
-        let answer = it.ask(&doors, &it.path).body(body.to_string()).send().await;
-        it.refuses(&document, &answer, 400, "invalid_request");
+        let answer = operation.ask(&doors, &operation.path).body(body.to_string()).send().await;
+        operation.refuses(&document, &answer, 400, "invalid_request");
     }
 
     let historical = find("historical");
@@ -175,12 +177,18 @@ async fn what_is_not_allowed_not_there_or_there_already() {
     historical.refuses(&document, &nobody.send().await, 404, "account_not_found");
     let nothing = historical.ask(&doors, &historical.path).header("accept-encoding", "*;q=0");
     historical.refuses(&document, &nothing.send().await, 406, "not_acceptable");
-    doors.gateway.key =
-        doors.gateway.new_key(|it| it.endpoints = vec![countersign::model::Endpoint::Totals]).await;
+    doors.gateway.key = doors
+        .gateway
+        .new_key(|key| key.endpoints = vec![countersign::model::Endpoint::Totals])
+        .await;
     for id in ["historical", "engagement", "plan"] {
-        let it = find(id);
-        let answer = it.ask(&doors, &it.path).header("countersign-account", "@alice").send().await;
-        it.refuses(&document, &answer, 403, "not_allowed");
+        let operation = find(id);
+        let answer = operation
+            .ask(&doors, &operation.path)
+            .header("countersign-account", "@alice")
+            .send()
+            .await;
+        operation.refuses(&document, &answer, 403, "not_allowed");
     }
 }
 
@@ -188,10 +196,10 @@ async fn what_is_not_allowed_not_there_or_there_already() {
 async fn an_upstream_that_fails_and_accounts_that_have_ended() {
     let (mut doors, document) = (Doors::fresh().await, document());
     let operations = operations(&document);
-    let find = |id: &str| operations.iter().find(|it| it.id() == id).unwrap();
+    let find = |id: &str| operations.iter().find(|operation| operation.id() == id).unwrap();
     let (historical, question, verify) =
         (find("historical"), find("engagement"), find("verify_account"));
-    doors.gateway.key = doors.gateway.new_key(|it| it.links = true).await;
+    doors.gateway.key = doors.gateway.new_key(|key| key.links = true).await;
 
     for (fault, code) in [("reset", "upstream_unreachable"), ("cut_body", "upstream_cut_short")] {
         doors.gateway.order(json!([{ "kind": fault, "path": "/insights/" }])).await;
@@ -234,12 +242,12 @@ async fn a_database_that_is_away() {
     for (table, gone) in [("account", "gone"), ("webhook", "gone_too")] {
         database.run(&format!("alter table {table} rename to {gone}")).await;
     }
-    for it in operations(&document)
+    for operation in operations(&document)
         .iter()
-        .filter(|it| ["list_accounts", "list_webhooks"].contains(&it.id()))
+        .filter(|operation| ["list_accounts", "list_webhooks"].contains(&operation.id()))
     {
-        let answer = it.ask(&doors, &it.path).send().await;
+        let answer = operation.ask(&doors, &operation.path).send().await;
         let code = answer.header("countersign-error").to_owned();
-        it.refuses(&document, &answer, answer.status.as_u16(), &code);
+        operation.refuses(&document, &answer, answer.status.as_u16(), &code);
     }
 }

@@ -23,34 +23,36 @@ pub fn written() -> BTreeSet<Route> {
 }
 
 fn is_page((path, _): &Route) -> bool {
-    ["/connect/", "/console"].iter().any(|it| path.starts_with(it))
+    ["/connect/", "/console"].iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Those of one call, whose arguments `text` begins with.
 fn in_call(text: &str) -> Vec<Route> {
     let mut depth = 0;
-    let is_end = |it: char| {
-        depth += i32::from(it == '(') - i32::from(it == ')');
+    let is_end = |c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
         depth < 0
     };
     let call = text.split(is_end).next().unwrap();
     let (path, handlers) = call.split_once(',').unwrap();
     if path == "endpoint.path()" {
         assert!(handlers.contains("relay::route(endpoint)"), "{handlers}");
-        return Endpoint::ALL.map(|it| (it.path().to_owned(), "POST".to_owned())).to_vec();
+        return Endpoint::ALL
+            .map(|endpoint| (endpoint.path().to_owned(), "POST".to_owned()))
+            .to_vec();
     }
     let path = path.trim().trim_matches('"').to_owned();
     let calls = |method: &&str| {
-        let is_word = |it: &str| {
-            it.is_empty()
-                || !it.ends_with(|it: char| it.is_alphanumeric() || it == '_' || it == ':')
+        let is_word = |text: &str| {
+            text.is_empty()
+                || !text.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
         };
         let opened = format!("{method}(");
         handlers.match_indices(&opened).any(|(at, _)| is_word(&handlers[..at]))
     };
     let methods: Vec<&str> = METHODS.into_iter().filter(calls).collect();
     assert!(!methods.is_empty(), "no method in {call}");
-    methods.into_iter().map(|it| (path.clone(), it.to_uppercase())).collect()
+    methods.into_iter().map(|method| (path.clone(), method.to_uppercase())).collect()
 }
 
 fn is_nowhere(answer: &Answer) -> bool {
@@ -67,8 +69,10 @@ fn every_route_of_the_code_is_described_and_every_other_way_round() {
     // A part of the page, and not to be asked for by itself.
     assert!(code.remove(&("/docs/style.css".to_owned(), "GET".to_owned())));
     let document = document();
-    let described: BTreeSet<Route> =
-        operations(&document).into_iter().map(|it| (it.path, it.method)).collect();
+    let described: BTreeSet<Route> = operations(&document)
+        .into_iter()
+        .map(|operation| (operation.path, operation.method))
+        .collect();
     assert_eq!(code, described);
     assert!(!document["paths"].to_string().contains("/connect/callback"));
 }
@@ -78,12 +82,15 @@ async fn a_described_method_is_there_and_no_other_is() {
     let doors = Doors::fresh().await;
     let document = document();
     let operations = operations(&document);
-    for it in &operations {
-        let path = it.example_path();
-        let taken: Vec<&str> =
-            operations.iter().filter(|other| other.path == it.path).map(|it| &*it.method).collect();
+    for operation in &operations {
+        let path = operation.example_path();
+        let taken: Vec<&str> = operations
+            .iter()
+            .filter(|other| other.path == operation.path)
+            .map(|operation| &*operation.method)
+            .collect();
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
-            let answer = it.ask(&doors, &path).method(method).body("").send().await;
+            let answer = operation.ask(&doors, &path).method(method).body("").send().await;
             let code = answer.header("countersign-error").to_owned();
             if taken.contains(&method) {
                 assert_ne!(code, "method_not_allowed", "{method} {path}");
@@ -106,13 +113,15 @@ async fn each_listener_serves_what_is_described_for_it_and_both_the_description(
     .await;
     let doors = Doors::open(gateway).await;
     let document = document();
-    for it in operations(&document) {
-        let urls: Vec<&Value> = list(&it.told["servers"]).map(|it| &it["url"]).collect();
+    for operation in operations(&document) {
+        let urls: Vec<&Value> =
+            list(&operation.told["servers"]).map(|server| &server["url"]).collect();
         for (listen, base) in servers.iter().zip([&doors.gateway.url, &doors.gateway.admin_url]) {
-            let is_here = urls.iter().any(|it| **it == format!("http://{listen}"));
-            let there = it.ask(&doors, "").to(&format!("{base}{}", it.example_path()));
+            let is_here = urls.iter().any(|url| **url == format!("http://{listen}"));
+            let there =
+                operation.ask(&doors, "").to(&format!("{base}{}", operation.example_path()));
             let there = there.body("").send().await;
-            assert_eq!(is_here, !is_nowhere(&there), "{} on {listen}", it.id());
+            assert_eq!(is_here, !is_nowhere(&there), "{} on {listen}", operation.id());
         }
     }
     for base in [&doors.gateway.url, &doors.gateway.admin_url] {

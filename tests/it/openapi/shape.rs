@@ -29,7 +29,7 @@ impl<'a> Check<'a> {
         let (mut names, mut is_open) = (BTreeSet::new(), false);
         self.names(schema, &mut names, &mut is_open);
         if let (Value::Object(members), false) = (value, is_open || names.is_empty()) {
-            for name in members.keys().filter(|it| !names.contains(it.as_str())) {
+            for name in members.keys().filter(|name| !names.contains(name.as_str())) {
                 self.found.push(format!("{at}/{name}: is not described"));
             }
         }
@@ -38,8 +38,13 @@ impl<'a> Check<'a> {
     /// The members that a schema and those that it is made of describe.
     fn names(&self, schema: &'a Value, names: &mut BTreeSet<&'a str>, is_open: &mut bool) {
         let schema = resolved(self.document, schema);
-        names
-            .extend(schema["properties"].as_object().into_iter().flatten().map(|it| it.0.as_str()));
+        names.extend(
+            schema["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|property| property.0.as_str()),
+        );
         *is_open |= schema["additionalProperties"].is_object();
         for part in list(&schema["allOf"]) {
             self.names(part, names, is_open);
@@ -51,26 +56,30 @@ impl<'a> Check<'a> {
         for (keyword, rule) in object(schema) {
             let fine = match keyword.as_str() {
                 word if WORDS.contains(&word) => true,
-                "type" => list(rule).chain([rule]).any(|it| is_of_type(it, value)),
-                "enum" => list(rule).any(|it| it == value),
-                "oneOf" => list(rule).filter(|it| self.takes(it, value)).count() == 1,
-                "anyOf" => list(rule).any(|it| self.takes(it, value)),
-                "pattern" => value.as_str().is_none_or(|it| fits(rule.as_str().unwrap(), it)),
-                "format" => value.as_str().is_none_or(|it| is_of_format(rule, it)),
-                "minimum" => value.as_f64().is_none_or(|it| it >= rule.as_f64().unwrap()),
-                "maximum" => value.as_f64().is_none_or(|it| it <= rule.as_f64().unwrap()),
-                "minLength" => value.as_str().is_none_or(|it| it.chars().count() >= size(rule)),
-                "maxLength" => value.as_str().is_none_or(|it| it.chars().count() <= size(rule)),
-                "minItems" => value.as_array().is_none_or(|it| it.len() >= size(rule)),
-                "maxItems" => value.as_array().is_none_or(|it| it.len() <= size(rule)),
-                "uniqueItems" => value.as_array().is_none_or(|it| is_unique(it)),
-                "minProperties" => value.as_object().is_none_or(|it| it.len() >= size(rule)),
-                "maxProperties" => value.as_object().is_none_or(|it| it.len() <= size(rule)),
+                "type" => list(rule).chain([rule]).any(|kind| is_of_type(kind, value)),
+                "enum" => list(rule).any(|allowed| allowed == value),
+                "oneOf" => list(rule).filter(|option| self.takes(option, value)).count() == 1,
+                "anyOf" => list(rule).any(|option| self.takes(option, value)),
+                "pattern" => value.as_str().is_none_or(|text| fits(rule.as_str().unwrap(), text)),
+                "format" => value.as_str().is_none_or(|text| is_of_format(rule, text)),
+                "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
+                "maximum" => value.as_f64().is_none_or(|number| number <= rule.as_f64().unwrap()),
+                "minLength" => value.as_str().is_none_or(|text| text.chars().count() >= size(rule)),
+                "maxLength" => value.as_str().is_none_or(|text| text.chars().count() <= size(rule)),
+                "minItems" => value.as_array().is_none_or(|items| items.len() >= size(rule)),
+                "maxItems" => value.as_array().is_none_or(|items| items.len() <= size(rule)),
+                "uniqueItems" => value.as_array().is_none_or(|items| is_unique(items)),
+                "minProperties" => {
+                    value.as_object().is_none_or(|members| members.len() >= size(rule))
+                }
+                "maxProperties" => {
+                    value.as_object().is_none_or(|members| members.len() <= size(rule))
+                }
                 "required" => list(rule)
-                    .all(|it| !value.is_object() || value.get(it.as_str().unwrap()).is_some()),
-                "propertyNames" => value
-                    .as_object()
-                    .is_none_or(|it| it.keys().all(|it| self.takes(rule, &json!(it)))),
+                    .all(|name| !value.is_object() || value.get(name.as_str().unwrap()).is_some()),
+                "propertyNames" => value.as_object().is_none_or(|members| {
+                    members.keys().all(|name| self.takes(rule, &json!(name)))
+                }),
                 "items" | "properties" | "additionalProperties" | "allOf" => {
                     self.within(keyword, schema, value, at);
                     true
@@ -92,13 +101,13 @@ impl<'a> Check<'a> {
                 }
             }
             ("properties", Value::Object(members)) => {
-                for (name, member) in members.iter().filter(|it| rule.get(it.0).is_some()) {
+                for (name, member) in members.iter().filter(|member| rule.get(member.0).is_some()) {
                     self.whole(&rule[name], member, &format!("{at}/{name}"));
                 }
             }
             ("additionalProperties", Value::Object(members)) => {
                 for (name, member) in
-                    members.iter().filter(|it| schema["properties"].get(it.0).is_none())
+                    members.iter().filter(|member| schema["properties"].get(member.0).is_none())
                 {
                     let at = format!("{at}/{name}");
                     match rule {
@@ -107,7 +116,7 @@ impl<'a> Check<'a> {
                     }
                 }
             }
-            ("allOf", value) => list(rule).for_each(|it| self.part(it, value, at)),
+            ("allOf", value) => list(rule).for_each(|part| self.part(part, value, at)),
             _ => (),
         }
     }
@@ -122,7 +131,7 @@ fn size(rule: &Value) -> usize {
 }
 
 fn is_unique(items: &[Value]) -> bool {
-    items.iter().enumerate().all(|(index, it)| !items[..index].contains(it))
+    items.iter().enumerate().all(|(index, item)| !items[..index].contains(item))
 }
 
 fn is_of_type(rule: &Value, value: &Value) -> bool {
@@ -150,17 +159,18 @@ fn is_of_format(rule: &Value, text: &str) -> bool {
 
 /// The patterns of the description, each by hand.
 fn fits(pattern: &str, text: &str) -> bool {
-    let digits = |it: &str, most: usize| {
-        (1..=most).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit())
+    let digits = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     };
-    let is_user = |it: &str| digits(it, 19) && !it.starts_with('0');
-    let is_account = |it: &str| is_user(it) || countersign::model::AccountRef::parse(it).is_some();
-    let is_key = |it: &str| {
-        let mut parts = it
+    let is_user = |text: &str| digits(text, 19) && !text.starts_with('0');
+    let is_account =
+        |text: &str| is_user(text) || countersign::model::AccountRef::parse(text).is_some();
+    let is_key = |text: &str| {
+        let mut parts = text
             .split('_')
-            .map(|part| (part.len(), part.bytes().all(|it| it.is_ascii_alphanumeric())));
-        ["csk_", "csa_"].iter().any(|prefix| it.starts_with(prefix))
-            && parts.by_ref().map(|it| it.0).eq([3, 12, 49])
+            .map(|part| (part.len(), part.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+        ["csk_", "csa_"].iter().any(|prefix| text.starts_with(prefix))
+            && parts.by_ref().map(|part| part.0).eq([3, 12, 49])
     };
     match pattern {
         "^-?[0-9]+$" => digits(text.strip_prefix('-').unwrap_or(text), usize::MAX),
@@ -172,11 +182,13 @@ fn fits(pattern: &str, text: &str) -> bool {
         "^([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})$" => is_account(text),
         "^cs[ak]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$" => is_key(text),
         "^[0-9a-f]{16}$" => {
-            text.len() == 16 && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+            text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         }
         "^[1-5]([0-9]{2}|[xX]{2})$" => countersign::model::call::Statuses::parse(text).is_some(),
         "^whsec_" => text.starts_with("whsec_"),
-        other if other.starts_with("^(?!(") => !other[5..].split([')', '|']).any(|it| it == text),
+        other if other.starts_with("^(?!(") => {
+            !other[5..].split([')', '|']).any(|name| name == text)
+        }
         other => panic!("the pattern {other}"),
     }
 }

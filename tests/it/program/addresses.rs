@@ -20,9 +20,9 @@ async fn logged(running: &Running, url: &str, method: &str, path: &str) -> Strin
 #[tokio::test]
 async fn the_log_has_the_address_that_a_trusted_proxy_names() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("SERVER__TRUSTED_PROXIES", "127.0.0.1,10.1.0.0/16");
-    let running = it.serve().await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("SERVER__TRUSTED_PROXIES", "127.0.0.1,10.1.0.0/16");
+    let running = deployment.serve().await;
     for (method, path) in [
         ("GET", "/docs"),
         ("GET", "/v1/nothing"),

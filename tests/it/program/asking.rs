@@ -94,10 +94,10 @@ impl Scripted {
 
     /// One that gives this answer at once.
     pub async fn answering(answer: &str) -> Scripted {
-        let mut it = Scripted::start().await;
-        it.say(answer);
-        it.hang_up();
-        it
+        let mut server = Scripted::start().await;
+        server.say(answer);
+        server.hang_up();
+        server
     }
 
     pub fn say(&self, text: &str) {

@@ -6,14 +6,14 @@ use crate::database::{Database, Kind, fresh, on_both};
 use crate::program::deployment::Deployment;
 
 fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|it| panic!("{it}: {text}"))
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// The cells of a table, cut where its headings begin; a heading has no two spaces within.
 fn cells(table: &str) -> Vec<Vec<String>> {
     let heading = table.lines().next().unwrap();
     let begins =
-        |at: &usize| heading[*at..].starts_with(|it| it != ' ') && heading[..*at].ends_with("  ");
+        |at: &usize| heading[*at..].starts_with(|c| c != ' ') && heading[..*at].ends_with("  ");
     let starts: Vec<usize> = (0..heading.len()).filter(|at| *at == 0 || begins(at)).collect();
     let cut = |line: &str| {
         let line: Vec<char> = line.chars().collect();
@@ -30,56 +30,64 @@ fn cells(table: &str) -> Vec<Vec<String>> {
 }
 
 async fn accounts_come_and_go(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let alice = it.sandbox.user("alice").user_id.clone();
-    let table = cells(&it.must(&["account", "list"]).await);
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let alice = deployment.sandbox.user("alice").user_id.clone();
+    let table = cells(&deployment.must(&["account", "list"]).await);
     assert_eq!(
         table[0],
         ["APP", "USER ID", "SCREEN NAME", "STATE", "SINCE", "CONNECTED", "LAST CALL", "LAST ERROR"]
     );
-    let row = table.iter().find(|it| it[2] == "alice").unwrap();
+    let row = table.iter().find(|row| row[2] == "alice").unwrap();
     assert_eq!(row[..4], ["demo", &alice, "alice", "active"]);
-    let listed =
-        json(&it.must(&["account", "list", "--app", "demo", "--state", "active", "--json"]).await);
+    let listed = json(
+        &deployment
+            .must(&["account", "list", "--app", "demo", "--state", "active", "--json"])
+            .await,
+    );
     assert_eq!(listed.as_array().unwrap().len(), 2);
-    let shown = json(&it.must(&["account", "show", "@alice", "--json"]).await);
+    let shown = json(&deployment.must(&["account", "show", "@alice", "--json"]).await);
     assert_eq!(shown["user_id"], alice.as_str());
-    assert!(it.must(&["account", "show", &alice]).await.contains("alice"));
+    assert!(deployment.must(&["account", "show", &alice]).await.contains("alice"));
     assert!(
-        it.must(&["account", "verify", "@alice"])
+        deployment
+            .must(&["account", "verify", "@alice"])
             .await
             .starts_with(&format!("works: {alice} (@alice)"))
     );
-    assert_eq!(json(&it.must(&["account", "verify", "@alice", "--json"]).await)["works"], true);
+    assert_eq!(
+        json(&deployment.must(&["account", "verify", "@alice", "--json"]).await)["works"],
+        true
+    );
 
-    it.sandbox
+    deployment
+        .sandbox
         .put(&format!("/sandbox/users/{alice}"), serde_json::json!({ "state": "revoked" }))
         .await;
-    let refused = it.run(&["account", "verify", "@alice"]).await;
+    let refused = deployment.run(&["account", "verify", "@alice"]).await;
     assert_eq!(
         (refused.code, &*refused.err),
         (1, "countersign: does not work: the account is revoked\n")
     );
-    let refused = it.run(&["account", "verify", "@alice", "--json"]).await;
+    let refused = deployment.run(&["account", "verify", "@alice", "--json"]).await;
     assert_eq!((refused.code, json(&refused.out)["state"].clone()), (1, "revoked".into()));
 
-    let removed = it.run(&["account", "remove", "@alice"]).await;
+    let removed = deployment.run(&["account", "remove", "@alice"]).await;
     assert_eq!(removed.code, 0, "{removed:?}");
-    let gone = it.run(&["account", "show", "@alice"]).await;
+    let gone = deployment.run(&["account", "show", "@alice"]).await;
     assert_eq!((gone.code, &*gone.err), (1, "countersign: there is no such account\n"));
 }
 
 async fn an_import_is_all_or_nothing(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.must(&["migrate"]).await;
-    let good = it.lines(&["alice", "bob"]);
-    let alice = it.sandbox.user("alice");
+    let deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
+    let good = deployment.lines(&["alice", "bob"]);
+    let alice = deployment.sandbox.user("alice");
     let broken = good.replacen(&alice.access_token, "canary", 1);
-    let done = it.run_with(&["account", "import", "--app", "demo"], &broken).await;
+    let done = deployment.run_with(&["account", "import", "--app", "demo"], &broken).await;
     assert_eq!(done.code, 1);
     assert!(done.err.starts_with("countersign: line 1: access_token must begin"), "{done:?}");
-    let done = it
+    let done = deployment
         .run_with(&["account", "import", "--app", "demo"], &format!("{good}canary\n{{}}\n"))
         .await;
     assert_eq!(done.code, 1);
@@ -87,23 +95,23 @@ async fn an_import_is_all_or_nothing(database: Database) {
     for text in ["canary", &alice.access_token, &alice.access_token_secret] {
         assert!(!done.err.contains(text), "{done:?}");
     }
-    let done = it.run_with(&["account", "import", "--app", "nowhere"], &good).await;
+    let done = deployment.run_with(&["account", "import", "--app", "nowhere"], &good).await;
     assert_eq!(done.code, 1, "{done:?}");
-    let done = it.run_with(&["account", "import"], "").await;
+    let done = deployment.run_with(&["account", "import"], "").await;
     let told = "countersign: there is no account to import; give one JSON object a line\n";
     assert_eq!((done.code, &*done.err), (1, told));
-    assert_eq!(json(&it.must(&["account", "list", "--json"]).await), serde_json::json!([]));
-    let done = it.run(&["account", "list", "--app", "nowhere"]).await;
+    assert_eq!(json(&deployment.must(&["account", "list", "--json"]).await), serde_json::json!([]));
+    let done = deployment.run(&["account", "list", "--app", "nowhere"]).await;
     let told = "countersign: --app: must name a configured app; these are: demo\n";
     assert_eq!((done.code, &*done.err), (1, told));
 }
 
 async fn keys_come_and_go(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let alice = &it.sandbox.user("alice").user_id;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let alice = &deployment.sandbox.user("alice").user_id;
     let odd = "a \"b\" \u{202e}c\u{200b} žluť";
-    let secret = it
+    let secret = deployment
         .key(
             odd,
             &[
@@ -122,46 +130,46 @@ async fn keys_come_and_go(database: Database) {
         )
         .await;
     assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
-    let admin = it.key("boss", &["--admin"]).await;
+    let admin = deployment.key("boss", &["--admin"]).await;
     assert!(admin.starts_with("csa_"), "{admin}");
-    let made = json(&it.must(&["key", "create", "third", "--json"]).await);
+    let made = json(&deployment.must(&["key", "create", "third", "--json"]).await);
     assert_eq!(made["secret"].as_str().map(str::len), Some(66));
 
-    let table = it.must(&["key", "list"]).await;
+    let table = deployment.must(&["key", "list"]).await;
     assert!(!table.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{table:?}");
     let table = cells(&table);
     assert_eq!(
         table[0],
         ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"]
     );
-    let row = table.iter().find(|it| it[0] == secret[4..16]).unwrap();
+    let row = table.iter().find(|row| row[0] == secret[4..16]).unwrap();
     assert_eq!(
         row[1..8],
         ["a \"b\" \u{fffd}c\u{fffd} žluť", "caller", "demo", alice, "totals,28hr", "yes", "never"]
     );
     assert!(row[8].starts_with("until "), "{row:?}");
-    let boss = table.iter().find(|it| it[1] == "boss").unwrap();
+    let boss = table.iter().find(|row| row[1] == "boss").unwrap();
     assert_eq!(boss[2..], ["admin", "-", "-", "-", "-", "never", "valid"]);
-    let ended = it.key("ended", &["--expires", "1ms"]).await;
-    let table = cells(&it.must(&["key", "list"]).await);
-    let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
+    let ended = deployment.key("ended", &["--expires", "1ms"]).await;
+    let table = cells(&deployment.must(&["key", "list"]).await);
+    let row = table.iter().find(|row| row[0] == ended[4..16]).unwrap();
     assert!(row[8].starts_with("expired "), "{row:?}");
     database
         .run(&format!("update key set endpoints = 'everything' where key_id = '{}'", &ended[4..16]))
         .await;
-    let table = cells(&it.must(&["key", "list"]).await);
-    let row = table.iter().find(|it| it[0] == ended[4..16]).unwrap();
+    let table = cells(&deployment.must(&["key", "list"]).await);
+    let row = table.iter().find(|row| row[0] == ended[4..16]).unwrap();
     assert_eq!((&*row[2], &*row[8]), ("unreadable", "refused"));
-    let listed = it.must(&["key", "list", "--json"]).await;
+    let listed = deployment.must(&["key", "list", "--json"]).await;
     assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
     assert_eq!(json(&listed).as_array().unwrap().len(), 4);
 
-    let revoked = json(&it.must(&["key", "revoke", "boss", "--json"]).await);
+    let revoked = json(&deployment.must(&["key", "revoke", "boss", "--json"]).await);
     assert_eq!(revoked["id"], &admin[4..16]);
-    let leaked = it.key("leaked", &[]).await;
-    let revoked = json(&it.must(&["key", "revoke", &leaked, "--json"]).await);
+    let leaked = deployment.key("leaked", &[]).await;
+    let revoked = json(&deployment.must(&["key", "revoke", &leaked, "--json"]).await);
     assert_eq!(revoked["id"], &leaked[4..16]);
-    let unknown = it.run(&["key", "revoke", "nobody"]).await;
+    let unknown = deployment.run(&["key", "revoke", "nobody"]).await;
     assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
 }
 
@@ -170,8 +178,8 @@ on_both!(accounts_come_and_go, an_import_is_all_or_nothing, keys_come_and_go);
 #[tokio::test]
 async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.must(&["migrate"]).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
     for (more, told) in [
         (
             &["--account", "@alice"][..],
@@ -183,25 +191,25 @@ async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {
         (&["--app", "nowhere"], "--app: must name a configured app; these are: demo"),
         (&["--admin", "--app", "demo"], "an admin key has no app"),
     ] {
-        let done = it.run(&[&["key", "create", "odd"], more].concat()).await;
+        let done = deployment.run(&[&["key", "create", "odd"], more].concat()).await;
         assert_eq!(done.code, 1, "{done:?}");
         assert!(done.err.starts_with(&format!("countersign: {told}")), "{done:?}");
     }
-    let empty = it.run(&["key", "list"]).await;
+    let empty = deployment.run(&["key", "list"]).await;
     assert!(empty.err.contains("countersign key create"), "{empty:?}");
 }
 
 #[tokio::test]
 async fn every_command_explains_itself() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
+    let deployment = Deployment::new(&database).await;
     let commands = "serve demo sandbox query migrate check healthcheck config openapi usage calls audit account,import account,list account,show account,verify account,remove key,create key,list key,revoke webhook,add webhook,list webhook,test webhook,rotate webhook,remove vault,generate-key vault,status vault,rotate";
     for command in commands.split(' ') {
         let arguments: Vec<&str> = command.split(',').chain(["--help"]).collect();
-        let help = it.must(&arguments).await;
+        let help = deployment.must(&arguments).await;
         assert!(!help.contains('`') || !help.contains("\"`"), "{help}");
-        for line in help.lines().filter(|it| it.trim_start().starts_with("--")) {
-            let explained = line.trim().split("  ").filter(|it| !it.is_empty()).count() > 1;
+        for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
+            let explained = line.trim().split("  ").filter(|part| !part.is_empty()).count() > 1;
             assert!(
                 explained || help.contains(&format!("{line}\n          ")),
                 "{command}: {line}"

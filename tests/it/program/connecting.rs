@@ -7,30 +7,32 @@ use crate::program::deployment::{Deployment, Output};
 use crate::sandbox::handshake::{decide, fields};
 
 /// Runs `account connect --pin`; `answer` makes the PIN that is typed in of the one that the sandbox shows.
-async fn by_pin(it: &Deployment, more: &[&str], answer: impl Fn(&str) -> String) -> Output {
+async fn by_pin(deployment: &Deployment, more: &[&str], answer: impl Fn(&str) -> String) -> Output {
     let arguments = [&["account", "connect", "--pin"], more].concat();
-    let mut running = it.start(&arguments);
+    let mut running = deployment.start(&arguments);
     let line = running.err.wait_for("/oauth/authorize?").await;
-    let page =
-        decide(&it.sandbox, &fields(line.trim())["oauth_token"], "allow", "bob").await.text();
+    let page = decide(&deployment.sandbox, &fields(line.trim())["oauth_token"], "allow", "bob")
+        .await
+        .text();
     let pin = page.split_once("<code id=\"pin\">").unwrap().1.split_once('<').unwrap().0;
     running.tell(&answer(pin));
     running.end().await
 }
 
 async fn a_link_needs_a_public_url(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    it.must(&["migrate"]).await;
-    let refused = it.run(&["account", "connect"]).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
+    let refused = deployment.run(&["account", "connect"]).await;
     assert_ne!(refused.code, 0);
     assert_eq!(refused.out, "");
     assert!(refused.err.contains("set it, or connect by PIN"), "{}", refused.err);
-    it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
-    let link = it.must(&["account", "connect", "--label", "for alice", "--expires", "2h"]).await;
+    deployment.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
+    let link =
+        deployment.must(&["account", "connect", "--label", "for alice", "--expires", "2h"]).await;
     let id = link.trim_end().strip_prefix("https://countersign.example.com/connect/").unwrap();
     assert_eq!(id.len(), 49, "{link}");
     let made: Value = serde_json::from_str(
-        &it.must(&["account", "connect", "--app", "demo", "--user", "12", "--json"]).await,
+        &deployment.must(&["account", "connect", "--app", "demo", "--user", "12", "--json"]).await,
     )
     .unwrap();
     assert_eq!((&made["app"], &made["user_id"]), (&"demo".into(), &"12".into()));
@@ -41,7 +43,7 @@ async fn a_link_needs_a_public_url(database: Database) {
         ["--app", "none"],
         ["--label", ""],
     ] {
-        let refused = it.run(&[&["account", "connect"], &wrong[..]].concat()).await;
+        let refused = deployment.run(&[&["account", "connect"], &wrong[..]].concat()).await;
         assert!(
             refused.code != 0 && refused.out.is_empty() && !refused.err.is_empty(),
             "{refused:?}"
@@ -50,36 +52,36 @@ async fn a_link_needs_a_public_url(database: Database) {
 }
 
 async fn links_that_wait_are_listed_and_withdrawn(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    it.must(&["migrate"]).await;
-    it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
+    let mut deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
+    deployment.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
     let made: Value = serde_json::from_str(
-        &it.must(&["account", "connect", "--label", "for alice", "--json"]).await,
+        &deployment.must(&["account", "connect", "--label", "for alice", "--json"]).await,
     )
     .unwrap();
     let id = made["id"].as_str().unwrap();
-    let table = it.must(&["account", "links"]).await;
+    let table = deployment.must(&["account", "links"]).await;
     assert!(table.starts_with("ID") && table.contains(id) && table.contains("anybody"), "{table}");
     let listed: Value =
-        serde_json::from_str(&it.must(&["account", "links", "--json"]).await).unwrap();
+        serde_json::from_str(&deployment.must(&["account", "links", "--json"]).await).unwrap();
     assert_eq!((&listed[0]["id"], &listed[0]["app"]), (&made["id"], &"demo".into()));
     for wrong in ["x", made["url"].as_str().unwrap()] {
-        let refused = it.run(&["account", "withdraw", wrong]).await;
+        let refused = deployment.run(&["account", "withdraw", wrong]).await;
         assert!(refused.code != 0 && refused.err.contains("by its id"), "{refused:?}");
     }
-    it.must(&["account", "withdraw", id]).await;
-    assert!(!it.must(&["account", "links"]).await.contains(id));
-    assert_ne!(it.run(&["account", "withdraw", id]).await.code, 0);
+    deployment.must(&["account", "withdraw", id]).await;
+    assert!(!deployment.must(&["account", "links"]).await.contains(id));
+    assert_ne!(deployment.run(&["account", "withdraw", id]).await.code, 0);
 }
 
 async fn an_account_is_connected_by_pin(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.must(&["migrate"]).await;
-    let id = it.sandbox.user("bob").user_id.clone();
-    let done = by_pin(&it, &[], |pin| format!(" {pin} \n")).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
+    let id = deployment.sandbox.user("bob").user_id.clone();
+    let done = by_pin(&deployment, &[], |pin| format!(" {pin} \n")).await;
     assert_eq!((done.code, &*done.out), (0, &*format!("connected {id} (@bob)\n")), "{done:?}");
-    assert!(it.must(&["account", "verify", "@bob"]).await.contains("bob"));
-    let done = by_pin(&it, &["--user", &id, "--json"], str::to_owned).await;
+    assert!(deployment.must(&["account", "verify", "@bob"]).await.contains("bob"));
+    let done = by_pin(&deployment, &["--user", &id, "--json"], str::to_owned).await;
     let shown: Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!(
         (shown["user_id"].as_str(), shown["screen_name"].as_str()),
@@ -88,27 +90,27 @@ async fn an_account_is_connected_by_pin(database: Database) {
 }
 
 async fn nothing_is_connected_by_a_wrong_pin_or_another_user(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.must(&["migrate"]).await;
-    let other = it.sandbox.user("alice").user_id.clone();
+    let deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
+    let other = deployment.sandbox.user("alice").user_id.clone();
     let wrong = |pin: &str| {
-        pin.bytes().map(|it| char::from(b'0' + (it - b'0' + 1) % 10)).collect::<String>()
+        pin.bytes().map(|byte| char::from(b'0' + (byte - b'0' + 1) % 10)).collect::<String>()
     };
     for (done, said) in [
-        (by_pin(&it, &[], wrong).await, "it took too long"),
-        (by_pin(&it, &[], |_| String::new()).await, "nothing was connected"),
-        (by_pin(&it, &[], |_| "no\n".to_owned()).await, "nothing was connected"),
-        (by_pin(&it, &[], |pin| format!("{pin}<script>\n")).await, "nothing was connected"),
-        (by_pin(&it, &["--user", &other], str::to_owned).await, "another X user"),
+        (by_pin(&deployment, &[], wrong).await, "it took too long"),
+        (by_pin(&deployment, &[], |_| String::new()).await, "nothing was connected"),
+        (by_pin(&deployment, &[], |_| "no\n".to_owned()).await, "nothing was connected"),
+        (by_pin(&deployment, &[], |pin| format!("{pin}<script>\n")).await, "nothing was connected"),
+        (by_pin(&deployment, &["--user", &other], str::to_owned).await, "another X user"),
     ] {
         assert!(done.code != 0 && done.out.is_empty(), "{done:?}");
         assert!(done.err.contains(said), "{said}: {done:?}");
     }
-    let refused = it.run(&["account", "connect", "--pin", "--user", "bob"]).await;
+    let refused = deployment.run(&["account", "connect", "--pin", "--user", "bob"]).await;
     assert!(refused.code != 0 && refused.err.contains("--user must be a user id"), "{refused:?}");
-    let both = it.run(&["account", "connect", "--pin", "--label", "x"]).await;
+    let both = deployment.run(&["account", "connect", "--pin", "--label", "x"]).await;
     assert!(both.code != 0 && both.err.contains("cannot be used with"), "{both:?}");
-    assert!(!it.must(&["account", "list"]).await.contains("bob"));
+    assert!(!deployment.must(&["account", "list"]).await.contains("bob"));
 }
 
 on_both!(

@@ -24,21 +24,25 @@ fn lines(users: std::ops::Range<usize>, import: usize) -> String {
             "access_token_secret": format!("{import:045}"),
         })
     };
-    users.map(|it| line(it).to_string() + "\n").collect()
+    users.map(|user| line(user).to_string() + "\n").collect()
 }
 
 /// For each made-up user that is there, which import it came by.
-async fn imported(it: &Deployment) -> Vec<usize> {
+async fn imported(deployment: &Deployment) -> Vec<usize> {
     let listed: Value =
-        serde_json::from_str(&it.must(&["account", "list", "--json"]).await).unwrap();
-    let names = listed.as_array().unwrap().iter().map(|it| it["screen_name"].as_str().unwrap());
-    names.filter_map(|it| it.split_once("_import")).map(|it| it.1.parse().unwrap()).collect()
+        serde_json::from_str(&deployment.must(&["account", "list", "--json"]).await).unwrap();
+    let names =
+        listed.as_array().unwrap().iter().map(|account| account["screen_name"].as_str().unwrap());
+    names
+        .filter_map(|name| name.split_once("_import"))
+        .map(|halves| halves.1.parse().unwrap())
+        .collect()
 }
 
 /// One call as alice.
-async fn call(it: &Deployment, running: &Running, key: &str) {
+async fn call(deployment: &Deployment, running: &Running, key: &str) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let body = body(&deployment.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", key)
         .header("countersign-account", "@alice");
@@ -46,20 +50,20 @@ async fn call(it: &Deployment, running: &Running, key: &str) {
 }
 
 async fn an_import_that_is_killed_is_there_whole_or_not_at_all(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    it.prepare().await;
-    let killer = Killer::of(&mut it, &database).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let killer = Killer::of(&mut deployment, &database).await;
     let (mut last, mut kept) = (Vec::new(), 0);
     for import in 1.. {
         let lines = lines(0..BATCH, import);
-        let done = killer.run(&it, &["account", "import"], &lines, import * 5_000).await;
-        let found = imported(&it).await;
+        let done = killer.run(&deployment, &["account", "import"], &lines, import * 5_000).await;
+        let found = imported(&deployment).await;
         let whole = found == [import; BATCH];
         assert!(whole || found == last, "{import}: {found:?}");
         let acknowledged = done.out == format!("imported {BATCH} accounts\n");
         assert!(whole || !acknowledged, "{import}: {done:?}");
         kept += usize::from(!whole);
-        it.must(&["check"]).await;
+        deployment.must(&["check"]).await;
         last = found;
         if done.code == 0 {
             assert!(acknowledged && import > 10 && kept > 8, "{import} rounds, {kept} undone");
@@ -67,66 +71,69 @@ async fn an_import_that_is_killed_is_there_whole_or_not_at_all(database: Databas
         }
         assert_eq!(done.code, -1, "it was killed: {}", done.err);
     }
-    it.must(&["account", "verify", "@alice"]).await;
+    deployment.must(&["account", "verify", "@alice"]).await;
 }
 
 async fn a_key_whose_making_is_killed_is_there_whole_or_not_at_all(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    it.prepare().await;
-    let killer = Killer::of(&mut it, &database).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let killer = Killer::of(&mut deployment, &database).await;
     // So many that they take many pages.
     let mut accounts: Vec<String> =
-        (0..BATCH * 10).map(|it| format!("{}", u64::MAX / 2 - it as u64)).collect();
-    accounts.push(it.sandbox.user("alice").user_id.clone());
-    let scope: Vec<&str> = accounts.iter().flat_map(|it| ["--account", it]).collect();
+        (0..BATCH * 10).map(|number| format!("{}", u64::MAX / 2 - number as u64)).collect();
+    accounts.push(deployment.sandbox.user("alice").user_id.clone());
+    let scope: Vec<&str> = accounts.iter().flat_map(|account| ["--account", account]).collect();
     let (mut made, mut kept) = (0, 0);
     for round in 1.. {
         let name = format!("key {round}");
         let create = [&["key", "create", &*name], &*scope].concat();
-        let done = killer.run(&it, &create, "", round * 2_500).await;
-        let keys: Value = serde_json::from_str(&it.must(&["key", "list", "--json"]).await).unwrap();
+        let done = killer.run(&deployment, &create, "", round * 2_500).await;
+        let keys: Value =
+            serde_json::from_str(&deployment.must(&["key", "list", "--json"]).await).unwrap();
         let keys = keys.as_array().unwrap();
-        let found = keys.iter().find(|it| it["name"] == *name);
-        assert!(found.is_none_or(|it| it["accounts"].as_array().unwrap().len() == accounts.len()));
+        let found = keys.iter().find(|key| key["name"] == *name);
+        assert!(
+            found.is_none_or(|key| key["accounts"].as_array().unwrap().len() == accounts.len())
+        );
         assert!(found.is_some() || done.out.is_empty(), "{round}");
         made += usize::from(found.is_some());
         kept += usize::from(found.is_none());
         assert_eq!(keys.len(), made, "{round}");
         if done.code == 0 {
             assert!(round > 10 && kept > 8, "{round} rounds, {kept} undone");
-            let running = it.serve().await;
-            call(&it, &running, done.out.trim()).await;
+            let running = deployment.serve().await;
+            call(&deployment, &running, done.out.trim()).await;
             break;
         }
         assert_eq!(done.code, -1, "it was killed: {}", done.err);
     }
-    it.must(&["check"]).await;
+    deployment.must(&["check"]).await;
 }
 
 async fn writes_acknowledged_by_a_gateway_that_is_killed_are_there(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let admin = it.key("boss", &["--admin"]).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let admin = deployment.key("boss", &["--admin"]).await;
     let mut acknowledged = Vec::new();
     for round in 0..20 {
-        let running = it.serve().await;
+        let running = deployment.serve().await;
         acknowledged.extend(write_until_killed(&running, &admin, round).await);
         running.end().await;
     }
     assert!(acknowledged.len() >= (0..20).sum(), "{}", acknowledged.len());
 
-    it.must(&["check"]).await;
-    let found = imported(&it).await;
-    let running = it.serve().await;
+    deployment.must(&["check"]).await;
+    let found = imported(&deployment).await;
+    let running = deployment.serve().await;
     for write in acknowledged {
         match write {
             Write::Import(import) => assert!(found.contains(&import), "{import}"),
-            Write::Key(key) => call(&it, &running, &key).await,
+            Write::Key(key) => call(&deployment, &running, &key).await,
         }
     }
     // Whether it was acknowledged or not, an import is whole, and a key has its entry in the audit log.
     for import in &found {
-        assert_eq!(found.iter().filter(|it| *it == import).count(), 3, "{import}");
+        assert_eq!(found.iter().filter(|number| *number == import).count(), 3, "{import}");
     }
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask =
@@ -137,11 +144,14 @@ async fn writes_acknowledged_by_a_gateway_that_is_killed_are_there(database: Dat
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| format!("key:{}", it["id"].as_str().unwrap()))
+        .map(|key| format!("key:{}", key["id"].as_str().unwrap()))
         .collect();
-    let entries =
-        audit["entries"].as_array().unwrap().iter().filter(|it| it["action"] == "key.created");
-    let mut created: Vec<&str> = entries.map(|it| it["subject"].as_str().unwrap()).collect();
+    let entries = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["action"] == "key.created");
+    let mut created: Vec<&str> = entries.map(|entry| entry["subject"].as_str().unwrap()).collect();
     keys.sort_unstable();
     created.sort_unstable();
     assert_eq!(keys, created);

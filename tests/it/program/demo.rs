@@ -43,8 +43,9 @@ async fn its_card_says_where_and_with_what() {
     let account = &first["accounts"][0];
     let post = account["tweet_ids"][0].as_str().unwrap();
     let users = world["users"].as_array().unwrap();
-    let known = users.iter().find(|it| it["user_id"] == account["user_id"]).unwrap();
-    let known = known["posts"].as_array().unwrap().iter().find(|it| it["id"] == post).unwrap();
+    let known = users.iter().find(|user| user["user_id"] == account["user_id"]).unwrap();
+    let known =
+        known["posts"].as_array().unwrap().iter().find(|listed| listed["id"] == post).unwrap();
     let body = json!({
         "tweet_ids": [post],
         "engagement_types": ["impressions"],
@@ -79,7 +80,7 @@ async fn its_card_says_where_and_with_what() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|it| it["user_id"].as_str().unwrap().to_owned())
+            .map(|account| account["user_id"].as_str().unwrap().to_owned())
             .collect();
         ids.sort_unstable();
         ids
@@ -104,8 +105,10 @@ async fn its_card_says_where_and_with_what() {
 #[tokio::test]
 async fn addresses_that_nobody_can_call_are_shown_as_ones_that_work() {
     let folder = TempDir::new().unwrap();
-    let everywhere: Vec<&str> =
-        PORTS.iter().map(|it| if it.starts_with("--") { it } else { "0.0.0.0:0" }).collect();
+    let everywhere: Vec<&str> = PORTS
+        .iter()
+        .map(|argument| if argument.starts_with("--") { argument } else { "0.0.0.0:0" })
+        .collect();
     let arguments = [&["demo", "--json"], &everywhere[..]].concat();
     let running = Running::start(folder.path(), &BTreeMap::new(), &arguments);
     let card: Value = serde_json::from_str(&running.out.wait_for("{").await).unwrap();
@@ -149,8 +152,9 @@ async fn the_commands_that_it_prints_work_as_they_stand() {
         let ran = ran.await.unwrap();
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(ran.status.success(), "{said} {}", String::from_utf8_lossy(&ran.stderr));
-        answers
-            .push(serde_json::from_str::<Value>(&said).unwrap_or_else(|it| panic!("{it}: {said}")));
+        answers.push(
+            serde_json::from_str::<Value>(&said).unwrap_or_else(|error| panic!("{error}: {said}")),
+        );
     }
     assert_eq!(answers[0]["by_tweet"].as_object().unwrap().len(), 3, "{}", answers[0]);
     for answer in &answers[..2] {
@@ -181,7 +185,8 @@ fn commands(text: &str) -> Vec<String> {
             let command = commands.last_mut().unwrap();
             command.push('\n');
             command.push_str(line);
-        } else if ["curl ", "COUNTERSIGN_"].iter().any(|it| line.trim_start().starts_with(it)) {
+        } else if ["curl ", "COUNTERSIGN_"].iter().any(|start| line.trim_start().starts_with(start))
+        {
             commands.push(line.to_owned());
         } else {
             continue;

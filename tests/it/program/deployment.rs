@@ -41,24 +41,24 @@ impl Deployment {
         let sandbox = TestSandbox::start_at(small(), SystemClock.now()).await;
         let upstream = format!("http://{}", sandbox.address);
         let app = sandbox.app("demo").clone();
-        let mut it =
+        let mut deployment =
             Deployment { sandbox, folder: TempDir::new().unwrap(), environment: BTreeMap::new() };
-        it.set("DATABASE__URL", database.settings().url.expose());
+        deployment.set("DATABASE__URL", database.settings().url.expose());
         // Test machines are busy.
-        it.set("DATABASE__CALL_WAIT", "20s");
-        it.set("DATABASE__WAIT", "20s");
-        it.set("DATABASE__STATEMENT_TIMEOUT", "20s");
-        it.set("UPSTREAM__DATA_URL", &upstream);
-        it.set("UPSTREAM__API_URL", &upstream);
-        it.set("UPSTREAM__ALLOW_HTTP", "true");
-        it.set("APPS__DEMO__CONSUMER_KEY", &app.consumer_key);
-        it.set("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret);
-        it.set("VAULT__KEYS", RING);
-        it.set("SERVER__LISTEN", "127.0.0.1:0");
-        it.set("ADMIN__LISTEN", "127.0.0.1:0");
-        it.set("LIMITS__DRAIN_NOTICE", "0s");
-        it.set("LOG__FORMAT", "json");
-        it
+        deployment.set("DATABASE__CALL_WAIT", "20s");
+        deployment.set("DATABASE__WAIT", "20s");
+        deployment.set("DATABASE__STATEMENT_TIMEOUT", "20s");
+        deployment.set("UPSTREAM__DATA_URL", &upstream);
+        deployment.set("UPSTREAM__API_URL", &upstream);
+        deployment.set("UPSTREAM__ALLOW_HTTP", "true");
+        deployment.set("APPS__DEMO__CONSUMER_KEY", &app.consumer_key);
+        deployment.set("APPS__DEMO__CONSUMER_SECRET", &app.consumer_secret);
+        deployment.set("VAULT__KEYS", RING);
+        deployment.set("SERVER__LISTEN", "127.0.0.1:0");
+        deployment.set("ADMIN__LISTEN", "127.0.0.1:0");
+        deployment.set("LIMITS__DRAIN_NOTICE", "0s");
+        deployment.set("LOG__FORMAT", "json");
+        deployment
     }
 
     /// Sets what the environment says of a setting; nothing takes it away.
@@ -126,7 +126,7 @@ impl Deployment {
                 "access_token_secret": user.access_token_secret,
             })
         };
-        names.iter().map(|it| line(it).to_string() + "\n").collect()
+        names.iter().map(|name| line(name).to_string() + "\n").collect()
     }
 
     /// Migrates, and connects alice and bob.
@@ -239,7 +239,7 @@ impl Stream {
         let reader = thread::spawn(move || {
             let mut pipe = BufReader::new(pipe);
             let mut line = Vec::new();
-            while pipe.read_until(b'\n', &mut line).is_ok_and(|it| it > 0) {
+            while pipe.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
                 let read = String::from_utf8_lossy(&line).into_owned();
                 kept.lock().unwrap().push_str(&read);
                 let _ = sender.send(read);

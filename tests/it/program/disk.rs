@@ -13,17 +13,17 @@ const NO_SIGNAL: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 
 /// One whose disk can be filled.
 struct Gateway<'a> {
-    it: &'a Deployment,
+    deployment: &'a Deployment,
     running: Running,
     http: reqwest::Client,
     admin: String,
 }
 
 impl Gateway<'_> {
-    async fn serve<'a>(it: &'a Deployment, admin: &str) -> Gateway<'a> {
-        let running = it.start_by(NO_SIGNAL, &["serve"]).serving().await;
+    async fn serve<'a>(deployment: &'a Deployment, admin: &str) -> Gateway<'a> {
+        let running = deployment.start_by(NO_SIGNAL, &["serve"]).serving().await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Gateway { it, running, http, admin: admin.to_owned() }
+        Gateway { deployment, running, http, admin: admin.to_owned() }
     }
 
     /// From now on the write-ahead log, to which all is written first, grows no more.
@@ -42,7 +42,7 @@ impl Gateway<'_> {
     }
 
     async fn call(&self, key: &str, metric: &str) {
-        let body = body(&self.it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
+        let body = body(&self.deployment.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
         let call = Ask::new(&self.http, &self.running.url, "POST", TOTALS).header("x-api-key", key);
         let account = if metric == "impressions" { "@alice" } else { "" };
         let call = call.header("countersign-account", account).body(body.to_string());
@@ -61,17 +61,18 @@ impl Gateway<'_> {
 
     fn new_account(&self, name: &str) -> Ask {
         let import = self.admin("POST", "/admin/v1/accounts");
-        import.header("content-type", "application/x-ndjson").body(self.it.lines(&[name]))
+        import.header("content-type", "application/x-ndjson").body(self.deployment.lines(&[name]))
     }
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_what_must_be_stored_and_nothing_else() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let (known, unknown) = (it.key("known", &[]).await, it.key("unknown", &[]).await);
-    let gateway = Gateway::serve(&it, &it.key("boss", &["--admin"]).await).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let (known, unknown) =
+        (deployment.key("known", &[]).await, deployment.key("unknown", &[]).await);
+    let gateway = Gateway::serve(&deployment, &deployment.key("boss", &["--admin"]).await).await;
     gateway.call(&known, "impressions").await;
     gateway.fill_disk(&database);
     for _ in 0..3 {
@@ -106,10 +107,10 @@ async fn a_full_disk_refuses_what_must_be_stored_and_nothing_else() {
 #[tokio::test]
 async fn a_disk_with_room_again_takes_writes_and_has_lost_none() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let admin = it.key("boss", &["--admin"]).await;
-    let gateway = Gateway::serve(&it, &admin).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let admin = deployment.key("boss", &["--admin"]).await;
+    let gateway = Gateway::serve(&deployment, &admin).await;
     let before = gateway.new_key("before").send().await.json();
     gateway.fill_disk(&database);
     gateway.new_key("refused").send().await.is_own(503, "store_unavailable");
@@ -122,8 +123,8 @@ async fn a_disk_with_room_again_takes_writes_and_has_lost_none() {
     let done = gateway.running.end().await;
     assert_eq!(done.code, 0, "{done:?}");
 
-    it.must(&["check"]).await;
-    let gateway = Gateway::serve(&it, &admin).await;
+    deployment.must(&["check"]).await;
+    let gateway = Gateway::serve(&deployment, &admin).await;
     for made in [before, between, gateway.new_key("refused").send().await.json()] {
         gateway.call(made["secret"].as_str().unwrap(), "impressions").await;
     }
@@ -132,15 +133,15 @@ async fn a_disk_with_room_again_takes_writes_and_has_lost_none() {
 #[tokio::test]
 async fn a_command_on_a_full_disk_says_so_in_one_line() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
     for command in [&["key", "create", "reports"][..], &["account", "remove", "@bob"], &["serve"]] {
         let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
-        let done = it.start_by(full, command).end().await;
+        let done = deployment.start_by(full, command).end().await;
         assert_eq!((done.code, &*done.out), (69, ""), "{done:?}");
         assert_eq!(done.err.lines().count(), 1, "{done:?}");
         assert!(done.err.contains("the database is unavailable: disk I/O error"), "{done:?}");
     }
-    it.must(&["account", "verify", "@bob"]).await;
-    it.key("reports", &[]).await;
+    deployment.must(&["account", "verify", "@bob"]).await;
+    deployment.key("reports", &[]).await;
 }

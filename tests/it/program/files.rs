@@ -9,10 +9,11 @@ use crate::program::deployment::Deployment;
 #[tokio::test]
 async fn connections_are_held_to_the_files_that_the_process_may_open() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    let running = it.start_by("ulimit -n 256; exec \"$0\" \"$@\"", &["serve"]);
+    let deployment = Deployment::new(&database).await;
+    let running = deployment.start_by("ulimit -n 256; exec \"$0\" \"$@\"", &["serve"]);
     let warned: Value = serde_json::from_str(&running.err.wait_for("ulimit").await).unwrap();
-    let numbers = ["open_files", "configured", "held_to"].map(|it| warned[it].as_u64().unwrap());
+    let numbers =
+        ["open_files", "configured", "held_to"].map(|name| warned[name].as_u64().unwrap());
     assert_eq!((numbers, &warned["level"]), ([256, 10_000, 48], &"WARN".into()));
     let running = running.serving().await;
     let mut crowd = Vec::new();

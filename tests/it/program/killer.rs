@@ -40,24 +40,24 @@ struct Quota {
 
 impl Killer {
     /// One for the deployment's database, which it is led to by the killer's way from now on.
-    pub async fn of(it: &mut Deployment, database: &Database) -> Killer {
+    pub async fn of(deployment: &mut Deployment, database: &Database) -> Killer {
         if database.kind == Kind::Sqlite {
             return Killer::Files;
         }
         let wire = Wire::to(database).await;
-        it.set("DATABASE__URL", &wire.url);
+        deployment.set("DATABASE__URL", &wire.url);
         Killer::Wire(wire)
     }
 
     /// Runs a command until it has written `most` bytes; it ends by itself only if it writes fewer.
     pub async fn run(
         &self,
-        it: &Deployment,
+        deployment: &Deployment,
         arguments: &[&str],
         input: &str,
         most: usize,
     ) -> Output {
-        let mut running = it.start_by("read -r line; exec \"$0\" \"$@\"", arguments);
+        let mut running = deployment.start_by("read -r line; exec \"$0\" \"$@\"", arguments);
         let process = pidfd_open(running.id(), PidfdFlags::empty()).unwrap();
         let input = format!("begin\n{input}");
         match self {

@@ -2,10 +2,9 @@
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::connect::browser::Browser;
-use crate::database::{Database, Kind, on_both};
+use crate::database::{Database, on_both};
 use crate::gateway::RING;
 use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
@@ -20,8 +19,8 @@ const PUBLIC_URL: &str = "https://countersign.example.com";
 /// A second entry of the ring.
 const SECOND: &str = "testkey2=ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
-fn canaries(it: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
-    let app = it.sandbox.app("demo");
+fn canaries(deployment: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
+    let app = deployment.sandbox.app("demo");
     let mut canaries = vec![
         Canary::new("consumer secret", &app.consumer_secret),
         Canary::new("consumer key", &app.consumer_key),
@@ -35,7 +34,7 @@ fn canaries(it: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
         ),
     ];
     for name in ["alice", "bob"] {
-        let user = it.sandbox.user(name);
+        let user = deployment.sandbox.user(name);
         // Its user's id, which is no secret, stands before the dash.
         let (_, token) = user.access_token.split_once('-').unwrap();
         canaries.push(Canary::new(&format!("{name}'s token"), token));
@@ -47,13 +46,14 @@ fn canaries(it: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
 }
 
 /// Good and bad calls, with a fault of every kind.
-async fn calls(it: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
+async fn calls(deployment: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = |path: &str| {
         Ask::new(&http, &running.url, "POST", path)
             .header("authorization", &format!("Bearer {key}"))
     };
-    let body = body(&it.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]).to_string();
+    let body =
+        body(&deployment.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]).to_string();
     let call = ask(TOTALS).header("countersign-account", "@alice").body(&*body);
     let public = ask(TOTALS)
         .header("accept-encoding", "gzip")
@@ -73,10 +73,13 @@ async fn calls(it: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
     }
     for kind in ["reset", "cut_body", "truncated_gzip", "wrong_content_length", "html", "bad_json"]
     {
-        it.sandbox.put("/sandbox/faults", json!([{ "kind": kind, "path": "/insights/" }])).await;
+        deployment
+            .sandbox
+            .put("/sandbox/faults", json!([{ "kind": kind, "path": "/insights/" }]))
+            .await;
         seen.ask(call.clone()).await;
     }
-    let app = it.sandbox.app("demo");
+    let app = deployment.sandbox.app("demo");
     let echo = json!({ "errors": [{ "code": 32, "message": "no" }] });
     for fault in [
         json!({ "kind": "gzip_bomb", "mb": 64 }),
@@ -86,22 +89,28 @@ async fn calls(it: &Deployment, running: &Running, key: &str, seen: &mut Seen) {
         json!({ "kind": "status", "status": 500 }),
         json!({ "kind": "status", "status": 302, "headers": { "location": format!("http://x/?t={}", app.bearer_token), "set-cookie": app.consumer_secret } }),
     ] {
-        it.sandbox.put("/sandbox/faults", json!([fault])).await;
+        deployment.sandbox.put("/sandbox/faults", json!([fault])).await;
         for call in [&call, &public] {
             seen.ask(call.clone()).await;
         }
     }
-    it.sandbox.put("/sandbox/faults", json!([])).await;
+    deployment.sandbox.put("/sandbox/faults", json!([])).await;
 }
 
 /// The operators' side: every listing, refusals, and changes.
-async fn administer(it: &Deployment, running: &Running, admin: &str, other: &str, seen: &mut Seen) {
+async fn administer(
+    deployment: &Deployment,
+    running: &Running,
+    admin: &str,
+    other: &str,
+    seen: &mut Seen,
+) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = |method: &str, path: &str| {
         Ask::new(&http, &running.admin_url, method, path)
             .header("authorization", &format!("Bearer {admin}"))
     };
-    let lines = it.lines(&["alice", "bob"]);
+    let lines = deployment.lines(&["alice", "bob"]);
     seen.ask(ask("POST", "/admin/v1/accounts?app=demo").body(&*lines)).await;
     // Each line broken in another place.
     for (from, to) in [
@@ -127,18 +136,21 @@ async fn administer(it: &Deployment, running: &Running, admin: &str, other: &str
     seen.ask(ask("POST", "/admin/v1/accounts/@alice/verify")).await;
     seen.ask(ask("DELETE", &format!("/admin/v1/keys/{other}"))).await;
     seen.ask(ask("DELETE", &format!("/admin/v1/keys/{}", &other[4..16]))).await;
-    seen.ask(ask("GET", &format!("/admin/v1/accounts/{}", it.sandbox.user("bob").access_token)))
-        .await;
+    seen.ask(ask(
+        "GET",
+        &format!("/admin/v1/accounts/{}", deployment.sandbox.user("bob").access_token),
+    ))
+    .await;
     seen.ask(ask("GET", "/metrics")).await;
 }
 
 /// Connects alice by a link, with repeated and failed steps, and begins with another. Gives what only the browser and X
 /// should know; the browser's own pages are not searched for it.
-async fn connect(it: &Deployment, running: &Running) -> Vec<(String, String)> {
+async fn connect(deployment: &Deployment, running: &Running) -> Vec<(String, String)> {
     let (mut browser, mut known) = (Browser::new(), Vec::new());
     let mut know = |name: &str, text: &str| known.push((name.to_owned(), text.to_owned()));
     for is_finished in [true, false] {
-        let link = it.must(&["account", "connect"]).await;
+        let link = deployment.must(&["account", "connect"]).await;
         let id = link.trim().rsplit_once('/').unwrap().1;
         know("link", id);
         let here = format!("{}/connect/{id}", running.url);
@@ -147,7 +159,7 @@ async fn connect(it: &Deployment, running: &Running) -> Vec<(String, String)> {
         let token = fields(pressed.header("location"))["oauth_token"].clone();
         know("request token", &token);
         know("cookie", browser.cookies[0].1.split_once('.').unwrap().1);
-        let verifier = allowed(&it.sandbox, &token, "alice").await;
+        let verifier = allowed(&deployment.sandbox, &token, "alice").await;
         know("verifier", &verifier);
         let query = format!("oauth_token={token}&oauth_verifier={verifier}");
         let back = format!("{}/connect/callback?{query}", running.url);
@@ -167,7 +179,7 @@ const RECEIVERS_OWN: &str = "rcvr-0123456789-secret";
 /// Lets events go to a receiver that is down at first and then takes them; gives what nobody else should know. The
 /// program's own word of the secret is not searched.
 async fn tell(
-    it: &Deployment,
+    deployment: &Deployment,
     running: &Running,
     admin: &str,
     seen: &mut Seen,
@@ -175,13 +187,13 @@ async fn tell(
     let receiver = Receiver::start().await;
     receiver.next(&[500]);
     let url = receiver.url.replace("abc", RECEIVERS_OWN);
-    let secret = it.must(&["webhook", "add", &url]).await.trim().to_owned();
+    let secret = deployment.must(&["webhook", "add", &url]).await.trim().to_owned();
     let ask = |method: &str, path: &str| {
         Ask::new(&reqwest::Client::new(), &running.admin_url, method, path)
             .header("authorization", &format!("Bearer {admin}"))
     };
-    let bob = format!("/sandbox/users/{}", it.sandbox.user("bob").user_id);
-    it.sandbox.put(&bob, json!({ "state": "revoked" })).await;
+    let bob = format!("/sandbox/users/{}", deployment.sandbox.user("bob").user_id);
+    deployment.sandbox.put(&bob, json!({ "state": "revoked" })).await;
     seen.ask(ask("POST", "/admin/v1/accounts/@bob/verify")).await;
     receiver.wait_for(1).await;
     let listed = ask("GET", "/admin/v1/webhooks").send().await.json();
@@ -193,23 +205,23 @@ async fn tell(
     let arrived = receiver.arrived();
     let link = arrived[0].json()["data"]["reconnect_url"].as_str().unwrap().to_owned();
     let link = link.rsplit_once('/').unwrap().1.to_owned();
-    for it in arrived {
+    for event in arrived {
         // The link is what an event is for; nothing else may be in it.
-        let body = String::from_utf8_lossy(&it.body).replace(&link, "");
-        seen.add("an event", format!("{:?}\n{body}", it.headers));
+        let body = String::from_utf8_lossy(&event.body).replace(&link, "");
+        seen.add("an event", format!("{:?}\n{body}", event.headers));
     }
-    let rotated = it.must(&["webhook", "rotate", &id]).await.trim().to_owned();
-    let inviting = it.key("inviting", &["--links"]).await;
+    let rotated = deployment.must(&["webhook", "rotate", &id]).await.trim().to_owned();
+    let inviting = deployment.key("inviting", &["--links"]).await;
     let named = |ask: Ask| ask.header("authorization", &format!("Bearer {inviting}"));
     let http = reqwest::Client::new();
     let made = named(Ask::new(&http, &running.url, "POST", "/v1/links")).body(r#"{"label":"x"}"#);
     let made = made.header("content-type", "application/json").send().await.json();
-    let body = body(&it.sandbox.ids("bob", 1), &["impressions"], &["tweet.id"]).to_string();
+    let body = body(&deployment.sandbox.ids("bob", 1), &["impressions"], &["tweet.id"]).to_string();
     let call = named(Ask::new(&http, &running.url, "POST", TOTALS)).body(&*body);
     let refused =
         call.header("countersign-account", "@bob").header("accept", "application/problem+json");
     let refused = refused.send().await.json();
-    it.sandbox.put(&bob, json!({ "state": "active" })).await;
+    deployment.sandbox.put(&bob, json!({ "state": "active" })).await;
     let end =
         |url: &serde_json::Value| url.as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
     vec![
@@ -223,41 +235,8 @@ async fn tell(
     ]
 }
 
-/// What the database keeps, as whoever steals it finds it.
-async fn stored(database: &Database, seen: &mut Seen) {
-    if database.kind == Kind::Sqlite {
-        let files: Vec<_> =
-            std::fs::read_dir(database.folder()).unwrap().map(|it| it.unwrap().path()).collect();
-        assert!(!files.is_empty());
-        for file in files {
-            seen.add(&file.display().to_string(), std::fs::read(&file).unwrap());
-        }
-        return;
-    }
-    let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    let tables = [
-        "account",
-        "key",
-        "bearer",
-        "audit",
-        "change",
-        "link",
-        "handshake",
-        "webhook",
-        "delivery",
-        "schema_version",
-    ];
-    for table in tables {
-        let sql = AssertSqlSafe(format!("select it::text from {table} it"));
-        let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();
-        let rows: Vec<String> = rows.iter().map(|it| it.get(0)).collect();
-        assert!(table == "change" || !rows.is_empty(), "{table} is empty");
-        seen.add(table, rows.join("\n"));
-    }
-}
-
 /// The commands that read the most, and one that revokes the key.
-async fn run_commands(it: &Deployment, key: &str, seen: &mut Seen) {
+async fn run_commands(deployment: &Deployment, key: &str, seen: &mut Seen) {
     for command in [
         "migrate",
         "check",
@@ -277,9 +256,9 @@ async fn run_commands(it: &Deployment, key: &str, seen: &mut Seen) {
         "config",
     ] {
         let arguments: Vec<&str> = command.split(' ').collect();
-        seen.output(command, it.run(&arguments).await);
+        seen.output(command, deployment.run(&arguments).await);
     }
-    seen.output("key revoke", it.run(&["key", "revoke", key]).await);
+    seen.output("key revoke", deployment.run(&["key", "revoke", key]).await);
 }
 
 /// No secret is in anything that was said or stored.
@@ -304,52 +283,52 @@ fn search(canaries: &[Canary], seen: &Seen) {
 }
 
 async fn no_secret_is_said_or_stored(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    it.set("LOG__LEVEL", "trace");
-    it.set("VAULT__KEYS", &format!("{RING},{SECOND}"));
-    it.set("VAULT__ACTIVE", "testkey1");
-    it.set("LIMITS__UPSTREAM_FIRST_BYTE", "2s");
-    it.set("SERVER__PUBLIC_URL", PUBLIC_URL);
-    it.set("WEBHOOKS__ALLOW_HTTP", "true");
-    it.prepare().await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("LOG__LEVEL", "trace");
+    deployment.set("VAULT__KEYS", &format!("{RING},{SECOND}"));
+    deployment.set("VAULT__ACTIVE", "testkey1");
+    deployment.set("LIMITS__UPSTREAM_FIRST_BYTE", "2s");
+    deployment.set("SERVER__PUBLIC_URL", PUBLIC_URL);
+    deployment.set("WEBHOOKS__ALLOW_HTTP", "true");
+    deployment.prepare().await;
     // The one place where a key is shown, which the search leaves out.
-    let key = it.key("reports", &[]).await;
-    let other = it.key("other", &[]).await;
-    let admin = it.key("boss", &["--admin"]).await;
+    let key = deployment.key("reports", &[]).await;
+    let other = deployment.key("other", &[]).await;
+    let admin = deployment.key("boss", &["--admin"]).await;
 
     let mut seen = Seen::default();
-    let running = it.serve().await;
-    calls(&it, &running, &key, &mut seen).await;
-    administer(&it, &running, &admin, &other, &mut seen).await;
-    let mut connecting = connect(&it, &running).await;
-    connecting.extend(tell(&it, &running, &admin, &mut seen).await);
+    let running = deployment.serve().await;
+    calls(&deployment, &running, &key, &mut seen).await;
+    administer(&deployment, &running, &admin, &other, &mut seen).await;
+    let mut connecting = connect(&deployment, &running).await;
+    connecting.extend(tell(&deployment, &running, &admin, &mut seen).await);
     let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
     seen.ask(metrics).await;
-    it.sandbox.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
-    calls(&it, &running, &key, &mut seen).await;
-    let bearer = it.sandbox.get("/sandbox/world").await["apps"][0]["bearer_token"]
+    deployment.sandbox.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
+    calls(&deployment, &running, &key, &mut seen).await;
+    let bearer = deployment.sandbox.get("/sandbox/world").await["apps"][0]["bearer_token"]
         .as_str()
         .unwrap()
         .to_owned();
-    stored(&database, &mut seen).await;
-    it.set("VAULT__ACTIVE", "testkey2");
-    run_commands(&it, &key, &mut seen).await;
+    seen.database(&database).await;
+    deployment.set("VAULT__ACTIVE", "testkey2");
+    run_commands(&deployment, &key, &mut seen).await;
     running.signal(Signal::TERM);
     let done = running.end().await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.err.lines().count() > 40, "the log has nothing to search: {}", done.err);
     seen.output("serve", done);
-    stored(&database, &mut seen).await;
-    misconfigured(&it, &key, &mut seen).await;
+    seen.database(&database).await;
+    misconfigured(&deployment, &key, &mut seen).await;
 
     let mut canaries =
-        canaries(&it, &[("key", &key), ("other key", &other), ("admin key", &admin)]);
+        canaries(&deployment, &[("key", &key), ("other key", &other), ("admin key", &admin)]);
     canaries.push(Canary::new("later bearer token", &bearer));
     canaries.extend(connecting.iter().map(|(name, text)| Canary::new(name, text)));
     search(&canaries, &seen);
     // The search would have found each.
-    let planted = json!({ "a": it.environment, "b": it.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, it.sandbox.app("demo").bearer_token] }).to_string();
-    for canary in canaries.iter().filter(|it| !it.name.ends_with("decoded")) {
+    let planted = json!({ "a": deployment.environment, "b": deployment.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, deployment.sandbox.app("demo").bearer_token] }).to_string();
+    for canary in canaries.iter().filter(|canary| !canary.name.ends_with("decoded")) {
         assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
     }
 }
@@ -357,9 +336,9 @@ async fn no_secret_is_said_or_stored(database: Database) {
 on_both!(no_secret_is_said_or_stored);
 
 /// Every secret in a place where another thing belongs.
-async fn misconfigured(it: &Deployment, key: &str, seen: &mut Seen) {
-    let user = it.sandbox.user("alice");
-    let app = it.sandbox.app("demo");
+async fn misconfigured(deployment: &Deployment, key: &str, seen: &mut Seen) {
+    let user = deployment.sandbox.user("alice");
+    let app = deployment.sandbox.app("demo");
     let wrong: [(&str, String); 8] = [
         ("SERVER__LISTEN", key.to_owned()),
         ("VAULT__ACTIVE", RING.to_owned()),
@@ -370,9 +349,9 @@ async fn misconfigured(it: &Deployment, key: &str, seen: &mut Seen) {
         ("LIMITS__DRAIN", user.access_token.clone()),
         ("DATABASE__URL", format!("mysql://root:{key}@db/x")),
     ];
-    let environment = it.environment.clone();
+    let environment = deployment.environment.clone();
     let mut broken = Deployment {
-        sandbox: it.sandbox.again(),
+        sandbox: deployment.sandbox.again(),
         folder: tempfile::TempDir::new().unwrap(),
         environment,
     };

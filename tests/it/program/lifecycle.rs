@@ -12,13 +12,13 @@ use crate::trouble::PATIENCE;
 use crate::upstream::{TOTALS, body};
 
 async fn it_serves_and_stops_at_a_signal(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    let running = it.serve().await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
-    let alice = &it.sandbox.user("alice").user_id;
+    let body = body(&deployment.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
+    let alice = &deployment.sandbox.user("alice").user_id;
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", &key)
         .header("countersign-account", alice)
@@ -26,12 +26,13 @@ async fn it_serves_and_stops_at_a_signal(database: Database) {
         .body(body.to_string());
     let answer = call.send().await;
     answer.is_relayed(200);
-    assert_eq!(answer.json(), it.sandbox.own("alice", TOTALS, &body).await.json());
+    assert_eq!(answer.json(), deployment.sandbox.own("alice", TOTALS, &body).await.json());
     running.signal(Signal::TERM);
     let done = running.end().await;
     assert_eq!((done.code, &*done.out), (0, ""), "{done:?}");
-    let lines: Vec<Value> = done.err.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
-    let call = lines.iter().find(|it| it["message"] == "call").unwrap();
+    let lines: Vec<Value> =
+        done.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let call = lines.iter().find(|line| line["message"] == "call").unwrap();
     let expected = json!({
         "request_id": "the-call",
         "key": "reports",
@@ -57,9 +58,9 @@ on_both!(it_serves_and_stops_at_a_signal);
 #[tokio::test]
 async fn an_interrupt_ends_it_too() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("LOG__FORMAT", "human");
-    let running = it.start(&["serve"]);
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("LOG__FORMAT", "human");
+    let running = deployment.start(&["serve"]);
     running.err.wait_for("serving").await;
     running.signal(Signal::INT);
     let done = running.end().await;
@@ -70,9 +71,9 @@ async fn an_interrupt_ends_it_too() {
 #[tokio::test]
 async fn between_the_signal_and_the_end_it_asks_clients_to_leave() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("LIMITS__DRAIN_NOTICE", "10m");
-    let running = it.serve().await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("LIMITS__DRAIN_NOTICE", "10m");
+    let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     running.signal(Signal::TERM);
     running.err.wait_for("stopping").await;
@@ -89,18 +90,28 @@ async fn between_the_signal_and_the_end_it_asks_clients_to_leave() {
 #[tokio::test]
 async fn a_second_signal_ends_it_with_calls_in_flight() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    let running = it.serve().await;
-    it.sandbox.put("/sandbox/faults", json!([{ "kind": "hang", "path": "/insights/" }])).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    let running = deployment.serve().await;
+    deployment
+        .sandbox
+        .put("/sandbox/faults", json!([{ "kind": "hang", "path": "/insights/" }]))
+        .await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let body = body(&deployment.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", &key)
         .body(body.to_string());
     let call = tokio::spawn(call.try_send());
-    while it.sandbox.get("/sandbox/calls?path=/insights/").await.as_array().unwrap().is_empty() {
+    while deployment
+        .sandbox
+        .get("/sandbox/calls?path=/insights/")
+        .await
+        .as_array()
+        .unwrap()
+        .is_empty()
+    {
         tokio::task::yield_now().await;
     }
     running.signal(Signal::INT);
@@ -118,11 +129,11 @@ async fn a_second_signal_ends_it_with_calls_in_flight() {
 #[tokio::test]
 async fn nobody_reads_its_memory() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    let running = it.serve().await;
+    let deployment = Deployment::new(&database).await;
+    let running = deployment.serve().await;
     let proc = format!("/proc/{}", running.child.id());
     let limits = std::fs::read_to_string(format!("{proc}/limits")).unwrap();
-    let core = limits.lines().find(|it| it.starts_with("Max core file size")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     let numbers: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
     assert_eq!(numbers, ["0", "0"], "{core}");
     // What is not dumpable belongs to root.
@@ -137,23 +148,25 @@ async fn nobody_reads_its_memory() {
 /// The soft and the hard limit of a process's core dumps.
 fn core_limits(running: &Running) -> Option<Vec<String>> {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.child.id())).ok()?;
-    let core = limits.lines().find(|it| it.starts_with("Max core file size"))?;
+    let core = limits.lines().find(|line| line.starts_with("Max core file size"))?;
     Some(core.split_whitespace().skip(4).take(2).map(str::to_owned).collect())
 }
 
 #[tokio::test]
 async fn no_command_that_holds_a_secret_leaves_its_memory() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.prepare().await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
     // It takes the connection and says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    it.environment.insert("COUNTERSIGN_URL".to_owned(), url);
-    it.environment.insert("COUNTERSIGN_KEY".to_owned(), it.key("reports", &[]).await);
+    deployment.environment.insert("COUNTERSIGN_URL".to_owned(), url);
+    deployment
+        .environment
+        .insert("COUNTERSIGN_KEY".to_owned(), deployment.key("reports", &[]).await);
     let query = ["query", "--tweets", "20", "--metrics", "favorites"];
     for command in [&["account", "import"][..], &["account", "connect", "--pin"], &query] {
-        let running = it.start_by("ulimit -c 1000; exec \"$0\" \"$@\"", command);
+        let running = deployment.start_by("ulimit -c 1000; exec \"$0\" \"$@\"", command);
         let hidden = async {
             while core_limits(&running).as_deref() != Some(&["0".to_owned(), "0".to_owned()]) {
                 tokio::task::yield_now().await;
@@ -167,19 +180,19 @@ async fn no_command_that_holds_a_secret_leaves_its_memory() {
 #[tokio::test]
 async fn a_health_check_says_what_the_gateway_says() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("LIMITS__DRAIN_NOTICE", "10m");
-    let running = it.serve().await;
-    it.set("ADMIN__LISTEN", running.admin_url.strip_prefix("http://").unwrap());
-    let done = it.run(&["healthcheck"]).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("LIMITS__DRAIN_NOTICE", "10m");
+    let running = deployment.serve().await;
+    deployment.set("ADMIN__LISTEN", running.admin_url.strip_prefix("http://").unwrap());
+    let done = deployment.run(&["healthcheck"]).await;
     assert_eq!((done.code, &*done.out), (0, "{\"reasons\":[],\"status\":\"ready\"}\n"), "{done:?}");
     running.signal(Signal::TERM);
     running.err.wait_for("stopping").await;
-    let done = it.run(&["healthcheck"]).await;
+    let done = deployment.run(&["healthcheck"]).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.err.contains("the gateway is stopping"), "{done:?}");
     drop(running);
-    let done = it.run(&["healthcheck"]).await;
+    let done = deployment.run(&["healthcheck"]).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert_eq!(done.err.lines().count(), 1, "{done:?}");
 }
@@ -187,9 +200,9 @@ async fn a_health_check_says_what_the_gateway_says() {
 #[tokio::test]
 async fn without_an_app_it_is_not_ready_and_says_why() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.environment.retain(|name, _| !name.contains("__APPS__"));
-    let running = it.serve().await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.environment.retain(|name, _| !name.contains("__APPS__"));
+    let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ready = Ask::new(&http, &running.url, "GET", "/readyz").send().await;
     assert_eq!(ready.status, 503);
@@ -199,13 +212,16 @@ async fn without_an_app_it_is_not_ready_and_says_why() {
 #[tokio::test]
 async fn the_upstreams_status_is_logged_though_its_answer_was_cut_short() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    let running = it.serve().await;
-    it.sandbox.put("/sandbox/faults", json!([{ "kind": "cut_body", "path": "/insights/" }])).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    let running = deployment.serve().await;
+    deployment
+        .sandbox
+        .put("/sandbox/faults", json!([{ "kind": "cut_body", "path": "/insights/" }]))
+        .await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let body = body(&deployment.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS).header("x-api-key", &key);
     call.body(body.to_string()).send().await.is_own(502, "upstream_cut_short");
     let line: Value = serde_json::from_str(&running.err.wait_for("\"call\"").await).unwrap();

@@ -13,15 +13,15 @@ const CALLS: &[&str] = &["calls", "--json"];
 const AUDIT: &[&str] = &["audit", "--json"];
 
 fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn column<'a>(lines: &'a [Value], name: &str) -> Vec<&'a str> {
-    lines.iter().map(|it| it[name].as_str().unwrap()).collect()
+    lines.iter().map(|line| line[name].as_str().unwrap()).collect()
 }
 
-async fn ask(it: &Deployment, running: &Running, key: &str, name: &str, id: &str) -> u16 {
-    let body = json!({ "tweet_ids": it.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+async fn ask(deployment: &Deployment, running: &Running, key: &str, name: &str, id: &str) -> u16 {
+    let body = json!({ "tweet_ids": deployment.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("authorization", &format!("Bearer {key}"))
@@ -32,25 +32,25 @@ async fn ask(it: &Deployment, running: &Running, key: &str, name: &str, id: &str
 }
 
 async fn recent_calls_are_listed_and_narrowed(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let none = it.run(CALLS).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let none = deployment.run(CALLS).await;
     assert_eq!((none.code, &*none.out, &*none.err), (0, "", "there are no such calls\n"));
-    let (mine, other) = (it.key("mine", &[]).await, it.key("other", &[]).await);
-    let running = it.serve().await;
-    assert_eq!(ask(&it, &running, &mine, "@alice", "one").await, 200);
-    assert_eq!(ask(&it, &running, &other, "@bob", "two").await, 403);
-    assert_eq!(ask(&it, &running, &mine, "@alice", "three").await, 200);
+    let (mine, other) = (deployment.key("mine", &[]).await, deployment.key("other", &[]).await);
+    let running = deployment.serve().await;
+    assert_eq!(ask(&deployment, &running, &mine, "@alice", "one").await, 200);
+    assert_eq!(ask(&deployment, &running, &other, "@bob", "two").await, 403);
+    assert_eq!(ask(&deployment, &running, &mine, "@alice", "three").await, 200);
     running.signal(Signal::TERM);
     assert_eq!(running.end().await.code, 0);
 
-    let all = lines(&it.must(CALLS).await);
+    let all = lines(&deployment.must(CALLS).await);
     assert_eq!(column(&all, "request_id"), ["three", "two", "one"]);
     assert_eq!(
         (&all[1]["status"], &all[1]["auth"], &all[1]["key"]),
         (&json!(403), &json!("user-context"), &json!(other[4..16]))
     );
-    let alice = &it.sandbox.user("alice").user_id;
+    let alice = &deployment.sandbox.user("alice").user_id;
     for (words, expected) in [
         (&["--key", "other"][..], &["two"][..]),
         (&["--key", &mine[4..16]], &["three", "one"]),
@@ -61,10 +61,10 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
         (&["--ended", "well", "--endpoint", "totals"], &["three", "one"]),
         (&["--request-id", "one"], &["one"]),
     ] {
-        let done = it.must(&[CALLS, words].concat()).await;
+        let done = deployment.must(&[CALLS, words].concat()).await;
         assert_eq!(column(&lines(&done), "request_id"), expected, "{words:?}");
     }
-    let table = it.must(&["calls"]).await;
+    let table = deployment.must(&["calls"]).await;
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(
         rows[0].split_whitespace().collect::<Vec<_>>(),
@@ -74,10 +74,10 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
         assert!(rows[2].contains(part), "{part}: {table}");
     }
     assert_eq!(
-        it.run(&["calls", "--limit", "2"]).await.err,
+        deployment.run(&["calls", "--limit", "2"]).await.err,
         "there are older ones; ask for more with --limit\n"
     );
-    assert_eq!(it.run(&["calls", "--limit", "3"]).await.err, "");
+    assert_eq!(deployment.run(&["calls", "--limit", "3"]).await.err, "");
     for (words, told) in [
         (
             &["--account", "alice"][..],
@@ -86,25 +86,25 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
         (&["--endpoint", "weekly"], "--endpoint must be totals, 28hr or historical"),
         (&["--ended", "so"], "--ended must be well or badly"),
     ] {
-        let done = it.run(&[&["calls"], words].concat()).await;
+        let done = deployment.run(&[&["calls"], words].concat()).await;
         assert_eq!((done.code, done.err), (1, format!("countersign: {told}\n")));
     }
-    assert_eq!(it.run(&["calls", "--limit", "0"]).await.code, 2);
+    assert_eq!(deployment.run(&["calls", "--limit", "0"]).await.code, 2);
 }
 
 async fn the_audit_log_is_listed_and_narrowed(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let key = it.key("odd \u{202e}", &[]).await;
-    it.must(&["account", "remove", "@alice"]).await;
-    let all = lines(&it.must(AUDIT).await);
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let key = deployment.key("odd \u{202e}", &[]).await;
+    deployment.must(&["account", "remove", "@alice"]).await;
+    let all = lines(&deployment.must(AUDIT).await);
     let actions = column(&all, "action");
     assert_eq!(actions[..2], ["account.removed", "key.created"]);
     assert!(
-        column(&all, "actor").iter().all(|it| it.starts_with("cli:") && it.len() > 4),
+        column(&all, "actor").iter().all(|actor| actor.starts_with("cli:") && actor.len() > 4),
         "{all:?}"
     );
-    let subject = format!("account:demo/{}", it.sandbox.user("alice").user_id);
+    let subject = format!("account:demo/{}", deployment.sandbox.user("alice").user_id);
     for (words, expected) in [
         (&["--action", "account.removed"][..], 1),
         (&["--action", "key."], 1),
@@ -115,13 +115,13 @@ async fn the_audit_log_is_listed_and_narrowed(database: Database) {
         (&["--until", "2020-01-01"], 0),
         (&["--limit", "1"], 1),
     ] {
-        let found = lines(&it.must(&[AUDIT, words].concat()).await);
+        let found = lines(&deployment.must(&[AUDIT, words].concat()).await);
         assert_eq!(found.len(), expected, "{words:?}: {found:?}");
     }
-    let mut oldest = lines(&it.must(&[AUDIT, &["--order", "oldest"]].concat()).await);
+    let mut oldest = lines(&deployment.must(&[AUDIT, &["--order", "oldest"]].concat()).await);
     oldest.reverse();
     assert_eq!(oldest, all);
-    let table = it.must(&["audit", "--action", "key."]).await;
+    let table = deployment.must(&["audit", "--action", "key."]).await;
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(
         rows[0].split_whitespace().collect::<Vec<_>>(),
@@ -130,15 +130,18 @@ async fn the_audit_log_is_listed_and_narrowed(database: Database) {
     assert!(rows[1].contains(&format!("key.created  key:{}  ", &key[4..16])), "{table}");
     assert!(!table.contains('\u{202e}'), "{table:?}");
     assert_eq!(
-        it.run(&["audit", "--limit", "1"]).await.err,
+        deployment.run(&["audit", "--limit", "1"]).await.err,
         "there are more; ask for them with --limit\n"
     );
-    assert_eq!(it.run(&["audit", "--actor", "nobody"]).await.err, "there are no such entries\n");
+    assert_eq!(
+        deployment.run(&["audit", "--actor", "nobody"]).await.err,
+        "there are no such entries\n"
+    );
     for (words, told) in [
         (&["--from", "soon"][..], "--from must be a day or a time such as 2026-03-01"),
         (&["--order", "up"], "--order must be newest or oldest"),
     ] {
-        let done = it.run(&[&["audit"], words].concat()).await;
+        let done = deployment.run(&[&["audit"], words].concat()).await;
         assert_eq!((done.code, done.err), (1, format!("countersign: {told}\n")));
     }
 }
@@ -148,14 +151,14 @@ on_both!(recent_calls_are_listed_and_narrowed, the_audit_log_is_listed_and_narro
 #[tokio::test]
 async fn the_limit_of_accounts_is_a_metric_where_there_is_one() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.prepare().await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
     for (limit, is_told) in [("7", true), ("", false)] {
-        it.set("APPS__DEMO__ACCOUNT_LIMIT", limit);
-        let running = it.serve().await;
+        deployment.set("APPS__DEMO__ACCOUNT_LIMIT", limit);
+        let running = deployment.serve().await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let metrics = Ask::new(&http, &running.admin_url, "GET", "/metrics").send().await.text();
-        let told = |line: &str| metrics.lines().any(|it| it == line);
+        let told = |line: &str| metrics.lines().any(|shown| shown == line);
         assert!(told("countersign_accounts_used{app=\"demo\"} 0"), "{metrics}");
         assert_eq!(told("countersign_account_limit{app=\"demo\"} 7"), is_told, "{metrics}");
         assert_eq!(metrics.contains("countersign_account_limit{"), is_told, "{metrics}");
@@ -165,13 +168,13 @@ async fn the_limit_of_accounts_is_a_metric_where_there_is_one() {
 #[tokio::test]
 async fn a_page_of_something_on_the_way_is_logged_by_type_length_and_title_alone() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    let running = it.serve().await;
-    it.sandbox.put("/sandbox/faults", json!([{ "kind": "html", "path": TOTALS }])).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    let running = deployment.serve().await;
+    deployment.sandbox.put("/sandbox/faults", json!([{ "kind": "html", "path": TOTALS }])).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let body = body(&deployment.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS).header("x-api-key", &key);
     call.body(body.to_string()).send().await.is_own(502, "upstream_odd");
     let line = running.err.wait_for("answered with an error").await;
@@ -184,16 +187,16 @@ async fn a_page_of_something_on_the_way_is_logged_by_type_length_and_title_alone
 #[tokio::test]
 async fn a_question_that_reserves_much_memory_is_logged_when_it_begins() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    let running = it.serve().await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let all = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
     let day = |ago| (SystemClock.now() - time::Duration::days(ago)).date().to_string();
     for (id, levels) in [("small", &all[..2]), ("large", &all)] {
         let question = json!({
-            "tweet_ids": it.sandbox.ids("alice", 16), "engagement_types": ["impressions", "url_clicks", "app_opens"],
+            "tweet_ids": deployment.sandbox.ids("alice", 16), "engagement_types": ["impressions", "url_clicks", "app_opens"],
             "window": {"start": day(150), "end": day(1)}, "groupings": {"all": {"group_by": levels}},
         });
         let ask = Ask::new(&http, &running.url, "POST", "/v1/engagement");

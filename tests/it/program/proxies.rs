@@ -12,24 +12,24 @@ use crate::program::front::{Authority, Front};
 use crate::upstream::{TOTALS, VERIFY, body};
 
 /// Uses every way to the upstream, with proxy variables that name a listener to which nothing may connect.
-async fn goes_straight_to_the_upstream(mut it: Deployment) {
+async fn goes_straight_to_the_upstream(mut deployment: Deployment) {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         for name in [name.to_owned(), name.to_lowercase()] {
-            it.environment.insert(name, url.clone());
+            deployment.environment.insert(name, url.clone());
         }
     }
     // A proxy that takes a connection and is silent is met in this time.
-    it.set("LIMITS__UPSTREAM_FIRST_BYTE", "5s");
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    it.must(&["check"]).await;
-    it.must(&["account", "verify", "@alice"]).await;
-    let running = it.serve().await;
+    deployment.set("LIMITS__UPSTREAM_FIRST_BYTE", "5s");
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    deployment.must(&["check"]).await;
+    deployment.must(&["account", "verify", "@alice"]).await;
+    let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (metric, account) in [("impressions", "@alice"), ("favorites", "")] {
-        let body = body(&it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
+        let body = body(&deployment.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
         let call = Ask::new(&http, &running.url, "POST", TOTALS)
             .header("x-api-key", &key)
             .header("countersign-account", account)
@@ -37,7 +37,8 @@ async fn goes_straight_to_the_upstream(mut it: Deployment) {
         call.send().await.is_relayed(200);
     }
     for (path, times) in [("/oauth2/token", 2), (VERIFY, 1), (TOTALS, 2)] {
-        let Value::Array(arrived) = it.sandbox.get(&format!("/sandbox/calls?path={path}")).await
+        let Value::Array(arrived) =
+            deployment.sandbox.get(&format!("/sandbox/calls?path={path}")).await
         else {
             panic!("{path}")
         };
@@ -57,9 +58,9 @@ async fn proxy_variables_do_not_lead_plain_calls_away() {
 #[tokio::test]
 async fn proxy_variables_do_not_lead_tls_calls_away() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
+    let mut deployment = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.sandbox.address, &authority, "localhost", |_| ()).await;
-    it.trust(&front, &authority);
-    goes_straight_to_the_upstream(it).await;
+    let front = Front::before(&deployment.sandbox.address, &authority, "localhost", |_| ()).await;
+    deployment.trust(&front, &authority);
+    goes_straight_to_the_upstream(deployment).await;
 }

@@ -20,7 +20,7 @@ fn shell(gateway: &TestGateway) -> (Shell, Vec<String>, Vec<String>) {
 
 fn printed(done: &Output) -> Value {
     assert_eq!(done.out.lines().count(), 1, "{done:?}");
-    serde_json::from_str(&done.out).unwrap_or_else(|it| panic!("{it}: {done:?}"))
+    serde_json::from_str(&done.out).unwrap_or_else(|error| panic!("{error}: {done:?}"))
 }
 
 async fn a_question_is_asked_and_its_answer_printed(database: Database) {
@@ -40,7 +40,7 @@ async fn a_question_is_asked_and_its_answer_printed(database: Database) {
     let answer = printed(&done);
     assert_eq!(answer["countersign"]["complete"], true);
     for (name, ids) in [("alice", &alice), ("bob", &bob)] {
-        for post in gateway.sandbox.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+        for post in gateway.sandbox.posts(name).iter().filter(|post| ids.contains(&post.id)) {
             let told = &answer["by_tweet_type"][&post.id];
             for metric in ["impressions", "favorites"] {
                 assert_eq!(told[metric], post.totals[metric].to_string(), "{metric} of {name}");
@@ -76,7 +76,7 @@ async fn the_options_become_one_question() {
         "accept: application/json",
         "countersign-deadline: 1m 30s",
     ] {
-        assert!(head.lines().any(|it| it == line), "{line} in {head}");
+        assert!(head.lines().any(|sent| sent == line), "{line} in {head}");
     }
 
     for (window, expected) in [("", json!("totals")), ("--window 28hr", json!("28hr"))] {
@@ -158,8 +158,14 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
         (done.code, &*done.out, lines[0]),
         (1, "", "countersign: The request breaks the rules")
     );
-    assert!(lines.iter().any(|it| it.starts_with("  /window/start: is in the future")), "{done:?}");
-    assert!(lines.iter().any(|it| it.starts_with("  /window/end: is in the future")), "{done:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("  /window/start: is in the future")),
+        "{done:?}"
+    );
+    assert!(
+        lines.iter().any(|line| line.starts_with("  /window/end: is in the future")),
+        "{done:?}"
+    );
     assert!(lines.last().unwrap().starts_with("request id "), "{done:?}");
 
     let done = shell.query("--tweets 20 --metrics favorites").await;

@@ -10,18 +10,18 @@ use crate::program::deployment::Deployment;
 use crate::upstream::TOTALS;
 
 fn lines(text: &str) -> Vec<Value> {
-    text.lines().filter_map(|it| serde_json::from_str(it).ok()).collect()
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 #[tokio::test]
 async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let (good, revoked) = (it.key("good", &[]).await, it.key("revoked", &[]).await);
-    let admin = it.key("admin", &["--admin"]).await;
-    it.must(&["key", "revoke", &revoked]).await;
-    let running = it.serve().await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let (good, revoked) = (deployment.key("good", &[]).await, deployment.key("revoked", &[]).await);
+    let admin = deployment.key("admin", &["--admin"]).await;
+    deployment.must(&["key", "revoke", &revoked]).await;
+    let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = |url: &str, path: &str, key: &str| {
         Ask::new(&http, url, "POST", path).header("x-api-key", key).body("{}")
@@ -37,11 +37,12 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
     running.signal(Signal::TERM);
     let done = running.end().await;
     let lines = lines(&done.err);
-    let of = |message: &str| lines.iter().filter(|it| it["message"] == message).collect::<Vec<_>>();
+    let of =
+        |message: &str| lines.iter().filter(|line| line["message"] == message).collect::<Vec<_>>();
     let (id, calls) = (&revoked[4..16], of("call"));
     assert_eq!(calls.len(), 301);
     assert!(
-        calls[..300].iter().all(|it| it["key_id"] == id && it["peer"] == "127.0.0.1"),
+        calls[..300].iter().all(|call| call["key_id"] == id && call["peer"] == "127.0.0.1"),
         "{}",
         calls[0]
     );
@@ -58,7 +59,7 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
         (&Value::from(id), &Value::from("127.0.0.1"))
     );
     assert!(requests[1]["key_id"].is_null(), "no id without its checksum: {}", requests[1]);
-    let told: Vec<_> = of("refused").into_iter().filter(|it| it["key_id"] == id).collect();
+    let told: Vec<_> = of("refused").into_iter().filter(|call| call["key_id"] == id).collect();
     assert!((1..=3).contains(&told.len()), "{told:?}");
     assert_eq!(
         (&told[0]["why"], &told[0]["peer"]),
@@ -68,7 +69,7 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
         assert!(!done.err.contains(&secret[17..50]));
     }
     // Nothing of it is lost when it stops.
-    let audit = it.must(&["audit", "--json", "--action", "key.refused"]).await;
+    let audit = deployment.must(&["audit", "--json", "--action", "key.refused"]).await;
     assert!(
         audit.contains("the key was revoked: 301 times since")
             && audit.contains(&format!("key:{id}")),
@@ -77,11 +78,12 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
 }
 
 async fn the_audit_log_says_who_typed_a_command_and_where(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.must(&["migrate"]).await;
-    it.key("reports", &[]).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
+    deployment.key("reports", &[]).await;
     let entry: Value =
-        serde_json::from_str(it.must(&["audit", "--json"]).await.lines().next().unwrap()).unwrap();
+        serde_json::from_str(deployment.must(&["audit", "--json"]).await.lines().next().unwrap())
+            .unwrap();
     let (actor, machine) = (entry["actor"].as_str().unwrap(), entry["address"].as_str().unwrap());
     let named = std::process::Command::new("id").arg("-un").output().unwrap();
     let named = String::from_utf8(named.stdout).unwrap();

@@ -27,36 +27,36 @@ fn steps() -> Vec<String> {
     let readme = include_str!("../../../README.md");
     let section = readme.split_once("### Changing the vault's key").unwrap().1;
     let section = section.split_once("\n### ").unwrap().0;
-    let blocks = section.split("```sh\n").skip(1).map(|it| it.split_once("```").unwrap().0);
-    blocks.map(|it| it.trim().to_owned()).collect()
+    let blocks = section.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    blocks.map(|block| block.trim().to_owned()).collect()
 }
 
 /// A deployment whose ring is in a file, and whose shell knows the program by its name.
-fn with_ring_file(it: &mut Deployment) {
-    let folder = it.folder.path();
+fn with_ring_file(deployment: &mut Deployment) {
+    let folder = deployment.folder.path();
     fs::write(folder.join("vault_keys"), format!("{RING}\n")).unwrap();
     fs::set_permissions(folder.join("vault_keys"), fs::Permissions::from_mode(0o600)).unwrap();
     symlink(env!("CARGO_BIN_EXE_countersign"), folder.join("countersign")).unwrap();
     let path = format!("{}:/usr/bin:/bin", folder.display());
-    it.environment.insert("PATH".to_owned(), path);
-    it.set("VAULT__KEYS", "");
-    it.set("VAULT__KEYS_FILE", "vault_keys");
+    deployment.environment.insert("PATH".to_owned(), path);
+    deployment.set("VAULT__KEYS", "");
+    deployment.set("VAULT__KEYS_FILE", "vault_keys");
 }
 
-async fn shell(it: &Deployment, script: &str) -> Output {
+async fn shell(deployment: &Deployment, script: &str) -> Output {
     let mut command = Command::new("/bin/sh");
-    command.args(["-ec", script]).current_dir(it.folder.path());
-    command.env_clear().envs(&it.environment);
+    command.args(["-ec", script]).current_dir(deployment.folder.path());
+    command.env_clear().envs(&deployment.environment);
     let done = Running::of(command).end().await;
     assert_eq!(done.code, 0, "{script}: {done:?}");
     done
 }
 
 /// Looks at the replicas until each is as wanted.
-async fn each_replica(it: &Deployment, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+async fn each_replica(deployment: &Deployment, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
     let looking = async {
         loop {
-            let status = it.must(&["vault", "status", "--json"]).await;
+            let status = deployment.must(&["vault", "status", "--json"]).await;
             let status: Value = serde_json::from_str(&status).unwrap();
             let replicas = status["replicas"].as_array().unwrap().clone();
             if replicas.iter().all(&wanted) {
@@ -67,8 +67,8 @@ async fn each_replica(it: &Deployment, wanted: impl Fn(&Value) -> bool) -> Vec<V
     tokio::time::timeout(PATIENCE, looking).await.expect("a replica never has the ring")
 }
 
-fn call(it: &Deployment, running: &Running, key: &str, metric: &str) -> Ask {
-    let body = body(&it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
+fn call(deployment: &Deployment, running: &Running, key: &str, metric: &str) -> Ask {
+    let body = body(&deployment.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", key)
@@ -85,20 +85,23 @@ struct Load {
 }
 
 impl Load {
-    async fn begin(it: &Deployment, replicas: &[Running]) -> Load {
-        let (key, admin) = (it.key("reports", &[]).await, it.key("boss", &["--admin"]).await);
+    async fn begin(deployment: &Deployment, replicas: &[Running]) -> Load {
+        let (key, admin) =
+            (deployment.key("reports", &[]).await, deployment.key("boss", &["--admin"]).await);
         let (is_over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut callers = JoinSet::new();
         for (index, replica) in replicas.iter().enumerate() {
             let other = &replicas[(index + 1) % replicas.len()];
-            let (private, public) =
-                (call(it, replica, &key, "impressions"), call(it, replica, &key, "favorites"));
+            let (private, public) = (
+                call(deployment, replica, &key, "impressions"),
+                call(deployment, replica, &key, "favorites"),
+            );
             let http = reqwest::Client::builder().no_proxy().build().unwrap();
             let admin = format!("Bearer {admin}");
             let create = Ask::new(&http, &replica.admin_url, "POST", "/admin/v1/keys")
                 .header("authorization", &admin)
                 .header("content-type", "application/json");
-            let with_new = call(it, other, &key, "impressions");
+            let with_new = call(deployment, other, &key, "impressions");
             let (is_over, answered) = (Arc::clone(&is_over), Arc::clone(&answered));
             callers.spawn(async move {
                 for number in 0.. {
@@ -139,61 +142,61 @@ impl Load {
 }
 
 fn keys_of(replica: &Value) -> Vec<&str> {
-    replica["vault_keys"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect()
+    replica["vault_keys"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect()
 }
 
 async fn the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    with_ring_file(&mut it);
-    it.prepare().await;
-    let replicas = [it.serve().await, it.serve().await];
-    let mut load = Load::begin(&it, &replicas).await;
+    let mut deployment = Deployment::new(&database).await;
+    with_ring_file(&mut deployment);
+    deployment.prepare().await;
+    let replicas = [deployment.serve().await, deployment.serve().await];
+    let mut load = Load::begin(&deployment, &replicas).await;
     load.goes_on().await;
     let [add, look, activate, rotate, remove] = &steps()[..] else { panic!("{:?}", steps()) };
 
-    shell(&it, add).await;
-    let listed = each_replica(&it, |it| keys_of(it).len() == 2).await;
+    shell(&deployment, add).await;
+    let listed = each_replica(&deployment, |replica| keys_of(replica).len() == 2).await;
     assert_eq!(listed.len(), 2);
     let new = keys_of(&listed[0])[1].to_owned();
-    assert!(shell(&it, look).await.out.contains(&format!("testkey1 {new}")));
+    assert!(shell(&deployment, look).await.out.contains(&format!("testkey1 {new}")));
     load.goes_on().await;
 
-    shell(&it, activate).await;
-    each_replica(&it, |it| it["vault_active"] == *new).await;
+    shell(&deployment, activate).await;
+    each_replica(&deployment, |replica| replica["vault_active"] == *new).await;
     load.goes_on().await;
 
-    let rotated = shell(&it, rotate).await;
+    let rotated = shell(&deployment, rotate).await;
     assert!(
         rotated.out.contains("records sealed anew") && rotated.err.contains("may leave"),
         "{rotated:?}"
     );
     load.goes_on().await;
 
-    shell(&it, remove).await;
-    each_replica(&it, |it| keys_of(it) == [&*new]).await;
+    shell(&deployment, remove).await;
+    each_replica(&deployment, |replica| keys_of(replica) == [&*new]).await;
     load.goes_on().await;
     load.end().await;
 
     let status: Value =
-        serde_json::from_str(&it.must(&["vault", "status", "--json"]).await).unwrap();
+        serde_json::from_str(&deployment.must(&["vault", "status", "--json"]).await).unwrap();
     assert_eq!(status["records"].as_object().unwrap().keys().collect::<Vec<_>>(), [&new]);
-    let active = it.must(&["account", "list", "--state", "active", "--json"]).await;
+    let active = deployment.must(&["account", "list", "--state", "active", "--json"]).await;
     assert_eq!(serde_json::from_str::<Value>(&active).unwrap().as_array().unwrap().len(), 2);
-    let after = it.serve().await;
-    let key = it.key("afterwards", &[]).await;
-    call(&it, &after, &key, "impressions").send().await.is_relayed(200);
+    let after = deployment.serve().await;
+    let key = deployment.key("afterwards", &[]).await;
+    call(&deployment, &after, &key, "impressions").send().await.is_relayed(200);
 }
 
 async fn sealing_waits_for_replicas_that_lack_the_key(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    it.prepare().await;
-    let running = it.serve().await;
-    let replicas = each_replica(&it, |_| true).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let running = deployment.serve().await;
+    let replicas = each_replica(&deployment, |_| true).await;
     assert_eq!((replicas.len(), keys_of(&replicas[0])), (1, vec!["testkey1"]));
-    it.set("VAULT__KEYS", &format!("{NEWER},{RING}"));
+    deployment.set("VAULT__KEYS", &format!("{NEWER},{RING}"));
     for command in [&["vault", "rotate"][..], &["key", "create", "early"], &["account", "connect"]]
     {
-        let refused = it.run(command).await;
+        let refused = deployment.run(command).await;
         assert_eq!(refused.code, 78, "{refused:?}");
         for part in
             ["newerkey", replicas[0]["id"].as_str().unwrap(), replicas[0]["host"].as_str().unwrap()]
@@ -203,20 +206,24 @@ async fn sealing_waits_for_replicas_that_lack_the_key(database: Database) {
     }
     running.signal(Signal::TERM);
     running.end().await;
-    assert_eq!(each_replica(&it, |_| true).await, [] as [Value; 0], "it took itself off the list");
-    assert!(it.must(&["vault", "rotate"]).await.contains("sealed anew with newerkey"));
+    assert_eq!(
+        each_replica(&deployment, |_| true).await,
+        [] as [Value; 0],
+        "it took itself off the list"
+    );
+    assert!(deployment.must(&["vault", "rotate"]).await.contains("sealed anew with newerkey"));
 }
 
 async fn a_replica_that_was_killed_is_forgotten(database: Database) {
-    let it = Deployment::new(&database).await;
-    it.prepare().await;
-    let (mut killed, left) = (it.serve().await, it.serve().await);
-    let before = each_replica(&it, |_| true).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let (mut killed, left) = (deployment.serve().await, deployment.serve().await);
+    let before = each_replica(&deployment, |_| true).await;
     assert_eq!(before.len(), 2);
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
     database.run("update replica set heard_at = heard_at - 1000").await;
-    let looking = async { while each_replica(&it, |_| true).await.len() != 1 {} };
+    let looking = async { while each_replica(&deployment, |_| true).await.len() != 1 {} };
     tokio::time::timeout(PATIENCE, looking).await.expect("the one that is left says that it lives");
     drop(left);
 }
@@ -230,27 +237,30 @@ on_both!(
 #[tokio::test]
 async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    let (settings, secret) =
-        (it.folder.path().join("countersign.toml"), it.folder.path().join("secret"));
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    let (settings, secret) = (
+        deployment.folder.path().join("countersign.toml"),
+        deployment.folder.path().join("secret"),
+    );
     let write = |level: &str, more: &str| {
         fs::write(&settings, format!("log.level = {level:?}\n{more}\n")).unwrap();
     };
     write("info", "");
     fs::write(&secret, "wrongwrongwrong").unwrap();
-    it.environment.insert("COUNTERSIGN_CONFIG".to_owned(), settings.display().to_string());
-    it.set("APPS__DEMO__CONSUMER_SECRET", "");
-    it.set("APPS__DEMO__CONSUMER_SECRET_FILE", "secret");
-    let running = it.serve().await;
+    deployment.environment.insert("COUNTERSIGN_CONFIG".to_owned(), settings.display().to_string());
+    deployment.set("APPS__DEMO__CONSUMER_SECRET", "");
+    deployment.set("APPS__DEMO__CONSUMER_SECRET_FILE", "secret");
+    let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let get = |path: &str| Ask::new(&http, &running.admin_url, "GET", path);
-    let named = |name: &str| call(&it, &running, &key, "impressions").header("x-request-id", name);
+    let named =
+        |name: &str| call(&deployment, &running, &key, "impressions").header("x-request-id", name);
     named("before").send().await.is_relayed(401);
 
     // Nobody is told: the file changed.
-    fs::write(&secret, &it.sandbox.app("demo").consumer_secret).unwrap();
+    fs::write(&secret, &deployment.sandbox.app("demo").consumer_secret).unwrap();
     running.err.wait_for("the app's credentials were read anew").await;
     named("after").send().await.is_relayed(200);
 
@@ -268,7 +278,7 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
 
     let taken = async || {
         let metrics = get("/metrics").send().await.text();
-        let line = metrics.lines().find(|it| it.contains("reloads_total{outcome=\"taken\"}"));
+        let line = metrics.lines().find(|line| line.contains("reloads_total{outcome=\"taken\"}"));
         line.unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };
     let before = taken().await;
@@ -287,8 +297,8 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
 #[tokio::test]
 async fn a_mounted_ring_that_is_replaced_is_taken() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    let folder = it.folder.path().to_owned();
+    let mut deployment = Deployment::new(&database).await;
+    let folder = deployment.folder.path().to_owned();
     let mount = |version: &str, ring: &str| {
         let into = folder.join(version);
         fs::create_dir(&into).unwrap();
@@ -299,10 +309,10 @@ async fn a_mounted_ring_that_is_replaced_is_taken() {
     };
     mount("..1", RING);
     symlink("..data/ring", folder.join("ring")).unwrap();
-    it.set("VAULT__KEYS", "");
-    it.set("VAULT__KEYS_FILE", "ring");
-    it.prepare().await;
-    let running = it.serve().await;
+    deployment.set("VAULT__KEYS", "");
+    deployment.set("VAULT__KEYS_FILE", "ring");
+    deployment.prepare().await;
+    let running = deployment.serve().await;
     mount("..2", &format!("{RING}\n{NEWER}\n"));
     let line = running.err.wait_for("the vault's ring was read anew").await;
     assert!(line.contains("testkey1 newerkey"), "{line}");
@@ -313,18 +323,21 @@ async fn a_mounted_ring_that_is_replaced_is_taken() {
 }
 
 async fn commands_that_seal_refuse_a_ring_that_does_not_fit(database: Database) {
-    let mut it = Deployment::new(&database).await;
-    it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    it.must(&["account", "connect"]).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    deployment.must(&["account", "connect"]).await;
     let links: Value =
-        serde_json::from_str(&it.must(&["account", "links", "--json"]).await).unwrap();
+        serde_json::from_str(&deployment.must(&["account", "links", "--json"]).await).unwrap();
     let link = links[0]["id"].as_str().unwrap().to_owned();
-    let made = it.must(&["webhook", "add", "https://hooks.example.com/", "--json"]).await;
+    let made = deployment.must(&["webhook", "add", "https://hooks.example.com/", "--json"]).await;
     let hook = serde_json::from_str::<Value>(&made).unwrap()["id"].as_str().unwrap().to_owned();
     assert!(
-        it.must(&["check"]).await.contains("opens all 7 stored secrets: 7 sealed with testkey1")
+        deployment
+            .must(&["check"])
+            .await
+            .contains("opens all 7 stored secrets: 7 sealed with testkey1")
     );
 
     let sealing = [
@@ -338,34 +351,34 @@ async fn commands_that_seal_refuse_a_ring_that_does_not_fit(database: Database) 
         &["serve"],
     ];
     let (id, hooked) = (format!("key {}", &key[4..16]), format!("webhook {hook}"));
-    it.set("VAULT__KEYS", NEWER);
+    deployment.set("VAULT__KEYS", NEWER);
     for command in sealing {
-        let refused = it.run_with(command, &it.lines(&["alice"])).await;
+        let refused = deployment.run_with(command, &deployment.lines(&["alice"])).await;
         assert_eq!(refused.code, 78, "{command:?}: {refused:?}");
         for part in ["testkey1", &id, &hooked, "account demo/", "link demo"] {
             assert!(refused.err.contains(part), "{command:?}: {refused:?}");
         }
     }
     // The same id with other bytes.
-    it.set("VAULT__KEYS", &NEWER.replace("newerkey", "testkey1"));
+    deployment.set("VAULT__KEYS", &NEWER.replace("newerkey", "testkey1"));
     for command in sealing {
-        let refused = it.run_with(command, &it.lines(&["alice"])).await;
+        let refused = deployment.run_with(command, &deployment.lines(&["alice"])).await;
         assert_eq!(refused.code, 78, "{command:?}: {refused:?}");
         let told = format!("{id} does not open");
         assert!(refused.err.contains(&told) && refused.err.contains("testkey1"), "{refused:?}");
     }
 
-    it.set("VAULT__KEYS", NEWER);
-    it.must(&["key", "revoke", &key[4..16]]).await;
-    it.must(&["account", "withdraw", &link]).await;
-    it.must(&["webhook", "remove", &hook]).await;
-    it.must(&["account", "remove", "@bob"]).await;
-    it.set("VAULT__KEYS", RING);
+    deployment.set("VAULT__KEYS", NEWER);
+    deployment.must(&["key", "revoke", &key[4..16]]).await;
+    deployment.must(&["account", "withdraw", &link]).await;
+    deployment.must(&["webhook", "remove", &hook]).await;
+    deployment.must(&["account", "remove", "@bob"]).await;
+    deployment.set("VAULT__KEYS", RING);
     let status: Value =
-        serde_json::from_str(&it.must(&["vault", "status", "--json"]).await).unwrap();
+        serde_json::from_str(&deployment.must(&["vault", "status", "--json"]).await).unwrap();
     assert_eq!(status["records"], json!({ "testkey1": 2 }), "alice's token alone is left");
-    let running = it.serve().await;
-    call(&it, &running, &key, "favorites").send().await.is_own(401, "unknown_key");
+    let running = deployment.serve().await;
+    call(&deployment, &running, &key, "favorites").send().await.is_own(401, "unknown_key");
 }
 
 on_both!(commands_that_seal_refuse_a_ring_that_does_not_fit);

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
+use crate::database::{Database, Kind};
 use crate::http::Ask;
 use crate::program::deployment::Output;
 
@@ -16,14 +18,21 @@ impl Canary {
     pub fn new(name: &str, secret: &str) -> Canary {
         assert!(secret.len() >= 16, "{name} is too short to be told from noise");
         let bytes = secret.as_bytes();
-        let hex = written(bytes, |it| format!("{it:02x}"));
-        let percent = written(bytes, |it| format!("%{it:02X}"));
-        let spare = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
-        let escaped: String = bytes
-            .iter()
-            .map(|it| if spare(*it) { char::from(*it).to_string() } else { format!("%{it:02X}") })
-            .collect();
-        let debug = written(bytes, |it| format!("{it}, "));
+        let hex = written(bytes, |byte| format!("{byte:02x}"));
+        let percent = written(bytes, |byte| format!("%{byte:02X}"));
+        let spare = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let escaped: String =
+            bytes
+                .iter()
+                .map(|byte| {
+                    if spare(*byte) {
+                        char::from(*byte).to_string()
+                    } else {
+                        format!("%{byte:02X}")
+                    }
+                })
+                .collect();
+        let debug = written(bytes, |byte| format!("{byte}, "));
         let mut forms = vec![
             ("raw", bytes.to_vec()),
             ("hex", hex.clone().into_bytes()),
@@ -50,7 +59,7 @@ impl Canary {
     /// The form in which it stands in `bytes`, if it does.
     pub fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
         let found = self.forms.iter().find(|(_, form)| contains(bytes, form));
-        found.map(|it| it.0)
+        found.map(|form| form.0)
     }
 }
 
@@ -74,10 +83,45 @@ impl Seen {
         self.add("an answer", format!("{:?}\n{text}", answer.headers));
         self.add("an answer as sent", answer.raw);
     }
+
+    /// What the database keeps, as whoever steals it finds it.
+    pub async fn database(&mut self, database: &Database) {
+        if database.kind == Kind::Sqlite {
+            let files: Vec<_> = std::fs::read_dir(database.folder())
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect();
+            assert!(!files.is_empty());
+            for file in files {
+                self.add(&file.display().to_string(), std::fs::read(&file).unwrap());
+            }
+            return;
+        }
+        let mut connection = PgConnection::connect(&database.url).await.unwrap();
+        let tables = [
+            "account",
+            "key",
+            "bearer",
+            "audit",
+            "change",
+            "link",
+            "handshake",
+            "webhook",
+            "delivery",
+            "schema_version",
+        ];
+        for table in tables {
+            let sql = AssertSqlSafe(format!("select entry::text from {table} entry"));
+            let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();
+            let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            assert!(table == "change" || !rows.is_empty(), "{table} is empty");
+            self.add(table, rows.join("\n"));
+        }
+    }
 }
 
 fn written(bytes: &[u8], write: impl Fn(u8) -> String) -> String {
-    bytes.iter().map(|it| write(*it)).collect::<Vec<_>>().concat()
+    bytes.iter().map(|byte| write(*byte)).collect::<Vec<_>>().concat()
 }
 
 /// The digits that the secret alone decides, whatever stands around it.
@@ -90,7 +134,7 @@ fn middle(text: &str, phase: usize, length: usize) -> Vec<u8> {
 fn contains(bytes: &[u8], form: &[u8]) -> bool {
     let Some((first, rest)) = form.split_first() else { return false };
     let mut from = 0;
-    while let Some(at) = bytes[from..].iter().position(|it| it == first) {
+    while let Some(at) = bytes[from..].iter().position(|byte| byte == first) {
         from += at + 1;
         if bytes[from..].starts_with(rest) {
             return true;
@@ -104,8 +148,8 @@ fn what_is_planted_is_found() {
     let secret = "Th1s+is/a_secret~of=some length";
     let canary = Canary::new("planted", secret);
     let bytes = secret.as_bytes();
-    let hex = written(bytes, |it| format!("{it:02x}"));
-    let percent = written(bytes, |it| format!("%{it:02X}"));
+    let hex = written(bytes, |byte| format!("{byte:02x}"));
+    let percent = written(bytes, |byte| format!("%{byte:02X}"));
     let mut plants = vec![
         secret.as_bytes().to_vec(),
         hex.clone().into_bytes(),

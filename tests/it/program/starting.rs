@@ -13,7 +13,8 @@ use crate::program::deployment::{Deployment, Output};
 #[track_caller]
 fn one_line(done: &Output, code: i32) -> String {
     assert_eq!(done.code, code, "{done:?}");
-    let told: Vec<&str> = done.err.lines().filter(|it| it.starts_with("countersign: ")).collect();
+    let told: Vec<&str> =
+        done.err.lines().filter(|line| line.starts_with("countersign: ")).collect();
     let [line] = told[..] else { panic!("{done:?}") };
     assert_eq!(done.err.lines().last(), Some(line), "{done:?}");
     line.to_owned()
@@ -22,14 +23,14 @@ fn one_line(done: &Output, code: i32) -> String {
 #[tokio::test]
 async fn every_wrong_setting_is_told_at_once_and_none_is_shown() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("SERVER__LISTEN", "canary1");
-    it.set("SERVER__LISTENN", "canary2");
-    it.set("LIMITS__HEADER_BYTES", "-5");
-    it.set("UPSTREAM__DATA_URL", "https://user:canary3@x.com/path");
-    it.set("APPS__DEMO__CONSUMER_SECRET", "canary4 canary5");
-    it.set("VAULT__KEYS", "canary6=canary7");
-    it.set("DATABASE__URL", "mysql://root:canary8@db/x");
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("SERVER__LISTEN", "canary1");
+    deployment.set("SERVER__LISTENN", "canary2");
+    deployment.set("LIMITS__HEADER_BYTES", "-5");
+    deployment.set("UPSTREAM__DATA_URL", "https://user:canary3@x.com/path");
+    deployment.set("APPS__DEMO__CONSUMER_SECRET", "canary4 canary5");
+    deployment.set("VAULT__KEYS", "canary6=canary7");
+    deployment.set("DATABASE__URL", "mysql://root:canary8@db/x");
     for command in [
         &["serve"][..],
         &["migrate"],
@@ -38,7 +39,7 @@ async fn every_wrong_setting_is_told_at_once_and_none_is_shown() {
         &["vault", "rotate"],
         &["healthcheck"],
     ] {
-        let done = it.run(command).await;
+        let done = deployment.run(command).await;
         assert_eq!(done.code, 78, "{command:?}: {done:?}");
         assert!(done.err.starts_with("countersign: 7 settings are wrong:\n"), "{}", done.err);
         for key in [
@@ -65,14 +66,14 @@ async fn every_wrong_setting_is_told_at_once_and_none_is_shown() {
 #[tokio::test]
 async fn a_missing_ring_is_told_with_the_other_wrong_settings() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("VAULT__KEYS", "");
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("VAULT__KEYS", "");
     for command in [&["migrate"][..], &["config"], &["vault", "generate-key"]] {
-        it.must(command).await;
+        deployment.must(command).await;
     }
-    it.set("LOG__FORMAT", "xml");
+    deployment.set("LOG__FORMAT", "xml");
     for command in [&["serve"][..], &["key", "list"], &["account", "list"], &["vault", "status"]] {
-        let done = it.run(command).await;
+        let done = deployment.run(command).await;
         assert_eq!(done.code, 78, "{done:?}");
         assert!(done.err.starts_with("countersign: 2 settings are wrong:\n"), "{}", done.err);
         assert!(done.err.contains("vault.keys (default): expected an entry"), "{}", done.err);
@@ -82,12 +83,13 @@ async fn a_missing_ring_is_told_with_the_other_wrong_settings() {
 #[tokio::test]
 async fn a_file_that_is_not_there_or_no_toml_is_a_wrong_setting() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
-    let done = it.run(&["serve", "--config", "nowhere.toml"]).await;
+    let deployment = Deployment::new(&database).await;
+    let done = deployment.run(&["serve", "--config", "nowhere.toml"]).await;
     assert_eq!(done.code, 78, "{done:?}");
     assert!(done.err.contains("nowhere.toml"), "{done:?}");
-    std::fs::write(it.folder.path().join("odd.toml"), "[vault]\nkeys = [\"canary\n").unwrap();
-    let done = it.run(&["--config", "odd.toml", "serve"]).await;
+    std::fs::write(deployment.folder.path().join("odd.toml"), "[vault]\nkeys = [\"canary\n")
+        .unwrap();
+    let done = deployment.run(&["--config", "odd.toml", "serve"]).await;
     assert_eq!(done.code, 78, "{done:?}");
     assert!(done.err.contains("odd.toml") && !done.err.contains("canary"), "{done:?}");
 }
@@ -95,7 +97,7 @@ async fn a_file_that_is_not_there_or_no_toml_is_a_wrong_setting() {
 #[tokio::test]
 async fn commands_that_read_no_settings_refuse_a_file_of_them() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
+    let deployment = Deployment::new(&database).await;
     let commands =
         [&["sandbox"][..], &["demo"], &["config"], &["vault", "generate-key"], &["sandbox", "-h"]];
     for command in commands {
@@ -103,7 +105,7 @@ async fn commands_that_read_no_settings_refuse_a_file_of_them() {
             [command, &["--config", "x.toml"]].concat(),
             [&["--config", "x.toml"], command].concat(),
         ] {
-            let done = it.run(&arguments).await;
+            let done = deployment.run(&arguments).await;
             if command.contains(&"-h") {
                 assert!(done.code == 0 && !done.out.contains("--config"), "{done:?}");
                 continue;
@@ -115,19 +117,19 @@ async fn commands_that_read_no_settings_refuse_a_file_of_them() {
             );
         }
     }
-    assert!(it.must(&["serve", "--help"]).await.contains("--config"));
+    assert!(deployment.must(&["serve", "--help"]).await.contains("--config"));
 }
 
 #[tokio::test]
 async fn the_sandbox_starts_with_its_switches_set() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
+    let deployment = Deployment::new(&database).await;
     let set =
         ["per_minute=7", "echo_end=now", "history_floor=2014-09-01", "unlisted_apps=[\"demo\"]"];
-    let switches = set.iter().flat_map(|it| ["--switch", it]);
+    let switches = set.iter().flat_map(|switch| ["--switch", switch]);
     let arguments: Vec<_> =
         ["sandbox", "--listen", "127.0.0.1:0"].into_iter().chain(switches).collect();
-    let running = it.start(&arguments);
+    let running = deployment.start(&arguments);
     let line = running.out.wait_for("listens on").await;
     let (url, _) = line.split_once("listens on ").unwrap().1.split_once(';').unwrap();
     let ask = async |method: &str, path: &str| {
@@ -151,19 +153,19 @@ async fn the_sandbox_starts_with_its_switches_set() {
 #[tokio::test]
 async fn switches_that_cannot_be_set_are_told_with_what_would_be_right() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
+    let deployment = Deployment::new(&database).await;
     for (switches, told) in [
         (&["speed=1"][..], &["speed: no such switch", "per_minute", "unlisted_apps"][..]),
         (&["echo_end=later"], &["echo_end: ", "`ceil` or `now`"]),
         (&["per_minute=many", "two_legged_ok=1"], &["per_minute: ", "two_legged_ok: ", "boolean"]),
         (&["per_minute"], &["per_minute: expected NAME=VALUE"]),
     ] {
-        let switches = switches.iter().flat_map(|it| ["--switch", it]);
+        let switches = switches.iter().flat_map(|switch| ["--switch", switch]);
         let line = one_line(
-            &it.run(&["sandbox"].into_iter().chain(switches).collect::<Vec<_>>()).await,
+            &deployment.run(&["sandbox"].into_iter().chain(switches).collect::<Vec<_>>()).await,
             78,
         );
-        assert!(told.iter().all(|it| line.contains(it)), "{line}");
+        assert!(told.iter().all(|text| line.contains(text)), "{line}");
     }
 }
 
@@ -174,21 +176,23 @@ async fn a_taken_port_is_one_line() {
     let at = taken.local_addr().unwrap().to_string();
     for (setting, name) in [("SERVER__LISTEN", "server.listen"), ("ADMIN__LISTEN", "admin.listen")]
     {
-        let mut it = Deployment::new(&database).await;
-        it.set(setting, &at);
-        let line = one_line(&it.run(&["serve"]).await, 69);
+        let mut deployment = Deployment::new(&database).await;
+        deployment.set(setting, &at);
+        let line = one_line(&deployment.run(&["serve"]).await, 69);
         assert!(line.contains(name) && line.contains(&at), "{line}");
     }
-    let it = Deployment::new(&database).await;
-    let line = one_line(&it.run(&["sandbox", "--listen", &at]).await, 69);
+    let deployment = Deployment::new(&database).await;
+    let line = one_line(&deployment.run(&["sandbox", "--listen", &at]).await, 69);
     assert!(line.contains(&at), "{line}");
     let ports = ["--listen", "--admin-listen", "--sandbox-listen"];
     for name in ports {
         let mut arguments = vec!["demo"];
         arguments.extend(
-            ports.iter().flat_map(|it| [*it, if *it == name { &*at } else { "127.0.0.1:0" }]),
+            ports
+                .iter()
+                .flat_map(|option| [*option, if *option == name { &*at } else { "127.0.0.1:0" }]),
         );
-        let line = one_line(&it.run(&arguments).await, 69);
+        let line = one_line(&deployment.run(&arguments).await, 69);
         assert!(line.contains(name) && line.contains(&at), "{line}");
     }
 }
@@ -196,11 +200,11 @@ async fn a_taken_port_is_one_line() {
 #[tokio::test]
 async fn a_database_that_is_away_is_one_line_without_its_password() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("DATABASE__WAIT", "500ms");
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("DATABASE__WAIT", "500ms");
     // Port 1 is nobody's.
     for url in ["postgres://canary:canary@127.0.0.1:1/canary", "sqlite:///nowhere/at/all/x.db"] {
-        it.set("DATABASE__URL", url);
+        deployment.set("DATABASE__URL", url);
         for command in [
             &["serve"][..],
             &["migrate"],
@@ -208,7 +212,7 @@ async fn a_database_that_is_away_is_one_line_without_its_password() {
             &["account", "list", "--json"],
             &["vault", "status"],
         ] {
-            let done = it.run(command).await;
+            let done = deployment.run(command).await;
             let line = one_line(&done, 69);
             assert!(line.contains("database"), "{line}");
             assert!(!done.err.contains("canary"), "{done:?}");
@@ -220,9 +224,9 @@ async fn a_schema_newer_than_the_program_is_refused(database: Database) {
     let store = database.store().await;
     database.run("insert into schema_version select 99, 'future', applied_at from schema_version where version = 1").await;
     drop::<Store>(store);
-    let it = Deployment::new(&database).await;
+    let deployment = Deployment::new(&database).await;
     for command in [&["serve"][..], &["migrate"], &["key", "list"]] {
-        let done = it.run(command).await;
+        let done = deployment.run(command).await;
         assert_ne!(done.code, 0, "{done:?}");
         let code = done.code;
         let line = one_line(&done, code);
@@ -231,15 +235,15 @@ async fn a_schema_newer_than_the_program_is_refused(database: Database) {
 }
 
 async fn a_schema_that_is_missing_is_said_to_be(database: Database) {
-    let it = Deployment::new(&database).await;
-    let line = one_line(&it.run(&["key", "list"]).await, 1);
+    let deployment = Deployment::new(&database).await;
+    let line = one_line(&deployment.run(&["key", "list"]).await, 1);
     assert!(line.contains("countersign migrate"), "{line}");
 }
 
 async fn eight_that_start_at_once_agree_on_one_schema(database: Database) {
-    let it = Deployment::new(&database).await;
-    let migrating: Vec<_> = (0..5).map(|_| it.start(&["migrate"])).collect();
-    let serving: Vec<_> = (0..3).map(|_| it.start(&["serve"])).collect();
+    let deployment = Deployment::new(&database).await;
+    let migrating: Vec<_> = (0..5).map(|_| deployment.start(&["migrate"])).collect();
+    let serving: Vec<_> = (0..3).map(|_| deployment.start(&["serve"])).collect();
     let mut applied = 0;
     for one in migrating {
         let done = one.end().await;
@@ -263,28 +267,28 @@ on_both!(
 async fn key_files_are_not_for_everybody() {
     use std::os::unix::fs::PermissionsExt;
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    it.set("VAULT__KEYS", "");
-    it.set("VAULT__KEYS_FILE", "ring");
-    let path = it.folder.path().join("ring");
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("VAULT__KEYS", "");
+    deployment.set("VAULT__KEYS_FILE", "ring");
+    let path = deployment.folder.path().join("ring");
     std::fs::write(&path, format!("{RING}\n")).unwrap();
     for mode in [0o644, 0o660, 0o604] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        let done = it.run(&["migrate"]).await;
+        let done = deployment.run(&["migrate"]).await;
         assert_eq!(done.code, 78, "{done:?}");
         assert!(done.err.contains("expected 0400 or 0600"), "{done:?}");
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    it.must(&["migrate"]).await;
+    deployment.must(&["migrate"]).await;
 }
 
 #[tokio::test]
 async fn systemds_credentials_are_secrets_by_their_names() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
-    let folder = it.folder.path().join("credentials");
+    let mut deployment = Deployment::new(&database).await;
+    let folder = deployment.folder.path().join("credentials");
     std::fs::create_dir(&folder).unwrap();
-    let app = it.sandbox.app("demo").clone();
+    let app = deployment.sandbox.app("demo").clone();
     let names = [
         ("vault.keys", RING),
         ("apps.demo.consumer_secret", &app.consumer_secret),
@@ -295,26 +299,26 @@ async fn systemds_credentials_are_secrets_by_their_names() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o440);
         std::fs::set_permissions(folder.join(name), mode).unwrap();
     }
-    it.set("VAULT__KEYS", "");
-    it.set("APPS__DEMO__CONSUMER_SECRET", "");
-    let file = it.folder.path().join("countersign.toml");
+    deployment.set("VAULT__KEYS", "");
+    deployment.set("APPS__DEMO__CONSUMER_SECRET", "");
+    let file = deployment.folder.path().join("countersign.toml");
     std::fs::write(&file, "apps.demo.consumer_secret = 'of-the-file'").unwrap();
-    it.environment.insert("COUNTERSIGN_CONFIG".to_owned(), file.display().to_string());
-    it.environment.insert("CREDENTIALS_DIRECTORY".to_owned(), folder.display().to_string());
-    it.prepare().await;
-    let checked = it.must(&["check"]).await;
+    deployment.environment.insert("COUNTERSIGN_CONFIG".to_owned(), file.display().to_string());
+    deployment.environment.insert("CREDENTIALS_DIRECTORY".to_owned(), folder.display().to_string());
+    deployment.prepare().await;
+    let checked = deployment.must(&["check"]).await;
     assert!(checked.contains("all 7 checks passed"), "{checked}");
     let everybody = format!("warn  files: everybody on this machine may read {}", file.display());
     assert!(checked.contains(&everybody), "{checked}");
-    let running = it.serve().await;
+    let running = deployment.serve().await;
     assert!(
         running.err.text().contains("everybody on this machine may read"),
         "{}",
         running.err.text()
     );
     // The environment goes before them.
-    it.set("APPS__DEMO__CONSUMER_SECRET", "of-the-environment");
-    let checked = it.run(&["check"]).await;
+    deployment.set("APPS__DEMO__CONSUMER_SECRET", "of-the-environment");
+    let checked = deployment.run(&["check"]).await;
     assert!(checked.out.contains("FAIL  app demo"), "{checked:?}");
 }
 
@@ -322,24 +326,25 @@ async fn systemds_credentials_are_secrets_by_their_names() {
 async fn a_working_directory_needs_no_writing_with_postgresql() {
     use std::os::unix::fs::PermissionsExt;
     let database = fresh(Kind::Postgres).await;
-    let it = Deployment::new(&database).await;
-    let before = std::fs::metadata(it.folder.path()).unwrap().permissions();
-    std::fs::set_permissions(it.folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
-    let running = it.serve().await;
+    let deployment = Deployment::new(&database).await;
+    let before = std::fs::metadata(deployment.folder.path()).unwrap().permissions();
+    std::fs::set_permissions(deployment.folder.path(), std::fs::Permissions::from_mode(0o555))
+        .unwrap();
+    let running = deployment.serve().await;
     // Where root runs the tests, the mode stops nobody, so what was written tells.
-    assert_eq!(std::fs::read_dir(it.folder.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(deployment.folder.path()).unwrap().count(), 0);
     drop(running);
-    std::fs::set_permissions(it.folder.path(), before).unwrap();
+    std::fs::set_permissions(deployment.folder.path(), before).unwrap();
 }
 
 #[tokio::test]
 async fn mistakes_on_the_command_line_are_told_with_the_usage() {
     let database = fresh(Kind::Sqlite).await;
-    let it = Deployment::new(&database).await;
+    let deployment = Deployment::new(&database).await;
     for arguments in
         [&["sirve"][..], &[], &["key"], &["serve", "--listen", "nowhere"], &["key", "create"]]
     {
-        let done = it.run(arguments).await;
+        let done = deployment.run(arguments).await;
         assert_eq!(done.code, 2, "{done:?}");
         assert!(done.err.contains("Usage:") || done.err.contains("--help"), "{done:?}");
     }

@@ -10,9 +10,14 @@ use crate::program::front::{Authority, Front};
 use crate::upstream::{TOTALS, VERIFY, body};
 
 /// A call of a metric that is the author's alone, or of one that is everybody's.
-async fn call(it: &Deployment, running: &Running, key: &str, metric: &str) -> (Value, Answer) {
+async fn call(
+    deployment: &Deployment,
+    running: &Running,
+    key: &str,
+    metric: &str,
+) -> (Value, Answer) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = body(&it.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
+    let body = body(&deployment.sandbox.ids("alice", 1), &[metric], &["tweet.id"]);
     let call = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("x-api-key", key)
         .body(body.to_string());
@@ -24,26 +29,26 @@ async fn call(it: &Deployment, running: &Running, key: &str, metric: &str) -> (V
 #[tokio::test]
 async fn an_upstream_whose_certificate_is_good_is_called() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
+    let mut deployment = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.sandbox.address, &authority, "localhost", |_| ()).await;
-    it.trust(&front, &authority);
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
-    it.must(&["check"]).await;
-    it.must(&["account", "verify", "@alice"]).await;
-    let running = it.serve().await;
+    let front = Front::before(&deployment.sandbox.address, &authority, "localhost", |_| ()).await;
+    deployment.trust(&front, &authority);
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
+    deployment.must(&["check"]).await;
+    deployment.must(&["account", "verify", "@alice"]).await;
+    let running = deployment.serve().await;
     for metric in ["impressions", "favorites"] {
-        let (body, answer) = call(&it, &running, &key, metric).await;
+        let (body, answer) = call(&deployment, &running, &key, metric).await;
         answer.is_relayed(200);
         let direct = match metric {
-            "impressions" => it.sandbox.own("alice", TOTALS, &body).await,
-            _ => it.sandbox.public(&body).await,
+            "impressions" => deployment.sandbox.own("alice", TOTALS, &body).await,
+            _ => deployment.sandbox.public(&body).await,
         };
         assert_eq!(answer.json(), direct.json());
     }
     for path in ["/oauth2/token", VERIFY, TOTALS] {
-        let arrived = it.sandbox.get(&format!("/sandbox/calls?path={path}")).await;
+        let arrived = deployment.sandbox.get(&format!("/sandbox/calls?path={path}")).await;
         assert!(!arrived.as_array().unwrap().is_empty(), "{path}");
     }
     // `check`, `verify`, the two calls on one connection, and what mints for the second.
@@ -51,22 +56,22 @@ async fn an_upstream_whose_certificate_is_good_is_called() {
 }
 
 /// Every way to the upstream is refused at its certificate, once and before anything is sent, and `told` says why.
-async fn is_refused(it: &mut Deployment, front: &Front, trusted: &Authority, told: &str) {
-    it.trust(front, trusted);
-    it.prepare().await;
-    let key = it.key("reports", &[]).await;
+async fn is_refused(deployment: &mut Deployment, front: &Front, trusted: &Authority, told: &str) {
+    deployment.trust(front, trusted);
+    deployment.prepare().await;
+    let key = deployment.key("reports", &[]).await;
     for command in [&["check"][..], &["account", "verify", "@alice"]] {
-        let done = it.run(command).await;
+        let done = deployment.run(command).await;
         assert_eq!(done.code, 1, "{done:?}");
         let said = done.out + &done.err;
         let lines: Vec<&str> =
-            said.lines().filter(|it| it.contains("could not be reached")).collect();
+            said.lines().filter(|line| line.contains("could not be reached")).collect();
         assert!(lines.len() == 1 && lines[0].matches(told).count() == 1, "{said}");
         refused_once(front).await;
     }
-    let running = it.serve().await;
+    let running = deployment.serve().await;
     for metric in ["impressions", "favorites"] {
-        let (_, answer) = call(it, &running, &key, metric).await;
+        let (_, answer) = call(deployment, &running, &key, metric).await;
         answer.is_own(502, "upstream_unreachable");
         assert!(!answer.text().contains(told), "a caller needs no more: {}", answer.text());
         refused_once(front).await;
@@ -79,22 +84,22 @@ async fn is_refused(it: &mut Deployment, front: &Front, trusted: &Authority, tol
         .err
         .text()
         .lines()
-        .map(|it| serde_json::from_str(it).unwrap())
-        .filter(|it: &Value| it["message"] == "call")
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["message"] == "call")
         .collect();
     // The second was not attempted, since no token could be had for it.
-    let attempts: Vec<&Value> = calls.iter().map(|it| &it["attempts"]).collect();
+    let attempts: Vec<&Value> = calls.iter().map(|call| &call["attempts"]).collect();
     assert_eq!(attempts, [1, 0], "{calls:?}");
-    let user = it.sandbox.user("alice");
+    let user = deployment.sandbox.user("alice");
     for secret in [
         &user.access_token,
         &user.access_token_secret,
-        &it.sandbox.app("demo").consumer_secret,
+        &deployment.sandbox.app("demo").consumer_secret,
         &key,
     ] {
         assert!(!running.err.text().contains(secret.as_str()));
     }
-    assert_eq!(it.sandbox.get("/sandbox/calls").await, Value::Array(Vec::new()));
+    assert_eq!(deployment.sandbox.get("/sandbox/calls").await, Value::Array(Vec::new()));
 }
 
 async fn refused_once(front: &Front) {
@@ -105,29 +110,32 @@ async fn refused_once(front: &Front) {
 #[tokio::test]
 async fn an_expired_certificate_is_refused() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
+    let mut deployment = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.sandbox.address, &authority, "localhost", |it| {
-        it.not_after = date_time_ymd(2026, 1, 2);
-    })
-    .await;
-    is_refused(&mut it, &front, &authority, "certificate expired").await;
+    let front =
+        Front::before(&deployment.sandbox.address, &authority, "localhost", |certificate| {
+            certificate.not_after = date_time_ymd(2026, 1, 2);
+        })
+        .await;
+    is_refused(&mut deployment, &front, &authority, "certificate expired").await;
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
+    let mut deployment = Deployment::new(&database).await;
     let authority = Authority::new("ours");
-    let front = Front::before(&it.sandbox.address, &authority, "data-api.x.com", |_| ()).await;
-    is_refused(&mut it, &front, &authority, "certificate not valid for name \"localhost\"").await;
+    let front =
+        Front::before(&deployment.sandbox.address, &authority, "data-api.x.com", |_| ()).await;
+    is_refused(&mut deployment, &front, &authority, "certificate not valid for name \"localhost\"")
+        .await;
 }
 
 #[tokio::test]
 async fn a_certificate_by_an_unknown_authority_is_refused() {
     let database = fresh(Kind::Sqlite).await;
-    let mut it = Deployment::new(&database).await;
+    let mut deployment = Deployment::new(&database).await;
     let (trusted, other) = (Authority::new("ours"), Authority::new("theirs"));
-    let front = Front::before(&it.sandbox.address, &other, "localhost", |_| ()).await;
-    is_refused(&mut it, &front, &trusted, "UnknownIssuer").await;
+    let front = Front::before(&deployment.sandbox.address, &other, "localhost", |_| ()).await;
+    is_refused(&mut deployment, &front, &trusted, "UnknownIssuer").await;
 }

@@ -11,49 +11,49 @@ use crate::program::deployment::Deployment;
 use crate::webhooks::receiver::Receiver;
 
 async fn with_http(database: &Database) -> Deployment {
-    let mut it = Deployment::new(database).await;
-    it.set("WEBHOOKS__ALLOW_HTTP", "true");
-    it.prepare().await;
-    it
+    let mut deployment = Deployment::new(database).await;
+    deployment.set("WEBHOOKS__ALLOW_HTTP", "true");
+    deployment.prepare().await;
+    deployment
 }
 
 fn json_of(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|it| panic!("{it}: {text}"))
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 async fn webhooks_come_and_go(database: Database) {
-    let it = with_http(&database).await;
+    let deployment = with_http(&database).await;
     let receiver = Receiver::start().await;
-    let empty = it.run(&["webhook", "list"]).await;
+    let empty = deployment.run(&["webhook", "list"]).await;
     assert!(empty.err.contains("countersign webhook add URL"), "{empty:?}");
-    let added = it.run(&["webhook", "add", &receiver.url]).await;
+    let added = deployment.run(&["webhook", "add", &receiver.url]).await;
     assert_eq!(added.code, 0, "{added:?}");
     assert!(added.out.starts_with("whsec_") && added.out.lines().count() == 1, "{added:?}");
-    let listed = json_of(&it.must(&["webhook", "list", "--json"]).await);
+    let listed = json_of(&deployment.must(&["webhook", "list", "--json"]).await);
     let id = listed[0]["id"].as_str().unwrap();
     assert!(added.err.contains(id) && added.err.contains("only now"), "{added:?}");
-    it.must(&["account", "remove", "@alice"]).await;
-    let table = it.must(&["webhook", "list"]).await;
+    deployment.must(&["account", "remove", "@alice"]).await;
+    let table = deployment.must(&["webhook", "list"]).await;
     assert!(table.contains(&receiver.url) && table.contains(" 1 since 20"), "{table}");
     assert!(!table.contains("whsec_"), "{table}");
 
-    let tested = it.run(&["webhook", "test", id]).await;
+    let tested = deployment.run(&["webhook", "test", id]).await;
     assert_eq!((tested.code, &*tested.err), (0, "received: it answered with status 204\n"));
     receiver.next(&[500, 500]);
-    let refused = it.run(&["webhook", "test", id]).await;
+    let refused = deployment.run(&["webhook", "test", id]).await;
     let told = "countersign: not received: it answered with status 500\n";
     assert_eq!((refused.code, &*refused.err), (1, told));
-    let refused = it.run(&["webhook", "test", id, "--json"]).await;
+    let refused = deployment.run(&["webhook", "test", id, "--json"]).await;
     assert_eq!(
         json_of(&refused.out),
         json!({ "received": false, "status": 500, "failure": "it answered with status 500" })
     );
 
-    let again = it.run(&["webhook", "resend", id, "1", "--json"]).await;
+    let again = deployment.run(&["webhook", "resend", id, "1", "--json"]).await;
     assert_eq!((again.code, &json_of(&again.out)["state"]), (0, &json!("waiting")), "{again:?}");
     assert!(again.err.ends_with("_1 is sent again by whichever gateway runs\n"), "{again:?}");
 
-    let rotated = it.run(&["webhook", "rotate", id, "--overlap", "1h"]).await;
+    let rotated = deployment.run(&["webhook", "rotate", id, "--overlap", "1h"]).await;
     assert!(rotated.out.starts_with("whsec_") && rotated.out != added.out, "{rotated:?}");
     assert!(rotated.err.contains("the old secret signs, too, until 20"), "{rotated:?}");
     for (arguments, told) in [
@@ -68,21 +68,21 @@ async fn webhooks_come_and_go(database: Database) {
         (&["webhook", "resend", id, "99"], "there is no such delivery"),
         (&["webhook", "rotate", id, "--overlap", "soon"], "--overlap: must be a duration"),
     ] {
-        let done = it.run(arguments).await;
+        let done = deployment.run(arguments).await;
         assert_eq!(done.code, 1, "{done:?}");
         assert!(done.err.starts_with(&format!("countersign: {told}")), "{done:?}");
     }
-    let removed = it.run(&["webhook", "remove", id]).await;
+    let removed = deployment.run(&["webhook", "remove", id]).await;
     assert_eq!((removed.code, removed.err), (0, format!("removed {id}\n")));
-    assert_eq!(json_of(&it.must(&["webhook", "list", "--json"]).await), json!([]));
+    assert_eq!(json_of(&deployment.must(&["webhook", "list", "--json"]).await), json!([]));
 }
 
 async fn what_another_command_changed_is_told_by_the_program_that_serves(database: Database) {
-    let it = with_http(&database).await;
+    let deployment = with_http(&database).await;
     let receiver = Receiver::start().await;
-    it.must(&["webhook", "add", &receiver.url]).await;
-    let running = it.serve().await;
-    it.must(&["account", "remove", "@alice"]).await;
+    deployment.must(&["webhook", "add", &receiver.url]).await;
+    let running = deployment.serve().await;
+    deployment.must(&["account", "remove", "@alice"]).await;
     receiver.wait_for(1).await;
     assert_eq!(receiver.told()[0].0, "account.removed");
     running.signal(Signal::TERM);
@@ -90,14 +90,14 @@ async fn what_another_command_changed_is_told_by_the_program_that_serves(databas
 }
 
 async fn a_receiver_that_hangs_does_not_hold_a_program_that_stops(database: Database) {
-    let mut it = with_http(&database).await;
-    it.set("LIMITS__DRAIN", "50ms");
-    it.set("LIMITS__DRAIN_NOTICE", "0s");
+    let mut deployment = with_http(&database).await;
+    deployment.set("LIMITS__DRAIN", "50ms");
+    deployment.set("LIMITS__DRAIN_NOTICE", "0s");
     let receiver = Receiver::start().await;
-    it.must(&["webhook", "add", &receiver.url]).await;
+    deployment.must(&["webhook", "add", &receiver.url]).await;
     receiver.close();
-    it.must(&["account", "remove", "@alice"]).await;
-    let running = it.serve().await;
+    deployment.must(&["account", "remove", "@alice"]).await;
+    let running = deployment.serve().await;
     receiver.wait_for(1).await;
     running.signal(Signal::TERM);
     let done = running.end().await;
@@ -106,19 +106,19 @@ async fn a_receiver_that_hangs_does_not_hold_a_program_that_stops(database: Data
 }
 
 async fn a_program_that_is_killed_while_it_sends_loses_no_event(database: Database) {
-    let it = with_http(&database).await;
+    let deployment = with_http(&database).await;
     let receiver = Receiver::start().await;
-    it.must(&["webhook", "add", &receiver.url]).await;
+    deployment.must(&["webhook", "add", &receiver.url]).await;
     receiver.close();
-    it.must(&["account", "remove", "@alice"]).await;
-    it.must(&["account", "remove", "@bob"]).await;
-    let running = it.serve().await;
+    deployment.must(&["account", "remove", "@alice"]).await;
+    deployment.must(&["account", "remove", "@bob"]).await;
+    let running = deployment.serve().await;
     receiver.wait_for(1).await;
     running.signal(Signal::KILL);
     running.end().await;
     receiver.open();
     a_minute_later(&database).await;
-    let running = it.serve().await;
+    let running = deployment.serve().await;
     receiver.wait_for(3).await;
     let arrived = receiver.arrived();
     assert_eq!(arrived[0].id(), arrived[1].id(), "the same once more");
@@ -129,15 +129,17 @@ async fn a_program_that_is_killed_while_it_sends_loses_no_event(database: Databa
 
 async fn events_arrive_in_order_however_often_the_program_is_killed(database: Database) {
     const ROUNDS: usize = 6;
-    let it = with_http(&database).await;
+    let deployment = with_http(&database).await;
     let receiver = Receiver::start().await;
-    it.must(&["webhook", "add", &receiver.url]).await;
+    deployment.must(&["webhook", "add", &receiver.url]).await;
     let mut dice = Dice(7);
     for _ in 0..ROUNDS {
-        it.must(&["account", "remove", "@alice"]).await;
-        it.run_with(&["account", "import", "--app", "demo"], &it.lines(&["alice"])).await;
+        deployment.must(&["account", "remove", "@alice"]).await;
+        deployment
+            .run_with(&["account", "import", "--app", "demo"], &deployment.lines(&["alice"]))
+            .await;
         let before = receiver.arrived().len();
-        let running = it.serve().await;
+        let running = deployment.serve().await;
         // Killed before, while or after what it sends arrives.
         receiver.wait_for(before + dice.below(3)).await;
         for _ in 0..dice.below(2000) {
@@ -147,19 +149,22 @@ async fn events_arrive_in_order_however_often_the_program_is_killed(database: Da
         running.end().await;
         a_minute_later(&database).await;
     }
-    let running = it.serve().await;
+    let running = deployment.serve().await;
     let mut first = Vec::new();
     while first.len() < 2 * ROUNDS {
         receiver.wait_for(receiver.arrived().len().max(1)).await;
         first.clear();
         let mut known = HashSet::new();
-        for event in receiver.arrived().iter().filter(|it| known.insert(it.id().to_owned())) {
+        for event in receiver.arrived().iter().filter(|event| known.insert(event.id().to_owned())) {
             first.push(event.what().0);
         }
         tokio::task::yield_now().await;
     }
     let pairs: Vec<&[String]> = first.chunks(2).collect();
-    assert!(pairs.iter().all(|it| **it == ["account.removed", "account.connected"]), "{first:?}");
+    assert!(
+        pairs.iter().all(|pair| **pair == ["account.removed", "account.connected"]),
+        "{first:?}"
+    );
     running.signal(Signal::TERM);
     assert_eq!(running.end().await.code, 0);
 }

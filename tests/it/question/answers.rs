@@ -26,7 +26,7 @@ async fn public_and_private_metrics_of_several_authors_come_in_one_answer(databa
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = answer.json();
     for (name, ids) in [("alice", &alice), ("bob", &bob), ("carol", &carol)] {
-        for post in gateway.sandbox.posts(name).iter().filter(|it| ids.contains(&it.id)) {
+        for post in gateway.sandbox.posts(name).iter().filter(|post| ids.contains(&post.id)) {
             let told = &answer["by_tweet"][&post.id];
             assert_eq!(told["favorites"], post.totals["favorites"].to_string());
             let private = if name == "carol" {
@@ -103,7 +103,7 @@ async fn authors_are_found_out_by_asking_and_remembered(database: Database) {
 async fn one_foreign_post_spoils_nothing(database: Database) {
     let gateway = start_gateway(&database).await;
     let alice = gateway.id("alice");
-    let key = gateway.new_key(|it| it.accounts = vec![alice]).await;
+    let key = gateway.new_key(|key| key.accounts = vec![alice]).await;
     let ids = [gateway.sandbox.ids("alice", 9), gateway.sandbox.ids("bob", 1)].concat();
     let answer = ask_with(&gateway, &key, PATH, &question(&ids, &["impressions"])).await.json();
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 9);

@@ -23,7 +23,7 @@ fn examples() -> Vec<&'static str> {
     let (_, section) = README.split_once(SECTION).unwrap();
     let section = section.split("\n#").next().unwrap();
     let blocks = section.split("```sh\n").skip(1);
-    blocks.map(|it| it.split("\n```").next().unwrap()).collect()
+    blocks.map(|block| block.split("\n```").next().unwrap()).collect()
 }
 
 /// The example with these posts for its own, and the gateway's address.
@@ -53,8 +53,8 @@ async fn run(script: &str, gateway: &TestGateway) -> (i32, Value) {
     let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
     let answer = serde_json::from_str(&said);
-    let answer = answer.unwrap_or_else(|it| {
-        panic!("{it}: {said} {} of {script}", String::from_utf8_lossy(&done.stderr))
+    let answer = answer.unwrap_or_else(|error| {
+        panic!("{error}: {said} {} of {script}", String::from_utf8_lossy(&done.stderr))
     });
     (done.status.code().unwrap(), answer)
 }
@@ -92,9 +92,9 @@ async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
             assert_eq!(report["complete"], code == 0, "{missing:?}");
             assert!(report["calls"].as_array().unwrap().len() >= calls, "{}", report["calls"]);
             let whole = oracle::lifted(&gateway, &question, endpoint, missing).await;
-            let sorted = |it: &Value| -> BTreeMap<String, Value> {
-                let members = it.as_object().unwrap().iter();
-                members.map(|(name, it)| (name.clone(), oracle::sorted(it))).collect()
+            let sorted = |value: &Value| -> BTreeMap<String, Value> {
+                let members = value.as_object().unwrap().iter();
+                members.map(|(name, value)| (name.clone(), oracle::sorted(value))).collect()
             };
             assert_eq!(sorted(answer), sorted(&whole));
         }

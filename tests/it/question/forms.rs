@@ -37,17 +37,17 @@ fn rows_of(answer: &Value, grouping: &str, depth: usize) -> Vec<Vec<String>> {
 }
 
 fn cells(table: &str) -> Vec<Vec<String>> {
-    let rows = table.lines().map(|it| it.split(',').map(str::to_owned).collect());
+    let rows = table.lines().map(|line| line.split(',').map(str::to_owned).collect());
     let mut rows: Vec<Vec<String>> = rows.collect();
     rows[1..].sort();
     rows
 }
 
 fn lines(answer: &str) -> (Vec<Map<String, Value>>, Value) {
-    let read = |it: &str| serde_json::from_str::<Value>(it).unwrap();
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let mut lines: Vec<Value> = answer.lines().map(read).collect();
     let last = lines.pop().unwrap();
-    (lines.into_iter().map(|it| it.as_object().unwrap().clone()).collect(), last)
+    (lines.into_iter().map(|line| line.as_object().unwrap().clone()).collect(), last)
 }
 
 fn owned(gateway: &TestGateway, names: &[&str], each: usize, metrics: &[&str]) -> Value {
@@ -88,24 +88,24 @@ async fn a_table_has_the_numbers_of_the_answer(database: Database) {
     let whole = ask(&gateway, &wanted).await.json();
     let rows = cells(&ask_as(&gateway, CSV, &wanted).await.text());
     assert_eq!(rows[0], ["grouping", "tweet_id", "engagement_type", "day", "hour", "value"]);
-    let days = rows_of(&whole, "days", 2).into_iter().map(|it| {
+    let days = rows_of(&whole, "days", 2).into_iter().map(|row| {
         vec![
             "days".to_owned(),
             String::new(),
-            it[1].clone(),
-            it[0].clone(),
+            row[1].clone(),
+            row[0].clone(),
             String::new(),
-            it[2].clone(),
+            row[2].clone(),
         ]
     });
-    let hours = rows_of(&whole, "hours", 3).into_iter().map(|it| {
+    let hours = rows_of(&whole, "hours", 3).into_iter().map(|row| {
         vec![
             "hours".to_owned(),
-            it[0].clone(),
+            row[0].clone(),
             String::new(),
-            it[1].clone(),
-            it[2].clone(),
-            it[3].clone(),
+            row[1].clone(),
+            row[2].clone(),
+            row[3].clone(),
         ]
     });
     let mut expected: Vec<Vec<String>> = days.chain(hours).collect();
@@ -148,13 +148,13 @@ async fn lines_have_the_numbers_of_the_answer_and_then_what_it_took(database: Da
         {
             let mut rows: Vec<Vec<String>> = lines
                 .iter()
-                .filter(|it| it["grouping"] == grouping)
-                .map(|it| {
-                    assert_eq!(it.len(), 4, "{it:?}");
+                .filter(|line| line["grouping"] == grouping)
+                .map(|line| {
+                    assert_eq!(line.len(), 4, "{line:?}");
                     vec![
-                        it[keys[0]].as_str().unwrap().to_owned(),
-                        it[keys[1]].as_str().unwrap().to_owned(),
-                        it["value"].as_i64().unwrap().to_string(),
+                        line[keys[0]].as_str().unwrap().to_owned(),
+                        line[keys[1]].as_str().unwrap().to_owned(),
+                        line["value"].as_i64().unwrap().to_string(),
                     ]
                 })
                 .collect();
@@ -186,7 +186,7 @@ async fn a_posts_lines_come_while_other_calls_are_still_out(database: Database) 
     gateway.order(json!([])).await;
     let text = early + &client.rest().await;
     let ids: Vec<&String> = wanted["owners"].as_object().unwrap().keys().collect();
-    assert!(ids.iter().all(|it| text.contains(&format!("\"tweet_id\":\"{it}\""))), "{text}");
+    assert!(ids.iter().all(|id| text.contains(&format!("\"tweet_id\":\"{id}\""))), "{text}");
     assert!(
         text.contains("\"countersign\":{\"complete\":true") && text.ends_with("\r\n0\r\n\r\n"),
         "{text}"

@@ -14,17 +14,17 @@ use crate::upstream::{TestSandbox, small};
 fn posts(gateway: &TestGateway) -> (Vec<String>, Vec<(u64, UserId)>) {
     let authors = ["alice", "bob"].map(|name| {
         let ids = gateway.sandbox.ids(name, 3).into_iter();
-        ids.map(|it| (it.parse().unwrap(), gateway.id(name))).collect::<Vec<(u64, UserId)>>()
+        ids.map(|id| (id.parse().unwrap(), gateway.id(name))).collect::<Vec<(u64, UserId)>>()
     });
     let authors = authors.concat();
-    (authors.iter().map(|it| it.0.to_string()).collect(), authors)
+    (authors.iter().map(|author| author.0.to_string()).collect(), authors)
 }
 
 /// What is stored of these posts, in their order.
 async fn stored(gateway: &TestGateway, ids: &[String]) -> Vec<(u64, UserId)> {
-    let posts: Vec<u64> = ids.iter().map(|it| it.parse().unwrap()).collect();
+    let posts: Vec<u64> = ids.iter().map(|id| id.parse().unwrap()).collect();
     let found = gateway.store.find_authors(&posts).await.unwrap();
-    posts.iter().filter_map(|it| Some((*it, *found.get(it)?))).collect()
+    posts.iter().filter_map(|post| Some((*post, *found.get(post)?))).collect()
 }
 
 async fn eventually_stored(gateway: &TestGateway, ids: &[String], expected: &[(u64, UserId)]) {
@@ -86,7 +86,7 @@ async fn an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas(database
     let two = replica(&one, &database).await;
     let (ids, authors) = posts(&one);
     let (ids, authors) = (ids[3..].to_vec(), &authors[3..]);
-    let wrong = authors.iter().map(|it| (it.0, one.id("alice"))).collect();
+    let wrong = authors.iter().map(|author| (author.0, one.id("alice"))).collect();
     one.store.insert_authors(&wrong).await.unwrap();
     let wanted = question(&ids, &["impressions"]);
     // It is in memory now.
@@ -122,7 +122,7 @@ async fn an_author_whom_x_refused_by_mistake_is_found_again(database: Database) 
 async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
     let gateway = start_gateway(&database).await;
     let alice = gateway.id("alice");
-    let narrow = gateway.new_key(|it| it.accounts = vec![alice]).await;
+    let narrow = gateway.new_key(|key| key.accounts = vec![alice]).await;
     let learnt = ["bob", "carol"].map(|name| {
         let post = gateway.sandbox.ids(name, 1)[0].parse().unwrap();
         (post, gateway.id(name))
@@ -216,7 +216,7 @@ async fn what_is_in_memory_is_asked_for_while_postgres_is_stopped() {
     let alice = json!(gateway.id("alice").to_string());
     wanted["owners"] = more
         .iter()
-        .map(|it| (it.clone(), alice.clone()))
+        .map(|id| (id.clone(), alice.clone()))
         .collect::<serde_json::Map<String, Value>>()
         .into();
     let answer = ask(&gateway, &wanted).await.json();

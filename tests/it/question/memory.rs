@@ -49,7 +49,7 @@ async fn occupy(gateway: &TestGateway) -> Held {
 
 /// Waits until nothing is held any more.
 async fn freed(gateway: &TestGateway) {
-    held_until(gateway, |it| it == 0).await;
+    held_until(gateway, |held| held == 0).await;
 }
 
 /// Waits until as much is held as is wanted, and says how much.
@@ -68,7 +68,8 @@ async fn held_until(gateway: &TestGateway, wanted: impl Fn(usize) -> bool) -> us
 }
 
 async fn a_question_waits_for_memory_and_is_answered(database: Database) {
-    let gateway = TestGateway::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+    let gateway =
+        TestGateway::start_with(&database, |config| config.limits.answer_memory = LEAST).await;
     let held = occupy(&gateway).await;
     let body = large(&gateway);
     let refused = question(&gateway, &body).header("countersign-deadline", "50ms").send().await;
@@ -90,9 +91,10 @@ async fn a_question_waits_for_memory_and_is_answered(database: Database) {
 }
 
 async fn a_question_that_never_fits_is_refused_with_what_would(database: Database) {
-    let gateway = TestGateway::start_with(&database, |it| it.limits.answer_memory = LEAST).await;
+    let gateway =
+        TestGateway::start_with(&database, |config| config.limits.answer_memory = LEAST).await;
     let mut body = large(&gateway);
-    body["tweet_ids"] = json!((1..=250).map(|it: u64| it.to_string()).collect::<Vec<_>>());
+    body["tweet_ids"] = json!((1..=250).map(|number: u64| number.to_string()).collect::<Vec<_>>());
     let refused = question(&gateway, &body).send().await;
     refused.is_own(400, "invalid_request");
     for words in ["limits.answer_memory", "application/x-ndjson", "fewer tweet_ids"] {
@@ -103,7 +105,8 @@ async fn a_question_that_never_fits_is_refused_with_what_would(database: Databas
 }
 
 async fn lines_of_posts_have_no_limit_of_numbers(database: Database) {
-    let gateway = TestGateway::start_with(&database, |it| it.limits.question_numbers = 3).await;
+    let gateway =
+        TestGateway::start_with(&database, |config| config.limits.question_numbers = 3).await;
     let ids = gateway.sandbox.ids("alice", 2);
     let body = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
     let refused = question(&gateway, &body).send().await;
@@ -231,10 +234,10 @@ async fn a_merged_answer_is_written_as_it_is_read() {
 
 /// The body of a chunked answer.
 fn unchunked(answer: &[u8]) -> Vec<u8> {
-    let at = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;
+    let at = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     let (mut rest, mut body) = (&answer[at..], Vec::new());
     loop {
-        let line = rest.windows(2).position(|it| it == b"\r\n").unwrap();
+        let line = rest.windows(2).position(|window| window == b"\r\n").unwrap();
         let length =
             usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
         if length == 0 {
@@ -249,7 +252,8 @@ fn unchunked(answer: &[u8]) -> Vec<u8> {
 async fn a_key_with_many_questions_holds_no_other_up() {
     let database = database::fresh(database::Kind::Sqlite).await;
     let sandbox = TestSandbox::start_with(small()).await;
-    let change = |it: &mut Config| (it.limits.question_calls, it.limits.key_questions) = (1, 16);
+    let change =
+        |config: &mut Config| (config.limits.question_calls, config.limits.key_questions) = (1, 16);
     let gateway = TestGateway::build(sandbox, &database.settings(), change).await;
     let other = gateway.new_key(|_| ()).await;
     let one = |name: &str| {
@@ -265,11 +269,11 @@ async fn a_key_with_many_questions_holds_no_other_up() {
     let each = gateway.inner.memory_held();
     for count in 2..=16 {
         greedy.push(tokio::spawn(question(&gateway, &one("alice")).send()));
-        held_until(&gateway, |it| it == count * each).await;
+        held_until(&gateway, |held| held == count * each).await;
     }
     let asked = question(&gateway, &one("bob")).header("authorization", &format!("Bearer {other}"));
     let asked = tokio::spawn(asked.send());
-    held_until(&gateway, |it| it == 17 * each).await;
+    held_until(&gateway, |held| held == 17 * each).await;
     gateway.order(json!([])).await;
     assert_eq!(asked.await.unwrap().status, 200);
     for question in greedy {
@@ -277,20 +281,21 @@ async fn a_key_with_many_questions_holds_no_other_up() {
     }
     let bob = &gateway.sandbox.ids("bob", 1)[0];
     let arrived = gateway.arrived("/insights").await;
-    let place = arrived.iter().position(|it| it["body"].to_string().contains(bob)).unwrap();
+    let place = arrived.iter().position(|call| call["body"].to_string().contains(bob)).unwrap();
     assert!(arrived.len() == 17 && place <= 3, "{place} of {}", arrived.len());
 }
 
 #[tokio::test]
 async fn questions_of_a_key_beyond_its_limit_wait() {
     let database = database::fresh(database::Kind::Sqlite).await;
-    let gateway = TestGateway::start_with(&database, |it| it.limits.key_questions = 1).await;
+    let gateway =
+        TestGateway::start_with(&database, |config| config.limits.key_questions = 1).await;
     let other = gateway.new_key(|_| ()).await;
     gateway.order(json!([{"kind": "hold", "times": 1}])).await;
     let one =
         json!({"tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"]});
     let first = tokio::spawn(question(&gateway, &one).send());
-    held_until(&gateway, |it| it > 0).await;
+    held_until(&gateway, |held| held > 0).await;
     let refused = question(&gateway, &one).header("countersign-deadline", "50ms").send().await;
     refused.is_own(503, "busy");
     assert!(refused.text().contains("limits.key_questions"), "{}", refused.text());

@@ -42,8 +42,8 @@ pub async fn ask(gateway: &TestGateway, question: &Value) -> Answer {
 /// What the gateway says of an answer: reason and how many posts, for each part that is missing.
 fn missing(answer: &Value) -> Vec<(String, usize)> {
     let parts = answer["countersign"]["missing"].as_array().unwrap().iter();
-    let part = |it: &Value| {
-        (it["reason"].as_str().unwrap().to_owned(), it["tweet_ids"].as_array().unwrap().len())
+    let part = |value: &Value| {
+        (value["reason"].as_str().unwrap().to_owned(), value["tweet_ids"].as_array().unwrap().len())
     };
     parts.map(part).collect()
 }

@@ -19,7 +19,7 @@ fn owned(gateway: &TestGateway, name: &str, ids: &[String], metrics: &[&str]) ->
     let owner = json!(gateway.id(name).to_string());
     let mut wanted = question(ids, metrics);
     wanted["owners"] =
-        ids.iter().map(|it| (it.clone(), owner.clone())).collect::<Map<_, _>>().into();
+        ids.iter().map(|id| (id.clone(), owner.clone())).collect::<Map<_, _>>().into();
     wanted
 }
 
@@ -95,8 +95,10 @@ async fn a_sum_that_does_not_fit_is_told_in_every_form(database: Database) {
 
 async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    let gateway =
-        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.limits.question_calls = 1
+    })
+    .await;
     let ids = gateway.sandbox.ids("alice", 2);
     let mut wanted = owned(&gateway, "alice", &ids, &["impressions"]);
     wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-01" });
@@ -125,8 +127,10 @@ async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database)
 
 async fn a_wrong_author_costs_one_call_of_a_range(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    let gateway =
-        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.limits.question_calls = 1
+    })
+    .await;
     let ids = [gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 1)].concat();
     let mut wanted = owned(&gateway, "alice", &ids, &["impressions"]);
     wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
@@ -152,18 +156,18 @@ async fn one_foreign_post_among_250_is_named_and_takes_one_call_more(database: D
         .await
         .json();
     let told: Vec<_> =
-        missing(&answer).into_iter().filter(|it| it.0 != "unsupported_age").collect();
+        missing(&answer).into_iter().filter(|part| part.0 != "unsupported_age").collect();
     assert_eq!(told, [("forbidden".to_owned(), 1)]);
     let spoilt = answer["countersign"]["missing"]
         .as_array()
         .unwrap()
         .iter()
-        .find(|it| it["reason"] == "forbidden")
+        .find(|part| part["reason"] == "forbidden")
         .unwrap();
     assert_eq!(spoilt["tweet_ids"], json!(gateway.sandbox.ids("bob", 1)));
     assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 2);
     let too_old: usize =
-        missing(&answer).iter().filter(|it| it.0 == "unsupported_age").map(|it| it.1).sum();
+        missing(&answer).iter().filter(|part| part.0 == "unsupported_age").map(|part| part.1).sum();
     assert_eq!(answer["by_tweet"].as_object().unwrap().len() + too_old, 249);
 }
 
@@ -173,10 +177,11 @@ async fn an_account_that_is_named_twice_is_tried_once(database: Database) {
     let id = gateway.sandbox.ids("dave", 1).remove(0);
     let mut wanted = question(std::slice::from_ref(&id), &["impressions"]);
     let both = |name: &str| [format!("@{name}"), gateway.id(name).to_string()];
-    wanted["accounts"] = ["alice", "bob", "carol", "dave"].iter().flat_map(|it| both(it)).collect();
+    wanted["accounts"] =
+        ["alice", "bob", "carol", "dave"].iter().flat_map(|name| both(name)).collect();
     let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
-    wanted["accounts"] = (0..1001).map(|it| json!(it.to_string())).collect();
+    wanted["accounts"] = (0..1001).map(|number| json!(number.to_string())).collect();
     let refused = ask(&gateway, &wanted).await;
     refused.is_own(400, "invalid_request");
     assert_eq!(
@@ -197,7 +202,7 @@ async fn calls_that_were_cut_off_are_told(database: Database) {
     wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-02-10" });
     let answer = asked.body(wanted.to_string()).send().await.json();
     let calls = answer["countersign"]["calls"].as_array().unwrap();
-    let cut_off: Vec<&Value> = calls.iter().filter(|it| it["status"].is_null()).collect();
+    let cut_off: Vec<&Value> = calls.iter().filter(|call| call["status"].is_null()).collect();
     assert_eq!((calls.len(), cut_off.len(), &cut_off[0]["attempts"]), (2, 1, &json!(1)));
     assert_eq!(missing(&answer), [("deadline".to_owned(), 1)]);
 }
@@ -214,7 +219,7 @@ async fn a_name_that_would_break_or_flood_the_answer_is_refused(database: Databa
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| it["pointer"].as_str().unwrap())
+        .map(|problem| problem["pointer"].as_str().unwrap())
         .collect();
     assert_eq!(pointers, ["/groupings/countersign", &*format!("/groupings/{long}")]);
 }
@@ -234,9 +239,9 @@ async fn a_part_of_a_second_is_asked_with_its_hour(database: Database) {
 
 async fn the_settings_say_how_much_may_be_asked_and_how_long(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    let gateway = TestGateway::build(sandbox, &database.settings(), |it| {
-        (it.limits.question_posts, it.limits.question_days) = (2, 10);
-        it.limits.request_deadline = std::time::Duration::from_millis(200);
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        (config.limits.question_posts, config.limits.question_days) = (2, 10);
+        config.limits.request_deadline = std::time::Duration::from_millis(200);
     })
     .await;
     let mut wanted = owned(&gateway, "alice", &gateway.sandbox.ids("alice", 3), &["impressions"]);

@@ -22,35 +22,42 @@ fn random(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
         .world
         .users
         .iter()
-        .flat_map(|user| user.posts.iter().map(|it| (it.id.clone(), user.user_id.clone())))
+        .flat_map(|user| user.posts.iter().map(|post| (post.id.clone(), user.user_id.clone())))
         .collect();
     let endpoint = *dice.pick(&Endpoint::ALL);
     let is_long = endpoint == Endpoint::Historical && dice.below(8) == 0;
     let posts = dice.some(&everybody, if is_long { 4 } else { 30 });
     let served: Vec<Metric> =
-        Metric::ALL.into_iter().filter(|it| it.is_served_by(endpoint)).collect();
-    let metrics: Vec<&str> =
-        dice.some(&served, if is_long { 2 } else { 14 }).iter().map(|it| it.name()).collect();
+        Metric::ALL.into_iter().filter(|metric| metric.is_served_by(endpoint)).collect();
+    let metrics: Vec<&str> = dice
+        .some(&served, if is_long { 2 } else { 14 })
+        .iter()
+        .map(|metric| metric.name())
+        .collect();
     let mut groupings = Map::new();
     let levels = &GroupBy::ALL[..if endpoint.has_time_series() { 4 } else { 2 }];
     for name in ["one", "two", "three"].iter().take(1 + dice.below(3)) {
         let mut group_by = dice.some(levels, 4);
         if group_by.len() == 4 {
-            let is_second =
-                groupings.values().any(|it: &Value| it["group_by"].as_array().unwrap().len() == 4);
+            let is_second = groupings
+                .values()
+                .any(|grouping: &Value| grouping["group_by"].as_array().unwrap().len() == 4);
             group_by =
                 dice.pick(&GroupBy::FOUR_LEVEL_ORDERS)[..if is_second { 3 } else { 4 }].to_vec();
         }
-        let group_by: Vec<&str> = group_by.iter().map(|it| it.name()).collect();
+        let group_by: Vec<&str> = group_by.iter().map(|level| level.name()).collect();
         groupings.insert((*name).to_owned(), json!({ "group_by": group_by }));
     }
     let mut question = json!({
-        "tweet_ids": posts.iter().map(|it| &it.0).collect::<Vec<_>>(),
+        "tweet_ids": posts.iter().map(|post| &post.0).collect::<Vec<_>>(),
         "engagement_types": metrics,
         "groupings": groupings,
     });
-    let owners: Map<String, Value> =
-        posts.iter().filter(|_| dice.below(3) > 0).map(|it| (it.0.clone(), json!(it.1))).collect();
+    let owners: Map<String, Value> = posts
+        .iter()
+        .filter(|_| dice.below(3) > 0)
+        .map(|post| (post.0.clone(), json!(post.1)))
+        .collect();
     question["owners"] = owners.into();
     match endpoint {
         Endpoint::TwentyEightHours => question["window"] = json!("28hr"),
@@ -90,9 +97,10 @@ pub async fn lifted(
         asked["end"] = question["window"]["end"].clone();
     }
     let told_by_x = ["unavailable", "unsupported_age"];
-    let except = missing.iter().filter(|it| !told_by_x.contains(&it["reason"].as_str().unwrap()));
+    let except =
+        missing.iter().filter(|part| !told_by_x.contains(&part["reason"].as_str().unwrap()));
     asked["except"] = except
-        .map(|it| json!({ "tweet_ids": it["tweet_ids"], "engagement_types": it["engagement_types"] }))
+        .map(|part| json!({ "tweet_ids": part["tweet_ids"], "engagement_types": part["engagement_types"] }))
         .collect();
     let ask = gateway.sandbox.ask("POST", &format!("/sandbox/answer/{endpoint}"));
     ask.header("content-type", "application/json").body(asked.to_string()).send().await.json()
@@ -114,13 +122,14 @@ async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
         TestSandbox::start_with(Settings { users: 50, posts_per_user: 200, ..small() }).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
     let users: Vec<_> =
-        gateway.sandbox.world.users.iter().filter(|it| it.state == "active").take(50).collect();
-    let names: Vec<&str> = users.iter().map(|it| &*it.screen_name).collect();
+        gateway.sandbox.world.users.iter().filter(|user| user.state == "active").take(50).collect();
+    let names: Vec<&str> = users.iter().map(|user| &*user.screen_name).collect();
     gateway.connect(&names).await;
-    let posts = || users.iter().flat_map(|user| user.posts.iter().map(|it| (it, &user.user_id)));
-    let ids: Vec<&String> = posts().map(|it| &it.0.id).take(10_000).collect();
+    let posts =
+        || users.iter().flat_map(|user| user.posts.iter().map(|post| (post, &user.user_id)));
+    let ids: Vec<&String> = posts().map(|post| &post.0.id).take(10_000).collect();
     let owners: Map<String, Value> =
-        posts().take(10_000).map(|it| (it.0.id.clone(), json!(it.1))).collect();
+        posts().take(10_000).map(|post| (post.0.id.clone(), json!(post.1))).collect();
     let question = json!({
         "tweet_ids": ids,
         "engagement_types": ["impressions", "favorites"],
@@ -165,7 +174,7 @@ async fn lines_are_the_same(gateway: &TestGateway, question: &Value, answer: &Va
         let line: Value = serde_json::from_str(line).unwrap();
         let Some(value) = line.get("value") else { continue };
         let names = ["grouping", "tweet_id", "engagement_type", "day", "hour"];
-        let keys = names.iter().filter_map(|it| line[it].as_str().map(str::to_owned));
+        let keys = names.iter().filter_map(|name| line[name].as_str().map(str::to_owned));
         let mut keys: Vec<String> = keys.collect();
         keys.sort();
         told.push((keys, value.to_string()));
@@ -182,20 +191,25 @@ async fn lines_are_the_same(gateway: &TestGateway, question: &Value, answer: &Va
 /// What X does not say itself is missing because the author is not connected, and for no other reason; of those that are
 /// connected, nothing is.
 fn is_rightly_missing(gateway: &TestGateway, question: &Value, missing: &[Value], seed: u64) {
-    let connected = ["alice", "bob"].map(|it| gateway.id(it).to_string());
+    let connected = ["alice", "bob"].map(|name| gateway.id(name).to_string());
     let users = &gateway.sandbox.world.users;
     let is_connected = |id: &str| {
-        let author = users.iter().find(|user| user.posts.iter().any(|it| it.id == id));
-        author.is_some_and(|it| connected.contains(&it.user_id))
+        let author = users.iter().find(|user| user.posts.iter().any(|post| post.id == id));
+        author.is_some_and(|user| connected.contains(&user.user_id))
     };
-    for it in missing {
-        let (reason, posts) = (it["reason"].as_str().unwrap(), it["tweet_ids"].as_array().unwrap());
+    for part in missing {
+        let (reason, posts) =
+            (part["reason"].as_str().unwrap(), part["tweet_ids"].as_array().unwrap());
         if ["unavailable", "unsupported_age"].contains(&reason) {
             continue;
         }
-        assert_eq!((reason, &it["windows"]), ("not_connected", &json!([])), "seed {seed}: {it}");
-        let wrong = posts.iter().find(|it| is_connected(it.as_str().unwrap()));
-        assert_eq!(wrong, None, "seed {seed}: {it} of {question}");
+        assert_eq!(
+            (reason, &part["windows"]),
+            ("not_connected", &json!([])),
+            "seed {seed}: {part}"
+        );
+        let wrong = posts.iter().find(|id| is_connected(id.as_str().unwrap()));
+        assert_eq!(wrong, None, "seed {seed}: {part} of {question}");
     }
 }
 
@@ -203,10 +217,11 @@ fn is_rightly_missing(gateway: &TestGateway, question: &Value, missing: &[Value]
 async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
     let databases = [fresh(Kind::Sqlite).await, fresh(Kind::Sqlite).await];
     let plain = start_gateway(&databases[0]).await;
-    let looking_up = TestGateway::build(plain.sandbox.again(), &databases[1].settings(), |it| {
-        it.apps.get_mut("demo").unwrap().lookup = true;
-    })
-    .await;
+    let looking_up =
+        TestGateway::build(plain.sandbox.again(), &databases[1].settings(), |config| {
+            config.apps.get_mut("demo").unwrap().lookup = true;
+        })
+        .await;
     let (mut answered, mut lacking) = (0, 0);
     for seed in seeds {
         let dice = &mut Dice(seed);
@@ -219,7 +234,7 @@ async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
             is_rightly_missing(gateway, &question, told["missing"].as_array().unwrap(), seed);
             let posts = question["tweet_ids"].as_array().unwrap().iter();
             let told = told["missing"].to_string();
-            assert!(posts.into_iter().all(|it| told.contains(it.as_str().unwrap())), "seed {seed}");
+            assert!(posts.into_iter().all(|id| told.contains(id.as_str().unwrap())), "seed {seed}");
             continue;
         }
         let mut answer = answer.json();

@@ -86,7 +86,8 @@ async fn who_is_next_is_tried_once_where_the_first_is_known_not_to_be_the_author
     let wanted = question(&gateway.sandbox.ids("carol", 1), &["impressions", "favorites"]);
     let plan = ask_with(&gateway, &gateway.key, PLAN, &wanted).await.json();
     let first = plan["calls"][1]["account"].as_str().unwrap();
-    let next = ["alice", "bob"].into_iter().find(|it| gateway.id(it).to_string() != first).unwrap();
+    let next =
+        ["alice", "bob"].into_iter().find(|name| gateway.id(name).to_string() != first).unwrap();
     let mut of_first = wanted.clone();
     of_first["accounts"] = json!([first]);
     ask(&gateway, &of_first).await.json();
@@ -111,7 +112,7 @@ async fn mistakes_are_told_all_at_once_and_nothing_is_asked(database: Database) 
             .as_array()
             .unwrap()
             .iter()
-            .map(|it| it["pointer"].as_str().unwrap().to_owned())
+            .map(|problem| problem["pointer"].as_str().unwrap().to_owned())
             .collect();
         for pointer in ["/tweet_ids/0", "/engagement_types/0", "/window", "/accounts/0", "/more"] {
             assert!(pointers.contains(&pointer.to_owned()), "{pointer} of {pointers:?}");
@@ -122,7 +123,7 @@ async fn mistakes_are_told_all_at_once_and_nothing_is_asked(database: Database) 
     let refused = ask(&gateway, &stranger).await;
     refused.is_own(400, "invalid_request");
     assert_eq!(refused.json()["problems"][0]["pointer"], "/accounts/0");
-    let many: Vec<String> = (1..=10_001).map(|it| it.to_string()).collect();
+    let many: Vec<String> = (1..=10_001).map(|number| number.to_string()).collect();
     ask(&gateway, &question(&many, &["favorites"])).await.is_own(400, "invalid_request");
     gateway.ask("GET", PLAN).send().await.is_own(405, "method_not_allowed");
     assert_eq!(gateway.arrived("/").await.len(), 0);

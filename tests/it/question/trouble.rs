@@ -27,8 +27,10 @@ async fn an_account_that_was_revoked_takes_nobody_elses_numbers_away(database: D
 
 async fn an_account_that_is_revoked_meanwhile_keeps_what_came_before(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    let gateway =
-        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.limits.question_calls = 1
+    })
+    .await;
     let (alice, bob) = (gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 2));
     let mut wanted = question(&[alice.clone(), bob.clone()].concat(), &["impressions"]);
     let owner = |name: &str| json!(gateway.id(name).to_string());
@@ -73,8 +75,8 @@ async fn a_spent_quota_and_faults_leave_the_rest(database: Database) {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let answer = answer.json();
         assert_eq!(answer["countersign"]["complete"], false);
-        let reasons: Vec<String> = missing(&answer).into_iter().map(|it| it.0).collect();
-        assert!(!reasons.is_empty() && reasons.iter().all(|it| it == reason), "{reasons:?}");
+        let reasons: Vec<String> = missing(&answer).into_iter().map(|part| part.0).collect();
+        assert!(!reasons.is_empty() && reasons.iter().all(|found| found == reason), "{reasons:?}");
         gateway.order(json!([])).await;
     }
     assert_eq!(ask(&gateway, &wanted).await.json()["countersign"]["complete"], true);
@@ -113,8 +115,10 @@ async fn a_page_of_something_on_the_way_is_told_by_type_length_and_title(databas
 
 async fn no_more_calls_run_at_a_time_than_the_settings_say(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    let gateway =
-        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 2).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.limits.question_calls = 2
+    })
+    .await;
     gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
     let ids = gateway.sandbox.ids("alice", 1);
     let mut wanted = question(&ids, &["impressions"]);
@@ -142,8 +146,10 @@ async fn no_more_calls_run_at_a_time_than_the_settings_say(database: Database) {
 
 async fn who_hangs_up_ends_what_still_runs(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    let gateway =
-        TestGateway::build(sandbox, &database.settings(), |it| it.limits.question_calls = 1).await;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.limits.question_calls = 1
+    })
+    .await;
     gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
     let ids = gateway.sandbox.ids("alice", 1);
     let mut wanted = question(&ids, &["impressions"]);
@@ -193,9 +199,9 @@ async fn a_key_asks_no_more_than_it_may(database: Database) {
     let gateway = start_gateway(&database).await;
     let alice = gateway.id("alice");
     let narrow = gateway
-        .new_key(|it| {
-            it.endpoints = vec![Endpoint::Totals];
-            it.accounts = vec![alice]
+        .new_key(|key| {
+            key.endpoints = vec![Endpoint::Totals];
+            key.accounts = vec![alice]
         })
         .await;
     let ids = gateway.sandbox.ids("bob", 2);

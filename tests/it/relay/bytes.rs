@@ -10,7 +10,7 @@ use crate::http::Ask;
 async fn sent(gateway: &TestGateway, endpoint: Endpoint, body: &str) {
     gateway.call_as("alice", endpoint, &json!({})).body(body).send().await;
     let arrived = gateway.arrived(endpoint.path()).await;
-    assert_eq!(arrived.last().map(|it| &it["body"]), Some(&json!(body)));
+    assert_eq!(arrived.last().map(|call| &call["body"]), Some(&json!(body)));
 }
 
 async fn the_body_reaches_the_upstream_byte_for_byte(database: Database) {
@@ -35,7 +35,7 @@ async fn the_body_reaches_the_upstream_byte_for_byte(database: Database) {
     }
     let statuses = gateway.arrived("/insights/").await;
     assert!(
-        statuses.iter().all(|it| it["status"] == 200),
+        statuses.iter().all(|status| status["status"] == 200),
         "each was signed for what was sent: {statuses:?}"
     );
 }

@@ -168,8 +168,12 @@ async fn all_problems_of_a_body_are_reported_at_once(database: Database) {
     let answer = answer(&gateway, Endpoint::Totals, body.to_string()).await;
     answer.is_own(400, "invalid_request");
     let problems = answer.json()["problems"].clone();
-    let mut at: Vec<&str> =
-        problems.as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+    let mut at: Vec<&str> = problems
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["pointer"].as_str().unwrap())
+        .collect();
     at.sort_unstable();
     let expected = [
         "/engagement_types/0",
@@ -230,8 +234,9 @@ async fn mistakes_of_headers_and_body_are_told_together() {
         answer.is_own(400, "invalid_request");
         let body = answer.json();
         let problems = body["problems"].as_array().unwrap().iter();
-        let told: Vec<&str> =
-            problems.map(|it| it["pointer"].as_str().or(it["header"].as_str()).unwrap()).collect();
+        let told: Vec<&str> = problems
+            .map(|problem| problem["pointer"].as_str().or(problem["header"].as_str()).unwrap())
+            .collect();
         assert_eq!(told, expected, "{endpoint} {change} {account} {auth}: {body}");
     }
     assert!(gateway.arrived("/").await.is_empty());

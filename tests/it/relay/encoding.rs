@@ -48,7 +48,7 @@ async fn a_gzipped_answer_comes_as_the_caller_takes_it() {
     }
     assert_eq!(asked(&gateway, "").await.header("vary"), "accept-encoding");
     let arrived = gateway.arrived("/insights/").await;
-    assert!(arrived.iter().all(|it| it["header_values"]["accept-encoding"] == "gzip"));
+    assert!(arrived.iter().all(|call| call["header_values"]["accept-encoding"] == "gzip"));
 }
 
 /// An upstream that answers whatever comes with these bytes, one connection each.
@@ -227,7 +227,7 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
     let mut headers: serde_json::Map<String, Value> = paces
         .iter()
         .chain(&odd)
-        .map(|it| ((*it).to_owned(), json!(format!("from-upstream {it}"))))
+        .map(|name| ((*name).to_owned(), json!(format!("from-upstream {name}"))))
         .collect();
     for name in ["x-request-id", "server-timing", "countersign-auth", "vary"] {
         headers.insert(name.to_owned(), json!("from-upstream"));
@@ -254,6 +254,6 @@ async fn an_answers_headers_are_those_of_the_list_and_no_other() {
         assert_eq!(answer.header("server-timing"), "upstream;dur=0.000, gateway;dur=0.000");
         assert_eq!(answer.header("countersign-auth"), "app-only");
         assert_ne!(answer.header("x-request-id"), "from-upstream");
-        assert!(names.iter().all(|it| answer.headers.get_all(*it).iter().count() == 1));
+        assert!(names.iter().all(|name| answer.headers.get_all(*name).iter().count() == 1));
     }
 }

@@ -117,7 +117,7 @@ async fn endpoint_types_and_account_decide_and_a_wish_that_cannot_work_is_refuse
         }
     }
     let arrived = gateway.arrived("/insights/").await;
-    let kinds: Vec<&str> = arrived.iter().map(|it| it["auth_kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = arrived.iter().map(|call| call["auth_kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, expected);
 }
 
@@ -145,7 +145,7 @@ async fn a_refusal_by_the_upstream_is_never_tried_again_with_the_other_kind() {
         assert_eq!(answer.header("countersign-auth"), "app-only");
     }
     let arrived = gateway.arrived("/insights/").await;
-    let kinds: Vec<&str> = arrived.iter().map(|it| it["auth_kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = arrived.iter().map(|call| call["auth_kind"].as_str().unwrap()).collect();
     // A rejected bearer is minted anew once and tried again; that is still the same kind.
     assert_eq!(kinds, ["user", "user", "bearer", "bearer", "user", "bearer"]);
 }
@@ -181,7 +181,7 @@ async fn a_bearer_of_the_config_is_used_and_never_minted() {
     gateway.order(json!([refusal])).await;
     gateway.call(TOTALS, &public(&gateway)).send().await.is_relayed(401);
     let arrived = gateway.arrived("/").await;
-    assert!(arrived.iter().all(|it| it["path"] == TOTALS.path()), "{arrived:?}");
-    assert!(arrived.iter().all(|it| it["token"] == *token), "{arrived:?}");
+    assert!(arrived.iter().all(|call| call["path"] == TOTALS.path()), "{arrived:?}");
+    assert!(arrived.iter().all(|call| call["token"] == *token), "{arrived:?}");
     assert_eq!(arrived.len(), 2);
 }

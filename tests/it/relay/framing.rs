@@ -148,8 +148,8 @@ async fn a_body_may_be_as_large_as_the_limit_and_not_one_byte_larger() {
     }
     let arrived = gateway.arrived("/insights/").await;
     assert_eq!(arrived.len(), 3);
-    assert!(arrived.iter().all(|it| it["body"] == full), "chunks are put together");
-    assert!(arrived.iter().all(|it| it["header_values"]["content-length"] == "65536"));
+    assert!(arrived.iter().all(|call| call["body"] == full), "chunks are put together");
+    assert!(arrived.iter().all(|call| call["header_values"]["content-length"] == "65536"));
 }
 
 #[tokio::test]
@@ -190,7 +190,10 @@ async fn a_plain_request_id_is_kept_and_an_odd_one_replaced() {
         {
             let answer = ask.header("x-request-id", odd).send().await;
             let id = answer.header("x-request-id").to_owned();
-            assert!(id.len() == 24 && id.bytes().all(|it| it.is_ascii_hexdigit()), "{odd}: {id}");
+            assert!(
+                id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{odd}: {id}"
+            );
             made.insert(id);
         }
     }

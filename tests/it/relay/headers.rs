@@ -27,7 +27,7 @@ const SENT: [&str; 7] = [
 #[track_caller]
 fn is_the_gateways_own(gateway: &TestGateway, call: &Value) {
     let names: BTreeSet<&str> =
-        call["headers"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+        call["headers"].as_array().unwrap().iter().map(|header| header.as_str().unwrap()).collect();
     assert_eq!(names, BTreeSet::from(SENT));
     let values = &call["header_values"];
     assert_eq!(values["accept"], "application/json");
@@ -109,7 +109,7 @@ async fn what_callers_send_in_headers_stays_here() {
         is_the_gateways_own(&gateway, call);
     }
     let alices = gateway.sandbox.user("alice").access_token.clone();
-    assert!(arrived[..sets.len()].iter().all(|it| it["token"] == alices));
+    assert!(arrived[..sets.len()].iter().all(|call| call["token"] == alices));
 }
 
 #[tokio::test]
@@ -161,6 +161,6 @@ async fn no_request_says_where_its_call_goes_or_what_is_signed() {
     for call in &arrived {
         is_the_gateways_own(&gateway, call);
     }
-    assert!(arrived.iter().all(|it| it["path"] == TOTALS && it["auth_kind"] == "user"));
+    assert!(arrived.iter().all(|call| call["path"] == TOTALS && call["auth_kind"] == "user"));
     assert_eq!(evil.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came elsewhere");
 }

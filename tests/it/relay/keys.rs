@@ -32,7 +32,7 @@ fn visible(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
 async fn keys_that_are_not_accepted_look_alike_to_the_last_byte(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let expired =
-        gateway.new_key(|it| it.expires_in = Some(std::time::Duration::from_mins(1))).await;
+        gateway.new_key(|key| key.expires_in = Some(std::time::Duration::from_mins(1))).await;
     bearer(&gateway, &expired).send().await.is_relayed(200);
     let revoked = gateway.new_key(|_| ()).await;
     bearer(&gateway, &revoked).send().await.is_relayed(200);
@@ -79,7 +79,8 @@ async fn keys_that_are_not_accepted_look_alike_to_the_last_byte(database: Databa
 
 async fn a_key_expires_at_its_time_and_not_before(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.new_key(|it| it.expires_in = Some(std::time::Duration::from_hours(1))).await;
+    let key =
+        gateway.new_key(|key| key.expires_in = Some(std::time::Duration::from_hours(1))).await;
     gateway.sandbox.clock.forward(Duration::seconds(3599));
     bearer(&gateway, &key).send().await.is_relayed(200);
     gateway.sandbox.clock.forward(Duration::seconds(1));

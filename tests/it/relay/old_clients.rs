@@ -44,7 +44,7 @@ fn quotas(answer: &Answer) -> Vec<(String, String)> {
         .keys()
         .map(reqwest::header::HeaderName::as_str)
         .filter(of_x)
-        .map(|it| (it.to_owned(), answer.header(it).to_owned()))
+        .map(|name| (name.to_owned(), answer.header(name).to_owned()))
         .collect();
     found.sort();
     found
@@ -74,7 +74,7 @@ async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
 // A client took 409 for success.
 async fn an_account_that_has_ended_is_a_403_with_a_link_in_a_header(database: Database) {
     let mut gateway = TestGateway::start(&database).await;
-    gateway.key = gateway.new_key(|it| it.links = true).await;
+    gateway.key = gateway.new_key(|key| key.links = true).await;
     let alice = gateway.id("alice").to_string();
     gateway.sandbox.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
     let call = || old(signed(&gateway));

@@ -45,8 +45,8 @@ fn expected(
 ) -> Result<&'static str, (u16, &'static str)> {
     let only = if let [only] = key.accounts { Some(*only) } else { None };
     let connected: &[&str] = if key.app == "demo" { &["alice", "bob"] } else { &["alice"] };
-    let its = |it: &&str| {
-        connected.contains(it) && (key.accounts.is_empty() || key.accounts.contains(it))
+    let its = |name: &&str| {
+        connected.contains(name) && (key.accounts.is_empty() || key.accounts.contains(name))
     };
     if !key.endpoints.is_empty() && !key.endpoints.contains(&endpoint) {
         return Err((403, "not_allowed"));
@@ -80,10 +80,10 @@ async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) 
     let mut tokens = Vec::new();
     for key in &KEYS {
         let text = gateway
-            .new_key(|it| {
-                it.app = Some(key.app.to_owned());
-                it.accounts = key.accounts.iter().map(|it| gateway.id(it)).collect();
-                it.endpoints = key.endpoints.to_vec();
+            .new_key(|new| {
+                new.app = Some(key.app.to_owned());
+                new.accounts = key.accounts.iter().map(|name| gateway.id(name)).collect();
+                new.endpoints = key.endpoints.to_vec();
             })
             .await;
         for (header, named) in NAMED {
@@ -127,16 +127,16 @@ async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) 
         }
     }
     let arrived = gateway.arrived("/").await;
-    let text = |it: &serde_json::Value| it.as_str().unwrap().to_owned();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let used: Vec<_> =
-        arrived.iter().map(|it| (text(&it["consumer_key"]), text(&it["token"]))).collect();
+        arrived.iter().map(|call| (text(&call["consumer_key"]), text(&call["token"]))).collect();
     assert_eq!(used, tokens);
 }
 
 async fn a_key_limited_to_other_endpoints_is_told_which_are_its_own(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let key = gateway
-        .new_key(|it| it.endpoints = vec![Endpoint::TwentyEightHours, Endpoint::Historical])
+        .new_key(|key| key.endpoints = vec![Endpoint::TwentyEightHours, Endpoint::Historical])
         .await;
     let ask = gateway.call_as("alice", Endpoint::Totals, &private(&gateway, "alice"));
     let answer = ask.header("authorization", &format!("Bearer {key}")).send().await;

@@ -14,7 +14,7 @@ fn older(sandbox: &TestSandbox, days: i64) -> Vec<String> {
     let format = &time::format_description::well_known::Rfc3339;
     let is_old = |at: &str| OffsetDateTime::parse(at, format).unwrap() < cutoff;
     let posts = sandbox.posts("alice");
-    posts.iter().filter(|it| is_old(&it.created_at)).map(|it| it.id.clone()).collect()
+    posts.iter().filter(|post| is_old(&post.created_at)).map(|post| post.id.clone()).collect()
 }
 
 #[tokio::test]

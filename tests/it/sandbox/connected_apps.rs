@@ -29,7 +29,7 @@ fn token(sandbox: &TestSandbox, name: &str) -> Token {
 async fn listed(sandbox: &TestSandbox, name: &str) -> Value {
     let world = sandbox.get("/sandbox/world").await;
     let users = world["users"].as_array().unwrap();
-    users.iter().find(|it| it["screen_name"] == name).unwrap().clone()
+    users.iter().find(|user| user["screen_name"] == name).unwrap().clone()
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn connecting_after_a_revocation_gives_another_token() {
     for _ in 0..3 {
         revoke(&sandbox, "alice", "demo").await;
         let next = connect(&sandbox, "alice").await;
-        assert!(!tokens.contains(&next) && !tokens.iter().any(|it| it.1 == next.1));
+        assert!(!tokens.contains(&next) && !tokens.iter().any(|token| token.1 == next.1));
         assert_eq!(next.0.split_once('-').unwrap().0, sandbox.user("alice").user_id);
         for old in &tokens {
             verified(&sandbox, old).await.has_code(401, 89, EXPIRED);

@@ -61,9 +61,9 @@ async fn a_screen_name_is_chosen_at_first_and_force_login_is_accepted() {
     for (name, chosen) in [("bob", Some("bob")), ("%40Bob", Some("bob")), ("nobody", None)] {
         let query = format!("force_login=true&oauth_token={token}&screen_name={name}");
         let text = page(&sandbox, AUTHORIZE, &query).await.text();
-        let checked = chosen.map(|it| format!(r#"value="{it}" required checked>"#));
+        let checked = chosen.map(|name| format!(r#"value="{name}" required checked>"#));
         assert_eq!(text.matches(" checked").count(), usize::from(chosen.is_some()), "{name}");
-        assert!(checked.is_none_or(|it| text.contains(&it)), "{name}");
+        assert!(checked.is_none_or(|input| text.contains(&input)), "{name}");
     }
 }
 
@@ -130,7 +130,7 @@ async fn without_a_callback_there_is_a_pin() {
     let text = answer.text();
     let (_, rest) = text.split_once(r#"id="pin">"#).unwrap();
     let pin = rest.split('<').next().unwrap();
-    assert!(pin.len() == 7 && pin.bytes().all(|it| it.is_ascii_digit()), "{pin}");
+    assert!(pin.len() == 7 && pin.bytes().all(|byte| byte.is_ascii_digit()), "{pin}");
     let given = exchange(&sandbox, &token, pin).await;
     assert_eq!(token_of(&given).0, sandbox.user("bob").access_token);
     assert_eq!(exchange(&sandbox, &token, pin).await.status, 401);
@@ -178,6 +178,6 @@ async fn a_hundred_decisions_at_once_are_one() {
         asked.spawn(sandbox.form(AUTHORIZE, &form).send());
     }
     let answers = asked.join_all().await;
-    assert_eq!(answers.iter().filter(|it| it.status == 302).count(), 1);
-    assert_eq!(answers.iter().filter(|it| it.status == 403).count(), 99);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 302).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 403).count(), 99);
 }

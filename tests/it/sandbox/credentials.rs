@@ -70,7 +70,7 @@ async fn anything_wrong_in_a_signature_is_code_32() {
     let sandbox = TestSandbox::start().await;
     let good = || sandbox.signer("alice");
     let more = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
-    let secret = |it: (String, String)| (it.0, "wrong".to_owned());
+    let secret = |pair: (String, String)| (pair.0, "wrong".to_owned());
     for (what, signer) in [
         ("token secret", Signer { token: good().token.map(secret), ..good() }),
         ("consumer secret", Signer { consumer: secret(good().consumer), ..good() }),

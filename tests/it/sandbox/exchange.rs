@@ -374,8 +374,13 @@ async fn the_list_of_calls_tells_whose_token_signed() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| {
-            (it["path"].clone(), it["auth_kind"].clone(), it["token"].clone(), it["status"].clone())
+        .map(|call| {
+            (
+                call["path"].clone(),
+                call["auth_kind"].clone(),
+                call["token"].clone(),
+                call["status"].clone(),
+            )
         })
         .collect();
     let none = json!(null);

@@ -21,7 +21,7 @@ async fn order(sandbox: &TestSandbox, faults: Value) {
 
 async fn fired(sandbox: &TestSandbox) -> Vec<u64> {
     let list = sandbox.get("/sandbox/faults").await;
-    list.as_array().unwrap().iter().map(|it| it["fired"].as_u64().unwrap()).collect()
+    list.as_array().unwrap().iter().map(|fault| fault["fired"].as_u64().unwrap()).collect()
 }
 
 async fn ask(sandbox: &TestSandbox) -> Answer {
@@ -50,9 +50,9 @@ async fn raw(sandbox: &TestSandbox) -> Vec<u8> {
 
 /// The promised length and the body of a raw answer.
 fn framed(raw: &[u8]) -> (usize, &[u8]) {
-    let end = raw.windows(4).position(|it| it == b"\r\n\r\n").expect("a whole head") + 4;
+    let end = raw.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head") + 4;
     let head = String::from_utf8_lossy(&raw[..end]).to_lowercase();
-    let length = head.lines().find_map(|it| it.strip_prefix("content-length: ")).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     (length.parse().unwrap(), &raw[end..])
 }
 

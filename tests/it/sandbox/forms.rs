@@ -103,7 +103,7 @@ async fn engagement_types_are_one_to_eighteen_strings() {
 async fn posts_are_limited_by_endpoint() {
     let sandbox = TestSandbox::start().await;
     for (path, most) in [(TOTALS, 250), (LAST_28H, 25), (HISTORICAL, 25)] {
-        let ids: Vec<String> = (1..=most + 1).map(|it| it.to_string()).collect();
+        let ids: Vec<String> = (1..=most + 1).map(|number| number.to_string()).collect();
         let ask = async |ids: &[String]| {
             sandbox.own("alice", path, &body(ids, &["favorites"], &["tweet.id"])).await
         };
@@ -149,7 +149,7 @@ async fn groupings_are_limited() {
         sandbox.own("alice", path, &with(body, &json!({ "groupings": groupings }))).await
     };
     let named = |count: usize, levels: &[&str]| -> Value {
-        let one = |it: usize| (format!("g {it}"), json!({ "group_by": levels }));
+        let one = |number: usize| (format!("g {number}"), json!({ "group_by": levels }));
         (0..count).map(one).collect::<Map<_, _>>().into()
     };
     ask(TOTALS, named(0, &[])).await.refuses(400, &["groupings: size [0] is not between 1 and 3"]);
@@ -282,7 +282,7 @@ async fn one_foreign_post_spoils_the_request() {
 #[tokio::test]
 async fn deleted_protected_suspended_and_unknown_posts_are_unavailable() {
     let sandbox = TestSandbox::start().await;
-    let deleted = sandbox.user("alice").posts.iter().find(|it| it.state == "deleted").unwrap();
+    let deleted = sandbox.user("alice").posts.iter().find(|post| post.state == "deleted").unwrap();
     let gone = vec![
         deleted.id.clone(),
         sandbox.ids("protected_pat", 1).remove(0),

@@ -36,7 +36,7 @@ fn owned(names: &[&str]) -> Vec<String> {
 }
 
 fn hours(from: u8, to: u8) -> Vec<String> {
-    (from..to).map(|it| format!("{it:02}")).collect()
+    (from..to).map(|number| format!("{number:02}")).collect()
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn totals_have_neither_start_nor_end_and_leaves_are_strings() {
     let body = body(&ids, &["favorites", "replies"], &[E]);
     let answer = sandbox.public(&body).await.json();
     let sum = |name: &str| -> String {
-        sandbox.posts("alice")[..2].iter().map(|it| it.totals[name]).sum::<u64>().to_string()
+        sandbox.posts("alice")[..2].iter().map(|post| post.totals[name]).sum::<u64>().to_string()
     };
     let expected = json!({ "g": { "favorites": sum("favorites"), "replies": sum("replies") } });
     assert_eq!(answer, expected);

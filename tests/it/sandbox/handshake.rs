@@ -17,7 +17,7 @@ pub type Token = (String, String);
 
 /// The fields of a form or of a URL's query.
 pub fn fields(text: &str) -> BTreeMap<String, String> {
-    let query = text.split_once('?').map_or(text, |it| it.1);
+    let query = text.split_once('?').map_or(text, |halves| halves.1);
     let url = Url::parse(&format!("http://x/?{query}")).unwrap();
     url.query_pairs().into_owned().collect()
 }

@@ -50,7 +50,7 @@ async fn lifted(sandbox: &TestSandbox, path: &str, body: &Value) -> Answer {
 
 /// Of all of a user's posts, with those that are gone.
 fn every(sandbox: &TestSandbox, name: &str) -> Vec<String> {
-    sandbox.user(name).posts.iter().map(|it| it.id.clone()).collect()
+    sandbox.user(name).posts.iter().map(|post| post.id.clone()).collect()
 }
 
 /// Shown with a test that fails, and to whoever asks for it.
@@ -66,8 +66,9 @@ fn groupings(dice: &mut Dice, has_time: bool) -> Value {
         let levels = if has_time { vec![T, E, D, H] } else { vec![T, E] };
         let mut levels = dice.some(&levels, 4);
         if levels.len() == 4 {
-            let is_first =
-                groupings.values().all(|it| it["group_by"].as_array().unwrap().len() < 4);
+            let is_first = groupings
+                .values()
+                .all(|grouping| grouping["group_by"].as_array().unwrap().len() < 4);
             levels =
                 if is_first { dice.pick(&[[T, E, D, H], [E, T, D, H]]).to_vec() } else { vec![H] };
         }
@@ -99,7 +100,7 @@ fn window(dice: &mut Dice) -> Value {
 async fn within_the_limits_it_is_what_the_endpoint_answers() {
     let sandbox = start_sandbox().await;
     let names = ["alice", "bob", "carol", "dave"];
-    let mut everybody: Vec<String> = names.iter().flat_map(|it| every(&sandbox, it)).collect();
+    let mut everybody: Vec<String> = names.iter().flat_map(|name| every(&sandbox, name)).collect();
     everybody.extend(every(&sandbox, "protected_pat"));
     everybody.extend(["20".to_owned(), "1".to_owned()]);
     let mut answered = 0;
@@ -137,7 +138,7 @@ fn add(sum: &mut Value, part: &Value) {
         (Value::Object(sum), Value::Object(part)) => {
             for (name, part) in part {
                 match sum.get_mut(name) {
-                    Some(it) => add(it, part),
+                    Some(sum) => add(sum, part),
                     None => _ = sum.insert(name.clone(), part.clone()),
                 }
             }
@@ -162,7 +163,7 @@ fn merged(parts: &[Answer]) -> Value {
             let ids = part.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
             let known = whole.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
             let mut ids: Vec<String> =
-                ids.iter().chain(&known).map(|it| it.as_str().unwrap().to_owned()).collect();
+                ids.iter().chain(&known).map(|id| id.as_str().unwrap().to_owned()).collect();
             ids.sort();
             ids.dedup();
             whole[list] = json!(ids);
@@ -176,7 +177,7 @@ async fn a_year_is_the_sum_of_what_historical_answers() {
     let sandbox = TestSandbox::start_with(Settings { posts_per_user: 5, ..small() }).await;
     let (first, last) = (NOW - Duration::days(364), NOW);
     let names = ["alice", "bob"];
-    let ids: Vec<String> = names.iter().flat_map(|it| every(&sandbox, it)).collect();
+    let ids: Vec<String> = names.iter().flat_map(|name| every(&sandbox, name)).collect();
     for (seed, levels) in
         (1..).zip([&[E][..], &[T, E], &[D, T], &[E, H], &[E, D, H], &[T, E, D, H]])
     {
@@ -211,9 +212,9 @@ async fn a_year_is_the_sum_of_what_historical_answers() {
 async fn totals_of_everybody_are_the_sum_of_what_totals_answer() {
     let sandbox = start_sandbox().await;
     let names = ["alice", "bob", "carol", "dave"];
-    let mut ids: Vec<String> = names.iter().flat_map(|it| every(&sandbox, it)).collect();
+    let mut ids: Vec<String> = names.iter().flat_map(|name| every(&sandbox, name)).collect();
     ids.extend(every(&sandbox, "suspended_sam"));
-    let unknown = (1..=200).map(|it: u32| it.to_string());
+    let unknown = (1..=200).map(|number: u32| number.to_string());
     ids.extend(unknown);
     for levels in [&[E][..], &[T], &[T, E], &[E, T]] {
         let mut parts = Vec::new();

@@ -19,7 +19,7 @@ async fn look_up(sandbox: &TestSandbox, ids: &[String]) -> Answer {
 
 fn first(sandbox: &TestSandbox, name: &str, state: &str) -> String {
     let posts = &sandbox.user(name).posts;
-    posts.iter().find(|it| it.state == state).unwrap().id.clone()
+    posts.iter().find(|post| post.state == state).unwrap().id.clone()
 }
 
 fn found(sandbox: &TestSandbox, name: &str, id: &str) -> Value {
@@ -60,9 +60,9 @@ fn is_invalid(answer: &Answer, messages: &[&str]) {
     assert_eq!(body["detail"], "One or more parameters to your request was invalid.");
     assert_eq!(body["type"], "https://api.twitter.com/2/problems/invalid-request");
     let errors = body["errors"].as_array().unwrap();
-    let got: Vec<&str> = errors.iter().map(|it| it["message"].as_str().unwrap()).collect();
+    let got: Vec<&str> = errors.iter().map(|error| error["message"].as_str().unwrap()).collect();
     assert_eq!(got, messages);
-    assert!(errors.iter().all(|it| it["parameters"].is_object()), "{body}");
+    assert!(errors.iter().all(|error| error["parameters"].is_object()), "{body}");
 }
 
 #[track_caller]
@@ -139,7 +139,7 @@ async fn an_author_who_protects_their_posts_hides_them() {
 #[tokio::test]
 async fn a_hundred_ids_are_the_most() {
     let sandbox = TestSandbox::start().await;
-    let ids: Vec<String> = (1..=101).map(|it: u32| it.to_string()).collect();
+    let ids: Vec<String> = (1..=101).map(|number: u32| number.to_string()).collect();
     let answer = look_up(&sandbox, &ids[..100]).await;
     assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 100);
     let text =
@@ -151,7 +151,7 @@ async fn a_hundred_ids_are_the_most() {
 async fn each_mistake_in_the_query_is_told() {
     let sandbox = TestSandbox::start().await;
     let empty = "The `ids` query parameter can not be empty";
-    let not_valid = |it: &str| format!("The `ids` query parameter value [{it}] is not valid");
+    let not_valid = |text: &str| format!("The `ids` query parameter value [{text}] is not valid");
     for (query, messages) in [
         ("", vec![empty.to_owned()]),
         ("ids=", vec![empty.to_owned()]),

@@ -10,11 +10,11 @@ use crate::upstream::{TestSandbox, keys};
 /// The rows of the README's table whose first heading is this one, as cells.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let readme = fs::read_to_string("README.md").unwrap();
-    let part = readme.lines().skip_while(|it| *it != "## Without an enterprise contract");
-    let rows = part.skip_while(|it| !it.starts_with(&format!("| {heading} |")));
-    let rows = rows.skip(2).take_while(|it| it.starts_with('|'));
+    let part = readme.lines().skip_while(|line| *line != "## Without an enterprise contract");
+    let rows = part.skip_while(|line| !line.starts_with(&format!("| {heading} |")));
+    let rows = rows.skip(2).take_while(|row| row.starts_with('|'));
     let cells =
-        |row: &str| row.trim_matches('|').split('|').map(|it| it.trim().to_owned()).collect();
+        |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
     let rows: Vec<Vec<String>> = rows.map(cells).collect();
     assert!(!rows.is_empty(), "no table of {heading}");
     rows
@@ -32,12 +32,12 @@ fn set(names: &[String]) -> BTreeSet<&str> {
 /// Method and path of every route, as the router has them.
 fn routes() -> BTreeSet<(String, String)> {
     let source = fs::read_to_string("src/sandbox/control.rs").unwrap();
-    let lines = source.split(".route(\"").skip(1).map(|it| it.lines().next().unwrap());
+    let lines = source.split(".route(\"").skip(1).map(|rest| rest.lines().next().unwrap());
     let of_line = |line: &str| {
         let (path, methods) = line.split_once('"').unwrap();
-        let has = |it: &&str| methods.contains(&format!("{}(", it.to_lowercase()));
+        let has = |text: &&str| methods.contains(&format!("{}(", text.to_lowercase()));
         let methods = ["GET", "PUT", "POST", "DELETE", "PATCH"].into_iter().filter(has);
-        methods.map(|it| (it.to_owned(), path.to_owned())).collect::<Vec<_>>()
+        methods.map(|method| (method.to_owned(), path.to_owned())).collect::<Vec<_>>()
     };
     lines.flat_map(of_line).collect()
 }
@@ -46,10 +46,10 @@ fn routes() -> BTreeSet<(String, String)> {
 async fn it_names_every_route() {
     let sandbox = TestSandbox::start().await;
     let mut named = BTreeSet::new();
-    for row in table("route").iter().filter(|it| it[0].contains("/sandbox/")) {
+    for row in table("route").iter().filter(|row| row[0].contains("/sandbox/")) {
         let (methods, path) = row[0].rsplit_once(' ').unwrap();
         let path = path.trim_matches('`').split('?').next().unwrap();
-        for method in methods.split(',').map(|it| it.trim().trim_matches('`')) {
+        for method in methods.split(',').map(|method| method.trim().trim_matches('`')) {
             named.insert((method.to_owned(), path.to_owned()));
             let path = path.replace("{user_id}", &sandbox.user("alice").user_id);
             let path = path.replace("{name}", "demo").replace("{endpoint}", "totals");
@@ -65,7 +65,7 @@ async fn it_names_every_state_of_a_user() {
     let sandbox = TestSandbox::start().await;
     let alice = format!("/sandbox/users/{}", sandbox.user("alice").user_id);
     let refused = sandbox.put(&alice, json!({ "state": "?" })).await.json();
-    let row = table("route").into_iter().find(|it| it[0].contains("/sandbox/users/")).unwrap();
+    let row = table("route").into_iter().find(|row| row[0].contains("/sandbox/users/")).unwrap();
     for state in &quoted(refused["error"].as_str().unwrap())[1..] {
         assert!(row[1].contains(&**state), "{state}");
     }
@@ -77,12 +77,12 @@ async fn it_names_every_fault_with_its_fields() {
     let refused = sandbox.put("/sandbox/faults", json!([{ "kind": "?" }])).await.json();
     let known = quoted(refused["error"].as_str().unwrap());
     let rows = table("kind");
-    let named: Vec<String> = rows.iter().flat_map(|it| quoted(&it[0])).collect();
+    let named: Vec<String> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
     assert_eq!(set(&named), set(&known[1..]), "{refused}");
 
     let refused = sandbox.put("/sandbox/faults", json!([{ "?": 1 }])).await.json();
     let known = quoted(refused["error"].as_str().unwrap());
-    let mut fields: Vec<String> = rows.iter().flat_map(|it| quoted(&it[1])).collect();
+    let mut fields: Vec<String> = rows.iter().flat_map(|row| quoted(&row[1])).collect();
     fields.extend(["kind", "path", "times"].map(str::to_owned));
     assert_eq!(set(&fields), set(&known[1..]), "{refused}");
 
@@ -120,8 +120,8 @@ async fn it_names_every_switch_with_its_default_and_its_other_values() {
                 sandbox.put("/sandbox/switches", json!({ &*switch[0]: "?" })).await.json();
             let known = quoted(refused["error"].as_str().unwrap());
             let values = [defaults.clone(), quoted(&row[2])].concat();
-            let words = values.iter().filter(|it| it.starts_with('"'));
-            let words: Vec<String> = words.map(|it| it.trim_matches('"').to_owned()).collect();
+            let words = values.iter().filter(|value| value.starts_with('"'));
+            let words: Vec<String> = words.map(|word| word.trim_matches('"').to_owned()).collect();
             assert_eq!(set(&words), set(&known[1..]), "{row:?}");
         }
         told.extend(switch.into_iter().zip(defaults.iter().map(json_of)));

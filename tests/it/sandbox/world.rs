@@ -41,10 +41,14 @@ fn users_keep_their_identity_when_there_are_more() {
     let names = |users| {
         let settings = Settings { users, posts_per_user: 2, ..Settings::default() };
         let world = Sandbox::new(settings, HandClock::at(NOW)).world();
-        world.users.into_iter().map(|it| (it.screen_name, it.access_token)).collect::<Vec<_>>()
+        world
+            .users
+            .into_iter()
+            .map(|user| (user.screen_name, user.access_token))
+            .collect::<Vec<_>>()
     };
     let (few, many) = (names(2), names(7));
-    assert!(few.iter().all(|it| many.contains(it)));
+    assert!(few.iter().all(|user| many.contains(user)));
     let expected = [
         "alice",
         "bob",
@@ -56,21 +60,21 @@ fn users_keep_their_identity_when_there_are_more() {
         "protected_pat",
         "suspended_sam",
     ];
-    assert_eq!(many.iter().map(|it| &*it.0).collect::<Vec<_>>(), expected);
+    assert_eq!(many.iter().map(|user| &*user.0).collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn tokens_and_ids_have_their_real_form() {
     let settings = Settings { posts_per_user: 4, ..Settings::default() };
     let world = Sandbox::new(settings, HandClock::at(NOW)).world();
-    assert_eq!(world.apps.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["demo", "other"]);
+    assert_eq!(world.apps.iter().map(|app| &*app.name).collect::<Vec<_>>(), ["demo", "other"]);
     let mut seen = BTreeSet::new();
     for user in &world.users {
         assert!(UserId::parse(&user.user_id).is_some());
         for token in [&user.access_token, &user.other_access_token] {
             let (id, rest) = token.split_once('-').unwrap();
             assert_eq!((id, rest.len()), (&*user.user_id, 40));
-            assert!(rest.bytes().all(|it| it.is_ascii_alphanumeric()));
+            assert!(rest.bytes().all(|byte| byte.is_ascii_alphanumeric()));
             assert!(seen.insert(token.clone()));
         }
     }
@@ -86,21 +90,21 @@ fn posts_reach_from_hours_to_a_year() {
         let ages: Vec<Duration> = user
             .posts
             .iter()
-            .map(|it| NOW - OffsetDateTime::parse(&it.created_at, &Rfc3339).unwrap())
+            .map(|post| NOW - OffsetDateTime::parse(&post.created_at, &Rfc3339).unwrap())
             .collect();
         let name = &user.screen_name;
         assert!(ages.is_sorted() && ages[0] >= Duration::HOUR, "{name}");
-        assert!(ages.iter().filter(|it| **it < Duration::hours(28)).count() >= 4, "{name}");
-        assert!(ages.iter().filter(|it| **it < Duration::days(28)).count() >= 10, "{name}");
-        assert!(ages.iter().any(|it| *it > Duration::days(90)), "{name}");
-        let ancient = ages.iter().filter(|it| **it > Duration::days(1800)).count();
+        assert!(ages.iter().filter(|age| **age < Duration::hours(28)).count() >= 4, "{name}");
+        assert!(ages.iter().filter(|age| **age < Duration::days(28)).count() >= 10, "{name}");
+        assert!(ages.iter().any(|age| *age > Duration::days(90)), "{name}");
+        let ancient = ages.iter().filter(|age| **age > Duration::days(1800)).count();
         assert_eq!(ancient, usize::from(name == "alice"));
         assert_eq!(user.posts.len() - ancient, 40);
-        assert!((2..6).contains(&user.posts.iter().filter(|it| it.state == "deleted").count()));
-        for it in &user.posts {
-            let id: u64 = it.id.parse().unwrap();
+        assert!((2..6).contains(&user.posts.iter().filter(|post| post.state == "deleted").count()));
+        for listed in &user.posts {
+            let id: u64 = listed.id.parse().unwrap();
             let at = post::created_at(id).unwrap();
-            assert_eq!(at.format(&Rfc3339).unwrap(), it.created_at);
+            assert_eq!(at.format(&Rfc3339).unwrap(), listed.created_at);
             assert!(ids.insert(id));
         }
     }
@@ -113,17 +117,17 @@ async fn fifty_users_have_ten_thousand_posts_of_every_kind() {
     let sandbox = TestSandbox::start_with(Settings { ancient_authors: 20, ..settings }).await;
     let listed = sandbox.get("/sandbox/world").await;
     assert_eq!(listed["users"].as_array().unwrap().len(), 52);
-    let older = |it: &&WorldPost, days: i64| {
-        let at = post::created_at(it.id.parse().unwrap()).unwrap();
+    let older = |listed: &&WorldPost, days: i64| {
+        let at = post::created_at(listed.id.parse().unwrap()).unwrap();
         at < NOW - Duration::days(days)
     };
     let mut ids = BTreeSet::new();
     for (place, user) in sandbox.world.users.iter().enumerate() {
         let count = |is: &dyn Fn(&&WorldPost) -> bool| user.posts.iter().filter(is).count();
-        assert_eq!(count(&|it| it.state == "deleted"), 18);
-        assert!(count(&|it| older(it, 90)) > 50 && count(&|it| !older(it, 28)) > 50);
-        assert_eq!(count(&|it| older(it, 1800)), usize::from(place < 20));
-        ids.extend(user.posts.iter().map(|it| it.id.clone()));
+        assert_eq!(count(&|post| post.state == "deleted"), 18);
+        assert!(count(&|post| older(post, 90)) > 50 && count(&|post| !older(post, 28)) > 50);
+        assert_eq!(count(&|post| older(post, 1800)), usize::from(place < 20));
+        ids.extend(user.posts.iter().map(|post| post.id.clone()));
     }
     assert_eq!(ids.len(), 52 * 200 + 20, "no id comes twice");
 
@@ -150,7 +154,7 @@ fn a_single_post_a_user_is_a_world_too() {
 async fn every_author_has_numbers_of_the_last_28_hours() {
     let sandbox =
         TestSandbox::start_with(Settings { posts_per_user: 12, ..Settings::default() }).await;
-    for user in sandbox.world.users.iter().filter(|it| it.state == "active") {
+    for user in sandbox.world.users.iter().filter(|user| user.state == "active") {
         let body = body(
             &sandbox.ids(&user.screen_name, 6),
             &["impressions", "favorites"],
@@ -185,7 +189,7 @@ async fn calls_are_listed_as_they_arrived() {
     let calls = calls.as_array().unwrap();
     let seen: Vec<_> = calls
         .iter()
-        .map(|it| (it["auth_kind"].as_str().unwrap(), it["status"].as_u64().unwrap()))
+        .map(|call| (call["auth_kind"].as_str().unwrap(), call["status"].as_u64().unwrap()))
         .collect();
     let expected =
         [("user", 200), ("bearer", 400), ("two_legged", 200), ("basic", 403), ("none", 400)];

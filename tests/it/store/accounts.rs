@@ -82,12 +82,12 @@ async fn a_screen_name_is_found_in_lower_case_and_the_last_to_connect_has_it(dat
 
 async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
     let store = database.store().await;
-    let of_app = |app| (95..105).map(move |it| new_account(app, it));
+    let of_app = |app| (95..105).map(move |number| new_account(app, number));
     let accounts: Vec<_> = ["b-side", "a_side", "b_side"].into_iter().flat_map(of_app).collect();
     store.put_accounts(&accounts, "cli", NOW).await.unwrap();
 
     let mut expected: Vec<_> =
-        accounts.iter().map(|it| (it.app.clone(), it.user_id.to_string())).collect();
+        accounts.iter().map(|account| (account.app.clone(), account.user_id.to_string())).collect();
     expected.sort();
     let mut filter = AccountFilter { limit: 7, ..AccountFilter::default() };
     let mut seen = Vec::new();
@@ -96,9 +96,9 @@ async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
         let Some(last) = page.last() else { break };
         filter.after = Some((last.app.clone(), last.user_id));
         let sealed = store.list_sealed_accounts(filter.after.as_ref(), 1).await.unwrap();
-        seen.extend(page.iter().map(|it| (it.app.clone(), it.user_id.to_string())));
-        let next = sealed.first().map(|it| it.account.user_id.to_string());
-        assert_eq!(next.as_ref(), expected.get(seen.len()).map(|it| &it.1));
+        seen.extend(page.iter().map(|account| (account.app.clone(), account.user_id.to_string())));
+        let next = sealed.first().map(|stored| stored.account.user_id.to_string());
+        assert_eq!(next.as_ref(), expected.get(seen.len()).map(|account| &account.1));
     }
     assert_eq!(seen, expected);
 }
@@ -177,7 +177,7 @@ async fn a_removed_account_is_gone(database: Database) {
 
 async fn two_imports_in_opposite_orders_both_succeed(database: Database) {
     let store = database.store().await;
-    let one: Vec<_> = (1..=100).map(|it| new_account("main", it)).collect();
+    let one: Vec<_> = (1..=100).map(|number| new_account("main", number)).collect();
     let other: Vec<_> = one.iter().rev().cloned().collect();
     let (first, second) =
         tokio::join!(store.put_accounts(&one, "cli", NOW), store.put_accounts(&other, "cli", NOW),);

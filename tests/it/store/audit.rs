@@ -18,9 +18,9 @@ async fn entries_come_in_either_order_page_by_page(database: Database) {
             let page = store.list_audit(&filter).await.unwrap();
             let Some(last) = page.last() else { break };
             filter.past = Some(last.id);
-            seen.extend(page.into_iter().map(|it| it.detail));
+            seen.extend(page.into_iter().map(|entry| entry.detail));
         }
-        let mut expected: Vec<_> = (0..10).map(|it| format!("number {it}")).collect();
+        let mut expected: Vec<_> = (0..10).map(|number| format!("number {number}")).collect();
         if !oldest_first {
             expected.reverse();
         }
@@ -43,7 +43,8 @@ async fn an_entry_says_from_where_and_whose_key_it_was(database: Database) {
         store.insert_audit(actor, "vault.rotated", "vault", "", NOW).await.unwrap();
     }
     let entries = store.list_audit(&newest(9)).await.unwrap();
-    let told: Vec<_> = entries.iter().rev().map(|it| (&*it.actor, it.address.as_deref())).collect();
+    let told: Vec<_> =
+        entries.iter().rev().map(|entry| (&*entry.actor, entry.address.as_deref())).collect();
     assert_eq!(
         told,
         [
@@ -53,7 +54,7 @@ async fn an_entry_says_from_where_and_whose_key_it_was(database: Database) {
             ("gateway", None)
         ]
     );
-    assert!(entries.iter().all(|it| it.key_name.is_none()), "there is no such key");
+    assert!(entries.iter().all(|entry| entry.key_name.is_none()), "there is no such key");
 }
 
 async fn entries_are_found_by_who_what_to_what_and_when(database: Database) {
@@ -85,7 +86,7 @@ async fn entries_are_found_by_who_what_to_what_and_when(database: Database) {
         (AuditFilter { actor: "key:".into(), action: "account.".into(), ..all() }, "2"),
     ] {
         let found = store.list_audit(&filter).await.unwrap();
-        let found: String = found.into_iter().map(|it| it.detail).collect();
+        let found: String = found.into_iter().map(|entry| entry.detail).collect();
         assert_eq!(found, expected, "{filter:?}");
     }
 }

@@ -14,7 +14,7 @@ use crate::store::{id, new_account};
 const LAST: u64 = i64::MAX.unsigned_abs();
 
 fn authors(posts: impl IntoIterator<Item = u64>, author: UserId) -> HashMap<u64, UserId> {
-    posts.into_iter().map(|it| (it, author)).collect()
+    posts.into_iter().map(|post| (post, author)).collect()
 }
 
 async fn authors_of_thousands_of_posts_are_stored_and_found(database: Database) {
@@ -60,7 +60,7 @@ async fn replicas_that_learn_the_same_at_once_all_succeed(database: Database) {
 
 async fn those_who_are_connected_are_found_among_thousands(database: Database) {
     let store = database.store().await;
-    let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
+    let accounts: Vec<_> = [3, 700, 1200].map(|number| new_account("main", number)).into();
     store.put_accounts(&accounts, "cli", NOW).await.unwrap();
     store.put_accounts(&[new_account("other", 4)], "cli", NOW).await.unwrap();
     let users: Vec<UserId> = (1..=1250).map(id).collect();
@@ -72,7 +72,7 @@ async fn those_who_are_connected_are_found_among_thousands(database: Database) {
 async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
     let store = database.store().await;
     store.insert_authors(&authors(1..=1250, id(7))).await.unwrap();
-    let mut wrong: Vec<(u64, UserId)> = (1..=600).map(|it| (it, id(7))).collect();
+    let mut wrong: Vec<(u64, UserId)> = (1..=600).map(|number| (number, id(7))).collect();
     // Who was said to have written these is not who is stored.
     wrong.extend([(1250, id(8)), (LAST, id(7))]);
     store.remove_authors(&wrong, NOW).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
     let mut forgotten: Vec<u64> = changes
         .changes
         .into_iter()
-        .map(|it| match it {
+        .map(|change| match change {
             Change::Author { post } => post,
             other => panic!("{other:?}"),
         })
@@ -95,7 +95,7 @@ async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
 
 async fn a_name_is_found_among_these_users_and_no_others(database: Database) {
     let store = database.store().await;
-    let accounts: Vec<_> = [3, 700, 1200].map(|it| new_account("main", it)).into();
+    let accounts: Vec<_> = [3, 700, 1200].map(|number| new_account("main", number)).into();
     store.put_accounts(&accounts, "cli", NOW).await.unwrap();
     let name = accounts[1].screen_name.to_lowercase();
     let users: Vec<UserId> = (1..=1250).map(id).collect();

@@ -37,7 +37,7 @@ async fn a_bearer_is_per_app(database: Database) {
     assert!(!store.replace_bearer("third", Some(1), b"three", NOW).await.unwrap());
 
     let all = store.list_bearers().await.unwrap();
-    let all: Vec<_> = all.iter().map(|it| (&*it.app, it.minted_at)).collect();
+    let all: Vec<_> = all.iter().map(|bearer| (&*bearer.app, bearer.minted_at)).collect();
     assert_eq!(all, [("main", NOW), ("other", later)]);
 }
 

@@ -43,7 +43,7 @@ async fn a_poller_sees_each_change_of_fifty_writers_once_and_in_order(database: 
     let distinct: HashSet<_> = seen.iter().collect();
     assert_eq!((seen.len(), distinct.len()), (200, 200));
     for writer in 1..=WRITERS {
-        let of_writer = |it: &Change| match it {
+        let of_writer = |change: &Change| match change {
             Change::Account { user_id, .. } => {
                 let number: u64 = user_id.to_string().parse().unwrap();
                 (number / 100 == writer).then_some(number % 100)
@@ -100,7 +100,7 @@ async fn whoever_asks_for_pruned_changes_is_told(database: Database) {
 
 async fn too_many_missed_changes_are_told_as_incomplete(database: Database) {
     let store = database.store().await;
-    let accounts: Vec<_> = (1..=1001).map(|it| new_account("main", it)).collect();
+    let accounts: Vec<_> = (1..=1001).map(|number| new_account("main", number)).collect();
     store.put_accounts(&accounts, "cli", NOW).await.unwrap();
     let changes = store.list_changes(0).await.unwrap();
     assert_eq!((changes.latest, changes.complete, changes.changes.len()), (1001, false, 0));

@@ -9,8 +9,8 @@ use crate::store::{key, new_account};
 
 /// Everything that an error can print.
 fn all_of(error: &Error) -> String {
-    let chain = std::iter::successors(error.source(), |it| (**it).source());
-    let sources: Vec<String> = chain.map(|it| format!("{it} {it:?}")).collect();
+    let chain = std::iter::successors(error.source(), |cause| (**cause).source());
+    let sources: Vec<String> = chain.map(|source| format!("{source} {source:?}")).collect();
     format!("{error} {error:?} {error:#?} {sources:?}")
 }
 

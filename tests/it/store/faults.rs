@@ -53,7 +53,7 @@ impl Network {
 
     /// Leaves every connection open and carries nothing on it any more; gives how many there were.
     fn silence(&self) -> usize {
-        self.epoch.send_modify(|it| *it += 1);
+        self.epoch.send_modify(|epoch| *epoch += 1);
         // One receiver waits for new connections.
         self.epoch.receiver_count() - 1
     }

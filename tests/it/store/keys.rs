@@ -23,10 +23,10 @@ async fn what_is_inserted_is_found(database: Database) {
     };
     let mut none = key("ghi", "nothing");
     none.scopes.accounts = Some(Vec::new());
-    for it in [&narrow, &wide, &none] {
-        store.insert_key(it, b"verifier", "cli", NOW).await.unwrap();
-        let found = store.find_key(&it.id).await.unwrap().unwrap();
-        assert_eq!((found.key.as_ref(), &*found.sealed_verifier), (Ok(it), &b"verifier"[..]));
+    for key in [&narrow, &wide, &none] {
+        store.insert_key(key, b"verifier", "cli", NOW).await.unwrap();
+        let found = store.find_key(&key.id).await.unwrap().unwrap();
+        assert_eq!((found.key.as_ref(), &*found.sealed_verifier), (Ok(key), &b"verifier"[..]));
     }
     assert!(store.find_key("xyz").await.unwrap().is_none());
     let entry = store.list_audit(&newest(5)).await.unwrap().pop().unwrap();
@@ -96,7 +96,7 @@ async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
     let mut seen = Vec::new();
     loop {
         let page = store.list_keys(&filter).await.unwrap().into_iter();
-        let page: Vec<_> = page.map(|it| it.id().to_owned()).collect();
+        let page: Vec<_> = page.map(|key| key.id().to_owned()).collect();
         let Some(last) = page.last() else { break };
         filter.after = Some(last.clone());
         seen.extend(page);

@@ -97,17 +97,17 @@ async fn a_handshake_is_taken_once_by_its_browser(database: Database) {
     with_link(&store).await;
     let over = handshake(b"over", NOW);
     let going = handshake(b"going", NOW + Duration::minutes(15));
-    for it in [&over, &going] {
-        store.insert_handshake(it).await.unwrap();
+    for link in [&over, &going] {
+        store.insert_handshake(link).await.unwrap();
     }
     assert!(store.take_handshake(b"going", b"another").await.unwrap().is_none());
     assert!(store.take_handshake(b"neither", b"browser").await.unwrap().is_none());
     assert_eq!(end_of(&store).await, None);
-    for it in [over, going] {
-        let taken = store.take_handshake(&it.token_hash, b"browser").await.unwrap();
-        assert!(taken == Some(it.clone()));
+    for link in [over, going] {
+        let taken = store.take_handshake(&link.token_hash, b"browser").await.unwrap();
+        assert!(taken == Some(link.clone()));
         assert_eq!(end_of(&store).await, Some(NotConnected::UnderWay));
-        assert!(store.take_handshake(&it.token_hash, b"browser").await.unwrap().is_none());
+        assert!(store.take_handshake(&link.token_hash, b"browser").await.unwrap().is_none());
     }
 }
 
@@ -120,7 +120,7 @@ async fn of_many_that_take_a_handshake_one_gets_it(database: Database) {
         let store = store.clone();
         takers.spawn(async move { store.take_handshake(b"token", b"browser").await.unwrap() });
     }
-    assert_eq!(takers.join_all().await.iter().filter(|it| it.is_some()).count(), 1);
+    assert_eq!(takers.join_all().await.iter().filter(|taken| taken.is_some()).count(), 1);
 }
 
 async fn an_account_is_connected_by_a_link_once(database: Database) {
@@ -146,8 +146,8 @@ async fn an_account_is_connected_by_a_link_once(database: Database) {
     let entries = store.list_audit(&newest(9)).await.unwrap();
     let connected: Vec<&str> = entries
         .iter()
-        .filter(|it| it.action == "account.connected")
-        .map(|it| &*it.subject)
+        .filter(|entry| entry.action == "account.connected")
+        .map(|entry| &*entry.subject)
         .collect();
     assert_eq!(connected, ["account:main/8", "account:main/7"]);
 }

@@ -14,7 +14,7 @@ fn replica(id: &str, keys: &[&str]) -> Replica {
         host: format!("host of {id}"),
         version: "0.1.0".to_owned(),
         started_at: NOW,
-        vault_keys: keys.iter().map(|it| (*it).to_owned()).collect(),
+        vault_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         vault_active: keys[0].to_owned(),
     }
 }
@@ -23,14 +23,14 @@ async fn who_was_heard_of_lives_until_silent_for_too_long(database: Database) {
     let store = database.store().await;
     let ids = async || {
         let listed = store.list_replicas(SILENCE).await.unwrap();
-        assert!(listed.iter().all(|it| it.1 <= SILENCE), "{listed:?}");
-        listed.into_iter().map(|it| it.0.id).collect::<Vec<_>>()
+        assert!(listed.iter().all(|replica| replica.1 <= SILENCE), "{listed:?}");
+        listed.into_iter().map(|replica| replica.0.id).collect::<Vec<_>>()
     };
     let (one, two) = (replica("a", &["k0000001"]), replica("b", &["k0000002", "k0000001"]));
     store.record_heartbeat(&two).await.unwrap();
     store.record_heartbeat(&one).await.unwrap();
     let listed = store.list_replicas(SILENCE).await.unwrap();
-    assert_eq!(listed.into_iter().map(|it| it.0).collect::<Vec<_>>(), [one.clone(), two]);
+    assert_eq!(listed.into_iter().map(|replica| replica.0).collect::<Vec<_>>(), [one.clone(), two]);
 
     let newer = replica("b", &["k0000003"]);
     store.record_heartbeat(&newer).await.unwrap();

@@ -71,7 +71,7 @@ const MAX_LINES: usize = 400;
 fn layers_import_only_what_lies_below() {
     let mut seen = Vec::new();
     for (module, allowed) in MAY_IMPORT {
-        assert!(allowed.iter().all(|it| seen.contains(it)), "{module} imports upwards");
+        assert!(allowed.iter().all(|name| seen.contains(name)), "{module} imports upwards");
         seen.push(module);
     }
 
@@ -81,8 +81,9 @@ fn layers_import_only_what_lies_below() {
             assert!(matches!(&*module, "lib" | "main"), "{module} has no line in MAY_IMPORT");
             continue;
         };
-        let climbs =
-            text.lines().any(|it| code(it).contains("super::") && it.trim() != "use super::*;");
+        let climbs = text
+            .lines()
+            .any(|line| code(line).contains("super::") && line.trim() != "use super::*;");
         assert!(!climbs, "{}: write crate:: paths, so the line shows the edge", path.display());
         for (line, target) in words_after(&text, "crate::") {
             let known = target == module || allowed.contains(&target);
@@ -95,8 +96,8 @@ fn layers_import_only_what_lies_below() {
 fn the_map_says_the_same_as_the_table() {
     let map = fs::read_to_string("src/lib.rs").unwrap();
     let rows: Vec<(&str, Vec<&str>)> = map.lines().filter_map(row).collect();
-    let modules: Vec<&str> = rows.iter().map(|it| it.0).collect();
-    let table: Vec<&str> = MAY_IMPORT.iter().map(|it| it.0).collect();
+    let modules: Vec<&str> = rows.iter().map(|row| row.0).collect();
+    let table: Vec<&str> = MAY_IMPORT.iter().map(|row| row.0).collect();
     assert_eq!(modules, table);
     for ((module, listed), (_, allowed)) in rows.iter().zip(MAY_IMPORT) {
         assert_eq!(listed, allowed, "{module}");
@@ -120,10 +121,10 @@ fn what_a_page_shows_is_made_of_models_alone() {
             continue;
         }
         views += 1;
-        for line in text.lines().map(code).filter(|it| it.contains("crate::")) {
+        for line in text.lines().map(code).filter(|line| line.contains("crate::")) {
             let shown =
                 ["crate::model", "crate::pages::parts", "::layout", "::form_errors", "::view"];
-            assert!(shown.iter().any(|it| line.contains(it)), "{name}: {line}");
+            assert!(shown.iter().any(|path| line.contains(path)), "{name}: {line}");
         }
     }
     assert!(views > 12, "{views}");
@@ -189,7 +190,7 @@ fn sources() -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             match path.extension() {
                 _ if path.is_dir() => folders.push(path),
-                Some(it) if it == "rs" => {
+                Some(extension) if extension == "rs" => {
                     files.push((path.clone(), fs::read_to_string(path).unwrap()));
                 }
                 _ => (),

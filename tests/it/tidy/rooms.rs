@@ -173,13 +173,13 @@ fn rooms_name_those_alone_that_their_table_lists() {
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (file, names) in &graph {
             let Some(of) = room(file) else { continue };
-            let others = names.iter().filter_map(|it| room(it)).filter(|it| *it != of);
+            let others = names.iter().filter_map(|name| room(name)).filter(|other| *other != of);
             found.entry(of.clone()).or_default().extend(others);
         }
         let listed: BTreeMap<String, BTreeSet<String>> = rooms
             .iter()
             .map(|(room, names)| {
-                ((*room).to_owned(), names.iter().map(|it| (*it).to_owned()).collect())
+                ((*room).to_owned(), names.iter().map(|name| (*name).to_owned()).collect())
             })
             .collect();
         assert_eq!(found, listed, "{module}");
@@ -192,13 +192,14 @@ fn graph() -> BTreeMap<String, BTreeSet<String>> {
         sources().into_iter().map(|(path, text)| (module(&path), read(&text))).collect();
     assert!(files.len() > 100, "{}", files.len());
     let edges = files.iter().filter(|(path, _)| !path.is_empty()).map(|(path, file)| {
-        let named = file.named.iter().filter_map(|it| home(it, &files, 0));
+        let named = file.named.iter().filter_map(|path| home(path, &files, 0));
         let children = file
             .children
             .intersection(&file.relative)
-            .map(|it| [path, std::slice::from_ref(it)].concat());
-        let others = named.chain(children).filter(|it| it != path && files.contains_key(it));
-        (path.join("::"), others.map(|it| it.join("::")).collect())
+            .map(|child| [path, std::slice::from_ref(child)].concat());
+        let others =
+            named.chain(children).filter(|other| other != path && files.contains_key(other));
+        (path.join("::"), others.map(|other| other.join("::")).collect())
     });
     edges.collect()
 }
@@ -206,22 +207,24 @@ fn graph() -> BTreeMap<String, BTreeSet<String>> {
 /// `src/store/link/mod.rs` is `store::link`; what is above the modules is none.
 fn module(path: &std::path::Path) -> Path {
     let inside = path.strip_prefix("src").unwrap().with_extension("");
-    let mut names: Path =
-        inside.components().map(|it| it.as_os_str().to_string_lossy().into_owned()).collect();
-    if names.last().is_some_and(|it| ["lib", "main", "mod", "tests"].contains(&&**it)) {
+    let mut names: Path = inside
+        .components()
+        .map(|component| component.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    if names.last().is_some_and(|name| ["lib", "main", "mod", "tests"].contains(&&**name)) {
         let last = names.pop();
         if last.as_deref() == Some("tests") {
             names.clear();
         }
     }
-    if names.iter().any(|it| it == "tests") { Path::new() } else { names }
+    if names.iter().any(|name| name == "tests") { Path::new() } else { names }
 }
 
 /// The file that defines what is named.
 fn home(path: &[String], files: &BTreeMap<Path, File>, steps: usize) -> Option<Path> {
-    let length = (1..=path.len()).rev().find(|it| files.contains_key(&path[..*it]))?;
+    let length = (1..=path.len()).rev().find(|length| files.contains_key(&path[..*length]))?;
     let (file, rest) = path.split_at(length);
-    let given = rest.first().and_then(|it| files[file].given.get(it));
+    let given = rest.first().and_then(|name| files[file].given.get(name));
     match given {
         Some(given) if steps < 8 => home(&[given, &rest[1..]].concat(), files, steps + 1),
         _ => Some(file.to_vec()),
@@ -235,8 +238,9 @@ fn read(text: &str) -> File {
 }
 
 fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|it| {
-        it.path().is_ident("cfg") && it.parse_args::<syn::Ident>().is_ok_and(|it| it == "test")
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute.parse_args::<syn::Ident>().is_ok_and(|ident| ident == "test")
     })
 }
 
@@ -263,7 +267,9 @@ impl File {
                     path.push(name.to_string());
                     is_joined = false;
                 }
-                TokenTree::Punct(it) if it.as_char() == ':' && !path.is_empty() => is_joined = true,
+                TokenTree::Punct(punct) if punct.as_char() == ':' && !path.is_empty() => {
+                    is_joined = true
+                }
                 other => {
                     self.note(&std::mem::take(&mut path));
                     is_joined = false;
@@ -283,13 +289,13 @@ impl File {
 fn flat(tree: &UseTree, before: &[String]) -> Vec<(Path, String)> {
     let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
     match tree {
-        UseTree::Path(it) => flat(&it.tree, &with(&it.ident)),
-        UseTree::Group(it) => it.items.iter().flat_map(|it| flat(it, before)).collect(),
-        UseTree::Name(it) if it.ident == "self" => {
+        UseTree::Path(path) => flat(&path.tree, &with(&path.ident)),
+        UseTree::Group(group) => group.items.iter().flat_map(|tree| flat(tree, before)).collect(),
+        UseTree::Name(name) if name.ident == "self" => {
             vec![(before.to_vec(), before.last().cloned().unwrap_or_default())]
         }
-        UseTree::Name(it) => vec![(with(&it.ident), it.ident.to_string())],
-        UseTree::Rename(it) => vec![(with(&it.ident), it.rename.to_string())],
+        UseTree::Name(name) => vec![(with(&name.ident), name.ident.to_string())],
+        UseTree::Rename(rename) => vec![(with(&rename.ident), rename.rename.to_string())],
         UseTree::Glob(_) => vec![(before.to_vec(), String::new())],
     }
 }
@@ -298,7 +304,7 @@ impl<'ast> Visit<'ast> for File {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let is_given = !matches!(item.vis, Visibility::Inherited);
         for (path, name) in flat(&item.tree, &[]) {
-            if is_given && path.first().is_some_and(|it| it == "crate") {
+            if is_given && path.first().is_some_and(|first| first == "crate") {
                 self.given.insert(name, path[1..].to_vec());
             } else if !is_given {
                 self.note(&path);
@@ -319,13 +325,13 @@ impl<'ast> Visit<'ast> for File {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let names: Path = path.segments.iter().map(|it| it.ident.to_string()).collect();
+        let names: Path = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         self.note(&names);
         visit::visit_path(self, path);
     }
 
-    fn visit_macro(&mut self, it: &'ast Macro) {
-        self.tokens(it.tokens.clone());
+    fn visit_macro(&mut self, item: &'ast Macro) {
+        self.tokens(item.tokens.clone());
     }
 
     fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}

@@ -36,7 +36,7 @@ async fn an_upstream_that_hangs_is_a_timeout_and_is_asked_once() {
 #[tokio::test]
 async fn no_caller_waits_beyond_the_requests_deadline() {
     let (_database, gateway) =
-        start_gateway(|it| it.limits.request_deadline = Duration::from_millis(200)).await;
+        start_gateway(|config| config.limits.request_deadline = Duration::from_millis(200)).await;
     for (ask, path) in [(private(&gateway, "alice"), "/insights/"), (public(&gateway), "/oauth2/")]
     {
         gateway.order(json!([{ "kind": "hang", "path": path }])).await;
@@ -106,8 +106,10 @@ async fn an_answer_that_decompresses_without_end_is_too_large() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_limits_is_too_large() {
-    let limits: [fn(&mut Config); 2] =
-        [|it| it.limits.upstream_compressed_bytes = 100, |it| it.limits.upstream_body_bytes = 100];
+    let limits: [fn(&mut Config); 2] = [
+        |config| config.limits.upstream_compressed_bytes = 100,
+        |config| config.limits.upstream_body_bytes = 100,
+    ];
     for change in limits {
         let (_database, gateway) = start_gateway(change).await;
         let long = "x".repeat(10_000);

@@ -54,7 +54,7 @@ async fn ready(gateway: &TestGateway) -> (u16, String, String) {
     let answer = gateway.ask("GET", "/readyz").header("authorization", "").send().await;
     let body = answer.json();
     let reasons = body["reasons"].as_array().unwrap();
-    let first = reasons.first().map_or("", |it| it.as_str().unwrap());
+    let first = reasons.first().map_or("", |reason| reason.as_str().unwrap());
     (answer.status.as_u16(), body["status"].as_str().unwrap().to_owned(), first.to_owned())
 }
 
@@ -123,7 +123,7 @@ async fn known_callers_are_served_while_postgres_is_stopped() {
 
     server.start();
     let readyz = gateway.ask("GET", "/readyz");
-    eventually(&readyz, |it| it.status == 200 && it.json()["status"] == "ready").await;
+    eventually(&readyz, |answer| answer.status == 200 && answer.json()["status"] == "ready").await;
     for ask in [
         public(&gateway),
         private(&gateway, "alice"),

@@ -35,7 +35,12 @@ async fn a_restarted_gateway_uses_the_stored_bearer(database: Database) {
     let stored = again.store.find_bearer("demo").await.unwrap().unwrap();
     assert_eq!(stored.generation, 1);
     let token = again.sandbox.app("demo").bearer_token.clone().into_bytes();
-    assert!(!stored.sealed_token.windows(20).any(|it| token.windows(20).any(|other| it == other)));
+    assert!(
+        !stored
+            .sealed_token
+            .windows(20)
+            .any(|window| token.windows(20).any(|other| window == other))
+    );
 }
 
 async fn a_thousand_callers_after_a_rotation_see_one_mint_and_no_error(database: Database) {
@@ -50,7 +55,7 @@ async fn a_thousand_callers_after_a_rotation_see_one_mint_and_no_error(database:
     }
     assert_eq!(mints(&gateway).await, 2);
     let refused =
-        gateway.arrived("/insights/").await.iter().filter(|it| it["status"] == 401).count();
+        gateway.arrived("/insights/").await.iter().filter(|call| call["status"] == 401).count();
     assert!(refused > 0, "the rotation was met");
     // On a busy machine the callers have their answers before the database has the token.
     let stored = async || gateway.store.find_bearer("demo").await.unwrap().unwrap().generation;

@@ -35,7 +35,8 @@ async fn a_call_whose_time_is_refused_is_signed_once_more(database: Database) {
         switch(&gateway, json!({ "clock_offset_s": offset })).await;
         private(&gateway, "alice").send().await.is_relayed(200);
         let arrived = gateway.arrived("/insights/").await;
-        let statuses: Vec<_> = arrived.iter().map(|it| it["status"].as_u64().unwrap()).collect();
+        let statuses: Vec<_> =
+            arrived.iter().map(|call| call["status"].as_u64().unwrap()).collect();
         assert_eq!(statuses, [401, 200]);
         let time = |at: usize| arrived[at]["timestamp"].as_str().unwrap().parse::<i64>().unwrap();
         assert_eq!(time(1) - time(0), offset);
@@ -147,7 +148,7 @@ async fn first_calls_at_once_all_succeed_with_a_wrong_clock() {
         answer.is_relayed(200);
     }
     let refused =
-        gateway.arrived("/insights/").await.iter().filter(|it| it["status"] == 401).count();
+        gateway.arrived("/insights/").await.iter().filter(|call| call["status"] == 401).count();
     assert!(refused > 0);
     assert!(attempts(&gateway).await <= 101);
 }

@@ -34,7 +34,8 @@ impl Scripted {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::default();
         let scripted = Scripted { url, requests: Arc::clone(&requests) };
-        let connections: Vec<Vec<&str>> = connections.iter().map(|it| it.to_vec()).collect();
+        let connections: Vec<Vec<&str>> =
+            connections.iter().map(|connection| connection.to_vec()).collect();
         tokio::spawn(async move {
             for (number, answers) in connections.into_iter().enumerate() {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -46,12 +47,12 @@ impl Scripted {
 
     /// The connection of each request.
     pub fn connections(&self) -> Vec<usize> {
-        self.requests.lock().unwrap().iter().map(|it| it.0).collect()
+        self.requests.lock().unwrap().iter().map(|request| request.0).collect()
     }
 
     fn nonces(&self) -> Vec<String> {
-        let nonce = |it: &(usize, String)| {
-            let rest = it.1.split_once("oauth_nonce=\"").unwrap().1;
+        let nonce = |request: &(usize, String)| {
+            let rest = request.1.split_once("oauth_nonce=\"").unwrap().1;
             rest.split_once('"').unwrap().0.to_owned()
         };
         self.requests.lock().unwrap().iter().map(nonce).collect()
@@ -80,8 +81,8 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
     let mut text = String::new();
     loop {
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|it| it.strip_prefix("content-length: "));
-            if body.len() >= length.map_or(0, |it| it.parse().unwrap()) {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
                 return Some(text);
             }
         }
@@ -116,7 +117,7 @@ async fn attempts(gateway: &TestGateway) -> Vec<u64> {
     let key = gateway.new_admin_key().await;
     let listed: Answer = gateway.admin(&key, "GET", "/admin/v1/calls").send().await;
     let calls = listed.json()["calls"].as_array().unwrap().clone();
-    calls.iter().rev().map(|it| it["attempts"].as_u64().unwrap()).collect()
+    calls.iter().rev().map(|call| call["attempts"].as_u64().unwrap()).collect()
 }
 
 /// How many connections were lost on an endpoint, in all tests of this process.
@@ -125,7 +126,10 @@ async fn lost(gateway: &TestGateway, endpoint: Endpoint) -> u64 {
     let metrics = metrics.text().await.unwrap();
     let name = "countersign_upstream_lost_connections_total";
     let line = format!("{name}{{endpoint=\"{}\"}} ", endpoint.name());
-    metrics.lines().find_map(|it| it.strip_prefix(&line)).map_or(0, |it| it.parse().unwrap())
+    metrics
+        .lines()
+        .find_map(|text| text.strip_prefix(&line))
+        .map_or(0, |count| count.parse().unwrap())
 }
 
 async fn a_kept_connection_that_ends_unanswered_is_replaced_without_the_retry_budget(
@@ -192,7 +196,8 @@ async fn a_kept_connection_that_ends_within_an_answer_draws_on_the_retry_budget(
 async fn an_overloaded_upstream_is_asked_once_more_after_a_lost_connection_too() {
     let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[BUSY, WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
-    let gateway = start_gateway_with(&database, &upstream, |it| it.limits.retry_floor = 1.0).await;
+    let gateway =
+        start_gateway_with(&database, &upstream, |config| config.limits.retry_floor = 1.0).await;
     private(&gateway, "alice").send().await.is_relayed(200);
     private(&gateway, "alice").send().await.is_relayed(200);
     assert_eq!(upstream.connections(), [0, 0, 1, 1]);

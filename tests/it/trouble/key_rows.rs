@@ -124,9 +124,13 @@ async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Data
         let id = id_of(&key);
         let listed = gateway.admin(&admin, "GET", "/admin/v1/keys").send().await.json();
         let listed = listed["keys"].as_array().unwrap();
-        let it = listed.iter().find(|it| it["id"] == id).unwrap();
-        assert_eq!((&it["kind"], &it["revoked_at"]), (&json!(null), &json!(null)), "{broken}");
-        assert!(listed.iter().any(|it| it["kind"] == "admin"), "it hides no other");
+        let broken_key = listed.iter().find(|key| key["id"] == id).unwrap();
+        assert_eq!(
+            (&broken_key["kind"], &broken_key["revoked_at"]),
+            (&json!(null), &json!(null)),
+            "{broken}"
+        );
+        assert!(listed.iter().any(|key| key["kind"] == "admin"), "it hides no other");
 
         let path = format!("/admin/v1/keys/{id}");
         for _ in 0..2 {
@@ -161,7 +165,7 @@ async fn a_row_that_only_says_that_it_is_revoked_is_revoked_for_good(database: D
 
 async fn it_is_revoked_by_its_name_too(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.new_key(|it| "broken".clone_into(&mut it.name)).await;
+    let key = gateway.new_key(|key| "broken".clone_into(&mut key.name)).await;
     edit(&database, &key, "accounts = 'everybody'").await;
     let revoked = gateway.inner.revoke_key("broken", "test").await.unwrap().unwrap_err();
     assert_eq!((&*revoked.id, revoked.revoked_at.is_some()), (id_of(&key), true));

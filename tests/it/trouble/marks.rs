@@ -221,7 +221,7 @@ async fn a_mark_is_written_down_once(database: Database) {
     user_becomes(&gateway, "alice", "revoked").await;
     crate::trouble::at_once(&private(&gateway, "alice"), 20).await;
     let entries = gateway.inner.list_audit(&newest(100)).await.unwrap();
-    let marked: Vec<_> = entries.iter().filter(|it| it.action == "account.revoked").collect();
+    let marked: Vec<_> = entries.iter().filter(|entry| entry.action == "account.revoked").collect();
     assert_eq!(marked.len(), 1);
     assert_eq!(marked[0].actor, "gateway");
 }
@@ -250,7 +250,7 @@ async fn call_all(gateway: &TestGateway, names: &[String]) -> Vec<u16> {
         for name in some {
             calls.spawn(private(gateway, name).send());
         }
-        statuses.extend(calls.join_all().await.iter().map(|it| it.status.as_u16()));
+        statuses.extend(calls.join_all().await.iter().map(|answer| answer.status.as_u16()));
     }
     statuses
 }
@@ -260,8 +260,10 @@ async fn revoked(gateway: &TestGateway) -> Vec<String> {
     let path = "/admin/v1/accounts?state=revoked&limit=1000";
     let listed = gateway.admin(&key, "GET", path).send().await.json();
     let accounts = listed["accounts"].as_array().unwrap();
-    let mut names: Vec<String> =
-        accounts.iter().map(|it| it["screen_name"].as_str().unwrap().to_owned()).collect();
+    let mut names: Vec<String> = accounts
+        .iter()
+        .map(|account| account["screen_name"].as_str().unwrap().to_owned())
+        .collect();
     names.sort();
     names
 }
@@ -273,17 +275,17 @@ async fn of_five_hundred_accounts_exactly_the_revoked_ones_are_marked() {
     let gateway =
         TestGateway::build(TestSandbox::start_with(settings).await, &database.settings(), |_| ())
             .await;
-    let active = gateway.sandbox.world.users.iter().filter(|it| it.state == "active");
-    let names: Vec<String> = active.map(|it| it.screen_name.clone()).take(500).collect();
+    let active = gateway.sandbox.world.users.iter().filter(|user| user.state == "active");
+    let names: Vec<String> = active.map(|user| user.screen_name.clone()).take(500).collect();
     assert_eq!(names.len(), 500);
     gateway.connect(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
 
     let refuse = |path| json!({ "kind": "status", "code": 89, "path": path });
     gateway.order(json!([refuse("/insights/"), refuse("/1.1/")])).await;
-    assert!(call_all(&gateway, &names).await.iter().all(|it| *it == 401));
+    assert!(call_all(&gateway, &names).await.iter().all(|status| *status == 401));
     assert!(revoked(&gateway).await.is_empty());
     gateway.order(json!([])).await;
-    assert!(call_all(&gateway, &names).await.iter().all(|it| *it == 200));
+    assert!(call_all(&gateway, &names).await.iter().all(|status| *status == 200));
 
     gateway.sandbox.clock.forward(time::Duration::seconds(30));
     let mut truly: Vec<String> = names.iter().step_by(25).cloned().collect();

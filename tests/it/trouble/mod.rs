@@ -106,5 +106,5 @@ pub async fn eventually(ask: &Ask, wanted: impl Fn(&Answer) -> bool) -> Answer {
 }
 
 async fn eventually_status(ask: &Ask, status: u16) -> Answer {
-    eventually(ask, |it| it.status == status).await
+    eventually(ask, |answer| answer.status == status).await
 }

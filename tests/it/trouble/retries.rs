@@ -49,7 +49,7 @@ async fn second_attempts_stay_within_their_budget() {
     private(&gateway, "alice").send().await.is_relayed(200);
     gateway.order(json!([{ "kind": "status", "status": 503 }])).await;
     let answers = at_once(&private(&gateway, "alice"), 200).await;
-    assert!(answers.iter().all(|it| it.status == 503));
+    assert!(answers.iter().all(|answer| answer.status == 503));
     // A tenth of the calls and, with the clock standing still, the three of the first second.
     let fired = gateway.fired().await[0];
     assert!((221..=223).contains(&fired), "{fired} attempts");
@@ -67,10 +67,11 @@ async fn nonces_never_come_again() {
     at_once(&private(&gateway, "alice"), 100).await;
     assert_eq!(gateway.fired().await, [10]);
     let arrived = gateway.arrived("/insights/").await;
-    let nonces: BTreeSet<&str> = arrived.iter().map(|it| it["nonce"].as_str().unwrap()).collect();
+    let nonces: BTreeSet<&str> =
+        arrived.iter().map(|call| call["nonce"].as_str().unwrap()).collect();
     assert!(arrived.len() > 100);
     assert_eq!(nonces.len(), arrived.len());
-    assert!(nonces.iter().all(|it| it.len() == 43));
+    assert!(nonces.iter().all(|nonce| nonce.len() == 43));
 }
 
 #[tokio::test]

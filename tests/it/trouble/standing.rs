@@ -16,7 +16,7 @@ async fn reasons(gateway: &TestGateway) -> Vec<String> {
     let answer = gateway.ask("GET", "/readyz").send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let reasons: Vec<String> = serde_json::from_value(answer.json()["reasons"].take()).unwrap();
-    reasons.into_iter().filter(|it| it.starts_with("app ")).collect()
+    reasons.into_iter().filter(|reason| reason.starts_with("app ")).collect()
 }
 
 /// Whoever refuses the app says so on every engagement call.
@@ -50,8 +50,8 @@ async fn an_app_that_x_refuses_is_told_until_it_is_let_in_again() {
 #[tokio::test]
 async fn a_configured_bearer_that_x_refuses_is_told() {
     let database = fresh(Kind::Sqlite).await;
-    let gateway = TestGateway::start_with(&database, |it| {
-        it.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::from("bogus"));
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.apps.get_mut("demo").unwrap().bearer_token = Some(Secret::from("bogus"));
     })
     .await;
     public(&gateway).send().await.is_relayed(401);
@@ -90,8 +90,8 @@ async fn an_answer_about_a_user_is_not_held_against_the_app() {
 #[tokio::test]
 async fn two_legged_signatures_count_as_signatures() {
     let database = fresh(Kind::Sqlite).await;
-    let gateway = TestGateway::start_with(&database, |it| {
-        it.apps.get_mut("demo").unwrap().app_only = AppOnly::TwoLegged;
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.apps.get_mut("demo").unwrap().app_only = AppOnly::TwoLegged;
     })
     .await;
     gateway.order(json!([refusal(32)])).await;

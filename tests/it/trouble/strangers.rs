@@ -39,9 +39,10 @@ fn is_told_to_wait(answer: &crate::http::Answer) {
 
 async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
     // What is remembered as unknown stays so for as long as the test may take.
-    let gateway =
-        TestGateway::start_with(&database, |it| it.limits.unknown_for = Duration::from_mins(1))
-            .await;
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.limits.unknown_for = Duration::from_mins(1)
+    })
+    .await;
     let unused = gateway.new_key(|_| ()).await;
     let revoked = gateway.new_key(|_| ()).await;
     gateway.inner.revoke_key(&revoked, "test").await.unwrap().unwrap();

@@ -83,7 +83,7 @@ async fn what_a_missing_key_sealed_is_unavailable_until_the_key_is_there(databas
         degraded.text()
     );
     let metrics = Ask::new(&old.http, &old.admin_url, "GET", "/metrics");
-    eventually(&metrics, |it| it.text().contains("countersign_vault_keys_missing 1")).await;
+    eventually(&metrics, |answer| answer.text().contains("countersign_vault_keys_missing 1")).await;
     let listed = old.inner.look_at_key(id_of(&key)).await.unwrap().unwrap_err();
     assert!(listed.why.contains("newerkey") && !listed.why.contains("changed"), "{}", listed.why);
 
@@ -101,7 +101,7 @@ async fn a_gateway_that_opens_nothing_is_not_ready(database: Database) {
     let key = new.new_key(|_| ()).await;
     new.inner.rotate_vault("test").await.unwrap();
     with_key(private(&old, "bob"), &key).send().await.is_own(503, "vault_key_unavailable");
-    let not_ready = eventually(&ready(&old), |it| it.status == 503).await;
+    let not_ready = eventually(&ready(&old), |answer| answer.status == 503).await;
     assert!(not_ready.text().contains("newerkey"), "{}", not_ready.text());
     reload(&old, &database, newer).await.unwrap();
     assert_eq!(ready(&old).send().await.status, 200);
@@ -238,7 +238,7 @@ async fn a_key_is_revoked_without_the_key_that_sealed_it(database: Database) {
     call.clone().send().await.is_relayed(200);
     let revoked = old.inner.revoke_key(id_of(&key), "test").await.unwrap().unwrap_err();
     assert!(revoked.revoked_at.is_some());
-    eventually(&call, |it| it.status == 401).await;
+    eventually(&call, |answer| answer.status == 401).await;
     // It left nothing that the others could not open, and its row brings nothing back.
     let status = new.inner.vault_status().await.unwrap();
     assert_eq!(status.unopened, [] as [String; 0]);
@@ -277,7 +277,7 @@ async fn an_apps_credentials_are_replaced_while_it_serves(database: Database) {
     };
     reload(&gateway, &database, with_bearer).await.unwrap();
     public(&gateway).send().await.is_relayed(200);
-    let sources: Vec<_> = gateway.inner.apps().map(|it| it.1).collect();
+    let sources: Vec<_> = gateway.inner.apps().map(|app| app.1).collect();
     assert_eq!(sources, [BearerSource::Configured]);
 }
 

@@ -9,7 +9,7 @@ use crate::trouble::{PATIENCE, id_of, private, with_key};
 
 /// A second gateway that has just started, on the database of the first.
 async fn started(gateway: &TestGateway, database: &Database, limit: Duration) -> TestGateway {
-    let change = |it: &mut countersign::config::Config| it.limits.warm_up = limit;
+    let change = |config: &mut countersign::config::Config| config.limits.warm_up = limit;
     let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), change).await;
     // It has imported accounts itself: those changes are behind it now.
     again.inner.catch_up_once().await.unwrap();

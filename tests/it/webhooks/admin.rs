@@ -85,19 +85,19 @@ async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database
         .await
         .unwrap()
         .into_iter()
-        .filter(|it| it.action.starts_with("webhook."))
-        .map(|it| {
+        .filter(|entry| entry.action.starts_with("webhook."))
+        .map(|entry| {
             assert_eq!(
-                (it.subject, &*it.actor),
+                (entry.subject, &*entry.actor),
                 (format!("webhook:{id}"), &*format!("key:{}", &key[4..16]))
             );
             // What follows the host may be a secret of the receiver's.
             assert!(
-                it.detail.starts_with("http://127.0.0.1:") && !it.detail.contains("hook"),
+                entry.detail.starts_with("http://127.0.0.1:") && !entry.detail.contains("hook"),
                 "{}",
-                it.detail
+                entry.detail
             );
-            it.action
+            entry.action
         })
         .collect();
     assert_eq!(
@@ -126,7 +126,11 @@ async fn deliveries_come_in_pages(database: Database) {
         let page =
             gateway.admin(&key, "GET", &format!("{path}?limit=2{before}")).send().await.json();
         seen.extend(
-            page["deliveries"].as_array().unwrap().iter().map(|it| it["number"].as_i64().unwrap()),
+            page["deliveries"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|delivery| delivery["number"].as_i64().unwrap()),
         );
         next = page["next"].clone();
         if next.is_null() {

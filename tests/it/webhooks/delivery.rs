@@ -29,7 +29,7 @@ async fn until_over(gateway: &TestGateway, id: &str) -> Duration {
     let begun = gateway.sandbox.clock.now();
     for _ in 0..400 {
         gateway.deliver().await;
-        if listed(gateway, id).await.iter().all(|it| it.attempt_at.is_none()) {
+        if listed(gateway, id).await.iter().all(|delivery| delivery.attempt_at.is_none()) {
             return gateway.sandbox.clock.now() - begun;
         }
         gateway.later(Duration::minutes(5)).await;
@@ -62,7 +62,7 @@ async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order(database:
     }
     let tried = receiver.arrived();
     assert!(
-        tried.len() > 4 && receiver.told().iter().all(|it| it.0 == "account.blocked"),
+        tried.len() > 4 && receiver.told().iter().all(|event| event.0 == "account.blocked"),
         "{tried:?}"
     );
     receiver.answers(204);
@@ -72,14 +72,15 @@ async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order(database:
     }
     let arrived: Vec<_> = receiver.arrived().split_off(tried.len());
     for name in ["alice", "bob"] {
-        let of_one: Vec<_> = arrived.iter().map(Arrived::what).filter(|it| it.1 == name).collect();
+        let of_one: Vec<_> =
+            arrived.iter().map(Arrived::what).filter(|event| event.1 == name).collect();
         assert_eq!(of_one, names(&[("blocked", name), ("recovered", name), ("revoked", name)]));
     }
     let mut id_of = HashMap::new();
-    for it in tried.iter().chain(&arrived) {
+    for event in tried.iter().chain(&arrived) {
         assert_eq!(
-            id_of.entry(it.what()).or_insert(it.id().to_owned()),
-            it.id(),
+            id_of.entry(event.what()).or_insert(event.id().to_owned()),
+            event.id(),
             "one event, one id"
         );
     }
@@ -128,8 +129,8 @@ async fn a_receiver_that_fails_is_tried_with_one_event_at_a_time(database: Datab
     until_over(&gateway, &id).await;
     let all = listed(&gateway, &id).await;
     assert!(
-        all.iter()
-            .all(|it| it.delivered_at.is_none() && it.status == Some(503) || it.attempts == 0),
+        all.iter().all(|delivery| delivery.delivered_at.is_none() && delivery.status == Some(503)
+            || delivery.attempts == 0),
         "{all:?}"
     );
     // And what comes then, once it is up.
@@ -219,8 +220,8 @@ async fn only_an_answer_of_the_two_hundreds_counts_and_no_redirect_is_followed(d
     }
     let arrived = receiver.arrived();
     assert_eq!(arrived.len(), 18);
-    assert!(arrived.iter().all(|it| it.path == "/hook?token=abc"), "{arrived:?}");
-    assert!(arrived.iter().all(|it| it.json()["type"] == "webhook.test"));
+    assert!(arrived.iter().all(|event| event.path == "/hook?token=abc"), "{arrived:?}");
+    assert!(arrived.iter().all(|event| event.json()["type"] == "webhook.test"));
 }
 
 async fn a_receiver_that_is_gone_is_told_of_in_words_without_its_address(database: Database) {
@@ -262,7 +263,7 @@ async fn a_link_is_sent_again_while_it_lasts_and_then_made_anew(database: Databa
     let links: Vec<String> = receiver
         .arrived()
         .iter()
-        .map(|it| it.json()["data"]["reconnect_url"].to_string())
+        .map(|event| event.json()["data"]["reconnect_url"].to_string())
         .collect();
     let distinct: std::collections::HashSet<&String> = links.iter().collect();
     assert_eq!(distinct.len(), 2, "{links:?}");

@@ -30,7 +30,7 @@ async fn each_change_of_an_account_is_told_once(database: Database) {
     ] {
         user_becomes(&gateway, "alice", becomes).await;
         gateway.admin(&key, "POST", &format!("{alice}/verify")).send().await;
-        expected.extend(event.map(|it| (it, "alice")));
+        expected.extend(event.map(|event| (event, "alice")));
     }
     gateway.connect(&["bob"]).await;
     expected.push(("connected", "bob"));
@@ -143,9 +143,9 @@ async fn the_end_of_an_account_carries_a_link_for_its_user_alone(database: Datab
 }
 
 async fn without_a_public_address_events_carry_no_link(database: Database) {
-    let gateway = TestGateway::start_with(&database, |it| {
-        it.webhooks.allow_http = true;
-        it.connect.public_url = None;
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.webhooks.allow_http = true;
+        config.connect.public_url = None;
     })
     .await;
     let receiver = Receiver::start().await;
@@ -156,10 +156,10 @@ async fn without_a_public_address_events_carry_no_link(database: Database) {
 }
 
 async fn a_webhook_of_one_app_hears_of_that_app_alone(database: Database) {
-    let gateway = TestGateway::start_with(&database, |it| {
-        it.webhooks.allow_http = true;
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.webhooks.allow_http = true;
         let name = "other".to_owned();
-        it.apps.insert(name.clone(), App { name, ..it.apps["demo"].clone() });
+        config.apps.insert(name.clone(), App { name, ..config.apps["demo"].clone() });
     })
     .await;
     let (all, one) = (Receiver::start().await, Receiver::start().await);

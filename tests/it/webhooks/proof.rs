@@ -37,10 +37,10 @@ async fn with_ring(
     database: &Database,
     keys: &[(&str, &str)],
 ) -> TestGateway {
-    let change = |it: &mut Config| {
-        with_http(it);
-        it.vault.keys = keys.iter().map(|it| (it.0.to_owned(), it.1.into())).collect();
-        keys[0].0.clone_into(&mut it.vault.active);
+    let change = |config: &mut Config| {
+        with_http(config);
+        config.vault.keys = keys.iter().map(|entry| (entry.0.to_owned(), entry.1.into())).collect();
+        keys[0].0.clone_into(&mut config.vault.active);
     };
     TestGateway::build(gateway.sandbox.again(), &database.settings(), change).await
 }
@@ -113,7 +113,7 @@ async fn a_row_that_was_edited_in_any_column_is_not_sent(database: Database) {
         let aside: Vec<_> = listed(&gateway, &admin, &id)
             .await
             .into_iter()
-            .filter(|it| it["event"].is_null())
+            .filter(|delivery| delivery["event"].is_null())
             .collect();
         let moved = edit.starts_with("webhook_id");
         assert_eq!(receiver.arrived().len(), sound + usize::from(moved), "{edit}");
@@ -136,7 +136,7 @@ async fn an_event_whose_vault_key_is_not_here_waits_for_it(database: Database) {
     let without = with_ring(&gateway, &database, &[NEWER]).await;
     // Its own events of the same account wait behind.
     without.deliver().await;
-    assert_eq!(receiver.arrived().iter().filter(|it| it.what().1 == "alice").count(), 0);
+    assert_eq!(receiver.arrived().iter().filter(|event| event.what().1 == "alice").count(), 0);
     let waits = listed(&gateway, &admin, &id).await.pop().unwrap();
     assert_eq!(
         (waits["state"].as_str(), waits["event"].as_str()),

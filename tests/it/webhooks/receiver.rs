@@ -24,7 +24,7 @@ pub struct Arrived {
 
 impl Arrived {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |it| it.to_str().unwrap())
+        self.headers.get(name).map_or("", |header| header.to_str().unwrap())
     }
 
     pub fn id(&self) -> &str {
@@ -38,7 +38,7 @@ impl Arrived {
     /// The event and whose it is.
     pub fn what(&self) -> (String, String) {
         let body = self.json();
-        let text = |it: &Value| it.as_str().unwrap().to_owned();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&body["type"]), text(&body["data"]["screen_name"]))
     }
 }
@@ -114,7 +114,7 @@ impl Receiver {
 
     /// Waits until that many have arrived, answered or not.
     pub async fn wait_for(&self, count: usize) {
-        self.inside.count.subscribe().wait_for(|it| *it >= count).await.unwrap();
+        self.inside.count.subscribe().wait_for(|arrived| *arrived >= count).await.unwrap();
     }
 
     /// The most that were being answered at one time.
@@ -136,7 +136,7 @@ async fn receive(
         at_once.1 = at_once.1.max(at_once.0);
     }
     inside.arrived.lock().unwrap().push(Arrived { method, path: uri.to_string(), headers, body });
-    inside.count.send_modify(|it| *it += 1);
+    inside.count.send_modify(|count| *count += 1);
     let passed = inside.gate.acquire().await.map(drop);
     assert!(passed.is_ok(), "the gate is never closed for good");
     let next = inside.answers.lock().unwrap().pop_front();

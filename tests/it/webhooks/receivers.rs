@@ -10,9 +10,9 @@ use crate::webhooks::{start_gateway, with_http};
 
 fn allowing(hosts: &str) -> impl FnOnce(&mut Config) {
     let hosts = (HOSTS.parse)(hosts).unwrap();
-    |it| {
-        with_http(it);
-        it.webhooks.receivers = hosts;
+    |config| {
+        with_http(config);
+        config.webhooks.receivers = hosts;
     }
 }
 

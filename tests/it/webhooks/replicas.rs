@@ -171,7 +171,8 @@ async fn a_gateway_that_stops_claims_nothing_more_and_ends_what_it_sends(databas
     sending.await.unwrap();
     let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
     let listed = read(gateway.inner.list_deliveries(&filter).await.unwrap());
-    let arrived: Vec<bool> = listed.iter().rev().map(|it| it.delivered_at.is_some()).collect();
+    let arrived: Vec<bool> =
+        listed.iter().rev().map(|delivery| delivery.delivered_at.is_some()).collect();
     assert_eq!(arrived, [true, false]);
 }
 

@@ -58,7 +58,7 @@ async fn an_event_that_arrived_or_was_given_up_is_sent_again_under_its_id(databa
     assert!(listed(&gateway, &key, &id, "?state=waiting").await.is_empty());
 
     let entries = gateway.store.list_audit(&newest(99)).await.unwrap();
-    let audited: Vec<_> = entries.iter().filter(|it| it.action == "webhook.resent").collect();
+    let audited: Vec<_> = entries.iter().filter(|entry| entry.action == "webhook.resent").collect();
     assert_eq!(audited.len(), 3);
     assert_eq!(audited[2].detail, format!("delivery {}", first["number"]));
     assert_eq!(
@@ -137,7 +137,7 @@ async fn a_row_that_cannot_be_read_hides_no_other(database: Database) {
     gateway.connect(&["alice", "bob"]).await;
     database.run("update delivery set event = 'account.renamed' where screen_name = 'alice'").await;
     let all = listed(&gateway, &key, &id, "").await;
-    let odd: Vec<_> = all.iter().filter(|it| it["event"].is_null()).collect();
+    let odd: Vec<_> = all.iter().filter(|delivery| delivery["event"].is_null()).collect();
     assert_eq!((all.len(), odd.len()), (2, 1));
     assert_eq!((&odd[0]["user_id"], &odd[0]["state"]), (&json!(null), &json!("waiting")));
     assert!(odd[0]["failure"].as_str().unwrap().contains("cannot be read"), "{}", odd[0]);
@@ -153,7 +153,7 @@ async fn a_row_that_cannot_be_read_hides_no_other(database: Database) {
     let answer = gateway.admin(&key, "GET", "/admin/v1/keys?limit=1000").send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let keys = answer.json()["keys"].as_array().unwrap().clone();
-    let odd: Vec<_> = keys.iter().filter(|it| it["kind"].is_null()).collect();
+    let odd: Vec<_> = keys.iter().filter(|key| key["kind"].is_null()).collect();
     assert_eq!((keys.len(), odd.len()), (3, 1));
     assert_eq!((&odd[0]["id"], &odd[0]["accounts"]), (&json!(&caller[4..16]), &json!([])));
     let status = gateway.inner.vault_status().await.unwrap();

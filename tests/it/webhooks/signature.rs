@@ -15,7 +15,7 @@ use crate::webhooks::{names, start_gateway, with_http};
 fn signed_by(arrived: &Arrived, secret: &str) -> bool {
     let time = arrived.header("webhook-timestamp").parse().unwrap();
     let signature = Webhook::new(secret).unwrap().sign(arrived.id(), time, &arrived.body).unwrap();
-    arrived.header("webhook-signature").split(' ').any(|it| it == signature)
+    arrived.header("webhook-signature").split(' ').any(|part| part == signature)
 }
 
 async fn an_independent_receiver_takes_the_signature(database: Database) {
@@ -77,7 +77,7 @@ async fn while_an_old_secret_signs_there_is_no_further_one(database: Database) {
     let rotate = || gateway.inner.rotate_webhook(&id, None, "test");
     // A day, where nothing is said; of two at once one is made.
     let (one, two) = tokio::join!(rotate(), rotate());
-    let made: Vec<_> = [one, two].into_iter().flatten().map(|it| it.1).collect();
+    let made: Vec<_> = [one, two].into_iter().flatten().map(|pair| pair.1).collect();
     assert_eq!(made.len(), 1);
     let refused = rotate().await.err().unwrap();
     assert!(matches!(refused, Error::InvalidRequest(_)), "{refused}");
@@ -113,10 +113,10 @@ async fn an_event_that_cannot_be_read_holds_up_its_own_account_alone(database: D
 }
 
 async fn an_event_whose_row_was_moved_to_another_apps_webhook_is_not_sent(database: Database) {
-    let gateway = TestGateway::start_with(&database, |it| {
-        it.webhooks.allow_http = true;
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.webhooks.allow_http = true;
         let name = "other".to_owned();
-        it.apps.insert(name.clone(), App { name, ..it.apps["demo"].clone() });
+        config.apps.insert(name.clone(), App { name, ..config.apps["demo"].clone() });
     })
     .await;
     let (own, thief) = (Receiver::start().await, Receiver::start().await);
@@ -154,12 +154,13 @@ async fn secrets_are_sealed_anew_when_the_vault_gets_a_new_key(database: Databas
     let receiver = Receiver::start().await;
     let (id, first) = gateway.hook(&receiver).await;
     let (_, second) = gateway.inner.rotate_webhook(&id, None, "test").await.unwrap();
-    let newer = TestGateway::build(gateway.sandbox.again(), &database.settings(), |it| {
-        with_http(it);
-        it.vault
+    let newer = TestGateway::build(gateway.sandbox.again(), &database.settings(), |config| {
+        with_http(config);
+        config
+            .vault
             .keys
             .push(("newerkey".to_owned(), "IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=".into()));
-        it.vault.active = "newerkey".into();
+        config.vault.active = "newerkey".into();
     })
     .await;
     newer.inner.rotate_vault("test").await.unwrap();

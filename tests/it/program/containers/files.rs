@@ -24,13 +24,13 @@ pub struct Image {
 impl Image {
     pub fn read() -> Image {
         let text = fs::read_to_string("Dockerfile").unwrap();
-        let lines: Vec<&str> = text.lines().filter(|it| !it.starts_with('#')).collect();
-        let mut it = Image::default();
-        for line in lines.join("\n").replace("\\\n", " ").lines().filter(|it| !it.is_empty()) {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let mut image = Image::default();
+        for line in lines.join("\n").replace("\\\n", " ").lines().filter(|line| !line.is_empty()) {
             let (instruction, rest) = line.split_once(' ').unwrap();
-            it.follow(instruction, rest.trim());
+            image.follow(instruction, rest.trim());
         }
-        it
+        image
     }
 
     fn follow(&mut self, instruction: &str, rest: &str) {
@@ -47,14 +47,14 @@ impl Image {
                 self.copied.extend(sources.iter().map(ToString::to_string));
             }
             "RUN" => self.building.push_str(rest),
-            "ENV" => self.environment.extend(rest.split_whitespace().map(|it| {
-                let (name, value) = it.split_once('=').unwrap();
+            "ENV" => self.environment.extend(rest.split_whitespace().map(|word| {
+                let (name, value) = word.split_once('=').unwrap();
                 (name.to_owned(), value.to_owned())
             })),
             "USER" => rest.clone_into(&mut self.user),
             "WORKDIR" => rest.clone_into(&mut self.folder),
             "EXPOSE" => {
-                self.ports = rest.split_whitespace().map(|it| it.parse().unwrap()).collect();
+                self.ports = rest.split_whitespace().map(|word| word.parse().unwrap()).collect();
             }
             "ENTRYPOINT" => self.entrypoint = list(rest),
             "CMD" => self.command = list(rest),
@@ -75,20 +75,20 @@ pub fn compose() -> Value {
 
 fn value(yaml: &Yaml) -> Value {
     match yaml {
-        Yaml::Value(Scalar::String(it)) => Value::from(&**it),
-        Yaml::Value(Scalar::Integer(it)) => Value::from(*it),
-        Yaml::Value(Scalar::Boolean(it)) => Value::from(*it),
+        Yaml::Value(Scalar::String(text)) => Value::from(&**text),
+        Yaml::Value(Scalar::Integer(number)) => Value::from(*number),
+        Yaml::Value(Scalar::Boolean(flag)) => Value::from(*flag),
         Yaml::Value(Scalar::Null) => Value::Null,
         Yaml::Sequence(list) => list.iter().map(value).collect(),
         Yaml::Mapping(map) => {
             let mut merged = Map::new();
             let (below, own): (Vec<_>, Vec<_>) =
                 map.iter().partition(|(key, _)| key.as_str() == Some("<<"));
-            for (_, it) in below {
-                merged.extend(value(it).as_object().unwrap().clone());
+            for (_, node) in below {
+                merged.extend(value(node).as_object().unwrap().clone());
             }
             merged.extend(
-                own.into_iter().map(|(key, it)| (key.as_str().unwrap().to_owned(), value(it))),
+                own.into_iter().map(|(key, node)| (key.as_str().unwrap().to_owned(), value(node))),
             );
             Value::Object(merged)
         }
@@ -99,5 +99,5 @@ fn value(yaml: &Yaml) -> Value {
 /// A list of texts.
 pub fn texts(value: &Value) -> Vec<String> {
     let list = value.as_array().into_iter().flatten();
-    list.map(|it| it.as_str().unwrap().to_owned()).collect()
+    list.map(|item| item.as_str().unwrap().to_owned()).collect()
 }

@@ -22,21 +22,21 @@ pub struct Machine {
 impl Machine {
     pub fn new() -> Machine {
         let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir();
-        let it = Machine {
+        let machine = Machine {
             image: Image::read(),
             services: compose()["services"].take(),
             folder: folder.unwrap(),
         };
-        it.make("bin");
-        fs::copy(env!("CARGO_BIN_EXE_countersign"), it.path("bin/countersign")).unwrap();
+        machine.make("bin");
+        fs::copy(env!("CARGO_BIN_EXE_countersign"), machine.path("bin/countersign")).unwrap();
         if !is_root() {
             // Only root gives files away.
-            fs::write(it.path("bin/chown"), "#!/bin/sh\n").unwrap();
-            fs::set_permissions(it.path("bin/chown"), Permissions::from_mode(0o755)).unwrap();
+            fs::write(machine.path("bin/chown"), "#!/bin/sh\n").unwrap();
+            fs::set_permissions(machine.path("bin/chown"), Permissions::from_mode(0o755)).unwrap();
         }
-        it.make("root");
-        fs::set_permissions(it.path("root"), Permissions::from_mode(0o555)).unwrap();
-        it
+        machine.make("root");
+        fs::set_permissions(machine.path("root"), Permissions::from_mode(0o555)).unwrap();
+        machine
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -103,7 +103,7 @@ impl Machine {
             .extend(set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut command = Command::new(&arguments[0]);
         command
-            .args(arguments[1..].iter().map(|it| here(it)))
+            .args(arguments[1..].iter().map(|argument| here(argument)))
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()))
             .envs(environment)
@@ -132,8 +132,8 @@ impl Machine {
     }
 
     fn in_folders(&self, service: &Value, text: &str) -> String {
-        texts(&service["volumes"]).iter().fold(text.to_owned(), |text, it| {
-            let mut parts = it.split(':');
+        texts(&service["volumes"]).iter().fold(text.to_owned(), |text, mount| {
+            let mut parts = mount.split(':');
             let (volume, target) = (parts.next().unwrap(), parts.next().unwrap());
             text.replace(target, &self.volume(volume, target).to_string_lossy())
         })
@@ -154,7 +154,7 @@ fn on_free_ports(text: &str) -> String {
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
-        entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
     names
 }

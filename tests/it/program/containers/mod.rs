@@ -39,7 +39,8 @@ async fn the_gateway_runs_as_they_say() {
     let made = fs::read_to_string(&url).unwrap();
     let password = fs::read_to_string(machine.volume("password", "").join("database")).unwrap();
     assert_eq!(password.len(), 48);
-    let [user, name] = ["POSTGRES_USER", "POSTGRES_DB"].map(|it| postgres[it].as_str().unwrap());
+    let [user, name] =
+        ["POSTGRES_USER", "POSTGRES_DB"].map(|variable| postgres[variable].as_str().unwrap());
     assert_eq!(made, format!("postgres://{user}:{password}@database/{name}\n"));
     fs::write(&url, database.settings().url.expose()).unwrap();
 
@@ -77,7 +78,7 @@ async fn the_demo_runs_as_they_say_and_is_reached_from_outside() {
     for (name, path) in
         [("gateway", "/readyz"), ("operators", "/readyz"), ("sandbox", "/sandbox/world")]
     {
-        let line = tour.lines().find(|it| it.trim().starts_with(name)).unwrap();
+        let line = tour.lines().find(|line| line.trim().starts_with(name)).unwrap();
         let url = line.split_whitespace().nth(1).unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
@@ -98,7 +99,8 @@ async fn the_demo_runs_as_they_say_and_is_reached_from_outside() {
 #[test]
 fn each_published_port_is_listened_on_and_published_to_the_host_alone() {
     let machine = Machine::new();
-    let port = |text: &String| text.split_once("0.0.0.0:").map(|it| it.1.parse::<u16>().unwrap());
+    let port =
+        |text: &String| text.split_once("0.0.0.0:").map(|halves| halves.1.parse::<u16>().unwrap());
     for (name, settings) in [("gateway", true), ("demo", false)] {
         let service = machine.service(name);
         let listened: BTreeSet<u16> = if settings {
@@ -108,7 +110,7 @@ fn each_published_port_is_listened_on_and_published_to_the_host_alone() {
         };
         let published = texts(&service["ports"]);
         let expected: Vec<String> =
-            listened.iter().map(|it| format!("127.0.0.1:{it}:{it}")).collect();
+            listened.iter().map(|port| format!("127.0.0.1:{port}:{port}")).collect();
         assert_eq!(published, expected, "{name}");
         if settings {
             assert_eq!(listened, machine.image.ports);
@@ -129,7 +131,7 @@ async fn the_setup_makes_what_is_missing_once_and_for_the_gateways_user_alone() 
     let secrets = machine.volume("secrets", "");
     let read = |name: &str| fs::read_to_string(secrets.join(name)).unwrap();
     assert_eq!(machine.run("setup").await.code, 0);
-    let first = names(&secrets).iter().map(|it| read(it)).collect::<Vec<_>>();
+    let first = names(&secrets).iter().map(|name| read(name)).collect::<Vec<_>>();
     assert_eq!(names(&secrets), ["consumer_key", "consumer_secret", "database_url", "vault_keys"]);
     for name in names(&secrets) {
         let file = fs::metadata(secrets.join(&name)).unwrap();
@@ -141,7 +143,7 @@ async fn the_setup_makes_what_is_missing_once_and_for_the_gateways_user_alone() 
     assert_eq!(password.permissions().mode() & 0o777, 0o444);
 
     assert_eq!(machine.run("setup").await.code, 0);
-    assert_eq!(names(&secrets).iter().map(|it| read(it)).collect::<Vec<_>>(), first);
+    assert_eq!(names(&secrets).iter().map(|name| read(name)).collect::<Vec<_>>(), first);
     fs::write(given.join("vault_keys"), "mine").unwrap();
     fs::write(given.join("consumer_key"), "another").unwrap();
     assert_eq!(machine.run("setup").await.code, 0);
@@ -161,7 +163,7 @@ fn every_service_is_confined_and_every_volume_is_declared() {
             let known = volume == "./secrets" || all["volumes"].get(volume).is_some();
             assert!(known, "{name}: {volume}");
         }
-        for network in texts(&service["networks"]).iter().filter(|it| *it != "default") {
+        for network in texts(&service["networks"]).iter().filter(|name| *name != "default") {
             assert!(all["networks"].get(network).is_some(), "{name}: {network}");
         }
         for other in service["depends_on"].as_object().into_iter().flatten() {
@@ -189,27 +191,29 @@ fn limits() -> config::Limits {
     ];
     let needed = needed.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let parsed = config::parse(None, &needed.into(), &|_| Err("no files".to_owned()));
-    parsed.unwrap_or_else(|it| panic!("{it}")).limits
+    parsed.unwrap_or_else(|error| panic!("{error}")).limits
 }
 
 #[test]
 fn the_image_is_built_from_files_that_are_there_and_not_ignored() {
     let image = Image::read();
     let ignored = fs::read_to_string(".dockerignore").unwrap();
-    let mut rules = ignored.lines().filter(|it| !it.starts_with('#'));
+    let mut rules = ignored.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(rules.next(), Some("*"), "what follows is what is kept");
-    let kept: BTreeSet<&str> = rules.map(|it| it.strip_prefix('!').unwrap()).collect();
+    let kept: BTreeSet<&str> = rules.map(|rule| rule.strip_prefix('!').unwrap()).collect();
     for name in &kept {
         assert!(fs::exists(name).unwrap(), "{name} is kept, but is not there");
     }
     let is_kept = |path: &str| kept.contains(path.split('/').next().unwrap());
-    for path in image.copied.iter().filter(|it| *it != ".") {
+    for path in image.copied.iter().filter(|path| *path != ".") {
         assert!(fs::exists(path).unwrap() && is_kept(path), "{path}");
     }
     // What the build reads: the files that the manifest names, and those that the sources include.
     let manifest = fs::read_to_string("Cargo.toml").unwrap();
-    let named = manifest.lines().filter_map(|it| {
-        it.strip_prefix("path = ").or(it.strip_prefix("readme = ")).map(|it| it.trim_matches('"'))
+    let named = manifest.lines().filter_map(|line| {
+        line.strip_prefix("path = ")
+            .or(line.strip_prefix("readme = "))
+            .map(|path| path.trim_matches('"'))
     });
     for path in named {
         assert!(is_kept(path), "{path}");

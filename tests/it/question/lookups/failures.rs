@@ -80,19 +80,19 @@ async fn a_spent_quota_of_look_ups_is_waited_for(database: Database) {
 async fn what_some_look_ups_found_counts_though_others_were_refused(database: Database) {
     let sandbox =
         TestSandbox::start_with(Settings { users: 4, posts_per_user: 100, ..small() }).await;
-    let gateway = TestGateway::build(sandbox, &database.settings(), |it| {
-        it.apps.get_mut("demo").unwrap().lookup = true;
-        it.limits.question_calls = 1;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.apps.get_mut("demo").unwrap().lookup = true;
+        config.limits.question_calls = 1;
     })
     .await;
     switch(&gateway, json!({ "lookups_per_15_minutes": 1 })).await;
     let answer = ask(&gateway, &private(&mixed(&gateway))).await.json();
     // The third one is not made any more.
-    let mut statuses: Vec<Value> = lookups(&answer).into_iter().map(|it| it.1).collect();
+    let mut statuses: Vec<Value> = lookups(&answer).into_iter().map(|lookup| lookup.1).collect();
     statuses.sort_by_key(ToString::to_string);
     assert_eq!(statuses, [200, 429]);
     assert_eq!(
-        missing(&answer).iter().map(|it| it.1).sum::<usize>(),
+        missing(&answer).iter().map(|part| part.1).sum::<usize>(),
         gateway.sandbox.ids("carol", usize::MAX).len()
     );
 }
@@ -112,8 +112,8 @@ async fn a_bearer_that_x_has_replaced_is_renewed_for_a_look_up(database: Databas
 async fn a_bearer_from_the_settings_is_not_renewed(database: Database) {
     let sandbox =
         TestSandbox::start_with(Settings { users: 4, posts_per_user: 40, ..small() }).await;
-    let gateway = TestGateway::build(sandbox, &database.settings(), |it| {
-        let app = it.apps.get_mut("demo").unwrap();
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        let app = config.apps.get_mut("demo").unwrap();
         (app.lookup, app.bearer_token) = (true, Some(Secret::from("another")));
     })
     .await;
@@ -134,9 +134,9 @@ async fn without_a_bearer_the_candidates_are_asked(database: Database) {
 async fn a_look_up_that_never_ends_leaves_half_of_the_time(database: Database) {
     let sandbox =
         TestSandbox::start_with(Settings { users: 4, posts_per_user: 120, ..small() }).await;
-    let gateway = TestGateway::build(sandbox, &database.settings(), |it| {
-        it.apps.get_mut("demo").unwrap().lookup = true;
-        it.limits.question_calls = 1;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.apps.get_mut("demo").unwrap().lookup = true;
+        config.limits.question_calls = 1;
     })
     .await;
     gateway.order(json!([{ "kind": "hold", "path": LOOKUP }])).await;

@@ -19,16 +19,16 @@ const LOOKUP: &str = "/2/tweets";
 /// As `open_house`, with so many posts of each user and the look-up on.
 async fn gateway_with_lookup(database: &Database, posts_per_user: usize) -> TestGateway {
     let sandbox = TestSandbox::start_with(Settings { users: 4, posts_per_user, ..small() }).await;
-    TestGateway::build(sandbox, &database.settings(), |it| {
-        it.apps.get_mut("demo").unwrap().lookup = true;
+    TestGateway::build(sandbox, &database.settings(), |config| {
+        config.apps.get_mut("demo").unwrap().lookup = true;
     })
     .await
 }
 
 /// The posts of alice, bob and carol in turns; carol is not connected.
 fn mixed(gateway: &TestGateway) -> Vec<String> {
-    let of = ["alice", "bob", "carol"].map(|it| gateway.sandbox.ids(it, usize::MAX));
-    (0..of[0].len()).flat_map(|at| of.iter().filter_map(move |it| it.get(at).cloned())).collect()
+    let of = ["alice", "bob", "carol"].map(|name| gateway.sandbox.ids(name, usize::MAX));
+    (0..of[0].len()).flat_map(|at| of.iter().filter_map(move |ids| ids.get(at).cloned())).collect()
 }
 
 /// A question that the posts' authors alone are told.
@@ -41,17 +41,17 @@ fn private(ids: &[String]) -> Value {
 /// The look-ups that an answer tells of: how many posts, which status, how many attempts.
 fn lookups(answer: &Value) -> Vec<(u64, Value, u64)> {
     let calls = answer["countersign"]["calls"].as_array().unwrap_or_else(|| panic!("{answer}"));
-    let made = calls.iter().filter(|it| it["endpoint"] == "lookup");
-    let told = |it: &Value| {
-        assert_eq!((&it["auth"], &it["account"]), (&json!("app-only"), &Value::Null));
+    let made = calls.iter().filter(|call| call["endpoint"] == "lookup");
+    let told = |value: &Value| {
+        assert_eq!((&value["auth"], &value["account"]), (&json!("app-only"), &Value::Null));
         (
-            it["tweet_count"].as_u64().unwrap(),
-            it["status"].clone(),
-            it["attempts"].as_u64().unwrap(),
+            value["tweet_count"].as_u64().unwrap(),
+            value["status"].clone(),
+            value["attempts"].as_u64().unwrap(),
         )
     };
     let mut told: Vec<_> = made.map(told).collect();
-    told.sort_by_key(|it| std::cmp::Reverse(it.0));
+    told.sort_by_key(|lookup| std::cmp::Reverse(lookup.0));
     told
 }
 
@@ -66,7 +66,7 @@ async fn forward(gateway: &TestGateway, by: Duration) {
 
 /// Asks for a post of alice and one of bob that nobody has asked for yet, which is answered; gives the look-ups.
 async fn ask_for_new(gateway: &TestGateway, at: usize) -> Vec<(u64, Value, u64)> {
-    let ids = ["alice", "bob"].map(|it| gateway.sandbox.ids(it, at + 1)[at].clone());
+    let ids = ["alice", "bob"].map(|name| gateway.sandbox.ids(name, at + 1)[at].clone());
     let answer = ask(gateway, &private(&ids)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = answer.json();
@@ -79,9 +79,9 @@ async fn ask_for_new(gateway: &TestGateway, at: usize) -> Vec<(u64, Value, u64)>
 fn lacking(answer: &Value) -> BTreeSet<(String, String)> {
     let parts = answer["countersign"]["missing"].as_array().unwrap().iter();
     parts
-        .flat_map(|it| {
-            let ids = it["tweet_ids"].as_array().unwrap().iter();
-            ids.map(|id| (it["reason"].to_string(), id.to_string()))
+        .flat_map(|part| {
+            let ids = part["tweet_ids"].as_array().unwrap().iter();
+            ids.map(|id| (part["reason"].to_string(), id.to_string()))
         })
         .collect()
 }
@@ -101,7 +101,7 @@ async fn authors_that_nobody_knows_are_looked_up_a_hundred_at_a_time(database: D
     assert_eq!(answer["countersign"]["missing"][0]["account"], gateway.id("carol").to_string());
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), ids.len() - carols);
     let least: usize = ["alice", "bob"]
-        .map(|it| gateway.sandbox.ids(it, usize::MAX).len().div_ceil(25))
+        .map(|name| gateway.sandbox.ids(name, usize::MAX).len().div_ceil(25))
         .iter()
         .sum();
     assert_eq!(
@@ -147,7 +147,7 @@ async fn a_plan_lists_the_look_ups_and_makes_none(database: Database) {
         assert_eq!((&call["tweet_ids"], &call["tweet_count"]), (&json!(ids), &json!(ids.len())));
         assert_eq!((&call["engagement_types"], &call["probe"]), (&json!([]), &json!(false)));
     }
-    assert!(calls[3..].iter().all(|it| it["endpoint"] == "28hr" && it["probe"] == true));
+    assert!(calls[3..].iter().all(|call| call["endpoint"] == "28hr" && call["probe"] == true));
 }
 
 async fn posts_that_x_does_not_show_are_asked_for_all_the_same(database: Database) {
@@ -155,8 +155,8 @@ async fn posts_that_x_does_not_show_are_asked_for_all_the_same(database: Databas
     let other = fresh(database.kind).await;
     let plain = TestGateway::build(gateway.sandbox.again(), &other.settings(), |_| ()).await;
     let hidden = |name: &str, state: &str| {
-        let posts = gateway.sandbox.user(name).posts.iter().filter(|it| it.state == state);
-        posts.take(2).map(|it| it.id.clone()).collect::<Vec<_>>()
+        let posts = gateway.sandbox.user(name).posts.iter().filter(|post| post.state == state);
+        posts.take(2).map(|post| post.id.clone()).collect::<Vec<_>>()
     };
     let ids = [
         gateway.sandbox.ids("alice", 3),
@@ -176,7 +176,7 @@ async fn posts_that_x_does_not_show_are_asked_for_all_the_same(database: Databas
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 6);
     assert_eq!(lacking(&answer), lacking(&without));
     assert_eq!(lacking(&answer).len(), ids.len() - 6);
-    let posts: Vec<u64> = ids.iter().map(|it| it.parse().unwrap()).collect();
+    let posts: Vec<u64> = ids.iter().map(|id| id.parse().unwrap()).collect();
     assert_eq!(gateway.store.find_authors(&posts).await.unwrap().len(), 6, "nothing is made up");
     let again = ask(&gateway, &private(&ids)).await.json();
     assert_eq!(
@@ -196,7 +196,7 @@ async fn nothing_is_looked_up_where_no_author_is_needed(database: Database) {
         .sandbox
         .ids("alice", 5)
         .into_iter()
-        .map(|it| (it, alice.clone()))
+        .map(|id| (id, alice.clone()))
         .collect::<Map<String, Value>>()
         .into();
     assert_eq!(ask(&gateway, &wanted).await.json()["countersign"]["complete"], true);
@@ -221,9 +221,9 @@ async fn unless_the_settings_say_so_nothing_is_looked_up(database: Database) {
 async fn no_more_look_ups_run_at_a_time_than_the_settings_say(database: Database) {
     let sandbox =
         TestSandbox::start_with(Settings { users: 4, posts_per_user: 100, ..small() }).await;
-    let gateway = TestGateway::build(sandbox, &database.settings(), |it| {
-        it.apps.get_mut("demo").unwrap().lookup = true;
-        it.limits.question_calls = 2;
+    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+        config.apps.get_mut("demo").unwrap().lookup = true;
+        config.limits.question_calls = 2;
     })
     .await;
     gateway.order(json!([{ "kind": "hold", "path": LOOKUP }])).await;
@@ -269,15 +269,15 @@ async fn look_ups_are_counted_beside_the_endpoints(database: Database) {
         let counter = format!(
             "countersign_upstream_attempts_total{{endpoint=\"lookup\",outcome=\"{outcome}\"}} "
         );
-        let count = metrics.lines().find_map(|it| it.strip_prefix(&*counter));
-        assert!(count.is_some_and(|it| it != "0"), "{outcome}: {count:?}");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&*counter));
+        assert!(count.is_some_and(|count| count != "0"), "{outcome}: {count:?}");
     }
 }
 
 async fn a_key_for_one_account_learns_of_no_other_by_a_token(database: Database) {
     let gateway = gateway_with_lookup(&database, 16).await;
     let alice = gateway.id("alice");
-    let key = gateway.new_key(|it| it.accounts = vec![alice]).await;
+    let key = gateway.new_key(|key| key.accounts = vec![alice]).await;
     let ids = [gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 3)].concat();
     let answer = ask_with(&gateway, &key, PATH, &private(&ids)).await.json();
     assert_eq!(

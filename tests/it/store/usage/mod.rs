@@ -1,5 +1,7 @@
 //! Usage: sums, the accounts of months, and those who add.
 
+mod batches;
+
 use countersign::model::usage::{Aspect, Line, Month, Outcome, Sums, hour_of};
 use countersign::model::{AuthKind, Endpoint, UserId};
 use countersign::store::{Grain, Store, UsageBatch, UsageFilter, UsedAccount};
@@ -26,7 +28,7 @@ fn batch(writer: &str, number: i64, lines: Vec<Line>) -> UsageBatch {
     UsageBatch {
         writer_id: writer.to_owned(),
         number,
-        lines: lines.into_iter().map(|it| (it, sums)).collect(),
+        lines: lines.into_iter().map(|line| (line, sums)).collect(),
         used: Vec::new(),
         lost_calls: 0,
         counted_calls: 0,
@@ -40,23 +42,7 @@ fn all(by: Grain) -> UsageFilter {
 }
 
 async fn calls(store: &Store, filter: &UsageFilter) -> Vec<u64> {
-    store.list_usage(filter).await.unwrap().into_iter().map(|it| it.sums.calls).collect()
-}
-
-async fn a_batch_counts_once_however_often_it_is_written(database: Database) {
-    let store = database.store().await;
-    let first = batch("a", 1, vec![line(0, "main", None), line(0, "main", Some(id(7)))]);
-    for _ in 0..3 {
-        store.write_usage(&first, NOW).await.unwrap();
-    }
-    store.write_usage(&batch("a", 2, vec![line(0, "main", None)]), NOW).await.unwrap();
-    store.write_usage(&first, NOW).await.unwrap();
-    store.write_usage(&batch("b", 1, vec![line(0, "main", None)]), NOW).await.unwrap();
-    let rows = store.list_usage(&all(Grain { account: true, ..Grain::default() })).await.unwrap();
-    let found: Vec<_> =
-        rows.iter().map(|it| (it.account, it.sums.calls, it.sums.posts, it.sums.bytes)).collect();
-    assert_eq!(found, [(Some(None), 6, 90, 3 << 40), (Some(Some(id(7))), 2, 30, 1 << 40)]);
-    assert_eq!((rows[0].hour, &rows[0].app, rows[0].auth), (None, &None, None));
+    store.list_usage(filter).await.unwrap().into_iter().map(|row| row.sums.calls).collect()
 }
 
 async fn sums_are_told_apart_by_what_is_asked_for(database: Database) {
@@ -93,8 +79,8 @@ async fn sums_are_told_apart_by_what_is_asked_for(database: Database) {
         [6]
     );
     let days = store.list_usage(&all(Grain { hours: 24, ..by })).await.unwrap();
-    assert!(days.iter().all(|it| it.hour.unwrap() % 24 == 0), "{days:?}");
-    assert_eq!(days.iter().map(|it| it.sums.calls).sum::<u64>(), 12);
+    assert!(days.iter().all(|day| day.hour.unwrap() % 24 == 0), "{days:?}");
+    assert_eq!(days.iter().map(|day| day.sums.calls).sum::<u64>(), 12);
     let first = &store
         .list_usage(&all(Grain {
             hours: 1,
@@ -120,7 +106,7 @@ async fn sums_are_told_apart_by_what_is_asked_for(database: Database) {
 async fn sums_of_days_and_of_their_hours_agree(database: Database) {
     let store = database.store().await;
     let lines = (0..80)
-        .map(|it| line(it * 7 % 100, if it % 3 == 0 { "main" } else { "other" }, None))
+        .map(|number| line(number * 7 % 100, if number % 3 == 0 { "main" } else { "other" }, None))
         .collect();
     store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
     let begin = hour_of(NOW);
@@ -154,7 +140,7 @@ async fn sums_of_days_and_of_their_hours_agree(database: Database) {
             .await
             .unwrap()
             .iter()
-            .map(|it| it.sums.calls)
+            .map(|point| point.sums.calls)
             .sum();
         assert_eq!(told, by_hour, "{from} to {until}");
     }
@@ -163,7 +149,7 @@ async fn sums_of_days_and_of_their_hours_agree(database: Database) {
 async fn sums_of_months_are_those_of_their_days(database: Database) {
     let store = database.store().await;
     let lines = (0..60)
-        .map(|it| line(it * 24 - 700, if it % 3 == 0 { "main" } else { "other" }, None))
+        .map(|number| line(number * 24 - 700, if number % 3 == 0 { "main" } else { "other" }, None))
         .collect();
     store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
     let month = |text: &str| Month::parse(text).unwrap().begin();
@@ -175,11 +161,11 @@ async fn sums_of_months_are_those_of_their_days(database: Database) {
     };
     let days = store.usage_over_time(&of(24, false), None).await.unwrap();
     let (march, mut sums) = (month("2026-03"), [0, 0]);
-    for it in &days {
-        sums[usize::from(it.hour >= march)] += it.sums.calls;
+    for day in &days {
+        sums[usize::from(day.hour >= march)] += day.sums.calls;
     }
     let months = store.usage_over_time(&of(24, true), None).await.unwrap();
-    let told: Vec<_> = months.iter().map(|it| (it.hour, it.sums.calls)).collect();
+    let told: Vec<_> = months.iter().map(|month| (month.hour, month.sums.calls)).collect();
     assert_eq!(told, [(month("2026-02"), sums[0]), (march, sums[1])]);
     assert!(sums[0] > 0 && sums[1] > 0);
     for months in [false, true] {
@@ -198,15 +184,17 @@ async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
     store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
     let filter = UsageFilter { limit: 6, ..all(Grain { hours: 1, ..Grain::default() }) };
     let ranked = store.rank_usage(&filter, Aspect::App).await.unwrap();
-    let told: Vec<_> = ranked.iter().map(|it| (&*it.0, it.1.calls)).collect();
+    let told: Vec<_> = ranked.iter().map(|entry| (&*entry.0, entry.1.calls)).collect();
     assert_eq!(
         told,
         [("app7", 14), ("app6", 12), ("app5", 10), ("app4", 8), ("app3", 6), ("app2", 4)]
     );
-    let top: Vec<String> = ranked.into_iter().take(2).map(|it| it.0).collect();
+    let top: Vec<String> = ranked.into_iter().take(2).map(|entry| entry.0).collect();
     let told = store.usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
-    let told: Vec<_> =
-        told.iter().map(|it| (it.hour - hour_of(NOW), it.told.as_deref(), it.sums.calls)).collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|row| (row.hour - hour_of(NOW), row.told.as_deref(), row.sums.calls))
+        .collect();
     assert_eq!(&told[..3], [(0, None, 10), (0, Some("app6"), 2), (0, Some("app7"), 2)]);
     assert_eq!(told.last(), Some(&(6, Some("app7"), 2)));
     for (aspect, expected) in [
@@ -220,113 +208,17 @@ async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
     }
 }
 
-async fn batches_that_cross_wait_for_each_other(database: Database) {
-    let (one, two) = (database.store().await, database.store().await);
-    let lines = |hours: Vec<i64>| {
-        let of = |hour: i64| {
-            (0..40).map(move |it| Line {
-                key_id: format!("key{it}"),
-                ..line(hour, "main", Some(id(7)))
-            })
-        };
-        hours.into_iter().flat_map(of).collect::<Vec<_>>()
-    };
-    let used = |ids: Vec<u64>| -> Vec<UsedAccount> {
-        ids.into_iter()
-            .map(|it| UsedAccount {
-                month: Month::of(NOW),
-                app: "main".to_owned(),
-                account: id(it),
-                at: NOW,
-            })
-            .collect()
-    };
-    let writing = (1..=20).map(async |number| {
-        let mut first = batch("a", number, lines(vec![0, 1]));
-        let mut second = batch("b", number, lines(vec![1, 0]));
-        (first.used, second.used) = (used((1..60).collect()), used((1..60).rev().collect()));
-        let (first, second) =
-            tokio::join!(one.write_usage(&first, NOW), two.write_usage(&second, NOW));
-        first.and(second).unwrap();
-    });
-    for it in writing {
-        it.await;
-    }
-    let by = Grain { key: true, ..Grain::default() };
-    let rows = one.list_usage(&all(by)).await.unwrap();
-    assert_eq!((rows.len(), rows[0].sums.calls), (40, 2 * 2 * 20 * 2));
-    assert_eq!(one.count_used_accounts(Month::of(NOW)).await.unwrap()[0].2, 59);
-}
-
-async fn an_account_counts_once_a_month_and_app(database: Database) {
-    let store = database.store().await;
-    let used = |month: &str, app: &str, number: u64, minutes: i64| UsedAccount {
-        month: Month::parse(month).unwrap(),
-        app: app.to_owned(),
-        account: id(number),
-        at: NOW + Duration::minutes(minutes),
-    };
-    let mut first = batch("a", 1, vec![]);
-    first.used = vec![
-        used("2026-02", "main", 7, 0),
-        used("2026-03", "main", 7, 1),
-        used("2026-03", "main", 11, 2),
-        used("2026-03", "other", 7, 3),
-    ];
-    store.write_usage(&first, NOW).await.unwrap();
-    let mut second = batch("b", 1, vec![]);
-    second.used = vec![used("2026-03", "main", 7, 9)];
-    store.write_usage(&second, NOW).await.unwrap();
-    let counts = async |from: &str| {
-        let counts = store.count_used_accounts(Month::parse(from).unwrap()).await.unwrap();
-        counts
-            .into_iter()
-            .map(|(month, app, count)| format!("{month} {app} {count}"))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(counts("2026-01").await, ["2026-03 main 2", "2026-03 other 1", "2026-02 main 1"]);
-    assert_eq!(counts("2026-03").await, ["2026-03 main 2", "2026-03 other 1"]);
-    let march = Month::parse("2026-03").unwrap();
-    assert_eq!(store.list_used_accounts("main", march).await.unwrap(), [id(11), id(7)]);
-    assert_eq!(store.list_used_accounts("other", march).await.unwrap(), [id(7)]);
-}
-
-async fn it_is_known_who_has_not_settled_and_what_is_old_goes(database: Database) {
-    let store = database.store().await;
-    store.write_usage(&batch("killed", 1, vec![line(0, "main", None)]), NOW).await.unwrap();
-    store.write_usage(&batch("ended", 1, vec![line(0, "main", None)]), NOW).await.unwrap();
-    let end = UsageBatch { is_settled: true, lost_calls: 5, ..batch("ended", 2, vec![]) };
-    let later = NOW + Duration::hours(3);
-    store.write_usage(&end, later).await.unwrap();
-    let writers = store.list_usage_writers(NOW).await.unwrap();
-    let found: Vec<_> = writers
-        .iter()
-        .map(|it| (&*it.id, it.began_at, it.written_at, it.settled_at, it.lost_calls))
-        .collect();
-    assert_eq!(found, [("ended", NOW, later, Some(later), 5), ("killed", NOW, NOW, None, 0)]);
-    store.prune_usage(NOW + Duration::hours(2)).await.unwrap();
-    assert_eq!(store.list_usage_writers(NOW).await.unwrap().len(), 1);
-    for hours in [0, 1] {
-        store.prune_usage(NOW + Duration::hours(2)).await.unwrap();
-        assert_eq!(
-            calls(&store, &all(Grain { hours, ..Grain::default() })).await,
-            [4],
-            "its day is not over"
-        );
-    }
-    store.prune_usage(NOW + Duration::days(1)).await.unwrap();
-    for hours in [0, 1] {
-        assert!(calls(&store, &all(Grain { hours, ..Grain::default() })).await.is_empty());
-    }
-}
-
 async fn what_is_told_by_one_aspect_agrees_with_all_lines(database: Database) {
     let store = database.store().await;
-    let lines = (0..90).map(|it| Line {
-        key_id: format!("key {}", it * it % 8),
-        endpoint: if it % 4 == 0 { Endpoint::Historical } else { Endpoint::Totals },
-        outcome: if it % 5 == 0 { Outcome::Refusal } else { Outcome::Success },
-        ..line(it * 17 - 700, "main", (it % 3 > 0).then(|| id(10 + (it * it % 7).unsigned_abs())))
+    let lines = (0..90).map(|number| Line {
+        key_id: format!("key {}", number * number % 8),
+        endpoint: if number % 4 == 0 { Endpoint::Historical } else { Endpoint::Totals },
+        outcome: if number % 5 == 0 { Outcome::Refusal } else { Outcome::Success },
+        ..line(
+            number * 17 - 700,
+            "main",
+            (number % 3 > 0).then(|| id(10 + (number * number % 7).unsigned_abs())),
+        )
     });
     let lines: Vec<Line> = lines.collect();
     store.write_usage(&batch("a", 1, lines[..40].to_vec()), NOW).await.unwrap();
@@ -347,14 +239,10 @@ async fn what_is_told_by_one_aspect_agrees_with_all_lines(database: Database) {
 }
 
 on_both!(
-    a_batch_counts_once_however_often_it_is_written,
     sums_are_told_apart_by_what_is_asked_for,
     sums_of_days_and_of_their_hours_agree,
     sums_of_months_are_those_of_their_days,
     the_largest_are_told_apart_in_the_course_of_time,
-    batches_that_cross_wait_for_each_other,
-    an_account_counts_once_a_month_and_app,
-    it_is_known_who_has_not_settled_and_what_is_old_goes,
     what_is_told_by_one_aspect_agrees_with_all_lines
 );
 
@@ -379,7 +267,7 @@ async fn agree(store: &Store) {
                 "{}",
                 aspect.name()
             );
-            let names: Vec<String> = ranked.into_iter().take(3).map(|it| it.0).collect();
+            let names: Vec<String> = ranked.into_iter().take(3).map(|entry| entry.0).collect();
             let told = Some((aspect, &*names));
             assert_eq!(
                 store.usage_over_time(&everybody, told).await.unwrap(),
