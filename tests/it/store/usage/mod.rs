@@ -4,7 +4,7 @@ mod batches;
 
 use countersign::model::usage::{Aspect, Line, Month, Outcome, Sums, hour_of};
 use countersign::model::{AuthKind, Endpoint, UserId};
-use countersign::store::{Grain, Store, UsageBatch, UsageFilter, UsedAccount};
+use countersign::store::{Grain, Store, UsageBatch, UsageFilter};
 use time::Duration;
 
 use crate::database::{Database, NOW, on_both};
