@@ -1,4 +1,4 @@
-//! Recent calls: who asked what with which credentials, and what came back.
+//! Recent calls: who made them, with which credentials, and what was returned.
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn one_call_is_found_by_its_number(database: Database) {
         .send()
         .await
         .is_relayed(200);
-    // Before anything was written.
+    // Before anything was recorded.
     let id = calls(&gateway, &admin, "").await[0]["id"].as_i64().unwrap();
     let one = gateway.admin(&admin, "GET", &format!("/admin/v1/calls/{id}")).send().await;
     assert_eq!(one.json(), calls(&gateway, &admin, "").await[0]);
@@ -88,7 +88,7 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
         .send()
         .await
         .is_own(403, "not_allowed");
-    // Strangers leave nothing.
+    // Unauthorised callers leave no record.
     gateway
         .call(Endpoint::Totals, &body(&bob, &["favorites"]))
         .header("authorization", "Bearer nobody")

@@ -1,4 +1,4 @@
-//! A database of its own for each test, of both kinds, and a PostgreSQL of its own for tests that stop it.
+//! A database for each test, of either kind, and a private PostgreSQL server for tests that stop it.
 
 use std::fs;
 use std::io::{Read, Seek};
@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnec
 use tempfile::TempDir;
 use time::macros::datetime;
 
-/// When tests take place.
+/// The time at which tests of the store take place.
 pub const NOW: time::OffsetDateTime = datetime!(2026-03-04 05:06:07 UTC);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +27,7 @@ pub enum Kind {
     Postgres,
 }
 
-/// An empty database, gone when dropped.
+/// An empty database, removed when dropped.
 pub struct Database {
     pub kind: Kind,
     pub url: String,
@@ -36,17 +36,17 @@ pub struct Database {
 
 enum Keeper {
     Folder(TempDir),
-    /// The name on the server that all tests share.
+    /// The database's name on the server that all tests share.
     Shared(String),
 }
 
-/// A connection past the store, with what it holds locked.
+/// A connection that bypasses the store, with the locks that it holds.
 pub enum Connected {
     Sqlite { _connection: SqliteConnection },
     Postgres { _connection: PgConnection },
 }
 
-/// Makes an empty database.
+/// Creates an empty database.
 pub async fn fresh(kind: Kind) -> Database {
     match kind {
         Kind::Sqlite => {
@@ -67,19 +67,19 @@ pub async fn fresh(kind: Kind) -> Database {
 }
 
 impl Database {
-    /// A store on it, migrated.
+    /// A store on the database, migrated.
     pub async fn store(&self) -> Store {
         let store = self.connect().await;
         store.migrate(NOW).await.unwrap();
         store
     }
 
-    /// A store on it as it is.
+    /// A store on the database as it is.
     pub async fn connect(&self) -> Store {
         Store::connect(&self.settings()).await.unwrap()
     }
 
-    /// With patience, since a busy machine is no database that is away.
+    /// With long waits, since a slow answer on a busy machine does not mean that the database is away.
     pub fn settings(&self) -> config::Database {
         config::Database { call_wait: Duration::from_secs(20), ..settings(&self.url) }
     }
@@ -89,7 +89,7 @@ impl Database {
         self.open(sql).await;
     }
 
-    /// Holds, until dropped, what every writer needs.
+    /// Blocks all writers until the result is dropped.
     pub async fn lock_writers_out(&self) -> Connected {
         self.open(match self.kind {
             Kind::Sqlite => "begin immediate",
@@ -100,12 +100,12 @@ impl Database {
         .await
     }
 
-    /// Holds a table of PostgreSQL's, so that nobody else reads it until this is dropped.
+    /// Locks a table of PostgreSQL's, so that nobody else reads it until the result is dropped.
     pub async fn lock(&self, table: &str) -> Connected {
         self.open(&format!("begin; lock {table} in access exclusive mode")).await
     }
 
-    /// How many statements wait for locks of PostgreSQL's, as soon as that many do.
+    /// Waits until at least `wanted` statements wait for locks in PostgreSQL; gives how many do.
     pub async fn waiting_for_locks(&self, wanted: i64) -> i64 {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
         let sql = "select count(*) from pg_locks join pg_database on oid = database
@@ -138,7 +138,7 @@ impl Database {
         }
     }
 
-    /// What PostgreSQL calls it.
+    /// The database's name in PostgreSQL.
     pub fn name(&self) -> &str {
         match &self.keeper {
             Keeper::Folder(_) => panic!("an SQLite database has no name"),
@@ -146,7 +146,7 @@ impl Database {
         }
     }
 
-    /// The folder that an SQLite database lives in.
+    /// The folder of an SQLite database.
     pub fn folder(&self) -> &Path {
         match &self.keeper {
             Keeper::Folder(folder) => folder.path(),
@@ -155,7 +155,7 @@ impl Database {
     }
 }
 
-/// Settings as shipped, for a database at `url`, but for longer waits off the request's path: test machines are busy.
+/// The default settings for a database at `url`, with longer waits where no request waits: test machines are busy.
 pub fn settings(url: &str) -> config::Database {
     config::Database {
         url: Secret::from(url),
@@ -174,7 +174,7 @@ impl Drop for Database {
         let Keeper::Shared(name) = &self.keeper else { return };
         let sql = AssertSqlSafe(format!("drop database if exists {name} with (force)"));
         let admin = admin();
-        // A runtime cannot be entered from within another one's thread.
+        // A runtime cannot be entered from a thread of another one.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
@@ -188,8 +188,8 @@ impl Drop for Database {
     }
 }
 
-/// Makes two tests of each function named: `on_sqlite` and `on_postgres`, in a module called like the function.
-/// A function that is not listed is dead code, and the compiler says so.
+/// Makes two tests of each function it lists: `on_sqlite` and `on_postgres`, in a module named after the function.
+/// The compiler reports a function that is missing from the list as dead code.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {$(
         mod $name {
@@ -209,18 +209,18 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// A PostgreSQL server of the test's own, on a loopback port, which it may stop, start and hang.
+/// A PostgreSQL server of the test's own on a loopback port, which the test may stop, start and suspend.
 pub struct PrivatePostgres {
     folder: PathBuf,
     port: u16,
 }
 
 impl PrivatePostgres {
-    /// Copies the cluster that `tests/run` has made, and starts it.
+    /// Copies the cluster that `tests/run` created, and starts it.
     pub fn start_new() -> PrivatePostgres {
         let folder = run(&["mktemp", "-d", "/tmp/countersign-test.XXXXXX"]);
         let folder = PathBuf::from(folder.trim());
-        // Free now; nothing else takes it in the moment until the server does.
+        // The port is free now; nothing else takes it in the moment before the server does.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = PrivatePostgres { folder, port };
         run(&["cp", "-r", &setting("COUNTERSIGN_TEST_PG_TEMPLATE"), &server.data()]);
@@ -237,7 +237,7 @@ impl PrivatePostgres {
         self.port
     }
 
-    /// Returns once it takes connections.
+    /// Returns once it accepts connections.
     pub fn start(&self) {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
@@ -248,12 +248,12 @@ impl PrivatePostgres {
         self.control(&["start", "-w", "-l", &log, "-o", &options]);
     }
 
-    /// Stops at once, as a crash would.
+    /// Stops at once, as in a crash.
     pub fn stop(&self) {
         self.control(&["stop", "-w", "-m", "immediate"]);
     }
 
-    /// Answers nothing any more, and closes nothing either.
+    /// Suspends it: it answers nothing, and closes no connection either.
     pub fn hang(&self) {
         self.signal(Signal::STOP);
     }
@@ -272,14 +272,14 @@ impl PrivatePostgres {
         run(&[&[&*program, "-s", "-D", &data], arguments].concat());
     }
 
-    /// Signals the server first, then its children, which are all there are since it makes no more.
+    /// Signals the server first, then its children: once suspended, it starts no more.
     fn signal(&self, signal: Signal) {
         let file = fs::read_to_string(format!("{}/postmaster.pid", self.data())).unwrap();
         let server: i32 = file.lines().next().unwrap().parse().unwrap();
         kill_process(Pid::from_raw(server).unwrap(), signal).unwrap();
         let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
         for child in children.unwrap().split_whitespace() {
-            // One that ends in this moment is as silent as one that is stopped.
+            // A child that ends at this moment is as silent as one that is suspended.
             let _ = kill_process(Pid::from_raw(child.parse().unwrap()).unwrap(), signal);
         }
     }
@@ -295,11 +295,11 @@ impl Drop for PrivatePostgres {
     }
 }
 
-/// Runs a command as the user that PostgreSQL runs as; gives what it prints.
+/// Runs a command as the user that PostgreSQL runs as; gives its output.
 fn run(arguments: &[&str]) -> String {
     let user = setting("COUNTERSIGN_TEST_PG_AS");
     let words: Vec<&str> = user.split_whitespace().chain(arguments.iter().copied()).collect();
-    // A file, since a server that it starts would keep a pipe open.
+    // A file, since a server that the command starts would keep a pipe open.
     let mut printed = tempfile::tempfile().unwrap();
     let status = Command::new(words[0])
         .args(&words[1..])

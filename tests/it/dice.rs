@@ -1,4 +1,4 @@
-//! Chance that can be had again: numbers that follow from a seed.
+//! Reproducible randomness: numbers that follow from a seed.
 
 pub struct Dice(pub u64);
 
@@ -13,7 +13,7 @@ impl Dice {
         &from[self.below(from.len())]
     }
 
-    /// Some of these, at least one, in any order.
+    /// Some of these, at least one, in random order.
     pub fn some<T: Clone>(&mut self, from: &[T], most: usize) -> Vec<T> {
         let mut left = from.to_vec();
         let count = 1 + self.below(most.min(left.len()));

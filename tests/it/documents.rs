@@ -1,10 +1,10 @@
-//! The documents, held to the code: what comments cite is there, and no link leads nowhere.
+//! The documents, checked against the code: every section that comments cite exists, and no link is broken.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files below a folder, or the folder itself if it is a file.
+/// The files below a folder, or the path itself if it is a file.
 fn files(root: &str) -> Vec<PathBuf> {
     let (mut found, mut waiting) = (Vec::new(), vec![PathBuf::from(root)]);
     while let Some(path) = waiting.pop() {
@@ -25,7 +25,7 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
-/// The sections that a text cites as `reference 4.4`, or several of them with commas between.
+/// The sections that a text cites, as `reference 4.4` or several of them with commas between.
 fn cited(text: &str) -> Vec<String> {
     let is_number = |text: &&str| text.starts_with(|c: char| c.is_ascii_digit());
     let sections = |after: &str| -> Vec<String> {
@@ -84,7 +84,7 @@ fn every_link_of_the_documents_leads_somewhere() {
     assert!(all > 5, "{all}");
 }
 
-/// Whether a document has a heading that forges give this anchor.
+/// Whether a document has a heading to which Git forges give this anchor.
 fn has_heading(document: &Path, anchor: &str) -> bool {
     let text = fs::read_to_string(document).unwrap();
     text.lines().filter(|line| line.starts_with('#')).any(|heading| {

@@ -30,7 +30,7 @@ pub struct TestGateway {
     pub url: String,
     /// Where operators are served.
     pub admin_url: String,
-    /// A key for everything of the app `demo`.
+    /// A key for everything that the app `demo` may do.
     pub key: String,
     pub life: Life,
     pub http: reqwest::Client,
@@ -54,7 +54,7 @@ impl TestGateway {
         TestGateway::build(TestSandbox::start().await, &database.settings(), change).await
     }
 
-    /// In front of a sandbox that runs already, on a database that may be another gateway's too.
+    /// In front of a sandbox that is already running, on a database that other gateways may share.
     pub async fn build(
         sandbox: TestSandbox,
         database: &config::Database,
@@ -97,7 +97,7 @@ impl TestGateway {
         gateway
     }
 
-    /// Returns once both listeners are gone and nothing is in flight.
+    /// Returns once both listeners are closed and nothing is in flight.
     pub async fn stopped(&mut self) {
         self.tasks.remove(0).await.unwrap();
     }
@@ -119,7 +119,7 @@ impl TestGateway {
         }
     }
 
-    /// Makes a key for callers; `change` narrows it. Names need not be unique.
+    /// Creates a key for callers; `change` narrows it. Names need not be unique.
     pub async fn new_key(&self, change: impl FnOnce(&mut NewKey)) -> String {
         self.make_key(Kind::Caller, change).await
     }
@@ -128,7 +128,7 @@ impl TestGateway {
         self.make_key(Kind::Admin, |_| ()).await
     }
 
-    /// An admin's key that changes nothing.
+    /// A read-only admin key.
     pub async fn looking_key(&self) -> String {
         self.make_key(Kind::Admin, |key| key.looks = true).await
     }
@@ -156,20 +156,20 @@ impl TestGateway {
         UserId::parse(&self.sandbox.user(name).user_id).unwrap()
     }
 
-    /// A request to the callers' listener, with the gateway's own key and no other header.
+    /// A request to the callers' listener with the gateway's own key and no other header.
     pub fn ask(&self, method: &str, path: &str) -> Ask {
         let bearer = format!("Bearer {}", self.key);
         Ask::new(&self.http, &self.url, method, path).header("authorization", &bearer)
     }
 
-    /// A call of a client that was written for the gateway.
+    /// A call by a client that was written for the gateway.
     pub fn call(&self, endpoint: Endpoint, body: &Value) -> Ask {
         let ask = self.ask("POST", endpoint.path()).header("content-type", "application/json");
         let ask = ask.header("accept", "application/json, application/problem+json");
         ask.header("accept-encoding", "gzip").body(body.to_string())
     }
 
-    /// A call with an account named.
+    /// A call as that user.
     pub fn call_as(&self, name: &str, endpoint: Endpoint, body: &Value) -> Ask {
         self.call(endpoint, body).header("countersign-account", &self.sandbox.user(name).user_id)
     }
@@ -180,19 +180,19 @@ impl TestGateway {
             .header("authorization", &format!("Bearer {key}"))
     }
 
-    /// What reached the upstream on a path and below, in order of arrival.
+    /// The calls that reached the upstream at a path or below it, in order of arrival.
     pub async fn arrived(&self, path: &str) -> Vec<Value> {
         let calls = self.sandbox.get(&format!("/sandbox/calls?path={path}")).await;
         calls.as_array().unwrap().clone()
     }
 
-    /// Orders faults of the sandbox.
+    /// Makes the sandbox produce these faults.
     pub async fn order(&self, faults: Value) {
         let answer = self.sandbox.put("/sandbox/faults", faults).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
-    /// How often each ordered fault fired.
+    /// How often each ordered fault occurred.
     pub async fn fired(&self) -> Vec<u64> {
         let list = self.sandbox.get("/sandbox/faults").await;
         list.as_array().unwrap().iter().map(|fault| fault["fired"].as_u64().unwrap()).collect()
@@ -200,7 +200,7 @@ impl TestGateway {
 }
 
 impl Answer {
-    /// The answer is the gateway's own, with this status and code, in one of the shapes that the README promises.
+    /// The answer is the gateway's own, with this status and code, in one of the documented forms.
     #[track_caller]
     pub fn is_own(&self, status: u16, code: &str) {
         let body = self.json();
@@ -247,7 +247,7 @@ pub fn settings(sandbox: &TestSandbox, database: &config::Database) -> Config {
     config
 }
 
-/// Proxies as the settings list them.
+/// Proxies as the settings parse them.
 pub fn trusting(list: &str) -> Proxies {
     let set = [("COUNTERSIGN__ADMIN__TRUSTED_PROXIES".to_owned(), list.to_owned())];
     let parsed = config::parse(None, &set.into(), &|_| Err("tests read no files".to_owned()));

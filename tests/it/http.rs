@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::upstream::Signer;
 
-/// A request in the making.
+/// A request under construction.
 #[derive(Clone)]
 pub struct Ask {
     http: reqwest::Client,
@@ -32,7 +32,7 @@ impl Ask {
         }
     }
 
-    /// Sets a header; an empty value takes it away.
+    /// Sets a header; an empty value removes it.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|header| header.0 != name);
         if !value.is_empty() {
@@ -41,7 +41,7 @@ impl Ask {
         self
     }
 
-    /// Adds a header beside those of the same name.
+    /// Adds a header beside others of the same name.
     pub fn another(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -51,7 +51,7 @@ impl Ask {
         Ask { method: method.to_owned(), ..self }
     }
 
-    /// The same to another address.
+    /// The same request to another address.
     pub fn to(self, url: &str) -> Self {
         Ask { origin: url.to_owned(), path: String::new(), ..self }
     }
@@ -84,7 +84,7 @@ impl Ask {
     }
 }
 
-/// A complete answer, its body as it came over the wire.
+/// A complete answer, with its body as it was sent.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -115,7 +115,7 @@ impl Answer {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
-    /// The grouping `g` of a good answer.
+    /// The grouping `g` of a successful answer.
     #[track_caller]
     pub fn g(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text());

@@ -1,4 +1,4 @@
-//! The limit of accounts in a month: who is let through, who is refused, and who is told.
+//! The monthly limit of accounts: whose calls are let through, whose are refused, and where it is reported.
 
 use countersign::config::Config;
 use countersign::model::app::AccountLimit;
@@ -49,7 +49,7 @@ async fn more_accounts_than_the_limit_are_refused_until_the_month_ends(database:
     let nothing = ask(&gateway, &owned(&gateway, &["bob"])).await;
     nothing.is_own(403, "nothing_answered");
     assert_eq!(nothing.header("retry-after"), until.whole_seconds().to_string());
-    // Whoever was used before costs no more.
+    // An account that was used this month costs nothing more.
     private(&gateway, "alice").await.is_relayed(200);
     let public = json!({ "tweet_ids": gateway.sandbox.ids("bob", 1), "engagement_types": ["favorites"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
     gateway.call(Endpoint::Totals, &public).send().await.is_relayed(200);
@@ -123,7 +123,7 @@ async fn a_question_is_answered_as_far_as_the_limit_allows(database: Database) {
     assert_eq!((&plan["missing"], &answer.json()["countersign"]["missing"]), (&bob, &bob));
     let none = ask(&gateway, &owned(&gateway, &["bob"])).await;
     none.is_own(403, "nothing_answered");
-    // Nobody new is tried for the posts of unknown authors.
+    // The search for unknown authors uses no account that is new this month.
     let unknown = question(&gateway.sandbox.ids("bob", 1), &["impressions"]);
     let plan = ask_with(&gateway, &gateway.key, PLAN, &unknown).await.json();
     assert_eq!(
@@ -141,7 +141,7 @@ async fn who_was_used_is_tried_though_many_come_before(database: Database) {
     let (used, author) = (names[5], gateway.sandbox.ids(names[5], 1));
     private(&gateway, used).await.is_relayed(200);
     assert_eq!(ask(&gateway, &question(&author, &["impressions"])).await.status, 200);
-    // A key or a question that names many finds the one, too.
+    // With several accounts allowed, the one already counted is found.
     let mut wanted = question(&author, &["impressions"]);
     wanted["accounts"] = names.iter().map(|name| json!(gateway.id(name).to_string())).collect();
     assert_eq!(ask(&gateway, &wanted).await.status, 200);

@@ -1,4 +1,4 @@
-//! How things are at a glance, for programs.
+//! The overview for programs, `/admin/v1/overview`.
 
 use countersign::model::Endpoint;
 use countersign::model::app::AccountLimit;
@@ -52,7 +52,7 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
         .send()
         .await
         .is_relayed(403);
-    // That one X was not asked.
+    // X was not called for this one.
     gateway
         .call(Endpoint::Totals, &body(&gateway, "impressions"))
         .send()
@@ -92,7 +92,7 @@ async fn an_overview_tells_what_needs_attention(database: Database) {
     database.seed(Seed { accounts: 60, ..Seed::default() }).await;
     let states = overview(&gateway).await["accounts"].clone();
     assert_eq!((&states["revoked"], &states["blocked"]), (&json!(2), &json!(1)), "{states}");
-    // What the gateway's own process writes is not what is missing.
+    // The counts that the gateway's own process writes are not the ones missing.
     database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     gateway.sandbox.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
     gateway.call_as("alice", Endpoint::Totals, &body(&gateway, "impressions")).send().await;

@@ -1,4 +1,4 @@
-//! What every page has to be, in each size and colour scheme: whole, readable, named, and of one's own server alone.
+//! What every page must be, in each size and colour scheme: complete, legible, labelled, and served by one host alone.
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::browser::chromium::{Browser, Chromium};
 const SCRIPT: &str = include_str!("audit.js");
 
 impl Browser {
-    /// What is wrong with the page as it is shown now.
+    /// The faults of the page as it is displayed now.
     pub async fn faults(&self) -> Vec<String> {
         let mut found: Vec<String> = serde_json::from_value(self.run(SCRIPT).await).unwrap();
         let nodes = self.tell("Accessibility.getFullAXTree", json!({})).await;
@@ -21,11 +21,11 @@ impl Browser {
         found
     }
 
-    /// What Tab does not lead to, or without showing where it is.
+    /// Elements that Tab does not reach, or reaches without a visible focus.
     pub async fn unreached(&self) -> Vec<String> {
         let all = "window.all = [...document.querySelectorAll('a[href], button, select, textarea, input:not([type=hidden]):not([hidden]), summary, [tabindex=\"0\"]')].filter(it => it.checkVisibility());
             window.left = new Set(window.all); document.activeElement.blur();
-            // A day has stops of its own for its parts.
+            // A date field has a tab stop for each of its parts.
             return window.all.length + 4 * document.querySelectorAll('[type=date]').length";
         let count = self.run(all).await.as_u64().unwrap();
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! The rules of axe-core, which `tests/run` fetches: WCAG 2.2 to level AA, and what its makers call best practice.
+//! The rules of axe-core, which `tests/run` fetches: WCAG 2.2 up to level AA, and axe's own best practices.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ const RUN: &str = "
         .then(it => it.violations.map(rule => `${rule.id}: ${rule.help}: ${rule.nodes.map(it => it.html).join(' ')}`));";
 
 impl Browser {
-    /// The rules that the page breaks as it is shown now.
+    /// The rules that the page breaks as it is displayed now.
     pub async fn broken_rules(&self) -> Vec<String> {
         let is_there = self.run("return typeof axe !== 'undefined'").await;
         if is_there == Value::Bool(false) {

@@ -1,4 +1,4 @@
-//! Chromium without a window, alone with its profile: it reaches this machine and nothing else.
+//! Headless Chromium with a profile of its own; it can reach this machine and nothing else.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -17,14 +17,14 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Only so that a test that fails ends: no test measures time.
+/// A deadline for tests that fail; no test measures time.
 const PATIENCE: Duration = Duration::from_mins(2);
 const OFTEN: Duration = Duration::from_millis(20);
 
-/// Browsers are heavy, and many other tests run beside.
+/// How many browsers run at once: they are heavy, and many other tests run beside them.
 static TURNS: Semaphore = Semaphore::const_new(2);
 
-/// Ends the driver and each browser of it once its standard input closes: when the test is over, fails, or is killed.
+/// Ends the driver and all its browsers once its standard input closes: when the test passes, fails or is killed.
 const NURSE: &str = r#"
 folder=$(mktemp -d) || exit
 env -i PATH="$PATH" HOME="$folder" TMPDIR="$folder" setsid chromedriver --port=0 &
@@ -33,19 +33,19 @@ kill -KILL -$!
 until rm -rf "$folder"; do :; done
 "#;
 
-/// The driver, from which browsers come. Dropped, it ends them all.
+/// A driver, which starts browsers and ends them all when it is dropped.
 pub struct Chromium {
     nurse: Child,
     url: String,
     _turn: SemaphorePermit<'static>,
 }
 
-/// One browser, which knows nothing of the others.
+/// One browser, isolated from the others.
 pub struct Browser {
     client: Client,
 }
 
-/// A command of the driver's own, beyond what WebDriver says.
+/// A driver's command that WebDriver does not define.
 #[derive(Debug)]
 struct Extra {
     path: &'static str,
@@ -61,7 +61,7 @@ impl Chromium {
         }
         let mut nurse = Command::new("sh")
             .args(["-c", NURSE])
-            // What ends the tests as a group is to leave it the time to clean up.
+            // A signal to the tests' process group must leave it the time to clean up.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -83,7 +83,7 @@ impl Chromium {
     pub async fn browser(&self) -> Browser {
         let arguments = [
             "--headless=new",
-            // Root has no other way, and only pages of ours are seen.
+            // Chromium refuses to run as root otherwise, and it only opens our own pages.
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-gpu",
@@ -121,17 +121,17 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
-    /// Waits for a page with this in its heading.
+    /// Waits for a page with this text in its heading.
     pub async fn sees(&self, heading: &str) {
         self.find(&format!("//h1[contains(normalize-space(), \"{heading}\")]")).await;
     }
 
-    /// Waits for a page that says this somewhere.
+    /// Waits for a page with this text anywhere.
     pub async fn reads(&self, text: &str) {
         self.find(&format!("//main[contains(normalize-space(), \"{text}\")]")).await;
     }
 
-    /// Presses the button, or follows the link, of that name.
+    /// Presses the button, or follows the link, with that label.
     pub async fn press(&self, name: &str) {
         let path = format!(
             "//*[self::button or self::a][@aria-label=\"{name}\" or normalize-space()=\"{name}\"]"
@@ -139,7 +139,7 @@ impl Browser {
         self.click(&path).await;
     }
 
-    /// Writes into the field of that id, in place of what it holds.
+    /// Types into the field with that id, replacing what it holds.
     pub async fn types(&self, id: &str, text: &str) {
         let field = self.find(&format!("//*[@id=\"{id}\"]")).await;
         field.clear().await.unwrap();
@@ -152,17 +152,17 @@ impl Browser {
         self.click(&path).await;
     }
 
-    /// Presses what is there.
+    /// Clicks the element.
     pub async fn click(&self, path: &str) {
         while let Err(error) = self.find(path).await.click().await {
-            // It went away before it was clicked.
+            // It disappeared before the click.
             let is_gone = error.is_stale_element_reference()
                 || error.to_string().contains("does not belong to the document");
             assert!(is_gone, "{path}: {error}");
         }
     }
 
-    /// Waits for what is there.
+    /// Waits for the element.
     pub async fn find(&self, path: &str) -> Element {
         let mut last = None;
         let found = tokio::time::timeout(PATIENCE, async {
@@ -170,7 +170,7 @@ impl Browser {
                 let wait = self.client.wait().at_most(PATIENCE).every(OFTEN);
                 match wait.for_element(Locator::XPath(path)).await {
                     Ok(found) => return found,
-                    // While one page gives way to another, the driver may not know which to look at.
+                    // While one page replaces another, the driver may not know which of them to search.
                     Err(error) => last = Some(error),
                 }
             }
@@ -186,22 +186,22 @@ impl Browser {
         self.client.current_url().await.unwrap()
     }
 
-    /// Presses the browser's own button to go back.
+    /// Presses the browser's back button.
     pub async fn goes_back(&self) {
         self.client.back().await.unwrap();
     }
 
-    /// Those that the page's host gets.
+    /// The cookies that the page's host receives.
     pub async fn cookies(&self) -> Vec<Cookie<'static>> {
         self.client.get_all_cookies().await.unwrap()
     }
 
-    /// From now on it is another browser to whoever knew it.
+    /// Deletes all cookies, so that servers take it for a new browser.
     pub async fn forgets(&self) {
         self.client.delete_all_cookies().await.unwrap();
     }
 
-    /// Presses and lets go of a key, wherever the focus is.
+    /// Presses and releases a key, wherever the focus is.
     pub async fn strike(&self, key: Key) {
         let value = char::from(key);
         let strike = KeyActions::new("keyboard".to_owned())
@@ -210,19 +210,19 @@ impl Browser {
         self.client.perform_actions(strike).await.unwrap();
     }
 
-    /// What a function of these lines gives.
+    /// The result of a function with this body.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// What the page and the browser have complained about since it was asked last.
+    /// The errors that the page and the browser have logged since the last call.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.extra("se/log", json!({ "type": "browser" })).await;
         let entries = log.as_array().unwrap().iter();
         entries.map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// A command of the protocol of Chromium's developer tools.
+    /// A command of the Chrome DevTools Protocol.
     pub async fn tell(&self, command: &str, parameters: Value) -> Value {
         self.extra("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
     }

@@ -1,4 +1,4 @@
-//! The console under attack, in a browser that would run what it is given: texts that would like to be more, and other
+//! The console under attack, in a browser that would run injected scripts: hostile texts, and other
 //! sites.
 
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::gateway::TestGateway;
 use crate::upstream::VERIFY;
 use crate::webhooks::start_gateway;
 
-/// What stands in a table stays in its cell, and nothing came to be that the page did not make.
+/// Text in a table stays in its cell, and no element exists that the page did not create.
 const WHOLE: &str = "
     const found = [];
     for (const table of document.querySelectorAll('table')) {
@@ -29,7 +29,7 @@ const WHOLE: &str = "
     }
     return found";
 
-/// Puts each text into every column that people see.
+/// Puts each text into every column that the console displays.
 async fn strew(database: &Database, gateway: &TestGateway, texts: &[String]) {
     let alice = gateway.id("alice");
     for (number, text) in texts.iter().enumerate() {
@@ -51,7 +51,7 @@ async fn strew(database: &Database, gateway: &TestGateway, texts: &[String]) {
     }
 }
 
-/// What is wrong with the page, or was complained of.
+/// Faults of the page, and errors that were logged.
 async fn wrong(browser: &Browser) -> Vec<String> {
     let mut wrong: Vec<String> = serde_json::from_value(browser.run(WHOLE).await).unwrap();
     wrong.extend(browser.faults().await);
@@ -64,7 +64,7 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = start_gateway(&database).await;
     let furnished = Furnished::new(&gateway).await;
-    // SQL has no way to write a NUL.
+    // SQL cannot express a NUL.
     let texts: Vec<String> = hostile()
         .into_iter()
         .filter(|text| !text.contains('\0') && text.chars().count() <= 100)
@@ -101,7 +101,7 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
             next = onward.as_str().map(str::to_owned);
         }
     }
-    // A browser reads ends of lines as one.
+    // Browsers normalise line endings.
     let plain = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n");
     let seen = plain(&seen);
     for text in &texts {
@@ -109,7 +109,7 @@ async fn hostile_texts_in_every_field_run_nothing_and_stay_in_their_cells() {
     }
 }
 
-/// Frames the page, posts to it unseen, and sends it a form, from the page that is shown.
+/// From the page that is open: frames the target, posts to it in the background, and submits a form to it.
 async fn attack(browser: &Browser, from: &str, gateway: &TestGateway, path: &str) {
     let (frame, post) = (
         json!(format!("{}/console/", gateway.admin_url)),
@@ -154,7 +154,7 @@ async fn another_site_can_neither_frame_read_nor_act_while_somebody_is_signed_in
     browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     let before = gateway.store.list_audit(&newest(99)).await.unwrap();
     let path = format!("/console/accounts/demo/{}/verify", gateway.id("alice"));
-    // The sandbox stands for any other site. At 127.0.0.1 it even gets the console's cookie sent along.
+    // The sandbox plays any other site. As it is also on 127.0.0.1, the console's cookie is even sent along.
     let port = gateway.sandbox.address.rsplit(':').next().unwrap();
     for site in ["127.0.0.1", "localhost"] {
         attack(&browser, &format!("http://{site}:{port}/sandbox/switches"), &gateway, &path).await;

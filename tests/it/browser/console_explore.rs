@@ -1,4 +1,4 @@
-//! Exploring in a browser: from the form to charts, of every kind of answer.
+//! The explore page in a browser: from the form to charts, for every kind of answer.
 
 use countersign::sandbox::Settings;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 use crate::upstream::{TestSandbox, small};
 
 impl Browser {
-    /// Marks exactly these engagement types.
+    /// Selects exactly these engagement types.
     async fn marks(&self, metrics: &[&str]) {
         let mark = format!(
             "for (const it of document.querySelectorAll('[name=metrics]')) it.checked = {}.includes(it.value)",

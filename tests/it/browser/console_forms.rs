@@ -1,4 +1,4 @@
-//! The console's forms and what comes of them, as an admin comes by them.
+//! The console's forms and their results, as an admin meets them.
 
 use countersign::model::{AccountRef, Endpoint};
 use serde_json::json;
@@ -93,7 +93,7 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     browser.reads("The key is revoked").await;
     browser.goes_to(&gateway, "/console/keys?state=any").await;
     browser.shows("console-keys-ended").await;
-    // Past the gateway, which goes on to know the session.
+    // Behind the gateway's back, which still has the session cached.
     database.run("update key set revoked_at = created_at").await;
     browser.goes_to(&gateway, "/console/keys").await;
     browser.reads("There is no key that works.").await;
@@ -174,7 +174,7 @@ async fn the_first_steps_begin_with_nothing_at_all() {
     browser.shows("console-start-nothing").await;
 }
 
-// Each row is shown by itself there, which must not make it something else to who does not see it.
+// Each row is displayed as a block there, which must not change its role for screen readers.
 #[tokio::test]
 async fn a_table_on_a_phone_is_one_to_screen_readers() {
     let database = fresh(Kind::Sqlite).await;

@@ -1,4 +1,4 @@
-//! The console's pages of calls, usage and how things are, each as it is at first and with much to show.
+//! The console's pages of calls, usage and the overview, empty and with much data.
 
 use countersign::model::Endpoint;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn signed_in(gateway: &TestGateway, chromium: &Chromium) -> Browser {
     browser.run(&format!("document.getElementById('key').value = {}", json!(key))).await;
     browser.press("Sign in").await;
     browser.sees("Overview").await;
-    // What it holds against the form is not about the pages behind it.
+    // Complaints about the sign-in form are not about the pages behind it.
     browser.complaints().await;
     browser
 }

@@ -1,4 +1,4 @@
-//! Every page of the console, empty and with something on it, as an admin comes by it and as one who only looks.
+//! Every page of the console, empty and with data, as an admin and as a read-only admin see it.
 
 use crate::browser::chromium::{Browser, Chromium};
 use crate::console::Visitor;
@@ -16,14 +16,14 @@ impl Browser {
         self.find("//nav[@aria-label='Console']").await;
     }
 
-    /// Writes into the field of that id.
+    /// Types into the field with that id.
     pub async fn fill(&self, id: &str, text: &str) {
         let text = serde_json::Value::from(text);
         self.run(&format!("document.getElementById('{id}').value = {text}")).await;
     }
 }
 
-/// Of those paths, what is shown in a browser.
+/// What a browser displays at each of the paths.
 async fn shown(gateway: &TestGateway, key: &str, paths: Vec<String>) -> Vec<String> {
     let visitor = Visitor::with_key(gateway, key).await;
     let mut shown = Vec::new();
@@ -36,7 +36,7 @@ async fn shown(gateway: &TestGateway, key: &str, paths: Vec<String>) -> Vec<Stri
     shown
 }
 
-/// What a picture is called: the path, with `one` for each id.
+/// The name of a screenshot: the path, with `one` for each id.
 fn name(path: &str) -> String {
     let is_id = |text: &str| text.contains(|c: char| c.is_ascii_digit() || c.is_uppercase());
     let words = path.trim_start_matches("/console").split('/').filter(|word| !word.is_empty());

@@ -9,7 +9,7 @@ use crate::program::demo;
 use crate::upstream::{LAST_28H, body};
 use crate::webhooks::receiver::Receiver;
 
-/// A running demo, as one who was handed its card knows it.
+/// A running demo, as somebody knows it who has only its card.
 pub struct Demo {
     pub card: Value,
     http: reqwest::Client,
@@ -68,7 +68,7 @@ impl Demo {
         self.admin("GET", &path).send().await.json()["state"].clone()
     }
 
-    /// Connects the newcomer by that link, whoever made it.
+    /// Connects the newcomer with that link.
     pub async fn connect(&self, browser: &Browser, link: &str) {
         browser.open(link).await;
         browser.sees("Connect your X account to demo").await;
@@ -99,7 +99,7 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     let first = demo.card["link"].as_str().unwrap();
     demo.connect(&browser, first).await;
 
-    // Who finds the link elsewhere learns that it is spent, and not by whom.
+    // Whoever opens the link in another browser learns that it was used, and not by whom.
     let other = chromium.browser().await;
     other.open(first).await;
     other.sees("Used already").await;
@@ -125,7 +125,7 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     assert!(refused.text().contains("revoked"), "{}", refused.text());
     assert_eq!(demo.state().await, "revoked");
 
-    // Its connecting, and its end, which says how to go on.
+    // The connection and its end, which says how to reconnect.
     receiver.wait_for(2).await;
     let events = receiver.arrived();
     assert_eq!(events[1].what(), ("account.revoked".to_owned(), demo.name().to_owned()));

@@ -1,4 +1,4 @@
-//! The page that tells what can be asked.
+//! The API reference page.
 
 use fantoccini::key::Key;
 
@@ -16,14 +16,14 @@ async fn the_description_is_sound_in_every_size_and_colour() {
     browser.sees("What can be asked of Countersign").await;
     browser.shows("gateway-docs").await;
 
-    // The first stop of the Tab key leads past the contents.
+    // The first tab stop skips the table of contents.
     browser.open(&format!("{}/docs", gateway.admin_url)).await;
     browser.strike(Key::Tab).await;
     let focused = "return document.activeElement.textContent";
     assert_eq!(browser.run(focused).await, "Skip to the text");
     browser.strike(Key::Enter).await;
     assert_eq!(browser.url().await.fragment(), Some("begin"));
-    // Headings go down a step at a time, and each landmark has its name.
+    // No heading level is skipped, and each landmark has a name.
     let levels =
         "return [...document.querySelectorAll('h1, h2, h3, h4')].map(it => +it.tagName[1])";
     let levels: Vec<i64> = serde_json::from_value(browser.run(levels).await).unwrap();

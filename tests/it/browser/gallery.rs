@@ -1,4 +1,4 @@
-//! Pictures of pages: each is looked at in two sizes and two colour schemes, and kept under `target/screenshots`.
+//! Screenshots of pages, in two sizes and two colour schemes, kept under `target/screenshots`.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/screenshots");
 const SIZES: [(&str, u32, u32); 2] = [("phone", 390, 844), ("wide", 1280, 900)];
 
 impl Browser {
-    /// Looks at the page that is shown now, in every way, and finds nothing wrong with it.
+    /// Audits the page that is open in every size and colour scheme, and keeps screenshots.
     pub async fn shows(&self, page: &str) {
         fs::create_dir_all(FOLDER).unwrap();
         for (size, width, height) in SIZES {
@@ -27,14 +27,14 @@ impl Browser {
             }
         }
         assert_eq!(self.unreached().await, [""; 0], "{page}");
-        // That the page itself has the status of an error is as it should be.
+        // The browser logs that the page itself has an error status, which is intended.
         let own = format!("{} - Failed to load resource: the server responded", self.url().await);
         let mut complaints = self.complaints().await;
         complaints.retain(|complaint| !complaint.starts_with(&own));
         assert_eq!(complaints, [""; 0], "{page}");
     }
 
-    /// A picture of the page that is shown now for people to look at, finer than the others.
+    /// A high-resolution screenshot of the page that is open, for people to look at.
     pub async fn poses(&self, name: &str, scheme: &str) {
         fs::create_dir_all(FOLDER).unwrap();
         let (_, width, height) = SIZES[1];
@@ -55,7 +55,7 @@ impl Browser {
         self.tell("Emulation.setEmulatedMedia", json!({ "features": scheme })).await;
     }
 
-    /// The page as it is, whole, even where it is longer than the window.
+    /// A screenshot of the whole page, even where it is longer than the window.
     async fn take(&self, name: &str, width: u32, height: u32, scale: u32) {
         let length = self.run("return document.documentElement.scrollHeight").await;
         let height = length.as_u64().unwrap().max(height.into());

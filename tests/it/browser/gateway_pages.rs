@@ -1,4 +1,4 @@
-//! Every page of the gateway, as a user comes by it.
+//! Every page of the gateway, as a user meets it.
 
 use countersign::gateway::NewLink;
 use countersign::model::handshake::NotConnected;
@@ -10,7 +10,7 @@ use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN};
 
-/// One who tries a link, again and again.
+/// Somebody who tries a link again and again.
 struct Visitor<'a> {
     gateway: &'a TestGateway,
     browser: Browser,
@@ -18,7 +18,7 @@ struct Visitor<'a> {
 }
 
 impl Visitor<'_> {
-    /// Takes another link.
+    /// Goes on with another link.
     async fn takes(&mut self, change: impl FnOnce(&mut NewLink)) {
         self.link = self.gateway.link_with(change).await;
         self.browser.open(&self.link).await;
@@ -30,7 +30,7 @@ impl Visitor<'_> {
         self.browser.press("Allow").await;
     }
 
-    /// Is back on the page of the link, which tells how the try ended.
+    /// Is back on the link's page, which says how the attempt ended.
     async fn is_told(&self, end: NotConnected) {
         self.browser.sees("Connect your X account to demo").await;
         self.browser.reads(end.what()).await;
@@ -38,7 +38,7 @@ impl Visitor<'_> {
         self.browser.shows(&format!("gateway-after-{}", end.name())).await;
     }
 
-    /// Is at an end.
+    /// Is on a page that leads nowhere else.
     async fn is_refused(&self, end: NotConnected, title: &str) {
         self.browser.sees(title).await;
         self.browser.reads(end.what()).await;
@@ -87,7 +87,7 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
     visitor.browser.shows("gateway-trouble-server").await;
 }
 
-/// Tries that end before X shows a page.
+/// Attempts that end before X shows a page.
 async fn before_x(visitor: &mut Visitor<'_>) {
     let gateway = visitor.gateway;
     let switches = [
@@ -123,7 +123,7 @@ async fn before_x(visitor: &mut Visitor<'_>) {
     }
 }
 
-/// Tries that end once X was asked.
+/// Attempts that end after X was called.
 async fn after_x(visitor: &mut Visitor<'_>) {
     ordered(visitor, ACCESS_TOKEN, &json!({ "kind": "status", "code": 89 })).await;
     visitor.takes(|_| ()).await;
@@ -136,7 +136,7 @@ async fn after_x(visitor: &mut Visitor<'_>) {
     visitor.browser.press("Cancel").await;
     visitor.browser.press("Return to demo").await;
     visitor.is_told(NotConnected::Cancelled).await;
-    // One who has thought better of it.
+    // The user cancels.
     visitor.browser.press("Begin again at X").await;
     visitor.browser.sees("Let the app “demo” use an account?").await;
 }
@@ -158,7 +158,7 @@ async fn connected(visitor: &mut Visitor<'_>, onward: &str) {
     visitor.is_refused(NotConnected::LinkUsed, "Used already").await;
 }
 
-/// Pages on which nothing is left to press.
+/// Pages that offer nothing to press.
 async fn without_a_way_on(visitor: &mut Visitor<'_>) {
     let (url, browser) = (&visitor.gateway.url, &visitor.browser);
     browser.open(&format!("{url}/connect/nosuchlink")).await;
@@ -184,7 +184,7 @@ async fn without_a_way_on(visitor: &mut Visitor<'_>) {
     browser.run(&forged).await;
     browser.sees("Not begun").await;
     browser.shows("gateway-trouble-not_begun").await;
-    // Where that page stands is an address that one may come back to.
+    // The address of that page can be opened again.
     browser.open(&format!("{}/begin", visitor.link)).await;
     visitor.is_refused(NotConnected::OtherBrowser, "Not connected").await;
 }

@@ -1,4 +1,4 @@
-//! Hostile texts and hostile sites, in a browser that would run what they hold.
+//! Hostile texts and hostile sites, in a browser that would run injected scripts.
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ async fn another_site_can_neither_frame_a_page_nor_press_its_button() {
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
     let link = gateway.link().await;
-    // The sandbox stands for any other site; of its own, this page forbids nothing.
+    // The sandbox plays any other site; its page has no policy that forbids anything.
     browser.open(&format!("http://{}/sandbox/switches", gateway.sandbox.address)).await;
     let frame = format!(
         "const it = document.createElement('iframe'); it.src = {};

@@ -1,4 +1,4 @@
-//! The whole way without a mouse, and as it is in earnest: behind TLS, with X on another site.
+//! Connecting without a mouse, set up as in production: behind TLS, with X on another site.
 
 use fantoccini::key::Key;
 use tokio::runtime::Handle;
@@ -10,7 +10,7 @@ use crate::database::{Kind, fresh};
 use crate::program::front::{Authority, Front};
 
 impl Browser {
-    /// Tabs on to what has that name. It comes by nothing else than a person at a keyboard does.
+    /// Presses Tab until the focus is on the element with that name, as somebody at a keyboard does.
     async fn tabs_to(&self, name: &str) {
         let focused = "const it = document.activeElement;
             return (it.labels?.[0] ?? it).innerText.trim().split('\\n')[0]";
@@ -27,7 +27,7 @@ impl Browser {
 async fn an_account_is_connected_behind_tls_by_tab_and_enter_alone() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = start_gateway_with(&database, |config| {
-        // The front needs the gateway's address, and the gateway the front's.
+        // The front needs the gateway's address, and the gateway needs the front's.
         let own = config.connect.public_url.as_ref().unwrap().trim_start_matches("http://");
         let authority = Authority::new("ours");
         let front = Front::before(own, &authority, "localhost", |_| ());

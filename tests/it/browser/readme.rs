@@ -1,5 +1,5 @@
-//! The pictures in the README: the console after a month of a newsroom's work. `tests/run readme` leaves them in
-//! `target/screenshots`; those that are kept are made of them, small, by
+//! The pictures in the README: the console after a month in a newsroom. `tests/run readme` leaves them in
+//! `target/screenshots`; the ones in the repository are reduced from them by
 //! `for it in overview-light overview-dark usage-light usage-dark; do pngquant --speed 1 --strip --force
 //! -o tests/it/browser/pictures/$it.png 64 target/screenshots/readme-$it.png; done`.
 
@@ -16,22 +16,22 @@ use crate::dice::Dice;
 use crate::gateway::TestGateway;
 use crate::seed::{HOUR, Seed};
 
-/// What a picture may weigh, in bytes.
+/// The most bytes that a picture may have.
 const MOST: usize = 150_000;
 const FOLDER: &str = "tests/it/browser/pictures";
 const HOURS: u32 = 30 * 24;
 
-/// The parts of a hundred that each hour of a day has of the busiest.
+/// The load of each hour of a day, in per cent of the busiest hour.
 type Day = [u32; 24];
 const OFFICE: Day =
     [3, 2, 2, 2, 4, 12, 30, 55, 82, 95, 100, 96, 80, 84, 93, 90, 78, 60, 42, 30, 22, 15, 9, 5];
 const AUDIENCE: Day =
     [34, 22, 14, 9, 8, 12, 24, 40, 48, 50, 52, 55, 62, 60, 56, 54, 58, 66, 78, 90, 100, 94, 76, 52];
 const NIGHT: Day = [0, 0, 70, 100, 88, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// From Monday on.
+/// The load of each day of a week, from Monday on.
 const WEEK: [u32; 7] = [100, 96, 98, 94, 86, 42, 46];
 
-/// What asks: its name, its endpoint and credentials, the calls of its busiest hour, and how its day goes.
+/// A client: its name, endpoint and credentials, the calls in its busiest hour, and its daily curve.
 const SERVICES: [(&str, &str, &str, u32, Day); 4] = [
     ("newsroom dashboard", "totals", "app-only", 164, OFFICE),
     ("creator studio", "28hr", "user-context", 118, AUDIENCE),
@@ -56,7 +56,7 @@ async fn new_key(gateway: &TestGateway, kind: KeyKind, name: &str) -> String {
     gateway.inner.create_key(new, "test").await.unwrap().1.expose().to_owned()
 }
 
-/// A month of calls, of which few do not go well.
+/// A month of calls, few of which fail.
 async fn work(database: &Database, gateway: &TestGateway) {
     let mut dice = Dice(7);
     for (name, endpoint, auth, most, day) in SERVICES {
@@ -64,7 +64,7 @@ async fn work(database: &Database, gateway: &TestGateway) {
         let user = if auth == "app-only" { String::new() } else { gateway.id("alice").to_string() };
         let mut rows = String::new();
         for hour in HOUR - HOURS..=HOUR {
-            // The first of January 1970 was a Thursday, and of the last hour a quarter has gone.
+            // 1 January 1970 was a Thursday, and a quarter of the last hour has passed.
             let weekday = WEEK[(hour as usize / 24 + 3) % 7];
             let share = if hour == HOUR { 25 } else { 100 };
             let luck = 85 + u32::try_from(dice.below(30)).unwrap();

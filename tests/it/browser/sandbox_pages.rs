@@ -22,7 +22,7 @@ async fn the_sandboxs_pages_are_sound_in_every_size_and_colour() {
     let (token, _) = begun(&sandbox, CALLBACK).await;
     browser.open(&ask(&token)).await;
     browser.shows("sandbox-authorize").await;
-    // Past what the browser itself holds against an empty form.
+    // Bypasses the browser's own validation of an empty form.
     browser.run("document.forms[0].noValidate = true").await;
     browser.press("Allow").await;
     browser.reads("Choose one of the users, then allow or cancel.").await;

@@ -1,5 +1,5 @@
-//! The whole story, by what people see and press: an operator with nothing but what the demo prints, a user who connects,
-//! a service that asks, and all that is seen of it, until nobody is signed in any more.
+//! The whole story as people see it: an operator with nothing but what the demo prints, a user who connects,
+//! a service that makes calls, and every page that shows them, until everybody has signed out.
 
 use tempfile::TempDir;
 
@@ -17,19 +17,19 @@ struct Story {
 }
 
 impl Browser {
-    /// What a field holds that somebody is to copy.
+    /// The content of a field that is there to be copied.
     async fn copies(&self, id: &str) -> String {
         let value = self.run(&format!("return document.getElementById('{id}').textContent")).await;
         value.as_str().unwrap().to_owned()
     }
 
-    /// Waits for a page that says this of what it calls so.
+    /// Waits for a page that shows this value under that label.
     async fn tells(&self, what: &str, text: &str) {
         let about = format!("//dt[normalize-space()=\"{what}\"]/following-sibling::dd[1]");
         self.find(&format!("{about}[starts-with(normalize-space(), \"{text}\")]")).await;
     }
 
-    /// A row of a table, by texts that its cells begin with.
+    /// A row of a table, found by the beginnings of its cells.
     async fn row(&self, cells: &[&str]) -> String {
         let has = |text: &&str| format!("[td[starts-with(normalize-space(), \"{text}\")]]");
         let row = format!("//tbody/tr{}", cells.iter().map(has).collect::<String>());
@@ -47,7 +47,7 @@ impl Story {
         self.operator.types("key", self.demo.card["admin_key"].as_str().unwrap()).await;
         self.operator.press("Sign in").await;
         self.operator.sees("Overview").await;
-        // What it holds against the form is not about the pages behind it.
+        // Complaints about the sign-in form are not about the pages behind it.
         self.operator.complaints().await;
     }
 
@@ -86,7 +86,7 @@ impl Story {
         key
     }
 
-    /// Private numbers of the newcomer's, as a service asks for them.
+    /// The newcomer's private numbers, as a service requests them.
     async fn calls(&self, key: &str) -> Answer {
         let body = body(&[self.post()], &["impressions"], &["tweet.id", "engagement.type"]);
         let call = self.demo.ask("gateway", "POST", TOTALS);
@@ -114,7 +114,7 @@ impl Story {
         self.operator.sees(&name).await;
     }
 
-    /// Asks the same by the form, and sees no less than the service was `told`: such numbers only grow.
+    /// Runs the same query in the form, and sees at least the numbers in `told`: they only grow.
     async fn explores(&self, told: u64) {
         let post = self.post();
         self.operator.press("Explore").await;
@@ -170,7 +170,7 @@ impl Story {
         self.demo.card["gateway"].as_str().unwrap()
     }
 
-    /// One that is there, and has private numbers.
+    /// A post that exists and has private numbers.
     fn post(&self) -> String {
         let mut posts = self.demo.newcomer["posts"].as_array().unwrap().iter();
         let fits =

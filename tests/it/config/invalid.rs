@@ -2,7 +2,7 @@
 
 use crate::config::{APP, expect, parse};
 
-/// A key, a wrong value of it, and a part of what is said then.
+/// A key, an invalid value for it, and a part of the message.
 const WRONG: &[(&str, &str, &str)] = &[
     ("server.listen", "cAnArY7f3", "IP address and a port"),
     ("server.listen", "localhost:8080", "IP address and a port"),
@@ -133,7 +133,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("vault.keys_file", "cAnArY7f3", "no such file"),
 ];
 
-/// A whole file that is wrong, the key that is named, and a part of what is said.
+/// A whole file that is invalid, the key that is named, and a part of the message.
 const WRONG_FILES: &[(&str, &str, &str)] = &[
     ("[server\nlisten = 'cAnArY7f3'", "config file", "line 1, column 8"),
     ("[log]\nlevel = cAnArY7f3", "config file", "line 2"),
@@ -158,7 +158,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
 #[test]
 fn every_wrong_value_is_named_with_its_source() {
     for &(key, value, words) in WRONG {
-        // Beside an app, without what the wrong value replaces.
+        // Together with an app, minus the lines that the invalid value replaces.
         let stays = |line: &&str| line.split(' ').next().is_some_and(|name| !name.starts_with(key));
         let app: Vec<&str> = APP.lines().filter(stays).collect();
         let app = app.join("\n");

@@ -1,4 +1,4 @@
-//! Settings: their layers, their forms, and what is said when they are wrong.
+//! Settings: their layers, their forms, and the errors that name what is invalid.
 
 mod invalid;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use countersign::config::{self, Config, Errors, LogFormat, LogLevel, Problem, Ring};
 use countersign::model::AppOnly;
 
-/// In every secret and in every wrong value: no problem may show it.
+/// A part of every secret and of every invalid value: no message may contain it.
 const CANARY: &str = "cAnArY7f3";
 const KEY_1: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const KEY_2: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
@@ -137,7 +137,7 @@ fn later_layers_win() {
     let file = "[log]\nlevel = 'warn'\nformat = 'json'";
     let config = parse(Some(file), &[("COUNTERSIGN__LOG__LEVEL", "debug")]).unwrap();
     assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
-    // What was wrong below is not looked at once it is replaced.
+    // An invalid value is not even parsed once a later layer overrides it.
     assert!(parse(Some("log.level = 'loud'"), &[("COUNTERSIGN__LOG__LEVEL", "info")]).is_ok());
 }
 
@@ -268,7 +268,7 @@ fn other_files_that_everybody_may_read_are_taken_with_a_warning() {
     assert_eq!(warnings(0o644, 0o644), [mend(&secret), mend(&settings)]);
 }
 
-/// Asks for this one problem, and for no secret in any.
+/// Expects this problem among the errors, and no secret in any of them.
 #[track_caller]
 fn expect(outcome: Result<Config, Errors>, key: &str, origin: &str, words: &str) {
     let errors = outcome.err().unwrap_or_else(|| panic!("{key} from {origin} was accepted"));

@@ -1,5 +1,5 @@
-//! Connecting again while calls are in flight: each goes out with one token whole, and is refused only with one that X
-//! has replaced.
+//! Connecting again while calls are in flight: each is signed with one consistent token, and is refused only if X
+//! has replaced that token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,12 @@ use crate::gateway::TestGateway;
 use crate::http::Answer;
 use crate::upstream::{Signer, TOTALS};
 
-/// Only so that a test that fails ends: no test measures time.
+/// A deadline for tests that fail; no test measures time.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CALLERS: usize = 8;
 const TIMES: usize = 12;
 
-/// Carol takes the app's right back and connects once more; gives the token that she has then.
+/// Carol revokes the app's access and connects once more; gives her new token.
 async fn connect_again(gateway: &TestGateway) -> (String, String) {
     let form = gateway.sandbox.form("/settings/connected_apps", "screen_name=carol&app=demo");
     assert_eq!(form.send().await.status, 303);
@@ -59,7 +59,7 @@ fn is_whole(gateway: &TestGateway, call: &Value, token: &(String, String)) -> bo
     signature(sent) == signature(&signer.header("POST", TOTALS, &[]))
 }
 
-/// Relayed, or refused because X said that the token is not valid any more.
+/// Relayed, or refused because X said that the token is no longer valid.
 #[track_caller]
 fn is_answer(answer: &Answer) -> bool {
     if answer.status == 200 {
@@ -95,7 +95,7 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
         });
     }
     for _ in 0..TIMES {
-        // Two calls that X has answered with the token of before arrive after the next has come.
+        // X refused two calls with the previous token, but its answers arrive after the next token is stored.
         gateway.order(json!([fault(TOTALS, &json!({ "kind": "hold", "times": 2 }))])).await;
         let held = async {
             while gateway.fired().await != [2] {

@@ -1,10 +1,10 @@
-//! A browser as far as these pages need one: it keeps cookies, and says where a request comes from.
+//! A browser, as far as these pages need one: it keeps cookies, and says where a request comes from.
 
 use crate::http::{Answer, Ask};
 
 pub struct Browser {
     http: reqwest::Client,
-    /// By name; what a server sets last, counts.
+    /// By name; a later cookie replaces an earlier one.
     pub cookies: Vec<(String, String)>,
 }
 
@@ -15,7 +15,7 @@ impl Browser {
         Browser { http, cookies: Vec::new() }
     }
 
-    /// Another one, which knows nothing of this one's cookies.
+    /// Another browser, which has none of this one's cookies.
     pub fn other(&self) -> Browser {
         Browser { http: self.http.clone(), cookies: Vec::new() }
     }
@@ -33,13 +33,13 @@ impl Browser {
         self.keep(ask.send().await)
     }
 
-    /// Goes where another site sends it.
+    /// Follows a redirect from another site.
     pub async fn follow(&mut self, url: &str) -> Answer {
         let ask = self.ask("GET", url).header("sec-fetch-site", "cross-site");
         self.keep(ask.send().await)
     }
 
-    /// Presses the button of a link's page. The page's policy on referrers makes the origin `null`.
+    /// Presses the button on a link's page. The page's referrer policy makes the origin `null`.
     pub async fn press(&mut self, link: &str) -> Answer {
         self.keep(self.own_button(link).send().await)
     }
@@ -49,13 +49,13 @@ impl Browser {
         self.button(link).header("sec-fetch-site", "same-origin").header("origin", "null")
     }
 
-    /// The button's request, without what says where it comes from.
+    /// The button's request, without the headers that say where it comes from.
     pub fn button(&self, link: &str) -> Ask {
         let ask = self.ask("POST", &format!("{link}/begin"));
         ask.header("content-type", "application/x-www-form-urlencoded")
     }
 
-    /// Takes the cookies of an answer.
+    /// Stores the cookies of an answer.
     pub fn keep(&mut self, answer: Answer) -> Answer {
         for set in answer.headers.get_all("set-cookie") {
             let (name, rest) = set.to_str().unwrap().split_once('=').unwrap();

@@ -1,4 +1,4 @@
-//! Every way in which a try ends badly: its page says what happened and what to do, and nothing is stored.
+//! Every way in which an attempt to connect fails: its page says what happened and what to do, and nothing is stored.
 
 use countersign::model::Secret;
 use countersign::model::handshake::NotConnected;
@@ -13,7 +13,7 @@ use crate::http::Answer;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN, decide};
 
 impl Answer {
-    /// The link's page, which tells how the try ended and lets its browser begin again.
+    /// The link's page, which says how the attempt ended and lets its browser begin again.
     #[track_caller]
     fn tells(&self, end: NotConnected) {
         let again = if end.is_for_others() { "<button class=\"plain\">" } else { "<button>" };
@@ -24,7 +24,7 @@ impl Answer {
         );
     }
 
-    /// A page without a way on.
+    /// A page that offers no next step.
     #[track_caller]
     fn ends(&self, status: u16, end: NotConnected) {
         self.is_page(status, &["role=\"alert\"", &shown(end.what()), &shown(end.advice())]);
@@ -32,23 +32,23 @@ impl Answer {
     }
 }
 
-/// As it stands in a page.
+/// The text as it is escaped in a page.
 fn shown(text: &str) -> String {
     text.replace('\'', "&#39;")
 }
 
-/// Begins, which goes back to the link's page, and looks at that.
+/// Begins, which leads back to the link's page, and gives that page.
 async fn begin_fails(gateway: &TestGateway, end: NotConnected) {
     let (link, mut browser) = (gateway.link().await, Browser::new());
     let pressed = browser.press(&link).await;
     pressed.goes_to(path_of(&link));
     browser.open(&link).await.tells(end);
     gateway.nothing_stored().await;
-    // Another browser learns nothing of it.
+    // Another browser learns nothing about it.
     Browser::new().open(&link).await.ends(403, NotConnected::OtherBrowser);
 }
 
-/// The user allows it, and the callback ends so; then the same link works once nothing is wrong any more.
+/// The user allows access and the callback fails like this; then the same link works once the fault is gone.
 async fn callback_fails(gateway: &TestGateway, faults: Value, end: NotConnected) {
     let (link, mut browser) = (gateway.link().await, Browser::new());
     let back = gateway.allow(&mut browser, &link, "carol").await;
@@ -59,7 +59,7 @@ async fn callback_fails(gateway: &TestGateway, faults: Value, end: NotConnected)
     assert_eq!(gateway.steps().await.1, before + usize::from(is_fault), "{}", end.name());
     gateway.nothing_stored().await;
     gateway.order(json!([])).await;
-    // The verifier does not come a second time.
+    // A verifier is not sent a second time.
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.tells(end);
 }
@@ -73,7 +73,7 @@ async fn a_user_who_says_no_can_begin_again(database: Database) {
     assert!(refused.contains(&back), "{refused}");
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.tells(NotConnected::Cancelled);
-    // Said again, it is no other end.
+    // Repeating the callback gives the same outcome.
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.tells(NotConnected::Cancelled);
     gateway.nothing_stored().await;
@@ -115,12 +115,12 @@ async fn a_link_that_never_was_is_not_known(database: Database) {
 async fn a_link_belongs_to_the_browser_that_began(database: Database) {
     let gateway = start_gateway(&database).await;
     let (link, mut browser, mut other) = (gateway.link().await, Browser::new(), Browser::new());
-    // Whoever only looks at it takes nothing.
+    // Opening the link without pressing the button does not bind it to a browser.
     other.open(&link).await.is_page(200, &["Go on to X"]);
     let back = gateway.allow(&mut browser, &link, "carol").await;
     other.open(&link).await.ends(403, NotConnected::OtherBrowser);
     other.press(&link).await.ends(403, NotConnected::OtherBrowser);
-    // What X sent another browser back with does nothing: without a cookie, and with one of another link.
+    // A callback in another browser has no effect: without a cookie, and with the cookie of another link.
     other.follow(&back).await.ends(403, NotConnected::OtherBrowser);
     let own = gateway.link().await;
     gateway.begin(&mut other, &own).await;
@@ -128,7 +128,7 @@ async fn a_link_belongs_to_the_browser_that_began(database: Database) {
     other.open(&own).await.is_page(200, &["Go on to X"]);
     gateway.nothing_stored().await;
     assert_eq!(gateway.steps().await, (2, 0));
-    // And it still works where it was begun.
+    // The browser that began can still finish.
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
 }
@@ -166,7 +166,7 @@ async fn a_try_that_takes_too_long_ends(database: Database) {
 
 async fn a_callback_must_be_approved_at_x(database: Database) {
     let gateway = start_gateway(&database).await;
-    // Exactly: X holds a slash at the end against it.
+    // X compares callbacks exactly, down to a trailing slash.
     gateway.switch(json!({ "callbacks": [format!("{}/connect/callback/", gateway.url)] })).await;
     begin_fails(&gateway, NotConnected::CallbackNotApproved).await;
     gateway.switch(json!({ "callbacks": [] })).await;
@@ -176,7 +176,7 @@ async fn a_callback_must_be_approved_at_x(database: Database) {
         answers.iter().map(|answer| answer["status"].as_u64().unwrap()).collect::<Vec<_>>(),
         [403, 401]
     );
-    // In JSON, as the sandbox's own answer is in XML.
+    // In JSON, whereas the sandbox's own answer is in XML.
     gateway.order(json!([fault(REQUEST_TOKEN, &json!({ "kind": "status", "code": 415 }))])).await;
     begin_fails(&gateway, NotConnected::CallbackNotApproved).await;
     gateway.order(json!([])).await;
@@ -272,7 +272,7 @@ async fn a_row_that_was_edited_in_the_database_is_no_link(database: Database) {
         browser.follow(&back).await.goes_to(path_of(&link));
         database.run("delete from link").await;
     }
-    // A link for one user, made one for all.
+    // A link for one user, changed into a link for anybody.
     let carol = gateway.id("carol");
     let (link, mut browser) =
         (gateway.link_with(|link| link.expected_user = Some(carol)).await, Browser::new());
@@ -318,7 +318,7 @@ async fn a_database_that_is_away_is_a_page_as_well() {
     browser.press(&link).await.is_page(503, &texts);
     browser.follow(&back).await.is_page(503, &texts);
     postgres.start();
-    // Nothing was taken, so the same address goes on.
+    // Nothing was consumed, so the same address still works.
     browser.follow(&back).await.goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
     assert_eq!(gateway.steps().await.1, 1);

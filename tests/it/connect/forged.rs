@@ -1,5 +1,5 @@
 //! Forged requests: another site's form, frame or script begins nothing, another browser's cookie ends nothing, and
-//! every answer under `/connect` says that it is to be neither framed nor kept.
+//! no answer under `/connect` may be framed or cached.
 
 use crate::connect::browser::Browser;
 use crate::connect::{path_of, start_gateway, start_gateway_with, token_in};
@@ -7,7 +7,7 @@ use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::http::{Answer, Ask};
 
-/// What a browser says of where a request comes from, and whether a form of our own can say that.
+/// What a browser says about where a request comes from, and whether our own form could send that.
 fn sites() -> Vec<(Vec<&'static str>, bool)> {
     vec![
         (vec![], true),
@@ -23,7 +23,7 @@ fn sites() -> Vec<(Vec<&'static str>, bool)> {
     ]
 }
 
-/// The same for the origin; `null` is right where the site is said as well.
+/// The same for `Origin`; `null` is accepted if `Sec-Fetch-Site` is present as well.
 fn origins(own: &str) -> Vec<(Vec<String>, bool)> {
     let (scheme, host) = own.split_once("://").unwrap();
     let host = host.split_once(':').unwrap().0;
@@ -61,12 +61,12 @@ const TYPES: [&str; 5] = [
     "application/json",
 ];
 
-/// Our cookie with that value.
+/// A request with our cookie set to that value.
 fn with_cookie(ask: Ask, value: &str) -> Ask {
     ask.header("cookie", &format!("countersign-connect={value}"))
 }
 
-/// A link that another browser has begun with, and what that browser has to bring back.
+/// A link that another browser has begun, and that browser's callback.
 async fn begun(gateway: &TestGateway) -> (String, Browser, String) {
     let (link, mut browser) = (gateway.link().await, Browser::new());
     let back = gateway.allow(&mut browser, &link, "carol").await;
@@ -97,7 +97,7 @@ async fn only_the_links_own_page_begins(database: Database) {
                 let answer = ask.body("x=y").send().await;
                 let told = format!("{site:?} {origin:?} {content_type:?}");
                 if may {
-                    // Our own page has no other type; what is in the body decides nothing.
+                    // Our own form has no other content type, and nothing in the body matters.
                     assert_eq!(answer.status, 303, "{told}: {}", answer.text());
                     token_in(&answer);
                     begun += 1;
@@ -120,7 +120,7 @@ async fn only_the_links_own_page_begins(database: Database) {
     }
     assert!(refused >= 1700 && begun == 50, "{refused} {begun}");
     assert_eq!(gateway.steps().await, (before + begun, 0));
-    // Looking at it from elsewhere is how people come.
+    // Opening the page from another site is how people get there.
     Browser::new().follow(&link).await.is_page(200, &["Go on to X"]);
     gateway.nothing_stored().await;
 }
@@ -155,7 +155,7 @@ async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
             .header("sec-fetch-site", "cross-site")
             .send()
             .await;
-        // Whose cookie it could be goes on to the link that it names, and learns there what there is to learn.
+        // A cookie that could be this browser's leads on to the link that it names, whose page says the rest.
         let named = cookie.split('.').next().unwrap();
         if answer.status == 303 {
             answer.goes_to(&format!("/connect/{named}"));
@@ -165,7 +165,7 @@ async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
         }
         assert_eq!(answer.header("set-cookie"), "");
     }
-    // Nor under a name that other hosts of the domain could set, or that is nearly ours.
+    // Nor with a cookie name that other hosts of the domain could set, or that resembles ours.
     let value = browser.cookies[0].1.clone();
     for name in [
         "countersign-connec",
@@ -209,7 +209,7 @@ async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
     assert!(link.starts_with("https://countersign.example.com/connect/"), "{link}");
     let here = format!("{}{}", gateway.url, path_of(&link));
     let mut browser = Browser::new();
-    // A proxy in front passes on the names that browsers use.
+    // A proxy in front passes on the host names that browsers use.
     assert_eq!(browser.button(&here).header("origin", &gateway.url).send().await.status, 403);
     let pressed =
         browser.button(&here).header("origin", "https://countersign.example.com").send().await;
@@ -220,7 +220,7 @@ async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
     let token = token_in(&pressed);
     let back = gateway.allowed(&token, "carol").await;
     let back = format!("{}{}", gateway.url, path_of(&back));
-    // The name without the prefix, which any host of the domain can set, is not looked at.
+    // The cookie name without the prefix, which any host of the domain can set, is ignored.
     let value = set.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
     browser.cookies = vec![("countersign-connect".to_owned(), value.clone())];
     browser.follow(&back).await.is_page(403, &["Another browser has begun"]);
@@ -290,7 +290,7 @@ async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(dat
     is_page(&Browser::new().follow(&back).await, 403);
     browser.follow(&back).await.goes_to(&path);
     is_page(&Browser::new().open(&link).await, 410);
-    // In the browser that knows no page, it is the same page in fewer bytes.
+    // The same page, compressed.
     let zipped = Browser::new()
         .ask("PUT", &base("/connect/x"))
         .header("accept-encoding", "gzip")
@@ -298,7 +298,7 @@ async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(dat
         .await;
     assert_eq!(zipped.header("content-encoding"), "gzip");
     is_page(&zipped, 405);
-    // What is not people's stays JSON, also where it looks alike.
+    // Routes that are not for people still answer in JSON, even where their paths look alike.
     for path in ["/connected", "/connect%2fx", "//connect/x", "/CONNECT/x", "/"] {
         Browser::new().ask("GET", &base(path)).send().await.is_own(404, "not_found");
     }
@@ -317,7 +317,7 @@ on_both!(
     every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept
 );
 
-/// Cookies that are not the browser's own: the other's, parts of both, and what is nearly it.
+/// Cookies that are not the browser's own: another browser's, parts of both, and near misses.
 fn forged(browser: &Browser, other: &Browser, link: &str, other_link: &str) -> Vec<String> {
     let (own, others) = (&browser.cookies[0].1, &other.cookies[0].1);
     let (id, proof) = own.split_once('.').unwrap();

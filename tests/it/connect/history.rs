@@ -1,5 +1,5 @@
-//! Histories of many links, browsers and users on two gateways that may crash, drawn at random: no account is ever
-//! bound but by the rules.
+//! Random histories of many links, browsers and users on two gateways that may crash: an account is only ever
+//! connected as the rules allow.
 
 use std::collections::BTreeSet;
 
@@ -60,7 +60,7 @@ impl History<'_> {
         }
     }
 
-    /// Nothing is known of what was before.
+    /// Starts over with an empty database.
     async fn begin_anew(&mut self, seed: u64) {
         self.dice = Dice(seed);
         self.links.clear();
@@ -74,7 +74,7 @@ impl History<'_> {
         let browser = self.dice.below(BROWSERS);
         match self.dice.below(20) {
             0..=1 => self.make().await,
-            // An answer that is held for hours would tell a wrong time.
+            // An answer that is held for hours would carry an outdated `Date`.
             2 if self.held.is_none() => {
                 let seconds = [1, 30, 300, 1500][self.dice.below(4)];
                 self.now_s += seconds;
@@ -91,7 +91,7 @@ impl History<'_> {
         }
     }
 
-    /// An address on either replica.
+    /// The address on either replica.
     fn anywhere(&mut self, url: &str) -> String {
         let replica = self.dice.below(2);
         self.replicas[replica].at(url)
@@ -123,7 +123,7 @@ impl History<'_> {
         }
     }
 
-    /// What the page of a link has to say to that browser.
+    /// Checks what the page of a link shows to that browser.
     async fn look_at(&mut self, link: usize, browser: usize) {
         let url = self.anywhere(&self.links[link].url.clone());
         let page = self.browsers[browser].open(&url).await;
@@ -157,7 +157,7 @@ impl History<'_> {
         }
     }
 
-    /// Somebody says yes or no at X.
+    /// A user allows or denies access at X.
     async fn has_begun(&mut self, link: usize, browser: usize, pressed: &Answer) {
         self.links[link].browser = Some(browser);
         let token = token_in(pressed);
@@ -174,7 +174,7 @@ impl History<'_> {
         self.backs.push(Back { url, link, browser, user, begun_s, is_used: false });
     }
 
-    /// Whom this way back connects, by the rules.
+    /// The user whom this callback connects, by the rules.
     fn connects(&self, back: usize) -> Option<&'static str> {
         let back = &self.backs[back];
         let link = &self.links[back.link];
@@ -204,7 +204,7 @@ impl History<'_> {
         }
     }
 
-    /// Comes back, and X's answer to the exchange does not arrive until something else has happened.
+    /// Makes a callback, and lets something else happen before X's answer to the exchange arrives.
     async fn hold(&mut self) {
         let live: Vec<usize> =
             (0..self.backs.len()).filter(|index| self.connects(*index).is_some()).collect();
@@ -224,7 +224,7 @@ impl History<'_> {
         self.told.held += 1;
     }
 
-    /// The answer arrives; or else whoever waited for it is gone.
+    /// The answer arrives, or whoever waited for it is gone.
     async fn end_held(&mut self) {
         let Held { asked, replica, link, user } = self.held.take().unwrap();
         if self.dice.below(2) == 0 {
@@ -254,7 +254,7 @@ impl History<'_> {
         self.told.crashes += 1;
     }
 
-    /// Asks one replica, which is gone at some moment before it answers or after.
+    /// Sends a request to one replica, which crashes at some moment before or after it answers.
     async fn tear(&mut self, ask: impl FnOnce(&Replica) -> crate::http::Ask) -> Option<Answer> {
         let held = self.held.as_ref().map(|held| 1 - held.replica);
         let replica = held.unwrap_or_else(|| self.dice.below(2));
@@ -265,14 +265,14 @@ impl History<'_> {
         }
         std::mem::replace(&mut self.replicas[replica], opened).crash().await;
         self.told.torn += 1;
-        // Waits for what the database still had to do for it.
+        // Waits for what the database was still doing on its behalf.
         self.database.run("update link set label = label").await;
         let answered = asked.await.unwrap().ok();
         self.told.unanswered += usize::from(answered.is_none());
         answered
     }
 
-    /// The browser begins, and begins again where nobody answered.
+    /// The browser begins, and begins again if there was no answer.
     async fn tear_begin(&mut self, browser: usize) {
         let Some(link) = self.any_link() else { return };
         if !self.may_begin(link, browser) {
@@ -297,7 +297,7 @@ impl History<'_> {
         }
     }
 
-    /// The browser comes back, and comes back again: it is connected by the rules, or not at all.
+    /// The browser makes the callback, and repeats it: it is connected as the rules allow, or not at all.
     async fn tear_back(&mut self) {
         let Some(place) = self.any_back() else { return };
         let Back { url, browser, link, .. } = &self.backs[place];
@@ -335,7 +335,7 @@ impl History<'_> {
         assert_eq!(self.sandbox.put("/sandbox/faults", faults).await.status, 200);
     }
 
-    /// Each link says what it should, who is connected is who should be, and nothing was exchanged twice.
+    /// Each link's page is right, the right accounts are connected, and no verifier was exchanged twice.
     async fn check(&mut self) {
         if self.held.is_some() {
             self.end_held().await;

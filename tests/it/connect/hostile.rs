@@ -1,4 +1,4 @@
-//! Hostile input: whatever others wrote stays text, on every page of ours and of the sandbox's.
+//! Hostile input: whatever others wrote is displayed as text, on every page of ours and of the sandbox's.
 
 use countersign::model::UserId;
 use countersign::model::handshake::{Link, NotConnected};
@@ -14,11 +14,11 @@ use crate::http::Answer;
 use crate::sandbox::handshake::{ACCESS_TOKEN, AUTHORIZE, begin, begun, decide, token_of};
 use crate::upstream::{VERIFY, escape};
 
-/// The page has the tags of the one with harmless text and no others, and shows the text as it is.
+/// The page has the same tags as one with harmless text, and displays the text unchanged.
 #[track_caller]
 fn is_text(text: &str, page: &str, plain: &str) {
     assert_eq!(skeleton(page), skeleton(plain), "{text:?}");
-    // Some marks stand in a page of their own right.
+    // Some of the marks are part of the page itself.
     let as_it_is = text.len() > 1 && without_escapes(page).contains(text);
     assert!(!needs_escape(text) || !as_it_is, "{text:?} in {page}");
     assert!(unescaped(page).contains(text), "{text:?} is not in {page}");
@@ -84,7 +84,7 @@ async fn what_an_admin_calls_a_link_is_text(database: Database) {
         assert_eq!((made.status.as_u16(), &made.json()["label"]), (201, &json!(text)));
         let page = browser.other().open(made.json()["url"].as_str().unwrap()).await;
         page.is_guarded();
-        // What turns the text's direction ends with the label.
+        // A change of text direction ends with the label.
         assert!(
             unescaped(&page.text()).contains(&format!("“<bdi>{text}</bdi>”")),
             "{}",
@@ -97,7 +97,7 @@ async fn what_an_admin_calls_a_link_is_text(database: Database) {
 }
 
 async fn where_a_browser_goes_on_to_is_text(database: Database) {
-    // As no settings can say it.
+    // Addresses that no settings could contain.
     let all: Vec<String> = hostile().into_iter().filter(|text| !text.contains('\0')).collect();
     let gateway =
         start_gateway_with(&database, |config| config.connect.return_to.clone_from(&all)).await;
@@ -136,7 +136,7 @@ async fn a_screen_name_that_is_none_is_stored_from_no_answer_and_shown_from_no_r
     let odd = [NotConnected::OddAnswer.headline(), NotConnected::OddAnswer.what()];
     for (number, text) in hostile().iter().enumerate() {
         let back = gateway.allow(&mut browser, &link, "carol").await;
-        // From the exchange, or by the older way: asked for with the token.
+        // Returned by the exchange, or by the older method of looking the token up.
         let faults = if number % 2 == 0 {
             json!([fault(
                 ACCESS_TOKEN,
@@ -202,7 +202,7 @@ async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
             assert_eq!((follow.status.as_u16(), follow.text()), (400, odd.clone()), "{text:?}");
             follow.is_guarded();
         }
-        // A cookie that somebody else wrote decides nothing but a path of our own.
+        // A cookie that somebody else wrote can only select one of our own paths.
         if text.len() < 5000 && text.bytes().all(|byte| (32..127).contains(&byte)) {
             for cookie in [
                 format!("countersign-connect={text}"),
@@ -267,7 +267,7 @@ async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database)
             (revoked.status.as_u16(), revoked.header("content-type")),
             (400, "application/json;charset=utf-8")
         );
-        // An app may name a callback that is more than text, as far as it is a URL.
+        // An app may register a callback that contains markup, as long as it is a URL.
         for callback in [
             format!("https://app.example.com/?{text}"),
             format!("https://app.example.com/plain#{text}"),

@@ -1,4 +1,4 @@
-//! Making links: what an admin may ask for, and that they cannot be made up.
+//! Creating links: what an admin may request, and that links cannot be guessed.
 
 use countersign::gateway::NewLink;
 use countersign::model::handshake::NotConnected;
@@ -121,7 +121,7 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
     assert_eq!(gateway.audited("link.withdrawn").await.len(), 1);
 }
 
-// An answer went on giving it out.
+// A cached answer once went on giving it out.
 async fn a_withdrawn_link_to_reconnect_is_not_given_out_again(database: Database) {
     let mut gateway = start_gateway(&database).await;
     gateway.key = gateway.new_key(|key| key.links = true).await;
@@ -157,7 +157,7 @@ async fn without_a_public_url_there_are_no_links(database: Database) {
     assert!(refused.text().contains("set it, or connect by PIN"), "{}", refused.text());
 }
 
-// A browser that came back to a page under it once got JSON.
+// A browser once got JSON when it returned to a page under a link.
 async fn the_buttons_address_opened_by_itself_leads_to_the_link(database: Database) {
     let gateway = start_gateway(&database).await;
     let (link, mut browser) = (gateway.link().await, Browser::new());
@@ -201,7 +201,7 @@ async fn garbage_is_no_link_without_a_look_into_the_database(database: Database)
     ]);
     let mut browser = Browser::new();
     browser.open(&link).await.is_page(200, &["Go on to X"]);
-    // Whoever asked it would wait, and be told that the server cannot do this now.
+    // A request that queried the database would wait now, and be told that the server is unavailable.
     database.run("alter table link rename to hidden").await;
     for id in all {
         for page in [

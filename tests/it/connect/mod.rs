@@ -1,4 +1,4 @@
-//! Connecting accounts: one-time links in a browser, every way in which a try can end, and what must never happen.
+//! Connecting accounts: one-time links in a browser, every way in which an attempt ends, and what must never happen.
 
 mod again;
 pub mod browser;
@@ -42,7 +42,7 @@ pub async fn start_gateway_with(
 }
 
 impl TestGateway {
-    /// A link to send.
+    /// Creates a link to send to a user; gives its URL.
     pub async fn link(&self) -> String {
         self.link_with(|_| ()).await
     }
@@ -59,7 +59,7 @@ impl TestGateway {
         token_in(&browser.press(link).await)
     }
 
-    /// Begins, and lets the app in; gives where X sends the browser back to.
+    /// Begins, and allows the app; gives the callback that X redirects to.
     pub async fn allow(&self, browser: &mut Browser, link: &str, name: &str) -> String {
         let token = self.begin(browser, link).await;
         self.allowed(&token, name).await
@@ -76,7 +76,7 @@ impl TestGateway {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
-    /// How many calls of a handshake reached the sandbox: request tokens, and exchanges.
+    /// How many calls of a handshake reached the sandbox: for request tokens, and exchanges.
     pub async fn steps(&self) -> (usize, usize) {
         (self.arrived(REQUEST_TOKEN).await.len(), self.arrived(ACCESS_TOKEN).await.len())
     }
@@ -91,7 +91,7 @@ impl TestGateway {
         entries.map(|entry| (entry.actor, entry.subject, entry.detail)).collect()
     }
 
-    /// Nobody was connected but alice and bob, who were at first.
+    /// Only alice and bob are connected, as at the start.
     async fn nothing_stored(&self) {
         assert_eq!(self.audited("account.connected").await, []);
         for name in ["carol", "dave"] {
@@ -101,7 +101,7 @@ impl TestGateway {
 }
 
 impl Answer {
-    /// A page of ours: its status, and texts in it.
+    /// A page of ours, with its status and texts that it contains.
     #[track_caller]
     pub fn is_page(&self, status: u16, texts: &[&str]) {
         let text = self.text();
@@ -122,7 +122,7 @@ impl Answer {
         }
     }
 
-    /// What every answer under `/connect` carries.
+    /// The headers of every answer under `/connect`.
     #[track_caller]
     fn is_guarded(&self) {
         for (name, value) in [
@@ -140,7 +140,7 @@ impl Answer {
         assert_eq!(self.header("access-control-allow-origin"), "");
     }
 
-    /// Goes on to `url`, and carries no page of its own.
+    /// Redirects to `url`, without a page of its own.
     #[track_caller]
     pub fn goes_to(&self, url: &str) {
         assert_eq!((self.status.as_u16(), self.header("location")), (303, url), "{}", self.text());
@@ -149,7 +149,7 @@ impl Answer {
     }
 }
 
-/// The request token in an answer that goes on to X.
+/// The request token in a redirect to X.
 #[track_caller]
 fn token_in(answer: &Answer) -> String {
     assert_eq!(answer.status, 303, "{}", answer.text());
@@ -162,7 +162,7 @@ pub fn path_of(link: &str) -> &str {
     &link[link.find("/connect/").unwrap()..]
 }
 
-/// What only that author may ask.
+/// A body that only that author may send.
 fn private(gateway: &TestGateway, author: &str) -> Value {
     crate::upstream::body(&gateway.sandbox.ids(author, 2), &["impressions"], &["tweet.id"])
 }
@@ -172,7 +172,7 @@ pub fn fault(path: &str, fault: &Value) -> Value {
     crate::upstream::with(json!({ "path": path }), fault)
 }
 
-/// Shown with a test that fails, and to whoever asks for it.
+/// Printed with a test that fails, or with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "what a test has counted, and from which seed")]
 fn say(text: &str) {
     println!("{text}");

@@ -1,4 +1,4 @@
-//! Answers of the provider that cannot be trusted: nothing is stored, and the page says so.
+//! Answers from X that cannot be trusted: nothing is stored, and the page says so.
 
 use countersign::model::handshake::NotConnected;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::sandbox::handshake::{ACCESS_TOKEN, REQUEST_TOKEN};
 
-/// That answer's form, as it is.
+/// An answer whose body is this form, verbatim.
 fn form(text: &str) -> Value {
     json!({ "kind": "status", "status": 200, "text": text })
 }
@@ -45,7 +45,7 @@ async fn fired_once(gateway: &TestGateway, wrong: &Value) {
     gateway.order(json!([])).await;
 }
 
-/// A refusal by code, or a page that says that X cannot be trusted or was not reached.
+/// A refusal by code, or a page saying that X's answer was unusable or that X could not be reached.
 fn odd_ends(text: &str) -> bool {
     [NotConnected::OddAnswer, NotConnected::XAway].iter().any(|reason| text.contains(reason.what()))
 }
@@ -120,7 +120,7 @@ async fn an_odd_access_token_is_none(database: Database) {
         let page = browser.open(&link).await;
         assert!(odd_ends(&page.text()), "{wrong}: {}", page.text());
         page.is_page(200, &["Not connected.", "Begin again in a moment"]);
-        // Whatever comes back, it was asked for once.
+        // Whatever the answer is, the request was made once.
         assert_eq!(gateway.steps().await.1, before + 1, "{wrong}");
         fired_once(&gateway, &wrong).await;
     }

@@ -1,4 +1,4 @@
-//! Replays and races: what X sends back counts once, whoever brings it and however often.
+//! Replays and races: a callback counts once, whoever makes it and however often.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::gateway::TestGateway;
 use crate::sandbox::handshake::{ACCESS_TOKEN, decide};
 use crate::upstream::{TestSandbox, small};
 
-/// Only so that a test that fails ends: no test measures time.
+/// A deadline for tests that fail; no test measures time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn a_hundred_callbacks_at_once_on_two_gateways_make_one_exchange(database: Database) {
@@ -38,7 +38,7 @@ async fn a_hundred_callbacks_at_once_on_two_gateways_make_one_exchange(database:
     }
     assert_eq!(one.steps().await.1, before + 1);
     assert_eq!(one.audited("account.connected").await.len(), 1);
-    // Afterwards each says the same, on both.
+    // Afterwards both replicas say the same.
     for url in &urls {
         browser.follow(url).await.goes_to(path_of(&link));
     }
@@ -86,7 +86,7 @@ async fn a_browser_that_goes_away_in_the_middle_does_not_lose_the_account(databa
     let path = back.strip_prefix(&gateway.url).unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\ncookie: {cookie}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Gone as soon as the exchange has begun.
+    // Crashes as soon as the exchange has begun.
     while gateway.fired().await != [1] {
         tokio::task::yield_now().await;
     }

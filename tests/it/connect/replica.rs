@@ -1,4 +1,4 @@
-//! A gateway that can crash: it lives on a runtime of its own, and all that it does ends with that, wherever it stands.
+//! A gateway that can crash: it has a runtime of its own, and everything it does ends with that, at any point.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::gateway::{listen, settings};
 use crate::upstream::TestSandbox;
 
-/// What stands in front of all replicas, as far as links and X know.
+/// The proxy in front of all replicas, as far as links and X know.
 pub const PUBLIC_URL: &str = "http://localhost";
 
 pub struct Replica {
@@ -32,7 +32,7 @@ impl Drop for Replica {
 }
 
 impl Replica {
-    /// On a database that is migrated.
+    /// On a database that is already migrated.
     pub async fn open(sandbox: &TestSandbox, database: &config::Database) -> Replica {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut config = settings(sandbox, database);
@@ -57,7 +57,7 @@ impl Replica {
         Replica { runtime: Some(runtime), gateway, url }
     }
 
-    /// Ends it at once. Whatever it waited for, it does not come to know.
+    /// Ends it at once; it never sees the answers that it waited for.
     pub async fn crash(mut self) {
         let runtime = self.runtime.take().unwrap();
         let ended =
@@ -65,12 +65,12 @@ impl Replica {
         ended.await.unwrap();
     }
 
-    /// The same address, of this replica.
+    /// The same path on this replica.
     pub fn at(&self, url: &str) -> String {
         url.replacen(PUBLIC_URL, &self.url, 1)
     }
 
-    /// Writes what it has counted, and not that it is all.
+    /// Writes what it has counted, without marking it as complete.
     pub async fn write_usage(&self) {
         let gateway = self.gateway.clone();
         let month = Month::of(time::OffsetDateTime::UNIX_EPOCH);
@@ -78,7 +78,7 @@ impl Replica {
         assert!(self.runtime.as_ref().unwrap().spawn(asking).await.unwrap().is_ok());
     }
 
-    /// Tells how many calls it has counted, and writes none of them.
+    /// Reports how many calls it has counted, without writing any of them.
     pub async fn tell_counted(&self) {
         let gateway = self.gateway.clone();
         let telling = async move { gateway.tell_counted().await };

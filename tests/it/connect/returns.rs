@@ -1,4 +1,4 @@
-//! Where a browser may be sent on to: exactly what the settings say, whatever an admin, a row or older settings said.
+//! Where a browser may be sent on to: exactly what the settings list, whatever an admin, a row or older settings said.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::upstream::escape;
 const ALLOWED: [&str; 2] =
     ["https://app.example.com/settings", "http://app.example.com:8080/done?a=b%20c"];
 
-/// Addresses that a lenient reader takes for one that is allowed, or for a part of this site.
+/// Addresses that a lenient parser takes for an allowed one, or for a path on this site.
 fn hostile() -> Vec<String> {
     let mut all = BTreeSet::new();
     for url in ALLOWED {
@@ -30,7 +30,7 @@ fn hostile() -> Vec<String> {
         for end in ENDS {
             all.insert(format!("{url}{end}"));
         }
-        // In every place that a reader splits at, and skips what it does not know.
+        // At every place where a parser splits, with characters that it skips.
         for code in (0..=0x20).chain([0x7f, 0x85, 0xa0, 0xad, 0x200b, 0x2028, 0x202e, 0xfeff]) {
             let odd = char::from_u32(code).unwrap();
             all.insert(format!("{odd}{url}"));
@@ -38,14 +38,14 @@ fn hostile() -> Vec<String> {
             all.insert(url.replacen("//", &format!("/{odd}/"), 1));
             all.insert(url.replacen(".com", &format!(".com{odd}"), 1));
         }
-        // Escaped: whole, twice, and each letter of host and path by itself.
+        // Escaped: all of it, twice, and each letter of host and path by itself.
         all.extend([escape(url), escape(&escape(url)), format!("{scheme}://{}", escape(rest))]);
         for (place, letter) in rest.char_indices() {
             let (before, after) = (&rest[..place], &rest[place + 1..]);
             all.insert(format!("{scheme}://{before}%{:02x}{after}", u32::from(letter)));
             all.insert(format!("{scheme}://{before}{after}"));
         }
-        // Of mixed case.
+        // In mixed case.
         for (place, letter) in url.char_indices().filter(|indexed| indexed.1.is_ascii_lowercase()) {
             let upper = letter.to_ascii_uppercase();
             all.insert(format!("{}{upper}{}", &url[..place], &url[place + 1..]));
@@ -145,7 +145,7 @@ const ELSEWHERE: [&str; 26] = [
     "//evil.example/%2f..",
 ];
 
-/// Hosts that are nearly this one, and what stands beside a host.
+/// Hosts that resemble this one, and other things that surround a host.
 fn authorities(host: &str) -> Vec<String> {
     let (name, _) = host.split_once(':').unwrap_or((host, ""));
     let mut all: Vec<String> = [
@@ -210,7 +210,7 @@ fn authorities(host: &str) -> Vec<String> {
     all
 }
 
-/// How `text` is written in SQL; neither database keeps a NUL in a text.
+/// `text` as an SQL literal; neither database stores a NUL in text.
 fn quoted(text: &str) -> Option<String> {
     (!text.contains('\0')).then(|| format!("'{}'", text.replace('\'', "''")))
 }
@@ -219,7 +219,7 @@ fn allowing(config: &mut countersign::config::Config) {
     config.connect.return_to = ALLOWED.map(str::to_owned).to_vec();
 }
 
-/// What the settings make of it, in a file or in the environment.
+/// The value that the settings parse from it, in a file or in the environment.
 fn settings(entries: &[String], is_file: bool) -> Result<Vec<String>, String> {
     let set = [
         ("APPS__DEMO__CONSUMER_KEY", "key".to_owned()),
@@ -237,7 +237,7 @@ fn settings(entries: &[String], is_file: bool) -> Result<Vec<String>, String> {
     parsed.map(|config| config.connect.return_to).map_err(|error| error.to_string())
 }
 
-/// Whether a browser reads it as what is written there: that host, that path, and nobody's name.
+/// Whether a browser parses it as it is written: that host, that path, and no user name.
 #[track_caller]
 fn is_read_as_written(url: &str) {
     let read = reqwest::Url::parse(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
@@ -280,7 +280,7 @@ fn settings_name_only_what_a_browser_reads_as_it_is_written() {
     }
     say(&format!("{refused} of {} refused", 2 * all.len()));
     assert!(refused >= 400, "{refused} of {}", all.len());
-    // One that is wrong spoils the rest, whichever it is.
+    // One invalid entry makes the whole list invalid, in any position.
     for wrong in ["x", "https://u@app.example.com/", "//app.example.com/"] {
         for entries in [[ALLOWED[0], wrong], [wrong, ALLOWED[0]]] {
             assert!(settings(&entries.map(str::to_owned), true).is_err(), "{entries:?}");
@@ -311,7 +311,7 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
             matches!(&made, Err(Error::InvalidRequest(problems)) if refused(problems)),
             "{return_to:?}"
         );
-        // Each in turn over HTTP as well; that takes longer.
+        // Every other one over HTTP as well; that takes longer.
         if number % 2 == 0 {
             let ask = gateway
                 .admin(&admin, "POST", "/admin/v1/links")

@@ -1,4 +1,4 @@
-//! Keys that may make links: for their own accounts, and in the answer that an account has ended.
+//! Keys that may create links: for their own accounts, and in the answer that an account is disconnected.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -22,16 +22,16 @@ fn call(gateway: &TestGateway, name: &str, key: &str) -> Ask {
     private(gateway, name).header("authorization", &format!("Bearer {key}"))
 }
 
-/// Alice's account comes to be revoked.
+/// Alice revokes the app's access.
 async fn revoke(gateway: &TestGateway) {
     user_becomes(gateway, "alice", "revoked").await;
     call(gateway, "alice", &gateway.key).send().await.is_relayed(401);
     call(gateway, "alice", &gateway.key).send().await.is_own(409, "account_not_active");
-    // What the feed tells of it is known from here on, and makes nothing forgotten later.
+    // The change feed has delivered this, and will not evict anything later.
     gateway.inner.catch_up_once().await.unwrap();
 }
 
-/// The link in an answer that the account has ended.
+/// The link in an answer that the account is disconnected.
 async fn link_for(gateway: &TestGateway, key: &str) -> String {
     let answer = call(gateway, "alice", key).send().await;
     answer.is_own(409, "account_not_active");
@@ -153,7 +153,7 @@ async fn calling_on_and_on_makes_one_link_until_somebody_begins_with_it(database
     gateway.begin(&mut Browser::new(), &links[0]).await;
     gateway.sandbox.clock.forward(Duration::seconds(60));
     gateway.inner.catch_up_once().await.unwrap();
-    // It belongs to that browser now, so whoever asks gets another one.
+    // That link belongs to one browser now, so the next request gets a new one.
     assert_ne!(link_for(&gateway, &key).await, links[0]);
     gateway.sandbox.clock.forward(Duration::hours(11));
     gateway.inner.catch_up_once().await.unwrap();
@@ -181,7 +181,7 @@ async fn without_a_database_the_answer_comes_without_a_link(database: Database) 
     let gateway = start_gateway(&database).await;
     let key = gateway.new_key(|key| key.links = true).await;
     revoke(&gateway).await;
-    // The key is remembered from here on.
+    // The key is cached from here on.
     call(&gateway, "bob", &key).send().await.is_relayed(200);
     database.run("alter table link rename to elsewhere").await;
     let answer = call(&gateway, "alice", &key).send().await;
@@ -218,7 +218,7 @@ async fn a_key_has_so_many_links_that_wait_and_no_more(database: Database) {
         "{}",
         refused.text()
     );
-    // An answer that an account has ended goes without one, and asks for none again for a while.
+    // Such an answer comes without a link, and the gateway does not try to create one again for a while.
     revoke(&gateway).await;
     let answer = call(&gateway, "alice", &key).send().await;
     answer.is_own(409, "account_not_active");

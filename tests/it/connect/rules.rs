@@ -1,4 +1,4 @@
-//! What links and ways back are by the rules, as the histories keep them beside the gateways.
+//! The state of links and callbacks by the rules, which the histories track beside the gateways.
 
 use tokio::task::JoinHandle;
 
@@ -6,10 +6,10 @@ use crate::http::Answer;
 
 pub const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 pub const BROWSERS: usize = 3;
-/// Began with a link, and went with the answer that was to tell it so.
+/// In place of a browser: some browser began, but the answer with its cookie was lost.
 pub const LOST: usize = usize::MAX;
 
-/// What a link is by the rules.
+/// A link's state, by the rules.
 pub struct Model {
     pub url: String,
     pub expires_s: i64,
@@ -18,12 +18,12 @@ pub struct Model {
     pub connected: Option<&'static str>,
 }
 
-/// A way back from X, which counts once.
+/// A callback from X, which counts once.
 pub struct Back {
     pub url: String,
     pub link: usize,
     pub browser: usize,
-    /// Who allowed it.
+    /// The user who allowed it.
     pub user: Option<&'static str>,
     pub begun_s: i64,
     pub is_used: bool,
@@ -34,20 +34,20 @@ pub struct Held {
     pub asked: JoinHandle<reqwest::Result<Answer>>,
     pub replica: usize,
     pub link: usize,
-    /// Who connects once the answer arrives, if nobody else does before.
+    /// Who is connected once the answer arrives, unless somebody else is before that.
     pub user: &'static str,
 }
 
-/// What happened, over all histories.
+/// Counts of what happened, over all histories.
 #[derive(Debug, Default)]
 pub struct Told {
     pub links: usize,
     pub connects: usize,
     pub crashes: usize,
-    /// Crashes at any moment of a request, and how many of these were not answered any more.
+    /// Crashes during a request, and how many of those requests got no answer.
     pub torn: usize,
     pub unanswered: usize,
-    /// Exchanges whose answer waited, and how many of these it did not reach any more.
+    /// Exchanges whose answer was delayed, and how many of those answers never arrived.
     pub held: usize,
     pub lost: usize,
 }

@@ -1,6 +1,6 @@
-//! Strings that would like to be more than text, and what a page is made of once its text is taken away.
+//! Strings that try to be more than text, and the structure of a page without its text.
 
-/// Strings that break out of HTML, of a header, of a URL or of a terminal, wherever one forgets to escape.
+/// Strings that break out of HTML, of a header, of a URL or of a terminal wherever escaping is forgotten.
 pub fn hostile() -> Vec<String> {
     let marks = ["'", "\"", "<", ">", "&", "`", "-->", "]]>"];
     let bodies = [
@@ -26,7 +26,7 @@ pub fn hostile() -> Vec<String> {
 
 fn others() -> Vec<String> {
     let texts = [
-        // Templates, of ours and of others.
+        // Templates, ours and others'.
         "{{7*7}}",
         "{{ label }}",
         "{% include \"/etc/passwd\" %}",
@@ -44,7 +44,7 @@ fn others() -> Vec<String> {
         "javascript:alert(1)",
         "JaVaScRiPt:alert(1)",
         "data:text/html,<script>alert(1)</script>",
-        // Already escaped, once and twice, and by half.
+        // Already escaped: once, twice, and partly.
         "&lt;script&gt;alert(1)&lt;/script&gt;",
         "&amp;lt;b&amp;gt;",
         "&#60;b&#62;",
@@ -55,7 +55,7 @@ fn others() -> Vec<String> {
         "\\u003cscript\\u003e",
         "\\x3cscript\\x3e",
         "+ADw-script+AD4-",
-        // What turns or hides what stands beside it.
+        // Characters that reverse or hide their neighbours.
         "\u{202e}txet neddih",
         "\u{202d}left\u{2066}right",
         "\u{2067}never closed",
@@ -67,7 +67,7 @@ fn others() -> Vec<String> {
         "שלום <b>עולם</b>",
         "＜script＞alert(1)＜/script＞",
         "ʺ˂ʹ˃",
-        // What is no text at all.
+        // Control characters.
         "\u{0}",
         "a\u{0}<script>",
         "\u{1b}[31mred\u{1b}]0;title\u{7}",
@@ -76,7 +76,7 @@ fn others() -> Vec<String> {
         "a\r\nset-cookie: a=b",
         "\r\n\r\n<script>alert(1)</script>",
         "\t\u{b}\u{c}",
-        // What else may be behind it.
+        // Payloads for other interpreters.
         "../../admin/v1/keys",
         "//evil.example",
         "https://evil.example/",
@@ -93,7 +93,7 @@ fn others() -> Vec<String> {
     all
 }
 
-/// The tags of a page in their order, each with the names of its attributes; comments and their like are tags as well.
+/// The tags of a page in order, each with the names of its attributes; comments and the like count as tags.
 pub fn skeleton(page: &str) -> Vec<String> {
     let mut tags = Vec::new();
     let mut rest = page;
@@ -105,7 +105,7 @@ pub fn skeleton(page: &str) -> Vec<String> {
     tags
 }
 
-/// At the first `>` that no quotes enclose.
+/// Splits at the first `>` outside quotes.
 fn split_tag(text: &str) -> (&str, &str) {
     let mut quote = None;
     for (place, character) in text.char_indices() {
@@ -131,17 +131,17 @@ fn names(tag: &str) -> String {
 const ESCAPES: [(&str, &str); 5] =
     [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
 
-/// What a reader sees, its escapes undone.
+/// What a reader sees: text with its escapes decoded.
 pub fn unescaped(page: &str) -> String {
     ESCAPES.iter().fold(page.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }
 
-/// What is there without being escaped.
+/// The page with each escape replaced; whatever remains was never escaped.
 pub fn without_escapes(page: &str) -> String {
     ESCAPES.iter().fold(page.to_owned(), |text, (escape, _)| text.replace(escape, "\u{1}"))
 }
 
-/// Whether text that stands in a page as it is would be more than text.
+/// Whether the text would be markup if a page contained it verbatim.
 pub fn needs_escape(text: &str) -> bool {
     text.contains(['<', '>', '&', '"', '\''])
 }

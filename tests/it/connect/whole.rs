@@ -1,4 +1,4 @@
-//! The whole way, from an admin's request for a link to a relayed call of the account that was connected by it.
+//! The whole way, from an admin's request for a link to a relayed call for the account that it connected.
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -104,10 +104,10 @@ async fn a_link_that_was_used_is_used_for_everybody_else(database: Database) {
         assert!(!page.text().contains("carol"), "{}", page.text());
         other.press(&link).await.is_page(410, &["This link was used already."]);
     }
-    // Nor does the browser that used it begin once more.
+    // Nor can the browser that used it begin once more.
     browser.press(&link).await.is_page(410, &["This link was used already."]);
     browser.open(&link).await.is_page(200, &["as @carol"]);
-    // Its owner sees the end of it also when the link's own time is over.
+    // Its owner still sees the outcome after the link itself has expired.
     gateway.sandbox.clock.forward(Duration::days(2));
     browser.open(&link).await.is_page(200, &["as @carol"]);
 }
@@ -121,7 +121,7 @@ async fn connecting_again_replaces_the_token_and_keeps_all_else(database: Databa
     let limited = gateway.new_key(|key| key.accounts = vec![id]).await;
     let before = gateway.store.find_account("demo", id).await.unwrap().unwrap();
 
-    // Who takes the app's right back and gives it again has another token.
+    // A user who revokes access and grants it again has another token.
     let revoked = gateway.sandbox.form("/settings/connected_apps", "screen_name=carol&app=demo");
     assert!(revoked.send().await.status.as_u16() < 400);
     gateway.sandbox.clock.forward(Duration::hours(1));
@@ -167,7 +167,7 @@ async fn a_browser_goes_on_to_where_the_link_says(database: Database) {
     let went = browser.follow(&back).await;
     went.goes_to(target);
     browser.open(&link).await.is_page(200, &["as @carol", &format!("href=\"{target}\"")]);
-    // Who comes back a second time is told as well, on our page.
+    // Repeating the callback shows the same outcome, on our page.
     browser.follow(&back).await.goes_to(path_of(&link));
 }
 

@@ -1,4 +1,4 @@
-//! The accounts' pages: the list and how it is narrowed, one account's past, and what can be done with it.
+//! The accounts' pages: the list and its filters, one account's history, and the actions on it.
 
 use countersign::gateway::Import;
 use countersign::model::{App, Endpoint, Secret};

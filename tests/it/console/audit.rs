@@ -1,4 +1,4 @@
-//! The audit log on its page, over the operators' API, and as lines to keep.
+//! The audit log: its page, the operators' API, and the export as lines.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Recent calls as the console shows them.
+//! Recent calls in the console.
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
     json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } })
 }
 
-/// The calls that a page leads to, in its order.
+/// The ids of the calls that a page links to, in its order.
 fn listed(page: &str) -> Vec<i64> {
     let links = page.split("href=\"/console/calls/").skip(1);
     links.map(|link| link.split('"').next().unwrap().parse().unwrap()).collect()
@@ -188,7 +188,7 @@ async fn the_calls_of_a_question_are_shown_together(database: Database) {
 async fn names_are_told_without_opening_what_is_sealed(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let visitor = Visitor::admin(&gateway).await;
-    // Nothing that is sealed in these opens.
+    // The sealed values in these rows cannot be opened.
     database
         .seed(crate::seed::Seed { accounts: 40, keys: 40, calls: 40, ..Default::default() })
         .await;
@@ -236,7 +236,7 @@ async fn names_and_request_ids_are_escaped(database: Database) {
     gateway.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
     let id = listed(&visitor.open(CALLS).await.text())[0];
     let sql = HOSTILE.replace('\'', "''");
-    // No such text comes in by the front door; whoever wrote it here shall still run no script.
+    // The gateway accepts no such text; if it gets into the database anyhow, it must not run as a script.
     for column in ["request_id", "key_id", "code"] {
         database.run(&format!("update call set {column} = '{sql}'")).await;
     }

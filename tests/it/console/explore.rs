@@ -1,4 +1,4 @@
-//! Exploring: what is typed becomes a question, and its answer a table.
+//! The explore page: what is typed becomes a question, and its answer a table.
 
 use countersign::sandbox::Settings;
 

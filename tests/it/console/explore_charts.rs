@@ -10,7 +10,7 @@ use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::upstream::{TestSandbox, small};
 
-/// The picture of that title.
+/// The picture with that title.
 fn figure<'a>(page: &'a str, title: &str) -> &'a str {
     let caption = format!("<figcaption>{title}</figcaption>");
     let figure = page.split_once(&caption).unwrap_or_else(|| panic!("no {title}: {page}")).1;
@@ -22,12 +22,12 @@ fn titles(page: &str) -> Vec<&str> {
     after.map(|rest| rest.split_once('<').unwrap().0).collect()
 }
 
-/// What stands between the two, wherever it does.
+/// Every text between the two markers.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
     text.split(before).skip(1).map(|rest| rest.split_once(after).unwrap().0).collect()
 }
 
-/// A ranking's names, what is written beside their bars, and how long these are.
+/// A ranking's names, the labels of their bars, and the bars' lengths.
 fn bars(figure: &str) -> Vec<(String, String, u64)> {
     let texts = |group: &str| {
         let group = figure.split_once(group).unwrap().1.split_once("</g>").unwrap().0;
@@ -47,7 +47,7 @@ fn bars(figure: &str) -> Vec<(String, String, u64)> {
         .collect()
 }
 
-/// The places of a chart's lines in its first picture, each a list of x to the right and y from the axis up.
+/// The points of a chart's lines in its first picture, each a list of x to the right and y from the axis up.
 fn lines(figure: &str) -> Vec<Vec<(f64, f64)>> {
     let picture = between(figure, "<svg class=\"picture ", "</svg>")[0];
     let (grid, drawn): (Vec<&str>, Vec<&str>) =
@@ -63,7 +63,7 @@ fn points(polyline: &str) -> impl Iterator<Item = (f64, f64)> {
     points.map(move |text| point(text).flatten().unwrap())
 }
 
-/// Whether heights above the axis are in the same ratio as the numbers.
+/// Whether the heights above the axis are in proportion to the numbers.
 #[track_caller]
 fn are_as_high_as(line: &[(f64, f64)], numbers: &[u64]) {
     assert_eq!(line.len(), numbers.len());
@@ -92,13 +92,13 @@ fn fields<'a>(
         .collect()
 }
 
-/// The numbers in the table's rows that have this text.
+/// The numbers in the table's rows that contain this text.
 fn numbers(rows: &[Vec<String>], text: &str) -> Vec<u64> {
     let of = rows.iter().filter(|row| row.iter().any(|cell| cell == text));
     of.map(|row| row.last().unwrap().parse().unwrap()).collect()
 }
 
-/// What opens a chart's own table.
+/// The beginning of a chart's own table.
 const TABLE: &str = "<summary>These numbers as a table</summary>";
 
 const DAYS: [(&str, &str); 3] =

@@ -1,4 +1,4 @@
-//! Behind a proxy: where admins come from, whom too many sign-ins keep out, and who may say so.
+//! Behind a proxy: where admins come from, who is locked out after too many sign-ins, and whom the gateway believes.
 
 use countersign::model::key::{Kind, compose};
 
@@ -7,7 +7,7 @@ use crate::database::{Database, newest, on_both};
 use crate::gateway::{TestGateway, trusting};
 use crate::http::{Answer, Ask};
 
-/// A gateway whose operators come through these proxies; tests themselves are 127.0.0.1.
+/// A gateway whose operators come through these proxies; the tests connect from 127.0.0.1.
 async fn behind(database: &Database, proxies: &str) -> TestGateway {
     TestGateway::start_with(database, |config| config.admin.trusted_proxies = trusting(proxies))
         .await
@@ -17,7 +17,7 @@ fn with(ask: Ask, lines: &[&str]) -> Ask {
     lines.iter().fold(ask, |ask, line| ask.another("x-forwarded-for", line))
 }
 
-/// Signs in, with these lines of `X-Forwarded-For`.
+/// Signs in, with these `X-Forwarded-For` lines.
 async fn sign_in(visitor: &Visitor<'_>, key: &str, lines: &[&str]) -> Answer {
     let ask = visitor.ask("POST", SIGN_IN).header("origin", &visitor.gateway.admin_url);
     let ask = ask.header("content-type", "application/x-www-form-urlencoded");

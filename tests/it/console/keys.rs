@@ -1,4 +1,4 @@
-//! The keys' pages: the list, making one with its one page, and revoking one.
+//! The keys' pages: the list, creating a key, which is shown once, and revoking it.
 
 use countersign::model::Endpoint;
 use time::Duration;
@@ -24,7 +24,7 @@ pub fn command(page: &Answer) -> String {
     text.split("id=\"curl\">").nth(1).unwrap().split("</pre>").next().unwrap().to_owned()
 }
 
-/// Asks what such a command asks, about one of alice's posts.
+/// Makes the request of such a command, about one of alice's posts.
 pub async fn tried(gateway: &TestGateway, command: &str) -> Answer {
     let quoted: Vec<&str> = command.split('\'').skip(1).step_by(2).collect();
     let url = command.split_whitespace().find(|word| word.starts_with("http")).unwrap();

@@ -1,4 +1,4 @@
-//! The links' pages: those that wait, a new one, and taking one back.
+//! The links' pages: pending links, creating one, and withdrawing one.
 
 use time::Duration;
 
@@ -15,7 +15,7 @@ fn rows(page: &Answer) -> usize {
     page.text().matches("<tr><td data-label=\"Label\" class=\"wrap\"><bdi>").count()
 }
 
-/// Where the first one is withdrawn.
+/// The path that withdraws the first link listed.
 fn withdraw_path(page: &Answer) -> String {
     let text = page.text();
     let before = text.split("/withdraw\"").next().unwrap();

@@ -1,4 +1,4 @@
-//! The console over plain HTTP: who gets in, from where, and what the pages say.
+//! The console over plain HTTP: who may sign in, from where, and what the pages say.
 
 mod accounts;
 mod audit;
@@ -21,7 +21,7 @@ use crate::http::{Answer, Ask};
 const SIGN_IN: &str = "/console/sign-in";
 const COOKIE: &str = "countersign-console";
 
-/// A browser as far as a test needs one: it sends its cookie, and says where its forms come from.
+/// A browser as far as tests need one: it sends its cookie, and says where its forms come from.
 pub struct Visitor<'a> {
     gateway: &'a TestGateway,
     http: reqwest::Client,
@@ -47,7 +47,7 @@ impl Visitor<'_> {
         Visitor::with_cookie(gateway, &cookie)
     }
 
-    /// Somebody who may act.
+    /// Signed in with full rights.
     pub async fn admin(gateway: &TestGateway) -> Visitor<'_> {
         Visitor::with_key(gateway, &gateway.new_admin_key().await).await
     }
@@ -80,7 +80,7 @@ fn plain(page: &Answer) -> String {
     escapes.iter().fold(text, |text, (escape, plain)| text.replace(escape, plain))
 }
 
-/// The text of what has that id.
+/// The text of the element with that id.
 #[track_caller]
 fn text_of(page: &Answer, id: &str) -> String {
     let text = page.text();
@@ -88,7 +88,7 @@ fn text_of(page: &Answer, id: &str) -> String {
     found.split_once('>').unwrap().1.split('<').next().unwrap().to_owned()
 }
 
-/// A page that is there, with everything that guards it.
+/// A page with this status and all the headers that protect it.
 #[track_caller]
 fn is_page(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{}", answer.text());

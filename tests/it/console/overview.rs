@@ -1,4 +1,4 @@
-//! The first page of the console: how things are.
+//! The console's first page: the state of everything at a glance.
 
 use countersign::model::Endpoint;
 use serde_json::json;
@@ -53,7 +53,7 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
     }
     gateway.call_as("alice", Endpoint::Totals, &body("impressions")).send().await.is_relayed(200);
     gateway.call_as("bob", Endpoint::Totals, &body("impressions")).send().await.is_relayed(403);
-    // That one X was not asked.
+    // X was not called for this one.
     gateway
         .call(Endpoint::Totals, &body("impressions"))
         .send()
@@ -76,7 +76,7 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
         ],
     );
     assert_eq!(page.text().matches("<th scope=\"row\">").count(), 24);
-    // In the quarter of an hour until now.
+    // Within the last quarter of an hour.
     says(
         &page,
         &[
@@ -118,7 +118,7 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
         "1 account is quarantined",
     ];
     says(&visitor.open(ROOT).await, &needs);
-    // What the gateway's own process writes is not what is missing.
+    // The counts that the gateway's own process writes are not the ones missing.
     database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     says(
         &visitor.open(ROOT).await,

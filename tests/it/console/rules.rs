@@ -1,4 +1,4 @@
-//! Every route of the console, as it stands in the source: who gets in, what every page is, and what is not there.
+//! Every route of the console, read from the source: who may use it, what every page is like, and what does not exist.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use crate::webhooks::receiver::Receiver;
 use crate::webhooks::start_gateway;
 
 const LARGEST: usize = 100_000;
-/// Whoever is not signed in gets these.
+/// The routes that do not require a session, with their status.
 const OPEN: [(&str, u16); 4] =
     [("/console", 303), ("/console/icon.svg", 200), ("/console/style.css", 200), (SIGN_IN, 200)];
-/// An id of nothing.
+/// An id that nothing has.
 const UNKNOWN: &str = "999";
 
-/// Paths as they are written in the source, with methods.
+/// Paths as they are written in the source, with their methods.
 pub fn routes() -> BTreeSet<Route> {
     let mut routes = written();
     routes.retain(|route| route.0.starts_with("/console"));
@@ -25,7 +25,7 @@ pub fn routes() -> BTreeSet<Route> {
     routes
 }
 
-/// A gateway with something on every page, and what stands for the names in its paths.
+/// A gateway with something on every page, and the values for the parameters in its paths.
 pub struct Furnished<'a> {
     pub gateway: &'a TestGateway,
     names: Vec<(&'static str, String)>,
@@ -56,7 +56,7 @@ impl Furnished<'_> {
         Furnished { gateway, names, _receiver: receiver }
     }
 
-    /// The path with what there is; what this does not know of stays unknown.
+    /// The path with its parameters filled in; unknown parameters stay as they are.
     pub fn path(&self, route: &str) -> String {
         let known = |path: String, parameter: &(&str, String)| {
             path.replace(&format!("{{{}}}", parameter.0), &parameter.1)
@@ -64,7 +64,7 @@ impl Furnished<'_> {
         filled(&self.names.iter().fold(route.to_owned(), known), UNKNOWN)
     }
 
-    /// Every page that whoever is signed in can open, as a path.
+    /// The path of every page that a signed-in admin can open.
     pub fn pages(&self) -> Vec<String> {
         let gets = routes().into_iter().filter(|route| route.1 == "GET" && route.0 != "/console");
         gets.map(|route| self.path(&route.0))
@@ -72,7 +72,7 @@ impl Furnished<'_> {
             .collect()
     }
 
-    /// What a change would leave behind.
+    /// Everything that a change would alter.
     async fn traces(&self) -> (usize, String) {
         let entries = self.gateway.store.list_audit(&newest(1000)).await.unwrap();
         let webhooks = self.gateway.inner.list_webhooks().await.unwrap();
@@ -80,7 +80,7 @@ impl Furnished<'_> {
     }
 }
 
-/// The route with this in place of every name.
+/// The route with this value for every parameter.
 fn filled(route: &str, by: &str) -> String {
     let mut path = route.to_owned();
     while let Some((before, rest)) = path.split_once('{') {
@@ -89,7 +89,7 @@ fn filled(route: &str, by: &str) -> String {
     path
 }
 
-/// The tags of these names, as they are written.
+/// The tags with these names, as they are written.
 fn tags<'a>(page: &'a str, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
     let opened = page.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
     opened.filter(|tag| names.contains(&tag.split([' ', '\n']).next().unwrap()))
@@ -99,7 +99,7 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
     Some(tag.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0)
 }
 
-/// What every page is.
+/// What holds for every page.
 #[track_caller]
 fn is_sound(answer: &Answer, path: &str) {
     is_page(answer, answer.status.as_u16());
@@ -151,7 +151,7 @@ fn every_id(page: &str) -> impl Iterator<Item = &str> {
     page.split('<').filter_map(|rest| attribute(rest.split('>').next().unwrap(), "id"))
 }
 
-/// As another site would have it sent.
+/// The request as another site would have a browser send it.
 fn from_elsewhere(visitor: &Visitor<'_>, method: &str, path: &str) -> Ask {
     Ask::new(&visitor.http, &visitor.gateway.admin_url, method, path)
         .header("cookie", &visitor.cookie)

@@ -27,7 +27,7 @@ async fn is_in(visitor: &Visitor<'_>) -> bool {
     true
 }
 
-/// How often something stands in the audit log.
+/// How many entries of an action the audit log has.
 async fn audited(gateway: &TestGateway, action: &str) -> usize {
     let entries = gateway.store.list_audit(&newest(1000)).await.unwrap();
     entries.iter().filter(|entry| entry.action == action && entry.actor.starts_with("key:")).count()
@@ -191,7 +191,7 @@ async fn forms_of_other_sites_and_other_names_are_refused(database: Database) {
 async fn too_many_wrong_keys_from_an_address_have_to_wait(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let stranger = Visitor::stranger(&gateway);
-    // What was mistyped is known for that by itself, and keeps nobody out.
+    // Text that cannot be a key is rejected without counting as an attempt, and locks nobody out.
     for _ in 0..30 {
         assert_eq!(stranger.send(SIGN_IN, &[("key", "csa_wrong")]).await.status, 403);
     }
@@ -212,7 +212,7 @@ async fn whoever_goes_away_while_his_key_is_looked_up_does_not_count(database: D
     for _ in 0..30 {
         keys.push(gateway.new_admin_key().await);
     }
-    // A look-up that takes longer than asking once whether it is done.
+    // A look-up that takes longer than one poll of whether it is finished.
     let count = "with recursive it(n) as (select 1 union all select n + 1 from it where n < 50000) select count(*) from it";
     database.run(&format!("alter table key rename to quick; create view key as select * from quick where ({count}) > 0")).await;
     for key in &keys {
@@ -238,7 +238,7 @@ async fn a_thousand_sign_ins_at_once_are_in_nobodys_way(database: Database) {
             compose(Kind::Admin, format!("{number:055}").as_bytes().try_into().unwrap());
         tries.spawn(stranger.form(SIGN_IN, &[("key", unknown.expose())]).send());
         if number % 20 == 0 {
-            // One that is remembered, and one that has to be looked up.
+            // One key that is cached, and one that has to be looked up.
             let new = format!("Bearer {}", gateway.new_key(|_| ()).await);
             let call = gateway.call(Endpoint::Totals, &asked);
             calls.spawn(call.clone().send());

@@ -1,4 +1,4 @@
-//! The first steps: from nothing to the first answered call, as one who has only an admin key takes them.
+//! The first steps, from nothing to the first answered call, for somebody who has only an admin key.
 
 use crate::connect::browser::Browser;
 use crate::connect::{path_of, start_gateway, start_gateway_with};
@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 
 const START: &str = "/console/start";
 
-/// With nothing but its settings.
+/// A gateway with nothing but its settings.
 async fn bare(database: &Database) -> TestGateway {
     let gateway = start_gateway(database).await;
     for name in ["alice", "bob"] {
@@ -20,7 +20,7 @@ async fn bare(database: &Database) -> TestGateway {
     gateway
 }
 
-/// How many steps are ticked off, and the number of the next.
+/// How many steps are ticked off, and the number of the next one.
 async fn steps(visitor: &Visitor<'_>) -> (usize, Option<usize>) {
     let page = visitor.open(START).await;
     is_page(&page, 200);

@@ -1,4 +1,4 @@
-//! Usage as the console shows it, and as a table.
+//! Usage in the console, and as a table to download.
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Dat
     };
     let by =
         async |by: &str| legend(visitor.open(&format!("{USAGE}?from=2026-03-10&by={by}")).await);
-    // There are more of the latter, and app-only has the same colour where all is shown of one day.
+    // There are more user-context calls, and app-only keeps its colour where the whole day is shown.
     assert_eq!(by("auth").await, ["s1 app-only", "s2 user-context"]);
     assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"]);
     let ids = gateway.sandbox.ids("alice", 1);

@@ -1,4 +1,4 @@
-//! Webhooks on their pages: adding, testing, rotating, removing, and what was sent.
+//! Webhooks on their pages: adding, testing, rotating, removing, and the log of deliveries.
 
 use crate::console::{Visitor, is_page};
 use crate::database::{Database, newest, on_both};
@@ -8,7 +8,7 @@ use crate::webhooks::start_gateway;
 
 const PATH: &str = "/console/webhooks";
 
-/// What stands between the two.
+/// The text between the two markers.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     text.split_once(before)
         .and_then(|halves| halves.1.split_once(after))
@@ -16,7 +16,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
         .0
 }
 
-/// Follows where a form led to; gives what the page says was done.
+/// Follows the redirect after a form; gives the notice on the page.
 async fn done(visitor: &Visitor<'_>, path: &str, fields: &[(&str, &str)]) -> String {
     let answer = visitor.send(path, fields).await;
     assert_eq!(answer.status, 303, "{}", answer.text());

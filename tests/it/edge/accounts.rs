@@ -1,4 +1,4 @@
-//! `/admin/v1/accounts`, `/admin/v1/apps` and the audit entries that changes leave.
+//! `/admin/v1/accounts`, `/admin/v1/apps`, and the audit entries of changes.
 
 use countersign::model::{App, Endpoint};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The end of a server: it says so first, then takes nothing more, then waits for what is in flight.
+//! Shutdown: the gateway announces it, then accepts nothing more, then waits for requests in flight.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn start_gateway() -> Own {
     .await
 }
 
-/// Returns once a call is with the upstream.
+/// Returns once the upstream has received a call.
 async fn until_in_flight(gateway: &TestGateway) {
     while gateway.arrived("/insights/").await.is_empty() {
         tokio::task::yield_now().await;
@@ -89,7 +89,7 @@ async fn a_draining_gateway_finishes_what_is_in_flight_and_takes_nothing_more() 
     assert_eq!(answer.header("connection"), "close");
 }
 
-/// Whoever keeps a connection may use it in the moment in which it is closed.
+/// A client may use a kept connection at the very moment in which it is closed.
 #[tokio::test]
 async fn a_request_that_has_come_before_the_drain_is_answered() {
     let mut gateway = own(|_| ()).await;
@@ -104,7 +104,7 @@ async fn a_request_that_has_come_before_the_drain_is_answered() {
     for _ in 0..20 {
         fresh.push(Raw::connect(&gateway.url).await);
     }
-    // None of these lets the server run in between.
+    // None of these writes has to wait, so the server does not run in between.
     for raw in kept.iter_mut().chain(&mut fresh) {
         raw.send(LIVE).await;
     }

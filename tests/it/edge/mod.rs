@@ -1,4 +1,4 @@
-//! The two listeners as strangers meet them: slow, large, ambiguous and unauthorised requests, and the end of a server.
+//! The two listeners as strangers meet them: slow, large, ambiguous and unauthorised requests, and shutdown.
 
 use std::ops::{Deref, DerefMut};
 

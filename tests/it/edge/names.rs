@@ -1,4 +1,4 @@
-//! Under which names `/metrics` and `/admin` are served: under none that somebody else may point at this machine.
+//! The host names under which `/metrics` and `/admin` are served: none that somebody else may point at this machine.
 
 use crate::database::{Database, on_both};
 use crate::edge::own;
@@ -41,7 +41,7 @@ async fn names_that_somebody_else_may_have_are_refused(database: Database) {
     for path in ["/livez", "/readyz"] {
         assert_eq!(ask(&gateway, &key, path, "evil.example").send().await.status, 200, "{path}");
     }
-    // Callers come by whatever name they like.
+    // Callers may use any host name.
     let call = crate::trouble::private(&gateway, "alice").header("host", "evil.example");
     call.send().await.is_relayed(200);
 }
@@ -85,7 +85,7 @@ async fn the_name_in_the_request_line_counts_before_the_header() {
         let answer = raw.rest().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{line} {host}: {answer}");
     }
-    // No browser leaves it out.
+    // Browsers always send a `Host`.
     let mut raw = Raw::connect(&gateway.admin_url).await;
     raw.send("GET /metrics HTTP/1.0\r\n\r\n").await;
     assert!(raw.rest().await.starts_with("HTTP/1.0 200"));

@@ -1,4 +1,4 @@
-//! Nobody gets past the operators' door without an admin key, however the path is spelt.
+//! Nobody reaches the operators' routes without an admin key, however the path is written.
 
 use std::collections::BTreeSet;
 
@@ -82,7 +82,7 @@ const SPELLINGS: &[&str] = &[
     "",
 ];
 
-/// Headers by which other servers are talked into another path, method or user.
+/// Headers that make other servers use another path, method or user.
 const TALK: &[&str] = &[
     "X-Original-URL: /livez",
     "X-Rewrite-URL: /livez",
@@ -150,7 +150,7 @@ async fn an_admin_key_opens_nothing_for_callers(database: Database) {
         .ask("POST", crate::upstream::TOTALS)
         .header("authorization", &format!("Bearer {admin}"));
     ask.body("{}").send().await.is_own(401, "unknown_key");
-    // The callers' listener knows none of the operators' routes.
+    // The callers' listener has none of the operators' routes.
     for path in ["/admin/v1/keys", "/metrics"] {
         let ask = Ask::new(&gateway.http, &gateway.url, "GET", path).header("x-api-key", &admin);
         let answer = ask.send().await;

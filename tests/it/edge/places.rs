@@ -1,4 +1,4 @@
-//! How many connections a listener has, how many of them one address may hold, and who is answered when it is full.
+//! How many connections a listener accepts, how many one address may hold, and who is answered when it is full.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const STYLE: &str = "GET /docs/style.css HTTP/1.1\r\nHost: a\r\n\r\n";
 const HALF: &str = "GET /docs/style.css HTTP/1.1\r\nHost: a\r\nX-Half: ";
 const NEVER: Duration = Duration::from_mins(10);
 
-/// Returns once a request from that address that is no probe is served.
+/// Returns once the gateway serves a request from that address which is no probe.
 pub async fn served(url: &str, from: &str) {
     loop {
         let mut raw = Raw::connect_from(from, url).await;
@@ -22,7 +22,7 @@ pub async fn served(url: &str, from: &str) {
     }
 }
 
-/// A connection from that address that is served and kept.
+/// A connection from that address that is served and kept open.
 async fn keep(url: &str, from: &str) -> Raw {
     let mut raw = Raw::connect_from(from, url).await;
     raw.send(STYLE).await;
@@ -31,7 +31,7 @@ async fn keep(url: &str, from: &str) -> Raw {
     raw
 }
 
-/// That a connection from that address is refused in words, while probes on it are answered.
+/// Asserts that a connection from that address is refused with an error, while probes on it are answered.
 async fn is_refused(url: &str, from: &str, words: &str) {
     let mut probe = Raw::connect_from(from, url).await;
     probe.send(READY).await;
@@ -45,7 +45,7 @@ async fn is_refused(url: &str, from: &str, words: &str) {
     assert!(answer.contains("retry-after: 1") && answer.contains(words), "{answer}");
 }
 
-/// What `/metrics` counts of refused connections.
+/// The count of refused connections in `/metrics`.
 async fn counted(url: &str, listener: &str, reason: &str) -> u64 {
     let mut raw = Raw::connect_from("127.0.0.9", url).await;
     raw.send("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
@@ -94,7 +94,7 @@ async fn a_full_listener_answers_probes_and_tells_others() {
     let before = counted(&gateway.admin_url, "callers", "limit").await;
     is_refused(&gateway.url, "127.0.0.3", "as many connections").await;
     assert!(counted(&gateway.admin_url, "callers", "limit").await > before);
-    // Operators have places of their own.
+    // Operators have connections of their own.
     keep(&gateway.admin_url, "127.0.0.3").await;
     kept.send(STYLE).await;
     assert!(kept.answer().await.starts_with("HTTP/1.1 200"));

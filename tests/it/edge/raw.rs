@@ -1,11 +1,11 @@
-//! A connection that sends what a test says, byte for byte.
+//! A connection on which a test sends and reads raw bytes.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Only so that a test that fails ends: no test measures time.
+/// A deadline for tests that fail; no test measures time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Raw(TcpStream);
@@ -15,21 +15,21 @@ impl Raw {
         Raw(TcpStream::connect(authority(url)).await.unwrap())
     }
 
-    /// From another address of this machine.
+    /// Connects from another address of this machine.
     pub async fn connect_from(address: &str, url: &str) -> Raw {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
         Raw(socket.connect(authority(url).parse().unwrap()).await.unwrap())
     }
 
-    /// With hardly any room for what is not read yet.
+    /// With a tiny receive buffer, so that the other end soon has to wait for the test to read.
     pub async fn connect_narrow(url: &str) -> Raw {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         Raw(socket.connect(authority(url).parse().unwrap()).await.unwrap())
     }
 
-    /// With hardly any room for what the other end has not read yet.
+    /// With a tiny send buffer, so that the test soon has to wait for the other end to read.
     pub async fn connect_slow(url: &str) -> Raw {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(4096).unwrap();
@@ -45,7 +45,7 @@ impl Raw {
         let _ = self.0.write_all(bytes.as_ref()).await;
     }
 
-    /// One answer that has a length, head and body.
+    /// One answer with a `Content-Length`: head and body.
     pub async fn answer(&mut self) -> String {
         let mut text = String::new();
         while !is_whole(&text) {
@@ -58,7 +58,7 @@ impl Raw {
         text
     }
 
-    /// What comes until it holds `marker`.
+    /// Everything that arrives until it contains `marker`.
     pub async fn until(&mut self, marker: &str) -> String {
         let mut text = String::new();
         while !text.contains(marker) {
@@ -71,7 +71,7 @@ impl Raw {
         text
     }
 
-    /// Whatever still comes until the other end closes.
+    /// Everything that arrives until the other end closes.
     pub async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
         // A reset closes as well.
@@ -80,14 +80,14 @@ impl Raw {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Asserts that the other end closes without a reset, and with nothing more to say.
+    /// Asserts that the other end closes without a reset, and sends nothing more.
     pub async fn ends(&mut self) {
         let mut bytes = Vec::new();
         let read = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await;
         assert_eq!(read.expect("the connection stayed open").unwrap(), 0);
     }
 
-    /// Sends the same again and again until the other end resets the connection.
+    /// Sends the same bytes repeatedly until the other end resets the connection.
     pub async fn send_until_cut(&mut self, bytes: &[u8]) {
         let sending = async {
             while self.0.write_all(bytes).await.is_ok() {
@@ -97,7 +97,7 @@ impl Raw {
         tokio::time::timeout(PATIENCE, sending).await.expect("the connection stayed open");
     }
 
-    /// Whether nothing has come.
+    /// Whether nothing has arrived.
     pub fn is_silent(&self) -> bool {
         self.0.try_read(&mut [0]).is_err()
     }

@@ -1,4 +1,4 @@
-//! Requests that are answered before their body has come: the answer says that the connection closes, and arrives.
+//! Requests that are refused before their body has arrived: the answer announces the close, and gets through.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::upstream::TOTALS;
 
 const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_mins(10);
-/// More than two sockets hold, and less than the gateway throws away.
+/// More than the buffers of two sockets hold, and less than the gateway discards.
 const LARGE: usize = 3 << 20;
 
-/// Heads that are refused whatever follows, with the status of each. `key` is one that is known.
+/// Heads that are refused whatever follows, with the status of each. `key` stands for a valid one.
 fn refused(key: &str) -> Vec<(u16, String)> {
     let post = |path: &str, more: String| {
         format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n{more}\r\n")

@@ -1,4 +1,4 @@
-//! How much a stranger may take of header and of header fields.
+//! How large a stranger's headers may be, and how many.
 
 use crate::edge::own;
 use crate::edge::raw::Raw;
@@ -14,7 +14,7 @@ async fn a_head_may_be_as_large_as_it_may() {
         );
         raw.try_send(head).await;
         let answer = raw.rest().await;
-        // What is sent after the refusal may reset the connection before the refusal is read.
+        // Bytes sent after the refusal may reset the connection before the refusal is read.
         let refused = answer.starts_with("HTTP/1.1 431") || answer.is_empty();
         let served = answer.starts_with("HTTP/1.1 200");
         assert!(if status == 200 { served } else { refused }, "{bytes}: {answer}");

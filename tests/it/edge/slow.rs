@@ -1,4 +1,4 @@
-//! Clients that take their time: with the head, with the body, with the answer, and between two requests.
+//! Slow clients: with the head, with the body, with reading the answer, and between two requests.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn half_open_requests_end_and_live_calls_go_on() {
     let mut half = Vec::new();
     for number in 0..300 {
         let mut raw = Raw::connect(&gateway.url).await;
-        // Some say nothing at all.
+        // Some send nothing at all.
         raw.send(&HALF[..number % HALF.len()]).await;
         half.push(raw);
     }
@@ -87,7 +87,7 @@ async fn an_idle_connection_ends() {
     assert_eq!(raw.rest().await, "");
 }
 
-/// Idleness was once counted from the first answer on, however busy the connection had been since.
+/// Idle time was once counted from the first answer on, however busy the connection had been since.
 #[tokio::test]
 async fn a_request_begins_the_idle_time_anew() {
     let gateway = start_gateway(|config| config.limits.keep_alive = Duration::from_secs(1)).await;
@@ -161,6 +161,6 @@ async fn a_client_that_does_not_read_its_answers_loses_its_place() {
     let mut deaf = Raw::connect_narrow(&gateway.admin_url).await;
     let many = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3000);
     deaf.try_send(many).await;
-    // There is one place, so another is served once the first client has lost it.
+    // Only one connection is allowed, so another is served once the first client has lost it.
     served(&gateway.admin_url, "127.0.0.1").await;
 }

@@ -1,4 +1,4 @@
-//! Requests whose end two readers may see in different places. Whatever a proxy in front takes for the body of one
+//! Requests that two parsers may end at different places. Whatever a proxy in front takes for the body of one
 //! request must not be run as another.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::upstream::{TOTALS, body};
 
 const SOON: Duration = Duration::from_millis(500);
 
-/// Connections end soon by themselves: a client that ends its half early would spare the gateway what it sent last.
+/// Idle connections end soon: a client that shuts down its sending half early would hide the gateway's last answer.
 async fn start_gateway() -> Own {
     own(|config| {
         config.limits.header_timeout = SOON;
@@ -22,7 +22,7 @@ async fn start_gateway() -> Own {
     .await
 }
 
-/// A request that works, which the bodies of others carry.
+/// A valid request, which other requests carry in their bodies.
 fn inner(gateway: &TestGateway, mark: &str) -> String {
     let ids = gateway.sandbox.ids("alice", 1);
     let body = body(&ids, &["favorites"], &["tweet.id"])
@@ -54,13 +54,13 @@ async fn no_ambiguous_request_hides_another() {
         // A length and chunks, in both orders: the hidden request follows the last chunk.
         format!("{start}Content-Length: {length}\r\n{chunked}\r\n0\r\n\r\n{hidden}"),
         format!("{start}{chunked}Content-Length: {length}\r\n\r\n0\r\n\r\n{hidden}"),
-        // The other reader goes by the shorter length.
+        // The other parser uses the shorter length.
         format!("{start}Content-Length: 4\r\n{chunked}\r\n{chunk}\r\n{hidden}\r\n0\r\n\r\n"),
         // Two lengths.
         format!("{start}Content-Length: {length}\r\nContent-Length: 0\r\n\r\n{hidden}"),
         format!("{start}Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{hidden}"),
         format!("{start}Content-Length: 0, {length}\r\n\r\n{hidden}"),
-        // Lengths that are no numbers everywhere.
+        // Lengths that not every parser takes for a number.
         format!("{start}Content-Length: +0\r\n\r\n{hidden}"),
         format!("{start}Content-Length: -1\r\n\r\n{hidden}"),
         format!("{start}Content-Length: 0x0\r\n\r\n{hidden}"),
@@ -85,7 +85,7 @@ async fn no_ambiguous_request_hides_another() {
             .replace("0\r\n\r\n", "0\n\r\n"),
         format!("{start}{chunked}\r\n1\r\nxx\r\n0\r\n\r\n{hidden}"),
         format!("{start}{chunked}\r\nffffffffffffffff1\r\nx\r\n0\r\n\r\n{hidden}"),
-        // Chunks do not exist in HTTP/1.0.
+        // HTTP/1.0 has no chunks.
         format!("{}{chunked}\r\n0\r\n\r\n{hidden}", start.replace("HTTP/1.1", "HTTP/1.0")),
         format!(
             "{}{chunked}Connection: keep-alive\r\n\r\n0\r\n\r\n{hidden}",
@@ -134,7 +134,7 @@ async fn an_early_refusal_does_not_run_the_rest_of_the_body() {
         let answer = raw.rest().await;
         assert!(arrived(&gateway).await.is_empty(), "{start}\n\n{answer}");
     }
-    // Too much to be passed over.
+    // Too much to be skipped.
     let mut raw = Raw::connect(&gateway.url).await;
     let most = gateway.key.len() + 70_000;
     raw.try_send(format!(
@@ -195,7 +195,7 @@ async fn pipelined_requests_are_answered_each_with_its_own_key() {
     assert_eq!(arrived.len(), 2);
 }
 
-/// The absolute form names a host, which must not decide where a call goes.
+/// An absolute request target names a host, which must not decide where a call goes.
 #[tokio::test]
 async fn no_header_sends_a_call_elsewhere() {
     let gateway = start_gateway().await;

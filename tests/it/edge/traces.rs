@@ -1,4 +1,4 @@
-//! Traces of those who were refused: in the audit log, summed where there are many.
+//! The traces that refused requests leave in the audit log, summed where there are many.
 
 use countersign::gateway::NewKey;
 use countersign::model::key::{Kind, compose};
@@ -17,7 +17,7 @@ fn unknown_key(kind: Kind, number: usize) -> String {
     compose(kind, digits.as_bytes().try_into().unwrap()).1.expose().to_owned()
 }
 
-/// Whoever was refused, as the audit log tells it: action, subject, address, and why with how often in all its entries.
+/// The refusals in the audit log: action, subject, address, and the reason with its total count over all entries.
 async fn refused(gateway: &TestGateway) -> Vec<[String; 4]> {
     gateway.inner.settle_refusals().await.unwrap();
     let filter =
@@ -113,7 +113,7 @@ async fn refused_sign_ins_links_and_framing_are_told(database: Database) {
             [action.to_owned(), subject.to_owned(), "127.0.0.1".to_owned(), detail.to_owned()]
         })
         .into();
-    // A connection is told of once it has ended, which its client may know before.
+    // A connection is reported once it has ended, which its client may know earlier.
     let is_told = async {
         while refused(&gateway).await != expected {
             tokio::task::yield_now().await;

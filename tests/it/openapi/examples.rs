@@ -1,4 +1,4 @@
-//! Every example of a request, asked of a running gateway.
+//! Every example of a request, sent to a running gateway.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::openapi::{Doors, Operation, document, operations};
 
-/// In an order in which each finds what it needs, with the status of a good answer.
+/// The operations in an order in which each finds what it needs, with the status of a successful answer.
 const STORY: [(&str, u16); 35] = [
     ("totals", 200),
     ("last_28_hours", 200),
@@ -47,7 +47,7 @@ const STORY: [(&str, u16); 35] = [
     ("docs", 200),
 ];
 
-/// The ids of the examples, and those that there are.
+/// The ids in the examples, and the real ids that replace them.
 struct Ids(Vec<(String, String)>);
 
 impl Ids {
@@ -67,7 +67,7 @@ async fn open(database: &Database) -> Doors {
     Doors::open(gateway).await
 }
 
-/// With each header parameter and query as in the examples, and ids that there are.
+/// The request with the header and query parameters of the examples, and real ids.
 fn with_parameters(operation: &Operation, ids: &Ids, doors: &Doors) -> crate::http::Ask {
     let parameters: Vec<&Value> =
         operation.told["parameters"].as_array().into_iter().flatten().collect();

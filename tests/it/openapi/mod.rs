@@ -1,4 +1,4 @@
-//! The description of the API: that it is whole, and that it is true.
+//! The API's description: it is complete, and it is true.
 
 mod examples;
 mod page;
@@ -15,7 +15,7 @@ use crate::gateway::TestGateway;
 use crate::http::{Answer, Ask};
 use crate::openapi::shape::faults;
 
-/// One path and method of the description.
+/// One operation of the description.
 pub struct Operation {
     pub method: String,
     pub path: String,
@@ -24,7 +24,7 @@ pub struct Operation {
 
 /// A gateway, with a key for each of its two listeners.
 struct Doors {
-    /// Kept for as long as it is asked.
+    /// Kept for as long as the gateway runs.
     _database: Option<Database>,
     gateway: TestGateway,
     admin: String,
@@ -54,7 +54,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// What stands there, or what it refers to.
+/// The value, or what its `$ref` refers to.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(target) => document.pointer(target.strip_prefix('#').unwrap()).unwrap(),
@@ -71,13 +71,13 @@ impl Operation {
         self.told["tags"][0].as_str().unwrap()
     }
 
-    /// Of the body, and its example.
+    /// The media type and description of the request's body.
     fn body(&self) -> Option<(&str, &Value)> {
         let (media, content) = self.told["requestBody"]["content"].as_object()?.iter().next()?;
         Some((media, content))
     }
 
-    /// The path with the examples of what stands in it.
+    /// The path with the examples of its parameters filled in.
     fn example_path(&self) -> String {
         list(&self.told["parameters"]).filter(|parameter| parameter["in"] == "path").fold(
             self.path.clone(),
@@ -88,7 +88,7 @@ impl Operation {
         )
     }
 
-    /// What is asked by the examples, with the key that it takes.
+    /// The example request, with the kind of key that the operation takes.
     fn ask(&self, doors: &Doors, path: &str) -> Ask {
         let ask = match self.tag() {
             "callers" if self.path.starts_with("/insights/") => doors
@@ -105,7 +105,7 @@ impl Operation {
         ask.header("content-type", media).body(body)
     }
 
-    /// That the answer is one that is described, in status, headers and body.
+    /// Asserts that the answer is described, in status, headers and body.
     #[track_caller]
     fn describes(&self, document: &Value, answer: &Answer) {
         let (id, status) = (self.id(), answer.status.as_u16());
@@ -137,7 +137,7 @@ impl Doors {
         Doors { _database: None, gateway, admin }
     }
 
-    /// On a database of its own.
+    /// A gateway on a database of its own.
     async fn fresh() -> Doors {
         let database = fresh(Kind::Sqlite).await;
         let doors = Doors::open(TestGateway::start(&database).await).await;

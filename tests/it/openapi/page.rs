@@ -1,4 +1,4 @@
-//! `/docs`: one page that needs nothing else, and whose commands work.
+//! `/docs`: one self-contained page, whose commands work.
 
 use std::process::Command;
 
@@ -121,7 +121,7 @@ async fn its_commands_work_as_they_stand() {
         let ran = ran.await.unwrap();
         let said = String::from_utf8_lossy(&ran.stdout).trim().to_owned();
         assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
-        // Their ids are nobody's, so that some find nothing.
+        // The ids in them are made up, so some find nothing.
         let fine = ["200", "201", "404 not_found", "404 nothing_answered"];
         let is_upstreams = command.contains("/insights/") && said == "400";
         assert!(fine.contains(&&*said) || is_upstreams, "{said}: {command}");

@@ -1,4 +1,4 @@
-//! What goes wrong is described where it goes wrong: real refusals, held against the description.
+//! Errors are described for the operations that return them: real refusals, compared with the description.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::http::Answer;
 use crate::openapi::{Doors, Operation, document, list, object, operations, resolved};
 
 impl Operation {
-    /// That the answer is the gateway's own, and this code among those that are described for its status.
+    /// Asserts that the answer is the gateway's own, with a code that is described for its status.
     #[track_caller]
     fn refuses(&self, document: &Value, answer: &Answer, status: u16, code: &str) {
         answer.is_own(status, code);
@@ -108,10 +108,10 @@ async fn queries_and_paths_that_cannot_be_read_or_lead_nowhere() {
             let answer = operation.ask(&doors, &format!("{path}?limit=0")).send().await;
             operation.refuses(&document, &answer, 400, "invalid_request");
         }
-        // Usage may be of an app that is not configured any more.
+        // Usage may name an app that is no longer configured.
         if operation.has_parameter("query", "app") && operation.id() != "show_usage" {
             let answer = operation.ask(&doors, &format!("{path}?app=nowhere")).send().await;
-            // The account is looked for all the same, since its app may have been there before.
+            // The account is looked up all the same, since its app may have been configured before.
             if operation.has_parameter("path", "account") {
                 operation.refuses(&document, &answer, 404, "not_found");
             } else {

@@ -1,4 +1,4 @@
-//! The routes of the code and of the description are the same.
+//! The code and the description have the same routes.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -11,12 +11,12 @@ use crate::gateway::TestGateway;
 use crate::http::Answer;
 use crate::openapi::{Doors, document, list, operations};
 
-/// A path and a method of the code.
+/// A path and a method in the code.
 pub type Route = (String, String);
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// The routes that a source makes, as they are written there.
+/// The routes that a source file declares, as they are written.
 pub fn written() -> BTreeSet<Route> {
     let source = include_str!("../../../src/server/mod.rs");
     source.split(".route(").skip(1).flat_map(in_call).collect()
@@ -26,7 +26,7 @@ fn is_page((path, _): &Route) -> bool {
     ["/connect/", "/console"].iter().any(|prefix| path.starts_with(prefix))
 }
 
-/// Those of one call, whose arguments `text` begins with.
+/// The routes of one call, whose arguments `text` begins with.
 fn in_call(text: &str) -> Vec<Route> {
     let mut depth = 0;
     let is_end = |c: char| {
@@ -63,10 +63,10 @@ fn is_nowhere(answer: &Answer) -> bool {
 #[test]
 fn every_route_of_the_code_is_described_and_every_other_way_round() {
     let mut code = written();
-    // What people's browsers come to is no API: those pages stay out of it.
+    // Pages for browsers are no API, so the description leaves them out.
     let pages: Vec<Route> = code.extract_if(.., is_page).collect();
     assert!(code.len() > 20 && pages.len() > 20, "{code:?} {pages:?}");
-    // A part of the page, and not to be asked for by itself.
+    // A part of the page, not meant to be requested by itself.
     assert!(code.remove(&("/docs/style.css".to_owned(), "GET".to_owned())));
     let document = document();
     let described: BTreeSet<Route> = operations(&document)
@@ -147,7 +147,7 @@ async fn each_listener_serves_what_is_described_for_it_and_both_the_description(
 fn the_program_prints_what_is_served_and_needs_no_settings() {
     let run = |arguments: &[&str]| {
         let program = env!("CARGO_BIN_EXE_countersign");
-        // Settings that no other command would take.
+        // Settings that no other command would accept.
         let mut command = Command::new(program);
         command.env_clear().env("COUNTERSIGN_CONFIG", "/nowhere").args(arguments).output().unwrap()
     };

@@ -1,4 +1,4 @@
-//! As much of JSON Schema as the description uses. What it does not know it refuses, so that nothing goes unchecked.
+//! As much of JSON Schema as the description uses. It refuses unknown keywords, so that nothing goes unchecked.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::openapi::{list, object, resolved};
 
-/// What only tells.
+/// Keywords that only inform.
 const WORDS: &[&str] = &["description", "default", "title"];
 
-/// What is wrong with a value. Members that are not described are wrong too.
+/// The faults of a value. Members that are not described are faults too.
 pub fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
     let mut check = Check { document, found: Vec::new() };
     check.whole(schema, value, "");
@@ -35,7 +35,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The members that a schema and those that it is made of describe.
+    /// The members that a schema and its parts describe.
     fn names(&self, schema: &'a Value, names: &mut BTreeSet<&'a str>, is_open: &mut bool) {
         let schema = resolved(self.document, schema);
         names.extend(
@@ -157,7 +157,7 @@ fn is_of_format(rule: &Value, text: &str) -> bool {
     }
 }
 
-/// The patterns of the description, each by hand.
+/// The patterns in the description, each implemented by hand.
 fn fits(pattern: &str, text: &str) -> bool {
     let digits = |text: &str, most: usize| {
         (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())

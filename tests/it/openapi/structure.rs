@@ -1,4 +1,4 @@
-//! That the description is a sound OpenAPI 3.1 document by itself, without asking any gateway.
+//! The description is a sound OpenAPI 3.1 document by itself, without asking any gateway.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What the log says of where requests come from, for each listener by its own list of proxies.
+//! Client addresses in the log: each listener trusts its own list of proxies.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
 use crate::upstream::TOTALS;
 
-/// Asks for a path, as a proxy does for somebody; gives from where the log says that it came.
+/// Requests a path as a proxy does for somebody; gives the client's address from the log.
 async fn logged(running: &Running, url: &str, method: &str, path: &str) -> String {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = Ask::new(&http, url, method, path).header("x-forwarded-for", "203.0.113.9, 10.1.2.3");

@@ -1,4 +1,4 @@
-//! The tools for `countersign query`: the command as a shell runs it, a terminal, and a server that says what it is told.
+//! Tools for testing `countersign query`: the command as a shell runs it, a terminal, and a scripted server.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,17 +16,17 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::program::deployment::{Output, Running};
 
-/// Only so that a test that fails ends.
+/// A deadline for tests that fail.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A shell's environment and folder.
+/// The environment and folder of a shell.
 pub struct Shell {
     pub folder: TempDir,
     pub environment: BTreeMap<String, String>,
 }
 
 impl Shell {
-    /// One that asks the gateway at `url`. What its proxy variables name does not listen.
+    /// A shell for the gateway at `url`. Nothing listens where its proxy variables point.
     pub fn new(url: &str, key: &str) -> Shell {
         let set = [
             ("COUNTERSIGN_URL", url),
@@ -40,12 +40,12 @@ impl Shell {
         Shell { folder: TempDir::new().unwrap(), environment: environment.into() }
     }
 
-    /// Asks a scripted server, which takes any key.
+    /// A shell for a scripted server, which accepts any key.
     pub fn before(server: &Scripted) -> Shell {
         Shell::new(&server.url, compose(Kind::Caller, &[b'7'; RANDOM_LENGTH]).1.expose())
     }
 
-    /// What `query` does with these words after it.
+    /// The output of `query` with these arguments.
     pub async fn query(&self, words: &str) -> Output {
         self.query_with(words, "").await
     }
@@ -62,7 +62,7 @@ impl Shell {
         Running::start(self.folder.path(), &self.environment, &words)
     }
 
-    /// The command itself, for what is started in a way of its own.
+    /// The command itself, to be started in some other way.
     pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.arg("query").args(words.split_whitespace());
@@ -72,7 +72,7 @@ impl Shell {
     }
 }
 
-/// A server for one request, which answers byte for byte what `say` is told, and hangs up when that is dropped.
+/// A server for one request, which answers byte for byte what `say` is given, and hangs up when that is dropped.
 pub struct Scripted {
     pub url: String,
     pub say: Option<UnboundedSender<String>>,
@@ -92,7 +92,7 @@ impl Scripted {
         Scripted { url, say: Some(say), arrived }
     }
 
-    /// One that gives this answer at once.
+    /// A server that gives this answer at once.
     pub async fn answering(answer: &str) -> Scripted {
         let mut server = Scripted::start().await;
         server.say(answer);
@@ -108,7 +108,7 @@ impl Scripted {
         self.say = None;
     }
 
-    /// The request, its header in lower case, and its body.
+    /// The request: its head in lower case, and its body.
     pub async fn request(&mut self) -> (String, serde_json::Value) {
         let arrived = self.arrived.recv().await.unwrap();
         let (head, body) = arrived.split_once("\r\n\r\n").unwrap();
@@ -137,12 +137,12 @@ async fn serve(
         }
     }
     while let Some(text) = told.recv().await {
-        // The command may be gone.
+        // The command may have ended.
         let _ = stream.write_all(text.as_bytes()).await;
     }
 }
 
-/// An answer with these header lines, and its body in one piece.
+/// An answer with these header lines and this body, in one piece.
 pub fn answer(head: &str, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
@@ -154,7 +154,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A terminal, and its end for a process to write to.
+    /// A terminal, and the end of it that a process writes to.
     pub fn open() -> (Terminal, OwnedFd) {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let ours = openpt(flags).unwrap();
@@ -164,7 +164,7 @@ impl Terminal {
         let (tell, written) = unbounded_channel();
         std::thread::spawn(move || {
             let (mut ours, mut piece) = (File::from(ours), [0; 4096]);
-            // It fails once nobody can write any more.
+            // Reading fails once no process can write any more.
             while let Ok(count @ 1..) = ours.read(&mut piece) {
                 let _ = tell.send(String::from_utf8_lossy(&piece[..count]).into_owned());
             }
@@ -181,7 +181,7 @@ impl Terminal {
         }
     }
 
-    /// Everything, once all processes have closed it.
+    /// Everything that was written, once all processes have closed it.
     pub async fn all(mut self) -> String {
         while let Some(more) = self.written.recv().await {
             self.seen += &more;

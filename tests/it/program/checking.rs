@@ -1,11 +1,11 @@
-//! `countersign check` on deployments that are sound and on broken ones.
+//! `countersign check` on sound and on broken deployments.
 
 use serde_json::json;
 
 use crate::database::{Database, on_both};
 use crate::program::deployment::Deployment;
 
-/// Runs it; gives the lines that say what fails.
+/// Runs `check`; gives the lines about failures.
 async fn failing(deployment: &Deployment) -> Vec<String> {
     let done = deployment.run(&["check"]).await;
     let failing: Vec<String> =
@@ -88,7 +88,7 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
     assert!(failing(&deployment).await.is_empty());
 
     for part in ["DATA_URL", "API_URL"] {
-        // Port 1 is nobody's.
+        // Nothing listens on port 1.
         deployment.set(&format!("UPSTREAM__{part}"), "http://127.0.0.1:1");
     }
     let done = deployment.run(&["check"]).await;

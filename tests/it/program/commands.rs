@@ -9,7 +9,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// The cells of a table, cut where its headings begin; a heading has no two spaces within.
+/// The cells of a table, cut where its headings begin; no heading contains two spaces.
 fn cells(table: &str) -> Vec<Vec<String>> {
     let heading = table.lines().next().unwrap();
     let begins =

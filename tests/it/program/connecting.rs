@@ -6,7 +6,7 @@ use crate::database::{Database, on_both};
 use crate::program::deployment::{Deployment, Output};
 use crate::sandbox::handshake::{decide, fields};
 
-/// Runs `account connect --pin`; `answer` makes the PIN that is typed in of the one that the sandbox shows.
+/// Runs `account connect --pin`; `answer` turns the PIN that the sandbox shows into what is typed in.
 async fn by_pin(deployment: &Deployment, more: &[&str], answer: impl Fn(&str) -> String) -> Output {
     let arguments = [&["account", "connect", "--pin"], more].concat();
     let mut running = deployment.start(&arguments);

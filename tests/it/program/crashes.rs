@@ -1,4 +1,4 @@
-//! The program killed while it writes: all that it acknowledged is there afterwards, and nothing is there by halves.
+//! The program killed while it writes: everything that it acknowledged is stored, and nothing is stored by halves.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -11,10 +11,10 @@ use crate::program::deployment::{Deployment, Running};
 use crate::program::killer::Killer;
 use crate::upstream::{TOTALS, body};
 
-/// How many accounts an import brings.
+/// How many accounts an import has.
 const BATCH: usize = 200;
 
-/// The lines of an import of made-up users, whose names tell which import it was.
+/// The lines of an import of made-up users, whose names say which import it was.
 fn lines(users: std::ops::Range<usize>, import: usize) -> String {
     let line = |user: usize| {
         json!({
@@ -27,7 +27,7 @@ fn lines(users: std::ops::Range<usize>, import: usize) -> String {
     users.map(|user| line(user).to_string() + "\n").collect()
 }
 
-/// For each made-up user that is there, which import it came by.
+/// The number of its import for each made-up user that is stored.
 async fn imported(deployment: &Deployment) -> Vec<usize> {
     let listed: Value =
         serde_json::from_str(&deployment.must(&["account", "list", "--json"]).await).unwrap();
@@ -78,7 +78,7 @@ async fn a_key_whose_making_is_killed_is_there_whole_or_not_at_all(database: Dat
     let mut deployment = Deployment::new(&database).await;
     deployment.prepare().await;
     let killer = Killer::of(&mut deployment, &database).await;
-    // So many that they take many pages.
+    // So many that they fill many pages.
     let mut accounts: Vec<String> =
         (0..BATCH * 10).map(|number| format!("{}", u64::MAX / 2 - number as u64)).collect();
     accounts.push(deployment.sandbox.user("alice").user_id.clone());
@@ -131,7 +131,7 @@ async fn writes_acknowledged_by_a_gateway_that_is_killed_are_there(database: Dat
             Write::Key(key) => call(&deployment, &running, &key).await,
         }
     }
-    // Whether it was acknowledged or not, an import is whole, and a key has its entry in the audit log.
+    // Acknowledged or not, an import is complete or absent, and every key has its entry in the audit log.
     for import in &found {
         assert_eq!(found.iter().filter(|number| *number == import).count(), 3, "{import}");
     }
@@ -163,7 +163,7 @@ on_both!(
     writes_acknowledged_by_a_gateway_that_is_killed_are_there
 );
 
-/// What the gateway said it has stored.
+/// What the gateway acknowledged as stored.
 enum Write {
     Key(String),
     Import(usize),
@@ -171,7 +171,7 @@ enum Write {
 
 const WRITERS: usize = 4;
 
-/// Writes from several sides at once, and kills the gateway when it has acknowledged `most`; each writer is cut off.
+/// Writes from several clients at once, and kills the gateway once it has acknowledged `most`; cuts each client off.
 async fn write_until_killed(running: &Running, admin: &str, most: usize) -> Vec<Write> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -199,7 +199,7 @@ async fn write_until_killed(running: &Running, admin: &str, most: usize) -> Vec<
     acknowledged
 }
 
-/// Makes keys and imports in turn, with numbers from `first` on, until the gateway is gone.
+/// Creates keys and imports accounts in turn, numbered from `first` on, until the gateway is gone.
 async fn write(key: Ask, import: Ask, first: usize, acknowledged: mpsc::UnboundedSender<Write>) {
     for number in first.. {
         let ask = if number % 2 == 0 {

@@ -16,7 +16,7 @@ const PORTS: [&str; 6] =
     ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"];
 
 fn start(folder: &Path, more: &[&str]) -> Running {
-    // Nothing of the environment reaches a demo.
+    // A demo ignores the environment.
     let environment =
         BTreeMap::from([("COUNTERSIGN__SERVER__LISTEN".to_owned(), "nonsense".to_owned())]);
     Running::start(folder, &environment, &[&["demo"], &PORTS[..], more].concat())
@@ -93,7 +93,7 @@ async fn its_card_says_where_and_with_what() {
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(done.out.lines().count(), 1, "one object and nothing else: {}", done.out);
 
-    // Again in the same folder: the same keys.
+    // A second start in the same folder has the same keys.
     let (running, second) = card(folder.path()).await;
     assert_eq!((&second["key"], &second["admin_key"]), (&first["key"], &first["admin_key"]));
     let ready = Ask::new(&http, second["gateway"].as_str().unwrap(), "GET", "/readyz").send().await;
@@ -115,7 +115,7 @@ async fn addresses_that_nobody_can_call_are_shown_as_ones_that_work() {
     for url in ["gateway", "admin", "sandbox"] {
         assert!(card[url].as_str().unwrap().starts_with("http://127.0.0.1:"), "{card}");
     }
-    // Through the gateway to the sandbox, and signed for the address under which it is called.
+    // Through the gateway to the sandbox, signed for the address by which the gateway calls it.
     let ids: Vec<String> =
         serde_json::from_value(card["accounts"][0]["tweet_ids"].clone()).unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -176,7 +176,7 @@ async fn the_commands_that_it_prints_work_as_they_stand() {
     }
 }
 
-/// The commands in a text: each begins with `curl` or a variable in a line of its own, and ends with the last line that is continued.
+/// The commands in a text: each begins a line with `curl` or a variable, and ends with the last continued line.
 fn commands(text: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut goes_on = false;

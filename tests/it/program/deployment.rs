@@ -1,4 +1,4 @@
-//! A folder, an environment and a sandbox that the program is run with.
+//! A deployment: a folder, an environment and a sandbox to run the program with.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +17,7 @@ use crate::gateway::RING;
 use crate::program::front::{Authority, Front};
 use crate::upstream::{TestSandbox, small};
 
-/// Only so that a test that fails ends: no test measures time.
+/// A deadline for tests that fail; no test measures time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Deployment {
@@ -26,17 +26,17 @@ pub struct Deployment {
     pub environment: BTreeMap<String, String>,
 }
 
-/// What a command left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Output {
-    /// -1 when a signal ended it.
+    /// -1 if a signal ended it.
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
 impl Deployment {
-    /// One that is sound, but for its schema, which `migrate` or `serve` brings.
+    /// A sound deployment, except for the schema, which `migrate` or `serve` creates.
     pub async fn new(database: &Database) -> Deployment {
         let sandbox = TestSandbox::start_at(small(), SystemClock.now()).await;
         let upstream = format!("http://{}", sandbox.address);
@@ -61,7 +61,7 @@ impl Deployment {
         deployment
     }
 
-    /// Sets what the environment says of a setting; nothing takes it away.
+    /// Sets a setting in the environment; an empty value removes it.
     pub fn set(&mut self, key: &str, value: &str) {
         let key = format!("COUNTERSIGN__{key}");
         if value.is_empty() {
@@ -71,7 +71,7 @@ impl Deployment {
         }
     }
 
-    /// Sends calls on the upstream to `front`, and trusts `authority` alone.
+    /// Sends calls to the upstream through `front`, and trusts `authority` alone.
     pub fn trust(&mut self, front: &Front, authority: &Authority) {
         let file = self.folder.path().join("trusted.pem");
         authority.save(&file);
@@ -85,7 +85,7 @@ impl Deployment {
         self.run_with(arguments, "").await
     }
 
-    /// Runs a command that must work; gives what it printed.
+    /// Runs a command that must succeed; gives its output.
     pub async fn must(&self, arguments: &[&str]) -> String {
         let done = self.run(arguments).await;
         assert_eq!(done.code, 0, "{arguments:?}: {done:?}");
@@ -99,12 +99,12 @@ impl Deployment {
         running.end().await
     }
 
-    /// Starts a command that goes on.
+    /// Starts a command that keeps running.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Running::start(self.folder.path(), &self.environment, arguments)
     }
 
-    /// Starts a shell that becomes the command, by way of a line of script, so that it has the shell's process id.
+    /// Starts a shell that runs a line of script and becomes the command, so that the command has its process id.
     pub fn start_by(&self, script: &str, arguments: &[&str]) -> Running {
         let program = env!("CARGO_BIN_EXE_countersign");
         let words = [&["-c", script, program], arguments].concat();
@@ -129,7 +129,7 @@ impl Deployment {
         names.iter().map(|name| line(name).to_string() + "\n").collect()
     }
 
-    /// Migrates, and connects alice and bob.
+    /// Migrates the database, and connects alice and bob.
     pub async fn prepare(&self) {
         self.must(&["migrate"]).await;
         let done = self
@@ -144,7 +144,7 @@ impl Deployment {
     }
 }
 
-/// A process, ended when dropped.
+/// A process, killed when dropped.
 pub struct Running {
     pub child: Child,
     pub out: Stream,
@@ -194,9 +194,9 @@ impl Running {
         self
     }
 
-    /// Gives it text on its standard input, and no more.
+    /// Writes to its standard input, and closes it.
     pub fn tell(&mut self, input: &str) {
-        // It may end before it has read all.
+        // It may end before it has read everything.
         let _ = self.child.stdin.take().unwrap().write_all(input.as_bytes());
     }
 
@@ -224,7 +224,7 @@ impl Drop for Running {
     }
 }
 
-/// What a process prints, read by a thread so that it never waits for a reader.
+/// The output of a process, read by a thread so that the process never has to wait for a reader.
 pub struct Stream {
     text: Arc<Mutex<String>>,
     lines: Arc<Mutex<mpsc::Receiver<String>>>,
@@ -249,7 +249,7 @@ impl Stream {
         Stream { text, lines: Arc::new(Mutex::new(lines)), reader: Some(reader) }
     }
 
-    /// Waits for a line with `part` in it.
+    /// Waits for a line that contains `part`.
     pub async fn wait_for(&self, part: &str) -> String {
         let (lines, part, text) =
             (Arc::clone(&self.lines), part.to_owned(), Arc::clone(&self.text));
@@ -266,7 +266,7 @@ impl Stream {
         found.await.unwrap()
     }
 
-    /// Everything until it is closed.
+    /// Everything that is printed until the pipe is closed.
     async fn all(&mut self) -> String {
         let reader = self.reader.take().unwrap();
         let ended = tokio::task::spawn_blocking(move || reader.join().unwrap());

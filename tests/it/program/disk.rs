@@ -1,4 +1,4 @@
-//! A disk that fills up under SQLite: whoever is known goes on being served, and what was stored stays.
+//! A full disk under SQLite: callers that are known are still served, and what was stored stays.
 
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
@@ -8,10 +8,10 @@ use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
 use crate::upstream::{TOTALS, body};
 
-/// No signal for a write beyond the limit: it fails, as on a full disk.
+/// Ignores the signal for a write beyond the limit, so that the write fails as on a full disk.
 const NO_SIGNAL: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 
-/// One whose disk can be filled.
+/// A gateway whose disk can be filled.
 struct Gateway<'a> {
     deployment: &'a Deployment,
     running: Running,
@@ -26,7 +26,7 @@ impl Gateway<'_> {
         Gateway { deployment, running, http, admin: admin.to_owned() }
     }
 
-    /// From now on the write-ahead log, to which all is written first, grows no more.
+    /// From now on the write-ahead log, to which everything is written first, cannot grow.
     fn fill_disk(&self, database: &Database) {
         let log = std::fs::metadata(database.folder().join("test.db-wal")).unwrap();
         self.limit(Some(log.len()));
@@ -88,13 +88,13 @@ async fn a_full_disk_refuses_what_must_be_stored_and_nothing_else() {
             let line = gateway.running.err.wait_for("answered with an error").await;
             assert!(line.contains("disk I/O error"), "{line}");
         }
-        // The last brings a bearer token that cannot be stored.
+        // The last call mints a bearer token that cannot be stored.
         for (key, metric) in
             [(&known, "impressions"), (&unknown, "impressions"), (&known, "favorites")]
         {
             gateway.call(key, metric).await;
         }
-        // Calls are answered, those of callers not yet known too.
+        // Calls are answered, also those of callers that were not known before.
         let ready = Ask::new(&gateway.http, &gateway.running.url, "GET", "/readyz").send().await;
         assert_eq!(
             (ready.status.as_u16(), ready.json()),

@@ -1,4 +1,4 @@
-//! A process that may open few files.
+//! A process with a low limit of open files.
 
 use serde_json::Value;
 

@@ -10,10 +10,10 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// Signs certificates; a client trusts it when it is told of its own.
+/// A certificate authority; clients trust it only if they are configured to.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// Ends TLS and passes on what is inside.
+/// Terminates TLS and passes on what is inside.
 pub struct Front {
     pub url: String,
     handshakes: Arc<Mutex<Handshakes>>,
@@ -22,7 +22,7 @@ pub struct Front {
 #[derive(Default)]
 struct Handshakes {
     begun: usize,
-    /// What the client had against each.
+    /// The error of each handshake.
     ended: Vec<Option<String>>,
 }
 
@@ -34,7 +34,7 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Writes what a client is to trust.
+    /// Writes the certificate that a client is to trust.
     pub fn save(&self, file: &Path) {
         std::fs::write(file, self.0.pem()).unwrap();
     }
@@ -53,7 +53,7 @@ impl Authority {
 }
 
 impl Front {
-    /// Listens before `server`, as `localhost`, whatever name its certificate is for.
+    /// Listens in front of `server` as `localhost`, whatever name its certificate is for.
     pub async fn before(
         server: &str,
         authority: &Authority,
@@ -76,7 +76,7 @@ impl Front {
         front
     }
 
-    /// What the client had against each handshake so far, once they have ended; then forgets them.
+    /// The client's objection in each handshake since the last call, once they have ended.
     pub async fn handshakes(&self) -> Vec<Option<String>> {
         while self.handshakes.lock().unwrap().are_under_way() {
             tokio::task::yield_now().await;
@@ -101,6 +101,6 @@ async fn pass(
     handshakes.lock().unwrap().ended.push(accepted.as_ref().err().map(ToString::to_string));
     let Ok(mut client) = accepted else { return };
     let mut server = TcpStream::connect(server).await.unwrap();
-    // Either may hang up.
+    // Either side may hang up.
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }

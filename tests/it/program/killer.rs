@@ -1,4 +1,4 @@
-//! Kills a command in the middle of what it writes to its database, after any number of bytes.
+//! Kills a command in the middle of a write to its database, after any number of bytes.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,21 +15,21 @@ use tokio::sync::{Notify, RwLock};
 use crate::database::{Database, Kind};
 use crate::program::deployment::{Deployment, Output};
 
-/// What SQLite's index of its log takes, a file that is made before anything is written.
+/// The size of SQLite's index of its log, a file that is created before anything is written.
 const INDEX: usize = 32 * 1024;
 
-/// Kills a command once it has written so many bytes to its database.
+/// Kills a command once it has written a given number of bytes to its database.
 pub enum Killer {
-    /// The kernel does, by a limit on each of its files, in the middle of the write that passes it.
+    /// The kernel kills it, by a limit on the size of its files, in the middle of the write that exceeds it.
     Files,
     Wire(Wire),
 }
 
-/// The way to PostgreSQL, which passes no more than it is told to.
+/// A proxy in front of PostgreSQL, which passes on only as many bytes as it is told to.
 pub struct Wire {
     url: String,
     quota: Arc<Quota>,
-    /// Held to read by each connection until PostgreSQL has done with it, too.
+    /// Locked for reading by each connection until PostgreSQL has closed it as well.
     open: Arc<RwLock<()>>,
 }
 
@@ -39,7 +39,7 @@ struct Quota {
 }
 
 impl Killer {
-    /// One for the deployment's database, which it is led to by the killer's way from now on.
+    /// A killer for the deployment's database, which is reached through it from now on.
     pub async fn of(deployment: &mut Deployment, database: &Database) -> Killer {
         if database.kind == Kind::Sqlite {
             return Killer::Files;
@@ -73,7 +73,7 @@ impl Killer {
                 running.tell(&input);
                 let kill = async {
                     wire.quota.spent.notified().await;
-                    // It may have said all that it had to say.
+                    // It may have sent everything that it had to send.
                     let _ = pidfd_send_signal(&process, Signal::KILL);
                     std::future::pending::<Output>().await
                 };
@@ -118,7 +118,7 @@ async fn pass(client: TcpStream, server: UnixStream, quota: Arc<Quota>) {
     let (from_client, mut to_client) = client.into_split();
     let (mut from_server, to_server) = server.into_split();
     let asking = async {
-        // Either may hang up.
+        // Either side may hang up.
         let _ = pass_some(from_client, to_server, &quota).await;
     };
     let answering = async {
@@ -128,7 +128,7 @@ async fn pass(client: TcpStream, server: UnixStream, quota: Arc<Quota>) {
     tokio::join!(asking, answering);
 }
 
-/// Passes what the quota allows, and swallows the rest until the client is gone.
+/// Passes on as much as the quota allows, and discards the rest until the client is gone.
 async fn pass_some(
     mut client: OwnedReadHalf,
     mut server: OwnedWriteHalf,

@@ -1,4 +1,4 @@
-//! A whole session of the real program at its most talkative, then a search for every secret in all that it left.
+//! A whole session of the real program with everything logged, then a search for every secret in all that it left.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn canaries(deployment: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
         Canary::new("bearer token", &app.bearer_token),
         Canary::new("vault key", RING.split_once('=').unwrap().1),
         Canary::new("second vault key", SECOND.split_once('=').unwrap().1),
-        // What opens the vault, as the bytes that it is.
+        // The key that opens the vault, as raw bytes.
         Canary::new(
             "vault key, decoded",
             "\u{0}\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}",
@@ -35,12 +35,12 @@ fn canaries(deployment: &Deployment, keys: &[(&str, &String)]) -> Vec<Canary> {
     ];
     for name in ["alice", "bob"] {
         let user = deployment.sandbox.user(name);
-        // Its user's id, which is no secret, stands before the dash.
+        // The part before the dash is the user's id, which is no secret.
         let (_, token) = user.access_token.split_once('-').unwrap();
         canaries.push(Canary::new(&format!("{name}'s token"), token));
         canaries.push(Canary::new(&format!("{name}'s token secret"), &user.access_token_secret));
     }
-    // The id of a key is public; what proves it is the rest.
+    // The beginning of a key is its public id; the rest is the secret.
     canaries.extend(keys.iter().map(|(name, key)| Canary::new(name, &key[17..])));
     canaries
 }
@@ -65,10 +65,10 @@ async fn calls(deployment: &Deployment, running: &Running, key: &str, seen: &mut
         seen.ask(call.clone().header("countersign-account", "@nobody")).await;
         seen.ask(call.clone().header("authorization", &format!("Bearer {}x", &key[..65]))).await;
     }
-    // A key where it does not belong.
+    // A key in places where it does not belong.
     for path in [format!("/{key}"), format!("{TOTALS}/{key}"), format!("{TOTALS}?key={key}")] {
         let ask = Ask::new(&http, &running.url, "GET", &path);
-        // The answer goes to whom the key was sent by; the log is everybody's.
+        // The answer goes to the client that sent the key; the log is read by others.
         seen.ask(ask.header("user-agent", key).header("cookie", key).header("referer", key)).await;
     }
     for kind in ["reset", "cut_body", "truncated_gzip", "wrong_content_length", "html", "bad_json"]
@@ -112,7 +112,7 @@ async fn administer(
     };
     let lines = deployment.lines(&["alice", "bob"]);
     seen.ask(ask("POST", "/admin/v1/accounts?app=demo").body(&*lines)).await;
-    // Each line broken in another place.
+    // Each line is broken in another place.
     for (from, to) in [
         ("\"user_id\"", "\"id\""),
         ("}", ""),
@@ -173,11 +173,11 @@ async fn connect(deployment: &Deployment, running: &Running) -> Vec<(String, Str
     known
 }
 
-/// What a receiver has in its address, which operators alone are shown.
+/// The secret in a receiver's address, which only operators are shown.
 const RECEIVERS_OWN: &str = "rcvr-0123456789-secret";
 
-/// Lets events go to a receiver that is down at first and then takes them; gives what nobody else should know. The
-/// program's own word of the secret is not searched.
+/// Sends events to a receiver that is down at first and then accepts them; gives the secrets in them. The program's
+/// own output of the webhook's secret is not searched.
 async fn tell(
     deployment: &Deployment,
     running: &Running,
@@ -206,7 +206,7 @@ async fn tell(
     let link = arrived[0].json()["data"]["reconnect_url"].as_str().unwrap().to_owned();
     let link = link.rsplit_once('/').unwrap().1.to_owned();
     for event in arrived {
-        // The link is what an event is for; nothing else may be in it.
+        // The link is the purpose of an event; the event may contain no other secret.
         let body = String::from_utf8_lossy(&event.body).replace(&link, "");
         seen.add("an event", format!("{:?}\n{body}", event.headers));
     }
@@ -235,7 +235,7 @@ async fn tell(
     ]
 }
 
-/// The commands that read the most, and one that revokes the key.
+/// Runs the commands that read the most, and one that revokes the key.
 async fn run_commands(deployment: &Deployment, key: &str, seen: &mut Seen) {
     for command in [
         "migrate",
@@ -261,11 +261,11 @@ async fn run_commands(deployment: &Deployment, key: &str, seen: &mut Seen) {
     seen.output("key revoke", deployment.run(&["key", "revoke", key]).await);
 }
 
-/// No secret is in anything that was said or stored.
+/// Asserts that no secret was printed or stored.
 fn search(canaries: &[Canary], seen: &Seen) {
     for canary in canaries {
         for (place, bytes) in &seen.0 {
-            // The database has to know where to send events to.
+            // The database has to know where to send events.
             let stored = place == "webhook" || place.starts_with('/');
             if stored && canary.name == "receiver's own secret" {
                 continue;
@@ -291,7 +291,7 @@ async fn no_secret_is_said_or_stored(database: Database) {
     deployment.set("SERVER__PUBLIC_URL", PUBLIC_URL);
     deployment.set("WEBHOOKS__ALLOW_HTTP", "true");
     deployment.prepare().await;
-    // The one place where a key is shown, which the search leaves out.
+    // The one place where a key is printed, which the search leaves out.
     let key = deployment.key("reports", &[]).await;
     let other = deployment.key("other", &[]).await;
     let admin = deployment.key("boss", &["--admin"]).await;
@@ -326,7 +326,7 @@ async fn no_secret_is_said_or_stored(database: Database) {
     canaries.push(Canary::new("later bearer token", &bearer));
     canaries.extend(connecting.iter().map(|(name, text)| Canary::new(name, text)));
     search(&canaries, &seen);
-    // The search would have found each.
+    // The search would have found each of them.
     let planted = json!({ "a": deployment.environment, "b": deployment.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, deployment.sandbox.app("demo").bearer_token] }).to_string();
     for canary in canaries.iter().filter(|canary| !canary.name.ends_with("decoded")) {
         assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
@@ -335,7 +335,7 @@ async fn no_secret_is_said_or_stored(database: Database) {
 
 on_both!(no_secret_is_said_or_stored);
 
-/// Every secret in a place where another thing belongs.
+/// Starts the program with each secret in a setting that it does not belong in.
 async fn misconfigured(deployment: &Deployment, key: &str, seen: &mut Seen) {
     let user = deployment.sandbox.user("alice");
     let app = deployment.sandbox.app("demo");

@@ -1,4 +1,4 @@
-//! A running `serve`: what it says, what it lets others see of it, and how it ends.
+//! A running `serve`: what it prints, what it lets other processes see, and how it ends.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -115,7 +115,7 @@ async fn a_second_signal_ends_it_with_calls_in_flight() {
         tokio::task::yield_now().await;
     }
     running.signal(Signal::INT);
-    // Once the listener is gone it waits for the call alone.
+    // Once the listener is closed, only the call is waited for.
     let address = running.url.strip_prefix("http://").unwrap();
     while tokio::net::TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -136,7 +136,7 @@ async fn nobody_reads_its_memory() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     let numbers: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
     assert_eq!(numbers, ["0", "0"], "{core}");
-    // What is not dumpable belongs to root.
+    // The files in `/proc` of a process that is not dumpable belong to root.
     let owner = std::fs::metadata(format!("{proc}/environ")).unwrap().uid();
     assert_eq!(owner, 0);
     let own = std::fs::metadata("/proc/self/environ").unwrap().uid();
@@ -157,7 +157,7 @@ async fn no_command_that_holds_a_secret_leaves_its_memory() {
     let database = fresh(Kind::Sqlite).await;
     let mut deployment = Deployment::new(&database).await;
     deployment.prepare().await;
-    // It takes the connection and says nothing.
+    // It accepts the connection and sends nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     deployment.environment.insert("COUNTERSIGN_URL".to_owned(), url);

@@ -1,4 +1,4 @@
-//! What operators look at from a shell: recent calls, the audit log, and metrics to be alerted by.
+//! Monitoring from a shell: recent calls, the audit log, and metrics for alerts.
 
 use countersign::model::{Clock, SystemClock};
 use rustix::process::Signal;

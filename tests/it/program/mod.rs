@@ -1,4 +1,4 @@
-//! The program itself, as an operator runs it: what it prints, how it exits, and what it never says.
+//! The program itself, as an operator runs it: what it prints, how it exits, and what it never discloses.
 
 mod addresses;
 pub mod asking;

@@ -1,4 +1,4 @@
-//! Proxy variables in the environment, which must not lead credentials away.
+//! Proxy variables in the environment, which must not divert credentials.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::program::deployment::Deployment;
 use crate::program::front::{Authority, Front};
 use crate::upstream::{TOTALS, VERIFY, body};
 
-/// Uses every way to the upstream, with proxy variables that name a listener to which nothing may connect.
+/// Makes every kind of call to the upstream, with proxy variables that point to a listener which must get no connection.
 async fn goes_straight_to_the_upstream(mut deployment: Deployment) {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());
@@ -20,7 +20,7 @@ async fn goes_straight_to_the_upstream(mut deployment: Deployment) {
             deployment.environment.insert(name, url.clone());
         }
     }
-    // A proxy that takes a connection and is silent is met in this time.
+    // A proxy that accepts a connection and stays silent would be noticed within this time.
     deployment.set("LIMITS__UPSTREAM_FIRST_BYTE", "5s");
     deployment.prepare().await;
     let key = deployment.key("reports", &[]).await;
@@ -44,7 +44,7 @@ async fn goes_straight_to_the_upstream(mut deployment: Deployment) {
         };
         assert_eq!(arrived.len(), times, "{path}: {arrived:?}");
     }
-    // Whatever had connected would wait here to be accepted.
+    // A connection would be waiting here to be accepted.
     proxy.set_nonblocking(true).unwrap();
     assert_eq!(proxy.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }

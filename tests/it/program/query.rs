@@ -1,4 +1,4 @@
-//! `countersign query` against a gateway: what it asks, what it prints, and how it exits.
+//! `countersign query` against a gateway: what it requests, what it prints, and how it exits.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;

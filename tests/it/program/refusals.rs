@@ -1,4 +1,4 @@
-//! What the log tells of those who are refused, and the audit log of those who type commands.
+//! Refused requests in the log, and in the audit log as operators read it from the command line.
 
 use rustix::process::{Signal, getuid};
 use rustix::system::uname;
@@ -68,7 +68,7 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
     for secret in [&good, &revoked, &admin] {
         assert!(!done.err.contains(&secret[17..50]));
     }
-    // Nothing of it is lost when it stops.
+    // None of it is lost at shutdown.
     let audit = deployment.must(&["audit", "--json", "--action", "key.refused"]).await;
     assert!(
         audit.contains("the key was revoked: 301 times since")

@@ -1,4 +1,4 @@
-//! The vault's ring and other settings, read anew by replicas that go on serving.
+//! The vault's ring and other settings, reloaded by replicas while they serve.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,11 +18,11 @@ use crate::http::Ask;
 use crate::program::deployment::{Deployment, Output, Running};
 use crate::upstream::{TOTALS, body};
 
-/// Only so that a test that fails ends.
+/// A deadline for tests that fail.
 const PATIENCE: Duration = Duration::from_mins(1);
 const NEWER: &str = "newerkey=IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=";
 
-/// What the README has an operator type to change the vault's key, step by step.
+/// The commands by which the README has an operator change the vault's key, step by step.
 fn steps() -> Vec<String> {
     let readme = include_str!("../../../README.md");
     let section = readme.split_once("### Changing the vault's key").unwrap().1;
@@ -31,7 +31,7 @@ fn steps() -> Vec<String> {
     blocks.map(|block| block.trim().to_owned()).collect()
 }
 
-/// A deployment whose ring is in a file, and whose shell knows the program by its name.
+/// A deployment whose ring is in a file, and whose shell finds the program by its name.
 fn with_ring_file(deployment: &mut Deployment) {
     let folder = deployment.folder.path();
     fs::write(folder.join("vault_keys"), format!("{RING}\n")).unwrap();
@@ -52,7 +52,7 @@ async fn shell(deployment: &Deployment, script: &str) -> Output {
     done
 }
 
-/// Looks at the replicas until each is as wanted.
+/// Polls the replicas until each is as wanted.
 async fn each_replica(deployment: &Deployment, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
     let looking = async {
         loop {
@@ -77,7 +77,7 @@ fn call(deployment: &Deployment, running: &Running, key: &str, metric: &str) -> 
         .body(body.to_string())
 }
 
-/// Calls of each kind on each replica, and keys made by one and used at another, until stopped; each must work.
+/// Makes calls of each kind on each replica, and uses keys of one on another, until stopped; each call must succeed.
 struct Load {
     is_over: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -122,7 +122,7 @@ impl Load {
         Load { is_over, answered, callers }
     }
 
-    /// Returns once so many more rounds were answered by then, so that something was asked under what is now in force.
+    /// Returns after that many more rounds, so that some requests were made under the settings now in force.
     async fn goes_on(&mut self) {
         let before = self.answered.load(Ordering::Acquire);
         while self.answered.load(Ordering::Acquire) < before + 4 {
@@ -259,7 +259,7 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
         |name: &str| call(&deployment, &running, &key, "impressions").header("x-request-id", name);
     named("before").send().await.is_relayed(401);
 
-    // Nobody is told: the file changed.
+    // No signal: the changed file is noticed.
     fs::write(&secret, &deployment.sandbox.app("demo").consumer_secret).unwrap();
     running.err.wait_for("the app's credentials were read anew").await;
     named("after").send().await.is_relayed(200);
@@ -316,7 +316,7 @@ async fn a_mounted_ring_that_is_replaced_is_taken() {
     mount("..2", &format!("{RING}\n{NEWER}\n"));
     let line = running.err.wait_for("the vault's ring was read anew").await;
     assert!(line.contains("testkey1 newerkey"), "{line}");
-    // Everything is sealed with what this one lacks.
+    // Everything is sealed with a key that this ring lacks.
     mount("..3", NEWER);
     let line = running.err.wait_for("not taken as they are").await;
     assert!(line.contains("testkey1 (account demo/"), "{line}");
@@ -359,7 +359,7 @@ async fn commands_that_seal_refuse_a_ring_that_does_not_fit(database: Database) 
             assert!(refused.err.contains(part), "{command:?}: {refused:?}");
         }
     }
-    // The same id with other bytes.
+    // The same id with another key.
     deployment.set("VAULT__KEYS", &NEWER.replace("newerkey", "testkey1"));
     for command in sealing {
         let refused = deployment.run_with(command, &deployment.lines(&["alice"])).await;

@@ -1,4 +1,4 @@
-//! The vault's keys: made, brought in, rotated to and taken out, while keys and calls go on working.
+//! The vault's keys: generated, added, made active and removed, while API keys and calls go on working.
 
 use countersign::vault;
 use rustix::process::Signal;
@@ -14,7 +14,7 @@ use crate::upstream::{TOTALS, body};
 /// Where its pages are said to be.
 const PUBLIC_URL: &str = "https://countersign.example.com";
 
-/// One call as alice, which takes a key, a token and a row of each.
+/// A call as alice, for which the rows of a key and a token must be opened.
 async fn call(deployment: &Deployment, key: &str) {
     let running = deployment.serve().await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -26,7 +26,7 @@ async fn call(deployment: &Deployment, key: &str) {
         let auth = if metric == "favorites" { "app" } else { "user" };
         call.header("countersign-auth", auth).body(body.to_string()).send().await.is_relayed(200);
     }
-    // So that nobody takes it for one that goes on with its ring.
+    // Otherwise it would be taken for a replica that goes on with its ring.
     running.signal(Signal::TERM);
     running.end().await;
 }
@@ -116,7 +116,7 @@ async fn a_ring_that_cannot_open_the_database_does_not_serve(database: Database)
     assert!(done.err.contains("testkey1"), "{done:?}");
     let status = deployment.run(&["vault", "status"]).await;
     assert_eq!(status.code, 1, "{status:?}");
-    // The same id with other bytes.
+    // The same id with another key.
     let (_, other) = vault::generate_key()
         .expose()
         .split_once('=')

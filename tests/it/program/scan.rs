@@ -8,7 +8,7 @@ use crate::database::{Database, Kind};
 use crate::http::Ask;
 use crate::program::deployment::Output;
 
-/// A secret and every form that gives it away.
+/// A secret in every encoding that gives it away.
 pub struct Canary {
     pub name: String,
     forms: Vec<(&'static str, Vec<u8>)>,
@@ -56,14 +56,14 @@ impl Canary {
         Canary { name: name.to_owned(), forms }
     }
 
-    /// The form in which it stands in `bytes`, if it does.
+    /// The encoding in which `bytes` contain it, if they do.
     pub fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
         let found = self.forms.iter().find(|(_, form)| contains(bytes, form));
         found.map(|form| form.0)
     }
 }
 
-/// Everything that the program said or stored, by where.
+/// Everything that the program printed or stored, by place.
 #[derive(Default)]
 pub struct Seen(pub Vec<(String, Vec<u8>)>);
 
@@ -84,7 +84,7 @@ impl Seen {
         self.add("an answer as sent", answer.raw);
     }
 
-    /// What the database keeps, as whoever steals it finds it.
+    /// The content of the database, as a thief would find it.
     pub async fn database(&mut self, database: &Database) {
         if database.kind == Kind::Sqlite {
             let files: Vec<_> = std::fs::read_dir(database.folder())
@@ -124,7 +124,7 @@ fn written(bytes: &[u8], write: impl Fn(u8) -> String) -> String {
     bytes.iter().map(|byte| write(*byte)).collect::<Vec<_>>().concat()
 }
 
-/// The digits that the secret alone decides, whatever stands around it.
+/// The digits that depend on the secret alone, whatever surrounds it.
 fn middle(text: &str, phase: usize, length: usize) -> Vec<u8> {
     let start = (phase * 8).div_ceil(6);
     let end = (phase + length) * 8 / 6;

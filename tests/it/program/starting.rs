@@ -1,4 +1,4 @@
-//! How the program refuses to start: with everything that is wrong at once, or in one clear line, and the exit code that says which.
+//! How the program refuses to start: with all problems at once, or in one clear line, and a telling exit code.
 
 use countersign::store::Store;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::gateway::RING;
 use crate::http::Ask;
 use crate::program::deployment::{Deployment, Output};
 
-/// The one line that a failure is told in.
+/// The one line that reports a failure.
 #[track_caller]
 fn one_line(done: &Output, code: i32) -> String {
     assert_eq!(done.code, code, "{done:?}");
@@ -202,7 +202,7 @@ async fn a_database_that_is_away_is_one_line_without_its_password() {
     let database = fresh(Kind::Sqlite).await;
     let mut deployment = Deployment::new(&database).await;
     deployment.set("DATABASE__WAIT", "500ms");
-    // Port 1 is nobody's.
+    // Nothing listens on port 1.
     for url in ["postgres://canary:canary@127.0.0.1:1/canary", "sqlite:///nowhere/at/all/x.db"] {
         deployment.set("DATABASE__URL", url);
         for command in [
@@ -316,7 +316,7 @@ async fn systemds_credentials_are_secrets_by_their_names() {
         "{}",
         running.err.text()
     );
-    // The environment goes before them.
+    // The environment overrides them.
     deployment.set("APPS__DEMO__CONSUMER_SECRET", "of-the-environment");
     let checked = deployment.run(&["check"]).await;
     assert!(checked.out.contains("FAIL  app demo"), "{checked:?}");
@@ -331,7 +331,7 @@ async fn a_working_directory_needs_no_writing_with_postgresql() {
     std::fs::set_permissions(deployment.folder.path(), std::fs::Permissions::from_mode(0o555))
         .unwrap();
     let running = deployment.serve().await;
-    // Where root runs the tests, the mode stops nobody, so what was written tells.
+    // The mode does not stop root, so what was written tells.
     assert_eq!(std::fs::read_dir(deployment.folder.path()).unwrap().count(), 0);
     drop(running);
     std::fs::set_permissions(deployment.folder.path(), before).unwrap();

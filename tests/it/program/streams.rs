@@ -1,4 +1,4 @@
-//! `countersign query` and the answers that it may get: tables and lines as they come, and such as are none.
+//! `countersign query` and the answers that it may get: tables and lines as they arrive, and answers that are neither.
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,7 +14,7 @@ const WHOLE: &str = r#"{"countersign":{"complete":true,"calls":[],"missing":[]}}
 const LINES: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// What the command makes of an answer.
+/// What the command prints for an answer.
 async fn made_of(answer: &str, more: &str) -> Output {
     let server = Scripted::answering(answer).await;
     Shell::before(&server).query(&format!("{ASKED} {more}")).await
@@ -256,7 +256,7 @@ async fn an_interrupt_ends_it_even_while_its_reader_waits() {
     drop(unread);
 }
 
-/// Whether nothing stands in the line after it was last cleared.
+/// Whether the line is empty after it was last cleared.
 fn is_clear(seen: &str) -> bool {
     let after = seen.rsplit("\u{1b}[2K").next().unwrap();
     after != seen && after.trim().is_empty()

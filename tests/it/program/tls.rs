@@ -1,4 +1,4 @@
-//! The upstream behind TLS: certificates that are good, and such as nobody may be trusted by.
+//! The upstream behind TLS: certificates that are valid, and certificates that nobody may trust.
 
 use rcgen::date_time_ymd;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::program::deployment::{Deployment, Running};
 use crate::program::front::{Authority, Front};
 use crate::upstream::{TOTALS, VERIFY, body};
 
-/// A call of a metric that is the author's alone, or of one that is everybody's.
+/// A call for a private or a public metric.
 async fn call(
     deployment: &Deployment,
     running: &Running,
@@ -51,11 +51,11 @@ async fn an_upstream_whose_certificate_is_good_is_called() {
         let arrived = deployment.sandbox.get(&format!("/sandbox/calls?path={path}")).await;
         assert!(!arrived.as_array().unwrap().is_empty(), "{path}");
     }
-    // `check`, `verify`, the two calls on one connection, and what mints for the second.
+    // `check`, `verify`, the two calls on one connection, and the mint for the second.
     assert_eq!(front.handshakes().await, [None, None, None, None]);
 }
 
-/// Every way to the upstream is refused at its certificate, once and before anything is sent, and `told` says why.
+/// Every kind of call fails at the certificate, once and before anything is sent, and `told` is the reason.
 async fn is_refused(deployment: &mut Deployment, front: &Front, trusted: &Authority, told: &str) {
     deployment.trust(front, trusted);
     deployment.prepare().await;
@@ -87,7 +87,7 @@ async fn is_refused(deployment: &mut Deployment, front: &Front, trusted: &Author
         .map(|line| serde_json::from_str(line).unwrap())
         .filter(|line: &Value| line["message"] == "call")
         .collect();
-    // The second was not attempted, since no token could be had for it.
+    // The second call was not attempted, since no token could be minted for it.
     let attempts: Vec<&Value> = calls.iter().map(|call| &call["attempts"]).collect();
     assert_eq!(attempts, [1, 0], "{calls:?}");
     let user = deployment.sandbox.user("alice");

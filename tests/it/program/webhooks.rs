@@ -1,4 +1,4 @@
-//! Webhooks from the command line, and a program that is killed while it sends.
+//! Webhooks from the command line, and a program that is killed while it sends events.
 
 use std::collections::HashSet;
 
@@ -140,7 +140,7 @@ async fn events_arrive_in_order_however_often_the_program_is_killed(database: Da
             .await;
         let before = receiver.arrived().len();
         let running = deployment.serve().await;
-        // Killed before, while or after what it sends arrives.
+        // Killed before, while or after an event arrives.
         receiver.wait_for(before + dice.below(3)).await;
         for _ in 0..dice.below(2000) {
             tokio::task::yield_now().await;
@@ -177,7 +177,7 @@ on_both!(
     events_arrive_in_order_however_often_the_program_is_killed
 );
 
-/// As if a minute had passed, after which nobody believes that a sender lives.
+/// As if a minute had passed, after which a sender counts as dead.
 async fn a_minute_later(database: &Database) {
     let past = "2020-01-01T00:00:00Z";
     let then = match database.kind {

@@ -1,4 +1,4 @@
-//! Answers: public and private, of one author and of many, with what is missing named.
+//! Answers: for public and private metrics, one author and many, with everything missing named.
 
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ async fn authors_are_found_out_by_asking_and_remembered(database: Database) {
     let before = first["countersign"]["calls"].as_array().unwrap().len();
     let second = ask(&gateway, &wanted).await.json();
     assert_eq!(second["by_tweet"], first["by_tweet"]);
-    // One for each author, and none for carol's post, which is nobody's here.
+    // One call for each author, and none for carol's post, whose author is not connected.
     let after = second["countersign"]["calls"].as_array().unwrap().len();
     assert_eq!((before, after), (4, 2));
     assert_eq!(missing(&second), missing(&first));
@@ -149,7 +149,7 @@ async fn many_posts_and_a_long_time_are_cut_into_as_few_calls_as_can_be(database
         (&answer["start"], &answer["end"]),
         (&json!("2025-11-01T00:00:00Z"), &json!("2026-03-01T00:00:00Z"))
     );
-    // 120 days make five windows of at most 28.
+    // 120 days take five windows of at most 28.
     assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 5);
     assert_eq!(answer["days"][&ids[0]].as_object().unwrap().len(), 120);
     assert_eq!(answer["countersign"]["complete"], true);

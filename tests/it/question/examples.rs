@@ -1,4 +1,4 @@
-//! The README's examples of what one question replaces, run as they stand there, but for the posts and the address.
+//! The README's examples of what one question replaces, run as they stand, except for the posts and the address.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::upstream::{TestSandbox, small};
 const README: &str = include_str!("../../../README.md");
 const SECTION: &str = "### What one question replaces\n";
 const ADDRESS: &str = "http://127.0.0.1:8080";
-/// The posts of the examples.
+/// The posts in the examples.
 const POSTS: [&str; 2] = ["1560000000000000000", "1570000000000000000"];
 
-/// The blocks of commands of the section.
+/// The code blocks of the section.
 fn examples() -> Vec<&'static str> {
     let (_, section) = README.split_once(SECTION).unwrap();
     let section = section.split("\n#").next().unwrap();
@@ -26,7 +26,7 @@ fn examples() -> Vec<&'static str> {
     blocks.map(|block| block.split("\n```").next().unwrap()).collect()
 }
 
-/// The example with these posts for its own, and the gateway's address.
+/// The example with these posts in place of its own, and the gateway's address.
 fn placed(example: &str, gateway: &TestGateway, posts: &[Vec<String>; 2]) -> String {
     let mut text = example.replace(ADDRESS, &gateway.url);
     for (shown, ids) in POSTS.iter().zip(posts) {
@@ -37,7 +37,7 @@ fn placed(example: &str, gateway: &TestGateway, posts: &[Vec<String>; 2]) -> Str
     text
 }
 
-/// What a shell prints that runs it, and how it exits.
+/// What a shell prints that runs it, and its exit status.
 async fn run(script: &str, gateway: &TestGateway) -> (i32, Value) {
     let program = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.display());
@@ -65,7 +65,7 @@ async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
         TestSandbox::start_with(Settings { users: 3, posts_per_user: 300, ..small() }).await;
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |_| ()).await;
-    // Carol is not connected: a foreign post among the others.
+    // Carol is not connected: one post among the others is foreign.
     let foreign = [gateway.sandbox.ids("bob", 30), gateway.sandbox.ids("carol", 1)].concat();
     let cases = [
         ([gateway.sandbox.ids("alice", 60), gateway.sandbox.ids("bob", 30)], "historical", 0, 12),

@@ -1,4 +1,4 @@
-//! The forms of an answer: as a table, and as lines that come while it is put together.
+//! The forms of an answer: as a table, and as lines that are sent as soon as they are known.
 
 use serde_json::{Map, Value, json};
 
@@ -220,7 +220,7 @@ async fn who_hangs_up_on_lines_ends_what_still_runs(database: Database) {
     }
     drop(asked);
     gateway.order(json!([])).await;
-    // A place is free again; two of the ten calls were never made.
+    // The slot is free again; two of the ten calls were never made.
     assert_eq!(ask(&gateway, &owned(&gateway, &["bob"], 1, &["impressions"])).await.status, 200);
     assert_eq!(gateway.arrived("/insights/engagement/historical").await.len(), 8);
 }

@@ -1,4 +1,4 @@
-//! What answers tell of posts' authors: shared by replicas, kept over restarts, and never in an answer's way.
+//! What answers reveal about posts' authors: shared by replicas, kept over restarts, and never in an answer's way.
 
 use countersign::config;
 use countersign::model::UserId;
@@ -10,7 +10,7 @@ use crate::question::{PATH, PLAN, ask, ask_with, calls, missing, question, start
 use crate::trouble::PATIENCE;
 use crate::upstream::{TestSandbox, small};
 
-/// Three posts of alice and three of bob, and what each says of its author.
+/// Three posts of alice's and three of bob's, and the pairs of post and author.
 fn posts(gateway: &TestGateway) -> (Vec<String>, Vec<(u64, UserId)>) {
     let authors = ["alice", "bob"].map(|name| {
         let ids = gateway.sandbox.ids(name, 3).into_iter();
@@ -20,7 +20,7 @@ fn posts(gateway: &TestGateway) -> (Vec<String>, Vec<(u64, UserId)>) {
     (authors.iter().map(|author| author.0.to_string()).collect(), authors)
 }
 
-/// What is stored of these posts, in their order.
+/// The stored authors of these posts, in their order.
 async fn stored(gateway: &TestGateway, ids: &[String]) -> Vec<(u64, UserId)> {
     let posts: Vec<u64> = ids.iter().map(|id| id.parse().unwrap()).collect();
     let found = gateway.store.find_authors(&posts).await.unwrap();
@@ -57,7 +57,7 @@ async fn what_one_replica_learnt_another_and_a_later_one_need_not_find_out(datab
     let third = ask(&later, &wanted).await.json();
     for told in [&second, &third] {
         assert_eq!(told["by_tweet"], first["by_tweet"]);
-        // One for each author.
+        // One call for each author.
         assert_eq!(calls(told).into_values().collect::<Vec<_>>(), [1, 1]);
     }
     assert_eq!(later.arrived("/insights/").await.len(), 2);
@@ -89,7 +89,7 @@ async fn an_author_that_was_learnt_wrongly_is_forgotten_on_all_replicas(database
     let wrong = authors.iter().map(|author| (author.0, one.id("alice"))).collect();
     one.store.insert_authors(&wrong).await.unwrap();
     let wanted = question(&ids, &["impressions"]);
-    // It is in memory now.
+    // It is cached now.
     let plan = ask_with(&two, &two.key, PLAN, &wanted).await.json();
     assert_eq!(plan["calls"][0]["account"], one.id("alice").to_string(), "{plan}");
     let refused = ask(&one, &wanted).await;
@@ -141,7 +141,7 @@ async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
         lack.as_object_mut().unwrap().remove("tweet_ids");
         lack
     };
-    // Of dave's post it was found out just now that it is not alice's.
+    // It was found out just now that dave's post is not alice's.
     let dave = lack("dave", PATH).await;
     assert_eq!((&dave["reason"], &dave["account"]), (&json!("not_connected"), &Value::Null));
     assert_eq!(gateway.arrived("/insights/").await.len(), 1);
@@ -172,7 +172,7 @@ async fn no_answer_waits_long_for_what_was_learnt_to_be_stored(database: Databas
     let gateway = start_gateway(&database).await;
     let (ids, authors) = posts(&gateway);
     let lock = database.lock_writers_out().await;
-    // Longer than the wait for it, it could not be stored any more.
+    // The wait for the lock is longer than storing may take.
     let answer = ask(&gateway, &question(&ids, &["impressions"])).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     assert_eq!(stored(&gateway, &ids).await, []);
@@ -210,7 +210,7 @@ async fn what_is_in_memory_is_asked_for_while_postgres_is_stopped() {
     let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     assert_eq!(calls(&answer).into_values().collect::<Vec<_>>(), [1, 1]);
-    // Alice's posts that nobody has asked for yet, with the caller's word for it.
+    // Alice's posts that nobody has asked for yet, with the caller's claim of who wrote them.
     let more = gateway.sandbox.ids("alice", 6)[3..].to_vec();
     let mut wanted = question(&more, &["impressions"]);
     let alice = json!(gateway.id("alice").to_string());

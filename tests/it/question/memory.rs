@@ -1,4 +1,4 @@
-//! The memory that answers occupy: reserved before anything is asked, waited for, refused in words, and given back.
+//! The memory for answers: reserved before any call, waited for, refused with a reason, and released.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::gateway::TestGateway;
 use crate::http::Ask;
 use crate::upstream::{TestSandbox, body, small};
 
-/// The least that the settings take, of which seven eighths are for large answers.
+/// The least that the settings allow, of which seven eighths are for large answers.
 const LEAST: usize = 32 << 20;
 
-/// A question that reserves more than what is kept for small ones.
+/// A question that reserves more than the share for small ones.
 fn large(gateway: &TestGateway) -> Value {
     json!({
         "tweet_ids": gateway.sandbox.ids("alice", 2), "engagement_types": ["impressions", "url_clicks"],
@@ -40,7 +40,7 @@ async fn key(gateway: &TestGateway) -> Arc<KnownKey> {
     gateway.inner.check_key(&text, Kind::Caller, [127, 0, 0, 1].into()).await.unwrap()
 }
 
-/// All that is left for large answers, in another key's name.
+/// Reserves all that is left for large answers, in another key's name.
 async fn occupy(gateway: &TestGateway) -> Held {
     let key = key(gateway).await;
     let most = LEAST / 8 * 7;
@@ -52,7 +52,7 @@ async fn freed(gateway: &TestGateway) {
     held_until(gateway, |held| held == 0).await;
 }
 
-/// Waits until as much is held as is wanted, and says how much.
+/// Waits until the amount that is held is as wanted; gives the amount.
 async fn held_until(gateway: &TestGateway, wanted: impl Fn(usize) -> bool) -> usize {
     let waiting = async {
         loop {
@@ -77,7 +77,7 @@ async fn a_question_waits_for_memory_and_is_answered(database: Database) {
     assert_eq!(refused.header("retry-after"), "1");
     assert!(refused.text().contains("limits.answer_memory"), "{}", refused.text());
     assert!(gateway.arrived("/insights").await.is_empty(), "nothing was asked of X");
-    // What takes little is answered meanwhile: questions and relayed calls.
+    // Small questions and relayed calls are answered meanwhile.
     let ids = gateway.sandbox.ids("alice", 1);
     let one = json!({"tweet_ids": ids, "engagement_types": ["favorites", "impressions"]});
     assert_eq!(question(&gateway, &one).send().await.status, 200);
@@ -130,7 +130,7 @@ on_both!(
 /// A raw request whose answer is read as slowly as the test likes.
 async fn opened(gateway: &TestGateway, path: &str, headers: &str, body: &Value) -> TcpStream {
     let address = gateway.url.strip_prefix("http://").unwrap();
-    // With hardly any room for what is not read yet.
+    // With a tiny receive buffer.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
@@ -186,7 +186,7 @@ async fn an_answer_holds_memory_until_its_caller_has_read_it() {
         let slow = opened(&gateway, path, &headers, &body).await;
         let held = gateway.inner.memory_held();
         let text = read_to_end(slow).await;
-        // A plain answer waits compressed, so it holds less than it has.
+        // A plain answer waits in compressed form, so it occupies less than its size.
         assert!(
             encoding == "gzip" || (0 < held && held < text.len() / 2),
             "{held} of {}",
@@ -194,7 +194,7 @@ async fn an_answer_holds_memory_until_its_caller_has_read_it() {
         );
         freed(&gateway).await;
     }
-    // Whoever goes away gives back what was held.
+    // A client that goes away releases what was held.
     let headers = format!("{account}Accept-Encoding: identity\r\n");
     drop(opened(&gateway, path, &headers, &body).await);
     freed(&gateway).await;
@@ -220,7 +220,7 @@ async fn a_merged_answer_is_written_as_it_is_read() {
         let slow = opened(&gateway, "/v1/engagement", &headers, &body).await;
         let held = gateway.inner.memory_held();
         let text = read_to_end(slow).await;
-        // What was compressed may have gone to the kernel as a whole.
+        // The kernel may have taken the whole compressed answer.
         assert!(held > 0 || encoding == "gzip", "{accept}: {} bytes", text.len());
         freed(&gateway).await;
         if (accept, encoding) == ("application/json", "identity") {

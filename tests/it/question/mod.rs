@@ -1,4 +1,4 @@
-//! One endpoint for any question: what it answers, what it says is missing, and how few calls it takes.
+//! One endpoint for any question: what it answers, what it reports as missing, and how few calls it takes.
 
 mod answers;
 mod examples;
@@ -39,7 +39,7 @@ pub async fn ask(gateway: &TestGateway, question: &Value) -> Answer {
     ask_with(gateway, &gateway.key, PATH, question).await
 }
 
-/// What the gateway says of an answer: reason and how many posts, for each part that is missing.
+/// The missing parts of an answer: the reason and the number of posts of each.
 fn missing(answer: &Value) -> Vec<(String, usize)> {
     let parts = answer["countersign"]["missing"].as_array().unwrap().iter();
     let part = |value: &Value| {
@@ -48,7 +48,7 @@ fn missing(answer: &Value) -> Vec<(String, usize)> {
     parts.map(part).collect()
 }
 
-/// How many calls were made by kind of credentials and account.
+/// How many calls each account made, and the app alone.
 fn calls(answer: &Value) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for call in answer["countersign"]["calls"].as_array().unwrap() {

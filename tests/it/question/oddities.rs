@@ -1,5 +1,5 @@
-//! Answers that the upstream should not give, and questions that nobody should ask: nothing is called whole that is not,
-//! and nothing is believed that was not proved.
+//! Answers that the upstream should not give, and questions that nobody should ask: an incomplete answer is never
+//! called complete, and nothing is believed without proof.
 
 use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 use crate::question::{PATH, PLAN, ask, ask_with, missing, question, start_gateway};
 use crate::upstream::{TestSandbox, small};
 
-/// The upstream's next answers.
+/// Orders the upstream's next answers.
 async fn answers(gateway: &TestGateway, status: u16, bodies: &[Value]) {
     let fault = |body: &Value| json!({ "kind": "status", "status": status, "body": body, "path": "/insights/", "times": 1 });
     gateway.order(bodies.iter().map(fault).collect()).await;
@@ -37,7 +37,7 @@ async fn an_answer_with_errors_is_not_called_complete(database: Database) {
     );
     assert_eq!(missing(&answer), [("upstream_error".to_owned(), 3)]);
     assert_eq!(answer["countersign"]["missing"][0]["detail"], "X says: Could not read some data");
-    // Left out in silence.
+    // Omitted silently.
     answers(&gateway, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } } })]).await;
     let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&answer), [("upstream_error".to_owned(), 2)]);
@@ -112,7 +112,7 @@ async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database)
         &json!([{ "start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z" }])
     );
     assert_eq!(answer["days"][&ids[0]].as_object().unwrap().len(), 31);
-    // Where it is all of the time nothing is said of windows.
+    // If it is the whole period, no windows are named.
     gateway.order(json!([{ "kind": "status", "status": 500, "path": "/insights/" }])).await;
     let nothing = ask(&gateway, &wanted).await;
     nothing.is_own(502, "nothing_answered");
@@ -142,7 +142,7 @@ async fn a_wrong_author_costs_one_call_of_a_range(database: Database) {
         (&json!(gateway.sandbox.ids("bob", 1)), &json!([]))
     );
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 3);
-    // 273 days make ten windows; the first was asked twice.
+    // 273 days take ten windows; the first was requested twice.
     assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), 11);
 }
 
@@ -249,7 +249,7 @@ async fn the_settings_say_how_much_may_be_asked_and_how_long(database: Database)
     let refused = ask_with(&gateway, &gateway.key, PLAN, &wanted).await;
     refused.is_own(400, "invalid_request");
     assert_eq!(refused.json()["problems"].as_array().unwrap().len(), 2, "{}", refused.text());
-    // No longer than the settings allow, whatever the caller would wait.
+    // No longer than the settings allow, however long the caller would wait.
     gateway.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
     let wanted = owned(&gateway, "alice", &gateway.sandbox.ids("alice", 1), &["impressions"]);
     let asked = gateway

@@ -1,4 +1,4 @@
-//! Random questions, held against what the sandbox answers to one call when its limits are lifted.
+//! Random questions, compared with the sandbox's answer to a single call when its limits are lifted.
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use crate::gateway::TestGateway;
 use crate::question::{PATH, ask, start_gateway};
 use crate::upstream::{NOW, TestSandbox, small};
 
-/// Asked by each of the tests below.
+/// How many random questions each of the tests below asks.
 const QUESTIONS: u64 = 500;
 
-/// A question, the endpoint that answers it, and its time if it has one.
+/// A question, the endpoint that answers it, and its period if it has one.
 fn random(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
     let everybody: Vec<(String, String)> = gateway
         .sandbox
@@ -80,7 +80,7 @@ fn random(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
     (question, endpoint.name())
 }
 
-/// What the sandbox answers to one call for all of it, but for what is missing.
+/// The sandbox's answer to a single call for all of it, except for what is missing.
 pub async fn lifted(
     gateway: &TestGateway,
     question: &Value,
@@ -106,7 +106,7 @@ pub async fn lifted(
     ask.header("content-type", "application/json").body(asked.to_string()).send().await.json()
 }
 
-/// A member of an answer; where it is a list, its order says nothing.
+/// A member of an answer, without the order of lists, which has no meaning.
 pub fn sorted(member: &Value) -> Value {
     let mut member = member.clone();
     if let Some(items) = member.as_array_mut() {
@@ -141,7 +141,7 @@ async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
     let mut answer = answer.json();
     let report = answer.as_object_mut().unwrap().remove("countersign").unwrap();
     assert_eq!((ids.len(), users.len()), (10_000, 50));
-    // 40 for what is public, and one for each author.
+    // 40 calls for public metrics, and one for each author.
     assert_eq!(report["calls"].as_array().unwrap().len(), 90);
     let whole = lifted(&gateway, &question, "totals", report["missing"].as_array().unwrap()).await;
     for part in ["each", "all"] {
@@ -149,7 +149,7 @@ async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
     }
 }
 
-/// The keys and the value of every number, in any order.
+/// The keys and the value of every number, sorted.
 fn numbers(value: &Value, keys: &mut Vec<String>, found: &mut Vec<(Vec<String>, String)>) {
     if let Value::Object(entries) = value {
         for (key, below) in entries {
@@ -164,7 +164,7 @@ fn numbers(value: &Value, keys: &mut Vec<String>, found: &mut Vec<(Vec<String>, 
     }
 }
 
-/// The same question, line by line, has the same numbers.
+/// The same question as lines has the same numbers.
 async fn lines_are_the_same(gateway: &TestGateway, question: &Value, answer: &Value) {
     let ask = gateway.ask("POST", PATH).header("content-type", "application/json");
     let lines =
@@ -188,8 +188,8 @@ async fn lines_are_the_same(gateway: &TestGateway, question: &Value, answer: &Va
     assert!(told == expected, "{question}: {} lines for {} numbers", told.len(), expected.len());
 }
 
-/// What X does not say itself is missing because the author is not connected, and for no other reason; of those that are
-/// connected, nothing is.
+/// Unless X gave the reason itself, a post is missing only because its author is not connected, and no post of a
+/// connected author is.
 fn is_rightly_missing(gateway: &TestGateway, question: &Value, missing: &[Value], seed: u64) {
     let connected = ["alice", "bob"].map(|name| gateway.id(name).to_string());
     let users = &gateway.sandbox.world.users;
@@ -213,7 +213,7 @@ fn is_rightly_missing(gateway: &TestGateway, question: &Value, missing: &[Value]
     }
 }
 
-/// Two gateways, one of which may look posts up.
+/// Two gateways, one of which may look authors up.
 async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
     let databases = [fresh(Kind::Sqlite).await, fresh(Kind::Sqlite).await];
     let plain = start_gateway(&databases[0]).await;

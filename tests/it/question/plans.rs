@@ -1,4 +1,4 @@
-//! Plans: the calls that would be made, and none is.
+//! Plans: the calls that would be made, without making any.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ async fn a_plan_names_the_calls_and_makes_none(database: Database) {
         (&owner("alice"), &json!(3), &json!(false))
     );
     assert_eq!(plan["missing"][0]["reason"], "not_connected");
-    // What is then asked is what was planned.
+    // The calls are then made as planned.
     let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(answer["countersign"]["calls"].as_array().unwrap().len(), calls.len());
     // X counts an account once a month.

@@ -1,4 +1,4 @@
-//! What goes wrong on the way: what is there is given, and the rest is named with its reason.
+//! Partial failures: what is available is returned, and the rest is named with its reason.
 
 use countersign::model::{Clock, Endpoint};
 use countersign::sandbox::Settings;
@@ -18,7 +18,7 @@ async fn an_account_that_was_revoked_takes_nobody_elses_numbers_away(database: D
     wanted["owners"] = json!({ &ids[0]: owner("alice"), &ids[1]: owner("alice"), &ids[2]: owner("bob"), &ids[3]: owner("bob") });
     user_becomes(&gateway, "alice", "revoked").await;
     for _ in 0..2 {
-        // First X says so, then the mark.
+        // First X says so, then the account is marked.
         let answer = ask(&gateway, &wanted).await.json();
         assert_eq!(missing(&answer), [("account_revoked".to_owned(), 2)]);
         assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 2);
@@ -136,7 +136,7 @@ async fn no_more_calls_run_at_a_time_than_the_settings_say(database: Database) {
     while gateway.fired().await != [2] {
         tokio::task::yield_now().await;
     }
-    // Of three questions with ten calls each, no third one has come.
+    // Of three questions with ten calls each, no third one has arrived.
     assert_eq!(gateway.arrived("/insights/").await.len(), 2);
     gateway.order(json!([])).await;
     for ask in asks {
@@ -166,7 +166,7 @@ async fn who_hangs_up_ends_what_still_runs(database: Database) {
     asked.abort();
     assert!(asked.await.unwrap_err().is_cancelled());
     gateway.order(json!([])).await;
-    // The one slot is free again, and of the ten calls no second one was made.
+    // The slot is free again, and no second one of the ten calls was made.
     let next = question(&gateway.sandbox.ids("bob", 1), &["favorites"]);
     assert_eq!(ask_with(&gateway, &gateway.key, PATH, &next).await.status, 200);
     assert_eq!(gateway.arrived("/insights/engagement/historical").await.len(), 1);

@@ -1,4 +1,4 @@
-//! The container files as data: what an engine would read in them.
+//! The container files as data, as an engine would read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
-/// The last stage of the Dockerfile, and what all stages copy from the repository.
+/// The last stage of the Dockerfile, and the files that all stages copy from the repository.
 #[derive(Debug, Default)]
 pub struct Image {
     pub environment: BTreeMap<String, String>,
@@ -65,7 +65,7 @@ impl Image {
     }
 }
 
-/// The composition, with its merges made and its `$$` read as an engine reads them.
+/// The compose file, with its merge keys applied and its `$$` unescaped, as an engine reads it.
 pub fn compose() -> Value {
     let text = fs::read_to_string("docker-compose.yml").unwrap();
     let plain = text.replace("$$", "");
@@ -96,7 +96,7 @@ fn value(yaml: &Yaml) -> Value {
     }
 }
 
-/// A list of texts.
+/// A list of strings.
 pub fn texts(value: &Value) -> Vec<String> {
     let list = value.as_array().into_iter().flatten();
     list.map(|item| item.as_str().unwrap().to_owned()).collect()

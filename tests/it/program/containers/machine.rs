@@ -1,4 +1,4 @@
-//! A folder that stands for the machine on which the containers run: the volumes, the read-only root, the program.
+//! A folder in place of the machine that runs the containers: the volumes, the read-only root, the program.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -30,7 +30,7 @@ impl Machine {
         machine.make("bin");
         fs::copy(env!("CARGO_BIN_EXE_countersign"), machine.path("bin/countersign")).unwrap();
         if !is_root() {
-            // Only root gives files away.
+            // Only root may change a file's owner.
             fs::write(machine.path("bin/chown"), "#!/bin/sh\n").unwrap();
             fs::set_permissions(machine.path("bin/chown"), Permissions::from_mode(0o755)).unwrap();
         }
@@ -43,7 +43,7 @@ impl Machine {
         self.folder.path().join(name)
     }
 
-    /// The folder behind a volume, as the engine makes it: as it is in the image, or root's.
+    /// The folder behind a volume, as the engine creates it: a copy of the image's, or owned by root.
     pub fn volume(&self, name: &str, target: &str) -> PathBuf {
         let path = self.make(&format!("volumes/{}", name.replace("./", "beside-")));
         if target == self.image.folder {
@@ -68,7 +68,7 @@ impl Machine {
         self.services.as_object().unwrap().iter()
     }
 
-    /// What a service's process is started with.
+    /// The environment of a service's process.
     pub fn arguments(&self, service: &Value) -> Vec<String> {
         let or = |given: &Value, own: &[String]| {
             if given.is_null() { own.to_owned() } else { texts(given) }
@@ -87,7 +87,7 @@ impl Machine {
         all
     }
 
-    /// Starts a service as it would be in its container, but on free ports and in this machine's folders.
+    /// Starts a service as in its container, but on free ports and in this machine's folders.
     pub fn start(&self, name: &str) -> Running {
         self.start_with(name, &self.arguments(self.service(name)), &[])
     }
@@ -116,12 +116,12 @@ impl Machine {
         Running::of(command)
     }
 
-    /// Runs a service that ends.
+    /// Runs a service that ends by itself.
     pub async fn run(&self, name: &str) -> Output {
         self.start(name).end().await
     }
 
-    /// What the engine asks a container to know its health.
+    /// Runs the container's health check.
     pub async fn health(&self, name: &str, set: &[(&str, &str)]) -> Output {
         self.start_with(name, &self.image.healthcheck, set).end().await
     }

@@ -1,5 +1,5 @@
-//! The container files, held to what they say without an engine: the real program is run with their environment, their
-//! arguments and their users, in folders that stand for their volumes.
+//! The container files, tested without an engine: the real program is run with their environment, their
+//! arguments and their users, in folders that take the place of their volumes.
 
 mod files;
 mod machine;
@@ -19,7 +19,7 @@ use crate::http::Ask;
 use crate::program::containers::files::{Image, compose, texts};
 use crate::program::containers::machine::{Machine, is_root, names};
 
-/// With an app's key and secret where the composition asks for them.
+/// The machine, with an app's key and secret where the compose file asks for them.
 fn machine() -> Machine {
     let machine = Machine::new();
     let given = machine.volume("./secrets", "/given");
@@ -83,7 +83,7 @@ async fn the_demo_runs_as_they_say_and_is_reached_from_outside() {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
         assert_eq!(Ask::new(&http, url, "GET", path).send().await.status, 200, "{name}");
-        // What comes from outside of a container is for another address than the one that is shown.
+        // Connections from outside a container arrive at another address than the one that is printed.
         let other = url.replace("http://127.0.0.1", "127.0.0.2");
         assert!(TcpStream::connect(&other).await.is_ok(), "{name} listens on loopback alone");
     }
@@ -208,7 +208,7 @@ fn the_image_is_built_from_files_that_are_there_and_not_ignored() {
     for path in image.copied.iter().filter(|path| *path != ".") {
         assert!(fs::exists(path).unwrap() && is_kept(path), "{path}");
     }
-    // What the build reads: the files that the manifest names, and those that the sources include.
+    // The inputs of the build: the files that the manifest names, and those that the sources include.
     let manifest = fs::read_to_string("Cargo.toml").unwrap();
     let named = manifest.lines().filter_map(|line| {
         line.strip_prefix("path = ")

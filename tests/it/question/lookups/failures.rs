@@ -38,7 +38,7 @@ async fn a_look_up_that_fails_costs_calls_and_no_answer(database: Database) {
         gateway.order(json!([fault])).await;
         assert_eq!(ask_for_new(&gateway, 2 * at).await, [(2, status, 1)], "{fault}");
         assert_eq!(gateway.fired().await, [1], "{fault}");
-        // It is left alone for a while.
+        // No further look-up is tried for a while.
         gateway.order(json!([])).await;
         assert_eq!(ask_for_new(&gateway, 2 * at + 1).await, []);
         forward(&gateway, Duration::MINUTE).await;
@@ -70,7 +70,7 @@ async fn a_spent_quota_of_look_ups_is_waited_for(database: Database) {
     switch(&gateway, json!({ "lookups_per_15_minutes": 1 })).await;
     assert_eq!(ask_for_new(&gateway, 0).await, [(2, json!(200), 1)]);
     assert_eq!(ask_for_new(&gateway, 1).await, [(2, json!(429), 1)]);
-    // The quarter ends at half past.
+    // The quarter of an hour ends at half past.
     forward(&gateway, Duration::seconds(14 * 60 + 29)).await;
     assert_eq!(ask_for_new(&gateway, 2).await, []);
     forward(&gateway, Duration::SECOND).await;
@@ -87,7 +87,7 @@ async fn what_some_look_ups_found_counts_though_others_were_refused(database: Da
     .await;
     switch(&gateway, json!({ "lookups_per_15_minutes": 1 })).await;
     let answer = ask(&gateway, &private(&mixed(&gateway))).await.json();
-    // The third one is not made any more.
+    // The third look-up is not made.
     let mut statuses: Vec<Value> = lookups(&answer).into_iter().map(|lookup| lookup.1).collect();
     statuses.sort_by_key(ToString::to_string);
     assert_eq!(statuses, [200, 429]);
@@ -150,7 +150,7 @@ async fn a_look_up_that_never_ends_leaves_half_of_the_time(database: Database) {
     let answer = asked.await.unwrap().json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     assert_eq!(answer["countersign"]["calls"][0]["ms"], 1000);
-    // No other was begun once it was too late.
+    // No other look-up was started once it was too late.
     assert_eq!(
         (lookups(&answer), gateway.arrived(LOOKUP).await.len()),
         (vec![(100, Value::Null, 1)], 1)

@@ -1,4 +1,4 @@
-//! Looking up whose posts they are: as few look-ups as can be, then nothing but what is needed, and a way on without.
+//! Looking up authors: with as few look-ups as possible, only where they are needed, and with a fallback.
 
 mod failures;
 
@@ -16,7 +16,7 @@ use crate::upstream::{TestSandbox, small};
 
 const LOOKUP: &str = "/2/tweets";
 
-/// As `open_house`, with so many posts of each user and the look-up on.
+/// As `start_gateway`, with that many posts of each user and look-ups enabled.
 async fn gateway_with_lookup(database: &Database, posts_per_user: usize) -> TestGateway {
     let sandbox = TestSandbox::start_with(Settings { users: 4, posts_per_user, ..small() }).await;
     TestGateway::build(sandbox, &database.settings(), |config| {
@@ -31,14 +31,14 @@ fn mixed(gateway: &TestGateway) -> Vec<String> {
     (0..of[0].len()).flat_map(|at| of.iter().filter_map(move |ids| ids.get(at).cloned())).collect()
 }
 
-/// A question that the posts' authors alone are told.
+/// A question that only the posts' authors may ask.
 fn private(ids: &[String]) -> Value {
     let mut wanted = question(ids, &["impressions"]);
     wanted["window"] = json!("28hr");
     wanted
 }
 
-/// The look-ups that an answer tells of: how many posts, which status, how many attempts.
+/// The look-ups that an answer lists: number of posts, status, and attempts.
 fn lookups(answer: &Value) -> Vec<(u64, Value, u64)> {
     let calls = answer["countersign"]["calls"].as_array().unwrap_or_else(|| panic!("{answer}"));
     let made = calls.iter().filter(|call| call["endpoint"] == "lookup");
@@ -64,7 +64,7 @@ async fn forward(gateway: &TestGateway, by: Duration) {
     gateway.inner.catch_up_once().await.unwrap();
 }
 
-/// Asks for a post of alice and one of bob that nobody has asked for yet, which is answered; gives the look-ups.
+/// Asks for a post of alice's and one of bob's that nobody has asked for yet, and expects an answer; gives the look-ups.
 async fn ask_for_new(gateway: &TestGateway, at: usize) -> Vec<(u64, Value, u64)> {
     let ids = ["alice", "bob"].map(|name| gateway.sandbox.ids(name, at + 1)[at].clone());
     let answer = ask(gateway, &private(&ids)).await;
@@ -112,7 +112,7 @@ async fn authors_that_nobody_knows_are_looked_up_a_hundred_at_a_time(database: D
         assert_eq!((&call["method"], &call["auth_kind"]), (&json!("GET"), &json!("bearer")));
     }
 
-    // What was found is known from then on, here and elsewhere.
+    // The authors are known from then on, here and on other replicas.
     let elsewhere = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
     for gateway in [&gateway, &elsewhere] {
         let again = ask(gateway, &private(&ids)).await.json();
@@ -200,7 +200,7 @@ async fn nothing_is_looked_up_where_no_author_is_needed(database: Database) {
         .collect::<Map<String, Value>>()
         .into();
     assert_eq!(ask(&gateway, &wanted).await.json()["countersign"]["complete"], true);
-    // Who has no account to sign with needs no author either.
+    // Without an account to sign with, no author is needed either.
     for name in ["alice", "bob"] {
         let name = countersign::model::AccountRef::Id(gateway.id(name));
         gateway.inner.remove_account(Some("demo"), &name, "test").await.unwrap();
@@ -249,7 +249,7 @@ async fn no_more_look_ups_run_at_a_time_than_the_settings_say(database: Database
 }
 
 async fn look_ups_are_counted_beside_the_endpoints(database: Database) {
-    // A gateway finds its counters when it is made.
+    // A gateway registers its counters when it is created.
     countersign::telemetry::start_metrics();
     let gateway = gateway_with_lookup(&database, 16).await;
     gateway.order(json!([{ "kind": "status", "status": 500, "path": LOOKUP, "times": 1 }])).await;
