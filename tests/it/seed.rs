@@ -1,13 +1,13 @@
-//! Much data at once, as a gateway has it after a year: rows that the database makes itself.
+//! Much data at once, as a gateway has after a year: rows that the database generates itself.
 
 use crate::database::{Database, Kind};
 
-/// How much of what there shall be.
+/// How many rows of each kind to generate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seed {
     pub accounts: u32,
     pub keys: u32,
-    /// Hours of usage until the sandbox's time, and the lines of each.
+    /// Hours of usage up to the sandbox's time, and the lines of each hour.
     pub hours: u32,
     pub lines: u32,
     /// Within the day before the sandbox's time, oldest first.
@@ -70,7 +70,7 @@ impl Database {
         }
     }
 
-    /// Makes all other sums of those of hours.
+    /// Derives all other sums from those of hours.
     pub async fn add_up(&self) {
         self.run("delete from usage_day").await;
         self.run("insert into usage_day select hour / 24, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_hour group by 1, 2, 3, 4, 5, 6, 7").await;

@@ -1,4 +1,4 @@
-//! A running sandbox with a frozen clock, and a client that signs with code of its own.
+//! A running sandbox with a frozen clock, and a client with its own implementation of signatures.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,7 +24,7 @@ pub const LAST_28H: &str = "/insights/engagement/28hr";
 pub const HISTORICAL: &str = "/insights/engagement/historical";
 pub const VERIFY: &str = "/1.1/account/verify_credentials.json";
 
-/// A clock that moves when a test says so.
+/// A clock that moves only when a test moves it.
 pub struct HandClock {
     begun: (OffsetDateTime, Instant),
     now: Mutex<OffsetDateTime>,
@@ -51,7 +51,7 @@ impl Clock for HandClock {
     }
 }
 
-/// A small world, so that a test lists it quickly.
+/// A small world, so that listing it is quick.
 pub fn small() -> Settings {
     Settings { users: 2, posts_per_user: 16, ..Settings::default() }
 }
@@ -74,7 +74,7 @@ impl TestSandbox {
         TestSandbox::start_at(settings, NOW).await
     }
 
-    /// With another time, for programs that go by the machine's.
+    /// At another time, for programs that use the machine's clock.
     pub async fn start_at(settings: Settings, now: OffsetDateTime) -> TestSandbox {
         let clock = HandClock::at(now);
         let inner = Sandbox::new(settings, clock.clone());
@@ -111,7 +111,7 @@ impl TestSandbox {
         self.world.users.iter().find(|user| user.screen_name == name).unwrap()
     }
 
-    /// The posts of a user that are there, newest first.
+    /// The existing posts of a user, newest first.
     pub fn posts(&self, name: &str) -> Vec<&WorldPost> {
         self.user(name).posts.iter().filter(|post| post.state == "active").collect()
     }
@@ -168,17 +168,17 @@ impl TestSandbox {
         self.ask("POST", path).header("content-type", form).body(body)
     }
 
-    /// What the user's own token gets for that body.
+    /// The answer to that body with the user's own token.
     pub async fn own(&self, name: &str, path: &str, body: &Value) -> Answer {
         self.post(path, body).signed(&self.signer(name)).send().await
     }
 
-    /// What the bearer token gets for that body.
+    /// The answer to that body with the bearer token.
     pub async fn public(&self, body: &Value) -> Answer {
         self.post(TOTALS, body).header("authorization", &self.bearer()).send().await
     }
 
-    /// Puts JSON to the sandbox's own interface.
+    /// A `PUT` of JSON to the sandbox's own interface.
     pub async fn put(&self, path: &str, body: Value) -> Answer {
         let ask = self.ask("PUT", path).header("content-type", "application/json");
         ask.body(body.to_string()).send().await
@@ -189,7 +189,7 @@ impl TestSandbox {
     }
 }
 
-/// A client that goes nowhere by itself.
+/// A client that follows no redirects and uses no proxy.
 fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().no_proxy();
     builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
@@ -210,7 +210,7 @@ pub fn with(mut body: Value, more: &Value) -> Value {
     body
 }
 
-/// What a signature is made from; tests change single fields.
+/// The inputs of a signature; tests change single fields.
 #[derive(Clone)]
 pub struct Signer {
     pub consumer: (String, String),

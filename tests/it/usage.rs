@@ -1,4 +1,4 @@
-//! Usage: what is added up of the calls, by whom it is asked, and what a killed process takes with it.
+//! Usage: the sums of calls, who may read them, and what a killed process loses.
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
         .send()
         .await
         .is_relayed(403);
-    // What is refused here costs nothing there.
+    // A call that is refused here costs nothing at X.
     gateway
         .call(Endpoint::Totals, &body(&alice, &["nonsense"]))
         .send()
@@ -229,7 +229,7 @@ async fn a_replica_that_ends_settles_its_sums() {
     let writers = gateway.store.list_usage_writers(crate::upstream::NOW).await.unwrap();
     assert_eq!(writers.len(), 1);
     assert!(writers[0].settled_at.is_some());
-    // With nothing new nothing is written.
+    // Without anything new, nothing is written.
     gateway.sandbox.clock.forward(Duration::hours(1));
     gateway.inner.settle_usage().await;
     assert_eq!(gateway.store.list_usage_writers(crate::upstream::NOW).await.unwrap(), writers);

@@ -22,7 +22,7 @@ pub struct Front {
 #[derive(Default)]
 struct Handshakes {
     begun: usize,
-    /// The error of each handshake.
+    /// The client's objection in each handshake that has ended.
     ended: Vec<Option<String>>,
 }
 

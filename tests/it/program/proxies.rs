@@ -11,7 +11,7 @@ use crate::program::deployment::Deployment;
 use crate::program::front::{Authority, Front};
 use crate::upstream::{TOTALS, VERIFY, body};
 
-/// Makes every kind of call to the upstream, with proxy variables that point to a listener which must get no connection.
+/// Makes every kind of call to the upstream, with proxy variables that point to a listener nobody may connect to.
 async fn goes_straight_to_the_upstream(mut deployment: Deployment) {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());

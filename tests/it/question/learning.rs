@@ -172,7 +172,7 @@ async fn no_answer_waits_long_for_what_was_learnt_to_be_stored(database: Databas
     let gateway = start_gateway(&database).await;
     let (ids, authors) = posts(&gateway);
     let lock = database.lock_writers_out().await;
-    // The wait for the lock is longer than storing may take.
+    // If the answer waited for its authors to be stored, storing them would fail first.
     let answer = ask(&gateway, &question(&ids, &["impressions"])).await.json();
     assert_eq!(answer["countersign"]["complete"], true, "{answer}");
     assert_eq!(stored(&gateway, &ids).await, []);

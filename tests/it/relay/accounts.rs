@@ -1,4 +1,4 @@
-//! Whose token signs: how an account is named, and that what is not the key's is as good as not there.
+//! Whose token signs: how an account is named, and that other keys' accounts look like no accounts.
 
 use countersign::gateway::Import;
 use countersign::model::Endpoint;
@@ -26,12 +26,12 @@ async fn a_foreign_account_answers_like_one_that_does_not_exist_to_the_last_byte
     gateway.inner.import_accounts(Some("other"), &[import], "test").await.unwrap();
     let narrow = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
     let bob = gateway.sandbox.user("bob").user_id.clone();
-    // From here on X's quotas are known, and stand in every answer.
+    // From here on X's quotas are known, and every answer has them.
     ask(&gateway, &gateway.key, &bob).send().await;
     let unknown = ask(&gateway, &narrow, "999").send().await;
     unknown.is_own(404, "account_not_found");
     let sam = gateway.sandbox.user("suspended_sam").user_id.clone();
-    // Twice, since the second answer may come from memory.
+    // Twice, since the second answer may come from the cache.
     for account in [&*bob, "@bob", "@nobody", "@suspended_sam", &sam, &bob, "@bob", "999"] {
         for key in [&narrow, &gateway.key] {
             let its_own = key == &gateway.key && (account == bob || account == "@bob");
@@ -54,7 +54,7 @@ async fn a_foreign_account_answers_like_one_that_does_not_exist_to_the_last_byte
 async fn a_limited_keys_names_are_looked_for_among_its_own_accounts_alone(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let narrow = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
-    // Whoever reads bob's row fails.
+    // Opening bob's row would fail.
     let spoil = match database.kind {
         Kind::Sqlite => "pragma ignore_check_constraints = on;",
         Kind::Postgres => "alter table account drop constraint account_state_known;",
@@ -80,7 +80,7 @@ async fn a_limited_keys_names_are_looked_for_among_its_own_accounts_alone(databa
 async fn a_name_that_was_found_for_a_limited_key_is_remembered_and_forgotten(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let narrow = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
-    // What connected them is forgotten before anything is remembered.
+    // The change feed delivers their import before anything is cached.
     gateway.inner.catch_up_once().await.unwrap();
     ask(&gateway, &narrow, "@alice").send().await.is_relayed(200);
     ask(&gateway, &narrow, "@bob").send().await.is_own(404, "account_not_found");

@@ -1,4 +1,4 @@
-//! What is sent upstream: the caller's body byte for byte; and clients of the upstream get here what they get there.
+//! The body is sent upstream byte for byte, and clients of the upstream get the same answers here.
 
 use countersign::model::Endpoint;
 use serde_json::json;
@@ -64,10 +64,10 @@ on_both!(
     ids_around_the_limits_of_floating_point_stay_exact
 );
 
-/// How a public client asks (reference 7.1 to 7.3).
+/// How a public client calls (reference 7.1 to 7.3).
 struct Client {
     endpoint: Endpoint,
-    /// With `ID` where a post's id goes.
+    /// With `ID` in place of a post's id.
     body: &'static str,
     accept: &'static str,
     encoding: &'static str,

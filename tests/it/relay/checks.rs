@@ -1,4 +1,4 @@
-//! What is refused here instead of being spent upstream, with what is wrong, where, and what would be right.
+//! Requests that are refused before they cost a call upstream, with what is wrong, where, and what would be right.
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const TOTALS: Endpoint = Endpoint::Totals;
 const HOURS: Endpoint = Endpoint::TwentyEightHours;
 const HISTORICAL: Endpoint = Endpoint::Historical;
 
-/// A call of alice's that would be good but for its body.
+/// A call as alice that would succeed but for its body.
 pub(super) async fn answer(
     gateway: &TestGateway,
     endpoint: Endpoint,
@@ -29,7 +29,7 @@ pub(super) fn plain() -> Value {
     })
 }
 
-/// Each change of the good body is refused with that one problem, and never reaches the upstream.
+/// Each change of the valid body is refused for that one problem, and never reaches the upstream.
 async fn are_refused(cases: &[(Endpoint, Value, &str, &str)]) {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;
@@ -222,7 +222,7 @@ async fn mistakes_of_headers_and_body_are_told_together() {
         (HOURS, &types, "@alice", "app", &["/engagement_types/0", "Countersign-Auth"]),
         (TOTALS, &mixed, "", "", &["/engagement_types/1", "Countersign-Account"]),
         (TOTALS, &mixed, "@alice", "app", &["/engagement_types/1", "Countersign-Auth"]),
-        // Whether the right name is a private metric's cannot be known.
+        // It cannot be known whether a private metric was meant.
         (TOTALS, &types, "", "", &["/engagement_types/0"]),
         (TOTALS, &types, "@alice", "app", &["/engagement_types/0"]),
     ] {

@@ -1,4 +1,4 @@
-//! What comes back: the upstream's bytes in an encoding that the caller takes, under headers from an allow-list.
+//! Answers: the upstream's bytes in an encoding that the caller accepts, with headers from an allow-list.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use crate::http::Answer;
 use crate::relay::{private, public};
 use crate::upstream::TOTALS;
 
-/// A good call with that `Accept-Encoding`, or none when it is empty.
+/// A valid call with that `Accept-Encoding`, or without one if it is empty.
 async fn asked(gateway: &TestGateway, accepted: &str) -> Answer {
     gateway
         .call(Endpoint::Totals, &public(gateway))
@@ -51,7 +51,7 @@ async fn a_gzipped_answer_comes_as_the_caller_takes_it() {
     assert!(arrived.iter().all(|call| call["header_values"]["accept-encoding"] == "gzip"));
 }
 
-/// An upstream that answers whatever comes with these bytes, one connection each.
+/// An upstream that answers every request with these bytes, one connection each.
 async fn canned(answers: Vec<Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

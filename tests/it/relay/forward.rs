@@ -146,7 +146,7 @@ async fn a_refusal_by_the_upstream_is_never_tried_again_with_the_other_kind() {
     }
     let arrived = gateway.arrived("/insights/").await;
     let kinds: Vec<&str> = arrived.iter().map(|call| call["auth_kind"].as_str().unwrap()).collect();
-    // A rejected bearer is minted anew once and tried again; that is still the same kind.
+    // A rejected bearer token is minted anew and tried once more; the kind of credentials stays the same.
     assert_eq!(kinds, ["user", "user", "bearer", "bearer", "user", "bearer"]);
 }
 

@@ -1,4 +1,4 @@
-//! HTTP around a call: paths and methods, the body's type, size and framing, and the request's id.
+//! HTTP around a call: paths and methods, the body's type, size and framing, and the request id.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use crate::gateway::TestGateway;
 use crate::relay::{head, public, raw};
 use crate::upstream::TOTALS;
 
-/// The largest body, as shipped.
+/// The largest body that the default settings allow.
 const MOST: usize = 65_536;
 
-/// A good body of that size: JSON may end in white space.
+/// A valid body of that size: JSON may end in white space.
 fn padded(gateway: &TestGateway, size: usize) -> String {
     let body = public(gateway).to_string();
     format!("{body}{}", " ".repeat(size - body.len()))

@@ -1,4 +1,4 @@
-//! Nothing of a caller's headers gets upstream, and nothing of them moves the call elsewhere.
+//! None of a caller's headers reaches the upstream, and none of them sends the call elsewhere.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -23,7 +23,7 @@ const SENT: [&str; 7] = [
     "user-agent",
 ];
 
-/// The call's headers are the gateway's own, whatever the caller sent.
+/// Asserts that the call's headers are the gateway's own, whatever the caller sent.
 #[track_caller]
 fn is_the_gateways_own(gateway: &TestGateway, call: &Value) {
     let names: BTreeSet<&str> =
@@ -119,7 +119,7 @@ async fn a_flood_of_headers_is_refused_before_anything_is_done() {
     let key = format!("authorization: Bearer {}", gateway.key);
     let body = public(&gateway).to_string();
     let length = format!("content-length: {}", body.len());
-    // As shipped: 64, of which one asks for the connection's end.
+    // The default limit is 64, of which `Connection: close` is one.
     for (more, status) in [(60, 200), (61, 431)] {
         let lines = [&["host: x", &*key, &*length][..], &vec!["x-more: 1"; more]].concat();
         let request = head(&format!("POST {TOTALS}"), &lines) + &body;

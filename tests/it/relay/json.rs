@@ -1,4 +1,4 @@
-//! Bodies that are no proper JSON never reach the upstream: broken, ambiguous, too deep.
+//! Invalid JSON never reaches the upstream: broken, ambiguous, or too deep.
 
 use countersign::model::Endpoint;
 use serde_json::json;

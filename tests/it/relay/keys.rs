@@ -1,4 +1,4 @@
-//! Who may call: how a key is presented, and that all keys that are not accepted look alike.
+//! Who may call: how a key is presented, and that all rejected keys look alike.
 
 use countersign::model::key::{Kind as KeyKind, RANDOM_LENGTH, compose};
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::http::{Answer, Ask};
 use crate::relay::public;
 use crate::upstream::TOTALS;
 
-/// A good call with another key, or with none when `key` is empty.
+/// A valid call with another key, or with none if `key` is empty.
 fn with_key(gateway: &TestGateway, header: &str, key: &str) -> Ask {
     let ask = gateway.call(countersign::model::Endpoint::Totals, &public(gateway));
     let ask = ask.header("authorization", "").header("x-request-id", "same");
@@ -21,7 +21,7 @@ fn bearer(gateway: &TestGateway, key: &str) -> Ask {
     with_key(gateway, "authorization", &format!("Bearer {key}"))
 }
 
-/// What a caller can tell answers apart by.
+/// Everything by which a caller could tell answers apart.
 fn visible(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
     let told = |name: &str| !["date", "server-timing"].contains(&name);
     let headers = answer.headers.iter().filter(|(name, _)| told(name.as_str()));

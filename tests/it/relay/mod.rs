@@ -1,4 +1,4 @@
-//! The main job: a call comes in with a key, goes out signed, and its answer comes back.
+//! The main task: a call arrives with a key, is signed and sent on, and its answer is returned.
 
 mod accounts;
 mod bytes;
@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use crate::gateway::TestGateway;
 use crate::upstream::body;
 
-/// What anybody may ask of alice's posts.
+/// A body that anybody may send about alice's posts.
 fn public(gateway: &TestGateway) -> Value {
     body(
         &gateway.sandbox.ids("alice", 2),
@@ -29,12 +29,12 @@ fn public(gateway: &TestGateway) -> Value {
     )
 }
 
-/// What only the author may ask.
+/// A body that only the author may send.
 fn private(gateway: &TestGateway, author: &str) -> Value {
     body(&gateway.sandbox.ids(author, 2), &["impressions"], &["tweet.id", "engagement.type"])
 }
 
-/// Sends bytes as they are over a connection of their own; gives the answer's head in lower case, and its body.
+/// Sends raw bytes over a connection of their own; gives the answer's head in lower case, and its body.
 async fn raw(gateway: &TestGateway, request: &[u8]) -> (String, String) {
     let mut stream = TcpStream::connect(gateway.url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -45,7 +45,7 @@ async fn raw(gateway: &TestGateway, request: &[u8]) -> (String, String) {
     (head.to_ascii_lowercase(), body.to_owned())
 }
 
-/// A request's head; each line ends as HTTP wants it, and the connection ends with the answer.
+/// A request's head with correct line ends, which closes the connection after the answer.
 fn head(first: &str, lines: &[&str]) -> String {
     let lines = [lines, &[""]].concat().join("\r\n");
     format!("{first} HTTP/1.1\r\n{lines}connection: close\r\n\r\n")

@@ -1,4 +1,4 @@
-//! Clients that were written for X: the gateway's own refusals look to them as X's do.
+//! Clients that were written for X: the gateway's own refusals look like X's to them.
 
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::http::{Answer, Ask};
 use crate::relay::{private, public};
 use crate::upstream::{HISTORICAL, TOTALS};
 
-/// A call as such a client makes it, which accepts whatever comes.
+/// A call as such a client makes it, which accepts any content type.
 fn old(ask: Ask) -> Ask {
     ask.header("accept", "*/*")
 }
@@ -36,7 +36,7 @@ fn is_as_of_x(answer: &Answer, status: u16, code: &str) {
     assert!(answer.header("vary").contains("accept,"), "{}", answer.header("vary"));
 }
 
-/// What X said of its quotas.
+/// The headers of X's quotas.
 fn quotas(answer: &Answer) -> Vec<(String, String)> {
     let of_x = |name: &&str| name.starts_with("x-per-");
     let mut found: Vec<(String, String)> = answer
@@ -71,7 +71,7 @@ async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
     assert_eq!(away.header("retry-after"), "1");
 }
 
-// A client took 409 for success.
+// A client once took 409 for success.
 async fn an_account_that_has_ended_is_a_403_with_a_link_in_a_header(database: Database) {
     let mut gateway = TestGateway::start(&database).await;
     gateway.key = gateway.new_key(|key| key.links = true).await;
@@ -105,7 +105,7 @@ async fn a_refusal_has_the_quotas_that_x_told_last(database: Database) {
     let relayed = gateway.call(Endpoint::Totals, &public(&gateway)).send().await;
     assert_eq!(quotas(&relayed).len(), 6);
     assert_eq!(quotas(&refused().await), quotas(&relayed));
-    // Signed calls have a quota of their own, and each endpoint has.
+    // Signed calls have a quota of their own, and so does each endpoint.
     let own = signed(&gateway).send().await;
     own.is_relayed(200);
     let nobody = old(signed(&gateway)).header("countersign-account", "999").send().await;

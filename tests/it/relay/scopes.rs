@@ -1,4 +1,4 @@
-//! What a key may do: every kind of scope against every way to name an account, on every endpoint.
+//! What a key may do: every kind of scope, every way to name an account, every endpoint.
 
 use countersign::model::Endpoint;
 
@@ -7,7 +7,7 @@ use crate::gateway::TestGateway;
 use crate::relay::private;
 use crate::upstream::TestSandbox;
 
-/// A key's scopes; no accounts or no endpoints means all.
+/// A key's scopes; no accounts or no endpoints means all of them.
 struct Scoped {
     app: &'static str,
     accounts: &'static [&'static str],
@@ -26,7 +26,7 @@ const KEYS: [Scoped; 6] = {
     ]
 };
 
-/// How an account is named, and whose that is.
+/// How an account is named, and which user that is.
 const NAMED: [(&str, Option<&str>); 7] = [
     ("", None),
     ("alice's id", Some("alice")),
@@ -37,7 +37,7 @@ const NAMED: [(&str, Option<&str>); 7] = [
     ("999", Some("nobody")),
 ];
 
-/// What an answer must be: the user who signs, or the status and code of the refusal.
+/// The expected answer: the user who signs, or the status and code of the refusal.
 fn expected(
     key: &Scoped,
     endpoint: Endpoint,

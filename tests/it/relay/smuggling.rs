@@ -1,11 +1,11 @@
-//! Requests whose end can be read in two ways: a proxy in front must never lend one caller's key to another's call.
+//! Requests whose end is ambiguous: a proxy in front must never lend one caller's key to another's call.
 
 use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
 use crate::relay::{head, public, raw};
 use crate::upstream::TOTALS;
 
-/// A request of that framing without a body, and behind it a good call that ends the connection.
+/// A request with that framing and no body, followed by a valid call that closes the connection.
 async fn answers(gateway: &TestGateway, framing: &str) -> (String, usize) {
     let body = public(gateway).to_string();
     let key = format!("authorization: Bearer {}", gateway.key);

@@ -1,4 +1,4 @@
-//! Posts that are too old for some of what is asked.
+//! Posts that are too old for an endpoint or a metric.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! How access ends and comes back: by the user, by the app, and by a new handshake.
+//! How access ends and returns: by the user, by the app, and by a new handshake.
 
 use serde_json::{Value, json};
 

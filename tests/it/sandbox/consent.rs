@@ -1,4 +1,4 @@
-//! The page on which a user lets an app in, or does not.
+//! The page on which a user allows or denies an app access.
 
 use time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who may call: signatures, bearer tokens, and how each failure reads.
+//! Who may call: signatures, bearer tokens, and the error for each failure.
 
 use std::num::NonZeroU64;
 

@@ -1,4 +1,4 @@
-//! Request tokens and access tokens: what apps get, and every way in which they do not.
+//! Request tokens and access tokens: how apps get them, and every way in which they do not.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ fn is_text(answer: &Answer, status: u16, text: &str) {
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
 }
 
-/// In XML, though JSON is what the other refusals are.
+/// This refusal is in XML, whereas the others are in JSON.
 #[track_caller]
 fn is_not_approved(answer: &Answer) {
     let xml = format!(
@@ -36,7 +36,7 @@ async fn set(sandbox: &TestSandbox, switches: serde_json::Value) {
     assert_eq!(sandbox.put("/sandbox/switches", switches).await.status, 200);
 }
 
-/// How the first field of a form reads: escaped once, as it goes over the wire.
+/// The first field of a form as it is sent: escaped once.
 fn escaped(text: &str) -> String {
     text.replace('%', "%25")
         .replace(':', "%3A")

@@ -1,4 +1,4 @@
-//! Each fault does what it says, counts itself, and ends.
+//! Each fault does what it is named after, counts its occurrences, and ends.
 
 use std::io::Read as _;
 
@@ -32,7 +32,7 @@ fn favorites(sandbox: &TestSandbox) -> Value {
     body(&sandbox.ids("alice", 3), &["favorites"], &["tweet.id"])
 }
 
-/// Everything the server writes on a connection of its own, until it closes it.
+/// Everything that the server writes on a connection until it closes it.
 async fn raw(sandbox: &TestSandbox) -> Vec<u8> {
     let mut stream = TcpStream::connect(&sandbox.address).await.unwrap();
     let body = favorites(sandbox).to_string();
@@ -48,7 +48,7 @@ async fn raw(sandbox: &TestSandbox) -> Vec<u8> {
     read
 }
 
-/// The promised length and the body of a raw answer.
+/// The `Content-Length` and the actual body of a raw answer.
 fn framed(raw: &[u8]) -> (usize, &[u8]) {
     let end = raw.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head") + 4;
     let head = String::from_utf8_lossy(&raw[..end]).to_lowercase();
@@ -363,7 +363,7 @@ async fn an_answer_that_is_held_is_made_and_waits_until_the_faults_are_replaced(
     while fired(&sandbox).await != [1] {
         tokio::task::yield_now().await;
     }
-    // What was done is done: the verifier counts no more, and the call has no answer yet.
+    // The exchange took place: the verifier is spent, though the call has no answer yet.
     let again = exchange(&sandbox, &token, &verifier).await;
     assert_eq!(again.status, 401, "{}", again.text());
     assert!(!held.is_finished());

@@ -1,4 +1,4 @@
-//! The form of requests, their limits, ownership, and which refusal comes first.
+//! The form of requests, their limits, ownership, and which refusal takes precedence.
 
 use serde_json::{Map, Value, json};
 
@@ -310,7 +310,7 @@ async fn deleted_protected_suspended_and_unknown_posts_are_unavailable() {
     assert_eq!(owner.status, 400, "even with the author's token");
 }
 
-/// Everything is wrong at first; each step mends what was refused.
+/// Everything is wrong at first; each step fixes what was refused.
 #[tokio::test]
 async fn refusals_come_in_the_documented_order() {
     let mut settings = crate::upstream::small();

@@ -1,4 +1,4 @@
-//! Every nesting of reference 3.2, and that each split sums to the whole.
+//! Every nesting of reference 3.2; each split sums to the whole.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const D: &str = "engagement.day";
 const H: &str = "engagement.hour";
 const TYPES: [&str; 3] = ["impressions", "favorites", "url_clicks"];
 
-/// Two days and a bit, up to now.
+/// A grouped request for a bit more than two days, up to now.
 async fn ask(sandbox: &TestSandbox, levels: &[&str]) -> Answer {
     let ids = sandbox.ids("alice", 4);
     let window = json!({ "start": "2026-03-08T20:00:00Z", "end": "2026-03-10T22:00:00Z" });

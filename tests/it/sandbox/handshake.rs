@@ -1,4 +1,4 @@
-//! A handshake as an app and a browser go through it, step by step.
+//! A handshake as an app and a browser carry it out, step by step.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn fields(text: &str) -> BTreeMap<String, String> {
     url.query_pairs().into_owned().collect()
 }
 
-/// A signer with a parameter of its own in the header.
+/// A signer with an additional parameter in the header.
 pub fn signer_with(sandbox: &TestSandbox, token: Option<Token>, name: &str, value: &str) -> Signer {
     let mut signer = Signer { token, ..sandbox.two_legged() };
     signer.more.push((name.to_owned(), value.to_owned()));
@@ -49,7 +49,7 @@ pub async fn decide(sandbox: &TestSandbox, token: &str, decision: &str, name: &s
     sandbox.form(AUTHORIZE, &form).send().await
 }
 
-/// Lets the app in as that user, and gives the verifier.
+/// Allows the app access as that user; gives the verifier.
 pub async fn allowed(sandbox: &TestSandbox, token: &str, name: &str) -> String {
     let answer = decide(sandbox, token, "allow", name).await;
     assert_eq!(answer.status, 302, "{}", answer.text());

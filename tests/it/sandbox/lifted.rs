@@ -1,4 +1,4 @@
-//! What an endpoint would answer without limits is what it answers within them, put together.
+//! An endpoint's answer without limits equals its answers within the limits, combined.
 
 use countersign::sandbox::Settings;
 use serde_json::{Map, Value, json};
@@ -48,18 +48,18 @@ async fn lifted(sandbox: &TestSandbox, path: &str, body: &Value) -> Answer {
     sandbox.post(&format!("/sandbox/answer/{name}"), body).send().await
 }
 
-/// Of all of a user's posts, with those that are gone.
+/// The ids of all of a user's posts, including those that are gone.
 fn every(sandbox: &TestSandbox, name: &str) -> Vec<String> {
     sandbox.user(name).posts.iter().map(|post| post.id.clone()).collect()
 }
 
-/// Shown with a test that fails, and to whoever asks for it.
+/// Printed with a test that fails, or with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "from which seed a test went wrong")]
 fn say(text: &str) {
     println!("{text}");
 }
 
-/// Any groupings that the endpoint takes.
+/// Random groupings that the endpoint accepts.
 fn groupings(dice: &mut Dice, has_time: bool) -> Value {
     let mut groupings = Map::new();
     for name in ["one", "two", "three"].iter().take(1 + dice.below(3)) {
@@ -81,7 +81,7 @@ fn written(at: OffsetDateTime) -> String {
     at.format(&time::format_description::well_known::Rfc3339).unwrap()
 }
 
-/// Any window that historical takes, or a part of one.
+/// A random window that the historical endpoint accepts, or a part of one.
 fn window(dice: &mut Dice) -> Value {
     let back =
         |dice: &mut Dice| Duration::minutes(i64::try_from(dice.below(364 * 24 * 60)).unwrap());
@@ -151,7 +151,7 @@ fn add(sum: &mut Value, part: &Value) {
     }
 }
 
-/// Puts answers for parts of a request together; the lists of ids are sorted.
+/// Combines the answers for parts of a request; the lists of ids are sorted.
 fn merged(parts: &[Answer]) -> Value {
     let mut whole = json!({ "g": {} });
     for part in parts {
@@ -188,7 +188,7 @@ async fn a_year_is_the_sum_of_what_historical_answers() {
         let mut start = first;
         while start < last {
             let hours = i64::try_from(24 * 20 + dice.below(24 * 8)).unwrap();
-            // Windows are widened to whole hours, so they must abut on one.
+            // Windows are widened to whole hours, so they must meet on the hour.
             let end = (start + Duration::hours(hours)).replace_time(time::Time::MIDNIGHT).min(last);
             let window = json!({ "start": written(start), "end": written(end) });
             for name in names {

@@ -1,4 +1,4 @@
-//! The README on the sandbox's own interface: what it names is there, and nothing that is there is missing from it.
+//! The README on the sandbox's own interface: everything it names exists, and everything that exists is named.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::upstream::{TestSandbox, keys};
 
-/// The rows of the README's table whose first heading is this one, as cells.
+/// The cells of the README's table whose first heading is this one, by row.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let readme = fs::read_to_string("README.md").unwrap();
     let part = readme.lines().skip_while(|line| *line != "## Without an enterprise contract");
@@ -20,7 +20,7 @@ fn table(heading: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -29,7 +29,7 @@ fn set(names: &[String]) -> BTreeSet<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-/// Method and path of every route, as the router has them.
+/// Method and path of every route in the router.
 fn routes() -> BTreeSet<(String, String)> {
     let source = fs::read_to_string("src/sandbox/control.rs").unwrap();
     let lines = source.split(".route(\"").skip(1).map(|rest| rest.lines().next().unwrap());

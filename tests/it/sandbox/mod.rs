@@ -1,4 +1,4 @@
-//! The sandbox behaves as the reference says the upstream does.
+//! The sandbox behaves as the reference says that the upstream does.
 
 mod ages;
 mod connected_apps;

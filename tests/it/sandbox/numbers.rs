@@ -1,4 +1,4 @@
-//! The numbers agree with one another, whichever way they are asked for.
+//! The numbers are consistent, whichever way they are requested.
 
 use serde_json::{Value, json};
 use time::{Date, Duration};

@@ -1,4 +1,4 @@
-//! Allowances a minute and a second, and the headers about them.
+//! Quotas per minute and per second, and the headers that report them.
 
 use serde_json::json;
 use time::Duration;

@@ -1,4 +1,4 @@
-//! Switches change at run time, and go back.
+//! Switches change at run time, and can be set back.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Bearer tokens come and go.
+//! Bearer tokens are minted and invalidated.
 
 use serde_json::json;
 
@@ -69,7 +69,7 @@ async fn minting_too_often_is_refused() {
 async fn an_invalidated_token_is_followed_by_another() {
     let sandbox = TestSandbox::start().await;
     let first = mint(&sandbox).await;
-    // Form-encoded properly, its own escapes are escaped again.
+    // Proper form encoding escapes the token's own escapes again.
     let encoded = format!("access_token={}", first.replace('%', "%25"));
     let ask = || sandbox.form(INVALIDATE, &encoded).header("authorization", &sandbox.basic());
     let answer = ask().send().await;

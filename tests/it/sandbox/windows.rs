@@ -1,4 +1,4 @@
-//! Time windows: defaults, widening, limits, and what is echoed.
+//! Time windows: defaults, widening, limits, and the window that the answer echoes.
 
 use serde_json::{Value, json};
 use time::Duration;

@@ -1,4 +1,4 @@
-//! The invented world, and the list of what arrived.
+//! The simulated world, and the log of calls that arrived.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn world(seed: u64, now: OffsetDateTime) -> Value {
     serde_json::to_value(Sandbox::new(settings, HandClock::at(now)).world()).unwrap()
 }
 
-/// The world without what is dated.
+/// The world without anything that depends on the time.
 fn undated(mut world: Value) -> Value {
     for user in world["users"].as_array_mut().unwrap() {
         user.as_object_mut().unwrap().remove("posts");
@@ -110,7 +110,7 @@ fn posts_reach_from_hours_to_a_year() {
     }
 }
 
-/// A world for requests of thousands of posts.
+/// A world large enough for requests of thousands of posts.
 #[tokio::test]
 async fn fifty_users_have_ten_thousand_posts_of_every_kind() {
     let settings = Settings { users: 50, posts_per_user: 200, ..Settings::default() };
@@ -227,7 +227,7 @@ async fn the_server_stops_when_told() {
     server.await.unwrap().unwrap();
 }
 
-/// The clock is handed in, so that a sandbox can be built around any.
+/// The clock is a parameter, so that a sandbox works with any.
 #[test]
 fn any_clock_will_do() {
     let clock: Arc<dyn countersign::model::Clock> = HandClock::at(NOW);

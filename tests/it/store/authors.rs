@@ -1,4 +1,4 @@
-//! Authors of posts: many at once, learnt once and for good.
+//! Authors of posts: stored in bulk, and never changed.
 
 use std::collections::HashMap;
 
@@ -73,7 +73,7 @@ async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
     let store = database.store().await;
     store.insert_authors(&authors(1..=1250, id(7))).await.unwrap();
     let mut wrong: Vec<(u64, UserId)> = (1..=600).map(|number| (number, id(7))).collect();
-    // Who was said to have written these is not who is stored.
+    // The stored authors of these posts are others, so they stay.
     wrong.extend([(1250, id(8)), (LAST, id(7))]);
     store.remove_authors(&wrong, NOW).await.unwrap();
     let all: Vec<u64> = (1..=1250).collect();

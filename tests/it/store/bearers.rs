@@ -1,4 +1,4 @@
-//! Bearer tokens: of many that mint at once, one is kept.
+//! Bearer tokens: if several replicas mint at once, one token is kept.
 
 use countersign::store::Change;
 use time::Duration;

@@ -1,4 +1,4 @@
-//! The change feed: nothing is lost, whatever writes at the same time.
+//! The change feed: no change is lost, whatever is written at the same time.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ async fn a_poller_sees_each_change_of_fifty_writers_once_and_in_order(database: 
 
     let (mut seen, mut after, mut done) = (Vec::new(), 0, false);
     while !done {
-        // Asked before the poll: the poll after the last writer's end sees all.
+        // Checked before the poll: the poll after the last writer has ended sees everything.
         done = writers.is_empty();
         let changes = reader.list_changes(after).await.unwrap();
         assert!(changes.complete);

@@ -1,4 +1,4 @@
-//! Errors tell what happened, and never a password or a value.
+//! Errors say what happened, and never contain a password or a value.
 
 use std::error::Error as _;
 

@@ -1,5 +1,5 @@
-//! The database locked, and PostgreSQL stopped, hung, out of reach and demoted: look-ups give up in time,
-//! and all works again afterwards.
+//! The database locked, and PostgreSQL stopped, hung, unreachable and demoted: look-ups give up in time,
+//! and everything works again afterwards.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
 
 on_both!(a_writer_locked_out_gives_up_and_readers_go_on);
 
-/// A network between store and server that can lose what is in flight, as when a route goes away.
+/// A network between store and server that can lose packets, as when a route disappears.
 struct Network {
     url: String,
     epoch: watch::Sender<u32>,
@@ -51,7 +51,7 @@ impl Network {
         Network { url, epoch }
     }
 
-    /// Leaves every connection open and carries nothing on it any more; gives how many there were.
+    /// Leaves every connection open without transferring anything on it any more; gives how many there were.
     fn silence(&self) -> usize {
         self.epoch.send_modify(|epoch| *epoch += 1);
         // One receiver waits for new connections.

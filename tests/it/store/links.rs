@@ -1,4 +1,4 @@
-//! Links and handshakes: claimed by one browser, taken once, connected once, and forgotten.
+//! Links and handshakes: claimed by one browser, taken once, connected once, and removed.
 
 use countersign::model::handshake::{Link, NotConnected};
 use countersign::store::{Store, StoredHandshake};
@@ -52,7 +52,7 @@ async fn what_is_inserted_is_found_and_audited(database: Database) {
         ("key:boss", "link.created", "app:main")
     );
     assert_eq!(entry.detail, r#"link "for the \"report\"""#);
-    // The same once more is refused, and so is its audit entry.
+    // A repetition is refused, and writes no audit entry.
     assert!(store.insert_link(HASH, &link(), b"proof", "key:boss").await.is_err());
     assert_eq!(store.list_audit(&newest(9)).await.unwrap().len(), 1);
 }
@@ -86,7 +86,7 @@ async fn how_a_try_ended_is_kept_until_the_next(database: Database) {
     }
     store.claim_link(HASH, b"one", NOW).await.unwrap();
     assert_eq!(end_of(&store).await, None);
-    // What is connected stays so.
+    // What is connected stays connected.
     store.connect_account(Some(HASH), &new_account("main", 7), "link", NOW).await.unwrap();
     store.end_link(HASH, NotConnected::Cancelled).await.unwrap();
     assert_eq!(end_of(&store).await, None);
@@ -134,14 +134,14 @@ async fn an_account_is_connected_by_a_link_once(database: Database) {
     assert_eq!(found.connected, Some((id(7), "User_7".to_owned())));
     let latest = store.latest_change().await.unwrap();
     assert!(latest > 0);
-    // Used, and never made: nothing of it is stored.
+    // Neither a used token nor one that was never issued stores anything.
     assert!(!connect(Some(HASH), 8).await && !connect(Some(b"other"), 9).await);
     for number in [8, 9] {
         assert!(store.find_account("main", id(number)).await.unwrap().is_none());
     }
     assert_eq!(store.latest_change().await.unwrap(), latest);
     assert!(!store.claim_link(HASH, b"one", NOW).await.unwrap());
-    // By PIN there is no link.
+    // Connecting by PIN involves no link.
     assert!(connect(None, 8).await);
     let entries = store.list_audit(&newest(9)).await.unwrap();
     let connected: Vec<&str> = entries
@@ -162,7 +162,7 @@ async fn what_is_over_is_forgotten(database: Database) {
     store.prune_links(NOW, NOW).await.unwrap();
     assert!(store.take_handshake(b"one", b"browser").await.unwrap().is_none());
     assert!(store.find_link(HASH).await.unwrap().is_some());
-    // A link goes with the handshakes that began from it.
+    // Removing a link removes the handshakes that began from it.
     store.prune_links(NOW, link().expires_at).await.unwrap();
     assert!(store.find_link(HASH).await.unwrap().is_none());
     assert!(store.take_handshake(b"two", b"browser").await.unwrap().is_none());

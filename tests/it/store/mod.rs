@@ -1,4 +1,4 @@
-//! The store, every test on both databases.
+//! The store, with every test on both databases.
 
 mod accounts;
 mod audit;

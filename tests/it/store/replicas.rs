@@ -1,4 +1,4 @@
-//! The replicas that live.
+//! The list of live replicas.
 
 use std::time::Duration;
 

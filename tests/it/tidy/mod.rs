@@ -5,7 +5,7 @@ mod rooms;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module may name the modules beside it and nothing else.
+/// The modules that each module may import, and no others.
 /// Read top to bottom: every line mentions only lines above it, so there are no cycles.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
@@ -42,7 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// An outside crate is named only in its homes.
+/// The modules in which an outside crate may be named.
 const LIVES_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("reqwest", &["client", "upstream"]),
@@ -104,7 +104,7 @@ fn the_map_says_the_same_as_the_table() {
     }
 }
 
-/// A row of the map: the module, and those that it may import.
+/// A row of the map: the module, and the modules that it may import.
 fn row(line: &str) -> Option<(&str, Vec<&str>)> {
     let (module, rest) = line.strip_prefix("//! | [`")?.split_once("`]")?;
     let allowed = rest.trim_end_matches(" |").rsplit_once(" | ")?.1;

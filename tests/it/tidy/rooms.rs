@@ -1,4 +1,4 @@
-//! What lies inside the modules, checked: no circle of files anywhere, and which room of the large ones may name which.
+//! The inside of the modules, checked: no cycle of files anywhere, and which room of the large modules may name which.
 //! Each name is followed through re-exports to the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,13 @@ use syn::{Attribute, ItemMod, ItemUse, Macro, UseTree, VisRestricted, Visibility
 
 use crate::tidy::sources;
 
-/// The one facade whose use cases call each other by way of it.
+/// The only facade whose use cases may call each other through it.
 const FACADE: &str = "gateway";
 
-/// The rooms of a large module, each with those that it may name.
+/// The rooms of a large module, each with the rooms that it may name.
 type Rooms = &'static [(&'static str, &'static [&'static str])];
 
-/// For each room of the large modules those that it may name, and none that it need not.
+/// For each room of the large modules exactly the rooms that it names.
 const MAY_NAME: &[(&str, Rooms)] = &[
     (
         "store",
@@ -122,18 +122,18 @@ const MAY_NAME: &[(&str, Rooms)] = &[
     ),
 ];
 
-/// A path of names, from the root of the crate.
+/// The segments of a path, from the root of the crate.
 type Path = Vec<String>;
 
-/// What one file says of others.
+/// What one file refers to.
 #[derive(Default)]
 struct File {
-    /// Paths that it names.
+    /// The paths that it names.
     named: BTreeSet<Path>,
-    /// What it gives out under a name of its own.
+    /// The names that it re-exports, with what they refer to.
     given: BTreeMap<String, Path>,
     children: BTreeSet<String>,
-    /// The first names of paths that do not begin at the root.
+    /// The first segments of paths that do not begin at the root.
     relative: BTreeSet<String>,
 }
 
@@ -150,7 +150,7 @@ fn a_circle_is_found_where_there_is_one() {
     assert!(circles(graph()).contains_key(FACADE));
 }
 
-/// What is in a circle of files, or on the way from one to another.
+/// The files in a cycle, or on the way from one cycle to another.
 fn circles(mut graph: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     loop {
         let rest: BTreeSet<String> = graph.keys().cloned().collect();
@@ -204,7 +204,7 @@ fn graph() -> BTreeMap<String, BTreeSet<String>> {
     edges.collect()
 }
 
-/// `src/store/link/mod.rs` is `store::link`; what is above the modules is none.
+/// `src/store/link/mod.rs` is `store::link`; files above the modules have an empty path.
 fn module(path: &std::path::Path) -> Path {
     let inside = path.strip_prefix("src").unwrap().with_extension("");
     let mut names: Path = inside
@@ -220,7 +220,7 @@ fn module(path: &std::path::Path) -> Path {
     if names.iter().any(|name| name == "tests") { Path::new() } else { names }
 }
 
-/// The file that defines what is named.
+/// The file that defines the name.
 fn home(path: &[String], files: &BTreeMap<Path, File>, steps: usize) -> Option<Path> {
     let length = (1..=path.len()).rev().find(|length| files.contains_key(&path[..*length]))?;
     let (file, rest) = path.split_at(length);
@@ -257,7 +257,7 @@ impl File {
         }
     }
 
-    /// The paths of the code within a macro, which is not parsed.
+    /// The paths in a macro's tokens, which are not parsed.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path = Path::new();
         let mut is_joined = false;
@@ -285,7 +285,7 @@ impl File {
     }
 }
 
-/// The paths of a `use`, each with the name that it gets.
+/// The paths of a `use`, each with the name under which it is imported.
 fn flat(tree: &UseTree, before: &[String]) -> Vec<(Path, String)> {
     let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
     match tree {
@@ -308,7 +308,7 @@ impl<'ast> Visit<'ast> for File {
                 self.given.insert(name, path[1..].to_vec());
             } else if !is_given {
                 self.note(&path);
-                // A name that was brought in is no child's.
+                // An imported name does not refer to a child module.
                 self.children.remove(&name);
             }
         }

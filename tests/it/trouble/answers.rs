@@ -1,4 +1,4 @@
-//! Answers that do not come, come slowly, end too early, or are too large: a reason, and never half a body.
+//! Answers that do not come, come slowly, end too early, or are too large: a reason, and never a partial body.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::database::{Database, Kind, fresh};
 use crate::gateway::TestGateway;
 use crate::trouble::{attempts, private, public};
 
-/// With the database that goes when it is dropped.
+/// With its database, which is removed when dropped.
 async fn start_gateway(change: impl FnOnce(&mut Config)) -> (Database, TestGateway) {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start_with(&database, change).await;
@@ -83,7 +83,7 @@ async fn an_answer_that_ends_too_early_is_never_relayed() {
 #[tokio::test]
 async fn an_empty_success_is_cut_short_too() {
     let (_database, gateway) = start_gateway(|_| ()).await;
-    // The promised encoding is what an empty body lacks.
+    // An empty body does not have the announced encoding.
     gateway.order(json!([{ "kind": "gzip_bomb", "mb": 0 }])).await;
     private(&gateway, "alice").send().await.is_own(502, "upstream_cut_short");
     assert_eq!(gateway.fired().await, [1]);
@@ -91,7 +91,7 @@ async fn an_empty_success_is_cut_short_too() {
 
 #[tokio::test]
 async fn an_answer_that_decompresses_without_end_is_too_large() {
-    // 64 MiB are beyond upstream_body_bytes, 3 MiB from some kilobytes beyond upstream_ratio.
+    // 64 MiB exceed upstream_body_bytes; 3 MiB out of a few kilobytes exceed upstream_ratio.
     for mb in [64, 3] {
         let (_database, gateway) = start_gateway(|_| ()).await;
         gateway.order(json!([{ "kind": "gzip_bomb", "mb": mb }])).await;

@@ -1,4 +1,4 @@
-//! The database away: known callers are served, unknown ones are told to wait, and everything is back after its return.
+//! The database is away: known callers are served, unknown ones are told to wait, and everything recovers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::trouble::{
 };
 use crate::upstream::TestSandbox;
 
-/// With a wait that a busy machine does not use up, and that a test can wait for.
+/// With waits that a busy machine does not exhaust, and that a test can sit out.
 fn settings_of(server: &PrivatePostgres) -> config::Database {
     config::Database { call_wait: Duration::from_secs(1), ..settings(&server.url()) }
 }
@@ -78,7 +78,7 @@ async fn a_call_in_steady_state_asks_the_database_nothing(database: Database) {
             answer.is_relayed(200);
         }
     }
-    // Whoever does ask the database is found out.
+    // A call that does query the database fails.
     with_key(public(&gateway), &unused).send().await.is_own(500, "internal");
     private(&gateway, "bob").send().await.is_own(500, "internal");
 }
@@ -212,7 +212,7 @@ async fn a_gateway_that_stops_is_not_ready_but_alive_and_still_answers() {
     assert_eq!(answer.header("connection"), "close");
 }
 
-/// Without a limit of its own, each of these waits would last an hour.
+/// Without a limit, each of these waits would last an hour.
 #[tokio::test]
 async fn answers_do_not_wait_for_a_database_that_hangs() {
     let server = PrivatePostgres::start_new();

@@ -1,4 +1,4 @@
-//! Bearer tokens that are shared, replaced and rejected: as few mints as can be, and no caller sees a rotation.
+//! Bearer tokens that are shared, replaced and rejected: as few mints as possible, and no caller notices a rotation.
 
 use countersign::model::{AppOnly, Secret};
 use serde_json::json;
@@ -96,7 +96,7 @@ async fn a_replica_takes_over_what_another_has_minted(database: Database) {
 async fn a_stored_bearer_that_is_outdated_too_is_replaced(database: Database) {
     let one = TestGateway::start(&database).await;
     public(&one).send().await.is_relayed(200);
-    // Only this replica's own look at the database may tell it of the second generation.
+    // This replica must learn of the second generation from the database alone.
     let two = TestGateway::build(one.sandbox.again(), &database.settings(), |config| {
         config.database.poll = std::time::Duration::from_hours(1);
     })

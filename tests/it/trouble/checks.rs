@@ -1,4 +1,4 @@
-//! The background check: what nobody calls for is found out, too.
+//! The background check, which also finds accounts that X refuses while nobody makes a call for them.
 
 use countersign::model::AccountRef;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::trouble::{private, user_becomes};
 
-/// Asks about every account that is due; gives how often X was asked.
+/// Checks every account that is due; gives how many calls to X that took.
 async fn check_all(gateway: &TestGateway) -> usize {
     while gateway.inner.check_next_account().await.unwrap() {}
     gateway.arrived("/1.1/").await.len()
@@ -85,7 +85,7 @@ async fn a_token_that_x_calls_another_users_is_quarantined_when_x_says_so_twice(
 ) {
     let gateway = TestGateway::start(&database).await;
     let other = json!({ "id_str": "999", "screen_name": "mallory" });
-    // Alone, so that X is asked about nobody else in between.
+    // One at a time, so that X is not asked about anybody else in between.
     gateway.inner.remove_account(None, &AccountRef::Id(gateway.id("bob")), "test").await.unwrap();
     for (times, state_then) in [(1, "active"), (2, "quarantined")] {
         let path = "/1.1/account/verify_credentials.json";
@@ -116,7 +116,7 @@ async fn where_the_settings_say_never_nobody_is_asked_about(database: Database) 
     })
     .await;
     a_day_later(&gateway).await;
-    // It ends by itself, where otherwise it would go on for ever.
+    // It ends by itself; otherwise it would go on for ever.
     gateway.inner.check_accounts().await;
     assert_eq!(gateway.arrived("/1.1/").await.len(), 0);
 }

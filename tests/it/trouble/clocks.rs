@@ -1,4 +1,4 @@
-//! Clocks that differ: one answer teaches the offset, and every signature after it is right.
+//! Clocks that differ: one answer reveals the offset, and every signature after it is right.
 
 use countersign::model::{Clock, Endpoint};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::trouble::connections::{Scripted, WHOLE};
 use crate::trouble::{at_once, attempts, private, public, switch};
 use crate::upstream::{body, with};
 
-/// A call of the day that ends so long after the time that the gateway's clock shows.
+/// A call for the day that ends that much after the gateway's own time.
 fn ending(gateway: &TestGateway, after: Duration) -> Ask {
     let end = gateway.sandbox.clock.now() + after;
     let body = body(&gateway.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);
@@ -24,7 +24,7 @@ fn day_before(end: time::OffsetDateTime) -> Value {
     json!({ "start": start.format(&Rfc3339).unwrap(), "end": end.format(&Rfc3339).unwrap() })
 }
 
-/// How often X was asked for nothing but its time.
+/// How often X was called for nothing but its time.
 async fn times_asked(gateway: &TestGateway) -> u64 {
     gateway.sandbox.get("/sandbox/counts").await["/"].as_u64().unwrap_or_default()
 }
@@ -93,7 +93,7 @@ async fn a_clock_that_was_put_back_refuses_nothing_that_x_allows() {
     let gateway = TestGateway::start(&database).await;
     private(&gateway, "alice").send().await.is_relayed(200);
     assert_eq!(gateway.inner.clock_offset(), Some(0));
-    // As X sees it, that is what has happened.
+    // By X's clock, that is in the past.
     switch(&gateway, json!({ "clock_offset_s": 600 })).await;
     gateway.sandbox.clock.forward(Duration::seconds(61));
     ending(&gateway, Duration::minutes(9)).send().await.is_relayed(200);
@@ -124,7 +124,7 @@ async fn x_is_not_asked_for_its_time_where_something_else_is_wrong() {
 
 #[tokio::test]
 async fn where_x_does_not_tell_its_time_it_decides_itself() {
-    // None of its answers has a date.
+    // None of its answers has a `Date`.
     let upstream = Scripted::start(&[&[WHOLE], &[WHOLE, WHOLE, WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start_with(&database, |config| {
@@ -205,7 +205,7 @@ async fn a_clock_that_is_off_is_told_but_does_not_stop_the_gateway() {
     assert!(ready.json()["reasons"][0].as_str().unwrap().contains("600 s"), "{}", ready.text());
 }
 
-/// What is the future here may be the upstream's past: a clock that lags once refused good calls.
+/// The gateway's future may be the upstream's past: with a clock that lagged, it once refused valid calls.
 #[tokio::test]
 async fn an_end_is_held_against_the_upstreams_clock() {
     let database = fresh(Kind::Sqlite).await;

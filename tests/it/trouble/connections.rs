@@ -1,5 +1,5 @@
-//! Kept connections to the upstream: one that ends as a request goes out costs its caller nothing, and one that is about
-//! to end is not used.
+//! Idle connections to the upstream: one that closes as a request is sent costs its caller nothing, and one that is
+//! about to expire is not used.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,8 +20,8 @@ const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\
 const NOTHING: &str = "";
 const PARTIAL: &str = "HTTP/1.1 200 OK\r\ncontent-le";
 
-/// An upstream that answers the requests of each connection as told, and ends the connection with what is no whole
-/// answer. A connection that nothing is told of is left open.
+/// An upstream with scripted answers for the requests of each connection, which closes the connection after an
+/// incomplete answer. A connection without a script is left open.
 pub struct Scripted {
     pub url: String,
     /// Each request with the number of its connection.
@@ -76,7 +76,7 @@ async fn serve(
     std::future::pending::<()>().await;
 }
 
-/// One request with its body, or `None` where the connection ends.
+/// One request with its body, or `None` if the connection ends.
 async fn read(stream: &mut TcpStream) -> Option<String> {
     let mut text = String::new();
     loop {
@@ -94,7 +94,7 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-/// Without any budget for second attempts.
+/// Without a budget for retries.
 async fn start_gateway(database: &Database, upstream: &Scripted) -> TestGateway {
     start_gateway_with(database, upstream, |_| ()).await
 }
@@ -149,7 +149,7 @@ on_both!(a_kept_connection_that_ends_unanswered_is_replaced_without_the_retry_bu
 
 #[tokio::test]
 async fn lost_connections_are_counted() {
-    // A gateway finds its counters when it is made.
+    // A gateway registers its counters when it is created.
     countersign::telemetry::start_metrics();
     let upstream = Scripted::start(&[&[WHOLE, NOTHING], &[WHOLE]]).await;
     let database = fresh(Kind::Sqlite).await;

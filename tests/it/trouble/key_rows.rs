@@ -1,4 +1,4 @@
-//! Keys whose row was edited in the database: none of them opens anything, and they look like no key at all.
+//! Keys whose row was edited in the database: none of them opens anything, and all look like unknown keys.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::gateway::TestGateway;
 use crate::trouble::{attempts, id_of, private, public, with_key};
 use crate::upstream::NOW;
 
-/// Narrow in every way that a key can be.
+/// Restricts a key in every possible way.
 fn narrow(gateway: &TestGateway) -> impl FnOnce(&mut NewKey) {
     let alice = gateway.id("alice");
     move |key: &mut NewKey| {

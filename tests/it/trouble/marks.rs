@@ -11,7 +11,7 @@ use crate::http::Answer;
 use crate::trouble::{attempts, private, public, switch, user_becomes};
 use crate::upstream::{TestSandbox, small};
 
-/// Makes the call that marks alice, and the one after it.
+/// Makes the call that marks alice, and another one after it.
 async fn is_marked(gateway: &TestGateway, status: u16, state: &str, remedy: &str) {
     let first = private(gateway, "alice").send().await;
     first.is_relayed(status);
@@ -73,7 +73,7 @@ async fn a_call_that_works_heals_a_mark_that_was_set_meanwhile(database: Databas
     private(&gateway, "alice").send().await.is_relayed(200);
 }
 
-// The refusal of an old token that came late once marked the account though it had a new one.
+// A late refusal of an old token once marked an account that had a new token by then.
 async fn a_late_refusal_of_an_old_token_leaves_the_new_one_alone(database: Database) {
     let gateway = TestGateway::start(&database).await;
     user_becomes(&gateway, "alice", "revoked").await;
@@ -242,7 +242,7 @@ on_both!(
     a_mark_is_written_down_once
 );
 
-/// One call for each; gives their statuses in turn.
+/// One call for each; gives their statuses in order.
 async fn call_all(gateway: &TestGateway, names: &[String]) -> Vec<u16> {
     let mut statuses = Vec::new();
     for some in names.chunks(50) {

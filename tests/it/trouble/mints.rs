@@ -1,4 +1,4 @@
-//! Mints that are refused, hang, break or are given up by the caller who began them.
+//! Mints that are refused, hang, break, or are abandoned by the caller who began them.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ on_both!(
     a_bearer_rejected_again_and_again_is_not_minted_again_and_again
 );
 
-/// With the database that goes when it is dropped.
+/// With its database, which is removed when dropped.
 async fn start_gateway() -> (Database, TestGateway) {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;

@@ -1,4 +1,4 @@
-//! What goes wrong around a gateway: the upstream, the credentials, the database, and other replicas' changes.
+//! Failures around a gateway: of the upstream, the credentials and the database, and changes by other replicas.
 
 mod answers;
 pub mod away;
@@ -54,7 +54,7 @@ async fn attempts(gateway: &TestGateway) -> usize {
     gateway.arrived("/insights/").await.len()
 }
 
-/// How often a bearer token was asked for.
+/// How often a bearer token was minted.
 async fn mints(gateway: &TestGateway) -> u64 {
     gateway.sandbox.get("/sandbox/counts").await["/oauth2/token"].as_u64().unwrap_or(0)
 }
@@ -64,7 +64,7 @@ async fn rotate_bearer(gateway: &TestGateway) {
     assert_eq!(answer.status, 200);
 }
 
-/// What X thinks of a user from now on.
+/// Sets the state of a user at X.
 pub async fn user_becomes(gateway: &TestGateway, name: &str, state: &str) {
     let path = format!("/sandbox/users/{}", gateway.id(name));
     let answer = gateway.sandbox.put(&path, serde_json::json!({ "state": state })).await;
@@ -76,7 +76,7 @@ async fn switch(gateway: &TestGateway, switches: Value) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-/// The same request so many times at once.
+/// The same request that many times at once.
 async fn at_once(ask: &Ask, times: usize) -> Vec<Answer> {
     let mut asked = JoinSet::new();
     for _ in 0..times {
@@ -85,10 +85,10 @@ async fn at_once(ask: &Ask, times: usize) -> Vec<Answer> {
     asked.join_all().await
 }
 
-/// How long something beside a test may take before the test gives up.
+/// How long something that runs beside a test may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks until an answer is as wanted; what brings it about happens beside the test.
+/// Repeats the request until the answer is as wanted, which something beside the test brings about.
 pub async fn eventually(ask: &Ask, wanted: impl Fn(&Answer) -> bool) -> Answer {
     let mut last = None;
     let waiting = async {

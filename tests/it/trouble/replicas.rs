@@ -1,4 +1,4 @@
-//! What one replica changes, another obeys: with word from the database, and without.
+//! A change by one replica takes effect on another: with notifications from the database, and without.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::trouble::{PATIENCE, eventually_status, id_of, private, public, with_k
 
 const NEVER: Duration = Duration::from_hours(1);
 
-/// Two replicas of which the second looks at the feed so seldom by itself, and remembers absence for good.
+/// Two replicas, of which the second rarely polls the feed and never forgets what does not exist.
 async fn pair(database: &Database, poll: Duration) -> (TestGateway, TestGateway) {
     let one = TestGateway::start(database).await;
     let two = TestGateway::build(one.sandbox.again(), &database.settings(), |config| {
@@ -37,7 +37,7 @@ async fn changes_arrive(one: &TestGateway, two: &TestGateway) {
     call.header("countersign-account", "@alice").send().await.is_relayed(200);
 }
 
-/// Writes a change of a key into the feed and tells nobody.
+/// Writes a change of a key into the feed without notifying anybody.
 async fn remove_in_silence(database: &Database, key: &str) {
     let id = id_of(key);
     let change = "insert into change (change_id, kind, app, subject, changed_at)
@@ -94,7 +94,7 @@ async fn a_feed_that_went_back_is_read_from_the_start(database: Database) {
     let call = with_key(private(&two, "alice"), &key);
     call.clone().send().await.is_relayed(200);
     let id = id_of(&key);
-    // As when a backup was put in the database's place.
+    // As after the database was restored from a backup.
     database
         .run(&format!(
             "delete from key where key_id = '{id}'; update change_counter set latest = 1"
@@ -108,9 +108,9 @@ async fn a_mark_made_by_one_replica_holds_on_the_other(database: Database) {
     private(&two, "alice").send().await.is_relayed(200);
     crate::trouble::user_becomes(&one, "alice", "revoked").await;
     private(&one, "alice").send().await.is_relayed(401);
-    // X tells the second replica nothing, so it can know from the first one alone.
+    // X says nothing about it to the second replica, which can know of it from the first one alone.
     crate::trouble::user_becomes(&one, "alice", "active").await;
-    // No call before that, since one that works heals the account.
+    // No call before that, since a successful call heals the account.
     two.inner.catch_up_once().await.unwrap();
     private(&two, "alice").send().await.is_own(409, "account_not_active");
 }
@@ -127,7 +127,7 @@ on_both!(
 async fn word_from_postgres_suffices() {
     let database = fresh(Kind::Postgres).await;
     let (one, two) = pair(&database, NEVER).await;
-    // The listener listens once the first look at the feed is over.
+    // The listener is ready once the first poll of the feed is over.
     let listeners = "select 1 / (count(*) / 2) from pg_stat_activity
          where datname = current_database() and query like 'LISTEN%'";
     eventually_true(&database, listeners).await;
@@ -153,7 +153,7 @@ async fn changes_arrive_though_the_listening_connection_was_lost() {
     }
 }
 
-/// Waits until a statement does not fail.
+/// Repeats a statement until it succeeds.
 async fn eventually_true(database: &Database, sql: &str) {
     use sqlx::Connection as _;
     let mut connection = sqlx::PgConnection::connect(&database.url).await.unwrap();

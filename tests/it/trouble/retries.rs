@@ -1,4 +1,4 @@
-//! What is tried a second time, what never is, and what nobody answers.
+//! What is tried a second time, what never is, and what gets no answer.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 use crate::trouble::{at_once, attempts, mints, private, public};
 use crate::upstream::TestSandbox;
 
-/// With the database that goes when it is dropped.
+/// With its database, which is removed when dropped.
 async fn start_gateway() -> (Database, TestGateway) {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;
@@ -50,7 +50,7 @@ async fn second_attempts_stay_within_their_budget() {
     gateway.order(json!([{ "kind": "status", "status": 503 }])).await;
     let answers = at_once(&private(&gateway, "alice"), 200).await;
     assert!(answers.iter().all(|answer| answer.status == 503));
-    // A tenth of the calls and, with the clock standing still, the three of the first second.
+    // A tenth of the calls and, as the clock stands still, the three that every second allows.
     let fired = gateway.fired().await[0];
     assert!((221..=223).contains(&fired), "{fired} attempts");
 
@@ -114,7 +114,7 @@ async fn an_upstream_that_always_resets_is_unreachable() {
 async fn an_upstream_that_does_not_listen_is_unreachable() {
     let sandbox = TestSandbox::start().await;
     let database = fresh(Kind::Sqlite).await;
-    // Nobody listens on a port that was let go.
+    // Nothing listens on a port that was released.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
         config.upstream.data_url = format!("http://{free}");

@@ -1,4 +1,4 @@
-//! Stored secrets that were changed or moved: refused, quarantined, and nobody else affected.
+//! Stored secrets that were changed or moved: refused, quarantined, and nobody else is affected.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::database::{Database, Kind, on_both};
 use crate::gateway::TestGateway;
 use crate::trouble::{attempts, eventually_status, mints, private, public};
 
-/// Bytes as both databases write them.
+/// Bytes as an SQL literal for either database.
 fn blob(database: &Database, bytes: &[u8]) -> String {
     let mut hex = String::new();
     for byte in bytes {
@@ -35,7 +35,7 @@ async fn set(database: &Database, gateway: &TestGateway, name: &str, column: &st
         .await;
 }
 
-/// Alice's call is refused without a word to X, her account is quarantined, and the others go on.
+/// Alice's call is refused without calling X, her account is quarantined, and the others go on.
 async fn only_alice_is_quarantined(gateway: &TestGateway) {
     let before = attempts(gateway).await;
     let answer = private(gateway, "alice").send().await;
@@ -130,7 +130,7 @@ async fn a_flipped_bit_anywhere_in_a_record_is_refused(database: Database) {
         let stored = sealed(&gateway, "demo", "alice").await;
         let record =
             if column == "sealed_token" { stored.sealed_token } else { stored.sealed_token_secret };
-        // Version, nonce, ciphertext, tag; another key's id names a key that this gateway may lack.
+        // Version, nonce, ciphertext, tag; another key id names a key that this gateway may lack.
         for place in [0, 9, 21, record.len() - 16, record.len() - 1] {
             let stored = sealed(&gateway, "demo", "alice").await;
             let mut record = if column == "sealed_token" {

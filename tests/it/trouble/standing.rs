@@ -1,4 +1,4 @@
-//! What X holds against an app: relayed to callers as it is, and told to operators until it is well again.
+//! X refuses an app: relayed to callers unchanged, and reported to operators until it works again.
 
 use countersign::model::{AppOnly, Secret};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const KEYS: &str = "app demo: X refuses its consumer key and secret, or has susp
 const TIME: &str = "app demo: X refuses the time of its signatures";
 const BEARER: &str = "app demo: X refuses its bearer token, or gives it none";
 
-/// What readiness tells of the app.
+/// What readiness says about the app.
 async fn reasons(gateway: &TestGateway) -> Vec<String> {
     let answer = gateway.ask("GET", "/readyz").send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -19,7 +19,7 @@ async fn reasons(gateway: &TestGateway) -> Vec<String> {
     reasons.into_iter().filter(|reason| reason.starts_with("app ")).collect()
 }
 
-/// Whoever refuses the app says so on every engagement call.
+/// A refusal of the app that X gives on every engagement call.
 fn refusal(code: i64) -> Value {
     json!({ "kind": "status", "status": 401, "path": "/insights/", "code": code })
 }

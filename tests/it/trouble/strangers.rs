@@ -1,4 +1,4 @@
-//! Strangers who make up keys and links that look right: they wait, and nobody else does.
+//! Strangers who make up plausible keys and links: they have to wait, and nobody else does.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::gateway::TestGateway;
 use crate::http::Ask;
 use crate::trouble::{PATIENCE, id_of, public, with_key};
 
-/// Wrong guesses of one address in a minute.
+/// How many wrong keys an address may try in a minute.
 const MOST: usize = 20;
 
 fn unknown_key(holder: Holder, number: usize) -> String {
@@ -19,7 +19,7 @@ fn unknown_key(holder: Holder, number: usize) -> String {
     compose(holder, digits.as_bytes().try_into().unwrap()).1.expose().to_owned()
 }
 
-/// The id of that key with a secret that is not its.
+/// The id of that key with another secret.
 fn with_other_secret(holder: Holder, key: &str) -> String {
     let digits = format!("{}{:043}", id_of(key), 7);
     compose(holder, digits.as_bytes().try_into().unwrap()).1.expose().to_owned()
@@ -38,7 +38,7 @@ fn is_told_to_wait(answer: &crate::http::Answer) {
 }
 
 async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
-    // What is remembered as unknown stays so for as long as the test may take.
+    // An unknown key is remembered for longer than the test may take.
     let gateway = TestGateway::start_with(&database, |config| {
         config.limits.unknown_for = Duration::from_mins(1)
     })
@@ -57,7 +57,7 @@ async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: D
     );
     public(&gateway).send().await.is_relayed(200);
     with_key(public(&gateway), &unused).send().await.is_relayed(200);
-    // What is known costs no look-up, so it is told as ever.
+    // A cached key needs no look-up, so it is answered as ever.
     with_key(public(&gateway), &revoked).send().await.is_own(401, "unknown_key");
     with_key(public(&gateway), &unknown_key(Holder::Caller, 0))
         .send()
@@ -65,7 +65,7 @@ async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: D
         .is_own(401, "unknown_key");
     let there = Ask::new(&elsewhere(), &gateway.url, "POST", crate::upstream::TOTALS).body("{}");
     with_key(there, &unknown_key(Holder::Caller, MOST)).send().await.is_own(401, "unknown_key");
-    // Admins are counted apart.
+    // Attempts at the operators' listener are counted separately.
     let admin = gateway.new_admin_key().await;
     gateway
         .admin(&unknown_key(Holder::Admin, 0), "GET", "/admin/v1/keys")
@@ -143,7 +143,7 @@ async fn look_ups_of_what_may_not_exist_leave_connections_to_others() {
     for number in 0..MOST + 10 {
         flood.spawn(with_key(public(&gateway), &unknown_key(Holder::Caller, number)).send());
     }
-    // Once those too many are told to wait, all the others are being looked up.
+    // Once the excess is told to wait, all the others are being looked up.
     for _ in 0..10 {
         let refused = tokio::time::timeout(PATIENCE, flood.join_next()).await.unwrap();
         is_told_to_wait(&refused.unwrap().unwrap());

@@ -1,4 +1,4 @@
-//! Secrets sealed with a vault key that a gateway does not hold: unavailable there, never taken for altered, and back as
+//! Secrets sealed with a vault key that a gateway lacks: unavailable there, never taken for altered, and usable as
 //! soon as it has the key.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,13 +17,13 @@ use crate::trouble::{eventually, id_of, mints, private, public, with_key};
 const NEW: &str = "IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=";
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Holds another key, too, and seals with it.
+/// Adds another vault key, and makes it the active one.
 fn newer(config: &mut Config) {
     config.vault.keys.push(("newerkey".to_owned(), NEW.into()));
     "newerkey".clone_into(&mut config.vault.active);
 }
 
-/// A gateway that lacks the key with which the one beside it has sealed alice's token; it remembers absence for long.
+/// A gateway beside one that has sealed alice's token with a key it lacks; it never forgets what does not exist.
 async fn pair(database: &Database) -> (TestGateway, TestGateway) {
     let old = TestGateway::start_with(database, |config| {
         config.limits.unknown_for = Duration::from_hours(1);
@@ -53,7 +53,7 @@ async fn state(gateway: &TestGateway, name: &str) -> AccountState {
     gateway.store.find_account("demo", gateway.id(name)).await.unwrap().unwrap().account.state
 }
 
-/// Alice, as what the old fault did to her account has left it.
+/// Alice's account in the state in which an old fault left it.
 async fn quarantine(gateway: &TestGateway, reason: &str) {
     let stored = gateway.store.find_account("demo", gateway.id("alice")).await.unwrap().unwrap();
     let now = countersign::model::Clock::now(&*gateway.sandbox.clock);
@@ -239,7 +239,7 @@ async fn a_key_is_revoked_without_the_key_that_sealed_it(database: Database) {
     let revoked = old.inner.revoke_key(id_of(&key), "test").await.unwrap().unwrap_err();
     assert!(revoked.revoked_at.is_some());
     eventually(&call, |answer| answer.status == 401).await;
-    // It left nothing that the others could not open, and its row brings nothing back.
+    // Nothing is left that the others could not open, and its row brings nothing back.
     let status = new.inner.vault_status().await.unwrap();
     assert_eq!(status.unopened, [] as [String; 0]);
     database

@@ -1,4 +1,4 @@
-//! A start: what was used of late is in memory before the first call.
+//! Start-up: what was used recently is cached before the first call.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::trouble::{PATIENCE, id_of, private, with_key};
 async fn started(gateway: &TestGateway, database: &Database, limit: Duration) -> TestGateway {
     let change = |config: &mut countersign::config::Config| config.limits.warm_up = limit;
     let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), change).await;
-    // It has imported accounts itself: those changes are behind it now.
+    // It imported accounts itself; the feed has now delivered those changes.
     again.inner.catch_up_once().await.unwrap();
     again
 }
 
-/// Alice's call with the key of the first gateway, once as that user id and once as that name.
+/// Alice's call with the key of the first gateway, once by user id and once by name.
 fn calls(again: &TestGateway, key: &str) -> [Ask; 2] {
     let by_id = with_key(private(again, "alice"), key);
     [by_id.clone(), by_id.header("countersign-account", "@Alice")]
@@ -56,7 +56,7 @@ async fn what_was_used_of_late_needs_no_query_after_a_start(database: Database) 
     for ask in calls(&again, &gateway.key) {
         ask.send().await.is_relayed(200);
     }
-    // Whoever does ask the database is found out.
+    // A call that does query the database fails.
     with_key(private(&again, "bob"), &gateway.key).send().await.is_own(500, "internal");
     with_key(private(&again, "alice"), &unused).send().await.is_own(500, "internal");
 }

@@ -91,7 +91,7 @@ async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database
                 (entry.subject, &*entry.actor),
                 (format!("webhook:{id}"), &*format!("key:{}", &key[4..16]))
             );
-            // What follows the host may be a secret of the receiver's.
+            // The path of the address may contain a secret of the receiver's.
             assert!(
                 entry.detail.starts_with("http://127.0.0.1:") && !entry.detail.contains("hook"),
                 "{}",

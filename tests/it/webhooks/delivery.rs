@@ -1,4 +1,4 @@
-//! Delivery when a receiver is down, slow, wrong or gone: at least once, in order for each account, under one id.
+//! Delivery when a receiver is down, slow, faulty or gone: at least once, in order for each account, under one id.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -24,7 +24,7 @@ async fn listed(gateway: &TestGateway, id: &str) -> Vec<Delivery> {
     read(gateway.inner.list_deliveries(&filter).await.unwrap())
 }
 
-/// Moves the clock on and lets attempts be made, until nothing waits; gives how long that took.
+/// Moves the clock on and makes the attempts that are due, until none is pending; gives how long that took.
 async fn until_over(gateway: &TestGateway, id: &str) -> Duration {
     let begun = gateway.sandbox.clock.now();
     for _ in 0..400 {
@@ -125,7 +125,7 @@ async fn a_receiver_that_fails_is_tried_with_one_event_at_a_time(database: Datab
         assert_eq!(gateway.deliver().await, 1, "attempt {so_far}");
         gateway.later(Duration::seconds(wait)).await;
     }
-    // Whatever is a day old then is given up, tried or not.
+    // An event that is a day old by then is given up, whether it was tried or not.
     until_over(&gateway, &id).await;
     let all = listed(&gateway, &id).await;
     assert!(
@@ -133,7 +133,7 @@ async fn a_receiver_that_fails_is_tried_with_one_event_at_a_time(database: Datab
             || delivery.attempts == 0),
         "{all:?}"
     );
-    // And what comes then, once it is up.
+    // And what happens then, once the receiver is up.
     receiver.answers(204);
     mark(&gateway, "alice", AccountState::Active).await;
     gateway.later(Duration::minutes(30)).await;

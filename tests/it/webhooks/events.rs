@@ -1,4 +1,4 @@
-//! What is told: each change once, in the shape that the README promises, and how to connect again.
+//! The events: one for each change, in the documented shape, with a link to reconnect.
 
 use countersign::gateway::NewWebhook;
 use countersign::model::App;
@@ -39,7 +39,7 @@ async fn each_change_of_an_account_is_told_once(database: Database) {
     assert_eq!(gateway.admin(&key, "DELETE", &alice).send().await.status, 404);
     assert_eq!(gateway.deliver().await, expected.len());
     let mut told = receiver.told();
-    // Of two accounts either may come first.
+    // The events of two accounts may come in either order.
     told.sort_by_key(|(_, name)| name.clone());
     expected.sort_by_key(|(_, name)| (*name).to_owned());
     assert_eq!(told, names(&expected));
@@ -57,7 +57,7 @@ async fn changes_and_attempts_are_counted(database: Database) {
     gateway.deliver().await;
     let metrics =
         crate::http::Ask::new(&gateway.http, &gateway.admin_url, "GET", "/metrics").send().await;
-    // Other tests count in the same process.
+    // Other tests in this process add to the count.
     for line in [
         "countersign_account_events_total{event=\"account.removed\"} ",
         "countersign_webhook_attempts_total{outcome=\"failed\"} ",

@@ -1,4 +1,4 @@
-//! Telling the operator's services what becomes of accounts.
+//! Webhooks: telling the operator's services what happens to accounts.
 
 mod admin;
 mod delivery;
@@ -41,7 +41,7 @@ impl TestGateway {
         AccountRef::Id(self.id(name))
     }
 
-    /// Sends what is due; gives how many attempts that were.
+    /// Sends what is due; gives the number of attempts.
     pub async fn deliver(&self) -> usize {
         let mut attempts = 0;
         while self.inner.deliver_next().await.unwrap() {
@@ -50,7 +50,7 @@ impl TestGateway {
         attempts
     }
 
-    /// Moves the clock, and reads the feed, so that the gateway does not take its cache for stale.
+    /// Moves the clock and polls the change feed, so that the gateway does not take its cache for stale.
     pub async fn later(&self, by: Duration) {
         self.sandbox.clock.forward(by);
         self.inner.catch_up_once().await.unwrap();

@@ -1,4 +1,4 @@
-//! Events that something else has written or changed in the database: not sent, not linked to, and shown as such.
+//! Events that something else has written or changed in the database: not sent, not linked to, and marked as such.
 
 use countersign::config::Config;
 use serde_json::Value;
@@ -14,7 +14,7 @@ const NEWER: (&str, &str) = ("newerkey", "IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQ
 const COLUMNS: &str =
     "webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempt_at, sealed_proof";
 
-/// What the log of deliveries tells, newest first.
+/// The entries in the log of deliveries, newest first.
 async fn listed(gateway: &TestGateway, admin: &str, id: &str) -> Vec<Value> {
     let path = format!("/admin/v1/webhooks/{id}/deliveries");
     let answer = gateway.admin(admin, "GET", &path).send().await;
@@ -31,7 +31,7 @@ fn is_put_aside(listed: &Value) {
     );
 }
 
-/// A gateway beside the others, whose ring has these keys.
+/// Another gateway on the same database, whose ring has these keys.
 async fn with_ring(
     gateway: &TestGateway,
     database: &Database,
@@ -72,7 +72,7 @@ async fn a_row_that_was_made_in_the_database_is_not_sent_and_makes_no_link(datab
         gateway.ask("GET", "").to(&format!("{}/metrics", gateway.admin_url)).send().await.text();
     assert!(metrics.contains("countersign_webhook_attempts_total{outcome=\"distrusted\"}"));
 
-    // Asked for once more, it is put aside once more.
+    // Resent, it is put aside again.
     let path = format!("/admin/v1/webhooks/{id}/deliveries/{}/resend", told[3]["number"]);
     let again = gateway.admin(&admin, "POST", &path).send().await;
     assert_eq!((again.status.as_u16(), &again.json()["event"]), (200, &Value::Null));
@@ -134,7 +134,7 @@ async fn an_event_whose_vault_key_is_not_here_waits_for_it(database: Database) {
     let (id, _) = gateway.hook(&receiver).await;
     gateway.connect(&["alice"]).await;
     let without = with_ring(&gateway, &database, &[NEWER]).await;
-    // Its own events of the same account wait behind.
+    // Genuine events of the same account wait behind it.
     without.deliver().await;
     assert_eq!(receiver.arrived().iter().filter(|event| event.what().1 == "alice").count(), 0);
     let waits = listed(&gateway, &admin, &id).await.pop().unwrap();

@@ -1,4 +1,4 @@
-//! A receiver of events: a real server that notes what arrives, and answers as a test says.
+//! A receiver of events: a real server that records what arrives, and answers as a test says.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ impl Arrived {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The event and whose it is.
+    /// The event's type, and the user it is about.
     pub fn what(&self) -> (String, String) {
         let body = self.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -46,10 +46,10 @@ impl Arrived {
 struct Inside {
     arrived: Mutex<Vec<Arrived>>,
     count: watch::Sender<usize>,
-    /// What to answer next, before the usual.
+    /// The next answers, before the usual one.
     answers: Mutex<VecDeque<u16>>,
     usual: Mutex<u16>,
-    /// How many are answered; the others wait.
+    /// How many events are answered; the others wait.
     gate: Semaphore,
     at_once: Mutex<(usize, usize)>,
 }
@@ -89,7 +89,7 @@ impl Receiver {
         *self.inside.usual.lock().unwrap() = status;
     }
 
-    /// The next answers have these.
+    /// The next answers have these statuses.
     pub fn next(&self, statuses: &[u16]) {
         self.inside.answers.lock().unwrap().extend(statuses);
     }
@@ -107,17 +107,17 @@ impl Receiver {
         self.inside.arrived.lock().unwrap().clone()
     }
 
-    /// Event and screen name of each that arrived, in order.
+    /// The type and screen name of each event that arrived, in order.
     pub fn told(&self) -> Vec<(String, String)> {
         self.arrived().iter().map(Arrived::what).collect()
     }
 
-    /// Waits until that many have arrived, answered or not.
+    /// Waits until that many events have arrived, answered or not.
     pub async fn wait_for(&self, count: usize) {
         self.inside.count.subscribe().wait_for(|arrived| *arrived >= count).await.unwrap();
     }
 
-    /// The most that were being answered at one time.
+    /// The most events that were being answered at one time.
     pub fn most_at_once(&self) -> usize {
         self.inside.at_once.lock().unwrap().1
     }

@@ -1,4 +1,4 @@
-//! Receivers, where the settings list which machines there may be.
+//! Receivers, if the settings restrict the hosts that events may be sent to.
 
 use countersign::config::{Config, HOSTS};
 use serde_json::json;

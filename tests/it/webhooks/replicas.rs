@@ -1,4 +1,4 @@
-//! Several gateways on one database, and gateways that go away in the middle.
+//! Several gateways on one database, and gateways that disappear in the middle of sending.
 
 use std::collections::{HashMap, HashSet};
 use std::future::pending;
@@ -69,7 +69,7 @@ async fn what_a_gateway_was_sending_when_it_died_is_sent_by_another(database: Da
     let inner = one.inner.clone();
     let sending = tokio::spawn(async move { inner.deliver_next().await });
     receiver.wait_for(1).await;
-    // It lives, so nobody else sends to this receiver.
+    // It is alive, so nobody else sends to this receiver.
     assert_eq!(two.deliver().await, 0);
     sending.abort();
     assert!(sending.await.unwrap_err().is_cancelled());
@@ -106,7 +106,7 @@ async fn one_who_was_away_for_long_takes_nothing_back(database: Database) {
     assert!(slow.await.unwrap().unwrap() && quick.await.unwrap().unwrap());
     let filter = DeliveryFilter { webhook_id: id, limit: 9, ..DeliveryFilter::default() };
     let listed = read(one.inner.list_deliveries(&filter).await.unwrap());
-    // The first attempt failed, but the second one is what counts.
+    // The first attempt failed, but the second one counts.
     assert_eq!((listed[0].attempts, listed[0].status), (2, Some(204)));
     assert!(listed[0].delivered_at.is_some() && listed[0].attempt_at.is_none());
     two.later(Duration::days(1)).await;

@@ -141,7 +141,7 @@ async fn a_row_that_cannot_be_read_hides_no_other(database: Database) {
     assert_eq!((all.len(), odd.len()), (2, 1));
     assert_eq!((&odd[0]["user_id"], &odd[0]["state"]), (&json!(null), &json!("waiting")));
     assert!(odd[0]["failure"].as_str().unwrap().contains("cannot be read"), "{}", odd[0]);
-    // The first look puts off what cannot be read.
+    // The first attempt to read it puts it aside.
     assert_eq!(gateway.deliver().await + gateway.deliver().await, 1);
     assert_eq!(receiver.arrived().len(), 1);
     assert_eq!(resend(&gateway, &key, &id, &odd[0]["number"]).await.status, 200);

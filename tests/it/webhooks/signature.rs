@@ -1,4 +1,4 @@
-//! Signatures, checked by an implementation of the specification that is not ours; and new secrets.
+//! Signatures, checked by an independent implementation of the specification; and new secrets.
 
 use countersign::gateway::{Error, NewWebhook};
 use countersign::model::{App, Clock, SystemClock};
@@ -11,7 +11,7 @@ use crate::upstream::{TestSandbox, small};
 use crate::webhooks::receiver::{Arrived, Receiver};
 use crate::webhooks::{names, start_gateway, with_http};
 
-/// Whether that secret has signed it, whatever its time.
+/// Whether that secret has signed the event, whatever its time.
 fn signed_by(arrived: &Arrived, secret: &str) -> bool {
     let time = arrived.header("webhook-timestamp").parse().unwrap();
     let signature = Webhook::new(secret).unwrap().sign(arrived.id(), time, &arrived.body).unwrap();
@@ -19,7 +19,7 @@ fn signed_by(arrived: &Arrived, secret: &str) -> bool {
 }
 
 async fn an_independent_receiver_takes_the_signature(database: Database) {
-    // It holds the time against its own clock.
+    // The library compares the event's time with its own clock.
     let sandbox = TestSandbox::start_at(small(), SystemClock.now()).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), with_http).await;
     let receiver = Receiver::start().await;
@@ -75,7 +75,7 @@ async fn while_an_old_secret_signs_there_is_no_further_one(database: Database) {
     let receiver = Receiver::start().await;
     let (id, first) = gateway.hook(&receiver).await;
     let rotate = || gateway.inner.rotate_webhook(&id, None, "test");
-    // A day, where nothing is said; of two at once one is made.
+    // The overlap is a day by default; of two concurrent rotations, one takes place.
     let (one, two) = tokio::join!(rotate(), rotate());
     let made: Vec<_> = [one, two].into_iter().flatten().map(|pair| pair.1).collect();
     assert_eq!(made.len(), 1);
@@ -102,7 +102,7 @@ async fn an_event_that_cannot_be_read_holds_up_its_own_account_alone(database: D
     gateway.connect(&["alice"]).await;
     database.run("update delivery set event = 'account.of_a_later_version'").await;
     gateway.connect(&["bob"]).await;
-    // The one is put off, and then nothing keeps the other.
+    // One of them is put aside, and then nothing holds up the other.
     assert_eq!(gateway.deliver().await, 0);
     assert_eq!(gateway.deliver().await, 1);
     assert_eq!(receiver.told(), names(&[("connected", "bob")]));
@@ -141,7 +141,7 @@ async fn a_row_that_was_edited_in_the_database_sends_nothing(database: Database)
     assert_eq!((thief.arrived().len(), receiver.arrived().len()), (0, 0));
     let tested = gateway.inner.test_webhook(&id, "test").await.unwrap();
     assert!(tested.unwrap_err().why.contains("does not match its seal"));
-    // Put right, nothing was lost.
+    // Once it is repaired, nothing was lost.
     let back = format!("update webhook set url = '{}' where webhook_id = '{id}'", receiver.url);
     database.run(&back).await;
     gateway.later(Duration::seconds(5)).await;

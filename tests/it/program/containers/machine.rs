@@ -68,7 +68,7 @@ impl Machine {
         self.services.as_object().unwrap().iter()
     }
 
-    /// The environment of a service's process.
+    /// The command line of a service's process.
     pub fn arguments(&self, service: &Value) -> Vec<String> {
         let or = |given: &Value, own: &[String]| {
             if given.is_null() { own.to_owned() } else { texts(given) }

@@ -64,7 +64,7 @@ async fn forward(gateway: &TestGateway, by: Duration) {
     gateway.inner.catch_up_once().await.unwrap();
 }
 
-/// Asks for a post of alice's and one of bob's that nobody has asked for yet, and expects an answer; gives the look-ups.
+/// Asks for one post each of alice's and bob's that nobody has asked for yet, which succeeds; gives the look-ups.
 async fn ask_for_new(gateway: &TestGateway, at: usize) -> Vec<(u64, Value, u64)> {
     let ids = ["alice", "bob"].map(|name| gateway.sandbox.ids(name, at + 1)[at].clone());
     let answer = ask(gateway, &private(&ids)).await;

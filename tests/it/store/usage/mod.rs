@@ -1,4 +1,4 @@
-//! Usage: sums, the accounts of months, and those who add.
+//! Usage: its sums by time, by aspect and by account.
 
 mod batches;
 
@@ -224,7 +224,7 @@ async fn what_is_told_by_one_aspect_agrees_with_all_lines(database: Database) {
     store.write_usage(&batch("a", 1, lines[..40].to_vec()), NOW).await.unwrap();
     store.write_usage(&batch("b", 1, lines[30..].to_vec()), NOW).await.unwrap();
     agree(&store).await;
-    // What was there before these sums were kept is in them.
+    // Sums that existed before these were introduced are included.
     let undo = "drop table usage_day_told; drop table usage_month_told; drop index usage_day_of_key; drop index usage_day_of_account;
              drop index usage_month_of_key; drop index usage_month_of_account; drop index delivery_given_up;
              alter table usage_writer drop column counted_calls; alter table usage_writer drop column written_calls;
@@ -246,7 +246,7 @@ on_both!(
     what_is_told_by_one_aspect_agrees_with_all_lines
 );
 
-/// Sums of everybody are those of the only app, which are found in another way.
+/// The sums over all apps equal those of the only app, which take another query.
 async fn agree(store: &Store) {
     let (begin, end) =
         (Month::parse("2026-02").unwrap().begin(), Month::parse("2026-06").unwrap().begin());
