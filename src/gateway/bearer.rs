@@ -62,12 +62,13 @@ impl Gateway {
     async fn next_bearer(&self, app: &AppState, rejected: i64) -> Result<Arc<Bearer>, Error> {
         let ended = app.ended.load(Ordering::Acquire);
         let mut minting = app.minting.lock().await;
-        if let Some(bearer) = app.current.load_full().filter(|it| it.generation != rejected) {
+        if let Some(bearer) = app.current.load_full().filter(|bearer| bearer.generation != rejected)
+        {
             return Ok(bearer);
         }
         share_failure(app, &minting, ended)?;
         let stored = self.stored_bearer(app).await?;
-        if let Some(bearer) = stored.usable.filter(|it| it.generation != rejected) {
+        if let Some(bearer) = stored.usable.filter(|bearer| bearer.generation != rejected) {
             return Ok(remember(app, bearer));
         }
         let now = self.0.clock.instant();
@@ -109,7 +110,7 @@ impl Gateway {
     pub(super) async fn forget_bearer(&self, app: &str) {
         let Some(app) = self.0.apps.get(app) else { return };
         let current = app.current.load_full();
-        let known = current.as_ref().map(|it| it.generation);
+        let known = current.as_ref().map(|bearer| bearer.generation);
         // Not if the database is unavailable, nor if the token minted here is newer than the stored one.
         if known.is_some()
             && let Ok(stored) = self.stored_bearer(app).await
@@ -236,8 +237,9 @@ fn mint_error(app: &str, error: Arc<MintError>) -> Error {
 
 /// Refuses while `last` is too recent, with the time left to wait.
 fn require_pause(app: &AppState, last: Option<Instant>, now: Instant) -> Result<(), Error> {
-    let since = last.map(|it| now.saturating_duration_since(it));
-    match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
+    let since = last.map(|last| now.saturating_duration_since(last));
+    match since.and_then(|since| BETWEEN_RENEWALS.checked_sub(since)).filter(|left| !left.is_zero())
+    {
         Some(left) => {
             Err(Error::AppCredentialsRejected { app: app.name.clone(), retry_after: left })
         }

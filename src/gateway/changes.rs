@@ -140,8 +140,10 @@ impl Gateway {
         let counts = self.0.store.count_accounts_by_state().await?;
         for app in self.0.apps.keys() {
             for state in AccountState::ALL {
-                let found =
-                    counts.iter().find(|it| it.0 == *app && it.1 == state).map_or(0, |it| it.2);
+                let found = counts
+                    .iter()
+                    .find(|(of, has, _)| of == app && *has == state)
+                    .map_or(0, |(_, _, count)| *count);
                 let found = f64::from(u32::try_from(found).unwrap_or(u32::MAX));
                 metrics::gauge!("countersign_accounts", "app" => app.clone(), "state" => state.name()).set(found);
             }
@@ -191,7 +193,7 @@ impl Follower {
             self.wake = gateway.0.store.listen().await.ok().flatten();
         }
         let is_due =
-            self.housekept.is_none_or(|it| now.saturating_duration_since(it) >= HOUSEKEEPING);
+            self.housekept.is_none_or(|last| now.saturating_duration_since(last) >= HOUSEKEEPING);
         if up && let Err(error) = gateway.survey_missing(is_due).await {
             warn!(
                 error = &error as &dyn std::error::Error,

@@ -186,7 +186,7 @@ impl Gateway {
 
     /// The configured apps by name, and where their app-only credentials come from.
     pub fn apps(&self) -> impl Iterator<Item = (&str, BearerSource)> {
-        self.0.apps.values().map(|it| (&*it.name, it.source()))
+        self.0.apps.values().map(|app| (&*app.name, app.source()))
     }
 
     /// The URL at which browsers reach the operators' listener.

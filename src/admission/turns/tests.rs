@@ -56,7 +56,7 @@ fn a_key_alone_takes_all_and_beside_others_its_share() {
     let mut more = waiting(&turns, "greedy", 1);
     let mut others: Vec<Waits> = (0..4).map(|_| waiting(&turns, "other", 1)).collect();
     drop(all);
-    assert!(others.iter_mut().all(|it| now(it).is_some()));
+    assert!(others.iter_mut().all(|other| now(other).is_some()));
     assert!(now(&mut more).is_some());
     assert_eq!(turns.taken(), 0);
 }

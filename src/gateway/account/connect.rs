@@ -112,7 +112,7 @@ impl Gateway {
     ) -> Result<Begun, Error> {
         let stored = self.named_link(id, from).await?;
         // A browser that has begun before, even with another link, keeps its cookie.
-        let browser = browser.filter(|it| is_random(it)).map_or_else(random, Secret::from);
+        let browser = browser.filter(|cookie| is_random(cookie)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
         let now = self.now();
         if !self.0.store.claim_link(&stored.hash, &browser_hash, now).await? {
@@ -224,12 +224,12 @@ impl Gateway {
     async fn expected_name(&self, link: &Link) -> Result<Option<String>, Error> {
         let Some(user_id) = link.expected_user else { return Ok(None) };
         let known = self.0.store.find_account(&link.app, user_id).await?;
-        Ok(known.map(|it| it.account.screen_name))
+        Ok(known.map(|stored| stored.account.screen_name))
     }
 
     /// The page to which a browser continues, if the settings still allow it.
     fn return_to(&self, link: &Link) -> Option<String> {
-        link.return_to.clone().filter(|it| self.0.connect.return_to.contains(it))
+        link.return_to.clone().filter(|address| self.0.connect.return_to.contains(address))
     }
 
     /// Refuses a link whose row was altered or whose time is over.
@@ -299,7 +299,7 @@ impl Gateway {
         actor: &str,
     ) -> Result<Account, Error> {
         let Granted { token, user_id, screen_name } = granted;
-        if expected_user.is_some_and(|it| it != user_id) {
+        if expected_user.is_some_and(|expected| expected != user_id) {
             return Err(NotConnected::OtherUser.into());
         }
         if !is_token_of(user_id, token.token.expose()) || !is_printable(token.secret.expose()) {
@@ -355,7 +355,7 @@ impl StoredLink {
 }
 
 fn is_random(text: &str) -> bool {
-    text.len() == DIGITS && text.bytes().all(|it| it.is_ascii_alphanumeric())
+    text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn random() -> Secret {

@@ -92,11 +92,12 @@ impl Gateway {
         if lasts.is_zero() || lasts > LONGEST_LINK {
             problems.push(Problem::at("/expires", "must be above zero and at most 24 hours"));
         }
-        if new.return_to.as_ref().is_some_and(|it| !self.0.connect.return_to.contains(it)) {
+        if new.return_to.as_ref().is_some_and(|address| !self.0.connect.return_to.contains(address))
+        {
             let detail = "must be one of connect.return_to, letter for letter";
             problems.push(Problem::at("/return_to", detail));
         }
-        let app = self.app(new.app.as_deref()).map_err(|it| problems.push(it));
+        let app = self.app(new.app.as_deref()).map_err(|problem| problems.push(problem));
         let (Ok(app), true) = (app, problems.is_empty()) else {
             return Err(Error::InvalidRequest(problems));
         };
@@ -135,8 +136,9 @@ impl Gateway {
         named: &AccountRef,
         actor: &str,
     ) -> Result<CreatedLink, Error> {
-        let it = self.show_account(Some(app), named).await?;
-        self.create_link(NewLink::to_reconnect(app, it.user_id, &it.screen_name), actor).await
+        let account = self.show_account(Some(app), named).await?;
+        self.create_link(NewLink::to_reconnect(app, account.user_id, &account.screen_name), actor)
+            .await
     }
 
     /// Creates a link for a permitted key: for its app, and if it is limited to accounts, for one of them.
@@ -154,7 +156,8 @@ impl Gateway {
         if new.app.is_some() && new.app != scopes.app {
             return refuse("it is for another app");
         }
-        let listed = |ids: &Vec<UserId>| new.expected_user.is_some_and(|it| ids.contains(&it));
+        let listed =
+            |ids: &Vec<UserId>| new.expected_user.is_some_and(|expected| ids.contains(&expected));
         if !scopes.accounts.as_ref().is_none_or(listed) {
             return refuse("it is limited to accounts, so user_id must name one of them");
         }
@@ -204,9 +207,9 @@ impl Gateway {
         actor: &str,
     ) -> Result<Reconnect, Error> {
         let (kept, user_id) = (&app.reconnects.kept, account.user_id);
-        if let Some(it) = kept.get(&user_id).await {
-            if self.is_open(&it).await? {
-                return Ok(it.link.clone());
+        if let Some(known) = kept.get(&user_id).await {
+            if self.is_open(&known).await? {
+                return Ok(known.link.clone());
             }
             kept.invalidate(&user_id).await;
         }
@@ -221,7 +224,7 @@ impl Gateway {
             }))
         };
         let link = kept.try_get_with(user_id, make).await;
-        if matches!(link.as_ref().map_err(|it| &**it), Err(Error::TooManyLinks { .. })) {
+        if matches!(link.as_ref().map_err(|error| &**error), Err(Error::TooManyLinks { .. })) {
             app.reconnects.full.insert(key_id.to_owned(), ()).await;
         }
         Ok(link.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
@@ -239,6 +242,6 @@ impl Gateway {
         }
         let stored = self.0.store.find_link(&kept.hash).await?;
         kept.looked_at.store(seconds, Ordering::Relaxed);
-        Ok(stored.is_some_and(|it| it.browser_hash.is_none() && it.connected.is_none()))
+        Ok(stored.is_some_and(|link| link.browser_hash.is_none() && link.connected.is_none()))
     }
 }

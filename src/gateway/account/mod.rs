@@ -61,7 +61,8 @@ impl Gateway {
                 self.user_named(app, name, Some(key)).await?.ok_or(Error::AccountNotFound)?
             }
         };
-        let allowed = key.key.scopes.accounts.as_ref().is_none_or(|it| it.contains(&user_id));
+        let allowed =
+            key.key.scopes.accounts.as_ref().is_none_or(|accounts| accounts.contains(&user_id));
         let known = if allowed { self.known_account(app, user_id).await? } else { None };
         let known = known.ok_or(Error::AccountNotFound)?;
         let account = &known.stored.account;
@@ -81,11 +82,12 @@ impl Gateway {
         actor: &str,
     ) -> Result<usize, Error> {
         let app = &self.app_of_query(app)?.name;
-        let problems = Problems::of_lines(|it| check_imports(imports, it));
+        let problems = Problems::of_lines(|problems| check_imports(imports, problems));
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
         }
-        let seal = |it: &Import| Some(self.seal_account(app, UserId::parse(&it.user_id)?, it));
+        let seal =
+            |import: &Import| Some(self.seal_account(app, UserId::parse(&import.user_id)?, import));
         let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
         self.0.store.put_accounts(&accounts, actor, self.now()).await?;
         self.tell(Event::Connected, accounts.len());
@@ -186,8 +188,8 @@ impl Gateway {
         name: &str,
         key: Option<&KnownKey>,
     ) -> Result<Option<UserId>, Error> {
-        let limited = key.and_then(|it| Some((&*it.key.id, it.key.scopes.accounts.as_deref()?)));
-        let place = name_place(limited.map(|it| it.0), name);
+        let limited = key.and_then(|key| Some((&*key.key.id, key.key.scopes.accounts.as_deref()?)));
+        let place = name_place(limited.map(|(key_id, _)| key_id), name);
         let remembers = self.may_remember();
         if remembers && let Some(known) = app.names.peek(&place).await {
             return Ok(Some(*known));
@@ -198,9 +200,9 @@ impl Gateway {
                 return Ok(store.find_user_among(app_name, name, own).await?);
             }
             let found = store.find_account_by_screen_name(app_name, name).await?;
-            Ok(found.map(|it| it.account.user_id))
+            Ok(found.map(|stored| stored.account.user_id))
         };
-        Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|it| *it))
+        Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|user_id| *user_id))
     }
 
     pub(super) async fn known_account(
@@ -225,7 +227,7 @@ impl Gateway {
 
     /// The app that a request about accounts names in its query.
     fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
-        self.app(name).map_err(|it| Problem::in_query(format!("app: {}", it.detail)))
+        self.app(name).map_err(|problem| Problem::in_query(format!("app: {}", problem.detail)))
     }
 
     async fn stored_account(

@@ -112,7 +112,8 @@ impl Gateway {
         let Some(token) = &known.token else { return Ok(()) };
         let mut doubted_at = app.suspects.doubted_at.lock().await;
         let now = self.0.clock.instant();
-        if doubted_at.is_some_and(|it| now.saturating_duration_since(it) < BETWEEN_DOUBTS) {
+        if doubted_at.is_some_and(|doubted| now.saturating_duration_since(doubted) < BETWEEN_DOUBTS)
+        {
             return Ok(());
         }
         let account = &known.stored.account;
@@ -156,11 +157,13 @@ impl Gateway {
         if others.is_empty() {
             filter.after = None;
             others = self.0.store.list_accounts(&filter).await?;
-            others.retain(|it| it.user_id != suspect.user_id);
+            others.retain(|other| other.user_id != suspect.user_id);
         }
         for other in &others {
             let known = self.known_account(app, other.user_id).await?;
-            let Some(token) = known.as_ref().and_then(|it| it.token.as_ref()) else { continue };
+            let Some(token) = known.as_ref().and_then(|known| known.token.as_ref()) else {
+                continue;
+            };
             let answer = self.0.upstream.verify_account(&app.settings(), token).await;
             if matches!(answer, Ok(Ok(profile)) if profile.user_id == other.user_id) {
                 return Ok(true);

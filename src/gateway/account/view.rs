@@ -90,7 +90,7 @@ impl Gateway {
         search: &KeySearch,
     ) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let stored = self.0.store.search_keys(search).await?;
-        Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
+        Ok(stored.into_iter().map(|key| self.trusted(key)).collect())
     }
 
     /// Which requirements of the first answered call are met.

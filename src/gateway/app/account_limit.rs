@@ -43,7 +43,7 @@ impl MonthlyAccounts {
     /// The accounts that may still be used once the limit is reached, in the order of their ids.
     pub(in crate::gateway) fn last_ones(&self, now: OffsetDateTime) -> Option<Vec<UserId>> {
         let used = self.of(Month::of(now));
-        self.most().filter(|it| used.count() >= *it)?;
+        self.most().filter(|most| used.count() >= *most)?;
         let mut accounts: Vec<UserId> = used.accounts.iter().copied().collect();
         accounts.sort_unstable();
         Some(accounts)
@@ -63,14 +63,17 @@ impl MonthlyAccounts {
         let used = self.of(Month::of(now));
         let room = usize::try_from(most.saturating_sub(used.count())).unwrap_or(usize::MAX);
         let mut seen = HashSet::new();
-        let new = accounts.into_iter().filter(|it| !used.accounts.contains(it) && seen.insert(*it));
+        let new = accounts
+            .into_iter()
+            .filter(|account| !used.accounts.contains(account) && seen.insert(*account));
         new.skip(room).collect()
     }
 
     /// Whether an account may be used now, and the month in which it counts if this is its first use then.
     fn admit(&self, account: UserId, now: OffsetDateTime) -> Result<Option<Month>, Full> {
         let mut used = self.of(Month::of(now));
-        if self.most().is_some_and(|it| used.count() >= it) && !used.accounts.contains(&account) {
+        if self.most().is_some_and(|most| used.count() >= most) && !used.accounts.contains(&account)
+        {
             return Err(Full);
         }
         Ok(used.accounts.insert(account).then_some(used.month))
@@ -87,13 +90,13 @@ impl MonthlyAccounts {
     /// The limit, if it is reached and has not been reported yet.
     fn reached(&self, now: OffsetDateTime) -> Option<AccountLimit> {
         let mut used = self.of(Month::of(now));
-        let limit = self.limit.filter(|it| used.count() >= it.most && !used.is_told)?;
+        let limit = self.limit.filter(|limit| used.count() >= limit.most && !used.is_told)?;
         used.is_told = true;
         Some(limit)
     }
 
     fn most(&self) -> Option<u64> {
-        self.limit.filter(|it| it.refuses).map(|it| it.most)
+        self.limit.filter(|limit| limit.refuses).map(|limit| limit.most)
     }
 
     fn of(&self, month: Month) -> MutexGuard<'_, Used> {

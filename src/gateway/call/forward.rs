@@ -55,7 +55,8 @@ impl Gateway {
         let app = self.granted_app(call.key, call.endpoint)?;
         let endpoint = call.endpoint;
         let read = move |body: &[u8], now| check(endpoint, body, now);
-        let checked = self.read_in_time(&call.body, read, |it| it.problems.is_empty()).await;
+        let checked =
+            self.read_in_time(&call.body, read, |checked| checked.problems.is_empty()).await;
         let Requirements { named, kind, posts, metrics } =
             asked(call, checked).map_err(Error::InvalidRequest)?;
         (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
@@ -66,7 +67,7 @@ impl Gateway {
             }
             _ => self.call_as_app(app, call, room, trail).await,
         }?;
-        let kept = answer.unpacked.as_ref().map_or(0, |it| it.start.len());
+        let kept = answer.unpacked.as_ref().map_or(0, |unpacked| unpacked.start.len());
         held.shrink_to(answer.wire.len() + kept);
         held.grow_first_to(answer.wire.len() + kept).await;
         Ok(Answer { wire: held.attach(answer.wire), ..answer })
@@ -79,9 +80,9 @@ impl Gateway {
         endpoint: Endpoint,
     ) -> Result<&Arc<AppState>, Error> {
         let scopes = &key.key.scopes;
-        if scopes.endpoints.as_ref().is_some_and(|it| !it.contains(&endpoint)) {
+        if scopes.endpoints.as_ref().is_some_and(|allowed| !allowed.contains(&endpoint)) {
             let allowed: Vec<&str> =
-                scopes.endpoints.iter().flatten().map(|it| it.name()).collect();
+                scopes.endpoints.iter().flatten().map(|endpoint| endpoint.name()).collect();
             let detail =
                 format!("{endpoint} is not among its endpoints, which are {}", allowed.join(", "));
             return Err(Error::NotAllowed(detail));

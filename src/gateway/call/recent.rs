@@ -67,7 +67,7 @@ impl Gateway {
         spent: &Spent,
         bytes: usize,
     ) {
-        let went_well = spent.status.is_some_and(|it| it < 400);
+        let went_well = spent.status.is_some_and(|status| status < 400);
         self.note_call(went_well, || Call {
             id: 0,
             at: self.now(),
@@ -123,7 +123,7 @@ impl Gateway {
         let request_id = Some(call.request_id.clone());
         let filter = CallFilter { request_id, limit: MOST_OTHERS + 1, ..CallFilter::default() };
         let mut others = self.0.store.list_calls(&filter).await?;
-        others.retain(|it| it.id != id);
+        others.retain(|other| other.id != id);
         others.truncate(MOST_OTHERS as usize);
         let all: Vec<&Call> = others.iter().chain([&call]).collect();
         let names = self.call_names(&all).await;
@@ -137,7 +137,7 @@ impl Gateway {
     ) -> Result<Option<String>, Error> {
         let Some(given) = given else { return Ok(None) };
         let known = self.0.store.find_key_by_name(&given).await?;
-        Ok(Some(known.map_or(given, |it| it.id().to_owned())))
+        Ok(Some(known.map_or(given, |key| key.id().to_owned())))
     }
 
     /// The names of these keys; those that are gone or cannot be looked up are left out.
@@ -150,8 +150,8 @@ impl Gateway {
     }
 
     async fn call_names(&self, calls: &[&Call]) -> CallNames {
-        let keys = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
-        let signed = calls.iter().filter_map(|it| Some((&*it.app, it.account?)));
+        let keys = self.key_names(calls.iter().map(|call| &*call.key_id)).await;
+        let signed = calls.iter().filter_map(|call| Some((&*call.app, call.account?)));
         let signed: BTreeSet<(&str, UserId)> = signed.collect();
         let accounts = self.0.store.find_screen_names(&Vec::from_iter(signed)).await;
         CallNames { keys, accounts: accounts.unwrap_or_default() }

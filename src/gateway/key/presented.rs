@@ -45,7 +45,7 @@ impl Gateway {
         kind: Kind,
         from: IpAddr,
     ) -> Result<Arc<KnownKey>, Error> {
-        let presented = Presented::parse(text).filter(|it| it.kind == kind);
+        let presented = Presented::parse(text).filter(|presented| presented.kind == kind);
         let Some(presented) = presented else {
             self.note_refusal(Wanted::Call, MALFORMED, None, from);
             return Err(Error::UnknownKey);
@@ -109,7 +109,7 @@ impl Gateway {
         presented: &Presented<'_>,
         from: IpAddr,
     ) {
-        let key_id = Some(presented.id).filter(|it| self.is_key_known(it));
+        let key_id = Some(presented.id).filter(|id| self.is_key_known(id));
         self.note_refusal(wanted, why, key_id, from);
     }
 
@@ -142,7 +142,7 @@ impl Gateway {
         kind: Kind,
     ) -> Result<Option<Arc<KnownKey>>, Error> {
         let known = self.known_key(id).await?;
-        Ok(known.filter(|it| it.key.kind == kind && self.has_ended(it).is_none()))
+        Ok(known.filter(|known| known.key.kind == kind && self.has_ended(known).is_none()))
     }
 
     /// The known key, if it is proven and has not ended.
@@ -160,7 +160,7 @@ impl Gateway {
     }
 
     fn has_ended(&self, known: &KnownKey) -> Option<Refused> {
-        let has_expired = known.key.scopes.expires_at.is_some_and(|it| it <= self.now());
+        let has_expired = known.key.scopes.expires_at.is_some_and(|expiry| expiry <= self.now());
         match known.key.revoked_at {
             Some(_) => Some(Refused::Revoked),
             None => has_expired.then_some(Refused::Expired),

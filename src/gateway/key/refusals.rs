@@ -114,7 +114,7 @@ impl Refusals {
                 entries.push(Entry { alike: alike.clone(), since, count });
             }
         }
-        sums.retain(|_, it| now - it.begun_at < BETWEEN_ENTRIES || it.not_logged > 0);
+        sums.retain(|_, sum| now - sum.begun_at < BETWEEN_ENTRIES || sum.not_logged > 0);
         (lines, entries)
     }
 
@@ -224,7 +224,7 @@ impl Gateway {
 }
 
 fn log(alike: &Alike, times: u64) {
-    let peer = alike.from.map(|it| it.to_string());
+    let peer = alike.from.map(|address| address.to_string());
     let (action, why, key_id) = (alike.wanted.action(), alike.why, alike.key_id.as_deref());
     warn!(action, why, key_id, peer, times, "refused");
 }
@@ -252,16 +252,16 @@ mod tests {
         let (mut lines, mut entries) = (Vec::new(), Vec::new());
         for second in 0..3600 {
             let now = NOW + Duration::seconds(second);
-            lines.extend(refusals.count(alike(1), now).map(|it| it.1));
+            lines.extend(refusals.count(alike(1), now).map(|(_, times)| times));
             if second % 15 == 0 {
                 let (more, due) = refusals.due(now, false);
-                lines.extend(counts(&more, |it| it.1));
-                entries.extend(counts(&due, |it| it.count));
+                lines.extend(counts(&more, |(_, times)| *times));
+                entries.extend(counts(&due, |entry| entry.count));
             }
         }
         let (more, due) = refusals.due(NOW + Duration::HOUR + Duration::MINUTE, false);
-        lines.extend(counts(&more, |it| it.1));
-        entries.extend(counts(&due, |it| it.count));
+        lines.extend(counts(&more, |(_, times)| *times));
+        entries.extend(counts(&due, |entry| entry.count));
         assert_eq!((lines.len(), lines.iter().sum::<u64>()), (61, 3600));
         assert_eq!(entries, [1, 3599]);
         assert!(refusals.sums().is_empty());
@@ -275,8 +275,12 @@ mod tests {
         }
         assert_eq!(refusals.sums().len(), MOST + 1);
         let (_, entries) = refusals.due(NOW, false);
-        assert_eq!(entries.iter().map(|it| it.count).sum::<u64>(), 256);
-        assert!(entries.iter().any(|it| it.alike.from.is_none() && it.count == 256 - MOST as u64));
+        assert_eq!(entries.iter().map(|entry| entry.count).sum::<u64>(), 256);
+        assert!(
+            entries
+                .iter()
+                .any(|entry| entry.alike.from.is_none() && entry.count == 256 - MOST as u64)
+        );
     }
 
     #[test]
@@ -288,9 +292,9 @@ mod tests {
             refusals.give_back(entry);
         }
         refusals.count(alike(1), NOW);
-        assert_eq!(counts(&refusals.due(NOW, false).1, |it| it.count), [2]);
+        assert_eq!(counts(&refusals.due(NOW, false).1, |entry| entry.count), [2]);
         refusals.count(alike(1), NOW);
         assert!(refusals.due(NOW, false).1.is_empty());
-        assert_eq!(counts(&refusals.due(NOW, true).1, |it| it.count), [1]);
+        assert_eq!(counts(&refusals.due(NOW, true).1, |entry| entry.count), [1]);
     }
 }

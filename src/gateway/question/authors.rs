@@ -47,15 +47,16 @@ impl Authors {
 
     /// Remembers which of the posts that were looked up were not shown.
     pub async fn hide(&self, posts: &[u64], shown: &HashMap<u64, UserId>) {
-        for post in posts.iter().filter(|it| !shown.contains_key(it)) {
+        for post in posts.iter().filter(|post| !shown.contains_key(post)) {
             self.hidden.insert(*post, ()).await;
         }
     }
 
     /// Which of the candidates are known not to be the authors of these posts.
     pub fn known_foreign(&self, posts: &[u64], candidates: &[UserId]) -> HashSet<(u64, UserId)> {
-        let pairs = posts.iter().flat_map(|post| candidates.iter().map(|it| (*post, *it)));
-        pairs.filter(|it| self.foreign.contains_key(it)).collect()
+        let pairs =
+            posts.iter().flat_map(|post| candidates.iter().map(|candidate| (*post, *candidate)));
+        pairs.filter(|pair| self.foreign.contains_key(pair)).collect()
     }
 
     pub async fn forget(&self, post: u64) {
@@ -80,8 +81,8 @@ pub fn told_to<'a>(
     known: &'a HashMap<u64, UserId>,
 ) -> Cow<'a, HashMap<u64, UserId>> {
     let Some(own) = &key.key.scopes.accounts else { return Cow::Borrowed(known) };
-    let told = known.iter().filter(|it| own.contains(it.1));
-    Cow::Owned(told.map(|it| (*it.0, *it.1)).collect())
+    let told = known.iter().filter(|(_, author)| own.contains(author));
+    Cow::Owned(told.map(|(post, author)| (*post, *author)).collect())
 }
 
 impl Gateway {
@@ -91,7 +92,7 @@ impl Gateway {
         if !question.needs_authors() {
             return known;
         }
-        for post in question.posts.iter().filter(|it| !question.owners.contains_key(it)) {
+        for post in question.posts.iter().filter(|post| !question.owners.contains_key(post)) {
             match self.0.authors.known.get(post).await {
                 Some(author) => drop(known.insert(*post, author)),
                 None => others.push(*post),
@@ -124,7 +125,7 @@ impl Gateway {
         }
         let known = &self.0.authors.known;
         for (post, author) in &wrong {
-            if known.get(post).await.is_some_and(|it| it == *author) {
+            if known.get(post).await.is_some_and(|cached| cached == *author) {
                 known.invalidate(post).await;
             }
         }

@@ -106,10 +106,10 @@ impl Merge {
         let [unavailable, too_old @ ..] = &part.lists;
         told.unavailable = unavailable.iter().copied().collect();
         told.listed = part.lists.iter().flatten().copied().collect();
-        let ages_explain = too_old.iter().any(|it| !it.is_empty());
-        let is_unexplained = |it: &&String| !it.ends_with(ARE_UNAVAILABLE) && !ages_explain;
+        let ages_explain = too_old.iter().any(|posts| !posts.is_empty());
+        let is_unexplained = |text: &&String| !text.ends_with(ARE_UNAVAILABLE) && !ages_explain;
         told.said =
-            part.errors.iter().find(is_unexplained).map(|it| it.chars().take(200).collect());
+            part.errors.iter().find(is_unexplained).map(|text| text.chars().take(200).collect());
         told
     }
 
@@ -151,8 +151,8 @@ impl Merge {
         let reading = Reading { groupings: &self.groupings, names: &mut self.names, forms };
         let part = reading.deserialize(&mut json)?;
         json.end()?;
-        let explains = !part.errors.is_empty() || part.lists.iter().any(|it| !it.is_empty());
-        let lacking = self.groupings.iter().zip(&part.nested).find(|(_, it)| it.is_none());
+        let explains = !part.errors.is_empty() || part.lists.iter().any(|posts| !posts.is_empty());
+        let lacking = self.groupings.iter().zip(&part.nested).find(|(_, nested)| nested.is_none());
         match lacking.filter(|_| !explains) {
             Some((grouping, _)) => {
                 let text = format!("the grouping {:?} is missing", grouping.name);
@@ -166,7 +166,8 @@ impl Merge {
 impl Contribution {
     /// Whether a requested post has numbers, or a reason for having none. X writes zeros too (reference 3.1).
     pub fn answers_for(&self, post: u64) -> bool {
-        let has_numbers = self.posts.as_ref().map_or(self.has_numbers, |it| it.contains(&post));
+        let has_numbers =
+            self.posts.as_ref().map_or(self.has_numbers, |posts| posts.contains(&post));
         has_numbers || self.listed.contains(&post)
     }
 
@@ -230,7 +231,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
                 Field::List(place) => {
                     let posts = map.next_value::<Option<Vec<PostId>>>()?.unwrap_or_default();
                     if let Some(list) = part.lists.get_mut(place) {
-                        list.extend(posts.into_iter().map(|it| it.0));
+                        list.extend(posts.into_iter().map(|PostId(id)| id));
                     }
                 }
                 Field::Grouping(place) => {
@@ -283,8 +284,9 @@ impl Visitor<'_> for FieldNamed<'_> {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Field, E> {
-        let list = LISTS.iter().position(|it| *it == name).map(Field::List);
-        let grouping = || self.0.iter().position(|it| it.name == name).map(Field::Grouping);
+        let list = LISTS.iter().position(|list| *list == name).map(Field::List);
+        let grouping =
+            || self.0.iter().position(|grouping| grouping.name == name).map(Field::Grouping);
         Ok(match name {
             "start" => Field::Start,
             "end" => Field::End,

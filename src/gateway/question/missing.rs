@@ -27,7 +27,7 @@ impl Run {
         let (windows, detail) = (span.into_iter().collect(), detail.to_owned());
         let lack = Missing { posts, metrics, windows, reason, author, detail };
         let missing = &mut self.missing;
-        match missing.iter_mut().find(|it| it.is_like(&lack) && it.posts == lack.posts) {
+        match missing.iter_mut().find(|other| other.is_like(&lack) && other.posts == lack.posts) {
             Some(there) => there.windows.extend(lack.windows),
             None => missing.push(lack),
         }
@@ -41,15 +41,18 @@ impl Run {
             if lack.windows.len() == all {
                 lack.windows.clear();
             }
-            match gathered.iter_mut().find(|it| it.is_like(&lack) && it.windows == lack.windows) {
+            match gathered
+                .iter_mut()
+                .find(|other| other.is_like(&lack) && other.windows == lack.windows)
+            {
                 Some(there) => there.posts.extend(lack.posts),
                 None => gathered.push(lack),
             }
         }
         for lack in &mut gathered {
             let mut seen = HashSet::new();
-            lack.posts.retain(|it| seen.insert(*it));
-            lack.windows.sort_unstable_by_key(|it| it.start);
+            lack.posts.retain(|post| seen.insert(*post));
+            lack.windows.sort_unstable_by_key(|window| window.start);
         }
         self.missing = gathered;
     }
@@ -57,7 +60,7 @@ impl Run {
     /// Adds what the answers themselves report as missing, and builds the outcome.
     pub(super) fn finish(mut self, question: &Question, held: Held) -> Result<Answered, Error> {
         self.gather(question);
-        let asked = |it: &Metric| question.metrics.contains(it);
+        let asked = |metric: &Metric| question.metrics.contains(metric);
         let of = |posts: &BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
         let merged = &self.merged;
         let lists = [
@@ -106,7 +109,7 @@ fn foremost(missing: &[Missing]) -> Reason {
         Reason::AccountLimit,
         Reason::Forbidden,
     ];
-    let found = first.into_iter().find(|it| missing.iter().any(|lack| lack.reason == *it));
+    let found = first.into_iter().find(|reason| missing.iter().any(|lack| lack.reason == *reason));
     found.unwrap_or(Reason::NotConnected)
 }
 

@@ -54,7 +54,7 @@ impl TypeNames {
     fn name(&self, place: u64) -> &str {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         let other = || self.others.get(place.checked_sub(Metric::ALL.len())?);
-        let known = Metric::ALL.get(place).map(|it| it.name());
+        let known = Metric::ALL.get(place).map(|metric| metric.name());
         known.or_else(|| other().map(String::as_str)).unwrap_or_default()
     }
 }
@@ -110,7 +110,8 @@ impl KeyText<'_> {
     /// Passes the key's text to `take`.
     pub fn with<T>(&self, take: impl FnOnce(&str) -> T) -> T {
         // Formatting with leading zeros would take longer than everything else.
-        let digit = |unit: u64| u8::try_from(self.key / unit % 10).map_or(b'0', |it| b'0' + it);
+        let digit =
+            |unit: u64| u8::try_from(self.key / unit % 10).map_or(b'0', |value| b'0' + value);
         let [y1, y2, y3, y4] = [10_000_000, 1_000_000, 100_000, 10_000].map(digit);
         let [m1, m2, d1, d2] = [1000, 100, 10, 1].map(digit);
         let day = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
@@ -146,9 +147,9 @@ fn digits(text: &[u8]) -> Option<u64> {
 /// `2016-02-10` as 20160210.
 fn day(text: &str) -> Option<u64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
-    digits(&[*y1, *y2, *y3, *y4, *m1, *m2, *d1, *d2]).filter(|it| *it >= FIRST_DAY)
+    digits(&[*y1, *y2, *y3, *y4, *m1, *m2, *d1, *d2]).filter(|day| *day >= FIRST_DAY)
 }
 
 fn hour(text: &str) -> Option<u64> {
-    digits(text.as_bytes()).filter(|it| text.len() == 2 && *it < HOURS)
+    digits(text.as_bytes()).filter(|hour| text.len() == 2 && *hour < HOURS)
 }

@@ -20,8 +20,8 @@ impl Merge {
     pub fn columns(&self) -> Vec<GroupBy> {
         let has = |level: &GroupBy| {
             let by_day = *level == GroupBy::EngagementDay
-                && self.forms.iter().any(|it| it.hours_by_day == Some(true));
-            by_day || self.groupings.iter().any(|it| it.group_by.contains(level))
+                && self.forms.iter().any(|form| form.hours_by_day == Some(true));
+            by_day || self.groupings.iter().any(|grouping| grouping.group_by.contains(level))
         };
         GroupBy::ALL.into_iter().filter(has).collect()
     }
@@ -45,7 +45,7 @@ impl Merge {
     }
 
     pub fn has_numbers(&self) -> bool {
-        self.nested.iter().any(|it| !it.is_empty())
+        self.nested.iter().any(|nested| !nested.is_empty())
     }
 
     fn walk<'a>(
@@ -56,21 +56,21 @@ impl Merge {
         take: &mut impl FnMut(&Leaf),
     ) -> Result<(), Overflow> {
         let level = levels.first().copied();
-        let key = |key: &u64| KeyText { key: *key, level, names: &self.names };
+        let text = |key: &u64| KeyText { key: *key, level, names: &self.names };
         match nested {
-            Nested::Inner(entries) => entries.iter().try_for_each(|(it, nested)| {
-                let key = key(it);
+            Nested::Inner(entries) => entries.iter().try_for_each(|(key, nested)| {
+                let key = text(key);
                 self.walk(nested, key.below(levels), leaf.under(key), take)
             }),
             Nested::Leaves(leaves) => {
-                for (it, sum) in leaves {
-                    take(&Leaf { value: *sum, ..leaf.under(key(it)) });
+                for (key, sum) in leaves {
+                    take(&Leaf { value: *sum, ..leaf.under(text(key)) });
                 }
                 Ok(())
             }
-            Nested::Wide(leaves) => leaves.iter().try_for_each(|(it, sum)| {
+            Nested::Wide(leaves) => leaves.iter().try_for_each(|(key, sum)| {
                 let value = i64::try_from(*sum).map_err(|_| Overflow)?;
-                take(&Leaf { value, ..leaf.under(key(it)) });
+                take(&Leaf { value, ..leaf.under(text(key)) });
                 Ok(())
             }),
         }

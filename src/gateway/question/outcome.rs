@@ -13,7 +13,7 @@ use crate::upstream::{Answer, Refusal, Spent};
 impl Run {
     pub(super) fn take(&mut self, (task, outcome, spent): Done) {
         self.probed_no_more(&task.call);
-        self.made(&task.call, spent, outcome.as_ref().map_or(0, |it| it.wire.len()));
+        self.made(&task.call, spent, outcome.as_ref().map_or(0, |answer| answer.wire.len()));
         let answer = match outcome {
             Ok(answer) => answer,
             Err(Error::AccountNotActive { state, .. }) => {
@@ -86,16 +86,16 @@ impl Run {
         };
         let with = |posts| Call { posts, ..task.call.clone() };
         let silent: Vec<u64> =
-            task.call.posts.iter().copied().filter(|it| !told.answers_for(*it)).collect();
+            task.call.posts.iter().copied().filter(|post| !told.answers_for(*post)).collect();
         self.has_any |= told.has_numbers || (silent.is_empty() && told.said.is_none());
         if let Some(author) = task.call.signer.account() {
-            let own = task.call.posts.iter().filter(|it| told.proves(**it));
-            self.learnt.extend(own.map(|it| (*it, author)));
+            let own = task.call.posts.iter().filter(|post| told.proves(**post));
+            self.learnt.extend(own.map(|post| (*post, author)));
         }
         // Errors beside numbers mean that the numbers are incomplete (reference 3.1).
         if let Some(said) = &told.said {
             let detail = format!("X says: {said}");
-            let posts = task.call.posts.iter().copied().filter(|it| !told.listed.contains(it));
+            let posts = task.call.posts.iter().copied().filter(|post| !told.listed.contains(post));
             self.lack(with(posts.collect()), Reason::UpstreamError, &detail);
         } else if !silent.is_empty() {
             self.lack(with(silent), Reason::UpstreamError, "left out of X's answer");
@@ -112,7 +112,7 @@ impl Run {
         if let Some(account) = task.call.signer.account()
             && (!all || foreign.posts.len() == 1)
         {
-            let pairs = foreign.posts.iter().map(|it| (*it, account));
+            let pairs = foreign.posts.iter().map(|post| (*post, account));
             self.foreign.extend(pairs.clone());
             if matches!(task.call.signer, Signer::Author(_)) {
                 self.wrong.extend(pairs);
@@ -157,6 +157,6 @@ impl Run {
 
 /// The same call for these posts, and for the others.
 fn split(call: &Call, posts: &HashSet<u64>) -> (Call, Call) {
-    let (these, others) = call.posts.iter().partition(|it| posts.contains(it));
+    let (these, others) = call.posts.iter().partition(|post| posts.contains(post));
     (Call { posts: these, ..call.clone() }, Call { posts: others, ..call.clone() })
 }

@@ -125,7 +125,7 @@ impl Run {
         self.foreign = self.gateway.0.authors.known_foreign(&plan.unknown, &plan.candidates);
         (self.candidates, self.missing) = (plan.candidates, plan.missing);
         for call in plan.calls {
-            let place = |it: &UserId| call.signer == Signer::Candidate(*it);
+            let place = |candidate: &UserId| call.signer == Signer::Candidate(*candidate);
             let candidate = self.candidates.iter().position(place).unwrap_or_default();
             self.last(Task { call, candidate, again: false });
         }
@@ -137,7 +137,7 @@ impl Run {
             std::mem::take(&mut self.wrong),
         );
         // A user refused as an author is tried once more as a candidate, in case X was wrong this time.
-        foreign.retain(|it| !wrong.contains(it));
+        foreign.retain(|pair| !wrong.contains(pair));
         self.gateway.learn(learnt, foreign).await;
         self.gateway.unlearn(wrong).await;
         held.shrink_to(self.size.of_finished(self.merged.bytes()));
@@ -222,7 +222,7 @@ impl Run {
     ) {
         match joined {
             Ok((id, done)) => {
-                let posts = in_flight.remove(&id).map(|it| it.0.posts);
+                let posts = in_flight.remove(&id).map(|(call, _)| call.posts);
                 self.take(done);
                 self.ended(&posts.unwrap_or_default());
             }
@@ -262,17 +262,17 @@ impl Run {
     /// The next call that can be made now, if there is quota for it; with nothing in flight, even one without room.
     fn next(&mut self, nothing_in_flight: bool) -> Option<Task> {
         loop {
-            let may_begin = |it: &Task| self.is_free(it) && self.has_room(it);
+            let may_begin = |task: &Task| self.is_free(task) && self.has_room(task);
             // Calls of the same posts stand together.
             let near = if self.parts.is_some() { NEAR } else { usize::MAX };
             let place = self.waiting.iter().take(near).position(may_begin);
             let place = match place {
                 None if nothing_in_flight && !self.has_parts() => {
-                    self.waiting.iter().position(|it| self.is_free(it))
+                    self.waiting.iter().position(|task| self.is_free(task))
                 }
                 place => place,
             };
-            let task = place.and_then(|it| self.waiting.remove(it))?;
+            let task = place.and_then(|place| self.waiting.remove(place))?;
             if self.spent.contains(&task.call.signer.kind()) {
                 let posts = task.call.posts.clone();
                 self.lack(task.call, Reason::Quota, "X's quota is spent");
@@ -291,7 +291,7 @@ impl Run {
 
     /// Whether no other call is finding out the author of its posts.
     fn is_free(&self, task: &Task) -> bool {
-        !task.is_probe() || !task.call.posts.iter().any(|it| self.probed.contains(it))
+        !task.is_probe() || !task.call.posts.iter().any(|post| self.probed.contains(post))
     }
 
     /// Whether its posts fit beside those that have begun and have not been sent yet.
@@ -338,9 +338,9 @@ impl Run {
 
     /// Takes out of a call the posts whose author was named wrongly: one window's refusal is enough.
     fn sift_named(&mut self, task: Task, author: UserId) -> Option<Task> {
-        let is_foreign = |it: &u64| self.foreign.contains(&(*it, author));
+        let is_foreign = |post: &u64| self.foreign.contains(&(*post, author));
         let (foreign, left): (Vec<u64>, Vec<u64>) =
-            task.call.posts.iter().partition(|it| is_foreign(it));
+            task.call.posts.iter().partition(|post| is_foreign(post));
         if foreign.is_empty() {
             return Some(task);
         }

@@ -57,13 +57,13 @@ impl Parts {
 
     /// How many of these posts have not begun.
     pub(super) fn new_ones(&self, posts: &[u64]) -> usize {
-        posts.iter().filter(|it| !self.begun.contains(it)).count()
+        posts.iter().filter(|post| !self.begun.contains(post)).count()
     }
 
     /// Removes and returns the next part.
     pub(super) fn next(&mut self) -> Option<Merge> {
         let Part { posts, numbers } = self.whole.pop_front()?;
-        self.begun.retain(|it| !posts.contains(it));
+        self.begun.retain(|post| !posts.contains(post));
         Some(numbers)
     }
 
@@ -73,7 +73,7 @@ impl Parts {
             if numbers.has_numbers() {
                 self.whole.push_back(Part { posts: posts.to_vec(), numbers });
             } else {
-                self.begun.retain(|it| !posts.contains(it));
+                self.begun.retain(|post| !posts.contains(post));
             }
         }
     }

@@ -20,13 +20,14 @@ impl Gateway {
                 app.month.tell(&app.name, now);
             }
         }
-        for it in self.accounts_used() {
+        for used in self.accounts_used() {
             let told = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-            if let Some(limit) = it.limit {
-                metrics::gauge!("countersign_account_limit", "app" => it.app.clone())
+            if let Some(limit) = used.limit {
+                metrics::gauge!("countersign_account_limit", "app" => used.app.clone())
                     .set(told(limit.most));
             }
-            metrics::gauge!("countersign_accounts_used", "app" => it.app).set(told(it.accounts));
+            metrics::gauge!("countersign_accounts_used", "app" => used.app)
+                .set(told(used.accounts));
         }
         Ok(())
     }
@@ -34,10 +35,10 @@ impl Gateway {
     /// Accounts used by each configured app, by app name; those used by other replicas may be missing for some seconds.
     pub fn accounts_used(&self) -> Vec<AccountsUsed> {
         let now = self.now();
-        let used = |it: &Arc<AppState>| AccountsUsed {
-            app: it.name.clone(),
-            accounts: it.month.count(now),
-            limit: it.month.limit,
+        let used = |app: &Arc<AppState>| AccountsUsed {
+            app: app.name.clone(),
+            accounts: app.month.count(now),
+            limit: app.month.limit,
         };
         self.0.apps.values().map(used).collect()
     }

@@ -50,7 +50,7 @@ impl Drop for Counting<'_> {
         if calls == 0 {
             return;
         }
-        let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let alike = Alike {
             key: Arc::as_ptr(self.key).addr(),
             hour: hour_of(self.begun_at),

@@ -101,10 +101,13 @@ impl Gateway {
             Some(aspect) => store.rank_usage(&filter, aspect).await?,
             None => Vec::new(),
         };
-        let largest: Vec<String> = ranked.iter().take(MOST_TOLD).map(|it| it.0.clone()).collect();
-        let told = aspect.map(|it| (it, &*largest));
+        let largest: Vec<String> =
+            ranked.iter().take(MOST_TOLD).map(|(value, _)| value.clone()).collect();
+        let told = aspect.map(|aspect| (aspect, &*largest));
         let key_names = match aspect {
-            Some(Aspect::Key) => self.key_names(ranked.iter().map(|it| &*it.0)).await,
+            Some(Aspect::Key) => {
+                self.key_names(ranked.iter().map(|(key_id, _)| key_id.as_str())).await
+            }
             _ => KeyNames::new(),
         };
         let from = begin_of(filter.from);
@@ -125,8 +128,8 @@ mod tests {
     #[test]
     fn a_latency_is_that_of_a_call_that_was_made() {
         let told = |millis: &[u64]| {
-            let times = millis.iter().map(|it| Duration::from_millis(*it)).collect();
-            Latency::of(times).map(|it| (it.median.as_millis(), it.most.as_millis()))
+            let times = millis.iter().map(|millis| Duration::from_millis(*millis)).collect();
+            Latency::of(times).map(|latency| (latency.median.as_millis(), latency.most.as_millis()))
         };
         assert_eq!(told(&[]), None);
         assert_eq!(told(&[7]), Some((7, 7)));

@@ -59,7 +59,10 @@ pub(super) struct Alike {
 impl Usage {
     pub(in crate::gateway) fn new() -> Usage {
         Usage {
-            writer_id: vault::random_digits::<16>().iter().map(|it| char::from(*it)).collect(),
+            writer_id: vault::random_digits::<16>()
+                .iter()
+                .map(|digit| char::from(*digit))
+                .collect(),
             records: Mutex::default(),
             wake: Notify::new(),
             is_settled: AtomicBool::new(true),
@@ -146,7 +149,7 @@ impl Writing {
 
     pub(super) fn first_lines(&mut self) -> Vec<(Line, Sums)> {
         let next = self.lines.keys().nth(LINES_AT_ONCE).cloned();
-        let rest = next.map(|it| self.lines.split_off(&it)).unwrap_or_default();
+        let rest = next.map(|line| self.lines.split_off(&line)).unwrap_or_default();
         std::mem::replace(&mut self.lines, rest).into_iter().collect()
     }
 
@@ -214,7 +217,7 @@ mod tests {
                 "until it is confirmed"
             );
             sizes.push((batch.number, batch.lines.len(), batch.is_settled));
-            hours.extend(batch.lines.iter().map(|it| it.0.hour));
+            hours.extend(batch.lines.iter().map(|(line, _)| line.hour));
             writing.unconfirmed = None;
         }
         assert_eq!(sizes, [(1, 500, false), (2, 500, false), (3, 250, false), (4, 0, true)]);

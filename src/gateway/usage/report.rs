@@ -51,11 +51,11 @@ impl Gateway {
         since: OffsetDateTime,
     ) -> Result<Vec<UsageGap>, store::Error> {
         let silent = self.now() - SILENT;
-        let gap = |it: UsageWriter| {
-            let killed = it.settled_at.is_none() && it.written_at < silent;
-            let lost_calls = if killed { it.unwritten_calls } else { it.lost_calls };
+        let gap = |writer: UsageWriter| {
+            let killed = writer.settled_at.is_none() && writer.written_at < silent;
+            let lost_calls = if killed { writer.unwritten_calls } else { writer.lost_calls };
             let lost_calls = u64::try_from(lost_calls).unwrap_or_default();
-            let gap = UsageGap { since: it.written_at, lost_calls, killed };
+            let gap = UsageGap { since: writer.written_at, lost_calls, killed };
             (killed || lost_calls > 0).then_some(gap)
         };
         let writers = self.0.store.list_usage_writers(since).await?;

@@ -132,7 +132,7 @@ impl Gateway {
             // Another sender takes over soon and must not find this one still sending.
             return Ok(());
         }
-        let is_for_it = stored.webhook.app.as_ref().is_none_or(|it| *it == delivery.app);
+        let is_for_it = stored.webhook.app.as_ref().is_none_or(|app| *app == delivery.app);
         let sent = if is_for_it {
             self.send(&stored, &delivery.message_id(), body(delivery, link)).await
         } else {
@@ -184,7 +184,7 @@ impl Gateway {
         again_at: Option<OffsetDateTime>,
     ) -> Result<(), Error> {
         let now = self.now();
-        let rest = claimed.failing_since.map(|it| (it, now));
+        let rest = claimed.failing_since.map(|since| (since, now));
         let outcome = Outcome { status: None, failure: Some(why.to_owned()), again_at, rest };
         Ok(self.0.store.settle_delivery(claimed, &outcome, now).await?)
     }
@@ -228,8 +228,8 @@ impl Gateway {
         }
         let place = Seal::delivery_link(webhook_id, *number);
         let kept = claimed.sealed_link.as_ref();
-        let kept = kept.and_then(|it| read_link(&self.0.vault.open_text(&place, it).ok()?));
-        if let Some(link) = kept.filter(|it| it.until >= self.now() + LINK_LEFT) {
+        let kept = kept.and_then(|sealed| read_link(&self.0.vault.open_text(&place, sealed).ok()?));
+        if let Some(link) = kept.filter(|link| link.until >= self.now() + LINK_LEFT) {
             return Ok(Some(link));
         }
         let new = NewLink::to_reconnect(app, *user_id, screen_name);
@@ -306,14 +306,14 @@ fn outcome(
     let since = claimed.failing_since.unwrap_or(now);
     let rest = (!is_this_event).then(|| (since, next_try(since, now)));
     let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
-    let again_at = rest.map_or_else(|| next_try(tried_since, now), |it| it.1);
+    let again_at = rest.map_or_else(|| next_try(tried_since, now), |(_, until)| until);
     let is_old = claimed.delivery.occurred_at + GIVE_UP <= now;
     Outcome { status, failure: Some(why), again_at: (!is_old).then_some(again_at), rest }
 }
 
 /// When to try again after failing since `since`.
 fn next_try(since: OffsetDateTime, now: OffsetDateTime) -> OffsetDateTime {
-    let next = TRIES.iter().map(|it| since + *it).find(|it| *it > now);
+    let next = TRIES.iter().map(|wait| since + *wait).find(|at| *at > now);
     next.unwrap_or(now + REST)
 }
 

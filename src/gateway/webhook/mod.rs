@@ -73,9 +73,9 @@ impl Gateway {
         let stored = self.0.store.list_webhooks().await?;
         let mut backlogs: std::collections::HashMap<String, Backlog> =
             self.0.store.list_backlogs().await?.into_iter().collect();
-        let with_backlog = |it: StoredWebhook| {
-            let backlog = backlogs.remove(&it.webhook.id).unwrap_or_default();
-            (it.webhook, backlog)
+        let with_backlog = |stored: StoredWebhook| {
+            let backlog = backlogs.remove(&stored.webhook.id).unwrap_or_default();
+            (stored.webhook, backlog)
         };
         Ok(stored.into_iter().map(with_backlog).collect())
     }
@@ -84,8 +84,8 @@ impl Gateway {
     pub async fn show_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
         let webhook = self.stored_webhook(id).await?.webhook;
         let backlogs = self.0.store.list_backlogs().await?;
-        let backlog = backlogs.into_iter().find(|it| it.0 == id);
-        Ok((webhook, backlog.map(|it| it.1).unwrap_or_default()))
+        let backlog = backlogs.into_iter().find(|(webhook_id, _)| webhook_id == id);
+        Ok((webhook, backlog.map(|(_, backlog)| backlog).unwrap_or_default()))
     }
 
     /// A webhook's events, newest first, whatever their outcome; an unreadable row hides no other event.
@@ -95,7 +95,7 @@ impl Gateway {
     ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
         self.stored_webhook(&filter.webhook_id).await?;
         let stored = self.0.store.list_deliveries(filter).await?;
-        Ok(stored.into_iter().map(|it| self.trusted_delivery(it)).collect())
+        Ok(stored.into_iter().map(|delivery| self.trusted_delivery(delivery)).collect())
     }
 
     /// Sends an event again at once, under its old id, whatever its outcome was. It goes before later events of the
@@ -151,7 +151,7 @@ impl Gateway {
         let stored = self.stored_webhook(id).await?;
         let now = whole_second(self.now());
         // Otherwise a receiver that still has the oldest of the three would refuse everything.
-        if let Some(until) = stored.webhook.old_secret_until.filter(|it| *it > now)
+        if let Some(until) = stored.webhook.old_secret_until.filter(|until| *until > now)
             && !overlap.is_zero()
         {
             let until = until.format(&Rfc3339).unwrap_or_default();
@@ -194,7 +194,7 @@ impl Gateway {
         let place = Seal::webhook_secret(webhook);
         let mut secrets = vec![self.0.vault.open_text(&place, &stored.sealed_secret).ok()?];
         if let Some(sealed) = &stored.sealed_old_secret
-            && webhook.old_secret_until.is_some_and(|it| it > self.now())
+            && webhook.old_secret_until.is_some_and(|until| until > self.now())
         {
             let place = Seal::webhook_old_secret(webhook);
             secrets.push(self.0.vault.open_text(&place, sealed).ok()?);
@@ -216,7 +216,7 @@ impl Gateway {
     /// Refuses a webhook whose secrets are sealed with keys missing from this ring; such secrets need not be altered.
     pub(super) fn require_signing_keys(&self, stored: &StoredWebhook) -> Result<(), Error> {
         let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
-        records.into_iter().flatten().try_for_each(|it| Ok(self.0.vault.require_key(it)?))
+        records.into_iter().flatten().try_for_each(|record| Ok(self.0.vault.require_key(record)?))
     }
 
     async fn stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {

@@ -43,7 +43,7 @@ impl Problems {
     pub fn of_lines(look: impl FnOnce(&mut Problems)) -> Vec<Problem> {
         let mut problems = Problems::default();
         problems.part(&Path::Root, look);
-        problems.told.sort_by_key(|it| match it.place {
+        problems.told.sort_by_key(|problem| match problem.place {
             Location::Line(number) => number,
             _ => usize::MAX,
         });

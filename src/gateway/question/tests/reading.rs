@@ -12,7 +12,9 @@ const ASKED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
 
 fn read(body: &str) -> Result<Question, Vec<String>> {
     let told = Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW));
-    told.map_err(|it| it.iter().map(|it| format!("{} {}", it.place, it.detail)).collect())
+    told.map_err(|problems| {
+        problems.iter().map(|problem| format!("{} {}", problem.place, problem.detail)).collect()
+    })
 }
 
 fn with(rest: &str) -> String {
@@ -167,7 +169,7 @@ fn what_is_no_question_is_refused() {
 fn too_many_posts_are_refused() {
     let ids = |count: u64| {
         let first = 1_560_000_000_000_000_000;
-        let ids: Vec<String> = (0..count).map(|it| (first + it).to_string()).collect();
+        let ids: Vec<String> = (0..count).map(|index| (first + index).to_string()).collect();
         format!(r#"{{"tweet_ids":[{}],"engagement_types":["favorites"]}}"#, ids.join(","))
     };
     assert_eq!(read(&ids(10_000)).unwrap().posts.len(), 10_000);
@@ -180,7 +182,7 @@ fn a_clock_that_may_be_wrong_forbids_no_near_time() {
         let window = format!(r#"{{"start":"{start}","end":"{end}"}}"#);
         let body =
             format!(r#"{{"tweet_ids":[1],"engagement_types":["impressions"],"window":{window}}}"#);
-        Question::read(body.as_bytes(), &LIMITS, now).map(|it| it.window)
+        Question::read(body.as_bytes(), &LIMITS, now).map(|question| question.window)
     };
     let (start, end) = ("2026-06-15T12:40:00Z", "2026-06-15T12:44:56Z");
     assert!(read(Now::exact(NOW), start, end).is_err());

@@ -98,7 +98,7 @@ impl Walk {
                 Step::Grouping(_) | Step::Open(_) | Step::Close => (),
             }
         };
-        let above = self.open.iter().filter_map(|it| it.key);
+        let above = self.open.iter().filter_map(|frame| frame.key);
         let keys = above.chain([(key, level)]);
         let leaf = Leaf::of(&self.grouping.name, value);
         Some(keys.fold(leaf, |leaf, (key, level)| {
