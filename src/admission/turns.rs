@@ -229,7 +229,7 @@ impl Drop for Waiting<'_> {
             return;
         }
         self.granted.close();
-        self.turns.lock().forget_the_gone();
+        self.turns.lock().drop_abandoned();
         self.turns.advance();
     }
 }
@@ -307,7 +307,7 @@ impl State {
         }
     }
 
-    fn forget_the_gone(&mut self) {
+    fn drop_abandoned(&mut self) {
         for lane in &mut self.lanes {
             lane.waiting.retain(|waiter| !waiter.granted.is_closed());
         }

@@ -142,7 +142,7 @@ async fn list(
             Some(AccountState::from_name(name).ok_or_else(wrong)?)
         }
     };
-    let accounts = all_pages(async |last: Option<&gateway::SeenAccount>, limit| {
+    let accounts = all_pages(async |last: Option<&gateway::AccountWithLastCall>, limit| {
         let after = last.map(|it| (it.account.app.clone(), it.account.user_id));
         let filter = AccountFilter { app: app.clone(), state, search: None, after, limit };
         parts.gateway.see_accounts(&filter).await

@@ -89,13 +89,13 @@ impl Gateway {
     pub(super) async fn catch_up(&self) -> Result<(), store::Error> {
         let inner = &self.0;
         let _reading = inner.feed.reading.lock().await;
-        let asked_at = inner.clock.instant();
+        let read_at = inner.clock.instant();
         let position = inner.feed.position();
         if position < 0 {
             let latest = inner.store.latest_change().await?;
             self.learn_key_ids().await?;
             self.forget_everything();
-            inner.feed.advance(latest, asked_at);
+            inner.feed.advance(latest, read_at);
             return Ok(());
         }
         let changes = inner.store.list_changes(position).await?;
@@ -103,7 +103,7 @@ impl Gateway {
             self.learn_key_ids().await?;
         }
         // First the position, so that a load in flight sees that it may be outdated.
-        inner.feed.advance(changes.latest, asked_at);
+        inner.feed.advance(changes.latest, read_at);
         if changes.complete {
             for change in &changes.changes {
                 self.forget(change).await;
@@ -153,7 +153,7 @@ impl Gateway {
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
-        self.tell_refusals().await?;
+        self.write_due_refusals().await?;
         self.prune_usage().await
     }
 }

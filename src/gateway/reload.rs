@@ -17,9 +17,9 @@ impl Gateway {
                 info!(app = new.name, "the app's credentials were read anew");
             }
         }
-        let taken = self.replace_ring(&config.vault).await;
-        self.note_outdated(!matches!(taken, Ok(Ok(_))));
-        Ok(taken?.map(drop))
+        let applied = self.replace_ring(&config.vault).await;
+        self.note_outdated(!matches!(applied, Ok(Ok(_))));
+        Ok(applied?.map(drop))
     }
 
     /// Logs which apps a restart would add or remove.

@@ -151,22 +151,22 @@ impl Gateway {
 
     async fn find_fault(&self, vault: &Vault) -> Result<Option<RingFault>, Error> {
         let seals = self.0.store.list_seals(self.now()).await?;
-        let lacking: Vec<_> = seals
+        let missing: Vec<_> = seals
             .into_iter()
             .filter(|seal| is_id(&&*seal.vault_key) && !vault.has_key(&seal.vault_key))
             .collect();
-        if !lacking.is_empty() {
-            return Ok(Some(RingFault::Lacks(lacking)));
+        if !missing.is_empty() {
+            return Ok(Some(RingFault::Lacks(missing)));
         }
         let samples = self.open_samples(vault).await?;
         // A key that is here already has opened what it sealed; altered records may be all that is left of it.
         let is_new = |sample: &Sample| !self.0.vault.has_key(&sample.vault_key);
         let opens = |id: &str| samples.iter().any(|sample| sample.opens && sample.vault_key == id);
         let nothing_opens = !samples.iter().any(|sample| sample.opens);
-        let wrong = samples
+        let unopened = samples
             .iter()
             .find(|sample| nothing_opens || (is_new(sample) && !opens(&sample.vault_key)));
-        Ok(wrong.map(|sample| RingFault::DoesNotOpen {
+        Ok(unopened.map(|sample| RingFault::DoesNotOpen {
             record: sample.name.clone(),
             vault_key: sample.vault_key.clone(),
         }))

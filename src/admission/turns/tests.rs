@@ -8,18 +8,18 @@ use super::*;
 type Waits<'a> = Pin<Box<dyn Future<Output = Turn> + Send + 'a>>;
 
 /// Requests places; gives the turn if it was granted at once.
-fn ask<'a>(turns: &'a Arc<Turns>, key: &str, places: usize) -> Result<Turn, Waits<'a>> {
+fn request<'a>(turns: &'a Arc<Turns>, key: &str, places: usize) -> Result<Turn, Waits<'a>> {
     let key: Arc<str> = key.into();
     let mut waits: Waits = Box::pin(async move { turns.take(&key, places).await });
     now(&mut waits).ok_or(waits)
 }
 
 fn taken(turns: &Arc<Turns>, key: &str, places: usize) -> Turn {
-    ask(turns, key, places).ok().expect("the places are free")
+    request(turns, key, places).ok().expect("the places are free")
 }
 
 fn waiting<'a>(turns: &'a Arc<Turns>, key: &str, places: usize) -> Waits<'a> {
-    ask(turns, key, places).expect_err("the places are taken")
+    request(turns, key, places).expect_err("the places are taken")
 }
 
 fn now(waits: &mut Waits) -> Option<Turn> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::operators::Actor;
-use crate::gateway::{self, AccountFilter, Problem as Detail, read_aside};
+use crate::gateway::{self, AccountFilter, Detail, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::web::body;
 use crate::web::extract::{Limit, MOST_BYTES, OfApp, Path, Query, account_ref, page};
@@ -34,7 +34,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let filter = filter(&asked)?;
     let accounts = host.gateway().see_accounts(&filter).await?;
-    let place = |it: &gateway::SeenAccount| format!("{}/{}", it.account.app, it.account.user_id);
+    let place =
+        |it: &gateway::AccountWithLastCall| format!("{}/{}", it.account.app, it.account.user_id);
     Ok(page::<_, SeenAccount, _>("accounts", accounts, &asked.limit, place))
 }
 

@@ -36,12 +36,12 @@ pub struct Invitation {
     pub link: Link,
     /// The screen name of the only user who may connect, if that user already has an account in the app.
     pub expected_name: Option<String>,
-    pub standing: Standing,
+    pub state: LinkState,
 }
 
 /// How far a link has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum LinkState {
     /// Nobody has begun, or this browser may begin again; holds how its last attempt ended.
     Open(Option<NotConnected>),
     /// Connected, under this screen name.
@@ -92,15 +92,15 @@ impl Gateway {
     ) -> Result<Invitation, Error> {
         let stored = self.named_link(id, from).await?;
         let is_own = stored.is_of(browser);
-        let standing = match (stored.connected, &stored.browser_hash) {
-            (Some((_, name)), _) if is_own => Standing::Connected(name),
+        let state = match (stored.connected, &stored.browser_hash) {
+            (Some((_, name)), _) if is_own => LinkState::Connected(name),
             (Some(_), _) => return Err(NotConnected::LinkUsed.into()),
             (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
-            (None, _) => Standing::Open(stored.last_end),
+            (None, _) => LinkState::Open(stored.last_end),
         };
         let expected_name = self.expected_name(&stored.link).await?;
         let return_to = self.return_to(&stored.link);
-        Ok(Invitation { link: Link { return_to, ..stored.link }, expected_name, standing })
+        Ok(Invitation { link: Link { return_to, ..stored.link }, expected_name, state })
     }
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
@@ -122,7 +122,7 @@ impl Gateway {
             );
         }
         let authorize_url = self.begin_handshake(&stored, id, &browser_hash).await;
-        self.tell_end(&stored.hash, &authorize_url).await;
+        self.record_end(&stored.hash, &authorize_url).await;
         Ok(Begun { browser, authorize_url })
     }
 
@@ -158,7 +158,7 @@ impl Gateway {
                 }
                 Some(verifier) => gateway.exchange(&stored, &request_token, &verifier).await,
             };
-            gateway.tell_end(&stored.hash, &ended).await;
+            gateway.record_end(&stored.hash, &ended).await;
             Ok(Finished { link: Secret::from(link), return_to: ended })
         })
         .await
@@ -325,14 +325,14 @@ impl Gateway {
             return Err(NotConnected::LinkUsed.into());
         }
         metrics::counter!("countersign_connects_total", "end" => "connected").increment(1);
-        self.tell(Event::Connected, 1);
+        self.announce(Event::Connected, 1);
         self.forget_account(name, user_id).await;
         info!(app = name, account = user_id.to_string(), "an account was connected");
         self.show_account(Some(name), &AccountRef::Id(user_id)).await
     }
 
     /// Stores how an attempt ended, so that the link's page can show it.
-    async fn tell_end<T>(&self, link_hash: &[u8], ended: &Result<T, Error>) {
+    async fn record_end<T>(&self, link_hash: &[u8], ended: &Result<T, Error>) {
         let end = match ended {
             Err(Error::NotConnected(end)) => *end,
             _ => return,

@@ -12,7 +12,7 @@ use crate::gateway::app::AppState;
 use crate::gateway::app::reconnects::{Kept, Reconnect};
 use crate::gateway::bearer::outlive;
 use crate::gateway::key::{KnownKey, whole_second};
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::audit::holder_at;
 use crate::model::handshake::{self, Link};
 use crate::model::{Account, AccountRef, Secret, UserId};
@@ -24,7 +24,7 @@ pub(in crate::gateway) const LINK_LEFT: Duration = Duration::from_hours(12);
 /// How long an answer waits for a link to reconnect.
 const MAKING: Duration = Duration::from_millis(250);
 /// How often to check, in seconds, whether a link that is given out repeatedly is still open.
-const BETWEEN_LOOKS: i64 = 60;
+const BETWEEN_CHECKS: i64 = 60;
 
 /// The terms of a new link.
 #[derive(Clone, Debug, Default)]
@@ -81,21 +81,21 @@ impl Gateway {
         let public_url = self.0.connect.public_url.clone().unwrap_or_default();
         if public_url.is_empty() {
             let detail = "there are no links without server.public_url: set it, or connect by PIN";
-            problems.push(Problem::at("", detail));
+            problems.push(Detail::at("", detail));
         }
         if !(1..=100).contains(&new.label.chars().count())
             || new.label.chars().any(char::is_control)
         {
-            problems.push(Problem::at("/label", "must be 1 to 100 printable characters"));
+            problems.push(Detail::at("/label", "must be 1 to 100 printable characters"));
         }
         let lasts = new.expires_in.unwrap_or(LONGEST_LINK);
         if lasts.is_zero() || lasts > LONGEST_LINK {
-            problems.push(Problem::at("/expires", "must be above zero and at most 24 hours"));
+            problems.push(Detail::at("/expires", "must be above zero and at most 24 hours"));
         }
         if new.return_to.as_ref().is_some_and(|address| !self.0.connect.return_to.contains(address))
         {
             let detail = "must be one of connect.return_to, letter for letter";
-            problems.push(Problem::at("/return_to", detail));
+            problems.push(Detail::at("/return_to", detail));
         }
         let app = self.app(new.app.as_deref()).map_err(|problem| problems.push(problem));
         let (Ok(app), true) = (app, problems.is_empty()) else {
@@ -219,7 +219,7 @@ impl Gateway {
             let id = made.url.expose().rsplit('/').next().unwrap_or_default();
             Ok::<_, Error>(Arc::new(Kept {
                 hash: vault::fingerprint(id),
-                looked_at: AtomicI64::new(self.now().unix_timestamp()),
+                checked_at: AtomicI64::new(self.now().unix_timestamp()),
                 link: Reconnect { until: made.link.expires_at, url: made.url },
             }))
         };
@@ -237,11 +237,11 @@ impl Gateway {
             return Ok(false);
         }
         let seconds = now.unix_timestamp();
-        if seconds - kept.looked_at.load(Ordering::Relaxed) < BETWEEN_LOOKS {
+        if seconds - kept.checked_at.load(Ordering::Relaxed) < BETWEEN_CHECKS {
             return Ok(true);
         }
         let stored = self.0.store.find_link(&kept.hash).await?;
-        kept.looked_at.store(seconds, Ordering::Relaxed);
+        kept.checked_at.store(seconds, Ordering::Relaxed);
         Ok(stored.is_some_and(|link| link.browser_hash.is_none() && link.connected.is_none()))
     }
 }

@@ -18,7 +18,7 @@ use crate::gateway::app::AppState;
 use crate::gateway::call::check::Problems;
 use crate::gateway::call::json::Path;
 use crate::gateway::key::KnownKey;
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::account::is_screen_name;
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
@@ -90,7 +90,7 @@ impl Gateway {
             |import: &Import| Some(self.seal_account(app, UserId::parse(&import.user_id)?, import));
         let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
         self.0.store.put_accounts(&accounts, actor, self.now()).await?;
-        self.tell(Event::Connected, accounts.len());
+        self.announce(Event::Connected, accounts.len());
         for account in &accounts {
             self.forget_account(app, account.user_id).await;
         }
@@ -174,7 +174,7 @@ impl Gateway {
         let account = self.stored_account(app, named).await?.account;
         let (app, user_id) = (&account.app, account.user_id);
         if self.0.store.remove_account(app, user_id, actor, self.now()).await? {
-            self.tell(Event::Removed, 1);
+            self.announce(Event::Removed, 1);
         }
         self.forget_account(&account.app, account.user_id).await;
         Ok(account)
@@ -226,8 +226,8 @@ impl Gateway {
     }
 
     /// The app that a request about accounts names in its query.
-    fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
-        self.app(name).map_err(|problem| Problem::in_query(format!("app: {}", problem.detail)))
+    fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Detail> {
+        self.app(name).map_err(|problem| Detail::in_query(format!("app: {}", problem.detail)))
     }
 
     async fn stored_account(
@@ -288,8 +288,8 @@ pub(super) fn name_place(limited_key: Option<&str>, name: &str) -> String {
 pub fn check_imports(imports: &[Import], problems: &mut Problems) {
     let mut seen = HashMap::new();
     for import in imports {
-        for wrong in check_import(import) {
-            problems.add_in_line(import.line, wrong);
+        for detail in check_import(import) {
+            problems.add_in_line(import.line, detail);
         }
         let user_id = UserId::parse(&import.user_id);
         if let Some(user_id) = user_id
@@ -306,26 +306,26 @@ pub fn check_imports(imports: &[Import], problems: &mut Problems) {
 }
 
 fn check_import(import: &Import) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut details = Vec::new();
     let user_id = UserId::parse(&import.user_id);
     if user_id.is_none() {
-        wrong.push("user_id must be 1 to 19 digits".to_owned());
+        details.push("user_id must be 1 to 19 digits".to_owned());
     }
     if !is_screen_name(import.screen_name.trim_start_matches('@')) {
-        wrong.push("screen_name must be 1 to 20 letters, digits and underscores".to_owned());
+        details.push("screen_name must be 1 to 20 letters, digits and underscores".to_owned());
     }
     let token = import.access_token.expose().trim();
     if let Some(user_id) = user_id
         && !is_token_of(user_id, token)
     {
-        wrong.push(format!(
+        details.push(format!(
             "access_token must begin with the user's id, {user_id}-, and have no spaces"
         ));
     }
     if !is_printable(import.access_token_secret.expose().trim()) {
-        wrong.push(
+        details.push(
             "access_token_secret must be 1 to 200 printable characters without spaces".to_owned(),
         );
     }
-    wrong
+    details
 }

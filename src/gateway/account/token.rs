@@ -95,7 +95,7 @@ impl Gateway {
             let (app, account) = (&stored.account.app, stored.account.user_id.to_string());
             let event = Event::of_state(state);
             warn!(app, account, event = event.name(), reason, "an account's state has changed");
-            self.tell(event, 1);
+            self.announce(event, 1);
         }
         Ok(())
     }

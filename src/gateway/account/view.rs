@@ -13,10 +13,10 @@ const RECENT: u32 = 10;
 /// Accounts per use of the database: each takes two queries, and the time for one use is short.
 const AT_ONCE: usize = 100;
 /// Keys read at a time when searching for one that works.
-const LOOKED_THROUGH: u32 = 50;
+const KEYS_AT_ONCE: u32 = 50;
 
 /// An account, and the last calls made as it.
-pub struct SeenAccount {
+pub struct AccountWithLastCall {
     pub account: Account,
     pub last: LastCalls,
     /// Whether its app is configured; if not, the account cannot be used.
@@ -24,7 +24,7 @@ pub struct SeenAccount {
 }
 
 /// How far a new installation has come.
-pub struct Progress {
+pub struct FirstSteps {
     pub has_account: bool,
     /// Whether there is a caller's key that works.
     pub has_key: bool,
@@ -43,7 +43,7 @@ impl Gateway {
     pub async fn look_at_accounts(
         &self,
         filter: &AccountFilter,
-    ) -> Result<Vec<SeenAccount>, Error> {
+    ) -> Result<Vec<AccountWithLastCall>, Error> {
         let accounts = self.0.store.list_accounts(filter).await?;
         self.seen(accounts).await
     }
@@ -53,13 +53,16 @@ impl Gateway {
         &self,
         app: Option<&str>,
         named: &AccountRef,
-    ) -> Result<SeenAccount, Error> {
+    ) -> Result<AccountWithLastCall, Error> {
         let account = self.show_account(app, named).await?;
         self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))
     }
 
     /// One page of accounts, as `list_accounts` returns it.
-    pub async fn see_accounts(&self, filter: &AccountFilter) -> Result<Vec<SeenAccount>, Error> {
+    pub async fn see_accounts(
+        &self,
+        filter: &AccountFilter,
+    ) -> Result<Vec<AccountWithLastCall>, Error> {
         let accounts = self.list_accounts(filter).await?;
         self.seen(accounts).await
     }
@@ -69,7 +72,7 @@ impl Gateway {
         &self,
         app: &str,
         named: &AccountRef,
-    ) -> Result<(SeenAccount, History), Error> {
+    ) -> Result<(AccountWithLastCall, History), Error> {
         let seen = self.see_account(Some(app), named).await?;
         let account = &seen.account;
         let filter = CallFilter {
@@ -94,16 +97,16 @@ impl Gateway {
     }
 
     /// Which requirements of the first answered call are met.
-    pub async fn look_at_progress(&self) -> Result<Progress, Error> {
+    pub async fn look_at_progress(&self) -> Result<FirstSteps, Error> {
         let accounts = AccountFilter { limit: 1, ..AccountFilter::default() };
         let keys = KeySearch {
             kind: Some(Kind::Caller),
             working_at: Some(self.now()),
-            limit: LOOKED_THROUGH,
+            limit: KEYS_AT_ONCE,
             ..KeySearch::default()
         };
         let calls = CallFilter { ended: Some(Ended::Well), limit: 1, ..CallFilter::default() };
-        Ok(Progress {
+        Ok(FirstSteps {
             has_account: !self.0.store.list_accounts(&accounts).await?.is_empty(),
             has_key: self.has_trusted_key(keys).await?,
             has_call: !self.list_calls(calls).await?.is_empty(),
@@ -122,7 +125,7 @@ impl Gateway {
         }
     }
 
-    async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {
+    async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<AccountWithLastCall>, Error> {
         self.store_calls().await;
         let mut last = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(AT_ONCE) {
@@ -131,7 +134,7 @@ impl Gateway {
         let seen = accounts.into_iter().zip(last);
         let seen = seen.map(|(account, last)| {
             let is_configured = self.0.apps.contains_key(&account.app);
-            SeenAccount { account, last, is_configured }
+            AccountWithLastCall { account, last, is_configured }
         });
         Ok(seen.collect())
     }

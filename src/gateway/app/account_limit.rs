@@ -22,8 +22,8 @@ pub(in crate::gateway) struct MonthlyAccounts {
 struct Used {
     month: Month,
     accounts: HashSet<UserId>,
-    /// Whether operators have been told that the limit is reached.
-    is_told: bool,
+    /// Whether operators already know that the limit is reached.
+    is_reported: bool,
 }
 
 /// The limit is reached: no further account may be used.
@@ -32,7 +32,7 @@ struct Full;
 impl MonthlyAccounts {
     pub(in crate::gateway) fn new(limit: Option<AccountLimit>) -> MonthlyAccounts {
         let month = Month::of(OffsetDateTime::UNIX_EPOCH);
-        let used = Used { month, accounts: HashSet::new(), is_told: false };
+        let used = Used { month, accounts: HashSet::new(), is_reported: false };
         MonthlyAccounts { limit, used: Mutex::new(used) }
     }
 
@@ -90,8 +90,8 @@ impl MonthlyAccounts {
     /// The limit, if it is reached and has not been reported yet.
     fn reached(&self, now: OffsetDateTime) -> Option<AccountLimit> {
         let mut used = self.of(Month::of(now));
-        let limit = self.limit.filter(|limit| used.count() >= limit.most && !used.is_told)?;
-        used.is_told = true;
+        let limit = self.limit.filter(|limit| used.count() >= limit.most && !used.is_reported)?;
+        used.is_reported = true;
         Some(limit)
     }
 
@@ -103,7 +103,7 @@ impl MonthlyAccounts {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         // A call that began before the month ended counts in the next one, if that has begun here.
         if used.month < month {
-            *used = Used { month, accounts: HashSet::new(), is_told: false };
+            *used = Used { month, accounts: HashSet::new(), is_reported: false };
         }
         used
     }
@@ -125,13 +125,13 @@ impl MonthlyAccounts {
     ) -> Result<Option<Month>, Error> {
         let counts_in = self.admit(account, now).map_err(|Full| self.refusal(app, now))?;
         if counts_in.is_some() {
-            self.tell(app, now);
+            self.report_limit(app, now);
         }
         Ok(counts_in)
     }
 
-    /// Tells operators, once a month, that the limit is reached.
-    pub(in crate::gateway) fn tell(&self, app: &str, now: OffsetDateTime) {
+    /// Warns operators, once a month, that the limit is reached.
+    pub(in crate::gateway) fn report_limit(&self, app: &str, now: OffsetDateTime) {
         let Some(limit) = self.reached(now) else { return };
         let then =
             if limit.refuses { "others are refused" } else { "others are used nevertheless" };
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_used_goes_on_at_the_limit_which_is_told_once() {
+    fn who_was_used_goes_on_at_the_limit_which_is_reported_once() {
         let used = limited(2);
         assert!(used.admit(id(7), APRIL).is_ok() && used.reached(APRIL).is_none());
         assert_eq!(used.last_ones(APRIL), None);

@@ -10,7 +10,7 @@ use crate::gateway::{Caller, Error, Gateway, PlannedCall};
 use crate::model::call::Call;
 use crate::model::{AccountRef, UserId};
 use crate::store::CallFilter;
-use crate::upstream::Spent;
+use crate::upstream::UpstreamEffort;
 
 /// The most other calls that a call's page shows.
 const MOST_OTHERS: u32 = 20;
@@ -64,10 +64,10 @@ impl Gateway {
         &self,
         caller: &Caller,
         call: &PlannedCall,
-        spent: &Spent,
+        effort: &UpstreamEffort,
         bytes: usize,
     ) {
-        let went_well = spent.status.is_some_and(|status| status < 400);
+        let went_well = effort.status.is_some_and(|status| status < 400);
         self.note_call(went_well, || Call {
             id: 0,
             at: self.now(),
@@ -79,11 +79,11 @@ impl Gateway {
             auth: Some(call.signer.kind()),
             posts: call.posts.len(),
             metrics: call.metrics.clone(),
-            status: spent.status,
+            status: effort.status,
             code: None,
-            attempts: spent.attempts,
-            time: spent.time,
-            upstream_time: spent.time,
+            attempts: effort.attempts,
+            time: effort.time,
+            upstream_time: effort.time,
             bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
         });
     }

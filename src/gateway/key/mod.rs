@@ -13,7 +13,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::gateway::audit::Page;
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes, Unreadable};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
@@ -258,14 +258,14 @@ impl Gateway {
         });
     }
 
-    fn check_new_key(&self, new: &NewKey) -> (Option<String>, Vec<Problem>) {
+    fn check_new_key(&self, new: &NewKey) -> (Option<String>, Vec<Detail>) {
         let mut problems = Vec::new();
         if !(1..=100).contains(&new.name.chars().count()) || new.name.chars().any(char::is_control)
         {
-            problems.push(Problem::at("/name", "must be 1 to 100 printable characters"));
+            problems.push(Detail::at("/name", "must be 1 to 100 printable characters"));
         }
         if new.expires_in.is_some_and(|life| life.is_zero() || life > LONGEST_LIFE) {
-            problems.push(Problem::at("/expires", "must be above zero and at most 100 years"));
+            problems.push(Detail::at("/expires", "must be above zero and at most 100 years"));
         }
         if new.kind == Kind::Admin {
             let scoped = new.app.is_some()
@@ -275,13 +275,13 @@ impl Gateway {
             if scoped {
                 let detail =
                     "an admin key has no app, accounts, endpoints or links; leave them out";
-                problems.push(Problem::at("", detail));
+                problems.push(Detail::at("", detail));
             }
             return (None, problems);
         }
         if new.looks {
             let detail = "is for admin keys; a caller's key changes nothing anyway";
-            problems.push(Problem::at("/looks", detail));
+            problems.push(Detail::at("/looks", detail));
         }
         let app = self.app(new.app.as_deref()).map(|app| app.name.clone());
         (app.map_err(|problem| problems.push(problem)).ok(), problems)

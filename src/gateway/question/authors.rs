@@ -76,13 +76,13 @@ impl Authors {
 
 /// The authors that a key may learn: if it is limited, only its own accounts. Others would reveal who else is
 /// connected.
-pub fn told_to<'a>(
+pub fn visible_authors<'a>(
     key: &KnownKey,
     known: &'a HashMap<u64, UserId>,
 ) -> Cow<'a, HashMap<u64, UserId>> {
     let Some(own) = &key.key.scopes.accounts else { return Cow::Borrowed(known) };
-    let told = known.iter().filter(|(_, author)| own.contains(author));
-    Cow::Owned(told.map(|(post, author)| (*post, *author)).collect())
+    let visible = known.iter().filter(|(_, author)| own.contains(author));
+    Cow::Owned(visible.map(|(post, author)| (*post, *author)).collect())
 }
 
 impl Gateway {
@@ -119,26 +119,26 @@ impl Gateway {
     }
 
     /// Forgets, on all replicas, authors whose tokens X refuses for posts that were thought to be theirs.
-    pub(super) async fn unlearn(&self, wrong: HashSet<(u64, UserId)>) {
-        if wrong.is_empty() {
+    pub(super) async fn forget_authors(&self, misattributed: HashSet<(u64, UserId)>) {
+        if misattributed.is_empty() {
             return;
         }
         let known = &self.0.authors.known;
-        for (post, author) in &wrong {
+        for (post, author) in &misattributed {
             if known.get(post).await.is_some_and(|cached| cached == *author) {
                 known.invalidate(post).await;
             }
         }
         let (store, now) = (self.0.store.clone(), self.now());
-        let mut wrong = Vec::from_iter(wrong);
+        let mut misattributed = Vec::from_iter(misattributed);
         // In a fixed order, so that two replicas that forget the same posts wait for each other instead of deadlocking.
-        wrong.sort_unstable();
-        let removing = async move { store.remove_authors(&wrong, now).await };
-        in_time(removing, "what was wrong of posts' authors is still stored").await;
+        misattributed.sort_unstable();
+        let removing = async move { store.remove_authors(&misattributed, now).await };
+        in_time(removing, "wrong authors of posts are still stored").await;
     }
 
     /// Caches posts' authors and users who are not, and stores those authors that are new.
-    pub(super) async fn learn(
+    pub(super) async fn learn_authors(
         &self,
         mut learnt: HashMap<u64, UserId>,
         foreign: HashSet<(u64, UserId)>,

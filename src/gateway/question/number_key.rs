@@ -107,8 +107,8 @@ impl KeyText<'_> {
         if self.is_day_of_hours() { levels } else { levels.get(1..).unwrap_or_default() }
     }
 
-    /// Passes the key's text to `take`.
-    pub fn with<T>(&self, take: impl FnOnce(&str) -> T) -> T {
+    /// Passes the key's text to `use_text`.
+    pub fn with<T>(&self, use_text: impl FnOnce(&str) -> T) -> T {
         // Formatting with leading zeros would take longer than everything else.
         let digit =
             |unit: u64| u8::try_from(self.key / unit % 10).map_or(b'0', |value| b'0' + value);
@@ -117,10 +117,10 @@ impl KeyText<'_> {
         let day = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
         let hour = [d1, d2];
         match self.level {
-            Some(GroupBy::EngagementType) => take(self.names.name(self.key)),
-            Some(GroupBy::EngagementHour) if !self.is_day_of_hours() => take(ascii(&hour)),
-            Some(GroupBy::EngagementDay | GroupBy::EngagementHour) => take(ascii(&day)),
-            Some(GroupBy::TweetId) | None => take(itoa::Buffer::new().format(self.key)),
+            Some(GroupBy::EngagementType) => use_text(self.names.name(self.key)),
+            Some(GroupBy::EngagementHour) if !self.is_day_of_hours() => use_text(ascii(&hour)),
+            Some(GroupBy::EngagementDay | GroupBy::EngagementHour) => use_text(ascii(&day)),
+            Some(GroupBy::TweetId) | None => use_text(itoa::Buffer::new().format(self.key)),
         }
     }
 }

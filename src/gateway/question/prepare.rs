@@ -13,7 +13,7 @@ use crate::admission::{Held, Turn};
 use crate::gateway::app::AppState;
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::answered::Answered;
-use crate::gateway::question::authors::told_to;
+use crate::gateway::question::authors::visible_authors;
 use crate::gateway::question::caller::Caller;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
@@ -21,7 +21,7 @@ use crate::gateway::question::run::Run;
 use crate::gateway::question::size::Sent;
 use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::{Limits, Question, Window};
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AccountState, UserId};
 use crate::store::AccountFilter;
 
@@ -100,7 +100,7 @@ impl Gateway {
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
             run.answer(&question, plan, held, end),
-            self.learn(found.authors, HashSet::new())
+            self.learn_authors(found.authors, HashSet::new())
         );
         answered.map(|answered| Answered { lookups: found.made, ..answered })
     }
@@ -154,8 +154,8 @@ impl Gateway {
             return Ok(plan(question, known, &[], &HashSet::new()));
         }
         let allowed = self.allowed_accounts(key, app, question).await?;
-        let told = told_to(key, known);
-        let author = |post: &u64| question.owners.get(post).or_else(|| told.get(post)).copied();
+        let visible = visible_authors(key, known);
+        let author = |post: &u64| question.owners.get(post).or_else(|| visible.get(post)).copied();
         let authors: HashSet<UserId> = question.posts.iter().filter_map(author).collect();
         let unknown: Vec<u64> =
             question.posts.iter().copied().filter(|post| author(post).is_none()).collect();
@@ -186,7 +186,7 @@ impl Gateway {
         // An author hidden from the key is none of its accounts: treat them as tried.
         let of_others = unknown.iter().filter(|post| known.contains_key(post));
         foreign.extend(of_others.flat_map(|post| tried.iter().map(|user| (*post, *user))));
-        let mut plan = plan(question, &told, &usable, &foreign);
+        let mut plan = plan(question, &visible, &usable, &foreign);
         if self.may_look_up(app) {
             plan.look_up_first(|post| {
                 !known.contains_key(&post) && !self.0.authors.is_hidden(post)
@@ -240,7 +240,7 @@ impl Gateway {
             allowed.extend(known.filter(|user| !allowed.contains(user)));
             if known.is_none() {
                 let detail = "there is no such account for this key";
-                problems.push(Problem::at(&format!("/accounts/{index}"), detail));
+                problems.push(Detail::at(&format!("/accounts/{index}"), detail));
             }
         }
         if problems.is_empty() { Ok(Some(allowed)) } else { Err(Error::InvalidRequest(problems)) }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use time::{Duration, OffsetDateTime, UtcOffset};
 
-use crate::gateway::Problem;
+use crate::gateway::Detail;
 use crate::gateway::call::check::{
     GROUPINGS, IDS, Now, Problems, TYPES, post_id, quoted, read_object, rfc3339,
 };
@@ -30,7 +30,7 @@ const MOST_ACCOUNTS: usize = 1000;
 
 impl Question {
     /// Reads a body at the time `now`, or says everything that is wrong with it.
-    pub fn read(body: &[u8], limits: &Limits, now: Now) -> Result<Question, Vec<Problem>> {
+    pub fn read(body: &[u8], limits: &Limits, now: Now) -> Result<Question, Vec<Detail>> {
         let root =
             read_object(body, "tweet_ids and engagement_types").map_err(|problem| vec![problem])?;
         let mut problems = Problems::default();
@@ -50,8 +50,8 @@ impl Question {
         let accounts = accounts.map(|node| problems.part(&ACCOUNTS, |part| part.accounts(node)));
         let owners = root.member("owners");
         let owners = owners.map(|node| problems.part(&OWNERS, |part| part.owners(node, &posts)));
-        let told = problems.into_told();
-        let Some(window) = window.filter(|_| told.is_empty()) else { return Err(told) };
+        let problems = problems.into_details();
+        let Some(window) = window.filter(|_| problems.is_empty()) else { return Err(problems) };
         let owners = owners.unwrap_or_default();
         let metrics = each_once(metrics);
         Ok(Question { posts, metrics, window, groupings, accounts, owners })

@@ -1,7 +1,7 @@
 //! The most memory that a question can take, computed from its contents. It is reserved before the first call is made.
 
 use crate::config::Limits;
-use crate::gateway::Problem;
+use crate::gateway::Detail;
 use crate::gateway::question::tree::most_bytes;
 use crate::gateway::question::{Grouping, Question, Span, Window};
 use crate::model::GroupBy;
@@ -131,7 +131,7 @@ impl Size {
 
 impl Question {
     /// What to cut from a question whose answer would have too many numbers.
-    pub fn too_many_numbers(&self, sent: Sent, most: u64) -> Option<Problem> {
+    pub fn too_many_numbers(&self, sent: Sent, most: u64) -> Option<Detail> {
         let counted = |grouping: &&Grouping| sent == Sent::Whole || !grouping.begins_with_post();
         let count =
             |grouping: &Grouping| self.count(grouping, self.window, self.posts.len()) as u64;
@@ -145,17 +145,17 @@ impl Question {
             "asks for up to {numbers} numbers, most of them in the grouping {:?}; limits.question_numbers allows an answer {most}",
             largest.name
         );
-        Some(Problem::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
+        Some(Detail::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
     }
 
     /// What to cut from a question that would take `bytes` of memory, if there are only `most`.
-    pub fn too_large(&self, sent: Sent, bytes: usize, most: usize) -> Problem {
+    pub fn too_large(&self, sent: Sent, bytes: usize, most: usize) -> Detail {
         let count = |grouping: &&Grouping| self.count(grouping, self.window, self.posts.len());
         let cuts = self.groupings.iter().max_by_key(count).map(|grouping| grouping.cuts(sent));
         let asks = format!(
             "may take {bytes} bytes of memory until it is answered; limits.answer_memory leaves {most} for one question"
         );
-        Problem::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
+        Detail::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
     }
 
     /// The most numbers of a grouping for this many posts. Hours without a day are hours of the day (reference 3.2).

@@ -69,7 +69,7 @@ impl Parts {
 
     fn send(&mut self, posts: &[u64], merged: &mut Merge) {
         for posts in posts.chunks(self.posts) {
-            let numbers = merged.take(posts);
+            let numbers = merged.take_posts(posts);
             if numbers.has_numbers() {
                 self.whole.push_back(Part { posts: posts.to_vec(), numbers });
             } else {

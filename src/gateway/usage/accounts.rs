@@ -17,17 +17,17 @@ impl Gateway {
             if app.month.count(now) < count {
                 let used = store.list_used_accounts(&app.name, month).await?;
                 app.month.learn(month, used);
-                app.month.tell(&app.name, now);
+                app.month.report_limit(&app.name, now);
             }
         }
         for used in self.accounts_used() {
-            let told = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+            let as_gauge = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
             if let Some(limit) = used.limit {
                 metrics::gauge!("countersign_account_limit", "app" => used.app.clone())
-                    .set(told(limit.most));
+                    .set(as_gauge(limit.most));
             }
             metrics::gauge!("countersign_accounts_used", "app" => used.app)
-                .set(told(used.accounts));
+                .set(as_gauge(used.accounts));
         }
         Ok(())
     }

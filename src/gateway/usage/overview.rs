@@ -33,7 +33,7 @@ pub struct Overview {
     pub accounts_used: Vec<AccountsUsed>,
 }
 
-/// The time that recent calls took for which X was asked.
+/// How long recent calls to X took.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Latency {
     pub calls: usize,
@@ -103,7 +103,7 @@ impl Gateway {
         };
         let largest: Vec<String> =
             ranked.iter().take(MOST_TOLD).map(|(value, _)| value.clone()).collect();
-        let told = aspect.map(|aspect| (aspect, &*largest));
+        let split = aspect.map(|aspect| (aspect, &*largest));
         let key_names = match aspect {
             Some(Aspect::Key) => {
                 self.key_names(ranked.iter().map(|(key_id, _)| key_id.as_str())).await
@@ -112,7 +112,7 @@ impl Gateway {
         };
         let from = begin_of(filter.from);
         Ok(UsageSurvey {
-            over_time: store.usage_over_time(&filter, told).await?,
+            over_time: store.usage_over_time(&filter, split).await?,
             ranked,
             accounts: store.count_used_accounts(Month::of(from)).await?,
             gaps: self.usage_gaps(from).await?,
@@ -127,13 +127,13 @@ mod tests {
 
     #[test]
     fn a_latency_is_that_of_a_call_that_was_made() {
-        let told = |millis: &[u64]| {
+        let latency = |millis: &[u64]| {
             let times = millis.iter().map(|millis| Duration::from_millis(*millis)).collect();
             Latency::of(times).map(|latency| (latency.median.as_millis(), latency.most.as_millis()))
         };
-        assert_eq!(told(&[]), None);
-        assert_eq!(told(&[7]), Some((7, 7)));
-        assert_eq!(told(&[9, 1]), Some((1, 9)));
-        assert_eq!(told(&(1..=100).rev().collect::<Vec<_>>()), Some((50, 95)));
+        assert_eq!(latency(&[]), None);
+        assert_eq!(latency(&[7]), Some((7, 7)));
+        assert_eq!(latency(&[9, 1]), Some((1, 9)));
+        assert_eq!(latency(&(1..=100).rev().collect::<Vec<_>>()), Some((50, 95)));
     }
 }

@@ -34,7 +34,7 @@ const GIVE_UP: Duration = Duration::from_hours(24);
 /// How long a claim lasts, longer than any attempt; then another sender takes over from one that has died.
 const LEASE: Duration = Duration::from_mins(1);
 /// How often to look for events that have become due, or that other replicas left behind.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+const BETWEEN_POLLS: Duration = Duration::from_secs(2);
 /// Webhooks served at a time.
 const SENDERS: usize = 16;
 /// Why an event is put aside.
@@ -65,7 +65,7 @@ impl Gateway {
             let mut sending = JoinSet::new();
             let mut is_up = true;
             'serving: while let Some(inner) = inner.upgrade() {
-                let told = Arc::clone(&inner.events);
+                let new_events = Arc::clone(&inner.events);
                 let gateway = Gateway(inner);
                 while sending.len() < SENDERS {
                     // A claim abandoned half-way expires by itself, like that of a dead replica.
@@ -93,8 +93,8 @@ impl Gateway {
                             warn!(error, "an event could not be sent, or it not be noted");
                         }
                     }
-                    () = told.notified() => (),
-                    () = tokio::time::sleep(BETWEEN_LOOKS) => (),
+                    () = new_events.notified() => (),
+                    () = tokio::time::sleep(BETWEEN_POLLS) => (),
                 }
             }
             while sending.join_next().await.is_some() {}
@@ -132,8 +132,8 @@ impl Gateway {
             // Another sender takes over soon and must not find this one still sending.
             return Ok(());
         }
-        let is_for_it = stored.webhook.app.as_ref().is_none_or(|app| *app == delivery.app);
-        let sent = if is_for_it {
+        let is_for_receiver = stored.webhook.app.as_ref().is_none_or(|app| *app == delivery.app);
+        let sent = if is_for_receiver {
             self.send(&stored, &delivery.message_id(), body(delivery, link)).await
         } else {
             Err(NotReceived::unsent("its row is for another app, so nothing is sent"))
@@ -251,7 +251,7 @@ impl Gateway {
     }
 
     /// Counts account events, and wakes the senders.
-    pub(in crate::gateway) fn tell(&self, event: Event, count: usize) {
+    pub(in crate::gateway) fn announce(&self, event: Event, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         metrics::counter!("countersign_account_events_total", "event" => event.name())
             .increment(count);

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::gateway::key::whole_second;
 use crate::gateway::webhook::deliver::{DISTRUSTED, Proof, message};
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::Secret;
 use crate::model::webhook::{Delivery, Unreadable, Webhook};
 use crate::store::{self, Backlog, DeliveryFilter, StoredDelivery, StoredWebhook};
@@ -40,7 +40,7 @@ impl Gateway {
         let mut problems = Vec::new();
         let url = self.0.upstream.receiver(&new.url);
         if let Err(detail) = &url {
-            problems.push(Problem::at("/url", *detail));
+            problems.push(Detail::at("/url", *detail));
         }
         if new.app.is_some() {
             problems.extend(self.app(new.app.as_deref()).err());
@@ -145,7 +145,7 @@ impl Gateway {
     ) -> Result<(Webhook, Secret), Error> {
         let overlap = overlap.unwrap_or(OVERLAP);
         if overlap > LONGEST_OVERLAP {
-            let problem = Problem::at("/overlap", "must be at most 30 days");
+            let problem = Detail::at("/overlap", "must be at most 30 days");
             return Err(Error::InvalidRequest(vec![problem]));
         }
         let stored = self.stored_webhook(id).await?;
@@ -158,7 +158,7 @@ impl Gateway {
             let detail = format!(
                 "the secret before still signs, until {until}: wait for that, or give 0s to end both that and the present one at once"
             );
-            return Err(Error::InvalidRequest(vec![Problem::at("/overlap", detail)]));
+            return Err(Error::InvalidRequest(vec![Detail::at("/overlap", detail)]));
         }
         let old_secret_until = (!overlap.is_zero()).then(|| now + overlap);
         let webhook = Webhook { old_secret_until, ..stored.webhook };

@@ -13,7 +13,7 @@ use std::fmt::{self, Display};
 
 use time::OffsetDateTime;
 
-use crate::gateway::Problem;
+use crate::gateway::Detail;
 use crate::gateway::call::json;
 use crate::gateway::call::json::{MAX_DEPTH, Node, Path};
 use crate::model::endpoint::MAX_WINDOW;
@@ -32,7 +32,7 @@ pub struct Checked {
     /// The number of post ids.
     pub posts: usize,
     pub metrics: Vec<Metric>,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Detail>,
 }
 
 /// Checks a body for `endpoint` at the time `now`.
@@ -51,18 +51,18 @@ pub fn check(endpoint: Endpoint, body: &[u8], now: Now) -> Checked {
         problems
             .part(&Path::Root, |part| part.window(root.member("start"), root.member("end"), now));
     }
-    Checked { posts, metrics, problems: problems.into_told() }
+    Checked { posts, metrics, problems: problems.into_details() }
 }
 
 /// Reads a body that must be an object; `keys` are suggested if it is empty.
-pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Problem> {
+pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Detail> {
     if body.trim_ascii().is_empty() {
-        return Err(Problem::at("", format!("is empty; send a JSON object with {keys}")));
+        return Err(Detail::at("", format!("is empty; send a JSON object with {keys}")));
     }
     match json::read(body) {
         Ok(root @ Node::Map(_)) => Ok(root),
-        Ok(other) => Err(Problem::at("", format!("must be an object, not {}", other.kind()))),
-        Err(detail) => Err(Problem::at("", detail)),
+        Ok(other) => Err(Detail::at("", format!("must be an object, not {}", other.kind()))),
+        Err(detail) => Err(Detail::at("", detail)),
     }
 }
 

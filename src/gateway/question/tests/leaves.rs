@@ -45,8 +45,8 @@ fn walked(merge: &Merge, world: &World, numbers: &mut Numbers) {
             path.push(leaf.key(*level).unwrap().with(str::to_owned));
         }
         let absent = GroupBy::ALL.iter().filter(|level| !grouping.group_by.contains(level));
-        let told = absent.filter(|level| leaf.key(**level).is_some());
-        assert!(told.into_iter().all(|level| *level == GroupBy::EngagementDay), "{leaf:?}");
+        let extra = absent.filter(|level| leaf.key(**level).is_some());
+        assert!(extra.into_iter().all(|level| *level == GroupBy::EngagementDay), "{leaf:?}");
         assert_eq!(numbers.insert(path, leaf.value), None, "{leaf:?} twice");
     };
     merge.each_leaf(add).unwrap();

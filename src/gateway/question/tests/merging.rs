@@ -375,7 +375,7 @@ fn what_stands_beside_the_numbers_is_joined() {
 }
 
 #[test]
-fn posts_that_are_not_answered_for_are_told() {
+fn posts_that_are_not_answered_for_are_listed() {
     let mut merge = grouped(&[GroupBy::TweetId]);
     let answer = br#"{"g":{"1":"2"},"unavailable_tweet_ids":["3"],"unsupported_for_video_views_tweet_ids":[1]}"#;
     merge.add(answer).unwrap();

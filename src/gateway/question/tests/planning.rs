@@ -96,12 +96,12 @@ fn each_post_metric_and_hour_is_asked_for_exactly_once() {
         let case = Case::new(seed);
         let plan = case.plan();
         let question = &case.question;
-        let mut asked: HashMap<(u64, Metric), Vec<std::ops::Range<i64>>> = HashMap::new();
+        let mut requested: HashMap<(u64, Metric), Vec<std::ops::Range<i64>>> = HashMap::new();
         for call in &plan.calls {
             let hours = hours(call, &question.groupings);
             for post in &call.posts {
                 for metric in &call.metrics {
-                    asked.entry((*post, *metric)).or_default().push(hours.clone());
+                    requested.entry((*post, *metric)).or_default().push(hours.clone());
                 }
             }
         }
@@ -120,7 +120,7 @@ fn each_post_metric_and_hour_is_asked_for_exactly_once() {
         for post in &question.posts {
             for metric in &question.metrics {
                 let pair = (*post, *metric);
-                let mut parts = asked.remove(&pair).unwrap_or_default();
+                let mut parts = requested.remove(&pair).unwrap_or_default();
                 parts.sort_by_key(|hours| hours.start);
                 if missing.remove(&pair) {
                     assert!(parts.is_empty(), "seed {seed}: {pair:?} is asked for and missing");
@@ -136,7 +136,7 @@ fn each_post_metric_and_hour_is_asked_for_exactly_once() {
                 );
             }
         }
-        assert!(asked.is_empty() && missing.is_empty(), "seed {seed}: not asked for");
+        assert!(requested.is_empty() && missing.is_empty(), "seed {seed}: not asked for");
     }
 }
 
@@ -258,11 +258,11 @@ fn a_call_of_a_candidate_has_no_post_that_is_known_to_be_foreign() {
     let mut foreign: HashSet<(u64, UserId)> = (1..=40).map(|post| (post, user(1))).collect();
     foreign.extend((31..=35).flat_map(|post| [(post, user(2)), (post, user(3))]));
     let mut plan = plan(&question, &HashMap::new(), &[1, 2, 3].map(user), &foreign);
-    let told: Vec<_> = plan.calls.iter().map(|call| (call.signer, call.posts.clone())).collect();
+    let planned: Vec<_> = plan.calls.iter().map(|call| (call.signer, call.posts.clone())).collect();
     let (first, second) = (Signer::Candidate(user(1)), Signer::Candidate(user(2)));
     let rest = (26..=30).chain(36..=40).collect();
     let expected = [(first, (41..=60).collect()), (second, (1..=25).collect()), (second, rest)];
-    assert_eq!(told, expected);
+    assert_eq!(planned, expected);
     assert_eq!((plan.missing.len(), &plan.missing[0].posts), (1, &(31..=35).collect()));
     // A look-up may know more than the candidates.
     assert_eq!((plan.unknown.len(), plan.lookups.len()), (60, 0));
@@ -303,7 +303,7 @@ fn totals_are_split_by_credential() {
     };
     let known = (1..=310).map(|post| (post, user(2))).collect();
     let plan = plan(&question, &known, &[user(7), user(1)], &HashSet::new());
-    let told: Vec<_> =
+    let planned: Vec<_> =
         plan.calls.iter().map(|call| (call.signer, call.posts.len(), call.metrics[0])).collect();
     let (impressions, favorites) = (Metric::Impressions, Metric::Favorites);
     let author = Signer::Author(user(1));
@@ -317,7 +317,7 @@ fn totals_are_split_by_credential() {
         (candidate, 250, impressions),
         (candidate, 40, impressions),
     ];
-    assert_eq!(told, expected, "what the caller says overrules what was learnt");
+    assert_eq!(planned, expected, "what the caller says overrules what was learnt");
     assert_eq!(plan.cost(), Cost { lookups: 0, app_only: 3, user_context: 4, accounts: 2 });
     assert_eq!(
         (&*plan.missing[0].posts, plan.missing.len()),

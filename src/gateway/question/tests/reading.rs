@@ -8,17 +8,17 @@ use crate::gateway::question::tests::{LIMITS, NOW};
 use crate::gateway::question::{Question, Span, Window};
 use crate::model::{AccountRef, GroupBy, Metric, UserId};
 
-const ASKED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
+const REQUIRED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
 
 fn read(body: &str) -> Result<Question, Vec<String>> {
-    let told = Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW));
-    told.map_err(|problems| {
+    let read = Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW));
+    read.map_err(|problems| {
         problems.iter().map(|problem| format!("{} {}", problem.place, problem.detail)).collect()
     })
 }
 
 fn with(rest: &str) -> String {
-    format!("{{{ASKED},{rest}}}")
+    format!("{{{REQUIRED},{rest}}}")
 }
 
 #[track_caller]
@@ -30,7 +30,7 @@ fn finds(body: &str, place: &str, words: &str) {
 
 #[test]
 fn what_is_left_out_has_defaults() {
-    let question = read(&format!("{{{ASKED}}}")).unwrap();
+    let question = read(&format!("{{{REQUIRED}}}")).unwrap();
     assert_eq!((&*question.posts, &*question.metrics), (&[20][..], &[Metric::Favorites][..]));
     assert_eq!(question.window, Window::Totals);
     assert_eq!(question.groupings[0].name, "by_tweet");
@@ -77,7 +77,7 @@ fn an_end_a_moment_ahead_is_now() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let found = read(
         r#"{"tweet_ids":["a",2,9223372036854775808,2],"engagement_types":["likes","quote_tweets"],
         "window":{"start":"2025-06-15T11:59:59Z","end":"2026-06-16","zone":"CET"},

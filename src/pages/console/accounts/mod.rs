@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use crate::gateway::{AccountFilter, Failure, SeenAccount, Session, Verified};
+use crate::gateway::{AccountFilter, AccountWithLastCall, Failure, Session, Verified};
 use crate::model::audit::Entry;
 use crate::model::call::{Call, ended};
 use crate::model::{AccountRef, AccountState, UserId};
@@ -155,7 +155,7 @@ fn filter(asked: &ListQuery) -> AccountFilter {
     }
 }
 
-fn listed(seen: &SeenAccount) -> Listed {
+fn listed(seen: &AccountWithLastCall) -> Listed {
     let (it, last) = (&seen.account, &seen.last);
     let words = |it: &Failure| format!("{}, {}", ended(it.status, it.code.as_deref()), time(it.at));
     Listed {

@@ -179,7 +179,7 @@ impl Fields {
         ]
     }
 
-    fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Problem>> {
+    fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Detail>> {
         let given = |it: &str| Some(it.to_owned()).filter(|it| !it.is_empty());
         let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|it| !it.is_empty());
         let chosen = self.endpoints().into_iter().filter(|it| it.1);

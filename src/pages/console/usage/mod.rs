@@ -114,7 +114,7 @@ impl UsageForm {
             account: given(&self.account),
         };
         // The detail of a problem begins with the parameter's name, and fields have the same names.
-        let wrong = |it: crate::gateway::Problem| {
+        let wrong = |it: crate::gateway::Detail| {
             let field = it.detail.split(' ').next().unwrap_or_default().to_owned();
             (field, sentence(&it.detail))
         };

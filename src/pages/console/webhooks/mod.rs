@@ -219,7 +219,7 @@ fn mendable(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
     Ok((Problem::from(error).status(), words.join(" ")))
 }
 
-fn in_words(it: &gateway::Problem) -> String {
+fn in_words(it: &gateway::Detail) -> String {
     let field = match &it.place {
         Location::Body(pointer) if pointer == "/url" => "The address ",
         Location::Body(pointer) if pointer == "/app" => "The app ",
