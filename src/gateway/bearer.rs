@@ -27,7 +27,7 @@ const MOST_OF_A_REFUSAL: usize = 64 * 1024;
 
 impl Gateway {
     /// The app's current bearer token: from memory, else from the database, else newly minted.
-    pub(super) async fn bearer(&self, app: &Arc<AppState>) -> Result<Arc<Bearer>, Error> {
+    pub(super) async fn get_bearer(&self, app: &Arc<AppState>) -> Result<Arc<Bearer>, Error> {
         if let Some(bearer) = app.current.load_full() {
             return Ok(bearer);
         }
@@ -80,8 +80,8 @@ impl Gateway {
 
     /// Tests an app's credentials; returns the fault that X finds with them. A mint returns the same token as before;
     /// other kinds are tested with a call that X refuses for its body once it knows who calls (reference 4.4).
-    pub async fn try_app(&self, app: &str) -> Result<Option<Fault>, Error> {
-        let app = self.configured_app(app)?;
+    pub async fn verify_app(&self, app: &str) -> Result<Option<Fault>, Error> {
+        let app = self.get_app(app)?;
         let settings = app.settings();
         let credential = match (BearerSource::of(&settings), &settings.bearer_token) {
             (BearerSource::TwoLegged, _) => Credential::TwoLegged(&settings),

@@ -225,7 +225,7 @@ impl Gateway {
     }
 
     /// The app to which a stored record belongs.
-    fn configured_app(&self, name: &str) -> Result<&Arc<AppState>, Error> {
+    fn get_app(&self, name: &str) -> Result<&Arc<AppState>, Error> {
         self.0.apps.get(name).ok_or(Error::NotFound("app in the configuration"))
     }
 

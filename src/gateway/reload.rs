@@ -18,7 +18,7 @@ impl Gateway {
             }
         }
         let applied = self.replace_ring(&config.vault).await;
-        self.note_outdated(!matches!(applied, Ok(Ok(_))));
+        self.set_outdated(!matches!(applied, Ok(Ok(_))));
         Ok(applied?.map(drop))
     }
 
@@ -34,7 +34,7 @@ impl Gateway {
     }
 
     /// Records whether the settings on disk are in force.
-    pub fn note_outdated(&self, is_outdated: bool) {
+    pub fn set_outdated(&self, is_outdated: bool) {
         self.0.is_outdated.store(is_outdated, Ordering::Relaxed);
         let outcome = if is_outdated { "refused" } else { "taken" };
         metrics::counter!("countersign_reloads_total", "outcome" => outcome).increment(1);

@@ -86,7 +86,7 @@ impl Gateway {
     }
 
     /// Live replicas that do not hold the vault key with which this process seals.
-    pub async fn replicas_lacking_key(&self) -> Result<Vec<Replica>, Error> {
+    pub async fn list_replicas_lacking_key(&self) -> Result<Vec<Replica>, Error> {
         let active = self.0.vault.active_id();
         let replicas = self.list_replicas().await?.into_iter().map(|(replica, _)| replica);
         Ok(replicas.filter(|replica| !replica.vault_keys.contains(&active)).collect())

@@ -91,14 +91,14 @@ impl Surveyed {
 
 impl Gateway {
     /// The ids of the vault keys that sealed what is stored.
-    pub async fn sealing_keys(&self) -> Result<Vec<String>, Error> {
+    pub async fn list_sealing_keys(&self) -> Result<Vec<String>, Error> {
         let seals = self.0.store.list_seals(self.now()).await?;
         let ids: BTreeSet<String> = seals.into_iter().map(|seal| seal.vault_key).collect();
         Ok(ids.into_iter().collect())
     }
 
     /// Why this process's ring does not fit what is stored, if it does not.
-    pub async fn ring_fault(&self) -> Result<Option<RingFault>, Error> {
+    pub async fn find_ring_fault(&self) -> Result<Option<RingFault>, Error> {
         self.find_fault(&self.0.vault).await
     }
 

@@ -27,7 +27,7 @@ pub struct VaultStatus {
 
 impl Gateway {
     /// Opens everything that is stored and counts it by key.
-    pub async fn vault_status(&self) -> Result<VaultStatus, Error> {
+    pub async fn get_vault_status(&self) -> Result<VaultStatus, Error> {
         self.walk(false).await
     }
 

@@ -176,7 +176,7 @@ fn note(
 ) {
     let Some(key) = &trace.key else { return };
     let status = response.status();
-    host.gateway().note_call(status.as_u16() < 400, || Call {
+    host.gateway().record_call(status.as_u16() < 400, || Call {
         id: 0,
         at: host.clock().now(),
         request_id: asked.id.clone(),

@@ -82,7 +82,7 @@ on_both! {
         let ask = Ask::new(&house.http, &replica.at(PUBLIC_URL), "POST", TOTALS).header("authorization", &format!("Bearer {}", house.key));
         ask.header("countersign-account", "@alice").header("content-type", "application/json").body(body.to_string()).send().await.is_relayed(200);
         replica.write_usage().await;
-        house.gateway.read_month().await.unwrap();
+        house.gateway.load_used_accounts().await.unwrap();
         private(&house, "bob").await.is_own(403, "account_limit_reached");
         private(&house, "alice").await.is_relayed(200);
     }

@@ -104,7 +104,7 @@ on_both! {
         for _ in 0..3 {
             ask(&other, "alice").await.is_relayed(200);
         }
-        replica.tell_counted().await;
+        replica.write_call_count().await;
         ask(&other, "alice").await.is_relayed(200);
         replica.crash().await;
         let told = usage(&house, &admin, "?by=outcome").await;

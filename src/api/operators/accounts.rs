@@ -33,7 +33,7 @@ pub(crate) async fn list(
     Query(asked): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let filter = filter(&asked)?;
-    let accounts = host.gateway().see_accounts(&filter).await?;
+    let accounts = host.gateway().list_accounts_with_last_call(&filter).await?;
     let place =
         |it: &gateway::AccountWithLastCall| format!("{}/{}", it.account.app, it.account.user_id);
     Ok(page::<_, SeenAccount, _>("accounts", accounts, &asked.limit, place))
@@ -69,7 +69,7 @@ pub(crate) async fn show(
     Query(of): Query<OfApp>,
 ) -> Result<Json<SeenAccount>, Problem> {
     let account = account_ref(&account)?;
-    Ok(Json(host.gateway().see_account(of.app.as_deref(), &account).await?.into()))
+    Ok(Json(host.gateway().get_account_with_last_call(of.app.as_deref(), &account).await?.into()))
 }
 
 /// Asks X whether the account's token works.

@@ -84,13 +84,13 @@ impl Gateway {
     }
 
     /// What a link's page shows to the browser with the given cookie.
-    pub async fn show_link(
+    pub async fn get_invitation(
         &self,
         id: &str,
         browser: Option<&str>,
         from: IpAddr,
     ) -> Result<Invitation, Error> {
-        let stored = self.named_link(id, from).await?;
+        let stored = self.get_named_link(id, from).await?;
         let is_own = stored.is_of(browser);
         let state = match (stored.connected, &stored.browser_hash) {
             (Some((_, name)), _) if is_own => LinkState::Connected(name),
@@ -98,7 +98,7 @@ impl Gateway {
             (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
             (None, _) => LinkState::Open(stored.last_end),
         };
-        let expected_name = self.expected_name(&stored.link).await?;
+        let expected_name = self.find_expected_name(&stored.link).await?;
         let return_to = self.return_to(&stored.link);
         Ok(Invitation { link: Link { return_to, ..stored.link }, expected_name, state })
     }
@@ -110,7 +110,7 @@ impl Gateway {
         browser: Option<&str>,
         from: IpAddr,
     ) -> Result<Begun, Error> {
-        let stored = self.named_link(id, from).await?;
+        let stored = self.get_named_link(id, from).await?;
         // A browser that has begun before, even with another link, keeps its cookie.
         let browser = browser.filter(|cookie| is_random(cookie)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
@@ -143,7 +143,7 @@ impl Gateway {
         outlive(async move {
             let handshake = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
             let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
-            let stored = gateway.stored_link(&handshake.link_hash).await?;
+            let stored = gateway.get_stored_link(&handshake.link_hash).await?;
             let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);
             gateway.0.vault.require_key(&handshake.sealed_secret)?;
             let sealed = gateway.0.vault.open_text(&place, &handshake.sealed_secret);
@@ -185,14 +185,14 @@ impl Gateway {
         expected_user: Option<UserId>,
         actor: &str,
     ) -> Result<Account, Error> {
-        let app = self.configured_app(&begun.app)?;
+        let app = self.get_app(&begun.app)?;
         let granted =
             self.0.upstream.access_token(&app.settings(), &begun.request_token, pin).await;
         let granted = granted.map_err(|error| refused(&begun.app, &error))?;
         self.connect(app, granted, expected_user, None, actor).await
     }
 
-    async fn named_link(&self, id: &str, from: IpAddr) -> Result<StoredLink, Error> {
+    async fn get_named_link(&self, id: &str, from: IpAddr) -> Result<StoredLink, Error> {
         if !handshake::is_link_id(id) {
             return Err(NotConnected::LinkUnknown.into());
         }
@@ -200,7 +200,7 @@ impl Gateway {
         let found = self.0.store.find_doubtful_link(&vault::fingerprint(id)).await?;
         let Some(stored) = found else {
             guess.was_wrong();
-            self.note_refusal(Wanted::Link, "the link is not known", None, from);
+            self.record_refusal(Wanted::Link, "the link is not known", None, from);
             return Err(NotConnected::LinkUnknown.into());
         };
         self.require_terms(&stored)?;
@@ -210,18 +210,18 @@ impl Gateway {
     async fn begin_link_guess(&self, from: IpAddr) -> Result<Guess, Error> {
         let begun = self.0.strangers.links.begin(from).await;
         if begun.is_err() {
-            self.note_refusal(Wanted::Link, TOO_MANY, None, from);
+            self.record_refusal(Wanted::Link, TOO_MANY, None, from);
         }
         begun
     }
 
-    async fn stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {
+    async fn get_stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {
         let stored = self.0.store.find_link(hash).await?.ok_or(NotConnected::LinkUnknown)?;
         self.require_terms(&stored)?;
         Ok(stored)
     }
 
-    async fn expected_name(&self, link: &Link) -> Result<Option<String>, Error> {
+    async fn find_expected_name(&self, link: &Link) -> Result<Option<String>, Error> {
         let Some(user_id) = link.expected_user else { return Ok(None) };
         let known = self.0.store.find_account(&link.app, user_id).await?;
         Ok(known.map(|stored| stored.account.screen_name))
@@ -254,7 +254,7 @@ impl Gateway {
         id: &str,
         browser_hash: &[u8],
     ) -> Result<String, Error> {
-        let app = self.configured_app(&stored.link.app)?;
+        let app = self.get_app(&stored.link.app)?;
         let public_url = self.0.connect.public_url.as_ref();
         let public_url = public_url.ok_or(NotConnected::CallbackNotApproved)?;
         let callback = format!("{public_url}/connect/callback");
@@ -281,7 +281,7 @@ impl Gateway {
         request_token: &Token,
         verifier: &str,
     ) -> Result<Option<String>, Error> {
-        let app = self.configured_app(&stored.link.app)?;
+        let app = self.get_app(&stored.link.app)?;
         let granted = self.0.upstream.access_token(&app.settings(), request_token, verifier).await;
         let granted = granted.map_err(|error| refused(&app.name, &error))?;
         let expected = stored.link.expected_user;
@@ -328,7 +328,7 @@ impl Gateway {
         self.announce(Event::Connected, 1);
         self.forget_account(name, user_id).await;
         info!(app = name, account = user_id.to_string(), "an account was connected");
-        self.show_account(Some(name), &AccountRef::Id(user_id)).await
+        self.get_account(Some(name), &AccountRef::Id(user_id)).await
     }
 
     /// Stores how an attempt ended, so that the link's page can show it.

@@ -67,11 +67,11 @@ impl NewLink {
 impl Gateway {
     /// Creates a link; its secret is shown only once and stored only as a hash.
     pub async fn create_link(&self, new: NewLink, actor: &str) -> Result<CreatedLink, Error> {
-        self.make_link(new, actor, None).await
+        self.create_link_as(new, actor, None).await
     }
 
     /// Creates a link; with `key_id`, on behalf of that key and within its limit.
-    async fn make_link(
+    async fn create_link_as(
         &self,
         new: NewLink,
         actor: &str,
@@ -130,19 +130,19 @@ impl Gateway {
     }
 
     /// Creates a link for the user of an account, and for nobody else.
-    pub async fn create_link_to_reconnect(
+    pub async fn create_reconnect_link(
         &self,
         app: &str,
         named: &AccountRef,
         actor: &str,
     ) -> Result<CreatedLink, Error> {
-        let account = self.show_account(Some(app), named).await?;
+        let account = self.get_account(Some(app), named).await?;
         self.create_link(NewLink::to_reconnect(app, account.user_id, &account.screen_name), actor)
             .await
     }
 
     /// Creates a link for a permitted key: for its app, and if it is limited to accounts, for one of them.
-    pub async fn create_link_by_key(
+    pub async fn create_link_for_key(
         &self,
         key: &KnownKey,
         new: NewLink,
@@ -166,11 +166,11 @@ impl Gateway {
             return refuse(&format!("its app {app} is not configured here any more"));
         }
         let new = NewLink { app: scopes.app.clone(), ..new };
-        self.make_link(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
+        self.create_link_as(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
     }
 
     /// The link sent with the answer that an account has ended, if the key may create links and one is ready in time.
-    pub(in crate::gateway) async fn reconnect(
+    pub(in crate::gateway) async fn find_reconnect_link(
         &self,
         key: &KnownKey,
         app: &Arc<AppState>,
@@ -187,8 +187,9 @@ impl Gateway {
             return None;
         }
         // A link that takes longer than this answer can wait is ready for the next one.
-        let making =
-            outlive(async move { gateway.kept_reconnect(&app, &account, &key_id, &actor).await });
+        let making = outlive(async move {
+            gateway.get_or_create_reconnect_link(&app, &account, &key_id, &actor).await
+        });
         match tokio::time::timeout(MAKING, making).await {
             Ok(Ok(link)) => Some(link),
             Ok(Err(error)) => {
@@ -199,7 +200,7 @@ impl Gateway {
         }
     }
 
-    async fn kept_reconnect(
+    async fn get_or_create_reconnect_link(
         &self,
         app: &AppState,
         account: &Account,
@@ -215,7 +216,7 @@ impl Gateway {
         }
         let make = async {
             let new = NewLink::to_reconnect(&account.app, user_id, &account.screen_name);
-            let made = self.make_link(new, actor, Some(key_id)).await?;
+            let made = self.create_link_as(new, actor, Some(key_id)).await?;
             let id = made.url.expose().rsplit('/').next().unwrap_or_default();
             Ok::<_, Error>(Arc::new(Kept {
                 hash: vault::fingerprint(id),

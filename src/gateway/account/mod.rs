@@ -48,7 +48,7 @@ pub enum Verified {
 
 impl Gateway {
     /// The account that a call names, if the key may use it. An account that the key may not use counts as not found.
-    pub(super) async fn account_for(
+    pub(super) async fn get_usable_account(
         &self,
         key: &KnownKey,
         app: &Arc<AppState>,
@@ -58,19 +58,19 @@ impl Gateway {
         let user_id = match named {
             AccountRef::Id(user_id) => *user_id,
             AccountRef::ScreenName(name) => {
-                self.user_named(app, name, Some(key)).await?.ok_or(Error::AccountNotFound)?
+                self.find_user(app, name, Some(key)).await?.ok_or(Error::AccountNotFound)?
             }
         };
         let allowed =
             key.key.scopes.accounts.as_ref().is_none_or(|accounts| accounts.contains(&user_id));
-        let known = if allowed { self.known_account(app, user_id).await? } else { None };
+        let known = if allowed { self.find_account(app, user_id).await? } else { None };
         let known = known.ok_or(Error::AccountNotFound)?;
         let account = &known.stored.account;
         let (state, since) = (account.state, account.state_since);
         if state == AccountState::Active {
             return Ok(known);
         }
-        let reconnect = Box::pin(self.reconnect(key, app, account, from)).await;
+        let reconnect = Box::pin(self.find_reconnect_link(key, app, account, from)).await;
         Err(Error::AccountNotActive { state, since, reconnect })
     }
 
@@ -107,12 +107,12 @@ impl Gateway {
     }
 
     /// One account, even of an app that is no longer configured; `app` is optional if only one is configured.
-    pub async fn show_account(
+    pub async fn get_account(
         &self,
         app: Option<&str>,
         named: &AccountRef,
     ) -> Result<Account, Error> {
-        Ok(self.stored_account(app, named).await?.account)
+        Ok(self.get_stored_account(app, named).await?.account)
     }
 
     /// Asks X whether an account's token works, and brings its state in line with the answer.
@@ -122,9 +122,9 @@ impl Gateway {
         named: &AccountRef,
         actor: &str,
     ) -> Result<Verified, Error> {
-        let stored = self.stored_account(app, named).await?;
+        let stored = self.get_stored_account(app, named).await?;
         let account = &stored.account;
-        let app = self.configured_app(&account.app)?;
+        let app = self.get_app(&account.app)?;
         self.require_keys(&stored)?;
         let Ok(token) = open_token(&self.0.vault, &stored) else {
             self.set_state(&stored, AccountState::Quarantined, VERIFIED_UNOPENED, actor).await?;
@@ -171,7 +171,7 @@ impl Gateway {
         named: &AccountRef,
         actor: &str,
     ) -> Result<Account, Error> {
-        let account = self.stored_account(app, named).await?.account;
+        let account = self.get_stored_account(app, named).await?.account;
         let (app, user_id) = (&account.app, account.user_id);
         if self.0.store.remove_account(app, user_id, actor, self.now()).await? {
             self.announce(Event::Removed, 1);
@@ -182,7 +182,7 @@ impl Gateway {
 
     /// The user with a screen name; for a limited key, among its own accounts. No other account is read, so neither
     /// the answer nor its timing reveals whether one has that name.
-    pub(super) async fn user_named(
+    pub(super) async fn find_user(
         &self,
         app: &AppState,
         name: &str,
@@ -205,7 +205,7 @@ impl Gateway {
         Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|user_id| *user_id))
     }
 
-    pub(super) async fn known_account(
+    pub(super) async fn find_account(
         &self,
         app: &AppState,
         user_id: UserId,
@@ -230,7 +230,7 @@ impl Gateway {
         self.app(name).map_err(|problem| Detail::in_query(format!("app: {}", problem.detail)))
     }
 
-    async fn stored_account(
+    async fn get_stored_account(
         &self,
         app: Option<&str>,
         named: &AccountRef,

@@ -93,7 +93,7 @@ impl Gateway {
     }
 
     /// One link that can still be used.
-    pub async fn look_at_link(&self, id: LinkId) -> Result<WaitingLink, Error> {
+    pub async fn get_link(&self, id: LinkId) -> Result<WaitingLink, Error> {
         let stored = self.0.store.find_waiting_link(&id.0, self.now()).await?;
         Ok(stored.ok_or(Error::NotFound("link that waits"))?.into())
     }

@@ -44,7 +44,7 @@ impl Gateway {
     pub(in crate::gateway) fn recheck(&self, app: &Arc<AppState>, known: Arc<KnownAccount>) {
         let (gateway, app) = (self.clone(), Arc::clone(app));
         tokio::spawn(async move {
-            let current = gateway.known_account(&app, known.stored.account.user_id).await;
+            let current = gateway.find_account(&app, known.stored.account.user_id).await;
             let Ok(Some(current)) = current else { return };
             let is_same = current.stored.sealed_token == known.stored.sealed_token;
             if !is_same || current.stored.account.state == AccountState::Active {
@@ -160,7 +160,7 @@ impl Gateway {
             others.retain(|other| other.user_id != account.user_id);
         }
         for other in &others {
-            let known = self.known_account(app, other.user_id).await?;
+            let known = self.find_account(app, other.user_id).await?;
             let Some(token) = known.as_ref().and_then(|known| known.token.as_ref()) else {
                 continue;
             };

@@ -40,40 +40,40 @@ pub struct History {
 
 impl Gateway {
     /// One page of accounts, including those of apps that are no longer configured.
-    pub async fn look_at_accounts(
+    pub async fn list_accounts_of_any_app(
         &self,
         filter: &AccountFilter,
     ) -> Result<Vec<AccountWithLastCall>, Error> {
         let accounts = self.0.store.list_accounts(filter).await?;
-        self.seen(accounts).await
+        self.with_last_calls(accounts).await
     }
 
     /// One account, even of an app that is no longer configured; `app` is optional if only one is configured.
-    pub async fn see_account(
+    pub async fn get_account_with_last_call(
         &self,
         app: Option<&str>,
         named: &AccountRef,
     ) -> Result<AccountWithLastCall, Error> {
-        let account = self.show_account(app, named).await?;
-        self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))
+        let account = self.get_account(app, named).await?;
+        self.with_last_calls(vec![account]).await?.pop().ok_or(Error::NotFound("account"))
     }
 
     /// One page of accounts, as `list_accounts` returns it.
-    pub async fn see_accounts(
+    pub async fn list_accounts_with_last_call(
         &self,
         filter: &AccountFilter,
     ) -> Result<Vec<AccountWithLastCall>, Error> {
         let accounts = self.list_accounts(filter).await?;
-        self.seen(accounts).await
+        self.with_last_calls(accounts).await
     }
 
     /// One account with its history, even of an app that is no longer configured.
-    pub async fn look_at_account(
+    pub async fn get_account_page(
         &self,
         app: &str,
         named: &AccountRef,
     ) -> Result<(AccountWithLastCall, History), Error> {
-        let seen = self.see_account(Some(app), named).await?;
+        let seen = self.get_account_with_last_call(Some(app), named).await?;
         let account = &seen.account;
         let filter = CallFilter {
             app: Some(account.app.clone()),
@@ -88,7 +88,7 @@ impl Gateway {
     }
 
     /// Keys by name, without their verifiers; an unreadable row hides no other key.
-    pub async fn look_at_keys(
+    pub async fn list_keys_by_name(
         &self,
         search: &KeySearch,
     ) -> Result<Vec<Result<Key, Unreadable>>, Error> {
@@ -97,7 +97,7 @@ impl Gateway {
     }
 
     /// Which requirements of the first answered call are met.
-    pub async fn look_at_progress(&self) -> Result<FirstSteps, Error> {
+    pub async fn get_first_steps(&self) -> Result<FirstSteps, Error> {
         let accounts = AccountFilter { limit: 1, ..AccountFilter::default() };
         let keys = KeySearch {
             kind: Some(Kind::Caller),
@@ -116,7 +116,7 @@ impl Gateway {
     /// Whether any key found is genuine: its row's own word is not enough.
     async fn has_trusted_key(&self, mut search: KeySearch) -> Result<bool, Error> {
         loop {
-            let found = self.look_at_keys(&search).await?;
+            let found = self.list_keys_by_name(&search).await?;
             if found.iter().any(Result::is_ok) {
                 return Ok(true);
             }
@@ -125,7 +125,10 @@ impl Gateway {
         }
     }
 
-    async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<AccountWithLastCall>, Error> {
+    async fn with_last_calls(
+        &self,
+        accounts: Vec<Account>,
+    ) -> Result<Vec<AccountWithLastCall>, Error> {
         self.store_calls().await;
         let mut last = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(AT_ONCE) {

@@ -102,7 +102,7 @@ impl Gateway {
         trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
         let seen = app.accounts.forgotten();
-        let known = self.account_for(call.key, app, named, call.from).await?;
+        let known = self.get_usable_account(call.key, app, named, call.from).await?;
         trace.account = Some(known.stored.account.user_id);
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let settings = app.settings();
@@ -132,7 +132,7 @@ impl Gateway {
                 self.engage(app, call, Credential::Bearer(token), room, trace).await
             }
             _ => {
-                let bearer = self.bearer(app).await?;
+                let bearer = self.get_bearer(app).await?;
                 let answer =
                     self.engage(app, call, Credential::Bearer(&bearer.token), room, trace).await?;
                 match answer.verdict {

@@ -137,12 +137,12 @@ impl Gateway {
         id: &str,
         actor: &str,
     ) -> Result<Result<Key, Unreadable>, Error> {
-        self.revoke(self.stored_key(id).await?, actor).await
+        self.revoke(self.get_stored_key(id).await?, actor).await
     }
 
     /// The key with that id, without its verifier.
-    pub async fn look_at_key(&self, id: &str) -> Result<Result<Key, Unreadable>, Error> {
-        Ok(self.trusted(self.stored_key(id).await?))
+    pub async fn get_key(&self, id: &str) -> Result<Result<Key, Unreadable>, Error> {
+        Ok(self.trusted(self.get_stored_key(id).await?))
     }
 
     /// The part of a key that may be shown, if its row is as this program wrote it.
@@ -150,7 +150,7 @@ impl Gateway {
         Ok(self.opened(stored)?.0)
     }
 
-    async fn stored_key(&self, id: &str) -> Result<StoredKey, Error> {
+    async fn get_stored_key(&self, id: &str) -> Result<StoredKey, Error> {
         let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let stored = if is_id { self.0.store.find_key(id).await? } else { None };
         stored.ok_or(Error::NotFound("key"))
@@ -186,12 +186,12 @@ impl Gateway {
         Ok(revoked)
     }
 
-    pub(super) async fn remembered_key(&self, id: &str) -> Option<Arc<KnownKey>> {
+    pub(super) async fn peek_key(&self, id: &str) -> Option<Arc<KnownKey>> {
         if self.may_remember() { self.0.keys.peek(id).await } else { None }
     }
 
-    pub(super) async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
-        if let Some(known) = self.remembered_key(id).await {
+    pub(super) async fn find_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
+        if let Some(known) = self.peek_key(id).await {
             return Ok(Some(known));
         }
         let load = async {

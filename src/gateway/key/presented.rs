@@ -47,10 +47,10 @@ impl Gateway {
     ) -> Result<Arc<KnownKey>, Error> {
         let presented = Presented::parse(text).filter(|presented| presented.kind == kind);
         let Some(presented) = presented else {
-            self.note_refusal(Wanted::Call, MALFORMED, None, from);
+            self.record_refusal(Wanted::Call, MALFORMED, None, from);
             return Err(Error::UnknownKey);
         };
-        if let Some(known) = self.remembered_key(presented.id).await
+        if let Some(known) = self.peek_key(presented.id).await
             && let Ok(known) = self.judge(&presented, Some(known))
         {
             self.touch(&known);
@@ -75,7 +75,7 @@ impl Gateway {
             Err(error @ Error::TooManyGuesses) => (TOO_MANY, error),
             Err(error) => return Err(error),
         };
-        self.note_key_refusal(Wanted::Call, why, presented, from);
+        self.record_key_refusal(Wanted::Call, why, presented, from);
         Err(error)
     }
 
@@ -91,7 +91,7 @@ impl Gateway {
         }
         let doubtful = !self.is_key_known(id);
         let guess = if doubtful { Some(guesses.begin(from).await?) } else { None };
-        let judged = self.judge(presented, self.known_key(id).await?);
+        let judged = self.judge(presented, self.find_key(id).await?);
         if matches!(judged, Err(Refused::Unknown | Refused::WrongSecret)) {
             match guess {
                 Some(guess) => guess.was_wrong(),
@@ -102,7 +102,7 @@ impl Gateway {
     }
 
     /// Notes a refusal. Made-up ids are not recorded one by one: there is no end to them.
-    fn note_key_refusal(
+    fn record_key_refusal(
         &self,
         wanted: Wanted,
         why: &'static str,
@@ -110,17 +110,17 @@ impl Gateway {
         from: IpAddr,
     ) {
         let key_id = Some(presented.id).filter(|id| self.is_key_known(id));
-        self.note_refusal(wanted, why, key_id, from);
+        self.record_refusal(wanted, why, key_id, from);
     }
 
     /// The key presented to sign in, if it is proven and has not ended, whatever the address guessed wrong before.
-    pub(in crate::gateway) async fn key_of_sign_in(
+    pub(in crate::gateway) async fn find_sign_in_key(
         &self,
         presented: &Presented<'_>,
         from: IpAddr,
     ) -> Result<Option<Arc<KnownKey>>, Error> {
         let judged = match presented.kind {
-            Kind::Admin => self.judge(presented, self.known_key(presented.id).await?),
+            Kind::Admin => self.judge(presented, self.find_key(presented.id).await?),
             Kind::Caller => Err(Refused::Caller),
         };
         match judged {
@@ -129,19 +129,19 @@ impl Gateway {
                 Ok(Some(known))
             }
             Err(refused) => {
-                self.note_key_refusal(Wanted::SignIn, refused.why(), presented, from);
+                self.record_key_refusal(Wanted::SignIn, refused.why(), presented, from);
                 Ok(None)
             }
         }
     }
 
     /// The key with that id, if it has not ended.
-    pub(in crate::gateway) async fn usable_key(
+    pub(in crate::gateway) async fn find_usable_key(
         &self,
         id: &str,
         kind: Kind,
     ) -> Result<Option<Arc<KnownKey>>, Error> {
-        let known = self.known_key(id).await?;
+        let known = self.find_key(id).await?;
         Ok(known.filter(|known| known.key.kind == kind && self.has_ended(known).is_none()))
     }
 

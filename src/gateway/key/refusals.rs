@@ -160,7 +160,7 @@ impl Sum {
 
 impl Gateway {
     /// Notes that a client at an address was refused; `key_id` is the id of a key that exists.
-    pub fn note_refusal(
+    pub fn record_refusal(
         &self,
         wanted: Wanted,
         why: &'static str,

@@ -87,7 +87,7 @@ pub fn visible_authors<'a>(
 
 impl Gateway {
     /// The authors of a question's posts, where the caller has not named them and the cache or the database knows them.
-    pub(super) async fn known_authors(&self, question: &Question) -> HashMap<u64, UserId> {
+    pub(super) async fn find_authors(&self, question: &Question) -> HashMap<u64, UserId> {
         let (mut known, mut others) = (HashMap::new(), Vec::new());
         if !question.needs_authors() {
             return known;

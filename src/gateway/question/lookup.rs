@@ -131,7 +131,7 @@ impl Gateway {
         {
             return Ok(request(token, effort).await);
         }
-        let bearer = self.bearer(app).await?;
+        let bearer = self.get_bearer(app).await?;
         match request(&bearer.token, effort).await {
             Err(LookUpError::BearerRejected) => {
                 let renewed = self.renew_bearer(app, bearer.generation).await?;

@@ -69,7 +69,7 @@ impl Run {
 
     /// Notes a call that was sent, however it ended.
     pub(super) fn record_call(&mut self, call: &Call, effort: UpstreamEffort, bytes: usize) {
-        self.gateway.note_part(&self.caller, call, &effort, bytes);
+        self.gateway.record_part(&self.caller, call, &effort, bytes);
         self.calls.push(FinishedCall { call: call.clone(), status: effort.status, effort });
     }
 

@@ -83,7 +83,7 @@ impl Gateway {
         let (app, question, mut held, _turn) = self.read_question(key, received, end).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
-        let mut authors = self.known_authors(&question).await;
+        let mut authors = self.find_authors(&question).await;
         let mut plan = self.plan_for(key, app, &question, &authors).await?;
         let beside = held.bytes();
         let mut size =
@@ -113,7 +113,7 @@ impl Gateway {
         deadline: Deadline,
     ) -> Result<Planned, Error> {
         let (app, question, held, _turn) = self.read_question(key, received, deadline.end).await?;
-        let authors = self.known_authors(&question).await;
+        let authors = self.find_authors(&question).await;
         let plan = self.plan_for(key, app, &question, &authors).await?;
         let now = self.now();
         let accounts = plan.calls.iter().filter_map(|call| call.signer.account());
@@ -166,7 +166,7 @@ impl Gateway {
         let (mut active, mut ended) = (Vec::new(), HashSet::new());
         let may = |user: &UserId| allowed.as_ref().is_none_or(|allowed| allowed.contains(user));
         for author in self.connected(app, authors.into_iter().filter(may).collect()).await? {
-            let known = self.known_account(app, author).await?;
+            let known = self.find_account(app, author).await?;
             match known.map(|known| known.stored.account.state) {
                 Some(AccountState::Active) => active.push(author),
                 Some(_) => drop(ended.insert(author)),
@@ -229,11 +229,11 @@ impl Gateway {
         for (index, named) in named.iter().enumerate() {
             let user_id = match named {
                 AccountRef::Id(user_id) => Some(*user_id),
-                AccountRef::ScreenName(name) => self.user_named(app, name, Some(key)).await?,
+                AccountRef::ScreenName(name) => self.find_user(app, name, Some(key)).await?,
             };
             let user_id = user_id.filter(|user| of_key.is_none_or(|of_key| of_key.contains(user)));
             let known = match user_id {
-                Some(user_id) => self.known_account(app, user_id).await?.map(|_| user_id),
+                Some(user_id) => self.find_account(app, user_id).await?.map(|_| user_id),
                 None => None,
             };
             // The same account may be named by id and by screen name.
@@ -273,7 +273,7 @@ impl Gateway {
         };
         let mut active = Vec::new();
         for user_id in allowed {
-            let known = self.known_account(app, user_id).await?;
+            let known = self.find_account(app, user_id).await?;
             if known.is_some_and(|known| known.stored.account.state == AccountState::Active) {
                 active.push(user_id);
             }

@@ -9,7 +9,7 @@ use crate::model::usage::Month;
 
 impl Gateway {
     /// Reads this month's accounts from the database. Call it before the first call.
-    pub async fn read_month(&self) -> Result<(), Error> {
+    pub async fn load_used_accounts(&self) -> Result<(), Error> {
         let (now, store) = (self.now(), &self.0.store);
         let month = Month::of(now);
         for (of, app, count) in store.count_used_accounts(month).await? {
@@ -20,7 +20,7 @@ impl Gateway {
                 app.month.report_limit(&app.name, now);
             }
         }
-        for used in self.accounts_used() {
+        for used in self.list_accounts_used() {
             let as_gauge = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
             if let Some(limit) = used.limit {
                 metrics::gauge!("countersign_account_limit", "app" => used.app.clone())
@@ -33,7 +33,7 @@ impl Gateway {
     }
 
     /// Accounts used by each configured app, by app name; those used by other replicas may be missing for some seconds.
-    pub fn accounts_used(&self) -> Vec<AccountsUsed> {
+    pub fn list_accounts_used(&self) -> Vec<AccountsUsed> {
         let now = self.now();
         let used = |app: &Arc<AppState>| AccountsUsed {
             app: app.name.clone(),

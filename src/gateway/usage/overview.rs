@@ -65,7 +65,7 @@ impl Latency {
 
 impl Gateway {
     /// Everything of interest at a glance.
-    pub async fn overview(&self) -> Result<Overview, Error> {
+    pub async fn get_overview(&self) -> Result<Overview, Error> {
         let _ = self.write_part().await;
         self.store_calls().await;
         let (now, store) = (self.now(), &self.0.store);
@@ -73,7 +73,7 @@ impl Gateway {
         let since = until - DAY;
         let by = Grain { hours: 1, auth: true, outcome: true, ..Grain::default() };
         let filter = UsageFilter { from: since, until, by, limit: 1000, ..UsageFilter::default() };
-        self.read_month().await?;
+        self.load_used_accounts().await?;
         Ok(Overview {
             health: self.health(),
             accounts: store.count_accounts().await?,
@@ -83,19 +83,19 @@ impl Gateway {
                 store.list_call_times(now - time::Duration::DAY, MOST_TIMED).await?,
             ),
             webhooks: self.list_webhooks().await?,
-            gaps: self.usage_gaps(now - NEWS).await?,
-            accounts_used: self.accounts_used(),
+            gaps: self.list_usage_gaps(now - NEWS).await?,
+            accounts_used: self.list_accounts_used(),
         })
     }
 
     /// The largest consumers and usage over time; the filter's key may be an id or a name.
-    pub async fn survey_usage(
+    pub async fn get_usage_survey(
         &self,
         mut filter: UsageFilter,
         aspect: Option<Aspect>,
     ) -> Result<UsageSurvey, Error> {
         let _ = self.write_part().await;
-        filter.key_id = self.key_id(filter.key_id).await?;
+        filter.key_id = self.resolve_key_id(filter.key_id).await?;
         let store = &self.0.store;
         let ranked = match aspect {
             Some(aspect) => store.rank_usage(&filter, aspect).await?,
@@ -106,7 +106,7 @@ impl Gateway {
         let split = aspect.map(|aspect| (aspect, &*largest));
         let key_names = match aspect {
             Some(Aspect::Key) => {
-                self.key_names(ranked.iter().map(|(key_id, _)| key_id.as_str())).await
+                self.list_key_names(ranked.iter().map(|(key_id, _)| key_id.as_str())).await
             }
             _ => KeyNames::new(),
         };
@@ -115,7 +115,7 @@ impl Gateway {
             over_time: store.usage_over_time(&filter, split).await?,
             ranked,
             accounts: store.count_used_accounts(Month::of(from)).await?,
-            gaps: self.usage_gaps(from).await?,
+            gaps: self.list_usage_gaps(from).await?,
             key_names,
         })
     }

@@ -35,10 +35,10 @@ impl Gateway {
                 };
                 if is_due {
                     let _ = gateway.flush_usage().await;
-                    let _ = gateway.read_month().await;
+                    let _ = gateway.load_used_accounts().await;
                     gateway.store_calls().await;
                 } else {
-                    let _ = gateway.tell_counted().await;
+                    let _ = gateway.write_call_count().await;
                 }
             }
         }
@@ -52,7 +52,7 @@ impl Gateway {
     }
 
     /// Writes the number of counted calls to the database, if it has changed since the last time.
-    pub async fn tell_counted(&self) -> Result<(), store::Error> {
+    pub async fn write_call_count(&self) -> Result<(), store::Error> {
         let usage = &self.0.usage;
         let mut writing = usage.writing.lock().await;
         let counted = usage.records().counted_calls;

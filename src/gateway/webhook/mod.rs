@@ -81,8 +81,8 @@ impl Gateway {
     }
 
     /// One webhook with its backlog.
-    pub async fn show_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
-        let webhook = self.stored_webhook(id).await?.webhook;
+    pub async fn get_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
+        let webhook = self.get_stored_webhook(id).await?.webhook;
         let backlogs = self.0.store.list_backlogs().await?;
         let backlog = backlogs.into_iter().find(|(webhook_id, _)| webhook_id == id);
         Ok((webhook, backlog.map(|(_, backlog)| backlog).unwrap_or_default()))
@@ -93,7 +93,7 @@ impl Gateway {
         &self,
         filter: &DeliveryFilter,
     ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
-        self.stored_webhook(&filter.webhook_id).await?;
+        self.get_stored_webhook(&filter.webhook_id).await?;
         let stored = self.0.store.list_deliveries(filter).await?;
         Ok(stored.into_iter().map(|delivery| self.trusted_delivery(delivery)).collect())
     }
@@ -106,7 +106,7 @@ impl Gateway {
         number: i64,
         actor: &str,
     ) -> Result<Result<Delivery, Unreadable>, Error> {
-        self.stored_webhook(webhook_id).await?;
+        self.get_stored_webhook(webhook_id).await?;
         let again = self.0.store.resend_delivery(webhook_id, number, actor, self.now()).await?;
         self.0.events.notify_one();
         Ok(self.trusted_delivery(again.ok_or(Error::NotFound("delivery"))?))
@@ -119,7 +119,7 @@ impl Gateway {
         id: &str,
         actor: &str,
     ) -> Result<Result<u16, NotReceived>, Error> {
-        let stored = self.stored_webhook(id).await?;
+        let stored = self.get_stored_webhook(id).await?;
         self.require_signing_keys(&stored)?;
         let now = self.now();
         // Before it is sent: what cannot be recorded is not done.
@@ -148,7 +148,7 @@ impl Gateway {
             let problem = Detail::at("/overlap", "must be at most 30 days");
             return Err(Error::InvalidRequest(vec![problem]));
         }
-        let stored = self.stored_webhook(id).await?;
+        let stored = self.get_stored_webhook(id).await?;
         let now = whole_second(self.now());
         // Otherwise a receiver that still has the oldest of the three would refuse everything.
         if let Some(until) = stored.webhook.old_secret_until.filter(|until| *until > now)
@@ -183,7 +183,7 @@ impl Gateway {
 
     /// Deletes a receiver and its pending deliveries.
     pub async fn remove_webhook(&self, id: &str, actor: &str) -> Result<Webhook, Error> {
-        let webhook = self.stored_webhook(id).await?.webhook;
+        let webhook = self.get_stored_webhook(id).await?.webhook;
         self.0.store.remove_webhook(&webhook, actor, self.now()).await?;
         Ok(webhook)
     }
@@ -219,7 +219,7 @@ impl Gateway {
         records.into_iter().flatten().try_for_each(|record| Ok(self.0.vault.require_key(record)?))
     }
 
-    async fn stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {
+    async fn get_stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {
         self.0.store.find_webhook(id).await?.ok_or(Error::NotFound("webhook"))
     }
 }

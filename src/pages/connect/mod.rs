@@ -78,7 +78,7 @@ pub(crate) async fn show(
 ) -> Response {
     let from = Client::address(&request);
     let browser = Browser::of(request.headers(), host.gateway().public_url());
-    match host.gateway().show_link(&link, browser.map(|it| it.proof), from).await {
+    match host.gateway().get_invitation(&link, browser.map(|it| it.proof), from).await {
         Ok(it) => page(
             StatusCode::OK,
             match &it.state {

@@ -218,7 +218,7 @@ async fn what_cannot_be_sent_twice_goes_over_a_connection_of_its_own() {
     let house =
         House::start_with(&database, |config| config.upstream.api_url = upstream.url.clone()).await;
     for _ in 0..2 {
-        assert_eq!(house.gateway.try_app("demo").await.unwrap(), None);
+        assert_eq!(house.gateway.verify_app("demo").await.unwrap(), None);
     }
     assert_eq!(upstream.connections(), [0, 1]);
 }

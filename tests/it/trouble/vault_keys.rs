@@ -81,7 +81,7 @@ on_both! {
         assert!(degraded.json()["reasons"][0].as_str().unwrap().contains("newerkey"), "{}", degraded.text());
         let metrics = Ask::new(&old.http, &old.admin_url, "GET", "/metrics");
         eventually(&metrics, |it| it.text().contains("countersign_vault_keys_missing 1")).await;
-        let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap_err();
+        let listed = old.gateway.get_key(id_of(&key)).await.unwrap().unwrap_err();
         assert!(listed.why.contains("newerkey") && !listed.why.contains("changed"), "{}", listed.why);
 
         reload(&old, &database, newer).await.unwrap();
@@ -164,7 +164,7 @@ on_both! {
         let (webhook, _) = house.gateway.add_webhook(new, "test").await.unwrap();
         quarantine(&house, "the stored token does not open or is not this user's").await;
         private(&house, "alice").send().await.is_relayed(200);
-        let backlog = house.gateway.show_webhook(&webhook.id).await.unwrap().1;
+        let backlog = house.gateway.get_webhook(&webhook.id).await.unwrap().1;
         assert_eq!(backlog.waiting, 2, "that it was quarantined, and that it works again");
     }
 
@@ -191,12 +191,12 @@ on_both! {
         let SignIn::Begun(session) = new.gateway.sign_in(&admin, ADDRESS).await.unwrap() else { panic!() };
 
         let unavailable = |error: Error| assert!(matches!(error, Error::VaultKeyUnavailable(_)), "{error}");
-        unavailable(old.gateway.show_link(id, None, ADDRESS).await.err().unwrap());
+        unavailable(old.gateway.get_invitation(id, None, ADDRESS).await.err().unwrap());
         unavailable(old.gateway.test_webhook(&webhook.id, "test").await.unwrap_err());
         unavailable(old.gateway.rotate_webhook(&webhook.id, None, "test").await.err().unwrap());
         unavailable(old.gateway.find_session(session.expose(), ADDRESS).await.err().unwrap());
         reload(&old, &database, newer).await.unwrap();
-        old.gateway.show_link(id, None, ADDRESS).await.unwrap();
+        old.gateway.get_invitation(id, None, ADDRESS).await.unwrap();
         assert!(old.gateway.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
     }
 
@@ -206,7 +206,7 @@ on_both! {
         let SignIn::Begun(session) = house.gateway.sign_in(&admin, ADDRESS).await.unwrap() else { panic!() };
         reload(&house, &database, newer).await.unwrap();
         house.gateway.rotate_vault("test").await.unwrap();
-        let status = house.gateway.vault_status().await.unwrap();
+        let status = house.gateway.get_vault_status().await.unwrap();
         assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
         reload(&house, &database, |config| {
             newer(config);
@@ -227,7 +227,7 @@ on_both! {
         assert!(revoked.revoked_at.is_some());
         eventually(&call, |it| it.status == 401).await;
         // It left nothing that the others could not open, and its row brings nothing back.
-        let status = new.gateway.vault_status().await.unwrap();
+        let status = new.gateway.get_vault_status().await.unwrap();
         assert_eq!(status.unopened, [] as [String; 0]);
         database.run(&format!("update key set revoked_at = null where key_id = '{}'", id_of(&key))).await;
         let again = House::build(new.bench.again(), &database.settings(), newer).await;
@@ -239,7 +239,7 @@ on_both! {
         let key = old.new_key(|_| ()).await;
         let new = House::build(old.bench.again(), &database.settings(), newer).await;
         new.gateway.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
-        let listed = old.gateway.look_at_key(id_of(&key)).await.unwrap().unwrap();
+        let listed = old.gateway.get_key(id_of(&key)).await.unwrap().unwrap();
         assert!(listed.revoked_at.is_some(), "the gateway without the new key still reads its row");
     }
 

@@ -31,7 +31,7 @@ async fn use_alice(house: &House) {
     let is_noted = async {
         while house
             .gateway
-            .look_at_key(id_of(&house.key))
+            .get_key(id_of(&house.key))
             .await
             .unwrap()
             .unwrap()

@@ -68,7 +68,7 @@ on_both! {
         assert_eq!(house.deliver().await, 1);
         assert_eq!(receiver.arrived().len(), 2);
         is_put_aside(&listed(&house, &admin, &id).await[3]);
-        assert!(house.gateway.vault_status().await.unwrap().unopened.is_empty(), "none is in a rotation's way");
+        assert!(house.gateway.get_vault_status().await.unwrap().unopened.is_empty(), "none is in a rotation's way");
     }
 
     async fn a_row_that_was_edited_in_any_column_is_not_sent(database: Database) {
@@ -127,9 +127,9 @@ on_both! {
         house.connect(&["alice"]).await;
         let (old, text) = RING.split_once('=').unwrap();
         let both = with_ring(&house, &database, &[NEWER, (old, text)]).await;
-        assert!(both.gateway.sealing_keys().await.unwrap().contains(&old.to_owned()));
+        assert!(both.gateway.list_sealing_keys().await.unwrap().contains(&old.to_owned()));
         both.gateway.rotate_vault("test").await.unwrap();
-        let status = both.gateway.vault_status().await.unwrap();
+        let status = both.gateway.get_vault_status().await.unwrap();
         assert_eq!(status.records.keys().collect::<Vec<_>>(), [NEWER.0]);
         assert!(status.unopened.is_empty(), "{status:?}");
         let without = with_ring(&house, &database, &[NEWER]).await;

@@ -44,7 +44,7 @@ on_both! {
         let tested = stricter.gateway.test_webhook(&id, "test").await.unwrap();
         assert!(tested.unwrap_err().why.contains("webhooks.receivers"));
         assert!(receiver.arrived().is_empty());
-        let failure = stricter.gateway.show_webhook(&id).await.unwrap().1.failure.unwrap();
+        let failure = stricter.gateway.get_webhook(&id).await.unwrap().1.failure.unwrap();
         assert!(failure.contains("webhooks.receivers"), "{failure}");
     }
 }

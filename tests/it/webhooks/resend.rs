@@ -144,7 +144,7 @@ on_both! {
         let odd: Vec<_> = keys.iter().filter(|it| it["kind"].is_null()).collect();
         assert_eq!((keys.len(), odd.len()), (3, 1));
         assert_eq!((&odd[0]["id"], &odd[0]["accounts"]), (&json!(&caller[4..16]), &json!([])));
-        let status = house.gateway.vault_status().await.unwrap();
+        let status = house.gateway.get_vault_status().await.unwrap();
         assert_eq!(status.unopened, [format!("key {}", &caller[4..16])]);
     }
 }

@@ -160,11 +160,11 @@ on_both! {
         })
         .await;
         newer.gateway.rotate_vault("test").await.unwrap();
-        let status = newer.gateway.vault_status().await.unwrap();
+        let status = newer.gateway.get_vault_status().await.unwrap();
         assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
         newer.gateway.test_webhook(&id, "test").await.unwrap().unwrap();
         let arrived = receiver.arrived().remove(0);
         assert!(signed_by(&arrived, &first) && signed_by(&arrived, second.expose()));
-        assert_eq!(newer.gateway.sealing_keys().await.unwrap(), ["newerkey"]);
+        assert_eq!(newer.gateway.list_sealing_keys().await.unwrap(), ["newerkey"]);
     }
 }
