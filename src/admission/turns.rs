@@ -184,7 +184,9 @@ impl Turn {
     }
 
     async fn grow(&mut self, places: usize, wait: Wait) {
-        let Some(missing) = places.checked_sub(self.places).filter(|it| *it > 0) else { return };
+        let Some(missing) = places.checked_sub(self.places).filter(|missing| *missing > 0) else {
+            return;
+        };
         let mut more = self.turns.wait(&self.key, missing, wait).await;
         self.places += std::mem::take(&mut more.places);
     }
@@ -227,7 +229,7 @@ impl Drop for Waiting<'_> {
             return;
         }
         self.granted.close();
-        self.turns.lock().forget_the_gone();
+        self.turns.lock().drop_abandoned();
         self.turns.advance();
     }
 }
@@ -292,7 +294,7 @@ impl State {
     }
 
     fn queue(&mut self, key: &Arc<str>, waiter: Waiter) {
-        let place = self.lanes.iter().position(|it| it.key == *key);
+        let place = self.lanes.iter().position(|lane| lane.key == *key);
         let lane = place.and_then(|at| self.lanes.remove(at));
         let mut lane =
             lane.unwrap_or_else(|| Lane { key: Arc::clone(key), waiting: VecDeque::new() });
@@ -305,11 +307,11 @@ impl State {
         }
     }
 
-    fn forget_the_gone(&mut self) {
+    fn drop_abandoned(&mut self) {
         for lane in &mut self.lanes {
-            lane.waiting.retain(|it| !it.granted.is_closed());
+            lane.waiting.retain(|waiter| !waiter.granted.is_closed());
         }
-        self.lanes.retain(|it| !it.waiting.is_empty());
+        self.lanes.retain(|lane| !lane.waiting.is_empty());
     }
 
     fn hold(&mut self, key: &Arc<str>, places: usize) {

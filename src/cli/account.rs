@@ -82,8 +82,10 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Connect(arguments) => connect::run(&parts, arguments).await,
         Task::List { app, state, json } => list(&parts, app, state.as_deref(), json).await,
         Task::Show(named) => {
-            let account =
-                parts.gateway.see_account(named.app.as_deref(), &named.account()?).await?;
+            let account = parts
+                .gateway
+                .get_account_with_last_call(named.app.as_deref(), &named.account()?)
+                .await?;
             let account = SeenAccount::from(account);
             if named.json {
                 output::json(&account);
@@ -142,10 +144,10 @@ async fn list(
             Some(AccountState::from_name(name).ok_or_else(wrong)?)
         }
     };
-    let accounts = all_pages(async |last: Option<&gateway::SeenAccount>, limit| {
+    let accounts = all_pages(async |last: Option<&gateway::AccountWithLastCall>, limit| {
         let after = last.map(|it| (it.account.app.clone(), it.account.user_id));
         let filter = AccountFilter { app: app.clone(), state, search: None, after, limit };
-        parts.gateway.see_accounts(&filter).await
+        parts.gateway.list_accounts_with_last_call(&filter).await
     });
     let accounts: Vec<SeenAccount> = accounts.await?.into_iter().map(SeenAccount::from).collect();
     if json {

@@ -55,7 +55,7 @@ pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), F
     let parts = open(config).await?;
     let found = first(limit, async |last: Option<&Named>, limit| {
         let filter = CallFilter { before: last.map(|it| it.call.id), limit, ..filter.clone() };
-        let (calls, names) = parts.gateway.browse_calls(filter, account.as_ref()).await?;
+        let (calls, names) = parts.gateway.list_calls_with_names(filter, account.as_ref()).await?;
         Ok(calls.into_iter().map(|it| named(it, &names)).collect())
     });
     let (calls, is_more) = found.await?;

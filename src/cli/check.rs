@@ -120,7 +120,7 @@ impl Report {
 }
 
 async fn check_parts(report: &mut Report, parts: &Parts) {
-    match parts.gateway.vault_status().await {
+    match parts.gateway.get_vault_status().await {
         Ok(status) if status.unopened.is_empty() => {
             let count = |(id, records): (&String, &u64)| format!("{records} sealed with {id}");
             let counts: Vec<String> = status.records.iter().map(count).collect();
@@ -150,7 +150,7 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
                 "X accepts its consumer key and secret and gives a bearer token"
             }
         };
-        match parts.gateway.try_app(&name).await {
+        match parts.gateway.verify_app(&name).await {
             Ok(None) => report.pass(&what, accepted),
             Ok(Some(fault)) => report.fail(&what, &fault.to_string()),
             Err(error) => report.fail(&what, &Failure::general(error).text()),

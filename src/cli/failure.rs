@@ -85,7 +85,7 @@ impl From<gateway::Error> for Failure {
 }
 
 /// A problem as the command line says it: what is a member of a body or a query there is an option here.
-fn in_words(problem: &gateway::Problem) -> String {
+fn in_words(problem: &gateway::Detail) -> String {
     let detail = &problem.detail;
     let pointer = match &problem.place {
         Location::Body(pointer) => pointer,

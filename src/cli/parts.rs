@@ -41,7 +41,7 @@ impl Parts {
 
     /// Refuses to seal with a key that a replica which lives does not hold.
     pub(super) async fn require_known_key(&self) -> Result<(), Failure> {
-        let without = self.gateway.replicas_lacking_key().await?;
+        let without = self.gateway.list_replicas_lacking_key().await?;
         if without.is_empty() {
             return Ok(());
         }
@@ -56,7 +56,7 @@ impl Parts {
 
     /// Refuses a ring that does not fit what is stored: what it sealed, others could not open.
     pub(super) async fn require_fitting_ring(&self) -> Result<(), Failure> {
-        match self.gateway.ring_fault().await? {
+        match self.gateway.find_ring_fault().await? {
             None => Ok(()),
             Some(fault) => Err(Failure::config(anyhow!(fault.to_string()))),
         }

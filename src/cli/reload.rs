@@ -69,7 +69,7 @@ async fn reload(
     let config = match loaded.map_err(|it| it.to_string())? {
         Ok(config) => config,
         Err(failure) => {
-            gateway.note_outdated(true);
+            gateway.set_outdated(true);
             return Err(failure.text());
         }
     };

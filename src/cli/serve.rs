@@ -122,7 +122,7 @@ pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
     let parts = Parts::assemble(config, store, vault)?;
     parts.require_fitting_ring().await?;
     parts.gateway.catch_up_once().await?;
-    parts.gateway.read_month().await?;
+    parts.gateway.load_used_accounts().await?;
     parts.gateway.warm_up().await;
     parts.gateway.register_replica(&host()).await?;
     Ok(parts)

@@ -40,7 +40,7 @@ pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), F
     let query = UsageQuery { from, until, by: Some(by), app, key, account };
     let (filter, month) = query.read(parts::now()).map_err(gateway::Error::InvalidRequest)?;
     let parts = open(config).await?;
-    let usage = Usage::of(parts.gateway.report_usage(&filter, month).await?, &filter);
+    let usage = Usage::of(parts.gateway.get_usage_report(&filter, month).await?, &filter);
     if json {
         output::json(&usage);
         return Ok(());

@@ -44,8 +44,11 @@ pub(super) fn run(config: Option<&Path>, task: &Task) -> Result<(), Failure> {
 async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Failure> {
     let parts = if rotate { open_to_seal(config).await? } else { open(config).await? };
     let gateway = parts.gateway;
-    let status =
-        if rotate { gateway.rotate_vault(&ACTOR).await? } else { gateway.vault_status().await? };
+    let status = if rotate {
+        gateway.rotate_vault(&ACTOR).await?
+    } else {
+        gateway.get_vault_status().await?
+    };
     let status = Vault::new(status, gateway.list_replicas().await?);
     if json {
         output::json(&status);

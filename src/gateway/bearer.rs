@@ -13,7 +13,7 @@ use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
 use crate::gateway::app::faults::Fault;
 use crate::gateway::{Error, Gateway};
 use crate::model::Endpoint;
-use crate::upstream::{self, Credential, MintError, Room, Spent, StatusCode};
+use crate::upstream::{self, Credential, MintError, Room, StatusCode, UpstreamEffort};
 use crate::vault::Seal;
 
 /// X refuses apps that mint too often (reference 6.1).
@@ -27,7 +27,7 @@ const MOST_OF_A_REFUSAL: usize = 64 * 1024;
 
 impl Gateway {
     /// The app's current bearer token: from memory, else from the database, else newly minted.
-    pub(super) async fn bearer(&self, app: &Arc<AppState>) -> Result<Arc<Bearer>, Error> {
+    pub(super) async fn get_bearer(&self, app: &Arc<AppState>) -> Result<Arc<Bearer>, Error> {
         if let Some(bearer) = app.current.load_full() {
             return Ok(bearer);
         }
@@ -62,12 +62,13 @@ impl Gateway {
     async fn next_bearer(&self, app: &AppState, rejected: i64) -> Result<Arc<Bearer>, Error> {
         let ended = app.ended.load(Ordering::Acquire);
         let mut minting = app.minting.lock().await;
-        if let Some(bearer) = app.current.load_full().filter(|it| it.generation != rejected) {
+        if let Some(bearer) = app.current.load_full().filter(|bearer| bearer.generation != rejected)
+        {
             return Ok(bearer);
         }
         share_failure(app, &minting, ended)?;
         let stored = self.stored_bearer(app).await?;
-        if let Some(bearer) = stored.usable.filter(|it| it.generation != rejected) {
+        if let Some(bearer) = stored.usable.filter(|bearer| bearer.generation != rejected) {
             return Ok(remember(app, bearer));
         }
         let now = self.0.clock.instant();
@@ -79,8 +80,8 @@ impl Gateway {
 
     /// Tests an app's credentials; returns the fault that X finds with them. A mint returns the same token as before;
     /// other kinds are tested with a call that X refuses for its body once it knows who calls (reference 4.4).
-    pub async fn try_app(&self, app: &str) -> Result<Option<Fault>, Error> {
-        let app = self.configured_app(app)?;
+    pub async fn verify_app(&self, app: &str) -> Result<Option<Fault>, Error> {
+        let app = self.get_app(app)?;
         let settings = app.settings();
         let credential = match (BearerSource::of(&settings), &settings.bearer_token) {
             (BearerSource::TwoLegged, _) => Credential::TwoLegged(&settings),
@@ -92,10 +93,10 @@ impl Gateway {
                 };
             }
         };
-        let (body, mut spent) = (Bytes::from_static(b"{}"), Spent::default());
+        let (body, mut effort) = (Bytes::from_static(b"{}"), UpstreamEffort::default());
         let room = &mut Room::UpTo(MOST_OF_A_REFUSAL);
         let answer =
-            self.0.upstream.engage(Endpoint::Totals, &body, credential, room, &mut spent).await?;
+            self.0.upstream.engage(Endpoint::Totals, &body, credential, room, &mut effort).await?;
         match app.judge(credential, &answer) {
             // X complains of the body only once it has accepted the credentials.
             None if answer.status != StatusCode::BAD_REQUEST => {
@@ -109,7 +110,7 @@ impl Gateway {
     pub(super) async fn forget_bearer(&self, app: &str) {
         let Some(app) = self.0.apps.get(app) else { return };
         let current = app.current.load_full();
-        let known = current.as_ref().map(|it| it.generation);
+        let known = current.as_ref().map(|bearer| bearer.generation);
         // Not if the database is unavailable, nor if the token minted here is newer than the stored one.
         if known.is_some()
             && let Ok(stored) = self.stored_bearer(app).await
@@ -236,8 +237,9 @@ fn mint_error(app: &str, error: Arc<MintError>) -> Error {
 
 /// Refuses while `last` is too recent, with the time left to wait.
 fn require_pause(app: &AppState, last: Option<Instant>, now: Instant) -> Result<(), Error> {
-    let since = last.map(|it| now.saturating_duration_since(it));
-    match since.and_then(|it| BETWEEN_RENEWALS.checked_sub(it)).filter(|it| !it.is_zero()) {
+    let since = last.map(|last| now.saturating_duration_since(last));
+    match since.and_then(|since| BETWEEN_RENEWALS.checked_sub(since)).filter(|left| !left.is_zero())
+    {
         Some(left) => {
             Err(Error::AppCredentialsRejected { app: app.name.clone(), retry_after: left })
         }

@@ -89,13 +89,13 @@ impl Gateway {
     pub(super) async fn catch_up(&self) -> Result<(), store::Error> {
         let inner = &self.0;
         let _reading = inner.feed.reading.lock().await;
-        let asked_at = inner.clock.instant();
+        let read_at = inner.clock.instant();
         let position = inner.feed.position();
         if position < 0 {
             let latest = inner.store.latest_change().await?;
             self.learn_key_ids().await?;
             self.forget_everything();
-            inner.feed.advance(latest, asked_at);
+            inner.feed.advance(latest, read_at);
             return Ok(());
         }
         let changes = inner.store.list_changes(position).await?;
@@ -103,7 +103,7 @@ impl Gateway {
             self.learn_key_ids().await?;
         }
         // First the position, so that a load in flight sees that it may be outdated.
-        inner.feed.advance(changes.latest, asked_at);
+        inner.feed.advance(changes.latest, read_at);
         if changes.complete {
             for change in &changes.changes {
                 self.forget(change).await;
@@ -140,8 +140,10 @@ impl Gateway {
         let counts = self.0.store.count_accounts_by_state().await?;
         for app in self.0.apps.keys() {
             for state in AccountState::ALL {
-                let found =
-                    counts.iter().find(|it| it.0 == *app && it.1 == state).map_or(0, |it| it.2);
+                let found = counts
+                    .iter()
+                    .find(|(of, has, _)| of == app && *has == state)
+                    .map_or(0, |(_, _, count)| *count);
                 let found = f64::from(u32::try_from(found).unwrap_or(u32::MAX));
                 metrics::gauge!("countersign_accounts", "app" => app.clone(), "state" => state.name()).set(found);
             }
@@ -151,7 +153,7 @@ impl Gateway {
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
-        self.tell_refusals().await?;
+        self.write_due_refusals().await?;
         self.prune_usage().await
     }
 }
@@ -191,7 +193,7 @@ impl Follower {
             self.wake = gateway.0.store.listen().await.ok().flatten();
         }
         let is_due =
-            self.housekept.is_none_or(|it| now.saturating_duration_since(it) >= HOUSEKEEPING);
+            self.housekept.is_none_or(|last| now.saturating_duration_since(last) >= HOUSEKEEPING);
         if up && let Err(error) = gateway.survey_missing(is_due).await {
             warn!(
                 error = &error as &dyn std::error::Error,

@@ -1,4 +1,4 @@
-//! Errors that a caller can be told of and act on. Their causes stay in `source`, for the log.
+//! Errors that a caller can see and act on. Their causes stay in `source`, for the log.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -21,7 +21,7 @@ type Source = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the request cannot be answered as it is")]
-    InvalidRequest(Vec<Problem>),
+    InvalidRequest(Vec<Detail>),
     #[error("the key is not known, has expired or was revoked")]
     UnknownKey,
     /// Too many wrong guesses; keys that are known to exist are still checked.
@@ -103,7 +103,7 @@ fn accounts_a_month(count: u64) -> String {
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Problem {
+pub struct Detail {
     pub place: Location,
     /// What is wrong, and what would be right.
     pub detail: String,
@@ -123,29 +123,29 @@ pub enum Location {
     Query,
 }
 
-impl Problem {
-    pub fn at(pointer: &str, detail: impl Into<String>) -> Problem {
-        Problem::new(Location::Body(pointer.to_owned()), detail)
+impl Detail {
+    pub fn at(pointer: &str, detail: impl Into<String>) -> Detail {
+        Detail::new(Location::Body(pointer.to_owned()), detail)
     }
 
-    pub fn in_header(name: &'static str, detail: impl Into<String>) -> Problem {
-        Problem::new(Location::Header(name), detail)
+    pub fn in_header(name: &'static str, detail: impl Into<String>) -> Detail {
+        Detail::new(Location::Header(name), detail)
     }
 
-    pub fn in_path(detail: impl Into<String>) -> Problem {
-        Problem::new(Location::Path, detail)
+    pub fn in_path(detail: impl Into<String>) -> Detail {
+        Detail::new(Location::Path, detail)
     }
 
-    pub fn in_query(detail: impl Into<String>) -> Problem {
-        Problem::new(Location::Query, detail)
+    pub fn in_query(detail: impl Into<String>) -> Detail {
+        Detail::new(Location::Query, detail)
     }
 
-    pub fn in_line(number: usize, detail: impl Into<String>) -> Problem {
-        Problem::new(Location::Line(number), detail)
+    pub fn in_line(number: usize, detail: impl Into<String>) -> Detail {
+        Detail::new(Location::Line(number), detail)
     }
 
-    fn new(place: Location, detail: impl Into<String>) -> Problem {
-        Problem { place, detail: detail.into(), stands_for: 1 }
+    fn new(place: Location, detail: impl Into<String>) -> Detail {
+        Detail { place, detail: detail.into(), stands_for: 1 }
     }
 }
 
@@ -161,22 +161,22 @@ impl fmt::Display for Location {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Problem {
+impl From<Refusal> for Detail {
+    fn from(refusal: Refusal) -> Detail {
         match refusal {
-            Refusal::EndpointIsPrivate(endpoint) => Problem::in_header(
+            Refusal::EndpointIsPrivate(endpoint) => Detail::in_header(
                 "Countersign-Auth",
                 format!(
                     "{endpoint} answers a post's author alone, so app cannot work; leave it out or say user"
                 ),
             ),
-            Refusal::MetricIsPrivate(metric) => Problem::in_header(
+            Refusal::MetricIsPrivate(metric) => Detail::in_header(
                 "Countersign-Auth",
                 format!(
                     "{metric} is for a post's author alone, so app cannot work; leave it out or say user"
                 ),
             ),
-            Refusal::AccountNeeded => Problem::in_header(
+            Refusal::AccountNeeded => Detail::in_header(
                 "Countersign-Account",
                 "this request is signed as the posts' author: name the account, as a user id or as @screen_name",
             ),
@@ -184,8 +184,8 @@ impl From<Refusal> for Problem {
     }
 }
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Error {
+impl From<Detail> for Error {
+    fn from(problem: Detail) -> Error {
         Error::InvalidRequest(vec![problem])
     }
 }

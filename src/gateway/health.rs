@@ -78,7 +78,7 @@ impl Gateway {
             degraded.push(Degraded::DatabaseAway { serving_for: left.as_secs() });
         }
         let offset = self.0.upstream.clock_offset();
-        if let Some(seconds) = offset.filter(|it| it.abs() > CLOCK_WARNING_SECONDS) {
+        if let Some(seconds) = offset.filter(|seconds| seconds.abs() > CLOCK_WARNING_SECONDS) {
             degraded.push(Degraded::ClockOff { seconds });
         }
         let missing = self.0.vault.missing_keys().into_iter();
@@ -91,7 +91,7 @@ impl Gateway {
             degraded.push(Degraded::NoApp);
         }
         for (name, app) in apps {
-            let faults = Fault::ALL.into_iter().filter(|it| app.faults.has(*it));
+            let faults = Fault::ALL.into_iter().filter(|fault| app.faults.has(*fault));
             degraded.extend(faults.map(|fault| Degraded::App { name: name.clone(), fault }));
         }
         let can_open = !self.0.surveyed.opens_nothing();

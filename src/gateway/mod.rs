@@ -29,28 +29,28 @@ use tokio::sync::Notify;
 
 pub use crate::admission::Held;
 pub use crate::gateway::account::connect::{
-    Begun, BegunPin, Callback, Finished, Invitation, Standing,
+    Begun, BegunPin, Callback, Finished, Invitation, LinkState,
 };
 pub use crate::gateway::account::known::KnownAccount;
 pub use crate::gateway::account::links::{CreatedLink, NewLink};
 pub use crate::gateway::account::pending_links::{LinkId, LinkPlace, WaitingLink};
-pub use crate::gateway::account::view::{History, Progress, SeenAccount};
+pub use crate::gateway::account::view::{AccountWithLastCall, FirstSteps, History};
 pub use crate::gateway::account::{Import, Verified, check_imports};
 pub use crate::gateway::app::bearer::BearerSource;
 pub use crate::gateway::app::faults::Fault;
 pub use crate::gateway::app::reconnects::Reconnect;
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::call::check::{Problems, read_time};
-pub use crate::gateway::call::forward::{Call, Trail};
+pub use crate::gateway::call::forward::{CallTrace, RelayRequest};
 pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json};
 pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
-pub use crate::gateway::error::{Error, Location, Problem};
+pub use crate::gateway::error::{Detail, Error, Location};
 pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::key::refusals::Wanted;
 pub use crate::gateway::key::session::{Session, SignIn};
 pub use crate::gateway::key::{KnownKey, NewKey};
 pub use crate::gateway::question::Span;
-pub use crate::gateway::question::answered::{Answered, Made};
+pub use crate::gateway::question::answered::{Answered, FinishedCall};
 pub use crate::gateway::question::caller::Caller;
 pub use crate::gateway::question::lookup::LookUp;
 pub use crate::gateway::question::merge::Merge;
@@ -71,7 +71,9 @@ pub use crate::store::{
     AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
     Replica, UsageFilter, UsageOfTime, UsageRow,
 };
-pub use crate::upstream::{Answer, HeaderMap, NotReceived, PREPAID, Spent, StatusCode, Unpacked};
+pub use crate::upstream::{
+    Answer, HeaderMap, NotReceived, PREPAID, StatusCode, Unpacked, UpstreamEffort,
+};
 
 use crate::admission::{Memory, Rules, Turns};
 use crate::config::{self, Config};
@@ -186,7 +188,7 @@ impl Gateway {
 
     /// The configured apps by name, and where their app-only credentials come from.
     pub fn apps(&self) -> impl Iterator<Item = (&str, BearerSource)> {
-        self.0.apps.values().map(|it| (&*it.name, it.source()))
+        self.0.apps.values().map(|app| (&*app.name, app.source()))
     }
 
     /// The URL at which browsers reach the operators' listener.
@@ -205,7 +207,7 @@ impl Gateway {
     }
 
     /// The app that a request names as `app`, or the only one configured if it names none.
-    fn app(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
+    fn app(&self, name: Option<&str>) -> Result<&Arc<AppState>, Detail> {
         let apps = &self.0.apps;
         let names = || apps.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let detail = match (name, apps.first_key_value()) {
@@ -219,11 +221,11 @@ impl Gateway {
                 None => format!("must name a configured app; these are: {}", names()),
             },
         };
-        Err(Problem::at("/app", detail))
+        Err(Detail::at("/app", detail))
     }
 
     /// The app to which a stored record belongs.
-    fn configured_app(&self, name: &str) -> Result<&Arc<AppState>, Error> {
+    fn get_app(&self, name: &str) -> Result<&Arc<AppState>, Error> {
         self.0.apps.get(name).ok_or(Error::NotFound("app in the configuration"))
     }
 

@@ -86,10 +86,10 @@ impl Gateway {
     }
 
     /// Live replicas that do not hold the vault key with which this process seals.
-    pub async fn replicas_lacking_key(&self) -> Result<Vec<Replica>, Error> {
+    pub async fn list_replicas_lacking_key(&self) -> Result<Vec<Replica>, Error> {
         let active = self.0.vault.active_id();
-        let replicas = self.list_replicas().await?.into_iter().map(|it| it.0);
-        Ok(replicas.filter(|it| !it.vault_keys.contains(&active)).collect())
+        let replicas = self.list_replicas().await?.into_iter().map(|(replica, _)| replica);
+        Ok(replicas.filter(|replica| !replica.vault_keys.contains(&active)).collect())
     }
 
     async fn heartbeat(&self) -> Result<(), store::Error> {
@@ -108,7 +108,7 @@ impl Gateway {
         self.0.store.prune_replicas(SILENCE).await?;
         drop(is_gone);
         let others = self.0.store.list_replicas(SILENCE).await?;
-        if others.iter().any(|it| !self.0.vault.has_key(&it.0.vault_active)) {
+        if others.iter().any(|(other, _)| !self.0.vault.has_key(&other.vault_active)) {
             self.survey_seals().await?;
         }
         Ok(())

@@ -59,11 +59,11 @@ impl fmt::Display for RingFault {
 /// Each missing key, with what it has sealed: `k3y9f0qz (account demo/7588892 and 5 more, key 3fGh…)`.
 fn by_key(seals: &[store::Seals]) -> Vec<String> {
     let mut by_key: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for it in seals {
-        let more = it.records.saturating_sub(1);
+    for seal in seals {
+        let more = seal.records.saturating_sub(1);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let named = format!("{} {}{more}", it.kind, it.example);
-        by_key.entry(&it.vault_key).or_default().push(named);
+        let named = format!("{} {}{more}", seal.kind, seal.example);
+        by_key.entry(&seal.vault_key).or_default().push(named);
     }
     by_key.into_iter().map(|(id, named)| format!("{id} ({})", named.join(", "))).collect()
 }
@@ -91,14 +91,14 @@ impl Surveyed {
 
 impl Gateway {
     /// The ids of the vault keys that sealed what is stored.
-    pub async fn sealing_keys(&self) -> Result<Vec<String>, Error> {
+    pub async fn list_sealing_keys(&self) -> Result<Vec<String>, Error> {
         let seals = self.0.store.list_seals(self.now()).await?;
-        let ids: BTreeSet<String> = seals.into_iter().map(|it| it.vault_key).collect();
+        let ids: BTreeSet<String> = seals.into_iter().map(|seal| seal.vault_key).collect();
         Ok(ids.into_iter().collect())
     }
 
     /// Why this process's ring does not fit what is stored, if it does not.
-    pub async fn ring_fault(&self) -> Result<Option<RingFault>, Error> {
+    pub async fn find_ring_fault(&self) -> Result<Option<RingFault>, Error> {
         self.find_fault(&self.0.vault).await
     }
 
@@ -111,8 +111,7 @@ impl Gateway {
         if let Some(id) = self.0.vault.find_conflict(&new) {
             return Ok(Err(RingFault::Replaced(id)));
         }
-        let is_same = |it: fn(&Vault) -> Vec<String>| it(&self.0.vault) == it(&new);
-        if is_same(Vault::key_ids) && self.0.vault.active_id() == new.active_id() {
+        if self.0.vault.key_ids() == new.key_ids() && self.0.vault.active_id() == new.active_id() {
             return Ok(Ok(false));
         }
         if let Some(fault) = self.find_fault(&new).await? {
@@ -131,9 +130,9 @@ impl Gateway {
     /// Compares the ring with the keys that are in use.
     pub(super) async fn survey_seals(&self) -> Result<(), store::Error> {
         let seals = self.0.store.list_seals(self.now()).await?;
-        self.0.vault.settle_missing(seals.iter().map(|it| &*it.vault_key).filter(is_id));
+        self.0.vault.settle_missing(seals.iter().map(|seal| &*seal.vault_key).filter(is_id));
         let opens_nothing =
-            !seals.is_empty() && !seals.iter().any(|it| self.0.vault.has_key(&it.vault_key));
+            !seals.is_empty() && !seals.iter().any(|seal| self.0.vault.has_key(&seal.vault_key));
         let missing = self.0.vault.missing_keys();
         let count = f64::from(u32::try_from(missing.len()).unwrap_or(u32::MAX));
         metrics::gauge!("countersign_vault_keys_missing").set(count);
@@ -152,23 +151,24 @@ impl Gateway {
 
     async fn find_fault(&self, vault: &Vault) -> Result<Option<RingFault>, Error> {
         let seals = self.0.store.list_seals(self.now()).await?;
-        let lacking: Vec<_> = seals
+        let missing: Vec<_> = seals
             .into_iter()
-            .filter(|it| is_id(&&*it.vault_key) && !vault.has_key(&it.vault_key))
+            .filter(|seal| is_id(&&*seal.vault_key) && !vault.has_key(&seal.vault_key))
             .collect();
-        if !lacking.is_empty() {
-            return Ok(Some(RingFault::Lacks(lacking)));
+        if !missing.is_empty() {
+            return Ok(Some(RingFault::Lacks(missing)));
         }
         let samples = self.open_samples(vault).await?;
         // A key that is here already has opened what it sealed; altered records may be all that is left of it.
-        let is_new = |it: &Sample| !self.0.vault.has_key(&it.vault_key);
-        let opens = |id: &str| samples.iter().any(|it| it.opens && it.vault_key == id);
-        let nothing_opens = !samples.iter().any(|it| it.opens);
-        let wrong =
-            samples.iter().find(|it| nothing_opens || (is_new(it) && !opens(&it.vault_key)));
-        Ok(wrong.map(|it| RingFault::DoesNotOpen {
-            record: it.name.clone(),
-            vault_key: it.vault_key.clone(),
+        let is_new = |sample: &Sample| !self.0.vault.has_key(&sample.vault_key);
+        let opens = |id: &str| samples.iter().any(|sample| sample.opens && sample.vault_key == id);
+        let nothing_opens = !samples.iter().any(|sample| sample.opens);
+        let unopened = samples
+            .iter()
+            .find(|sample| nothing_opens || (is_new(sample) && !opens(&sample.vault_key)));
+        Ok(unopened.map(|sample| RingFault::DoesNotOpen {
+            record: sample.name.clone(),
+            vault_key: sample.vault_key.clone(),
         }))
     }
 
@@ -176,15 +176,15 @@ impl Gateway {
         let keys = self.0.store.list_keys(&KeyFilter { after: None, limit: SAMPLE }).await?;
         let accounts = self.0.store.list_sealed_accounts(None, SAMPLE).await?;
         let id = |record| vault::key_id(record).unwrap_or("?").to_owned();
-        let of_keys = keys.iter().filter(|it| !it.is_void()).map(|it| Sample {
-            name: format!("key {}", it.id()),
-            vault_key: id(&it.sealed_verifier),
-            opens: open_verifier(vault, it).is_ok(),
+        let of_keys = keys.iter().filter(|key| !key.is_void()).map(|key| Sample {
+            name: format!("key {}", key.id()),
+            vault_key: id(&key.sealed_verifier),
+            opens: open_verifier(vault, key).is_ok(),
         });
-        let of_accounts = accounts.iter().map(|it| Sample {
-            name: format!("account {}/{}", it.account.app, it.account.user_id),
-            vault_key: id(&it.sealed_token),
-            opens: open_token(vault, it).is_ok(),
+        let of_accounts = accounts.iter().map(|stored| Sample {
+            name: format!("account {}/{}", stored.account.app, stored.account.user_id),
+            vault_key: id(&stored.sealed_token),
+            opens: open_token(vault, stored).is_ok(),
         });
         Ok(of_keys.chain(of_accounts).collect())
     }

@@ -27,7 +27,7 @@ pub struct VaultStatus {
 
 impl Gateway {
     /// Opens everything that is stored and counts it by key.
-    pub async fn vault_status(&self) -> Result<VaultStatus, Error> {
+    pub async fn get_vault_status(&self) -> Result<VaultStatus, Error> {
         self.walk(false).await
     }
 
@@ -85,7 +85,7 @@ impl Gateway {
         };
         let current = [&stored.sealed_token, &stored.sealed_token_secret]
             .iter()
-            .all(|it| self.0.vault.is_current(it));
+            .all(|record| self.0.vault.is_current(record));
         if current || !reseal {
             status.count(&stored.sealed_token);
             status.count(&stored.sealed_token_secret);
@@ -152,7 +152,7 @@ impl Gateway {
                 (Seal::webhook_secret(webhook), Seal::webhook_old_secret(webhook));
             let secret = self.0.vault.open(&place, &stored.sealed_secret);
             let old = stored.sealed_old_secret.as_ref();
-            let old = old.map(|it| self.0.vault.open(&old_place, it)).transpose();
+            let old = old.map(|record| self.0.vault.open(&old_place, record)).transpose();
             let (secret, old) = match secret.and_then(|secret| Ok((secret, old?))) {
                 Ok(opened) => opened,
                 Err(error) => {
@@ -161,13 +161,15 @@ impl Gateway {
                 }
             };
             let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
-            if !reseal || records.iter().flatten().all(|it| self.0.vault.is_current(it)) {
-                records.iter().flatten().for_each(|it| status.count(it));
+            if !reseal || records.iter().flatten().all(|record| self.0.vault.is_current(record)) {
+                records.iter().flatten().for_each(|record| status.count(record));
                 continue;
             }
             let anew = StoredWebhook {
                 sealed_secret: self.0.vault.seal(&place, &secret)?,
-                sealed_old_secret: old.map(|it| self.0.vault.seal(&old_place, &it)).transpose()?,
+                sealed_old_secret: old
+                    .map(|plain| self.0.vault.seal(&old_place, &plain))
+                    .transpose()?,
                 webhook: webhook.clone(),
             };
             let records = [Some(&anew.sealed_secret), anew.sealed_old_secret.as_ref()];
@@ -209,7 +211,9 @@ impl Gateway {
             after = last.number();
             for stored in deliveries {
                 let (number, previous) = (stored.number(), stored.sealed_proof.unwrap_or_default());
-                let proof = stored.delivery.map(|it| (self.proof_of(&it, Some(&previous)), it));
+                let proof = stored
+                    .delivery
+                    .map(|delivery| (self.proof_of(&delivery, Some(&previous)), delivery));
                 let delivery = match proof {
                     Ok((Proof::Right, delivery)) => delivery,
                     // Whatever key it names, it will never be sent.

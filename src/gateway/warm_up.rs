@@ -66,10 +66,10 @@ impl Gateway {
     async fn warm_keys(&self, since: OffsetDateTime, read: &mut Read) -> Result<(), Error> {
         let mut after: Option<(OffsetDateTime, String)> = None;
         while (read.keys as u64) < self.0.limits.cached_keys {
-            let place = after.as_ref().map(|it| (it.0, &*it.1));
+            let place = after.as_ref().map(|(used_at, id)| (*used_at, id.as_str()));
             let keys = self.0.store.list_recent_keys(since, place, BATCH).await?;
-            after = keys.iter().rev().find_map(|it| {
-                let key = it.key.as_ref().ok()?;
+            after = keys.iter().rev().find_map(|stored| {
+                let key = stored.key.as_ref().ok()?;
                 Some((key.last_used_at?, key.id.clone()))
             });
             read.keys += keys.len();

@@ -24,7 +24,7 @@ pub struct Answer {
 
 /// The attempts and time that calls on the upstream have taken so far, answered or not.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Spent {
+pub struct UpstreamEffort {
     pub attempts: u32,
     /// The status of the last attempt, once the answer's head came.
     pub status: Option<u16>,

@@ -11,7 +11,9 @@ use hyper::{HeaderMap, StatusCode};
 use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::pool::{Connections, Failure};
-use crate::upstream::{Answer, Credential, Error, Room, Spent, Upstream, Verdict, body, odd};
+use crate::upstream::{
+    Answer, Credential, Error, Room, Upstream, UpstreamEffort, Verdict, body, odd,
+};
 
 /// Headers of an answer that callers may see: the type, the date, and those by which clients pace themselves.
 const RELAYED: [HeaderName; 12] = [
@@ -35,7 +37,7 @@ struct Sending<'a, 'r> {
     body: &'a Bytes,
     credential: Credential<'a>,
     room: &'a mut Room<'r>,
-    spent: &'a mut Spent,
+    effort: &'a mut UpstreamEffort,
     /// Whether a lost connection was replaced already.
     has_replaced: bool,
 }
@@ -61,14 +63,14 @@ impl Upstream {
         body: &Bytes,
         credential: Credential<'_>,
         room: &mut Room<'_>,
-        spent: &mut Spent,
+        effort: &mut UpstreamEffort,
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
-        let mut sending = Sending { endpoint, body, credential, room, spent, has_replaced: false };
+        let mut sending = Sending { endpoint, body, credential, room, effort, has_replaced: false };
         let outcome = self.try_twice(&mut sending).await;
         let time = self.clock.instant().saturating_duration_since(begun);
-        spent.time += time;
+        effort.time += time;
         self.meters.of(endpoint).seconds.record(time.as_secs_f64());
         outcome.map_err(Failure::into_error)
     }
@@ -109,15 +111,15 @@ impl Upstream {
         sending: &mut Sending<'_, '_>,
         connections: Connections,
     ) -> Result<Answer, Failure> {
-        let Sending { endpoint, body, credential, ref mut room, ref mut spent, .. } = *sending;
-        spent.attempts += 1;
-        spent.status = None;
+        let Sending { endpoint, body, credential, ref mut room, ref mut effort, .. } = *sending;
+        effort.attempts += 1;
+        effort.status = None;
         let authorization =
             self.authorization(&Request::post(self.relay.url(endpoint)), credential);
         let outcome =
             match self.relay.post(endpoint, authorization, body.clone(), connections).await {
                 Ok((response, connection)) => {
-                    spent.status = Some(response.status().as_u16());
+                    effort.status = Some(response.status().as_u16());
                     let answer = self.read(response, credential, room).await;
                     if answer.is_ok() {
                         self.relay.put_back(connection);

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::model::{Secret, UserId};
 use crate::upstream::engage::bearer;
 use crate::upstream::pool::Failure;
-use crate::upstream::{Error, Spent, Upstream};
+use crate::upstream::{Error, Upstream, UpstreamEffort};
 
 /// Posts that one look-up may name.
 pub const MOST_LOOKED_UP: usize = 100;
@@ -57,18 +57,18 @@ impl Upstream {
         &self,
         posts: &[u64],
         token: &Secret,
-        spent: &mut Spent,
+        effort: &mut UpstreamEffort,
     ) -> Result<HashMap<u64, UserId>, LookUpError> {
         let ids: Vec<String> = posts.iter().map(ToString::to_string).collect();
         let query = format!("ids={}&tweet.fields=author_id", ids.join(","));
         let url = format!("{}/2/tweets?{query}", self.api_url);
         let request = self.tokens.get(url).header(AUTHORIZATION, bearer(token));
-        spent.attempts += 1;
-        spent.status = None;
+        effort.attempts += 1;
+        effort.status = None;
         let begun = self.clock.instant();
         let outcome = self.ask_for(request, MAX_ANSWER_BYTES).await;
         let time = self.clock.instant().saturating_duration_since(begun);
-        spent.time += time;
+        effort.time += time;
         self.meters.lookup.seconds.record(time.as_secs_f64());
         let outcome = outcome.map_err(|error| match error {
             Error::Unreachable(_) => Failure::Retryable(error),
@@ -76,7 +76,7 @@ impl Upstream {
         });
         self.meters.lookup.count(outcome.as_ref().map(|it| it.0));
         let (status, headers, body) = outcome.map_err(Failure::into_error)?;
-        spent.status = Some(status.as_u16());
+        effort.status = Some(status.as_u16());
         match status {
             StatusCode::OK => authors(&body, posts).ok_or(LookUpError::Odd(200)),
             StatusCode::UNAUTHORIZED => Err(LookUpError::BearerRejected),

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use crate::config::Limits;
-use crate::gateway::{Problem as Detail, explain_json, read_aside};
+use crate::gateway::{Detail, explain_json, read_aside};
 use crate::web::problem::Problem;
 
 /// Refuses a body declared as anything but JSON. One without a type is taken for JSON; parsing it will tell.

@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::gateway::Problem as Detail;
+use crate::gateway::Detail;
 use crate::model::AccountRef;
 use crate::web::body;
 use crate::web::host::Host;

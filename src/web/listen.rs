@@ -58,7 +58,7 @@ pub(crate) async fn serve(
             if let Err(error) = connection.serve(stream).await {
                 if error.is_parse() {
                     let why = "what it sends is no HTTP";
-                    host.gateway().note_refusal(Wanted::Connection, why, None, address.ip());
+                    host.gateway().record_refusal(Wanted::Connection, why, None, address.ip());
                 }
                 debug!(%address, error = &error as &dyn std::error::Error, "a connection ended early");
             }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::{info, warn};
 
-use crate::gateway::Trail;
+use crate::gateway::CallTrace;
 use crate::model::call::Call;
 use crate::model::{AuthKind, Endpoint};
 use crate::web::client_address::{Client, Peer};
@@ -32,7 +32,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 #[derive(Clone)]
 pub(crate) struct Relayed {
     pub(crate) endpoint: Endpoint,
-    pub(crate) trail: Arc<Trail>,
+    pub(crate) trace: Arc<CallTrace>,
 }
 
 /// The id of a request, for handlers that need it.
@@ -150,9 +150,9 @@ fn finish(
     }
     headers.insert(REQUEST_ID, HeaderValue::from_str(&asked.id).expect("an id is printable"));
     if let Some(relayed) = &relayed {
-        let own = elapsed.saturating_sub(relayed.trail.spent.time);
-        headers.insert(SERVER_TIMING, timing(relayed.trail.spent.time, own));
-        let meter = host.meters().of(relayed.endpoint, relayed.trail.auth);
+        let own = elapsed.saturating_sub(relayed.trace.effort.time);
+        headers.insert(SERVER_TIMING, timing(relayed.trace.effort.time, own));
+        let meter = host.meters().of(relayed.endpoint, relayed.trace.auth);
         meter.count(response.status(), elapsed, own);
     }
     if let Some(problem) = &problem {
@@ -170,28 +170,28 @@ fn note(
     host: &Host,
     asked: &RequestSummary,
     response: &Response,
-    Relayed { endpoint, trail }: &Relayed,
+    Relayed { endpoint, trace }: &Relayed,
     problem: Option<&Problem>,
     elapsed: Duration,
 ) {
-    let Some(key) = &trail.key else { return };
+    let Some(key) = &trace.key else { return };
     let status = response.status();
-    host.gateway().note_call(status.as_u16() < 400, || Call {
+    host.gateway().record_call(status.as_u16() < 400, || Call {
         id: 0,
         at: host.clock().now(),
         request_id: asked.id.clone(),
         app: key.key.scopes.app.clone().unwrap_or_default(),
         key_id: key.key.id.clone(),
-        account: trail.account,
+        account: trace.account,
         endpoint: *endpoint,
-        auth: trail.auth,
-        posts: trail.posts,
-        metrics: trail.metrics.clone(),
+        auth: trace.auth,
+        posts: trace.posts,
+        metrics: trace.metrics.clone(),
         status: Some(status.as_u16()),
         code: problem.map(|it| it.code().to_owned()),
-        attempts: trail.spent.attempts,
+        attempts: trace.effort.attempts,
         time: elapsed,
-        upstream_time: trail.spent.time,
+        upstream_time: trace.effort.time,
         bytes: response.body().size_hint().exact().unwrap_or_default(),
     });
 }
@@ -247,22 +247,22 @@ fn log(
     let (request_id, bytes_in) = (&*asked.id, asked.bytes);
     let code = problem.map(Problem::code);
     let key_id = problem.and_then(Problem::key_id);
-    if let Some(Relayed { endpoint, trail }) = relayed {
-        let key = trail.key.as_ref().map(|it| &*it.key.name);
+    if let Some(Relayed { endpoint, trace }) = relayed {
+        let key = trace.key.as_ref().map(|it| &*it.key.name);
         info!(
             request_id,
             endpoint = endpoint.name(),
             key,
             key_id,
             peer = key.is_none().then(|| asked.client.to_string()),
-            account = trail.account.map(|it| it.to_string()),
-            auth = trail.auth.map(AuthKind::name),
+            account = trace.account.map(|it| it.to_string()),
+            auth = trace.auth.map(AuthKind::name),
             status,
             code,
-            upstream_status = trail.spent.status,
-            attempts = trail.spent.attempts,
+            upstream_status = trace.effort.status,
+            attempts = trace.effort.attempts,
             us,
-            upstream_us = micros(trail.spent.time),
+            upstream_us = micros(trace.effort.time),
             bytes_in,
             bytes_out,
             "call"

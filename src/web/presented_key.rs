@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use crate::gateway::{KnownKey, Problem as Detail};
+use crate::gateway::{Detail, KnownKey};
 use crate::model::key::Kind;
 use crate::web::body;
 use crate::web::client_address::Client;

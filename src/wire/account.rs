@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::gateway::{self, Import, Problem, Problems, Verified, check_imports};
+use crate::gateway::{self, Detail, Import, Problems, Verified, check_imports};
 use crate::model::call::ended;
 use crate::model::{self, Secret};
 use crate::wire::schema::{self, State, Time};
@@ -62,8 +62,8 @@ impl From<model::Account> for Account {
     }
 }
 
-impl From<gateway::SeenAccount> for SeenAccount {
-    fn from(it: gateway::SeenAccount) -> SeenAccount {
+impl From<gateway::AccountWithLastCall> for SeenAccount {
+    fn from(it: gateway::AccountWithLastCall) -> SeenAccount {
         let failed = it.last.failed;
         let words = |it: &gateway::Failure| ended(it.status, it.code.as_deref());
         SeenAccount {
@@ -90,7 +90,7 @@ pub fn verified(it: &Verified) -> serde_json::Value {
 }
 
 /// Reads an import, a JSON object a line; empty lines are passed over. What is wrong is told without what was read.
-pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
+pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Detail>> {
     let mut imports = Vec::new();
     let problems = Problems::of_lines(|problems| {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

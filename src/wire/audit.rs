@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::gateway::{AuditFilter, Problem, read_time};
+use crate::gateway::{AuditFilter, Detail, read_time};
 use crate::model;
 use crate::wire::schema::Time;
 use crate::wire::time::rfc3339;
@@ -40,19 +40,19 @@ pub struct AuditQuery {
 
 impl AuditQuery {
     /// Reads the times and the order; an empty text is as good as none.
-    pub fn read(&self) -> Result<AuditFilter, Vec<Problem>> {
+    pub fn read(&self) -> Result<AuditFilter, Vec<Detail>> {
         let mut problems = Vec::new();
         let mut time = |name: &str, text: &str| {
             let at = read_time(text);
             if at.is_none() && !text.is_empty() {
                 let detail = format!("{name} must be a day or a time such as 2026-03-01");
-                problems.push(Problem::in_query(detail));
+                problems.push(Detail::in_query(detail));
             }
             at
         };
         let (from, until) = (time("from", &self.from), time("until", &self.until));
         if !["", "newest", "oldest"].contains(&&*self.order) {
-            problems.push(Problem::in_query("order must be newest or oldest"));
+            problems.push(Detail::in_query("order must be newest or oldest"));
         }
         if !problems.is_empty() {
             return Err(problems);

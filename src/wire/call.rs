@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::gateway::{CallFilter, Problem};
+use crate::gateway::{CallFilter, Detail};
 use crate::model;
 use crate::model::call::{Ended, Statuses};
 use crate::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
@@ -62,9 +62,9 @@ pub struct CallQuery {
 
 impl CallQuery {
     /// The filter that it means, of any number of calls; or everything that is wrong with it.
-    pub fn read(self) -> Result<CallFilter, Vec<Problem>> {
+    pub fn read(self) -> Result<CallFilter, Vec<Detail>> {
         let mut problems = Vec::new();
-        let mut wrong = |detail: &str| problems.push(Problem::in_query(detail));
+        let mut wrong = |detail: &str| problems.push(Detail::in_query(detail));
         let account = self.account.as_deref().map(model::UserId::parse);
         if account == Some(None) {
             wrong("account must be a user id of 1 to 19 digits");

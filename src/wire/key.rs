@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::gateway::{self, Problem};
+use crate::gateway::{self, Detail};
 use crate::model::key::Kind;
 use crate::model::{self, Endpoint, UserId};
 use crate::wire::schema::{self, Duration, KeyKind, Time};
@@ -125,13 +125,13 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
 
 impl NewKey {
     /// Reads the parts that JSON and a command line write as text; all problems at once.
-    pub fn read(self) -> Result<gateway::NewKey, Vec<Problem>> {
+    pub fn read(self) -> Result<gateway::NewKey, Vec<Detail>> {
         let mut problems = Vec::new();
         let mut accounts = Vec::new();
         for (index, text) in self.accounts.iter().enumerate() {
             match UserId::parse(text) {
                 Some(id) => accounts.push(id),
-                None => problems.push(Problem::at(
+                None => problems.push(Detail::at(
                     &format!("/accounts/{index}"),
                     format!("must be a user id of 1 to 19 digits, not {text:?}"),
                 )),
@@ -141,7 +141,7 @@ impl NewKey {
         for (index, text) in self.endpoints.iter().enumerate() {
             match Endpoint::from_name(text) {
                 Some(endpoint) => endpoints.push(endpoint),
-                None => problems.push(Problem::at(
+                None => problems.push(Detail::at(
                     &format!("/endpoints/{index}"),
                     format!("must be totals, 28hr or historical, not {text:?}"),
                 )),
@@ -149,7 +149,7 @@ impl NewKey {
         }
         let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
         if expires_in.is_err() {
-            problems.push(Problem::at("/expires", "must be a duration such as 90d or 12h"));
+            problems.push(Detail::at("/expires", "must be a duration such as 90d or 12h"));
         }
         if !problems.is_empty() {
             return Err(problems);

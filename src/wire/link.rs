@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::gateway::{self, Problem, WaitingLink};
+use crate::gateway::{self, Detail, WaitingLink};
 use crate::model::UserId;
 use crate::wire::schema;
 use crate::wire::schema::{Duration, Time, Url};
@@ -66,15 +66,15 @@ pub struct Link {
 
 impl NewLink {
     /// Reads the parts that JSON and a command line write as text; all problems at once.
-    pub fn read(self) -> Result<gateway::NewLink, Vec<Problem>> {
+    pub fn read(self) -> Result<gateway::NewLink, Vec<Detail>> {
         let mut problems = Vec::new();
         let expected_user = self.user_id.as_deref().map(UserId::parse);
         if expected_user == Some(None) {
-            problems.push(Problem::at("/user_id", "must be a user id of 1 to 19 digits"));
+            problems.push(Detail::at("/user_id", "must be a user id of 1 to 19 digits"));
         }
         let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
         if expires_in.is_err() {
-            problems.push(Problem::at("/expires", "must be a duration such as 24h or 30m"));
+            problems.push(Detail::at("/expires", "must be a duration such as 24h or 30m"));
         }
         if !problems.is_empty() {
             return Err(problems);

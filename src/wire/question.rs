@@ -7,7 +7,7 @@ use utoipa::openapi::schema::AllOfBuilder;
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::gateway::{self, LookUp, Made, PlannedCall, Signer, Spent};
+use crate::gateway::{self, FinishedCall, LookUp, PlannedCall, Signer, UpstreamEffort};
 use crate::model::AuthKind;
 use crate::wire::schema::{
     Called, Credentials, EngagementType, MissingReason, PostId, Time, UserId, described,
@@ -156,11 +156,11 @@ impl Call {
     }
 
     fn looked_up(made: &LookUp) -> Call {
-        Call { went: Some(Went::of(made.spent)), ..Call::lookup(&made.posts) }
+        Call { went: Some(Went::of(made.effort)), ..Call::lookup(&made.posts) }
     }
 
-    fn made(made: &Made) -> Call {
-        Call { went: Some(Went::of(made.spent)), ..Call::of(&made.call) }
+    fn made(made: &FinishedCall) -> Call {
+        Call { went: Some(Went::of(made.effort)), ..Call::of(&made.call) }
     }
 
     fn planned_lookup(posts: &[u64]) -> Call {
@@ -179,9 +179,9 @@ impl Call {
 }
 
 impl Went {
-    fn of(spent: Spent) -> Went {
-        let ms = u64::try_from(spent.time.as_millis()).unwrap_or(u64::MAX);
-        Went { status: spent.status, attempts: spent.attempts, ms }
+    fn of(effort: UpstreamEffort) -> Went {
+        let ms = u64::try_from(effort.time.as_millis()).unwrap_or(u64::MAX);
+        Went { status: effort.status, attempts: effort.attempts, ms }
     }
 }
 
@@ -219,7 +219,7 @@ impl From<&gateway::Planned> for Plan {
 }
 
 impl Report {
-    pub fn of(lookups: &[LookUp], calls: &[Made], missing: &[gateway::Missing]) -> Report {
+    pub fn of(lookups: &[LookUp], calls: &[FinishedCall], missing: &[gateway::Missing]) -> Report {
         let lookups = lookups.iter().map(Call::looked_up);
         let calls = lookups.chain(calls.iter().map(Call::made)).collect();
         let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();

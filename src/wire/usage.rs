@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::gateway::{Grain, Problem, UsageFilter, UsageGap, UsageReport, UsageRow, read_time};
+use crate::gateway::{Detail, Grain, UsageFilter, UsageGap, UsageReport, UsageRow, read_time};
 use crate::model;
 use crate::model::usage::{Month, begin_of, hour_of};
 use crate::wire::schema::{Credentials, Endpoint, Outcome, Time, UserId};
@@ -106,7 +106,7 @@ pub struct Gap {
 
 impl UsageQuery {
     /// The filter that it means, and the first month of the accounts; or everything that is wrong with it.
-    pub fn read(&self, now: OffsetDateTime) -> Result<(UsageFilter, Month), Vec<Problem>> {
+    pub fn read(&self, now: OffsetDateTime) -> Result<(UsageFilter, Month), Vec<Detail>> {
         let mut problems = Vec::new();
         let mut time = |name: &str, text: &Option<String>, default: OffsetDateTime| {
             let Some(text) = text else { return default };
@@ -114,7 +114,7 @@ impl UsageQuery {
                 let detail = format!(
                     "{name} must be a day or a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
                 );
-                problems.push(Problem::in_query(detail));
+                problems.push(Detail::in_query(detail));
                 default
             })
         };
@@ -123,16 +123,16 @@ impl UsageQuery {
         let from = time("from", &self.from, until.checked_sub(days).unwrap_or(until));
         // A part of the last hour counts as the whole of it.
         let end = until.checked_add(Duration::HOUR - Duration::NANOSECOND).unwrap_or_else(|| {
-            problems.push(Problem::in_query("until must be at most 9999-12-31T23:00:00Z"));
+            problems.push(Detail::in_query("until must be at most 9999-12-31T23:00:00Z"));
             until
         });
         if problems.is_empty() && from >= until {
-            problems.push(Problem::in_query("from must be before until"));
+            problems.push(Detail::in_query("from must be before until"));
         }
         let by = self.grain(&mut problems);
         let account = self.account.as_deref().map(|it| {
             let detail = "account must be a user id of 1 to 19 digits";
-            model::UserId::parse(it).ok_or_else(|| problems.push(Problem::in_query(detail)))
+            model::UserId::parse(it).ok_or_else(|| problems.push(Detail::in_query(detail)))
         });
         let filter = UsageFilter {
             from: hour_of(from),
@@ -147,7 +147,7 @@ impl UsageQuery {
         if problems.is_empty() { Ok((filter, Month::of(from))) } else { Err(problems) }
     }
 
-    fn grain(&self, problems: &mut Vec<Problem>) -> Grain {
+    fn grain(&self, problems: &mut Vec<Detail>) -> Grain {
         let mut by = Grain::default();
         for name in self.by.as_deref().unwrap_or("day").split(',').filter(|it| !it.is_empty()) {
             match name {
@@ -161,7 +161,7 @@ impl UsageQuery {
                 "outcome" => by.outcome = true,
                 _ => {
                     let detail = format!("by must name some of {}", BY.join(", "));
-                    problems.push(Problem::in_query(detail));
+                    problems.push(Detail::in_query(detail));
                     break;
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::gateway::{self, Backlog, NotReceived, Problem};
+use crate::gateway::{self, Backlog, Detail, NotReceived};
 use crate::model::webhook::Unreadable;
 use crate::model::{self, Secret};
 use crate::wire::schema;
@@ -144,10 +144,10 @@ impl From<NewWebhook> for gateway::NewWebhook {
 
 impl Rotation {
     /// Reads the duration.
-    pub fn read(&self) -> Result<Option<Duration>, Vec<Problem>> {
+    pub fn read(&self) -> Result<Option<Duration>, Vec<Detail>> {
         let overlap = self.overlap.as_deref().map(humantime::parse_duration).transpose();
         overlap.map_err(|_| {
-            vec![Problem::at("/overlap", "must be a duration such as 24h; 0s ends the old secret")]
+            vec![Detail::at("/overlap", "must be a duration such as 24h; 0s ends the old secret")]
         })
     }
 }

@@ -102,7 +102,7 @@ async fn what_other_replicas_used_counts(database: Database) {
         .await
         .is_relayed(200);
     replica.write_usage().await;
-    gateway.inner.read_month().await.unwrap();
+    gateway.inner.load_used_accounts().await.unwrap();
     private(&gateway, "bob").await.is_own(403, "account_limit_reached");
     private(&gateway, "alice").await.is_relayed(200);
 }

@@ -160,7 +160,7 @@ async fn a_killed_replica_takes_only_what_it_had_not_written(database: Database)
     for _ in 0..3 {
         ask(&other, "alice").await.is_relayed(200);
     }
-    replica.tell_counted().await;
+    replica.write_call_count().await;
     ask(&other, "alice").await.is_relayed(200);
     replica.crash().await;
     let told = usage(&gateway, &admin, "?by=outcome").await;

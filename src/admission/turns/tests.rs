@@ -8,18 +8,18 @@ use super::*;
 type Waits<'a> = Pin<Box<dyn Future<Output = Turn> + Send + 'a>>;
 
 /// Requests places; gives the turn if it was granted at once.
-fn ask<'a>(turns: &'a Arc<Turns>, key: &str, places: usize) -> Result<Turn, Waits<'a>> {
+fn request<'a>(turns: &'a Arc<Turns>, key: &str, places: usize) -> Result<Turn, Waits<'a>> {
     let key: Arc<str> = key.into();
     let mut waits: Waits = Box::pin(async move { turns.take(&key, places).await });
     now(&mut waits).ok_or(waits)
 }
 
 fn taken(turns: &Arc<Turns>, key: &str, places: usize) -> Turn {
-    ask(turns, key, places).ok().expect("the places are free")
+    request(turns, key, places).ok().expect("the places are free")
 }
 
 fn waiting<'a>(turns: &'a Arc<Turns>, key: &str, places: usize) -> Waits<'a> {
-    ask(turns, key, places).expect_err("the places are taken")
+    request(turns, key, places).expect_err("the places are taken")
 }
 
 fn now(waits: &mut Waits) -> Option<Turn> {
@@ -56,7 +56,7 @@ fn a_key_alone_takes_all_and_beside_others_its_share() {
     let mut more = waiting(&turns, "greedy", 1);
     let mut others: Vec<Waits> = (0..4).map(|_| waiting(&turns, "other", 1)).collect();
     drop(all);
-    assert!(others.iter_mut().all(|it| now(it).is_some()));
+    assert!(others.iter_mut().all(|other| now(other).is_some()));
     assert!(now(&mut more).is_some());
     assert_eq!(turns.taken(), 0);
 }

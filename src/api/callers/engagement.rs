@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::callers::ndjson;
 use crate::gateway::{
-    Answered, Caller, Deadline, Error, JsonText, KnownKey, Missing, Problem as Detail, Received,
+    Answered, Caller, Deadline, Detail, Error, JsonText, KnownKey, Missing, Received,
 };
 use crate::model::key::Kind;
 use crate::web::client_address::Client;

@@ -22,6 +22,6 @@ pub(crate) async fn create(
     let (key, body) = presented_key::read(&host, request, host.limits().body_bytes).await?;
     let new: NewLink = body::json(&body).await?;
     let new = new.read().map_err(Problem::invalid)?;
-    let created = CreatedLink::from(host.gateway().create_link_by_key(&key, new, from).await?);
+    let created = CreatedLink::from(host.gateway().create_link_for_key(&key, new, from).await?);
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(created)).into_response())
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
-use crate::gateway::{Answer, Call, Error, Held, PREPAID, Trail, Unpacked};
+use crate::gateway::{Answer, CallTrace, Error, Held, PREPAID, RelayRequest, Unpacked};
 use crate::model::Endpoint;
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
@@ -24,17 +24,17 @@ const AUTH: HeaderName = HeaderName::from_static("countersign-auth");
 
 pub(crate) fn route(endpoint: Endpoint) -> MethodRouter<Host> {
     post(move |State(host): State<Host>, request: Request| async move {
-        let mut trail = Trail::default();
-        let answered = relay(&host, endpoint, request, &mut trail).await;
-        let auth = trail.auth;
+        let mut trace = CallTrace::default();
+        let answered = relay(&host, endpoint, request, &mut trace).await;
+        let auth = trace.auth;
         let mut response = match answered {
             Ok(response) => response,
-            Err(problem) => with_quotas(&host, endpoint, &trail, problem),
+            Err(problem) => with_quotas(&host, endpoint, &trace, problem),
         };
         if let Some(auth) = auth {
             response.headers_mut().insert(AUTH, HeaderValue::from_static(auth.name()));
         }
-        response.extensions_mut().insert(Relayed { endpoint, trail: trail.into() });
+        response.extensions_mut().insert(Relayed { endpoint, trace: trace.into() });
         response
     })
 }
@@ -43,13 +43,13 @@ async fn relay(
     host: &Host,
     endpoint: Endpoint,
     request: Request,
-    trail: &mut Trail,
+    trace: &mut CallTrace,
 ) -> Result<Response, Problem> {
     let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
     // Before the body is read: strangers' bodies take no memory.
     let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
-    trail.key = Some(Arc::clone(&key));
+    trace.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::required(&parts.headers)?;
     body::require_json(&parts.headers)?;
@@ -59,24 +59,24 @@ async fn relay(
     let expected = PREPAID + body::expected(&parts.headers, limits.body_bytes);
     let held = host.gateway().hold_memory(&key, expected, limits.request_deadline).await?;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
-    let call = Call { key: &key, from, endpoint, account, auth, body };
-    let forwarded = host.gateway().forward(&call, held, trail);
+    let call = RelayRequest { key: &key, from, endpoint, account, auth, body };
+    let forwarded = host.gateway().forward(&call, held, trace);
     let answer = tokio::time::timeout(limits.request_deadline, forwarded)
         .await
         .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
-    if let (Some(app), Some(auth)) = (&key.key.scopes.app, trail.auth) {
+    if let (Some(app), Some(auth)) = (&key.key.scopes.app, trace.auth) {
         host.quotas().remember(app, endpoint, auth, &answer.headers);
     }
     Ok(respond(answer, accepted))
 }
 
 /// A refusal, with the quota headers that X's clients expect in every answer.
-fn with_quotas(host: &Host, endpoint: Endpoint, trail: &Trail, problem: Problem) -> Response {
+fn with_quotas(host: &Host, endpoint: Endpoint, trace: &CallTrace, problem: Problem) -> Response {
     let mut response = problem.into_response();
-    let app = trail.key.as_ref().and_then(|it| it.key.scopes.app.as_deref());
+    let app = trace.key.as_ref().and_then(|it| it.key.scopes.app.as_deref());
     if let Some(app) = app {
         let now = host.clock().now().unix_timestamp();
-        host.quotas().repeat(app, endpoint, trail.auth, now, response.headers_mut());
+        host.quotas().repeat(app, endpoint, trace.auth, now, response.headers_mut());
     }
     response
 }

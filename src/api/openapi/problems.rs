@@ -18,7 +18,7 @@ use utoipa::openapi::{
 use crate::api::audit_export;
 use crate::api::callers::engagement::NO_FORM;
 use crate::api::openapi::schemas::named;
-use crate::gateway::{Error, Missing, Problem as Detail, Reason, Reconnect};
+use crate::gateway::{Detail, Error, Missing, Reason, Reconnect};
 use crate::model::key::Kind;
 use crate::model::{AccountState, Metric, Secret};
 use crate::web::connection_limits::Full;

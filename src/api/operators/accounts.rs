@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::operators::Actor;
-use crate::gateway::{self, AccountFilter, Problem as Detail, read_aside};
+use crate::gateway::{self, AccountFilter, Detail, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::web::body;
 use crate::web::extract::{Limit, MOST_BYTES, OfApp, Path, Query, account_ref, page};
@@ -33,8 +33,9 @@ pub(crate) async fn list(
     Query(asked): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let filter = filter(&asked)?;
-    let accounts = host.gateway().see_accounts(&filter).await?;
-    let place = |it: &gateway::SeenAccount| format!("{}/{}", it.account.app, it.account.user_id);
+    let accounts = host.gateway().list_accounts_with_last_call(&filter).await?;
+    let place =
+        |it: &gateway::AccountWithLastCall| format!("{}/{}", it.account.app, it.account.user_id);
     Ok(page::<_, SeenAccount, _>("accounts", accounts, &asked.limit, place))
 }
 
@@ -68,7 +69,7 @@ pub(crate) async fn show(
     Query(of): Query<OfApp>,
 ) -> Result<Json<SeenAccount>, Problem> {
     let account = account_ref(&account)?;
-    Ok(Json(host.gateway().see_account(of.app.as_deref(), &account).await?.into()))
+    Ok(Json(host.gateway().get_account_with_last_call(of.app.as_deref(), &account).await?.into()))
 }
 
 /// Asks X whether the account's token works.

@@ -10,6 +10,6 @@ use crate::wire::App;
 /// The configured apps.
 pub(crate) async fn list(State(host): State<Host>) -> Json<Value> {
     let gateway = host.gateway();
-    let apps: Vec<App> = gateway.apps().zip(gateway.accounts_used()).map(App::from).collect();
+    let apps: Vec<App> = gateway.apps().zip(gateway.list_accounts_used()).map(App::from).collect();
     Json(json!({ "apps": apps }))
 }

@@ -39,7 +39,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn show(State(host): State<Host>, Path(id): Path) -> Result<Json<Call>, Problem> {
-    Ok(Json(host.gateway().show_call(call_id(&id)?).await?.into()))
+    Ok(Json(host.gateway().get_call(call_id(&id)?).await?.into()))
 }
 
 /// Reads a call's number; any other text is the id of no call.

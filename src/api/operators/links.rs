@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::operators::Actor;
-use crate::gateway::{Error, LinkId, LinkPlace, Problem as Detail};
+use crate::gateway::{Detail, Error, LinkId, LinkPlace};
 use crate::web::extract;
 use crate::web::extract::{Limit, Path, Query, page};
 use crate::web::host::Host;

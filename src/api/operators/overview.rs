@@ -9,5 +9,5 @@ use crate::wire::overview::Overview;
 
 /// The present state, and the last day's calls.
 pub(crate) async fn show(State(host): State<Host>) -> Result<Json<Overview>, Problem> {
-    Ok(Json(host.gateway().overview().await?.into()))
+    Ok(Json(host.gateway().get_overview().await?.into()))
 }

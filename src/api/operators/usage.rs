@@ -22,7 +22,7 @@ pub(crate) async fn show(
     Query(asked): Query<UsageQuery>,
 ) -> Result<Response, Problem> {
     let (filter, month) = asked.read(host.clock().now()).map_err(Problem::invalid)?;
-    let report = host.gateway().report_usage(&filter, month).await?;
+    let report = host.gateway().get_usage_report(&filter, month).await?;
     let found = Usage::of(report, &filter);
     let mut response = if preferred(&headers, &["application/json", CSV]) == Some(CSV) {
         table(&found, &filter)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::operators::Actor;
-use crate::gateway::{self, DeliveryFilter, Problem as Detail};
+use crate::gateway::{self, DeliveryFilter, Detail};
 use crate::model;
 use crate::model::webhook::{DeliveryState, Unreadable};
 use crate::web::extract;

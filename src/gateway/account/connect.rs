@@ -36,12 +36,12 @@ pub struct Invitation {
     pub link: Link,
     /// The screen name of the only user who may connect, if that user already has an account in the app.
     pub expected_name: Option<String>,
-    pub standing: Standing,
+    pub state: LinkState,
 }
 
 /// How far a link has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum LinkState {
     /// Nobody has begun, or this browser may begin again; holds how its last attempt ended.
     Open(Option<NotConnected>),
     /// Connected, under this screen name.
@@ -84,23 +84,23 @@ impl Gateway {
     }
 
     /// What a link's page shows to the browser with the given cookie.
-    pub async fn show_link(
+    pub async fn get_invitation(
         &self,
         id: &str,
         browser: Option<&str>,
         from: IpAddr,
     ) -> Result<Invitation, Error> {
-        let stored = self.named_link(id, from).await?;
+        let stored = self.get_named_link(id, from).await?;
         let is_own = stored.is_of(browser);
-        let standing = match (stored.connected, &stored.browser_hash) {
-            (Some((_, name)), _) if is_own => Standing::Connected(name),
+        let state = match (stored.connected, &stored.browser_hash) {
+            (Some((_, name)), _) if is_own => LinkState::Connected(name),
             (Some(_), _) => return Err(NotConnected::LinkUsed.into()),
             (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
-            (None, _) => Standing::Open(stored.last_end),
+            (None, _) => LinkState::Open(stored.last_end),
         };
-        let expected_name = self.expected_name(&stored.link).await?;
+        let expected_name = self.find_expected_name(&stored.link).await?;
         let return_to = self.return_to(&stored.link);
-        Ok(Invitation { link: Link { return_to, ..stored.link }, expected_name, standing })
+        Ok(Invitation { link: Link { return_to, ..stored.link }, expected_name, state })
     }
 
     /// Begins, or begins again: gives the link to this browser and asks X for a request token.
@@ -110,9 +110,9 @@ impl Gateway {
         browser: Option<&str>,
         from: IpAddr,
     ) -> Result<Begun, Error> {
-        let stored = self.named_link(id, from).await?;
+        let stored = self.get_named_link(id, from).await?;
         // A browser that has begun before, even with another link, keeps its cookie.
-        let browser = browser.filter(|it| is_random(it)).map_or_else(random, Secret::from);
+        let browser = browser.filter(|cookie| is_random(cookie)).map_or_else(random, Secret::from);
         let browser_hash = vault::fingerprint(browser.expose());
         let now = self.now();
         if !self.0.store.claim_link(&stored.hash, &browser_hash, now).await? {
@@ -122,7 +122,7 @@ impl Gateway {
             );
         }
         let authorize_url = self.begin_handshake(&stored, id, &browser_hash).await;
-        self.tell_end(&stored.hash, &authorize_url).await;
+        self.record_end(&stored.hash, &authorize_url).await;
         Ok(Begun { browser, authorize_url })
     }
 
@@ -143,7 +143,7 @@ impl Gateway {
         outlive(async move {
             let handshake = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
             let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
-            let stored = gateway.stored_link(&handshake.link_hash).await?;
+            let stored = gateway.get_stored_link(&handshake.link_hash).await?;
             let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);
             gateway.0.vault.require_key(&handshake.sealed_secret)?;
             let sealed = gateway.0.vault.open_text(&place, &handshake.sealed_secret);
@@ -158,7 +158,7 @@ impl Gateway {
                 }
                 Some(verifier) => gateway.exchange(&stored, &request_token, &verifier).await,
             };
-            gateway.tell_end(&stored.hash, &ended).await;
+            gateway.record_end(&stored.hash, &ended).await;
             Ok(Finished { link: Secret::from(link), return_to: ended })
         })
         .await
@@ -185,14 +185,14 @@ impl Gateway {
         expected_user: Option<UserId>,
         actor: &str,
     ) -> Result<Account, Error> {
-        let app = self.configured_app(&begun.app)?;
+        let app = self.get_app(&begun.app)?;
         let granted =
             self.0.upstream.access_token(&app.settings(), &begun.request_token, pin).await;
         let granted = granted.map_err(|error| refused(&begun.app, &error))?;
         self.connect(app, granted, expected_user, None, actor).await
     }
 
-    async fn named_link(&self, id: &str, from: IpAddr) -> Result<StoredLink, Error> {
+    async fn get_named_link(&self, id: &str, from: IpAddr) -> Result<StoredLink, Error> {
         if !handshake::is_link_id(id) {
             return Err(NotConnected::LinkUnknown.into());
         }
@@ -200,7 +200,7 @@ impl Gateway {
         let found = self.0.store.find_doubtful_link(&vault::fingerprint(id)).await?;
         let Some(stored) = found else {
             guess.was_wrong();
-            self.note_refusal(Wanted::Link, "the link is not known", None, from);
+            self.record_refusal(Wanted::Link, "the link is not known", None, from);
             return Err(NotConnected::LinkUnknown.into());
         };
         self.require_terms(&stored)?;
@@ -210,26 +210,26 @@ impl Gateway {
     async fn begin_link_guess(&self, from: IpAddr) -> Result<Guess, Error> {
         let begun = self.0.strangers.links.begin(from).await;
         if begun.is_err() {
-            self.note_refusal(Wanted::Link, TOO_MANY, None, from);
+            self.record_refusal(Wanted::Link, TOO_MANY, None, from);
         }
         begun
     }
 
-    async fn stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {
+    async fn get_stored_link(&self, hash: &[u8]) -> Result<StoredLink, Error> {
         let stored = self.0.store.find_link(hash).await?.ok_or(NotConnected::LinkUnknown)?;
         self.require_terms(&stored)?;
         Ok(stored)
     }
 
-    async fn expected_name(&self, link: &Link) -> Result<Option<String>, Error> {
+    async fn find_expected_name(&self, link: &Link) -> Result<Option<String>, Error> {
         let Some(user_id) = link.expected_user else { return Ok(None) };
         let known = self.0.store.find_account(&link.app, user_id).await?;
-        Ok(known.map(|it| it.account.screen_name))
+        Ok(known.map(|stored| stored.account.screen_name))
     }
 
     /// The page to which a browser continues, if the settings still allow it.
     fn return_to(&self, link: &Link) -> Option<String> {
-        link.return_to.clone().filter(|it| self.0.connect.return_to.contains(it))
+        link.return_to.clone().filter(|address| self.0.connect.return_to.contains(address))
     }
 
     /// Refuses a link whose row was altered or whose time is over.
@@ -254,7 +254,7 @@ impl Gateway {
         id: &str,
         browser_hash: &[u8],
     ) -> Result<String, Error> {
-        let app = self.configured_app(&stored.link.app)?;
+        let app = self.get_app(&stored.link.app)?;
         let public_url = self.0.connect.public_url.as_ref();
         let public_url = public_url.ok_or(NotConnected::CallbackNotApproved)?;
         let callback = format!("{public_url}/connect/callback");
@@ -281,7 +281,7 @@ impl Gateway {
         request_token: &Token,
         verifier: &str,
     ) -> Result<Option<String>, Error> {
-        let app = self.configured_app(&stored.link.app)?;
+        let app = self.get_app(&stored.link.app)?;
         let granted = self.0.upstream.access_token(&app.settings(), request_token, verifier).await;
         let granted = granted.map_err(|error| refused(&app.name, &error))?;
         let expected = stored.link.expected_user;
@@ -299,7 +299,7 @@ impl Gateway {
         actor: &str,
     ) -> Result<Account, Error> {
         let Granted { token, user_id, screen_name } = granted;
-        if expected_user.is_some_and(|it| it != user_id) {
+        if expected_user.is_some_and(|expected| expected != user_id) {
             return Err(NotConnected::OtherUser.into());
         }
         if !is_token_of(user_id, token.token.expose()) || !is_printable(token.secret.expose()) {
@@ -325,14 +325,14 @@ impl Gateway {
             return Err(NotConnected::LinkUsed.into());
         }
         metrics::counter!("countersign_connects_total", "end" => "connected").increment(1);
-        self.tell(Event::Connected, 1);
+        self.announce(Event::Connected, 1);
         self.forget_account(name, user_id).await;
         info!(app = name, account = user_id.to_string(), "an account was connected");
-        self.show_account(Some(name), &AccountRef::Id(user_id)).await
+        self.get_account(Some(name), &AccountRef::Id(user_id)).await
     }
 
     /// Stores how an attempt ended, so that the link's page can show it.
-    async fn tell_end<T>(&self, link_hash: &[u8], ended: &Result<T, Error>) {
+    async fn record_end<T>(&self, link_hash: &[u8], ended: &Result<T, Error>) {
         let end = match ended {
             Err(Error::NotConnected(end)) => *end,
             _ => return,
@@ -355,7 +355,7 @@ impl StoredLink {
 }
 
 fn is_random(text: &str) -> bool {
-    text.len() == DIGITS && text.bytes().all(|it| it.is_ascii_alphanumeric())
+    text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn random() -> Secret {

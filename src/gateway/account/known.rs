@@ -23,5 +23,5 @@ pub(in crate::gateway) fn is_token_of(user_id: UserId, token: &str) -> bool {
 pub(in crate::gateway) fn is_printable(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 200
-        && text.bytes().all(|it| it.is_ascii_graphic() && it != b'"')
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
 }

@@ -12,7 +12,7 @@ use crate::gateway::app::AppState;
 use crate::gateway::app::reconnects::{Kept, Reconnect};
 use crate::gateway::bearer::outlive;
 use crate::gateway::key::{KnownKey, whole_second};
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::audit::holder_at;
 use crate::model::handshake::{self, Link};
 use crate::model::{Account, AccountRef, Secret, UserId};
@@ -24,7 +24,7 @@ pub(in crate::gateway) const LINK_LEFT: Duration = Duration::from_hours(12);
 /// How long an answer waits for a link to reconnect.
 const MAKING: Duration = Duration::from_millis(250);
 /// How often to check, in seconds, whether a link that is given out repeatedly is still open.
-const BETWEEN_LOOKS: i64 = 60;
+const BETWEEN_CHECKS: i64 = 60;
 
 /// The terms of a new link.
 #[derive(Clone, Debug, Default)]
@@ -67,11 +67,11 @@ impl NewLink {
 impl Gateway {
     /// Creates a link; its secret is shown only once and stored only as a hash.
     pub async fn create_link(&self, new: NewLink, actor: &str) -> Result<CreatedLink, Error> {
-        self.make_link(new, actor, None).await
+        self.create_link_as(new, actor, None).await
     }
 
     /// Creates a link; with `key_id`, on behalf of that key and within its limit.
-    async fn make_link(
+    async fn create_link_as(
         &self,
         new: NewLink,
         actor: &str,
@@ -81,22 +81,23 @@ impl Gateway {
         let public_url = self.0.connect.public_url.clone().unwrap_or_default();
         if public_url.is_empty() {
             let detail = "there are no links without server.public_url: set it, or connect by PIN";
-            problems.push(Problem::at("", detail));
+            problems.push(Detail::at("", detail));
         }
         if !(1..=100).contains(&new.label.chars().count())
             || new.label.chars().any(char::is_control)
         {
-            problems.push(Problem::at("/label", "must be 1 to 100 printable characters"));
+            problems.push(Detail::at("/label", "must be 1 to 100 printable characters"));
         }
         let lasts = new.expires_in.unwrap_or(LONGEST_LINK);
         if lasts.is_zero() || lasts > LONGEST_LINK {
-            problems.push(Problem::at("/expires", "must be above zero and at most 24 hours"));
+            problems.push(Detail::at("/expires", "must be above zero and at most 24 hours"));
         }
-        if new.return_to.as_ref().is_some_and(|it| !self.0.connect.return_to.contains(it)) {
+        if new.return_to.as_ref().is_some_and(|address| !self.0.connect.return_to.contains(address))
+        {
             let detail = "must be one of connect.return_to, letter for letter";
-            problems.push(Problem::at("/return_to", detail));
+            problems.push(Detail::at("/return_to", detail));
         }
-        let app = self.app(new.app.as_deref()).map_err(|it| problems.push(it));
+        let app = self.app(new.app.as_deref()).map_err(|problem| problems.push(problem));
         let (Ok(app), true) = (app, problems.is_empty()) else {
             return Err(Error::InvalidRequest(problems));
         };
@@ -129,18 +130,19 @@ impl Gateway {
     }
 
     /// Creates a link for the user of an account, and for nobody else.
-    pub async fn create_link_to_reconnect(
+    pub async fn create_reconnect_link(
         &self,
         app: &str,
         named: &AccountRef,
         actor: &str,
     ) -> Result<CreatedLink, Error> {
-        let it = self.show_account(Some(app), named).await?;
-        self.create_link(NewLink::to_reconnect(app, it.user_id, &it.screen_name), actor).await
+        let account = self.get_account(Some(app), named).await?;
+        self.create_link(NewLink::to_reconnect(app, account.user_id, &account.screen_name), actor)
+            .await
     }
 
     /// Creates a link for a permitted key: for its app, and if it is limited to accounts, for one of them.
-    pub async fn create_link_by_key(
+    pub async fn create_link_for_key(
         &self,
         key: &KnownKey,
         new: NewLink,
@@ -154,7 +156,8 @@ impl Gateway {
         if new.app.is_some() && new.app != scopes.app {
             return refuse("it is for another app");
         }
-        let listed = |ids: &Vec<UserId>| new.expected_user.is_some_and(|it| ids.contains(&it));
+        let listed =
+            |ids: &Vec<UserId>| new.expected_user.is_some_and(|expected| ids.contains(&expected));
         if !scopes.accounts.as_ref().is_none_or(listed) {
             return refuse("it is limited to accounts, so user_id must name one of them");
         }
@@ -163,11 +166,11 @@ impl Gateway {
             return refuse(&format!("its app {app} is not configured here any more"));
         }
         let new = NewLink { app: scopes.app.clone(), ..new };
-        self.make_link(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
+        self.create_link_as(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
     }
 
     /// The link sent with the answer that an account has ended, if the key may create links and one is ready in time.
-    pub(in crate::gateway) async fn reconnect(
+    pub(in crate::gateway) async fn find_reconnect_link(
         &self,
         key: &KnownKey,
         app: &Arc<AppState>,
@@ -184,8 +187,9 @@ impl Gateway {
             return None;
         }
         // A link that takes longer than this answer can wait is ready for the next one.
-        let making =
-            outlive(async move { gateway.kept_reconnect(&app, &account, &key_id, &actor).await });
+        let making = outlive(async move {
+            gateway.get_or_create_reconnect_link(&app, &account, &key_id, &actor).await
+        });
         match tokio::time::timeout(MAKING, making).await {
             Ok(Ok(link)) => Some(link),
             Ok(Err(error)) => {
@@ -196,7 +200,7 @@ impl Gateway {
         }
     }
 
-    async fn kept_reconnect(
+    async fn get_or_create_reconnect_link(
         &self,
         app: &AppState,
         account: &Account,
@@ -204,24 +208,24 @@ impl Gateway {
         actor: &str,
     ) -> Result<Reconnect, Error> {
         let (kept, user_id) = (&app.reconnects.kept, account.user_id);
-        if let Some(it) = kept.get(&user_id).await {
-            if self.is_open(&it).await? {
-                return Ok(it.link.clone());
+        if let Some(known) = kept.get(&user_id).await {
+            if self.is_open(&known).await? {
+                return Ok(known.link.clone());
             }
             kept.invalidate(&user_id).await;
         }
         let make = async {
             let new = NewLink::to_reconnect(&account.app, user_id, &account.screen_name);
-            let made = self.make_link(new, actor, Some(key_id)).await?;
+            let made = self.create_link_as(new, actor, Some(key_id)).await?;
             let id = made.url.expose().rsplit('/').next().unwrap_or_default();
             Ok::<_, Error>(Arc::new(Kept {
                 hash: vault::fingerprint(id),
-                looked_at: AtomicI64::new(self.now().unix_timestamp()),
+                checked_at: AtomicI64::new(self.now().unix_timestamp()),
                 link: Reconnect { until: made.link.expires_at, url: made.url },
             }))
         };
         let link = kept.try_get_with(user_id, make).await;
-        if matches!(link.as_ref().map_err(|it| &**it), Err(Error::TooManyLinks { .. })) {
+        if matches!(link.as_ref().map_err(|error| &**error), Err(Error::TooManyLinks { .. })) {
             app.reconnects.full.insert(key_id.to_owned(), ()).await;
         }
         Ok(link.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
@@ -234,11 +238,11 @@ impl Gateway {
             return Ok(false);
         }
         let seconds = now.unix_timestamp();
-        if seconds - kept.looked_at.load(Ordering::Relaxed) < BETWEEN_LOOKS {
+        if seconds - kept.checked_at.load(Ordering::Relaxed) < BETWEEN_CHECKS {
             return Ok(true);
         }
         let stored = self.0.store.find_link(&kept.hash).await?;
-        kept.looked_at.store(seconds, Ordering::Relaxed);
-        Ok(stored.is_some_and(|it| it.browser_hash.is_none() && it.connected.is_none()))
+        kept.checked_at.store(seconds, Ordering::Relaxed);
+        Ok(stored.is_some_and(|link| link.browser_hash.is_none() && link.connected.is_none()))
     }
 }

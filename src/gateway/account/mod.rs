@@ -18,7 +18,7 @@ use crate::gateway::app::AppState;
 use crate::gateway::call::check::Problems;
 use crate::gateway::call::json::Path;
 use crate::gateway::key::KnownKey;
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::account::is_screen_name;
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
@@ -48,7 +48,7 @@ pub enum Verified {
 
 impl Gateway {
     /// The account that a call names, if the key may use it. An account that the key may not use counts as not found.
-    pub(super) async fn account_for(
+    pub(super) async fn get_usable_account(
         &self,
         key: &KnownKey,
         app: &Arc<AppState>,
@@ -58,18 +58,19 @@ impl Gateway {
         let user_id = match named {
             AccountRef::Id(user_id) => *user_id,
             AccountRef::ScreenName(name) => {
-                self.user_named(app, name, Some(key)).await?.ok_or(Error::AccountNotFound)?
+                self.find_user(app, name, Some(key)).await?.ok_or(Error::AccountNotFound)?
             }
         };
-        let allowed = key.key.scopes.accounts.as_ref().is_none_or(|it| it.contains(&user_id));
-        let known = if allowed { self.known_account(app, user_id).await? } else { None };
+        let allowed =
+            key.key.scopes.accounts.as_ref().is_none_or(|accounts| accounts.contains(&user_id));
+        let known = if allowed { self.find_account(app, user_id).await? } else { None };
         let known = known.ok_or(Error::AccountNotFound)?;
         let account = &known.stored.account;
         let (state, since) = (account.state, account.state_since);
         if state == AccountState::Active {
             return Ok(known);
         }
-        let reconnect = Box::pin(self.reconnect(key, app, account, from)).await;
+        let reconnect = Box::pin(self.find_reconnect_link(key, app, account, from)).await;
         Err(Error::AccountNotActive { state, since, reconnect })
     }
 
@@ -81,14 +82,15 @@ impl Gateway {
         actor: &str,
     ) -> Result<usize, Error> {
         let app = &self.app_of_query(app)?.name;
-        let problems = Problems::of_lines(|it| check_imports(imports, it));
+        let problems = Problems::of_lines(|problems| check_imports(imports, problems));
         if !problems.is_empty() {
             return Err(Error::InvalidRequest(problems));
         }
-        let seal = |it: &Import| Some(self.seal_account(app, UserId::parse(&it.user_id)?, it));
+        let seal =
+            |import: &Import| Some(self.seal_account(app, UserId::parse(&import.user_id)?, import));
         let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
         self.0.store.put_accounts(&accounts, actor, self.now()).await?;
-        self.tell(Event::Connected, accounts.len());
+        self.announce(Event::Connected, accounts.len());
         for account in &accounts {
             self.forget_account(app, account.user_id).await;
         }
@@ -105,12 +107,12 @@ impl Gateway {
     }
 
     /// One account, even of an app that is no longer configured; `app` is optional if only one is configured.
-    pub async fn show_account(
+    pub async fn get_account(
         &self,
         app: Option<&str>,
         named: &AccountRef,
     ) -> Result<Account, Error> {
-        Ok(self.stored_account(app, named).await?.account)
+        Ok(self.get_stored_account(app, named).await?.account)
     }
 
     /// Asks X whether an account's token works, and brings its state in line with the answer.
@@ -120,9 +122,9 @@ impl Gateway {
         named: &AccountRef,
         actor: &str,
     ) -> Result<Verified, Error> {
-        let stored = self.stored_account(app, named).await?;
+        let stored = self.get_stored_account(app, named).await?;
         let account = &stored.account;
-        let app = self.configured_app(&account.app)?;
+        let app = self.get_app(&account.app)?;
         self.require_keys(&stored)?;
         let Ok(token) = open_token(&self.0.vault, &stored) else {
             self.set_state(&stored, AccountState::Quarantined, VERIFIED_UNOPENED, actor).await?;
@@ -169,10 +171,10 @@ impl Gateway {
         named: &AccountRef,
         actor: &str,
     ) -> Result<Account, Error> {
-        let account = self.stored_account(app, named).await?.account;
+        let account = self.get_stored_account(app, named).await?.account;
         let (app, user_id) = (&account.app, account.user_id);
         if self.0.store.remove_account(app, user_id, actor, self.now()).await? {
-            self.tell(Event::Removed, 1);
+            self.announce(Event::Removed, 1);
         }
         self.forget_account(&account.app, account.user_id).await;
         Ok(account)
@@ -180,14 +182,14 @@ impl Gateway {
 
     /// The user with a screen name; for a limited key, among its own accounts. No other account is read, so neither
     /// the answer nor its timing reveals whether one has that name.
-    pub(super) async fn user_named(
+    pub(super) async fn find_user(
         &self,
         app: &AppState,
         name: &str,
         key: Option<&KnownKey>,
     ) -> Result<Option<UserId>, Error> {
-        let limited = key.and_then(|it| Some((&*it.key.id, it.key.scopes.accounts.as_deref()?)));
-        let place = name_place(limited.map(|it| it.0), name);
+        let limited = key.and_then(|key| Some((&*key.key.id, key.key.scopes.accounts.as_deref()?)));
+        let place = name_place(limited.map(|(key_id, _)| key_id), name);
         let remembers = self.may_remember();
         if remembers && let Some(known) = app.names.peek(&place).await {
             return Ok(Some(*known));
@@ -198,12 +200,12 @@ impl Gateway {
                 return Ok(store.find_user_among(app_name, name, own).await?);
             }
             let found = store.find_account_by_screen_name(app_name, name).await?;
-            Ok(found.map(|it| it.account.user_id))
+            Ok(found.map(|stored| stored.account.user_id))
         };
-        Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|it| *it))
+        Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|user_id| *user_id))
     }
 
-    pub(super) async fn known_account(
+    pub(super) async fn find_account(
         &self,
         app: &AppState,
         user_id: UserId,
@@ -224,11 +226,11 @@ impl Gateway {
     }
 
     /// The app that a request about accounts names in its query.
-    fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Problem> {
-        self.app(name).map_err(|it| Problem::in_query(format!("app: {}", it.detail)))
+    fn app_of_query(&self, name: Option<&str>) -> Result<&Arc<AppState>, Detail> {
+        self.app(name).map_err(|problem| Detail::in_query(format!("app: {}", problem.detail)))
     }
 
-    async fn stored_account(
+    async fn get_stored_account(
         &self,
         app: Option<&str>,
         named: &AccountRef,
@@ -286,8 +288,8 @@ pub(super) fn name_place(limited_key: Option<&str>, name: &str) -> String {
 pub fn check_imports(imports: &[Import], problems: &mut Problems) {
     let mut seen = HashMap::new();
     for import in imports {
-        for wrong in check_import(import) {
-            problems.add_in_line(import.line, wrong);
+        for detail in check_import(import) {
+            problems.add_in_line(import.line, detail);
         }
         let user_id = UserId::parse(&import.user_id);
         if let Some(user_id) = user_id
@@ -304,26 +306,26 @@ pub fn check_imports(imports: &[Import], problems: &mut Problems) {
 }
 
 fn check_import(import: &Import) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut details = Vec::new();
     let user_id = UserId::parse(&import.user_id);
     if user_id.is_none() {
-        wrong.push("user_id must be 1 to 19 digits".to_owned());
+        details.push("user_id must be 1 to 19 digits".to_owned());
     }
     if !is_screen_name(import.screen_name.trim_start_matches('@')) {
-        wrong.push("screen_name must be 1 to 20 letters, digits and underscores".to_owned());
+        details.push("screen_name must be 1 to 20 letters, digits and underscores".to_owned());
     }
     let token = import.access_token.expose().trim();
     if let Some(user_id) = user_id
         && !is_token_of(user_id, token)
     {
-        wrong.push(format!(
+        details.push(format!(
             "access_token must begin with the user's id, {user_id}-, and have no spaces"
         ));
     }
     if !is_printable(import.access_token_secret.expose().trim()) {
-        wrong.push(
+        details.push(
             "access_token_secret must be 1 to 200 printable characters without spaces".to_owned(),
         );
     }
-    wrong
+    details
 }

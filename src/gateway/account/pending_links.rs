@@ -37,9 +37,11 @@ impl LinkId {
     }
 
     pub fn parse(text: &str) -> Option<LinkId> {
-        let is_hex = text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let number = u64::from_str_radix(text, 16).ok();
-        number.filter(|_| is_hex && text.len() == 2 * ID_BYTES).map(|it| LinkId(it.to_be_bytes()))
+        number
+            .filter(|_| is_hex && text.len() == 2 * ID_BYTES)
+            .map(|number| LinkId(number.to_be_bytes()))
     }
 }
 
@@ -71,8 +73,8 @@ impl WaitingLink {
 }
 
 impl From<StoredLink> for WaitingLink {
-    fn from(it: StoredLink) -> WaitingLink {
-        WaitingLink { id: LinkId::of(&it.hash), link: it.link }
+    fn from(stored: StoredLink) -> WaitingLink {
+        WaitingLink { id: LinkId::of(&stored.hash), link: stored.link }
     }
 }
 
@@ -84,14 +86,14 @@ impl Gateway {
         after: Option<LinkPlace>,
         limit: u32,
     ) -> Result<Vec<WaitingLink>, Error> {
-        let after = after.map(|it| (it.made_at, it.id.0.to_vec()));
+        let after = after.map(|place| (place.made_at, place.id.0.to_vec()));
         let filter = LinkFilter { search, after, limit };
         let stored = self.0.store.list_waiting_links(&filter, self.now()).await?;
         Ok(stored.into_iter().map(WaitingLink::from).collect())
     }
 
     /// One link that can still be used.
-    pub async fn look_at_link(&self, id: LinkId) -> Result<WaitingLink, Error> {
+    pub async fn get_link(&self, id: LinkId) -> Result<WaitingLink, Error> {
         let stored = self.0.store.find_waiting_link(&id.0, self.now()).await?;
         Ok(stored.ok_or(Error::NotFound("link that waits"))?.into())
     }

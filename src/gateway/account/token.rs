@@ -55,7 +55,7 @@ impl Gateway {
         let subject = store::account_subject(&account.app, account.user_id);
         let event = Event::of_state(AccountState::Quarantined);
         let reason = self.0.store.find_last_detail(&subject, event.name()).await?;
-        if reason.is_some_and(|it| [UNOPENED, VERIFIED_UNOPENED].contains(&&*it)) {
+        if reason.is_some_and(|reason| [UNOPENED, VERIFIED_UNOPENED].contains(&&*reason)) {
             let reason = "the stored token opens again and is this user's";
             self.change_state(&known.stored, AccountState::Active, reason, ACTOR).await?;
             known.stored.account.state = AccountState::Active;
@@ -95,7 +95,7 @@ impl Gateway {
             let (app, account) = (&stored.account.app, stored.account.user_id.to_string());
             let event = Event::of_state(state);
             warn!(app, account, event = event.name(), reason, "an account's state has changed");
-            self.tell(event, 1);
+            self.announce(event, 1);
         }
         Ok(())
     }

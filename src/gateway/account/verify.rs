@@ -26,33 +26,33 @@ const OTHERS: u32 = 3;
 
 impl Gateway {
     /// Investigates an answer that refused an account's token. What cannot be settled now is left to the next refusal.
-    pub(in crate::gateway) async fn look_into(
+    pub(in crate::gateway) async fn investigate(
         &self,
         app: &Arc<AppState>,
         known: &Arc<KnownAccount>,
     ) {
-        let Some(suspect) = Suspect::of(app, known) else { return };
+        let Some(verification) = Verification::of(app, known) else { return };
         let gateway = self.clone();
-        let looking = tokio::spawn(async move {
-            let asked = gateway.confirm(&suspect.app, &suspect.known).await;
-            suspect.settle(asked);
+        let investigation = tokio::spawn(async move {
+            let outcome = gateway.confirm(&verification.app, &verification.known).await;
+            verification.settle(outcome);
         });
-        let _ = tokio::time::timeout(MARKING, looking).await;
+        let _ = tokio::time::timeout(MARKING, investigation).await;
     }
 
     /// Checks, beside the call, an account for which a call succeeded although it may have been marked meanwhile.
-    pub(in crate::gateway) fn look_again(&self, app: &Arc<AppState>, known: Arc<KnownAccount>) {
+    pub(in crate::gateway) fn recheck(&self, app: &Arc<AppState>, known: Arc<KnownAccount>) {
         let (gateway, app) = (self.clone(), Arc::clone(app));
         tokio::spawn(async move {
-            let current = gateway.known_account(&app, known.stored.account.user_id).await;
+            let current = gateway.find_account(&app, known.stored.account.user_id).await;
             let Ok(Some(current)) = current else { return };
             let is_same = current.stored.sealed_token == known.stored.sealed_token;
             if !is_same || current.stored.account.state == AccountState::Active {
                 return;
             }
-            let Some(suspect) = Suspect::of(&app, &current) else { return };
-            let asked = gateway.ask_about(&suspect.app, &suspect.known).await;
-            suspect.settle(asked);
+            let Some(verification) = Verification::of(&app, &current) else { return };
+            let outcome = gateway.check_account(&verification.app, &verification.known).await;
+            verification.settle(outcome);
         });
     }
 
@@ -85,13 +85,13 @@ impl Gateway {
         if let Some(app) = self.0.apps.get(&stored.account.app) {
             let mut known = self.open_account(stored)?;
             self.heal(&mut known).await?;
-            self.ask_about(app, &known).await?;
+            self.check_account(app, &known).await?;
         }
         Ok(true)
     }
 
     /// Checks an account's token with X: if accepted, the account is healed; if refused, it is investigated.
-    async fn ask_about(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
+    async fn check_account(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
         let Some(token) = &known.token else { return Ok(()) };
         let account = &known.stored.account;
         match self.0.upstream.verify_account(&app.settings(), token).await {
@@ -110,14 +110,15 @@ impl Gateway {
 
     async fn confirm(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
         let Some(token) = &known.token else { return Ok(()) };
-        let mut doubted_at = app.suspects.doubted_at.lock().await;
+        let mut doubted_at = app.verifications.doubted_at.lock().await;
         let now = self.0.clock.instant();
-        if doubted_at.is_some_and(|it| now.saturating_duration_since(it) < BETWEEN_DOUBTS) {
+        if doubted_at.is_some_and(|doubted| now.saturating_duration_since(doubted) < BETWEEN_DOUBTS)
+        {
             return Ok(());
         }
         let account = &known.stored.account;
         // First, so that if X has just recovered, it does not seem to refuse this account alone.
-        if !self.takes_others(app, account).await? {
+        if !self.accepts_others(app, account).await? {
             *doubted_at = Some(now);
             let app = &account.app;
             warn!(app, "X refuses one account after the other, so none is marked");
@@ -144,23 +145,25 @@ impl Gateway {
     }
 
     /// Whether X accepts the token of another active account, or there is no other to try.
-    async fn takes_others(&self, app: &AppState, suspect: &Account) -> Result<bool, Error> {
+    async fn accepts_others(&self, app: &AppState, account: &Account) -> Result<bool, Error> {
         let mut filter = AccountFilter {
-            app: Some(suspect.app.clone()),
+            app: Some(account.app.clone()),
             state: Some(AccountState::Active),
             search: None,
-            after: Some((suspect.app.clone(), suspect.user_id)),
+            after: Some((account.app.clone(), account.user_id)),
             limit: OTHERS,
         };
         let mut others = self.0.store.list_accounts(&filter).await?;
         if others.is_empty() {
             filter.after = None;
             others = self.0.store.list_accounts(&filter).await?;
-            others.retain(|it| it.user_id != suspect.user_id);
+            others.retain(|other| other.user_id != account.user_id);
         }
         for other in &others {
-            let known = self.known_account(app, other.user_id).await?;
-            let Some(token) = known.as_ref().and_then(|it| it.token.as_ref()) else { continue };
+            let known = self.find_account(app, other.user_id).await?;
+            let Some(token) = known.as_ref().and_then(|known| known.token.as_ref()) else {
+                continue;
+            };
             let answer = self.0.upstream.verify_account(&app.settings(), token).await;
             if matches!(answer, Ok(Ok(profile)) if profile.user_id == other.user_id) {
                 return Ok(true);
@@ -171,20 +174,20 @@ impl Gateway {
 }
 
 /// An account under investigation; dropping this allows the next investigation.
-struct Suspect {
+struct Verification {
     app: Arc<AppState>,
     known: Arc<KnownAccount>,
 }
 
-impl Suspect {
+impl Verification {
     /// `None` if the account is already under investigation.
-    fn of(app: &Arc<AppState>, known: &Arc<KnownAccount>) -> Option<Suspect> {
-        let is_new = app.suspects.held().insert(known.stored.account.user_id);
-        is_new.then(|| Suspect { app: Arc::clone(app), known: Arc::clone(known) })
+    fn of(app: &Arc<AppState>, known: &Arc<KnownAccount>) -> Option<Verification> {
+        let is_new = app.verifications.in_progress().insert(known.stored.account.user_id);
+        is_new.then(|| Verification { app: Arc::clone(app), known: Arc::clone(known) })
     }
 
-    fn settle(&self, asked: Result<(), Error>) {
-        if let Err(error) = asked {
+    fn settle(&self, outcome: Result<(), Error>) {
+        if let Err(error) = outcome {
             let account = self.known.stored.account.user_id.to_string();
             let error = &error as &dyn std::error::Error;
             warn!(error, account, "whether X takes an account's token could not be settled");
@@ -192,8 +195,8 @@ impl Suspect {
     }
 }
 
-impl Drop for Suspect {
+impl Drop for Verification {
     fn drop(&mut self) {
-        self.app.suspects.held().remove(&self.known.stored.account.user_id);
+        self.app.verifications.in_progress().remove(&self.known.stored.account.user_id);
     }
 }

@@ -13,10 +13,10 @@ const RECENT: u32 = 10;
 /// Accounts per use of the database: each takes two queries, and the time for one use is short.
 const AT_ONCE: usize = 100;
 /// Keys read at a time when searching for one that works.
-const LOOKED_THROUGH: u32 = 50;
+const KEYS_AT_ONCE: u32 = 50;
 
 /// An account, and the last calls made as it.
-pub struct SeenAccount {
+pub struct AccountWithLastCall {
     pub account: Account,
     pub last: LastCalls,
     /// Whether its app is configured; if not, the account cannot be used.
@@ -24,7 +24,7 @@ pub struct SeenAccount {
 }
 
 /// How far a new installation has come.
-pub struct Progress {
+pub struct FirstSteps {
     pub has_account: bool,
     /// Whether there is a caller's key that works.
     pub has_key: bool,
@@ -40,37 +40,40 @@ pub struct History {
 
 impl Gateway {
     /// One page of accounts, including those of apps that are no longer configured.
-    pub async fn look_at_accounts(
+    pub async fn list_accounts_of_any_app(
         &self,
         filter: &AccountFilter,
-    ) -> Result<Vec<SeenAccount>, Error> {
+    ) -> Result<Vec<AccountWithLastCall>, Error> {
         let accounts = self.0.store.list_accounts(filter).await?;
-        self.seen(accounts).await
+        self.with_last_calls(accounts).await
     }
 
     /// One account, even of an app that is no longer configured; `app` is optional if only one is configured.
-    pub async fn see_account(
+    pub async fn get_account_with_last_call(
         &self,
         app: Option<&str>,
         named: &AccountRef,
-    ) -> Result<SeenAccount, Error> {
-        let account = self.show_account(app, named).await?;
-        self.seen(vec![account]).await?.pop().ok_or(Error::NotFound("account"))
+    ) -> Result<AccountWithLastCall, Error> {
+        let account = self.get_account(app, named).await?;
+        self.with_last_calls(vec![account]).await?.pop().ok_or(Error::NotFound("account"))
     }
 
     /// One page of accounts, as `list_accounts` returns it.
-    pub async fn see_accounts(&self, filter: &AccountFilter) -> Result<Vec<SeenAccount>, Error> {
+    pub async fn list_accounts_with_last_call(
+        &self,
+        filter: &AccountFilter,
+    ) -> Result<Vec<AccountWithLastCall>, Error> {
         let accounts = self.list_accounts(filter).await?;
-        self.seen(accounts).await
+        self.with_last_calls(accounts).await
     }
 
     /// One account with its history, even of an app that is no longer configured.
-    pub async fn look_at_account(
+    pub async fn get_account_page(
         &self,
         app: &str,
         named: &AccountRef,
-    ) -> Result<(SeenAccount, History), Error> {
-        let seen = self.see_account(Some(app), named).await?;
+    ) -> Result<(AccountWithLastCall, History), Error> {
+        let seen = self.get_account_with_last_call(Some(app), named).await?;
         let account = &seen.account;
         let filter = CallFilter {
             app: Some(account.app.clone()),
@@ -85,25 +88,25 @@ impl Gateway {
     }
 
     /// Keys by name, without their verifiers; an unreadable row hides no other key.
-    pub async fn look_at_keys(
+    pub async fn list_keys_by_name(
         &self,
         search: &KeySearch,
     ) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let stored = self.0.store.search_keys(search).await?;
-        Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
+        Ok(stored.into_iter().map(|key| self.trusted(key)).collect())
     }
 
     /// Which requirements of the first answered call are met.
-    pub async fn look_at_progress(&self) -> Result<Progress, Error> {
+    pub async fn get_first_steps(&self) -> Result<FirstSteps, Error> {
         let accounts = AccountFilter { limit: 1, ..AccountFilter::default() };
         let keys = KeySearch {
             kind: Some(Kind::Caller),
             working_at: Some(self.now()),
-            limit: LOOKED_THROUGH,
+            limit: KEYS_AT_ONCE,
             ..KeySearch::default()
         };
         let calls = CallFilter { ended: Some(Ended::Well), limit: 1, ..CallFilter::default() };
-        Ok(Progress {
+        Ok(FirstSteps {
             has_account: !self.0.store.list_accounts(&accounts).await?.is_empty(),
             has_key: self.has_trusted_key(keys).await?,
             has_call: !self.list_calls(calls).await?.is_empty(),
@@ -113,7 +116,7 @@ impl Gateway {
     /// Whether any key found is genuine: its row's own word is not enough.
     async fn has_trusted_key(&self, mut search: KeySearch) -> Result<bool, Error> {
         loop {
-            let found = self.look_at_keys(&search).await?;
+            let found = self.list_keys_by_name(&search).await?;
             if found.iter().any(Result::is_ok) {
                 return Ok(true);
             }
@@ -122,7 +125,10 @@ impl Gateway {
         }
     }
 
-    async fn seen(&self, accounts: Vec<Account>) -> Result<Vec<SeenAccount>, Error> {
+    async fn with_last_calls(
+        &self,
+        accounts: Vec<Account>,
+    ) -> Result<Vec<AccountWithLastCall>, Error> {
         self.store_calls().await;
         let mut last = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(AT_ONCE) {
@@ -131,7 +137,7 @@ impl Gateway {
         let seen = accounts.into_iter().zip(last);
         let seen = seen.map(|(account, last)| {
             let is_configured = self.0.apps.contains_key(&account.app);
-            SeenAccount { account, last, is_configured }
+            AccountWithLastCall { account, last, is_configured }
         });
         Ok(seen.collect())
     }

@@ -22,8 +22,8 @@ pub(in crate::gateway) struct MonthlyAccounts {
 struct Used {
     month: Month,
     accounts: HashSet<UserId>,
-    /// Whether operators have been told that the limit is reached.
-    is_told: bool,
+    /// Whether operators already know that the limit is reached.
+    is_reported: bool,
 }
 
 /// The limit is reached: no further account may be used.
@@ -32,7 +32,7 @@ struct Full;
 impl MonthlyAccounts {
     pub(in crate::gateway) fn new(limit: Option<AccountLimit>) -> MonthlyAccounts {
         let month = Month::of(OffsetDateTime::UNIX_EPOCH);
-        let used = Used { month, accounts: HashSet::new(), is_told: false };
+        let used = Used { month, accounts: HashSet::new(), is_reported: false };
         MonthlyAccounts { limit, used: Mutex::new(used) }
     }
 
@@ -43,7 +43,7 @@ impl MonthlyAccounts {
     /// The accounts that may still be used once the limit is reached, in the order of their ids.
     pub(in crate::gateway) fn last_ones(&self, now: OffsetDateTime) -> Option<Vec<UserId>> {
         let used = self.of(Month::of(now));
-        self.most().filter(|it| used.count() >= *it)?;
+        self.most().filter(|most| used.count() >= *most)?;
         let mut accounts: Vec<UserId> = used.accounts.iter().copied().collect();
         accounts.sort_unstable();
         Some(accounts)
@@ -63,14 +63,17 @@ impl MonthlyAccounts {
         let used = self.of(Month::of(now));
         let room = usize::try_from(most.saturating_sub(used.count())).unwrap_or(usize::MAX);
         let mut seen = HashSet::new();
-        let new = accounts.into_iter().filter(|it| !used.accounts.contains(it) && seen.insert(*it));
+        let new = accounts
+            .into_iter()
+            .filter(|account| !used.accounts.contains(account) && seen.insert(*account));
         new.skip(room).collect()
     }
 
     /// Whether an account may be used now, and the month in which it counts if this is its first use then.
     fn admit(&self, account: UserId, now: OffsetDateTime) -> Result<Option<Month>, Full> {
         let mut used = self.of(Month::of(now));
-        if self.most().is_some_and(|it| used.count() >= it) && !used.accounts.contains(&account) {
+        if self.most().is_some_and(|most| used.count() >= most) && !used.accounts.contains(&account)
+        {
             return Err(Full);
         }
         Ok(used.accounts.insert(account).then_some(used.month))
@@ -87,20 +90,20 @@ impl MonthlyAccounts {
     /// The limit, if it is reached and has not been reported yet.
     fn reached(&self, now: OffsetDateTime) -> Option<AccountLimit> {
         let mut used = self.of(Month::of(now));
-        let limit = self.limit.filter(|it| used.count() >= it.most && !used.is_told)?;
-        used.is_told = true;
+        let limit = self.limit.filter(|limit| used.count() >= limit.most && !used.is_reported)?;
+        used.is_reported = true;
         Some(limit)
     }
 
     fn most(&self) -> Option<u64> {
-        self.limit.filter(|it| it.refuses).map(|it| it.most)
+        self.limit.filter(|limit| limit.refuses).map(|limit| limit.most)
     }
 
     fn of(&self, month: Month) -> MutexGuard<'_, Used> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         // A call that began before the month ended counts in the next one, if that has begun here.
         if used.month < month {
-            *used = Used { month, accounts: HashSet::new(), is_told: false };
+            *used = Used { month, accounts: HashSet::new(), is_reported: false };
         }
         used
     }
@@ -122,13 +125,13 @@ impl MonthlyAccounts {
     ) -> Result<Option<Month>, Error> {
         let counts_in = self.admit(account, now).map_err(|Full| self.refusal(app, now))?;
         if counts_in.is_some() {
-            self.tell(app, now);
+            self.report_limit(app, now);
         }
         Ok(counts_in)
     }
 
-    /// Tells operators, once a month, that the limit is reached.
-    pub(in crate::gateway) fn tell(&self, app: &str, now: OffsetDateTime) {
+    /// Warns operators, once a month, that the limit is reached.
+    pub(in crate::gateway) fn report_limit(&self, app: &str, now: OffsetDateTime) {
         let Some(limit) = self.reached(now) else { return };
         let then =
             if limit.refuses { "others are refused" } else { "others are used nevertheless" };
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_used_goes_on_at_the_limit_which_is_told_once() {
+    fn who_was_used_goes_on_at_the_limit_which_is_reported_once() {
         let used = limited(2);
         assert!(used.admit(id(7), APRIL).is_ok() && used.reached(APRIL).is_none());
         assert_eq!(used.last_ones(APRIL), None);

@@ -93,7 +93,7 @@ impl Faults {
                 Credential::Bearer(_) => &[Fault::Bearer],
                 Credential::TwoLegged(_) | Credential::User(..) => &[Fault::Keys, Fault::Time],
             };
-            for fault in well.iter().filter(|it| self.clear(**it)) {
+            for fault in well.iter().filter(|fault| self.clear(**fault)) {
                 info!(app, fault = fault.name(), "X accepts it again");
             }
         }

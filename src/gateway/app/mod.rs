@@ -5,7 +5,7 @@ pub(super) mod bearer;
 pub(super) mod faults;
 pub(super) mod pauses;
 pub(super) mod reconnects;
-pub(super) mod suspects;
+pub(super) mod verifications;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,7 +21,7 @@ use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
 use crate::gateway::app::faults::{Fault, Faults};
 use crate::gateway::app::pauses::LookupPause;
 use crate::gateway::app::reconnects::Reconnects;
-use crate::gateway::app::suspects::Suspects;
+use crate::gateway::app::verifications::Verifications;
 use crate::gateway::cache::Cache;
 use crate::model::{App, UserId};
 use crate::upstream::{Answer, Credential};
@@ -35,13 +35,13 @@ pub(in crate::gateway) struct AppState {
     /// Mints that have ended, whether they succeeded or failed.
     pub(in crate::gateway) ended: AtomicU64,
     pub(in crate::gateway) faults: Faults,
-    pub(in crate::gateway) suspects: Suspects,
+    pub(in crate::gateway) verifications: Verifications,
     pub(in crate::gateway) reconnects: Reconnects,
     pub(in crate::gateway) accounts: Cache<UserId, KnownAccount>,
     /// Users by screen name, with separate entries for each limited key.
     pub(in crate::gateway) names: Cache<String, UserId>,
     /// Turns for the calls of questions, which run side by side.
-    pub(in crate::gateway) asking: Arc<Turns>,
+    pub(in crate::gateway) question_turns: Arc<Turns>,
     pub(in crate::gateway) lookup_pause: LookupPause,
     pub(in crate::gateway) month: MonthlyAccounts,
 }
@@ -56,11 +56,11 @@ impl AppState {
             minting: Mutex::default(),
             ended: AtomicU64::new(0),
             faults: Faults::default(),
-            suspects: Suspects::default(),
+            verifications: Verifications::default(),
             reconnects: Reconnects::default(),
             accounts: Cache::new("accounts", limits.cached_accounts, limits.unknown_for),
             names: Cache::new("names", limits.cached_accounts, limits.unknown_for),
-            asking: Turns::new(Rules::of(limits.question_calls)),
+            question_turns: Turns::new(Rules::of(limits.question_calls)),
             lookup_pause: LookupPause::default(),
         }
     }

@@ -37,7 +37,7 @@ pub(in crate::gateway) struct Reconnects {
 pub(in crate::gateway) struct Kept {
     pub(in crate::gateway) link: Reconnect,
     pub(in crate::gateway) hash: [u8; 32],
-    pub(in crate::gateway) looked_at: AtomicI64,
+    pub(in crate::gateway) checked_at: AtomicI64,
 }
 
 impl Default for Reconnects {

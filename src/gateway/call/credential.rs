@@ -36,8 +36,8 @@ pub fn choose(
 ) -> Result<AuthKind, Refusal> {
     let private = match endpoint {
         Endpoint::Totals => {
-            let private = metrics.iter().find(|it| it.is_private_on_totals());
-            private.map(|it| Refusal::MetricIsPrivate(*it))
+            let private = metrics.iter().find(|metric| metric.is_private_on_totals());
+            private.map(|metric| Refusal::MetricIsPrivate(*metric))
         }
         Endpoint::TwentyEightHours | Endpoint::Historical => {
             Some(Refusal::EndpointIsPrivate(endpoint))
@@ -67,7 +67,7 @@ mod tests {
         Endpoint::ALL.into_iter().flat_map(|endpoint| {
             Metric::ALL
                 .into_iter()
-                .flat_map(move |metric| [true, false].map(|it| (endpoint, metric, it)))
+                .flat_map(move |metric| [true, false].map(|named| (endpoint, metric, named)))
         })
     }
 

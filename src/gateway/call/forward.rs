@@ -12,12 +12,12 @@ use crate::gateway::call::check::{Checked, check};
 use crate::gateway::call::credential::choose;
 use crate::gateway::key::KnownKey;
 use crate::gateway::usage::Counted;
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
-use crate::upstream::{Answer, Credential, Room, Spent, Verdict};
+use crate::upstream::{Answer, Credential, Room, UpstreamEffort, Verdict};
 
 /// A call from a caller whose key was checked.
-pub struct Call<'a> {
+pub struct RelayRequest<'a> {
     pub key: &'a Arc<KnownKey>,
     /// The sender's address.
     pub from: IpAddr,
@@ -31,14 +31,14 @@ pub struct Call<'a> {
 
 /// What is learnt about a call on its way, for the log line, the metrics and the answer's headers.
 #[derive(Default)]
-pub struct Trail {
+pub struct CallTrace {
     pub key: Option<Arc<KnownKey>>,
     pub account: Option<UserId>,
     pub auth: Option<AuthKind>,
     /// The number of posts in the call.
     pub posts: usize,
     pub metrics: Vec<Metric>,
-    pub spent: Spent,
+    pub effort: UpstreamEffort,
 }
 
 impl Gateway {
@@ -48,25 +48,26 @@ impl Gateway {
     /// The answer's body holds its memory until it is dropped.
     pub async fn forward(
         &self,
-        call: &Call<'_>,
+        call: &RelayRequest<'_>,
         mut held: Held,
-        trail: &mut Trail,
+        trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
         let app = self.granted_app(call.key, call.endpoint)?;
         let endpoint = call.endpoint;
         let read = move |body: &[u8], now| check(endpoint, body, now);
-        let checked = self.read_in_time(&call.body, read, |it| it.problems.is_empty()).await;
+        let checked =
+            self.read_in_time(&call.body, read, |checked| checked.problems.is_empty()).await;
         let Requirements { named, kind, posts, metrics } =
-            asked(call, checked).map_err(Error::InvalidRequest)?;
-        (trail.auth, trail.posts, trail.metrics) = (Some(kind), posts, metrics);
+            requirements(call, checked).map_err(Error::InvalidRequest)?;
+        (trace.auth, trace.posts, trace.metrics) = (Some(kind), posts, metrics);
         let room = &mut Room::Grows(&mut held, call.body.len());
         let answer = match (kind, named) {
             (AuthKind::UserContext, Some(named)) => {
-                self.call_as_user(app, &named, call, room, trail).await
+                self.call_as_user(app, &named, call, room, trace).await
             }
-            _ => self.call_as_app(app, call, room, trail).await,
+            _ => self.call_as_app(app, call, room, trace).await,
         }?;
-        let kept = answer.unpacked.as_ref().map_or(0, |it| it.start.len());
+        let kept = answer.unpacked.as_ref().map_or(0, |unpacked| unpacked.start.len());
         held.shrink_to(answer.wire.len() + kept);
         held.grow_first_to(answer.wire.len() + kept).await;
         Ok(Answer { wire: held.attach(answer.wire), ..answer })
@@ -79,9 +80,9 @@ impl Gateway {
         endpoint: Endpoint,
     ) -> Result<&Arc<AppState>, Error> {
         let scopes = &key.key.scopes;
-        if scopes.endpoints.as_ref().is_some_and(|it| !it.contains(&endpoint)) {
+        if scopes.endpoints.as_ref().is_some_and(|allowed| !allowed.contains(&endpoint)) {
             let allowed: Vec<&str> =
-                scopes.endpoints.iter().flatten().map(|it| it.name()).collect();
+                scopes.endpoints.iter().flatten().map(|endpoint| endpoint.name()).collect();
             let detail =
                 format!("{endpoint} is not among its endpoints, which are {}", allowed.join(", "));
             return Err(Error::NotAllowed(detail));
@@ -96,21 +97,21 @@ impl Gateway {
         &self,
         app: &Arc<AppState>,
         named: &AccountRef,
-        call: &Call<'_>,
+        call: &RelayRequest<'_>,
         room: &mut Room<'_>,
-        trail: &mut Trail,
+        trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
         let seen = app.accounts.forgotten();
-        let known = self.account_for(call.key, app, named, call.from).await?;
-        trail.account = Some(known.stored.account.user_id);
+        let known = self.get_usable_account(call.key, app, named, call.from).await?;
+        trace.account = Some(known.stored.account.user_id);
         let token = known.token.as_ref().ok_or(Error::AccountNotFound)?;
         let settings = app.settings();
         let credential = Credential::User(&settings, token);
-        let answer = self.engage(app, call, credential, room, trail).await?;
+        let answer = self.engage(app, call, credential, room, trace).await?;
         if matches!(answer.verdict, Verdict::AccountRevoked | Verdict::AccountBlocked) {
-            self.look_into(app, &known).await;
+            self.investigate(app, &known).await;
         } else if answer.status.is_success() && app.accounts.forgotten() != seen {
-            self.look_again(app, known.clone());
+            self.recheck(app, known.clone());
         }
         Ok(answer)
     }
@@ -118,22 +119,22 @@ impl Gateway {
     pub(in crate::gateway) async fn call_as_app(
         &self,
         app: &Arc<AppState>,
-        call: &Call<'_>,
+        call: &RelayRequest<'_>,
         room: &mut Room<'_>,
-        trail: &mut Trail,
+        trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
         let settings = app.settings();
         match (BearerSource::of(&settings), &settings.bearer_token) {
             (BearerSource::TwoLegged, _) => {
-                self.engage(app, call, Credential::TwoLegged(&settings), room, trail).await
+                self.engage(app, call, Credential::TwoLegged(&settings), room, trace).await
             }
             (BearerSource::Configured, Some(token)) => {
-                self.engage(app, call, Credential::Bearer(token), room, trail).await
+                self.engage(app, call, Credential::Bearer(token), room, trace).await
             }
             _ => {
-                let bearer = self.bearer(app).await?;
+                let bearer = self.get_bearer(app).await?;
                 let answer =
-                    self.engage(app, call, Credential::Bearer(&bearer.token), room, trail).await?;
+                    self.engage(app, call, Credential::Bearer(&bearer.token), room, trace).await?;
                 match answer.verdict {
                     // Boxed, since it is seldom needed: each call's future would have to make room for it.
                     Verdict::BearerRejected => {
@@ -143,7 +144,7 @@ impl Gateway {
                             answer,
                             call,
                             room,
-                            trail,
+                            trace,
                         ))
                         .await
                     }
@@ -160,9 +161,9 @@ impl Gateway {
         app: &Arc<AppState>,
         mut rejected: i64,
         mut answer: Answer,
-        call: &Call<'_>,
+        call: &RelayRequest<'_>,
         room: &mut Room<'_>,
-        trail: &mut Trail,
+        trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
         for is_last in [false, true] {
             let renewed = match self.renew_bearer(app, rejected).await {
@@ -172,7 +173,7 @@ impl Gateway {
             };
             rejected = renewed.generation;
             answer =
-                self.engage(app, call, Credential::Bearer(&renewed.token), room, trail).await?;
+                self.engage(app, call, Credential::Bearer(&renewed.token), room, trace).await?;
             if answer.verdict != Verdict::BearerRejected {
                 break;
             }
@@ -180,22 +181,22 @@ impl Gateway {
         Ok(answer)
     }
 
-    /// Makes one upstream call and records its cost in the trail.
+    /// Makes one upstream call and records its cost in the trace.
     async fn engage(
         &self,
         app: &AppState,
-        call: &Call<'_>,
+        call: &RelayRequest<'_>,
         credential: Credential<'_>,
         room: &mut Room<'_>,
-        trail: &mut Trail,
+        trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
-        let account = trail.account.filter(|_| credential.kind() == AuthKind::UserContext);
-        let (auth, posts) = (credential.kind(), trail.posts);
+        let account = trace.account.filter(|_| credential.kind() == AuthKind::UserContext);
+        let (auth, posts) = (credential.kind(), trace.posts);
         let counted = Counted { account, endpoint: call.endpoint, auth, posts };
-        let mut counting = self.count(app, call.key, counted, &mut trail.spent)?;
-        let spent = &mut *counting.spent;
+        let mut counting = self.count(app, call.key, counted, &mut trace.effort)?;
+        let effort = &mut *counting.effort;
         let answer =
-            self.0.upstream.engage(call.endpoint, &call.body, credential, room, spent).await?;
+            self.0.upstream.engage(call.endpoint, &call.body, credential, room, effort).await?;
         counting.bytes = answer.wire.len();
         app.judge(credential, &answer);
         Ok(answer)
@@ -211,10 +212,10 @@ struct Requirements {
 }
 
 /// The account that a call names and the kind of credentials that it needs, or everything that is wrong with it.
-fn asked(call: &Call<'_>, checked: Checked) -> Result<Requirements, Vec<Problem>> {
+fn requirements(call: &RelayRequest<'_>, checked: Checked) -> Result<Requirements, Vec<Detail>> {
     let (named, wanted, mut problems) = read_headers(call);
-    let Checked { posts, metrics, problems: wrong } = checked;
-    problems.extend(wrong);
+    let Checked { posts, metrics, problems: found } = checked;
+    problems.extend(found);
     // Valid metrics and headers cannot bring back what the invalid ones rule out.
     let account_named = named.is_some() || call.account.is_some();
     match choose(call.endpoint, &metrics, account_named, wanted) {
@@ -227,14 +228,14 @@ fn asked(call: &Call<'_>, checked: Checked) -> Result<Requirements, Vec<Problem>
 
 /// The account and the kind of credentials that the caller's headers name, and what is wrong with the headers. A key
 /// limited to one account names it implicitly.
-fn read_headers(call: &Call<'_>) -> (Option<AccountRef>, Option<AuthKind>, Vec<Problem>) {
+fn read_headers(call: &RelayRequest<'_>) -> (Option<AccountRef>, Option<AuthKind>, Vec<Detail>) {
     let mut problems = Vec::new();
     let named = match (call.account, call.key.key.scopes.accounts.as_deref()) {
         (Some(text), _) => {
             let named = AccountRef::parse(text.trim());
             if named.is_none() {
                 let detail = "must be a user id of 1 to 19 digits or @screen_name";
-                problems.push(Problem::in_header("Countersign-Account", detail));
+                problems.push(Detail::in_header("Countersign-Account", detail));
             }
             named
         }
@@ -247,7 +248,7 @@ fn read_headers(call: &Call<'_>) -> (Option<AccountRef>, Option<AuthKind>, Vec<P
         Some("user" | "user-context") => Some(AuthKind::UserContext),
         Some(_) => {
             let detail = "must be app or user; app-only and user-context say the same";
-            problems.push(Problem::in_header("Countersign-Auth", detail));
+            problems.push(Detail::in_header("Countersign-Auth", detail));
             None
         }
     };

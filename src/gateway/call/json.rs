@@ -72,8 +72,8 @@ pub async fn aside<T: Send + 'static>(
 fn as_text(body: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(body).map_err(|error| {
         let (before, _) = body.split_at(error.valid_up_to());
-        let line = before.split(|it| *it == b'\n').count();
-        let column = before.rsplit(|it| *it == b'\n').next().map_or(0, <[u8]>::len) + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
+        let column = before.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) + 1;
         format!("not JSON: a byte that is no UTF-8 stands there; send text encoded as UTF-8 (line {line}, column {column})")
     })
 }
@@ -301,12 +301,13 @@ mod tests {
 
     #[test]
     fn what_requests_are_made_of_has_room() {
-        let ids: Vec<String> =
-            (0..10_000).map(|it| format!("\"{}\"", 1_560_000_000_000_000_000_u64 + it)).collect();
-        let owners: Vec<String> = ids.iter().map(|it| format!("{it}:\"12\"")).collect();
+        let ids: Vec<String> = (0..10_000)
+            .map(|number| format!("\"{}\"", 1_560_000_000_000_000_000_u64 + number))
+            .collect();
+        let owners: Vec<String> = ids.iter().map(|id| format!("{id}:\"12\"")).collect();
         let numbers: Vec<String> =
-            (0..10_000).map(|it| (10_000_000_000_u64 + it).to_string()).collect();
-        let oldest: Vec<String> = (10_000..20_000).map(|it| format!("\"{it}\"")).collect();
+            (0..10_000).map(|number| (10_000_000_000_u64 + number).to_string()).collect();
+        let oldest: Vec<String> = (10_000..20_000).map(|id| format!("\"{id}\"")).collect();
         for body in [
             format!("[{}]", oldest.join(",")),
             format!("[{}]", ids.join(",")),

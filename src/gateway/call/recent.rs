@@ -10,7 +10,7 @@ use crate::gateway::{Caller, Error, Gateway, PlannedCall};
 use crate::model::call::Call;
 use crate::model::{AccountRef, UserId};
 use crate::store::CallFilter;
-use crate::upstream::Spent;
+use crate::upstream::UpstreamEffort;
 
 /// The most other calls that a call's page shows.
 const MOST_OTHERS: u32 = 20;
@@ -48,7 +48,7 @@ impl Recent {
 
 impl Gateway {
     /// Keeps the call that `make` returns, unless it succeeded and there is no room.
-    pub fn note_call(&self, went_well: bool, make: impl FnOnce() -> Call) {
+    pub fn record_call(&self, went_well: bool, make: impl FnOnce() -> Call) {
         let mut waiting = self.0.recent.waiting();
         if waiting.len() >= MOST_WAITING {
             if went_well {
@@ -60,15 +60,15 @@ impl Gateway {
     }
 
     /// Keeps one of the calls that a question took.
-    pub(in crate::gateway) fn note_part(
+    pub(in crate::gateway) fn record_part(
         &self,
         caller: &Caller,
         call: &PlannedCall,
-        spent: &Spent,
+        effort: &UpstreamEffort,
         bytes: usize,
     ) {
-        let went_well = spent.status.is_some_and(|it| it < 400);
-        self.note_call(went_well, || Call {
+        let went_well = effort.status.is_some_and(|status| status < 400);
+        self.record_call(went_well, || Call {
             id: 0,
             at: self.now(),
             request_id: caller.request_id.to_string(),
@@ -79,11 +79,11 @@ impl Gateway {
             auth: Some(call.signer.kind()),
             posts: call.posts.len(),
             metrics: call.metrics.clone(),
-            status: spent.status,
+            status: effort.status,
             code: None,
-            attempts: spent.attempts,
-            time: spent.time,
-            upstream_time: spent.time,
+            attempts: effort.attempts,
+            time: effort.time,
+            upstream_time: effort.time,
             bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
         });
     }
@@ -92,56 +92,56 @@ impl Gateway {
     /// first, if the database takes writes.
     pub async fn list_calls(&self, mut filter: CallFilter) -> Result<Vec<Call>, Error> {
         self.store_calls().await;
-        filter.key_id = self.key_id(filter.key_id).await?;
+        filter.key_id = self.resolve_key_id(filter.key_id).await?;
         Ok(self.0.store.list_calls(&filter).await?)
     }
 
     /// Recent calls for people, optionally those of one account, with the names of keys and accounts.
-    pub async fn browse_calls(
+    pub async fn list_calls_with_names(
         &self,
         mut filter: CallFilter,
         account: Option<&AccountRef>,
     ) -> Result<(Vec<Call>, CallNames), Error> {
         if let Some(named) = account {
-            let Some(id) = self.user_of_any_app(named).await? else {
+            let Some(id) = self.find_user_in_any_app(named).await? else {
                 return Ok((Vec::new(), CallNames::default()));
             };
             filter.account = Some(id);
         }
         let calls = self.list_calls(filter).await?;
-        let names = self.call_names(&calls.iter().collect::<Vec<_>>()).await;
+        let names = self.list_call_names(&calls.iter().collect::<Vec<_>>()).await;
         Ok((calls, names))
     }
 
-    pub async fn show_call(&self, id: i64) -> Result<Call, Error> {
+    pub async fn get_call(&self, id: i64) -> Result<Call, Error> {
         self.store_calls().await;
         self.0.store.find_call(id).await?.ok_or(Error::NotFound("call among the recent ones"))
     }
 
-    pub async fn show_call_with_others(&self, id: i64) -> Result<CallWithOthers, Error> {
-        let call = self.show_call(id).await?;
+    pub async fn get_call_with_others(&self, id: i64) -> Result<CallWithOthers, Error> {
+        let call = self.get_call(id).await?;
         let request_id = Some(call.request_id.clone());
         let filter = CallFilter { request_id, limit: MOST_OTHERS + 1, ..CallFilter::default() };
         let mut others = self.0.store.list_calls(&filter).await?;
-        others.retain(|it| it.id != id);
+        others.retain(|other| other.id != id);
         others.truncate(MOST_OTHERS as usize);
         let all: Vec<&Call> = others.iter().chain([&call]).collect();
-        let names = self.call_names(&all).await;
+        let names = self.list_call_names(&all).await;
         Ok(CallWithOthers { call, others, names })
     }
 
     /// The id of the key with the given name, else the given text itself.
-    pub(in crate::gateway) async fn key_id(
+    pub(in crate::gateway) async fn resolve_key_id(
         &self,
         given: Option<String>,
     ) -> Result<Option<String>, Error> {
         let Some(given) = given else { return Ok(None) };
         let known = self.0.store.find_key_by_name(&given).await?;
-        Ok(Some(known.map_or(given, |it| it.id().to_owned())))
+        Ok(Some(known.map_or(given, |key| key.id().to_owned())))
     }
 
     /// The names of these keys; those that are gone or cannot be looked up are left out.
-    pub(in crate::gateway) async fn key_names<'a>(
+    pub(in crate::gateway) async fn list_key_names<'a>(
         &self,
         ids: impl IntoIterator<Item = &'a str>,
     ) -> KeyNames {
@@ -149,22 +149,22 @@ impl Gateway {
         self.0.store.find_key_names(&Vec::from_iter(ids)).await.unwrap_or_default()
     }
 
-    async fn call_names(&self, calls: &[&Call]) -> CallNames {
-        let keys = self.key_names(calls.iter().map(|it| &*it.key_id)).await;
-        let signed = calls.iter().filter_map(|it| Some((&*it.app, it.account?)));
+    async fn list_call_names(&self, calls: &[&Call]) -> CallNames {
+        let keys = self.list_key_names(calls.iter().map(|call| &*call.key_id)).await;
+        let signed = calls.iter().filter_map(|call| Some((&*call.app, call.account?)));
         let signed: BTreeSet<(&str, UserId)> = signed.collect();
         let accounts = self.0.store.find_screen_names(&Vec::from_iter(signed)).await;
         CallNames { keys, accounts: accounts.unwrap_or_default() }
     }
 
     /// The user of that name in the first app that knows it.
-    async fn user_of_any_app(&self, named: &AccountRef) -> Result<Option<UserId>, Error> {
+    async fn find_user_in_any_app(&self, named: &AccountRef) -> Result<Option<UserId>, Error> {
         let name = match named {
             AccountRef::Id(id) => return Ok(Some(*id)),
             AccountRef::ScreenName(name) => name,
         };
         for app in self.0.apps.values() {
-            if let Some(id) = self.user_named(app, name, None).await? {
+            if let Some(id) = self.find_user(app, name, None).await? {
                 return Ok(Some(id));
             }
         }

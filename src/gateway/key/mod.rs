@@ -13,7 +13,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::gateway::audit::Page;
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes, Unreadable};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
@@ -76,14 +76,16 @@ impl Gateway {
         }
         let (id, text) = key::compose(new.kind, &vault::random_digits::<RANDOM_LENGTH>());
         let now = whole_second(self.now());
-        let list = |it: Vec<UserId>| if it.is_empty() { None } else { Some(it) };
+        let list = |ids: Vec<UserId>| if ids.is_empty() { None } else { Some(ids) };
         let scopes = Scopes {
             app,
             accounts: list(new.accounts),
             endpoints: if new.endpoints.is_empty() { None } else { Some(new.endpoints) },
             links: new.links,
             looks: new.looks,
-            expires_at: new.expires_in.and_then(|it| now.checked_add(Duration::try_from(it).ok()?)),
+            expires_at: new
+                .expires_in
+                .and_then(|life| now.checked_add(Duration::try_from(life).ok()?)),
         };
         let key = Key {
             id,
@@ -111,7 +113,7 @@ impl Gateway {
     pub async fn list_keys(&self, page: &Page) -> Result<Vec<Result<Key, Unreadable>>, Error> {
         let filter = KeyFilter { after: page.after.clone(), limit: page.limit };
         let stored = self.0.store.list_keys(&filter).await?;
-        Ok(stored.into_iter().map(|it| self.trusted(it)).collect())
+        Ok(stored.into_iter().map(|key| self.trusted(key)).collect())
     }
 
     /// Revokes a key, given its id, its name if it is not revoked, or its whole text, which may be all that is known of
@@ -121,7 +123,7 @@ impl Gateway {
         named: &str,
         actor: &str,
     ) -> Result<Result<Key, Unreadable>, Error> {
-        let named = Presented::parse(named).map_or(named, |it| it.id);
+        let named = Presented::parse(named).map_or(named, |presented| presented.id);
         let stored = match self.0.store.find_key(named).await? {
             Some(stored) => Some(stored),
             None => self.0.store.find_key_by_name(named).await?,
@@ -135,12 +137,12 @@ impl Gateway {
         id: &str,
         actor: &str,
     ) -> Result<Result<Key, Unreadable>, Error> {
-        self.revoke(self.stored_key(id).await?, actor).await
+        self.revoke(self.get_stored_key(id).await?, actor).await
     }
 
     /// The key with that id, without its verifier.
-    pub async fn look_at_key(&self, id: &str) -> Result<Result<Key, Unreadable>, Error> {
-        Ok(self.trusted(self.stored_key(id).await?))
+    pub async fn get_key(&self, id: &str) -> Result<Result<Key, Unreadable>, Error> {
+        Ok(self.trusted(self.get_stored_key(id).await?))
     }
 
     /// The part of a key that may be shown, if its row is as this program wrote it.
@@ -148,8 +150,8 @@ impl Gateway {
         Ok(self.opened(stored)?.0)
     }
 
-    async fn stored_key(&self, id: &str) -> Result<StoredKey, Error> {
-        let is_id = id.bytes().all(|it| it.is_ascii_alphanumeric());
+    async fn get_stored_key(&self, id: &str) -> Result<StoredKey, Error> {
+        let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let stored = if is_id { self.0.store.find_key(id).await? } else { None };
         stored.ok_or(Error::NotFound("key"))
     }
@@ -174,7 +176,9 @@ impl Gateway {
                 let sealed = self.0.vault.seal_like(&sealed_before, &Seal::key(&key), &verifier)?;
                 (Ok(key), sealed)
             }
-            Err(it) => (Err(Unreadable { revoked_at: Some(now), ..it }), Vec::new()),
+            Err(unreadable) => {
+                (Err(Unreadable { revoked_at: Some(now), ..unreadable }), Vec::new())
+            }
         };
         let id = Unreadable::id_of(&revoked).to_owned();
         self.0.store.revoke_key(&id, &sealed, actor, now).await?;
@@ -182,12 +186,12 @@ impl Gateway {
         Ok(revoked)
     }
 
-    pub(super) async fn remembered_key(&self, id: &str) -> Option<Arc<KnownKey>> {
+    pub(super) async fn peek_key(&self, id: &str) -> Option<Arc<KnownKey>> {
         if self.may_remember() { self.0.keys.peek(id).await } else { None }
     }
 
-    pub(super) async fn known_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
-        if let Some(known) = self.remembered_key(id).await {
+    pub(super) async fn find_key(&self, id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
+        if let Some(known) = self.peek_key(id).await {
             return Ok(Some(known));
         }
         let load = async {
@@ -201,7 +205,7 @@ impl Gateway {
             self.0.vault.require_key(&stored.sealed_verifier)?;
             Ok(self
                 .open_key(stored)
-                .map_err(|it| warn!(key = id, why = it.why, "a key is refused"))
+                .map_err(|unreadable| warn!(key = id, why = unreadable.why, "a key is refused"))
                 .ok())
         };
         Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !self.may_remember(), load).await?)
@@ -219,7 +223,7 @@ impl Gateway {
         let Ok(fingerprint) = verifier.as_slice().try_into() else {
             return Err(distrusted(key, &vault::Error::DoesNotOpen));
         };
-        let touched = key.last_used_at.map_or(0, |it| it.unix_timestamp() / 3600);
+        let touched = key.last_used_at.map_or(0, |used_at| used_at.unix_timestamp() / 3600);
         let turn = key.id.as_str().into();
         Ok(KnownKey { key, turn, fingerprint, touched_hour: AtomicI64::new(touched) })
     }
@@ -254,14 +258,14 @@ impl Gateway {
         });
     }
 
-    fn check_new_key(&self, new: &NewKey) -> (Option<String>, Vec<Problem>) {
+    fn check_new_key(&self, new: &NewKey) -> (Option<String>, Vec<Detail>) {
         let mut problems = Vec::new();
-        let printable = |it: char| !it.is_control();
-        if !(1..=100).contains(&new.name.chars().count()) || !new.name.chars().all(printable) {
-            problems.push(Problem::at("/name", "must be 1 to 100 printable characters"));
+        if !(1..=100).contains(&new.name.chars().count()) || new.name.chars().any(char::is_control)
+        {
+            problems.push(Detail::at("/name", "must be 1 to 100 printable characters"));
         }
-        if new.expires_in.is_some_and(|it| it.is_zero() || it > LONGEST_LIFE) {
-            problems.push(Problem::at("/expires", "must be above zero and at most 100 years"));
+        if new.expires_in.is_some_and(|life| life.is_zero() || life > LONGEST_LIFE) {
+            problems.push(Detail::at("/expires", "must be above zero and at most 100 years"));
         }
         if new.kind == Kind::Admin {
             let scoped = new.app.is_some()
@@ -271,16 +275,16 @@ impl Gateway {
             if scoped {
                 let detail =
                     "an admin key has no app, accounts, endpoints or links; leave them out";
-                problems.push(Problem::at("", detail));
+                problems.push(Detail::at("", detail));
             }
             return (None, problems);
         }
         if new.looks {
             let detail = "is for admin keys; a caller's key changes nothing anyway";
-            problems.push(Problem::at("/looks", detail));
+            problems.push(Detail::at("/looks", detail));
         }
-        let app = self.app(new.app.as_deref()).map(|it| it.name.clone());
-        (app.map_err(|it| problems.push(it)).ok(), problems)
+        let app = self.app(new.app.as_deref()).map(|app| app.name.clone());
+        (app.map_err(|problem| problems.push(problem)).ok(), problems)
     }
 }
 

@@ -45,12 +45,12 @@ impl Gateway {
         kind: Kind,
         from: IpAddr,
     ) -> Result<Arc<KnownKey>, Error> {
-        let presented = Presented::parse(text).filter(|it| it.kind == kind);
+        let presented = Presented::parse(text).filter(|presented| presented.kind == kind);
         let Some(presented) = presented else {
-            self.note_refusal(Wanted::Call, MALFORMED, None, from);
+            self.record_refusal(Wanted::Call, MALFORMED, None, from);
             return Err(Error::UnknownKey);
         };
-        if let Some(known) = self.remembered_key(presented.id).await
+        if let Some(known) = self.peek_key(presented.id).await
             && let Ok(known) = self.judge(&presented, Some(known))
         {
             self.touch(&known);
@@ -75,7 +75,7 @@ impl Gateway {
             Err(error @ Error::TooManyGuesses) => (TOO_MANY, error),
             Err(error) => return Err(error),
         };
-        self.note_key_refusal(Wanted::Call, why, presented, from);
+        self.record_key_refusal(Wanted::Call, why, presented, from);
         Err(error)
     }
 
@@ -91,7 +91,7 @@ impl Gateway {
         }
         let doubtful = !self.is_key_known(id);
         let guess = if doubtful { Some(guesses.begin(from).await?) } else { None };
-        let judged = self.judge(presented, self.known_key(id).await?);
+        let judged = self.judge(presented, self.find_key(id).await?);
         if matches!(judged, Err(Refused::Unknown | Refused::WrongSecret)) {
             match guess {
                 Some(guess) => guess.was_wrong(),
@@ -102,25 +102,25 @@ impl Gateway {
     }
 
     /// Notes a refusal. Made-up ids are not recorded one by one: there is no end to them.
-    fn note_key_refusal(
+    fn record_key_refusal(
         &self,
         wanted: Wanted,
         why: &'static str,
         presented: &Presented<'_>,
         from: IpAddr,
     ) {
-        let key_id = Some(presented.id).filter(|it| self.is_key_known(it));
-        self.note_refusal(wanted, why, key_id, from);
+        let key_id = Some(presented.id).filter(|id| self.is_key_known(id));
+        self.record_refusal(wanted, why, key_id, from);
     }
 
     /// The key presented to sign in, if it is proven and has not ended, whatever the address guessed wrong before.
-    pub(in crate::gateway) async fn key_of_sign_in(
+    pub(in crate::gateway) async fn find_sign_in_key(
         &self,
         presented: &Presented<'_>,
         from: IpAddr,
     ) -> Result<Option<Arc<KnownKey>>, Error> {
         let judged = match presented.kind {
-            Kind::Admin => self.judge(presented, self.known_key(presented.id).await?),
+            Kind::Admin => self.judge(presented, self.find_key(presented.id).await?),
             Kind::Caller => Err(Refused::Caller),
         };
         match judged {
@@ -129,20 +129,20 @@ impl Gateway {
                 Ok(Some(known))
             }
             Err(refused) => {
-                self.note_key_refusal(Wanted::SignIn, refused.why(), presented, from);
+                self.record_key_refusal(Wanted::SignIn, refused.why(), presented, from);
                 Ok(None)
             }
         }
     }
 
     /// The key with that id, if it has not ended.
-    pub(in crate::gateway) async fn usable_key(
+    pub(in crate::gateway) async fn find_usable_key(
         &self,
         id: &str,
         kind: Kind,
     ) -> Result<Option<Arc<KnownKey>>, Error> {
-        let known = self.known_key(id).await?;
-        Ok(known.filter(|it| it.key.kind == kind && self.has_ended(it).is_none()))
+        let known = self.find_key(id).await?;
+        Ok(known.filter(|known| known.key.kind == kind && self.has_ended(known).is_none()))
     }
 
     /// The known key, if it is proven and has not ended.
@@ -160,7 +160,7 @@ impl Gateway {
     }
 
     fn has_ended(&self, known: &KnownKey) -> Option<Refused> {
-        let has_expired = known.key.scopes.expires_at.is_some_and(|it| it <= self.now());
+        let has_expired = known.key.scopes.expires_at.is_some_and(|expiry| expiry <= self.now());
         match known.key.revoked_at {
             Some(_) => Some(Refused::Revoked),
             None => has_expired.then_some(Refused::Expired),

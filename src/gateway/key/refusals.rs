@@ -35,7 +35,7 @@ pub enum Wanted {
 
 /// What refusals that are summed together have in common.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct Alike {
+struct Group {
     wanted: Wanted,
     why: &'static str,
     /// The id of a key that exists.
@@ -55,14 +55,14 @@ struct Sum {
 /// The refusals of the last hour.
 #[derive(Default)]
 pub(in crate::gateway) struct Refusals {
-    sums: Mutex<HashMap<Alike, Sum>>,
+    sums: Mutex<HashMap<Group, Sum>>,
     /// Held while refusals are written, so that `settle_refusals` waits for a write in progress.
     writing: tokio::sync::Mutex<()>,
 }
 
 /// Refusals to write into the audit log.
 struct Entry {
-    alike: Alike,
+    group: Group,
     since: OffsetDateTime,
     count: u64,
 }
@@ -89,45 +89,45 @@ impl Wanted {
 
 impl Refusals {
     /// Counts one refusal; returns how many to log now, if a line is due.
-    fn count(&self, alike: Alike, now: OffsetDateTime) -> Option<(Alike, u64)> {
+    fn count(&self, group: Group, now: OffsetDateTime) -> Option<(Group, u64)> {
         let mut sums = self.sums();
-        let alike = if sums.contains_key(&alike) || sums.len() < MOST {
-            alike
+        let group = if sums.contains_key(&group) || sums.len() < MOST {
+            group
         } else {
-            Alike { key_id: None, from: None, ..alike }
+            Group { key_id: None, from: None, ..group }
         };
-        let sum = sums.entry(alike.clone()).or_insert_with(|| Sum::begun(now));
+        let sum = sums.entry(group.clone()).or_insert_with(|| Sum::begun(now));
         sum.not_logged += 1;
         sum.not_audited += 1;
-        sum.due_for_log(now).map(|count| (alike, count))
+        sum.due_for_log(now).map(|count| (group, count))
     }
 
     /// The log lines and audit entries that are due; at the `end`, all audit entries left.
-    fn due(&self, now: OffsetDateTime, end: bool) -> (Vec<(Alike, u64)>, Vec<Entry>) {
+    fn due(&self, now: OffsetDateTime, end: bool) -> (Vec<(Group, u64)>, Vec<Entry>) {
         let mut sums = self.sums();
         let (mut lines, mut entries) = (Vec::new(), Vec::new());
-        for (alike, sum) in sums.iter_mut() {
-            lines.extend(sum.due_for_log(now).map(|count| (alike.clone(), count)));
+        for (group, sum) in sums.iter_mut() {
+            lines.extend(sum.due_for_log(now).map(|count| (group.clone(), count)));
             if sum.is_due_for_audit(now) || end && sum.not_audited > 0 {
                 let (since, count) = (sum.begun_at, sum.not_audited);
                 (sum.not_audited, sum.is_audited) = (0, true);
-                entries.push(Entry { alike: alike.clone(), since, count });
+                entries.push(Entry { group: group.clone(), since, count });
             }
         }
-        sums.retain(|_, it| now - it.begun_at < BETWEEN_ENTRIES || it.not_logged > 0);
+        sums.retain(|_, sum| now - sum.begun_at < BETWEEN_ENTRIES || sum.not_logged > 0);
         (lines, entries)
     }
 
     /// Takes back what could not be written.
     fn give_back(&self, entry: Entry) {
         let mut sums = self.sums();
-        if sums.len() < 2 * MOST || sums.contains_key(&entry.alike) {
-            let sum = sums.entry(entry.alike).or_insert_with(|| Sum::begun(entry.since));
+        if sums.len() < 2 * MOST || sums.contains_key(&entry.group) {
+            let sum = sums.entry(entry.group).or_insert_with(|| Sum::begun(entry.since));
             (sum.not_audited, sum.is_audited) = (sum.not_audited + entry.count, false);
         }
     }
 
-    fn sums(&self) -> MutexGuard<'_, HashMap<Alike, Sum>> {
+    fn sums(&self) -> MutexGuard<'_, HashMap<Group, Sum>> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -160,7 +160,7 @@ impl Sum {
 
 impl Gateway {
     /// Notes that a client at an address was refused; `key_id` is the id of a key that exists.
-    pub fn note_refusal(
+    pub fn record_refusal(
         &self,
         wanted: Wanted,
         why: &'static str,
@@ -168,14 +168,14 @@ impl Gateway {
         from: IpAddr,
     ) {
         let from = Some(from.to_canonical());
-        let alike = Alike { wanted, why, key_id: key_id.map(str::to_owned), from };
-        if let Some((alike, times)) = self.0.refusals.count(alike, self.now()) {
-            log(&alike, times);
+        let group = Group { wanted, why, key_id: key_id.map(str::to_owned), from };
+        if let Some((group, times)) = self.0.refusals.count(group, self.now()) {
+            log(&group, times);
         }
     }
 
     /// Writes the refusals that are due, and deletes those that the audit log has kept long enough.
-    pub(in crate::gateway) async fn tell_refusals(&self) -> Result<(), store::Error> {
+    pub(in crate::gateway) async fn write_due_refusals(&self) -> Result<(), store::Error> {
         let now = self.now();
         let writing = self.0.refusals.writing.lock().await;
         self.write_refusals(self.0.refusals.due(now, false)).await?;
@@ -191,10 +191,10 @@ impl Gateway {
 
     async fn write_refusals(
         &self,
-        (lines, entries): (Vec<(Alike, u64)>, Vec<Entry>),
+        (lines, entries): (Vec<(Group, u64)>, Vec<Entry>),
     ) -> Result<(), store::Error> {
-        for (alike, times) in lines {
-            log(&alike, times);
+        for (group, times) in lines {
+            log(&group, times);
         }
         let mut written = Ok(());
         for entry in entries {
@@ -209,23 +209,23 @@ impl Gateway {
     }
 
     async fn write_refusal(&self, entry: &Entry) -> Result<(), store::Error> {
-        let Entry { alike, since, count } = entry;
-        let actor = alike.from.map_or_else(|| STRANGER.to_owned(), stranger_at);
-        let subject = match &alike.key_id {
+        let Entry { group, since, count } = entry;
+        let actor = group.from.map_or_else(|| STRANGER.to_owned(), stranger_at);
+        let subject = match &group.key_id {
             Some(id) => format!("key:{id}"),
-            None => alike.wanted.subject().to_owned(),
+            None => group.wanted.subject().to_owned(),
         };
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
         let since = store::whole_seconds(*since);
-        let detail = format!("{}: {times} since {}", alike.why, rfc3339(since));
-        let action = alike.wanted.action();
+        let detail = format!("{}: {times} since {}", group.why, rfc3339(since));
+        let action = group.wanted.action();
         self.0.store.insert_audit(&actor, action, &subject, &detail, self.now()).await
     }
 }
 
-fn log(alike: &Alike, times: u64) {
-    let peer = alike.from.map(|it| it.to_string());
-    let (action, why, key_id) = (alike.wanted.action(), alike.why, alike.key_id.as_deref());
+fn log(group: &Group, times: u64) {
+    let peer = group.from.map(|address| address.to_string());
+    let (action, why, key_id) = (group.wanted.action(), group.why, group.key_id.as_deref());
     warn!(action, why, key_id, peer, times, "refused");
 }
 
@@ -237,13 +237,13 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-03-10 21:15:30 UTC);
 
-    fn alike(last: u8) -> Alike {
+    fn group(last: u8) -> Group {
         let from = Some(IpAddr::from([10, 0, 0, last]));
-        Alike { wanted: Wanted::Call, why: "not known", key_id: None, from }
+        Group { wanted: Wanted::Call, why: "not known", key_id: None, from }
     }
 
-    fn counts<T>(told: &[T], count: impl Fn(&T) -> u64) -> Vec<u64> {
-        told.iter().map(count).collect()
+    fn counts<T>(items: &[T], count: impl Fn(&T) -> u64) -> Vec<u64> {
+        items.iter().map(count).collect()
     }
 
     #[test]
@@ -252,16 +252,16 @@ mod tests {
         let (mut lines, mut entries) = (Vec::new(), Vec::new());
         for second in 0..3600 {
             let now = NOW + Duration::seconds(second);
-            lines.extend(refusals.count(alike(1), now).map(|it| it.1));
+            lines.extend(refusals.count(group(1), now).map(|(_, times)| times));
             if second % 15 == 0 {
                 let (more, due) = refusals.due(now, false);
-                lines.extend(counts(&more, |it| it.1));
-                entries.extend(counts(&due, |it| it.count));
+                lines.extend(counts(&more, |(_, times)| *times));
+                entries.extend(counts(&due, |entry| entry.count));
             }
         }
         let (more, due) = refusals.due(NOW + Duration::HOUR + Duration::MINUTE, false);
-        lines.extend(counts(&more, |it| it.1));
-        entries.extend(counts(&due, |it| it.count));
+        lines.extend(counts(&more, |(_, times)| *times));
+        entries.extend(counts(&due, |entry| entry.count));
         assert_eq!((lines.len(), lines.iter().sum::<u64>()), (61, 3600));
         assert_eq!(entries, [1, 3599]);
         assert!(refusals.sums().is_empty());
@@ -271,26 +271,30 @@ mod tests {
     fn more_addresses_than_fit_are_summed_together() {
         let refusals = Refusals::default();
         for last in 0..=u8::MAX {
-            refusals.count(alike(last), NOW);
+            refusals.count(group(last), NOW);
         }
         assert_eq!(refusals.sums().len(), MOST + 1);
         let (_, entries) = refusals.due(NOW, false);
-        assert_eq!(entries.iter().map(|it| it.count).sum::<u64>(), 256);
-        assert!(entries.iter().any(|it| it.alike.from.is_none() && it.count == 256 - MOST as u64));
+        assert_eq!(entries.iter().map(|entry| entry.count).sum::<u64>(), 256);
+        assert!(
+            entries
+                .iter()
+                .any(|entry| entry.group.from.is_none() && entry.count == 256 - MOST as u64)
+        );
     }
 
     #[test]
-    fn what_could_not_be_written_is_kept_and_the_rest_is_told_at_the_end() {
+    fn what_could_not_be_written_is_kept_and_the_rest_is_written_at_the_end() {
         let refusals = Refusals::default();
-        refusals.count(alike(1), NOW);
+        refusals.count(group(1), NOW);
         let (_, entries) = refusals.due(NOW, false);
         for entry in entries {
             refusals.give_back(entry);
         }
-        refusals.count(alike(1), NOW);
-        assert_eq!(counts(&refusals.due(NOW, false).1, |it| it.count), [2]);
-        refusals.count(alike(1), NOW);
+        refusals.count(group(1), NOW);
+        assert_eq!(counts(&refusals.due(NOW, false).1, |entry| entry.count), [2]);
+        refusals.count(group(1), NOW);
         assert!(refusals.due(NOW, false).1.is_empty());
-        assert_eq!(counts(&refusals.due(NOW, true).1, |it| it.count), [1]);
+        assert_eq!(counts(&refusals.due(NOW, true).1, |entry| entry.count), [1]);
     }
 }

@@ -66,14 +66,14 @@ impl Gateway {
     pub async fn sign_in(&self, key: &str, address: IpAddr) -> Result<SignIn, Error> {
         // Form and checksum need no look-up, so a typing error does not count against others behind the same proxy.
         let Some(presented) = Presented::parse(key) else {
-            self.note_refusal(Wanted::SignIn, MALFORMED, None, address);
+            self.record_refusal(Wanted::SignIn, MALFORMED, None, address);
             return Ok(SignIn::Refused);
         };
         let Ok(guess) = self.0.strangers.admins.begin(address).await else {
-            self.note_refusal(Wanted::SignIn, TOO_MANY, None, address);
+            self.record_refusal(Wanted::SignIn, TOO_MANY, None, address);
             return Ok(SignIn::TooMany);
         };
-        let Some(key) = self.key_of_sign_in(&presented, address).await? else {
+        let Some(key) = self.find_sign_in_key(&presented, address).await? else {
             guess.was_wrong();
             return Ok(SignIn::Refused);
         };
@@ -117,7 +117,7 @@ impl Gateway {
         if is_over || self.0.vault.open(&place, &stored.sealed_proof).is_err() {
             return Ok(None);
         }
-        let Some(key) = self.usable_key(&stored.key_id, Kind::Admin).await? else {
+        let Some(key) = self.find_usable_key(&stored.key_id, Kind::Admin).await? else {
             return Ok(None);
         };
         if !is_known {

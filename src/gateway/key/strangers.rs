@@ -61,7 +61,7 @@ impl Guesses {
     /// Counts a guess before it is checked, so that a thousand at once cost no more look-ups than a thousand in turn.
     pub(in crate::gateway) async fn begin(&self, from: IpAddr) -> Result<Guess, Error> {
         let of_address = self.0.get_with(network(from), async { Arc::default() }).await;
-        let count = |it: u32| (it < MOST_WRONG).then_some(it + 1);
+        let count = |guesses: u32| (guesses < MOST_WRONG).then_some(guesses + 1);
         let counted = of_address.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
         counted.map_err(|_| Error::TooManyGuesses)?;
         Ok(Guess { of_address, is_wrong: false })
@@ -117,8 +117,10 @@ impl Gateway {
 /// The network of an IPv6 address, since its holder has all of the network's addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(it) => IpAddr::V6(Ipv6Addr::from_bits(it.to_bits() & !u128::from(u64::MAX))),
-        it @ IpAddr::V4(_) => it,
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_count_together() {
-        let of = |it: &str| network(it.parse().unwrap()).to_string();
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(of("2001:db8:1:2::9"), of("2001:db8:1:2:ffff::"));
         assert_ne!(of("2001:db8:1:3::9"), of("2001:db8:1:2::9"));
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn no_more_ids_are_remembered_than_fit() {
         let ids = KeyIds::default();
-        ids.extend((0..=MOST_IDS).map(|it| it.to_string()).collect());
+        ids.extend((0..=MOST_IDS).map(|id| id.to_string()).collect());
         assert!(ids.has("0") && !ids.has(&MOST_IDS.to_string()));
     }
 }

@@ -4,7 +4,7 @@ use crate::admission::Held;
 use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Call, Missing};
-use crate::upstream::Spent;
+use crate::upstream::UpstreamEffort;
 
 /// The outcome of a question.
 pub struct Answered {
@@ -15,14 +15,14 @@ pub struct Answered {
     /// Look-ups made before the calls.
     pub lookups: Vec<LookUp>,
     /// Calls in the order in which they ended.
-    pub calls: Vec<Made>,
+    pub calls: Vec<FinishedCall>,
     pub missing: Vec<Missing>,
 }
 
 /// A call that was made.
-pub struct Made {
+pub struct FinishedCall {
     pub call: Call,
     /// The status of the upstream's last answer, if there was one.
     pub status: Option<u16>,
-    pub spent: Spent,
+    pub effort: UpstreamEffort,
 }

@@ -47,15 +47,16 @@ impl Authors {
 
     /// Remembers which of the posts that were looked up were not shown.
     pub async fn hide(&self, posts: &[u64], shown: &HashMap<u64, UserId>) {
-        for post in posts.iter().filter(|it| !shown.contains_key(it)) {
+        for post in posts.iter().filter(|post| !shown.contains_key(post)) {
             self.hidden.insert(*post, ()).await;
         }
     }
 
     /// Which of the candidates are known not to be the authors of these posts.
     pub fn known_foreign(&self, posts: &[u64], candidates: &[UserId]) -> HashSet<(u64, UserId)> {
-        let pairs = posts.iter().flat_map(|post| candidates.iter().map(|it| (*post, *it)));
-        pairs.filter(|it| self.foreign.contains_key(it)).collect()
+        let pairs =
+            posts.iter().flat_map(|post| candidates.iter().map(|candidate| (*post, *candidate)));
+        pairs.filter(|pair| self.foreign.contains_key(pair)).collect()
     }
 
     pub async fn forget(&self, post: u64) {
@@ -75,23 +76,23 @@ impl Authors {
 
 /// The authors that a key may learn: if it is limited, only its own accounts. Others would reveal who else is
 /// connected.
-pub fn told_to<'a>(
+pub fn visible_authors<'a>(
     key: &KnownKey,
     known: &'a HashMap<u64, UserId>,
 ) -> Cow<'a, HashMap<u64, UserId>> {
     let Some(own) = &key.key.scopes.accounts else { return Cow::Borrowed(known) };
-    let told = known.iter().filter(|it| own.contains(it.1));
-    Cow::Owned(told.map(|it| (*it.0, *it.1)).collect())
+    let visible = known.iter().filter(|(_, author)| own.contains(author));
+    Cow::Owned(visible.map(|(post, author)| (*post, *author)).collect())
 }
 
 impl Gateway {
     /// The authors of a question's posts, where the caller has not named them and the cache or the database knows them.
-    pub(super) async fn known_authors(&self, question: &Question) -> HashMap<u64, UserId> {
+    pub(super) async fn find_authors(&self, question: &Question) -> HashMap<u64, UserId> {
         let (mut known, mut others) = (HashMap::new(), Vec::new());
         if !question.needs_authors() {
             return known;
         }
-        for post in question.posts.iter().filter(|it| !question.owners.contains_key(it)) {
+        for post in question.posts.iter().filter(|post| !question.owners.contains_key(post)) {
             match self.0.authors.known.get(post).await {
                 Some(author) => drop(known.insert(*post, author)),
                 None => others.push(*post),
@@ -118,26 +119,26 @@ impl Gateway {
     }
 
     /// Forgets, on all replicas, authors whose tokens X refuses for posts that were thought to be theirs.
-    pub(super) async fn unlearn(&self, wrong: HashSet<(u64, UserId)>) {
-        if wrong.is_empty() {
+    pub(super) async fn forget_authors(&self, misattributed: HashSet<(u64, UserId)>) {
+        if misattributed.is_empty() {
             return;
         }
         let known = &self.0.authors.known;
-        for (post, author) in &wrong {
-            if known.get(post).await.is_some_and(|it| it == *author) {
+        for (post, author) in &misattributed {
+            if known.get(post).await.is_some_and(|cached| cached == *author) {
                 known.invalidate(post).await;
             }
         }
         let (store, now) = (self.0.store.clone(), self.now());
-        let mut wrong = Vec::from_iter(wrong);
+        let mut misattributed = Vec::from_iter(misattributed);
         // In a fixed order, so that two replicas that forget the same posts wait for each other instead of deadlocking.
-        wrong.sort_unstable();
-        let removing = async move { store.remove_authors(&wrong, now).await };
-        in_time(removing, "what was wrong of posts' authors is still stored").await;
+        misattributed.sort_unstable();
+        let removing = async move { store.remove_authors(&misattributed, now).await };
+        in_time(removing, "wrong authors of posts are still stored").await;
     }
 
     /// Caches posts' authors and users who are not, and stores those authors that are new.
-    pub(super) async fn learn(
+    pub(super) async fn learn_authors(
         &self,
         mut learnt: HashMap<u64, UserId>,
         foreign: HashSet<(u64, UserId)>,

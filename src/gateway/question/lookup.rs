@@ -16,7 +16,7 @@ use crate::gateway::app::bearer::BearerSource;
 use crate::gateway::key::KnownKey;
 use crate::gateway::{Error, Gateway};
 use crate::model::{Secret, UserId};
-use crate::upstream::{LookUpError, Spent};
+use crate::upstream::{LookUpError, UpstreamEffort};
 
 /// How long look-ups pause for an app that X does not allow to look posts up. Quota is back within that, too.
 const REFUSED: Duration = Duration::minutes(15);
@@ -26,7 +26,7 @@ const FAILED: Duration = Duration::minutes(1);
 /// A look-up that was made.
 pub struct LookUp {
     pub posts: Vec<u64>,
-    pub spent: Spent,
+    pub effort: UpstreamEffort,
 }
 
 /// The authors that look-ups found, and the look-ups themselves.
@@ -55,15 +55,15 @@ impl Gateway {
     ) -> Found {
         let mut found = Found::default();
         let mut waiting = lookups.into_iter();
-        let mut asking = JoinSet::new();
+        let mut in_flight = JoinSet::new();
         let (mut time_up, mut is_over) = (pin!(sleep_until(deadline)), false);
         loop {
             while !is_over
-                && asking.len() < self.0.limits.question_calls
+                && in_flight.len() < self.0.limits.question_calls
                 && let Some(posts) = waiting.next()
             {
                 let (gateway, app, key) = (self.clone(), Arc::clone(app), Arc::clone(key));
-                asking.spawn(async move { gateway.look_up(&app, &key, posts, deadline).await });
+                in_flight.spawn(async move { gateway.look_up(&app, &key, posts, deadline).await });
             }
             let joined = tokio::select! {
                 biased;
@@ -71,7 +71,7 @@ impl Gateway {
                     is_over = true;
                     continue;
                 }
-                joined = asking.join_next() => joined,
+                joined = in_flight.join_next() => joined,
             };
             match joined {
                 Some(Ok(Some((made, authors)))) => {
@@ -92,56 +92,56 @@ impl Gateway {
         posts: Vec<u64>,
         deadline: Instant,
     ) -> Option<(LookUp, HashMap<u64, UserId>)> {
-        let _slot = timeout_at(deadline, app.asking.take(&key.turn, 1)).await.ok()?;
+        let _slot = timeout_at(deadline, app.question_turns.take(&key.turn, 1)).await.ok()?;
         if !self.may_look_up(app) {
             return None;
         }
-        let (mut spent, begun) = (Spent::default(), self.0.clock.instant());
-        let asked = timeout_at(deadline, self.ask_for_authors(app, &posts, &mut spent)).await;
-        let authors = match asked {
+        let (mut effort, begun) = (UpstreamEffort::default(), self.0.clock.instant());
+        let outcome = timeout_at(deadline, self.request_authors(app, &posts, &mut effort)).await;
+        let authors = match outcome {
             Ok(Ok(Ok(authors))) => {
                 self.0.authors.hide(&posts, &authors).await;
                 authors
             }
-            Ok(Ok(Err(error))) => self.rest(app, self.pause(&error), &error),
-            Ok(Err(error)) => self.rest(app, FAILED, &error),
+            Ok(Ok(Err(error))) => self.pause_lookups(app, self.pause_after(&error), &error),
+            Ok(Err(error)) => self.pause_lookups(app, FAILED, &error),
             // Either the caller was impatient or X was slow; no pause follows.
             Err(_) => {
-                spent.time = self.0.clock.instant().saturating_duration_since(begun);
+                effort.time = self.0.clock.instant().saturating_duration_since(begun);
                 HashMap::new()
             }
         };
-        (spent.attempts > 0).then_some((LookUp { posts, spent }, authors))
+        (effort.attempts > 0).then_some((LookUp { posts, effort }, authors))
     }
 
     /// Asks with the app's bearer token, and once more with a newer one if X no longer accepts it. The outer error is
     /// that of minting a token.
-    async fn ask_for_authors(
+    async fn request_authors(
         &self,
         app: &Arc<AppState>,
         posts: &[u64],
-        spent: &mut Spent,
+        effort: &mut UpstreamEffort,
     ) -> Result<Outcome, Error> {
-        let ask = async |token: &Secret, spent: &mut Spent| {
-            self.0.upstream.look_up(posts, token, spent).await
+        let request = async |token: &Secret, effort: &mut UpstreamEffort| {
+            self.0.upstream.look_up(posts, token, effort).await
         };
         let settings = app.settings();
         if let (BearerSource::Configured, Some(token)) =
             (BearerSource::of(&settings), &settings.bearer_token)
         {
-            return Ok(ask(token, spent).await);
+            return Ok(request(token, effort).await);
         }
-        let bearer = self.bearer(app).await?;
-        match ask(&bearer.token, spent).await {
+        let bearer = self.get_bearer(app).await?;
+        match request(&bearer.token, effort).await {
             Err(LookUpError::BearerRejected) => {
                 let renewed = self.renew_bearer(app, bearer.generation).await?;
-                Ok(ask(&renewed.token, spent).await)
+                Ok(request(&renewed.token, effort).await)
             }
             outcome => Ok(outcome),
         }
     }
 
-    fn pause(&self, error: &LookUpError) -> Duration {
+    fn pause_after(&self, error: &LookUpError) -> Duration {
         match error {
             LookUpError::Forbidden | LookUpError::BearerRejected => REFUSED,
             LookUpError::Quota { until: Some(until) } => {
@@ -154,7 +154,7 @@ impl Gateway {
     }
 
     /// Pauses the app's look-ups, and returns no authors.
-    fn rest(
+    fn pause_lookups(
         &self,
         app: &AppState,
         pause: Duration,

@@ -37,7 +37,7 @@ pub struct Contribution {
     unavailable: HashSet<u64>,
     pub has_numbers: bool,
     /// An error that its lists do not explain.
-    pub said: Option<String>,
+    pub unexplained_error: Option<String>,
 }
 
 /// An answer that cannot be added.
@@ -81,7 +81,7 @@ impl Merge {
             return Err(Malformed::TooLarge);
         }
         self.at_most += more;
-        let told = self.told(&part);
+        let contribution = self.contribution(&part);
         self.forms = part.forms;
         for (mine, other) in self.nested.iter_mut().zip(part.nested) {
             mine.absorb(other.unwrap_or_default());
@@ -89,28 +89,28 @@ impl Merge {
         self.remarks.widen(part.start, part.end);
         self.remarks.add_lists(part.lists);
         self.remarks.add_errors(part.errors);
-        Ok(told)
+        Ok(contribution)
     }
 
-    fn told(&self, part: &Part) -> Contribution {
-        let mut told = Contribution::default();
+    fn contribution(&self, part: &Part) -> Contribution {
+        let mut contribution = Contribution::default();
         for (grouping, nested) in self.groupings.iter().zip(&part.nested) {
             let Some(nested) = nested else { continue };
-            told.has_numbers |= !nested.is_empty();
-            if grouping.group_by.contains(&GroupBy::TweetId) && told.posts.is_none() {
+            contribution.has_numbers |= !nested.is_empty();
+            if grouping.group_by.contains(&GroupBy::TweetId) && contribution.posts.is_none() {
                 let mut posts = HashSet::new();
                 nested.posts(&grouping.group_by, &mut posts);
-                told.posts = Some(posts);
+                contribution.posts = Some(posts);
             }
         }
         let [unavailable, too_old @ ..] = &part.lists;
-        told.unavailable = unavailable.iter().copied().collect();
-        told.listed = part.lists.iter().flatten().copied().collect();
-        let ages_explain = too_old.iter().any(|it| !it.is_empty());
-        let is_unexplained = |it: &&String| !it.ends_with(ARE_UNAVAILABLE) && !ages_explain;
-        told.said =
-            part.errors.iter().find(is_unexplained).map(|it| it.chars().take(200).collect());
-        told
+        contribution.unavailable = unavailable.iter().copied().collect();
+        contribution.listed = part.lists.iter().flatten().copied().collect();
+        let ages_explain = too_old.iter().any(|posts| !posts.is_empty());
+        let is_unexplained = |text: &&String| !text.ends_with(ARE_UNAVAILABLE) && !ages_explain;
+        contribution.unexplained_error =
+            part.errors.iter().find(is_unexplained).map(|text| text.chars().take(200).collect());
+        contribution
     }
 
     /// The posts that some answer called unavailable.
@@ -151,9 +151,9 @@ impl Merge {
         let reading = Reading { groupings: &self.groupings, names: &mut self.names, forms };
         let part = reading.deserialize(&mut json)?;
         json.end()?;
-        let explains = !part.errors.is_empty() || part.lists.iter().any(|it| !it.is_empty());
-        let lacking = self.groupings.iter().zip(&part.nested).find(|(_, it)| it.is_none());
-        match lacking.filter(|_| !explains) {
+        let explains = !part.errors.is_empty() || part.lists.iter().any(|posts| !posts.is_empty());
+        let missing = self.groupings.iter().zip(&part.nested).find(|(_, nested)| nested.is_none());
+        match missing.filter(|_| !explains) {
             Some((grouping, _)) => {
                 let text = format!("the grouping {:?} is missing", grouping.name);
                 Err(serde_json::Error::custom(text).into())
@@ -166,13 +166,14 @@ impl Merge {
 impl Contribution {
     /// Whether a requested post has numbers, or a reason for having none. X writes zeros too (reference 3.1).
     pub fn answers_for(&self, post: u64) -> bool {
-        let has_numbers = self.posts.as_ref().map_or(self.has_numbers, |it| it.contains(&post));
+        let has_numbers =
+            self.posts.as_ref().map_or(self.has_numbers, |posts| posts.contains(&post));
         has_numbers || self.listed.contains(&post)
     }
 
     /// Whether the answer proves that the post is the signer's: X refuses posts of other users.
     pub fn proves(&self, post: u64) -> bool {
-        let is_sound = self.said.is_none() || self.posts.is_some();
+        let is_sound = self.unexplained_error.is_none() || self.posts.is_some();
         is_sound && self.answers_for(post) && !self.unavailable.contains(&post)
     }
 }
@@ -224,13 +225,14 @@ impl<'de> Visitor<'de> for Reading<'_> {
                 Field::Start => part.start = map.next_value::<Option<Moment>>()?,
                 Field::End => part.end = map.next_value::<Option<Moment>>()?,
                 Field::Errors => {
-                    let said = map.next_value::<Option<Vec<Said>>>()?.unwrap_or_default();
-                    part.errors.extend(said.into_iter().filter_map(Said::into_text));
+                    let errors =
+                        map.next_value::<Option<Vec<ReportedError>>>()?.unwrap_or_default();
+                    part.errors.extend(errors.into_iter().filter_map(ReportedError::into_text));
                 }
                 Field::List(place) => {
                     let posts = map.next_value::<Option<Vec<PostId>>>()?.unwrap_or_default();
                     if let Some(list) = part.lists.get_mut(place) {
-                        list.extend(posts.into_iter().map(|it| it.0));
+                        list.extend(posts.into_iter().map(|PostId(id)| id));
                     }
                 }
                 Field::Grouping(place) => {
@@ -283,8 +285,9 @@ impl Visitor<'_> for FieldNamed<'_> {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Field, E> {
-        let list = LISTS.iter().position(|it| *it == name).map(Field::List);
-        let grouping = || self.0.iter().position(|it| it.name == name).map(Field::Grouping);
+        let list = LISTS.iter().position(|list| *list == name).map(Field::List);
+        let grouping =
+            || self.0.iter().position(|grouping| grouping.name == name).map(Field::Grouping);
         Ok(match name {
             "start" => Field::Start,
             "end" => Field::End,
@@ -315,17 +318,17 @@ impl<'de> Deserialize<'de> for PostId {
 /// An error as either family of the upstream's errors puts it (reference 4.2).
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Said {
+enum ReportedError {
     Text(String),
     Coded { message: String },
     Other(IgnoredAny),
 }
 
-impl Said {
+impl ReportedError {
     fn into_text(self) -> Option<String> {
         match self {
-            Said::Text(text) | Said::Coded { message: text } => Some(text),
-            Said::Other(_) => None,
+            ReportedError::Text(text) | ReportedError::Coded { message: text } => Some(text),
+            ReportedError::Other(_) => None,
         }
     }
 }

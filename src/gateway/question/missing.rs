@@ -18,53 +18,59 @@ const QUOTA_WINDOW: Duration = Duration::from_mins(1);
 impl Run {
     /// Notes that a call's posts are missing in its window; joined with an entry for the same posts in other windows,
     /// if there is one, so that the report is exact.
-    pub(super) fn lack(&mut self, call: Call, reason: Reason, detail: &str) {
+    pub(super) fn record_missing(&mut self, call: Call, reason: Reason, detail: &str) {
         let Call { posts, metrics, signer, span, .. } = call;
         if posts.is_empty() {
             return;
         }
         let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
         let (windows, detail) = (span.into_iter().collect(), detail.to_owned());
-        let lack = Missing { posts, metrics, windows, reason, author, detail };
+        let entry = Missing { posts, metrics, windows, reason, author, detail };
         let missing = &mut self.missing;
-        match missing.iter_mut().find(|it| it.is_like(&lack) && it.posts == lack.posts) {
-            Some(there) => there.windows.extend(lack.windows),
-            None => missing.push(lack),
+        match missing.iter_mut().find(|other| other.is_like(&entry) && other.posts == entry.posts) {
+            Some(other) => other.windows.extend(entry.windows),
+            None => missing.push(entry),
         }
     }
 
     /// Joins entries that miss the same windows; all windows missing is written as none.
-    fn gather(&mut self, question: &Question) {
+    fn join_missing(&mut self, question: &Question) {
         let all = spans(question.window).len();
-        let mut gathered: Vec<Missing> = Vec::new();
-        for mut lack in std::mem::take(&mut self.missing) {
-            if lack.windows.len() == all {
-                lack.windows.clear();
+        let mut joined: Vec<Missing> = Vec::new();
+        for mut entry in std::mem::take(&mut self.missing) {
+            if entry.windows.len() == all {
+                entry.windows.clear();
             }
-            match gathered.iter_mut().find(|it| it.is_like(&lack) && it.windows == lack.windows) {
-                Some(there) => there.posts.extend(lack.posts),
-                None => gathered.push(lack),
+            match joined
+                .iter_mut()
+                .find(|other| other.is_like(&entry) && other.windows == entry.windows)
+            {
+                Some(other) => other.posts.extend(entry.posts),
+                None => joined.push(entry),
             }
         }
-        for lack in &mut gathered {
+        for entry in &mut joined {
             let mut seen = HashSet::new();
-            lack.posts.retain(|it| seen.insert(*it));
-            lack.windows.sort_unstable_by_key(|it| it.start);
+            entry.posts.retain(|post| seen.insert(*post));
+            entry.windows.sort_unstable_by_key(|window| window.start);
         }
-        self.missing = gathered;
+        self.missing = joined;
     }
 
     /// Adds what the answers themselves report as missing, and builds the outcome.
     pub(super) fn finish(mut self, question: &Question, held: Held) -> Result<Answered, Error> {
-        self.gather(question);
-        let asked = |it: &Metric| question.metrics.contains(it);
+        self.join_missing(question);
+        let is_requested = |metric: &Metric| question.metrics.contains(metric);
         let of = |posts: &BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
         let merged = &self.merged;
         let lists = [
             (of(merged.unavailable()), question.metrics.clone(), Reason::Unavailable),
             (
                 of(merged.too_old_for_impressions()),
-                [Metric::Impressions, Metric::Engagements].into_iter().filter(asked).collect(),
+                [Metric::Impressions, Metric::Engagements]
+                    .into_iter()
+                    .filter(is_requested)
+                    .collect(),
                 Reason::UnsupportedAge,
             ),
             (
@@ -106,7 +112,8 @@ fn foremost(missing: &[Missing]) -> Reason {
         Reason::AccountLimit,
         Reason::Forbidden,
     ];
-    let found = first.into_iter().find(|it| missing.iter().any(|lack| lack.reason == *it));
+    let found =
+        first.into_iter().find(|reason| missing.iter().any(|entry| entry.reason == *reason));
     found.unwrap_or(Reason::NotConnected)
 }
 

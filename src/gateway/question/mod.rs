@@ -77,7 +77,7 @@ pub struct Limits {
 
 impl Question {
     pub fn needs_authors(&self) -> bool {
-        self.metrics.iter().any(|it| self.needs_author(*it))
+        self.metrics.iter().any(|metric| self.needs_author(*metric))
     }
 
     /// Whether X reports this metric only to a post's author.

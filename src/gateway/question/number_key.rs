@@ -54,7 +54,7 @@ impl TypeNames {
     fn name(&self, place: u64) -> &str {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         let other = || self.others.get(place.checked_sub(Metric::ALL.len())?);
-        let known = Metric::ALL.get(place).map(|it| it.name());
+        let known = Metric::ALL.get(place).map(|metric| metric.name());
         known.or_else(|| other().map(String::as_str)).unwrap_or_default()
     }
 }
@@ -107,19 +107,20 @@ impl KeyText<'_> {
         if self.is_day_of_hours() { levels } else { levels.get(1..).unwrap_or_default() }
     }
 
-    /// Passes the key's text to `take`.
-    pub fn with<T>(&self, take: impl FnOnce(&str) -> T) -> T {
+    /// Passes the key's text to `use_text`.
+    pub fn with<T>(&self, use_text: impl FnOnce(&str) -> T) -> T {
         // Formatting with leading zeros would take longer than everything else.
-        let digit = |unit: u64| u8::try_from(self.key / unit % 10).map_or(b'0', |it| b'0' + it);
+        let digit =
+            |unit: u64| u8::try_from(self.key / unit % 10).map_or(b'0', |value| b'0' + value);
         let [y1, y2, y3, y4] = [10_000_000, 1_000_000, 100_000, 10_000].map(digit);
         let [m1, m2, d1, d2] = [1000, 100, 10, 1].map(digit);
         let day = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
         let hour = [d1, d2];
         match self.level {
-            Some(GroupBy::EngagementType) => take(self.names.name(self.key)),
-            Some(GroupBy::EngagementHour) if !self.is_day_of_hours() => take(ascii(&hour)),
-            Some(GroupBy::EngagementDay | GroupBy::EngagementHour) => take(ascii(&day)),
-            Some(GroupBy::TweetId) | None => take(itoa::Buffer::new().format(self.key)),
+            Some(GroupBy::EngagementType) => use_text(self.names.name(self.key)),
+            Some(GroupBy::EngagementHour) if !self.is_day_of_hours() => use_text(ascii(&hour)),
+            Some(GroupBy::EngagementDay | GroupBy::EngagementHour) => use_text(ascii(&day)),
+            Some(GroupBy::TweetId) | None => use_text(itoa::Buffer::new().format(self.key)),
         }
     }
 }
@@ -146,9 +147,9 @@ fn digits(text: &[u8]) -> Option<u64> {
 /// `2016-02-10` as 20160210.
 fn day(text: &str) -> Option<u64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
-    digits(&[*y1, *y2, *y3, *y4, *m1, *m2, *d1, *d2]).filter(|it| *it >= FIRST_DAY)
+    digits(&[*y1, *y2, *y3, *y4, *m1, *m2, *d1, *d2]).filter(|day| *day >= FIRST_DAY)
 }
 
 fn hour(text: &str) -> Option<u64> {
-    digits(text.as_bytes()).filter(|it| text.len() == 2 && *it < HOURS)
+    digits(text.as_bytes()).filter(|hour| text.len() == 2 && *hour < HOURS)
 }

@@ -8,10 +8,10 @@ use crate::gateway::question::tree::leaf::Leaf;
 use crate::model::GroupBy;
 
 impl Merge {
-    /// Passes every number to `take`, grouping by grouping, in the order of the keys.
-    pub fn each_leaf(&self, mut take: impl FnMut(&Leaf)) -> Result<(), Overflow> {
+    /// Passes every number to `visit`, grouping by grouping, in the order of the keys.
+    pub fn each_leaf(&self, mut visit: impl FnMut(&Leaf)) -> Result<(), Overflow> {
         for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
-            self.walk(nested, &grouping.group_by, Leaf::of(&grouping.name, 0), &mut take)?;
+            self.walk(nested, &grouping.group_by, Leaf::of(&grouping.name, 0), &mut visit)?;
         }
         Ok(())
     }
@@ -20,8 +20,8 @@ impl Merge {
     pub fn columns(&self) -> Vec<GroupBy> {
         let has = |level: &GroupBy| {
             let by_day = *level == GroupBy::EngagementDay
-                && self.forms.iter().any(|it| it.hours_by_day == Some(true));
-            by_day || self.groupings.iter().any(|it| it.group_by.contains(level))
+                && self.forms.iter().any(|form| form.hours_by_day == Some(true));
+            by_day || self.groupings.iter().any(|grouping| grouping.group_by.contains(level))
         };
         GroupBy::ALL.into_iter().filter(has).collect()
     }
@@ -31,7 +31,7 @@ impl Merge {
     }
 
     /// Takes out these posts' numbers, from the groupings that begin with the post.
-    pub fn take(&mut self, posts: &[u64]) -> Merge {
+    pub fn take_posts(&mut self, posts: &[u64]) -> Merge {
         let mut taken = Merge::new(self.groupings.clone());
         taken.names.clone_from(&self.names);
         taken.forms.clone_from(&self.forms);
@@ -45,7 +45,7 @@ impl Merge {
     }
 
     pub fn has_numbers(&self) -> bool {
-        self.nested.iter().any(|it| !it.is_empty())
+        self.nested.iter().any(|nested| !nested.is_empty())
     }
 
     fn walk<'a>(
@@ -53,24 +53,24 @@ impl Merge {
         nested: &'a Nested,
         levels: &'a [GroupBy],
         leaf: Leaf<'a>,
-        take: &mut impl FnMut(&Leaf),
+        visit: &mut impl FnMut(&Leaf),
     ) -> Result<(), Overflow> {
         let level = levels.first().copied();
-        let key = |key: &u64| KeyText { key: *key, level, names: &self.names };
+        let text = |key: &u64| KeyText { key: *key, level, names: &self.names };
         match nested {
-            Nested::Inner(entries) => entries.iter().try_for_each(|(it, nested)| {
-                let key = key(it);
-                self.walk(nested, key.below(levels), leaf.under(key), take)
+            Nested::Inner(entries) => entries.iter().try_for_each(|(key, nested)| {
+                let key = text(key);
+                self.walk(nested, key.below(levels), leaf.under(key), visit)
             }),
             Nested::Leaves(leaves) => {
-                for (it, sum) in leaves {
-                    take(&Leaf { value: *sum, ..leaf.under(key(it)) });
+                for (key, sum) in leaves {
+                    visit(&Leaf { value: *sum, ..leaf.under(text(key)) });
                 }
                 Ok(())
             }
-            Nested::Wide(leaves) => leaves.iter().try_for_each(|(it, sum)| {
+            Nested::Wide(leaves) => leaves.iter().try_for_each(|(key, sum)| {
                 let value = i64::try_from(*sum).map_err(|_| Overflow)?;
-                take(&Leaf { value, ..leaf.under(key(it)) });
+                visit(&Leaf { value, ..leaf.under(text(key)) });
                 Ok(())
             }),
         }

@@ -4,16 +4,20 @@
 use std::collections::HashSet;
 
 use crate::gateway::Error;
-use crate::gateway::question::answered::Made;
+use crate::gateway::question::answered::FinishedCall;
 use crate::gateway::question::merge::Malformed;
 use crate::gateway::question::plan::{Call, NOBODYS, Reason, Signer};
 use crate::gateway::question::run::{Done, NOT_THEIRS, Run, Task};
-use crate::upstream::{Answer, Refusal, Spent};
+use crate::upstream::{Answer, Refusal, UpstreamEffort};
 
 impl Run {
-    pub(super) fn take(&mut self, (task, outcome, spent): Done) {
-        self.probed_no_more(&task.call);
-        self.made(&task.call, spent, outcome.as_ref().map_or(0, |it| it.wire.len()));
+    pub(super) fn absorb(&mut self, (task, outcome, effort): Done) {
+        self.end_probe(&task.call);
+        self.record_call(
+            &task.call,
+            effort,
+            outcome.as_ref().map_or(0, |answer| answer.wire.len()),
+        );
         let answer = match outcome {
             Ok(answer) => answer,
             Err(Error::AccountNotActive { state, .. }) => {
@@ -25,47 +29,51 @@ impl Run {
             }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
             Err(Error::UpstreamTimeout(_)) => {
-                return self.lack(task.call, Reason::UpstreamError, "X took too long");
+                return self.record_missing(task.call, Reason::UpstreamError, "X took too long");
             }
             Err(Error::UpstreamOdd { source, .. }) => {
-                return self.lack(task.call, Reason::UpstreamError, &source.to_string());
+                return self.record_missing(task.call, Reason::UpstreamError, &source.to_string());
             }
-            Err(error) => return self.lack(task.call, Reason::UpstreamError, &error.to_string()),
+            Err(error) => {
+                return self.record_missing(task.call, Reason::UpstreamError, &error.to_string());
+            }
         };
         self.retry_after = self.retry_after.max(answer.retry_after());
         match answer.refusal() {
             None => self.merge(&task, &answer),
             Some(Refusal::Foreign(posts)) => self.without_foreign(&task, &posts),
             Some(Refusal::Unavailable(posts)) => {
-                let (gone, left) = split(&task.call, &posts.into_iter().collect());
-                if gone.posts.is_empty() {
+                let (unavailable, left) = split(&task.call, &posts.into_iter().collect());
+                if unavailable.posts.is_empty() {
                     let detail = "X calls posts unavailable that were not asked for";
-                    return self.lack(left, Reason::UpstreamError, detail);
+                    return self.record_missing(left, Reason::UpstreamError, detail);
                 }
-                let ids: Vec<String> = gone.posts.iter().map(ToString::to_string).collect();
+                let ids: Vec<String> = unavailable.posts.iter().map(ToString::to_string).collect();
                 let list = serde_json::json!({ "unavailable_tweet_ids": ids }).to_string();
                 let added = self.merged.add(list.as_bytes());
                 added.expect("a list of ids is a part of the upstream's answers");
-                self.again(&task, left, Reason::UpstreamError);
+                self.retry_rest(&task, left, Reason::UpstreamError);
             }
             Some(Refusal::Account) => {
                 self.try_next(task, Reason::AccountRevoked, "X refuses its token");
             }
             Some(Refusal::Quota) => {
-                self.spent.insert(task.call.signer.kind());
-                self.lack(task.call, Reason::Quota, "X's quota is spent");
+                self.exhausted.insert(task.call.signer.kind());
+                self.record_missing(task.call, Reason::Quota, "X's quota is spent");
             }
-            Some(Refusal::Other(detail)) => self.lack(task.call, Reason::UpstreamError, &detail),
+            Some(Refusal::Other(detail)) => {
+                self.record_missing(task.call, Reason::UpstreamError, &detail);
+            }
         }
     }
 
     /// Notes a call that was sent, however it ended.
-    pub(super) fn made(&mut self, call: &Call, spent: Spent, bytes: usize) {
-        self.gateway.note_part(&self.caller, call, &spent, bytes);
-        self.calls.push(Made { call: call.clone(), status: spent.status, spent });
+    pub(super) fn record_call(&mut self, call: &Call, effort: UpstreamEffort, bytes: usize) {
+        self.gateway.record_part(&self.caller, call, &effort, bytes);
+        self.calls.push(FinishedCall { call: call.clone(), status: effort.status, effort });
     }
 
-    pub(super) fn probed_no_more(&mut self, call: &Call) {
+    pub(super) fn end_probe(&mut self, call: &Call) {
         if matches!(call.signer, Signer::Candidate(_)) {
             for post in &call.posts {
                 self.probed.remove(post);
@@ -77,28 +85,35 @@ impl Run {
         let is_long = answer.length() > self.size.text;
         let added =
             if is_long { Err(Malformed::TooLarge) } else { self.merged.add(&answer.whole_text()) };
-        let told = match added {
-            Ok(told) => told,
+        let contribution = match added {
+            Ok(contribution) => contribution,
             Err(error) => {
                 let detail = format!("X's answer is {error}");
-                return self.lack(task.call.clone(), Reason::UpstreamError, &detail);
+                return self.record_missing(task.call.clone(), Reason::UpstreamError, &detail);
             }
         };
         let with = |posts| Call { posts, ..task.call.clone() };
-        let silent: Vec<u64> =
-            task.call.posts.iter().copied().filter(|it| !told.answers_for(*it)).collect();
-        self.has_any |= told.has_numbers || (silent.is_empty() && told.said.is_none());
+        let silent: Vec<u64> = task
+            .call
+            .posts
+            .iter()
+            .copied()
+            .filter(|post| !contribution.answers_for(*post))
+            .collect();
+        self.has_any |= contribution.has_numbers
+            || (silent.is_empty() && contribution.unexplained_error.is_none());
         if let Some(author) = task.call.signer.account() {
-            let own = task.call.posts.iter().filter(|it| told.proves(**it));
-            self.learnt.extend(own.map(|it| (*it, author)));
+            let own = task.call.posts.iter().filter(|post| contribution.proves(**post));
+            self.learnt.extend(own.map(|post| (*post, author)));
         }
         // Errors beside numbers mean that the numbers are incomplete (reference 3.1).
-        if let Some(said) = &told.said {
-            let detail = format!("X says: {said}");
-            let posts = task.call.posts.iter().copied().filter(|it| !told.listed.contains(it));
-            self.lack(with(posts.collect()), Reason::UpstreamError, &detail);
+        if let Some(error) = &contribution.unexplained_error {
+            let detail = format!("X says: {error}");
+            let posts =
+                task.call.posts.iter().copied().filter(|post| !contribution.listed.contains(post));
+            self.record_missing(with(posts.collect()), Reason::UpstreamError, &detail);
         } else if !silent.is_empty() {
-            self.lack(with(silent), Reason::UpstreamError, "left out of X's answer");
+            self.record_missing(with(silent), Reason::UpstreamError, "left out of X's answer");
         }
     }
 
@@ -112,31 +127,35 @@ impl Run {
         if let Some(account) = task.call.signer.account()
             && (!all || foreign.posts.len() == 1)
         {
-            let pairs = foreign.posts.iter().map(|it| (*it, account));
+            let pairs = foreign.posts.iter().map(|post| (*post, account));
             self.foreign.extend(pairs.clone());
             if matches!(task.call.signer, Signer::Author(_)) {
-                self.wrong.extend(pairs);
+                self.misattributed.extend(pairs);
             }
         }
         if foreign.posts.is_empty() {
             let detail = "X calls posts foreign that were not asked for";
-            return self.lack(own, Reason::UpstreamError, detail);
+            return self.record_missing(own, Reason::UpstreamError, detail);
         }
-        let other = Task { call: foreign, candidate: task.candidate, again: false };
+        let other = Task { call: foreign, candidate: task.candidate, is_retry: false };
         self.try_next(other, Reason::Forbidden, NOT_THEIRS);
-        self.again(task, own, Reason::Forbidden);
+        self.retry_rest(task, own, Reason::Forbidden);
     }
 
     /// Requests the remaining posts of a call once more.
-    fn again(&mut self, task: &Task, left: Call, reason: Reason) {
+    fn retry_rest(&mut self, task: &Task, left: Call, reason: Reason) {
         if left.posts.is_empty() {
             return;
         }
-        if task.again {
-            return self.lack(left, reason, "refused again without the posts that spoilt it");
+        if task.is_retry {
+            return self.record_missing(
+                left,
+                reason,
+                "refused again without the posts that spoilt it",
+            );
         }
         let candidate = task.candidate;
-        self.first(Task { call: left, candidate, again: true });
+        self.retry_now(Task { call: left, candidate, is_retry: true });
     }
 
     /// Tries the next candidate's token if the author is not known.
@@ -145,18 +164,18 @@ impl Run {
         match (task.call.signer, self.candidates.get(next)) {
             (Signer::Candidate(_), Some(candidate)) => {
                 let call = Call { signer: Signer::Candidate(*candidate), ..task.call };
-                self.last(Task { call, candidate: next, again: false });
+                self.enqueue(Task { call, candidate: next, is_retry: false });
             }
             (Signer::Candidate(_), None) => {
-                self.lack(task.call, Reason::NotConnected, NOBODYS);
+                self.record_missing(task.call, Reason::NotConnected, NOBODYS);
             }
-            _ => self.lack(task.call, reason, detail),
+            _ => self.record_missing(task.call, reason, detail),
         }
     }
 }
 
 /// The same call for these posts, and for the others.
 fn split(call: &Call, posts: &HashSet<u64>) -> (Call, Call) {
-    let (these, others) = call.posts.iter().partition(|it| posts.contains(it));
+    let (these, others) = call.posts.iter().partition(|post| posts.contains(post));
     (Call { posts: these, ..call.clone() }, Call { posts: others, ..call.clone() })
 }

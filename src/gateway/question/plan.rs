@@ -123,7 +123,7 @@ pub fn plan(
     foreign: &HashSet<(u64, UserId)>,
 ) -> Plan {
     let (private, public): (Vec<Metric>, Vec<Metric>) =
-        question.metrics.iter().partition(|it| question.needs_author(**it));
+        question.metrics.iter().partition(|metric| question.needs_author(**metric));
     let mut plan = Plan::default();
     plan.add_calls(question, Signer::App, &question.posts, &public);
     if private.is_empty() {
@@ -174,8 +174,8 @@ fn by_author(
 impl Plan {
     pub fn cost(&self) -> Cost {
         let accounts: HashSet<UserId> =
-            self.calls.iter().filter_map(|it| it.signer.account()).collect();
-        let app_only = self.calls.iter().filter(|it| it.signer == Signer::App).count();
+            self.calls.iter().filter_map(|call| call.signer.account()).collect();
+        let app_only = self.calls.iter().filter(|call| call.signer == Signer::App).count();
         Cost {
             lookups: self.lookups.len(),
             app_only,
@@ -186,7 +186,8 @@ impl Plan {
 
     /// Plans look-ups of those posts of unknown author that `may_be_shown`, before any token is tried.
     pub fn look_up_first(&mut self, may_be_shown: impl Fn(u64) -> bool) {
-        let posts: Vec<u64> = self.unknown.iter().copied().filter(|it| may_be_shown(*it)).collect();
+        let posts: Vec<u64> =
+            self.unknown.iter().copied().filter(|post| may_be_shown(*post)).collect();
         self.lookups = posts.chunks(MOST_LOOKED_UP).map(<[u64]>::to_vec).collect();
     }
 
@@ -201,7 +202,7 @@ impl Plan {
         let mut left = unknown.to_vec();
         for candidate in self.candidates.clone() {
             let (others, posts): (Vec<u64>, Vec<u64>) =
-                left.into_iter().partition(|it| foreign.contains(&(*it, candidate)));
+                left.into_iter().partition(|post| foreign.contains(&(*post, candidate)));
             self.add_calls(question, Signer::Candidate(candidate), &posts, metrics);
             left = others;
         }
@@ -273,17 +274,17 @@ impl Question {
 impl Call {
     /// The request's JSON as the upstream wants it.
     pub fn body(&self, groupings: &[Grouping]) -> Vec<u8> {
-        let named = groupings.iter().map(|it| {
-            let group_by = it.group_by.iter().map(|it| it.name()).collect();
-            (&*it.name, GroupByBody { group_by })
+        let named = groupings.iter().map(|grouping| {
+            let group_by = grouping.group_by.iter().map(|level| level.name()).collect();
+            (&*grouping.name, GroupByBody { group_by })
         });
         let body = Body {
             // "Must be represented as strings" (reference 1.3).
             tweet_ids: self.posts.iter().map(ToString::to_string).collect(),
-            engagement_types: self.metrics.iter().map(|it| it.name()).collect(),
+            engagement_types: self.metrics.iter().map(|metric| metric.name()).collect(),
             groupings: named.collect(),
-            start: self.span.map(|it| rfc3339(it.start)),
-            end: self.span.map(|it| rfc3339(it.end)),
+            start: self.span.map(|span| rfc3339(span.start)),
+            end: self.span.map(|span| rfc3339(span.end)),
         };
         serde_json::to_vec(&body).expect("strings and lists of them can be written")
     }

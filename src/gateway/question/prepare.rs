@@ -13,7 +13,7 @@ use crate::admission::{Held, Turn};
 use crate::gateway::app::AppState;
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::answered::Answered;
-use crate::gateway::question::authors::told_to;
+use crate::gateway::question::authors::visible_authors;
 use crate::gateway::question::caller::Caller;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
@@ -21,7 +21,7 @@ use crate::gateway::question::run::Run;
 use crate::gateway::question::size::Sent;
 use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::{Limits, Question, Window};
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AccountState, UserId};
 use crate::store::AccountFilter;
 
@@ -83,7 +83,7 @@ impl Gateway {
         let (app, question, mut held, _turn) = self.read_question(key, received, end).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
-        let mut authors = self.known_authors(&question).await;
+        let mut authors = self.find_authors(&question).await;
         let mut plan = self.plan_for(key, app, &question, &authors).await?;
         let beside = held.bytes();
         let mut size =
@@ -100,9 +100,9 @@ impl Gateway {
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
             run.answer(&question, plan, held, end),
-            self.learn(found.authors, HashSet::new())
+            self.learn_authors(found.authors, HashSet::new())
         );
-        answered.map(|it| Answered { lookups: found.made, ..it })
+        answered.map(|answered| Answered { lookups: found.made, ..answered })
     }
 
     /// The calls that would answer a question; none is made.
@@ -113,11 +113,12 @@ impl Gateway {
         deadline: Deadline,
     ) -> Result<Planned, Error> {
         let (app, question, held, _turn) = self.read_question(key, received, deadline.end).await?;
-        let authors = self.known_authors(&question).await;
+        let authors = self.find_authors(&question).await;
         let plan = self.plan_for(key, app, &question, &authors).await?;
         let now = self.now();
-        let accounts = plan.calls.iter().filter_map(|it| it.signer.account());
-        let new: HashSet<UserId> = accounts.filter(|it| !app.month.has(*it, now)).collect();
+        let accounts = plan.calls.iter().filter_map(|call| call.signer.account());
+        let new: HashSet<UserId> =
+            accounts.filter(|account| !app.month.has(*account, now)).collect();
         Ok(Planned { plan, new_accounts: new.len(), held })
     }
 
@@ -153,20 +154,20 @@ impl Gateway {
             return Ok(plan(question, known, &[], &HashSet::new()));
         }
         let allowed = self.allowed_accounts(key, app, question).await?;
-        let told = told_to(key, known);
-        let author = |it: &u64| question.owners.get(it).or_else(|| told.get(it)).copied();
+        let visible = visible_authors(key, known);
+        let author = |post: &u64| question.owners.get(post).or_else(|| visible.get(post)).copied();
         let authors: HashSet<UserId> = question.posts.iter().filter_map(author).collect();
         let unknown: Vec<u64> =
-            question.posts.iter().copied().filter(|it| author(it).is_none()).collect();
+            question.posts.iter().copied().filter(|post| author(post).is_none()).collect();
         let mut candidates = Vec::new();
         if !unknown.is_empty() {
             candidates = self.candidates(app, allowed.as_deref()).await?;
         }
         let (mut active, mut ended) = (Vec::new(), HashSet::new());
-        let may = |it: &UserId| allowed.as_ref().is_none_or(|allowed| allowed.contains(it));
+        let may = |user: &UserId| allowed.as_ref().is_none_or(|allowed| allowed.contains(user));
         for author in self.connected(app, authors.into_iter().filter(may).collect()).await? {
-            let known = self.known_account(app, author).await?;
-            match known.map(|it| it.stored.account.state) {
+            let known = self.find_account(app, author).await?;
+            match known.map(|known| known.stored.account.state) {
                 Some(AccountState::Active) => active.push(author),
                 Some(_) => drop(ended.insert(author)),
                 None => (),
@@ -175,19 +176,21 @@ impl Gateway {
         active.sort_unstable();
         // Known authors before mere candidates.
         let over = app.month.without_room(active.iter().chain(&candidates).copied(), self.now());
-        let nobody_left = candidates.iter().all(|it| over.contains(it))
+        let nobody_left = candidates.iter().all(|candidate| over.contains(candidate))
             && (!candidates.is_empty() || app.month.last_ones(self.now()).is_some());
-        active.retain(|it| !candidates.contains(it));
+        active.retain(|author| !candidates.contains(author));
         let mut usable = [candidates, active].concat();
-        usable.retain(|it| !over.contains(it));
+        usable.retain(|user| !over.contains(user));
         let tried = usable.get(..MOST_CANDIDATES).unwrap_or(&usable);
         let mut foreign = self.0.authors.known_foreign(&unknown, tried);
         // An author hidden from the key is none of its accounts: treat them as tried.
-        let of_others = unknown.iter().filter(|it| known.contains_key(it));
-        foreign.extend(of_others.flat_map(|post| tried.iter().map(|it| (*post, *it))));
-        let mut plan = plan(question, &told, &usable, &foreign);
+        let of_others = unknown.iter().filter(|post| known.contains_key(post));
+        foreign.extend(of_others.flat_map(|post| tried.iter().map(|user| (*post, *user))));
+        let mut plan = plan(question, &visible, &usable, &foreign);
         if self.may_look_up(app) {
-            plan.look_up_first(|it| !known.contains_key(&it) && !self.0.authors.is_hidden(it));
+            plan.look_up_first(|post| {
+                !known.contains_key(&post) && !self.0.authors.is_hidden(post)
+            });
         }
         for missing in &mut plan.missing {
             match missing.author {
@@ -226,18 +229,18 @@ impl Gateway {
         for (index, named) in named.iter().enumerate() {
             let user_id = match named {
                 AccountRef::Id(user_id) => Some(*user_id),
-                AccountRef::ScreenName(name) => self.user_named(app, name, Some(key)).await?,
+                AccountRef::ScreenName(name) => self.find_user(app, name, Some(key)).await?,
             };
-            let user_id = user_id.filter(|it| of_key.is_none_or(|of_key| of_key.contains(it)));
+            let user_id = user_id.filter(|user| of_key.is_none_or(|of_key| of_key.contains(user)));
             let known = match user_id {
-                Some(user_id) => self.known_account(app, user_id).await?.map(|_| user_id),
+                Some(user_id) => self.find_account(app, user_id).await?.map(|_| user_id),
                 None => None,
             };
             // The same account may be named by id and by screen name.
-            allowed.extend(known.filter(|it| !allowed.contains(it)));
+            allowed.extend(known.filter(|user| !allowed.contains(user)));
             if known.is_none() {
                 let detail = "there is no such account for this key";
-                problems.push(Problem::at(&format!("/accounts/{index}"), detail));
+                problems.push(Detail::at(&format!("/accounts/{index}"), detail));
             }
         }
         if problems.is_empty() { Ok(Some(allowed)) } else { Err(Error::InvalidRequest(problems)) }
@@ -253,7 +256,7 @@ impl Gateway {
         let now = self.now();
         let allowed: Option<Vec<UserId>> = match (allowed, app.month.last_ones(now)) {
             (Some(allowed), Some(_)) => {
-                Some(allowed.iter().copied().filter(|it| app.month.has(*it, now)).collect())
+                Some(allowed.iter().copied().filter(|user| app.month.has(*user, now)).collect())
             }
             (allowed, last_ones) => allowed.map(<[UserId]>::to_vec).or(last_ones),
         };
@@ -266,12 +269,12 @@ impl Gateway {
                 limit: u32::try_from(MOST_CANDIDATES).unwrap_or(u32::MAX),
             };
             let listed = self.0.store.list_accounts(&filter).await?;
-            return Ok(listed.into_iter().map(|it| it.user_id).collect());
+            return Ok(listed.into_iter().map(|account| account.user_id).collect());
         };
         let mut active = Vec::new();
         for user_id in allowed {
-            let known = self.known_account(app, user_id).await?;
-            if known.is_some_and(|it| it.stored.account.state == AccountState::Active) {
+            let known = self.find_account(app, user_id).await?;
+            if known.is_some_and(|known| known.stored.account.state == AccountState::Active) {
                 active.push(user_id);
             }
             if active.len() == MOST_CANDIDATES {

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use time::{Duration, OffsetDateTime, UtcOffset};
 
-use crate::gateway::Problem;
+use crate::gateway::Detail;
 use crate::gateway::call::check::{
     GROUPINGS, IDS, Now, Problems, TYPES, post_id, quoted, read_object, rfc3339,
 };
@@ -30,27 +30,28 @@ const MOST_ACCOUNTS: usize = 1000;
 
 impl Question {
     /// Reads a body at the time `now`, or says everything that is wrong with it.
-    pub fn read(body: &[u8], limits: &Limits, now: Now) -> Result<Question, Vec<Problem>> {
-        let root = read_object(body, "tweet_ids and engagement_types").map_err(|it| vec![it])?;
+    pub fn read(body: &[u8], limits: &Limits, now: Now) -> Result<Question, Vec<Detail>> {
+        let root =
+            read_object(body, "tweet_ids and engagement_types").map_err(|problem| vec![problem])?;
         let mut problems = Problems::default();
-        problems.part(&Path::Root, |it| {
-            it.duplicates(&Path::Root, &root, 1);
-            it.unknown_keys(&Path::Root, &root, &KEYS);
+        problems.part(&Path::Root, |part| {
+            part.duplicates(&Path::Root, &root, 1);
+            part.unknown_keys(&Path::Root, &root, &KEYS);
         });
-        let posts = problems.part(&IDS, |it| it.posts(root.member("tweet_ids"), limits));
+        let posts = problems.part(&IDS, |part| part.posts(root.member("tweet_ids"), limits));
         let endpoint = endpoint_of(&root);
         let metrics =
-            problems.part(&TYPES, |it| it.metrics(endpoint, root.member("engagement_types")));
+            problems.part(&TYPES, |part| part.metrics(endpoint, root.member("engagement_types")));
         let window =
-            problems.part(&WINDOW, |it| it.question_window(root.member("window"), limits, now));
+            problems.part(&WINDOW, |part| part.question_window(root.member("window"), limits, now));
         let groupings =
-            problems.part(&GROUPINGS, |it| it.named(endpoint, root.member("groupings")));
+            problems.part(&GROUPINGS, |part| part.named(endpoint, root.member("groupings")));
         let accounts = root.member("accounts");
-        let accounts = accounts.map(|node| problems.part(&ACCOUNTS, |it| it.accounts(node)));
+        let accounts = accounts.map(|node| problems.part(&ACCOUNTS, |part| part.accounts(node)));
         let owners = root.member("owners");
-        let owners = owners.map(|node| problems.part(&OWNERS, |it| it.owners(node, &posts)));
-        let told = problems.into_told();
-        let Some(window) = window.filter(|_| told.is_empty()) else { return Err(told) };
+        let owners = owners.map(|node| problems.part(&OWNERS, |part| part.owners(node, &posts)));
+        let problems = problems.into_details();
+        let Some(window) = window.filter(|_| problems.is_empty()) else { return Err(problems) };
         let owners = owners.unwrap_or_default();
         let metrics = each_once(metrics);
         Ok(Question { posts, metrics, window, groupings, accounts, owners })
@@ -134,14 +135,14 @@ impl Problems {
         let before = self.count();
         let days = limits.days;
         let earliest = hour_of(now.earliest() - Duration::days(days.into()));
-        if start.is_some_and(|it| it >= now.latest()) {
+        if start.is_some_and(|start| start >= now.latest()) {
             self.add(&START, format_args!("is in the future; it is {} now", rfc3339(now.at)));
-        } else if start.is_some_and(|it| it < earliest) {
+        } else if start.is_some_and(|start| start < earliest) {
             let earliest = rfc3339(earliest);
             let detail = format!("is more than {days} days ago; the earliest start is {earliest}");
             self.add(&START, detail);
         }
-        if end.is_some_and(|it| now.is_before(it)) {
+        if end.is_some_and(|end| now.is_before(end)) {
             self.add(&END, format_args!("is in the future; it is {} now", rfc3339(now.at)));
         }
         let (start, end) = (start?, end?);
@@ -217,11 +218,12 @@ impl Problems {
                 let found = quoted(owner);
                 self.add(&at, format_args!("must be a user id of 1 to 19 digits{found}"));
             }
-            let post = post_id(&Node::Text(name.as_ref().into())).filter(|it| posts.contains(it));
+            let post =
+                post_id(&Node::Text(name.as_ref().into())).filter(|post| posts.contains(post));
             match (post, id) {
                 (None, _) => self.add(&at, "this post is not among tweet_ids"),
                 (Some(post), Some(id)) => {
-                    let other = owners.insert(post, id).filter(|it| *it != id);
+                    let other = owners.insert(post, id).filter(|other| *other != id);
                     if let Some(other) = other {
                         self.add(
                             &at,
@@ -252,6 +254,6 @@ fn in_whole_seconds(start: OffsetDateTime, end: OffsetDateTime) -> Span {
 /// The items without repetitions, in the same order.
 fn each_once<T: Clone + Eq + Hash>(mut items: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::with_capacity(items.len());
-    items.retain(|it| seen.insert(it.clone()));
+    items.retain(|item| seen.insert(item.clone()));
     items
 }

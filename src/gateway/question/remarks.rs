@@ -39,8 +39,9 @@ pub struct Moment {
 impl Remarks {
     /// Takes the earliest start and the latest end.
     pub fn widen(&mut self, start: Option<Moment>, end: Option<Moment>) {
-        self.start = [self.start.take(), start].into_iter().flatten().min_by_key(|it| it.at);
-        self.end = [self.end.take(), end].into_iter().flatten().max_by_key(|it| it.at);
+        self.start =
+            [self.start.take(), start].into_iter().flatten().min_by_key(|moment| moment.at);
+        self.end = [self.end.take(), end].into_iter().flatten().max_by_key(|moment| moment.at);
     }
 
     pub fn add_lists(&mut self, lists: [Vec<u64>; LISTS.len()]) {
@@ -77,7 +78,7 @@ impl Serialize for Remarks {
         if !errors.is_empty() {
             map.serialize_entry("errors", &errors)?;
         }
-        for (name, posts) in LISTS.iter().zip(&self.lists).filter(|(_, it)| !it.is_empty()) {
+        for (name, posts) in LISTS.iter().zip(&self.lists).filter(|(_, posts)| !posts.is_empty()) {
             let posts: Vec<String> = posts.iter().map(ToString::to_string).collect();
             map.serialize_entry(name, &posts)?;
         }

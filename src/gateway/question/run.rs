@@ -14,16 +14,16 @@ use tokio::time::{Instant as Deadline, Sleep};
 use crate::admission::Held;
 use crate::gateway::app::AppState;
 use crate::gateway::call::forward;
-use crate::gateway::question::answered::{Answered, Made};
+use crate::gateway::question::answered::{Answered, FinishedCall};
 use crate::gateway::question::caller::Caller;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
 use crate::gateway::question::size::Size;
 use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::{Grouping, Question};
-use crate::gateway::{Error, Gateway, Trail};
+use crate::gateway::{CallTrace, Error, Gateway};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
-use crate::upstream::{Answer, Room, Spent};
+use crate::upstream::{Answer, Room, UpstreamEffort};
 
 pub(super) const NOT_THEIRS: &str = "not the posts of whoever they were said to be";
 
@@ -36,7 +36,7 @@ pub(super) struct Task {
     /// The index of the plan's candidate who signs, if the author is not known.
     pub(super) candidate: usize,
     /// Whether it repeats a call without the posts that spoilt it.
-    pub(super) again: bool,
+    pub(super) is_retry: bool,
 }
 
 impl Task {
@@ -47,7 +47,7 @@ impl Task {
 }
 
 /// A finished call, its answer, and its cost.
-pub(super) type Done = (Task, Result<Answer, Error>, Spent);
+pub(super) type Done = (Task, Result<Answer, Error>, UpstreamEffort);
 
 /// When a call was sent, once it was.
 type Sent = Arc<OnceLock<Instant>>;
@@ -63,19 +63,19 @@ pub(super) struct Run {
     pub(super) candidates: Vec<UserId>,
     waiting: VecDeque<Task>,
     /// Calls in the order in which they ended.
-    pub(super) calls: Vec<Made>,
+    pub(super) calls: Vec<FinishedCall>,
     pub(super) missing: Vec<Missing>,
     /// Whether any answer had numbers.
     pub(super) has_any: bool,
-    /// Kinds of credentials whose quota is spent.
-    pub(super) spent: HashSet<AuthKind>,
+    /// Kinds of credentials whose quota is used up.
+    pub(super) exhausted: HashSet<AuthKind>,
     /// Posts whose author is being found out: their other calls wait for that.
     pub(super) probed: HashSet<u64>,
     pub(super) learnt: HashMap<u64, UserId>,
     /// Posts with users who are not their authors.
     pub(super) foreign: HashSet<(u64, UserId)>,
     /// Posts with users who were thought to be their authors, and are not.
-    pub(super) wrong: HashSet<(u64, UserId)>,
+    pub(super) misattributed: HashSet<(u64, UserId)>,
     /// The longest wait that X requested.
     pub(super) retry_after: Option<Duration>,
     /// For a receiver that wants posts before all are complete.
@@ -103,11 +103,11 @@ impl Run {
             calls: Vec::new(),
             missing: Vec::new(),
             has_any: false,
-            spent: HashSet::new(),
+            exhausted: HashSet::new(),
             probed: HashSet::new(),
             learnt: HashMap::new(),
             foreign: HashSet::new(),
-            wrong: HashSet::new(),
+            misattributed: HashSet::new(),
             retry_after: None,
             parts,
         }
@@ -125,35 +125,35 @@ impl Run {
         self.foreign = self.gateway.0.authors.known_foreign(&plan.unknown, &plan.candidates);
         (self.candidates, self.missing) = (plan.candidates, plan.missing);
         for call in plan.calls {
-            let place = |it: &UserId| call.signer == Signer::Candidate(*it);
+            let place = |candidate: &UserId| call.signer == Signer::Candidate(*candidate);
             let candidate = self.candidates.iter().position(place).unwrap_or_default();
-            self.last(Task { call, candidate, again: false });
+            self.enqueue(Task { call, candidate, is_retry: false });
         }
-        self.until(tokio::time::sleep_until(deadline)).await;
+        self.run_until(tokio::time::sleep_until(deadline)).await;
         self.send_the_rest().await;
-        let (learnt, mut foreign, wrong) = (
+        let (learnt, mut foreign, misattributed) = (
             std::mem::take(&mut self.learnt),
             std::mem::take(&mut self.foreign),
-            std::mem::take(&mut self.wrong),
+            std::mem::take(&mut self.misattributed),
         );
         // A user refused as an author is tried once more as a candidate, in case X was wrong this time.
-        foreign.retain(|it| !wrong.contains(it));
-        self.gateway.learn(learnt, foreign).await;
-        self.gateway.unlearn(wrong).await;
+        foreign.retain(|pair| !misattributed.contains(pair));
+        self.gateway.learn_authors(learnt, foreign).await;
+        self.gateway.forget_authors(misattributed).await;
         held.shrink_to(self.size.of_finished(self.merged.bytes()));
         self.finish(question, held)
     }
 
-    async fn until(&mut self, deadline: Sleep) {
+    async fn run_until(&mut self, deadline: Sleep) {
         let mut deadline = pin!(deadline);
-        let mut asking: JoinSet<Done> = JoinSet::new();
+        let mut running: JoinSet<Done> = JoinSet::new();
         let mut in_flight: HashMap<tokio::task::Id, (Call, Sent)> = HashMap::new();
         loop {
-            while asking.len() < self.size.at_once
-                && let Some(task) = self.next(asking.is_empty())
+            while running.len() < self.size.at_once
+                && let Some(task) = self.next_task(running.is_empty())
             {
                 let (call, sent) = (task.call.clone(), Sent::default());
-                let handle = asking.spawn(ask(
+                let handle = running.spawn(make_call(
                     self.gateway.clone(),
                     Arc::clone(&self.app),
                     self.caller.clone(),
@@ -163,31 +163,31 @@ impl Run {
                 ));
                 in_flight.insert(handle.id(), (call, sent));
             }
-            if asking.is_empty() && !self.has_parts() {
+            if running.is_empty() && !self.has_parts() {
                 return;
             }
             tokio::select! {
-                Some(joined) = asking.join_next_with_id() => self.joined(joined, &mut in_flight),
+                Some(joined) = running.join_next_with_id() => self.handle_joined(joined, &mut in_flight),
                 () = Self::send_part(&mut self.parts), if self.has_parts() => (),
                 () = &mut deadline => break,
             }
         }
         // Answers that arrived at the same moment still count.
-        while let Some(joined) = asking.try_join_next_with_id() {
-            self.joined(joined, &mut in_flight);
+        while let Some(joined) = running.try_join_next_with_id() {
+            self.handle_joined(joined, &mut in_flight);
         }
         // Dropping the set aborts the calls in flight.
-        drop(asking);
+        drop(running);
         let now = self.gateway.0.clock.instant();
         for (call, sent) in in_flight.into_values() {
             if let Some(sent) = sent.get() {
                 let time = now.saturating_duration_since(*sent);
-                self.made(&call, Spent { attempts: 1, status: None, time }, 0);
+                self.record_call(&call, UpstreamEffort { attempts: 1, status: None, time }, 0);
             }
-            self.lack(call, Reason::Deadline, "time was up");
+            self.record_missing(call, Reason::Deadline, "time was up");
         }
         for task in std::mem::take(&mut self.waiting) {
-            self.lack(task.call, Reason::Deadline, "time was up");
+            self.record_missing(task.call, Reason::Deadline, "time was up");
         }
     }
 
@@ -215,69 +215,69 @@ impl Run {
         self.parts = None;
     }
 
-    fn joined(
+    fn handle_joined(
         &mut self,
         joined: Result<(tokio::task::Id, Done), JoinError>,
         in_flight: &mut HashMap<tokio::task::Id, (Call, Sent)>,
     ) {
         match joined {
             Ok((id, done)) => {
-                let posts = in_flight.remove(&id).map(|it| it.0.posts);
-                self.take(done);
-                self.ended(&posts.unwrap_or_default());
+                let posts = in_flight.remove(&id).map(|(call, _)| call.posts);
+                self.absorb(done);
+                self.note_ended(&posts.unwrap_or_default());
             }
             Err(error) => {
                 if let Some((call, _)) = in_flight.remove(&error.id()) {
                     let posts = call.posts.clone();
-                    self.probed_no_more(&call);
-                    self.lack(call, Reason::UpstreamError, "the gateway failed");
-                    self.ended(&posts);
+                    self.end_probe(&call);
+                    self.record_missing(call, Reason::UpstreamError, "the gateway failed");
+                    self.note_ended(&posts);
                 }
             }
         }
     }
 
-    pub(super) fn first(&mut self, task: Task) {
-        self.begun(&task.call.posts);
+    pub(super) fn retry_now(&mut self, task: Task) {
+        self.note_begun(&task.call.posts);
         self.waiting.push_front(task);
     }
 
-    pub(super) fn last(&mut self, task: Task) {
-        self.begun(&task.call.posts);
+    pub(super) fn enqueue(&mut self, task: Task) {
+        self.note_begun(&task.call.posts);
         self.waiting.push_back(task);
     }
 
-    fn begun(&mut self, posts: &[u64]) {
+    fn note_begun(&mut self, posts: &[u64]) {
         if let Some((_, parts)) = &mut self.parts {
             parts.begin(posts);
         }
     }
 
-    fn ended(&mut self, posts: &[u64]) {
+    fn note_ended(&mut self, posts: &[u64]) {
         if let Some((_, parts)) = &mut self.parts {
             parts.end(posts, &mut self.merged);
         }
     }
 
     /// The next call that can be made now, if there is quota for it; with nothing in flight, even one without room.
-    fn next(&mut self, nothing_in_flight: bool) -> Option<Task> {
+    fn next_task(&mut self, nothing_in_flight: bool) -> Option<Task> {
         loop {
-            let may_begin = |it: &Task| self.is_free(it) && self.has_room(it);
+            let may_begin = |task: &Task| self.is_free(task) && self.has_room(task);
             // Calls of the same posts stand together.
             let near = if self.parts.is_some() { NEAR } else { usize::MAX };
             let place = self.waiting.iter().take(near).position(may_begin);
             let place = match place {
                 None if nothing_in_flight && !self.has_parts() => {
-                    self.waiting.iter().position(|it| self.is_free(it))
+                    self.waiting.iter().position(|task| self.is_free(task))
                 }
                 place => place,
             };
-            let task = place.and_then(|it| self.waiting.remove(it))?;
-            if self.spent.contains(&task.call.signer.kind()) {
+            let task = place.and_then(|place| self.waiting.remove(place))?;
+            if self.exhausted.contains(&task.call.signer.kind()) {
                 let posts = task.call.posts.clone();
-                self.lack(task.call, Reason::Quota, "X's quota is spent");
-                self.ended(&posts);
-            } else if let Some(task) = self.sift(task) {
+                self.record_missing(task.call, Reason::Quota, "X's quota is spent");
+                self.note_ended(&posts);
+            } else if let Some(task) = self.without_settled(task) {
                 if task.is_probe() {
                     self.probed.extend(&task.call.posts);
                 }
@@ -291,7 +291,7 @@ impl Run {
 
     /// Whether no other call is finding out the author of its posts.
     fn is_free(&self, task: &Task) -> bool {
-        !task.is_probe() || !task.call.posts.iter().any(|it| self.probed.contains(it))
+        !task.is_probe() || !task.call.posts.iter().any(|post| self.probed.contains(post))
     }
 
     /// Whether its posts fit beside those that have begun and have not been sent yet.
@@ -303,10 +303,10 @@ impl Run {
     }
 
     /// Takes posts out of a call if, since it was planned, their author became known or the candidate was ruled out.
-    fn sift(&mut self, task: Task) -> Option<Task> {
+    fn without_settled(&mut self, task: Task) -> Option<Task> {
         let candidate = match task.call.signer {
             Signer::App => return Some(task),
-            Signer::Author(author) => return self.sift_named(task, author),
+            Signer::Author(author) => return self.without_refused(task, author),
             Signer::Candidate(candidate) => candidate,
         };
         let (mut left, mut others, mut known) = (Vec::new(), Vec::new(), Vec::new());
@@ -325,38 +325,38 @@ impl Run {
         let with = |posts, signer| Call { signer, posts, ..task.call.clone() };
         for (author, posts) in own {
             let call = with(posts, Signer::Author(author));
-            self.first(Task { call, candidate: task.candidate, again: false });
+            self.retry_now(Task { call, candidate: task.candidate, is_retry: false });
         }
         if !others.is_empty() {
             let call = with(others, task.call.signer);
-            let other = Task { call, candidate: task.candidate, again: false };
+            let other = Task { call, candidate: task.candidate, is_retry: false };
             self.try_next(other, Reason::Forbidden, "");
         }
-        self.ended(&known);
+        self.note_ended(&known);
         (!left.is_empty()).then(|| Task { call: with(left, task.call.signer), ..task })
     }
 
     /// Takes out of a call the posts whose author was named wrongly: one window's refusal is enough.
-    fn sift_named(&mut self, task: Task, author: UserId) -> Option<Task> {
-        let is_foreign = |it: &u64| self.foreign.contains(&(*it, author));
+    fn without_refused(&mut self, task: Task, author: UserId) -> Option<Task> {
+        let is_foreign = |post: &u64| self.foreign.contains(&(*post, author));
         let (foreign, left): (Vec<u64>, Vec<u64>) =
-            task.call.posts.iter().partition(|it| is_foreign(it));
+            task.call.posts.iter().partition(|post| is_foreign(post));
         if foreign.is_empty() {
             return Some(task);
         }
-        self.lack(
+        self.record_missing(
             Call { posts: foreign.clone(), ..task.call.clone() },
             Reason::Forbidden,
             NOT_THEIRS,
         );
-        self.ended(&foreign);
+        self.note_ended(&foreign);
         let call = Call { posts: left, ..task.call };
         (!call.posts.is_empty()).then_some(Task { call, ..task })
     }
 }
 
 /// Makes one call, with its signer's credentials.
-async fn ask(
+async fn make_call(
     gateway: Gateway,
     app: Arc<AppState>,
     caller: Caller,
@@ -367,17 +367,18 @@ async fn ask(
     let body = Bytes::from(task.call.body(&groupings));
     let endpoint: Endpoint = task.call.endpoint;
     let Caller { key, from, .. } = &caller;
-    let call = forward::Call { key, from: *from, endpoint, account: None, auth: None, body };
-    let mut trail = Trail { posts: task.call.posts.len(), ..Trail::default() };
-    let turn = app.asking.take(&key.turn, 1).await;
+    let call =
+        forward::RelayRequest { key, from: *from, endpoint, account: None, auth: None, body };
+    let mut trace = CallTrace { posts: task.call.posts.len(), ..CallTrace::default() };
+    let turn = app.question_turns.take(&key.turn, 1).await;
     let _ = sent.set(gateway.0.clock.instant());
     let room = &mut Room::UpTo(most);
     let answer = match task.call.signer.account() {
-        None => gateway.call_as_app(&app, &call, room, &mut trail).await,
+        None => gateway.call_as_app(&app, &call, room, &mut trace).await,
         Some(account) => {
-            gateway.call_as_user(&app, &AccountRef::Id(account), &call, room, &mut trail).await
+            gateway.call_as_user(&app, &AccountRef::Id(account), &call, room, &mut trace).await
         }
     };
     drop(turn);
-    (task, answer, trail.spent)
+    (task, answer, trace.effort)
 }

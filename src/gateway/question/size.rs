@@ -1,7 +1,7 @@
 //! The most memory that a question can take, computed from its contents. It is reserved before the first call is made.
 
 use crate::config::Limits;
-use crate::gateway::Problem;
+use crate::gateway::Detail;
 use crate::gateway::question::tree::most_bytes;
 use crate::gateway::question::{Grouping, Question, Span, Window};
 use crate::model::GroupBy;
@@ -66,8 +66,8 @@ impl Size {
             // Public and private numbers of a post come from different calls, far apart.
             (Sent::Whole, _) | (_, Window::Totals) => one(posts),
             _ => {
-                let sizes = (1..=OPEN_BATCHES).rev().map(|it| one(posts.min(it * batch)));
-                let fits = |it: &Size| it.bytes().saturating_add(it.wire) <= most;
+                let sizes = (1..=OPEN_BATCHES).rev().map(|batches| one(posts.min(batches * batch)));
+                let fits = |size: &Size| size.bytes().saturating_add(size.wire) <= most;
                 sizes.clone().find(fits).unwrap_or_else(|| one(posts.min(batch)))
             }
         };
@@ -92,11 +92,14 @@ impl Size {
         };
         let of_one_call = question.window.first_slice();
         let bytes = |window, posts_of: &dyn Fn(&Grouping) -> usize| {
-            let each =
-                question.groupings.iter().map(|it| question.bytes_of(it, window, posts_of(it)));
+            let each = question
+                .groupings
+                .iter()
+                .map(|grouping| question.bytes_of(grouping, window, posts_of(grouping)));
             each.fold(0, usize::saturating_add)
         };
-        let count = question.groupings.iter().map(|it| question.count(it, of_one_call, batch));
+        let count =
+            question.groupings.iter().map(|grouping| question.count(grouping, of_one_call, batch));
         let count = count.fold(0, usize::saturating_add);
         let text = count.saturating_mul(TEXT_OF_A_NUMBER).saturating_add(TEXT_OF_THE_REST);
         let writing = if count.saturating_mul(TEXT_OF_A_NUMBER) < PIECE { 0 } else { COMPRESSION };
@@ -128,28 +131,31 @@ impl Size {
 
 impl Question {
     /// What to cut from a question whose answer would have too many numbers.
-    pub fn too_many_numbers(&self, sent: Sent, most: u64) -> Option<Problem> {
-        let counted = |it: &&Grouping| sent == Sent::Whole || !it.begins_with_post();
-        let count = |it: &Grouping| self.count(it, self.window, self.posts.len()) as u64;
+    pub fn too_many_numbers(&self, sent: Sent, most: u64) -> Option<Detail> {
+        let counted = |grouping: &&Grouping| sent == Sent::Whole || !grouping.begins_with_post();
+        let count =
+            |grouping: &Grouping| self.count(grouping, self.window, self.posts.len()) as u64;
         let groupings: Vec<&Grouping> = self.groupings.iter().filter(counted).collect();
-        let numbers = groupings.iter().map(|it| count(it)).fold(0, u64::saturating_add);
-        let largest =
-            groupings.into_iter().max_by_key(|it| count(it)).filter(|_| numbers > most)?;
+        let numbers = groupings.iter().map(|grouping| count(grouping)).fold(0, u64::saturating_add);
+        let largest = groupings
+            .into_iter()
+            .max_by_key(|grouping| count(grouping))
+            .filter(|_| numbers > most)?;
         let asks = format!(
             "asks for up to {numbers} numbers, most of them in the grouping {:?}; limits.question_numbers allows an answer {most}",
             largest.name
         );
-        Some(Problem::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
+        Some(Detail::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
     }
 
     /// What to cut from a question that would take `bytes` of memory, if there are only `most`.
-    pub fn too_large(&self, sent: Sent, bytes: usize, most: usize) -> Problem {
-        let count = |it: &&Grouping| self.count(it, self.window, self.posts.len());
-        let cuts = self.groupings.iter().max_by_key(count).map(|it| it.cuts(sent));
+    pub fn too_large(&self, sent: Sent, bytes: usize, most: usize) -> Detail {
+        let count = |grouping: &&Grouping| self.count(grouping, self.window, self.posts.len());
+        let cuts = self.groupings.iter().max_by_key(count).map(|grouping| grouping.cuts(sent));
         let asks = format!(
             "may take {bytes} bytes of memory until it is answered; limits.answer_memory leaves {most} for one question"
         );
-        Problem::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
+        Detail::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
     }
 
     /// The most numbers of a grouping for this many posts. Hours without a day are hours of the day (reference 3.2).
@@ -169,7 +175,7 @@ impl Question {
     fn bytes_of(&self, grouping: &Grouping, window: Window, posts: usize) -> usize {
         let lengths = self.lengths(grouping, window, posts);
         let bytes = most_bytes(&lengths);
-        let hour = grouping.group_by.iter().position(|it| *it == GroupBy::EngagementHour);
+        let hour = grouping.group_by.iter().position(|level| *level == GroupBy::EngagementHour);
         let Some(hour) = hour.filter(|_| !grouping.has(GroupBy::EngagementDay)) else {
             return bytes;
         };
@@ -181,7 +187,7 @@ impl Question {
     /// How many entries each list has, level by level.
     fn lengths(&self, grouping: &Grouping, window: Window, posts: usize) -> Vec<usize> {
         let (hours, days) = (small(window.hours()), small(window.days()));
-        let place = |level| grouping.group_by.iter().position(|it| *it == level);
+        let place = |level| grouping.group_by.iter().position(|other| *other == level);
         let (day, hour) = (place(GroupBy::EngagementDay), place(GroupBy::EngagementHour));
         // The inner of the two has its share of all hours.
         let (days, hours) = match (day, hour) {
@@ -212,7 +218,8 @@ impl Grouping {
                 "the answer as application/x-ndjson, which is sent as it comes",
             ),
         ];
-        let cuts: Vec<&str> = cuts.iter().filter(|it| it.0).map(|it| it.1).collect();
+        let cuts: Vec<&str> =
+            cuts.iter().filter(|(applies, _)| *applies).map(|(_, cut)| *cut).collect();
         cuts.join(", or ")
     }
 

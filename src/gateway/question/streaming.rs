@@ -57,23 +57,23 @@ impl Parts {
 
     /// How many of these posts have not begun.
     pub(super) fn new_ones(&self, posts: &[u64]) -> usize {
-        posts.iter().filter(|it| !self.begun.contains(it)).count()
+        posts.iter().filter(|post| !self.begun.contains(post)).count()
     }
 
     /// Removes and returns the next part.
     pub(super) fn next(&mut self) -> Option<Merge> {
         let Part { posts, numbers } = self.whole.pop_front()?;
-        self.begun.retain(|it| !posts.contains(it));
+        self.begun.retain(|post| !posts.contains(post));
         Some(numbers)
     }
 
     fn send(&mut self, posts: &[u64], merged: &mut Merge) {
         for posts in posts.chunks(self.posts) {
-            let numbers = merged.take(posts);
+            let numbers = merged.take_posts(posts);
             if numbers.has_numbers() {
                 self.whole.push_back(Part { posts: posts.to_vec(), numbers });
             } else {
-                self.begun.retain(|it| !posts.contains(it));
+                self.begun.retain(|post| !posts.contains(post));
             }
         }
     }

@@ -13,13 +13,13 @@ use time::OffsetDateTime;
 
 use crate::gateway::app::AppState;
 use crate::gateway::key::KnownKey;
-use crate::gateway::usage::records::Alike;
+use crate::gateway::usage::records::LineKey;
 pub(in crate::gateway) use crate::gateway::usage::records::Usage;
 use crate::gateway::{Error, Gateway};
 use crate::model::usage::{Outcome, Sums, hour_of};
 use crate::model::{AuthKind, Endpoint, UserId};
 use crate::store::UsedAccount;
-use crate::upstream::Spent;
+use crate::upstream::UpstreamEffort;
 
 /// A call in progress; it is counted when it ends, even if nobody waits for it.
 pub(super) struct Counting<'a> {
@@ -30,7 +30,7 @@ pub(super) struct Counting<'a> {
     endpoint: Endpoint,
     auth: AuthKind,
     posts: usize,
-    pub(super) spent: &'a mut Spent,
+    pub(super) effort: &'a mut UpstreamEffort,
     attempts_before: u32,
     pub(super) bytes: usize,
 }
@@ -46,21 +46,21 @@ pub(super) struct Counted {
 
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
-        let calls = self.spent.attempts - self.attempts_before;
+        let calls = self.effort.attempts - self.attempts_before;
         if calls == 0 {
             return;
         }
-        let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
-        let alike = Alike {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let line_key = LineKey {
             key: Arc::as_ptr(self.key).addr(),
             hour: hour_of(self.begun_at),
             account: self.account,
             endpoint: self.endpoint,
             auth: self.auth,
-            outcome: Outcome::of(self.spent.status),
+            outcome: Outcome::of(self.effort.status),
         };
         let sums = Sums { calls: calls.into(), posts: count(self.posts), bytes: count(self.bytes) };
-        self.usage.record(self.key, alike, sums);
+        self.usage.record(self.key, line_key, sums);
     }
 }
 
@@ -72,7 +72,7 @@ impl Gateway {
         app: &AppState,
         key: &'a Arc<KnownKey>,
         call: Counted,
-        spent: &'a mut Spent,
+        effort: &'a mut UpstreamEffort,
     ) -> Result<Counting<'a>, Error> {
         let Counted { account, endpoint, auth, posts } = call;
         let (usage, begun_at) = (&self.0.usage, self.now());
@@ -82,7 +82,7 @@ impl Gateway {
             let app = app.name.clone();
             usage.note(UsedAccount { month, app, account, at: begun_at });
         }
-        let attempts_before = spent.attempts;
+        let attempts_before = effort.attempts;
         Ok(Counting {
             usage,
             key,
@@ -91,7 +91,7 @@ impl Gateway {
             endpoint,
             auth,
             posts,
-            spent,
+            effort,
             attempts_before,
             bytes: 0,
         })

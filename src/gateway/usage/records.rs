@@ -37,7 +37,7 @@ pub(in crate::gateway) struct Usage {
 pub(super) struct Records {
     /// Sums with their keys. A key is identified by its address, so that texts are copied per line and not per call; it
     /// is kept beside its sums, so that no other key can take the address.
-    pub(super) sums: HashMap<Alike, (Arc<KnownKey>, Sums)>,
+    pub(super) sums: HashMap<LineKey, (Arc<KnownKey>, Sums)>,
     pub(super) used: Vec<UsedAccount>,
     pub(super) lost_calls: u64,
     /// All calls since the start, including lost ones.
@@ -46,7 +46,7 @@ pub(super) struct Records {
 
 /// What calls that are summed in one line have in common.
 #[derive(Eq, Hash, PartialEq)]
-pub(super) struct Alike {
+pub(super) struct LineKey {
     /// The key's address in memory.
     pub(super) key: usize,
     pub(super) hour: Hour,
@@ -59,7 +59,10 @@ pub(super) struct Alike {
 impl Usage {
     pub(in crate::gateway) fn new() -> Usage {
         Usage {
-            writer_id: vault::random_digits::<16>().iter().map(|it| char::from(*it)).collect(),
+            writer_id: vault::random_digits::<16>()
+                .iter()
+                .map(|digit| char::from(*digit))
+                .collect(),
             records: Mutex::default(),
             wake: Notify::new(),
             is_settled: AtomicBool::new(true),
@@ -73,11 +76,11 @@ impl Usage {
         self.wake.notify_one();
     }
 
-    pub(super) fn record(&self, key: &Arc<KnownKey>, alike: Alike, sums: Sums) {
+    pub(super) fn record(&self, key: &Arc<KnownKey>, line_key: LineKey, sums: Sums) {
         let mut records = self.records();
         records.counted_calls += sums.calls;
         let lines = records.sums.len();
-        match records.sums.entry(alike) {
+        match records.sums.entry(line_key) {
             Entry::Occupied(line) => return line.into_mut().1.add(sums),
             Entry::Vacant(_) if lines >= MOST_LINES => {
                 records.lost_calls += sums.calls;
@@ -96,9 +99,9 @@ impl Usage {
     }
 }
 
-impl Alike {
+impl LineKey {
     pub(super) fn line(self, key: &KnownKey) -> Line {
-        let Alike { hour, account, endpoint, auth, outcome, .. } = self;
+        let LineKey { hour, account, endpoint, auth, outcome, .. } = self;
         let (app, key_id) = (app_of(key).to_owned(), key.key.id.clone());
         Line { hour, app, key_id, account, endpoint, auth, outcome }
     }
@@ -112,7 +115,7 @@ pub(super) struct Writing {
     pub(super) lost_calls: u64,
     pub(super) number: i64,
     /// The last count that was written to the database.
-    pub(super) told_calls: u64,
+    pub(super) reported_calls: u64,
     /// The batch that was sent and not confirmed: it may have been written, so it is sent again unchanged.
     pub(super) unconfirmed: Option<UsageBatch>,
     pub(super) is_failing: bool,
@@ -128,8 +131,8 @@ impl Usage {
         };
         writing.used.extend(records.used);
         writing.lose(records.lost_calls);
-        for (alike, (key, sums)) in records.sums {
-            let line = alike.line(&key);
+        for (line_key, (key, sums)) in records.sums {
+            let line = line_key.line(&key);
             if writing.lines.len() >= MOST_LINES && !writing.lines.contains_key(&line) {
                 writing.lose(sums.calls);
             } else {
@@ -146,7 +149,7 @@ impl Writing {
 
     pub(super) fn first_lines(&mut self) -> Vec<(Line, Sums)> {
         let next = self.lines.keys().nth(LINES_AT_ONCE).cloned();
-        let rest = next.map(|it| self.lines.split_off(&it)).unwrap_or_default();
+        let rest = next.map(|line| self.lines.split_off(&line)).unwrap_or_default();
         std::mem::replace(&mut self.lines, rest).into_iter().collect()
     }
 
@@ -214,7 +217,7 @@ mod tests {
                 "until it is confirmed"
             );
             sizes.push((batch.number, batch.lines.len(), batch.is_settled));
-            hours.extend(batch.lines.iter().map(|it| it.0.hour));
+            hours.extend(batch.lines.iter().map(|(line, _)| line.hour));
             writing.unconfirmed = None;
         }
         assert_eq!(sizes, [(1, 500, false), (2, 500, false), (3, 250, false), (4, 0, true)]);

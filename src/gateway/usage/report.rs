@@ -30,32 +30,32 @@ pub struct UsageGap {
 
 impl Gateway {
     /// Usage totals. Usage that this process has not written yet is written first, as far as one transaction takes it.
-    pub async fn report_usage(
+    pub async fn get_usage_report(
         &self,
         filter: &UsageFilter,
         months_from: Month,
     ) -> Result<UsageReport, Error> {
         let _ = self.write_part().await;
-        let key_id = self.key_id(filter.key_id.clone()).await?;
+        let key_id = self.resolve_key_id(filter.key_id.clone()).await?;
         let filter = &UsageFilter { key_id, ..filter.clone() };
         Ok(UsageReport {
             rows: self.0.store.list_usage(filter).await?,
             accounts: self.0.store.count_used_accounts(months_from).await?,
-            gaps: self.usage_gaps(self.now() - KEPT).await?,
+            gaps: self.list_usage_gaps(self.now() - KEPT).await?,
         })
     }
 
     /// The gaps of processes that wrote since `since`.
-    pub(in crate::gateway) async fn usage_gaps(
+    pub(in crate::gateway) async fn list_usage_gaps(
         &self,
         since: OffsetDateTime,
     ) -> Result<Vec<UsageGap>, store::Error> {
         let silent = self.now() - SILENT;
-        let gap = |it: UsageWriter| {
-            let killed = it.settled_at.is_none() && it.written_at < silent;
-            let lost_calls = if killed { it.unwritten_calls } else { it.lost_calls };
+        let gap = |writer: UsageWriter| {
+            let killed = writer.settled_at.is_none() && writer.written_at < silent;
+            let lost_calls = if killed { writer.unwritten_calls } else { writer.lost_calls };
             let lost_calls = u64::try_from(lost_calls).unwrap_or_default();
-            let gap = UsageGap { since: it.written_at, lost_calls, killed };
+            let gap = UsageGap { since: writer.written_at, lost_calls, killed };
             (killed || lost_calls > 0).then_some(gap)
         };
         let writers = self.0.store.list_usage_writers(since).await?;

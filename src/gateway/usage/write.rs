@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::store;
 
 /// How often the number of counted calls is written, so that the loss from a killed process is known.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
 /// Usage is written once every this many ticks.
 const WRITTEN_AFTER: u32 = 5;
 
@@ -20,7 +20,7 @@ impl Gateway {
     pub fn write_usage(&self) -> impl Future<Output = ()> + Send + use<> {
         let inner = Arc::downgrade(&self.0);
         async move {
-            let mut tick = tokio::time::interval(TOLD_EVERY);
+            let mut tick = tokio::time::interval(COUNTED_EVERY);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut ticks: u32 = 0;
             loop {
@@ -35,10 +35,10 @@ impl Gateway {
                 };
                 if is_due {
                     let _ = gateway.flush_usage().await;
-                    let _ = gateway.read_month().await;
+                    let _ = gateway.load_used_accounts().await;
                     gateway.store_calls().await;
                 } else {
-                    let _ = gateway.tell_counted().await;
+                    let _ = gateway.write_call_count().await;
                 }
             }
         }
@@ -52,13 +52,13 @@ impl Gateway {
     }
 
     /// Writes the number of counted calls to the database, if it has changed since the last time.
-    pub async fn tell_counted(&self) -> Result<(), store::Error> {
+    pub async fn write_call_count(&self) -> Result<(), store::Error> {
         let usage = &self.0.usage;
         let mut writing = usage.writing.lock().await;
         let counted = usage.records().counted_calls;
-        if counted != writing.told_calls {
+        if counted != writing.reported_calls {
             self.0.store.tell_counted(&usage.writer_id, counted).await?;
-            writing.told_calls = counted;
+            writing.reported_calls = counted;
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Gateway {
         match &written {
             Ok(()) => {
                 writing.unconfirmed = None;
-                writing.told_calls = batch.counted_calls;
+                writing.reported_calls = batch.counted_calls;
                 if writing.is_failing {
                     info!("usage is written again");
                 }

@@ -34,7 +34,7 @@ const GIVE_UP: Duration = Duration::from_hours(24);
 /// How long a claim lasts, longer than any attempt; then another sender takes over from one that has died.
 const LEASE: Duration = Duration::from_mins(1);
 /// How often to look for events that have become due, or that other replicas left behind.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+const BETWEEN_POLLS: Duration = Duration::from_secs(2);
 /// Webhooks served at a time.
 const SENDERS: usize = 16;
 /// Why an event is put aside.
@@ -65,7 +65,7 @@ impl Gateway {
             let mut sending = JoinSet::new();
             let mut is_up = true;
             'serving: while let Some(inner) = inner.upgrade() {
-                let told = Arc::clone(&inner.events);
+                let new_events = Arc::clone(&inner.events);
                 let gateway = Gateway(inner);
                 while sending.len() < SENDERS {
                     // A claim abandoned half-way expires by itself, like that of a dead replica.
@@ -93,8 +93,8 @@ impl Gateway {
                             warn!(error, "an event could not be sent, or it not be noted");
                         }
                     }
-                    () = told.notified() => (),
-                    () = tokio::time::sleep(BETWEEN_LOOKS) => (),
+                    () = new_events.notified() => (),
+                    () = tokio::time::sleep(BETWEEN_POLLS) => (),
                 }
             }
             while sending.join_next().await.is_some() {}
@@ -132,8 +132,8 @@ impl Gateway {
             // Another sender takes over soon and must not find this one still sending.
             return Ok(());
         }
-        let is_for_it = stored.webhook.app.as_ref().is_none_or(|it| *it == delivery.app);
-        let sent = if is_for_it {
+        let is_for_receiver = stored.webhook.app.as_ref().is_none_or(|app| *app == delivery.app);
+        let sent = if is_for_receiver {
             self.send(&stored, &delivery.message_id(), body(delivery, link)).await
         } else {
             Err(NotReceived::unsent("its row is for another app, so nothing is sent"))
@@ -184,7 +184,7 @@ impl Gateway {
         again_at: Option<OffsetDateTime>,
     ) -> Result<(), Error> {
         let now = self.now();
-        let rest = claimed.failing_since.map(|it| (it, now));
+        let rest = claimed.failing_since.map(|since| (since, now));
         let outcome = Outcome { status: None, failure: Some(why.to_owned()), again_at, rest };
         Ok(self.0.store.settle_delivery(claimed, &outcome, now).await?)
     }
@@ -228,8 +228,8 @@ impl Gateway {
         }
         let place = Seal::delivery_link(webhook_id, *number);
         let kept = claimed.sealed_link.as_ref();
-        let kept = kept.and_then(|it| read_link(&self.0.vault.open_text(&place, it).ok()?));
-        if let Some(link) = kept.filter(|it| it.until >= self.now() + LINK_LEFT) {
+        let kept = kept.and_then(|sealed| read_link(&self.0.vault.open_text(&place, sealed).ok()?));
+        if let Some(link) = kept.filter(|link| link.until >= self.now() + LINK_LEFT) {
             return Ok(Some(link));
         }
         let new = NewLink::to_reconnect(app, *user_id, screen_name);
@@ -251,7 +251,7 @@ impl Gateway {
     }
 
     /// Counts account events, and wakes the senders.
-    pub(in crate::gateway) fn tell(&self, event: Event, count: usize) {
+    pub(in crate::gateway) fn announce(&self, event: Event, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         metrics::counter!("countersign_account_events_total", "event" => event.name())
             .increment(count);
@@ -306,14 +306,14 @@ fn outcome(
     let since = claimed.failing_since.unwrap_or(now);
     let rest = (!is_this_event).then(|| (since, next_try(since, now)));
     let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
-    let again_at = rest.map_or_else(|| next_try(tried_since, now), |it| it.1);
+    let again_at = rest.map_or_else(|| next_try(tried_since, now), |(_, until)| until);
     let is_old = claimed.delivery.occurred_at + GIVE_UP <= now;
     Outcome { status, failure: Some(why), again_at: (!is_old).then_some(again_at), rest }
 }
 
 /// When to try again after failing since `since`.
 fn next_try(since: OffsetDateTime, now: OffsetDateTime) -> OffsetDateTime {
-    let next = TRIES.iter().map(|it| since + *it).find(|it| *it > now);
+    let next = TRIES.iter().map(|wait| since + *wait).find(|at| *at > now);
     next.unwrap_or(now + REST)
 }
 

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::gateway::key::whole_second;
 use crate::gateway::webhook::deliver::{DISTRUSTED, Proof, message};
-use crate::gateway::{Error, Gateway, Problem};
+use crate::gateway::{Detail, Error, Gateway};
 use crate::model::Secret;
 use crate::model::webhook::{Delivery, Unreadable, Webhook};
 use crate::store::{self, Backlog, DeliveryFilter, StoredDelivery, StoredWebhook};
@@ -40,7 +40,7 @@ impl Gateway {
         let mut problems = Vec::new();
         let url = self.0.upstream.receiver(&new.url);
         if let Err(detail) = &url {
-            problems.push(Problem::at("/url", *detail));
+            problems.push(Detail::at("/url", *detail));
         }
         if new.app.is_some() {
             problems.extend(self.app(new.app.as_deref()).err());
@@ -73,19 +73,19 @@ impl Gateway {
         let stored = self.0.store.list_webhooks().await?;
         let mut backlogs: std::collections::HashMap<String, Backlog> =
             self.0.store.list_backlogs().await?.into_iter().collect();
-        let with_backlog = |it: StoredWebhook| {
-            let backlog = backlogs.remove(&it.webhook.id).unwrap_or_default();
-            (it.webhook, backlog)
+        let with_backlog = |stored: StoredWebhook| {
+            let backlog = backlogs.remove(&stored.webhook.id).unwrap_or_default();
+            (stored.webhook, backlog)
         };
         Ok(stored.into_iter().map(with_backlog).collect())
     }
 
     /// One webhook with its backlog.
-    pub async fn show_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
-        let webhook = self.stored_webhook(id).await?.webhook;
+    pub async fn get_webhook(&self, id: &str) -> Result<(Webhook, Backlog), Error> {
+        let webhook = self.get_stored_webhook(id).await?.webhook;
         let backlogs = self.0.store.list_backlogs().await?;
-        let backlog = backlogs.into_iter().find(|it| it.0 == id);
-        Ok((webhook, backlog.map(|it| it.1).unwrap_or_default()))
+        let backlog = backlogs.into_iter().find(|(webhook_id, _)| webhook_id == id);
+        Ok((webhook, backlog.map(|(_, backlog)| backlog).unwrap_or_default()))
     }
 
     /// A webhook's events, newest first, whatever their outcome; an unreadable row hides no other event.
@@ -93,9 +93,9 @@ impl Gateway {
         &self,
         filter: &DeliveryFilter,
     ) -> Result<Vec<Result<Delivery, Unreadable>>, Error> {
-        self.stored_webhook(&filter.webhook_id).await?;
+        self.get_stored_webhook(&filter.webhook_id).await?;
         let stored = self.0.store.list_deliveries(filter).await?;
-        Ok(stored.into_iter().map(|it| self.trusted_delivery(it)).collect())
+        Ok(stored.into_iter().map(|delivery| self.trusted_delivery(delivery)).collect())
     }
 
     /// Sends an event again at once, under its old id, whatever its outcome was. It goes before later events of the
@@ -106,7 +106,7 @@ impl Gateway {
         number: i64,
         actor: &str,
     ) -> Result<Result<Delivery, Unreadable>, Error> {
-        self.stored_webhook(webhook_id).await?;
+        self.get_stored_webhook(webhook_id).await?;
         let again = self.0.store.resend_delivery(webhook_id, number, actor, self.now()).await?;
         self.0.events.notify_one();
         Ok(self.trusted_delivery(again.ok_or(Error::NotFound("delivery"))?))
@@ -119,7 +119,7 @@ impl Gateway {
         id: &str,
         actor: &str,
     ) -> Result<Result<u16, NotReceived>, Error> {
-        let stored = self.stored_webhook(id).await?;
+        let stored = self.get_stored_webhook(id).await?;
         self.require_signing_keys(&stored)?;
         let now = self.now();
         // Before it is sent: what cannot be recorded is not done.
@@ -145,20 +145,20 @@ impl Gateway {
     ) -> Result<(Webhook, Secret), Error> {
         let overlap = overlap.unwrap_or(OVERLAP);
         if overlap > LONGEST_OVERLAP {
-            let problem = Problem::at("/overlap", "must be at most 30 days");
+            let problem = Detail::at("/overlap", "must be at most 30 days");
             return Err(Error::InvalidRequest(vec![problem]));
         }
-        let stored = self.stored_webhook(id).await?;
+        let stored = self.get_stored_webhook(id).await?;
         let now = whole_second(self.now());
         // Otherwise a receiver that still has the oldest of the three would refuse everything.
-        if let Some(until) = stored.webhook.old_secret_until.filter(|it| *it > now)
+        if let Some(until) = stored.webhook.old_secret_until.filter(|until| *until > now)
             && !overlap.is_zero()
         {
             let until = until.format(&Rfc3339).unwrap_or_default();
             let detail = format!(
                 "the secret before still signs, until {until}: wait for that, or give 0s to end both that and the present one at once"
             );
-            return Err(Error::InvalidRequest(vec![Problem::at("/overlap", detail)]));
+            return Err(Error::InvalidRequest(vec![Detail::at("/overlap", detail)]));
         }
         let old_secret_until = (!overlap.is_zero()).then(|| now + overlap);
         let webhook = Webhook { old_secret_until, ..stored.webhook };
@@ -183,7 +183,7 @@ impl Gateway {
 
     /// Deletes a receiver and its pending deliveries.
     pub async fn remove_webhook(&self, id: &str, actor: &str) -> Result<Webhook, Error> {
-        let webhook = self.stored_webhook(id).await?.webhook;
+        let webhook = self.get_stored_webhook(id).await?.webhook;
         self.0.store.remove_webhook(&webhook, actor, self.now()).await?;
         Ok(webhook)
     }
@@ -194,7 +194,7 @@ impl Gateway {
         let place = Seal::webhook_secret(webhook);
         let mut secrets = vec![self.0.vault.open_text(&place, &stored.sealed_secret).ok()?];
         if let Some(sealed) = &stored.sealed_old_secret
-            && webhook.old_secret_until.is_some_and(|it| it > self.now())
+            && webhook.old_secret_until.is_some_and(|until| until > self.now())
         {
             let place = Seal::webhook_old_secret(webhook);
             secrets.push(self.0.vault.open_text(&place, sealed).ok()?);
@@ -216,10 +216,10 @@ impl Gateway {
     /// Refuses a webhook whose secrets are sealed with keys missing from this ring; such secrets need not be altered.
     pub(super) fn require_signing_keys(&self, stored: &StoredWebhook) -> Result<(), Error> {
         let records = [Some(&stored.sealed_secret), stored.sealed_old_secret.as_ref()];
-        records.into_iter().flatten().try_for_each(|it| Ok(self.0.vault.require_key(it)?))
+        records.into_iter().flatten().try_for_each(|record| Ok(self.0.vault.require_key(record)?))
     }
 
-    async fn stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {
+    async fn get_stored_webhook(&self, id: &str) -> Result<StoredWebhook, Error> {
         self.0.store.find_webhook(id).await?.ok_or(Error::NotFound("webhook"))
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use time::macros::format_description;
 use tracing::warn;
 
-use crate::gateway::{Callback, Error, Finished, Standing};
+use crate::gateway::{Callback, Error, Finished, LinkState};
 use crate::model::handshake::{NotConnected, is_link_id};
 use crate::pages::parts::STYLE;
 use crate::web::client_address::Client;
@@ -78,12 +78,12 @@ pub(crate) async fn show(
 ) -> Response {
     let from = Client::address(&request);
     let browser = Browser::of(request.headers(), host.gateway().public_url());
-    match host.gateway().show_link(&link, browser.map(|it| it.proof), from).await {
+    match host.gateway().get_invitation(&link, browser.map(|it| it.proof), from).await {
         Ok(it) => page(
             StatusCode::OK,
-            match &it.standing {
-                Standing::Connected(screen_name) => view::connected(&it.link, screen_name),
-                Standing::Open(last_end) => {
+            match &it.state {
+                LinkState::Connected(screen_name) => view::connected(&it.link, screen_name),
+                LinkState::Open(last_end) => {
                     let form = format_description!(
                         "[hour]:[minute] UTC on [day] [month repr:long] [year]"
                     );

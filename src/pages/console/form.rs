@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::gateway::{Error, Location, Problem as Detail};
+use crate::gateway::{Detail, Error, Location};
 use crate::pages::console::form_errors::Wrong;
 use crate::web::body;
 use crate::web::host::Host;

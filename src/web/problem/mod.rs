@@ -14,7 +14,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::gateway::{Error, Location, Problem as Detail, Reconnect};
+use crate::gateway::{Detail, Error, Location, Reconnect};
 use crate::model::key::{Kind, Presented};
 use crate::web::connection_limits::Full;
 use crate::wire;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::gateway::{Error, Location, Problem as Detail, Reason};
+use crate::gateway::{Detail, Error, Location, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::web::problem::nothing_answered;

@@ -74,14 +74,14 @@ impl Replica {
     pub async fn write_usage(&self) {
         let gateway = self.gateway.clone();
         let month = Month::of(time::OffsetDateTime::UNIX_EPOCH);
-        let asking = async move { gateway.report_usage(&UsageFilter::default(), month).await };
+        let asking = async move { gateway.get_usage_report(&UsageFilter::default(), month).await };
         assert!(self.runtime.as_ref().unwrap().spawn(asking).await.unwrap().is_ok());
     }
 
     /// Reports how many calls it has counted, without writing any of them.
-    pub async fn tell_counted(&self) {
+    pub async fn write_call_count(&self) {
         let gateway = self.gateway.clone();
-        let telling = async move { gateway.tell_counted().await };
+        let telling = async move { gateway.write_call_count().await };
         assert!(self.runtime.as_ref().unwrap().spawn(telling).await.unwrap().is_ok());
     }
 

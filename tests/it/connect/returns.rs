@@ -293,9 +293,9 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
     let (admin, all) = (gateway.new_admin_key().await, hostile());
     say(&format!("{} addresses", all.len()));
     assert!(all.len() >= 500, "{}", all.len());
-    let refused = |problems: &[countersign::gateway::Problem]| {
+    let refused = |problems: &[countersign::gateway::Detail]| {
         problems
-            == [countersign::gateway::Problem::at(
+            == [countersign::gateway::Detail::at(
                 "/return_to",
                 "must be one of connect.return_to, letter for letter",
             )]

@@ -84,7 +84,7 @@ async fn what_a_missing_key_sealed_is_unavailable_until_the_key_is_there(databas
     );
     let metrics = Ask::new(&old.http, &old.admin_url, "GET", "/metrics");
     eventually(&metrics, |answer| answer.text().contains("countersign_vault_keys_missing 1")).await;
-    let listed = old.inner.look_at_key(id_of(&key)).await.unwrap().unwrap_err();
+    let listed = old.inner.get_key(id_of(&key)).await.unwrap().unwrap_err();
     assert!(listed.why.contains("newerkey") && !listed.why.contains("changed"), "{}", listed.why);
 
     reload(&old, &database, newer).await.unwrap();
@@ -172,7 +172,7 @@ async fn a_healed_account_is_told_to_webhooks(database: Database) {
     let (webhook, _) = gateway.inner.add_webhook(new, "test").await.unwrap();
     quarantine(&gateway, "the stored token does not open or is not this user's").await;
     private(&gateway, "alice").send().await.is_relayed(200);
-    let backlog = gateway.inner.show_webhook(&webhook.id).await.unwrap().1;
+    let backlog = gateway.inner.get_webhook(&webhook.id).await.unwrap().1;
     assert_eq!(backlog.waiting, 2, "that it was quarantined, and that it works again");
 }
 
@@ -202,12 +202,12 @@ async fn links_and_webhooks_and_sessions_sealed_elsewhere_are_unavailable(databa
 
     let unavailable =
         |error: Error| assert!(matches!(error, Error::VaultKeyUnavailable(_)), "{error}");
-    unavailable(old.inner.show_link(id, None, ADDRESS).await.err().unwrap());
+    unavailable(old.inner.get_invitation(id, None, ADDRESS).await.err().unwrap());
     unavailable(old.inner.test_webhook(&webhook.id, "test").await.unwrap_err());
     unavailable(old.inner.rotate_webhook(&webhook.id, None, "test").await.err().unwrap());
     unavailable(old.inner.find_session(session.expose(), ADDRESS).await.err().unwrap());
     reload(&old, &database, newer).await.unwrap();
-    old.inner.show_link(id, None, ADDRESS).await.unwrap();
+    old.inner.get_invitation(id, None, ADDRESS).await.unwrap();
     assert!(old.inner.find_session(session.expose(), ADDRESS).await.unwrap().is_some());
 }
 
@@ -219,7 +219,7 @@ async fn sessions_and_links_outlive_the_key_that_sealed_them(database: Database)
     };
     reload(&gateway, &database, newer).await.unwrap();
     gateway.inner.rotate_vault("test").await.unwrap();
-    let status = gateway.inner.vault_status().await.unwrap();
+    let status = gateway.inner.get_vault_status().await.unwrap();
     assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
     reload(&gateway, &database, |config| {
         newer(config);
@@ -240,7 +240,7 @@ async fn a_key_is_revoked_without_the_key_that_sealed_it(database: Database) {
     assert!(revoked.revoked_at.is_some());
     eventually(&call, |answer| answer.status == 401).await;
     // Nothing is left that the others could not open, and its row brings nothing back.
-    let status = new.inner.vault_status().await.unwrap();
+    let status = new.inner.get_vault_status().await.unwrap();
     assert_eq!(status.unopened, [] as [String; 0]);
     database
         .run(&format!("update key set revoked_at = null where key_id = '{}'", id_of(&key)))
@@ -254,7 +254,7 @@ async fn revoking_seals_with_the_key_that_sealed(database: Database) {
     let key = old.new_key(|_| ()).await;
     let new = TestGateway::build(old.sandbox.again(), &database.settings(), newer).await;
     new.inner.revoke_key(id_of(&key), "test").await.unwrap().unwrap();
-    let listed = old.inner.look_at_key(id_of(&key)).await.unwrap().unwrap();
+    let listed = old.inner.get_key(id_of(&key)).await.unwrap().unwrap();
     assert!(listed.revoked_at.is_some(), "the gateway without the new key still reads its row");
 }
 

@@ -31,7 +31,7 @@ async fn use_alice(gateway: &TestGateway) {
     let is_noted = async {
         while gateway
             .inner
-            .look_at_key(id_of(&gateway.key))
+            .get_key(id_of(&gateway.key))
             .await
             .unwrap()
             .unwrap()

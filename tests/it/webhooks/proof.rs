@@ -80,7 +80,7 @@ async fn a_row_that_was_made_in_the_database_is_not_sent_and_makes_no_link(datab
     assert_eq!(receiver.arrived().len(), 2);
     is_put_aside(&listed(&gateway, &admin, &id).await[3]);
     assert!(
-        gateway.inner.vault_status().await.unwrap().unopened.is_empty(),
+        gateway.inner.get_vault_status().await.unwrap().unopened.is_empty(),
         "none is in a rotation's way"
     );
 }
@@ -155,9 +155,9 @@ async fn an_event_that_waits_is_sealed_anew_with_the_rest(database: Database) {
     gateway.connect(&["alice"]).await;
     let (old, text) = RING.split_once('=').unwrap();
     let both = with_ring(&gateway, &database, &[NEWER, (old, text)]).await;
-    assert!(both.inner.sealing_keys().await.unwrap().contains(&old.to_owned()));
+    assert!(both.inner.list_sealing_keys().await.unwrap().contains(&old.to_owned()));
     both.inner.rotate_vault("test").await.unwrap();
-    let status = both.inner.vault_status().await.unwrap();
+    let status = both.inner.get_vault_status().await.unwrap();
     assert_eq!(status.records.keys().collect::<Vec<_>>(), [NEWER.0]);
     assert!(status.unopened.is_empty(), "{status:?}");
     let without = with_ring(&gateway, &database, &[NEWER]).await;

@@ -68,7 +68,7 @@ async fn a_receiver_that_may_not_be_any_more_gets_nothing(database: Database) {
     let tested = stricter.inner.test_webhook(&id, "test").await.unwrap();
     assert!(tested.unwrap_err().why.contains("webhooks.receivers"));
     assert!(receiver.arrived().is_empty());
-    let failure = stricter.inner.show_webhook(&id).await.unwrap().1.failure.unwrap();
+    let failure = stricter.inner.get_webhook(&id).await.unwrap().1.failure.unwrap();
     assert!(failure.contains("webhooks.receivers"), "{failure}");
 }
 

@@ -156,7 +156,7 @@ async fn a_row_that_cannot_be_read_hides_no_other(database: Database) {
     let odd: Vec<_> = keys.iter().filter(|key| key["kind"].is_null()).collect();
     assert_eq!((keys.len(), odd.len()), (3, 1));
     assert_eq!((&odd[0]["id"], &odd[0]["accounts"]), (&json!(&caller[4..16]), &json!([])));
-    let status = gateway.inner.vault_status().await.unwrap();
+    let status = gateway.inner.get_vault_status().await.unwrap();
     assert_eq!(status.unopened, [format!("key {}", &caller[4..16])]);
 }
 

@@ -164,12 +164,12 @@ async fn secrets_are_sealed_anew_when_the_vault_gets_a_new_key(database: Databas
     })
     .await;
     newer.inner.rotate_vault("test").await.unwrap();
-    let status = newer.inner.vault_status().await.unwrap();
+    let status = newer.inner.get_vault_status().await.unwrap();
     assert_eq!(status.records.keys().collect::<Vec<_>>(), ["newerkey"]);
     newer.inner.test_webhook(&id, "test").await.unwrap().unwrap();
     let arrived = receiver.arrived().remove(0);
     assert!(signed_by(&arrived, &first) && signed_by(&arrived, second.expose()));
-    assert_eq!(newer.inner.sealing_keys().await.unwrap(), ["newerkey"]);
+    assert_eq!(newer.inner.list_sealing_keys().await.unwrap(), ["newerkey"]);
 }
 
 on_both!(

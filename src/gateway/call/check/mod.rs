@@ -13,7 +13,7 @@ use std::fmt::{self, Display};
 
 use time::OffsetDateTime;
 
-use crate::gateway::Problem;
+use crate::gateway::Detail;
 use crate::gateway::call::json;
 use crate::gateway::call::json::{MAX_DEPTH, Node, Path};
 use crate::model::endpoint::MAX_WINDOW;
@@ -32,7 +32,7 @@ pub struct Checked {
     /// The number of post ids.
     pub posts: usize,
     pub metrics: Vec<Metric>,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Detail>,
 }
 
 /// Checks a body for `endpoint` at the time `now`.
@@ -42,25 +42,27 @@ pub fn check(endpoint: Endpoint, body: &[u8], now: Now) -> Checked {
         Err(problem) => return Checked { problems: vec![problem], ..Checked::default() },
     };
     let mut problems = Problems::default();
-    problems.part(&Path::Root, |it| it.duplicates(&Path::Root, &root, 1));
-    let posts = problems.part(&IDS, |it| it.post_ids(endpoint, root.member("tweet_ids")));
-    let metrics = problems.part(&TYPES, |it| it.metrics(endpoint, root.member("engagement_types")));
-    problems.part(&GROUPINGS, |it| it.groupings(endpoint, root.member("groupings")));
+    problems.part(&Path::Root, |part| part.duplicates(&Path::Root, &root, 1));
+    let posts = problems.part(&IDS, |part| part.post_ids(endpoint, root.member("tweet_ids")));
+    let metrics =
+        problems.part(&TYPES, |part| part.metrics(endpoint, root.member("engagement_types")));
+    problems.part(&GROUPINGS, |part| part.groupings(endpoint, root.member("groupings")));
     if endpoint == Endpoint::Historical {
-        problems.part(&Path::Root, |it| it.window(root.member("start"), root.member("end"), now));
+        problems
+            .part(&Path::Root, |part| part.window(root.member("start"), root.member("end"), now));
     }
-    Checked { posts, metrics, problems: problems.into_told() }
+    Checked { posts, metrics, problems: problems.into_details() }
 }
 
 /// Reads a body that must be an object; `keys` are suggested if it is empty.
-pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Problem> {
+pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Detail> {
     if body.trim_ascii().is_empty() {
-        return Err(Problem::at("", format!("is empty; send a JSON object with {keys}")));
+        return Err(Detail::at("", format!("is empty; send a JSON object with {keys}")));
     }
     match json::read(body) {
         Ok(root @ Node::Map(_)) => Ok(root),
-        Ok(other) => Err(Problem::at("", format!("must be an object, not {}", other.kind()))),
-        Err(detail) => Err(Problem::at("", detail)),
+        Ok(other) => Err(Detail::at("", format!("must be an object, not {}", other.kind()))),
+        Err(detail) => Err(Detail::at("", detail)),
     }
 }
 
@@ -72,8 +74,8 @@ impl Problems {
         }
         match node {
             Node::List(items) => {
-                let nested = |it: &&Node<'_>| matches!(it, Node::List(_) | Node::Map(_));
-                for (index, item) in items.iter().enumerate().filter(|(_, it)| nested(it)) {
+                let nested = |node: &&Node<'_>| matches!(node, Node::List(_) | Node::Map(_));
+                for (index, item) in items.iter().enumerate().filter(|(_, item)| nested(item)) {
                     self.duplicates(&Path::Index(at, index), item, depth + 1);
                 }
             }
@@ -81,7 +83,7 @@ impl Problems {
                 let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
                 keys.sort_unstable();
                 let runs = keys.chunk_by(|one, next| one == next);
-                for key in runs.filter(|it| it.len() > 1).filter_map(|it| it.first()) {
+                for key in runs.filter(|run| run.len() > 1).filter_map(|run| run.first()) {
                     self.add(
                         &Path::Key(at, key),
                         "this key stands here more than once; give it once",
@@ -126,7 +128,7 @@ impl Problems {
                 format_args!("has {count} ids; {endpoint} takes at most {most} a request"),
             );
         }
-        for (index, item) in items.iter().enumerate().filter(|(_, it)| !is_post_id(it)) {
+        for (index, item) in items.iter().enumerate().filter(|(_, item)| !is_post_id(item)) {
             self.no_post_id(&Path::Index(&IDS, index), item);
         }
         items.len()
@@ -160,8 +162,8 @@ impl Problems {
             match known {
                 Some(metric) if metric.is_served_by(endpoint) => metrics.push(metric),
                 Some(metric) => {
-                    let others = Endpoint::ALL.iter().filter(|it| metric.is_served_by(**it));
-                    let others: Vec<&str> = others.map(|it| it.name()).collect();
+                    let others = Endpoint::ALL.iter().filter(|other| metric.is_served_by(**other));
+                    let others: Vec<&str> = others.map(|other| other.name()).collect();
                     let detail = format!(
                         "{metric} is not served by {endpoint}, only by {}",
                         others.join(" and ")
@@ -171,8 +173,8 @@ impl Problems {
                 None => {
                     let names: Vec<&str> = Metric::ALL
                         .iter()
-                        .filter(|it| it.is_served_by(endpoint))
-                        .map(|it| it.name())
+                        .filter(|metric| metric.is_served_by(endpoint))
+                        .map(|metric| metric.name())
                         .collect();
                     let detail = format!(
                         "{} is not an engagement type; {endpoint} serves {}",
@@ -254,7 +256,7 @@ impl Problems {
                 Err(detail) => self.add(&Path::Index(&at, index), detail),
             }
         }
-        let in_order = GroupBy::FOUR_LEVEL_ORDERS.iter().any(|it| it.as_slice() == levels);
+        let in_order = GroupBy::FOUR_LEVEL_ORDERS.iter().any(|order| order.as_slice() == levels);
         if self.count() == before && levels.len() == 4 && !in_order {
             self.add(
                 &at,
@@ -268,7 +270,7 @@ impl Problems {
     fn window(&mut self, start: Option<&Node<'_>>, end: Option<&Node<'_>>, now: Now) {
         let (start, end) = (self.time(&START, start), self.time(&END, end));
         for (at, time) in [(&START, start), (&END, end)] {
-            if time.is_some_and(|it| now.is_before(it)) {
+            if time.is_some_and(|time| now.is_before(time)) {
                 self.add(at, format_args!("is in the future; it is {} now", rfc3339(now.at)));
             }
         }
@@ -335,7 +337,7 @@ fn is_post_id(node: &Node<'_>) -> bool {
             let digits = text.as_bytes().trim_ascii();
             // Without an early exit, the compiler uses vector instructions.
             let all_digits =
-                |digits: &[u8]| digits.iter().fold(true, |all, it| all & it.is_ascii_digit());
+                |digits: &[u8]| digits.iter().fold(true, |all, byte| all & byte.is_ascii_digit());
             (1..=19).contains(&digits.len()) && all_digits(digits)
         }
         _ => false,
@@ -356,7 +358,8 @@ struct GroupBys(Endpoint);
 
 impl Display for GroupBys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let can = GroupBy::ALL.into_iter().filter(|it| !it.is_time() || self.0.has_time_series());
+        let can =
+            GroupBy::ALL.into_iter().filter(|level| !level.is_time() || self.0.has_time_series());
         f.write_str(&can.map(GroupBy::name).collect::<Vec<_>>().join(", "))
     }
 }

@@ -13,7 +13,7 @@ fn body(change: &str) -> String {
 
 fn problems(endpoint: Endpoint, body: &str) -> Vec<String> {
     let found = check(endpoint, body.as_bytes(), NOW).problems;
-    found.iter().map(|it| format!("{} {}", it.place, it.detail)).collect()
+    found.iter().map(|problem| format!("{} {}", problem.place, problem.detail)).collect()
 }
 
 #[track_caller]
@@ -175,7 +175,7 @@ fn groupings_follow_the_rules() {
     finds(hours, &grouped(r#"{"g":[]}"#), "/groupings/g", "must be an object");
     finds(hours, &grouped(r#"{"g":{}}"#), "/groupings/g/group_by", "missing");
     let four: Vec<_> =
-        ["a", "b", "c", "d"].map(|it| format!(r#""{it}":{{"group_by":["tweet.id"]}}"#)).into();
+        ["a", "b", "c", "d"].map(|name| format!(r#""{name}":{{"group_by":["tweet.id"]}}"#)).into();
     finds(hours, &grouped(&format!("{{{}}}", four.join(","))), "/groupings", "at most 3");
     let full = format!(r#"{{"group_by":{:?}}}"#, [t, e, d, h]);
     finds(hours, &grouped(&format!(r#"{{"a":{full},"b":{full}}}"#)), "/groupings", "four values");
@@ -230,11 +230,12 @@ fn no_part_of_a_body_crowds_out_another() {
     let ids = format!("[{}]", vec!["\"x\""; 250].join(","));
     let text = with(&ids, r#"["likes"]"#, r#"{"g":7}"#);
     let found = check(Endpoint::Totals, text.as_bytes(), NOW).problems;
-    let places: Vec<String> = found.iter().skip(99).map(|it| it.place.to_string()).collect();
+    let places: Vec<String> =
+        found.iter().skip(99).map(|problem| problem.place.to_string()).collect();
     let expected = ["/tweet_ids/99", "/tweet_ids", "/engagement_types/0", "/groupings/g"];
     assert_eq!(places, expected);
     assert_eq!(found[100].detail, "has 150 more problems, which are not listed");
-    assert_eq!(found.iter().map(|it| it.stands_for).sum::<usize>(), 252);
+    assert_eq!(found.iter().map(|problem| problem.stands_for).sum::<usize>(), 252);
 }
 
 #[test]
@@ -242,7 +243,8 @@ fn all_problems_of_a_body_are_reported_at_once() {
     let text = r#"{"start":"x","end":7,"tweet_ids":["a",2,"b"],"engagement_types":["likes","quote_tweets"],
         "groupings":{"end":{"group_by":["tweet.id","nope"]}}}"#;
     let found = problems(Endpoint::Historical, text);
-    let places: Vec<&str> = found.iter().map(|it| it.split(' ').next().unwrap()).collect();
+    let places: Vec<&str> =
+        found.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
     let expected = [
         "/tweet_ids/0",
         "/tweet_ids/2",

@@ -73,8 +73,8 @@ impl Gateway {
 
 /// Parses the four forms that clients send; no zone means UTC (reference 1.5). Accepts only times that UTC can express.
 pub fn read_time(text: &str) -> Option<OffsetDateTime> {
-    let in_utc = |it: &OffsetDateTime| it.checked_to_offset(UtcOffset::UTC);
-    read(text).filter(|it| in_utc(it).is_some_and(|it| it.year() >= 0))
+    let in_utc = |time: &OffsetDateTime| time.checked_to_offset(UtcOffset::UTC);
+    read(text).filter(|time| in_utc(time).is_some_and(|utc| utc.year() >= 0))
 }
 
 pub(in crate::gateway) fn rfc3339(at: OffsetDateTime) -> String {

@@ -40,7 +40,7 @@ impl Dice {
         for index in 0..=self.below(3) {
             let mut group_by = self.some(&GroupBy::ALL[..levels]);
             if group_by.len() == 4 {
-                let is_second = groupings.iter().any(|it| it.group_by.len() == 4);
+                let is_second = groupings.iter().any(|grouping| grouping.group_by.len() == 4);
                 group_by = GroupBy::FOUR_LEVEL_ORDERS[self.below(2)].to_vec();
                 group_by.truncate(if is_second { 3 } else { 4 });
             }
@@ -83,8 +83,9 @@ impl Dice {
         let window = self.window(8200);
         let endpoint = window.endpoint();
         let served: Vec<Metric> =
-            Metric::ALL.into_iter().filter(|it| it.is_served_by(endpoint)).collect();
-        let mut posts: Vec<u64> = (0..=self.below(most_posts)).map(|it| 20 + it as u64).collect();
+            Metric::ALL.into_iter().filter(|metric| metric.is_served_by(endpoint)).collect();
+        let mut posts: Vec<u64> =
+            (0..=self.below(most_posts)).map(|index| 20 + index as u64).collect();
         self.shuffle(&mut posts);
         Question {
             posts,

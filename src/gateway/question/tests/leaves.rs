@@ -33,19 +33,20 @@ fn written(value: &Value, path: &mut Vec<String>, numbers: &mut Numbers) {
 /// Collects the numbers from an answer's leaves.
 fn walked(merge: &Merge, world: &World, numbers: &mut Numbers) {
     let add = |leaf: &Leaf| {
-        let grouping = world.groupings.iter().find(|it| it.name == leaf.grouping).unwrap();
+        let grouping =
+            world.groupings.iter().find(|grouping| grouping.name == leaf.grouping).unwrap();
         let mut path = vec![leaf.grouping.to_owned()];
         for level in &grouping.group_by {
             if *level == GroupBy::EngagementHour
                 && !grouping.group_by.contains(&GroupBy::EngagementDay)
             {
-                path.extend(leaf.day.map(|it| it.with(str::to_owned)));
+                path.extend(leaf.day.map(|day| day.with(str::to_owned)));
             }
             path.push(leaf.key(*level).unwrap().with(str::to_owned));
         }
-        let absent = GroupBy::ALL.iter().filter(|it| !grouping.group_by.contains(it));
-        let told = absent.filter(|it| leaf.key(**it).is_some());
-        assert!(told.into_iter().all(|it| *it == GroupBy::EngagementDay), "{leaf:?}");
+        let absent = GroupBy::ALL.iter().filter(|level| !grouping.group_by.contains(level));
+        let extra = absent.filter(|level| leaf.key(**level).is_some());
+        assert!(extra.into_iter().all(|level| *level == GroupBy::EngagementDay), "{leaf:?}");
         assert_eq!(numbers.insert(path, leaf.value), None, "{leaf:?} twice");
     };
     merge.each_leaf(add).unwrap();
@@ -85,7 +86,9 @@ fn every_number_is_a_leaf_with_its_keys() {
         merge.each_leaf(|leaf| seen.push(format!("{leaf:?}"))).unwrap();
         assert_eq!(taken(merge.clone()), seen, "seed {seed}");
         let mut columns = merge.columns();
-        columns.retain(|it| !world.groupings.iter().any(|grouping| grouping.group_by.contains(it)));
+        columns.retain(|level| {
+            !world.groupings.iter().any(|grouping| grouping.group_by.contains(level))
+        });
         assert!(
             columns.is_empty() || columns == [GroupBy::EngagementDay],
             "seed {seed}: {columns:?}"
@@ -118,10 +121,12 @@ fn posts_given_away_and_the_rest_make_the_whole() {
         }
         walked(&merge, &world, &mut numbers);
         assert_eq!(numbers, expected, "seed {seed}");
-        let begins =
-            world.groupings.iter().all(|it| it.group_by.first() == Some(&GroupBy::TweetId));
+        let begins = world
+            .groupings
+            .iter()
+            .all(|grouping| grouping.group_by.first() == Some(&GroupBy::TweetId));
         let all_are_called =
-            world.posts.iter().all(|it| calls.iter().any(|call| call.contains(it)));
+            world.posts.iter().all(|post| calls.iter().any(|call| call.contains(post)));
         assert!(!(begins && all_are_called && merge.has_numbers()), "seed {seed}");
     }
 }
@@ -150,7 +155,7 @@ fn a_sum_that_does_not_fit_is_no_leaf() {
     let mut merge = Merge::new(groupings);
     merge.add(br#"{"g":{"favorites":"9223372036854775807"}}"#).unwrap();
     merge.add(br#"{"g":{"favorites":"1"}}"#).unwrap();
-    assert_eq!(merge.each_leaf(|it| panic!("{it:?}")), Err(Overflow));
+    assert_eq!(merge.each_leaf(|leaf| panic!("{leaf:?}")), Err(Overflow));
     assert!(merge.into_walk().is_err());
 }
 

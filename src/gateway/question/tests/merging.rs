@@ -47,7 +47,7 @@ impl World {
         let mut some: Vec<u64> =
             question.posts.iter().copied().filter(|_| dice.one_in(5)).collect();
         some.sort_unstable();
-        let (unavailable, too_old) = some.iter().partition(|it| *it % 3 < drop % 3);
+        let (unavailable, too_old) = some.iter().partition(|post| *post % 3 < drop % 3);
         World {
             seed,
             posts: question.posts,
@@ -84,12 +84,12 @@ impl World {
             body.insert("end".into(), written(part.hours.end).into());
         }
         let of = |posts: &[u64]| {
-            let posts = posts.iter().filter(|it| part.posts.contains(it));
+            let posts = posts.iter().filter(|post| part.posts.contains(post));
             posts.map(ToString::to_string).collect::<Vec<_>>()
         };
         let (unavailable, too_old) = (of(&self.unavailable), of(&self.too_old));
         let mut errors = Vec::new();
-        if !too_old.is_empty() && part.metrics.iter().any(|it| it.is_private_on_totals()) {
+        if !too_old.is_empty() && part.metrics.iter().any(|metric| metric.is_private_on_totals()) {
             errors.push("Impressions & engagements are not supported".to_owned());
             body.insert("unsupported_for_impressions_engagements_tweet_ids".into(), json!(too_old));
         }
@@ -108,7 +108,7 @@ impl World {
 
     fn nested(&self, grouping: &Grouping, part: &Part) -> Map<String, Value> {
         let mut levels = grouping.group_by.clone();
-        let hour = levels.iter().position(|it| *it == GroupBy::EngagementHour);
+        let hour = levels.iter().position(|level| *level == GroupBy::EngagementHour);
         if let Some(at) = hour
             && self.hours_come_by_day
             && !levels.contains(&GroupBy::EngagementDay)
@@ -164,11 +164,11 @@ fn cut(part: &Part, dice: &mut Dice) -> Vec<Part> {
     match dice.below(3) {
         0 if part.posts.len() > 1 => {
             let (one, two) = part.posts.split_at(1 + dice.below(part.posts.len() - 1));
-            [one, two].map(|it| Part { posts: it.to_vec(), ..part.clone() }).into()
+            [one, two].map(|posts| Part { posts: posts.to_vec(), ..part.clone() }).into()
         }
         1 if part.metrics.len() > 1 => {
             let (one, two) = part.metrics.split_at(1 + dice.below(part.metrics.len() - 1));
-            [one, two].map(|it| Part { metrics: it.to_vec(), ..part.clone() }).into()
+            [one, two].map(|metrics| Part { metrics: metrics.to_vec(), ..part.clone() }).into()
         }
         2 if hours > 1 => {
             let at = part.hours.start + 1 + dice.whole(hours - 1);
@@ -191,7 +191,7 @@ fn text(value: &Value, dice: &mut Dice) -> String {
             format!("{{{}}}", entries.join(", "))
         }
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(|it| text(it, dice)).collect();
+            let items: Vec<String> = items.iter().map(|item| text(item, dice)).collect();
             format!("[{}]", items.join(","))
         }
         Value::String(number) if number.parse::<i64>().is_ok() && dice.one_in(8) => number.clone(),
@@ -375,7 +375,7 @@ fn what_stands_beside_the_numbers_is_joined() {
 }
 
 #[test]
-fn posts_that_are_not_answered_for_are_told() {
+fn posts_that_are_not_answered_for_are_listed() {
     let mut merge = grouped(&[GroupBy::TweetId]);
     let answer = br#"{"g":{"1":"2"},"unavailable_tweet_ids":["3"],"unsupported_for_video_views_tweet_ids":[1]}"#;
     merge.add(answer).unwrap();
@@ -386,8 +386,8 @@ fn posts_that_are_not_answered_for_are_told() {
 
 #[test]
 fn engagement_types_keep_their_place() {
-    let names = Metric::ALL.map(|it| format!(r#""{it}":"{}""#, it as u64)).join(",");
+    let names = Metric::ALL.map(|metric| format!(r#""{metric}":"{}""#, metric as u64)).join(",");
     let answer = format!(r#"{{"g":{{{names}}}}}"#);
     merges(&[GroupBy::EngagementType], &[&answer], &answer);
-    assert!(Metric::ALL.iter().enumerate().all(|(place, it)| *it as usize == place));
+    assert!(Metric::ALL.iter().enumerate().all(|(place, metric)| *metric as usize == place));
 }

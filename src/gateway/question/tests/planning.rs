@@ -42,7 +42,7 @@ impl Case {
         let is_short = dice.one_in(2);
         usable.truncate(if is_short { dice.below(users + 1) } else { users });
         let foreign_in = [2, 10, 100_000][dice.below(3)];
-        let pairs = question.posts.iter().flat_map(|post| usable.iter().map(|it| (*post, *it)));
+        let pairs = question.posts.iter().flat_map(|post| usable.iter().map(|user| (*post, *user)));
         let foreign = pairs.filter(|_| dice.one_in(foreign_in)).collect();
         Case { question, known, usable, foreign }
     }
@@ -54,7 +54,7 @@ impl Case {
     /// The first candidate tried for a post of unknown author.
     fn first_candidate(&self, post: u64) -> Option<UserId> {
         let mut candidates = self.usable.iter().take(MOST_CANDIDATES).copied();
-        candidates.find(|it| !self.foreign.contains(&(post, *it)))
+        candidates.find(|candidate| !self.foreign.contains(&(post, *candidate)))
     }
 
     fn author(&self, post: u64) -> Option<UserId> {
@@ -96,41 +96,47 @@ fn each_post_metric_and_hour_is_asked_for_exactly_once() {
         let case = Case::new(seed);
         let plan = case.plan();
         let question = &case.question;
-        let mut asked: HashMap<(u64, Metric), Vec<std::ops::Range<i64>>> = HashMap::new();
+        let mut requested: HashMap<(u64, Metric), Vec<std::ops::Range<i64>>> = HashMap::new();
         for call in &plan.calls {
             let hours = hours(call, &question.groupings);
             for post in &call.posts {
                 for metric in &call.metrics {
-                    asked.entry((*post, *metric)).or_default().push(hours.clone());
+                    requested.entry((*post, *metric)).or_default().push(hours.clone());
                 }
             }
         }
         let mut missing = HashSet::new();
-        for it in &plan.missing {
-            for post in &it.posts {
-                assert_eq!(it.author, case.author(*post), "seed {seed}");
-                assert!(it.author.is_none_or(|it| !case.usable.contains(&it)), "seed {seed}");
-                missing.extend(it.metrics.iter().map(|metric| (*post, *metric)));
+        for part in &plan.missing {
+            for post in &part.posts {
+                assert_eq!(part.author, case.author(*post), "seed {seed}");
+                assert!(
+                    part.author.is_none_or(|author| !case.usable.contains(&author)),
+                    "seed {seed}"
+                );
+                missing.extend(part.metrics.iter().map(|metric| (*post, *metric)));
             }
         }
         let wanted = wanted_hours(question);
         for post in &question.posts {
             for metric in &question.metrics {
                 let pair = (*post, *metric);
-                let mut parts = asked.remove(&pair).unwrap_or_default();
-                parts.sort_by_key(|it| it.start);
+                let mut parts = requested.remove(&pair).unwrap_or_default();
+                parts.sort_by_key(|hours| hours.start);
                 if missing.remove(&pair) {
                     assert!(parts.is_empty(), "seed {seed}: {pair:?} is asked for and missing");
                     continue;
                 }
-                let begin = parts.first().map(|it| it.start);
-                let end = parts.last().map(|it| it.end);
+                let begin = parts.first().map(|hours| hours.start);
+                let end = parts.last().map(|hours| hours.end);
                 assert_eq!((begin, end), (Some(wanted.start), Some(wanted.end)), "seed {seed}");
-                let abut = parts.windows(2).all(|it| it[0].end == it[1].start);
-                assert!(abut && parts.iter().all(|it| !it.is_empty()), "seed {seed}: {parts:?}");
+                let abut = parts.windows(2).all(|pair| pair[0].end == pair[1].start);
+                assert!(
+                    abut && parts.iter().all(|hours| !hours.is_empty()),
+                    "seed {seed}: {parts:?}"
+                );
             }
         }
-        assert!(asked.is_empty() && missing.is_empty(), "seed {seed}: not asked for");
+        assert!(requested.is_empty() && missing.is_empty(), "seed {seed}: not asked for");
     }
 }
 
@@ -143,15 +149,15 @@ fn no_call_breaks_a_rule() {
             let Checked { metrics, problems, .. } = check(call.endpoint, &body, Now::exact(NOW));
             assert_eq!(problems, [], "seed {seed}: {}", String::from_utf8_lossy(&body));
             assert_eq!(metrics, call.metrics, "seed {seed}");
-            let needs = |it: &Metric| !case.is_for_anyone(*it);
+            let needs = |metric: &Metric| !case.is_for_anyone(*metric);
             let is_private = call.metrics.iter().any(needs);
             assert_eq!(is_private, call.metrics.iter().all(needs), "seed {seed}: a mixed call");
             let kind = if is_private { AuthKind::UserContext } else { AuthKind::AppOnly };
             assert_eq!(call.signer.kind(), kind, "seed {seed}");
-            let authors: HashSet<_> = call.posts.iter().map(|it| case.author(*it)).collect();
+            let authors: HashSet<_> = call.posts.iter().map(|post| case.author(*post)).collect();
             match call.signer {
                 Signer::App => (),
-                Signer::Author(it) => assert_eq!(authors, [Some(it)].into(), "seed {seed}"),
+                Signer::Author(author) => assert_eq!(authors, [Some(author)].into(), "seed {seed}"),
                 Signer::Candidate(_) => assert_eq!(authors, [None].into(), "seed {seed}"),
             }
             if let Some(account) = call.signer.account() {
@@ -175,10 +181,10 @@ fn least_calls(case: &Case) -> usize {
     let hours_apart = hours.step_by(28 * 24).count();
     let (mut by_anyone, mut by_author) = (BTreeSet::new(), HashMap::<UserId, usize>::new());
     for post in &question.posts {
-        if question.metrics.iter().any(|it| case.is_for_anyone(*it)) {
+        if question.metrics.iter().any(|metric| case.is_for_anyone(*metric)) {
             by_anyone.insert(post);
         }
-        if question.metrics.iter().any(|it| !case.is_for_anyone(*it)) {
+        if question.metrics.iter().any(|metric| !case.is_for_anyone(*metric)) {
             let author = case.author(*post).unwrap();
             *by_author.entry(author).or_default() += usize::from(case.usable.contains(&author));
         }
@@ -192,7 +198,7 @@ fn there_are_as_few_calls_as_can_be_where_authors_are_known() {
     let mut compared = 0;
     for seed in 0..QUESTIONS {
         let case = Case::new(seed);
-        if case.question.posts.iter().all(|it| case.author(*it).is_some()) {
+        if case.question.posts.iter().all(|post| case.author(*post).is_some()) {
             assert_eq!(case.plan().calls.len(), least_calls(&case), "seed {seed}");
             compared += 1;
         }
@@ -206,8 +212,9 @@ fn candidates_are_the_first_that_may_be_tried() {
     for seed in 0..QUESTIONS {
         let case = Case::new(seed);
         let plan = case.plan();
-        let unknown = case.question.posts.iter().filter(|it| case.author(**it).is_none()).copied();
-        let needs_author = case.question.metrics.iter().any(|it| !case.is_for_anyone(*it));
+        let unknown =
+            case.question.posts.iter().filter(|post| case.author(**post).is_none()).copied();
+        let needs_author = case.question.metrics.iter().any(|metric| !case.is_for_anyone(*metric));
         if needs_author && !case.usable.is_empty() {
             assert_eq!(plan.unknown, unknown.collect::<Vec<_>>(), "seed {seed}");
         } else {
@@ -226,9 +233,9 @@ fn candidates_are_the_first_that_may_be_tried() {
                 assert_eq!(case.first_candidate(*post), Some(candidate), "seed {seed}");
             }
         }
-        for missing in plan.missing.iter().filter(|it| it.detail == NOBODYS) {
+        for missing in plan.missing.iter().filter(|missing| missing.detail == NOBODYS) {
             assert!(
-                missing.posts.iter().all(|it| case.first_candidate(*it).is_none()),
+                missing.posts.iter().all(|post| case.first_candidate(*post).is_none()),
                 "seed {seed}"
             );
             exhausted += 1;
@@ -248,18 +255,18 @@ fn a_call_of_a_candidate_has_no_post_that_is_known_to_be_foreign() {
         accounts: None,
         owners: HashMap::new(),
     };
-    let mut foreign: HashSet<(u64, UserId)> = (1..=40).map(|it| (it, user(1))).collect();
-    foreign.extend((31..=35).flat_map(|it| [(it, user(2)), (it, user(3))]));
+    let mut foreign: HashSet<(u64, UserId)> = (1..=40).map(|post| (post, user(1))).collect();
+    foreign.extend((31..=35).flat_map(|post| [(post, user(2)), (post, user(3))]));
     let mut plan = plan(&question, &HashMap::new(), &[1, 2, 3].map(user), &foreign);
-    let told: Vec<_> = plan.calls.iter().map(|it| (it.signer, it.posts.clone())).collect();
+    let planned: Vec<_> = plan.calls.iter().map(|call| (call.signer, call.posts.clone())).collect();
     let (first, second) = (Signer::Candidate(user(1)), Signer::Candidate(user(2)));
     let rest = (26..=30).chain(36..=40).collect();
     let expected = [(first, (41..=60).collect()), (second, (1..=25).collect()), (second, rest)];
-    assert_eq!(told, expected);
+    assert_eq!(planned, expected);
     assert_eq!((plan.missing.len(), &plan.missing[0].posts), (1, &(31..=35).collect()));
     // A look-up may know more than the candidates.
     assert_eq!((plan.unknown.len(), plan.lookups.len()), (60, 0));
-    plan.look_up_first(|it| it != 60);
+    plan.look_up_first(|post| post != 60);
     assert_eq!(plan.lookups, [(1..=59).collect::<Vec<u64>>()]);
 }
 
@@ -270,7 +277,7 @@ fn posts_are_looked_up_a_hundred_at_a_time() {
         plan.look_up_first(|_| true);
         assert_eq!(plan.lookups.concat(), plan.unknown, "seed {seed}");
         assert_eq!(plan.lookups.len(), plan.unknown.len().div_ceil(100), "seed {seed}");
-        assert!(plan.lookups.iter().all(|it| it.len() <= 100), "seed {seed}");
+        assert!(plan.lookups.iter().all(|posts| posts.len() <= 100), "seed {seed}");
         assert_eq!(plan.cost().lookups, plan.lookups.len(), "seed {seed}");
     }
 }
@@ -292,12 +299,12 @@ fn totals_are_split_by_credential() {
         window: Window::Totals,
         groupings: vec![by_tweet],
         accounts: None,
-        owners: (1..=300).map(|it| (it, user(1))).collect(),
+        owners: (1..=300).map(|post| (post, user(1))).collect(),
     };
-    let known = (1..=310).map(|it| (it, user(2))).collect();
+    let known = (1..=310).map(|post| (post, user(2))).collect();
     let plan = plan(&question, &known, &[user(7), user(1)], &HashSet::new());
-    let told: Vec<_> =
-        plan.calls.iter().map(|it| (it.signer, it.posts.len(), it.metrics[0])).collect();
+    let planned: Vec<_> =
+        plan.calls.iter().map(|call| (call.signer, call.posts.len(), call.metrics[0])).collect();
     let (impressions, favorites) = (Metric::Impressions, Metric::Favorites);
     let author = Signer::Author(user(1));
     let candidate = Signer::Candidate(user(7));
@@ -310,7 +317,7 @@ fn totals_are_split_by_credential() {
         (candidate, 250, impressions),
         (candidate, 40, impressions),
     ];
-    assert_eq!(told, expected, "what the caller says overrules what was learnt");
+    assert_eq!(planned, expected, "what the caller says overrules what was learnt");
     assert_eq!(plan.cost(), Cost { lookups: 0, app_only: 3, user_context: 4, accounts: 2 });
     assert_eq!(
         (&*plan.missing[0].posts, plan.missing.len()),
@@ -336,7 +343,7 @@ fn a_range_is_cut_on_whole_hours_between_its_own_ends() {
         owners: [(1, user(1))].into(),
     };
     let plan = plan(&question, &HashMap::new(), &[user(1)], &HashSet::new());
-    let spans: Vec<Span> = plan.calls.iter().map(|it| it.span.unwrap()).collect();
+    let spans: Vec<Span> = plan.calls.iter().map(|call| call.span.unwrap()).collect();
     let cuts = [datetime!(2026-05-18 10:00 UTC), datetime!(2026-06-15 10:00 UTC)];
     let expected = [(start, cuts[0]), (cuts[0], cuts[1]), (cuts[1], end)];
     assert_eq!(spans, expected.map(|(start, end)| Span { start, end }));

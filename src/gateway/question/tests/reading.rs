@@ -8,15 +8,17 @@ use crate::gateway::question::tests::{LIMITS, NOW};
 use crate::gateway::question::{Question, Span, Window};
 use crate::model::{AccountRef, GroupBy, Metric, UserId};
 
-const ASKED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
+const REQUIRED: &str = r#""tweet_ids":["20"],"engagement_types":["favorites"]"#;
 
 fn read(body: &str) -> Result<Question, Vec<String>> {
-    let told = Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW));
-    told.map_err(|it| it.iter().map(|it| format!("{} {}", it.place, it.detail)).collect())
+    let read = Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW));
+    read.map_err(|problems| {
+        problems.iter().map(|problem| format!("{} {}", problem.place, problem.detail)).collect()
+    })
 }
 
 fn with(rest: &str) -> String {
-    format!("{{{ASKED},{rest}}}")
+    format!("{{{REQUIRED},{rest}}}")
 }
 
 #[track_caller]
@@ -28,7 +30,7 @@ fn finds(body: &str, place: &str, words: &str) {
 
 #[test]
 fn what_is_left_out_has_defaults() {
-    let question = read(&format!("{{{ASKED}}}")).unwrap();
+    let question = read(&format!("{{{REQUIRED}}}")).unwrap();
     assert_eq!((&*question.posts, &*question.metrics), (&[20][..], &[Metric::Favorites][..]));
     assert_eq!(question.window, Window::Totals);
     assert_eq!(question.groupings[0].name, "by_tweet");
@@ -75,7 +77,7 @@ fn an_end_a_moment_ahead_is_now() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let found = read(
         r#"{"tweet_ids":["a",2,9223372036854775808,2],"engagement_types":["likes","quote_tweets"],
         "window":{"start":"2025-06-15T11:59:59Z","end":"2026-06-16","zone":"CET"},
@@ -167,7 +169,7 @@ fn what_is_no_question_is_refused() {
 fn too_many_posts_are_refused() {
     let ids = |count: u64| {
         let first = 1_560_000_000_000_000_000;
-        let ids: Vec<String> = (0..count).map(|it| (first + it).to_string()).collect();
+        let ids: Vec<String> = (0..count).map(|index| (first + index).to_string()).collect();
         format!(r#"{{"tweet_ids":[{}],"engagement_types":["favorites"]}}"#, ids.join(","))
     };
     assert_eq!(read(&ids(10_000)).unwrap().posts.len(), 10_000);
@@ -180,7 +182,7 @@ fn a_clock_that_may_be_wrong_forbids_no_near_time() {
         let window = format!(r#"{{"start":"{start}","end":"{end}"}}"#);
         let body =
             format!(r#"{{"tweet_ids":[1],"engagement_types":["impressions"],"window":{window}}}"#);
-        Question::read(body.as_bytes(), &LIMITS, now).map(|it| it.window)
+        Question::read(body.as_bytes(), &LIMITS, now).map(|question| question.window)
     };
     let (start, end) = ("2026-06-15T12:40:00Z", "2026-06-15T12:44:56Z");
     assert!(read(Now::exact(NOW), start, end).is_err());

@@ -13,20 +13,21 @@ const MOST: usize = (192 << 20) / 8 * 7;
 
 fn limits() -> Limits {
     let read = config::parse(None, &[].into(), &|_| Err(String::new()));
-    read.unwrap_or_else(|it| panic!("{it}")).limits
+    read.unwrap_or_else(|error| panic!("{error}")).limits
 }
 
 fn question(posts: usize, rest: &str) -> Question {
     let ids: Vec<String> =
-        (1..=posts).map(|it| (2_000_000_000_000_000_000 + it).to_string()).collect();
+        (1..=posts).map(|number| (2_000_000_000_000_000_000 + number).to_string()).collect();
     let body = format!(r#"{{"tweet_ids":[{}],{rest}}}"#, ids.join(","));
-    Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW)).unwrap_or_else(|it| panic!("{it:?}"))
+    Question::read(body.as_bytes(), &LIMITS, Now::exact(NOW))
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// All engagement types that a range may ask for.
 fn all_types() -> String {
-    let served = Metric::ALL.into_iter().filter(|it| it.is_served_by(Endpoint::Historical));
-    let names: Vec<String> = served.map(|it| format!("{:?}", it.name())).collect();
+    let served = Metric::ALL.into_iter().filter(|metric| metric.is_served_by(Endpoint::Historical));
+    let names: Vec<String> = served.map(|metric| format!("{:?}", metric.name())).collect();
     format!(r#""engagement_types":[{}]"#, names.join(","))
 }
 
@@ -40,7 +41,7 @@ fn numbers_are_counted_with_their_hours() {
     let rest = r#""engagement_types":["url_clicks","impressions"],
         "window":{"start":"2026-01-01","end":"2026-03-30T12:00:00.5+02:00"}"#;
     let question = question(2, &format!("{rest},{groupings}"));
-    let count = |it: &Grouping| question.count(it, question.window, 2);
+    let count = |grouping: &Grouping| question.count(grouping, question.window, 2);
     let counts: Vec<usize> = question.groupings.iter().map(count).collect();
     assert_eq!(counts, [24, 2 * 2 * (88 * 24 + 11)]);
 }

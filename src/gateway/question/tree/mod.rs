@@ -64,9 +64,11 @@ impl Nested {
         let level = levels.first();
         let is_post = level == Some(&GroupBy::TweetId);
         match self {
-            Nested::Inner(entries) if is_post => found.extend(entries.iter().map(|it| it.0)),
-            Nested::Leaves(leaves) if is_post => found.extend(leaves.iter().map(|it| it.0)),
-            Nested::Wide(leaves) if is_post => found.extend(leaves.iter().map(|it| it.0)),
+            Nested::Inner(entries) if is_post => {
+                found.extend(entries.iter().map(|(post, _)| *post))
+            }
+            Nested::Leaves(leaves) if is_post => found.extend(leaves.iter().map(|(post, _)| *post)),
+            Nested::Wide(leaves) if is_post => found.extend(leaves.iter().map(|(post, _)| *post)),
             Nested::Inner(entries) => {
                 for (key, below) in entries {
                     let is_day = level == Some(&GroupBy::EngagementHour) && *key >= HOURS;
@@ -118,7 +120,7 @@ impl Default for Nested {
 /// Whether each sum of two leaves fits 64 bits.
 fn fits(mine: &[(u64, i64)], other: &[(u64, i64)]) -> bool {
     let sum_fits = |(key, value): &(u64, i64)| match find(mine, *key) {
-        Some(at) => mine.get(at).is_none_or(|it| it.1.checked_add(*value).is_some()),
+        Some(at) => mine.get(at).is_none_or(|(_, sum)| sum.checked_add(*value).is_some()),
         None => true,
     };
     other.iter().all(sum_fits)
@@ -126,24 +128,24 @@ fn fits(mine: &[(u64, i64)], other: &[(u64, i64)]) -> bool {
 
 /// Joins two lists; entries with the same key are combined by `add`.
 fn join<T>(mine: &mut Vec<(u64, T)>, other: Vec<(u64, T)>, mut add: impl FnMut(&mut T, T)) {
-    let new = other.iter().filter(|it| find(mine, it.0).is_none()).count();
+    let new = other.iter().filter(|(key, _)| find(mine, *key).is_none()).count();
     if new == 0 {
         for (key, value) in other {
             if let Some(entry) = find(mine, key).and_then(|at| mine.get_mut(at)) {
                 add(&mut entry.1, value);
             }
         }
-    } else if mine.last().map(|it| it.0) < other.first().map(|it| it.0) {
+    } else if mine.last().map(|(key, _)| *key) < other.first().map(|(key, _)| *key) {
         mine.reserve_exact(other.len());
         mine.extend(other);
     } else {
         let mut joined = Vec::with_capacity(mine.len() + new);
         let mut others = other.into_iter().peekable();
         for (key, mut value) in mine.drain(..) {
-            while let Some(before) = others.next_if(|it| it.0 < key) {
+            while let Some(before) = others.next_if(|(other, _)| *other < key) {
                 joined.push(before);
             }
-            if let Some((_, same)) = others.next_if(|it| it.0 == key) {
+            if let Some((_, same)) = others.next_if(|(other, _)| *other == key) {
                 add(&mut value, same);
             }
             joined.push((key, value));
@@ -155,12 +157,12 @@ fn join<T>(mine: &mut Vec<(u64, T)>, other: Vec<(u64, T)>, mut add: impl FnMut(&
 
 /// The index of a key.
 fn find<T>(list: &[(u64, T)], key: u64) -> Option<usize> {
-    list.binary_search_by_key(&key, |it| it.0).ok()
+    list.binary_search_by_key(&key, |(key, _)| *key).ok()
 }
 
 fn take<T>(entries: &mut Vec<(u64, T)>, keys: &[u64]) -> Vec<(u64, T)> {
     let wanted: HashSet<u64> = keys.iter().copied().collect();
-    let taken = entries.extract_if(.., |it| wanted.contains(&it.0)).collect();
+    let taken = entries.extract_if(.., |(key, _)| wanted.contains(key)).collect();
     // Shrinks only if it saves half, so that taking many posts does not copy the list each time.
     if entries.capacity() > 2 * entries.len() {
         entries.shrink_to_fit();

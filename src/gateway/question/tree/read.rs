@@ -127,8 +127,8 @@ impl Level<'_> {
             entries.push((key, value(self, map)?));
         }
         if !is_ordered {
-            entries.sort_unstable_by_key(|it| it.0);
-            if entries.windows(2).any(|it| matches!(it, [one, two] if one.0 == two.0)) {
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            if entries.windows(2).any(|pair| matches!(pair, [one, two] if one.0 == two.0)) {
                 return Err(Error::custom("a key stands twice in the same object"));
             }
         }

@@ -36,10 +36,10 @@ struct Frame {
     key: Option<(u64, Option<GroupBy>)>,
     /// How many levels of the grouping are above it.
     depth: usize,
-    rest: Rest,
+    remainder: Remainder,
 }
 
-enum Rest {
+enum Remainder {
     Inner(vec::IntoIter<(u64, Nested)>),
     Leaves(vec::IntoIter<(u64, i64)>),
     Wide(vec::IntoIter<(u64, i128)>),
@@ -60,23 +60,23 @@ impl Walk {
         let Some(frame) = self.open.last_mut() else {
             let (grouping, nested) = self.groupings.next()?;
             self.grouping = grouping;
-            self.open.push(Frame { key: None, depth: 0, rest: nested.into() });
+            self.open.push(Frame { key: None, depth: 0, remainder: nested.into() });
             return Some(Step::Grouping(&self.grouping.name));
         };
         let (depth, levels) = (frame.depth, &self.grouping.group_by);
         let level = levels.get(depth).copied();
-        let number = match &mut frame.rest {
-            Rest::Leaves(leaves) => leaves.next(),
-            Rest::Wide(leaves) => {
+        let number = match &mut frame.remainder {
+            Remainder::Leaves(leaves) => leaves.next(),
+            Remainder::Wide(leaves) => {
                 leaves.next().map(|(key, sum)| (key, i64::try_from(sum).unwrap_or_default()))
             }
-            Rest::Inner(entries) => match entries.next() {
+            Remainder::Inner(entries) => match entries.next() {
                 Some((key, below)) => {
                     let text = KeyText { key, level, names: &self.names };
                     let depth =
                         levels.len() - text.below(levels.get(depth..).unwrap_or_default()).len();
                     let key = Some((key, level));
-                    self.open.push(Frame { key, depth, rest: below.into() });
+                    self.open.push(Frame { key, depth, remainder: below.into() });
                     return Some(Step::Open(text));
                 }
                 None => None,
@@ -98,7 +98,7 @@ impl Walk {
                 Step::Grouping(_) | Step::Open(_) | Step::Close => (),
             }
         };
-        let above = self.open.iter().filter_map(|it| it.key);
+        let above = self.open.iter().filter_map(|frame| frame.key);
         let keys = above.chain([(key, level)]);
         let leaf = Leaf::of(&self.grouping.name, value);
         Some(keys.fold(leaf, |leaf, (key, level)| {
@@ -107,12 +107,12 @@ impl Walk {
     }
 }
 
-impl From<Nested> for Rest {
-    fn from(nested: Nested) -> Rest {
+impl From<Nested> for Remainder {
+    fn from(nested: Nested) -> Remainder {
         match nested {
-            Nested::Inner(entries) => Rest::Inner(entries.into_iter()),
-            Nested::Leaves(leaves) => Rest::Leaves(leaves.into_iter()),
-            Nested::Wide(leaves) => Rest::Wide(leaves.into_iter()),
+            Nested::Inner(entries) => Remainder::Inner(entries.into_iter()),
+            Nested::Leaves(leaves) => Remainder::Leaves(leaves.into_iter()),
+            Nested::Wide(leaves) => Remainder::Wide(leaves.into_iter()),
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use crate::gateway::{AccountFilter, Failure, SeenAccount, Session, Verified};
+use crate::gateway::{AccountFilter, AccountWithLastCall, Failure, Session, Verified};
 use crate::model::audit::Entry;
 use crate::model::call::{Call, ended};
 use crate::model::{AccountRef, AccountState, UserId};
@@ -52,7 +52,7 @@ pub(crate) async fn list(
     Query(asked): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let filter = filter(&asked);
-    let accounts = host.gateway().look_at_accounts(&filter).await?;
+    let accounts = host.gateway().list_accounts_of_any_app(&filter).await?;
     let is_full = accounts.len() == ROWS as usize;
     let next = accounts.last().filter(|_| is_full).map(|it| {
         let after = format!("{}/{}", it.account.app, it.account.user_id);
@@ -79,7 +79,7 @@ pub(crate) async fn show(
     Path((app, account)): Path<(String, String)>,
     Query(done): Query<Done>,
 ) -> Result<Response, Problem> {
-    let (seen, history) = host.gateway().look_at_account(&app, &account_ref(&account)?).await?;
+    let (seen, history) = host.gateway().get_account_page(&app, &account_ref(&account)?).await?;
     let done = match &*done.done {
         "works" => Some("X was asked: the account's token works."),
         "ended" => Some("X was asked: the account's token does not work."),
@@ -117,7 +117,7 @@ pub(crate) async fn reconnect(
     Path((app, account)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let (gateway, named) = (host.gateway(), account_ref(&account)?);
-    let created = gateway.create_link_to_reconnect(&app, &named, &session.actor()).await?;
+    let created = gateway.create_reconnect_link(&app, &named, &session.actor()).await?;
     let back = format!("{PATH}/{app}/{account}");
     Ok(links::shown_once(&chrome(&session, Section::Accounts, None), created, back))
 }
@@ -127,7 +127,7 @@ pub(crate) async fn ask_to_remove(
     Extension(session): Extension<Session>,
     Path((app, account)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let (seen, _) = host.gateway().look_at_account(&app, &account_ref(&account)?).await?;
+    let (seen, _) = host.gateway().get_account_page(&app, &account_ref(&account)?).await?;
     let chrome = chrome(&session, Section::Accounts, None);
     Ok(page(StatusCode::OK, view::remove(&chrome, &listed(&seen))))
 }
@@ -155,7 +155,7 @@ fn filter(asked: &ListQuery) -> AccountFilter {
     }
 }
 
-fn listed(seen: &SeenAccount) -> Listed {
+fn listed(seen: &AccountWithLastCall) -> Listed {
     let (it, last) = (&seen.account, &seen.last);
     let words = |it: &Failure| format!("{}, {}", ended(it.status, it.code.as_deref()), time(it.at));
     Listed {

@@ -57,7 +57,7 @@ pub(crate) async fn list(
     }
     let (filter, account) = (asked.filter(), AccountRef::parse(asked.account.trim()));
     let newest = filter.before.map(|_| asked.link(""));
-    let (calls, names) = host.gateway().browse_calls(filter, account.as_ref()).await?;
+    let (calls, names) = host.gateway().list_calls_with_names(filter, account.as_ref()).await?;
     let last = calls.last().filter(|_| calls.len() == ROWS as usize);
     let next = last.map(|it| asked.link(&it.id.to_string()));
     let at = Pages { newest: newest.as_deref(), next: next.as_deref() };
@@ -69,7 +69,7 @@ pub(crate) async fn show(
     Extension(session): Extension<Session>,
     Path(id): Path,
 ) -> Result<Response, Problem> {
-    let found = host.gateway().show_call_with_others(call_id(&id)?).await?;
+    let found = host.gateway().get_call_with_others(call_id(&id)?).await?;
     let all = with_query(PATH, &[("request_id", &found.call.request_id)]);
     let others = listed(found.others, &found.names);
     let chrome = chrome(&session, Section::Calls, None);

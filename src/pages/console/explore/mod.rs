@@ -145,7 +145,7 @@ fn answer(answered: &Answered) -> Result<Answer, Overflow> {
     }
     let made = answered.calls.iter().map(|it| Call {
         status: it.status.map(|it| it.to_string()).unwrap_or_default(),
-        ms: it.spent.time.as_millis().to_string(),
+        ms: it.effort.time.as_millis().to_string(),
         ..call(&it.call)
     });
     Ok(Answer {

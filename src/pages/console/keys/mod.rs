@@ -73,7 +73,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let now = host.clock().now();
     let search = search(&asked, now);
-    let keys = host.gateway().look_at_keys(&search).await?;
+    let keys = host.gateway().list_keys_by_name(&search).await?;
     let is_full = keys.len() == ROWS as usize;
     let next = keys.last().filter(|_| is_full).map(|it| {
         let name = it.as_ref().map_or_else(|it| &it.name, |it| &it.name);
@@ -148,7 +148,7 @@ pub(crate) async fn ask_to_revoke(
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let key = host.gateway().look_at_key(&id).await?;
+    let key = host.gateway().get_key(&id).await?;
     let is_own = Unreadable::id_of(&key) == session.key.key.id;
     let listed = listed(key, host.clock().now());
     let chrome = chrome(&session, Section::Keys, None);
@@ -179,7 +179,7 @@ impl Fields {
         ]
     }
 
-    fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Problem>> {
+    fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Detail>> {
         let given = |it: &str| Some(it.to_owned()).filter(|it| !it.is_empty());
         let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|it| !it.is_empty());
         let chosen = self.endpoints().into_iter().filter(|it| it.1);

@@ -101,7 +101,7 @@ pub(crate) async fn ask_to_withdraw(
     Extension(session): Extension<Session>,
     Path(link): Path<String>,
 ) -> Result<Response, Problem> {
-    let link = host.gateway().look_at_link(link_id(&link)?).await?;
+    let link = host.gateway().get_link(link_id(&link)?).await?;
     let chrome = chrome(&session, Section::Links, None);
     Ok(page(StatusCode::OK, view::withdraw(&chrome, &listed(link))))
 }

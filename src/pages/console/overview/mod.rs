@@ -27,7 +27,7 @@ pub(crate) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
 ) -> Result<Response, Problem> {
-    let found = host.gateway().overview().await?;
+    let found = host.gateway().get_overview().await?;
     let chrome = chrome(&session, Section::Overview, None);
     Ok(page(StatusCode::OK, view::show(&chrome, &shown(&found, host.clock().now()))))
 }

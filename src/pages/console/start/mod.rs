@@ -22,7 +22,7 @@ pub(crate) async fn show(
     Extension(session): Extension<Session>,
 ) -> Result<Response, Problem> {
     let gateway = host.gateway();
-    let there = gateway.look_at_progress().await?;
+    let there = gateway.get_first_steps().await?;
     let apps: Vec<String> = gateway.apps().map(|it| it.0.to_owned()).collect();
     let progress = Progress {
         done: [!apps.is_empty(), there.has_account, there.has_key, there.has_call],

@@ -73,7 +73,7 @@ pub(crate) async fn show(
             return Ok(page(StatusCode::BAD_REQUEST, text));
         }
     };
-    let survey = host.gateway().survey_usage(filter.clone(), aspect).await?;
+    let survey = host.gateway().get_usage_survey(filter.clone(), aspect).await?;
     let closed = colours::closed(aspect, host.gateway());
     let found = found(survey, &filter, aspect, &closed, asked.csv(&filter));
     Ok(page(StatusCode::OK, view::show(&chrome, &shown, &times, &found)))
@@ -84,7 +84,7 @@ pub(crate) async fn download(
     Query(asked): Query<UsageQuery>,
 ) -> Result<Response, Problem> {
     let (filter, month) = asked.read(host.clock().now()).map_err(Problem::invalid)?;
-    let report = host.gateway().report_usage(&filter, month).await?;
+    let report = host.gateway().get_usage_report(&filter, month).await?;
     let mut response = table(&Usage::of(report, &filter), &filter);
     let named = HeaderValue::from_static("attachment; filename=\"countersign-usage.csv\"");
     response.headers_mut().insert(CONTENT_DISPOSITION, named);
@@ -114,7 +114,7 @@ impl UsageForm {
             account: given(&self.account),
         };
         // The detail of a problem begins with the parameter's name, and fields have the same names.
-        let wrong = |it: crate::gateway::Problem| {
+        let wrong = |it: crate::gateway::Detail| {
             let field = it.detail.split(' ').next().unwrap_or_default().to_owned();
             (field, sentence(&it.detail))
         };

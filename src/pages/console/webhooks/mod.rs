@@ -147,7 +147,7 @@ pub(crate) async fn confirm(
     Extension(session): Extension<Session>,
     Path(id): Path,
 ) -> Result<Response, Problem> {
-    let (webhook, backlog) = host.gateway().show_webhook(&id).await?;
+    let (webhook, backlog) = host.gateway().get_webhook(&id).await?;
     let chrome = chrome(&session, Section::Webhooks, None);
     Ok(page(StatusCode::OK, view::remove(&chrome, &listed(webhook, backlog))))
 }
@@ -195,7 +195,7 @@ async fn one_page(
     wrong: Option<&str>,
 ) -> Result<Response, Problem> {
     let gateway = host.gateway();
-    let (webhook, backlog) = gateway.show_webhook(id).await?;
+    let (webhook, backlog) = gateway.get_webhook(id).await?;
     let state = DeliveryState::from_name(&asked.state);
     let before = asked.before.parse().ok();
     let filter = DeliveryFilter { webhook_id: id.to_owned(), state, before, limit: ROWS };
@@ -219,7 +219,7 @@ fn mendable(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
     Ok((Problem::from(error).status(), words.join(" ")))
 }
 
-fn in_words(it: &gateway::Problem) -> String {
+fn in_words(it: &gateway::Detail) -> String {
     let field = match &it.place {
         Location::Body(pointer) if pointer == "/url" => "The address ",
         Location::Body(pointer) if pointer == "/app" => "The app ",
