@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
+use crate::cli::assemble::{ACTOR, Deployment, account_ref, all_pages};
+use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::connect;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{ACTOR, Parts, account_ref, all_pages};
-use crate::cli::parts::{open, open_to_seal};
 use crate::gateway::{self, AccountFilter, Verified};
 use crate::model::{AccountRef, AccountState};
 use crate::wire;
@@ -76,14 +76,14 @@ pub(super) struct Named {
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
     // A check marks an account whose token does not open, so it needs the right ring, too.
     let seals = matches!(task, Task::Import { .. } | Task::Connect(_) | Task::Verify(_));
-    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
+    let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
-        Task::Import { app } => import(&parts, app.as_deref()).await,
-        Task::Connect(arguments) => connect::run(&parts, arguments).await,
-        Task::List { app, state, json } => list(&parts, app, state.as_deref(), json).await,
+        Task::Import { app } => import(&deployment, app.as_deref()).await,
+        Task::Connect(arguments) => connect::run(&deployment, arguments).await,
+        Task::List { app, state, json } => list(&deployment, app, state.as_deref(), json).await,
         Task::Show(named) => {
             let account =
-                parts.gateway.see_account(named.app.as_deref(), &named.account()?).await?;
+                deployment.gateway.see_account(named.app.as_deref(), &named.account()?).await?;
             let account = SeenAccount::from(account);
             if named.json {
                 output::json(&account);
@@ -92,11 +92,11 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             }
             Ok(())
         }
-        Task::Links { json } => connect::list(&parts, json).await,
-        Task::Withdraw { link } => connect::withdraw(&parts, &link).await,
-        Task::Verify(named) => verify(&parts, &named).await,
+        Task::Links { json } => connect::list(&deployment, json).await,
+        Task::Withdraw { link } => connect::withdraw(&deployment, &link).await,
+        Task::Verify(named) => verify(&deployment, &named).await,
         Task::Remove(named) => {
-            let account = parts
+            let account = deployment
                 .gateway
                 .remove_account(named.app.as_deref(), &named.account()?, &ACTOR)
                 .await?;
@@ -118,17 +118,17 @@ impl Named {
     }
 }
 
-async fn import(parts: &Parts, app: Option<&str>) -> Result<(), Failure> {
+async fn import(deployment: &Deployment, app: Option<&str>) -> Result<(), Failure> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(Failure::general)?;
     let imports = read_imports(&text).map_err(gateway::Error::InvalidRequest)?;
-    let count = parts.gateway.import_accounts(app, &imports, &ACTOR).await?;
+    let count = deployment.gateway.import_accounts(app, &imports, &ACTOR).await?;
     output::line(&format!("imported {count} {}", if count == 1 { "account" } else { "accounts" }));
     Ok(())
 }
 
 async fn list(
-    parts: &Parts,
+    deployment: &Deployment,
     app: Option<String>,
     state: Option<&str>,
     json: bool,
@@ -143,9 +143,9 @@ async fn list(
         }
     };
     let accounts = all_pages(async |last: Option<&gateway::SeenAccount>, limit| {
-        let after = last.map(|it| (it.account.app.clone(), it.account.user_id));
+        let after = last.map(|seen| (seen.account.app.clone(), seen.account.user_id));
         let filter = AccountFilter { app: app.clone(), state, search: None, after, limit };
-        parts.gateway.see_accounts(&filter).await
+        deployment.gateway.see_accounts(&filter).await
     });
     let accounts: Vec<SeenAccount> = accounts.await?.into_iter().map(SeenAccount::from).collect();
     if json {
@@ -159,9 +159,9 @@ async fn list(
     Ok(())
 }
 
-async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
+async fn verify(deployment: &Deployment, named: &Named) -> Result<(), Failure> {
     let verified =
-        parts.gateway.verify_account(named.app.as_deref(), &named.account()?, &ACTOR).await?;
+        deployment.gateway.verify_account(named.app.as_deref(), &named.account()?, &ACTOR).await?;
     if named.json {
         output::json(&wire::verified(&verified));
     }
@@ -186,15 +186,15 @@ async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
 
 fn table(accounts: &[SeenAccount]) {
     let row = |seen: &SeenAccount| {
-        let it = &seen.account;
+        let account = &seen.account;
         let last_call = seen.last_call_at.as_deref().unwrap_or("-");
         [
-            &it.app,
-            &it.user_id,
-            &it.screen_name,
-            it.state,
-            &it.state_since,
-            &it.connected_at,
+            &account.app,
+            &account.user_id,
+            &account.screen_name,
+            account.state,
+            &account.state_since,
+            &account.connected_at,
             last_call,
             seen.last_error.as_deref().unwrap_or("-"),
         ]

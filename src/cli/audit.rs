@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::{Args, value_parser};
 
+use crate::cli::assemble::first;
+use crate::cli::assemble::open;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::first;
-use crate::cli::parts::open;
 use crate::gateway::{self, AuditFilter};
 use crate::model::audit::Entry;
 use crate::wire::audit as wire;
@@ -41,20 +41,20 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
-    let Arguments { actor, action, subject, from, until, order, limit, json } = asked;
+pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { actor, action, subject, from, until, order, limit, json } = arguments;
     let query = AuditQuery { actor, action, subject, from, until, order };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
-    let parts = open(config).await?;
+    let deployment = open(config).await?;
     let found = first(limit, async |last: Option<&Entry>, limit| {
-        let filter = AuditFilter { past: last.map(|it| it.id), limit, ..filter.clone() };
-        parts.gateway.list_audit(&filter).await
+        let filter = AuditFilter { past: last.map(|entry| entry.id), limit, ..filter.clone() };
+        deployment.gateway.list_audit(&filter).await
     });
     let (entries, is_more) = found.await?;
     let is_none = entries.is_empty();
     if json {
-        for it in entries {
-            output::json_line(&wire::Entry::from(it));
+        for entry in entries {
+            output::json_line(&wire::Entry::from(entry));
         }
     } else {
         let rows: Vec<_> = entries.into_iter().map(row).collect();
@@ -69,12 +69,13 @@ pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), F
     Ok(())
 }
 
-fn row(it: Entry) -> [String; 6] {
-    let it = wire::Entry::from(it);
-    let actor = match it.key_name {
-        Some(name) => format!("{} ({name})", it.actor),
-        None => it.actor,
+fn row(entry: Entry) -> [String; 6] {
+    let entry = wire::Entry::from(entry);
+    let actor = match entry.key_name {
+        Some(name) => format!("{} ({name})", entry.actor),
+        None => entry.actor,
     };
-    let address = it.address.unwrap_or_else(|| "-".to_owned());
-    [it.at, actor, address, it.action, it.subject, it.detail].map(|it| output::plain(&it))
+    let address = entry.address.unwrap_or_else(|| "-".to_owned());
+    [entry.at, actor, address, entry.action, entry.subject, entry.detail]
+        .map(|text| output::plain(&text))
 }

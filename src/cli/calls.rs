@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::{Args, value_parser};
 
+use crate::cli::assemble::open;
+use crate::cli::assemble::{account_ref, first};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::open;
-use crate::cli::parts::{account_ref, first};
 use crate::gateway::{self, CallFilter, CallNames};
 use crate::model::call::{Call, ended};
 use crate::wire::call as wire;
@@ -47,22 +47,23 @@ struct Named {
     account: Option<String>,
 }
 
-pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
-    let Arguments { key, account, endpoint, ended, status, request_id, limit, json } = asked;
+pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { key, account, endpoint, ended, status, request_id, limit, json } = arguments;
     let account = account.as_deref().map(account_ref).transpose()?;
     let query = CallQuery { key, account: None, endpoint, ended, status, request_id };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
-    let parts = open(config).await?;
+    let deployment = open(config).await?;
     let found = first(limit, async |last: Option<&Named>, limit| {
-        let filter = CallFilter { before: last.map(|it| it.call.id), limit, ..filter.clone() };
-        let (calls, names) = parts.gateway.browse_calls(filter, account.as_ref()).await?;
-        Ok(calls.into_iter().map(|it| named(it, &names)).collect())
+        let filter =
+            CallFilter { before: last.map(|named| named.call.id), limit, ..filter.clone() };
+        let (calls, names) = deployment.gateway.browse_calls(filter, account.as_ref()).await?;
+        Ok(calls.into_iter().map(|call| named(call, &names)).collect())
     });
     let (calls, is_more) = found.await?;
     let is_none = calls.is_empty();
     if json {
-        for it in calls {
-            output::json_line(&wire::Call::from(it.call));
+        for named in calls {
+            output::json_line(&wire::Call::from(named.call));
         }
     } else {
         let rows: Vec<_> = calls.iter().map(row).collect();
@@ -80,17 +81,17 @@ pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), F
 }
 
 fn named(call: Call, names: &CallNames) -> Named {
-    let account = call.account.and_then(|it| names.accounts.get(&(call.app.clone(), it)));
+    let account = call.account.and_then(|id| names.accounts.get(&(call.app.clone(), id)));
     Named { key: names.keys.get(&call.key_id).cloned(), account: account.cloned(), call }
 }
 
-fn row(it: &Named) -> [String; 9] {
-    let call = wire::Call::from(it.call.clone());
-    let account = it.account.as_ref().map(|it| format!("@{it}")).or(call.account);
+fn row(named: &Named) -> [String; 9] {
+    let call = wire::Call::from(named.call.clone());
+    let account = named.account.as_ref().map(|name| format!("@{name}")).or(call.account);
     [
         call.id.to_string(),
         call.at,
-        output::plain(it.key.as_ref().unwrap_or(&call.key)),
+        output::plain(named.key.as_ref().unwrap_or(&call.key)),
         account.unwrap_or_else(|| "-".to_owned()),
         call.endpoint.to_owned(),
         call.posts.to_string(),

@@ -7,9 +7,9 @@ use anyhow::anyhow;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{self, Parts};
 use crate::cli::serve::reachable;
 use crate::gateway::BearerSource;
 use crate::vault::Vault;
@@ -20,7 +20,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Goes through everything that a deployment needs, as far as the failures allow, a line each.
 pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
     let mut report = Report::default();
-    let config = match parts::settings(path) {
+    let config = match assemble::settings(path) {
         Ok(config) => config,
         Err(failure) => {
             report.fail("config", &failure.text());
@@ -28,7 +28,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         }
     };
     report.pass("config", &output::count(config.apps.len(), "app", "apps"));
-    config.warnings.iter().for_each(|it| Report::warn("files", it));
+    config.warnings.iter().for_each(|warning| Report::warn("files", warning));
     let ring = Vault::new(&config.vault);
     match &ring {
         Ok(vault) => report.pass(
@@ -41,7 +41,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         ),
         Err(error) => report.fail("vault ring", &error.to_string()),
     }
-    match parts::connect(&config).await {
+    match assemble::connect(&config).await {
         Err(failure) => report.fail("database", &failure.text()),
         Ok(store) => {
             report.pass("database", store.kind());
@@ -50,7 +50,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
                 (Ok(()), Err(_)) => report.pass("schema", "up to date"),
                 (Ok(()), Ok(vault)) => {
                     report.pass("schema", "up to date");
-                    check_parts(&mut report, &Parts::assemble(config, store, vault)?).await;
+                    check_deployment(&mut report, &Deployment::new(config, store, vault)?).await;
                 }
             }
         }
@@ -67,7 +67,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
 
 /// Exits with success when the gateway that runs with these settings is ready.
 pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
-    let at = reachable(parts::settings(path)?.admin.listen);
+    let at = reachable(assemble::settings(path)?.admin.listen);
     let ask = async {
         let mut stream = TcpStream::connect(at).await?;
         stream
@@ -119,8 +119,8 @@ impl Report {
     }
 }
 
-async fn check_parts(report: &mut Report, parts: &Parts) {
-    match parts.gateway.vault_status().await {
+async fn check_deployment(report: &mut Report, deployment: &Deployment) {
+    match deployment.gateway.vault_status().await {
         Ok(status) if status.unopened.is_empty() => {
             let count = |(id, records): (&String, &u64)| format!("{records} sealed with {id}");
             let counts: Vec<String> = status.records.iter().map(count).collect();
@@ -137,7 +137,7 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
         Err(error) => report.fail("vault", &Failure::general(error).text()),
     }
     let apps: Vec<(String, BearerSource)> =
-        parts.gateway.apps().map(|(name, it)| (name.to_owned(), it)).collect();
+        deployment.gateway.apps().map(|(name, source)| (name.to_owned(), source)).collect();
     if apps.is_empty() {
         report.fail("apps", "none is configured: set apps.<name>.consumer_key and consumer_secret");
     }
@@ -150,17 +150,18 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
                 "X accepts its consumer key and secret and gives a bearer token"
             }
         };
-        match parts.gateway.try_app(&name).await {
+        match deployment.gateway.try_app(&name).await {
             Ok(None) => report.pass(&what, accepted),
             Ok(Some(fault)) => report.fail(&what, &fault.to_string()),
             Err(error) => report.fail(&what, &Failure::general(error).text()),
         }
     }
-    match parts.gateway.clock_offset() {
-        Some(it) if it.abs() > CLOCK_WARNING_SECONDS => {
-            report.fail("clock", &format!("the upstream's clock is {it} s from this machine's"));
+    match deployment.gateway.clock_offset() {
+        Some(offset) if offset.abs() > CLOCK_WARNING_SECONDS => {
+            report
+                .fail("clock", &format!("the upstream's clock is {offset} s from this machine's"));
         }
-        Some(it) => report.pass("clock", &format!("{it} s from the upstream's")),
+        Some(offset) => report.pass("clock", &format!("{offset} s from the upstream's")),
         None => Report::skip("clock", "not compared, since the upstream told no time"),
     }
 }

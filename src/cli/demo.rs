@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::Failure;
 use crate::cli::files::fit_connections;
 use crate::cli::output;
-use crate::cli::parts::{self, Parts};
 use crate::cli::serve::{bind, prepare, stop_on_signals, url, work_along};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::config::{self, Config};
@@ -63,26 +63,26 @@ struct Keys {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     make_folder(&arguments.dir)?;
-    parts::runtime(0)?.block_on(demo(arguments))
+    assemble::runtime(0)?.block_on(demo(arguments))
 }
 
 async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let upstream = bind(arguments.sandbox_listen, "--sandbox-listen")?;
     let callers = bind(arguments.listen, "--listen")?;
     let operators = bind(arguments.admin_listen, "--admin-listen")?;
-    let sandbox = Sandbox::new(Settings::default(), parts::clock());
+    let sandbox = Sandbox::new(Settings::default(), assemble::clock());
     let world = sandbox.world();
     let config = settings(&arguments.dir, &upstream, &callers, &world)?;
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
-    let mut parts = prepare(config).await?;
-    fit_connections(&mut parts.config);
+    let mut deployment = prepare(config).await?;
+    fit_connections(&mut deployment.config);
     let connected = connected(&world)?;
-    import(&parts, &connected).await?;
-    let keys = keys(&parts, &arguments.dir).await?;
+    import(&deployment, &connected).await?;
+    let keys = keys(&deployment, &arguments.dir).await?;
     let link = gateway::NewLink { label: "a link to try".to_owned(), ..Default::default() };
-    let link = parts.gateway.create_link(link, ACTOR).await?;
+    let link = deployment.gateway.create_link(link, ACTOR).await?;
     let card = Card {
         gateway: url(&callers),
         admin: url(&operators),
@@ -102,17 +102,17 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         output::line(&tour::text(&card, &arguments.dir, &program));
     }
     let drained = life.clone();
-    let working = work_along(&parts.gateway, &life, parts.config.limits.drain);
-    let limits = parts.config.limits.clone();
+    let working = work_along(&deployment.gateway, &life, deployment.config.limits.drain);
+    let limits = deployment.config.limits.clone();
     let serving = async {
         tokio::join!(
             server::serve(
-                Listener::new(callers, &parts.config.server.trusted_proxies),
-                Listener::new(operators, &parts.config.admin.trusted_proxies),
-                parts.gateway.clone(),
+                Listener::new(callers, &deployment.config.server.trusted_proxies),
+                Listener::new(operators, &deployment.config.admin.trusted_proxies),
+                deployment.gateway.clone(),
                 metrics,
                 &limits,
-                parts::clock(),
+                assemble::clock(),
                 life
             ),
             sandbox::serve(upstream, sandbox, async move { drained.draining().await }),
@@ -123,9 +123,9 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         (..) = serving => info!("stopped"),
         () = end => warn!("stopped at once by a second signal"),
     }
-    parts.gateway.settle_usage().await;
-    parts.gateway.deregister_replica().await;
-    parts.store.close().await;
+    deployment.gateway.settle_usage().await;
+    deployment.gateway.deregister_replica().await;
+    deployment.store.close().await;
     Ok(())
 }
 
@@ -145,7 +145,7 @@ fn settings(
     let app = world
         .apps
         .iter()
-        .find(|it| it.name == APP)
+        .find(|app| app.name == APP)
         .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
     let (sandbox, public_url) = (url(upstream), url(callers));
     let ring = kept(&folder.join("vault_keys"), || vault::generate_key().expose().to_owned())?;
@@ -174,10 +174,10 @@ fn settings(
 fn escaped(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes().iter();
     bytes
-        .map(|it| match it {
-            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(*it).to_string(),
-            it if it.is_ascii_alphanumeric() => char::from(*it).to_string(),
-            it => format!("%{it:02X}"),
+        .map(|byte| match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
+            byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+            byte => format!("%{byte:02X}"),
         })
         .collect()
 }
@@ -206,50 +206,51 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// The users whose tokens the gateway gets.
 fn connected(world: &World) -> Result<[&WorldUser; CONNECTED], Failure> {
-    let active = world.users.iter().filter(|it| it.state == "active");
+    let active = world.users.iter().filter(|user| user.state == "active");
     let connected: Vec<&WorldUser> = active.take(CONNECTED).collect();
     connected
         .try_into()
         .map_err(|_| Failure::general(anyhow!("the sandbox has fewer users than {CONNECTED}")))
 }
 
-async fn import(parts: &Parts, users: &[&WorldUser]) -> Result<(), Failure> {
-    let import = |(index, it): (usize, &&WorldUser)| Import {
+async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Failure> {
+    let import = |(index, user): (usize, &&WorldUser)| Import {
         line: index + 1,
-        user_id: it.user_id.clone(),
-        screen_name: it.screen_name.clone(),
-        access_token: Secret::from(&*it.access_token),
-        access_token_secret: Secret::from(&*it.access_token_secret),
+        user_id: user.user_id.clone(),
+        screen_name: user.screen_name.clone(),
+        access_token: Secret::from(&*user.access_token),
+        access_token_secret: Secret::from(&*user.access_token_secret),
     };
     let imports: Vec<Import> = users.iter().enumerate().map(import).collect();
-    parts.gateway.import_accounts(Some(APP), &imports, ACTOR).await?;
+    deployment.gateway.import_accounts(Some(APP), &imports, ACTOR).await?;
     Ok(())
 }
 
 /// The keys of the last run, if the database still knows them, else new ones.
-async fn keys(parts: &Parts, folder: &Path) -> Result<Keys, Failure> {
+async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
     let path = folder.join("keys.json");
-    let kept = fs::read_to_string(&path).ok().and_then(|it| serde_json::from_str::<Keys>(&it).ok());
+    let kept =
+        fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Keys>(&text).ok());
     if let Some(keys) = kept {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let key = parts.gateway.check_key(&keys.key, Kind::Caller, here).await;
-        let admin = parts.gateway.check_key(&keys.admin_key, Kind::Admin, here).await;
+        let key = deployment.gateway.check_key(&keys.key, Kind::Caller, here).await;
+        let admin = deployment.gateway.check_key(&keys.admin_key, Kind::Admin, here).await;
         if key.is_ok() && admin.is_ok() {
             return Ok(keys);
         }
     }
     let keys = Keys {
-        key: make_key(parts, Kind::Caller).await?,
-        admin_key: make_key(parts, Kind::Admin).await?,
+        key: make_key(deployment, Kind::Caller).await?,
+        admin_key: make_key(deployment, Kind::Admin).await?,
     };
     let text = serde_json::to_string(&keys).map_err(Failure::general)?;
     write_private(&path, &text).map_err(Failure::unavailable)?;
     Ok(keys)
 }
 
-async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
+async fn make_key(deployment: &Deployment, kind: Kind) -> Result<String, Failure> {
     let name = format!("demo {kind}");
-    let _ = parts.gateway.revoke_key(&name, ACTOR).await;
+    let _ = deployment.gateway.revoke_key(&name, ACTOR).await;
     let app = (kind == Kind::Caller).then(|| APP.to_owned());
     let new = gateway::NewKey {
         kind,
@@ -261,6 +262,6 @@ async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
         looks: false,
         expires_in: None,
     };
-    let (_, secret) = parts.gateway.create_key(new, ACTOR).await?;
+    let (_, secret) = deployment.gateway.create_key(new, ACTOR).await?;
     Ok(secret.expose().to_owned())
 }

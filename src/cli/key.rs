@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::Subcommand;
 
+use crate::cli::assemble::{self, ACTOR, Deployment};
+use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{self, ACTOR, Parts};
-use crate::cli::parts::{open, open_to_seal};
 use crate::gateway::{self, Page};
 use crate::model::key::Unreadable;
 use crate::wire::{CreatedKey, Key, NewKey, rfc3339};
@@ -61,15 +61,15 @@ pub(super) enum Task {
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
     let seals = matches!(task, Task::Create { .. });
-    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
+    let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Create { name, app, accounts, endpoints, links, looks, expires, admin, json } => {
             let new = NewKey { name, admin, app, accounts, endpoints, links, looks, expires };
-            create(&parts, new, json).await
+            create(&deployment, new, json).await
         }
-        Task::List { json } => list(&parts, json).await,
+        Task::List { json } => list(&deployment, json).await,
         Task::Revoke { key, json } => {
-            let key = Key::from(parts.gateway.revoke_key(&key, &ACTOR).await?);
+            let key = Key::from(deployment.gateway.revoke_key(&key, &ACTOR).await?);
             output::note(&format!("revoked {} ({})", key.id, output::plain(&key.name)));
             if json {
                 output::json(&key);
@@ -79,9 +79,9 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     }
 }
 
-async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
+async fn create(deployment: &Deployment, new: NewKey, json: bool) -> Result<(), Failure> {
     let new = new.read().map_err(gateway::Error::InvalidRequest)?;
-    let (key, secret) = parts.gateway.create_key(new, &ACTOR).await?;
+    let (key, secret) = deployment.gateway.create_key(new, &ACTOR).await?;
     if json {
         output::json(&CreatedKey { secret: secret.expose().to_owned(), key: key.into() });
     } else {
@@ -95,10 +95,10 @@ async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
-    let keys = parts::all_pages(async |last: Option<&Result<_, _>>, limit| {
-        let page = Page { after: last.map(|it| Unreadable::id_of(it).to_owned()), limit };
-        opened.gateway.list_keys(&page).await
+async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
+    let keys = assemble::all_pages(async |last: Option<&Result<_, _>>, limit| {
+        let page = Page { after: last.map(|listed| Unreadable::id_of(listed).to_owned()), limit };
+        deployment.gateway.list_keys(&page).await
     });
     let keys: Vec<Key> = keys.await?.into_iter().map(Key::from).collect();
     if json {
@@ -106,28 +106,28 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     // Times in one form, whole seconds in UTC, compare as text.
-    let now = rfc3339(parts::now().truncate_to_second());
-    let row = |it: &Key| {
-        let state = match (&it.revoked_at, &it.expires_at) {
+    let now = rfc3339(assemble::now().truncate_to_second());
+    let row = |key: &Key| {
+        let state = match (&key.revoked_at, &key.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
-            _ if it.kind.is_none() => "refused".to_owned(),
+            _ if key.kind.is_none() => "refused".to_owned(),
             (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
         };
-        let all = if it.app.is_some() { "all" } else { "-" };
-        let accounts = it.accounts.as_ref().map_or(all.to_owned(), |it| it.join(","));
-        let endpoints = it.endpoints.as_ref().map_or(all.to_owned(), |it| it.join(","));
-        let app = it.app.clone().unwrap_or_else(|| "-".to_owned());
-        let used = it.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
+        let all = if key.app.is_some() { "all" } else { "-" };
+        let accounts = key.accounts.as_ref().map_or(all.to_owned(), |ids| ids.join(","));
+        let endpoints = key.endpoints.as_ref().map_or(all.to_owned(), |names| names.join(","));
+        let app = key.app.clone().unwrap_or_else(|| "-".to_owned());
+        let used = key.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
         [
-            it.id.clone(),
-            output::plain(&it.name),
-            it.kind.unwrap_or("unreadable").to_owned(),
+            key.id.clone(),
+            output::plain(&key.name),
+            key.kind.unwrap_or("unreadable").to_owned(),
             app,
             accounts,
             endpoints,
-            if it.links { "yes" } else { "-" }.to_owned(),
+            if key.links { "yes" } else { "-" }.to_owned(),
             used,
             state,
         ]

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the program, and the only printing.
 
 mod account;
+mod assemble;
 mod audit;
 mod calls;
 mod check;
@@ -10,7 +11,6 @@ mod failure;
 mod files;
 mod key;
 mod output;
-mod parts;
 mod query;
 mod reload;
 mod sandbox;
@@ -88,16 +88,16 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Demo(arguments) => demo::run(arguments),
         Task::Sandbox(arguments) => sandbox::run(&arguments),
         Task::Query(arguments) => query::run(&arguments),
-        Task::Account(task) => parts::block_on(account::run(config, task)),
-        Task::Key(task) => parts::block_on(key::run(config, task)),
-        Task::Webhook(task) => parts::block_on(webhook::run(config, task)),
-        Task::Usage(arguments) => parts::block_on(usage::run(config, arguments)),
-        Task::Calls(arguments) => parts::block_on(calls::run(config, arguments)),
-        Task::Audit(arguments) => parts::block_on(audit::run(config, arguments)),
+        Task::Account(task) => assemble::block_on(account::run(config, task)),
+        Task::Key(task) => assemble::block_on(key::run(config, task)),
+        Task::Webhook(task) => assemble::block_on(webhook::run(config, task)),
+        Task::Usage(arguments) => assemble::block_on(usage::run(config, arguments)),
+        Task::Calls(arguments) => assemble::block_on(calls::run(config, arguments)),
+        Task::Audit(arguments) => assemble::block_on(audit::run(config, arguments)),
         Task::Vault(task) => vault::run(config, &task),
-        Task::Migrate => parts::block_on(migrate(config)),
-        Task::Check => parts::block_on(check::run(config)),
-        Task::Healthcheck => parts::block_on(check::health(config)),
+        Task::Migrate => assemble::block_on(migrate(config)),
+        Task::Check => assemble::block_on(check::run(config)),
+        Task::Healthcheck => assemble::block_on(check::health(config)),
         Task::Config => {
             output::line(crate::config::describe().trim_end());
             Ok(())
@@ -110,9 +110,9 @@ pub fn run(command: Command) -> Result<(), Failure> {
 }
 
 async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
-    let config = parts::settings(config)?;
-    let store = parts::connect(&config).await?;
-    let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
+    let config = assemble::settings(config)?;
+    let store = assemble::connect(&config).await?;
+    let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
     let schema = store.schema().await.map_err(failure::of_store)?;
     match applied.len() {
         0 => output::line(&format!("the schema is up to date, at version {}", schema.known)),
@@ -134,12 +134,12 @@ impl Command {
             .mut_subcommand("query", without_config)
             .mut_subcommand("config", without_config)
             .mut_subcommand("openapi", without_config)
-            .mut_subcommand("vault", |it| it.mut_subcommand("generate-key", without_config));
+            .mut_subcommand("vault", |vault| vault.mut_subcommand("generate-key", without_config));
         let command = Command::from_arg_matches(&rules.get_matches_mut());
         let command = command.unwrap_or_else(|error| error.format(&mut rules).exit());
         if command.config.is_some() && !command.task.reads_settings() {
-            let told = "this command reads no settings, so it takes no '--config'";
-            rules.error(ErrorKind::ArgumentConflict, told).exit();
+            let detail = "this command reads no settings, so it takes no '--config'";
+            rules.error(ErrorKind::ArgumentConflict, detail).exit();
         }
         command
     }

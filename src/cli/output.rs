@@ -28,7 +28,7 @@ pub(super) fn json(value: &impl Serialize) {
 
 /// Rows under their headings; the last column is not padded.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
-    let mut widths = headings.map(|it| it.chars().count());
+    let mut widths = headings.map(|heading| heading.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -55,9 +55,9 @@ pub(super) fn json_line(value: &impl Serialize) {
 /// What a screen may show of text that others wrote: no control characters, none that turn the direction of writing
 /// and none that take no room.
 pub(super) fn plain(text: &str) -> String {
-    let hides = |it: char| {
-        it.is_control()
-            || matches!(it, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
-    text.chars().map(|it| if hides(it) { '\u{fffd}' } else { it }).collect()
+    text.chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -9,7 +9,7 @@ use tokio::signal::unix::Signal;
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use crate::cli::parts;
+use crate::cli::assemble;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::telemetry;
@@ -30,10 +30,10 @@ pub(super) async fn follow_settings(
     let mut seen = stamps(&files).await;
     let mut refused: Option<String> = None;
     // What changed after it was read and before it was looked at would go unnoticed.
-    let (mut is_asked, mut again) = (false, true);
+    let (mut is_requested, mut again) = (false, true);
     loop {
         let now = stamps(&files).await;
-        let has_changed = is_asked || now != seen;
+        let has_changed = is_requested || now != seen;
         // What was refused may be right once the database is back, or what is stored has changed.
         if has_changed || again || refused.is_some() {
             (seen, again) = (now, false);
@@ -52,7 +52,7 @@ pub(super) async fn follow_settings(
                 }
             }
         }
-        is_asked = tokio::select! {
+        is_requested = tokio::select! {
             Some(()) = hangups.recv() => true,
             () = tokio::time::sleep(EVERY) => false,
         };
@@ -65,8 +65,8 @@ async fn reload(
     gateway: &Gateway,
     has_changed: bool,
 ) -> Result<Config, String> {
-    let loaded = spawn_blocking(move || parts::settings_with_ring(path.as_deref())).await;
-    let config = match loaded.map_err(|it| it.to_string())? {
+    let loaded = spawn_blocking(move || assemble::settings_with_ring(path.as_deref())).await;
+    let config = match loaded.map_err(|error| error.to_string())? {
         Ok(config) => config,
         Err(failure) => {
             gateway.note_outdated(true);
@@ -75,7 +75,7 @@ async fn reload(
     };
     telemetry::set_log_level(config.log.level);
     if has_changed {
-        config.warnings.iter().for_each(|it| warn!("{it}"));
+        config.warnings.iter().for_each(|warning| warn!("{warning}"));
         gateway.compare_apps(&config);
     }
     match gateway.reload(&config).await {
@@ -92,15 +92,15 @@ async fn reload(
 
 async fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
     let files = files.to_owned();
-    spawn_blocking(move || files.iter().map(|it| stamp(it)).collect()).await.unwrap_or_default()
+    spawn_blocking(move || files.iter().map(|file| stamp(file)).collect()).await.unwrap_or_default()
 }
 
 fn stamp(file: &Path) -> Stamp {
-    let it = fs::metadata(file).ok()?;
-    let (device, inode) = (it.dev().cast_signed(), it.ino().cast_signed());
-    let length = it.len().cast_signed();
+    let metadata = fs::metadata(file).ok()?;
+    let (device, inode) = (metadata.dev().cast_signed(), metadata.ino().cast_signed());
+    let length = metadata.len().cast_signed();
     // Its mode may have been wrong and be right now.
-    let changed = it.ctime().wrapping_mul(1_000_000_000).wrapping_add(it.ctime_nsec());
-    let modified = it.mtime().wrapping_mul(1_000_000_000).wrapping_add(it.mtime_nsec());
-    Some([device, inode, length, changed, modified, i64::from(it.mode())])
+    let changed = metadata.ctime().wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec());
+    let modified = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
+    Some([device, inode, length, changed, modified, i64::from(metadata.mode())])
 }

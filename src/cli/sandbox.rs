@@ -7,9 +7,9 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tracing::info;
 
+use crate::cli::assemble;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts;
 use crate::cli::serve::{bind, stop_on_signals, url};
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::sandbox::serve;
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let switches = switches(&arguments.switches)?;
     let _logs = telemetry::start_logs(&Log { format: LogFormat::Human, level: LogLevel::Info });
     telemetry::log_panics();
-    parts::runtime(0)?.block_on(async {
+    assemble::runtime(0)?.block_on(async {
         let listener = bind(arguments.listen, "--listen")?;
         let settings = Settings {
             seed: arguments.seed,
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             switches,
             ..Settings::default()
         };
-        let sandbox = Sandbox::new(settings, parts::clock());
+        let sandbox = Sandbox::new(settings, assemble::clock());
         let at = url(&listener);
         // Before anybody is told that it serves, who may then stop it.
         let life = Life::default();
@@ -70,14 +70,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn switches(given: &[String]) -> Result<Switches, Failure> {
     let mut changes = Map::new();
-    for it in given {
-        let Some((name, value)) = it.split_once('=') else {
-            return Err(Failure::config(anyhow!("--switch {it}: expected NAME=VALUE")));
+    for switch in given {
+        let Some((name, value)) = switch.split_once('=') else {
+            return Err(Failure::config(anyhow!("--switch {switch}: expected NAME=VALUE")));
         };
         // A word that is no JSON is a text, so that a shell needs no quotes within quotes.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         changes.insert(name.to_owned(), value);
     }
     let switches = Switches::default().with(&Value::Object(changes));
-    switches.map_err(|it| Failure::config(anyhow!("--switch {it}")))
+    switches.map_err(|error| Failure::config(anyhow!("--switch {error}")))
 }

@@ -11,9 +11,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::{self, Failure};
 use crate::cli::files::fit_connections;
-use crate::cli::parts::{self, Parts};
 use crate::cli::reload::follow_settings;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -36,44 +36,44 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
-    let mut config = parts::settings_with_ring(path)?;
+    let mut config = assemble::settings_with_ring(path)?;
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
     config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
-    config.warnings.iter().for_each(|it| warn!("{it}"));
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let path = path.map(Path::to_owned);
-    parts::runtime(config.server.workers)?.block_on(serve(config, path))
+    assemble::runtime(config.server.workers)?.block_on(serve(config, path))
 }
 
 async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let callers = bind(config.server.listen, "server.listen")?;
     let operators = bind(config.admin.listen, "admin.listen")?;
     let metrics = telemetry::start_metrics();
-    let mut parts = prepare(config).await?;
-    fit_connections(&mut parts.config);
+    let mut deployment = prepare(config).await?;
+    fit_connections(&mut deployment.config);
     // Before anybody is told that it serves, who may then stop it.
     let life = Life::default();
-    let notice = parts.config.limits.drain_notice;
+    let notice = deployment.config.limits.drain_notice;
     let end = stop_on_signals(life.clone(), notice)?;
     let hangups = listen(SignalKind::hangup())?;
-    let (gateway, files) = (parts.gateway.clone(), parts.config.files.clone());
+    let (gateway, files) = (deployment.gateway.clone(), deployment.config.files.clone());
     let following = tokio::spawn(follow_settings(path, gateway, files, hangups));
     info!(
         callers = address(&callers),
         operators = address(&operators),
-        database = parts.store.kind(),
+        database = deployment.store.kind(),
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let working = work_along(&parts.gateway, &life, parts.config.limits.drain);
+    let working = work_along(&deployment.gateway, &life, deployment.config.limits.drain);
     let serving = server::serve(
-        Listener::new(callers, &parts.config.server.trusted_proxies),
-        Listener::new(operators, &parts.config.admin.trusted_proxies),
-        parts.gateway.clone(),
+        Listener::new(callers, &deployment.config.server.trusted_proxies),
+        Listener::new(operators, &deployment.config.admin.trusted_proxies),
+        deployment.gateway.clone(),
         metrics,
-        &parts.config.limits,
-        parts::clock(),
+        &deployment.config.limits,
+        assemble::clock(),
         life,
     );
     tokio::select! {
@@ -81,13 +81,13 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
         () = end => warn!("stopped at once by a second signal"),
     }
     following.abort();
-    parts.gateway.settle_usage().await;
-    if let Err(error) = parts.gateway.settle_refusals().await {
+    deployment.gateway.settle_usage().await;
+    if let Err(error) = deployment.gateway.settle_refusals().await {
         let error = &error as &dyn std::error::Error;
         warn!(error, "the audit log lacks who was refused of late");
     }
-    parts.gateway.deregister_replica().await;
-    parts.store.close().await;
+    deployment.gateway.deregister_replica().await;
+    deployment.store.close().await;
     Ok(())
 }
 
@@ -101,8 +101,8 @@ pub(super) fn work_along(
     tokio::spawn(gateway.check_accounts());
     tokio::spawn(gateway.write_usage());
     tokio::spawn(gateway.send_heartbeats());
-    let (life, told) = (life.clone(), life.clone());
-    let sending = tokio::spawn(gateway.deliver_events(async move { told.draining().await }));
+    let (life, stop) = (life.clone(), life.clone());
+    let sending = tokio::spawn(gateway.deliver_events(async move { stop.draining().await }));
     async move {
         life.draining().await;
         if tokio::time::timeout(drain, sending).await.is_err() {
@@ -112,20 +112,20 @@ pub(super) fn work_along(
 }
 
 /// Opens the vault and the database, brings the schema up to date and reads what has changed so far.
-pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
+pub(super) async fn prepare(config: Config) -> Result<Deployment, Failure> {
     let vault = Vault::new(&config.vault)?;
-    let store = parts::connect(&config).await?;
-    let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
+    let store = assemble::connect(&config).await?;
+    let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
     if !applied.is_empty() {
         info!(migrations = applied.len(), "the schema was brought up to date");
     }
-    let parts = Parts::assemble(config, store, vault)?;
-    parts.require_fitting_ring().await?;
-    parts.gateway.catch_up_once().await?;
-    parts.gateway.read_month().await?;
-    parts.gateway.warm_up().await;
-    parts.gateway.register_replica(&host()).await?;
-    Ok(parts)
+    let deployment = Deployment::new(config, store, vault)?;
+    deployment.require_fitting_ring().await?;
+    deployment.gateway.catch_up_once().await?;
+    deployment.gateway.read_month().await?;
+    deployment.gateway.warm_up().await;
+    deployment.gateway.register_replica(&host()).await?;
+    Ok(deployment)
 }
 
 /// Listens, or says in one line which address is taken.
@@ -143,12 +143,12 @@ pub(super) fn bind(at: SocketAddr, name: &str) -> Result<TcpListener, Failure> {
 }
 
 pub(super) fn address(listener: &TcpListener) -> String {
-    listener.local_addr().map(|it| it.to_string()).unwrap_or_default()
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// The URL under which this machine reaches a listener.
 pub(super) fn url(listener: &TcpListener) -> String {
-    let at = listener.local_addr().map(|it| reachable(it).to_string());
+    let at = listener.local_addr().map(|address| reachable(address).to_string());
     format!("http://{}", at.unwrap_or_default())
 }
 

@@ -56,7 +56,7 @@ pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
     let alices: Vec<&String> = alice.tweet_ids.iter().take(2).collect();
     let everybodys: Vec<&String> = alices.iter().copied().chain(bob.tweet_ids.first()).collect();
     let all: Vec<&str> =
-        [alice, bob].iter().flat_map(|it| &it.tweet_ids).map(String::as_str).collect();
+        [alice, bob].iter().flat_map(|account| &account.tweet_ids).map(String::as_str).collect();
     let all = all.join(",");
     let bobs: Vec<&String> = bob.fresh.iter().take(1).collect();
     let (by_type, by_hour) = (
@@ -119,7 +119,7 @@ Operators see the connected accounts with
 
 /// A word of a command as a shell reads it.
 fn word(text: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-+".contains(it);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(is_plain) {
         return text.to_owned();
     }
@@ -136,10 +136,10 @@ fn body(ids: &[&String], types: &[&str], levels: &[&str]) -> String {
 
 /// The most seen of a user's newest posts.
 fn most_seen(user: &WorldUser, newest: usize) -> Vec<String> {
-    let active = user.posts.iter().filter(|it| it.state == "active");
+    let active = user.posts.iter().filter(|post| post.state == "active");
     let mut posts: Vec<&WorldPost> = active.take(newest).collect();
-    posts.sort_by_key(|it| Reverse(it.totals.get(Metric::Impressions.name()).copied()));
-    posts.into_iter().take(SHOWN_POSTS).map(|it| it.id.clone()).collect()
+    posts.sort_by_key(|post| Reverse(post.totals.get(Metric::Impressions.name()).copied()));
+    posts.into_iter().take(SHOWN_POSTS).map(|post| post.id.clone()).collect()
 }
 
 #[cfg(test)]

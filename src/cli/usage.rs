@@ -4,9 +4,9 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::cli::assemble::{self, open};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{self, open};
 use crate::gateway;
 use crate::wire::usage::{Usage, UsageLine, UsageQuery};
 
@@ -35,25 +35,25 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
-    let Arguments { from, until, by, app, key, account, json } = asked;
+pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { from, until, by, app, key, account, json } = arguments;
     let query = UsageQuery { from, until, by: Some(by), app, key, account };
-    let (filter, month) = query.read(parts::now()).map_err(gateway::Error::InvalidRequest)?;
-    let parts = open(config).await?;
-    let usage = Usage::of(parts.gateway.report_usage(&filter, month).await?, &filter);
+    let (filter, month) = query.read(assemble::now()).map_err(gateway::Error::InvalidRequest)?;
+    let deployment = open(config).await?;
+    let usage = Usage::of(deployment.gateway.report_usage(&filter, month).await?, &filter);
     if json {
         output::json(&usage);
         return Ok(());
     }
     let rows: Vec<[String; 5]> = usage.sums.iter().map(row).collect();
     output::table(["TIME", "OF", "CALLS", "POSTS", "BYTES"], &rows);
-    for it in &usage.accounts {
+    for used in &usage.accounts {
         let accounts = output::count(
-            usize::try_from(it.accounts).unwrap_or(usize::MAX),
+            usize::try_from(used.accounts).unwrap_or(usize::MAX),
             "account",
             "accounts",
         );
-        output::note(&format!("in {}, {} used {accounts}", it.month, it.app));
+        output::note(&format!("in {}, {} used {accounts}", used.month, used.app));
     }
     for gap in &usage.gaps {
         let known = if gap.lost_calls == 0 {
@@ -63,7 +63,7 @@ pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), F
         };
         let killed = if gap.killed { "what a killed process did last" } else { "" };
         let missing: Vec<&str> =
-            [&*known, killed].into_iter().filter(|it| !it.is_empty()).collect();
+            [&*known, killed].into_iter().filter(|part| !part.is_empty()).collect();
         output::note(&format!("not counted after {}: {}", gap.since, missing.join(", ")));
     }
     if usage.truncated {
@@ -73,7 +73,7 @@ pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), F
 }
 
 fn row(line: &UsageLine) -> [String; 5] {
-    let account = line.account.as_ref().map(|it| it.as_deref().unwrap_or("no account"));
+    let account = line.account.as_ref().map(|id| id.as_deref().unwrap_or("no account"));
     let of =
         [line.app.as_deref(), line.key.as_deref(), account, line.endpoint, line.auth, line.outcome];
     let of: Vec<&str> = of.into_iter().flatten().collect();

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::Subcommand;
 
+use crate::cli::assemble::{ACTOR, Deployment};
+use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{ACTOR, Parts};
-use crate::cli::parts::{open, open_to_seal};
 use crate::gateway;
 use crate::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
@@ -74,17 +74,17 @@ pub(super) enum Task {
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
     let seals = matches!(task, Task::Add { .. } | Task::Rotate { .. });
-    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
+    let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Add { url, app, json } => {
             let new = NewWebhook { url, app };
-            show(parts.gateway.add_webhook(new.into(), &ACTOR).await?.into(), json);
+            show(deployment.gateway.add_webhook(new.into(), &ACTOR).await?.into(), json);
             Ok(())
         }
-        Task::List { json } => list(&parts, json).await,
-        Task::Test { webhook, json } => test(&parts, &webhook, json).await,
+        Task::List { json } => list(&deployment, json).await,
+        Task::Test { webhook, json } => test(&deployment, &webhook, json).await,
         Task::Resend { webhook, delivery, json } => {
-            let again = parts.gateway.resend_delivery(&webhook, delivery, &ACTOR).await?;
+            let again = deployment.gateway.resend_delivery(&webhook, delivery, &ACTOR).await?;
             let again = Delivery::from(again);
             output::note(&format!("{} is sent again by whichever gateway runs", again.id));
             if json {
@@ -95,11 +95,11 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Rotate { webhook, overlap, json } => {
             let rotation = Rotation { overlap: Some(overlap) };
             let overlap = rotation.read().map_err(gateway::Error::InvalidRequest)?;
-            show(parts.gateway.rotate_webhook(&webhook, overlap, &ACTOR).await?.into(), json);
+            show(deployment.gateway.rotate_webhook(&webhook, overlap, &ACTOR).await?.into(), json);
             Ok(())
         }
         Task::Remove { webhook, json } => {
-            let removed = parts.gateway.remove_webhook(&webhook, &ACTOR).await?;
+            let removed = deployment.gateway.remove_webhook(&webhook, &ACTOR).await?;
             output::note(&format!("removed {}", removed.id));
             if json {
                 output::json(&Webhook::from(removed));
@@ -125,21 +125,21 @@ fn show(made: WebhookSecret, json: bool) {
     }
 }
 
-async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
-    let webhooks = parts.gateway.list_webhooks().await?;
+async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
+    let webhooks = deployment.gateway.list_webhooks().await?;
     let webhooks: Vec<ListedWebhook> = webhooks.into_iter().map(ListedWebhook::from).collect();
     if json {
         output::json(&webhooks);
         return Ok(());
     }
-    let row = |it: &ListedWebhook| {
-        let since = it.waiting_since.as_ref().map(|at| format!(" since {at}"));
+    let row = |listed: &ListedWebhook| {
+        let since = listed.waiting_since.as_ref().map(|at| format!(" since {at}"));
         [
-            it.webhook.id.clone(),
-            it.webhook.url.clone(),
-            it.webhook.app.clone().unwrap_or_else(|| "all".to_owned()),
-            format!("{}{}", it.waiting, since.unwrap_or_default()),
-            it.failure.as_ref().map_or("-".to_owned(), |it| output::plain(it)),
+            listed.webhook.id.clone(),
+            listed.webhook.url.clone(),
+            listed.webhook.app.clone().unwrap_or_else(|| "all".to_owned()),
+            format!("{}{}", listed.waiting, since.unwrap_or_default()),
+            listed.failure.as_ref().map_or("-".to_owned(), |failure| output::plain(failure)),
         ]
     };
     let rows: Vec<_> = webhooks.iter().map(row).collect();
@@ -150,8 +150,8 @@ async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn test(parts: &Parts, id: &str, json: bool) -> Result<(), Failure> {
-    let tested = Tested::from(parts.gateway.test_webhook(id, &ACTOR).await?);
+async fn test(deployment: &Deployment, id: &str, json: bool) -> Result<(), Failure> {
+    let tested = Tested::from(deployment.gateway.test_webhook(id, &ACTOR).await?);
     if json {
         output::json(&tested);
     }

@@ -53,7 +53,9 @@ fn is_private(process: u32, owner: u32, mode: u32) -> bool {
 pub fn credentials(folder: Option<&str>) -> Layer {
     let Some(folder) = folder else { return Layer::new() };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|it| credential(&it.file_name().into_string().ok()?, &it.path())).collect()
+    entries
+        .filter_map(|entry| credential(&entry.file_name().into_string().ok()?, &entry.path()))
+        .collect()
 }
 
 fn credential(name: &str, path: &Path) -> Option<(String, Setting)> {
@@ -65,7 +67,7 @@ fn credential(name: &str, path: &Path) -> Option<(String, Setting)> {
 
 /// The directory where systemd puts credentials.
 pub fn credentials_folder(environment: &BTreeMap<String, String>) -> Option<&str> {
-    environment.get("CREDENTIALS_DIRECTORY").map(String::as_str).filter(|it| !it.is_empty())
+    environment.get("CREDENTIALS_DIRECTORY").map(String::as_str).filter(|folder| !folder.is_empty())
 }
 
 #[cfg(test)]

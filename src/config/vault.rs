@@ -12,18 +12,18 @@ use crate::config::{Ring, Vault};
 use crate::model::Secret;
 
 /// The ring, which may be empty if it is not needed.
-pub fn ring(it: &mut Reader<'_>) -> Vault {
-    let keys = keys(it);
-    if it.ring == Ring::Needed && keys.is_empty() && !it.is_wrong("vault.keys") {
+pub fn ring(reader: &mut Reader<'_>) -> Vault {
+    let keys = keys(reader);
+    if reader.ring == Ring::Needed && keys.is_empty() && !reader.is_wrong("vault.keys") {
         let detail = "expected an entry; `countersign vault generate-key` prints one";
-        it.refuse("vault.keys", detail);
+        reader.refuse("vault.keys", detail);
     }
-    let named = it.get("vault.active", &form::KEY_ID);
-    if it.is_wrong("vault.keys") || it.is_wrong("vault.active") {
+    let named = reader.get("vault.active", &form::KEY_ID);
+    if reader.is_wrong("vault.keys") || reader.is_wrong("vault.active") {
         return Vault { keys, active: named };
     }
     let active = active(&keys, named).unwrap_or_else(|expected| {
-        it.refuse("vault.active", format!("expected {expected}"));
+        reader.refuse("vault.active", format!("expected {expected}"));
         String::new()
     });
     Vault { keys, active }
@@ -39,9 +39,9 @@ fn active(keys: &[(String, Secret)], named: String) -> Result<String, &'static s
     }
 }
 
-fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
-    let Some((setting, text)) = it.text("vault.keys") else { return Vec::new() };
-    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+fn keys(reader: &mut Reader<'_>) -> Vec<(String, Secret)> {
+    let Some((setting, text)) = reader.text("vault.keys") else { return Vec::new() };
+    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty());
     let mut ids = BTreeSet::new();
     let mut keys = Vec::new();
     for (number, entry) in (1..).zip(entries) {
@@ -52,7 +52,9 @@ fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
         match entry {
             Ok(entry) => keys.push(entry),
             Err(expected) => {
-                it.problems.push(setting.problem(format!("entry {number}: expected {expected}")));
+                reader
+                    .problems
+                    .push(setting.problem(format!("entry {number}: expected {expected}")));
             }
         }
     }
@@ -70,7 +72,7 @@ fn key(entry: &str) -> Result<(&str, Secret), &'static str> {
         bytes.map_err(|_| "a key in standard base64, 44 characters with the = at its end")?;
     match &**bytes {
         bytes if bytes.len() != 32 => Err("a key of exactly 32 bytes"),
-        [first, rest @ ..] if rest.iter().all(|it| it == first) => {
+        [first, rest @ ..] if rest.iter().all(|byte| byte == first) => {
             Err("a random key; `countersign vault generate-key` prints one")
         }
         _ => Ok((id, key.into())),

@@ -32,8 +32,9 @@ pub fn compose(digits: &[u8; RANDOM_LENGTH]) -> Secret {
 
 /// Whether this text can be in a link, which needs no database to know.
 pub fn is_link_id(text: &str) -> bool {
-    let is_base62 = text.bytes().all(|it| it.is_ascii_alphanumeric());
-    let parts = text.split_at_checked(RANDOM_LENGTH).filter(|it| it.1.len() == CHECK_LENGTH);
+    let is_base62 = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let parts =
+        text.split_at_checked(RANDOM_LENGTH).filter(|(_, check)| check.len() == CHECK_LENGTH);
     is_base62 && parts.is_some_and(|(body, check)| check.as_bytes() == checksum(body))
 }
 
@@ -100,7 +101,7 @@ impl NotConnected {
     }
 
     pub fn from_name(name: &str) -> Option<NotConnected> {
-        NotConnected::ALL.into_iter().find(|it| it.name() == name)
+        NotConnected::ALL.into_iter().find(|end| end.name() == name)
     }
 
     /// A headline of two or three words.

@@ -91,7 +91,7 @@ pub fn log_panics() {
 
 /// Lines dropped so far because the writer could not keep up.
 pub fn dropped_lines() -> u64 {
-    DROPPED.get().map_or(0, |it| u64::try_from(it.dropped_lines()).unwrap_or(u64::MAX))
+    DROPPED.get().map_or(0, |counter| u64::try_from(counter.dropped_lines()).unwrap_or(u64::MAX))
 }
 
 fn targets(level: LogLevel) -> Targets {

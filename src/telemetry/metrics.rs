@@ -126,7 +126,7 @@ mod tests {
             "countersign_log_lines_dropped_total 0",
             "# TYPE countersign_build_info gauge",
         ] {
-            assert!(text.lines().any(|it| it == line), "{line} is missing of:\n{text}");
+            assert!(text.lines().any(|found| found == line), "{line} is missing of:\n{text}");
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn sources(folder: &Path) -> Vec<(String, String)> {
-        let paths = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let below = |path: PathBuf| {
             if path.is_dir() {
                 return sources(&path);

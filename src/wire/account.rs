@@ -50,34 +50,34 @@ pub struct ImportLine {
 }
 
 impl From<model::Account> for Account {
-    fn from(it: model::Account) -> Account {
+    fn from(account: model::Account) -> Account {
         Account {
-            app: it.app,
-            user_id: it.user_id.to_string(),
-            screen_name: it.screen_name,
-            state: it.state.name(),
-            state_since: rfc3339(it.state_since),
-            connected_at: rfc3339(it.connected_at),
+            app: account.app,
+            user_id: account.user_id.to_string(),
+            screen_name: account.screen_name,
+            state: account.state.name(),
+            state_since: rfc3339(account.state_since),
+            connected_at: rfc3339(account.connected_at),
         }
     }
 }
 
 impl From<gateway::SeenAccount> for SeenAccount {
-    fn from(it: gateway::SeenAccount) -> SeenAccount {
-        let failed = it.last.failed;
-        let words = |it: &gateway::Failure| ended(it.status, it.code.as_deref());
+    fn from(seen: gateway::SeenAccount) -> SeenAccount {
+        let failed = seen.last.failed;
+        let words = |failure: &gateway::Failure| ended(failure.status, failure.code.as_deref());
         SeenAccount {
-            account: it.account.into(),
-            last_call_at: it.last.at.map(rfc3339),
+            account: seen.account.into(),
+            last_call_at: seen.last.at.map(rfc3339),
             last_error: failed.as_ref().map(words),
-            last_error_at: failed.map(|it| rfc3339(it.at)),
+            last_error_at: failed.map(|failure| rfc3339(failure.at)),
         }
     }
 }
 
 /// What X said of an account's token.
-pub fn verified(it: &Verified) -> serde_json::Value {
-    match it {
+pub fn verified(verified: &Verified) -> serde_json::Value {
+    match verified {
         Verified::Works(profile) => json!({
             "works": true,
             "state": "active",
@@ -95,12 +95,12 @@ pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
     let problems = Problems::of_lines(|problems| {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             match serde_json::from_str::<ImportLine>(line) {
-                Ok(it) => imports.push(Import {
+                Ok(line) => imports.push(Import {
                     line: index + 1,
-                    user_id: it.user_id,
-                    screen_name: it.screen_name,
-                    access_token: Secret::new(it.access_token),
-                    access_token_secret: Secret::new(it.access_token_secret),
+                    user_id: line.user_id,
+                    screen_name: line.screen_name,
+                    access_token: Secret::new(line.access_token),
+                    access_token_secret: Secret::new(line.access_token_secret),
                 }),
                 Err(error) => {
                     let form = "one JSON object of the strings user_id, screen_name, access_token and access_token_secret";

@@ -33,7 +33,7 @@ impl From<((&str, BearerSource), AccountsUsed)> for App {
             app_only,
             bearer_source,
             accounts_used: used.accounts,
-            account_limit: used.limit.map(|it| it.most),
+            account_limit: used.limit.map(|limit| limit.most),
             over_limit: used.limit.map(AccountLimit::beyond),
         }
     }

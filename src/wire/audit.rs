@@ -70,16 +70,16 @@ impl AuditQuery {
 }
 
 impl From<model::audit::Entry> for Entry {
-    fn from(it: model::audit::Entry) -> Entry {
+    fn from(entry: model::audit::Entry) -> Entry {
         Entry {
-            id: it.id,
-            at: rfc3339(it.at),
-            actor: it.actor,
-            key_name: it.key_name,
-            address: it.address,
-            action: it.action,
-            subject: it.subject,
-            detail: it.detail,
+            id: entry.id,
+            at: rfc3339(entry.at),
+            actor: entry.actor,
+            key_name: entry.key_name,
+            address: entry.address,
+            action: entry.action,
+            subject: entry.subject,
+            detail: entry.detail,
         }
     }
 }

@@ -102,24 +102,24 @@ impl CallQuery {
 }
 
 impl From<model::call::Call> for Call {
-    fn from(it: model::call::Call) -> Call {
+    fn from(call: model::call::Call) -> Call {
         Call {
-            id: it.id,
-            at: rfc3339(it.at),
-            request_id: it.request_id,
-            app: it.app,
-            key: it.key_id,
-            account: it.account.map(|it| it.to_string()),
-            endpoint: it.endpoint.name(),
-            auth: it.auth.map(model::AuthKind::name),
-            posts: it.posts,
-            engagement_types: it.metrics.iter().map(|it| it.name()).collect(),
-            status: it.status,
-            code: it.code,
-            attempts: it.attempts,
-            ms: it.time.as_secs_f64() * 1000.0,
-            upstream_ms: it.upstream_time.as_secs_f64() * 1000.0,
-            bytes: it.bytes,
+            id: call.id,
+            at: rfc3339(call.at),
+            request_id: call.request_id,
+            app: call.app,
+            key: call.key_id,
+            account: call.account.map(|id| id.to_string()),
+            endpoint: call.endpoint.name(),
+            auth: call.auth.map(model::AuthKind::name),
+            posts: call.posts,
+            engagement_types: call.metrics.iter().map(|metric| metric.name()).collect(),
+            status: call.status,
+            code: call.code,
+            attempts: call.attempts,
+            ms: call.time.as_secs_f64() * 1000.0,
+            upstream_ms: call.upstream_time.as_secs_f64() * 1000.0,
+            bytes: call.bytes,
         }
     }
 }

@@ -81,22 +81,23 @@ pub struct NewKey {
 }
 
 impl From<model::key::Key> for Key {
-    fn from(it: model::key::Key) -> Key {
-        let ids = |it: Vec<UserId>| it.iter().map(ToString::to_string).collect();
-        let names = |it: Vec<Endpoint>| it.iter().map(|it| it.name()).collect();
+    fn from(key: model::key::Key) -> Key {
+        let ids = |ids: Vec<UserId>| ids.iter().map(ToString::to_string).collect();
+        let names =
+            |endpoints: Vec<Endpoint>| endpoints.iter().map(|endpoint| endpoint.name()).collect();
         Key {
-            id: it.id,
-            kind: Some(it.kind.name()),
-            name: it.name,
-            app: it.scopes.app,
-            accounts: it.scopes.accounts.map(ids),
-            endpoints: it.scopes.endpoints.map(names),
-            links: it.scopes.links,
-            looks: it.scopes.looks,
-            created_at: rfc3339(it.created_at),
-            expires_at: it.scopes.expires_at.map(rfc3339),
-            revoked_at: it.revoked_at.map(rfc3339),
-            last_used_at: it.last_used_at.map(rfc3339),
+            id: key.id,
+            kind: Some(key.kind.name()),
+            name: key.name,
+            app: key.scopes.app,
+            accounts: key.scopes.accounts.map(ids),
+            endpoints: key.scopes.endpoints.map(names),
+            links: key.scopes.links,
+            looks: key.scopes.looks,
+            created_at: rfc3339(key.created_at),
+            expires_at: key.scopes.expires_at.map(rfc3339),
+            revoked_at: key.revoked_at.map(rfc3339),
+            last_used_at: key.last_used_at.map(rfc3339),
         }
     }
 }
@@ -104,19 +105,19 @@ impl From<model::key::Key> for Key {
 impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
     fn from(listed: Result<model::key::Key, model::key::Unreadable>) -> Key {
         match listed {
-            Ok(it) => Key::from(it),
-            Err(it) => Key {
-                id: it.id,
+            Ok(key) => Key::from(key),
+            Err(unreadable) => Key {
+                id: unreadable.id,
                 kind: None,
-                name: it.name,
+                name: unreadable.name,
                 app: None,
                 accounts: Some(Vec::new()),
                 endpoints: Some(Vec::new()),
                 links: false,
                 looks: false,
-                created_at: rfc3339(it.created_at),
+                created_at: rfc3339(unreadable.created_at),
                 expires_at: None,
-                revoked_at: it.revoked_at.map(rfc3339),
+                revoked_at: unreadable.revoked_at.map(rfc3339),
                 last_used_at: None,
             },
         }

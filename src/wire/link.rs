@@ -90,29 +90,29 @@ impl NewLink {
 }
 
 impl From<gateway::CreatedLink> for CreatedLink {
-    fn from(it: gateway::CreatedLink) -> CreatedLink {
+    fn from(created: gateway::CreatedLink) -> CreatedLink {
         CreatedLink {
-            id: it.id.to_string(),
-            url: it.url.expose().to_owned(),
-            app: it.link.app,
-            label: it.link.label,
-            user_id: it.link.expected_user.map(|it| it.to_string()),
-            return_to: it.link.return_to,
-            expires_at: rfc3339(it.link.expires_at),
+            id: created.id.to_string(),
+            url: created.url.expose().to_owned(),
+            app: created.link.app,
+            label: created.link.label,
+            user_id: created.link.expected_user.map(|id| id.to_string()),
+            return_to: created.link.return_to,
+            expires_at: rfc3339(created.link.expires_at),
         }
     }
 }
 
 impl From<WaitingLink> for Link {
-    fn from(it: WaitingLink) -> Link {
+    fn from(waiting: WaitingLink) -> Link {
         Link {
-            id: it.id.to_string(),
-            app: it.link.app,
-            label: it.link.label,
-            user_id: it.link.expected_user.map(|it| it.to_string()),
-            return_to: it.link.return_to,
-            created_at: rfc3339(it.link.created_at),
-            expires_at: rfc3339(it.link.expires_at),
+            id: waiting.id.to_string(),
+            app: waiting.link.app,
+            label: waiting.link.label,
+            user_id: waiting.link.expected_user.map(|id| id.to_string()),
+            return_to: waiting.link.return_to,
+            created_at: rfc3339(waiting.link.created_at),
+            expires_at: rfc3339(waiting.link.expires_at),
         }
     }
 }

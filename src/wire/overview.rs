@@ -83,31 +83,31 @@ pub struct AccountsUsed {
 }
 
 impl From<gateway::Overview> for Overview {
-    fn from(it: gateway::Overview) -> Overview {
-        let hours = hours(&it);
+    fn from(overview: gateway::Overview) -> Overview {
+        let hours = hours(&overview);
         Overview {
-            degraded: it.health.degraded.iter().map(ToString::to_string).collect(),
-            accounts: AccountsByState::of(&it.accounts),
-            since: rfc3339(begin_of(it.since)),
-            calls: hours.iter().map(|it| it.calls).sum(),
-            failed: hours.iter().map(|it| it.failed).sum(),
+            degraded: overview.health.degraded.iter().map(ToString::to_string).collect(),
+            accounts: AccountsByState::of(&overview.accounts),
+            since: rfc3339(begin_of(overview.since)),
+            calls: hours.iter().map(|hour| hour.calls).sum(),
+            failed: hours.iter().map(|hour| hour.failed).sum(),
             hours,
-            latency: it.latency.map(Latency::from),
-            webhooks: it
+            latency: overview.latency.map(Latency::from),
+            webhooks: overview
                 .webhooks
                 .into_iter()
-                .filter(|it| it.1.failure.is_some())
+                .filter(|(_, backlog)| backlog.failure.is_some())
                 .map(ListedWebhook::from)
                 .collect(),
-            gaps: it.gaps.into_iter().map(Gap::from).collect(),
-            accounts_used: it.accounts_used.into_iter().map(AccountsUsed::from).collect(),
+            gaps: overview.gaps.into_iter().map(Gap::from).collect(),
+            accounts_used: overview.accounts_used.into_iter().map(AccountsUsed::from).collect(),
         }
     }
 }
 
-fn hours(it: &gateway::Overview) -> Vec<CallsOfHour> {
+fn hours(overview: &gateway::Overview) -> Vec<CallsOfHour> {
     let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-    for row in &it.usage {
+    for row in &overview.usage {
         let (Some(hour), Some(auth)) = (row.hour, row.auth) else { continue };
         let (calls, failed) = sums.entry((hour, auth.name())).or_default();
         *calls += row.sums.calls;
@@ -126,7 +126,9 @@ fn hours(it: &gateway::Overview) -> Vec<CallsOfHour> {
 
 impl AccountsByState {
     fn of(counts: &[(AccountState, u64)]) -> AccountsByState {
-        let of = |state| counts.iter().find(|it| it.0 == state).map_or(0, |it| it.1);
+        let of = |state| {
+            counts.iter().find(|(counted, _)| *counted == state).map_or(0, |(_, count)| *count)
+        };
         AccountsByState {
             active: of(AccountState::Active),
             revoked: of(AccountState::Revoked),
@@ -137,22 +139,22 @@ impl AccountsByState {
 }
 
 impl From<gateway::Latency> for Latency {
-    fn from(it: gateway::Latency) -> Latency {
+    fn from(latency: gateway::Latency) -> Latency {
         Latency {
-            calls: it.calls,
-            median_ms: it.median.as_secs_f64() * 1000.0,
-            p95_ms: it.most.as_secs_f64() * 1000.0,
+            calls: latency.calls,
+            median_ms: latency.median.as_secs_f64() * 1000.0,
+            p95_ms: latency.most.as_secs_f64() * 1000.0,
         }
     }
 }
 
 impl From<app::AccountsUsed> for AccountsUsed {
-    fn from(it: app::AccountsUsed) -> AccountsUsed {
+    fn from(used: app::AccountsUsed) -> AccountsUsed {
         AccountsUsed {
-            app: it.app,
-            accounts: it.accounts,
-            account_limit: it.limit.map(|it| it.most),
-            over_limit: it.limit.map(app::AccountLimit::beyond),
+            app: used.app,
+            accounts: used.accounts,
+            account_limit: used.limit.map(|limit| limit.most),
+            over_limit: used.limit.map(app::AccountLimit::beyond),
         }
     }
 }

@@ -133,10 +133,10 @@ impl Call {
         Call {
             endpoint: call.endpoint.name(),
             auth: call.signer.kind().name(),
-            account: call.signer.account().map(|it| it.to_string()),
+            account: call.signer.account().map(|id| id.to_string()),
             tweet_count: call.posts.len(),
-            start: call.span.map(|it| rfc3339(it.start)),
-            end: call.span.map(|it| rfc3339(it.end)),
+            start: call.span.map(|span| rfc3339(span.start)),
+            end: call.span.map(|span| rfc3339(span.end)),
             went: None,
             asks: None,
         }
@@ -171,7 +171,7 @@ impl Call {
     fn planned(call: &PlannedCall) -> Call {
         let asks = Asks {
             tweet_ids: ids(&call.posts),
-            engagement_types: call.metrics.iter().map(|it| it.name()).collect(),
+            engagement_types: call.metrics.iter().map(|metric| metric.name()).collect(),
             probe: matches!(call.signer, Signer::Candidate(_)),
         };
         Call { asks: Some(asks), ..Call::of(call) }
@@ -186,21 +186,21 @@ impl Went {
 }
 
 impl From<&gateway::Missing> for Missing {
-    fn from(it: &gateway::Missing) -> Missing {
+    fn from(missing: &gateway::Missing) -> Missing {
         Missing {
-            tweet_ids: ids(&it.posts),
-            engagement_types: it.metrics.iter().map(|it| it.name()).collect(),
-            reason: it.reason.name(),
-            windows: it.windows.iter().map(MissingWindow::of).collect(),
-            detail: it.detail.clone(),
-            account: it.author.map(|it| it.to_string()),
+            tweet_ids: ids(&missing.posts),
+            engagement_types: missing.metrics.iter().map(|metric| metric.name()).collect(),
+            reason: missing.reason.name(),
+            windows: missing.windows.iter().map(MissingWindow::of).collect(),
+            detail: missing.detail.clone(),
+            account: missing.author.map(|id| id.to_string()),
         }
     }
 }
 
 impl From<&gateway::Planned> for Plan {
-    fn from(it: &gateway::Planned) -> Plan {
-        let gateway::Planned { plan, new_accounts, held: _ } = it;
+    fn from(planned: &gateway::Planned) -> Plan {
+        let gateway::Planned { plan, new_accounts, held: _ } = planned;
         let cost = plan.cost();
         let lookups = (cost.lookups > 0).then_some(("lookup", cost.lookups));
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
@@ -209,7 +209,7 @@ impl From<&gateway::Planned> for Plan {
             accounts: cost.accounts,
             new_accounts: *new_accounts,
         };
-        let lookups = plan.lookups.iter().map(|it| Call::planned_lookup(it));
+        let lookups = plan.lookups.iter().map(|posts| Call::planned_lookup(posts));
         Plan {
             calls: lookups.chain(plan.calls.iter().map(Call::planned)).collect(),
             missing: plan.missing.iter().map(Missing::from).collect(),
@@ -239,8 +239,9 @@ described! {
 /// What calls have in common, and one of the shapes that are theirs alone.
 fn call_with(more: &str) -> Schema {
     let mut call = AllOfBuilder::new();
-    if let RefOr::T(Schema::AllOf(it)) = Call::schema() {
-        let common = it.items.into_iter().filter(|it| matches!(it, RefOr::T(Schema::Object(_))));
+    if let RefOr::T(Schema::AllOf(all)) = Call::schema() {
+        let common =
+            all.items.into_iter().filter(|part| matches!(part, RefOr::T(Schema::Object(_))));
         call = common.fold(call, AllOfBuilder::item);
     }
     call.item(Ref::from_schema_name(more)).build().into()

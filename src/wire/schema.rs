@@ -85,7 +85,7 @@ described! {
 }
 
 pub fn text(about: &str) -> ObjectBuilder {
-    let about = Some(about).filter(|it| !it.is_empty());
+    let about = Some(about).filter(|about| !about.is_empty());
     ObjectBuilder::new().schema_type(Type::String).description(about)
 }
 

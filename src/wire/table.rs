@@ -44,7 +44,7 @@ impl CsvText {
     pub fn write(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
         let mut table = Table(csv::Writer::from_writer(std::mem::take(out)));
         if !std::mem::replace(&mut self.has_header, true) {
-            let names = self.columns.iter().map(|it| column(*it));
+            let names = self.columns.iter().map(|column_kind| column(*column_kind));
             table.row(
                 self.with_names.then_some("grouping").into_iter().chain(names).chain(["value"]),
             );

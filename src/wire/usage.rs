@@ -130,9 +130,9 @@ impl UsageQuery {
             problems.push(Problem::in_query("from must be before until"));
         }
         let by = self.grain(&mut problems);
-        let account = self.account.as_deref().map(|it| {
+        let account = self.account.as_deref().map(|id| {
             let detail = "account must be a user id of 1 to 19 digits";
-            model::UserId::parse(it).ok_or_else(|| problems.push(Problem::in_query(detail)))
+            model::UserId::parse(id).ok_or_else(|| problems.push(Problem::in_query(detail)))
         });
         let filter = UsageFilter {
             from: hour_of(from),
@@ -149,7 +149,7 @@ impl UsageQuery {
 
     fn grain(&self, problems: &mut Vec<Problem>) -> Grain {
         let mut by = Grain::default();
-        for name in self.by.as_deref().unwrap_or("day").split(',').filter(|it| !it.is_empty()) {
+        for name in self.by.as_deref().unwrap_or("day").split(',').filter(|name| !name.is_empty()) {
             match name {
                 "hour" => by.hours = 1,
                 "day" => by.hours = by.hours.max(24),
@@ -206,15 +206,17 @@ pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
         ("bytes", true),
     ];
     let mut table = csv::Writer::from_writer(Vec::new());
-    let names = columns.iter().filter(|it| it.1).map(|it| it.0);
+    let names = columns.iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name);
     table.write_record(names).expect(NEVER_FAILS);
-    for it in &usage.sums {
-        let numbers = [it.calls, it.posts, it.bytes].map(|it| it.to_string());
-        let account = it.account.as_ref().and_then(|it| it.as_deref());
-        let told = [it.at.as_deref(), it.app.as_deref(), it.key.as_deref(), account, it.endpoint];
-        let told = told.into_iter().chain([it.auth, it.outcome]).map(Option::unwrap_or_default);
-        let fields = told.chain(numbers.iter().map(|it| &**it)).zip(columns);
-        let fields = fields.filter(|it| it.1.1).map(|it| it.0);
+    for line in &usage.sums {
+        let numbers = [line.calls, line.posts, line.bytes].map(|number| number.to_string());
+        let account = line.account.as_ref().and_then(|id| id.as_deref());
+        let texts =
+            [line.at.as_deref(), line.app.as_deref(), line.key.as_deref(), account, line.endpoint];
+        let texts =
+            texts.into_iter().chain([line.auth, line.outcome]).map(Option::unwrap_or_default);
+        let fields = texts.chain(numbers.iter().map(|text| &**text)).zip(columns);
+        let fields = fields.filter(|(_, (_, is_wanted))| *is_wanted).map(|(text, _)| text);
         table.write_record(fields).expect(NEVER_FAILS);
     }
     table.into_inner().expect(NEVER_FAILS)
@@ -223,24 +225,24 @@ pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
 const NEVER_FAILS: &str = "writing to memory does not fail";
 
 impl From<UsageRow> for UsageLine {
-    fn from(it: UsageRow) -> UsageLine {
+    fn from(row: UsageRow) -> UsageLine {
         UsageLine {
-            at: it.hour.map(|it| rfc3339(begin_of(it))),
-            app: it.app,
-            key: it.key_id,
-            account: it.account.map(|it| it.map(|it| it.to_string())),
-            endpoint: it.endpoint.map(model::Endpoint::name),
-            auth: it.auth.map(model::AuthKind::name),
-            outcome: it.outcome.map(model::usage::Outcome::name),
-            calls: it.sums.calls,
-            posts: it.sums.posts,
-            bytes: it.sums.bytes,
+            at: row.hour.map(|hour| rfc3339(begin_of(hour))),
+            app: row.app,
+            key: row.key_id,
+            account: row.account.map(|id| id.map(|id| id.to_string())),
+            endpoint: row.endpoint.map(model::Endpoint::name),
+            auth: row.auth.map(model::AuthKind::name),
+            outcome: row.outcome.map(model::usage::Outcome::name),
+            calls: row.sums.calls,
+            posts: row.sums.posts,
+            bytes: row.sums.bytes,
         }
     }
 }
 
 impl From<UsageGap> for Gap {
-    fn from(it: UsageGap) -> Gap {
-        Gap { since: rfc3339(it.since), lost_calls: it.lost_calls, killed: it.killed }
+    fn from(gap: UsageGap) -> Gap {
+        Gap { since: rfc3339(gap.since), lost_calls: gap.lost_calls, killed: gap.killed }
     }
 }

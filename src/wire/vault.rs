@@ -42,15 +42,15 @@ impl Vault {
 }
 
 impl From<(gateway::Replica, Duration)> for Replica {
-    fn from((it, heard_ago): (gateway::Replica, Duration)) -> Replica {
+    fn from((replica, heard_ago): (gateway::Replica, Duration)) -> Replica {
         Replica {
-            id: it.id,
-            host: it.host,
-            version: it.version,
-            started_at: rfc3339(it.started_at),
+            id: replica.id,
+            host: replica.host,
+            version: replica.version,
+            started_at: rfc3339(replica.started_at),
             heard_ago: heard_ago.as_secs(),
-            vault_keys: it.vault_keys,
-            vault_active: it.vault_active,
+            vault_keys: replica.vault_keys,
+            vault_active: replica.vault_active,
         }
     }
 }

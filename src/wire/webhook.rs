@@ -108,13 +108,13 @@ pub struct Delivery {
 }
 
 impl From<model::webhook::Webhook> for Webhook {
-    fn from(it: model::webhook::Webhook) -> Webhook {
+    fn from(webhook: model::webhook::Webhook) -> Webhook {
         Webhook {
-            id: it.id,
-            url: it.url,
-            app: it.app,
-            created_at: rfc3339(it.created_at),
-            old_secret_until: it.old_secret_until.map(rfc3339),
+            id: webhook.id,
+            url: webhook.url,
+            app: webhook.app,
+            created_at: rfc3339(webhook.created_at),
+            old_secret_until: webhook.old_secret_until.map(rfc3339),
         }
     }
 }
@@ -137,8 +137,8 @@ impl From<(model::webhook::Webhook, Secret)> for WebhookSecret {
 }
 
 impl From<NewWebhook> for gateway::NewWebhook {
-    fn from(it: NewWebhook) -> gateway::NewWebhook {
-        gateway::NewWebhook { url: it.url, app: it.app }
+    fn from(new: NewWebhook) -> gateway::NewWebhook {
+        gateway::NewWebhook { url: new.url, app: new.app }
     }
 }
 
@@ -156,7 +156,9 @@ impl From<Result<u16, NotReceived>> for Tested {
     fn from(sent: Result<u16, NotReceived>) -> Tested {
         match sent {
             Ok(status) => Tested { received: true, status: Some(status), failure: None },
-            Err(it) => Tested { received: false, status: it.status, failure: Some(it.why) },
+            Err(failure) => {
+                Tested { received: false, status: failure.status, failure: Some(failure.why) }
+            }
         }
     }
 }
@@ -164,44 +166,44 @@ impl From<Result<u16, NotReceived>> for Tested {
 impl From<Result<model::webhook::Delivery, Unreadable>> for Delivery {
     fn from(listed: Result<model::webhook::Delivery, Unreadable>) -> Delivery {
         match listed {
-            Ok(it) => Delivery::from(it),
-            Err(it) => Delivery {
-                id: it.message_id(),
-                number: it.number,
+            Ok(delivery) => Delivery::from(delivery),
+            Err(unreadable) => Delivery {
+                id: unreadable.message_id(),
+                number: unreadable.number,
                 event: None,
                 user_id: None,
                 screen_name: String::new(),
                 reason: String::new(),
-                occurred_at: rfc3339(it.occurred_at),
-                state: it.state().name(),
-                app: it.app,
-                attempts: it.attempts,
-                attempt_at: it.attempt_at.map(rfc3339),
+                occurred_at: rfc3339(unreadable.occurred_at),
+                state: unreadable.state().name(),
+                app: unreadable.app,
+                attempts: unreadable.attempts,
+                attempt_at: unreadable.attempt_at.map(rfc3339),
                 delivered_at: None,
                 status: None,
-                failure: Some(it.why),
+                failure: Some(unreadable.why),
             },
         }
     }
 }
 
 impl From<model::webhook::Delivery> for Delivery {
-    fn from(it: model::webhook::Delivery) -> Delivery {
+    fn from(delivery: model::webhook::Delivery) -> Delivery {
         Delivery {
-            id: it.message_id(),
-            number: it.number,
-            event: Some(it.event.name()),
-            state: it.state().name(),
-            app: it.app,
-            user_id: Some(it.user_id.to_string()),
-            screen_name: it.screen_name,
-            reason: it.reason,
-            occurred_at: rfc3339(it.occurred_at),
-            attempts: it.attempts,
-            attempt_at: it.attempt_at.map(rfc3339),
-            delivered_at: it.delivered_at.map(rfc3339),
-            status: it.status,
-            failure: it.failure,
+            id: delivery.message_id(),
+            number: delivery.number,
+            event: Some(delivery.event.name()),
+            state: delivery.state().name(),
+            app: delivery.app,
+            user_id: Some(delivery.user_id.to_string()),
+            screen_name: delivery.screen_name,
+            reason: delivery.reason,
+            occurred_at: rfc3339(delivery.occurred_at),
+            attempts: delivery.attempts,
+            attempt_at: delivery.attempt_at.map(rfc3339),
+            delivered_at: delivery.delivered_at.map(rfc3339),
+            status: delivery.status,
+            failure: delivery.failure,
         }
     }
 }

@@ -76,7 +76,8 @@ async fn end_at_interrupt(bar: ProgressBar) {
 fn text(posts: usize, numbers: &str, waited: Duration, deadline: Option<Duration>) -> String {
     let asked = output::count(posts, "post", "posts");
     let received = if numbers.is_empty() { String::new() } else { format!(", {numbers} numbers") };
-    let most = deadline.map(|it| format!(" of at most {}", humantime::format_duration(it)));
+    let most =
+        deadline.map(|deadline| format!(" of at most {}", humantime::format_duration(deadline)));
     format!("{asked} asked{received}, {} s{}", waited.as_secs(), most.unwrap_or_default())
 }
 

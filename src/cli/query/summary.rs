@@ -25,7 +25,7 @@ impl From<client::Error> for Failure {
 /// A line for each part that is missing: how many posts, why, and the first of them.
 pub(super) fn lines(missing: &[Missing]) -> String {
     let mut lines: Vec<String> = missing.iter().take(SHOWN_PARTS).map(line).collect();
-    if let Some(more) = missing.get(SHOWN_PARTS..).filter(|it| !it.is_empty()) {
+    if let Some(more) = missing.get(SHOWN_PARTS..).filter(|parts| !parts.is_empty()) {
         let posts = more.iter().map(Missing::posts).sum();
         lines.push(format!("  and {} more", output::count(posts, "post", "posts")));
     }
@@ -72,12 +72,12 @@ fn refusal(problem: &Problem) -> String {
     said
 }
 
-fn mistake(it: &Mistake) -> String {
-    let place = match (&it.pointer, &it.header) {
+fn mistake(mistake: &Mistake) -> String {
+    let place = match (&mistake.pointer, &mistake.header) {
         (Some(pointer), _) if pointer.is_empty() => "the body",
         (Some(pointer), _) => pointer,
         (None, Some(header)) => header,
         (None, None) => "the request",
     };
-    format!("  {}: {}", plain(place), plain(&it.detail))
+    format!("  {}: {}", plain(place), plain(&mistake.detail))
 }

@@ -18,25 +18,25 @@ use crate::store::Store;
 use crate::vault::Vault;
 
 /// A gateway with what it was made from.
-pub(super) struct Parts {
+pub(super) struct Deployment {
     pub(super) config: Config,
     pub(super) gateway: Gateway,
     pub(super) store: Store,
 }
 
-impl Parts {
+impl Deployment {
     /// Opens the database that the settings name; its schema must be this program's.
-    pub(super) async fn open(config: Config) -> Result<Parts, Failure> {
+    pub(super) async fn open(config: Config) -> Result<Deployment, Failure> {
         let vault = Vault::new(&config.vault)?;
         let store = connect(&config).await?;
         store.check_schema().await.map_err(failure::of_store)?;
-        Parts::assemble(config, store, vault)
+        Deployment::new(config, store, vault)
     }
 
-    pub(super) fn assemble(config: Config, store: Store, vault: Vault) -> Result<Parts, Failure> {
+    pub(super) fn new(config: Config, store: Store, vault: Vault) -> Result<Deployment, Failure> {
         let gateway =
             Gateway::new(&config, store.clone(), vault, clock()).map_err(Failure::config)?;
-        Ok(Parts { config, gateway, store })
+        Ok(Deployment { config, gateway, store })
     }
 
     /// Refuses to seal with a key that a replica which lives does not hold.
@@ -45,7 +45,7 @@ impl Parts {
         if without.is_empty() {
             return Ok(());
         }
-        let name = |it: &Replica| format!("{} ({})", output::plain(&it.host), it.id);
+        let name = |replica: &Replica| format!("{} ({})", output::plain(&replica.host), replica.id);
         let names: Vec<String> = without.iter().map(name).collect();
         Err(Failure::config(anyhow!(
             "the vault key that seals, {}, is not held by these replicas, so add it to their vault.keys first: {}",
@@ -64,16 +64,16 @@ impl Parts {
 }
 
 /// What most commands need: the settings, and a gateway on a database whose schema is right.
-pub(super) async fn open(config: Option<&Path>) -> Result<Parts, Failure> {
-    Parts::open(settings_with_ring(config)?).await
+pub(super) async fn open(config: Option<&Path>) -> Result<Deployment, Failure> {
+    Deployment::open(settings_with_ring(config)?).await
 }
 
 /// The same for a command that seals, with a ring that everybody can open what it seals with.
-pub(super) async fn open_to_seal(config: Option<&Path>) -> Result<Parts, Failure> {
-    let parts = open(config).await?;
-    parts.require_fitting_ring().await?;
-    parts.require_known_key().await?;
-    Ok(parts)
+pub(super) async fn open_to_seal(config: Option<&Path>) -> Result<Deployment, Failure> {
+    let deployment = open(config).await?;
+    deployment.require_fitting_ring().await?;
+    deployment.require_known_key().await?;
+    Ok(deployment)
 }
 
 /// The settings of a command that seals and opens nothing.
@@ -144,10 +144,10 @@ pub(super) static ACTOR: LazyLock<String> = LazyLock::new(|| {
 
 /// What a file of users calls that one.
 fn user_name(users: &str, id: u32) -> Option<&str> {
-    let mut fields = users.lines().map(|it| it.split(':'));
-    fields.find_map(|mut it| {
-        let name = it.next()?;
-        (it.nth(1)?.parse() == Ok(id)).then_some(name)
+    let mut lines = users.lines().map(|line| line.split(':'));
+    lines.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
     })
 }
 
