@@ -21,51 +21,51 @@ const IMPORT_FORM: &str = "Each line of the input:
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Store accounts from standard input: a JSON object a line, all or none
+    /// Import accounts from standard input, one JSON object per line; all or none
     #[command(after_help = IMPORT_FORM)]
     Import {
-        /// The app that the tokens belong to
+        /// App that the tokens belong to; required if several are configured
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
     },
-    /// Make a one-time link by which a user connects an account, or connect one here with --pin
+    /// Create a one-time link for a user to connect an account, or connect one here with --pin
     Connect(connect::Arguments),
     /// List accounts
     List {
-        /// Only those of this app
+        /// Only accounts of this app
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
-        /// Only those in this state: active, revoked, blocked or quarantined
+        /// Only accounts in this state: active, revoked, blocked or quarantined
         #[arg(long)]
         state: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show one account
+    /// Show an account
     Show(Named),
-    /// Ask X whether an account's token works, and mark the account by the answer
+    /// Check an account's token with X, and update the account's state
     Verify(Named),
-    /// Forget an account and its token
+    /// Delete an account and its token
     Remove(Named),
-    /// List the links to connect by that wait to be used
+    /// List pending links
     Links {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Take a link back before it is used
+    /// Withdraw a pending link
     Withdraw {
-        /// The link's id, as `links` lists it
+        /// Id of the link, from `account links`
         link: String,
     },
 }
 
 #[derive(Args)]
 pub(super) struct Named {
-    #[arg(help = "A user id or @screen_name")]
+    #[arg(help = "User id or @screen_name")]
     account: String,
-    /// Needed when several apps are configured
+    /// App of the account; required if several are configured
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
     /// Print JSON
@@ -74,7 +74,7 @@ pub(super) struct Named {
 }
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
-    // A check marks an account whose token does not open, so it needs the right ring, too.
+    // Verifying quarantines an account whose token does not open, so it needs the right ring, too.
     let seals = matches!(task, Task::Import { .. } | Task::Connect(_) | Task::Verify(_));
     let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
@@ -101,7 +101,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
                 .remove_account(named.app.as_deref(), &named.account()?, &ACTOR)
                 .await?;
             output::note(&format!(
-                "removed {} (@{}); its token is gone",
+                "deleted {} (@{}) and its token",
                 account.user_id, account.screen_name
             ));
             if named.json {
@@ -136,10 +136,10 @@ async fn list(
     let state = match state {
         None => None,
         Some(name) => {
-            let wrong = || {
+            let invalid = || {
                 Failure::general(anyhow!("--state must be active, revoked, blocked or quarantined"))
             };
-            Some(AccountState::from_name(name).ok_or_else(wrong)?)
+            Some(AccountState::from_name(name).ok_or_else(invalid)?)
         }
     };
     let accounts = all_pages(async |last: Option<&gateway::SeenAccount>, limit| {
@@ -154,7 +154,9 @@ async fn list(
         table(&accounts);
     }
     if accounts.is_empty() {
-        output::note("no accounts; bring some with `countersign account import`");
+        output::note(
+            "no accounts; add some with `countersign account connect` or `countersign account import`",
+        );
     }
     Ok(())
 }
@@ -168,19 +170,24 @@ async fn verify(deployment: &Deployment, named: &Named) -> Result<(), Failure> {
     match verified {
         Verified::Works(_) if named.json => Ok(()),
         Verified::Works(profile) => {
-            let protected =
-                if profile.protected { "; protected, so its posts never have metrics" } else { "" };
+            let protected = if profile.protected {
+                "; protected: X gives no metrics for its posts"
+            } else {
+                ""
+            };
             output::line(&format!(
-                "works: {} (@{}){protected}",
+                "the token of {} (@{}) works{protected}",
                 profile.user_id,
                 output::plain(&profile.screen_name)
             ));
             Ok(())
         }
         Verified::Marked(state) => {
-            Err(Failure::general(anyhow!("does not work: the account is {state}")))
+            Err(Failure::general(anyhow!("the token does not work; the account is {state}")))
         }
-        Verified::NotTheAccount(reason) => Err(Failure::general(anyhow!("not known: {reason}"))),
+        Verified::NotTheAccount(reason) => {
+            Err(Failure::general(anyhow!("the token could not be checked: {reason}")))
+        }
     }
 }
 

@@ -15,28 +15,28 @@ use crate::wire::audit::AuditQuery;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Only what was done by those who are called so, or begin so: cli, gateway, key:ID
+    /// Only entries whose actor equals or starts with TEXT: cli, gateway, key:ID
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     actor: String,
-    /// Only actions that are called so, or begin so, such as key. or account.removed
+    /// Only entries whose action equals or starts with TEXT, such as key. or account.removed
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     action: String,
-    /// Only what was done to things that are called so, or begin so, such as account:main/
+    /// Only entries whose subject equals or starts with TEXT, such as account:main/
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     subject: String,
-    /// The first day or time, such as 2026-01-31
+    /// Start of the period: a date or a time, such as 2026-01-31
     #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true)]
     from: String,
-    /// The end, not included
+    /// End of the period (exclusive)
     #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true)]
     until: String,
-    /// Which come first: newest or oldest
+    /// Which entries come first: newest or oldest
     #[arg(long, value_name = "ORDER", default_value = "newest")]
     order: String,
-    /// How many at most
+    /// Maximum number of entries
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
-    /// Print JSON, a line for each entry
+    /// Print JSON, one line per entry
     #[arg(long)]
     json: bool,
 }
@@ -61,10 +61,10 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
         output::table(["TIME", "ACTOR", "FROM", "ACTION", "SUBJECT", "DETAIL"], &rows);
     }
     if is_none {
-        output::note("there are no such entries");
+        output::note("no matching entries");
     }
     if is_more {
-        output::note("there are more; ask for them with --limit");
+        output::note("there are more entries; raise --limit to see them");
     }
     Ok(())
 }

@@ -15,32 +15,32 @@ use crate::wire::call::CallQuery;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Calls with this key only, by its id or its name
+    /// Only calls with this key (id or name)
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    #[arg(long, help = "Calls with this account's token only: a user id or @screen_name")]
+    #[arg(long, help = "Only calls with this account's token (user id or @screen_name)")]
     account: Option<String>,
-    /// Calls of this endpoint only: totals, 28hr or historical
+    /// Only calls to this endpoint: totals, 28hr or historical
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
-    /// Calls that ended so only: well, with a status below 400, or badly, with any other or none
-    #[arg(long, value_name = "HOW")]
+    /// Only calls that succeeded (well: status below 400) or failed (badly: anything else, or no answer)
+    #[arg(long, value_name = "well|badly")]
     ended: Option<String>,
-    /// Calls with this status only, such as 429, or of this class, such as 5xx
+    /// Only calls with this status, such as 429, or status class, such as 5xx
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
-    /// Calls of this request only: a question takes several
+    /// Only calls of this request (a question makes several)
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
-    /// How many at most, the newest
+    /// Maximum number of calls, newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
-    /// Print JSON, a line for each call
+    /// Print JSON, one line per call
     #[arg(long)]
     json: bool,
 }
 
-/// A call, and what its key and its account are called, as far as they are still there.
+/// A call with the names of its key and its account, unless these have been deleted.
 struct Named {
     call: Call,
     key: Option<String>,
@@ -68,14 +68,14 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
     } else {
         let rows: Vec<_> = calls.iter().map(row).collect();
         let headings =
-            ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "ENDED", "MS", "REQUEST"];
+            ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "OUTCOME", "MS", "REQUEST"];
         output::table(headings, &rows);
     }
     if is_none {
-        output::note("there are no such calls");
+        output::note("no matching calls");
     }
     if is_more {
-        output::note("there are older ones; ask for more with --limit");
+        output::note("there are older calls; raise --limit to see them");
     }
     Ok(())
 }

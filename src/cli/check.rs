@@ -17,14 +17,16 @@ use crate::vault::Vault;
 const CLOCK_WARNING_SECONDS: i64 = 30;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Goes through everything that a deployment needs, as far as the failures allow, a line each.
+/// Checks all that a deployment needs, as far as failures allow, and prints a line for each check.
 pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
     let mut report = Report::default();
     let config = match assemble::settings(path) {
         Ok(config) => config,
         Err(failure) => {
             report.fail("config", &failure.text());
-            return Err(Failure::general(anyhow!("the settings must be right first")));
+            return Err(Failure::general(anyhow!(
+                "nothing else was checked; fix the settings first"
+            )));
         }
     };
     report.pass("config", &output::count(config.apps.len(), "app", "apps"));
@@ -34,7 +36,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         Ok(vault) => report.pass(
             "vault ring",
             &format!(
-                "{}; {} seals",
+                "{}; {} is active",
                 output::count(config.vault.keys.len(), "key", "keys"),
                 vault.active_id()
             ),
@@ -65,7 +67,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
     }
 }
 
-/// Exits with success when the gateway that runs with these settings is ready.
+/// Succeeds if the gateway that runs with these settings is ready.
 pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
     let at = reachable(assemble::settings(path)?.admin.listen);
     let ask = async {
@@ -80,9 +82,8 @@ pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
     let answer = tokio::time::timeout(PROBE_TIMEOUT, ask).await;
     let answer = answer
         .map_err(|_| Failure::general(anyhow!("http://{at}/readyz did not answer in time")))?;
-    let answer = answer.map_err(|error| {
-        Failure::general(anyhow!("http://{at}/readyz cannot be asked: {error}"))
-    })?;
+    let answer = answer
+        .map_err(|error| Failure::general(anyhow!("cannot reach http://{at}/readyz: {error}")))?;
     let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     if answer.starts_with("HTTP/1.1 200 ") {
         output::line(body);
@@ -103,12 +104,12 @@ impl Report {
         output::line(&format!("ok    {what}: {}", output::plain(detail)));
     }
 
-    /// What works, and should be fixed.
+    /// Reports something that works but should be fixed.
     fn warn(what: &str, detail: &str) {
         output::line(&format!("warn  {what}: {}", output::plain(detail)));
     }
 
-    /// What could not be checked, because of something that failed.
+    /// Reports something that could not be checked.
     fn skip(what: &str, detail: &str) {
         output::line(&format!("-     {what}: {detail}"));
     }
@@ -128,18 +129,19 @@ async fn check_deployment(report: &mut Report, deployment: &Deployment) {
             let colon = if counts.is_empty() { "" } else { ": " };
             report.pass(
                 "vault",
-                &format!("opens all {all} stored secrets{colon}{}", counts.join(", ")),
+                &format!("all {all} stored secrets can be opened{colon}{}", counts.join(", ")),
             );
         }
         Ok(status) => {
-            report.fail("vault", &format!("does not open: {}", status.unopened.join(", ")));
+            report.fail("vault", &format!("cannot open {}", status.unopened.join(", ")));
         }
         Err(error) => report.fail("vault", &Failure::general(error).text()),
     }
     let apps: Vec<(String, BearerSource)> =
         deployment.gateway.apps().map(|(name, source)| (name.to_owned(), source)).collect();
     if apps.is_empty() {
-        report.fail("apps", "none is configured: set apps.<name>.consumer_key and consumer_secret");
+        report
+            .fail("apps", "no app is configured; set apps.<name>.consumer_key and consumer_secret");
     }
     for (name, source) in apps {
         let what = format!("app {name}");
@@ -147,7 +149,7 @@ async fn check_deployment(report: &mut Report, deployment: &Deployment) {
             BearerSource::TwoLegged => "X accepts its two-legged signatures",
             BearerSource::Configured => "X accepts its bearer token",
             BearerSource::Minted => {
-                "X accepts its consumer key and secret and gives a bearer token"
+                "X accepts its consumer key and secret, and issued a bearer token"
             }
         };
         match deployment.gateway.try_app(&name).await {
@@ -158,10 +160,9 @@ async fn check_deployment(report: &mut Report, deployment: &Deployment) {
     }
     match deployment.gateway.clock_offset() {
         Some(offset) if offset.abs() > CLOCK_WARNING_SECONDS => {
-            report
-                .fail("clock", &format!("the upstream's clock is {offset} s from this machine's"));
+            report.fail("clock", &format!("X's clock and this machine's differ by {offset} s"));
         }
-        Some(offset) => report.pass("clock", &format!("{offset} s from the upstream's")),
-        None => Report::skip("clock", "not compared, since the upstream told no time"),
+        Some(offset) => report.pass("clock", &format!("differs from X's by {offset} s")),
+        None => Report::skip("clock", "not compared: X's responses had no Date header"),
     }
 }

@@ -15,22 +15,22 @@ use crate::wire::{CreatedLink, Link, NewLink};
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The app to connect to; needed when several are configured
+    /// App to connect to; required if several are configured
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
-    /// Connect here and now: prints a page to open, and reads the PIN that X shows there
+    /// Connect here and now: prints a URL to open, and reads the PIN that X shows there
     #[arg(long, conflicts_with_all = ["label", "return_to", "expires"])]
     pin: bool,
-    /// The only user id that may connect
+    /// Only allow this user to connect
     #[arg(long, value_name = "USER ID")]
     user: Option<String>,
-    /// What the link is called in the audit log
+    /// Name of the link, shown to the user and in the audit log
     #[arg(long, value_name = "TEXT", default_value = "from the command line")]
     label: String,
-    /// Where the browser goes on to: one of those in `connect.return_to`
+    /// Where to send the browser afterwards; one of the URLs in `connect.return_to`
     #[arg(long, value_name = "URL")]
     return_to: Option<String>,
-    /// When the link ends, at most 24h
+    /// Lifetime of the link, at most 24h
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     expires: String,
     /// Print JSON
@@ -46,7 +46,7 @@ pub(super) async fn run(deployment: &Deployment, arguments: Arguments) -> Result
     }
 }
 
-/// The links that wait to be used.
+/// Lists the links that nobody has used yet.
 pub(super) async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
     let links = all_pages(async |last: Option<&WaitingLink>, limit| {
         deployment.gateway.list_links(None, last.map(WaitingLink::place), limit).await
@@ -69,14 +69,15 @@ pub(super) async fn list(deployment: &Deployment, json: bool) -> Result<(), Fail
         .map(str::to_owned)
     };
     let rows: Vec<_> = links.iter().map(row).collect();
-    output::table(["ID", "APP", "LABEL", "USER ID", "MADE", "EXPIRES"], &rows);
+    output::table(["ID", "APP", "LABEL", "USER ID", "CREATED", "EXPIRES"], &rows);
     Ok(())
 }
 
-/// Takes a link back.
+/// Ends a link before anybody uses it.
 pub(super) async fn withdraw(deployment: &Deployment, link: &str) -> Result<(), Failure> {
-    let wrong = || Failure::general(anyhow!("name the link by its id, as `links` lists it"));
-    let id = LinkId::parse(link).ok_or_else(wrong)?;
+    let invalid =
+        || Failure::general(anyhow!("not a link id; `countersign account links` lists them"));
+    let id = LinkId::parse(link).ok_or_else(invalid)?;
     let link = deployment.gateway.withdraw_link(id, &ACTOR).await?.link;
     output::note(&format!("withdrew the link {:?} for {}", link.label, link.app));
     Ok(())
@@ -90,18 +91,23 @@ async fn by_link(deployment: &Deployment, arguments: Arguments) -> Result<(), Fa
     if json {
         output::json(&created);
     } else {
-        output::note("send this to the account's owner; it works once, and is shown only now:");
+        output::note(
+            "send this link to the account's owner; it works only once, and is not shown again:",
+        );
         output::line(&created.url);
     }
     Ok(())
 }
 
 async fn by_pin(deployment: &Deployment, arguments: &Arguments) -> Result<(), Failure> {
-    let wrong = || Failure::general(anyhow!("--user must be a user id of 1 to 19 digits"));
-    let expected_user = arguments.user.as_deref().map(|text| UserId::parse(text).ok_or_else(wrong));
+    let invalid = || Failure::general(anyhow!("--user must be a user id of 1 to 19 digits"));
+    let expected_user =
+        arguments.user.as_deref().map(|text| UserId::parse(text).ok_or_else(invalid));
     let expected_user = expected_user.transpose()?;
     let begun = deployment.gateway.begin_pin(arguments.app.as_deref()).await?;
-    output::note("Open this page as the user to connect, allow the app, and note the PIN:");
+    output::note(
+        "Open this page, signed in to X as the user to connect, authorise the app, and note the PIN:",
+    );
     output::note(&format!("  {}", begun.authorize_url));
     let pin = read_pin()?;
     let account = deployment.gateway.finish_pin(begun, &pin, expected_user, &ACTOR).await?;
@@ -123,6 +129,6 @@ fn read_pin() -> Result<String, Failure> {
     if fits {
         Ok(pin.to_owned())
     } else {
-        Err(Failure::general(anyhow!("a PIN has some 7 digits; nothing was connected")))
+        Err(Failure::general(anyhow!("a PIN has about 7 digits; nothing was connected")))
     }
 }

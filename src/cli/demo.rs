@@ -1,4 +1,4 @@
-//! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that can be used again.
+//! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that later runs reuse.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::Failure;
-use crate::cli::files::fit_connections;
+use crate::cli::open_files::fit_connections;
 use crate::cli::output;
 use crate::cli::serve::{bind, prepare, stop_on_signals, url, work_along};
 use crate::cli::tour::{self, CONNECTED, Card};
@@ -37,16 +37,16 @@ const ACTOR: &str = "demo";
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where callers are served
+    /// Address of the callers' listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where operators are served
+    /// Address of the operators' listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081")]
     admin_listen: SocketAddr,
-    /// Where the stand-in upstream listens
+    /// Address of the sandbox
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
     sandbox_listen: SocketAddr,
-    /// Where the database and its keys are kept; made when missing, used again when there
+    /// Folder for the database and its keys; created if missing, reused otherwise
     #[arg(long, value_name = "FOLDER", default_value = "countersign-demo")]
     dir: PathBuf,
     /// Print one JSON object instead of the tour
@@ -54,7 +54,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// The keys of a demo, kept so that its commands still work after a restart. They open invented numbers alone.
+/// The keys of a demo, kept so that its commands still work after a restart. They give access to invented numbers only.
 #[derive(Deserialize, Serialize)]
 struct Keys {
     key: String,
@@ -62,7 +62,7 @@ struct Keys {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    make_folder(&arguments.dir)?;
+    create_folder(&arguments.dir)?;
     assemble::runtime(0)?.block_on(demo(arguments))
 }
 
@@ -92,7 +92,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         link: link.url.expose().to_owned(),
         accounts: connected.map(tour::account),
     };
-    // Before anybody is told that it serves, who may then stop it.
+    // Before the tour is printed, since whoever reads it may stop the process at once.
     let life = Life::default();
     let end = stop_on_signals(life.clone(), Duration::ZERO)?;
     if arguments.json {
@@ -129,13 +129,14 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn make_folder(folder: &Path) -> Result<(), Failure> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("the folder {} cannot be made", folder.display()))
+fn create_folder(folder: &Path) -> Result<(), Failure> {
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    created
+        .with_context(|| format!("cannot create the folder {}", folder.display()))
         .map_err(Failure::unavailable)
 }
 
-/// The settings of a demo: nothing of the environment or of a file, so that it is the same everywhere.
+/// The settings of a demo. They take nothing from the environment or a file, so that it is the same everywhere.
 fn settings(
     folder: &Path,
     upstream: &TcpListener,
@@ -148,7 +149,8 @@ fn settings(
         .find(|app| app.name == APP)
         .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
     let (sandbox, public_url) = (url(upstream), url(callers));
-    let ring = kept(&folder.join("vault_keys"), || vault::generate_key().expose().to_owned())?;
+    let new_ring = || vault::generate_key().expose().to_owned();
+    let ring = read_or_create(&folder.join("vault_keys"), new_ring)?;
     let database = format!("sqlite://{}", escaped(&folder.join("countersign.db")));
     let set = [
         ("DATABASE__URL", &*database),
@@ -167,10 +169,10 @@ fn settings(
         .into_iter()
         .map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()))
         .collect();
-    Ok(config::parse(None, &environment, &|_| Err("a demo reads no files".to_owned()))?)
+    Ok(config::parse(None, &environment, &|_| Err("the demo reads no files".to_owned()))?)
 }
 
-/// A path as a URL has it.
+/// A path, percent-encoded for a URL.
 fn escaped(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes().iter();
     bytes
@@ -182,15 +184,15 @@ fn escaped(path: &Path) -> String {
         .collect()
 }
 
-/// What a private file holds; made when it is missing.
-fn kept(path: &Path, make: impl FnOnce() -> String) -> Result<String, Failure> {
+/// The text of a private file, which is created if it is missing.
+fn read_or_create(path: &Path, create: impl FnOnce() -> String) -> Result<String, Failure> {
     let failed = |error: std::io::Error| {
-        Failure::unavailable(anyhow!(error).context(format!("{} cannot be used", path.display())))
+        Failure::unavailable(anyhow!(error).context(format!("cannot use {}", path.display())))
     };
     match fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let text = make();
+            let text = create();
             write_private(path, &text).map_err(failed)?;
             Ok(text)
         }
@@ -204,13 +206,13 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     writeln!(file, "{text}")
 }
 
-/// The users whose tokens the gateway gets.
+/// The users whose tokens are imported into the gateway.
 fn connected(world: &World) -> Result<[&WorldUser; CONNECTED], Failure> {
     let active = world.users.iter().filter(|user| user.state == "active");
     let connected: Vec<&WorldUser> = active.take(CONNECTED).collect();
-    connected
-        .try_into()
-        .map_err(|_| Failure::general(anyhow!("the sandbox has fewer users than {CONNECTED}")))
+    connected.try_into().map_err(|_| {
+        Failure::general(anyhow!("the sandbox has fewer than {CONNECTED} active users"))
+    })
 }
 
 async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Failure> {
@@ -226,7 +228,7 @@ async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Fai
     Ok(())
 }
 
-/// The keys of the last run, if the database still knows them, else new ones.
+/// The keys of the last run if they still work, or new ones.
 async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
     let path = folder.join("keys.json");
     let kept =
@@ -240,15 +242,15 @@ async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
         }
     }
     let keys = Keys {
-        key: make_key(deployment, Kind::Caller).await?,
-        admin_key: make_key(deployment, Kind::Admin).await?,
+        key: create_key(deployment, Kind::Caller).await?,
+        admin_key: create_key(deployment, Kind::Admin).await?,
     };
     let text = serde_json::to_string(&keys).map_err(Failure::general)?;
     write_private(&path, &text).map_err(Failure::unavailable)?;
     Ok(keys)
 }
 
-async fn make_key(deployment: &Deployment, kind: Kind) -> Result<String, Failure> {
+async fn create_key(deployment: &Deployment, kind: Kind) -> Result<String, Failure> {
     let name = format!("demo {kind}");
     let _ = deployment.gateway.revoke_key(&name, ACTOR).await;
     let app = (kind == Kind::Caller).then(|| APP.to_owned());

@@ -14,44 +14,44 @@ use crate::wire::{CreatedKey, Key, NewKey, rfc3339};
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Make a key and print it, this once
+    /// Create a key and print it (shown only once)
     Create {
-        /// What the key is for, such as the service that will hold it
+        /// Name of the key, such as the service that will use it
         name: String,
-        /// The app whose credentials it uses; needed when several are configured
+        /// App whose credentials it uses; required if several are configured
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
-        /// A user id that it may name; repeatable; all of the app's when left out
+        /// User id that it may use (repeatable; default: all of the app's)
         #[arg(long = "account", value_name = "USER ID")]
         accounts: Vec<String>,
-        /// totals, 28hr or historical; repeatable; all when left out
+        /// Endpoint that it may call: totals, 28hr or historical (repeatable; default: all)
         #[arg(long = "endpoint", value_name = "NAME")]
         endpoints: Vec<String>,
-        /// It may also make links by which users connect these accounts
+        /// Allow it to create links for users to connect these accounts
         #[arg(long)]
         links: bool,
-        /// With --admin: it may look at everything and change nothing
+        /// With --admin: make the key read-only
         #[arg(long, requires = "admin")]
         looks: bool,
-        /// When it ends, such as 90d
+        /// Lifetime of the key, such as 90d (default: unlimited)
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
-        /// A key for the operators' API instead
+        /// Create an admin key, for the operators' API and the console
         #[arg(long)]
         admin: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// List keys, without what proves them
+    /// List keys (secrets are never shown)
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// End a key, on every replica within a second
+    /// Revoke a key; every replica refuses it within a second
     Revoke {
-        /// Its id, its name, or the whole key
+        /// Id or name of the key, or the whole key
         key: String,
         /// Print JSON
         #[arg(long)]
@@ -86,7 +86,7 @@ async fn create(deployment: &Deployment, new: NewKey, json: bool) -> Result<(), 
         output::json(&CreatedKey { secret: secret.expose().to_owned(), key: key.into() });
     } else {
         output::note(&format!(
-            "key {} ({}); it is shown only now:",
+            "created the key {} ({}); it is shown only once:",
             key.id,
             output::plain(&key.name)
         ));
@@ -105,7 +105,7 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
         output::json(&keys);
         return Ok(());
     }
-    // Times in one form, whole seconds in UTC, compare as text.
+    // RFC 3339 times in UTC and whole seconds sort as text.
     let now = rfc3339(assemble::now().truncate_to_second());
     let row = |key: &Key| {
         let state = match (&key.revoked_at, &key.expires_at) {
@@ -138,7 +138,7 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
         &rows,
     );
     if keys.is_empty() {
-        output::note("no keys; make one with `countersign key create NAME`");
+        output::note("no keys; create one with `countersign key create NAME`");
     }
     Ok(())
 }

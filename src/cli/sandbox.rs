@@ -19,20 +19,20 @@ use crate::telemetry;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where it listens
+    /// Address to listen on
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
-    /// The world to invent: the same seed gives the same users, tokens and numbers
+    /// Seed of the invented data: the same seed gives the same users, tokens and numbers
     #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().seed)]
     seed: u64,
-    /// How many ordinary users the world has
+    /// Number of ordinary users
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().users)]
     users: usize,
-    /// How many posts each of them has
+    /// Number of posts per user
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().posts_per_user)]
     posts: usize,
-    /// Sets a switch at the start, such as `per_minute=30` or `echo_end=now`; may be repeated. The names are those of
-    /// `GET /sandbox/switches`, the values JSON or a plain word
+    /// Set a switch, such as `per_minute=30` or `echo_end=now` (repeatable). `GET /sandbox/switches` lists the names; a
+    /// value is JSON or a plain word
     #[arg(long = "switch", value_name = "NAME=VALUE")]
     switches: Vec<String>,
 }
@@ -52,11 +52,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         };
         let sandbox = Sandbox::new(settings, assemble::clock());
         let at = url(&listener);
-        // Before anybody is told that it serves, who may then stop it.
+        // Before the address is printed, since whoever reads it may stop the process at once.
         let life = Life::default();
         let end = stop_on_signals(life.clone(), std::time::Duration::ZERO)?;
         output::line(&format!(
-            "the sandbox listens on {at}; its users, tokens and posts: curl {at}/sandbox/world"
+            "the sandbox is listening on {at}; for its users, tokens and posts: curl {at}/sandbox/world"
         ));
         let drained = async move { life.draining().await };
         tokio::select! {
@@ -74,7 +74,7 @@ fn switches(given: &[String]) -> Result<Switches, Failure> {
         let Some((name, value)) = switch.split_once('=') else {
             return Err(Failure::config(anyhow!("--switch {switch}: expected NAME=VALUE")));
         };
-        // A word that is no JSON is a text, so that a shell needs no quotes within quotes.
+        // A word that is not JSON counts as a string, so that a shell needs no quotes within quotes.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         changes.insert(name.to_owned(), value);
     }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::{self, Failure};
-use crate::cli::files::fit_connections;
+use crate::cli::open_files::fit_connections;
 use crate::cli::reload::follow_settings;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -22,15 +22,15 @@ use crate::server::{Life, Listener};
 use crate::telemetry;
 use crate::vault::Vault;
 
-/// Connections that may wait to be accepted; the kernel has a limit of its own.
+/// How many connections may wait to be accepted; the kernel has a limit of its own.
 const BACKLOG: u32 = 4096;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where callers are served, instead of `server.listen`
+    /// Address of the callers' listener; overrides `server.listen`
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
-    /// Where operators are served, instead of `admin.listen`
+    /// Address of the operators' listener; overrides `admin.listen`
     #[arg(long, value_name = "IP:PORT")]
     admin_listen: Option<SocketAddr>,
 }
@@ -52,7 +52,7 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let metrics = telemetry::start_metrics();
     let mut deployment = prepare(config).await?;
     fit_connections(&mut deployment.config);
-    // Before anybody is told that it serves, who may then stop it.
+    // Before the addresses are logged, since whoever reads them may stop the process at once.
     let life = Life::default();
     let notice = deployment.config.limits.drain_notice;
     let end = stop_on_signals(life.clone(), notice)?;
@@ -84,14 +84,14 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     deployment.gateway.settle_usage().await;
     if let Err(error) = deployment.gateway.settle_refusals().await {
         let error = &error as &dyn std::error::Error;
-        warn!(error, "the audit log lacks who was refused of late");
+        warn!(error, "the latest refusals are missing from the audit log");
     }
     deployment.gateway.deregister_replica().await;
     deployment.store.close().await;
     Ok(())
 }
 
-/// What goes on beside the serving of calls. Once `life` ends, it waits `drain` at most for events in flight.
+/// Starts the background work. Once `life` ends, the returned future waits at most `drain` for events in flight.
 pub(super) fn work_along(
     gateway: &Gateway,
     life: &Life,
@@ -106,12 +106,14 @@ pub(super) fn work_along(
     async move {
         life.draining().await;
         if tokio::time::timeout(drain, sending).await.is_err() {
-            warn!("an event in flight was left behind; it is sent again by whoever serves next");
+            warn!(
+                "the delivery of an event was interrupted; it will be sent again by another replica or after the next start"
+            );
         }
     }
 }
 
-/// Opens the vault and the database, brings the schema up to date and reads what has changed so far.
+/// Opens the vault and the database, migrates the schema, fills the caches and registers this replica.
 pub(super) async fn prepare(config: Config) -> Result<Deployment, Failure> {
     let vault = Vault::new(&config.vault)?;
     let store = assemble::connect(&config).await?;
@@ -128,17 +130,17 @@ pub(super) async fn prepare(config: Config) -> Result<Deployment, Failure> {
     Ok(deployment)
 }
 
-/// Listens, or says in one line which address is taken.
+/// Listens on an address; the error names it and the setting it comes from.
 pub(super) fn bind(at: SocketAddr, name: &str) -> Result<TcpListener, Failure> {
     let listen = || {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(at)?;
-        // Beyond the backlog a client's first packet is dropped, and sent again a second later.
+        // With a full backlog a client's first packet is dropped, and only sent again a second later.
         socket.listen(BACKLOG)
     };
     listen().map_err(|error: std::io::Error| {
-        Failure::unavailable(anyhow!("{name} {at} cannot be listened on: {error}"))
+        Failure::unavailable(anyhow!("cannot listen on {at} ({name}): {error}"))
     })
 }
 
@@ -146,13 +148,13 @@ pub(super) fn address(listener: &TcpListener) -> String {
     listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
 }
 
-/// The URL under which this machine reaches a listener.
+/// The URL under which this machine can reach a listener.
 pub(super) fn url(listener: &TcpListener) -> String {
     let at = listener.local_addr().map(|address| reachable(address).to_string());
     format!("http://{}", at.unwrap_or_default())
 }
 
-/// Where to connect to, for what listens there: every address includes loopback.
+/// The address to connect to for a listener: loopback if it listens on all addresses.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -162,7 +164,7 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// Ends `life` at the first SIGTERM, after a notice to clients, or at once at SIGINT; the future ends at a second signal.
+/// Ends `life` on SIGTERM after a notice to clients, or on SIGINT at once; the future ends at a second signal.
 pub(super) fn stop_on_signals(
     life: Life,
     notice: Duration,
@@ -172,7 +174,10 @@ pub(super) fn stop_on_signals(
         let terminated = first(&mut term, &mut int).await;
         life.close();
         if terminated {
-            info!(notice_seconds = notice.as_secs(), "stopping: clients are asked to go elsewhere");
+            info!(
+                notice_seconds = notice.as_secs(),
+                "stopping: clients are told to reconnect elsewhere"
+            );
             tokio::select! {
                 () = tokio::time::sleep(notice) => (),
                 _ = first(&mut term, &mut int) => return,
@@ -187,7 +192,7 @@ fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::unavailable(anyhow!(error)))
 }
 
-/// What this machine or container is called, for operators who have several.
+/// The name of this machine or container, for operators who have several.
 fn host() -> String {
     uname().nodename().to_string_lossy().into_owned()
 }
@@ -205,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_is_reached_at_loopback_and_others_at_themselves() {
+    fn a_listener_on_all_addresses_is_reached_at_loopback() {
         for (listen, expected) in [
             ("0.0.0.0:8080", "127.0.0.1:8080"),
             ("[::]:8080", "[::1]:8080"),

@@ -12,22 +12,22 @@ use crate::wire::usage::{Usage, UsageLine, UsageQuery};
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The first day or time, such as 2026-01-31; thirty days ago where nothing is said
+    /// Start of the period: a date or a time, such as 2026-01-31 (default: thirty days before the end)
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// The end, not included; now where nothing is said
+    /// End of the period, exclusive (default: now)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// What to tell apart, with commas: hour, day, app, key, account, endpoint, auth, outcome
+    /// What to group by, separated by commas: hour, day, app, key, account, endpoint, auth, outcome
     #[arg(long, value_name = "NAMES", default_value = "day")]
     by: String,
-    /// Calls of this app only
+    /// Only calls of this app
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
-    /// Calls of this key only, by its id
+    /// Only calls with this key (id)
     #[arg(long, value_name = "ID")]
     key: Option<String>,
-    /// Calls with this account's token only, by its user id
+    /// Only calls with this account's token (user id)
     #[arg(long, value_name = "ID")]
     account: Option<String>,
     /// Print JSON
@@ -46,7 +46,7 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
         return Ok(());
     }
     let rows: Vec<[String; 5]> = usage.sums.iter().map(row).collect();
-    output::table(["TIME", "OF", "CALLS", "POSTS", "BYTES"], &rows);
+    output::table(["TIME", "GROUP", "CALLS", "POSTS", "BYTES"], &rows);
     for used in &usage.accounts {
         let accounts = output::count(
             usize::try_from(used.accounts).unwrap_or(usize::MAX),
@@ -59,27 +59,27 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
         let known = if gap.lost_calls == 0 {
             String::new()
         } else {
-            format!("{} calls or more", gap.lost_calls)
+            format!("at least {} calls", gap.lost_calls)
         };
-        let killed = if gap.killed { "what a killed process did last" } else { "" };
+        let killed = if gap.killed { "the last calls of a killed process" } else { "" };
         let missing: Vec<&str> =
             [&*known, killed].into_iter().filter(|part| !part.is_empty()).collect();
         output::note(&format!("not counted after {}: {}", gap.since, missing.join(", ")));
     }
     if usage.truncated {
-        output::note("there is more; ask for a shorter time or tell less apart");
+        output::note("there are more rows; choose a shorter period or fewer groups");
     }
     Ok(())
 }
 
 fn row(line: &UsageLine) -> [String; 5] {
     let account = line.account.as_ref().map(|id| id.as_deref().unwrap_or("no account"));
-    let of =
+    let group =
         [line.app.as_deref(), line.key.as_deref(), account, line.endpoint, line.auth, line.outcome];
-    let of: Vec<&str> = of.into_iter().flatten().collect();
+    let group: Vec<&str> = group.into_iter().flatten().collect();
     [
         line.at.clone().unwrap_or_default(),
-        of.join(" "),
+        group.join(" "),
         line.calls.to_string(),
         line.posts.to_string(),
         line.bytes.to_string(),

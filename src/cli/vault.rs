@@ -14,15 +14,15 @@ use crate::wire::vault::{Replica, Vault};
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Print a new entry for `vault.keys`, as id=base64
+    /// Generate an entry for `vault.keys` and print it, as id=base64
     GenerateKey,
-    /// Open everything that is stored and count it by the key that sealed it
+    /// Open every stored secret, and count them by the key that sealed them
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Seal everything anew with the active key, while gateways serve
+    /// Reseal everything with the active key, while gateways keep serving
     Rotate {
         /// Print JSON
         #[arg(long)]
@@ -55,7 +55,7 @@ async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Fai
     match status.unopened.len() {
         0 => Ok(()),
         count => Err(Failure::general(anyhow!(
-            "{count} stored secrets do not open: {}; take no key out of vault.keys until such accounts are connected again, keys revoked, links withdrawn and webhooks removed",
+            "{count} stored secrets cannot be opened: {}; remove no key from vault.keys until these accounts are reconnected, keys revoked, links withdrawn and webhooks removed",
             status.unopened.join(", ")
         ))),
     }
@@ -63,7 +63,7 @@ async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Fai
 
 fn show(status: &Vault, rotated: bool) {
     if rotated {
-        output::line(&format!("{} records sealed anew with {}", status.resealed, status.active));
+        output::line(&format!("resealed {} records with {}", status.resealed, status.active));
     }
     let row = |(id, count): (&String, &u64)| {
         let role = if *id == status.active { "active" } else { "opens only" };
@@ -76,19 +76,21 @@ fn show(status: &Vault, rotated: bool) {
     let all_seal_with_it =
         status.replicas.iter().all(|replica| replica.vault_active == status.active);
     if idle && all_seal_with_it && status.unopened.is_empty() {
-        output::note("every record is sealed with the active key; other keys may leave vault.keys");
+        output::note(
+            "every record is sealed with the active key; the other keys can be removed from vault.keys",
+        );
     }
 }
 
 fn show_replicas(status: &Vault) {
     let row = |replica: &Replica| {
-        let heard = format!("{} s ago", replica.heard_ago);
+        let last_seen = format!("{} s ago", replica.heard_ago);
         let (keys, seals) = (replica.vault_keys.join(" "), replica.vault_active.clone());
         [
             output::plain(&replica.host),
             replica.id.clone(),
             replica.started_at.clone(),
-            heard,
+            last_seen,
             keys,
             seals,
         ]
@@ -96,7 +98,7 @@ fn show_replicas(status: &Vault) {
     let rows: Vec<_> = status.replicas.iter().map(row).collect();
     if !rows.is_empty() {
         output::line("");
-        output::table(["REPLICA", "ID", "STARTED", "HEARD OF", "KEYS", "SEALS WITH"], &rows);
+        output::table(["REPLICA", "ID", "STARTED", "LAST SEEN", "KEYS", "SEALS WITH"], &rows);
     }
     for replica in status.replicas.iter().filter(|replica| replica.vault_active != status.active) {
         let host = output::plain(&replica.host);

@@ -16,55 +16,55 @@ use crate::wire::webhook::{
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Have events sent to a URL, and print the secret that signs them, this once
+    /// Add a webhook and print its signing secret (shown only once)
     Add {
-        /// Where to, such as <https://hooks.example.com/countersign>
+        /// URL to send events to, such as <https://hooks.example.com/countersign>
         url: String,
-        /// Events of this app's accounts only
+        /// Only events for accounts of this app
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// List webhooks, and what waits for each
+    /// List webhooks and their pending deliveries
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send an event of no account, now, and say what the receiver did with it
+    /// Send a test event now and report the receiver's answer
     Test {
-        /// Its id
+        /// Id of the webhook
         webhook: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send an event again, under the id that it had, also one that was given up or has arrived
+    /// Send an event again under the same id, even if it was delivered or given up
     Resend {
-        /// The webhook's id
+        /// Id of the webhook
         webhook: String,
-        /// The delivery's number, which its id ends with
+        /// Number of the delivery, at the end of its id
         delivery: i64,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Make a new secret and print it, this once; the old one signs beside it for a while
+    /// Create a new signing secret and print it (shown only once); the old one still signs for a while
     Rotate {
-        /// Its id
+        /// Id of the webhook
         webhook: String,
-        /// How long the old secret signs, too
+        /// How long the old secret still signs, too
         #[arg(long, value_name = "DURATION", default_value = "24h")]
         overlap: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Forget a webhook and what waits for it
+    /// Delete a webhook and its pending deliveries
     Remove {
-        /// Its id
+        /// Id of the webhook
         webhook: String,
         /// Print JSON
         #[arg(long)]
@@ -86,7 +86,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Resend { webhook, delivery, json } => {
             let again = deployment.gateway.resend_delivery(&webhook, delivery, &ACTOR).await?;
             let again = Delivery::from(again);
-            output::note(&format!("{} is sent again by whichever gateway runs", again.id));
+            output::note(&format!("{} will be sent again by a running gateway", again.id));
             if json {
                 output::json(&again);
             }
@@ -100,7 +100,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         }
         Task::Remove { webhook, json } => {
             let removed = deployment.gateway.remove_webhook(&webhook, &ACTOR).await?;
-            output::note(&format!("removed {}", removed.id));
+            output::note(&format!("deleted {}", removed.id));
             if json {
                 output::json(&Webhook::from(removed));
             }
@@ -109,19 +109,16 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     }
 }
 
-fn show(made: WebhookSecret, json: bool) {
+fn show(created: WebhookSecret, json: bool) {
     if json {
-        output::json(&made);
+        output::json(&created);
         return;
     }
-    let WebhookSecret { secret, webhook } = made;
-    output::note(&format!(
-        "webhook {}; the secret that signs for it is shown only now:",
-        webhook.id
-    ));
+    let WebhookSecret { secret, webhook } = created;
+    output::note(&format!("webhook {}; its signing secret is shown only once:", webhook.id));
     output::line(&secret);
     if let Some(until) = webhook.old_secret_until {
-        output::note(&format!("the old secret signs, too, until {until}"));
+        output::note(&format!("the old secret also signs until {until}"));
     }
 }
 
@@ -157,12 +154,12 @@ async fn test(deployment: &Deployment, id: &str, json: bool) -> Result<(), Failu
     }
     match (&tested.failure, tested.status) {
         (None, Some(status)) => {
-            output::note(&format!("received: it answered with status {status}"));
+            output::note(&format!("delivered: the receiver answered with status {status}"));
             Ok(())
         }
         (failure, _) => {
             let failure = failure.as_deref().unwrap_or("nothing was sent");
-            Err(Failure::general(anyhow!("not received: {}", output::plain(failure))))
+            Err(Failure::general(anyhow!("not delivered: {}", output::plain(failure))))
         }
     }
 }

@@ -18,9 +18,9 @@ use crate::cli::query::progress::Progress;
 use crate::client::{Client, Form};
 use crate::config;
 
-/// How long an answer may take beyond its deadline before the gateway counts as silent.
+/// How far beyond its deadline an answer may be before the gateway counts as unresponsive.
 const GRACE: Duration = Duration::from_secs(1);
-/// The longest silence where no deadline is named: the gateway's own limit, which is not known here, ends it before.
+/// The longest silence without a deadline. The gateway's own limit, which is not known here, is normally shorter.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = config::load_client(arguments.url.as_deref())?;
     let patience = request.deadline.map_or(PATIENCE, |deadline| deadline.saturating_mul(2) + GRACE);
     let client = Client::new(&settings, patience)?;
-    // One worker more, since writing to a reader that waits holds up the first.
+    // A second worker, since a slow reader of standard output blocks the first.
     assemble::runtime(2)?.block_on(async {
         if arguments.plan {
             let plan = client.plan(&request.question).await?;
@@ -63,10 +63,10 @@ async fn ask(client: &Client, request: &read::Request, form: Form) -> Result<(),
         return Ok(());
     }
     let missing = summary::lines(&report.missing);
-    Err(Failure::incomplete(anyhow!("the answer is not complete\n{missing}")))
+    Err(Failure::incomplete(anyhow!("the answer is incomplete; missing:\n{missing}")))
 }
 
-/// JSON as a line, or for a person with room between.
+/// JSON on one line, or indented for a terminal.
 fn readable(mut json: Vec<u8>) -> Vec<u8> {
     if std::io::stdout().is_terminal()
         && let Ok(value) = serde_json::from_slice::<Value>(&json)
@@ -78,12 +78,13 @@ fn readable(mut json: Vec<u8>) -> Vec<u8> {
     json
 }
 
-/// Whether anybody still reads. A full disk is a failure, since half a result would look like a whole one.
+/// Writes a piece; returns whether the reader is still there. A full disk is a failure, since half a result would look
+/// like a whole one.
 fn write(piece: &[u8]) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(piece).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::general(anyhow!("the result cannot be written: {error}"))),
+        Err(error) => Err(Failure::general(anyhow!("cannot write the result: {error}"))),
     }
 }

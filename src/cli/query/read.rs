@@ -1,4 +1,4 @@
-//! The question in the options: read here, so that a slip of the fingers is told before anything is sent.
+//! Reading the question from the options, so that a typo is reported before anything is sent.
 
 use std::fs;
 use std::io::Read;
@@ -13,16 +13,16 @@ use crate::client::{Grouping, Question, Window};
 use crate::model::{AccountRef, GroupBy, Metric};
 
 const SHOWN_MISTAKES: usize = 10;
-/// Less than what proves a key, which somebody may have pasted in the wrong place.
+/// Too short to reveal a key that somebody has pasted in the wrong place.
 const SHOWN_TEXT: usize = 16;
 
-/// What the options ask for.
+/// The question and its deadline.
 pub(super) struct Request {
     pub(super) question: Question,
     pub(super) deadline: Option<Duration>,
 }
 
-/// Reads the options, or says everything that is wrong with them.
+/// Reads the options; the error lists everything that is wrong with them.
 pub(super) fn request(arguments: &Arguments) -> Result<Request, Failure> {
     let mut mistakes = Vec::new();
     let question = Question {
@@ -60,7 +60,7 @@ fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
                     let place = place
                         .as_ref()
                         .map_or(String::new(), |place| format!("{place}, line {number}: "));
-                    format!("--tweets: {place}{} is neither a post's id nor its URL", quoted(item))
+                    format!("--tweets: {place}{} is neither a post id nor a post URL", quoted(item))
                 };
                 match tweet_id(item) {
                     Some(id) => ids.push(id.to_owned()),
@@ -70,12 +70,12 @@ fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
         }
     }
     if ids.is_empty() && mistakes.len() == before {
-        mistakes.push("--tweets: there is no post to ask for".to_owned());
+        mistakes.push("--tweets: no posts given".to_owned());
     }
     ids
 }
 
-/// Where ids stand, if that is not the command line itself, and their text.
+/// The text that holds ids, and where it comes from, unless that is the command line itself.
 fn source(word: &str) -> Result<(Option<String>, String), String> {
     let (place, text) = match word.strip_prefix('@') {
         Some(path) => (path, fs::read_to_string(path)),
@@ -88,11 +88,11 @@ fn source(word: &str) -> Result<(Option<String>, String), String> {
     let place = plain(place);
     match text {
         Ok(text) => Ok((Some(place), text)),
-        Err(error) => Err(format!("{place} cannot be read: {error}")),
+        Err(error) => Err(format!("cannot read {place}: {error}")),
     }
 }
 
-/// What stands between commas and white space; some programs begin a file with a mark of its coding.
+/// The items between commas and white space. Some programs begin a file with a byte order mark, which is skipped.
 fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c == '\u{feff}' || c.is_whitespace())
         .filter(|item| !item.is_empty())
@@ -129,7 +129,7 @@ fn metrics(given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
         }
     }
     if metrics.is_empty() && mistakes.len() == before {
-        mistakes.push("--metrics: there is no engagement type to ask for".to_owned());
+        mistakes.push("--metrics: no engagement types given".to_owned());
     }
     metrics
 }
@@ -159,7 +159,7 @@ fn groupings(given: &[String], mistakes: &mut Vec<String>) -> Vec<Grouping> {
         let levels: Vec<GroupBy> = items(levels).filter_map(|name| level(name, mistakes)).collect();
         let name = if name.is_empty() { name_of(&levels) } else { name.to_owned() };
         if groupings.iter().any(|grouping| grouping.name == name) {
-            mistakes.push(format!("--group-by: there are two named {}", quoted(&name)));
+            mistakes.push(format!("--group-by: two groupings are named {}", quoted(&name)));
         }
         groupings.push(Grouping { name, levels });
     }
@@ -170,7 +170,7 @@ fn level(text: &str, mistakes: &mut Vec<String>) -> Option<GroupBy> {
     let level = GroupBy::from_name(text);
     if level.is_none() {
         let hint = hint(text, &GroupBy::ALL.map(GroupBy::name));
-        mistakes.push(format!("--group-by: {} is not a level; {hint}", quoted(text)));
+        mistakes.push(format!("--group-by: {} is not a grouping level; {hint}", quoted(text)));
     }
     level
 }
@@ -207,14 +207,14 @@ fn deadline(text: &str, mistakes: &mut Vec<String>) -> Option<Duration> {
     deadline
 }
 
-/// What may have been meant.
+/// The name that was probably meant, or all of them.
 fn hint(text: &str, known: &[&str]) -> String {
-    // X's own pages say so today.
+    // X calls favorites so today.
     let meant = if text == "likes" { "favorites" } else { text };
     let nearest = known.iter().map(|name| (strsim::levenshtein(meant, name), name)).min();
     match nearest.filter(|(distance, _)| *distance <= 3) {
         Some((_, nearest)) => format!("did you mean {nearest}?"),
-        None => format!("these are: {}", known.join(", ")),
+        None => format!("expected one of {}", known.join(", ")),
     }
 }
 
@@ -257,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_fingers_is_guessed() {
+    fn a_typo_is_guessed() {
         let known = Metric::ALL.map(Metric::name);
-        for (slip, meant) in
+        for (typo, meant) in
             [("impresions", "impressions"), ("likes", "favorites"), ("url_click", "url_clicks")]
         {
-            assert_eq!(hint(slip, &known), format!("did you mean {meant}?"));
+            assert_eq!(hint(typo, &known), format!("did you mean {meant}?"));
         }
-        assert!(hint("something else", &known).starts_with("these are: impressions, "));
+        assert!(hint("something else", &known).starts_with("expected one of impressions, "));
     }
 
     #[test]

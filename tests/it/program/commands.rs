@@ -43,12 +43,12 @@ on_both! {
         let shown = json(&it.must(&["account", "show", "@alice", "--json"]).await);
         assert_eq!(shown["user_id"], alice.as_str());
         assert!(it.must(&["account", "show", &alice]).await.contains("alice"));
-        assert!(it.must(&["account", "verify", "@alice"]).await.starts_with(&format!("works: {alice} (@alice)")));
+        assert!(it.must(&["account", "verify", "@alice"]).await.starts_with(&format!("the token of {alice} (@alice) works")));
         assert_eq!(json(&it.must(&["account", "verify", "@alice", "--json"]).await)["works"], true);
 
         it.bench.put(&format!("/sandbox/users/{alice}"), serde_json::json!({ "state": "revoked" })).await;
         let refused = it.run(&["account", "verify", "@alice"]).await;
-        assert_eq!((refused.code, &*refused.err), (1, "countersign: does not work: the account is revoked\n"));
+        assert_eq!((refused.code, &*refused.err), (1, "countersign: the token does not work; the account is revoked\n"));
         let refused = it.run(&["account", "verify", "@alice", "--json"]).await;
         assert_eq!((refused.code, json(&refused.out)["state"].clone()), (1, "revoked".into()));
 

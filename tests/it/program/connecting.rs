@@ -49,7 +49,7 @@ on_both! {
         assert_eq!((&listed[0]["id"], &listed[0]["app"]), (&made["id"], &"demo".into()));
         for wrong in ["x", made["url"].as_str().unwrap()] {
             let refused = it.run(&["account", "withdraw", wrong]).await;
-            assert!(refused.code != 0 && refused.err.contains("by its id"), "{refused:?}");
+            assert!(refused.code != 0 && refused.err.contains("not a link id"), "{refused:?}");
         }
         it.must(&["account", "withdraw", id]).await;
         assert!(!it.must(&["account", "links"]).await.contains(id));

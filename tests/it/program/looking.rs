@@ -35,7 +35,7 @@ on_both! {
         let it = Deployment::new(&database).await;
         it.prepare().await;
         let none = it.run(CALLS).await;
-        assert_eq!((none.code, &*none.out, &*none.err), (0, "", "there are no such calls\n"));
+        assert_eq!((none.code, &*none.out, &*none.err), (0, "", "no matching calls\n"));
         let (mine, other) = (it.key("mine", &[]).await, it.key("other", &[]).await);
         let running = it.serve().await;
         assert_eq!(ask(&it, &running, &mine, "@alice", "one").await, 200);
@@ -63,14 +63,14 @@ on_both! {
         }
         let table = it.must(&["calls"]).await;
         let rows: Vec<&str> = table.lines().collect();
-        assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>(), ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "ENDED", "MS", "REQUEST"]);
+        assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>(), ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "OUTCOME", "MS", "REQUEST"]);
         for part in [" other ", " @bob ", " totals ", " X refused the call (403) ", " two"] {
             assert!(rows[2].contains(part), "{part}: {table}");
         }
-        assert_eq!(it.run(&["calls", "--limit", "2"]).await.err, "there are older ones; ask for more with --limit\n");
+        assert_eq!(it.run(&["calls", "--limit", "2"]).await.err, "there are older calls; raise --limit to see them\n");
         assert_eq!(it.run(&["calls", "--limit", "3"]).await.err, "");
         for (words, told) in [
-            (&["--account", "alice"][..], "name the account as a user id of 1 to 19 digits or as @screen_name"),
+            (&["--account", "alice"][..], "the account must be a user id of 1 to 19 digits or @screen_name"),
             (&["--endpoint", "weekly"], "--endpoint must be totals, 28hr or historical"),
             (&["--ended", "so"], "--ended must be well or badly"),
         ] {
@@ -111,8 +111,8 @@ on_both! {
         assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>(), ["TIME", "ACTOR", "FROM", "ACTION", "SUBJECT", "DETAIL"]);
         assert!(rows[1].contains(&format!("key.created  key:{}  ", &key[4..16])), "{table}");
         assert!(!table.contains('\u{202e}'), "{table:?}");
-        assert_eq!(it.run(&["audit", "--limit", "1"]).await.err, "there are more; ask for them with --limit\n");
-        assert_eq!(it.run(&["audit", "--actor", "nobody"]).await.err, "there are no such entries\n");
+        assert_eq!(it.run(&["audit", "--limit", "1"]).await.err, "there are more entries; raise --limit to see them\n");
+        assert_eq!(it.run(&["audit", "--actor", "nobody"]).await.err, "no matching entries\n");
         for (words, told) in [
             (&["--from", "soon"][..], "--from must be a day or a time such as 2026-03-01"),
             (&["--order", "up"], "--order must be newest or oldest"),

@@ -40,7 +40,7 @@ async fn every_wrong_setting_is_told_at_once_and_none_is_shown() {
     ] {
         let done = it.run(command).await;
         assert_eq!(done.code, 78, "{command:?}: {done:?}");
-        assert!(done.err.starts_with("countersign: 7 settings are wrong:\n"), "{}", done.err);
+        assert!(done.err.starts_with("countersign: 7 settings are invalid:\n"), "{}", done.err);
         for key in [
             "server.listen",
             "SERVER__LISTENN",
@@ -74,7 +74,7 @@ async fn a_missing_ring_is_told_with_the_other_wrong_settings() {
     for command in [&["serve"][..], &["key", "list"], &["account", "list"], &["vault", "status"]] {
         let done = it.run(command).await;
         assert_eq!(done.code, 78, "{done:?}");
-        assert!(done.err.starts_with("countersign: 2 settings are wrong:\n"), "{}", done.err);
+        assert!(done.err.starts_with("countersign: 2 settings are invalid:\n"), "{}", done.err);
         assert!(done.err.contains("vault.keys (default): expected an entry"), "{}", done.err);
     }
 }
@@ -128,8 +128,8 @@ async fn the_sandbox_starts_with_its_switches_set() {
     let arguments: Vec<_> =
         ["sandbox", "--listen", "127.0.0.1:0"].into_iter().chain(switches).collect();
     let running = it.start(&arguments);
-    let line = running.out.wait_for("listens on").await;
-    let (url, _) = line.split_once("listens on ").unwrap().1.split_once(';').unwrap();
+    let line = running.out.wait_for("listening on").await;
+    let (url, _) = line.split_once("listening on ").unwrap().1.split_once(';').unwrap();
     let ask = async |method: &str, path: &str| {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Ask::new(&http, url, method, path).send().await

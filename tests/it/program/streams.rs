@@ -35,8 +35,7 @@ async fn a_table_is_passed_on_and_its_headers_say_whether_it_is_whole() {
 
     let lacking = "Content-Type: text/csv\r\nCountersign-Complete: false\r\nCountersign-Missing: unavailable=3, quota=250";
     let done = made_of(&answer(lacking, TABLE), "--csv").await;
-    let told =
-        "countersign: the answer is not complete\n  unavailable, 3 posts\n  quota, 250 posts\n";
+    let told = "countersign: the answer is incomplete; missing:\n  unavailable, 3 posts\n  quota, 250 posts\n";
     assert_eq!((done.code, &*done.out, &*done.err), (3, TABLE, told));
 
     let cut = answer(whole, TABLE).replace("Content-Length: ", "Content-Length: 1");
@@ -194,7 +193,7 @@ async fn a_terminal_shows_how_long_it_takes_and_nothing_is_left_of_it() {
     let (out, shown) = Terminal::open();
     let mut child = command.stderr(theirs).stdout(shown).spawn().unwrap();
     drop(command);
-    terminal.wait_for("2 posts asked, 1 s of at most 20s").await;
+    terminal.wait_for("querying 2 posts, 1 s of at most 20s").await;
     server.say(&answer("Content-Type: application/json", WHOLE));
     server.hang_up();
     let printed = out.all().await;
@@ -213,7 +212,7 @@ async fn numbers_that_come_are_counted() {
     let mut child = command.stderr(theirs).stdout(std::process::Stdio::null()).spawn().unwrap();
     drop(command);
     server.say(&format!("{LINES}{}", chunk(&format!("{LINE}\n{LINE}\n"))));
-    terminal.wait_for("2 posts asked, 2 numbers, 1 s").await;
+    terminal.wait_for("querying 2 posts, 2 numbers received, 1 s").await;
     server.say(&chunk(&format!("{WHOLE}\n")));
     server.say("0\r\n\r\n");
     server.hang_up();
@@ -230,7 +229,7 @@ async fn an_interrupt_ends_it_at_once_and_clears_the_line() {
     let mut command = shell.command(ASKED);
     let mut child = command.stderr(theirs).spawn().unwrap();
     drop(command);
-    terminal.wait_for("2 posts asked, 1 s").await;
+    terminal.wait_for("querying 2 posts, 1 s").await;
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let seen = terminal.all().await;
     assert!(is_clear(&seen), "{seen:?}");
@@ -248,7 +247,7 @@ async fn an_interrupt_ends_it_even_while_its_reader_waits() {
     drop(command);
     // More than a pipe holds.
     server.say(&format!("{LINES}{}", chunk(&format!("{LINE}\n").repeat(5000))));
-    terminal.wait_for("2 posts asked").await;
+    terminal.wait_for("querying 2 posts").await;
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let seen = terminal.all().await;
     assert!(is_clear(&seen), "{seen:?}");
