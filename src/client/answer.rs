@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::client::{Error, Report};
 
-const UNSAID: &str = "it does not say whether the answer is whole";
+const UNSAID: &str = "it does not say whether the answer is complete";
 
 /// The format requested in `Accept`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +48,7 @@ impl Form {
 
     pub(in crate::client) fn require(self, response: &Response, url: &str) -> Result<(), Error> {
         let (wanted, got) = (self.media_type(), media_type(response));
-        let odd = || Error::odd(url, format!("asked for {wanted} it sends {got}"));
+        let odd = || Error::odd(url, format!("it sent {got} instead of {wanted}"));
         if wanted == got { Ok(()) } else { Err(odd()) }
     }
 }

@@ -93,7 +93,7 @@ impl Client {
     async fn refused(&self, response: reqwest::Response) -> Error {
         let (status, media_type) = (response.status().as_u16(), answer::media_type(&response));
         let odd =
-            Error::odd(&self.url, format!("it answers with status {status} and {media_type}"));
+            Error::odd(&self.url, format!("it answered with status {status} and {media_type}"));
         if media_type != "application/problem+json" {
             return odd;
         }

@@ -106,7 +106,7 @@ pub const PUBLIC_URL: Form<Option<String>> = Form {
 };
 
 pub const RETURN_TO: Form<Vec<String>> = Form {
-    expected: "absolute http:// or https:// URLs, one an entry, without user or fragment, such as https://app.example.com/settings",
+    expected: "absolute http:// or https:// URLs, one per entry, without user or fragment, such as https://app.example.com/settings",
     parse: |text| {
         let entries = text.split([',', '\n']).map(|entry| entry.trim_matches([' ', '\t', '\r']));
         let entries = entries.filter(|entry| !entry.is_empty());
@@ -124,12 +124,12 @@ pub const DATABASE_URL: Form<Secret> = Form {
 };
 
 pub const CREDENTIAL: Form<Secret> = Form {
-    expected: "the text that X gave you: not empty, without spaces, and not a placeholder",
+    expected: "a credential from X: not empty, without spaces, and not a placeholder",
     parse: |text| (is_visible(text) && !is_placeholder(text)).then(|| text.into()),
 };
 
 pub const KEY_ID: Form<String> = Form {
-    expected: "the id of an entry of vault.keys, or nothing for the first one",
+    expected: "the id of an entry in vault.keys, or nothing for the first one",
     parse: |text| (text.is_empty() || is_key_id(text)).then(|| text.to_owned()),
 };
 
@@ -275,7 +275,7 @@ mod tests {
         let good = ["https://api.twitter.com", "http://127.0.0.1:9000", "https://[::1]:8443"];
         for url in good {
             assert_eq!(origin(url).as_deref(), Some(url));
-            assert_eq!(origin(&format!("{url}/")).as_deref(), Some(url), "one slash is taken off");
+            assert_eq!(origin(&format!("{url}/")).as_deref(), Some(url), "one slash is removed");
         }
         let bad = [
             "",

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn anything_but_a_host_name_is_refused() {
         for wrong in [
             "*",
             "*.",

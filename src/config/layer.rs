@@ -122,7 +122,7 @@ fn flatten(
     let mut setting = Setting { key, origin: origin.to_owned(), text: "".into() };
     match value {
         Value::Table(table) if table.is_empty() && setting.key.contains('.') => {
-            problems.push(setting.problem("expected a section with something in it"));
+            problems.push(setting.problem("expected a section that is not empty"));
         }
         Value::Table(table) => {
             for (name, value) in table {
@@ -174,7 +174,7 @@ fn unknown(key: &str, defaults: &Layer) -> String {
     let known = defaults.keys().cloned().chain(without).chain(files);
     let nearest = known.map(|known| (strsim::levenshtein(key, &known), known)).min();
     match nearest.filter(|(distance, _)| *distance <= 3) {
-        Some((_, nearest)) => format!("unknown key; expected {nearest}?"),
-        None => "unknown key; `config/default.toml` lists them all".to_owned(),
+        Some((_, nearest)) => format!("unknown setting; did you mean {nearest}?"),
+        None => "unknown setting; `countersign config` lists them all".to_owned(),
     }
 }

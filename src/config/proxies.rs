@@ -42,7 +42,10 @@ fn network(entry: &str) -> Result<IpNet, String> {
     let network =
         read.ok_or("an IP address or a network, such as 10.0.0.7, 10.1.0.0/16 or fd00::/8")?;
     if network.prefix_len() == 0 {
-        return Err("a network smaller than that of all addresses, from which anybody could claim to be anybody".to_owned());
+        return Err(
+            "a smaller network: this one has all addresses, so anybody could claim to be anybody"
+                .to_owned(),
+        );
     }
     if network.addr() != network.network() {
         let (whole, one) = (network.trunc(), network.addr());
@@ -53,8 +56,8 @@ fn network(entry: &str) -> Result<IpNet, String> {
 
 /// Turns an IPv4 network written as IPv6 back into IPv4.
 fn unmapped(network: IpNet) -> IpNet {
-    let IpNet::V6(network) = network else { return network };
-    let mapped = network.addr().to_ipv4_mapped().zip(network.prefix_len().checked_sub(96));
+    let IpNet::V6(wide) = network else { return network };
+    let mapped = wide.addr().to_ipv4_mapped().zip(wide.prefix_len().checked_sub(96));
     let plain = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
     plain.map_or(network, IpNet::V4)
 }

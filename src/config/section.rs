@@ -51,7 +51,7 @@ fn admin(reader: &mut Reader<'_>) -> Admin {
         reader.setting("server.listen").and_then(|setting| setting.text.expose().parse().ok());
     // Port 0 requests any free port, so two such addresses differ.
     if callers == Some(listen) && listen.port() != 0 {
-        reader.refuse("admin.listen", "expected another address than server.listen");
+        reader.refuse("admin.listen", "expected a different address than server.listen");
     }
     Admin {
         listen,
@@ -142,19 +142,20 @@ fn apps(reader: &mut Reader<'_>) -> BTreeMap<String, App> {
 fn one_app(reader: &mut Reader<'_>, name: &str, origin: &str) -> App {
     let key = |field: &str| format!("apps.{name}.{field}");
     if !app::is_name(name) {
-        let detail = "expected a name of 1 to 40 of a-z, 0-9, - and _, a letter first";
+        let detail =
+            "expected a name of 1 to 40 characters (a-z, 0-9, - and _) that starts with a letter";
         reader.problems.push(problem(format!("apps.{name}"), origin, detail));
     }
     let app_only = reader.find(&key("app_only"), &form::APP_ONLY).unwrap_or(AppOnly::Bearer);
     let lookup = reader.find(&key("lookup"), &form::FLAG).unwrap_or(false);
     if lookup && app_only == AppOnly::TwoLegged {
-        let detail = "expected false: look-ups take a bearer token, and app_only is \"two_legged\"";
+        let detail = "expected false: look-ups need a bearer token, but app_only is \"two_legged\"";
         reader.refuse(&key("lookup"), detail);
     }
     let most = reader.find(&key("account_limit"), &form::ACCOUNT_LIMIT);
     let over = reader.find(&key("over_limit"), &form::OVER_LIMIT);
     if over.is_some() && reader.setting(&key("account_limit")).is_none() {
-        reader.refuse(&key("over_limit"), "expected account_limit beside it, which says how many");
+        reader.refuse(&key("over_limit"), "expected account_limit to be set, too");
     }
     App {
         name: name.to_owned(),

@@ -35,7 +35,7 @@ fn active(keys: &[(String, Secret)], named: String) -> Result<String, &'static s
         [] if named.is_empty() => Ok(named),
         [(first, _), ..] if named.is_empty() => Ok(first.clone()),
         _ if keys.iter().any(|(id, _)| *id == named) => Ok(named),
-        _ => Err("the id of an entry of vault.keys"),
+        _ => Err("the id of an entry in vault.keys"),
     }
 }
 
@@ -47,7 +47,7 @@ fn keys(reader: &mut Reader<'_>) -> Vec<(String, Secret)> {
     for (number, entry) in (1..).zip(entries) {
         let entry = key(entry).and_then(|(id, key)| {
             let is_new = ids.insert(id);
-            is_new.then(|| (id.to_owned(), key)).ok_or("an id that no entry before it has")
+            is_new.then(|| (id.to_owned(), key)).ok_or("an id that no earlier entry has")
         });
         match entry {
             Ok(entry) => keys.push(entry),
@@ -65,11 +65,11 @@ fn keys(reader: &mut Reader<'_>) -> Vec<(String, Secret)> {
 fn key(entry: &str) -> Result<(&str, Secret), &'static str> {
     let (id, key) = entry.split_once('=').ok_or("`id=key`")?;
     if !is_key_id(id) {
-        return Err("`id=key` with an id of 8 of a-z and 0-9");
+        return Err("`id=key` with an id of 8 characters (a-z and 0-9)");
     }
     let bytes = STANDARD.decode(key).map(Zeroizing::new);
     let bytes =
-        bytes.map_err(|_| "a key in standard base64, 44 characters with the = at its end")?;
+        bytes.map_err(|_| "a key in standard base64: 44 characters, with the = at the end")?;
     match &**bytes {
         bytes if bytes.len() != 32 => Err("a key of exactly 32 bytes"),
         [first, rest @ ..] if rest.iter().all(|byte| byte == first) => {

@@ -75,10 +75,10 @@ pub fn ended(status: Option<u16>, code: Option<&str>) -> String {
         (_, Some(code)) => code.replace('_', " "),
         (None, None) => "X did not answer".to_owned(),
         (Some(status @ ..400), None) => format!("answered ({status})"),
-        (Some(401), None) => "X did not take the token (401)".to_owned(),
-        (Some(429), None) => "X was asked too often (429)".to_owned(),
-        (Some(status @ 400..500), None) => format!("X refused the call ({status})"),
-        (Some(status), None) => format!("X had trouble of its own ({status})"),
+        (Some(401), None) => "X rejected the token (401)".to_owned(),
+        (Some(429), None) => "X's rate limit was exceeded (429)".to_owned(),
+        (Some(status @ 400..500), None) => format!("X rejected the call ({status})"),
+        (Some(status), None) => format!("X failed to answer ({status})"),
     }
 }
 

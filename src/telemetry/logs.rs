@@ -30,7 +30,7 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 static FILTER: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
 /// Writes the lines still waiting when it is dropped.
-#[must_use = "what still waits is lost unless this lives as long as the program"]
+#[must_use = "lines that still wait are lost unless this lives as long as the program"]
 pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
 
 /// Sends this process's logs to standard error. The first call decides; later ones change nothing.

@@ -33,17 +33,17 @@ const MOST_MISSING: usize = 32;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error(
-        "no vault key is configured: make one with `countersign vault generate-key` and put it in vault.keys"
+        "no vault key is configured; create one with `countersign vault generate-key` and put it in vault.keys"
     )]
     NoKeys,
-    #[error("the vault's key ring does not hold what the configuration promised")]
+    #[error("the vault's key ring does not match the configuration")]
     BadRing,
     /// The record may be sound, but this ring lacks its key.
-    #[error("the vault key {0}, which sealed a stored secret, is not on this ring")]
+    #[error("the vault key {0}, which sealed a stored secret, is not in vault.keys")]
     KeyMissing(String),
     /// Every reason looks the same, so that an attacker learns nothing from it.
     #[error(
-        "a stored secret does not open: it was changed or moved, or the ring has another key under its id"
+        "a stored secret cannot be opened: it was changed or moved, or vault.keys has another key under its id"
     )]
     DoesNotOpen,
 }
@@ -185,7 +185,7 @@ impl Vault {
         if missing.len() < MOST_MISSING && missing.insert(id.to_owned()) {
             error!(
                 vault_key = id,
-                "stored secrets are sealed with a vault key that is not on the ring"
+                "stored secrets are sealed with a vault key that is not in vault.keys"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Accounts without their tokens, what X said of one, and accounts to import.
+//! Accounts without their tokens, the result of a check with X, and accounts to import.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,14 +25,14 @@ pub struct Account {
     pub connected_at: String,
 }
 
-/// An account, and what was asked last as it, as far as calls are kept.
+/// An account with its last call and its last failed call, as far as calls are kept.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SeenAccount {
     #[serde(flatten)]
     pub account: Account,
     #[schema(value_type = Option<Time>)]
     pub last_call_at: Option<String>,
-    /// How the last call ended that did not go well, in words; later ones may have.
+    /// How the last failed call ended, in words. Later calls may have succeeded.
     pub last_error: Option<String>,
     #[schema(value_type = Option<Time>)]
     pub last_error_at: Option<String>,
@@ -75,7 +75,7 @@ impl From<gateway::SeenAccount> for SeenAccount {
     }
 }
 
-/// What X said of an account's token.
+/// The result of checking an account's token with X.
 pub fn verified(verified: &Verified) -> serde_json::Value {
     match verified {
         Verified::Works(profile) => json!({
@@ -89,7 +89,7 @@ pub fn verified(verified: &Verified) -> serde_json::Value {
     }
 }
 
-/// Reads an import, a JSON object a line; empty lines are passed over. What is wrong is told without what was read.
+/// Reads an import, one JSON object per line; empty lines are skipped. No problem repeats any of the input.
 pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
     let mut imports = Vec::new();
     let problems = Problems::of_lines(|problems| {
@@ -103,14 +103,14 @@ pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
                     access_token_secret: Secret::new(line.access_token_secret),
                 }),
                 Err(error) => {
-                    let form = "one JSON object of the strings user_id, screen_name, access_token and access_token_secret";
+                    let form = "a JSON object with the strings user_id, screen_name, access_token and access_token_secret";
                     let detail =
-                        format!("must be {form}; the mistake is at column {}", error.column());
+                        format!("must be {form}; the error is at column {}", error.column());
                     problems.add_in_line(index + 1, detail);
                 }
             }
         }
-        // What is whole is checked by whoever imports it.
+        // Imports without a problem are checked when they are stored; others never get there, so they are checked here.
         if problems.count() > 0 && !imports.is_empty() {
             check_imports(&imports, problems);
         }

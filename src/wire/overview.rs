@@ -1,4 +1,4 @@
-//! The shape of an overview: how things are, and how the last day went.
+//! The overview in JSON: the current state, and how the last day went.
 
 use std::collections::BTreeMap;
 
@@ -14,28 +14,28 @@ use crate::wire::time::rfc3339;
 use crate::wire::usage::Gap;
 use crate::wire::webhook::ListedWebhook;
 
-/// How things are, and how the last day went.
+/// The current state, and how the last 24 hours went.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Overview {
-    /// What is not as it should be, in the words of `/readyz`.
+    /// What is wrong, in the words of `/readyz`.
     pub degraded: Vec<String>,
     pub accounts: AccountsByState,
-    /// When the first of the last 24 hours began, of which `calls`, `failed` and `hours` tell.
+    /// The start of the last 24 hours, which `calls`, `failed` and `hours` cover.
     #[schema(value_type = Time)]
     pub since: String,
-    /// Requests that went out, second attempts too.
+    /// Requests sent to X, including retries.
     pub calls: u64,
-    /// Those of them that X refused or did not answer.
+    /// Those that X refused or did not answer.
     pub failed: u64,
-    /// By hour and credentials, where there were any.
+    /// Calls by hour and credentials; hours without calls are left out.
     pub hours: Vec<CallsOfHour>,
-    /// `null` where X was asked nothing in the last day.
+    /// `null` if there were no calls.
     pub latency: Option<Latency>,
-    /// Those that do not take their events.
+    /// Webhooks whose receivers do not accept their events.
     pub webhooks: Vec<ListedWebhook>,
-    /// What usage lacks of the last 7 days.
+    /// Calls of the last 7 days that are missing from usage.
     pub gaps: Vec<Gap>,
-    /// Of each configured app.
+    /// Accounts used by each configured app.
     pub accounts_used: Vec<AccountsUsed>,
 }
 
@@ -51,7 +51,7 @@ pub struct AccountsByState {
 /// Calls of one hour with one kind of credentials.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CallsOfHour {
-    /// When it began.
+    /// The start of the hour.
     #[schema(value_type = Time)]
     pub at: String,
     #[schema(value_type = Credentials)]
@@ -60,14 +60,14 @@ pub struct CallsOfHour {
     pub failed: u64,
 }
 
-/// How long the newest calls took.
+/// How long the latest calls took.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Latency {
-    /// That it is told of.
+    /// How many calls this covers.
     pub calls: usize,
-    /// Half of them took no longer.
+    /// Half of the calls took no longer than this.
     pub median_ms: f64,
-    /// 95 of 100 took no longer.
+    /// 95 % of the calls took no longer than this.
     pub p95_ms: f64,
 }
 
@@ -76,9 +76,9 @@ pub struct Latency {
 pub struct AccountsUsed {
     pub app: String,
     pub accounts: u64,
-    /// The most that it may use in a month, or `null`.
+    /// The most accounts that it may use in a month; `null` for no limit.
     pub account_limit: Option<u64>,
-    /// What happens at that limit, `warn` or `refuse`; `null` without one.
+    /// What happens at that limit: `warn` or `refuse`; `null` without a limit.
     pub over_limit: Option<&'static str>,
 }
 

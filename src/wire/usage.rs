@@ -1,4 +1,4 @@
-//! The shapes of usage: what is asked for, sums, and what is not in them.
+//! Usage in JSON: the query, the sums, and what is missing from them.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -10,20 +10,20 @@ use crate::model::usage::{Month, begin_of, hour_of};
 use crate::wire::schema::{Credentials, Endpoint, Outcome, Time, UserId};
 use crate::wire::time::rfc3339;
 
-/// Lines of one report.
+/// The most lines in one report.
 const MOST_ROWS: u32 = 10_000;
 const DEFAULT_DAYS: i64 = 30;
 pub const BY: [&str; 8] = ["hour", "day", "app", "key", "account", "endpoint", "auth", "outcome"];
 
-/// Which sums are wanted.
+/// Which sums to report.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
-    /// A time or a day; thirty days ago where nothing is said.
+    /// A date or a time; thirty days before `until` by default.
     pub from: Option<String>,
-    /// The same, not included; now where nothing is said.
+    /// The end, exclusive; now by default.
     pub until: Option<String>,
-    /// What sums are told apart by: with commas between; `day` where nothing is said.
+    /// What to group by, separated by commas; `day` by default.
     pub by: Option<String>,
     pub app: Option<String>,
     /// A key's id.
@@ -32,7 +32,7 @@ pub struct UsageQuery {
     pub account: Option<String>,
 }
 
-/// Sums of the whole hours that the time touches.
+/// Sums over the whole hours that the period touches.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Usage {
     #[schema(value_type = Time)]
@@ -40,18 +40,18 @@ pub struct Usage {
     #[schema(value_type = Time)]
     pub until: String,
     pub sums: Vec<UsageLine>,
-    /// Whether there are more lines than are given.
+    /// Whether there are more sums than these.
     pub truncated: bool,
     /// How many accounts each app used in each month, which X bills.
     pub accounts: Vec<UsedAccounts>,
-    /// What is missing: a process was killed within seconds of its last write, or could keep no more.
+    /// Calls that are missing from the sums: a process was killed within seconds of its last write, or could keep no more.
     pub gaps: Vec<Gap>,
 }
 
-/// A line of sums; it has what the sums are told apart by.
+/// Sums for one group, with the values that it is grouped by.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct UsageLine {
-    /// When its hour or day begins.
+    /// The start of the hour or day.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Time, required = false)]
     pub at: Option<String>,
@@ -72,47 +72,48 @@ pub struct UsageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Credentials, required = false)]
     pub auth: Option<&'static str>,
-    /// The class of X's status, or `none` where no answer came.
+    /// The class of X's status, or `none` if X did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Outcome, required = false)]
     pub outcome: Option<&'static str>,
-    /// Requests that went out, second attempts too.
+    /// Requests sent to X, including retries.
     pub calls: u64,
-    /// Posts that were asked about.
+    /// Posts that were queried.
     pub posts: u64,
-    /// Of the answers' bodies, as they came.
+    /// The size of the answers' bodies, as received.
     pub bytes: u64,
 }
 
 /// How many accounts an app used in a month.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct UsedAccounts {
-    /// Such as `2026-03`, UTC.
+    /// The month in UTC, such as `2026-03`.
     pub month: String,
     pub app: String,
     pub accounts: u64,
 }
 
-/// A process whose last calls are not in the sums.
+/// A process whose last calls are missing from the sums.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Gap {
-    /// Until then everything was written.
+    /// When it last wrote everything.
     #[schema(value_type = Time)]
     pub since: String,
-    /// Calls that are known to be missing; those of a killed process's last second may come on top.
+    /// Calls that are known to be missing; if the process was killed, those of its last seconds may be, too.
     pub lost_calls: u64,
+    /// Whether the process was killed.
     pub killed: bool,
 }
 
 impl UsageQuery {
-    /// The filter that it means, and the first month of the accounts; or everything that is wrong with it.
+    /// The filter that the query describes and the first month to count accounts in, or everything that is wrong with it.
     pub fn read(&self, now: OffsetDateTime) -> Result<(UsageFilter, Month), Vec<Problem>> {
         let mut problems = Vec::new();
         let mut time = |name: &str, text: &Option<String>, default: OffsetDateTime| {
             let Some(text) = text else { return default };
             read_time(text).unwrap_or_else(|| {
                 let detail = format!(
-                    "{name} must be a day or a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
+                    "{name} must be a date or a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
                 );
                 problems.push(Problem::in_query(detail));
                 default
@@ -121,7 +122,7 @@ impl UsageQuery {
         let until = time("until", &self.until, now);
         let days = Duration::days(DEFAULT_DAYS);
         let from = time("from", &self.from, until.checked_sub(days).unwrap_or(until));
-        // A part of the last hour counts as the whole of it.
+        // A part of the last hour counts as the whole hour.
         let end = until.checked_add(Duration::HOUR - Duration::NANOSECOND).unwrap_or_else(|| {
             problems.push(Problem::in_query("until must be at most 9999-12-31T23:00:00Z"));
             until
@@ -191,7 +192,7 @@ impl Usage {
     }
 }
 
-/// Sums as a table: a column for each of what is told apart, and what is counted.
+/// Sums as CSV: a column for each value that they are grouped by, and one for each count.
 pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
     let columns = [
         ("at", by.hours > 0),

@@ -1,4 +1,4 @@
-//! The shapes of webhooks and of what was sent to them.
+//! Webhooks and their deliveries, in JSON.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::wire::schema;
 use crate::wire::schema::{DeliveryState, EventType, Time, Url};
 use crate::wire::time::rfc3339;
 
-/// A webhook without what signs for it.
+/// A webhook, without its signing secret.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Webhook {
     pub id: String,
@@ -22,26 +22,26 @@ pub struct Webhook {
     pub app: Option<String>,
     #[schema(value_type = Time)]
     pub created_at: String,
-    /// Until then events are signed with the secret before the present one, too.
+    /// Until then, events are also signed with the previous secret.
     #[schema(value_type = Option<Time>)]
     pub old_secret_until: Option<String>,
 }
 
-/// A webhook with what waits for it.
+/// A webhook with its pending events.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ListedWebhook {
     #[serde(flatten)]
     pub webhook: Webhook,
-    /// Events that have not arrived yet.
+    /// Events that have not been delivered yet.
     #[schema(minimum = 0)]
     pub waiting: i64,
     #[schema(value_type = Option<Time>)]
     pub waiting_since: Option<String>,
-    /// Why the last attempt failed, if one did of those that wait.
+    /// Why the last attempt to deliver one of them failed, if it did.
     pub failure: Option<String>,
 }
 
-/// A webhook that was made or got a new secret: the one time that it is shown.
+/// A webhook with its new signing secret, which is shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct WebhookSecret {
     #[schema(pattern = "^whsec_")]
@@ -54,23 +54,23 @@ pub struct WebhookSecret {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
-    /// Where events are posted.
+    /// The URL that events are posted to.
     #[schema(value_type = Url)]
     pub url: String,
-    /// The app whose accounts' events it gets; all apps' where nothing is said.
+    /// The app whose accounts it gets events for; all apps by default.
     pub app: Option<String>,
 }
 
-/// How long the old secret signs beside the new one.
+/// How long the old secret still signs beside the new one.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
-    /// A duration such as `2h`; a day where nothing is said.
+    /// A duration such as `2h`; one day by default.
     #[schema(value_type = Option<schema::Duration>)]
     pub overlap: Option<String>,
 }
 
-/// What a receiver did with an event.
+/// What a receiver did with a test event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Tested {
     pub received: bool,
@@ -78,17 +78,17 @@ pub struct Tested {
     pub failure: Option<String>,
 }
 
-/// An event for a webhook.
+/// An event for a webhook, and how its delivery went.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Delivery {
     /// The `webhook-id` that the receiver sees.
     pub id: String,
     pub number: i64,
-    /// `null` where this program cannot read what is stored, such as an event of a later version.
+    /// `null` if this version cannot read the stored event, such as one of a later version.
     #[schema(value_type = Option<EventType>)]
     pub event: Option<&'static str>,
     pub app: String,
-    /// `null` where the event is.
+    /// `null` if `event` is.
     #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
     pub screen_name: String,
@@ -102,7 +102,7 @@ pub struct Delivery {
     pub attempt_at: Option<String>,
     #[schema(value_type = Option<Time>)]
     pub delivered_at: Option<String>,
-    /// Of the last answer.
+    /// The status of the receiver's last answer.
     pub status: Option<u16>,
     pub failure: Option<String>,
 }
@@ -147,7 +147,10 @@ impl Rotation {
     pub fn read(&self) -> Result<Option<Duration>, Vec<Problem>> {
         let overlap = self.overlap.as_deref().map(humantime::parse_duration).transpose();
         overlap.map_err(|_| {
-            vec![Problem::at("/overlap", "must be a duration such as 24h; 0s ends the old secret")]
+            vec![Problem::at(
+                "/overlap",
+                "must be a duration such as 24h; 0s ends the old secret at once",
+            )]
         })
     }
 }

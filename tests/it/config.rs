@@ -37,7 +37,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("admin.trusted_proxies", "::/0", "anybody could claim to be anybody"),
     ("admin.trusted_proxies", "::ffff:0:0/96", "anybody could claim to be anybody"),
     ("admin.listen", ":8081", "IP address and a port"),
-    ("admin.listen", "127.0.0.1:8080", "another address than server.listen"),
+    ("admin.listen", "127.0.0.1:8080", "a different address than server.listen"),
     ("database.url", "", "sqlite://"),
     ("database.url", "mysql://u:cAnArY7f3@h/d", "postgres://"),
     ("database.url", "postgres://", "postgres://"),
@@ -95,7 +95,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("apps.main.over_limit", "stop", "\"warn\" or \"refuse\""),
     ("vault.keys", "cAnArY7f3", "entry 1: expected `id=key`"),
     ("vault.keys", "short=cAnArY7f3", "entry 1: expected `id=key` with an id of 8"),
-    ("vault.keys", "UPPERCAS=cAnArY7f3", "an id of 8 of a-z and 0-9"),
+    ("vault.keys", "UPPERCAS=cAnArY7f3", "an id of 8 characters (a-z and 0-9)"),
     ("vault.keys", "k0000001=cAnArY7f3!", "standard base64"),
     ("vault.keys", "k0000001=Y0FuQXJZN2Yz", "exactly 32 bytes"),
     ("vault.keys", "k0000001=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "standard base64"),
@@ -139,11 +139,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("limits.conections", "5", "limits.connections?"),
     ("apps.main.consumer_secrt", "cAnArY7f3", "apps.main.consumer_secret?"),
     ("vault.key_file", "/cAnArY7f3", "vault.keys_file?"),
-    ("log.format_file", "/cAnArY7f3", "unknown key"),
-    ("nonsense.cannot_be_meant", "cAnArY7f3", "unknown key"),
+    ("log.format_file", "/cAnArY7f3", "unknown setting"),
+    ("nonsense.cannot_be_meant", "cAnArY7f3", "unknown setting"),
     ("server", "cAnArY7f3", "expected a section"),
     ("apps", "cAnArY7f3", "expected a section"),
-    ("apps.main", "cAnArY7f3", "unknown key"),
+    ("apps.main", "cAnArY7f3", "unknown setting"),
     ("database.url_file", "/nowhere/cAnArY7f3", "no such file"),
     ("vault.keys_file", "cAnArY7f3", "no such file"),
 ];
@@ -156,18 +156,18 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     ("server.workers = 99999999999999999999", "config file", "line 1, column 18"),
     ("[log]\nlevel = ['cAnArY7f3']", "log.level", "not a list"),
     ("[[apps]]\nconsumer_key = 'cAnArY7f3'", "apps", "not a list"),
-    ("[apps.main]", "apps.main", "something in it"),
+    ("[apps.main]", "apps.main", "that is not empty"),
     ("[apps.main]\nconsumer_key = 'cAnArY7f3'", "apps.main.consumer_secret", "needs both"),
     ("[apps.main]\nconsumer_secret = 'cAnArY7f3'", "apps.main.consumer_key", "needs both"),
     ("[apps.main]\nbearer_token = 'cAnArY7f3'", "apps.main.consumer_key", "needs both"),
     ("[apps.main]\napp_only = 'two_legged'\nlookup = true", "apps.main.lookup", "expected false"),
-    ("[apps.main]\nover_limit = 'refuse'", "apps.main.over_limit", "account_limit beside it"),
-    ("[apps.1st]\napp_only = 'bearer'", "apps.1st", "a letter first"),
-    ("[apps.Main]\nconsumer_key = 'cAnArY7f3'", "apps.Main", "1 to 40 of a-z"),
-    ("[apps.\"a.b\"]\nconsumer_key = 'cAnArY7f3'", "apps.a.b", "1 to 40 of a-z"),
+    ("[apps.main]\nover_limit = 'refuse'", "apps.main.over_limit", "account_limit to be set"),
+    ("[apps.1st]\napp_only = 'bearer'", "apps.1st", "starts with a letter"),
+    ("[apps.Main]\nconsumer_key = 'cAnArY7f3'", "apps.Main", "1 to 40 characters (a-z"),
+    ("[apps.\"a.b\"]\nconsumer_key = 'cAnArY7f3'", "apps.a.b", "1 to 40 characters (a-z"),
     ("[vault]\nkeys = [1, 'cAnArY7f3']", "vault.keys", "entry 2: expected `id=key`"),
     ("[vault]\nactive = 'k0000001'", "vault.active", "the id of an entry"),
-    ("[server.listen]\nport = 8080", "server.listen.port", "unknown key"),
+    ("[server.listen]\nport = 8080", "server.listen.port", "unknown setting"),
 ];
 
 #[test]
@@ -434,7 +434,7 @@ fn other_files_that_everybody_may_read_are_taken_with_a_warning() {
     assert_eq!(warnings(0o640, 0o440), [] as [String; 0]);
     let mend = |it: &Path| {
         let it = it.display();
-        format!("everybody on this machine may read {it}; `chmod o= {it}` mends it")
+        format!("{it} can be read by everybody on this machine; `chmod o= {it}` fixes it")
     };
     assert_eq!(warnings(0o640, 0o444), [mend(&secret)]);
     assert_eq!(warnings(0o644, 0o644), [mend(&secret), mend(&settings)]);

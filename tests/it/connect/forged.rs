@@ -122,7 +122,7 @@ on_both! {
         let before = house.steps().await;
         for cookie in forged(&browser, &other, &link, &other_link) {
             let answer = with_cookie(Browser::new().button(&link), &cookie).header("sec-fetch-site", "same-origin").send().await;
-            answer.is_page(403, &["Another browser has begun"]);
+            answer.is_page(403, &["already open in another browser"]);
             assert_eq!(answer.header("set-cookie"), "", "{cookie}");
         }
         assert_eq!(house.steps().await, before);
@@ -143,7 +143,7 @@ on_both! {
                 answer.goes_to(&format!("/connect/{named}"));
                 assert!(link.ends_with(named) || other_link.ends_with(named), "{cookie}");
             } else {
-                answer.is_page(403, &["Another browser has begun"]);
+                answer.is_page(403, &["already open in another browser"]);
             }
             assert_eq!(answer.header("set-cookie"), "");
         }
@@ -151,7 +151,7 @@ on_both! {
         let value = browser.cookies[0].1.clone();
         for name in ["countersign-connec", "Countersign-Connect", "countersign-connect ", "__Host-countersign-connect", "x; xcountersign-connect"] {
             let ask = Browser::new().ask("GET", &back).header("cookie", &format!("{name}={value}"));
-            ask.send().await.is_page(403, &["Another browser has begun"]);
+            ask.send().await.is_page(403, &["already open in another browser"]);
         }
         assert_eq!(house.steps().await.1, 0);
         house.nothing_stored().await;
@@ -190,7 +190,7 @@ on_both! {
         // The name without the prefix, which any host of the domain can set, is not looked at.
         let value = set.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
         browser.cookies = vec![("countersign-connect".to_owned(), value.clone())];
-        browser.follow(&back).await.is_page(403, &["Another browser has begun"]);
+        browser.follow(&back).await.is_page(403, &["already open in another browser"]);
         browser.cookies = vec![("__Host-countersign-connect".to_owned(), value)];
         browser.follow(&back).await.goes_to(path_of(&link));
         assert!(house.is_connected("carol").await);

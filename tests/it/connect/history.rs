@@ -132,7 +132,7 @@ impl History<'_> {
             Some(name) if is_own => (200, format!("as @{name}")),
             Some(_) => (410, "used already".to_owned()),
             None if it.expires_s <= self.now_s => (404, "not known".to_owned()),
-            None if it.browser.is_some() && !is_own => (403, "Another browser".to_owned()),
+            None if it.browser.is_some() && !is_own => (403, "another browser".to_owned()),
             None => (200, "at X</button>".to_owned()),
         };
         let text = page.text().replace("Go on to X</button>", "at X</button>");

@@ -172,8 +172,8 @@ on_both! {
             if text.len() < 5000 && text.bytes().all(|it| (32..127).contains(&it)) {
                 for cookie in [format!("countersign-connect={text}"), format!("countersign-connect={text}.x"), format!("countersign-connect=x.{text}"), text.clone()] {
                     let page = browser.other().ask("GET", &back).header("cookie", &cookie).send().await;
-                    page.is_page(403, &["Another browser has begun"]);
-                    browser.other().ask("GET", &link).header("cookie", &cookie).send().await.is_page(403, &["Another browser has begun"]);
+                    page.is_page(403, &["already open in another browser"]);
+                    browser.other().ask("GET", &link).header("cookie", &cookie).send().await.is_page(403, &["already open in another browser"]);
                 }
             }
         }

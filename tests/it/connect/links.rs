@@ -92,7 +92,7 @@ on_both! {
         for gone in [id, "x", &id[..15], &id.to_uppercase()] {
             withdraw(&admin, gone).await.is_own(404, "not_found");
         }
-        Browser::new().open(made[2]["url"].as_str().unwrap()).await.is_page(404, &["This link is not known"]);
+        Browser::new().open(made[2]["url"].as_str().unwrap()).await.is_page(404, &["This link is unknown"]);
         assert_eq!(list("").await.json()["links"].as_array().unwrap().len(), 4);
         assert_eq!(house.audited("link.withdrawn").await.len(), 1);
     }
@@ -165,7 +165,7 @@ on_both! {
         database.run("alter table link rename to hidden").await;
         for id in all {
             for page in [browser.open(&format!("{before}/{id}")).await, browser.press(&format!("{before}/{id}")).await] {
-                page.is_page(404, &["This link is not known, or its time is over.", "Ask whoever sent it for a new link."]);
+                page.is_page(404, &["This link is unknown or has expired.", "Ask the person who sent it for a new link."]);
             }
         }
         browser.open(&link).await.is_page(500, &["The server cannot do this now."]);

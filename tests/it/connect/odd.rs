@@ -74,7 +74,7 @@ on_both! {
             house.order(json!([fault(REQUEST_TOKEN, &wrong)])).await;
             browser.press(&link).await.goes_to(path_of(&link));
             let page = browser.open(&link).await;
-            page.is_page(200, &["Not connected.", "Begin again in a moment"]);
+            page.is_page(200, &["Not connected.", "Try again in a moment"]);
             assert!(odd_ends(&page.text()), "{wrong}: {}", page.text());
             fired_once(&house, &wrong).await;
         }
@@ -117,7 +117,7 @@ on_both! {
             browser.follow(&back).await.goes_to(path_of(&link));
             let page = browser.open(&link).await;
             assert!(odd_ends(&page.text()), "{wrong}: {}", page.text());
-            page.is_page(200, &["Not connected.", "Begin again in a moment"]);
+            page.is_page(200, &["Not connected.", "Try again in a moment"]);
             // Whatever comes back, it was asked for once.
             assert_eq!(house.steps().await.1, before + 1, "{wrong}");
             fired_once(&house, &wrong).await;

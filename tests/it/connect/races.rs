@@ -115,9 +115,9 @@ on_both! {
             tokio::task::yield_now().await;
         }
         browser.follow(&back).await.goes_to(path_of(&link));
-        let told = ["Not connected yet.", "This link is in use: what X answered is being taken in.", "Reload this page in a moment; begin again if it stays so."];
+        let told = ["Not connected yet.", "This link is in use: X's response is being processed.", "Reload this page in a moment; if that does not help, try again."];
         browser.open(&link).await.is_page(200, &told);
-        Browser::new().open(&link).await.is_page(403, &["Another browser has begun"]);
+        Browser::new().open(&link).await.is_page(403, &["already open in another browser"]);
         house.order(json!([])).await;
         first.await.unwrap().goes_to(path_of(&link));
         browser.open(&link).await.is_page(200, &["as @carol"]);
@@ -145,7 +145,7 @@ on_both! {
         bench.put("/sandbox/faults", json!([])).await;
 
         browser.follow(&next.at(&back)).await.goes_to(path_of(&link));
-        browser.open(&next.at(&link)).await.is_page(200, &["Not connected yet.", "begin again if it stays so.", "Begin again at X</button>"]);
+        browser.open(&next.at(&link)).await.is_page(200, &["Not connected yet.", "if that does not help, try again.", "Begin again at X</button>"]);
         let carol = UserId::parse(&bench.user("carol").user_id).unwrap();
         assert!(store.find_account("demo", carol).await.unwrap().is_none());
         let token = token_in(&browser.press(&next.at(&link)).await);

@@ -77,7 +77,7 @@ on_both! {
         browser.follow(&back).await.goes_to(path_of(&link));
         for mut other in [Browser::new(), { let mut it = Browser::new(); let own = house.link().await; house.begin(&mut it, &own).await; it }] {
             let page = other.open(&link).await;
-            page.is_page(410, &["This link was used already.", "If that was you, nothing is left to do."]);
+            page.is_page(410, &["This link has already been used.", "If you used it, you are done."]);
             assert!(!page.text().contains("carol"), "{}", page.text());
             other.press(&link).await.is_page(410, &["This link was used already."]);
         }

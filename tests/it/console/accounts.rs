@@ -44,10 +44,10 @@ on_both! {
         ask("bob", bob).await.is_relayed(200);
         let page = visitor.open(ACCOUNTS).await.text();
         assert_eq!(page.matches("2026-03-10 21:15 UTC</td>").count(), 2 + 2 + 1, "since, last call and last error: {page}");
-        assert!(page.contains("X refused the call (403), 2026-03-10 21:15 UTC"), "{page}");
+        assert!(page.contains("X rejected the call (403), 2026-03-10 21:15 UTC"), "{page}");
         let one = visitor.open(&path(&house, "bob")).await;
         is_page(&one, 200);
-        assert!(one.text().contains("X refused the call (403)") && one.text().contains("answered (200)"), "{}", one.text());
+        assert!(one.text().contains("X rejected the call (403)") && one.text().contains("answered (200)"), "{}", one.text());
         assert!(one.text().contains(&format!("/console/calls?account={}", house.id("bob"))));
         assert!(one.text().contains("<td data-label=\"When\">2026-03-10 21:15:30 UTC</td>"), "to the second: {}", one.text());
         assert!(!visitor.open(&path(&house, "alice")).await.text().contains("(403)"), "another's");

@@ -304,7 +304,7 @@ on_both! {
         let now = "2026-03-10T21:20:30Z";
         let of = |name: &str| match name {
             "alice" => [json!(now), Value::Null, Value::Null],
-            _ => [json!(now), json!("X refused the call (403)"), json!(now)],
+            _ => [json!(now), json!("X rejected the call (403)"), json!(now)],
         };
         let listed = house.admin(&key, "GET", ACCOUNTS).send().await;
         assert_eq!(names(&listed).len(), 2);

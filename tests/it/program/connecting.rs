@@ -74,11 +74,11 @@ on_both! {
         let other = it.bench.user("alice").user_id.clone();
         let wrong = |pin: &str| pin.bytes().map(|it| char::from(b'0' + (it - b'0' + 1) % 10)).collect::<String>();
         for (done, said) in [
-            (by_pin(&it, &[], wrong).await, "it took too long"),
+            (by_pin(&it, &[], wrong).await, "took too long"),
             (by_pin(&it, &[], |_| String::new()).await, "nothing was connected"),
             (by_pin(&it, &[], |_| "no\n".to_owned()).await, "nothing was connected"),
             (by_pin(&it, &[], |pin| format!("{pin}<script>\n")).await, "nothing was connected"),
-            (by_pin(&it, &["--user", &other], str::to_owned).await, "another X user"),
+            (by_pin(&it, &["--user", &other], str::to_owned).await, "a different X user"),
         ] {
             assert!(done.code != 0 && done.out.is_empty(), "{done:?}");
             assert!(done.err.contains(said), "{said}: {done:?}");

@@ -64,7 +64,7 @@ on_both! {
         let table = it.must(&["calls"]).await;
         let rows: Vec<&str> = table.lines().collect();
         assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>(), ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "OUTCOME", "MS", "REQUEST"]);
-        for part in [" other ", " @bob ", " totals ", " X refused the call (403) ", " two"] {
+        for part in [" other ", " @bob ", " totals ", " X rejected the call (403) ", " two"] {
             assert!(rows[2].contains(part), "{part}: {table}");
         }
         assert_eq!(it.run(&["calls", "--limit", "2"]).await.err, "there are older calls; raise --limit to see them\n");
@@ -114,7 +114,7 @@ on_both! {
         assert_eq!(it.run(&["audit", "--limit", "1"]).await.err, "there are more entries; raise --limit to see them\n");
         assert_eq!(it.run(&["audit", "--actor", "nobody"]).await.err, "no matching entries\n");
         for (words, told) in [
-            (&["--from", "soon"][..], "--from must be a day or a time such as 2026-03-01"),
+            (&["--from", "soon"][..], "--from must be a date or a time such as 2026-03-01"),
             (&["--order", "up"], "--order must be newest or oldest"),
         ] {
             let done = it.run(&[&["audit"], words].concat()).await;

@@ -268,7 +268,7 @@ async fn key_files_are_not_for_everybody() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let done = it.run(&["migrate"]).await;
         assert_eq!(done.code, 78, "{done:?}");
-        assert!(done.err.contains("expected 0400 or 0600"), "{done:?}");
+        assert!(done.err.contains("expected mode 0400 or 0600"), "{done:?}");
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     it.must(&["migrate"]).await;
@@ -300,11 +300,12 @@ async fn systemds_credentials_are_secrets_by_their_names() {
     it.prepare().await;
     let checked = it.must(&["check"]).await;
     assert!(checked.contains("all 7 checks passed"), "{checked}");
-    let everybody = format!("warn  files: everybody on this machine may read {}", file.display());
+    let everybody =
+        format!("warn  files: {} can be read by everybody on this machine", file.display());
     assert!(checked.contains(&everybody), "{checked}");
     let running = it.serve().await;
     assert!(
-        running.err.text().contains("everybody on this machine may read"),
+        running.err.text().contains("can be read by everybody on this machine"),
         "{}",
         running.err.text()
     );

@@ -130,7 +130,7 @@ on_both! {
         let mut browser = Browser::new();
         let other = house.allow(&mut browser, link, "bob").await;
         browser.follow(&other).await.goes_to(path_of(link));
-        browser.open(link).await.is_page(200, &["This link is for another X user"]);
+        browser.open(link).await.is_page(200, &["This link is for a different X user"]);
         let back = house.allow(&mut browser, link, "alice").await;
         browser.follow(&back).await.goes_to(path_of(link));
         browser.open(link).await.is_page(200, &["as @alice"]);
