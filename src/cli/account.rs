@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
+use crate::cli::assemble::{ACTOR, Deployment, account_ref, all_pages};
+use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::connect;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{ACTOR, Parts, account_ref, all_pages};
-use crate::cli::parts::{open, open_to_seal};
 use crate::gateway::{self, AccountFilter, Verified};
 use crate::model::{AccountRef, AccountState};
 use crate::wire;
@@ -21,51 +21,51 @@ const IMPORT_FORM: &str = "Each line of the input:
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Store accounts from standard input: a JSON object a line, all or none
+    /// Import accounts from standard input, one JSON object per line; all or none
     #[command(after_help = IMPORT_FORM)]
     Import {
-        /// The app that the tokens belong to
+        /// App that the tokens belong to; required if several are configured
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
     },
-    /// Make a one-time link by which a user connects an account, or connect one here with --pin
+    /// Create a one-time link for a user to connect an account, or connect one here with --pin
     Connect(connect::Arguments),
     /// List accounts
     List {
-        /// Only those of this app
+        /// Only accounts of this app
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
-        /// Only those in this state: active, revoked, blocked or quarantined
+        /// Only accounts in this state: active, revoked, blocked or quarantined
         #[arg(long)]
         state: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show one account
+    /// Show an account
     Show(Named),
-    /// Ask X whether an account's token works, and mark the account by the answer
+    /// Check an account's token with X, and update the account's state
     Verify(Named),
-    /// Forget an account and its token
+    /// Delete an account and its token
     Remove(Named),
-    /// List the links to connect by that wait to be used
+    /// List pending links
     Links {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Take a link back before it is used
+    /// Withdraw a pending link
     Withdraw {
-        /// The link's id, as `links` lists it
+        /// Id of the link, from `account links`
         link: String,
     },
 }
 
 #[derive(Args)]
 pub(super) struct Named {
-    #[arg(help = "A user id or @screen_name")]
+    #[arg(help = "User id or @screen_name")]
     account: String,
-    /// Needed when several apps are configured
+    /// App of the account; required if several are configured
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
     /// Print JSON
@@ -74,15 +74,15 @@ pub(super) struct Named {
 }
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
-    // A check marks an account whose token does not open, so it needs the right ring, too.
+    // Verifying quarantines an account whose token does not open, so it needs the right ring, too.
     let seals = matches!(task, Task::Import { .. } | Task::Connect(_) | Task::Verify(_));
-    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
+    let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
-        Task::Import { app } => import(&parts, app.as_deref()).await,
-        Task::Connect(arguments) => connect::run(&parts, arguments).await,
-        Task::List { app, state, json } => list(&parts, app, state.as_deref(), json).await,
+        Task::Import { app } => import(&deployment, app.as_deref()).await,
+        Task::Connect(arguments) => connect::run(&deployment, arguments).await,
+        Task::List { app, state, json } => list(&deployment, app, state.as_deref(), json).await,
         Task::Show(named) => {
-            let account = parts
+            let account =deployment
                 .gateway
                 .get_account_with_last_call(named.app.as_deref(), &named.account()?)
                 .await?;
@@ -94,16 +94,16 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             }
             Ok(())
         }
-        Task::Links { json } => connect::list(&parts, json).await,
-        Task::Withdraw { link } => connect::withdraw(&parts, &link).await,
-        Task::Verify(named) => verify(&parts, &named).await,
+        Task::Links { json } => connect::list(&deployment, json).await,
+        Task::Withdraw { link } => connect::withdraw(&deployment, &link).await,
+        Task::Verify(named) => verify(&deployment, &named).await,
         Task::Remove(named) => {
-            let account = parts
+            let account = deployment
                 .gateway
                 .remove_account(named.app.as_deref(), &named.account()?, &ACTOR)
                 .await?;
             output::note(&format!(
-                "removed {} (@{}); its token is gone",
+                "deleted {} (@{}) and its token",
                 account.user_id, account.screen_name
             ));
             if named.json {
@@ -120,17 +120,17 @@ impl Named {
     }
 }
 
-async fn import(parts: &Parts, app: Option<&str>) -> Result<(), Failure> {
+async fn import(deployment: &Deployment, app: Option<&str>) -> Result<(), Failure> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(Failure::general)?;
     let imports = read_imports(&text).map_err(gateway::Error::InvalidRequest)?;
-    let count = parts.gateway.import_accounts(app, &imports, &ACTOR).await?;
+    let count = deployment.gateway.import_accounts(app, &imports, &ACTOR).await?;
     output::line(&format!("imported {count} {}", if count == 1 { "account" } else { "accounts" }));
     Ok(())
 }
 
 async fn list(
-    parts: &Parts,
+    deployment: &Deployment,
     app: Option<String>,
     state: Option<&str>,
     json: bool,
@@ -138,16 +138,16 @@ async fn list(
     let state = match state {
         None => None,
         Some(name) => {
-            let wrong = || {
+            let invalid = || {
                 Failure::general(anyhow!("--state must be active, revoked, blocked or quarantined"))
             };
-            Some(AccountState::from_name(name).ok_or_else(wrong)?)
+            Some(AccountState::from_name(name).ok_or_else(invalid)?)
         }
     };
     let accounts = all_pages(async |last: Option<&gateway::AccountWithLastCall>, limit| {
-        let after = last.map(|it| (it.account.app.clone(), it.account.user_id));
+        let after = last.map(|seen| (seen.account.app.clone(), seen.account.user_id));
         let filter = AccountFilter { app: app.clone(), state, search: None, after, limit };
-        parts.gateway.list_accounts_with_last_call(&filter).await
+        deployment.gateway.list_accounts_with_last_call(&filter).await
     });
     let accounts: Vec<SeenAccount> = accounts.await?.into_iter().map(SeenAccount::from).collect();
     if json {
@@ -156,47 +156,54 @@ async fn list(
         table(&accounts);
     }
     if accounts.is_empty() {
-        output::note("no accounts; bring some with `countersign account import`");
+        output::note(
+            "no accounts; add some with `countersign account connect` or `countersign account import`",
+        );
     }
     Ok(())
 }
 
-async fn verify(parts: &Parts, named: &Named) -> Result<(), Failure> {
+async fn verify(deployment: &Deployment, named: &Named) -> Result<(), Failure> {
     let verified =
-        parts.gateway.verify_account(named.app.as_deref(), &named.account()?, &ACTOR).await?;
+        deployment.gateway.verify_account(named.app.as_deref(), &named.account()?, &ACTOR).await?;
     if named.json {
         output::json(&wire::verified(&verified));
     }
     match verified {
         Verified::Works(_) if named.json => Ok(()),
         Verified::Works(profile) => {
-            let protected =
-                if profile.protected { "; protected, so its posts never have metrics" } else { "" };
+            let protected = if profile.protected {
+                "; protected: X gives no metrics for its posts"
+            } else {
+                ""
+            };
             output::line(&format!(
-                "works: {} (@{}){protected}",
+                "the token of {} (@{}) works{protected}",
                 profile.user_id,
                 output::plain(&profile.screen_name)
             ));
             Ok(())
         }
         Verified::Marked(state) => {
-            Err(Failure::general(anyhow!("does not work: the account is {state}")))
+            Err(Failure::general(anyhow!("the token does not work; the account is {state}")))
         }
-        Verified::NotTheAccount(reason) => Err(Failure::general(anyhow!("not known: {reason}"))),
+        Verified::NotTheAccount(reason) => {
+            Err(Failure::general(anyhow!("the token could not be checked: {reason}")))
+        }
     }
 }
 
 fn table(accounts: &[SeenAccount]) {
     let row = |seen: &SeenAccount| {
-        let it = &seen.account;
+        let account = &seen.account;
         let last_call = seen.last_call_at.as_deref().unwrap_or("-");
         [
-            &it.app,
-            &it.user_id,
-            &it.screen_name,
-            it.state,
-            &it.state_since,
-            &it.connected_at,
+            &account.app,
+            &account.user_id,
+            &account.screen_name,
+            account.state,
+            &account.state_since,
+            &account.connected_at,
             last_call,
             seen.last_error.as_deref().unwrap_or("-"),
         ]

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::{Args, value_parser};
 
+use crate::cli::assemble::first;
+use crate::cli::assemble::open;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::first;
-use crate::cli::parts::open;
 use crate::gateway::{self, AuditFilter};
 use crate::model::audit::Entry;
 use crate::wire::audit as wire;
@@ -15,66 +15,67 @@ use crate::wire::audit::AuditQuery;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Only what was done by those who are called so, or begin so: cli, gateway, key:ID
+    /// Only entries whose actor equals or starts with TEXT: cli, gateway, key:ID
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     actor: String,
-    /// Only actions that are called so, or begin so, such as key. or account.removed
+    /// Only entries whose action equals or starts with TEXT, such as key. or account.removed
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     action: String,
-    /// Only what was done to things that are called so, or begin so, such as account:main/
+    /// Only entries whose subject equals or starts with TEXT, such as account:main/
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     subject: String,
-    /// The first day or time, such as 2026-01-31
+    /// Start of the period: a date or a time, such as 2026-01-31
     #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true)]
     from: String,
-    /// The end, not included
+    /// End of the period (exclusive)
     #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true)]
     until: String,
-    /// Which come first: newest or oldest
+    /// Which entries come first: newest or oldest
     #[arg(long, value_name = "ORDER", default_value = "newest")]
     order: String,
-    /// How many at most
+    /// Maximum number of entries
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
-    /// Print JSON, a line for each entry
+    /// Print JSON, one line per entry
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
-    let Arguments { actor, action, subject, from, until, order, limit, json } = asked;
+pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { actor, action, subject, from, until, order, limit, json } = arguments;
     let query = AuditQuery { actor, action, subject, from, until, order };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
-    let parts = open(config).await?;
+    let deployment = open(config).await?;
     let found = first(limit, async |last: Option<&Entry>, limit| {
-        let filter = AuditFilter { past: last.map(|it| it.id), limit, ..filter.clone() };
-        parts.gateway.list_audit(&filter).await
+        let filter = AuditFilter { past: last.map(|entry| entry.id), limit, ..filter.clone() };
+        deployment.gateway.list_audit(&filter).await
     });
     let (entries, is_more) = found.await?;
     let is_none = entries.is_empty();
     if json {
-        for it in entries {
-            output::json_line(&wire::Entry::from(it));
+        for entry in entries {
+            output::json_line(&wire::Entry::from(entry));
         }
     } else {
         let rows: Vec<_> = entries.into_iter().map(row).collect();
         output::table(["TIME", "ACTOR", "FROM", "ACTION", "SUBJECT", "DETAIL"], &rows);
     }
     if is_none {
-        output::note("there are no such entries");
+        output::note("no matching entries");
     }
     if is_more {
-        output::note("there are more; ask for them with --limit");
+        output::note("there are more entries; raise --limit to see them");
     }
     Ok(())
 }
 
-fn row(it: Entry) -> [String; 6] {
-    let it = wire::Entry::from(it);
-    let actor = match it.key_name {
-        Some(name) => format!("{} ({name})", it.actor),
-        None => it.actor,
+fn row(entry: Entry) -> [String; 6] {
+    let entry = wire::Entry::from(entry);
+    let actor = match entry.key_name {
+        Some(name) => format!("{} ({name})", entry.actor),
+        None => entry.actor,
     };
-    let address = it.address.unwrap_or_else(|| "-".to_owned());
-    [it.at, actor, address, it.action, it.subject, it.detail].map(|it| output::plain(&it))
+    let address = entry.address.unwrap_or_else(|| "-".to_owned());
+    [entry.at, actor, address, entry.action, entry.subject, entry.detail]
+        .map(|text| output::plain(&text))
 }

@@ -7,9 +7,9 @@ use anyhow::anyhow;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{self, Parts};
 use crate::cli::serve::reachable;
 use crate::gateway::BearerSource;
 use crate::vault::Vault;
@@ -17,31 +17,33 @@ use crate::vault::Vault;
 const CLOCK_WARNING_SECONDS: i64 = 30;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Goes through everything that a deployment needs, as far as the failures allow, a line each.
+/// Checks all that a deployment needs, as far as failures allow, and prints a line for each check.
 pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
     let mut report = Report::default();
-    let config = match parts::settings(path) {
+    let config = match assemble::settings(path) {
         Ok(config) => config,
         Err(failure) => {
             report.fail("config", &failure.text());
-            return Err(Failure::general(anyhow!("the settings must be right first")));
+            return Err(Failure::general(anyhow!(
+                "nothing else was checked; fix the settings first"
+            )));
         }
     };
     report.pass("config", &output::count(config.apps.len(), "app", "apps"));
-    config.warnings.iter().for_each(|it| Report::warn("files", it));
+    config.warnings.iter().for_each(|warning| Report::warn("files", warning));
     let ring = Vault::new(&config.vault);
     match &ring {
         Ok(vault) => report.pass(
             "vault ring",
             &format!(
-                "{}; {} seals",
+                "{}; {} is active",
                 output::count(config.vault.keys.len(), "key", "keys"),
                 vault.active_id()
             ),
         ),
         Err(error) => report.fail("vault ring", &error.to_string()),
     }
-    match parts::connect(&config).await {
+    match assemble::connect(&config).await {
         Err(failure) => report.fail("database", &failure.text()),
         Ok(store) => {
             report.pass("database", store.kind());
@@ -50,7 +52,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
                 (Ok(()), Err(_)) => report.pass("schema", "up to date"),
                 (Ok(()), Ok(vault)) => {
                     report.pass("schema", "up to date");
-                    check_parts(&mut report, &Parts::assemble(config, store, vault)?).await;
+                    check_deployment(&mut report, &Deployment::new(config, store, vault)?).await;
                 }
             }
         }
@@ -65,9 +67,9 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
     }
 }
 
-/// Exits with success when the gateway that runs with these settings is ready.
+/// Succeeds if the gateway that runs with these settings is ready.
 pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
-    let at = reachable(parts::settings(path)?.admin.listen);
+    let at = reachable(assemble::settings(path)?.admin.listen);
     let ask = async {
         let mut stream = TcpStream::connect(at).await?;
         stream
@@ -80,9 +82,8 @@ pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
     let answer = tokio::time::timeout(PROBE_TIMEOUT, ask).await;
     let answer = answer
         .map_err(|_| Failure::general(anyhow!("http://{at}/readyz did not answer in time")))?;
-    let answer = answer.map_err(|error| {
-        Failure::general(anyhow!("http://{at}/readyz cannot be asked: {error}"))
-    })?;
+    let answer = answer
+        .map_err(|error| Failure::general(anyhow!("cannot reach http://{at}/readyz: {error}")))?;
     let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     if answer.starts_with("HTTP/1.1 200 ") {
         output::line(body);
@@ -103,12 +104,12 @@ impl Report {
         output::line(&format!("ok    {what}: {}", output::plain(detail)));
     }
 
-    /// What works, and should be fixed.
+    /// Reports something that works but should be fixed.
     fn warn(what: &str, detail: &str) {
         output::line(&format!("warn  {what}: {}", output::plain(detail)));
     }
 
-    /// What could not be checked, because of something that failed.
+    /// Reports something that could not be checked.
     fn skip(what: &str, detail: &str) {
         output::line(&format!("-     {what}: {detail}"));
     }
@@ -119,8 +120,8 @@ impl Report {
     }
 }
 
-async fn check_parts(report: &mut Report, parts: &Parts) {
-    match parts.gateway.get_vault_status().await {
+async fn check_deployment(report: &mut Report, deployment: &Deployment) {
+    match deployment.gateway.get_vault_status().await {
         Ok(status) if status.unopened.is_empty() => {
             let count = |(id, records): (&String, &u64)| format!("{records} sealed with {id}");
             let counts: Vec<String> = status.records.iter().map(count).collect();
@@ -128,18 +129,19 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
             let colon = if counts.is_empty() { "" } else { ": " };
             report.pass(
                 "vault",
-                &format!("opens all {all} stored secrets{colon}{}", counts.join(", ")),
+                &format!("all {all} stored secrets can be opened{colon}{}", counts.join(", ")),
             );
         }
         Ok(status) => {
-            report.fail("vault", &format!("does not open: {}", status.unopened.join(", ")));
+            report.fail("vault", &format!("cannot open {}", status.unopened.join(", ")));
         }
         Err(error) => report.fail("vault", &Failure::general(error).text()),
     }
     let apps: Vec<(String, BearerSource)> =
-        parts.gateway.apps().map(|(name, it)| (name.to_owned(), it)).collect();
+        deployment.gateway.apps().map(|(name, source)| (name.to_owned(), source)).collect();
     if apps.is_empty() {
-        report.fail("apps", "none is configured: set apps.<name>.consumer_key and consumer_secret");
+        report
+            .fail("apps", "no app is configured; set apps.<name>.consumer_key and consumer_secret");
     }
     for (name, source) in apps {
         let what = format!("app {name}");
@@ -147,20 +149,20 @@ async fn check_parts(report: &mut Report, parts: &Parts) {
             BearerSource::TwoLegged => "X accepts its two-legged signatures",
             BearerSource::Configured => "X accepts its bearer token",
             BearerSource::Minted => {
-                "X accepts its consumer key and secret and gives a bearer token"
+                "X accepts its consumer key and secret, and issued a bearer token"
             }
         };
-        match parts.gateway.verify_app(&name).await {
+        match deployment.gateway.verify_app(&name).await {
             Ok(None) => report.pass(&what, accepted),
             Ok(Some(fault)) => report.fail(&what, &fault.to_string()),
             Err(error) => report.fail(&what, &Failure::general(error).text()),
         }
     }
-    match parts.gateway.clock_offset() {
-        Some(it) if it.abs() > CLOCK_WARNING_SECONDS => {
-            report.fail("clock", &format!("the upstream's clock is {it} s from this machine's"));
+    match deployment.gateway.clock_offset() {
+        Some(offset) if offset.abs() > CLOCK_WARNING_SECONDS => {
+            report.fail("clock", &format!("X's clock and this machine's differ by {offset} s"));
         }
-        Some(it) => report.pass("clock", &format!("{it} s from the upstream's")),
-        None => Report::skip("clock", "not compared, since the upstream told no time"),
+        Some(offset) => report.pass("clock", &format!("differs from X's by {offset} s")),
+        None => Report::skip("clock", "not compared: X's responses had no Date header"),
     }
 }

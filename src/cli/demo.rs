@@ -1,4 +1,4 @@
-//! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that can be used again.
+//! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that later runs reuse.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::Failure;
-use crate::cli::files::fit_connections;
+use crate::cli::open_files::fit_connections;
 use crate::cli::output;
-use crate::cli::parts::{self, Parts};
 use crate::cli::serve::{bind, prepare, stop_on_signals, url, work_along};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::config::{self, Config};
@@ -37,16 +37,16 @@ const ACTOR: &str = "demo";
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where callers are served
+    /// Address of the callers' listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where operators are served
+    /// Address of the operators' listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081")]
     admin_listen: SocketAddr,
-    /// Where the stand-in upstream listens
+    /// Address of the sandbox
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
     sandbox_listen: SocketAddr,
-    /// Where the database and its keys are kept; made when missing, used again when there
+    /// Folder for the database and its keys; created if missing, reused otherwise
     #[arg(long, value_name = "FOLDER", default_value = "countersign-demo")]
     dir: PathBuf,
     /// Print one JSON object instead of the tour
@@ -54,7 +54,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// The keys of a demo, kept so that its commands still work after a restart. They open invented numbers alone.
+/// The keys of a demo, kept so that its commands still work after a restart. They give access to invented numbers only.
 #[derive(Deserialize, Serialize)]
 struct Keys {
     key: String,
@@ -62,27 +62,27 @@ struct Keys {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    make_folder(&arguments.dir)?;
-    parts::runtime(0)?.block_on(demo(arguments))
+    create_folder(&arguments.dir)?;
+    assemble::runtime(0)?.block_on(demo(arguments))
 }
 
 async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let upstream = bind(arguments.sandbox_listen, "--sandbox-listen")?;
     let callers = bind(arguments.listen, "--listen")?;
     let operators = bind(arguments.admin_listen, "--admin-listen")?;
-    let sandbox = Sandbox::new(Settings::default(), parts::clock());
+    let sandbox = Sandbox::new(Settings::default(), assemble::clock());
     let world = sandbox.world();
     let config = settings(&arguments.dir, &upstream, &callers, &world)?;
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
-    let mut parts = prepare(config).await?;
-    fit_connections(&mut parts.config);
+    let mut deployment = prepare(config).await?;
+    fit_connections(&mut deployment.config);
     let connected = connected(&world)?;
-    import(&parts, &connected).await?;
-    let keys = keys(&parts, &arguments.dir).await?;
+    import(&deployment, &connected).await?;
+    let keys = keys(&deployment, &arguments.dir).await?;
     let link = gateway::NewLink { label: "a link to try".to_owned(), ..Default::default() };
-    let link = parts.gateway.create_link(link, ACTOR).await?;
+    let link = deployment.gateway.create_link(link, ACTOR).await?;
     let card = Card {
         gateway: url(&callers),
         admin: url(&operators),
@@ -92,7 +92,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         link: link.url.expose().to_owned(),
         accounts: connected.map(tour::account),
     };
-    // Before anybody is told that it serves, who may then stop it.
+    // Before the tour is printed, since whoever reads it may stop the process at once.
     let life = Life::default();
     let end = stop_on_signals(life.clone(), Duration::ZERO)?;
     if arguments.json {
@@ -102,17 +102,17 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         output::line(&tour::text(&card, &arguments.dir, &program));
     }
     let drained = life.clone();
-    let working = work_along(&parts.gateway, &life, parts.config.limits.drain);
-    let limits = parts.config.limits.clone();
+    let working = work_along(&deployment.gateway, &life, deployment.config.limits.drain);
+    let limits = deployment.config.limits.clone();
     let serving = async {
         tokio::join!(
             server::serve(
-                Listener::new(callers, &parts.config.server.trusted_proxies),
-                Listener::new(operators, &parts.config.admin.trusted_proxies),
-                parts.gateway.clone(),
+                Listener::new(callers, &deployment.config.server.trusted_proxies),
+                Listener::new(operators, &deployment.config.admin.trusted_proxies),
+                deployment.gateway.clone(),
                 metrics,
                 &limits,
-                parts::clock(),
+                assemble::clock(),
                 life
             ),
             sandbox::serve(upstream, sandbox, async move { drained.draining().await }),
@@ -123,19 +123,20 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         (..) = serving => info!("stopped"),
         () = end => warn!("stopped at once by a second signal"),
     }
-    parts.gateway.settle_usage().await;
-    parts.gateway.deregister_replica().await;
-    parts.store.close().await;
+    deployment.gateway.settle_usage().await;
+    deployment.gateway.deregister_replica().await;
+    deployment.store.close().await;
     Ok(())
 }
 
-fn make_folder(folder: &Path) -> Result<(), Failure> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("the folder {} cannot be made", folder.display()))
+fn create_folder(folder: &Path) -> Result<(), Failure> {
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    created
+        .with_context(|| format!("cannot create the folder {}", folder.display()))
         .map_err(Failure::unavailable)
 }
 
-/// The settings of a demo: nothing of the environment or of a file, so that it is the same everywhere.
+/// The settings of a demo. They take nothing from the environment or a file, so that it is the same everywhere.
 fn settings(
     folder: &Path,
     upstream: &TcpListener,
@@ -145,10 +146,11 @@ fn settings(
     let app = world
         .apps
         .iter()
-        .find(|it| it.name == APP)
+        .find(|app| app.name == APP)
         .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
     let (sandbox, public_url) = (url(upstream), url(callers));
-    let ring = kept(&folder.join("vault_keys"), || vault::generate_key().expose().to_owned())?;
+    let new_ring = || vault::generate_key().expose().to_owned();
+    let ring = read_or_create(&folder.join("vault_keys"), new_ring)?;
     let database = format!("sqlite://{}", escaped(&folder.join("countersign.db")));
     let set = [
         ("DATABASE__URL", &*database),
@@ -167,30 +169,30 @@ fn settings(
         .into_iter()
         .map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()))
         .collect();
-    Ok(config::parse(None, &environment, &|_| Err("a demo reads no files".to_owned()))?)
+    Ok(config::parse(None, &environment, &|_| Err("the demo reads no files".to_owned()))?)
 }
 
-/// A path as a URL has it.
+/// A path, percent-encoded for a URL.
 fn escaped(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes().iter();
     bytes
-        .map(|it| match it {
-            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(*it).to_string(),
-            it if it.is_ascii_alphanumeric() => char::from(*it).to_string(),
-            it => format!("%{it:02X}"),
+        .map(|byte| match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
+            byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+            byte => format!("%{byte:02X}"),
         })
         .collect()
 }
 
-/// What a private file holds; made when it is missing.
-fn kept(path: &Path, make: impl FnOnce() -> String) -> Result<String, Failure> {
+/// The text of a private file, which is created if it is missing.
+fn read_or_create(path: &Path, create: impl FnOnce() -> String) -> Result<String, Failure> {
     let failed = |error: std::io::Error| {
-        Failure::unavailable(anyhow!(error).context(format!("{} cannot be used", path.display())))
+        Failure::unavailable(anyhow!(error).context(format!("cannot use {}", path.display())))
     };
     match fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let text = make();
+            let text = create();
             write_private(path, &text).map_err(failed)?;
             Ok(text)
         }
@@ -204,52 +206,53 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     writeln!(file, "{text}")
 }
 
-/// The users whose tokens the gateway gets.
+/// The users whose tokens are imported into the gateway.
 fn connected(world: &World) -> Result<[&WorldUser; CONNECTED], Failure> {
-    let active = world.users.iter().filter(|it| it.state == "active");
+    let active = world.users.iter().filter(|user| user.state == "active");
     let connected: Vec<&WorldUser> = active.take(CONNECTED).collect();
-    connected
-        .try_into()
-        .map_err(|_| Failure::general(anyhow!("the sandbox has fewer users than {CONNECTED}")))
+    connected.try_into().map_err(|_| {
+        Failure::general(anyhow!("the sandbox has fewer than {CONNECTED} active users"))
+    })
 }
 
-async fn import(parts: &Parts, users: &[&WorldUser]) -> Result<(), Failure> {
-    let import = |(index, it): (usize, &&WorldUser)| Import {
+async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Failure> {
+    let import = |(index, user): (usize, &&WorldUser)| Import {
         line: index + 1,
-        user_id: it.user_id.clone(),
-        screen_name: it.screen_name.clone(),
-        access_token: Secret::from(&*it.access_token),
-        access_token_secret: Secret::from(&*it.access_token_secret),
+        user_id: user.user_id.clone(),
+        screen_name: user.screen_name.clone(),
+        access_token: Secret::from(&*user.access_token),
+        access_token_secret: Secret::from(&*user.access_token_secret),
     };
     let imports: Vec<Import> = users.iter().enumerate().map(import).collect();
-    parts.gateway.import_accounts(Some(APP), &imports, ACTOR).await?;
+    deployment.gateway.import_accounts(Some(APP), &imports, ACTOR).await?;
     Ok(())
 }
 
-/// The keys of the last run, if the database still knows them, else new ones.
-async fn keys(parts: &Parts, folder: &Path) -> Result<Keys, Failure> {
+/// The keys of the last run if they still work, or new ones.
+async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
     let path = folder.join("keys.json");
-    let kept = fs::read_to_string(&path).ok().and_then(|it| serde_json::from_str::<Keys>(&it).ok());
+    let kept =
+        fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Keys>(&text).ok());
     if let Some(keys) = kept {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let key = parts.gateway.check_key(&keys.key, Kind::Caller, here).await;
-        let admin = parts.gateway.check_key(&keys.admin_key, Kind::Admin, here).await;
+        let key = deployment.gateway.check_key(&keys.key, Kind::Caller, here).await;
+        let admin = deployment.gateway.check_key(&keys.admin_key, Kind::Admin, here).await;
         if key.is_ok() && admin.is_ok() {
             return Ok(keys);
         }
     }
     let keys = Keys {
-        key: make_key(parts, Kind::Caller).await?,
-        admin_key: make_key(parts, Kind::Admin).await?,
+        key: create_key(deployment, Kind::Caller).await?,
+        admin_key: create_key(deployment, Kind::Admin).await?,
     };
     let text = serde_json::to_string(&keys).map_err(Failure::general)?;
     write_private(&path, &text).map_err(Failure::unavailable)?;
     Ok(keys)
 }
 
-async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
+async fn create_key(deployment: &Deployment, kind: Kind) -> Result<String, Failure> {
     let name = format!("demo {kind}");
-    let _ = parts.gateway.revoke_key(&name, ACTOR).await;
+    let _ = deployment.gateway.revoke_key(&name, ACTOR).await;
     let app = (kind == Kind::Caller).then(|| APP.to_owned());
     let new = gateway::NewKey {
         kind,
@@ -261,6 +264,6 @@ async fn make_key(parts: &Parts, kind: Kind) -> Result<String, Failure> {
         looks: false,
         expires_in: None,
     };
-    let (_, secret) = parts.gateway.create_key(new, ACTOR).await?;
+    let (_, secret) = deployment.gateway.create_key(new, ACTOR).await?;
     Ok(secret.expose().to_owned())
 }

@@ -1,4 +1,4 @@
-//! Why a command failed, and with which exit code it says so (sysexits.h).
+//! How a command fails: the error and its exit code (sysexits.h).
 
 use anyhow::anyhow;
 
@@ -8,35 +8,35 @@ use crate::store;
 use crate::vault;
 
 const GENERAL: u8 = 1;
-/// Not of sysexits.h: there is a result, but not all of it.
+/// Not from sysexits.h: there is a result, but it is incomplete.
 const INCOMPLETE: u8 = 3;
 const UNAVAILABLE: u8 = 69;
 const CONFIG: u8 = 78;
 
-/// What `main` prints and exits with.
+/// The error that `main` prints, and the code that it exits with.
 pub struct Failure {
     pub error: anyhow::Error,
     pub code: u8,
 }
 
 impl Failure {
-    /// The error and what caused it, in one line; a cause that says the same again is passed over.
+    /// The error and its causes in one line, without repetitions.
     pub fn text(&self) -> String {
-        let mut said: Vec<String> = self.error.chain().map(ToString::to_string).collect();
-        said.dedup();
-        said.join(": ")
+        let mut texts: Vec<String> = self.error.chain().map(ToString::to_string).collect();
+        texts.dedup();
+        texts.join(": ")
     }
 
     pub(super) fn general(error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), code: GENERAL }
     }
 
-    /// A result was printed, and lacks something.
+    /// A failure after an incomplete result was printed.
     pub(super) fn incomplete(error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), code: INCOMPLETE }
     }
 
-    /// Something that this program needs is not there now: a port, the database.
+    /// A failure because something is unavailable for now: a port, the database.
     pub(super) fn unavailable(error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), code: UNAVAILABLE }
     }
@@ -57,7 +57,7 @@ impl From<config::Errors> for Failure {
         let count = errors.0.len();
         let settings =
             if count == 1 { "1 setting is".to_owned() } else { format!("{count} settings are") };
-        Failure::config(anyhow!("{settings} wrong:\n{errors}"))
+        Failure::config(anyhow!("{settings} invalid:\n{errors}"))
     }
 }
 
@@ -84,7 +84,7 @@ impl From<gateway::Error> for Failure {
     }
 }
 
-/// A problem as the command line says it: what is a member of a body or a query there is an option here.
+/// A problem in terms of the command line, where members of a body or a query are options.
 fn in_words(problem: &gateway::Detail) -> String {
     let detail = &problem.detail;
     let pointer = match &problem.place {

@@ -4,54 +4,54 @@ use std::path::Path;
 
 use clap::Subcommand;
 
+use crate::cli::assemble::{self, ACTOR, Deployment};
+use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{self, ACTOR, Parts};
-use crate::cli::parts::{open, open_to_seal};
 use crate::gateway::{self, Page};
 use crate::model::key::Unreadable;
 use crate::wire::{CreatedKey, Key, NewKey, rfc3339};
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Make a key and print it, this once
+    /// Create a key and print it (shown only once)
     Create {
-        /// What the key is for, such as the service that will hold it
+        /// Name of the key, such as the service that will use it
         name: String,
-        /// The app whose credentials it uses; needed when several are configured
+        /// App whose credentials it uses; required if several are configured
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
-        /// A user id that it may name; repeatable; all of the app's when left out
+        /// User id that it may use (repeatable; default: all of the app's)
         #[arg(long = "account", value_name = "USER ID")]
         accounts: Vec<String>,
-        /// totals, 28hr or historical; repeatable; all when left out
+        /// Endpoint that it may call: totals, 28hr or historical (repeatable; default: all)
         #[arg(long = "endpoint", value_name = "NAME")]
         endpoints: Vec<String>,
-        /// It may also make links by which users connect these accounts
+        /// Allow it to create links for users to connect these accounts
         #[arg(long)]
         links: bool,
-        /// With --admin: it may look at everything and change nothing
+        /// With --admin: make the key read-only
         #[arg(long, requires = "admin")]
         looks: bool,
-        /// When it ends, such as 90d
+        /// Lifetime of the key, such as 90d (default: unlimited)
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
-        /// A key for the operators' API instead
+        /// Create an admin key, for the operators' API and the console
         #[arg(long)]
         admin: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// List keys, without what proves them
+    /// List keys (secrets are never shown)
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// End a key, on every replica within a second
+    /// Revoke a key; every replica refuses it within a second
     Revoke {
-        /// Its id, its name, or the whole key
+        /// Id or name of the key, or the whole key
         key: String,
         /// Print JSON
         #[arg(long)]
@@ -61,15 +61,15 @@ pub(super) enum Task {
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
     let seals = matches!(task, Task::Create { .. });
-    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
+    let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Create { name, app, accounts, endpoints, links, looks, expires, admin, json } => {
             let new = NewKey { name, admin, app, accounts, endpoints, links, looks, expires };
-            create(&parts, new, json).await
+            create(&deployment, new, json).await
         }
-        Task::List { json } => list(&parts, json).await,
+        Task::List { json } => list(&deployment, json).await,
         Task::Revoke { key, json } => {
-            let key = Key::from(parts.gateway.revoke_key(&key, &ACTOR).await?);
+            let key = Key::from(deployment.gateway.revoke_key(&key, &ACTOR).await?);
             output::note(&format!("revoked {} ({})", key.id, output::plain(&key.name)));
             if json {
                 output::json(&key);
@@ -79,14 +79,14 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     }
 }
 
-async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
+async fn create(deployment: &Deployment, new: NewKey, json: bool) -> Result<(), Failure> {
     let new = new.read().map_err(gateway::Error::InvalidRequest)?;
-    let (key, secret) = parts.gateway.create_key(new, &ACTOR).await?;
+    let (key, secret) = deployment.gateway.create_key(new, &ACTOR).await?;
     if json {
         output::json(&CreatedKey { secret: secret.expose().to_owned(), key: key.into() });
     } else {
         output::note(&format!(
-            "key {} ({}); it is shown only now:",
+            "created the key {} ({}); it is shown only once:",
             key.id,
             output::plain(&key.name)
         ));
@@ -95,39 +95,39 @@ async fn create(parts: &Parts, new: NewKey, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
-    let keys = parts::all_pages(async |last: Option<&Result<_, _>>, limit| {
-        let page = Page { after: last.map(|it| Unreadable::id_of(it).to_owned()), limit };
-        opened.gateway.list_keys(&page).await
+async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
+    let keys = assemble::all_pages(async |last: Option<&Result<_, _>>, limit| {
+        let page = Page { after: last.map(|listed| Unreadable::id_of(listed).to_owned()), limit };
+        deployment.gateway.list_keys(&page).await
     });
     let keys: Vec<Key> = keys.await?.into_iter().map(Key::from).collect();
     if json {
         output::json(&keys);
         return Ok(());
     }
-    // Times in one form, whole seconds in UTC, compare as text.
-    let now = rfc3339(parts::now().truncate_to_second());
-    let row = |it: &Key| {
-        let state = match (&it.revoked_at, &it.expires_at) {
+    // RFC 3339 times in UTC and whole seconds sort as text.
+    let now = rfc3339(assemble::now().truncate_to_second());
+    let row = |key: &Key| {
+        let state = match (&key.revoked_at, &key.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
-            _ if it.kind.is_none() => "refused".to_owned(),
+            _ if key.kind.is_none() => "refused".to_owned(),
             (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
         };
-        let all = if it.app.is_some() { "all" } else { "-" };
-        let accounts = it.accounts.as_ref().map_or(all.to_owned(), |it| it.join(","));
-        let endpoints = it.endpoints.as_ref().map_or(all.to_owned(), |it| it.join(","));
-        let app = it.app.clone().unwrap_or_else(|| "-".to_owned());
-        let used = it.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
+        let all = if key.app.is_some() { "all" } else { "-" };
+        let accounts = key.accounts.as_ref().map_or(all.to_owned(), |ids| ids.join(","));
+        let endpoints = key.endpoints.as_ref().map_or(all.to_owned(), |names| names.join(","));
+        let app = key.app.clone().unwrap_or_else(|| "-".to_owned());
+        let used = key.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
         [
-            it.id.clone(),
-            output::plain(&it.name),
-            it.kind.unwrap_or("unreadable").to_owned(),
+            key.id.clone(),
+            output::plain(&key.name),
+            key.kind.unwrap_or("unreadable").to_owned(),
             app,
             accounts,
             endpoints,
-            if it.links { "yes" } else { "-" }.to_owned(),
+            if key.links { "yes" } else { "-" }.to_owned(),
             used,
             state,
         ]
@@ -138,7 +138,7 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
         &rows,
     );
     if keys.is_empty() {
-        output::note("no keys; make one with `countersign key create NAME`");
+        output::note("no keys; create one with `countersign key create NAME`");
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! The command line: what can be asked of the program, and the only printing.
+//! The command line: the program's commands, and the only code that prints.
 
 mod account;
+mod assemble;
 mod audit;
 mod calls;
 mod check;
 mod connect;
 mod demo;
 mod failure;
-mod files;
 mod key;
+mod open_files;
 mod output;
-mod parts;
 mod query;
 mod reload;
 mod sandbox;
@@ -32,7 +32,7 @@ pub use crate::cli::failure::Failure;
 #[derive(Parser)]
 #[command(name = "countersign", version, about, propagate_version = true)]
 pub struct Command {
-    /// The configuration file; `COUNTERSIGN_CONFIG` names it too
+    /// Configuration file (or set `COUNTERSIGN_CONFIG`)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -41,45 +41,45 @@ pub struct Command {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Serve callers and operators
+    /// Run the gateway, for callers and operators
     Serve(serve::Arguments),
-    /// The whole product on one machine, with the sandbox as upstream, ready to try
+    /// Try the whole product on one machine, with the sandbox in place of X; nothing to configure
     Demo(demo::Arguments),
-    /// The stand-in upstream: the Engagement API's rules with invented numbers
+    /// Run the sandbox, which stands in for X: the Engagement API's rules, with invented numbers
     Sandbox(sandbox::Arguments),
-    /// Ask a running gateway how posts perform, however many and however long
+    /// Query metrics from a running gateway, for any number of posts and any period
     Query(query::arguments::Arguments),
-    /// Connected accounts
+    /// Manage connected accounts
     #[command(subcommand)]
     Account(account::Task),
-    /// The keys that callers and admins hold
+    /// Manage the keys of callers and admins
     #[command(subcommand)]
     Key(key::Task),
-    /// Where events are sent that tell what becomes of accounts
+    /// Manage webhooks for account events
     #[command(subcommand)]
     Webhook(webhook::Task),
-    /// What calls on the upstream add up to, and how many accounts X bills
+    /// Show usage totals, and the accounts billed by X each month
     Usage(usage::Arguments),
-    /// Recent calls, newest first: who asked what, with which credentials, and what came back
+    /// Show recent calls, newest first: who called what, with which credentials, and the outcome
     Calls(calls::Arguments),
-    /// Who changed what, and from where
+    /// Show the audit log: who changed what, and from where
     Audit(audit::Arguments),
-    /// The keys that seal what is stored
+    /// Manage the keys that seal stored secrets
     #[command(subcommand)]
     Vault(vault::Task),
-    /// Bring the database's schema up to date
+    /// Bring the database schema up to date
     Migrate,
-    /// Say whether this deployment is sound, a line each
+    /// Check the deployment: settings, database, vault, X credentials, clock
     Check,
-    /// Ask the running gateway whether it is ready; for containers
+    /// Check whether the running gateway is ready, for container health checks
     Healthcheck,
     /// Print every setting with its meaning and default
     Config,
-    /// Print what can be asked over HTTP, as OpenAPI
+    /// Print the OpenAPI description of the HTTP API
     Openapi,
 }
 
-/// Does what the command line asks.
+/// Runs the command.
 pub fn run(command: Command) -> Result<(), Failure> {
     forbid_dumps();
     let config = command.config.as_deref();
@@ -88,16 +88,16 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Demo(arguments) => demo::run(arguments),
         Task::Sandbox(arguments) => sandbox::run(&arguments),
         Task::Query(arguments) => query::run(&arguments),
-        Task::Account(task) => parts::block_on(account::run(config, task)),
-        Task::Key(task) => parts::block_on(key::run(config, task)),
-        Task::Webhook(task) => parts::block_on(webhook::run(config, task)),
-        Task::Usage(arguments) => parts::block_on(usage::run(config, arguments)),
-        Task::Calls(arguments) => parts::block_on(calls::run(config, arguments)),
-        Task::Audit(arguments) => parts::block_on(audit::run(config, arguments)),
+        Task::Account(task) => assemble::block_on(account::run(config, task)),
+        Task::Key(task) => assemble::block_on(key::run(config, task)),
+        Task::Webhook(task) => assemble::block_on(webhook::run(config, task)),
+        Task::Usage(arguments) => assemble::block_on(usage::run(config, arguments)),
+        Task::Calls(arguments) => assemble::block_on(calls::run(config, arguments)),
+        Task::Audit(arguments) => assemble::block_on(audit::run(config, arguments)),
         Task::Vault(task) => vault::run(config, &task),
-        Task::Migrate => parts::block_on(migrate(config)),
-        Task::Check => parts::block_on(check::run(config)),
-        Task::Healthcheck => parts::block_on(check::health(config)),
+        Task::Migrate => assemble::block_on(migrate(config)),
+        Task::Check => assemble::block_on(check::run(config)),
+        Task::Healthcheck => assemble::block_on(check::health(config)),
         Task::Config => {
             output::line(crate::config::describe().trim_end());
             Ok(())
@@ -110,14 +110,14 @@ pub fn run(command: Command) -> Result<(), Failure> {
 }
 
 async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
-    let config = parts::settings(config)?;
-    let store = parts::connect(&config).await?;
-    let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
+    let config = assemble::settings(config)?;
+    let store = assemble::connect(&config).await?;
+    let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
     let schema = store.schema().await.map_err(failure::of_store)?;
     match applied.len() {
-        0 => output::line(&format!("the schema is up to date, at version {}", schema.known)),
+        0 => output::line(&format!("the schema is up to date (version {})", schema.known)),
         count => output::line(&format!(
-            "applied {}; the schema is at version {}",
+            "applied {}; the schema is now at version {}",
             output::count(count, "migration", "migrations"),
             schema.known
         )),
@@ -126,7 +126,7 @@ async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
 }
 
 impl Command {
-    /// Reads the program's arguments; clap answers `--help` and mistakes itself.
+    /// Parses the program's arguments. `--help` and mistakes are answered here, and end the process.
     pub fn read() -> Command {
         let mut rules = Command::command()
             .mut_subcommand("demo", without_config)
@@ -134,12 +134,12 @@ impl Command {
             .mut_subcommand("query", without_config)
             .mut_subcommand("config", without_config)
             .mut_subcommand("openapi", without_config)
-            .mut_subcommand("vault", |it| it.mut_subcommand("generate-key", without_config));
+            .mut_subcommand("vault", |vault| vault.mut_subcommand("generate-key", without_config));
         let command = Command::from_arg_matches(&rules.get_matches_mut());
         let command = command.unwrap_or_else(|error| error.format(&mut rules).exit());
         if command.config.is_some() && !command.task.reads_settings() {
-            let told = "this command reads no settings, so it takes no '--config'";
-            rules.error(ErrorKind::ArgumentConflict, told).exit();
+            let detail = "this command does not read settings, so it does not take '--config'";
+            rules.error(ErrorKind::ArgumentConflict, detail).exit();
         }
         command
     }
@@ -155,13 +155,13 @@ impl Task {
     }
 }
 
-/// No core dumps and no reading of this process's memory by others: nearly every command holds a secret.
+/// Prevents core dumps and other processes' reading of this one's memory: nearly every command holds a secret.
 fn forbid_dumps() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Keeps the global option out of the help of a command that has no use for it.
+/// Hides the global `--config` from the help of a command that reads no settings.
 fn without_config(task: clap::Command) -> clap::Command {
     let file = Arg::new("config").long("config").value_name("FILE");
     task.arg(file.value_parser(value_parser!(PathBuf)).hide(true))

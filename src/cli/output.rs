@@ -4,31 +4,31 @@ use std::io::Write;
 
 use serde::Serialize;
 
-/// One line of the result. A reader that has gone away is no error.
+/// Prints a line of the result. It is not an error if the reader has gone away.
 pub(super) fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// One line for a person beside the result.
+/// Prints a line for people, apart from the result.
 pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A number of things.
+/// A number with its noun: `1 post`, `2 posts`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// A value as indented JSON.
+/// Prints a value as indented JSON.
 pub(super) fn json(value: &impl Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(value) {
         line(&text);
     }
 }
 
-/// Rows under their headings; the last column is not padded.
+/// Prints rows under their headings; the last column is not padded.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
-    let mut widths = headings.map(|it| it.chars().count());
+    let mut widths = headings.map(|heading| heading.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -45,19 +45,19 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
     }
 }
 
-/// A value as JSON on one line, for whoever reads line by line.
+/// Prints a value as JSON on one line, for programs that read line by line.
 pub(super) fn json_line(value: &impl Serialize) {
     if let Ok(text) = serde_json::to_string(value) {
         line(&text);
     }
 }
 
-/// What a screen may show of text that others wrote: no control characters, none that turn the direction of writing
-/// and none that take no room.
+/// Text from elsewhere, made safe for a terminal: control characters, invisible ones and those that change the direction
+/// of writing are replaced.
 pub(super) fn plain(text: &str) -> String {
-    let hides = |it: char| {
-        it.is_control()
-            || matches!(it, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
-    text.chars().map(|it| if hides(it) { '\u{fffd}' } else { it }).collect()
+    text.chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -7,9 +7,9 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tracing::info;
 
+use crate::cli::assemble;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts;
 use crate::cli::serve::{bind, stop_on_signals, url};
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::sandbox::serve;
@@ -19,20 +19,20 @@ use crate::telemetry;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where it listens
+    /// Address to listen on
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
-    /// The world to invent: the same seed gives the same users, tokens and numbers
+    /// Seed of the invented data: the same seed gives the same users, tokens and numbers
     #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().seed)]
     seed: u64,
-    /// How many ordinary users the world has
+    /// Number of ordinary users
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().users)]
     users: usize,
-    /// How many posts each of them has
+    /// Number of posts per user
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().posts_per_user)]
     posts: usize,
-    /// Sets a switch at the start, such as `per_minute=30` or `echo_end=now`; may be repeated. The names are those of
-    /// `GET /sandbox/switches`, the values JSON or a plain word
+    /// Set a switch, such as `per_minute=30` or `echo_end=now` (repeatable). `GET /sandbox/switches` lists the names; a
+    /// value is JSON or a plain word
     #[arg(long = "switch", value_name = "NAME=VALUE")]
     switches: Vec<String>,
 }
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let switches = switches(&arguments.switches)?;
     let _logs = telemetry::start_logs(&Log { format: LogFormat::Human, level: LogLevel::Info });
     telemetry::log_panics();
-    parts::runtime(0)?.block_on(async {
+    assemble::runtime(0)?.block_on(async {
         let listener = bind(arguments.listen, "--listen")?;
         let settings = Settings {
             seed: arguments.seed,
@@ -50,13 +50,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             switches,
             ..Settings::default()
         };
-        let sandbox = Sandbox::new(settings, parts::clock());
+        let sandbox = Sandbox::new(settings, assemble::clock());
         let at = url(&listener);
-        // Before anybody is told that it serves, who may then stop it.
+        // Before the address is printed, since whoever reads it may stop the process at once.
         let life = Life::default();
         let end = stop_on_signals(life.clone(), std::time::Duration::ZERO)?;
         output::line(&format!(
-            "the sandbox listens on {at}; its users, tokens and posts: curl {at}/sandbox/world"
+            "the sandbox is listening on {at}; for its users, tokens and posts: curl {at}/sandbox/world"
         ));
         let drained = async move { life.draining().await };
         tokio::select! {
@@ -70,14 +70,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn switches(given: &[String]) -> Result<Switches, Failure> {
     let mut changes = Map::new();
-    for it in given {
-        let Some((name, value)) = it.split_once('=') else {
-            return Err(Failure::config(anyhow!("--switch {it}: expected NAME=VALUE")));
+    for switch in given {
+        let Some((name, value)) = switch.split_once('=') else {
+            return Err(Failure::config(anyhow!("--switch {switch}: expected NAME=VALUE")));
         };
-        // A word that is no JSON is a text, so that a shell needs no quotes within quotes.
+        // A word that is not JSON counts as a string, so that a shell needs no quotes within quotes.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         changes.insert(name.to_owned(), value);
     }
     let switches = Switches::default().with(&Value::Object(changes));
-    switches.map_err(|it| Failure::config(anyhow!("--switch {it}")))
+    switches.map_err(|error| Failure::config(anyhow!("--switch {error}")))
 }

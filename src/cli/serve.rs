@@ -11,9 +11,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::{self, Failure};
-use crate::cli::files::fit_connections;
-use crate::cli::parts::{self, Parts};
+use crate::cli::open_files::fit_connections;
 use crate::cli::reload::follow_settings;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -22,58 +22,58 @@ use crate::server::{Life, Listener};
 use crate::telemetry;
 use crate::vault::Vault;
 
-/// Connections that may wait to be accepted; the kernel has a limit of its own.
+/// How many connections may wait to be accepted; the kernel has a limit of its own.
 const BACKLOG: u32 = 4096;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where callers are served, instead of `server.listen`
+    /// Address of the callers' listener; overrides `server.listen`
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
-    /// Where operators are served, instead of `admin.listen`
+    /// Address of the operators' listener; overrides `admin.listen`
     #[arg(long, value_name = "IP:PORT")]
     admin_listen: Option<SocketAddr>,
 }
 
 pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
-    let mut config = parts::settings_with_ring(path)?;
+    let mut config = assemble::settings_with_ring(path)?;
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
     config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
-    config.warnings.iter().for_each(|it| warn!("{it}"));
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let path = path.map(Path::to_owned);
-    parts::runtime(config.server.workers)?.block_on(serve(config, path))
+    assemble::runtime(config.server.workers)?.block_on(serve(config, path))
 }
 
 async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let callers = bind(config.server.listen, "server.listen")?;
     let operators = bind(config.admin.listen, "admin.listen")?;
     let metrics = telemetry::start_metrics();
-    let mut parts = prepare(config).await?;
-    fit_connections(&mut parts.config);
-    // Before anybody is told that it serves, who may then stop it.
+    let mut deployment = prepare(config).await?;
+    fit_connections(&mut deployment.config);
+    // Before the addresses are logged, since whoever reads them may stop the process at once.
     let life = Life::default();
-    let notice = parts.config.limits.drain_notice;
+    let notice = deployment.config.limits.drain_notice;
     let end = stop_on_signals(life.clone(), notice)?;
     let hangups = listen(SignalKind::hangup())?;
-    let (gateway, files) = (parts.gateway.clone(), parts.config.files.clone());
+    let (gateway, files) = (deployment.gateway.clone(), deployment.config.files.clone());
     let following = tokio::spawn(follow_settings(path, gateway, files, hangups));
     info!(
         callers = address(&callers),
         operators = address(&operators),
-        database = parts.store.kind(),
+        database = deployment.store.kind(),
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let working = work_along(&parts.gateway, &life, parts.config.limits.drain);
+    let working = work_along(&deployment.gateway, &life, deployment.config.limits.drain);
     let serving = server::serve(
-        Listener::new(callers, &parts.config.server.trusted_proxies),
-        Listener::new(operators, &parts.config.admin.trusted_proxies),
-        parts.gateway.clone(),
+        Listener::new(callers, &deployment.config.server.trusted_proxies),
+        Listener::new(operators, &deployment.config.admin.trusted_proxies),
+        deployment.gateway.clone(),
         metrics,
-        &parts.config.limits,
-        parts::clock(),
+        &deployment.config.limits,
+        assemble::clock(),
         life,
     );
     tokio::select! {
@@ -81,17 +81,17 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
         () = end => warn!("stopped at once by a second signal"),
     }
     following.abort();
-    parts.gateway.settle_usage().await;
-    if let Err(error) = parts.gateway.settle_refusals().await {
+    deployment.gateway.settle_usage().await;
+    if let Err(error) = deployment.gateway.settle_refusals().await {
         let error = &error as &dyn std::error::Error;
-        warn!(error, "the audit log lacks who was refused of late");
+        warn!(error, "the latest refusals are missing from the audit log");
     }
-    parts.gateway.deregister_replica().await;
-    parts.store.close().await;
+    deployment.gateway.deregister_replica().await;
+    deployment.store.close().await;
     Ok(())
 }
 
-/// What goes on beside the serving of calls. Once `life` ends, it waits `drain` at most for events in flight.
+/// Starts the background work. Once `life` ends, the returned future waits at most `drain` for events in flight.
 pub(super) fn work_along(
     gateway: &Gateway,
     life: &Life,
@@ -101,58 +101,60 @@ pub(super) fn work_along(
     tokio::spawn(gateway.check_accounts());
     tokio::spawn(gateway.write_usage());
     tokio::spawn(gateway.send_heartbeats());
-    let (life, told) = (life.clone(), life.clone());
-    let sending = tokio::spawn(gateway.deliver_events(async move { told.draining().await }));
+    let (life, stop) = (life.clone(), life.clone());
+    let sending = tokio::spawn(gateway.deliver_events(async move { stop.draining().await }));
     async move {
         life.draining().await;
         if tokio::time::timeout(drain, sending).await.is_err() {
-            warn!("an event in flight was left behind; it is sent again by whoever serves next");
+            warn!(
+                "the delivery of an event was interrupted; it will be sent again by another replica or after the next start"
+            );
         }
     }
 }
 
-/// Opens the vault and the database, brings the schema up to date and reads what has changed so far.
-pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
+/// Opens the vault and the database, migrates the schema, fills the caches and registers this replica.
+pub(super) async fn prepare(config: Config) -> Result<Deployment, Failure> {
     let vault = Vault::new(&config.vault)?;
-    let store = parts::connect(&config).await?;
-    let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
+    let store = assemble::connect(&config).await?;
+    let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
     if !applied.is_empty() {
         info!(migrations = applied.len(), "the schema was brought up to date");
     }
-    let parts = Parts::assemble(config, store, vault)?;
-    parts.require_fitting_ring().await?;
-    parts.gateway.catch_up_once().await?;
-    parts.gateway.load_used_accounts().await?;
-    parts.gateway.warm_up().await;
-    parts.gateway.register_replica(&host()).await?;
-    Ok(parts)
+    let deployment = Deployment::new(config, store, vault)?;
+    deployment.require_fitting_ring().await?;
+    deployment.gateway.catch_up_once().await?;
+    deployment.gateway.load_used_accounts().await?;
+    deployment.gateway.warm_up().await;
+    deployment.gateway.register_replica(&host()).await?;
+    Ok(deployment)
 }
 
-/// Listens, or says in one line which address is taken.
+/// Listens on an address; the error names it and the setting it comes from.
 pub(super) fn bind(at: SocketAddr, name: &str) -> Result<TcpListener, Failure> {
     let listen = || {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(at)?;
-        // Beyond the backlog a client's first packet is dropped, and sent again a second later.
+        // With a full backlog a client's first packet is dropped, and only sent again a second later.
         socket.listen(BACKLOG)
     };
     listen().map_err(|error: std::io::Error| {
-        Failure::unavailable(anyhow!("{name} {at} cannot be listened on: {error}"))
+        Failure::unavailable(anyhow!("cannot listen on {at} ({name}): {error}"))
     })
 }
 
 pub(super) fn address(listener: &TcpListener) -> String {
-    listener.local_addr().map(|it| it.to_string()).unwrap_or_default()
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
 }
 
-/// The URL under which this machine reaches a listener.
+/// The URL under which this machine can reach a listener.
 pub(super) fn url(listener: &TcpListener) -> String {
-    let at = listener.local_addr().map(|it| reachable(it).to_string());
+    let at = listener.local_addr().map(|address| reachable(address).to_string());
     format!("http://{}", at.unwrap_or_default())
 }
 
-/// Where to connect to, for what listens there: every address includes loopback.
+/// The address to connect to for a listener: loopback if it listens on all addresses.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -162,7 +164,7 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// Ends `life` at the first SIGTERM, after a notice to clients, or at once at SIGINT; the future ends at a second signal.
+/// Ends `life` on SIGTERM after a notice to clients, or on SIGINT at once; the future ends at a second signal.
 pub(super) fn stop_on_signals(
     life: Life,
     notice: Duration,
@@ -172,7 +174,10 @@ pub(super) fn stop_on_signals(
         let terminated = first(&mut term, &mut int).await;
         life.close();
         if terminated {
-            info!(notice_seconds = notice.as_secs(), "stopping: clients are asked to go elsewhere");
+            info!(
+                notice_seconds = notice.as_secs(),
+                "stopping: clients are told to reconnect elsewhere"
+            );
             tokio::select! {
                 () = tokio::time::sleep(notice) => (),
                 _ = first(&mut term, &mut int) => return,
@@ -187,7 +192,7 @@ fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::unavailable(anyhow!(error)))
 }
 
-/// What this machine or container is called, for operators who have several.
+/// The name of this machine or container, for operators who have several.
 fn host() -> String {
     uname().nodename().to_string_lossy().into_owned()
 }
@@ -205,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_is_reached_at_loopback_and_others_at_themselves() {
+    fn a_listener_on_all_addresses_is_reached_at_loopback() {
         for (listen, expected) in [
             ("0.0.0.0:8080", "127.0.0.1:8080"),
             ("[::]:8080", "[::1]:8080"),

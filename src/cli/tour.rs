@@ -1,4 +1,4 @@
-//! What a demo shows: where it is reached, with what, and what to type next.
+//! What a demo prints: its addresses and keys, and commands to try.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -9,15 +9,15 @@ use serde_json::json;
 use crate::model::Metric;
 use crate::sandbox::{WorldPost, WorldUser};
 
-/// How many accounts a demo has.
+/// How many accounts a demo has connected.
 pub(super) const CONNECTED: usize = 3;
 const SHOWN_POSTS: usize = 5;
-/// Of some weeks, so that private totals are to be had.
+/// Some weeks' worth of posts, so that private totals are available.
 const RECENT_POSTS: usize = 12;
-/// Of the last day, so that there is something to see hour by hour.
+/// The last day's posts, so that there is something to see hour by hour.
 const FRESH_POSTS: usize = 3;
 
-/// Where a demo can be reached and with what.
+/// A demo's addresses and keys.
 #[derive(Serialize)]
 pub(super) struct Card {
     pub(super) gateway: String,
@@ -25,7 +25,7 @@ pub(super) struct Card {
     pub(super) sandbox: String,
     pub(super) key: String,
     pub(super) admin_key: String,
-    /// By which a further account can be connected, once.
+    /// The one-time link for connecting another account.
     pub(super) link: String,
     pub(super) accounts: [Account; CONNECTED],
 }
@@ -56,7 +56,7 @@ pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
     let alices: Vec<&String> = alice.tweet_ids.iter().take(2).collect();
     let everybodys: Vec<&String> = alices.iter().copied().chain(bob.tweet_ids.first()).collect();
     let all: Vec<&str> =
-        [alice, bob].iter().flat_map(|it| &it.tweet_ids).map(String::as_str).collect();
+        [alice, bob].iter().flat_map(|account| &account.tweet_ids).map(String::as_str).collect();
     let all = all.join(",");
     let bobs: Vec<&String> = bob.fresh.iter().take(1).collect();
     let (by_type, by_hour) = (
@@ -68,23 +68,23 @@ pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
     let series = body(&bobs, &["impressions", "url_clicks"], &by_hour);
     format!(
         "\
-Countersign is running on invented numbers. Ctrl-C stops it; {folder} keeps its database.
+Countersign is running with invented numbers. Press Ctrl-C to stop it; its database stays in {folder}.
 
   gateway    {gateway}    for your services
-  operators  {admin}    /console/ in a browser, with the admin key; /metrics, /admin/v1, /docs
-  sandbox    {sandbox}    the stand-in upstream; curl {sandbox}/sandbox/world shows what it knows
+  operators  {admin}    /console/ in a browser (sign in with the admin key), /metrics, /admin/v1, /docs
+  sandbox    {sandbox}    stands in for X; curl {sandbox}/sandbox/world lists its users and posts
 
   key        {key}
   admin key  {admin_key}
 
-Try it, in another terminal. Public totals of anybody's posts, asked with the app's credentials:
+Try it in another terminal. Public totals of anybody's posts, with the app's credentials:
 
   curl --compressed {gateway}/insights/engagement/totals \\
     -H 'Authorization: Bearer {key}' \\
     -H 'Content-Type: application/json' \\
     -d '{public}'
 
-Private totals, signed as the posts' author:
+Private totals, signed with the author's token:
 
   curl --compressed {gateway}/insights/engagement/totals \\
     -H 'Authorization: Bearer {key}' \\
@@ -92,7 +92,7 @@ Private totals, signed as the posts' author:
     -H 'Content-Type: application/json' \\
     -d '{private}'
 
-The last 28 hours, hour by hour, signed as the author:
+The last 28 hours, hour by hour, signed with the author's token:
 
   curl --compressed {gateway}/insights/engagement/28hr \\
     -H 'Authorization: Bearer {key}' \\
@@ -100,33 +100,33 @@ The last 28 hours, hour by hour, signed as the author:
     -H 'Content-Type: application/json' \\
     -d '{series}'
 
-One question about any number of posts, whoever wrote them, without a thought of credentials:
+One question about any number of posts by any authors; the gateway chooses the credentials:
 
   COUNTERSIGN_URL={gateway} COUNTERSIGN_KEY={key} \\
     {program} query --metrics favorites,impressions \\
     --tweets {all}
 
-Connect a further account in a browser, as one of the sandbox's users; the link works once:
+Connect another account in a browser, as one of the sandbox's users (the link works only once):
 
   {link}
 
-Operators see the connected accounts with
+List the connected accounts, as an operator:
 
   curl {admin}/admin/v1/accounts -H 'Authorization: Bearer {admin_key}'
 "
     )
 }
 
-/// A word of a command as a shell reads it.
+/// A word quoted for a shell, if need be.
 fn word(text: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-+".contains(it);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(is_plain) {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The body of an engagement request, in the order in which one reads it.
+/// The body of an engagement request, its members in reading order.
 fn body(ids: &[&String], types: &[&str], levels: &[&str]) -> String {
     let (ids, types, levels) = (json!(ids), json!(types), json!(levels));
     format!(
@@ -134,12 +134,12 @@ fn body(ids: &[&String], types: &[&str], levels: &[&str]) -> String {
     )
 }
 
-/// The most seen of a user's newest posts.
+/// The posts with the most impressions among a user's newest.
 fn most_seen(user: &WorldUser, newest: usize) -> Vec<String> {
-    let active = user.posts.iter().filter(|it| it.state == "active");
+    let active = user.posts.iter().filter(|post| post.state == "active");
     let mut posts: Vec<&WorldPost> = active.take(newest).collect();
-    posts.sort_by_key(|it| Reverse(it.totals.get(Metric::Impressions.name()).copied()));
-    posts.into_iter().take(SHOWN_POSTS).map(|it| it.id.clone()).collect()
+    posts.sort_by_key(|post| Reverse(post.totals.get(Metric::Impressions.name()).copied()));
+    posts.into_iter().take(SHOWN_POSTS).map(|post| post.id.clone()).collect()
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_reads_odd_words_as_they_are() {
+    fn odd_words_are_quoted_for_a_shell() {
         assert_eq!(word("/usr/local/bin/countersign"), "/usr/local/bin/countersign");
         assert_eq!(word("/home/o'neil/my $files"), r"'/home/o'\''neil/my $files'");
     }

@@ -4,30 +4,30 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::cli::assemble::{self, open};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{self, open};
 use crate::gateway;
 use crate::wire::usage::{Usage, UsageLine, UsageQuery};
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The first day or time, such as 2026-01-31; thirty days ago where nothing is said
+    /// Start of the period: a date or a time, such as 2026-01-31 (default: thirty days before the end)
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// The end, not included; now where nothing is said
+    /// End of the period, exclusive (default: now)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// What to tell apart, with commas: hour, day, app, key, account, endpoint, auth, outcome
+    /// What to group by, separated by commas: hour, day, app, key, account, endpoint, auth, outcome
     #[arg(long, value_name = "NAMES", default_value = "day")]
     by: String,
-    /// Calls of this app only
+    /// Only calls of this app
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
-    /// Calls of this key only, by its id
+    /// Only calls with this key (id)
     #[arg(long, value_name = "ID")]
     key: Option<String>,
-    /// Calls with this account's token only, by its user id
+    /// Only calls with this account's token (user id)
     #[arg(long, value_name = "ID")]
     account: Option<String>,
     /// Print JSON
@@ -35,51 +35,51 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
-    let Arguments { from, until, by, app, key, account, json } = asked;
+pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { from, until, by, app, key, account, json } = arguments;
     let query = UsageQuery { from, until, by: Some(by), app, key, account };
-    let (filter, month) = query.read(parts::now()).map_err(gateway::Error::InvalidRequest)?;
-    let parts = open(config).await?;
-    let usage = Usage::of(parts.gateway.get_usage_report(&filter, month).await?, &filter);
+    let (filter, month) = query.read(assemble::now()).map_err(gateway::Error::InvalidRequest)?;
+    let deployment = open(config).await?;
+    let usage = Usage::of(deployment.gateway.get_usage_report(&filter, month).await?, &filter);
     if json {
         output::json(&usage);
         return Ok(());
     }
     let rows: Vec<[String; 5]> = usage.sums.iter().map(row).collect();
-    output::table(["TIME", "OF", "CALLS", "POSTS", "BYTES"], &rows);
-    for it in &usage.accounts {
+    output::table(["TIME", "GROUP", "CALLS", "POSTS", "BYTES"], &rows);
+    for used in &usage.accounts {
         let accounts = output::count(
-            usize::try_from(it.accounts).unwrap_or(usize::MAX),
+            usize::try_from(used.accounts).unwrap_or(usize::MAX),
             "account",
             "accounts",
         );
-        output::note(&format!("in {}, {} used {accounts}", it.month, it.app));
+        output::note(&format!("in {}, {} used {accounts}", used.month, used.app));
     }
     for gap in &usage.gaps {
         let known = if gap.lost_calls == 0 {
             String::new()
         } else {
-            format!("{} calls or more", gap.lost_calls)
+            format!("at least {} calls", gap.lost_calls)
         };
-        let killed = if gap.killed { "what a killed process did last" } else { "" };
+        let killed = if gap.killed { "the last calls of a killed process" } else { "" };
         let missing: Vec<&str> =
-            [&*known, killed].into_iter().filter(|it| !it.is_empty()).collect();
+            [&*known, killed].into_iter().filter(|part| !part.is_empty()).collect();
         output::note(&format!("not counted after {}: {}", gap.since, missing.join(", ")));
     }
     if usage.truncated {
-        output::note("there is more; ask for a shorter time or tell less apart");
+        output::note("there are more rows; choose a shorter period or fewer groups");
     }
     Ok(())
 }
 
 fn row(line: &UsageLine) -> [String; 5] {
-    let account = line.account.as_ref().map(|it| it.as_deref().unwrap_or("no account"));
-    let of =
+    let account = line.account.as_ref().map(|id| id.as_deref().unwrap_or("no account"));
+    let group =
         [line.app.as_deref(), line.key.as_deref(), account, line.endpoint, line.auth, line.outcome];
-    let of: Vec<&str> = of.into_iter().flatten().collect();
+    let group: Vec<&str> = group.into_iter().flatten().collect();
     [
         line.at.clone().unwrap_or_default(),
-        of.join(" "),
+        group.join(" "),
         line.calls.to_string(),
         line.posts.to_string(),
         line.bytes.to_string(),

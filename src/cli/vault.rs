@@ -5,24 +5,24 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::Subcommand;
 
+use crate::cli::assemble::{self, ACTOR};
+use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{self, ACTOR};
-use crate::cli::parts::{open, open_to_seal};
 use crate::vault;
 use crate::wire::vault::{Replica, Vault};
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Print a new entry for `vault.keys`, as id=base64
+    /// Generate an entry for `vault.keys` and print it, as id=base64
     GenerateKey,
-    /// Open everything that is stored and count it by the key that sealed it
+    /// Open every stored secret, and count them by the key that sealed them
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Seal everything anew with the active key, while gateways serve
+    /// Reseal everything with the active key, while gateways keep serving
     Rotate {
         /// Print JSON
         #[arg(long)]
@@ -36,14 +36,14 @@ pub(super) fn run(config: Option<&Path>, task: &Task) -> Result<(), Failure> {
             output::line(vault::generate_key().expose());
             Ok(())
         }
-        Task::Status { json } => parts::block_on(walk(config, false, *json)),
-        Task::Rotate { json } => parts::block_on(walk(config, true, *json)),
+        Task::Status { json } => assemble::block_on(walk(config, false, *json)),
+        Task::Rotate { json } => assemble::block_on(walk(config, true, *json)),
     }
 }
 
 async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Failure> {
-    let parts = if rotate { open_to_seal(config).await? } else { open(config).await? };
-    let gateway = parts.gateway;
+    let deployment = if rotate { open_to_seal(config).await? } else { open(config).await? };
+    let gateway = deployment.gateway;
     let status = if rotate {
         gateway.rotate_vault(&ACTOR).await?
     } else {
@@ -58,7 +58,7 @@ async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Fai
     match status.unopened.len() {
         0 => Ok(()),
         count => Err(Failure::general(anyhow!(
-            "{count} stored secrets do not open: {}; take no key out of vault.keys until such accounts are connected again, keys revoked, links withdrawn and webhooks removed",
+            "{count} stored secrets cannot be opened: {}; remove no key from vault.keys until these accounts are reconnected, keys revoked, links withdrawn and webhooks removed",
             status.unopened.join(", ")
         ))),
     }
@@ -66,7 +66,7 @@ async fn walk(config: Option<&Path>, rotate: bool, json: bool) -> Result<(), Fai
 
 fn show(status: &Vault, rotated: bool) {
     if rotated {
-        output::line(&format!("{} records sealed anew with {}", status.resealed, status.active));
+        output::line(&format!("resealed {} records with {}", status.resealed, status.active));
     }
     let row = |(id, count): (&String, &u64)| {
         let role = if *id == status.active { "active" } else { "opens only" };
@@ -75,26 +75,36 @@ fn show(status: &Vault, rotated: bool) {
     let rows: Vec<_> = status.records.iter().map(row).collect();
     output::table(["KEY", "RECORDS", "ROLE"], &rows);
     show_replicas(status);
-    let idle = status.records.keys().all(|it| *it == status.active);
-    let all_seal_with_it = status.replicas.iter().all(|it| it.vault_active == status.active);
+    let idle = status.records.keys().all(|id| *id == status.active);
+    let all_seal_with_it =
+        status.replicas.iter().all(|replica| replica.vault_active == status.active);
     if idle && all_seal_with_it && status.unopened.is_empty() {
-        output::note("every record is sealed with the active key; other keys may leave vault.keys");
+        output::note(
+            "every record is sealed with the active key; the other keys can be removed from vault.keys",
+        );
     }
 }
 
 fn show_replicas(status: &Vault) {
-    let row = |it: &Replica| {
-        let heard = format!("{} s ago", it.heard_ago);
-        let (keys, seals) = (it.vault_keys.join(" "), it.vault_active.clone());
-        [output::plain(&it.host), it.id.clone(), it.started_at.clone(), heard, keys, seals]
+    let row = |replica: &Replica| {
+        let last_seen = format!("{} s ago", replica.heard_ago);
+        let (keys, seals) = (replica.vault_keys.join(" "), replica.vault_active.clone());
+        [
+            output::plain(&replica.host),
+            replica.id.clone(),
+            replica.started_at.clone(),
+            last_seen,
+            keys,
+            seals,
+        ]
     };
     let rows: Vec<_> = status.replicas.iter().map(row).collect();
     if !rows.is_empty() {
         output::line("");
-        output::table(["REPLICA", "ID", "STARTED", "HEARD OF", "KEYS", "SEALS WITH"], &rows);
+        output::table(["REPLICA", "ID", "STARTED", "LAST SEEN", "KEYS", "SEALS WITH"], &rows);
     }
-    for it in status.replicas.iter().filter(|it| it.vault_active != status.active) {
-        let host = output::plain(&it.host);
-        output::note(&format!("{host} ({}) still seals with {}", it.id, it.vault_active));
+    for replica in status.replicas.iter().filter(|replica| replica.vault_active != status.active) {
+        let host = output::plain(&replica.host);
+        output::note(&format!("{host} ({}) still seals with {}", replica.id, replica.vault_active));
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::Subcommand;
 
+use crate::cli::assemble::{ACTOR, Deployment};
+use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::parts::{ACTOR, Parts};
-use crate::cli::parts::{open, open_to_seal};
 use crate::gateway;
 use crate::wire::webhook::{
     Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
@@ -16,55 +16,55 @@ use crate::wire::webhook::{
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Have events sent to a URL, and print the secret that signs them, this once
+    /// Add a webhook and print its signing secret (shown only once)
     Add {
-        /// Where to, such as <https://hooks.example.com/countersign>
+        /// URL to send events to, such as <https://hooks.example.com/countersign>
         url: String,
-        /// Events of this app's accounts only
+        /// Only events for accounts of this app
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// List webhooks, and what waits for each
+    /// List webhooks and their pending deliveries
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send an event of no account, now, and say what the receiver did with it
+    /// Send a test event now and report the receiver's answer
     Test {
-        /// Its id
+        /// Id of the webhook
         webhook: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send an event again, under the id that it had, also one that was given up or has arrived
+    /// Send an event again under the same id, even if it was delivered or given up
     Resend {
-        /// The webhook's id
+        /// Id of the webhook
         webhook: String,
-        /// The delivery's number, which its id ends with
+        /// Number of the delivery, at the end of its id
         delivery: i64,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Make a new secret and print it, this once; the old one signs beside it for a while
+    /// Create a new signing secret and print it (shown only once); the old one still signs for a while
     Rotate {
-        /// Its id
+        /// Id of the webhook
         webhook: String,
-        /// How long the old secret signs, too
+        /// How long the old secret still signs, too
         #[arg(long, value_name = "DURATION", default_value = "24h")]
         overlap: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Forget a webhook and what waits for it
+    /// Delete a webhook and its pending deliveries
     Remove {
-        /// Its id
+        /// Id of the webhook
         webhook: String,
         /// Print JSON
         #[arg(long)]
@@ -74,19 +74,19 @@ pub(super) enum Task {
 
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
     let seals = matches!(task, Task::Add { .. } | Task::Rotate { .. });
-    let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
+    let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Add { url, app, json } => {
             let new = NewWebhook { url, app };
-            show(parts.gateway.add_webhook(new.into(), &ACTOR).await?.into(), json);
+            show(deployment.gateway.add_webhook(new.into(), &ACTOR).await?.into(), json);
             Ok(())
         }
-        Task::List { json } => list(&parts, json).await,
-        Task::Test { webhook, json } => test(&parts, &webhook, json).await,
+        Task::List { json } => list(&deployment, json).await,
+        Task::Test { webhook, json } => test(&deployment, &webhook, json).await,
         Task::Resend { webhook, delivery, json } => {
-            let again = parts.gateway.resend_delivery(&webhook, delivery, &ACTOR).await?;
+            let again = deployment.gateway.resend_delivery(&webhook, delivery, &ACTOR).await?;
             let again = Delivery::from(again);
-            output::note(&format!("{} is sent again by whichever gateway runs", again.id));
+            output::note(&format!("{} will be sent again by a running gateway", again.id));
             if json {
                 output::json(&again);
             }
@@ -95,12 +95,12 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Rotate { webhook, overlap, json } => {
             let rotation = Rotation { overlap: Some(overlap) };
             let overlap = rotation.read().map_err(gateway::Error::InvalidRequest)?;
-            show(parts.gateway.rotate_webhook(&webhook, overlap, &ACTOR).await?.into(), json);
+            show(deployment.gateway.rotate_webhook(&webhook, overlap, &ACTOR).await?.into(), json);
             Ok(())
         }
         Task::Remove { webhook, json } => {
-            let removed = parts.gateway.remove_webhook(&webhook, &ACTOR).await?;
-            output::note(&format!("removed {}", removed.id));
+            let removed = deployment.gateway.remove_webhook(&webhook, &ACTOR).await?;
+            output::note(&format!("deleted {}", removed.id));
             if json {
                 output::json(&Webhook::from(removed));
             }
@@ -109,37 +109,34 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     }
 }
 
-fn show(made: WebhookSecret, json: bool) {
+fn show(created: WebhookSecret, json: bool) {
     if json {
-        output::json(&made);
+        output::json(&created);
         return;
     }
-    let WebhookSecret { secret, webhook } = made;
-    output::note(&format!(
-        "webhook {}; the secret that signs for it is shown only now:",
-        webhook.id
-    ));
+    let WebhookSecret { secret, webhook } = created;
+    output::note(&format!("webhook {}; its signing secret is shown only once:", webhook.id));
     output::line(&secret);
     if let Some(until) = webhook.old_secret_until {
-        output::note(&format!("the old secret signs, too, until {until}"));
+        output::note(&format!("the old secret also signs until {until}"));
     }
 }
 
-async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
-    let webhooks = parts.gateway.list_webhooks().await?;
+async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
+    let webhooks = deployment.gateway.list_webhooks().await?;
     let webhooks: Vec<ListedWebhook> = webhooks.into_iter().map(ListedWebhook::from).collect();
     if json {
         output::json(&webhooks);
         return Ok(());
     }
-    let row = |it: &ListedWebhook| {
-        let since = it.waiting_since.as_ref().map(|at| format!(" since {at}"));
+    let row = |listed: &ListedWebhook| {
+        let since = listed.waiting_since.as_ref().map(|at| format!(" since {at}"));
         [
-            it.webhook.id.clone(),
-            it.webhook.url.clone(),
-            it.webhook.app.clone().unwrap_or_else(|| "all".to_owned()),
-            format!("{}{}", it.waiting, since.unwrap_or_default()),
-            it.failure.as_ref().map_or("-".to_owned(), |it| output::plain(it)),
+            listed.webhook.id.clone(),
+            listed.webhook.url.clone(),
+            listed.webhook.app.clone().unwrap_or_else(|| "all".to_owned()),
+            format!("{}{}", listed.waiting, since.unwrap_or_default()),
+            listed.failure.as_ref().map_or("-".to_owned(), |failure| output::plain(failure)),
         ]
     };
     let rows: Vec<_> = webhooks.iter().map(row).collect();
@@ -150,19 +147,19 @@ async fn list(parts: &Parts, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn test(parts: &Parts, id: &str, json: bool) -> Result<(), Failure> {
-    let tested = Tested::from(parts.gateway.test_webhook(id, &ACTOR).await?);
+async fn test(deployment: &Deployment, id: &str, json: bool) -> Result<(), Failure> {
+    let tested = Tested::from(deployment.gateway.test_webhook(id, &ACTOR).await?);
     if json {
         output::json(&tested);
     }
     match (&tested.failure, tested.status) {
         (None, Some(status)) => {
-            output::note(&format!("received: it answered with status {status}"));
+            output::note(&format!("delivered: the receiver answered with status {status}"));
             Ok(())
         }
         (failure, _) => {
             let failure = failure.as_deref().unwrap_or("nothing was sent");
-            Err(Failure::general(anyhow!("not received: {}", output::plain(failure))))
+            Err(Failure::general(anyhow!("not delivered: {}", output::plain(failure))))
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::client::{Error, Report};
 
-const UNSAID: &str = "it does not say whether the answer is whole";
+const UNSAID: &str = "it does not say whether the answer is complete";
 
 /// The format requested in `Accept`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +48,7 @@ impl Form {
 
     pub(in crate::client) fn require(self, response: &Response, url: &str) -> Result<(), Error> {
         let (wanted, got) = (self.media_type(), media_type(response));
-        let odd = || Error::odd(url, format!("asked for {wanted} it sends {got}"));
+        let odd = || Error::odd(url, format!("it sent {got} instead of {wanted}"));
         if wanted == got { Ok(()) } else { Err(odd()) }
     }
 }
@@ -76,7 +76,7 @@ impl Answer {
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         loop {
             let chunk = self.response.chunk().await;
-            match chunk.map_err(|it| Error::failed(&self.url, self.patience, &it))? {
+            match chunk.map_err(|error| Error::failed(&self.url, self.patience, &error))? {
                 Some(chunk) if self.form == Form::Csv => return Ok(Some(chunk.into())),
                 Some(chunk) => self.rest.extend_from_slice(&chunk),
                 None => return self.end(),
@@ -103,7 +103,7 @@ impl Answer {
     fn lines(&mut self, end: usize) -> Vec<u8> {
         let after = self.rest.split_off(end);
         let lines = std::mem::replace(&mut self.rest, after);
-        for line in lines.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             self.report = if line.starts_with(b"{\"countersign\"") { read(line) } else { None };
             self.numbers += u64::from(self.report.is_none());
         }
@@ -122,11 +122,11 @@ impl Answer {
 }
 
 pub(in crate::client) fn media_type(response: &Response) -> &str {
-    let value = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
-    let value = value.and_then(|it| it.split(';').next()).unwrap_or_default().trim();
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = value.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     if value.is_empty() { "no content type" } else { value }
 }
 
 fn read(text: &[u8]) -> Option<Report> {
-    serde_json::from_slice::<Trailer>(text).ok().map(|it| it.countersign)
+    serde_json::from_slice::<Trailer>(text).ok().map(|trailer| trailer.countersign)
 }

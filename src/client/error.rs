@@ -7,20 +7,18 @@ use thiserror::Error;
 
 use crate::client::Problem;
 
-const WHERE: &str = "COUNTERSIGN_URL or --url says where the gateway is";
+const WHERE: &str = "set the URL of the gateway with COUNTERSIGN_URL or --url";
 
 #[derive(Debug, Error)]
 pub enum Error {
-    #[error("{url} cannot be reached: {why}; {advice}")]
+    #[error("cannot reach {url}: {why}; {advice}")]
     Unreachable { url: String, why: String, advice: &'static str },
-    #[error("{url} is silent for {}; ask for less at once, or try again", humantime::format_duration(*.patience))]
+    #[error("{url} has sent nothing for {}; try again, or ask for less at once", humantime::format_duration(*.patience))]
     Timeout { url: String, patience: Duration },
-    #[error("the answer was cut short, so what came of it is not all; try again")]
+    #[error("the connection was lost before the answer was complete; try again")]
     CutShort,
     /// Something else answers at that address, or a gateway of another version.
-    #[error(
-        "{url} does not answer as a Countersign gateway does: {detail}; is it one, and of this version? {WHERE}"
-    )]
+    #[error("{url} does not answer like a Countersign gateway of this version: {detail}; {WHERE}")]
     Odd { url: String, detail: String },
     /// The gateway's own refusal.
     #[error("{}", .0.title)]
@@ -68,11 +66,11 @@ impl Error {
 
 fn advice(why: &str) -> &'static str {
     if why.contains("certificate") {
-        "its certificate must be one that this machine trusts for that name; SSL_CERT_FILE names a file of others to trust"
+        "this machine must trust the server's certificate for that name; SSL_CERT_FILE can name a file of further certificates to trust"
     } else if why.contains("corrupt message") {
-        "it seems to speak no TLS: is its URL one with http://?"
+        "it does not seem to speak TLS; should the URL start with http://?"
     } else if why.contains("HTTP version") {
-        "it seems to speak no plain HTTP: is its URL one with https://?"
+        "it does not seem to speak plain HTTP; should the URL start with https://?"
     } else {
         WHERE
     }

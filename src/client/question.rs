@@ -53,13 +53,13 @@ impl Question {
             Window::TwentyEightHours => json!("28hr"),
             Window::Range { start, end } => json!({ "start": start, "end": end }),
         };
-        let grouping = |it: &Grouping| {
-            let levels: Vec<&str> = it.levels.iter().map(|level| level.name()).collect();
-            (it.name.clone(), json!({ "group_by": levels }))
+        let grouping = |grouping: &Grouping| {
+            let levels: Vec<&str> = grouping.levels.iter().map(|level| level.name()).collect();
+            (grouping.name.clone(), json!({ "group_by": levels }))
         };
         let body = Body {
             tweet_ids: &self.tweet_ids,
-            engagement_types: self.metrics.iter().map(|it| it.name()).collect(),
+            engagement_types: self.metrics.iter().map(|metric| metric.name()).collect(),
             window,
             groupings: self.groupings.iter().map(grouping).collect(),
             accounts: &self.accounts,

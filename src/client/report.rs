@@ -58,11 +58,11 @@ impl Missing {
 impl Report {
     /// Reads `Countersign-Complete: false` and `Countersign-Missing: unavailable=3, quota=250`.
     pub(in crate::client) fn of_headers(headers: &HeaderMap) -> Option<Report> {
-        let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let complete = text("countersign-complete")?.parse().ok()?;
         let parts = text("countersign-missing").unwrap_or_default().split(',');
-        let missing = parts.filter_map(|it| {
-            let (reason, count) = it.trim().split_once('=')?;
+        let missing = parts.filter_map(|part| {
+            let (reason, count) = part.trim().split_once('=')?;
             let (reason, count) = (reason.to_owned(), count.parse().ok()?);
             Some(Missing { reason, count, ..Missing::default() })
         });

@@ -33,7 +33,7 @@ impl Client {
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
         // Without TLS no certificates are needed, and a machine may have none.
         let builder = if is_tls { builder } else { builder.tls_certs_only([]) };
-        let http = builder.build().map_err(|it| Error::unreachable(&settings.url, &it))?;
+        let http = builder.build().map_err(|error| Error::unreachable(&settings.url, &error))?;
         let text = Zeroizing::new(format!("Bearer {}", settings.key.expose()));
         let mut key = HeaderValue::from_str(&text).expect("a key is of letters, digits and _");
         key.set_sensitive(true);
@@ -56,7 +56,7 @@ impl Client {
         let mut response = self.post("/v1/engagement/plan", question, Form::Json, None).await?;
         Form::Json.require(&response, &self.url)?;
         let mut plan = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|it| self.failed(&it))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
             plan.extend_from_slice(&chunk);
         }
         Ok(plan)
@@ -81,7 +81,7 @@ impl Client {
             let deadline = humantime::format_duration(deadline).to_string();
             request = request.header("countersign-deadline", deadline);
         }
-        let response = request.send().await.map_err(|it| self.failed(&it))?;
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
         if response.status() == StatusCode::OK {
             Ok(response)
         } else {
@@ -93,14 +93,13 @@ impl Client {
     async fn refused(&self, response: reqwest::Response) -> Error {
         let (status, media_type) = (response.status().as_u16(), answer::media_type(&response));
         let odd =
-            Error::odd(&self.url, format!("it answers with status {status} and {media_type}"));
+            Error::odd(&self.url, format!("it answered with status {status} and {media_type}"));
         if media_type != "application/problem+json" {
             return odd;
         }
         match response.bytes().await {
-            Ok(body) => {
-                serde_json::from_slice(&body).map_or(odd, |it| Error::Refused(Box::new(it)))
-            }
+            Ok(body) => serde_json::from_slice(&body)
+                .map_or(odd, |problem| Error::Refused(Box::new(problem))),
             Err(error) => self.failed(&error),
         }
     }

@@ -20,8 +20,8 @@ pub fn parse_client(
     read: &dyn Fn(&Path) -> Result<String, String>,
 ) -> Result<Client, Errors> {
     let mut problems = Vec::new();
-    let url = read_url(url, environment).map_err(|it| problems.push(it));
-    let key = read_key(environment, read).map_err(|it| problems.push(it));
+    let url = read_url(url, environment).map_err(|problem| problems.push(problem));
+    let key = read_key(environment, read).map_err(|problem| problems.push(problem));
     match (url, key) {
         (Ok(url), Ok(key)) => Ok(Client { url, key }),
         _ => Err(Errors(problems)),
@@ -60,7 +60,7 @@ fn read_key(
         },
         (None, None) => {
             let detail = format!(
-                "missing; set it to a key that `countersign key create` printed, or {KEY_FILE} to a file that holds one. No option takes it, since others see a program's arguments"
+                "missing; set it to a key from `countersign key create`, or set {KEY_FILE} to a file that holds one. There is no option for it, since other users can see a program's arguments"
             );
             return Err(in_environment(KEY, &detail));
         }
@@ -69,11 +69,11 @@ fn read_key(
         Some(key) if key.kind == Kind::Caller => Ok(text),
         Some(_) => {
             let detail =
-                "expected a caller's key, csk_…; this is an admin's, for the operators' API";
+                "expected a caller's key, csk_…; this is an admin key, for the operators' API";
             Err(in_environment(name, detail))
         }
         None => {
-            let detail = "expected a key as `countersign key create` prints it, csk_…, whole";
+            let detail = "expected a complete key, csk_…, as `countersign key create` prints it";
             Err(in_environment(name, detail))
         }
     }
@@ -81,7 +81,7 @@ fn read_key(
 
 /// The value of a variable; an empty one counts as unset.
 fn set<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    environment.get(name).map(String::as_str).filter(|it| !it.is_empty())
+    environment.get(name).map(String::as_str).filter(|text| !text.is_empty())
 }
 
 fn problem(key: &str, origin: &str, detail: &str) -> Problem {
@@ -104,46 +104,46 @@ mod tests {
             Some("good") => Ok(format!("{}\n", key(Kind::Caller))),
             _ => Err("cannot be read: it is not there".to_owned()),
         };
-        parse_client(url, &environment.collect(), &read).map_err(|it| it.to_string())
+        parse_client(url, &environment.collect(), &read).map_err(|errors| errors.to_string())
     }
 
     #[test]
-    fn the_key_comes_out_of_the_environment_or_a_file_and_the_url_may_come_by_an_option() {
+    fn the_key_comes_from_the_environment_or_a_file_and_the_url_may_be_an_option() {
         let key = key(Kind::Caller);
-        let it = parse(None, &[(KEY, &key)]).ok().unwrap();
-        assert_eq!((&*it.url, it.key.expose()), (DEFAULT_URL, &*key));
-        let it = parse(None, &[(KEY_FILE, "good"), (KEY, ""), (URL, "https://Gate:443/")]);
-        let it = it.ok().unwrap();
-        assert_eq!((&*it.url, it.key.expose()), ("https://gate", &*key));
-        let it = parse(Some("http://b:1"), &[(KEY, &key), (URL, "nonsense")]).ok().unwrap();
-        assert_eq!(it.url, "http://b:1");
+        let client = parse(None, &[(KEY, &key)]).ok().unwrap();
+        assert_eq!((&*client.url, client.key.expose()), (DEFAULT_URL, &*key));
+        let client = parse(None, &[(KEY_FILE, "good"), (KEY, ""), (URL, "https://Gate:443/")]);
+        let client = client.ok().unwrap();
+        assert_eq!((&*client.url, client.key.expose()), ("https://gate", &*key));
+        let client = parse(Some("http://b:1"), &[(KEY, &key), (URL, "nonsense")]).ok().unwrap();
+        assert_eq!(client.url, "http://b:1");
     }
 
     #[test]
-    fn without_a_url_the_default_listener_is_asked() {
+    fn the_default_url_is_that_of_the_default_listener() {
         let settings = config::parse(None, &BTreeMap::new(), &|_| Err(String::new()));
-        let listen = settings.map_err(|it| it.to_string()).unwrap().server.listen;
+        let listen = settings.map_err(|errors| errors.to_string()).unwrap().server.listen;
         assert_eq!(DEFAULT_URL, format!("http://{listen}"));
     }
 
     #[test]
-    fn what_is_wrong_is_told_at_once_and_not_shown() {
+    fn all_problems_are_reported_at_once_and_no_value_is_shown() {
         let (caller, admin) = (key(Kind::Caller), key(Kind::Admin));
         let cut = &caller[..caller.len() - 1];
-        for (set, told) in [
+        for (set, expected) in [
             (&[][..], "COUNTERSIGN_KEY (environment): missing; set it to a key"),
-            (&[(KEY, cut)], "COUNTERSIGN_KEY (environment): expected a key as"),
-            (&[(KEY, &*admin)], "this is an admin's"),
+            (&[(KEY, cut)], "COUNTERSIGN_KEY (environment): expected a complete key"),
+            (&[(KEY, &*admin)], "this is an admin key"),
             (&[(KEY, &*caller), (KEY_FILE, "good")], "either this or COUNTERSIGN_KEY, not both"),
             (&[(KEY_FILE, "bad")], "COUNTERSIGN_KEY_FILE (environment): the file cannot be read"),
         ] {
-            let said = parse(Some("gate"), set).err().unwrap();
-            assert!(said.starts_with("--url (command line): expected http"), "{said}");
-            assert!(said.contains(told) && said.lines().count() == 2, "{said}");
-            assert!(!said.contains("77777"), "{said}");
+            let text = parse(Some("gate"), set).err().unwrap();
+            assert!(text.starts_with("--url (command line): expected http"), "{text}");
+            assert!(text.contains(expected) && text.lines().count() == 2, "{text}");
+            assert!(!text.contains("77777"), "{text}");
         }
-        let said = parse(None, &[(KEY, &caller), (URL, "http://u:canary@gate")]).err().unwrap();
-        assert!(said.starts_with("COUNTERSIGN_URL (environment): expected http"), "{said}");
-        assert!(!said.contains("canary"), "{said}");
+        let text = parse(None, &[(KEY, &caller), (URL, "http://u:canary@gate")]).err().unwrap();
+        assert!(text.starts_with("COUNTERSIGN_URL (environment): expected http"), "{text}");
+        assert!(!text.contains("canary"), "{text}");
     }
 }

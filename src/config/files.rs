@@ -29,12 +29,12 @@ pub fn read(key: &str, path: &Path) -> Result<Text, String> {
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
     if key == "vault.keys_file" && !is_private(geteuid().as_raw(), owner, mode) {
         return Err(format!(
-            "has mode {mode:04o} and owner {owner}: expected 0400 or 0600, or 0440 or 0640 where root or this process's user owns it; `chmod 0600` mends it"
+            "has mode {mode:04o} and owner {owner}: expected mode 0400 or 0600, or 0440 or 0640 if root or this process's user owns it; `chmod 0600` fixes it"
         ));
     }
     let warning = (mode & OTHERS_READ != 0).then(|| {
         let path = path.display();
-        format!("everybody on this machine may read {path}; `chmod o= {path}` mends it")
+        format!("{path} can be read by everybody on this machine; `chmod o= {path}` fixes it")
     });
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(unreadable)?;
@@ -53,7 +53,9 @@ fn is_private(process: u32, owner: u32, mode: u32) -> bool {
 pub fn credentials(folder: Option<&str>) -> Layer {
     let Some(folder) = folder else { return Layer::new() };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|it| credential(&it.file_name().into_string().ok()?, &it.path())).collect()
+    entries
+        .filter_map(|entry| credential(&entry.file_name().into_string().ok()?, &entry.path()))
+        .collect()
 }
 
 fn credential(name: &str, path: &Path) -> Option<(String, Setting)> {
@@ -65,7 +67,7 @@ fn credential(name: &str, path: &Path) -> Option<(String, Setting)> {
 
 /// The directory where systemd puts credentials.
 pub fn credentials_folder(environment: &BTreeMap<String, String>) -> Option<&str> {
-    environment.get("CREDENTIALS_DIRECTORY").map(String::as_str).filter(|it| !it.is_empty())
+    environment.get("CREDENTIALS_DIRECTORY").map(String::as_str).filter(|folder| !folder.is_empty())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub const RATE: Form<f64> = Form {
 
 pub const DURATION: Form<Duration> = Form {
     expected: "a duration above zero and at most 30 days, such as \"250ms\", \"10s\" or \"5m\"",
-    parse: |text| duration(text).filter(|it| !it.is_zero()),
+    parse: |text| duration(text).filter(|duration| !duration.is_zero()),
 };
 
 /// For settings that zero turns off.
@@ -98,19 +98,19 @@ pub const PUBLIC_URL: Form<Option<String>> = Form {
         }
         let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
         let url = origin(text)?;
-        let is_local = loopback.iter().any(|it| {
-            url.strip_prefix(it).is_some_and(|port| port.is_empty() || port.starts_with(':'))
+        let is_local = loopback.iter().any(|prefix| {
+            url.strip_prefix(prefix).is_some_and(|port| port.is_empty() || port.starts_with(':'))
         });
         (url.starts_with("https:") || is_local).then_some(Some(url))
     },
 };
 
 pub const RETURN_TO: Form<Vec<String>> = Form {
-    expected: "absolute http:// or https:// URLs, one an entry, without user or fragment, such as https://app.example.com/settings",
+    expected: "absolute http:// or https:// URLs, one per entry, without user or fragment, such as https://app.example.com/settings",
     parse: |text| {
-        let entries = text.split([',', '\n']).map(|it| it.trim_matches([' ', '\t', '\r']));
-        let entries = entries.filter(|it| !it.is_empty());
-        entries.map(|it| is_page_url(it).then(|| it.to_owned())).collect()
+        let entries = text.split([',', '\n']).map(|entry| entry.trim_matches([' ', '\t', '\r']));
+        let entries = entries.filter(|entry| !entry.is_empty());
+        entries.map(|url| is_page_url(url).then(|| url.to_owned())).collect()
     },
 };
 
@@ -124,12 +124,12 @@ pub const DATABASE_URL: Form<Secret> = Form {
 };
 
 pub const CREDENTIAL: Form<Secret> = Form {
-    expected: "the text that X gave you: not empty, without spaces, and not a placeholder",
+    expected: "a credential from X: not empty, without spaces, and not a placeholder",
     parse: |text| (is_visible(text) && !is_placeholder(text)).then(|| text.into()),
 };
 
 pub const KEY_ID: Form<String> = Form {
-    expected: "the id of an entry of vault.keys, or nothing for the first one",
+    expected: "the id of an entry in vault.keys, or nothing for the first one",
     parse: |text| (text.is_empty() || is_key_id(text)).then(|| text.to_owned()),
 };
 
@@ -182,14 +182,14 @@ pub fn is_key_id(text: &str) -> bool {
 }
 
 fn whole<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Option<T> {
-    let number = text.parse::<u32>().ok().filter(|it| (MIN..=MAX).contains(it))?;
+    let number = text.parse::<u32>().ok().filter(|number| (MIN..=MAX).contains(number))?;
     T::try_from(number).ok()
 }
 
 /// The cap keeps every sum of an instant and a duration in range.
 fn duration(text: &str) -> Option<Duration> {
     const LONGEST: Duration = Duration::from_hours(30 * 24);
-    humantime::parse_duration(text).ok().filter(|it| *it <= LONGEST)
+    humantime::parse_duration(text).ok().filter(|duration| *duration <= LONGEST)
 }
 
 /// Scheme and authority as signatures need them: in lower case and without the scheme's own port (RFC 5849,
@@ -220,7 +220,7 @@ fn is_page_url(url: &str) -> bool {
     let Some(rest) = rest else { return false };
     let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let spelled: Option<Authority> = authority.parse().ok();
-    spelled.is_some_and(|it| is_host(it.host()))
+    spelled.is_some_and(|authority| is_host(authority.host()))
         && origin(&format!("https://{authority}")).is_some()
         && is_target(target)
 }
@@ -228,26 +228,30 @@ fn is_page_url(url: &str) -> bool {
 /// Whether it is a path and query without parts that browsers rewrite.
 fn is_target(target: &str) -> bool {
     let is_allowed = |c: u8| c.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:@/?%".contains(&c);
-    let is_byte =
-        |it: &str| it.get(..2).is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()));
+    let is_byte = |code: &str| {
+        code.get(..2).is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()))
+    };
     let path = target.split('?').next().unwrap_or_default().to_ascii_lowercase();
-    let climbs = path.replace("%2e", ".").split('/').any(|it| matches!(it, "." | ".."));
+    let climbs = path.replace("%2e", ".").split('/').any(|segment| matches!(segment, "." | ".."));
     target.bytes().all(is_allowed) && target.split('%').skip(1).all(is_byte) && !climbs
 }
 
 /// Whether it is a name or an address that browsers keep as written.
 fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let parsed = address.parse::<Ipv6Addr>().ok();
-        return parsed.is_some_and(|it| it.to_string() == address) && !address.contains('.');
+        return parsed.is_some_and(|parsed| parsed.to_string() == address)
+            && !address.contains('.');
     }
-    let is_label = |it: &str| {
-        let plain = it.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
-        !it.is_empty() && plain
+    let is_label = |label: &str| {
+        let plain = label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
+        !label.is_empty() && plain
     };
     // A name that ends in a number is read as an address, which has several spellings.
-    let is_number =
-        host.rsplit('.').next().is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()));
+    let is_number = host
+        .rsplit('.')
+        .next()
+        .is_some_and(|label| label.starts_with(|c: char| c.is_ascii_digit()));
     host.split('.').all(is_label) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
@@ -259,7 +263,7 @@ fn is_placeholder(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let starts = ["changeme", "change-me", "change_me", "xxx", "your-", "your_", "<", "..."];
     let whole = ["todo", "secret", "example", "placeholder", "replace-me"];
-    starts.iter().any(|it| text.starts_with(it)) || whole.contains(&&*text)
+    starts.iter().any(|start| text.starts_with(start)) || whole.contains(&&*text)
 }
 
 #[cfg(test)]
@@ -271,7 +275,7 @@ mod tests {
         let good = ["https://api.twitter.com", "http://127.0.0.1:9000", "https://[::1]:8443"];
         for url in good {
             assert_eq!(origin(url).as_deref(), Some(url));
-            assert_eq!(origin(&format!("{url}/")).as_deref(), Some(url), "one slash is taken off");
+            assert_eq!(origin(&format!("{url}/")).as_deref(), Some(url), "one slash is removed");
         }
         let bad = [
             "",

@@ -9,8 +9,8 @@ pub struct Hosts(Vec<String>);
 pub const HOSTS: Form<Hosts> = Form {
     expected: "names or IP addresses without ports, such as hooks.example.com, *.example.com or 10.0.0.7",
     parse: |text| {
-        let entries = text.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
-        entries.map(|it| is_host(it).then(|| plain(it))).collect::<Option<_>>().map(Hosts)
+        let entries = text.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty());
+        entries.map(|entry| is_host(entry).then(|| plain(entry))).collect::<Option<_>>().map(Hosts)
     },
 };
 
@@ -22,23 +22,23 @@ impl Hosts {
     /// Whether this host is listed, ignoring case. A pattern matches names below its name, not the name itself.
     pub fn has(&self, host: &str) -> bool {
         let host = plain(host);
-        let is_below = |name: &str| host.strip_suffix(name).is_some_and(|it| it.ends_with('.'));
-        self.0.iter().any(|it| it.strip_prefix("*.").map_or(*it == host, is_below))
+        let is_below = |name: &str| host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+        self.0.iter().any(|listed| listed.strip_prefix("*.").map_or(*listed == host, is_below))
     }
 }
 
 /// The form in which names are compared: in lower case, without brackets or a final dot for the DNS root.
 fn plain(host: &str) -> String {
-    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase()
 }
 
 fn is_host(entry: &str) -> bool {
     let name = plain(entry.strip_prefix("*.").unwrap_or(entry));
     let is_address = !entry.starts_with('*') && name.parse::<std::net::IpAddr>().is_ok();
-    let is_part = |it: &str| {
-        let plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
-        (1..=63).contains(&it.len()) && it.bytes().all(plain)
+    let is_part = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&part.len()) && part.bytes().all(plain)
     };
     is_address || name.len() <= 253 && name.split('.').all(is_part)
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn anything_but_a_host_name_is_refused() {
         for wrong in [
             "*",
             "*.",

@@ -84,9 +84,9 @@ pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mu
     let both: Vec<String> =
         upper.keys().filter(|key| upper.contains_key(&format!("{key}_file"))).cloned().collect();
     for (key, setting) in upper {
-        let secret = key.strip_suffix("_file").filter(|it| is_secret(it));
+        let secret = key.strip_suffix("_file").filter(|secret| is_secret(secret));
         let place = secret.unwrap_or(&key);
-        if secret.is_some() && both.iter().any(|it| it == place) {
+        if secret.is_some() && both.iter().any(|key| key == place) {
             problems.push(setting.problem(format!("expected either this or {place}, not both")));
         } else if secret.is_some() || is_known(&key, defaults) {
             lower.insert(place.to_owned(), setting);
@@ -109,7 +109,7 @@ pub fn app_field(key: &str) -> Option<(&str, &str)> {
 /// Where a parse error is. The parser's own message quotes the line, which may hold a secret.
 fn place(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
-    first.strip_prefix("TOML parse error at").map(|it| format!(" at{it}")).unwrap_or_default()
+    first.strip_prefix("TOML parse error at").map(|place| format!(" at{place}")).unwrap_or_default()
 }
 
 fn flatten(
@@ -122,7 +122,7 @@ fn flatten(
     let mut setting = Setting { key, origin: origin.to_owned(), text: "".into() };
     match value {
         Value::Table(table) if table.is_empty() && setting.key.contains('.') => {
-            problems.push(setting.problem("expected a section with something in it"));
+            problems.push(setting.problem("expected a section that is not empty"));
         }
         Value::Table(table) => {
             for (name, value) in table {
@@ -164,17 +164,17 @@ fn is_known(key: &str, defaults: &Layer) -> bool {
 
 fn unknown(key: &str, defaults: &Layer) -> String {
     let section = format!("{key}.");
-    if key == "apps" || defaults.keys().any(|it| it.starts_with(&section)) {
+    if key == "apps" || defaults.keys().any(|key| key.starts_with(&section)) {
         return "expected a section, not a value".to_owned();
     }
-    let name = app_field(key).map(|(name, _)| name).filter(|it| app::is_name(it));
+    let name = app_field(key).map(|(name, _)| name).filter(|name| app::is_name(name));
     let name = name.unwrap_or("<name>");
-    let without = WITHOUT_DEFAULT.iter().map(|it| it.replacen("<name>", name, 1));
-    let files = SECRETS.iter().map(|it| it.replacen("<name>", name, 1) + "_file");
+    let without = WITHOUT_DEFAULT.iter().map(|pattern| pattern.replacen("<name>", name, 1));
+    let files = SECRETS.iter().map(|pattern| pattern.replacen("<name>", name, 1) + "_file");
     let known = defaults.keys().cloned().chain(without).chain(files);
-    let nearest = known.map(|it| (strsim::levenshtein(key, &it), it)).min();
+    let nearest = known.map(|known| (strsim::levenshtein(key, &known), known)).min();
     match nearest.filter(|(distance, _)| *distance <= 3) {
-        Some((_, nearest)) => format!("unknown key; expected {nearest}?"),
-        None => "unknown key; `config/default.toml` lists them all".to_owned(),
+        Some((_, nearest)) => format!("unknown setting; did you mean {nearest}?"),
+        None => "unknown setting; `countersign config` lists them all".to_owned(),
     }
 }

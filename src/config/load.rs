@@ -89,7 +89,7 @@ fn parse_with(
     let from_environment = layer::from_environment(environment);
     layer::lay_over(&mut settings, from_environment, &defaults, &mut problems);
 
-    let files = file.map(|it| PathBuf::from(it.0)).into_iter().collect();
+    let files = file.map(|(name, _)| PathBuf::from(name)).into_iter().collect();
     let (defaults, settings, warnings) = (&defaults, &settings, Vec::new());
     let mut reader = Reader { defaults, settings, read, ring, problems, files, warnings };
     let config = section::config(&mut reader);

@@ -13,20 +13,22 @@ pub struct Proxies(Vec<IpNet>);
 impl Proxies {
     /// Whether this address is a trusted proxy's. IPv4 must be passed as such, never mapped into IPv6.
     pub fn has(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|it| it.contains(&address))
+        self.0.iter().any(|network| network.contains(&address))
     }
 }
 
 /// The proxies that `key` lists.
-pub fn proxies(it: &mut Reader<'_>, key: &str) -> Proxies {
-    let Some((setting, text)) = it.text(key) else { return Proxies::default() };
-    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+pub fn proxies(reader: &mut Reader<'_>, key: &str) -> Proxies {
+    let Some((setting, text)) = reader.text(key) else { return Proxies::default() };
+    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty());
     let mut networks = Vec::new();
     for (number, entry) in (1..).zip(entries) {
         match network(entry) {
             Ok(network) => networks.push(network),
             Err(expected) => {
-                it.problems.push(setting.problem(format!("entry {number}: expected {expected}")));
+                reader
+                    .problems
+                    .push(setting.problem(format!("entry {number}: expected {expected}")));
             }
         }
     }
@@ -35,12 +37,15 @@ pub fn proxies(it: &mut Reader<'_>, key: &str) -> Proxies {
 
 /// Reads an address or a network; the error says what was expected.
 fn network(entry: &str) -> Result<IpNet, String> {
-    let one = |text: &str| text.parse().ok().map(|it: IpAddr| IpNet::from(it));
+    let one = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
     let read = entry.parse().ok().or_else(|| one(entry)).map(unmapped);
     let network =
         read.ok_or("an IP address or a network, such as 10.0.0.7, 10.1.0.0/16 or fd00::/8")?;
     if network.prefix_len() == 0 {
-        return Err("a network smaller than that of all addresses, from which anybody could claim to be anybody".to_owned());
+        return Err(
+            "a smaller network: this one has all addresses, so anybody could claim to be anybody"
+                .to_owned(),
+        );
     }
     if network.addr() != network.network() {
         let (whole, one) = (network.trunc(), network.addr());
@@ -51,8 +56,8 @@ fn network(entry: &str) -> Result<IpNet, String> {
 
 /// Turns an IPv4 network written as IPv6 back into IPv4.
 fn unmapped(network: IpNet) -> IpNet {
-    let IpNet::V6(it) = network else { return network };
-    let mapped = it.addr().to_ipv4_mapped().zip(it.prefix_len().checked_sub(96));
+    let IpNet::V6(wide) = network else { return network };
+    let mapped = wide.addr().to_ipv4_mapped().zip(wide.prefix_len().checked_sub(96));
     let plain = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
     plain.map_or(network, IpNet::V4)
 }

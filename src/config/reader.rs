@@ -28,7 +28,8 @@ impl<'a> Reader<'a> {
     /// The value of `key`. If it is wrong, the default stands in, so that reading goes on to find further problems.
     pub fn get<T>(&mut self, key: &str, form: &Form<T>) -> T {
         self.find(key, form).unwrap_or_else(|| {
-            let default = self.defaults.get(key).and_then(|it| (form.parse)(it.text.expose()));
+            let default =
+                self.defaults.get(key).and_then(|setting| (form.parse)(setting.text.expose()));
             default.expect("a test reads every default in its form")
         })
     }
@@ -68,13 +69,13 @@ impl<'a> Reader<'a> {
     }
 
     pub fn is_wrong(&self, key: &str) -> bool {
-        let given = self.setting(key).map_or(key, |it| &it.key);
-        self.problems.iter().any(|it| it.key == given)
+        let given = self.setting(key).map_or(key, |setting| &setting.key);
+        self.problems.iter().any(|problem| problem.key == given)
     }
 
     /// Adds a problem with `key` that its form alone does not reveal.
     pub fn refuse(&mut self, key: &str, detail: impl Into<String>) {
-        let problem = self.setting(key).map(|it| it.problem(detail));
+        let problem = self.setting(key).map(|setting| setting.problem(detail));
         self.problems.extend(problem);
     }
 }

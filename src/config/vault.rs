@@ -12,18 +12,18 @@ use crate::config::{Ring, Vault};
 use crate::model::Secret;
 
 /// The ring, which may be empty if it is not needed.
-pub fn ring(it: &mut Reader<'_>) -> Vault {
-    let keys = keys(it);
-    if it.ring == Ring::Needed && keys.is_empty() && !it.is_wrong("vault.keys") {
+pub fn ring(reader: &mut Reader<'_>) -> Vault {
+    let keys = keys(reader);
+    if reader.ring == Ring::Needed && keys.is_empty() && !reader.is_wrong("vault.keys") {
         let detail = "expected an entry; `countersign vault generate-key` prints one";
-        it.refuse("vault.keys", detail);
+        reader.refuse("vault.keys", detail);
     }
-    let named = it.get("vault.active", &form::KEY_ID);
-    if it.is_wrong("vault.keys") || it.is_wrong("vault.active") {
+    let named = reader.get("vault.active", &form::KEY_ID);
+    if reader.is_wrong("vault.keys") || reader.is_wrong("vault.active") {
         return Vault { keys, active: named };
     }
     let active = active(&keys, named).unwrap_or_else(|expected| {
-        it.refuse("vault.active", format!("expected {expected}"));
+        reader.refuse("vault.active", format!("expected {expected}"));
         String::new()
     });
     Vault { keys, active }
@@ -35,24 +35,26 @@ fn active(keys: &[(String, Secret)], named: String) -> Result<String, &'static s
         [] if named.is_empty() => Ok(named),
         [(first, _), ..] if named.is_empty() => Ok(first.clone()),
         _ if keys.iter().any(|(id, _)| *id == named) => Ok(named),
-        _ => Err("the id of an entry of vault.keys"),
+        _ => Err("the id of an entry in vault.keys"),
     }
 }
 
-fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
-    let Some((setting, text)) = it.text("vault.keys") else { return Vec::new() };
-    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+fn keys(reader: &mut Reader<'_>) -> Vec<(String, Secret)> {
+    let Some((setting, text)) = reader.text("vault.keys") else { return Vec::new() };
+    let entries = text.expose().split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty());
     let mut ids = BTreeSet::new();
     let mut keys = Vec::new();
     for (number, entry) in (1..).zip(entries) {
         let entry = key(entry).and_then(|(id, key)| {
             let is_new = ids.insert(id);
-            is_new.then(|| (id.to_owned(), key)).ok_or("an id that no entry before it has")
+            is_new.then(|| (id.to_owned(), key)).ok_or("an id that no earlier entry has")
         });
         match entry {
             Ok(entry) => keys.push(entry),
             Err(expected) => {
-                it.problems.push(setting.problem(format!("entry {number}: expected {expected}")));
+                reader
+                    .problems
+                    .push(setting.problem(format!("entry {number}: expected {expected}")));
             }
         }
     }
@@ -63,14 +65,14 @@ fn keys(it: &mut Reader<'_>) -> Vec<(String, Secret)> {
 fn key(entry: &str) -> Result<(&str, Secret), &'static str> {
     let (id, key) = entry.split_once('=').ok_or("`id=key`")?;
     if !is_key_id(id) {
-        return Err("`id=key` with an id of 8 of a-z and 0-9");
+        return Err("`id=key` with an id of 8 characters (a-z and 0-9)");
     }
     let bytes = STANDARD.decode(key).map(Zeroizing::new);
     let bytes =
-        bytes.map_err(|_| "a key in standard base64, 44 characters with the = at its end")?;
+        bytes.map_err(|_| "a key in standard base64: 44 characters, with the = at the end")?;
     match &**bytes {
         bytes if bytes.len() != 32 => Err("a key of exactly 32 bytes"),
-        [first, rest @ ..] if rest.iter().all(|it| it == first) => {
+        [first, rest @ ..] if rest.iter().all(|byte| byte == first) => {
             Err("a random key; `countersign vault generate-key` prints one")
         }
         _ => Ok((id, key.into())),

@@ -11,7 +11,7 @@ pub struct UserId(u64);
 impl UserId {
     /// Reads 1 to 19 digits without a leading zero; anything else is not a user id.
     pub fn parse(text: &str) -> Option<UserId> {
-        let fits = (1..=19).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
+        let fits = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if !fits || text.starts_with('0') {
             return None;
         }
@@ -49,7 +49,7 @@ impl AccountRef {
 /// Whether `name` can be a screen name: 1 to 20 of `A-Z`, `a-z`, `0-9` and `_`. X's limit is now 15 but was higher.
 pub fn is_screen_name(name: &str) -> bool {
     (1..=20).contains(&name.len())
-        && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Whether calls can be made for an account.
@@ -82,7 +82,7 @@ impl AccountState {
     }
 
     pub fn from_name(name: &str) -> Option<AccountState> {
-        AccountState::ALL.into_iter().find(|it| it.name() == name)
+        AccountState::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 

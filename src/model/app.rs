@@ -19,7 +19,7 @@ pub struct App {
 impl App {
     /// Whether the consumer key, its secret and the configured bearer token are the same.
     pub fn has_secrets_of(&self, other: &App) -> bool {
-        let [mine, theirs] = [self, other].map(|it| it.bearer_token.as_ref().map(Secret::expose));
+        let [mine, theirs] = [self, other].map(|app| app.bearer_token.as_ref().map(Secret::expose));
         self.consumer_key == other.consumer_key
             && self.consumer_secret.expose() == other.consumer_secret.expose()
             && mine == theirs

@@ -40,8 +40,8 @@ pub fn stranger_at(address: IpAddr) -> String {
 /// A user of this machine at the command line, as one text: `cli:<user>@<machine>`.
 pub fn at_command_line(user: &str, machine: &str) -> String {
     let plain = |text: &str, most: usize| -> String {
-        let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
-        text.chars().take(most).map(|it| if is_plain(it) { it } else { '_' }).collect()
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        text.chars().take(most).map(|c| if is_plain(c) { c } else { '_' }).collect()
     };
     format!("cli:{}@{}", plain(user, 32), plain(machine, 64))
 }

@@ -54,12 +54,17 @@ impl Statuses {
     /// Reads a status such as `429`, or a class such as `5xx` in either case; from 100 to 599.
     pub fn parse(text: &str) -> Option<Statuses> {
         let (class, rest) = text.split_at_checked(1)?;
-        let class = class.parse().ok().filter(|it| (1..=5).contains(it)).map(|it: u16| it * 100)?;
+        let class = class
+            .parse()
+            .ok()
+            .filter(|class| (1..=5).contains(class))
+            .map(|digit: u16| digit * 100)?;
         if rest.eq_ignore_ascii_case("xx") {
             return Some(Statuses { first: class, last: class + 99 });
         }
-        let is_number = rest.len() == 2 && rest.bytes().all(|it| it.is_ascii_digit());
-        let status = is_number.then(|| rest.parse().ok()).flatten().map(|it: u16| class + it)?;
+        let is_number = rest.len() == 2 && rest.bytes().all(|byte| byte.is_ascii_digit());
+        let status =
+            is_number.then(|| rest.parse().ok()).flatten().map(|number: u16| class + number)?;
         Some(Statuses { first: status, last: status })
     }
 }
@@ -70,10 +75,10 @@ pub fn ended(status: Option<u16>, code: Option<&str>) -> String {
         (_, Some(code)) => code.replace('_', " "),
         (None, None) => "X did not answer".to_owned(),
         (Some(status @ ..400), None) => format!("answered ({status})"),
-        (Some(401), None) => "X did not take the token (401)".to_owned(),
-        (Some(429), None) => "X was asked too often (429)".to_owned(),
-        (Some(status @ 400..500), None) => format!("X refused the call ({status})"),
-        (Some(status), None) => format!("X had trouble of its own ({status})"),
+        (Some(401), None) => "X rejected the token (401)".to_owned(),
+        (Some(429), None) => "X's rate limit was exceeded (429)".to_owned(),
+        (Some(status @ 400..500), None) => format!("X rejected the call ({status})"),
+        (Some(status), None) => format!("X failed to answer ({status})"),
     }
 }
 
@@ -102,7 +107,7 @@ mod tests {
             ("xx", None),
             ("４29", None),
         ] {
-            let found = Statuses::parse(text).map(|it| (it.first, it.last));
+            let found = Statuses::parse(text).map(|statuses| (statuses.first, statuses.last));
             assert_eq!(found, expected, "{text}");
         }
     }

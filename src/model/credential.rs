@@ -22,7 +22,7 @@ impl AuthKind {
     }
 
     pub fn from_name(name: &str) -> Option<AuthKind> {
-        AuthKind::ALL.into_iter().find(|it| it.name() == name)
+        AuthKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -38,7 +38,7 @@ impl Endpoint {
     }
 
     pub fn from_name(name: &str) -> Option<Endpoint> {
-        Endpoint::ALL.into_iter().find(|it| it.name() == name)
+        Endpoint::ALL.into_iter().find(|endpoint| endpoint.name() == name)
     }
 
     /// How many posts one request may ask for.

@@ -40,7 +40,7 @@ impl GroupBy {
     }
 
     pub fn from_name(name: &str) -> Option<GroupBy> {
-        GroupBy::ALL.into_iter().find(|it| it.name() == name)
+        GroupBy::ALL.into_iter().find(|level| level.name() == name)
     }
 
     /// Whether this level needs an endpoint with a time series.

@@ -32,8 +32,9 @@ pub fn compose(digits: &[u8; RANDOM_LENGTH]) -> Secret {
 
 /// Whether this text can be in a link, which needs no database to know.
 pub fn is_link_id(text: &str) -> bool {
-    let is_base62 = text.bytes().all(|it| it.is_ascii_alphanumeric());
-    let parts = text.split_at_checked(RANDOM_LENGTH).filter(|it| it.1.len() == CHECK_LENGTH);
+    let is_base62 = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let parts =
+        text.split_at_checked(RANDOM_LENGTH).filter(|(_, check)| check.len() == CHECK_LENGTH);
     is_base62 && parts.is_some_and(|(body, check)| check.as_bytes() == checksum(body))
 }
 
@@ -100,7 +101,7 @@ impl NotConnected {
     }
 
     pub fn from_name(name: &str) -> Option<NotConnected> {
-        NotConnected::ALL.into_iter().find(|it| it.name() == name)
+        NotConnected::ALL.into_iter().find(|end| end.name() == name)
     }
 
     /// A headline of two or three words.
@@ -114,23 +115,23 @@ impl NotConnected {
     /// What happened, in a sentence for the user.
     pub const fn what(self) -> &'static str {
         match self {
-            NotConnected::LinkUnknown => "This link is not known, or its time is over.",
-            NotConnected::LinkUsed => "This link was used already.",
-            NotConnected::OtherBrowser => "Another browser has begun with this link.",
-            NotConnected::Cancelled => "X was told not to allow it, so nothing was connected.",
+            NotConnected::LinkUnknown => "This link is unknown or has expired.",
+            NotConnected::LinkUsed => "This link has already been used.",
+            NotConnected::OtherBrowser => "This link is already open in another browser.",
+            NotConnected::Cancelled => "Access was denied at X, so nothing was connected.",
             NotConnected::OtherUser => {
-                "This link is for another X user than the one who allowed it."
+                "This link is for a different X user than the one who signed in."
             }
-            NotConnected::TookTooLong => "X does not take this try any more; it took too long.",
+            NotConnected::TookTooLong => "This attempt took too long, so X no longer accepts it.",
             NotConnected::CallbackNotApproved => {
-                "X does not know the address that it should send you back to."
+                "X does not accept the address that it should send you back to."
             }
             NotConnected::ClockRejected => "X says that this server's clock is wrong.",
             NotConnected::AppSuspended => "X has suspended the app.",
             NotConnected::AppRejected => "X does not accept the app's keys.",
-            NotConnected::OddAnswer => "X answered something that cannot be trusted.",
+            NotConnected::OddAnswer => "X's response cannot be trusted.",
             NotConnected::XAway => "X could not be reached.",
-            NotConnected::UnderWay => "This link is in use: what X answered is being taken in.",
+            NotConnected::UnderWay => "This link is in use: X's response is being processed.",
         }
     }
 
@@ -148,31 +149,33 @@ impl NotConnected {
     /// What to do next.
     pub const fn advice(self) -> &'static str {
         match self {
-            NotConnected::LinkUnknown => "Ask whoever sent it for a new link.",
+            NotConnected::LinkUnknown => "Ask the person who sent it for a new link.",
             NotConnected::LinkUsed => {
-                "If that was you, nothing is left to do. If not, tell whoever sent it and ask for a new link."
+                "If you used it, you are done. If not, tell the person who sent it, and ask for a new link."
             }
             NotConnected::OtherBrowser => {
-                "Go on in the browser where you began, or ask for a new link."
+                "Continue in the browser where you started, or ask for a new link."
             }
-            NotConnected::Cancelled => "If that was not meant, begin again.",
+            NotConnected::Cancelled => "If that was a mistake, try again.",
             NotConnected::OtherUser => {
-                "Sign in to X as the user that the link is for, then begin again."
+                "Sign in to X as the user that the link is for, then try again."
             }
-            NotConnected::TookTooLong => "Begin again.",
+            NotConnected::TookTooLong => "Try again.",
             NotConnected::CallbackNotApproved => {
-                "Tell whoever sent you the link: the app's settings at X need this server's callback address."
+                "Tell the person who sent you the link: the app's settings at X need this server's callback URL."
             }
             NotConnected::ClockRejected => {
-                "Tell whoever sent you the link: this server's clock has to be set."
+                "Tell the person who sent you the link: this server's clock needs to be set."
             }
             NotConnected::AppSuspended | NotConnected::AppRejected => {
-                "Tell whoever sent you the link: the app needs a look in X's developer portal."
+                "Tell the person who sent you the link: the app needs attention in X's developer portal."
             }
             NotConnected::OddAnswer | NotConnected::XAway => {
-                "Begin again in a moment; if it stays so, tell whoever sent you the link."
+                "Try again in a moment; if that does not help, tell the person who sent you the link."
             }
-            NotConnected::UnderWay => "Reload this page in a moment; begin again if it stays so.",
+            NotConnected::UnderWay => {
+                "Reload this page in a moment; if that does not help, try again."
+            }
         }
     }
 }

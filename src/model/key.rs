@@ -27,7 +27,7 @@ pub enum Kind {
 impl Kind {
     /// The kind of key whose prefix `text` has.
     pub fn of(text: &str) -> Option<Kind> {
-        [Kind::Caller, Kind::Admin].into_iter().find(|it| text.starts_with(it.prefix()))
+        [Kind::Caller, Kind::Admin].into_iter().find(|kind| text.starts_with(kind.prefix()))
     }
 
     pub const fn prefix(self) -> &'static str {
@@ -45,7 +45,7 @@ impl Kind {
     }
 
     pub fn from_name(name: &str) -> Option<Kind> {
-        [Kind::Caller, Kind::Admin].into_iter().find(|it| it.name() == name)
+        [Kind::Caller, Kind::Admin].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -63,7 +63,7 @@ impl<'a> Presented<'a> {
     pub fn parse(text: &'a str) -> Option<Presented<'a>> {
         let kind = Kind::of(text)?;
         let (id, rest) = text.get(kind.prefix().len()..)?.split_once('_')?;
-        let is_base62 = |part: &str| part.bytes().all(|it| it.is_ascii_alphanumeric());
+        let is_base62 = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if id.len() != ID_LENGTH
             || rest.len() != SECRET_LENGTH + CHECK_LENGTH
             || !is_base62(id)
@@ -87,7 +87,9 @@ pub fn compose(kind: Kind, digits: &[u8; RANDOM_LENGTH]) -> (String, Secret) {
 
 /// Turns random bytes into base62 digits, skipping those that would favour some digits.
 pub fn base62_digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    bytes.iter().filter_map(|it| (*it < 248).then(|| BASE62.get(usize::from(it % 62)).copied())?)
+    bytes
+        .iter()
+        .filter_map(|byte| (*byte < 248).then(|| BASE62.get(usize::from(byte % 62)).copied())?)
 }
 
 /// The last digits of a key's text, by which a made-up or mistyped key is recognised without a look-up.
@@ -145,7 +147,7 @@ pub struct Unreadable {
 impl Unreadable {
     /// The id of a key in a listing, whether it can be read or not.
     pub fn id_of(listed: &Result<Key, Unreadable>) -> &str {
-        listed.as_ref().map_or_else(|it| &it.id, |it| &it.id)
+        listed.as_ref().map_or_else(|unreadable| &unreadable.id, |key| &key.id)
     }
 }
 

@@ -105,7 +105,7 @@ impl Metric {
     pub const fn is_served_by(self, endpoint: Endpoint) -> bool {
         match (self, endpoint) {
             (Metric::QuoteTweets, Endpoint::TwentyEightHours | Endpoint::Historical) => false,
-            (it, Endpoint::Totals) => it.is_public() || it.is_private_on_totals(),
+            (metric, Endpoint::Totals) => metric.is_public() || metric.is_private_on_totals(),
             _ => true,
         }
     }
@@ -140,11 +140,12 @@ mod tests {
 
     #[test]
     fn counts_are_those_of_the_reference() {
-        let served = |endpoint| Metric::ALL.iter().filter(|it| it.is_served_by(endpoint)).count();
+        let served =
+            |endpoint| Metric::ALL.iter().filter(|metric| metric.is_served_by(endpoint)).count();
         assert_eq!(served(Endpoint::Totals), 7);
         assert_eq!(served(Endpoint::TwentyEightHours), 17 + 1, "and the old name of one");
         assert_eq!(served(Endpoint::Historical), 17 + 1);
-        assert_eq!(Metric::ALL.iter().filter(|it| it.is_public()).count(), 5);
+        assert_eq!(Metric::ALL.iter().filter(|metric| metric.is_public()).count(), 5);
     }
 
     #[test]

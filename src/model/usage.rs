@@ -84,7 +84,7 @@ impl Aspect {
     }
 
     pub fn from_name(name: &str) -> Option<Aspect> {
-        Aspect::ALL.into_iter().find(|it| it.name() == name)
+        Aspect::ALL.into_iter().find(|aspect| aspect.name() == name)
     }
 }
 
@@ -103,7 +103,7 @@ impl Outcome {
     }
 
     pub fn from_name(name: &str) -> Option<Outcome> {
-        Outcome::ALL.into_iter().find(|it| it.name() == name)
+        Outcome::ALL.into_iter().find(|outcome| outcome.name() == name)
     }
 
     /// The outcome for the upstream's status, if there was one.
@@ -140,7 +140,7 @@ impl Month {
     pub fn begin(self) -> Hour {
         let month = time::Month::try_from(self.month).unwrap_or(time::Month::January);
         let day = time::Date::from_calendar_date(self.year, month, 1);
-        day.map_or(0, |it| hour_of(it.midnight().assume_utc()))
+        day.map_or(0, |day| hour_of(day.midnight().assume_utc()))
     }
 
     #[must_use]

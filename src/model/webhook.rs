@@ -50,7 +50,7 @@ impl Event {
     }
 
     pub fn from_name(name: &str) -> Option<Event> {
-        Event::ALL.into_iter().find(|it| it.name() == name)
+        Event::ALL.into_iter().find(|event| event.name() == name)
     }
 
     /// Whether calls cannot be made for the account from then on.
@@ -75,14 +75,14 @@ impl Webhook {
     /// The URL without what follows the host, which may be a secret of the receiver's.
     pub fn host(&self) -> &str {
         let rest = self.url.find("://").map_or(0, |at| at + 3);
-        let path = self.url.get(rest..).and_then(|it| it.find(['/', '?']));
-        path.and_then(|it| self.url.get(..rest + it)).unwrap_or(&self.url)
+        let path = self.url.get(rest..).and_then(|rest| rest.find(['/', '?']));
+        path.and_then(|length| self.url.get(..rest + length)).unwrap_or(&self.url)
     }
 
     /// The URL as pages show it: without the values of its query, which may be secrets of the receiver's.
     pub fn shown_url(&self) -> String {
         let Some((address, query)) = self.url.split_once('?') else { return self.url.clone() };
-        let shown = query.split('&').map(|it| match it.split_once('=') {
+        let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
             Some((name, _)) => format!("{name}=…"),
             None => "…".to_owned(),
         });
@@ -156,7 +156,7 @@ impl DeliveryState {
     }
 
     pub fn from_name(name: &str) -> Option<DeliveryState> {
-        DeliveryState::ALL.into_iter().find(|it| it.name() == name)
+        DeliveryState::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 

@@ -60,7 +60,7 @@ fn sign(
         ("oauth_nonce", Some(nonce)),
         ("oauth_signature_method", Some("HMAC-SHA1")),
         ("oauth_timestamp", Some(digits.format(timestamp))),
-        ("oauth_token", token.map(|it| it.key)),
+        ("oauth_token", token.map(|token| token.key)),
         ("oauth_verifier", request.verifier),
         ("oauth_version", version.then_some("1.0")),
     ];
@@ -77,7 +77,7 @@ fn sign(
         parameters.push((percent_encode(name), percent_encode(value)));
     }
     parameters.sort_unstable();
-    let mut signer = HMAC_SHA1.sign_with(consumer.secret, token.map(|it| it.secret));
+    let mut signer = HMAC_SHA1.sign_with(consumer.secret, token.map(|token| token.secret));
     signer.request_method(request.method);
     signer.uri(percent_encode(request.url));
     for (index, (name, value)) in parameters.iter().enumerate() {
@@ -101,10 +101,11 @@ fn push_parameter(header: &mut String, name: &str, encoded: &str) {
 /// Percent-encodes all but the unreserved characters of RFC 3986, in upper-case hexadecimal (RFC 5849, 3.6).
 pub fn percent_encode(text: &str) -> Cow<'_, str> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let hex = |it: u8| HEX.get(usize::from(it)).copied().map(char::from);
-    let is_plain = |it: u8| it.is_ascii_alphanumeric() | matches!(it, b'-' | b'.' | b'_' | b'~');
+    let hex = |digit: u8| HEX.get(usize::from(digit)).copied().map(char::from);
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b'~');
     // Most texts are tokens, which need no encoding; without an early end this is done with vector instructions.
-    if text.bytes().fold(true, |plain, it| plain & is_plain(it)) {
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         return Cow::Borrowed(text);
     }
     let mut encoded = String::with_capacity(text.len() * 2);

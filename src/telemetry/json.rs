@@ -95,7 +95,7 @@ impl Visit for Fields<'_> {
 
 /// A JSON string; most need no escape.
 fn text(line: &mut Writer<'_>, value: &str) -> fmt::Result {
-    if value.bytes().all(|it| it >= 0x20 && it != b'"' && it != b'\\') {
+    if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         line.write_char('"')?;
         line.write_str(value)?;
         return line.write_char('"');

@@ -30,7 +30,7 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 static FILTER: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
 /// Writes the lines still waiting when it is dropped.
-#[must_use = "what still waits is lost unless this lives as long as the program"]
+#[must_use = "lines that still wait are lost unless this lives as long as the program"]
 pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
 
 /// Sends this process's logs to standard error. The first call decides; later ones change nothing.
@@ -91,7 +91,7 @@ pub fn log_panics() {
 
 /// Lines dropped so far because the writer could not keep up.
 pub fn dropped_lines() -> u64 {
-    DROPPED.get().map_or(0, |it| u64::try_from(it.dropped_lines()).unwrap_or(u64::MAX))
+    DROPPED.get().map_or(0, |counter| u64::try_from(counter.dropped_lines()).unwrap_or(u64::MAX))
 }
 
 fn targets(level: LogLevel) -> Targets {

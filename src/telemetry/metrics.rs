@@ -17,31 +17,31 @@ use Kind::{Counter, Gauge, Histogram};
 /// Every metric: kind, name, labels, meaning. Each label has few values: never an account, a key, a post or a path.
 #[rustfmt::skip]
 const METRICS: &[(Kind, &str, &[&str], &str)] = &[
-    (Counter, "countersign_calls_total", &["endpoint", "auth", "status"], "Calls answered, by what the caller was told"),
-    (Histogram, "countersign_call_seconds", &["endpoint", "auth"], "From a call's header to the end of its answer"),
-    (Histogram, "countersign_gateway_seconds", &[], "The gateway's own share of a call, the upstream's taken off"),
-    (Counter, "countersign_upstream_attempts_total", &["endpoint", "outcome"], "Attempts on the upstream; a call may make several"),
-    (Counter, "countersign_upstream_lost_connections_total", &["endpoint"], "Kept connections that ended without a byte of an answer, where the call went on over a new one"),
-    (Histogram, "countersign_upstream_seconds", &["endpoint"], "From sending an attempt to the end of its answer"),
-    (Counter, "countersign_bearer_mints_total", &["app", "outcome"], "Bearer tokens asked for"),
-    (Counter, "countersign_app_faults_total", &["app", "fault"], "Answers that hold something against an app: keys, time or bearer"),
-    (Counter, "countersign_connects_total", &["end"], "Tries to connect an account by a link, by how they ended"),
-    (Counter, "countersign_account_events_total", &["event"], "What became of accounts, by the name of the event"),
-    (Counter, "countersign_webhook_attempts_total", &["outcome"], "Attempts to send an event: delivered, failed, or given_up after the last"),
-    (Counter, "countersign_cache_total", &["cache", "outcome"], "Look-ups in memory"),
-    (Counter, "countersign_usage_lost_calls_total", &[], "Calls missing from the sums of usage: the database took no writes for too long"),
+    (Counter, "countersign_calls_total", &["endpoint", "auth", "status"], "Calls answered, by the status that the caller got"),
+    (Histogram, "countersign_call_seconds", &["endpoint", "auth"], "Time from a call's header to the end of its answer"),
+    (Histogram, "countersign_gateway_seconds", &[], "The gateway's own share of a call's time, without the upstream's"),
+    (Counter, "countersign_upstream_attempts_total", &["endpoint", "outcome"], "Requests sent to the upstream; a call may take several"),
+    (Counter, "countersign_upstream_lost_connections_total", &["endpoint"], "Idle connections that turned out to be closed; the call went on over a new one"),
+    (Histogram, "countersign_upstream_seconds", &["endpoint"], "Time from sending a request to the upstream to the end of its answer"),
+    (Counter, "countersign_bearer_mints_total", &["app", "outcome"], "Bearer tokens requested"),
+    (Counter, "countersign_app_faults_total", &["app", "fault"], "Answers of the upstream that reject something of an app's: keys, time or bearer"),
+    (Counter, "countersign_connects_total", &["end"], "Attempts to connect an account with a link, by how they ended"),
+    (Counter, "countersign_account_events_total", &["event"], "Account events, by name"),
+    (Counter, "countersign_webhook_attempts_total", &["outcome"], "Attempts to deliver an event: delivered, failed, or given_up after the last"),
+    (Counter, "countersign_cache_total", &["cache", "outcome"], "Cache look-ups"),
+    (Counter, "countersign_usage_lost_calls_total", &[], "Calls missing from usage because the database accepted no writes for too long"),
     (Gauge, "countersign_accounts", &["app", "state"], "Connected accounts"),
     (Gauge, "countersign_accounts_used", &["app"], "Accounts whose tokens an app used this month, which X bills"),
-    (Gauge, "countersign_account_limit", &["app"], "Accounts that an app may use in a month, where a limit is set"),
-    (Gauge, "countersign_vault_keys_missing", &[], "Vault keys that sealed something stored and that this gateway does not hold"),
-    (Counter, "countersign_reloads_total", &["outcome"], "Settings read anew: taken, or refused"),
+    (Gauge, "countersign_account_limit", &["app"], "Accounts that an app may use in a month, if that is limited"),
+    (Gauge, "countersign_vault_keys_missing", &[], "Vault keys that sealed stored secrets but are not in vault.keys"),
+    (Counter, "countersign_reloads_total", &["outcome"], "Reloads of the settings: taken or refused"),
     (Gauge, "countersign_database_up", &[], "1 while the database answers, 0 otherwise"),
-    (Gauge, "countersign_feed_age_seconds", &[], "Since changes made elsewhere were last asked for"),
-    (Gauge, "countersign_clock_offset_seconds", &[], "The upstream's clock less ours"),
-    (Gauge, "countersign_answer_memory_bytes", &[], "Memory that is held for answers, of limits.answer_memory"),
-    (Gauge, "countersign_connections", &["listener"], "Connections that are open"),
-    (Counter, "countersign_connections_refused_total", &["listener", "reason"], "Connections that found no place, closed at once or answered with 503"),
-    (Counter, "countersign_refusals_total", &["code"], "Calls that the gateway answered itself, by its error code"),
+    (Gauge, "countersign_feed_age_seconds", &[], "Time since changes made by other replicas were last read"),
+    (Gauge, "countersign_clock_offset_seconds", &[], "The upstream's clock minus this machine's"),
+    (Gauge, "countersign_answer_memory_bytes", &[], "Memory in use for answers, out of limits.answer_memory"),
+    (Gauge, "countersign_connections", &["listener"], "Open connections"),
+    (Counter, "countersign_connections_refused_total", &["listener", "reason"], "Connections beyond the limit, closed at once or answered with 503"),
+    (Counter, "countersign_refusals_total", &["code"], "Calls that the gateway answered itself, by error code"),
     (Counter, "countersign_log_lines_dropped_total", &[], "Log lines dropped because the writer could not keep up"),
     (Gauge, "countersign_build_info", &["version"], "Always 1"),
 ];
@@ -118,7 +118,7 @@ mod tests {
         first.upkeep();
         let text = second.render();
         for line in [
-            "# HELP countersign_refusals_total Calls that the gateway answered itself, by its error code",
+            "# HELP countersign_refusals_total Calls that the gateway answered itself, by error code",
             "# TYPE countersign_refusals_total counter",
             "countersign_refusals_total{code=\"only_a_test\"} 1",
             "countersign_call_seconds_bucket{endpoint=\"totals\",auth=\"oauth1\",le=\"0.25\"} 1",
@@ -126,7 +126,7 @@ mod tests {
             "countersign_log_lines_dropped_total 0",
             "# TYPE countersign_build_info gauge",
         ] {
-            assert!(text.lines().any(|it| it == line), "{line} is missing of:\n{text}");
+            assert!(text.lines().any(|found| found == line), "{line} is missing from:\n{text}");
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn sources(folder: &Path) -> Vec<(String, String)> {
-        let paths = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let below = |path: PathBuf| {
             if path.is_dir() {
                 return sources(&path);

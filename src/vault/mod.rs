@@ -33,17 +33,17 @@ const MOST_MISSING: usize = 32;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error(
-        "no vault key is configured: make one with `countersign vault generate-key` and put it in vault.keys"
+        "no vault key is configured; create one with `countersign vault generate-key` and put it in vault.keys"
     )]
     NoKeys,
-    #[error("the vault's key ring does not hold what the configuration promised")]
+    #[error("the vault's key ring does not match the configuration")]
     BadRing,
     /// The record may be sound, but this ring lacks its key.
-    #[error("the vault key {0}, which sealed a stored secret, is not on this ring")]
+    #[error("the vault key {0}, which sealed a stored secret, is not in vault.keys")]
     KeyMissing(String),
     /// Every reason looks the same, so that an attacker learns nothing from it.
     #[error(
-        "a stored secret does not open: it was changed or moved, or the ring has another key under its id"
+        "a stored secret cannot be opened: it was changed or moved, or vault.keys has another key under its id"
     )]
     DoesNotOpen,
 }
@@ -66,7 +66,7 @@ impl Ring {
     }
 
     fn find(&self, id: &str) -> Option<&(String, LessSafeKey)> {
-        self.keys.iter().find(|(it, _)| it == id)
+        self.keys.iter().find(|(key_id, _)| key_id == id)
     }
 }
 
@@ -86,17 +86,17 @@ impl Vault {
     /// Takes over the ring of another vault.
     pub fn replace(&self, other: &Vault) {
         self.ring.store(other.ring.load_full());
-        self.missing().retain(|it| !self.has_key(it));
+        self.missing().retain(|id| !self.has_key(id));
     }
 
     /// The id of the key that seals.
     pub fn active_id(&self) -> String {
-        self.ring.load().active().map_or_else(|_| String::new(), |it| it.0.clone())
+        self.ring.load().active().map_or_else(|_| String::new(), |(id, _)| id.clone())
     }
 
     /// The ids of all keys, in the order of the ring.
     pub fn key_ids(&self) -> Vec<String> {
-        self.ring.load().keys.iter().map(|it| it.0.clone()).collect()
+        self.ring.load().keys.iter().map(|(id, _)| id.clone()).collect()
     }
 
     pub fn has_key(&self, id: &str) -> bool {
@@ -107,11 +107,11 @@ impl Vault {
     pub fn find_conflict(&self, other: &Vault) -> Option<String> {
         let place = Seal::probe();
         let (mine, theirs) = (self.ring.load(), other.ring.load());
-        let conflicts = |it: &&(String, LessSafeKey)| {
-            theirs.find(&it.0).is_some()
-                && seal(it, &place, &[]).is_ok_and(|record| other.open(&place, &record).is_err())
+        let conflicts = |key: &&(String, LessSafeKey)| {
+            theirs.find(&key.0).is_some()
+                && seal(key, &place, &[]).is_ok_and(|record| other.open(&place, &record).is_err())
         };
-        mine.keys.iter().find(conflicts).map(|it| it.0.clone())
+        mine.keys.iter().find(conflicts).map(|(id, _)| id.clone())
     }
 
     /// The ids of keys that records needed and that the ring lacks.
@@ -121,8 +121,8 @@ impl Vault {
 
     /// Sets the missing keys to those of these ids that the ring lacks.
     pub fn settle_missing<'a>(&self, in_use: impl IntoIterator<Item = &'a str>) {
-        let lacking: Vec<&str> = in_use.into_iter().filter(|it| !self.has_key(it)).collect();
-        self.missing().retain(|it| lacking.contains(&&**it));
+        let lacking: Vec<&str> = in_use.into_iter().filter(|id| !self.has_key(id)).collect();
+        self.missing().retain(|id| lacking.contains(&&**id));
         for id in lacking {
             self.note_missing(id);
         }
@@ -145,7 +145,7 @@ impl Vault {
         let id = key_id(record).ok_or(Error::DoesNotOpen)?;
         let ring = self.ring.load();
         let (_, key) = ring.find(id).ok_or_else(|| Error::KeyMissing(id.to_owned()))?;
-        let nonce = header.get(1 + ID_LENGTH..).and_then(|it| it.try_into().ok());
+        let nonce = header.get(1 + ID_LENGTH..).and_then(|nonce| nonce.try_into().ok());
         let nonce = Nonce::assume_unique_for_key(nonce.ok_or(Error::DoesNotOpen)?);
         let mut text = Zeroizing::new(sealed.to_vec());
         let aad = Aad::from(place.associated_data(header));
@@ -185,7 +185,7 @@ impl Vault {
         if missing.len() < MOST_MISSING && missing.insert(id.to_owned()) {
             error!(
                 vault_key = id,
-                "stored secrets are sealed with a vault key that is not on the ring"
+                "stored secrets are sealed with a vault key that is not in vault.keys"
             );
         }
     }
@@ -227,7 +227,7 @@ pub fn key_id(record: &[u8]) -> Option<&str> {
 pub fn generate_key() -> Secret {
     let mut key = Zeroizing::new([0; KEY_LENGTH]);
     rand::fill(&mut *key).expect("the system's random source works");
-    let id = random_digits::<ID_LENGTH>().map(|it| char::from(it.to_ascii_lowercase()));
+    let id = random_digits::<ID_LENGTH>().map(|digit| char::from(digit.to_ascii_lowercase()));
     Secret::new(format!("{}={}", String::from_iter(id), &*Zeroizing::new(STANDARD.encode(*key))))
 }
 

@@ -32,7 +32,7 @@ impl Seal {
     /// A link with everything that it grants, so that a row edited in the database no longer opens.
     pub fn link(hash: &[u8], link: &Link) -> Seal {
         let Link { app, label, expected_user, return_to, created_at: _, expires_at } = link;
-        let expected = expected_user.map_or_else(|| "*".to_owned(), |it| it.to_string());
+        let expected = expected_user.map_or_else(|| "*".to_owned(), |id| id.to_string());
         let return_to = return_to.as_deref().unwrap_or("*");
         let until = expires_at.unix_timestamp().to_string();
         let parts = [app, label, &*expected, return_to, &until].map(str::as_bytes);
@@ -62,8 +62,8 @@ impl Seal {
             delivery;
         let (number, user_id) = (number.to_string(), user_id.to_string());
         let occurred_at = delivery.occurred_at.unix_timestamp().to_string();
-        let told = [event.name(), app, &user_id, screen_name, reason, &occurred_at];
-        Seal::new("delivery", "sealed_proof", [&**webhook_id, &number].into_iter().chain(told))
+        let content = [event.name(), app, &user_id, screen_name, reason, &occurred_at];
+        Seal::new("delivery", "sealed_proof", [&**webhook_id, &number].into_iter().chain(content))
     }
 
     /// The link that an event carries.
@@ -73,13 +73,15 @@ impl Seal {
 
     /// A key with everything that it may be used for, so that a row edited in the database no longer opens.
     pub fn key(key: &Key) -> Seal {
-        let list = |it: Option<String>| it.unwrap_or_else(|| "*".to_owned());
+        let list = |text: Option<String>| text.unwrap_or_else(|| "*".to_owned());
         let scopes = &key.scopes;
         let join = |names: Vec<String>| format!("[{}]", names.join(" "));
         let accounts =
-            scopes.accounts.as_ref().map(|it| join(it.iter().map(ToString::to_string).collect()));
-        let endpoints =
-            scopes.endpoints.as_ref().map(|it| join(it.iter().map(ToString::to_string).collect()));
+            scopes.accounts.as_ref().map(|ids| join(ids.iter().map(ToString::to_string).collect()));
+        let endpoints = scopes
+            .endpoints
+            .as_ref()
+            .map(|endpoints| join(endpoints.iter().map(ToString::to_string).collect()));
         let time = |at: time::OffsetDateTime| at.unix_timestamp().to_string();
         // Only if granted: keys older than these rights were sealed without them.
         let links = scopes.links.then(|| "links".to_owned());

@@ -51,7 +51,8 @@ fn refuses_records_in_any_other_place() {
         .flat_map(|(app, id)| [Seal::access_token(app, id), Seal::access_token_secret(app, id)])
         .chain([Seal::bearer("main"), Seal::bearer("other")])
         .collect();
-    let records: Vec<_> = places.iter().map(|it| vault.seal(it, b"secret").unwrap()).collect();
+    let records: Vec<_> =
+        places.iter().map(|place| vault.seal(place, b"secret").unwrap()).collect();
     let mut refused = 0;
     for (at, place) in places.iter().enumerate() {
         for (of, record) in records.iter().enumerate() {
@@ -102,7 +103,7 @@ fn a_record_whose_key_is_missing_is_not_taken_for_an_altered_one() {
 #[test]
 fn what_is_missing_is_what_is_in_use_and_no_more_than_a_few() {
     let vault = vault(&["aaaaaaaa"], "aaaaaaaa");
-    let ids: Vec<String> = (0..1000).map(|it| format!("k{it:07}")).collect();
+    let ids: Vec<String> = (0..1000).map(|number| format!("k{number:07}")).collect();
     vault.settle_missing(ids.iter().map(String::as_str));
     assert_eq!(vault.missing_keys().len(), MOST_MISSING);
     vault.settle_missing(["aaaaaaaa", "k0000001"]);

@@ -1,4 +1,4 @@
-//! Accounts without their tokens, what X said of one, and accounts to import.
+//! Accounts without their tokens, the result of a check with X, and accounts to import.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,14 +25,14 @@ pub struct Account {
     pub connected_at: String,
 }
 
-/// An account, and what was asked last as it, as far as calls are kept.
+/// An account with its last call and its last failed call, as far as calls are kept.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SeenAccount {
     #[serde(flatten)]
     pub account: Account,
     #[schema(value_type = Option<Time>)]
     pub last_call_at: Option<String>,
-    /// How the last call ended that did not go well, in words; later ones may have.
+    /// How the last failed call ended, in words. Later calls may have succeeded.
     pub last_error: Option<String>,
     #[schema(value_type = Option<Time>)]
     pub last_error_at: Option<String>,
@@ -50,34 +50,34 @@ pub struct ImportLine {
 }
 
 impl From<model::Account> for Account {
-    fn from(it: model::Account) -> Account {
+    fn from(account: model::Account) -> Account {
         Account {
-            app: it.app,
-            user_id: it.user_id.to_string(),
-            screen_name: it.screen_name,
-            state: it.state.name(),
-            state_since: rfc3339(it.state_since),
-            connected_at: rfc3339(it.connected_at),
+            app: account.app,
+            user_id: account.user_id.to_string(),
+            screen_name: account.screen_name,
+            state: account.state.name(),
+            state_since: rfc3339(account.state_since),
+            connected_at: rfc3339(account.connected_at),
         }
     }
 }
 
 impl From<gateway::AccountWithLastCall> for SeenAccount {
-    fn from(it: gateway::AccountWithLastCall) -> SeenAccount {
-        let failed = it.last.failed;
-        let words = |it: &gateway::Failure| ended(it.status, it.code.as_deref());
+    fn from(seen: gateway::AccountWithLastCall) -> SeenAccount {
+        let failed = seen.last.failed;
+        let words = |failure: &gateway::Failure| ended(failure.status, failure.code.as_deref());
         SeenAccount {
-            account: it.account.into(),
-            last_call_at: it.last.at.map(rfc3339),
+            account: seen.account.into(),
+            last_call_at: seen.last.at.map(rfc3339),
             last_error: failed.as_ref().map(words),
-            last_error_at: failed.map(|it| rfc3339(it.at)),
+            last_error_at: failed.map(|failure| rfc3339(failure.at)),
         }
     }
 }
 
-/// What X said of an account's token.
-pub fn verified(it: &Verified) -> serde_json::Value {
-    match it {
+/// The result of checking an account's token with X.
+pub fn verified(verified: &Verified) -> serde_json::Value {
+    match verified {
         Verified::Works(profile) => json!({
             "works": true,
             "state": "active",
@@ -89,28 +89,28 @@ pub fn verified(it: &Verified) -> serde_json::Value {
     }
 }
 
-/// Reads an import, a JSON object a line; empty lines are passed over. What is wrong is told without what was read.
+/// Reads an import, one JSON object per line; empty lines are skipped. No problem repeats any of the input.
 pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Detail>> {
     let mut imports = Vec::new();
     let problems = Problems::of_lines(|problems| {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             match serde_json::from_str::<ImportLine>(line) {
-                Ok(it) => imports.push(Import {
+                Ok(line) => imports.push(Import {
                     line: index + 1,
-                    user_id: it.user_id,
-                    screen_name: it.screen_name,
-                    access_token: Secret::new(it.access_token),
-                    access_token_secret: Secret::new(it.access_token_secret),
+                    user_id: line.user_id,
+                    screen_name: line.screen_name,
+                    access_token: Secret::new(line.access_token),
+                    access_token_secret: Secret::new(line.access_token_secret),
                 }),
                 Err(error) => {
-                    let form = "one JSON object of the strings user_id, screen_name, access_token and access_token_secret";
+                    let form = "a JSON object with the strings user_id, screen_name, access_token and access_token_secret";
                     let detail =
-                        format!("must be {form}; the mistake is at column {}", error.column());
+                        format!("must be {form}; the error is at column {}", error.column());
                     problems.add_in_line(index + 1, detail);
                 }
             }
         }
-        // What is whole is checked by whoever imports it.
+        // Imports without a problem are checked when they are stored; others never get there, so they are checked here.
         if problems.count() > 0 && !imports.is_empty() {
             check_imports(&imports, problems);
         }

@@ -1,4 +1,4 @@
-//! The shape of an audit entry, and which ones are asked for.
+//! Audit entries in JSON, and the query that selects them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,24 +8,24 @@ use crate::model;
 use crate::wire::schema::Time;
 use crate::wire::time::rfc3339;
 
-/// A change that somebody or something made.
+/// A change, and who made it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Entry {
     pub id: i64,
     #[schema(value_type = Time)]
     pub at: String,
-    /// `key:` and a key's id, `cli:` and a user of the machine, `stranger` for who was refused, `gateway` or `webhook`.
+    /// `key:` and a key's id, `cli:` and a user of the machine, `stranger` for a refused caller, `gateway` or `webhook`.
     pub actor: String,
-    /// What the actor's key is called, if it is one.
+    /// The name of the actor's key, if the actor is one.
     pub key_name: Option<String>,
-    /// From which address, or on which machine for the command line; `null` for the gateway itself.
+    /// The client's address, or the machine for the command line; `null` for the gateway itself.
     pub address: Option<String>,
     pub action: String,
     pub subject: String,
     pub detail: String,
 }
 
-/// Which entries somebody asks for.
+/// Which entries to list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct AuditQuery {
@@ -34,18 +34,18 @@ pub struct AuditQuery {
     pub subject: String,
     pub from: String,
     pub until: String,
-    /// `newest`, as where nothing is said, or `oldest`.
+    /// `newest`, the default, or `oldest`.
     pub order: String,
 }
 
 impl AuditQuery {
-    /// Reads the times and the order; an empty text is as good as none.
+    /// Reads the times and the order; an empty text counts as not given.
     pub fn read(&self) -> Result<AuditFilter, Vec<Detail>> {
         let mut problems = Vec::new();
         let mut time = |name: &str, text: &str| {
             let at = read_time(text);
             if at.is_none() && !text.is_empty() {
-                let detail = format!("{name} must be a day or a time such as 2026-03-01");
+                let detail = format!("{name} must be a date or a time such as 2026-03-01");
                 problems.push(Detail::in_query(detail));
             }
             at
@@ -70,16 +70,16 @@ impl AuditQuery {
 }
 
 impl From<model::audit::Entry> for Entry {
-    fn from(it: model::audit::Entry) -> Entry {
+    fn from(entry: model::audit::Entry) -> Entry {
         Entry {
-            id: it.id,
-            at: rfc3339(it.at),
-            actor: it.actor,
-            key_name: it.key_name,
-            address: it.address,
-            action: it.action,
-            subject: it.subject,
-            detail: it.detail,
+            id: entry.id,
+            at: rfc3339(entry.at),
+            actor: entry.actor,
+            key_name: entry.key_name,
+            address: entry.address,
+            action: entry.action,
+            subject: entry.subject,
+            detail: entry.detail,
         }
     }
 }

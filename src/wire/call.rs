@@ -1,4 +1,4 @@
-//! The shape of a recent call, and which ones are asked for.
+//! Recent calls in JSON, and the query that selects them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use crate::model::call::{Ended, Statuses};
 use crate::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
 use crate::wire::time::rfc3339;
 
-/// What was asked, with which credentials, and what came back.
+/// What was requested, with which credentials, and the outcome.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = RecentCall)]
 pub struct Call {
@@ -21,31 +21,32 @@ pub struct Call {
     pub app: String,
     /// The key's id.
     pub key: String,
-    /// Whose token signed; `null` for app-only calls.
+    /// The user whose token signed; `null` for app-only calls.
     #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
     #[schema(value_type = Endpoint)]
     pub endpoint: &'static str,
-    /// `app-only` or `user-context`; `null` where the call was refused before that was decided.
+    /// `app-only` or `user-context`; `null` if the call was refused before that was decided.
     #[schema(value_type = Option<Credentials>)]
     pub auth: Option<&'static str>,
     pub posts: usize,
     #[schema(value_type = Vec<EngagementType>)]
     pub engagement_types: Vec<&'static str>,
-    /// What the caller was told; for a part of a question, what X answered. `null` where no answer came.
+    /// The status that the caller got; for a part of a question, X's status. `null` if X did not answer.
     pub status: Option<u16>,
-    /// The gateway's own error; `null` for an answer of X.
+    /// The code of the gateway's own error; `null` if X answered.
     pub code: Option<String>,
-    /// Requests that went out.
+    /// Requests sent to X.
     pub attempts: u32,
-    /// All told, and that X took of it.
+    /// The total time in milliseconds.
     pub ms: f64,
+    /// X's share of the total time.
     pub upstream_ms: f64,
-    /// Of the answer's body.
+    /// The size of the answer's body.
     pub bytes: u64,
 }
 
-/// Which calls somebody asks for.
+/// Which calls to list.
 #[derive(Clone, Debug, Default)]
 pub struct CallQuery {
     /// A key's id or its name.
@@ -61,30 +62,30 @@ pub struct CallQuery {
 }
 
 impl CallQuery {
-    /// The filter that it means, of any number of calls; or everything that is wrong with it.
+    /// The filter that the query describes, or everything that is wrong with it.
     pub fn read(self) -> Result<CallFilter, Vec<Detail>> {
         let mut problems = Vec::new();
-        let mut wrong = |detail: &str| problems.push(Detail::in_query(detail));
+        let mut refuse = |detail: &str| problems.push(Detail::in_query(detail));
         let account = self.account.as_deref().map(model::UserId::parse);
         if account == Some(None) {
-            wrong("account must be a user id of 1 to 19 digits");
+            refuse("account must be a user id of 1 to 19 digits");
         }
         let endpoint = self.endpoint.as_deref().map(model::Endpoint::from_name);
         if endpoint == Some(None) {
-            wrong("endpoint must be totals, 28hr or historical");
+            refuse("endpoint must be totals, 28hr or historical");
         }
         let ended = match self.ended.as_deref() {
             None => None,
             Some("well") => Some(Ended::Well),
             Some("badly") => Some(Ended::Badly),
             Some(_) => {
-                wrong("ended must be well or badly");
+                refuse("ended must be well or badly");
                 None
             }
         };
         let statuses = self.status.as_deref().map(Statuses::parse);
         if statuses == Some(None) {
-            wrong("status must be a status such as 429, or a class such as 5xx");
+            refuse("status must be a status such as 429, or a class such as 5xx");
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -102,24 +103,24 @@ impl CallQuery {
 }
 
 impl From<model::call::Call> for Call {
-    fn from(it: model::call::Call) -> Call {
+    fn from(call: model::call::Call) -> Call {
         Call {
-            id: it.id,
-            at: rfc3339(it.at),
-            request_id: it.request_id,
-            app: it.app,
-            key: it.key_id,
-            account: it.account.map(|it| it.to_string()),
-            endpoint: it.endpoint.name(),
-            auth: it.auth.map(model::AuthKind::name),
-            posts: it.posts,
-            engagement_types: it.metrics.iter().map(|it| it.name()).collect(),
-            status: it.status,
-            code: it.code,
-            attempts: it.attempts,
-            ms: it.time.as_secs_f64() * 1000.0,
-            upstream_ms: it.upstream_time.as_secs_f64() * 1000.0,
-            bytes: it.bytes,
+            id: call.id,
+            at: rfc3339(call.at),
+            request_id: call.request_id,
+            app: call.app,
+            key: call.key_id,
+            account: call.account.map(|id| id.to_string()),
+            endpoint: call.endpoint.name(),
+            auth: call.auth.map(model::AuthKind::name),
+            posts: call.posts,
+            engagement_types: call.metrics.iter().map(|metric| metric.name()).collect(),
+            status: call.status,
+            code: call.code,
+            attempts: call.attempts,
+            ms: call.time.as_secs_f64() * 1000.0,
+            upstream_ms: call.upstream_time.as_secs_f64() * 1000.0,
+            bytes: call.bytes,
         }
     }
 }

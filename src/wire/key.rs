@@ -1,4 +1,4 @@
-//! Keys: as they are listed, as they are made, and what is asked for.
+//! Keys in JSON: as listed, as created, and those to create.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,12 +9,12 @@ use crate::model::{self, Endpoint, UserId};
 use crate::wire::schema::{self, Duration, KeyKind, Time};
 use crate::wire::time::rfc3339;
 
-/// A key without what proves it.
+/// A key, without its secret.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Key {
     pub id: String,
-    /// `null` where what is stored cannot be read, such as an endpoint of a later version, or was changed by something else:
-    /// the key is refused, and can be revoked.
+    /// `null` if the stored key cannot be read: a later version wrote it, or something else has changed it. Such a key is
+    /// refused, and can be revoked.
     #[schema(value_type = Option<KeyKind>)]
     pub kind: Option<&'static str>,
     pub name: String,
@@ -25,9 +25,9 @@ pub struct Key {
     /// `totals`, `28hr`, `historical`, or `null` for all.
     #[schema(value_type = Option<Vec<schema::Endpoint>>)]
     pub endpoints: Option<Vec<&'static str>>,
-    /// Whether it may make links by which users connect these accounts.
+    /// Whether it may create links for users to connect these accounts.
     pub links: bool,
-    /// Whether an admin key may look at everything and change nothing.
+    /// Whether an admin key is read-only.
     pub looks: bool,
     #[schema(value_type = Time)]
     pub created_at: String,
@@ -35,12 +35,12 @@ pub struct Key {
     pub expires_at: Option<String>,
     #[schema(value_type = Option<Time>)]
     pub revoked_at: Option<String>,
-    /// To the hour.
+    /// Precise to the hour.
     #[schema(value_type = Option<Time>)]
     pub last_used_at: Option<String>,
 }
 
-/// A key just made: the one time that its text is shown.
+/// A new key with its secret, which is shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct CreatedKey {
     #[schema(pattern = "^cs[ak]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$")]
@@ -49,54 +49,55 @@ pub struct CreatedKey {
     pub key: Key,
 }
 
-/// What a new key shall be.
+/// A key to create.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
-    /// What you call it; no other key that works has the same.
+    /// Its name, which no other valid key may have.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// Whether it is for the operators' API; it then has nothing of what follows but an end.
+    /// Whether it is for the operators' API. Such a key takes only `looks` and `expires` of the following.
     #[serde(default)]
     pub admin: bool,
-    /// May be left out where only one is configured.
+    /// Required if several apps are configured.
     pub app: Option<String>,
-    /// The only accounts that it may use; none for all of the app's.
+    /// The only accounts that it may use; empty for all of the app's.
     #[serde(default)]
     #[schema(value_type = Vec<schema::UserId>)]
     pub accounts: Vec<String>,
-    /// The only endpoints that it may call; none for all.
+    /// The only endpoints that it may call; empty for all.
     #[serde(default)]
     #[schema(value_type = Vec<schema::Endpoint>)]
     pub endpoints: Vec<String>,
-    /// Whether it may make links by which users connect these accounts.
+    /// Whether it may create links for users to connect these accounts.
     #[serde(default)]
     pub links: bool,
-    /// Whether an admin key may look at everything and change nothing.
+    /// Whether an admin key is read-only.
     #[serde(default)]
     pub looks: bool,
-    /// After how long it ends: a duration such as `90d`. Never, where nothing is said.
+    /// Its lifetime, such as `90d`; unlimited by default.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
 }
 
 impl From<model::key::Key> for Key {
-    fn from(it: model::key::Key) -> Key {
-        let ids = |it: Vec<UserId>| it.iter().map(ToString::to_string).collect();
-        let names = |it: Vec<Endpoint>| it.iter().map(|it| it.name()).collect();
+    fn from(key: model::key::Key) -> Key {
+        let ids = |ids: Vec<UserId>| ids.iter().map(ToString::to_string).collect();
+        let names =
+            |endpoints: Vec<Endpoint>| endpoints.iter().map(|endpoint| endpoint.name()).collect();
         Key {
-            id: it.id,
-            kind: Some(it.kind.name()),
-            name: it.name,
-            app: it.scopes.app,
-            accounts: it.scopes.accounts.map(ids),
-            endpoints: it.scopes.endpoints.map(names),
-            links: it.scopes.links,
-            looks: it.scopes.looks,
-            created_at: rfc3339(it.created_at),
-            expires_at: it.scopes.expires_at.map(rfc3339),
-            revoked_at: it.revoked_at.map(rfc3339),
-            last_used_at: it.last_used_at.map(rfc3339),
+            id: key.id,
+            kind: Some(key.kind.name()),
+            name: key.name,
+            app: key.scopes.app,
+            accounts: key.scopes.accounts.map(ids),
+            endpoints: key.scopes.endpoints.map(names),
+            links: key.scopes.links,
+            looks: key.scopes.looks,
+            created_at: rfc3339(key.created_at),
+            expires_at: key.scopes.expires_at.map(rfc3339),
+            revoked_at: key.revoked_at.map(rfc3339),
+            last_used_at: key.last_used_at.map(rfc3339),
         }
     }
 }
@@ -104,19 +105,19 @@ impl From<model::key::Key> for Key {
 impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
     fn from(listed: Result<model::key::Key, model::key::Unreadable>) -> Key {
         match listed {
-            Ok(it) => Key::from(it),
-            Err(it) => Key {
-                id: it.id,
+            Ok(key) => Key::from(key),
+            Err(unreadable) => Key {
+                id: unreadable.id,
                 kind: None,
-                name: it.name,
+                name: unreadable.name,
                 app: None,
                 accounts: Some(Vec::new()),
                 endpoints: Some(Vec::new()),
                 links: false,
                 looks: false,
-                created_at: rfc3339(it.created_at),
+                created_at: rfc3339(unreadable.created_at),
                 expires_at: None,
-                revoked_at: it.revoked_at.map(rfc3339),
+                revoked_at: unreadable.revoked_at.map(rfc3339),
                 last_used_at: None,
             },
         }
@@ -124,7 +125,7 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
 }
 
 impl NewKey {
-    /// Reads the parts that JSON and a command line write as text; all problems at once.
+    /// Reads what JSON and the command line give as text; returns all problems at once.
     pub fn read(self) -> Result<gateway::NewKey, Vec<Detail>> {
         let mut problems = Vec::new();
         let mut accounts = Vec::new();

@@ -1,4 +1,4 @@
-//! Links by which users connect accounts, in JSON.
+//! Links for users to connect accounts, in JSON.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,30 +9,30 @@ use crate::wire::schema;
 use crate::wire::schema::{Duration, Time, Url};
 use crate::wire::time::rfc3339;
 
-/// A link to make.
+/// A link to create.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLink {
-    /// May be left out where only one is configured.
+    /// Required if several apps are configured.
     pub app: Option<String>,
-    /// What the user is told it is called.
+    /// Its name, which the user sees.
     #[schema(min_length = 1, max_length = 100)]
     pub label: String,
-    /// The only user who may connect by it.
+    /// The only user who may connect with it.
     #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
-    /// Where the browser goes on to: one of `connect.return_to`, letter for letter.
+    /// Where the browser goes afterwards: a URL exactly as listed in `connect.return_to`.
     #[schema(value_type = Option<Url>)]
     pub return_to: Option<String>,
-    /// After how long it ends: a duration such as `2h`, and a day at most.
+    /// Its lifetime, such as `2h`; one day by default and at most.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
 }
 
-/// A link that was made; its URL is shown this once.
+/// A new link. Its URL is shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct CreatedLink {
-    /// Names the link afterwards, and does not open it.
+    /// Identifies the link, but does not open it.
     #[schema(pattern = "^[0-9a-f]{16}$")]
     pub id: String,
     #[schema(value_type = Url)]
@@ -47,7 +47,7 @@ pub struct CreatedLink {
     pub expires_at: String,
 }
 
-/// A link that waits to be used, without what opens it.
+/// A pending link, without the secret in its URL.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Link {
     #[schema(pattern = "^[0-9a-f]{16}$")]
@@ -65,7 +65,7 @@ pub struct Link {
 }
 
 impl NewLink {
-    /// Reads the parts that JSON and a command line write as text; all problems at once.
+    /// Reads what JSON and the command line give as text; returns all problems at once.
     pub fn read(self) -> Result<gateway::NewLink, Vec<Detail>> {
         let mut problems = Vec::new();
         let expected_user = self.user_id.as_deref().map(UserId::parse);
@@ -90,29 +90,29 @@ impl NewLink {
 }
 
 impl From<gateway::CreatedLink> for CreatedLink {
-    fn from(it: gateway::CreatedLink) -> CreatedLink {
+    fn from(created: gateway::CreatedLink) -> CreatedLink {
         CreatedLink {
-            id: it.id.to_string(),
-            url: it.url.expose().to_owned(),
-            app: it.link.app,
-            label: it.link.label,
-            user_id: it.link.expected_user.map(|it| it.to_string()),
-            return_to: it.link.return_to,
-            expires_at: rfc3339(it.link.expires_at),
+            id: created.id.to_string(),
+            url: created.url.expose().to_owned(),
+            app: created.link.app,
+            label: created.link.label,
+            user_id: created.link.expected_user.map(|id| id.to_string()),
+            return_to: created.link.return_to,
+            expires_at: rfc3339(created.link.expires_at),
         }
     }
 }
 
 impl From<WaitingLink> for Link {
-    fn from(it: WaitingLink) -> Link {
+    fn from(waiting: WaitingLink) -> Link {
         Link {
-            id: it.id.to_string(),
-            app: it.link.app,
-            label: it.link.label,
-            user_id: it.link.expected_user.map(|it| it.to_string()),
-            return_to: it.link.return_to,
-            created_at: rfc3339(it.link.created_at),
-            expires_at: rfc3339(it.link.expires_at),
+            id: waiting.id.to_string(),
+            app: waiting.link.app,
+            label: waiting.link.label,
+            user_id: waiting.link.expected_user.map(|id| id.to_string()),
+            return_to: waiting.link.return_to,
+            created_at: rfc3339(waiting.link.created_at),
+            expires_at: rfc3339(waiting.link.expires_at),
         }
     }
 }

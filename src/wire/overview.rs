@@ -1,4 +1,4 @@
-//! The shape of an overview: how things are, and how the last day went.
+//! The overview in JSON: the current state, and how the last day went.
 
 use std::collections::BTreeMap;
 
@@ -14,28 +14,28 @@ use crate::wire::time::rfc3339;
 use crate::wire::usage::Gap;
 use crate::wire::webhook::ListedWebhook;
 
-/// How things are, and how the last day went.
+/// The current state, and how the last 24 hours went.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Overview {
-    /// What is not as it should be, in the words of `/readyz`.
+    /// What is wrong, in the words of `/readyz`.
     pub degraded: Vec<String>,
     pub accounts: AccountsByState,
-    /// When the first of the last 24 hours began, of which `calls`, `failed` and `hours` tell.
+    /// The start of the last 24 hours, which `calls`, `failed` and `hours` cover.
     #[schema(value_type = Time)]
     pub since: String,
-    /// Requests that went out, second attempts too.
+    /// Requests sent to X, including retries.
     pub calls: u64,
-    /// Those of them that X refused or did not answer.
+    /// Those that X refused or did not answer.
     pub failed: u64,
-    /// By hour and credentials, where there were any.
+    /// Calls by hour and credentials; hours without calls are left out.
     pub hours: Vec<CallsOfHour>,
-    /// `null` where X was asked nothing in the last day.
+    /// `null` if there were no calls.
     pub latency: Option<Latency>,
-    /// Those that do not take their events.
+    /// Webhooks whose receivers do not accept their events.
     pub webhooks: Vec<ListedWebhook>,
-    /// What usage lacks of the last 7 days.
+    /// Calls of the last 7 days that are missing from usage.
     pub gaps: Vec<Gap>,
-    /// Of each configured app.
+    /// Accounts used by each configured app.
     pub accounts_used: Vec<AccountsUsed>,
 }
 
@@ -51,7 +51,7 @@ pub struct AccountsByState {
 /// Calls of one hour with one kind of credentials.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CallsOfHour {
-    /// When it began.
+    /// The start of the hour.
     #[schema(value_type = Time)]
     pub at: String,
     #[schema(value_type = Credentials)]
@@ -60,14 +60,14 @@ pub struct CallsOfHour {
     pub failed: u64,
 }
 
-/// How long the newest calls took.
+/// How long the latest calls took.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Latency {
-    /// That it is told of.
+    /// How many calls this covers.
     pub calls: usize,
-    /// Half of them took no longer.
+    /// Half of the calls took no longer than this.
     pub median_ms: f64,
-    /// 95 of 100 took no longer.
+    /// 95 % of the calls took no longer than this.
     pub p95_ms: f64,
 }
 
@@ -76,38 +76,38 @@ pub struct Latency {
 pub struct AccountsUsed {
     pub app: String,
     pub accounts: u64,
-    /// The most that it may use in a month, or `null`.
+    /// The most accounts that it may use in a month; `null` for no limit.
     pub account_limit: Option<u64>,
-    /// What happens at that limit, `warn` or `refuse`; `null` without one.
+    /// What happens at that limit: `warn` or `refuse`; `null` without a limit.
     pub over_limit: Option<&'static str>,
 }
 
 impl From<gateway::Overview> for Overview {
-    fn from(it: gateway::Overview) -> Overview {
-        let hours = hours(&it);
+    fn from(overview: gateway::Overview) -> Overview {
+        let hours = hours(&overview);
         Overview {
-            degraded: it.health.degraded.iter().map(ToString::to_string).collect(),
-            accounts: AccountsByState::of(&it.accounts),
-            since: rfc3339(begin_of(it.since)),
-            calls: hours.iter().map(|it| it.calls).sum(),
-            failed: hours.iter().map(|it| it.failed).sum(),
+            degraded: overview.health.degraded.iter().map(ToString::to_string).collect(),
+            accounts: AccountsByState::of(&overview.accounts),
+            since: rfc3339(begin_of(overview.since)),
+            calls: hours.iter().map(|hour| hour.calls).sum(),
+            failed: hours.iter().map(|hour| hour.failed).sum(),
             hours,
-            latency: it.latency.map(Latency::from),
-            webhooks: it
+            latency: overview.latency.map(Latency::from),
+            webhooks: overview
                 .webhooks
                 .into_iter()
-                .filter(|it| it.1.failure.is_some())
+                .filter(|(_, backlog)| backlog.failure.is_some())
                 .map(ListedWebhook::from)
                 .collect(),
-            gaps: it.gaps.into_iter().map(Gap::from).collect(),
-            accounts_used: it.accounts_used.into_iter().map(AccountsUsed::from).collect(),
+            gaps: overview.gaps.into_iter().map(Gap::from).collect(),
+            accounts_used: overview.accounts_used.into_iter().map(AccountsUsed::from).collect(),
         }
     }
 }
 
-fn hours(it: &gateway::Overview) -> Vec<CallsOfHour> {
+fn hours(overview: &gateway::Overview) -> Vec<CallsOfHour> {
     let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-    for row in &it.usage {
+    for row in &overview.usage {
         let (Some(hour), Some(auth)) = (row.hour, row.auth) else { continue };
         let (calls, failed) = sums.entry((hour, auth.name())).or_default();
         *calls += row.sums.calls;
@@ -126,7 +126,9 @@ fn hours(it: &gateway::Overview) -> Vec<CallsOfHour> {
 
 impl AccountsByState {
     fn of(counts: &[(AccountState, u64)]) -> AccountsByState {
-        let of = |state| counts.iter().find(|it| it.0 == state).map_or(0, |it| it.1);
+        let of = |state| {
+            counts.iter().find(|(counted, _)| *counted == state).map_or(0, |(_, count)| *count)
+        };
         AccountsByState {
             active: of(AccountState::Active),
             revoked: of(AccountState::Revoked),
@@ -137,22 +139,22 @@ impl AccountsByState {
 }
 
 impl From<gateway::Latency> for Latency {
-    fn from(it: gateway::Latency) -> Latency {
+    fn from(latency: gateway::Latency) -> Latency {
         Latency {
-            calls: it.calls,
-            median_ms: it.median.as_secs_f64() * 1000.0,
-            p95_ms: it.most.as_secs_f64() * 1000.0,
+            calls: latency.calls,
+            median_ms: latency.median.as_secs_f64() * 1000.0,
+            p95_ms: latency.most.as_secs_f64() * 1000.0,
         }
     }
 }
 
 impl From<app::AccountsUsed> for AccountsUsed {
-    fn from(it: app::AccountsUsed) -> AccountsUsed {
+    fn from(used: app::AccountsUsed) -> AccountsUsed {
         AccountsUsed {
-            app: it.app,
-            accounts: it.accounts,
-            account_limit: it.limit.map(|it| it.most),
-            over_limit: it.limit.map(app::AccountLimit::beyond),
+            app: used.app,
+            accounts: used.accounts,
+            account_limit: used.limit.map(|limit| limit.most),
+            over_limit: used.limit.map(app::AccountLimit::beyond),
         }
     }
 }

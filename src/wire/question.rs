@@ -1,4 +1,4 @@
-//! The shapes of answers to questions, and of their plans.
+//! Answers to questions and their plans, in JSON.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::wire::schema::{
 };
 use crate::wire::time::rfc3339;
 
-/// The last line of an answer that came line by line: the same, without the numbers.
+/// The last line of an answer that is sent line by line: everything but the numbers.
 #[derive(Serialize)]
 pub struct LastLine<'a, M: Serialize> {
     pub countersign: Report,
@@ -22,7 +22,7 @@ pub struct LastLine<'a, M: Serialize> {
     pub remarks: &'a M,
 }
 
-/// What an answer took, and what it lacks.
+/// The calls that an answer took, and what is missing from it.
 #[derive(Serialize, ToSchema)]
 pub struct Report {
     /// Whether nothing is missing.
@@ -32,7 +32,7 @@ pub struct Report {
     pub missing: Vec<Missing>,
 }
 
-/// A call that was made, or with nothing on how it went, that would be.
+/// A call: one that was made, with how it went, or a planned one, with what it asks for.
 #[derive(Serialize, ToSchema)]
 pub struct Call {
     /// An endpoint's name, or `lookup`.
@@ -41,7 +41,7 @@ pub struct Call {
     /// `app-only` or `user-context`.
     #[schema(value_type = Credentials)]
     pub auth: &'static str,
-    /// Whose token signs.
+    /// The user whose token signs.
     #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
     pub tweet_count: usize,
@@ -58,7 +58,7 @@ pub struct Call {
 /// How a call went.
 #[derive(Serialize, ToSchema)]
 pub struct Went {
-    /// Of X's last answer.
+    /// The status of X's last response.
     pub status: Option<u16>,
     pub attempts: u32,
     pub ms: u64,
@@ -71,11 +71,11 @@ pub struct Asks {
     pub tweet_ids: Vec<String>,
     #[schema(value_type = Vec<EngagementType>)]
     pub engagement_types: Vec<&'static str>,
-    /// Whether the posts' author is still to be found out by it.
+    /// Whether the call is also to find out who the posts' author is.
     pub probe: bool,
 }
 
-/// What could not be had.
+/// Results that are missing, and why.
 #[derive(Serialize, ToSchema)]
 pub struct Missing {
     #[schema(value_type = Vec<PostId>)]
@@ -84,16 +84,16 @@ pub struct Missing {
     pub engagement_types: Vec<&'static str>,
     #[schema(value_type = MissingReason)]
     pub reason: &'static str,
-    /// Parts of a range; none where all the time that was asked for is missing.
+    /// The parts of the range that are missing; empty if the whole window is.
     pub windows: Vec<MissingWindow>,
-    /// More, in words; may be empty.
+    /// Details in words; may be empty.
     pub detail: String,
-    /// The posts' author, where it is known and the key may know it; for what is forbidden, who is not.
+    /// The posts' author, if known and if the key may know it; for `forbidden`, a user who is not the author.
     #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
 }
 
-/// A part of a range of time.
+/// A part of a range.
 #[derive(Serialize, ToSchema)]
 pub struct MissingWindow {
     #[schema(value_type = Time)]
@@ -108,7 +108,7 @@ impl MissingWindow {
     }
 }
 
-/// What would be asked of X.
+/// The calls that a question would take.
 #[derive(Serialize, ToSchema)]
 pub struct Plan {
     #[schema(value_type = Vec<CallToMake>)]
@@ -117,14 +117,14 @@ pub struct Plan {
     pub cost: Cost,
 }
 
-/// What a plan takes of quota and contract.
+/// What a plan costs: calls and billed accounts.
 #[derive(Serialize, ToSchema)]
 pub struct Cost {
-    /// Calls by what has a quota of its own: the kind of credentials, or `lookup`.
+    /// Calls by quota: that of a kind of credentials, or `lookup`.
     pub calls: BTreeMap<&'static str, usize>,
-    /// Users whose tokens are used, which the contract counts each month.
+    /// Accounts whose tokens are used, which X bills each month.
     pub accounts: usize,
-    /// Of these, those that were not used yet this month.
+    /// Those of them that have not been used yet this month.
     pub new_accounts: usize,
 }
 
@@ -133,10 +133,10 @@ impl Call {
         Call {
             endpoint: call.endpoint.name(),
             auth: call.signer.kind().name(),
-            account: call.signer.account().map(|it| it.to_string()),
+            account: call.signer.account().map(|id| id.to_string()),
             tweet_count: call.posts.len(),
-            start: call.span.map(|it| rfc3339(it.start)),
-            end: call.span.map(|it| rfc3339(it.end)),
+            start: call.span.map(|span| rfc3339(span.start)),
+            end: call.span.map(|span| rfc3339(span.end)),
             went: None,
             asks: None,
         }
@@ -171,7 +171,7 @@ impl Call {
     fn planned(call: &PlannedCall) -> Call {
         let asks = Asks {
             tweet_ids: ids(&call.posts),
-            engagement_types: call.metrics.iter().map(|it| it.name()).collect(),
+            engagement_types: call.metrics.iter().map(|metric| metric.name()).collect(),
             probe: matches!(call.signer, Signer::Candidate(_)),
         };
         Call { asks: Some(asks), ..Call::of(call) }
@@ -186,21 +186,21 @@ impl Went {
 }
 
 impl From<&gateway::Missing> for Missing {
-    fn from(it: &gateway::Missing) -> Missing {
+    fn from(missing: &gateway::Missing) -> Missing {
         Missing {
-            tweet_ids: ids(&it.posts),
-            engagement_types: it.metrics.iter().map(|it| it.name()).collect(),
-            reason: it.reason.name(),
-            windows: it.windows.iter().map(MissingWindow::of).collect(),
-            detail: it.detail.clone(),
-            account: it.author.map(|it| it.to_string()),
+            tweet_ids: ids(&missing.posts),
+            engagement_types: missing.metrics.iter().map(|metric| metric.name()).collect(),
+            reason: missing.reason.name(),
+            windows: missing.windows.iter().map(MissingWindow::of).collect(),
+            detail: missing.detail.clone(),
+            account: missing.author.map(|id| id.to_string()),
         }
     }
 }
 
 impl From<&gateway::Planned> for Plan {
-    fn from(it: &gateway::Planned) -> Plan {
-        let gateway::Planned { plan, new_accounts, held: _ } = it;
+    fn from(planned: &gateway::Planned) -> Plan {
+        let gateway::Planned { plan, new_accounts, held: _ } = planned;
         let cost = plan.cost();
         let lookups = (cost.lookups > 0).then_some(("lookup", cost.lookups));
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
@@ -209,7 +209,7 @@ impl From<&gateway::Planned> for Plan {
             accounts: cost.accounts,
             new_accounts: *new_accounts,
         };
-        let lookups = plan.lookups.iter().map(|it| Call::planned_lookup(it));
+        let lookups = plan.lookups.iter().map(|posts| Call::planned_lookup(posts));
         Plan {
             calls: lookups.chain(plan.calls.iter().map(Call::planned)).collect(),
             missing: plan.missing.iter().map(Missing::from).collect(),
@@ -236,11 +236,12 @@ described! {
     CallToMake: call_with("Asks");
 }
 
-/// What calls have in common, and one of the shapes that are theirs alone.
+/// A call: the members that all calls have, and those of one more schema.
 fn call_with(more: &str) -> Schema {
     let mut call = AllOfBuilder::new();
-    if let RefOr::T(Schema::AllOf(it)) = Call::schema() {
-        let common = it.items.into_iter().filter(|it| matches!(it, RefOr::T(Schema::Object(_))));
+    if let RefOr::T(Schema::AllOf(all)) = Call::schema() {
+        let common =
+            all.items.into_iter().filter(|part| matches!(part, RefOr::T(Schema::Object(_))));
         call = common.fold(call, AllOfBuilder::item);
     }
     call.item(Ref::from_schema_name(more)).build().into()

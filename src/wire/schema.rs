@@ -1,5 +1,4 @@
-//! What the API's description says of values that are texts in JSON and more than that here. The names come from where
-//! they are defined.
+//! Schemas of values that are mere strings in JSON: ids, names, times. The names come from where they are defined.
 
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Schema, SchemaFormat};
@@ -13,7 +12,7 @@ use crate::model::{self, AccountState, AuthKind, Metric};
 pub const DIGITS: &str = "^[0-9]{1,19}$";
 const USER_ID: &str = "^[1-9][0-9]{0,18}$";
 
-/// A type that stands for a text in the description, and for nothing else.
+/// Types that exist for their schema in the API's description alone.
 macro_rules! described {
     ($($name:ident: $schema:expr;)*) => {$(
         pub enum $name {}
@@ -32,21 +31,21 @@ pub(crate) use described;
 
 described! {
     State: one_of(
-        "`active` works; `revoked`: X said that the token is not valid any more; `blocked`: X has suspended or locked the user; `quarantined`: what is stored cannot be trusted.",
+        "`active`: the token works. `revoked`: X no longer accepts the token. `blocked`: X has suspended or locked the user. `quarantined`: the stored token cannot be trusted.",
         AccountState::ALL.map(AccountState::name),
     );
     Endpoint: one_of("An engagement endpoint.", model::Endpoint::ALL.map(model::Endpoint::name));
     Called: one_of(
-        "What was asked: an engagement endpoint, or `lookup` for whose posts they are.",
+        "What was called: an engagement endpoint, or `lookup`, which finds the authors of posts.",
         model::Endpoint::ALL.map(model::Endpoint::name).into_iter().chain(["lookup"]),
     );
-    EngagementType: one_of("What is counted.", Metric::ALL.map(Metric::name));
+    EngagementType: one_of("An engagement type: what is counted.", Metric::ALL.map(Metric::name));
     Credentials: one_of(
-        "Whose credentials a call used: the app's alone, or those of the posts' author as well.",
+        "Whose credentials a call used: the app's alone, or also those of the posts' author.",
         [AuthKind::AppOnly, AuthKind::UserContext].map(AuthKind::name),
     );
     Outcome: one_of(
-        "The class of X's status; `none` where no answer came.",
+        "The class of X's status; `none` if X did not answer.",
         model::usage::Outcome::ALL.map(model::usage::Outcome::name),
     );
     KeyKind: one_of(
@@ -54,19 +53,19 @@ described! {
         [Kind::Caller, Kind::Admin].map(Kind::name),
     );
     MissingReason: one_of(
-        "`unavailable`: deleted, protected or gone. `not_connected`: no token of the author's can be used. `account_revoked`: the author's token does not work any more. `forbidden`: not the posts of whom you said. `unsupported_age`: too old for these engagement types. `quota`: X's limits. `deadline`: no time was left. `upstream_error`: X failed.",
+        "`unavailable`: deleted, protected or gone. `not_connected`: there is no usable token of the author's. `account_revoked`: the author's token no longer works. `forbidden`: the posts are not by the owner you named. `unsupported_age`: too old for these engagement types. `quota`: X's limits are used up. `deadline`: no time was left. `upstream_error`: X failed.",
         Reason::ALL.map(Reason::name),
     );
-    EventType: one_of("What became of an account.", Event::ALL.map(Event::name));
+    EventType: one_of("What happened to an account.", Event::ALL.map(Event::name));
     DeliveryState: one_of(
-        "Whether an event has arrived.",
+        "How far the delivery of an event is.",
         model::webhook::DeliveryState::ALL.map(model::webhook::DeliveryState::name),
     );
     UserId: text("An X user's id.").pattern(Some(USER_ID)).build();
     PostId: text("A post's id.").pattern(Some(DIGITS)).build();
     Time: text("A time: RFC 3339, in UTC.").format(Some(format("date-time"))).build();
-    Url: text("A web address.").format(Some(format("uri"))).build();
-    Duration: text("A time span: `90d`, `12h`, `30m`, `20s`, or several of them.").build();
+    Url: text("A URL.").format(Some(format("uri"))).build();
+    Duration: text("A duration such as `90d`, `12h`, `30m`, `20s`, or `1h 30m`.").build();
     GivenPostId: AnyOfBuilder::new()
         .description(Some("A post's id, as a string or as a number."))
         .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[0-9]{1,19}\s*$")))
@@ -85,7 +84,7 @@ described! {
 }
 
 pub fn text(about: &str) -> ObjectBuilder {
-    let about = Some(about).filter(|it| !it.is_empty());
+    let about = Some(about).filter(|about| !about.is_empty());
     ObjectBuilder::new().schema_type(Type::String).description(about)
 }
 

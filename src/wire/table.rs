@@ -1,11 +1,11 @@
-//! Answers to questions number by number: as a table, and as lines of JSON.
+//! Answers to questions, one number at a time: as rows of CSV and as lines of JSON.
 
 use serde::Serialize;
 
 use crate::gateway::{KeyText, Leaf, Merge, Overflow, Walk};
 use crate::model::GroupBy;
 
-/// A number on a line of its own, with the keys of its grouping as the upstream writes them.
+/// A number with the keys of its grouping as the upstream writes them, on a line of its own.
 #[derive(Serialize)]
 struct Line<'a> {
     grouping: &'a str,
@@ -20,8 +20,8 @@ struct Line<'a> {
     value: i64,
 }
 
-/// A table with a header, one row a number, and a column for each kind of key that any grouping has. Where there are
-/// several groupings the first column says whose number it is.
+/// A table with a header, one row per number, and a column for each kind of key in any grouping. With several groupings,
+/// the first column names the row's grouping.
 pub struct CsvText {
     walk: Walk,
     columns: Vec<GroupBy>,
@@ -40,11 +40,11 @@ impl CsvText {
         self.walk.left()
     }
 
-    /// Writes on until `out` has about `enough` bytes; false at the end of it all.
+    /// Goes on writing until `out` has about `enough` bytes; returns whether there is more.
     pub fn write(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
         let mut table = Table(csv::Writer::from_writer(std::mem::take(out)));
         if !std::mem::replace(&mut self.has_header, true) {
-            let names = self.columns.iter().map(|it| column(*it));
+            let names = self.columns.iter().map(|column_kind| column(*column_kind));
             table.row(
                 self.with_names.then_some("grouping").into_iter().chain(names).chain(["value"]),
             );
@@ -73,7 +73,7 @@ impl CsvText {
     }
 }
 
-/// Writes a line for each number until `out` has `enough` bytes; false where there is none left.
+/// Writes one line per number until `out` has `enough` bytes; returns whether there may be more.
 pub fn lines(walk: &mut Walk, out: &mut Vec<u8>, enough: usize) -> bool {
     while out.len() < enough {
         let Some(leaf) = walk.leaf() else { return false };
@@ -101,7 +101,7 @@ impl Table {
     }
 }
 
-/// What a column is called.
+/// The heading of a column.
 pub fn column(kind: GroupBy) -> &'static str {
     match kind {
         GroupBy::TweetId => "tweet_id",

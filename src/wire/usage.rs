@@ -1,4 +1,4 @@
-//! The shapes of usage: what is asked for, sums, and what is not in them.
+//! Usage in JSON: the query, the sums, and what is missing from them.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -10,20 +10,20 @@ use crate::model::usage::{Month, begin_of, hour_of};
 use crate::wire::schema::{Credentials, Endpoint, Outcome, Time, UserId};
 use crate::wire::time::rfc3339;
 
-/// Lines of one report.
+/// The most lines in one report.
 const MOST_ROWS: u32 = 10_000;
 const DEFAULT_DAYS: i64 = 30;
 pub const BY: [&str; 8] = ["hour", "day", "app", "key", "account", "endpoint", "auth", "outcome"];
 
-/// Which sums are wanted.
+/// Which sums to report.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
-    /// A time or a day; thirty days ago where nothing is said.
+    /// A date or a time; thirty days before `until` by default.
     pub from: Option<String>,
-    /// The same, not included; now where nothing is said.
+    /// The end, exclusive; now by default.
     pub until: Option<String>,
-    /// What sums are told apart by: with commas between; `day` where nothing is said.
+    /// What to group by, separated by commas; `day` by default.
     pub by: Option<String>,
     pub app: Option<String>,
     /// A key's id.
@@ -32,7 +32,7 @@ pub struct UsageQuery {
     pub account: Option<String>,
 }
 
-/// Sums of the whole hours that the time touches.
+/// Sums over the whole hours that the period touches.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Usage {
     #[schema(value_type = Time)]
@@ -40,18 +40,18 @@ pub struct Usage {
     #[schema(value_type = Time)]
     pub until: String,
     pub sums: Vec<UsageLine>,
-    /// Whether there are more lines than are given.
+    /// Whether there are more sums than these.
     pub truncated: bool,
     /// How many accounts each app used in each month, which X bills.
     pub accounts: Vec<UsedAccounts>,
-    /// What is missing: a process was killed within seconds of its last write, or could keep no more.
+    /// Calls that are missing from the sums: a process was killed within seconds of its last write, or could keep no more.
     pub gaps: Vec<Gap>,
 }
 
-/// A line of sums; it has what the sums are told apart by.
+/// Sums for one group, with the values that it is grouped by.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct UsageLine {
-    /// When its hour or day begins.
+    /// The start of the hour or day.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Time, required = false)]
     pub at: Option<String>,
@@ -72,47 +72,48 @@ pub struct UsageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Credentials, required = false)]
     pub auth: Option<&'static str>,
-    /// The class of X's status, or `none` where no answer came.
+    /// The class of X's status, or `none` if X did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Outcome, required = false)]
     pub outcome: Option<&'static str>,
-    /// Requests that went out, second attempts too.
+    /// Requests sent to X, including retries.
     pub calls: u64,
-    /// Posts that were asked about.
+    /// Posts that were queried.
     pub posts: u64,
-    /// Of the answers' bodies, as they came.
+    /// The size of the answers' bodies, as received.
     pub bytes: u64,
 }
 
 /// How many accounts an app used in a month.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct UsedAccounts {
-    /// Such as `2026-03`, UTC.
+    /// The month in UTC, such as `2026-03`.
     pub month: String,
     pub app: String,
     pub accounts: u64,
 }
 
-/// A process whose last calls are not in the sums.
+/// A process whose last calls are missing from the sums.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Gap {
-    /// Until then everything was written.
+    /// When it last wrote everything.
     #[schema(value_type = Time)]
     pub since: String,
-    /// Calls that are known to be missing; those of a killed process's last second may come on top.
+    /// Calls that are known to be missing; if the process was killed, those of its last seconds may be, too.
     pub lost_calls: u64,
+    /// Whether the process was killed.
     pub killed: bool,
 }
 
 impl UsageQuery {
-    /// The filter that it means, and the first month of the accounts; or everything that is wrong with it.
+    /// The filter that the query describes and the first month to count accounts in, or everything that is wrong with it.
     pub fn read(&self, now: OffsetDateTime) -> Result<(UsageFilter, Month), Vec<Detail>> {
         let mut problems = Vec::new();
         let mut time = |name: &str, text: &Option<String>, default: OffsetDateTime| {
             let Some(text) = text else { return default };
             read_time(text).unwrap_or_else(|| {
                 let detail = format!(
-                    "{name} must be a day or a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
+                    "{name} must be a date or a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
                 );
                 problems.push(Detail::in_query(detail));
                 default
@@ -121,7 +122,7 @@ impl UsageQuery {
         let until = time("until", &self.until, now);
         let days = Duration::days(DEFAULT_DAYS);
         let from = time("from", &self.from, until.checked_sub(days).unwrap_or(until));
-        // A part of the last hour counts as the whole of it.
+        // A part of the last hour counts as the whole hour.
         let end = until.checked_add(Duration::HOUR - Duration::NANOSECOND).unwrap_or_else(|| {
             problems.push(Detail::in_query("until must be at most 9999-12-31T23:00:00Z"));
             until
@@ -130,9 +131,9 @@ impl UsageQuery {
             problems.push(Detail::in_query("from must be before until"));
         }
         let by = self.grain(&mut problems);
-        let account = self.account.as_deref().map(|it| {
+        let account = self.account.as_deref().map(|id| {
             let detail = "account must be a user id of 1 to 19 digits";
-            model::UserId::parse(it).ok_or_else(|| problems.push(Detail::in_query(detail)))
+            model::UserId::parse(id).ok_or_else(|| problems.push(Detail::in_query(detail)))
         });
         let filter = UsageFilter {
             from: hour_of(from),
@@ -149,7 +150,7 @@ impl UsageQuery {
 
     fn grain(&self, problems: &mut Vec<Detail>) -> Grain {
         let mut by = Grain::default();
-        for name in self.by.as_deref().unwrap_or("day").split(',').filter(|it| !it.is_empty()) {
+        for name in self.by.as_deref().unwrap_or("day").split(',').filter(|name| !name.is_empty()) {
             match name {
                 "hour" => by.hours = 1,
                 "day" => by.hours = by.hours.max(24),
@@ -191,7 +192,7 @@ impl Usage {
     }
 }
 
-/// Sums as a table: a column for each of what is told apart, and what is counted.
+/// Sums as CSV: a column for each value that they are grouped by, and one for each count.
 pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
     let columns = [
         ("at", by.hours > 0),
@@ -206,15 +207,17 @@ pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
         ("bytes", true),
     ];
     let mut table = csv::Writer::from_writer(Vec::new());
-    let names = columns.iter().filter(|it| it.1).map(|it| it.0);
+    let names = columns.iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name);
     table.write_record(names).expect(NEVER_FAILS);
-    for it in &usage.sums {
-        let numbers = [it.calls, it.posts, it.bytes].map(|it| it.to_string());
-        let account = it.account.as_ref().and_then(|it| it.as_deref());
-        let told = [it.at.as_deref(), it.app.as_deref(), it.key.as_deref(), account, it.endpoint];
-        let told = told.into_iter().chain([it.auth, it.outcome]).map(Option::unwrap_or_default);
-        let fields = told.chain(numbers.iter().map(|it| &**it)).zip(columns);
-        let fields = fields.filter(|it| it.1.1).map(|it| it.0);
+    for line in &usage.sums {
+        let numbers = [line.calls, line.posts, line.bytes].map(|number| number.to_string());
+        let account = line.account.as_ref().and_then(|id| id.as_deref());
+        let texts =
+            [line.at.as_deref(), line.app.as_deref(), line.key.as_deref(), account, line.endpoint];
+        let texts =
+            texts.into_iter().chain([line.auth, line.outcome]).map(Option::unwrap_or_default);
+        let fields = texts.chain(numbers.iter().map(|text| &**text)).zip(columns);
+        let fields = fields.filter(|(_, (_, is_wanted))| *is_wanted).map(|(text, _)| text);
         table.write_record(fields).expect(NEVER_FAILS);
     }
     table.into_inner().expect(NEVER_FAILS)
@@ -223,24 +226,24 @@ pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
 const NEVER_FAILS: &str = "writing to memory does not fail";
 
 impl From<UsageRow> for UsageLine {
-    fn from(it: UsageRow) -> UsageLine {
+    fn from(row: UsageRow) -> UsageLine {
         UsageLine {
-            at: it.hour.map(|it| rfc3339(begin_of(it))),
-            app: it.app,
-            key: it.key_id,
-            account: it.account.map(|it| it.map(|it| it.to_string())),
-            endpoint: it.endpoint.map(model::Endpoint::name),
-            auth: it.auth.map(model::AuthKind::name),
-            outcome: it.outcome.map(model::usage::Outcome::name),
-            calls: it.sums.calls,
-            posts: it.sums.posts,
-            bytes: it.sums.bytes,
+            at: row.hour.map(|hour| rfc3339(begin_of(hour))),
+            app: row.app,
+            key: row.key_id,
+            account: row.account.map(|id| id.map(|id| id.to_string())),
+            endpoint: row.endpoint.map(model::Endpoint::name),
+            auth: row.auth.map(model::AuthKind::name),
+            outcome: row.outcome.map(model::usage::Outcome::name),
+            calls: row.sums.calls,
+            posts: row.sums.posts,
+            bytes: row.sums.bytes,
         }
     }
 }
 
 impl From<UsageGap> for Gap {
-    fn from(it: UsageGap) -> Gap {
-        Gap { since: rfc3339(it.since), lost_calls: it.lost_calls, killed: it.killed }
+    fn from(gap: UsageGap) -> Gap {
+        Gap { since: rfc3339(gap.since), lost_calls: gap.lost_calls, killed: gap.killed }
     }
 }

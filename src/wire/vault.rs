@@ -1,4 +1,4 @@
-//! The shape of what the vault's keys have sealed, and of the replicas that hold them.
+//! The vault's status in JSON: what its keys have sealed, and the replicas that hold them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::gateway;
 use crate::wire::time::rfc3339;
 
-/// What the vault's keys have sealed.
+/// How many records each vault key has sealed, and the replicas that hold the keys.
 #[derive(Clone, Debug, Serialize)]
 pub struct Vault {
     pub active: String,
@@ -18,18 +18,18 @@ pub struct Vault {
     pub replicas: Vec<Replica>,
 }
 
-/// A gateway that serves on the same database.
+/// A gateway that runs on the same database.
 #[derive(Clone, Debug, Serialize)]
 pub struct Replica {
     pub id: String,
     pub host: String,
     pub version: String,
     pub started_at: String,
-    /// How many seconds ago it was heard of.
+    /// Seconds since its last heartbeat.
     pub heard_ago: u64,
-    /// The ids of the vault keys that it holds.
+    /// The ids of its vault keys.
     pub vault_keys: Vec<String>,
-    /// The id of the one that it seals with.
+    /// The id of the vault key that it seals with.
     pub vault_active: String,
 }
 
@@ -42,15 +42,15 @@ impl Vault {
 }
 
 impl From<(gateway::Replica, Duration)> for Replica {
-    fn from((it, heard_ago): (gateway::Replica, Duration)) -> Replica {
+    fn from((replica, heard_ago): (gateway::Replica, Duration)) -> Replica {
         Replica {
-            id: it.id,
-            host: it.host,
-            version: it.version,
-            started_at: rfc3339(it.started_at),
+            id: replica.id,
+            host: replica.host,
+            version: replica.version,
+            started_at: rfc3339(replica.started_at),
             heard_ago: heard_ago.as_secs(),
-            vault_keys: it.vault_keys,
-            vault_active: it.vault_active,
+            vault_keys: replica.vault_keys,
+            vault_active: replica.vault_active,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The shapes of webhooks and of what was sent to them.
+//! Webhooks and their deliveries, in JSON.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::wire::schema;
 use crate::wire::schema::{DeliveryState, EventType, Time, Url};
 use crate::wire::time::rfc3339;
 
-/// A webhook without what signs for it.
+/// A webhook, without its signing secret.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Webhook {
     pub id: String,
@@ -22,26 +22,26 @@ pub struct Webhook {
     pub app: Option<String>,
     #[schema(value_type = Time)]
     pub created_at: String,
-    /// Until then events are signed with the secret before the present one, too.
+    /// Until then, events are also signed with the previous secret.
     #[schema(value_type = Option<Time>)]
     pub old_secret_until: Option<String>,
 }
 
-/// A webhook with what waits for it.
+/// A webhook with its pending events.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ListedWebhook {
     #[serde(flatten)]
     pub webhook: Webhook,
-    /// Events that have not arrived yet.
+    /// Events that have not been delivered yet.
     #[schema(minimum = 0)]
     pub waiting: i64,
     #[schema(value_type = Option<Time>)]
     pub waiting_since: Option<String>,
-    /// Why the last attempt failed, if one did of those that wait.
+    /// Why the last attempt to deliver one of them failed, if it did.
     pub failure: Option<String>,
 }
 
-/// A webhook that was made or got a new secret: the one time that it is shown.
+/// A webhook with its new signing secret, which is shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct WebhookSecret {
     #[schema(pattern = "^whsec_")]
@@ -54,23 +54,23 @@ pub struct WebhookSecret {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
-    /// Where events are posted.
+    /// The URL that events are posted to.
     #[schema(value_type = Url)]
     pub url: String,
-    /// The app whose accounts' events it gets; all apps' where nothing is said.
+    /// The app whose accounts it gets events for; all apps by default.
     pub app: Option<String>,
 }
 
-/// How long the old secret signs beside the new one.
+/// How long the old secret still signs beside the new one.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
-    /// A duration such as `2h`; a day where nothing is said.
+    /// A duration such as `2h`; one day by default.
     #[schema(value_type = Option<schema::Duration>)]
     pub overlap: Option<String>,
 }
 
-/// What a receiver did with an event.
+/// What a receiver did with a test event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Tested {
     pub received: bool,
@@ -78,17 +78,17 @@ pub struct Tested {
     pub failure: Option<String>,
 }
 
-/// An event for a webhook.
+/// An event for a webhook, and how its delivery went.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Delivery {
     /// The `webhook-id` that the receiver sees.
     pub id: String,
     pub number: i64,
-    /// `null` where this program cannot read what is stored, such as an event of a later version.
+    /// `null` if this version cannot read the stored event, such as one of a later version.
     #[schema(value_type = Option<EventType>)]
     pub event: Option<&'static str>,
     pub app: String,
-    /// `null` where the event is.
+    /// `null` if `event` is.
     #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
     pub screen_name: String,
@@ -102,19 +102,19 @@ pub struct Delivery {
     pub attempt_at: Option<String>,
     #[schema(value_type = Option<Time>)]
     pub delivered_at: Option<String>,
-    /// Of the last answer.
+    /// The status of the receiver's last answer.
     pub status: Option<u16>,
     pub failure: Option<String>,
 }
 
 impl From<model::webhook::Webhook> for Webhook {
-    fn from(it: model::webhook::Webhook) -> Webhook {
+    fn from(webhook: model::webhook::Webhook) -> Webhook {
         Webhook {
-            id: it.id,
-            url: it.url,
-            app: it.app,
-            created_at: rfc3339(it.created_at),
-            old_secret_until: it.old_secret_until.map(rfc3339),
+            id: webhook.id,
+            url: webhook.url,
+            app: webhook.app,
+            created_at: rfc3339(webhook.created_at),
+            old_secret_until: webhook.old_secret_until.map(rfc3339),
         }
     }
 }
@@ -137,8 +137,8 @@ impl From<(model::webhook::Webhook, Secret)> for WebhookSecret {
 }
 
 impl From<NewWebhook> for gateway::NewWebhook {
-    fn from(it: NewWebhook) -> gateway::NewWebhook {
-        gateway::NewWebhook { url: it.url, app: it.app }
+    fn from(new: NewWebhook) -> gateway::NewWebhook {
+        gateway::NewWebhook { url: new.url, app: new.app }
     }
 }
 
@@ -147,7 +147,10 @@ impl Rotation {
     pub fn read(&self) -> Result<Option<Duration>, Vec<Detail>> {
         let overlap = self.overlap.as_deref().map(humantime::parse_duration).transpose();
         overlap.map_err(|_| {
-            vec![Detail::at("/overlap", "must be a duration such as 24h; 0s ends the old secret")]
+            vec![Detail::at(
+                "/overlap",
+                "must be a duration such as 24h; 0s ends the old secret at once",
+            )]
         })
     }
 }
@@ -156,7 +159,9 @@ impl From<Result<u16, NotReceived>> for Tested {
     fn from(sent: Result<u16, NotReceived>) -> Tested {
         match sent {
             Ok(status) => Tested { received: true, status: Some(status), failure: None },
-            Err(it) => Tested { received: false, status: it.status, failure: Some(it.why) },
+            Err(failure) => {
+                Tested { received: false, status: failure.status, failure: Some(failure.why) }
+            }
         }
     }
 }
@@ -164,44 +169,44 @@ impl From<Result<u16, NotReceived>> for Tested {
 impl From<Result<model::webhook::Delivery, Unreadable>> for Delivery {
     fn from(listed: Result<model::webhook::Delivery, Unreadable>) -> Delivery {
         match listed {
-            Ok(it) => Delivery::from(it),
-            Err(it) => Delivery {
-                id: it.message_id(),
-                number: it.number,
+            Ok(delivery) => Delivery::from(delivery),
+            Err(unreadable) => Delivery {
+                id: unreadable.message_id(),
+                number: unreadable.number,
                 event: None,
                 user_id: None,
                 screen_name: String::new(),
                 reason: String::new(),
-                occurred_at: rfc3339(it.occurred_at),
-                state: it.state().name(),
-                app: it.app,
-                attempts: it.attempts,
-                attempt_at: it.attempt_at.map(rfc3339),
+                occurred_at: rfc3339(unreadable.occurred_at),
+                state: unreadable.state().name(),
+                app: unreadable.app,
+                attempts: unreadable.attempts,
+                attempt_at: unreadable.attempt_at.map(rfc3339),
                 delivered_at: None,
                 status: None,
-                failure: Some(it.why),
+                failure: Some(unreadable.why),
             },
         }
     }
 }
 
 impl From<model::webhook::Delivery> for Delivery {
-    fn from(it: model::webhook::Delivery) -> Delivery {
+    fn from(delivery: model::webhook::Delivery) -> Delivery {
         Delivery {
-            id: it.message_id(),
-            number: it.number,
-            event: Some(it.event.name()),
-            state: it.state().name(),
-            app: it.app,
-            user_id: Some(it.user_id.to_string()),
-            screen_name: it.screen_name,
-            reason: it.reason,
-            occurred_at: rfc3339(it.occurred_at),
-            attempts: it.attempts,
-            attempt_at: it.attempt_at.map(rfc3339),
-            delivered_at: it.delivered_at.map(rfc3339),
-            status: it.status,
-            failure: it.failure,
+            id: delivery.message_id(),
+            number: delivery.number,
+            event: Some(delivery.event.name()),
+            state: delivery.state().name(),
+            app: delivery.app,
+            user_id: Some(delivery.user_id.to_string()),
+            screen_name: delivery.screen_name,
+            reason: delivery.reason,
+            occurred_at: rfc3339(delivery.occurred_at),
+            attempts: delivery.attempts,
+            attempt_at: delivery.attempt_at.map(rfc3339),
+            delivered_at: delivery.delivered_at.map(rfc3339),
+            status: delivery.status,
+            failure: delivery.failure,
         }
     }
 }

@@ -1,51 +1,51 @@
-//! What `countersign query` is told.
+//! The arguments of `countersign query`.
 
 use clap::Args;
 
 const MORE: &str = "\
 Environment:
-  COUNTERSIGN_URL       Where the gateway is; http://127.0.0.1:8080 when nothing is said
-  COUNTERSIGN_KEY       The caller's key, csk_…; no option takes it, since others see a program's arguments
-  COUNTERSIGN_KEY_FILE  Or a file that holds it
+  COUNTERSIGN_URL       URL of the gateway (default: http://127.0.0.1:8080)
+  COUNTERSIGN_KEY       Caller's key, csk_…; there is no option for it, since other users can see a program's arguments
+  COUNTERSIGN_KEY_FILE  File that holds the key, instead of COUNTERSIGN_KEY
 
 Exit codes:
-  0    the whole answer was printed
-  1    the question was refused, or something else is wrong
-  2    the options are not understood
-  3    the answer was printed, but something is missing; what and why is on standard error
-  69   the gateway or X cannot answer now; the same may work later
-  78   the URL or the key is not set, or not in its form
-  130  ended by Ctrl-C";
+  0    the complete answer was printed
+  1    the question was refused, or another error occurred
+  2    invalid options
+  3    an incomplete answer was printed; standard error says what is missing and why
+  69   the gateway or X is unavailable; try again later
+  78   the URL or the key is missing or malformed
+  130  interrupted by Ctrl-C";
 
 #[derive(Args)]
 #[command(after_help = MORE)]
 pub(in crate::cli) struct Arguments {
-    /// Post ids or posts' URLs, with commas or spaces between; @FILE for those in a file, - for standard input
+    /// Post ids or URLs, separated by commas or spaces; @FILE reads them from a file, - from standard input
     #[arg(long, value_name = "IDS", required = true, num_args = 1..)]
     pub(super) tweets: Vec<String>,
     /// Engagement types, such as impressions,favorites
     #[arg(long, value_name = "NAMES", required = true, num_args = 1..)]
     pub(super) metrics: Vec<String>,
-    /// totals, 28hr, or START..END, each a date or a time such as 2026-01-31T13:00:00Z; a date means its first hour
+    /// Period: totals, 28hr, or START..END, each a time such as 2026-01-31T13:00:00Z or a date, meaning its first hour
     #[arg(long, default_value = "totals")]
     pub(super) window: String,
-    /// How to nest the answer: tweet.id, engagement.type, engagement.day and engagement.hour with commas between; up to three
+    /// How to nest the answer: tweet.id, engagement.type, engagement.day, engagement.hour (repeatable, up to three times)
     #[arg(long, value_name = "[NAME=]LEVELS")]
     pub(super) group_by: Vec<String>,
-    #[arg(long, value_name = "ACCOUNTS", num_args = 1.., help = "User ids or @screen_names whose tokens alone may be tried")]
+    #[arg(long, value_name = "ACCOUNTS", num_args = 1.., help = "Only use the tokens of these accounts (user ids or @screen_names)")]
     pub(super) accounts: Vec<String>,
-    /// The longest that the gateway may take, such as 20s; it has a limit of its own
+    /// Maximum time for the answer, such as 20s; the gateway has a limit of its own
     #[arg(long, value_name = "DURATION")]
     pub(super) deadline: Option<String>,
-    /// Print comma-separated values
+    /// Print CSV
     #[arg(long, conflicts_with_all = ["ndjson", "plan"])]
     pub(super) csv: bool,
-    /// Print a JSON object a line for each number, as they come, and then one that says what is missing
+    /// Print one JSON object per line for each number as it arrives, then one that says what is missing
     #[arg(long, conflicts_with = "plan")]
     pub(super) ndjson: bool,
-    /// Print the calls that it would take, and make none
+    /// Print the calls that the query would make, without making them
     #[arg(long)]
     pub(super) plan: bool,
-    #[arg(long, help = "Where the gateway is, instead of COUNTERSIGN_URL")]
+    #[arg(long, help = "URL of the gateway; overrides COUNTERSIGN_URL")]
     pub(super) url: Option<String>,
 }

@@ -3,7 +3,7 @@
 pub(super) mod arguments;
 mod progress;
 mod read;
-mod told;
+mod summary;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -11,27 +11,27 @@ use std::time::Duration;
 use anyhow::anyhow;
 use serde_json::Value;
 
+use crate::cli::assemble;
 use crate::cli::failure::Failure;
-use crate::cli::parts;
 use crate::cli::query::arguments::Arguments;
 use crate::cli::query::progress::Progress;
 use crate::client::{Client, Form};
 use crate::config;
 
-/// How long an answer may take beyond its deadline before the gateway counts as silent.
+/// How far beyond its deadline an answer may be before the gateway counts as unresponsive.
 const GRACE: Duration = Duration::from_secs(1);
-/// The longest silence where no deadline is named: the gateway's own limit, which is not known here, ends it before.
+/// The longest silence without a deadline. The gateway's own limit, which is not known here, is normally shorter.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let asked = read::asked(arguments)?;
+    let request = read::request(arguments)?;
     let settings = config::load_client(arguments.url.as_deref())?;
-    let patience = asked.deadline.map_or(PATIENCE, |it| it.saturating_mul(2) + GRACE);
+    let patience = request.deadline.map_or(PATIENCE, |deadline| deadline.saturating_mul(2) + GRACE);
     let client = Client::new(&settings, patience)?;
-    // One worker more, since writing to a reader that waits holds up the first.
-    parts::runtime(2)?.block_on(async {
+    // A second worker, since a slow reader of standard output blocks the first.
+    assemble::runtime(2)?.block_on(async {
         if arguments.plan {
-            let plan = client.plan(&asked.question).await?;
+            let plan = client.plan(&request.question).await?;
             return write(&readable(plan)).map(drop);
         }
         let form = match (arguments.csv, arguments.ndjson) {
@@ -39,13 +39,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             (_, true) => Form::Ndjson,
             _ => Form::Json,
         };
-        ask(&client, &asked, form).await
+        ask(&client, &request, form).await
     })
 }
 
-async fn ask(client: &Client, asked: &read::Request, form: Form) -> Result<(), Failure> {
-    let progress = Progress::start(asked.question.tweet_ids.len(), asked.deadline);
-    let mut answer = client.ask(&asked.question, form, asked.deadline).await?;
+async fn ask(client: &Client, request: &read::Request, form: Form) -> Result<(), Failure> {
+    let progress = Progress::start(request.question.tweet_ids.len(), request.deadline);
+    let mut answer = client.ask(&request.question, form, request.deadline).await?;
     let shows_itself = std::io::stdout().is_terminal();
     while let Some(piece) = answer.next().await? {
         if form != Form::Ndjson || shows_itself {
@@ -62,11 +62,11 @@ async fn ask(client: &Client, asked: &read::Request, form: Form) -> Result<(), F
     if report.complete {
         return Ok(());
     }
-    let told = told::lines(&report.missing);
-    Err(Failure::incomplete(anyhow!("the answer is not complete\n{told}")))
+    let missing = summary::lines(&report.missing);
+    Err(Failure::incomplete(anyhow!("the answer is incomplete; missing:\n{missing}")))
 }
 
-/// JSON as a line, or for a person with room between.
+/// JSON on one line, or indented for a terminal.
 fn readable(mut json: Vec<u8>) -> Vec<u8> {
     if std::io::stdout().is_terminal()
         && let Ok(value) = serde_json::from_slice::<Value>(&json)
@@ -78,12 +78,13 @@ fn readable(mut json: Vec<u8>) -> Vec<u8> {
     json
 }
 
-/// Whether anybody still reads. A full disk is a failure, since half a result would look like a whole one.
+/// Writes a piece; returns whether the reader is still there. A full disk is a failure, since half a result would look
+/// like a whole one.
 fn write(piece: &[u8]) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(piece).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::general(anyhow!("the result cannot be written: {error}"))),
+        Err(error) => Err(Failure::general(anyhow!("cannot write the result: {error}"))),
     }
 }

@@ -1,4 +1,5 @@
-//! A line on a terminal that says how long the gateway has been waited for; it comes after a second, and goes.
+//! A progress line on a terminal: how long the query has been running. It appears after a second and disappears at the
+//! end.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -12,13 +13,13 @@ const EVERY: Duration = Duration::from_millis(100);
 const BAR: &str = "{bar:24} {msg}";
 const SPINNER: &str = "{spinner} {msg}";
 
-/// Shown until it is ended or dropped.
+/// A progress line, shown until it is ended or dropped.
 pub(super) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// Shows nothing for a second, and nothing at all where standard error is no terminal. Ctrl-C takes it away.
+    /// Shows nothing for the first second, and nothing at all if standard error is not a terminal. Ctrl-C removes it.
     pub(super) fn start(posts: usize, deadline: Option<Duration>) -> Progress {
         let bar = ProgressBar::with_draw_target(deadline.map(millis), ProgressDrawTarget::hidden());
         if std::io::stderr().is_terminal() {
@@ -28,7 +29,7 @@ impl Progress {
         Progress { bar }
     }
 
-    /// Numbers that came so far.
+    /// Sets how many numbers have been received so far.
     pub(super) fn received(&self, numbers: u64) {
         if numbers > 0 {
             self.bar.set_prefix(numbers.to_string());
@@ -64,7 +65,7 @@ async fn show(bar: ProgressBar, posts: usize, deadline: Option<Duration>) {
     }
 }
 
-/// Only where there is a line to take away: elsewhere the signal itself ends the program.
+/// Removes the line at Ctrl-C. Without a line to remove, the signal itself ends the program.
 async fn end_at_interrupt(bar: ProgressBar) {
     const ENDED_BY_INTERRUPT: i32 = 130;
     if tokio::signal::ctrl_c().await.is_ok() {
@@ -74,10 +75,12 @@ async fn end_at_interrupt(bar: ProgressBar) {
 }
 
 fn text(posts: usize, numbers: &str, waited: Duration, deadline: Option<Duration>) -> String {
-    let asked = output::count(posts, "post", "posts");
-    let received = if numbers.is_empty() { String::new() } else { format!(", {numbers} numbers") };
-    let most = deadline.map(|it| format!(" of at most {}", humantime::format_duration(it)));
-    format!("{asked} asked{received}, {} s{}", waited.as_secs(), most.unwrap_or_default())
+    let posts = output::count(posts, "post", "posts");
+    let received =
+        if numbers.is_empty() { String::new() } else { format!(", {numbers} numbers received") };
+    let most =
+        deadline.map(|deadline| format!(" of at most {}", humantime::format_duration(deadline)));
+    format!("querying {posts}{received}, {} s{}", waited.as_secs(), most.unwrap_or_default())
 }
 
 fn millis(time: Duration) -> u64 {
@@ -89,10 +92,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_what_was_asked_how_long_ago_and_what_came() {
+    fn the_line_shows_the_posts_the_time_and_the_numbers_received() {
         let s = Duration::from_secs;
-        assert_eq!(text(1, "", s(2), None), "1 post asked, 2 s");
-        assert_eq!(text(9000, "", s(12), Some(s(20))), "9000 posts asked, 12 s of at most 20s");
-        assert_eq!(text(2, "1200", s(3), None), "2 posts asked, 1200 numbers, 3 s");
+        assert_eq!(text(1, "", s(2), None), "querying 1 post, 2 s");
+        assert_eq!(text(9000, "", s(12), Some(s(20))), "querying 9000 posts, 12 s of at most 20s");
+        assert_eq!(text(2, "1200", s(3), None), "querying 2 posts, 1200 numbers received, 3 s");
     }
 }

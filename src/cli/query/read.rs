@@ -1,4 +1,4 @@
-//! The question in the options: read here, so that a slip of the fingers is told before anything is sent.
+//! Reading the question from the options, so that a typo is reported before anything is sent.
 
 use std::fs;
 use std::io::Read;
@@ -13,26 +13,26 @@ use crate::client::{Grouping, Question, Window};
 use crate::model::{AccountRef, GroupBy, Metric};
 
 const SHOWN_MISTAKES: usize = 10;
-/// Less than what proves a key, which somebody may have pasted in the wrong place.
+/// Too short to reveal a key that somebody has pasted in the wrong place.
 const SHOWN_TEXT: usize = 16;
 
-/// What the options ask for.
+/// The question and its deadline.
 pub(super) struct Request {
     pub(super) question: Question,
     pub(super) deadline: Option<Duration>,
 }
 
-/// Reads the options, or says everything that is wrong with them.
-pub(super) fn asked(it: &Arguments) -> Result<Request, Failure> {
+/// Reads the options; the error lists everything that is wrong with them.
+pub(super) fn request(arguments: &Arguments) -> Result<Request, Failure> {
     let mut mistakes = Vec::new();
     let question = Question {
-        tweet_ids: tweet_ids(&it.tweets, &mut mistakes),
-        metrics: metrics(&it.metrics, &mut mistakes),
-        window: window(&it.window, &mut mistakes),
-        groupings: groupings(&it.group_by, &mut mistakes),
-        accounts: accounts(&it.accounts, &mut mistakes),
+        tweet_ids: tweet_ids(&arguments.tweets, &mut mistakes),
+        metrics: metrics(&arguments.metrics, &mut mistakes),
+        window: window(&arguments.window, &mut mistakes),
+        groupings: groupings(&arguments.group_by, &mut mistakes),
+        accounts: accounts(&arguments.accounts, &mut mistakes),
     };
-    let deadline = it.deadline.as_deref().and_then(|it| deadline(it, &mut mistakes));
+    let deadline = arguments.deadline.as_deref().and_then(|text| deadline(text, &mut mistakes));
     if mistakes.is_empty() {
         return Ok(Request { question, deadline });
     }
@@ -48,7 +48,7 @@ fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
     let (mut ids, before) = (Vec::new(), mistakes.len());
     for word in given {
         let (place, text) = match source(word) {
-            Ok(it) => it,
+            Ok(source) => source,
             Err(mistake) => {
                 mistakes.push(format!("--tweets: {mistake}"));
                 continue;
@@ -57,9 +57,10 @@ fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
         for (number, line) in (1..).zip(text.lines()) {
             for item in items(line) {
                 let mistake = || {
-                    let place =
-                        place.as_ref().map_or(String::new(), |it| format!("{it}, line {number}: "));
-                    format!("--tweets: {place}{} is neither a post's id nor its URL", quoted(item))
+                    let place = place
+                        .as_ref()
+                        .map_or(String::new(), |place| format!("{place}, line {number}: "));
+                    format!("--tweets: {place}{} is neither a post id nor a post URL", quoted(item))
                 };
                 match tweet_id(item) {
                     Some(id) => ids.push(id.to_owned()),
@@ -69,12 +70,12 @@ fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
         }
     }
     if ids.is_empty() && mistakes.len() == before {
-        mistakes.push("--tweets: there is no post to ask for".to_owned());
+        mistakes.push("--tweets: no posts given".to_owned());
     }
     ids
 }
 
-/// Where ids stand, if that is not the command line itself, and their text.
+/// The text that holds ids, and where it comes from, unless that is the command line itself.
 fn source(word: &str) -> Result<(Option<String>, String), String> {
     let (place, text) = match word.strip_prefix('@') {
         Some(path) => (path, fs::read_to_string(path)),
@@ -87,19 +88,20 @@ fn source(word: &str) -> Result<(Option<String>, String), String> {
     let place = plain(place);
     match text {
         Ok(text) => Ok((Some(place), text)),
-        Err(error) => Err(format!("{place} cannot be read: {error}")),
+        Err(error) => Err(format!("cannot read {place}: {error}")),
     }
 }
 
-/// What stands between commas and white space; some programs begin a file with a mark of its coding.
+/// The items between commas and white space. Some programs begin a file with a byte order mark, which is skipped.
 fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|it: char| it == ',' || it == '\u{feff}' || it.is_whitespace())
-        .filter(|it| !it.is_empty())
+    text.split(|c: char| c == ',' || c == '\u{feff}' || c.is_whitespace())
+        .filter(|item| !item.is_empty())
 }
 
 /// The id of `20` or of `https://x.com/jack/status/20?s=46`.
 fn tweet_id(text: &str) -> Option<&str> {
-    let is_id = |it: &str| (1..=19).contains(&it.len()) && it.bytes().all(|c| c.is_ascii_digit());
+    let is_id =
+        |text: &str| (1..=19).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_digit());
     if is_id(text) {
         return Some(text);
     }
@@ -107,8 +109,8 @@ fn tweet_id(text: &str) -> Option<&str> {
         text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     let (host, path) = rest.split_once('/')?;
     let host = host.to_ascii_lowercase();
-    let is_x = ["x.com", "twitter.com"].iter().any(|it| {
-        host.strip_suffix(it).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    let is_x = ["x.com", "twitter.com"].iter().any(|domain| {
+        host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
     });
     let (_, after) = path.split_once("status/").or_else(|| path.split_once("statuses/"))?;
     let id = after.split(['/', '?', '#']).next()?;
@@ -117,7 +119,7 @@ fn tweet_id(text: &str) -> Option<&str> {
 
 fn metrics(given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
     let (mut metrics, before) = (Vec::new(), mistakes.len());
-    for name in given.iter().flat_map(|it| items(it)) {
+    for name in given.iter().flat_map(|text| items(text)) {
         if let Some(metric) = Metric::from_name(name) {
             metrics.push(metric);
         } else {
@@ -127,7 +129,7 @@ fn metrics(given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
         }
     }
     if metrics.is_empty() && mistakes.len() == before {
-        mistakes.push("--metrics: there is no engagement type to ask for".to_owned());
+        mistakes.push("--metrics: no engagement types given".to_owned());
     }
     metrics
 }
@@ -154,10 +156,10 @@ fn groupings(given: &[String], mistakes: &mut Vec<String>) -> Vec<Grouping> {
     let mut groupings: Vec<Grouping> = Vec::new();
     for text in given {
         let (name, levels) = text.split_once('=').unwrap_or(("", text));
-        let levels: Vec<GroupBy> = items(levels).filter_map(|it| level(it, mistakes)).collect();
+        let levels: Vec<GroupBy> = items(levels).filter_map(|name| level(name, mistakes)).collect();
         let name = if name.is_empty() { name_of(&levels) } else { name.to_owned() };
-        if groupings.iter().any(|it| it.name == name) {
-            mistakes.push(format!("--group-by: there are two named {}", quoted(&name)));
+        if groupings.iter().any(|grouping| grouping.name == name) {
+            mistakes.push(format!("--group-by: two groupings are named {}", quoted(&name)));
         }
         groupings.push(Grouping { name, levels });
     }
@@ -168,14 +170,14 @@ fn level(text: &str, mistakes: &mut Vec<String>) -> Option<GroupBy> {
     let level = GroupBy::from_name(text);
     if level.is_none() {
         let hint = hint(text, &GroupBy::ALL.map(GroupBy::name));
-        mistakes.push(format!("--group-by: {} is not a level; {hint}", quoted(text)));
+        mistakes.push(format!("--group-by: {} is not a grouping level; {hint}", quoted(text)));
     }
     level
 }
 
 /// `by_tweet_type` for `tweet.id` and `engagement.type`.
 fn name_of(levels: &[GroupBy]) -> String {
-    let word = |it: &GroupBy| match it {
+    let word = |level: &GroupBy| match level {
         GroupBy::TweetId => "_tweet",
         GroupBy::EngagementType => "_type",
         GroupBy::EngagementDay => "_day",
@@ -186,7 +188,7 @@ fn name_of(levels: &[GroupBy]) -> String {
 
 fn accounts(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
     let mut accounts = Vec::new();
-    for text in given.iter().flat_map(|it| items(it)) {
+    for text in given.iter().flat_map(|text| items(text)) {
         if AccountRef::parse(text).is_none() {
             let right = "must be a user id of 1 to 19 digits or @screen_name";
             mistakes.push(format!("--accounts: {right}, not {}", quoted(text)));
@@ -197,7 +199,7 @@ fn accounts(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
 }
 
 fn deadline(text: &str, mistakes: &mut Vec<String>) -> Option<Duration> {
-    let deadline = humantime::parse_duration(text).ok().filter(|it| !it.is_zero());
+    let deadline = humantime::parse_duration(text).ok().filter(|deadline| !deadline.is_zero());
     if deadline.is_none() {
         let right = "must be a duration above zero such as 20s";
         mistakes.push(format!("--deadline: {right}, not {}", quoted(text)));
@@ -205,14 +207,14 @@ fn deadline(text: &str, mistakes: &mut Vec<String>) -> Option<Duration> {
     deadline
 }
 
-/// What may have been meant.
+/// The name that was probably meant, or all of them.
 fn hint(text: &str, known: &[&str]) -> String {
-    // X's own pages say so today.
+    // X calls favorites so today.
     let meant = if text == "likes" { "favorites" } else { text };
-    let nearest = known.iter().map(|it| (strsim::levenshtein(meant, it), it)).min();
+    let nearest = known.iter().map(|name| (strsim::levenshtein(meant, name), name)).min();
     match nearest.filter(|(distance, _)| *distance <= 3) {
         Some((_, nearest)) => format!("did you mean {nearest}?"),
-        None => format!("these are: {}", known.join(", ")),
+        None => format!("expected one of {}", known.join(", ")),
     }
 }
 
@@ -255,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_fingers_is_guessed() {
+    fn a_typo_is_guessed() {
         let known = Metric::ALL.map(Metric::name);
-        for (slip, meant) in
+        for (typo, meant) in
             [("impresions", "impressions"), ("likes", "favorites"), ("url_click", "url_clicks")]
         {
-            assert_eq!(hint(slip, &known), format!("did you mean {meant}?"));
+            assert_eq!(hint(typo, &known), format!("did you mean {meant}?"));
         }
-        assert!(hint("something else", &known).starts_with("these are: impressions, "));
+        assert!(hint("something else", &known).starts_with("expected one of impressions, "));
     }
 
     #[test]
@@ -272,7 +274,7 @@ mod tests {
             &["tweet.id,engagement.type".to_owned(), "days=engagement.day".to_owned()],
             &mut mistakes,
         );
-        let names: Vec<&str> = read.iter().map(|it| &*it.name).collect();
+        let names: Vec<&str> = read.iter().map(|grouping| &*grouping.name).collect();
         assert_eq!((names, mistakes.len()), (vec!["by_tweet_type", "days"], 0));
     }
 }

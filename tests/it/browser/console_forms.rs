@@ -30,7 +30,7 @@ async fn the_pages_about_accounts_are_sound_in_every_size_and_colour() {
         gateway.call_as(name, Endpoint::TwentyEightHours, &private).send().await;
     }
     browser.goes_to(&gateway, "/console/accounts").await;
-    browser.reads("X refused the call (403)").await;
+    browser.reads("X rejected the call (403)").await;
     browser.shows("console-accounts").await;
     browser.goes_to(&gateway, "/console/accounts?search=nobody").await;
     browser.shows("console-accounts-none-like-that").await;

@@ -103,7 +103,7 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     let other = chromium.browser().await;
     other.open(first).await;
     other.sees("Used already").await;
-    other.reads("This link was used already.").await;
+    other.reads("This link has already been used.").await;
 
     let second = demo.new_link().await;
     browser.open(&second).await;
@@ -113,7 +113,7 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     browser.sees("You did not let “demo” in").await;
     browser.press("Return to demo").await;
     browser.sees("Connect your X account to demo").await;
-    browser.reads("Not connected. X was told not to allow it, so nothing was connected.").await;
+    browser.reads("Not connected. Access was denied at X, so nothing was connected.").await;
 
     let settings = format!("{}/settings/connected_apps", demo.card["sandbox"].as_str().unwrap());
     browser.open(&settings).await;

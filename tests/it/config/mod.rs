@@ -262,7 +262,7 @@ fn other_files_that_everybody_may_read_are_taken_with_a_warning() {
     assert_eq!(warnings(0o640, 0o440), [] as [String; 0]);
     let mend = |path: &Path| {
         let path = path.display();
-        format!("everybody on this machine may read {path}; `chmod o= {path}` mends it")
+        format!("{path} can be read by everybody on this machine; `chmod o= {path}` fixes it")
     };
     assert_eq!(warnings(0o640, 0o444), [mend(&secret)]);
     assert_eq!(warnings(0o644, 0o644), [mend(&secret), mend(&settings)]);

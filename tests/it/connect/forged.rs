@@ -135,7 +135,7 @@ async fn a_link_that_was_begun_is_begun_with_no_cookie_but_its_own(database: Dat
             .header("sec-fetch-site", "same-origin")
             .send()
             .await;
-        answer.is_page(403, &["Another browser has begun"]);
+        answer.is_page(403, &["already open in another browser"]);
         assert_eq!(answer.header("set-cookie"), "", "{cookie}");
     }
     assert_eq!(gateway.steps().await, before);
@@ -161,7 +161,7 @@ async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
             answer.goes_to(&format!("/connect/{named}"));
             assert!(link.ends_with(named) || other_link.ends_with(named), "{cookie}");
         } else {
-            answer.is_page(403, &["Another browser has begun"]);
+            answer.is_page(403, &["already open in another browser"]);
         }
         assert_eq!(answer.header("set-cookie"), "");
     }
@@ -175,7 +175,7 @@ async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
         "x; xcountersign-connect",
     ] {
         let ask = Browser::new().ask("GET", &back).header("cookie", &format!("{name}={value}"));
-        ask.send().await.is_page(403, &["Another browser has begun"]);
+        ask.send().await.is_page(403, &["already open in another browser"]);
     }
     assert_eq!(gateway.steps().await.1, 0);
     gateway.nothing_stored().await;
@@ -223,7 +223,7 @@ async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
     // The cookie name without the prefix, which any host of the domain can set, is ignored.
     let value = set.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
     browser.cookies = vec![("countersign-connect".to_owned(), value.clone())];
-    browser.follow(&back).await.is_page(403, &["Another browser has begun"]);
+    browser.follow(&back).await.is_page(403, &["already open in another browser"]);
     browser.cookies = vec![("__Host-countersign-connect".to_owned(), value)];
     browser.follow(&back).await.goes_to(path_of(&link));
     assert!(gateway.is_connected("carol").await);

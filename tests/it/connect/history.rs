@@ -133,7 +133,7 @@ impl History<'_> {
             Some(name) if is_own => (200, format!("as @{name}")),
             Some(_) => (410, "used already".to_owned()),
             None if known.expires_s <= self.now_s => (404, "not known".to_owned()),
-            None if known.browser.is_some() && !is_own => (403, "Another browser".to_owned()),
+            None if known.browser.is_some() && !is_own => (403, "another browser".to_owned()),
             None => (200, "at X</button>".to_owned()),
         };
         let text = page.text().replace("Go on to X</button>", "at X</button>");

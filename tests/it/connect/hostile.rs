@@ -211,14 +211,14 @@ async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
                 text.clone(),
             ] {
                 let page = browser.other().ask("GET", &back).header("cookie", &cookie).send().await;
-                page.is_page(403, &["Another browser has begun"]);
+                page.is_page(403, &["already open in another browser"]);
                 browser
                     .other()
                     .ask("GET", &link)
                     .header("cookie", &cookie)
                     .send()
                     .await
-                    .is_page(403, &["Another browser has begun"]);
+                    .is_page(403, &["already open in another browser"]);
             }
         }
     }

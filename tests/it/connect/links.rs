@@ -116,7 +116,7 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
     Browser::new()
         .open(made[2]["url"].as_str().unwrap())
         .await
-        .is_page(404, &["This link is not known"]);
+        .is_page(404, &["This link is unknown"]);
     assert_eq!(list("").await.json()["links"].as_array().unwrap().len(), 4);
     assert_eq!(gateway.audited("link.withdrawn").await.len(), 1);
 }
@@ -211,8 +211,8 @@ async fn garbage_is_no_link_without_a_look_into_the_database(database: Database)
             page.is_page(
                 404,
                 &[
-                    "This link is not known, or its time is over.",
-                    "Ask whoever sent it for a new link.",
+                    "This link is unknown or has expired.",
+                    "Ask the person who sent it for a new link.",
                 ],
             );
         }

@@ -73,7 +73,7 @@ async fn an_odd_request_token_is_none(database: Database) {
         gateway.order(json!([fault(REQUEST_TOKEN, &wrong)])).await;
         browser.press(&link).await.goes_to(path_of(&link));
         let page = browser.open(&link).await;
-        page.is_page(200, &["Not connected.", "Begin again in a moment"]);
+        page.is_page(200, &["Not connected.", "Try again in a moment"]);
         assert!(odd_ends(&page.text()), "{wrong}: {}", page.text());
         fired_once(&gateway, &wrong).await;
     }
@@ -119,7 +119,7 @@ async fn an_odd_access_token_is_none(database: Database) {
         browser.follow(&back).await.goes_to(path_of(&link));
         let page = browser.open(&link).await;
         assert!(odd_ends(&page.text()), "{wrong}: {}", page.text());
-        page.is_page(200, &["Not connected.", "Begin again in a moment"]);
+        page.is_page(200, &["Not connected.", "Try again in a moment"]);
         // Whatever the answer is, the request was made once.
         assert_eq!(gateway.steps().await.1, before + 1, "{wrong}");
         fired_once(&gateway, &wrong).await;

@@ -116,11 +116,11 @@ async fn who_comes_back_twice_is_told_that_the_link_is_in_use(database: Database
     browser.follow(&back).await.goes_to(path_of(&link));
     let told = [
         "Not connected yet.",
-        "This link is in use: what X answered is being taken in.",
-        "Reload this page in a moment; begin again if it stays so.",
+        "This link is in use: X's response is being processed.",
+        "Reload this page in a moment; if that does not help, try again.",
     ];
     browser.open(&link).await.is_page(200, &told);
-    Browser::new().open(&link).await.is_page(403, &["Another browser has begun"]);
+    Browser::new().open(&link).await.is_page(403, &["already open in another browser"]);
     gateway.order(json!([])).await;
     first.await.unwrap().goes_to(path_of(&link));
     browser.open(&link).await.is_page(200, &["as @carol"]);
@@ -150,7 +150,7 @@ async fn who_lost_xs_answer_to_a_crash_is_told_and_begins_again(database: Databa
     browser.follow(&next.at(&back)).await.goes_to(path_of(&link));
     browser.open(&next.at(&link)).await.is_page(
         200,
-        &["Not connected yet.", "begin again if it stays so.", "Begin again at X</button>"],
+        &["Not connected yet.", "if that does not help, try again.", "Begin again at X</button>"],
     );
     let carol = UserId::parse(&sandbox.user("carol").user_id).unwrap();
     assert!(store.find_account("demo", carol).await.unwrap().is_none());

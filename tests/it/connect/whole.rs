@@ -99,7 +99,7 @@ async fn a_link_that_was_used_is_used_for_everybody_else(database: Database) {
         let page = other.open(&link).await;
         page.is_page(
             410,
-            &["This link was used already.", "If that was you, nothing is left to do."],
+            &["This link has already been used.", "If you used it, you are done."],
         );
         assert!(!page.text().contains("carol"), "{}", page.text());
         other.press(&link).await.is_page(410, &["This link was used already."]);

@@ -54,11 +54,11 @@ async fn accounts_are_listed_with_what_was_asked_last_as_them(database: Database
         2 + 2 + 1,
         "since, last call and last error: {page}"
     );
-    assert!(page.contains("X refused the call (403), 2026-03-10 21:15 UTC"), "{page}");
+    assert!(page.contains("X rejected the call (403), 2026-03-10 21:15 UTC"), "{page}");
     let one = visitor.open(&path(&gateway, "bob")).await;
     is_page(&one, 200);
     assert!(
-        one.text().contains("X refused the call (403)") && one.text().contains("answered (200)"),
+        one.text().contains("X rejected the call (403)") && one.text().contains("answered (200)"),
         "{}",
         one.text()
     );

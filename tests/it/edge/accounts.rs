@@ -334,7 +334,7 @@ async fn accounts_tell_what_was_asked_last_as_them(database: Database) {
     let now = "2026-03-10T21:20:30Z";
     let of = |name: &str| match name {
         "alice" => [json!(now), Value::Null, Value::Null],
-        _ => [json!(now), json!("X refused the call (403)"), json!(now)],
+        _ => [json!(now), json!("X rejected the call (403)"), json!(now)],
     };
     let listed = gateway.admin(&key, "GET", ACCOUNTS).send().await;
     assert_eq!(names(&listed).len(), 2);

@@ -53,7 +53,7 @@ async fn accounts_come_and_go(database: Database) {
         deployment
             .must(&["account", "verify", "@alice"])
             .await
-            .starts_with(&format!("works: {alice} (@alice)"))
+            .starts_with(&format!("the token of {alice} (@alice) works"))
     );
     assert_eq!(
         json(&deployment.must(&["account", "verify", "@alice", "--json"]).await)["works"],
@@ -67,7 +67,7 @@ async fn accounts_come_and_go(database: Database) {
     let refused = deployment.run(&["account", "verify", "@alice"]).await;
     assert_eq!(
         (refused.code, &*refused.err),
-        (1, "countersign: does not work: the account is revoked\n")
+        (1, "countersign: the token does not work; the account is revoked\n")
     );
     let refused = deployment.run(&["account", "verify", "@alice", "--json"]).await;
     assert_eq!((refused.code, json(&refused.out)["state"].clone()), (1, "revoked".into()));

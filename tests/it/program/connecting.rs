@@ -67,7 +67,7 @@ async fn links_that_wait_are_listed_and_withdrawn(database: Database) {
     assert_eq!((&listed[0]["id"], &listed[0]["app"]), (&made["id"], &"demo".into()));
     for wrong in ["x", made["url"].as_str().unwrap()] {
         let refused = deployment.run(&["account", "withdraw", wrong]).await;
-        assert!(refused.code != 0 && refused.err.contains("by its id"), "{refused:?}");
+        assert!(refused.code != 0 && refused.err.contains("not a link id"), "{refused:?}");
     }
     deployment.must(&["account", "withdraw", id]).await;
     assert!(!deployment.must(&["account", "links"]).await.contains(id));
@@ -97,11 +97,11 @@ async fn nothing_is_connected_by_a_wrong_pin_or_another_user(database: Database)
         pin.bytes().map(|byte| char::from(b'0' + (byte - b'0' + 1) % 10)).collect::<String>()
     };
     for (done, said) in [
-        (by_pin(&deployment, &[], wrong).await, "it took too long"),
+        (by_pin(&deployment, &[], wrong).await, "took too long"),
         (by_pin(&deployment, &[], |_| String::new()).await, "nothing was connected"),
         (by_pin(&deployment, &[], |_| "no\n".to_owned()).await, "nothing was connected"),
         (by_pin(&deployment, &[], |pin| format!("{pin}<script>\n")).await, "nothing was connected"),
-        (by_pin(&deployment, &["--user", &other], str::to_owned).await, "another X user"),
+        (by_pin(&deployment, &["--user", &other], str::to_owned).await, "a different X user"),
     ] {
         assert!(done.code != 0 && done.out.is_empty(), "{done:?}");
         assert!(done.err.contains(said), "{said}: {done:?}");

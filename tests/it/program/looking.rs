@@ -35,7 +35,7 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
     let deployment = Deployment::new(&database).await;
     deployment.prepare().await;
     let none = deployment.run(CALLS).await;
-    assert_eq!((none.code, &*none.out, &*none.err), (0, "", "there are no such calls\n"));
+    assert_eq!((none.code, &*none.out, &*none.err), (0, "", "no matching calls\n"));
     let (mine, other) = (deployment.key("mine", &[]).await, deployment.key("other", &[]).await);
     let running = deployment.serve().await;
     assert_eq!(ask(&deployment, &running, &mine, "@alice", "one").await, 200);
@@ -68,20 +68,20 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(
         rows[0].split_whitespace().collect::<Vec<_>>(),
-        ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "ENDED", "MS", "REQUEST"]
+        ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "OUTCOME", "MS", "REQUEST"]
     );
-    for part in [" other ", " @bob ", " totals ", " X refused the call (403) ", " two"] {
+    for part in [" other ", " @bob ", " totals ", " X rejected the call (403) ", " two"] {
         assert!(rows[2].contains(part), "{part}: {table}");
     }
     assert_eq!(
         deployment.run(&["calls", "--limit", "2"]).await.err,
-        "there are older ones; ask for more with --limit\n"
+        "there are older calls; raise --limit to see them\n"
     );
     assert_eq!(deployment.run(&["calls", "--limit", "3"]).await.err, "");
     for (words, told) in [
         (
             &["--account", "alice"][..],
-            "name the account as a user id of 1 to 19 digits or as @screen_name",
+            "the account must be a user id of 1 to 19 digits or @screen_name",
         ),
         (&["--endpoint", "weekly"], "--endpoint must be totals, 28hr or historical"),
         (&["--ended", "so"], "--ended must be well or badly"),
@@ -131,14 +131,14 @@ async fn the_audit_log_is_listed_and_narrowed(database: Database) {
     assert!(!table.contains('\u{202e}'), "{table:?}");
     assert_eq!(
         deployment.run(&["audit", "--limit", "1"]).await.err,
-        "there are more; ask for them with --limit\n"
+        "there are more entries; raise --limit to see them\n"
     );
     assert_eq!(
         deployment.run(&["audit", "--actor", "nobody"]).await.err,
-        "there are no such entries\n"
+        "no matching entries\n"
     );
     for (words, told) in [
-        (&["--from", "soon"][..], "--from must be a day or a time such as 2026-03-01"),
+        (&["--from", "soon"][..], "--from must be a date or a time such as 2026-03-01"),
         (&["--order", "up"], "--order must be newest or oldest"),
     ] {
         let done = deployment.run(&[&["audit"], words].concat()).await;

@@ -100,8 +100,7 @@ async fn what_is_missing_is_told_beside_the_answer() {
     let done = shell.query(&format!("--tweets {} 20 --metrics favorites", alice[0])).await;
     assert_eq!(done.code, 3, "{done:?}");
     assert_eq!(printed(&done)["countersign"]["complete"], false);
-    let told =
-        "countersign: the answer is not complete\n  unavailable, 1 post: 20; without favorites";
+    let told = "countersign: the answer is incomplete; missing:\n  unavailable, 1 post: 20; without favorites";
     assert!(done.err.starts_with(told), "{done:?}");
 
     let missing = json!([
@@ -111,7 +110,7 @@ async fn what_is_missing_is_told_beside_the_answer() {
     let body = json!({ "countersign": { "complete": false, "missing": missing } }).to_string();
     let server = Scripted::answering(&answer("Content-Type: application/json", &body)).await;
     let done = Shell::before(&server).query("--tweets 1 --metrics favorites").await;
-    let told = "countersign: the answer is not complete\n  quota, 7 posts: 1, 2, 3, 4, 5 and 2 more; without favorites, replies; try\u{fffd}[2J later\n  deadline, 1 post: 8\n";
+    let told = "countersign: the answer is incomplete; missing:\n  quota, 7 posts: 1, 2, 3, 4, 5 and 2 more; without favorites, replies; try\u{fffd}[2J later\n  deadline, 1 post: 8\n";
     assert_eq!((done.code, &*done.err), (3, told));
 }
 
@@ -182,7 +181,10 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
     gateway.inner.revoke_key(&gateway.key, "test").await.unwrap().unwrap();
     let done = shell.query(&words).await;
     assert_eq!((done.code, &*done.out), (1, ""), "{done:?}");
-    assert!(done.err.contains("COUNTERSIGN_KEY must be a key that this gateway made"), "{done:?}");
+    assert!(
+        done.err.contains("COUNTERSIGN_KEY must be a key that this gateway issued"),
+        "{done:?}"
+    );
     assert!(!done.err.contains(&gateway.key[17..]), "{done:?}");
     shell.environment.remove("COUNTERSIGN_KEY");
     fs::write(shell.folder.path().join("key"), format!("{}\n", gateway.key)).unwrap();
@@ -223,26 +225,26 @@ async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
         .await;
     let told: Vec<&str> = done.err.lines().collect();
     let expected = [
-        "countersign: --tweets: ids.txt, line 2: \"twenty_two_and_a…\" is neither a post's id nor its URL",
-        "--tweets: nowhere.txt cannot be read: No such file or directory (os error 2)",
-        "--tweets: \"https://x.com/ja…\" is neither a post's id nor its URL",
+        "countersign: --tweets: ids.txt, line 2: \"twenty_two_and_a…\" is neither a post id nor a post URL",
+        "--tweets: cannot read nowhere.txt: No such file or directory (os error 2)",
+        "--tweets: \"https://x.com/ja…\" is neither a post id nor a post URL",
         "--metrics: \"impresions\" is not an engagement type; did you mean impressions?",
         "--metrics: \"likes\" is not an engagement type; did you mean favorites?",
         "--window: must be totals, 28hr or START..END such as 2026-01-01..2026-01-31, not \"week\"",
-        "--group-by: \"tweet\" is not a level; did you mean tweet.id?",
+        "--group-by: \"tweet\" is not a grouping level; did you mean tweet.id?",
         "--accounts: must be a user id of 1 to 19 digits or @screen_name, not \"jack\"",
         "--deadline: must be a duration above zero such as 20s, not \"soon\"",
     ];
     assert_eq!((done.code, &*told), (1, &expected[..]));
     for (words, told) in [
-        ("--tweets , --metrics favorites", "--tweets: there is no post to ask for"),
+        ("--tweets , --metrics favorites", "--tweets: no posts given"),
         (
             "--tweets x --metrics ,",
-            "--tweets: \"x\" is neither a post's id nor its URL\n--metrics: there is no engagement type to ask for",
+            "--tweets: \"x\" is neither a post id nor a post URL\n--metrics: no engagement types given",
         ),
         (
             "--tweets 1 --metrics favorites --group-by a=tweet.id --group-by a=engagement.type",
-            "--group-by: there are two named \"a\"",
+            "--group-by: two groupings are named \"a\"",
         ),
     ] {
         let done = shell.query(words).await;
@@ -254,7 +256,7 @@ async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
     let done = shell.query("--tweets 1 --metrics favorites --url gateway").await;
     assert_eq!(done.code, 78, "{done:?}");
     assert!(
-        done.err.starts_with("countersign: 2 settings are wrong:\n--url (command line): "),
+        done.err.starts_with("countersign: 2 settings are invalid:\n--url (command line): "),
         "{done:?}"
     );
     assert!(done.err.contains("COUNTERSIGN_KEY (environment): missing"), "{done:?}");
@@ -276,7 +278,7 @@ async fn a_reader_that_has_gone_ends_it_quietly_and_a_full_disk_does_not() {
             Stdio::from(File::options().write(true).open("/dev/full").unwrap()),
             (
                 Some(1),
-                "countersign: the result cannot be written: No space left on device (os error 28)\n",
+                "countersign: cannot write the result: No space left on device (os error 28)\n",
             ),
         ),
     ] {

@@ -167,7 +167,7 @@ async fn the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails(da
 
     let rotated = shell(&deployment, rotate).await;
     assert!(
-        rotated.out.contains("records sealed anew") && rotated.err.contains("may leave"),
+        rotated.out.contains("resealed ") && rotated.err.contains("can be removed from vault.keys"),
         "{rotated:?}"
     );
     load.goes_on().await;
@@ -211,7 +211,7 @@ async fn sealing_waits_for_replicas_that_lack_the_key(database: Database) {
         [] as [Value; 0],
         "it took itself off the list"
     );
-    assert!(deployment.must(&["vault", "rotate"]).await.contains("sealed anew with newerkey"));
+    assert!(deployment.must(&["vault", "rotate"]).await.contains(" records with newerkey"));
 }
 
 async fn a_replica_that_was_killed_is_forgotten(database: Database) {
@@ -265,7 +265,7 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
     named("after").send().await.is_relayed(200);
 
     write("nonsense", "");
-    let refused = running.err.wait_for("not taken as they are").await;
+    let refused = running.err.wait_for("could not be applied in full").await;
     assert!(refused.contains("log.level"), "{refused}");
     assert!(get("/readyz").send().await.text().contains("were not taken"));
     named("still").send().await.is_relayed(200);
@@ -273,7 +273,7 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
     write("info", "apps.other.consumer_key = 'k'\napps.other.consumer_secret = 's'");
     running.signal(Signal::HUP);
     running.err.wait_for("restart to use it").await;
-    running.err.wait_for("the settings were read anew").await;
+    running.err.wait_for("the settings were reloaded\"").await;
     assert_eq!(get("/readyz").send().await.json()["status"], "ready");
 
     let taken = async || {
@@ -288,7 +288,7 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
     named("quiet").send().await.is_relayed(200);
     write("info", "");
     running.signal(Signal::HUP);
-    running.err.wait_for("the settings were read anew").await;
+    running.err.wait_for("the settings were reloaded\"").await;
     named("loud").send().await.is_relayed(200);
     running.err.wait_for("\"loud\"").await;
     assert!(!running.err.text().contains("\"quiet\""), "{}", running.err.text());
@@ -337,7 +337,7 @@ async fn commands_that_seal_refuse_a_ring_that_does_not_fit(database: Database) 
         deployment
             .must(&["check"])
             .await
-            .contains("opens all 7 stored secrets: 7 sealed with testkey1")
+            .contains("all 7 stored secrets can be opened: 7 sealed with testkey1")
     );
 
     let sealing = [

@@ -41,7 +41,7 @@ async fn every_wrong_setting_is_told_at_once_and_none_is_shown() {
     ] {
         let done = deployment.run(command).await;
         assert_eq!(done.code, 78, "{command:?}: {done:?}");
-        assert!(done.err.starts_with("countersign: 7 settings are wrong:\n"), "{}", done.err);
+        assert!(done.err.starts_with("countersign: 7 settings are invalid:\n"), "{}", done.err);
         for key in [
             "server.listen",
             "SERVER__LISTENN",
@@ -75,7 +75,7 @@ async fn a_missing_ring_is_told_with_the_other_wrong_settings() {
     for command in [&["serve"][..], &["key", "list"], &["account", "list"], &["vault", "status"]] {
         let done = deployment.run(command).await;
         assert_eq!(done.code, 78, "{done:?}");
-        assert!(done.err.starts_with("countersign: 2 settings are wrong:\n"), "{}", done.err);
+        assert!(done.err.starts_with("countersign: 2 settings are invalid:\n"), "{}", done.err);
         assert!(done.err.contains("vault.keys (default): expected an entry"), "{}", done.err);
     }
 }
@@ -130,8 +130,8 @@ async fn the_sandbox_starts_with_its_switches_set() {
     let arguments: Vec<_> =
         ["sandbox", "--listen", "127.0.0.1:0"].into_iter().chain(switches).collect();
     let running = deployment.start(&arguments);
-    let line = running.out.wait_for("listens on").await;
-    let (url, _) = line.split_once("listens on ").unwrap().1.split_once(';').unwrap();
+    let line = running.out.wait_for("listening on").await;
+    let (url, _) = line.split_once("listening on ").unwrap().1.split_once(';').unwrap();
     let ask = async |method: &str, path: &str| {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Ask::new(&http, url, method, path).send().await
@@ -276,7 +276,7 @@ async fn key_files_are_not_for_everybody() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let done = deployment.run(&["migrate"]).await;
         assert_eq!(done.code, 78, "{done:?}");
-        assert!(done.err.contains("expected 0400 or 0600"), "{done:?}");
+        assert!(done.err.contains("expected mode 0400 or 0600"), "{done:?}");
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     deployment.must(&["migrate"]).await;
@@ -308,11 +308,12 @@ async fn systemds_credentials_are_secrets_by_their_names() {
     deployment.prepare().await;
     let checked = deployment.must(&["check"]).await;
     assert!(checked.contains("all 7 checks passed"), "{checked}");
-    let everybody = format!("warn  files: everybody on this machine may read {}", file.display());
+    let everybody =
+        format!("warn  files: {} can be read by everybody on this machine", file.display());
     assert!(checked.contains(&everybody), "{checked}");
     let running = deployment.serve().await;
     assert!(
-        running.err.text().contains("everybody on this machine may read"),
+        running.err.text().contains("can be read by everybody on this machine"),
         "{}",
         running.err.text()
     );

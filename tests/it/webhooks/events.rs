@@ -133,7 +133,7 @@ async fn the_end_of_an_account_carries_a_link_for_its_user_alone(database: Datab
     let mut browser = Browser::new();
     let other = gateway.allow(&mut browser, link, "bob").await;
     browser.follow(&other).await.goes_to(path_of(link));
-    browser.open(link).await.is_page(200, &["This link is for another X user"]);
+    browser.open(link).await.is_page(200, &["This link is for a different X user"]);
     let back = gateway.allow(&mut browser, link, "alice").await;
     browser.follow(&back).await.goes_to(path_of(link));
     browser.open(link).await.is_page(200, &["as @alice"]);

@@ -1,4 +1,4 @@
-//! Putting the program together from its settings.
+//! Assembling the program from its settings: database, vault, gateway and runtime.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -17,44 +17,44 @@ use crate::model::{AccountRef, Clock, SystemClock};
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// A gateway with what it was made from.
-pub(super) struct Parts {
+/// A gateway with its settings and its database.
+pub(super) struct Deployment {
     pub(super) config: Config,
     pub(super) gateway: Gateway,
     pub(super) store: Store,
 }
 
-impl Parts {
-    /// Opens the database that the settings name; its schema must be this program's.
-    pub(super) async fn open(config: Config) -> Result<Parts, Failure> {
+impl Deployment {
+    /// Opens the configured database, whose schema must be up to date.
+    pub(super) async fn open(config: Config) -> Result<Deployment, Failure> {
         let vault = Vault::new(&config.vault)?;
         let store = connect(&config).await?;
         store.check_schema().await.map_err(failure::of_store)?;
-        Parts::assemble(config, store, vault)
+        Deployment::new(config, store, vault)
     }
 
-    pub(super) fn assemble(config: Config, store: Store, vault: Vault) -> Result<Parts, Failure> {
+    pub(super) fn new(config: Config, store: Store, vault: Vault) -> Result<Deployment, Failure> {
         let gateway =
             Gateway::new(&config, store.clone(), vault, clock()).map_err(Failure::config)?;
-        Ok(Parts { config, gateway, store })
+        Ok(Deployment { config, gateway, store })
     }
 
-    /// Refuses to seal with a key that a replica which lives does not hold.
+    /// Fails if a running replica lacks the active vault key: it could not open what this process seals.
     pub(super) async fn require_known_key(&self) -> Result<(), Failure> {
-        let without = self.gateway.list_replicas_lacking_key().await?;
-        if without.is_empty() {
+        let lacking = self.gateway.list_replicas_lacking_key().await?;
+        if lacking.is_empty() {
             return Ok(());
         }
-        let name = |it: &Replica| format!("{} ({})", output::plain(&it.host), it.id);
-        let names: Vec<String> = without.iter().map(name).collect();
+        let name = |replica: &Replica| format!("{} ({})", output::plain(&replica.host), replica.id);
+        let names: Vec<String> = lacking.iter().map(name).collect();
         Err(Failure::config(anyhow!(
-            "the vault key that seals, {}, is not held by these replicas, so add it to their vault.keys first: {}",
+            "these replicas do not have the active vault key {}; add it to their vault.keys first: {}",
             self.config.vault.active,
             names.join(", ")
         )))
     }
 
-    /// Refuses a ring that does not fit what is stored: what it sealed, others could not open.
+    /// Fails if the ring does not fit what is stored: others could not open what it seals.
     pub(super) async fn require_fitting_ring(&self) -> Result<(), Failure> {
         match self.gateway.find_ring_fault().await? {
             None => Ok(()),
@@ -63,25 +63,25 @@ impl Parts {
     }
 }
 
-/// What most commands need: the settings, and a gateway on a database whose schema is right.
-pub(super) async fn open(config: Option<&Path>) -> Result<Parts, Failure> {
-    Parts::open(settings_with_ring(config)?).await
+/// The deployment that most commands need, with a database whose schema is up to date.
+pub(super) async fn open(config: Option<&Path>) -> Result<Deployment, Failure> {
+    Deployment::open(settings_with_ring(config)?).await
 }
 
-/// The same for a command that seals, with a ring that everybody can open what it seals with.
-pub(super) async fn open_to_seal(config: Option<&Path>) -> Result<Parts, Failure> {
-    let parts = open(config).await?;
-    parts.require_fitting_ring().await?;
-    parts.require_known_key().await?;
-    Ok(parts)
+/// The same for a command that seals, with a ring whose seals every replica can open.
+pub(super) async fn open_to_seal(config: Option<&Path>) -> Result<Deployment, Failure> {
+    let deployment = open(config).await?;
+    deployment.require_fitting_ring().await?;
+    deployment.require_known_key().await?;
+    Ok(deployment)
 }
 
-/// The settings of a command that seals and opens nothing.
+/// The settings for a command that neither seals nor opens anything.
 pub(super) fn settings(path: Option<&Path>) -> Result<Config, Failure> {
     Ok(config::load(path, Ring::NotNeeded)?)
 }
 
-/// The settings of a command that cannot do without the vault's keys.
+/// The settings for a command that needs the vault's keys.
 pub(super) fn settings_with_ring(path: Option<&Path>) -> Result<Config, Failure> {
     Ok(config::load(path, Ring::Needed)?)
 }
@@ -98,25 +98,25 @@ pub(super) fn now() -> OffsetDateTime {
     SystemClock.now()
 }
 
-/// A whole listing, page by page; `ask` is given the last item so far and how many to bring.
+/// A whole listing, page by page; `fetch` takes the last item so far and the size of the next page.
 pub(super) async fn all_pages<T>(
-    ask: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
+    fetch: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
 ) -> Result<Vec<T>, Failure> {
-    Ok(first(u32::MAX, ask).await?.0)
+    Ok(first(u32::MAX, fetch).await?.0)
 }
 
-/// The first `most` items of a listing, and whether there are more; `ask` as for `all_pages`.
+/// The first `most` items of a listing, and whether there are more; `fetch` is the same as for `all_pages`.
 pub(super) async fn first<T>(
     most: u32,
-    ask: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
+    fetch: impl AsyncFn(Option<&T>, u32) -> Result<Vec<T>, gateway::Error>,
 ) -> Result<(Vec<T>, bool), Failure> {
     const PAGE: usize = 1000;
     let most = most as usize;
     let mut items = Vec::new();
     while items.len() <= most {
-        // One more than is given tells whether there are more.
+        // One extra item shows whether there are more.
         let size = PAGE.min((most - items.len()).saturating_add(1));
-        let page = ask(items.last(), size.try_into().unwrap_or(u32::MAX)).await?;
+        let page = fetch(items.last(), size.try_into().unwrap_or(u32::MAX)).await?;
         let is_last = page.len() < size;
         items.extend(page);
         if is_last {
@@ -128,13 +128,13 @@ pub(super) async fn first<T>(
     Ok((items, is_more))
 }
 
-/// An account as the command line names it.
+/// The account that an argument names.
 pub(super) fn account_ref(text: &str) -> Result<AccountRef, Failure> {
-    let form = "name the account as a user id of 1 to 19 digits or as @screen_name";
-    AccountRef::parse(text).ok_or_else(|| Failure::general(anyhow!(form)))
+    let detail = "the account must be a user id of 1 to 19 digits or @screen_name";
+    AccountRef::parse(text).ok_or_else(|| Failure::general(anyhow!(detail)))
 }
 
-/// Who acts, for the audit log: the user of the system and the machine.
+/// The actor for the audit log: the operating system's user and the machine.
 pub(super) static ACTOR: LazyLock<String> = LazyLock::new(|| {
     let id = getuid().as_raw();
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -142,21 +142,21 @@ pub(super) static ACTOR: LazyLock<String> = LazyLock::new(|| {
     at_command_line(&user, &uname().nodename().to_string_lossy())
 });
 
-/// What a file of users calls that one.
+/// The name of the user with this id in the text of `/etc/passwd`.
 fn user_name(users: &str, id: u32) -> Option<&str> {
-    let mut fields = users.lines().map(|it| it.split(':'));
-    fields.find_map(|mut it| {
-        let name = it.next()?;
-        (it.nth(1)?.parse() == Ok(id)).then_some(name)
+    let mut lines = users.lines().map(|line| line.split(':'));
+    lines.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
     })
 }
 
-/// Runs a command that does one thing and ends.
+/// Runs a command that ends by itself, on one thread.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     runtime(1)?.block_on(work)
 }
 
-/// A runtime with that many workers, 0 for one a core. One worker needs no stealing, so it gets the runtime without.
+/// A runtime with this many workers; 0 means one per core. One worker does without the overhead of work stealing.
 pub(super) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if workers == 0 { cores } else { workers };
@@ -164,9 +164,11 @@ pub(super) fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder.worker_threads(workers).enable_all().build().map_err(|error| {
-        Failure::unavailable(anyhow!(error).context("the runtime could not be started"))
-    })
+    builder
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unavailable(anyhow!(error).context("cannot start the runtime")))
 }
 
 #[cfg(test)]

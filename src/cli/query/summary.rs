@@ -1,4 +1,4 @@
-//! What a gateway says of an answer, as a person reads it: what is missing, and what is wrong with a question.
+//! The gateway's report in words: what is missing from an answer, and what is wrong with a question.
 
 use std::fmt::Write;
 
@@ -22,10 +22,10 @@ impl From<client::Error> for Failure {
     }
 }
 
-/// A line for each part that is missing: how many posts, why, and the first of them.
+/// A line for each missing part: the reason, how many posts, and the first few of them.
 pub(super) fn lines(missing: &[Missing]) -> String {
     let mut lines: Vec<String> = missing.iter().take(SHOWN_PARTS).map(line).collect();
-    if let Some(more) = missing.get(SHOWN_PARTS..).filter(|it| !it.is_empty()) {
+    if let Some(more) = missing.get(SHOWN_PARTS..).filter(|parts| !parts.is_empty()) {
         let posts = more.iter().map(Missing::posts).sum();
         lines.push(format!("  and {} more", output::count(posts, "post", "posts")));
     }
@@ -53,31 +53,31 @@ fn line(part: &Missing) -> String {
     line
 }
 
-/// What the gateway refused, each mistake with its place, and by which id its operators find it.
+/// The gateway's refusal: each mistake with its place, and the request id by which operators find it in the logs.
 fn refusal(problem: &Problem) -> String {
-    let mut said = plain(&problem.title);
+    let mut text = plain(&problem.title);
     let mistakes: Vec<String> = problem.problems.iter().map(mistake).collect();
     if mistakes.is_empty() && problem.missing.is_empty() {
-        let _ = write!(said, ": {}", plain(&problem.detail));
+        let _ = write!(text, ": {}", plain(&problem.detail));
     }
     if problem.status == 401 {
-        said += "; COUNTERSIGN_KEY must be a key that this gateway made, and that is neither revoked nor expired";
+        text += "; COUNTERSIGN_KEY must be a key that this gateway issued and that is neither revoked nor expired";
     }
     let missing = lines(&problem.missing);
     let parts = mistakes.into_iter().chain((!missing.is_empty()).then_some(missing));
     for part in parts {
-        let _ = write!(said, "\n{part}");
+        let _ = write!(text, "\n{part}");
     }
-    let _ = write!(said, "\nrequest id {}", plain(&problem.request_id));
-    said
+    let _ = write!(text, "\nrequest id {}", plain(&problem.request_id));
+    text
 }
 
-fn mistake(it: &Mistake) -> String {
-    let place = match (&it.pointer, &it.header) {
+fn mistake(mistake: &Mistake) -> String {
+    let place = match (&mistake.pointer, &mistake.header) {
         (Some(pointer), _) if pointer.is_empty() => "the body",
         (Some(pointer), _) => pointer,
         (None, Some(header)) => header,
         (None, None) => "the request",
     };
-    format!("  {}: {}", plain(place), plain(&it.detail))
+    format!("  {}: {}", plain(place), plain(&mistake.detail))
 }

@@ -1,14 +1,14 @@
-//! How many files the process may open, and what that leaves for connections.
+//! The process's limit on open files, and how many connections it allows.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::Config;
 
-/// Files for what is no connection counted here: the database's own files, look-ups, events, and the places for probes.
+/// Files needed beside callers' and operators' connections: the database's own, look-ups, events and probes.
 const RESERVED: u64 = 100;
 
-/// Raises the process's limit to the most that it may have, and holds `limits.connections` to what that allows.
+/// Raises the limit on open files to its maximum, and lowers `limits.connections` to what that allows.
 pub(super) fn fit_connections(config: &mut Config) {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -20,12 +20,12 @@ pub(super) fn fit_connections(config: &mut Config) {
             open_files = files,
             configured = wanted,
             held_to = most,
-            "limits.connections is more than the process's limit of open files allows (ulimit -n)"
+            "limits.connections was lowered to what the process's limit on open files allows (ulimit -n)"
         );
     }
 }
 
-/// A third of what is left: each caller's connection may need one to X, and operators have as many again.
+/// A third of the remaining files: each caller's connection may need one to X, and operators may have as many as callers.
 fn most(files: u64, database: u32) -> usize {
     let left = files.saturating_sub(RESERVED + u64::from(database));
     usize::try_from(left / 3).unwrap_or(usize::MAX).max(1)
