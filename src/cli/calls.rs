@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     endpoint: Option<String>,
     /// Calls that ended so only: well, with a status below 400, or badly, with any other or none
     #[arg(long, value_name = "HOW")]
-    ended: Option<String>,
+    outcome: Option<String>,
     /// Calls with this status only, such as 429, or of this class, such as 5xx
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
@@ -48,9 +48,9 @@ struct Named {
 }
 
 pub(super) async fn run(config: Option<&Path>, asked: Arguments) -> Result<(), Failure> {
-    let Arguments { key, account, endpoint, ended, status, request_id, limit, json } = asked;
+    let Arguments { key, account, endpoint, outcome, status, request_id, limit, json } = asked;
     let account = account.as_deref().map(account_ref).transpose()?;
-    let query = CallQuery { key, account: None, endpoint, ended, status, request_id };
+    let query = CallQuery { key, account: None, endpoint, outcome, status, request_id };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
     let parts = open(config).await?;
     let found = first(limit, async |last: Option<&Named>, limit| {

@@ -29,16 +29,16 @@ pub(super) enum Task {
         endpoints: Vec<String>,
         /// It may also make links by which users connect these accounts
         #[arg(long)]
-        links: bool,
-        /// With --admin: it may look at everything and change nothing
-        #[arg(long, requires = "admin")]
-        looks: bool,
+        create_links: bool,
         /// When it ends, such as 90d
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
         /// A key for the operators' API instead
         #[arg(long)]
         admin: bool,
+        /// With --admin: owner may do everything, auditor sees everything and changes nothing; owner by default
+        #[arg(long, requires = "admin", value_parser = ["owner", "auditor"])]
+        role: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -63,8 +63,19 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     let seals = matches!(task, Task::Create { .. });
     let parts = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
-        Task::Create { name, app, accounts, endpoints, links, looks, expires, admin, json } => {
-            let new = NewKey { name, admin, app, accounts, endpoints, links, looks, expires };
+        Task::Create {
+            name,
+            app,
+            accounts,
+            endpoints,
+            create_links,
+            expires,
+            admin,
+            role,
+            json,
+        } => {
+            let role = role.or(admin.then(|| "owner".to_owned()));
+            let new = NewKey { name, role, app, accounts, endpoints, create_links, expires };
             create(&parts, new, json).await
         }
         Task::List { json } => list(&parts, json).await,
@@ -110,7 +121,7 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
     let row = |it: &Key| {
         let state = match (&it.revoked_at, &it.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
-            _ if it.kind.is_none() => "refused".to_owned(),
+            _ if it.role.is_none() => "refused".to_owned(),
             (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
@@ -123,18 +134,18 @@ async fn list(opened: &Parts, json: bool) -> Result<(), Failure> {
         [
             it.id.clone(),
             output::plain(&it.name),
-            it.kind.unwrap_or("unreadable").to_owned(),
+            it.role.unwrap_or("unreadable").to_owned(),
             app,
             accounts,
             endpoints,
-            if it.links { "yes" } else { "-" }.to_owned(),
+            if it.create_links { "yes" } else { "-" }.to_owned(),
             used,
             state,
         ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     output::table(
-        ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"],
+        ["ID", "NAME", "ROLE", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"],
         &rows,
     );
     if keys.is_empty() {

@@ -115,9 +115,13 @@ pub(super) fn work_along(
 pub(super) async fn prepare(config: Config) -> Result<Parts, Failure> {
     let vault = Vault::new(&config.vault)?;
     let store = parts::connect(&config).await?;
-    let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
-    if !applied.is_empty() {
-        info!(migrations = applied.len(), "the schema was brought up to date");
+    if config.database.migrate {
+        let applied = store.migrate(parts::now()).await.map_err(failure::of_store)?;
+        if !applied.is_empty() {
+            info!(migrations = applied.len(), "the schema was brought up to date");
+        }
+    } else {
+        store.check_schema().await.map_err(failure::of_store)?;
     }
     let parts = Parts::assemble(config, store, vault)?;
     parts.require_fitting_ring().await?;

@@ -70,6 +70,7 @@ fn database(it: &mut Reader<'_>) -> Database {
         connection_life: it.get("database.connection_life", &form::DURATION),
         stale: it.get("database.stale", &form::DURATION_OR_ZERO),
         poll: it.get("database.poll", &form::DURATION),
+        migrate: it.get("database.migrate", &form::FLAG),
     }
 }
 
@@ -109,7 +110,7 @@ fn limits(it: &mut Reader<'_>) -> Limits {
         cached_keys: it.get("limits.cached_keys", &form::CACHE_SIZE),
         cached_accounts: it.get("limits.cached_accounts", &form::CACHE_SIZE),
         warm_up: it.get("limits.warm_up", &form::DURATION_OR_ZERO),
-        unknown_for: it.get("limits.unknown_for", &form::DURATION),
+        negative_cache: it.get("limits.negative_cache", &form::DURATION),
         answer_memory: it.get("limits.answer_memory", &form::ANSWER_MEMORY),
         read_rate: it.get("limits.read_rate", &form::COUNT),
         key_links: it.get("limits.key_links", &form::KEY_LINKS),

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Problem};
-use crate::model::key::Kind;
+use crate::model::key::Role;
 use crate::model::{self, Endpoint, UserId};
-use crate::wire::schema::{self, Duration, KeyKind, Time};
+use crate::wire::schema::{self, Duration, Time};
 use crate::wire::time::rfc3339;
 
 /// A key without what proves it.
@@ -15,8 +15,8 @@ pub struct Key {
     pub id: String,
     /// `null` where what is stored cannot be read, such as an endpoint of a later version, or was changed by something else:
     /// the key is refused, and can be revoked.
-    #[schema(value_type = Option<KeyKind>)]
-    pub kind: Option<&'static str>,
+    #[schema(value_type = Option<schema::Role>)]
+    pub role: Option<&'static str>,
     pub name: String,
     pub app: Option<String>,
     /// User ids, or `null` for all of the app's accounts.
@@ -26,9 +26,7 @@ pub struct Key {
     #[schema(value_type = Option<Vec<schema::Endpoint>>)]
     pub endpoints: Option<Vec<&'static str>>,
     /// Whether it may make links by which users connect these accounts.
-    pub links: bool,
-    /// Whether an admin key may look at everything and change nothing.
-    pub looks: bool,
+    pub create_links: bool,
     #[schema(value_type = Time)]
     pub created_at: String,
     #[schema(value_type = Option<Time>)]
@@ -56,9 +54,9 @@ pub struct NewKey {
     /// What you call it; no other key that works has the same.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// Whether it is for the operators' API; it then has nothing of what follows but an end.
-    #[serde(default)]
-    pub admin: bool,
+    /// `caller` by default. `owner` and `auditor` are for the operators' API, and have nothing of what follows but `expires`.
+    #[schema(value_type = Option<schema::Role>)]
+    pub role: Option<String>,
     /// May be left out where only one is configured.
     pub app: Option<String>,
     /// The only accounts that it may use; none for all of the app's.
@@ -71,10 +69,7 @@ pub struct NewKey {
     pub endpoints: Vec<String>,
     /// Whether it may make links by which users connect these accounts.
     #[serde(default)]
-    pub links: bool,
-    /// Whether an admin key may look at everything and change nothing.
-    #[serde(default)]
-    pub looks: bool,
+    pub create_links: bool,
     /// After how long it ends: a duration such as `90d`. Never, where nothing is said.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
@@ -86,13 +81,12 @@ impl From<model::key::Key> for Key {
         let names = |it: Vec<Endpoint>| it.iter().map(|it| it.name()).collect();
         Key {
             id: it.id,
-            kind: Some(it.kind.name()),
+            role: Some(it.role.name()),
             name: it.name,
             app: it.scopes.app,
             accounts: it.scopes.accounts.map(ids),
             endpoints: it.scopes.endpoints.map(names),
-            links: it.scopes.links,
-            looks: it.scopes.looks,
+            create_links: it.scopes.create_links,
             created_at: rfc3339(it.created_at),
             expires_at: it.scopes.expires_at.map(rfc3339),
             revoked_at: it.revoked_at.map(rfc3339),
@@ -107,13 +101,12 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
             Ok(it) => Key::from(it),
             Err(it) => Key {
                 id: it.id,
-                kind: None,
+                role: None,
                 name: it.name,
                 app: None,
                 accounts: Some(Vec::new()),
                 endpoints: Some(Vec::new()),
-                links: false,
-                looks: false,
+                create_links: false,
                 created_at: rfc3339(it.created_at),
                 expires_at: None,
                 revoked_at: it.revoked_at.map(rfc3339),
@@ -147,6 +140,13 @@ impl NewKey {
                 )),
             }
         }
+        let role = match self.role.as_deref() {
+            Some(name) => Role::from_name(name),
+            None => Some(Role::default()),
+        };
+        if role.is_none() {
+            problems.push(Problem::at("/role", "must be caller, owner or auditor"));
+        }
         let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
         if expires_in.is_err() {
             problems.push(Problem::at("/expires", "must be a duration such as 90d or 12h"));
@@ -154,16 +154,15 @@ impl NewKey {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let kind = if self.admin { Kind::Admin } else { Kind::Caller };
+        let role = role.unwrap_or_default();
         let expires_in = expires_in.ok().flatten();
         Ok(gateway::NewKey {
-            kind,
+            role,
             name: self.name,
             app: self.app,
             accounts,
             endpoints,
-            links: self.links,
-            looks: self.looks,
+            create_links: self.create_links,
             expires_in,
         })
     }

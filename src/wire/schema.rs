@@ -5,7 +5,6 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Schema, SchemaFormat};
 
 use crate::gateway::Reason;
-use crate::model::key::Kind;
 use crate::model::webhook::Event;
 use crate::model::{self, AccountState, AuthKind, Metric};
 
@@ -49,9 +48,9 @@ described! {
         "The class of X's status; `none` where no answer came.",
         model::usage::Outcome::ALL.map(model::usage::Outcome::name),
     );
-    KeyKind: one_of(
-        "`caller` for services, `admin` for the operators' API.",
-        [Kind::Caller, Kind::Admin].map(Kind::name),
+    Role: one_of(
+        "`caller` for services. On the operators' API, `owner` may do everything and `auditor` sees everything and changes nothing.",
+        model::key::Role::ALL.map(model::key::Role::name),
     );
     MissingReason: one_of(
         "`unavailable`: deleted, protected or gone. `not_connected`: no token of the author's can be used. `account_revoked`: the author's token does not work any more. `forbidden`: not the posts of whom you said. `unsupported_age`: too old for these engagement types. `quota`: X's limits. `deadline`: no time was left. `upstream_error`: X failed.",

@@ -8,7 +8,7 @@ use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
-use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
+use crate::store::{Backlog, Grain, MOST_LISTED, UsageFilter, UsageOfTime, UsageRow};
 
 /// The most recent calls from which latencies are computed.
 const MOST_TIMED: u32 = 1000;
@@ -101,7 +101,7 @@ impl Gateway {
             Some(aspect) => store.rank_usage(&filter, aspect).await?,
             None => Vec::new(),
         };
-        let largest: Vec<String> = ranked.iter().take(MOST_TOLD).map(|it| it.0.clone()).collect();
+        let largest: Vec<String> = ranked.iter().take(MOST_LISTED).map(|it| it.0.clone()).collect();
         let told = aspect.map(|it| (it, &*largest));
         let key_names = match aspect {
             Some(Aspect::Key) => self.key_names(ranked.iter().map(|it| &*it.0)).await,

@@ -13,7 +13,7 @@ async fn pair(database: &Database, poll: Duration) -> (House, House) {
     let one = House::start(database).await;
     let two = House::build(one.bench.again(), &database.settings(), |config| {
         config.database.poll = poll;
-        config.limits.unknown_for = NEVER;
+        config.limits.negative_cache = NEVER;
     })
     .await;
     (one, two)

@@ -40,7 +40,7 @@ fn is_told_to_wait(answer: &crate::bench::Answer) {
 on_both! {
     async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
         // What is remembered as unknown stays so for as long as the test may take.
-        let house = House::start_with(&database, |it| it.limits.unknown_for = Duration::from_mins(1)).await;
+        let house = House::start_with(&database, |it| it.limits.negative_cache = Duration::from_mins(1)).await;
         let unused = house.new_key(|_| ()).await;
         let revoked = house.new_key(|_| ()).await;
         house.gateway.revoke_key(&revoked, "test").await.unwrap().unwrap();

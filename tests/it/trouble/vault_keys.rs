@@ -26,7 +26,7 @@ fn newer(config: &mut Config) {
 /// A gateway that lacks the key with which the one beside it has sealed alice's token; it remembers absence for long.
 async fn pair(database: &Database) -> (House, House) {
     let old = House::start_with(database, |config| {
-        config.limits.unknown_for = Duration::from_hours(1);
+        config.limits.negative_cache = Duration::from_hours(1);
     })
     .await;
     let new = House::build(old.bench.again(), &database.settings(), newer).await;
