@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     endpoint: Option<String>,
     /// Only calls that succeeded (well: status below 400) or failed (badly: anything else, or no answer)
     #[arg(long, value_name = "well|badly")]
-    ended: Option<String>,
+    outcome: Option<String>,
     /// Only calls with this status, such as 429, or status class, such as 5xx
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
@@ -48,9 +48,9 @@ struct Named {
 }
 
 pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { key, account, endpoint, ended, status, request_id, limit, json } = arguments;
+    let Arguments { key, account, endpoint, outcome, status, request_id, limit, json } = arguments;
     let account = account.as_deref().map(account_ref).transpose()?;
-    let query = CallQuery { key, account: None, endpoint, ended, status, request_id };
+    let query = CallQuery { key, account: None, endpoint, outcome, status, request_id };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
     let deployment = open(config).await?;
     let found = first(limit, async |last: Option<&Named>, limit| {

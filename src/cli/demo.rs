@@ -24,7 +24,7 @@ use crate::cli::tour::{self, CONNECTED, Card};
 use crate::config::{self, Config};
 use crate::gateway::{self, Import};
 use crate::model::Secret;
-use crate::model::key::Kind;
+use crate::model::key::{Kind, Role};
 use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldUser};
 use crate::server;
@@ -242,26 +242,25 @@ async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
         }
     }
     let keys = Keys {
-        key: create_key(deployment, Kind::Caller).await?,
-        admin_key: create_key(deployment, Kind::Admin).await?,
+        key: create_key(deployment, Role::Caller).await?,
+        admin_key: create_key(deployment, Role::Owner).await?,
     };
     let text = serde_json::to_string(&keys).map_err(Failure::general)?;
     write_private(&path, &text).map_err(Failure::unavailable)?;
     Ok(keys)
 }
 
-async fn create_key(deployment: &Deployment, kind: Kind) -> Result<String, Failure> {
-    let name = format!("demo {kind}");
+async fn create_key(deployment: &Deployment, role: Role) -> Result<String, Failure> {
+    let name = format!("demo {}", role.kind().name());
     let _ = deployment.gateway.revoke_key(&name, ACTOR).await;
-    let app = (kind == Kind::Caller).then(|| APP.to_owned());
+    let app = (role == Role::Caller).then(|| APP.to_owned());
     let new = gateway::NewKey {
-        kind,
+        role,
         name,
         app,
         accounts: Vec::new(),
         endpoints: Vec::new(),
-        links: kind == Kind::Caller,
-        looks: false,
+        create_links: role == Role::Caller,
         expires_in: None,
     };
     let (_, secret) = deployment.gateway.create_key(new, ACTOR).await?;

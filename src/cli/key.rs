@@ -29,16 +29,16 @@ pub(super) enum Task {
         endpoints: Vec<String>,
         /// Allow it to create links for users to connect these accounts
         #[arg(long)]
-        links: bool,
-        /// With --admin: make the key read-only
-        #[arg(long, requires = "admin")]
-        looks: bool,
+        create_links: bool,
         /// Lifetime of the key, such as 90d (default: unlimited)
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
         /// Create an admin key, for the operators' API and the console
         #[arg(long)]
         admin: bool,
+        /// With --admin: owner may do everything, auditor sees everything and changes nothing; owner by default
+        #[arg(long, requires = "admin", value_parser = ["owner", "auditor"])]
+        role: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -63,8 +63,19 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     let seals = matches!(task, Task::Create { .. });
     let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
-        Task::Create { name, app, accounts, endpoints, links, looks, expires, admin, json } => {
-            let new = NewKey { name, admin, app, accounts, endpoints, links, looks, expires };
+        Task::Create {
+            name,
+            app,
+            accounts,
+            endpoints,
+            create_links,
+            expires,
+            admin,
+            role,
+            json,
+        } => {
+            let role = role.or(admin.then(|| "owner".to_owned()));
+            let new = NewKey { name, role, app, accounts, endpoints, create_links, expires };
             create(&deployment, new, json).await
         }
         Task::List { json } => list(&deployment, json).await,
@@ -110,7 +121,7 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
     let row = |key: &Key| {
         let state = match (&key.revoked_at, &key.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
-            _ if key.kind.is_none() => "refused".to_owned(),
+            _ if key.role.is_none() => "refused".to_owned(),
             (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
@@ -123,18 +134,18 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
         [
             key.id.clone(),
             output::plain(&key.name),
-            key.kind.unwrap_or("unreadable").to_owned(),
+            key.role.unwrap_or("unreadable").to_owned(),
             app,
             accounts,
             endpoints,
-            if key.links { "yes" } else { "-" }.to_owned(),
+            if key.create_links { "yes" } else { "-" }.to_owned(),
             used,
             state,
         ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     output::table(
-        ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"],
+        ["ID", "NAME", "ROLE", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"],
         &rows,
     );
     if keys.is_empty() {

@@ -27,6 +27,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 pub use crate::cli::failure::Failure;
+use crate::store::{Migration, Store};
 
 /// A gateway that holds the credentials for X's enterprise Engagement API and signs each call with the right one.
 #[derive(Parser)]
@@ -68,7 +69,11 @@ enum Task {
     #[command(subcommand)]
     Vault(vault::Task),
     /// Bring the database schema up to date
-    Migrate,
+    Migrate {
+        /// Print the SQL that would run and change nothing
+        #[arg(long)]
+        plan: bool,
+    },
     /// Check the deployment: settings, database, vault, X credentials, clock
     Check,
     /// Check whether the running gateway is ready, for container health checks
@@ -95,7 +100,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Calls(arguments) => assemble::block_on(calls::run(config, arguments)),
         Task::Audit(arguments) => assemble::block_on(audit::run(config, arguments)),
         Task::Vault(task) => vault::run(config, &task),
-        Task::Migrate => assemble::block_on(migrate(config)),
+        Task::Migrate { plan } => assemble::block_on(migrate(config, plan)),
         Task::Check => assemble::block_on(check::run(config)),
         Task::Healthcheck => assemble::block_on(check::health(config)),
         Task::Config => {
@@ -109,9 +114,12 @@ pub fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
+async fn migrate(config: Option<&std::path::Path>, plan: bool) -> Result<(), Failure> {
     let config = assemble::settings(config)?;
     let store = assemble::connect(&config).await?;
+    if plan {
+        return print_plan(&store).await;
+    }
     let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
     let schema = store.schema().await.map_err(failure::of_store)?;
     match applied.len() {
@@ -122,6 +130,23 @@ async fn migrate(config: Option<&std::path::Path>) -> Result<(), Failure> {
             schema.known
         )),
     }
+    Ok(())
+}
+
+/// The SQL of what `migrate` would do; as a comment before each step, which programs may serve beside it.
+async fn print_plan(store: &Store) -> Result<(), Failure> {
+    let pending = store.pending_migrations().await.map_err(failure::of_store)?;
+    for migration in &pending {
+        let Migration { version, name, oldest_program, .. } = migration;
+        output::line(&format!(
+            "-- Schema version {version}, {name}: programs that need version {oldest_program} or later work on it."
+        ));
+        output::line(migration.sql(store).trim_end());
+    }
+    output::note(&match pending.len() {
+        0 => "the schema is up to date; nothing would change".to_owned(),
+        count => format!("{} would be applied", output::count(count, "migration", "migrations")),
+    });
     Ok(())
 }
 

@@ -117,9 +117,13 @@ pub(super) fn work_along(
 pub(super) async fn prepare(config: Config) -> Result<Deployment, Failure> {
     let vault = Vault::new(&config.vault)?;
     let store = assemble::connect(&config).await?;
-    let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
-    if !applied.is_empty() {
-        info!(migrations = applied.len(), "the schema was brought up to date");
+    if config.database.migrate {
+        let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
+        if !applied.is_empty() {
+            info!(migrations = applied.len(), "the schema was brought up to date");
+        }
+    } else {
+        store.check_schema().await.map_err(failure::of_store)?;
     }
     let deployment = Deployment::new(config, store, vault)?;
     deployment.require_fitting_ring().await?;

@@ -83,6 +83,8 @@ pub struct Database {
     pub stale: Duration,
     /// How often to poll for changes made elsewhere.
     pub poll: Duration,
+    /// Whether `serve` brings the schema up to date.
+    pub migrate: bool,
 }
 
 /// The Engagement API and how to reach it.
@@ -159,7 +161,7 @@ pub struct Limits {
     /// The longest that startup may read recently used keys and accounts; zero means not at all.
     pub warm_up: Duration,
     /// How long an unknown key or account is remembered as unknown.
-    pub unknown_for: Duration,
+    pub negative_cache: Duration,
     /// Bytes for the answers of all callers together: while they are read, merged and sent.
     pub answer_memory: usize,
     /// The lowest rate at which a caller may read its answer, in bytes per second.

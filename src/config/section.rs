@@ -71,6 +71,7 @@ fn database(reader: &mut Reader<'_>) -> Database {
         connection_life: reader.get("database.connection_life", &form::DURATION),
         stale: reader.get("database.stale", &form::DURATION_OR_ZERO),
         poll: reader.get("database.poll", &form::DURATION),
+        migrate: it.get("database.migrate", &form::FLAG),
     }
 }
 
@@ -110,7 +111,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         cached_keys: reader.get("limits.cached_keys", &form::CACHE_SIZE),
         cached_accounts: reader.get("limits.cached_accounts", &form::CACHE_SIZE),
         warm_up: reader.get("limits.warm_up", &form::DURATION_OR_ZERO),
-        unknown_for: reader.get("limits.unknown_for", &form::DURATION),
+        negative_cache: reader.get("limits.negative_cache", &form::DURATION),
         answer_memory: reader.get("limits.answer_memory", &form::ANSWER_MEMORY),
         read_rate: reader.get("limits.read_rate", &form::COUNT),
         key_links: reader.get("limits.key_links", &form::KEY_LINKS),

@@ -140,7 +140,7 @@ impl Gateway {
         let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits)));
         let gateway = Gateway(Arc::new(Inner {
             apps: config.apps.values().map(app).collect(),
-            keys: Cache::new("keys", limits.cached_keys, limits.unknown_for),
+            keys: Cache::new("keys", limits.cached_keys, limits.negative_cache),
             authors: Authors::new(),
             feed: Feed::new(clock.instant()),
             usage: Usage::new(),

@@ -243,8 +243,8 @@ impl Gateway {
             let sessions = self.0.store.list_sessions(&after, BATCH).await?;
             let Some(last) = sessions.last() else { return Ok(()) };
             after.clone_from(&last.hash);
-            for StoredSession { hash, key_id, begun_at, sealed_proof, .. } in sessions {
-                let place = Seal::session(&hash, &key_id, begun_at);
+            for StoredSession { hash, key_id, started_at, sealed_proof, .. } in sessions {
+                let place = Seal::session(&hash, &key_id, started_at);
                 let name = format!("session of key {key_id}");
                 let Some(anew) = self.reseal(&place, &sealed_proof, reseal, name, status)? else {
                     continue;

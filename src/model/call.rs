@@ -36,11 +36,11 @@ pub struct Call {
 
 /// A filter on how calls ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ended {
+pub enum CallOutcome {
     /// With a status below 400.
-    Well,
+    Ok,
     /// With any other status, or with none.
-    Badly,
+    Failed,
 }
 
 /// A filter on calls by one status or a class of them. A call without an answer has no status.

@@ -15,7 +15,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// How many random base62 digits a new key takes.
 pub const RANDOM_LENGTH: usize = ID_LENGTH + SECRET_LENGTH;
 
-/// Who holds a key.
+/// Which listener a key opens, as its prefix shows.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
     /// An internal service, on the callers' listener.
@@ -43,9 +43,40 @@ impl Kind {
             Kind::Admin => "admin",
         }
     }
+}
 
-    pub fn from_name(name: &str) -> Option<Kind> {
-        [Kind::Caller, Kind::Admin].into_iter().find(|kind| kind.name() == name)
+/// What the holder of a key is.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Role {
+    /// An internal service.
+    #[default]
+    Caller,
+    /// An admin who may do everything.
+    Owner,
+    /// An admin who may see everything and change nothing.
+    Auditor,
+}
+
+impl Role {
+    pub const ALL: [Role; 3] = [Role::Caller, Role::Owner, Role::Auditor];
+
+    pub const fn kind(self) -> Kind {
+        match self {
+            Role::Caller => Kind::Caller,
+            Role::Owner | Role::Auditor => Kind::Admin,
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Caller => "caller",
+            Role::Owner => "owner",
+            Role::Auditor => "auditor",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
     }
 }
 
@@ -113,9 +144,7 @@ pub struct Scopes {
     /// The endpoints it may call, or `None` for all.
     pub endpoints: Option<Vec<Endpoint>>,
     /// Whether it may create links with which users connect these accounts.
-    pub links: bool,
-    /// Whether an admin key is read-only: it may see everything and change nothing.
-    pub looks: bool,
+    pub create_links: bool,
     pub expires_at: Option<OffsetDateTime>,
 }
 
@@ -123,7 +152,7 @@ pub struct Scopes {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Key {
     pub id: String,
-    pub kind: Kind,
+    pub role: Role,
     pub name: String,
     pub scopes: Scopes,
     pub created_at: OffsetDateTime,
@@ -151,7 +180,7 @@ impl Unreadable {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::model::call::{Call, Ended, Statuses};
+use crate::model::call::{Call, CallOutcome, Statuses};
 use crate::model::{AuthKind, Endpoint, Metric, UserId};
 use crate::store::database::dialect::{Work, on};
 use crate::store::{Error, Store, whole_seconds};
@@ -16,7 +16,7 @@ pub struct CallFilter {
     pub key_id: Option<String>,
     pub account: Option<UserId>,
     pub endpoint: Option<Endpoint>,
-    pub ended: Option<Ended>,
+    pub outcome: Option<CallOutcome>,
     pub statuses: Option<Statuses>,
     pub request_id: Option<String>,
     /// The number of the last call on the previous page.
@@ -86,10 +86,10 @@ impl Store {
                  and ($8 = '' or app = $8) and status between $9 and $10
              order by call_id desc limit $7";
         let account = filter.account.map(|it| it.to_string()).unwrap_or_default();
-        let ended: i64 = match filter.ended {
+        let outcome: i64 = match filter.outcome {
             None => 0,
-            Some(Ended::Well) => 1,
-            Some(Ended::Badly) => 2,
+            Some(CallOutcome::Ok) => 1,
+            Some(CallOutcome::Failed) => 2,
         };
         let (first, last) = filter.statuses.map_or((0, u16::MAX), |it| (it.first, it.last));
         self.long(async {
@@ -100,7 +100,7 @@ impl Store {
                 .bind(&account)
                 .bind(filter.endpoint.map_or("", Endpoint::name))
                 .bind(filter.request_id.as_deref().unwrap_or_default())
-                .bind(ended)
+                .bind(outcome)
                 .bind(i64::from(filter.limit))
                 .bind(filter.app.as_deref().unwrap_or_default())
                 .bind(i64::from(first))

@@ -9,12 +9,18 @@ pub enum Error {
     /// Retrying later may help: no connection in time, a server stopping, starting or read-only, a full disk, a lock.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
-    #[error("the database's schema is version {found}, newer than the {known} this program knows")]
-    SchemaTooNew { found: i64, known: i64 },
+    #[error(
+        "the database's schema is version {found}, newer than the {known} that this program knows, and admits programs from version {oldest_program} on: run a newer countersign"
+    )]
+    SchemaTooNew { found: i64, known: i64, oldest_program: i64 },
     #[error(
         "the database's schema is version {found} and must be {known}: run `countersign migrate`"
     )]
     SchemaTooOld { found: i64, known: i64 },
+    #[error(
+        "the database was created by a development version, before 0.1.0, and cannot be brought up to date: use an empty one"
+    )]
+    SchemaOfDevelopment,
     /// A named constraint was violated.
     #[error("it exists already")]
     AlreadyExists,

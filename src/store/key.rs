@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::model::key::{Key, Kind, Scopes, Unreadable};
+use crate::model::key::{Key, Role, Scopes, Unreadable};
 use crate::model::{Endpoint, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
@@ -47,7 +47,7 @@ pub struct KeyFilter {
 /// Which keys to list, ordered by name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KeySearch {
-    pub kind: Option<Kind>,
+    pub role: Option<Role>,
     /// Only keys that are neither revoked nor expired at this time.
     pub working_at: Option<OffsetDateTime>,
     /// Part of a name, or a whole id.
@@ -65,7 +65,6 @@ pub(super) type Row = (
     Option<String>,
     Option<String>,
     bool,
-    bool,
     Option<OffsetDateTime>,
     OffsetDateTime,
     Option<OffsetDateTime>,
@@ -76,7 +75,7 @@ pub(super) type Row = (
 impl Store {
     pub async fn find_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
+            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where key_id = $1";
         self.short(async {
@@ -102,7 +101,7 @@ impl Store {
     /// The key of that name that is not revoked; case is ignored.
     pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
+            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where lower(name) = lower($1) and revoked_at is null";
         self.long(async {
@@ -119,7 +118,7 @@ impl Store {
     /// Includes revoked and expired keys; a row that cannot be read does not hide the others.
     pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
+            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key where key_id > $1 order by key_id limit $2";
         self.long(async {
@@ -137,10 +136,10 @@ impl Store {
     /// Includes revoked and expired keys, unless `search` excludes them; an unreadable row does not hide the others.
     pub async fn search_keys(&self, search: &KeySearch) -> Result<Vec<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
+            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key
-             where ($1 = '' or kind = $1)
+             where ($1 = '' or role = $1)
                  and ($2 is null or (revoked_at is null and (expires_at is null or expires_at > $2)))
                  and ($3 = '' or lower(name) like lower($3) escape '!' or key_id = $4)
                  and (lower(name), key_id) > (lower($5), $6)
@@ -150,7 +149,7 @@ impl Store {
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(search.kind.map_or("", Kind::name))
+                .bind(search.role.map_or("", Role::name))
                 .bind(search.working_at.map(whole_seconds))
                 .bind(&pattern)
                 .bind(search.search.as_deref().unwrap_or_default())
@@ -173,21 +172,20 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let sql =
-            "insert into key (key_id, kind, name, app, accounts, endpoints, links, looks, expires_at,
+            "insert into key (key_id, role, name, app, accounts, endpoints, create_links, expires_at,
                  created_at, revoked_at, last_used_at, sealed_verifier)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             on!(&mut work, it => sqlx::query(sql)
                 .bind(&key.id)
-                .bind(key.kind.name())
+                .bind(key.role.name())
                 .bind(&key.name)
                 .bind(&key.scopes.app)
                 .bind(key.scopes.accounts.as_deref().map(join))
                 .bind(key.scopes.endpoints.as_deref().map(join))
-                .bind(key.scopes.links)
-                .bind(key.scopes.looks)
+                .bind(key.scopes.create_links)
                 .bind(key.scopes.expires_at.map(whole_seconds))
                 .bind(whole_seconds(key.created_at))
                 .bind(key.revoked_at.map(whole_seconds))
@@ -200,7 +198,7 @@ impl Store {
                 if error::violates(&it, "key_name") { Error::AlreadyExists } else { it.into() }
             })?;
             let subject = format!("key:{}", key.id);
-            let detail = format!("{} key {:?}", key.kind, key.name);
+            let detail = format!("{} key {:?}", key.role, key.name);
             let line = Line { actor, action: "key.created", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             changes::record(&mut work, &[Change::Key { id: key.id.clone() }], now).await?;
@@ -282,13 +280,12 @@ fn split<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Op
 pub(super) fn stored(row: Row) -> StoredKey {
     let (
         id,
-        kind,
+        role,
         name,
         app,
         accounts,
         endpoints,
-        links,
-        looks,
+        create_links,
         expires_at,
         created_at,
         revoked_at,
@@ -296,14 +293,14 @@ pub(super) fn stored(row: Row) -> StoredKey {
         sealed_verifier,
     ) = row;
     let scopes = || -> Result<_, &str> {
-        let kind = Kind::from_name(&kind).ok_or("kind")?;
+        let role = Role::from_name(&role).ok_or("role")?;
         let accounts = split(accounts, UserId::parse).map_err(|()| "accounts")?;
         let endpoints = split(endpoints, Endpoint::from_name).map_err(|()| "endpoints")?;
-        Ok((kind, Scopes { app, accounts, endpoints, links, looks, expires_at }))
+        Ok((role, Scopes { app, accounts, endpoints, create_links, expires_at }))
     };
     let key = match scopes() {
-        Ok((kind, scopes)) => {
-            Ok(Key { id, kind, name, scopes, created_at, revoked_at, last_used_at })
+        Ok((role, scopes)) => {
+            Ok(Key { id, role, name, scopes, created_at, revoked_at, last_used_at })
         }
         Err(column) => {
             let why = format!("key.{column} holds what cannot be read");

@@ -11,7 +11,7 @@ pub struct StoredSession {
     /// The hash of the browser's cookie.
     pub hash: Vec<u8>,
     pub key_id: String,
-    pub begun_at: OffsetDateTime,
+    pub started_at: OffsetDateTime,
     pub seen_at: OffsetDateTime,
     pub sealed_proof: Vec<u8>,
 }
@@ -20,7 +20,7 @@ type Row = (Vec<u8>, String, OffsetDateTime, OffsetDateTime, Vec<u8>);
 
 impl Store {
     pub async fn find_session(&self, hash: &[u8]) -> Result<Option<StoredSession>, Error> {
-        let sql = "select session_hash, key_id, begun_at, seen_at, sealed_proof
+        let sql = "select session_hash, key_id, started_at, seen_at, sealed_proof
              from session where session_hash = $1";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
@@ -43,14 +43,14 @@ impl Store {
     }
 
     pub async fn insert_session(&self, session: &StoredSession) -> Result<(), Error> {
-        let sql = "insert into session (session_hash, key_id, begun_at, seen_at, sealed_proof)
+        let sql = "insert into session (session_hash, key_id, started_at, seen_at, sealed_proof)
              values ($1, $2, $3, $4, $5)";
         self.long(async {
             let mut lease = self.writer().await?;
             on!(&mut lease, it => sqlx::query(sql)
                 .bind(&session.hash)
                 .bind(&session.key_id)
-                .bind(whole_seconds(session.begun_at))
+                .bind(whole_seconds(session.started_at))
                 .bind(whole_seconds(session.seen_at))
                 .bind(&session.sealed_proof)
                 .execute(&mut **it)
@@ -66,7 +66,7 @@ impl Store {
         after: &[u8],
         limit: u32,
     ) -> Result<Vec<StoredSession>, Error> {
-        let sql = "select session_hash, key_id, begun_at, seen_at, sealed_proof
+        let sql = "select session_hash, key_id, started_at, seen_at, sealed_proof
              from session where session_hash > $1 order by session_hash limit $2";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
@@ -134,7 +134,7 @@ impl Store {
     ) -> Result<(), Error> {
         self.long(async {
             let mut lease = self.writer().await?;
-            let sql = "delete from session where begun_at < $1 or seen_at < $2";
+            let sql = "delete from session where started_at < $1 or seen_at < $2";
             on!(&mut lease, it => sqlx::query(sql)
                 .bind(whole_seconds(begun_before))
                 .bind(whole_seconds(seen_before))
@@ -146,6 +146,6 @@ impl Store {
     }
 }
 
-fn stored((hash, key_id, begun_at, seen_at, sealed_proof): Row) -> StoredSession {
-    StoredSession { hash, key_id, begun_at, seen_at, sealed_proof }
+fn stored((hash, key_id, started_at, seen_at, sealed_proof): Row) -> StoredSession {
+    StoredSession { hash, key_id, started_at, seen_at, sealed_proof }
 }

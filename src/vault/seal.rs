@@ -2,7 +2,7 @@
 
 use crate::model::UserId;
 use crate::model::handshake::Link;
-use crate::model::key::Key;
+use crate::model::key::{Key, Scopes};
 use crate::model::webhook::{Delivery, Webhook};
 
 const DOMAIN: &str = "countersign.v1";
@@ -32,7 +32,7 @@ impl Seal {
     /// A link with everything that it grants, so that a row edited in the database no longer opens.
     pub fn link(hash: &[u8], link: &Link) -> Seal {
         let Link { app, label, expected_user, return_to, created_at: _, expires_at } = link;
-        let expected = expected_user.map_or_else(|| "*".to_owned(), |id| id.to_string());
+        let expected = expected_user.map_or_else(|| "*".to_owned(), |user_id| user_id.to_string());
         let return_to = return_to.as_deref().unwrap_or("*");
         let until = expires_at.unix_timestamp().to_string();
         let parts = [app, label, &*expected, return_to, &until].map(str::as_bytes);
@@ -40,9 +40,9 @@ impl Seal {
     }
 
     /// A console session, so that a row inserted into the database opens nothing.
-    pub fn session(hash: &[u8], key_id: &str, begun_at: time::OffsetDateTime) -> Seal {
-        let begun_at = begun_at.unix_timestamp().to_string();
-        Seal::new("session", "sealed_proof", [hash, key_id.as_bytes(), begun_at.as_bytes()])
+    pub fn session(hash: &[u8], key_id: &str, started_at: time::OffsetDateTime) -> Seal {
+        let started_at = started_at.unix_timestamp().to_string();
+        Seal::new("session", "sealed_proof", [hash, key_id.as_bytes(), started_at.as_bytes()])
     }
 
     /// A webhook's signing secret together with its receiver, so that a row edited in the database no longer opens.
@@ -71,39 +71,9 @@ impl Seal {
         Seal::new("delivery", "sealed_link", [webhook_id.to_owned(), number.to_string()])
     }
 
-    /// A key with everything that it may be used for, so that a row edited in the database no longer opens.
+    /// A key with everything that it may do, so that a row edited in the database no longer opens.
     pub fn key(key: &Key) -> Seal {
-        let list = |text: Option<String>| text.unwrap_or_else(|| "*".to_owned());
-        let scopes = &key.scopes;
-        let join = |names: Vec<String>| format!("[{}]", names.join(" "));
-        let accounts =
-            scopes.accounts.as_ref().map(|ids| join(ids.iter().map(ToString::to_string).collect()));
-        let endpoints = scopes
-            .endpoints
-            .as_ref()
-            .map(|endpoints| join(endpoints.iter().map(ToString::to_string).collect()));
-        let time = |at: time::OffsetDateTime| at.unix_timestamp().to_string();
-        // Only if granted: keys older than these rights were sealed without them.
-        let links = scopes.links.then(|| "links".to_owned());
-        let looks = scopes.looks.then(|| "looks".to_owned());
-        Seal::new(
-            "key",
-            "sealed_verifier",
-            [
-                key.id.clone(),
-                key.kind.name().to_owned(),
-                key.name.clone(),
-                list(scopes.app.clone()),
-                list(accounts),
-                list(endpoints),
-                list(scopes.expires_at.map(time)),
-                time(key.created_at),
-                list(key.revoked_at.map(time)),
-            ]
-            .into_iter()
-            .chain(links)
-            .chain(looks),
-        )
+        Seal::new("key", "sealed_verifier", rights(key))
     }
 
     /// A place where nothing is stored, for trying keys.
@@ -130,4 +100,28 @@ impl Seal {
         let fixed = [DOMAIN, table, column].map(Vec::from);
         Seal(fixed.into_iter().chain(row.into_iter().map(Into::into)).collect())
     }
+}
+
+/// Version 1 of the canonical text of a key: its identity, then name and value of each right or restriction that it has,
+/// in the order of their names. What a key does not have is left out, so a right added later leaves older seals valid.
+fn rights(key: &Key) -> Vec<String> {
+    let Key { id, role, name, scopes, created_at, revoked_at, last_used_at: _ } = key;
+    let Scopes { app, accounts, endpoints, create_links, expires_at } = scopes;
+    let time = |at: &time::OffsetDateTime| at.unix_timestamp().to_string();
+    let mut text =
+        vec!["1".to_owned(), id.clone(), role.name().to_owned(), name.clone(), time(created_at)];
+    let mut add = |name: &str, value: Option<String>| {
+        text.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
+    };
+    add("accounts", accounts.as_deref().map(joined));
+    add("app", app.clone());
+    add("create_links", create_links.then(|| "true".to_owned()));
+    add("endpoints", endpoints.as_deref().map(joined));
+    add("expires_at", expires_at.as_ref().map(time));
+    add("revoked_at", revoked_at.as_ref().map(time));
+    text
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

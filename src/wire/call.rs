@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::gateway::{CallFilter, Detail};
 use crate::model;
-use crate::model::call::{Ended, Statuses};
+use crate::model::call::{CallOutcome, Statuses};
 use crate::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
 use crate::wire::time::rfc3339;
 
@@ -55,7 +55,7 @@ pub struct CallQuery {
     pub account: Option<String>,
     pub endpoint: Option<String>,
     /// `well` or `badly`.
-    pub ended: Option<String>,
+    pub outcome: Option<String>,
     /// A status such as `429`, or a class such as `5xx`.
     pub status: Option<String>,
     pub request_id: Option<String>,
@@ -74,12 +74,12 @@ impl CallQuery {
         if endpoint == Some(None) {
             refuse("endpoint must be totals, 28hr or historical");
         }
-        let ended = match self.ended.as_deref() {
+        let outcome = match self.outcome.as_deref() {
             None => None,
-            Some("well") => Some(Ended::Well),
-            Some("badly") => Some(Ended::Badly),
+            Some("ok") => Some(CallOutcome::Ok),
+            Some("failed") => Some(CallOutcome::Failed),
             Some(_) => {
-                refuse("ended must be well or badly");
+                refuse("outcome must be ok or failed");
                 None
             }
         };
@@ -94,7 +94,7 @@ impl CallQuery {
             key_id: self.key,
             account: account.flatten(),
             endpoint: endpoint.flatten(),
-            ended,
+            outcome,
             statuses: statuses.flatten(),
             request_id: self.request_id,
             ..CallFilter::default()

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Detail};
-use crate::model::key::Kind;
+use crate::model::key::Role;
 use crate::model::{self, Endpoint, UserId};
-use crate::wire::schema::{self, Duration, KeyKind, Time};
+use crate::wire::schema::{self, Duration, Time};
 use crate::wire::time::rfc3339;
 
 /// A key, without its secret.
@@ -15,8 +15,8 @@ pub struct Key {
     pub id: String,
     /// `null` if the stored key cannot be read: a later version wrote it, or something else has changed it. Such a key is
     /// refused, and can be revoked.
-    #[schema(value_type = Option<KeyKind>)]
-    pub kind: Option<&'static str>,
+    #[schema(value_type = Option<schema::Role>)]
+    pub role: Option<&'static str>,
     pub name: String,
     pub app: Option<String>,
     /// User ids, or `null` for all of the app's accounts.
@@ -26,9 +26,7 @@ pub struct Key {
     #[schema(value_type = Option<Vec<schema::Endpoint>>)]
     pub endpoints: Option<Vec<&'static str>>,
     /// Whether it may create links for users to connect these accounts.
-    pub links: bool,
-    /// Whether an admin key is read-only.
-    pub looks: bool,
+    pub create_links: bool,
     #[schema(value_type = Time)]
     pub created_at: String,
     #[schema(value_type = Option<Time>)]
@@ -56,9 +54,9 @@ pub struct NewKey {
     /// Its name, which no other valid key may have.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// Whether it is for the operators' API. Such a key takes only `looks` and `expires` of the following.
-    #[serde(default)]
-    pub admin: bool,
+    /// `caller` by default. `owner` and `auditor` are for the operators' API, and take only `expires` of the following.
+    #[schema(value_type = Option<schema::Role>)]
+    pub role: Option<String>,
     /// Required if several apps are configured.
     pub app: Option<String>,
     /// The only accounts that it may use; empty for all of the app's.
@@ -71,10 +69,7 @@ pub struct NewKey {
     pub endpoints: Vec<String>,
     /// Whether it may create links for users to connect these accounts.
     #[serde(default)]
-    pub links: bool,
-    /// Whether an admin key is read-only.
-    #[serde(default)]
-    pub looks: bool,
+    pub create_links: bool,
     /// Its lifetime, such as `90d`; unlimited by default.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
@@ -87,13 +82,12 @@ impl From<model::key::Key> for Key {
             |endpoints: Vec<Endpoint>| endpoints.iter().map(|endpoint| endpoint.name()).collect();
         Key {
             id: key.id,
-            kind: Some(key.kind.name()),
+            role: Some(key.role.name()),
             name: key.name,
             app: key.scopes.app,
             accounts: key.scopes.accounts.map(ids),
             endpoints: key.scopes.endpoints.map(names),
-            links: key.scopes.links,
-            looks: key.scopes.looks,
+            create_links: key.scopes.create_links,
             created_at: rfc3339(key.created_at),
             expires_at: key.scopes.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
@@ -108,13 +102,12 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
             Ok(key) => Key::from(key),
             Err(unreadable) => Key {
                 id: unreadable.id,
-                kind: None,
+                role: None,
                 name: unreadable.name,
                 app: None,
                 accounts: Some(Vec::new()),
                 endpoints: Some(Vec::new()),
-                links: false,
-                looks: false,
+                create_links: false,
                 created_at: rfc3339(unreadable.created_at),
                 expires_at: None,
                 revoked_at: unreadable.revoked_at.map(rfc3339),
@@ -148,6 +141,13 @@ impl NewKey {
                 )),
             }
         }
+        let role = match self.role.as_deref() {
+            Some(name) => Role::from_name(name),
+            None => Some(Role::default()),
+        };
+        if role.is_none() {
+            problems.push(Problem::at("/role", "must be caller, owner or auditor"));
+        }
         let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
         if expires_in.is_err() {
             problems.push(Detail::at("/expires", "must be a duration such as 90d or 12h"));
@@ -155,16 +155,15 @@ impl NewKey {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let kind = if self.admin { Kind::Admin } else { Kind::Caller };
+        let role = role.unwrap_or_default();
         let expires_in = expires_in.ok().flatten();
         Ok(gateway::NewKey {
-            kind,
+            role,
             name: self.name,
             app: self.app,
             accounts,
             endpoints,
-            links: self.links,
-            looks: self.looks,
+            create_links: self.create_links,
             expires_in,
         })
     }

@@ -4,7 +4,6 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Schema, SchemaFormat};
 
 use crate::gateway::Reason;
-use crate::model::key::Kind;
 use crate::model::webhook::Event;
 use crate::model::{self, AccountState, AuthKind, Metric};
 
@@ -48,9 +47,9 @@ described! {
         "The class of X's status; `none` if X did not answer.",
         model::usage::Outcome::ALL.map(model::usage::Outcome::name),
     );
-    KeyKind: one_of(
-        "`caller` for services, `admin` for the operators' API.",
-        [Kind::Caller, Kind::Admin].map(Kind::name),
+    Role: one_of(
+        "`caller` for services. On the operators' API, `owner` may do everything and `auditor` sees everything and changes nothing.",
+        model::key::Role::ALL.map(model::key::Role::name),
     );
     MissingReason: one_of(
         "`unavailable`: deleted, protected or gone. `not_connected`: there is no usable token of the author's. `account_revoked`: the author's token no longer works. `forbidden`: the posts are not by the owner you named. `unsupported_age`: too old for these engagement types. `quota`: X's limits are used up. `deadline`: no time was left. `upstream_error`: X failed.",

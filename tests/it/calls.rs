@@ -123,13 +123,13 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
         (format!("?key={theirs}"), &[0]),
         (format!("?account={alices}"), &[3]),
         ("?endpoint=totals".to_owned(), &[1, 2, 4]),
-        ("?ended=well".to_owned(), &[3, 4]),
-        ("?ended=badly&endpoint=totals".to_owned(), &[1, 2]),
+        ("?outcome=ok".to_owned(), &[3, 4]),
+        ("?outcome=failed&endpoint=totals".to_owned(), &[1, 2]),
         ("?status=403".to_owned(), &[0, 2]),
         ("?status=4xx".to_owned(), &[0, 1, 2]),
         ("?status=2XX&endpoint=totals".to_owned(), &[4]),
         ("?status=5xx".to_owned(), &[]),
-        ("?status=403&ended=well".to_owned(), &[]),
+        ("?status=403&outcome=ok".to_owned(), &[]),
         (format!("?request_id={}", all[2]["request_id"].as_str().unwrap()), &[2]),
         ("?limit=2".to_owned(), &[0, 1]),
         (format!("?limit=2&before={}", all[1]["id"]), &[2, 3]),
@@ -144,7 +144,7 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
     for (query, expected) in [
         ("?account=alice", "account must be a user id"),
         ("?endpoint=2", "endpoint must be totals"),
-        ("?ended=yes", "ended must be well or badly"),
+        ("?outcome=yes", "outcome must be ok or failed"),
         ("?status=6xx", "status must be a status such as 429, or a class such as 5xx"),
         ("?status=", "status must be a status"),
         ("?code=quota", "unknown field"),
@@ -212,7 +212,7 @@ async fn when_there_are_too_many_those_that_failed_are_kept(database: Database) 
         gateway.call(Endpoint::Totals, &wrong).send().await;
     }
     let all = calls(&gateway, &admin, "?limit=1000").await;
-    let well = calls(&gateway, &admin, "?limit=1000&ended=well").await;
+    let well = calls(&gateway, &admin, "?limit=1000&outcome=ok").await;
     assert_eq!((all.len(), well.len()), (500, 2));
 }
 

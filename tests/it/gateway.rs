@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::config::{self, Config, Proxies};
 use countersign::gateway::{Gateway, Import, NewKey};
-use countersign::model::key::Kind;
+use countersign::model::key::Role;
 use countersign::model::{Endpoint, Secret, UserId};
 use countersign::server::{self, Life, Listener};
 use countersign::store::Store;
@@ -121,31 +121,30 @@ impl TestGateway {
 
     /// Creates a key for callers; `change` narrows it. Names need not be unique.
     pub async fn new_key(&self, change: impl FnOnce(&mut NewKey)) -> String {
-        self.make_key(Kind::Caller, change).await
+        self.make_key(Role::Caller, change).await
     }
 
     pub async fn new_admin_key(&self) -> String {
-        self.make_key(Kind::Admin, |_| ()).await
+        self.make_key(Role::Owner, |_| ()).await
     }
 
     /// A read-only admin key.
-    pub async fn looking_key(&self) -> String {
-        self.make_key(Kind::Admin, |key| key.looks = true).await
+    pub async fn auditor_key(&self) -> String {
+        self.make_key(Role::Auditor, |_| ()).await
     }
 
-    async fn make_key(&self, kind: Kind, change: impl FnOnce(&mut NewKey)) -> String {
+    async fn make_key(&self, role: Role, change: impl FnOnce(&mut NewKey)) -> String {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let app = (kind == Kind::Caller).then(|| "demo".to_owned());
+        let app = (role == Role::Caller).then(|| "demo".to_owned());
         let name = format!("key {number}");
         let mut new = NewKey {
-            kind,
+            role,
             name,
             app,
             accounts: Vec::new(),
             endpoints: Vec::new(),
-            links: false,
-            looks: false,
+            create_links: false,
             expires_in: None,
         };
         change(&mut new);

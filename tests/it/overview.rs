@@ -93,7 +93,7 @@ async fn an_overview_tells_what_needs_attention(database: Database) {
     let states = overview(&gateway).await["accounts"].clone();
     assert_eq!((&states["revoked"], &states["blocked"]), (&json!(2), &json!(1)), "{states}");
     // The counts that the gateway's own process writes are not the ones missing.
-    database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
+    database.run("insert into usage_writer (writer_id, started_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     gateway.sandbox.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
     gateway.call_as("alice", Endpoint::Totals, &body(&gateway, "impressions")).send().await;
     let admin = gateway.new_admin_key().await;

@@ -34,7 +34,7 @@ impl Database {
                 "account_month (month, app, user_id, first_used_at) select '2026-03', 'demo', {account}, '{NOW}'"
             )),
             (keys, format!(
-                "key (key_id, kind, name, app, created_at, sealed_verifier) select {key}, 'caller', 'service ' || cast(i as text), 'demo', '{NOW}', {blob}"
+                "key (key_id, role, name, app, created_at, sealed_verifier) select {key}, 'caller', 'service ' || cast(i as text), 'demo', '{NOW}', {blob}"
             )),
             (hours * lines, format!(
                 "usage_hour (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes)
@@ -91,8 +91,8 @@ impl Database {
             ("outcome", "outcome"),
         ] {
             for time in ["day", "month"] {
-                self.run(&format!("delete from usage_{time}_told where aspect = '{aspect}'")).await;
-                self.run(&format!("insert into usage_{time}_told (aspect, {time}, told, calls, posts, bytes) select '{aspect}', {time}, {column}, sum(calls), sum(posts), sum(bytes) from usage_{time} group by {time}, {column}")).await;
+                self.run(&format!("delete from usage_{time}_by_aspect where aspect = '{aspect}'")).await;
+                self.run(&format!("insert into usage_{time}_by_aspect (aspect, {time}, value, calls, posts, bytes) select '{aspect}', {time}, {column}, sum(calls), sum(posts), sum(bytes) from usage_{time} group by {time}, {column}")).await;
             }
         }
     }

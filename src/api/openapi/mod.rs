@@ -101,7 +101,7 @@ fn components(operations: &[Operation]) -> Components {
 
 /// The two headers that a key may stand in.
 fn schemes(kind: Kind) -> [SecurityScheme; 2] {
-    let about = format!("A key of the kind `{kind}`: `{}…`.", kind.prefix());
+    let about = format!("A key of the kind `{}`: `{}…`.", kind.name(), kind.prefix());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(&about));
     [
         SecurityScheme::Http(bearer.build()),

@@ -107,7 +107,7 @@ pub(crate) fn of_everything() -> Vec<Sample> {
 }
 
 pub(crate) fn of_keys(kind: Kind) -> Vec<Sample> {
-    let missing = format!("missing_key_{kind}");
+    let missing = format!("missing_key_{}", kind.name());
     let detail = "holds another key than Authorization does; send one of the two";
     let mut samples = of_names(kind);
     samples.extend([

@@ -18,7 +18,7 @@ use crate::wire::question::{
 };
 use crate::wire::schema::{
     Called, Credentials, DeliveryState, Duration, EngagementType, EventType, GivenAccount,
-    GivenPostId, GivenUserId, KeyKind, MissingReason, Outcome, PostId, State, Time, Url, UserId,
+    GivenPostId, GivenUserId, MissingReason, Outcome, PostId, Role, State, Time, Url, UserId,
     one_of, text,
 };
 use crate::wire::usage::{Gap, Usage, UsageLine, UsedAccounts};
@@ -44,7 +44,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     add!(whole; Overview AccountsByState CallsOfHour Latency AccountsUsed);
     add!(as_is; UsageLine Outcome);
     add!(as_is; NewKey NewLink ImportLine NewWebhook Rotation);
-    add!(as_is; State schema::Endpoint Called EngagementType Credentials KeyKind MissingReason EventType DeliveryState);
+    add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason EventType DeliveryState);
     add!(as_is; UserId PostId Time Url Duration GivenUserId GivenPostId GivenAccount);
     all.insert("Numbers".to_owned(), numbers());
     all.insert("EngagementAnswer".to_owned(), engagement_answer(ObjectBuilder::new()));

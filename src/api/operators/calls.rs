@@ -17,7 +17,7 @@ pub(crate) struct ListQuery {
     key: Option<String>,
     account: Option<String>,
     endpoint: Option<String>,
-    ended: Option<String>,
+    outcome: Option<String>,
     status: Option<String>,
     request_id: Option<String>,
     before: Option<Before>,
@@ -30,8 +30,8 @@ pub(crate) async fn list(
     State(host): State<Host>,
     Query(asked): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let ListQuery { key, account, endpoint, ended, status, request_id, before, limit } = asked;
-    let query = CallQuery { key, account, endpoint, ended, status, request_id };
+    let ListQuery { key, account, endpoint, outcome, status, request_id, before, limit } = asked;
+    let query = CallQuery { key, account, endpoint, outcome, status, request_id };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = CallFilter { before: before.map(|it| it.0), limit: limit.0, ..filter };
     let calls = host.gateway().list_calls(filter).await?;

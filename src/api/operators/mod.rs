@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::gateway;
 use crate::model::audit::holder_at;
-use crate::model::key::Kind;
+use crate::model::key::{Kind, Role};
 use crate::web::client_address::Client;
 use crate::web::host::Host;
 use crate::web::presented_key;
@@ -39,7 +39,7 @@ pub(crate) async fn require_key(
     let admin = presented_key::check_key(&host, request.headers(), Kind::Admin, from).await;
     let changes = !request.method().is_safe();
     let admin = admin.and_then(|it| {
-        if changes && it.key.scopes.looks {
+        if changes && it.key.role == Role::Auditor {
             return Err(
                 gateway::Error::NotAllowed("it may look, and change nothing".to_owned()).into()
             );

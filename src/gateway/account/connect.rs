@@ -96,7 +96,7 @@ impl Gateway {
             (Some((_, name)), _) if is_own => LinkState::Connected(name),
             (Some(_), _) => return Err(NotConnected::LinkUsed.into()),
             (None, Some(_)) if !is_own => return Err(NotConnected::OtherBrowser.into()),
-            (None, _) => LinkState::Open(stored.last_end),
+            (None, _) => LinkState::Open(stored.last_failure),
         };
         let expected_name = self.find_expected_name(&stored.link).await?;
         let return_to = self.return_to(&stored.link);

@@ -150,8 +150,8 @@ impl Gateway {
     ) -> Result<CreatedLink, Error> {
         let scopes = &key.key.scopes;
         let refuse = |why: &str| Err(Error::NotAllowed(why.to_owned()));
-        if !scopes.links {
-            return refuse("it may not make links; one made with `--links` may");
+        if !scopes.create_links {
+            return refuse("it may not create links; a key created with `--create-links` may");
         }
         if new.app.is_some() && new.app != scopes.app {
             return refuse("it is for another app");
@@ -178,7 +178,7 @@ impl Gateway {
         from: IpAddr,
     ) -> Option<Reconnect> {
         let possible = self.0.connect.public_url.is_some() && !self.is_database_away();
-        if !key.key.scopes.links || !possible {
+        if !key.key.scopes.create_links || !possible {
             return None;
         }
         let (gateway, app, account) = (self.clone(), Arc::clone(app), account.clone());

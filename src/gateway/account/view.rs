@@ -3,8 +3,8 @@
 
 use crate::gateway::{Error, Gateway};
 use crate::model::audit::Entry;
-use crate::model::call::{Call, Ended};
-use crate::model::key::{Key, Kind, Unreadable};
+use crate::model::call::{Call, CallOutcome};
+use crate::model::key::{Key, Role, Unreadable};
 use crate::model::{Account, AccountRef};
 use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
@@ -100,12 +100,13 @@ impl Gateway {
     pub async fn get_first_steps(&self) -> Result<FirstSteps, Error> {
         let accounts = AccountFilter { limit: 1, ..AccountFilter::default() };
         let keys = KeySearch {
-            kind: Some(Kind::Caller),
+            role: Some(Role::Caller),
             working_at: Some(self.now()),
             limit: KEYS_AT_ONCE,
             ..KeySearch::default()
         };
-        let calls = CallFilter { ended: Some(Ended::Well), limit: 1, ..CallFilter::default() };
+        let calls =
+            CallFilter { outcome: Some(CallOutcome::Ok), limit: 1, ..CallFilter::default() };
         Ok(FirstSteps {
             has_account: !self.0.store.list_accounts(&accounts).await?.is_empty(),
             has_key: self.has_trusted_key(keys).await?,

@@ -58,8 +58,8 @@ impl AppState {
             faults: Faults::default(),
             verifications: Verifications::default(),
             reconnects: Reconnects::default(),
-            accounts: Cache::new("accounts", limits.cached_accounts, limits.unknown_for),
-            names: Cache::new("names", limits.cached_accounts, limits.unknown_for),
+            accounts: Cache::new("accounts", limits.cached_accounts, limits.negative_cache),
+            names: Cache::new("names", limits.cached_accounts, limits.negative_cache),
             question_turns: Turns::new(Rules::of(limits.question_calls)),
             lookup_pause: LookupPause::default(),
         }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::gateway::audit::Page;
 use crate::gateway::{Detail, Error, Gateway};
-use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Scopes, Unreadable};
+use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Role, Scopes, Unreadable};
 use crate::model::{Endpoint, Secret, UserId};
 use crate::store::{self, KeyFilter, StoredKey};
 use crate::vault::{self, Seal, Vault};
@@ -37,7 +37,7 @@ pub struct KnownKey {
 impl KnownKey {
     /// The same holder, with all rights of a caller of the given app.
     pub(super) fn for_app(&self, app: String) -> KnownKey {
-        let scopes = Scopes { app: Some(app), looks: false, ..self.key.scopes.clone() };
+        let scopes = Scopes { app: Some(app), ..self.key.scopes.clone() };
         KnownKey {
             key: Key { scopes, ..self.key.clone() },
             turn: Arc::clone(&self.turn),
@@ -50,16 +50,14 @@ impl KnownKey {
 /// The properties of a new key.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    pub kind: Kind,
+    pub role: Role,
     pub name: String,
     /// The app's name; optional if only one app is configured.
     pub app: Option<String>,
     pub accounts: Vec<UserId>,
     pub endpoints: Vec<Endpoint>,
     /// Whether it may create links by which users connect these accounts.
-    pub links: bool,
-    /// Whether an admin key is read-only.
-    pub looks: bool,
+    pub create_links: bool,
     pub expires_in: Option<std::time::Duration>,
 }
 
@@ -74,22 +72,21 @@ impl Gateway {
         if self.0.store.find_key(&new.name).await?.is_some() {
             return Err(Error::AlreadyExists(format!("a key whose id is {}", new.name)));
         }
-        let (id, text) = key::compose(new.kind, &vault::random_digits::<RANDOM_LENGTH>());
+        let (id, text) = key::compose(new.role.kind(), &vault::random_digits::<RANDOM_LENGTH>());
         let now = whole_second(self.now());
         let list = |ids: Vec<UserId>| if ids.is_empty() { None } else { Some(ids) };
         let scopes = Scopes {
             app,
             accounts: list(new.accounts),
             endpoints: if new.endpoints.is_empty() { None } else { Some(new.endpoints) },
-            links: new.links,
-            looks: new.looks,
+            create_links: new.create_links,
             expires_at: new
                 .expires_in
                 .and_then(|life| now.checked_add(Duration::try_from(life).ok()?)),
         };
         let key = Key {
             id,
-            kind: new.kind,
+            role: new.role,
             name: new.name,
             scopes,
             created_at: now,
@@ -267,21 +264,17 @@ impl Gateway {
         if new.expires_in.is_some_and(|life| life.is_zero() || life > LONGEST_LIFE) {
             problems.push(Detail::at("/expires", "must be above zero and at most 100 years"));
         }
-        if new.kind == Kind::Admin {
+        if new.role.kind() == Kind::Admin {
             let scoped = new.app.is_some()
                 || !new.accounts.is_empty()
                 || !new.endpoints.is_empty()
-                || new.links;
+                || new.create_links;
             if scoped {
                 let detail =
-                    "an admin key has no app, accounts, endpoints or links; leave them out";
+                    "an admin key has no app, accounts, endpoints or create_links; leave them out";
                 problems.push(Detail::at("", detail));
             }
             return (None, problems);
-        }
-        if new.looks {
-            let detail = "is for admin keys; a caller's key changes nothing anyway";
-            problems.push(Detail::at("/looks", detail));
         }
         let app = self.app(new.app.as_deref()).map(|app| app.name.clone());
         (app.map_err(|problem| problems.push(problem)).ok(), problems)

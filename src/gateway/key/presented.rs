@@ -142,7 +142,7 @@ impl Gateway {
         kind: Kind,
     ) -> Result<Option<Arc<KnownKey>>, Error> {
         let known = self.find_key(id).await?;
-        Ok(known.filter(|known| known.key.kind == kind && self.has_ended(known).is_none()))
+        Ok(known.filter(|known| known.key.role.kind() == kind && self.has_ended(known).is_none()))
     }
 
     /// The known key, if it is proven and has not ended.
@@ -153,7 +153,7 @@ impl Gateway {
     ) -> Result<Arc<KnownKey>, Refused> {
         let known = known.ok_or(Refused::Unknown)?;
         let is_proven = vault::is_same(&vault::fingerprint(presented.proof), &known.fingerprint);
-        if !is_proven || known.key.kind != presented.kind {
+        if !is_proven || known.key.role.kind() != presented.kind {
             return Err(Refused::WrongSecret);
         }
         self.has_ended(&known).map_or(Ok(known), Err)

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::gateway::key::presented::{MALFORMED, TOO_MANY};
 use crate::gateway::key::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway, Wanted};
-use crate::model::key::{Kind, Presented};
+use crate::model::key::{Kind, Presented, Role};
 use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
 use crate::vault::{self, Seal};
@@ -38,7 +38,7 @@ impl Session {
     }
 
     pub fn may_act(&self) -> bool {
-        !self.key.key.scopes.looks
+        self.key.key.role != Role::Auditor
     }
 }
 
@@ -84,7 +84,7 @@ impl Gateway {
         let now = whole_second(self.now());
         let key_id = key.key.id.clone();
         let sealed_proof = self.0.vault.seal(&Seal::session(&hash, &key_id, now), &hash)?;
-        let session = StoredSession { hash, key_id, begun_at: now, seen_at: now, sealed_proof };
+        let session = StoredSession { hash, key_id, started_at: now, seen_at: now, sealed_proof };
         self.0.store.insert_session(&session).await?;
         let actor = audit::holder_at(&key.key.id, address);
         self.0.store.insert_audit(&actor, "console.signed_in", "console", "", now).await?;
@@ -109,8 +109,8 @@ impl Gateway {
         };
         let Some(stored) = stored else { return Ok(None) };
         let now = self.now();
-        let is_over = now - stored.begun_at >= LONGEST || now - stored.seen_at >= IDLE;
-        let place = Seal::session(&stored.hash, &stored.key_id, stored.begun_at);
+        let is_over = now - stored.started_at >= LONGEST || now - stored.seen_at >= IDLE;
+        let place = Seal::session(&stored.hash, &stored.key_id, stored.started_at);
         if !is_over {
             self.0.vault.require_key(&stored.sealed_proof)?;
         }

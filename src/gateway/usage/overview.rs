@@ -8,7 +8,7 @@ use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
-use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
+use crate::store::{Backlog, Grain, MOST_LISTED, UsageFilter, UsageOfTime, UsageRow};
 
 /// The most recent calls from which latencies are computed.
 const MOST_TIMED: u32 = 1000;
@@ -102,7 +102,7 @@ impl Gateway {
             None => Vec::new(),
         };
         let largest: Vec<String> =
-            ranked.iter().take(MOST_TOLD).map(|(value, _)| value.clone()).collect();
+            ranked.iter().take(MOST_LISTED).map(|(value, _)| value.clone()).collect();
         let split = aspect.map(|aspect| (aspect, &*largest));
         let key_names = match aspect {
             Some(Aspect::Key) => {

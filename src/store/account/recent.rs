@@ -42,7 +42,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<StoredKey>, Error> {
         let sql =
-            "select key_id, kind, name, app, accounts, endpoints, links, looks, expires_at, created_at,
+            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
                  revoked_at, last_used_at, sealed_verifier
              from key
              where revoked_at is null and last_used_at >= $1
@@ -69,9 +69,9 @@ impl Store {
         since_day: i64,
         limit: u32,
     ) -> Result<Vec<String>, Error> {
-        let sql = "select told from usage_day_told
-             where aspect = 'account' and day >= $1 and told <> ''
-             group by told order by max(day) desc, sum(calls) desc, told limit $2";
+        let sql = "select value from usage_day_by_aspect
+             where aspect = 'account' and day >= $1 and value <> ''
+             group by value order by max(day) desc, sum(calls) desc, value limit $2";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             Ok(on!(&mut lease, it => sqlx::query_scalar(sql)

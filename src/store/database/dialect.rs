@@ -1,7 +1,7 @@
 //! The two databases side by side: a query is written once and run on whichever is there.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Postgres, Sqlite, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use crate::store::Error;
 use crate::store::database::postgres::Loan;
@@ -31,6 +31,13 @@ macro_rules! on {
 pub(crate) use on;
 
 impl Lease {
+    pub(crate) fn connection(&mut self) -> On<&mut PgConnection, &mut SqliteConnection> {
+        match self {
+            On::Postgres(lease) => On::Postgres(&mut **lease),
+            On::Sqlite(lease) => On::Sqlite(&mut **lease),
+        }
+    }
+
     /// Begins a transaction that may write.
     pub(crate) async fn begin(&mut self) -> Result<Work<'_>, Error> {
         Ok(match self {
@@ -44,6 +51,13 @@ impl Lease {
 }
 
 impl Work<'_> {
+    pub(crate) fn connection(&mut self) -> On<&mut PgConnection, &mut SqliteConnection> {
+        match self {
+            On::Postgres(work) => On::Postgres(&mut **work),
+            On::Sqlite(work) => On::Sqlite(&mut **work),
+        }
+    }
+
     pub(crate) async fn commit(self) -> Result<(), Error> {
         Ok(on!(self, it => it.commit().await)?)
     }

@@ -1,80 +1,33 @@
 //! Migrations: applied once and in order, however many replicas start at the same time.
+//!
+//! A schema first expands and contracts a version later: each version names the oldest program that still works on it,
+//! so that during a rolling upgrade, or after one is taken back, the previous program starts and works.
 
+use sqlx::{PgConnection, SqliteConnection};
 use time::OffsetDateTime;
 
 use crate::store::database::dialect::{On, Work, on};
 use crate::store::{Error, Store, whole_seconds};
 
-struct Migration {
-    version: i64,
-    name: &'static str,
+/// One step from a schema version to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    pub version: i64,
+    pub name: &'static str,
+    /// The oldest program that works on the schema after this step, by the version that it needs.
+    pub oldest_program: i64,
     postgres: &'static str,
     sqlite: &'static str,
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 10] = [
-    Migration {
-        version: 1,
-        name: "initial",
-        postgres: include_str!("../../../migrations/postgres/0001_initial.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0001_initial.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "handshake",
-        postgres: include_str!("../../../migrations/postgres/0002_handshake.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0002_handshake.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "webhook",
-        postgres: include_str!("../../../migrations/postgres/0003_webhook.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0003_webhook.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "author",
-        postgres: include_str!("../../../migrations/postgres/0004_author.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0004_author.sql"),
-    },
-    Migration {
-        version: 5,
-        name: "usage",
-        postgres: include_str!("../../../migrations/postgres/0005_usage.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0005_usage.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "console",
-        postgres: include_str!("../../../migrations/postgres/0006_console.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0006_console.sql"),
-    },
-    Migration {
-        version: 7,
-        name: "told",
-        postgres: include_str!("../../../migrations/postgres/0007_told.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0007_told.sql"),
-    },
-    Migration {
-        version: 8,
-        name: "replica",
-        postgres: include_str!("../../../migrations/postgres/0008_replica.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0008_replica.sql"),
-    },
-    Migration {
-        version: 9,
-        name: "proof",
-        postgres: include_str!("../../../migrations/postgres/0009_proof.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0009_proof.sql"),
-    },
-    Migration {
-        version: 10,
-        name: "author_change",
-        postgres: include_str!("../../../migrations/postgres/0010_author_change.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/0010_author_change.sql"),
-    },
-];
+const MIGRATIONS: [Migration; 1] = [Migration {
+    version: 1,
+    name: "initial",
+    oldest_program: 1,
+    postgres: include_str!("../../../migrations/postgres/0001_initial.sql"),
+    sqlite: include_str!("../../../migrations/sqlite/0001_initial.sql"),
+}];
 
 /// Names the advisory lock under which PostgreSQL is migrated.
 const LOCK: i64 = 0x636f_756e_7465_7273;
@@ -85,102 +38,143 @@ pub struct Schema {
     /// 0 for an empty database.
     pub found: i64,
     pub known: i64,
+    /// The oldest program that the database admits, by the version that it needs; 0 for an empty database.
+    pub oldest_program: i64,
+}
+
+impl Migration {
+    /// The SQL of this step for the store's kind of database.
+    pub fn sql(&self, store: &Store) -> &'static str {
+        match store.pools {
+            On::Postgres(_) => self.postgres,
+            On::Sqlite(_) => self.sqlite,
+        }
+    }
+}
+
+impl Schema {
+    /// Whether this program may work on the schema: it is the one that it needs, or a later one that admits it.
+    fn check(self) -> Result<(), Error> {
+        let Schema { found, known, oldest_program } = self;
+        if found > known && oldest_program > known {
+            return Err(Error::SchemaTooNew { found, known, oldest_program });
+        }
+        if found < known { Err(Error::SchemaTooOld { found, known }) } else { Ok(()) }
+    }
 }
 
 impl Store {
-    /// Brings the schema up to date, waiting for any other process doing so; returns the versions that were missing.
+    /// Brings the schema up to date, waiting for any other process doing so; returns the versions that were missing. A
+    /// later schema that admits this program is left as it is.
     pub async fn migrate(&self, now: OffsetDateTime) -> Result<Vec<i64>, Error> {
+        self.migrate_to(i64::MAX, now).await
+    }
+
+    /// `migrate`, but not beyond `version`.
+    pub async fn migrate_to(&self, version: i64, now: OffsetDateTime) -> Result<Vec<i64>, Error> {
         let mut lease = self.writer().await?;
         let mut work = lease.begin().await?;
         take_turn(&mut work).await?;
         create_version_table(&mut work).await?;
-        let found = version(&mut work).await?;
-        refuse_newer(found)?;
+        let schema = read(work.connection()).await?;
         let mut applied = Vec::new();
-        for migration in MIGRATIONS.iter().filter(|it| it.version > found) {
+        for migration in pending(schema).filter(|migration| migration.version <= version) {
             apply(&mut work, migration, now).await?;
             applied.push(migration.version);
+        }
+        if schema.found > schema.known {
+            schema.check()?;
         }
         work.commit().await?;
         Ok(applied)
     }
 
+    /// The steps that `migrate` would apply, in order.
+    pub async fn pending_migrations(&self) -> Result<Vec<&'static Migration>, Error> {
+        Ok(pending(self.schema().await?).collect())
+    }
+
     pub async fn schema(&self) -> Result<Schema, Error> {
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
-            let exists = match &lease {
-                On::Postgres(_) => {
-                    "select count(*) from pg_class where oid = to_regclass('schema_version')"
-                }
-                On::Sqlite(_) => "select count(*) from sqlite_schema where name = 'schema_version'",
-            };
-            let tables: i64 =
-                on!(&mut lease, it => sqlx::query_scalar(exists).fetch_one(&mut **it).await?);
-            let found = if tables == 0 {
-                0
-            } else {
-                on!(&mut lease, it => sqlx::query_scalar(LATEST).fetch_one(&mut **it).await?)
-            };
-            Ok(Schema { found, known: known() })
+            read(lease.connection()).await
         })
         .await
     }
 
     /// Refuses a schema that this program cannot work with.
     pub async fn check_schema(&self) -> Result<(), Error> {
-        let Schema { found, known } = self.schema().await?;
-        refuse_newer(found)?;
-        if found < known { Err(Error::SchemaTooOld { found, known }) } else { Ok(()) }
+        self.schema().await?.check()
     }
 }
 
-const LATEST: &str = "select coalesce(max(version), 0) from schema_version";
+const LATEST: &str =
+    "select version, oldest_program from schema_version order by version desc limit 1";
 
-fn known() -> i64 {
-    MIGRATIONS.iter().map(|it| it.version).max().unwrap_or_default()
+fn pending(schema: Schema) -> impl Iterator<Item = &'static Migration> {
+    MIGRATIONS.iter().filter(move |migration| migration.version > schema.found)
 }
 
-fn refuse_newer(found: i64) -> Result<(), Error> {
-    let known = known();
-    if found > known { Err(Error::SchemaTooNew { found, known }) } else { Ok(()) }
+/// What the database says of its schema.
+async fn read(
+    mut connection: On<&mut PgConnection, &mut SqliteConnection>,
+) -> Result<Schema, Error> {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let columns = match connection {
+        On::Postgres(_) => {
+            "select attname::text from pg_attribute
+             where attrelid = to_regclass('schema_version') and attnum > 0 and not attisdropped"
+        }
+        On::Sqlite(_) => "select name from pragma_table_info('schema_version')",
+    };
+    let columns: Vec<String> = on!(&mut connection, connection =>
+        sqlx::query_scalar(columns).fetch_all(&mut **connection).await?);
+    if columns.is_empty() {
+        return Ok(Schema { found: 0, known, oldest_program: 0 });
+    }
+    if !columns.iter().any(|column| column == "oldest_program") {
+        return Err(Error::SchemaOfDevelopment);
+    }
+    let latest: Option<(i64, i64)> = on!(&mut connection, connection =>
+        sqlx::query_as(LATEST).fetch_optional(&mut **connection).await?);
+    let (found, oldest_program) = latest.unwrap_or_default();
+    Ok(Schema { found, known, oldest_program })
 }
 
 /// On SQLite, `begin immediate` already gave the turn. The lock ends with the transaction, so that a pooler between
 /// here and the server cannot strand it; waiting for it may take longer than other statements may.
 async fn take_turn(work: &mut Work<'_>) -> Result<(), Error> {
-    if let On::Postgres(it) = work {
-        sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **it).await?;
-        sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut **it).await?;
+    if let On::Postgres(work) = work {
+        sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **work).await?;
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut **work).await?;
     }
     Ok(())
 }
 
 async fn create_version_table(work: &mut Work<'_>) -> Result<(), Error> {
     match work {
-        On::Postgres(it) => {
+        On::Postgres(work) => {
             let sql = "create table if not exists schema_version (
-                version    bigint not null,
-                name       text not null,
-                applied_at timestamptz not null,
+                version        bigint not null,
+                name           text not null,
+                oldest_program bigint not null,
+                applied_at     timestamptz not null,
                 constraint schema_version_pkey primary key (version)
             )";
-            sqlx::query(sql).execute(&mut **it).await?;
+            sqlx::query(sql).execute(&mut **work).await?;
         }
-        On::Sqlite(it) => {
+        On::Sqlite(work) => {
             let sql = "create table if not exists schema_version (
-                version    integer not null,
-                name       text not null,
-                applied_at text not null,
+                version        integer not null,
+                name           text not null,
+                oldest_program integer not null,
+                applied_at     text not null,
                 constraint schema_version_pkey primary key (version)
             ) strict";
-            sqlx::query(sql).execute(&mut **it).await?;
+            sqlx::query(sql).execute(&mut **work).await?;
         }
     }
     Ok(())
-}
-
-async fn version(work: &mut Work<'_>) -> Result<i64, Error> {
-    Ok(on!(work, it => sqlx::query_scalar(LATEST).fetch_one(&mut **it).await?))
 }
 
 async fn apply(
@@ -189,15 +183,22 @@ async fn apply(
     now: OffsetDateTime,
 ) -> Result<(), Error> {
     match work {
-        On::Postgres(it) => sqlx::raw_sql(migration.postgres).execute(&mut **it).await.map(drop)?,
-        On::Sqlite(it) => sqlx::raw_sql(migration.sqlite).execute(&mut **it).await.map(drop)?,
+        On::Postgres(work) => {
+            sqlx::raw_sql(migration.postgres).execute(&mut **work).await.map(drop)?;
+        }
+        On::Sqlite(work) => {
+            sqlx::raw_sql(migration.sqlite).execute(&mut **work).await.map(drop)?;
+        }
     }
-    let sql = "insert into schema_version (version, name, applied_at) values ($1, $2, $3)";
-    on!(work, it => sqlx::query(sql)
+    let sql = "insert into schema_version (version, name, oldest_program, applied_at)
+         values ($1, $2, $3, $4)";
+    on!(work, work => sqlx::query(sql)
         .bind(migration.version)
         .bind(migration.name)
+        .bind(migration.oldest_program)
         .bind(whole_seconds(now))
-        .execute(&mut **it)
-        .await?.rows_affected());
+        .execute(&mut **work)
+        .await?
+        .rows_affected());
     Ok(())
 }

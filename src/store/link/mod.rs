@@ -22,7 +22,7 @@ pub struct StoredLink {
     pub sealed_proof: Vec<u8>,
     /// The browser that began with the link; no other may continue.
     pub browser_hash: Option<Vec<u8>>,
-    pub last_end: Option<NotConnected>,
+    pub last_failure: Option<NotConnected>,
     /// The user who connected with it, and the name that X gave; the link is then used.
     pub connected: Option<(UserId, String)>,
 }
@@ -80,7 +80,7 @@ impl Store {
         (key_id, most): (&str, u32),
     ) -> Result<Result<(), OffsetDateTime>, Error> {
         // This locks the key's row, so that two concurrent inserts do not count the same links.
-        let lock = "update key set links = links where key_id = $1";
+        let lock = "update key set create_links = create_links where key_id = $1";
         let count = "select count(*), min(expires_at) from link
              where key_id = $1 and expires_at > $2 and user_id is null";
         self.long(async {
@@ -105,7 +105,7 @@ impl Store {
     pub async fn find_link(&self, hash: &[u8]) -> Result<Option<StoredLink>, Error> {
         let sql =
             "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_end, user_id, screen_name
+                 sealed_proof, browser_hash, last_failure, user_id, screen_name
              from link where link_hash = $1";
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
@@ -136,7 +136,7 @@ impl Store {
     ) -> Result<Vec<StoredLink>, Error> {
         let sql =
             "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_end, user_id, screen_name
+                 sealed_proof, browser_hash, last_failure, user_id, screen_name
              from link where link_hash > $1 and expires_at > $3 and user_id is null
              order by link_hash limit $2";
         self.long(async {
@@ -170,7 +170,7 @@ impl Store {
         browser_hash: &[u8],
         now: OffsetDateTime,
     ) -> Result<bool, Error> {
-        let sql = "update link set browser_hash = $2, last_end = null
+        let sql = "update link set browser_hash = $2, last_failure = null
              where link_hash = $1 and user_id is null and expires_at > $3
                  and (browser_hash is null or browser_hash = $2)";
         self.long(async {
@@ -189,7 +189,7 @@ impl Store {
 
     /// Stores how an attempt ended, for the page that reports it.
     pub async fn end_link(&self, hash: &[u8], end: NotConnected) -> Result<(), Error> {
-        let sql = "update link set last_end = $2 where link_hash = $1 and user_id is null";
+        let sql = "update link set last_failure = $2 where link_hash = $1 and user_id is null";
         self.long(async {
             let mut lease = self.writer().await?;
             on!(&mut lease, it => sqlx::query(sql)
@@ -233,7 +233,8 @@ impl Store {
         let sql = "delete from handshake
              where token_hash = $1 and browser_hash = $2
              returning link_hash, sealed_secret, expires_at";
-        let under_way = "update link set last_end = $2 where link_hash = $1 and user_id is null";
+        let under_way =
+            "update link set last_failure = $2 where link_hash = $1 and user_id is null";
         self.long(async {
             let _turn = self.links.acquire().await;
             let mut lease = self.writer().await?;
@@ -272,7 +273,7 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<bool, Error> {
-        let sql = "update link set user_id = $2, screen_name = $3, last_end = null
+        let sql = "update link set user_id = $2, screen_name = $3, last_failure = null
              where link_hash = $1 and user_id is null";
         self.long(async {
             let mut lease = self.writer().await?;
@@ -385,7 +386,7 @@ pub(super) fn stored(row: LinkRow) -> Result<StoredLink, Error> {
         link: Link { app, label, expected_user, return_to, created_at, expires_at },
         sealed_proof,
         browser_hash: browser,
-        last_end: end.as_deref().and_then(NotConnected::from_name),
+        last_failure: end.as_deref().and_then(NotConnected::from_name),
         connected: user_id.zip(screen_name),
     })
 }

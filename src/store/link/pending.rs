@@ -31,7 +31,7 @@ impl Store {
     ) -> Result<Vec<StoredLink>, Error> {
         let sql =
             "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_end, user_id, screen_name
+                 sealed_proof, browser_hash, last_failure, user_id, screen_name
              from link
              where expires_at > $1 and user_id is null
                  and ($2 = '' or lower(label) like lower($2) escape '!')
@@ -62,7 +62,7 @@ impl Store {
     ) -> Result<Option<StoredLink>, Error> {
         let sql =
             "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_end, user_id, screen_name
+                 sealed_proof, browser_hash, last_failure, user_id, screen_name
              from link
              where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3";
         self.long(async {
@@ -89,7 +89,7 @@ impl Store {
         let sql = "delete from link
              where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3
              returning link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_end, user_id, screen_name";
+                 sealed_proof, browser_hash, last_failure, user_id, screen_name";
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;

@@ -32,7 +32,7 @@ pub struct UsageBatch {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UsageWriter {
     pub id: String,
-    pub began_at: OffsetDateTime,
+    pub started_at: OffsetDateTime,
     pub written_at: OffsetDateTime,
     pub settled_at: Option<OffsetDateTime>,
     /// Calls that it could not keep until they were written.
@@ -116,7 +116,7 @@ impl Store {
         since: OffsetDateTime,
     ) -> Result<Vec<UsageWriter>, Error> {
         type Row = (String, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>, i64, i64);
-        let sql = "select writer_id, began_at, written_at, settled_at, lost_calls,
+        let sql = "select writer_id, started_at, written_at, settled_at, lost_calls,
                  counted_calls - written_calls
              from usage_writer where written_at >= $1 order by written_at desc, writer_id";
         self.long(async {
@@ -126,8 +126,8 @@ impl Store {
                 .fetch_all(&mut **it)
                 .await?);
             let read = |row: Row| {
-                let (id, began_at, written_at, settled_at, lost_calls, unwritten_calls) = row;
-                UsageWriter { id, began_at, written_at, settled_at, lost_calls, unwritten_calls }
+                let (id, started_at, written_at, settled_at, lost_calls, unwritten_calls) = row;
+                UsageWriter { id, started_at, written_at, settled_at, lost_calls, unwritten_calls }
             };
             Ok(rows.into_iter().map(read).collect())
         })
@@ -148,11 +148,11 @@ impl Store {
             let months = on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
             // Finding old months here takes a scan of the whole table.
             if months > 0 {
-                on!(&mut work, it => sqlx::query("delete from usage_month_told where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
+                on!(&mut work, it => sqlx::query("delete from usage_month_by_aspect where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
             }
             for aspect in Aspect::ALL {
                 let name = aspect.name();
-                on!(&mut work, it => sqlx::query("delete from usage_day_told where aspect = $1 and day < $2").bind(name).bind(day).execute(&mut **it).await?.rows_affected());
+                on!(&mut work, it => sqlx::query("delete from usage_day_by_aspect where aspect = $1 and day < $2").bind(name).bind(day).execute(&mut **it).await?.rows_affected());
             }
             on!(&mut work, it => sqlx::query("delete from account_month where month < $1").bind(&month).execute(&mut **it).await?.rows_affected());
             on!(&mut work, it => sqlx::query("delete from usage_writer where written_at < $1").bind(at).execute(&mut **it).await?.rows_affected());
@@ -169,7 +169,7 @@ async fn count_write(
     now: OffsetDateTime,
 ) -> Result<bool, Error> {
     let sql = "insert into usage_writer
-             (writer_id, began_at, written_at, settled_at, writes, lost_calls, written_calls,
+             (writer_id, started_at, written_at, settled_at, writes, lost_calls, written_calls,
               counted_calls)
          values ($1, $2, $2, $3, $4, $5, $6, $7)
          on conflict (writer_id) do update set

@@ -33,7 +33,8 @@ type Rows = BTreeMap<Vec<Part>, Sums>;
 /// Maps an hour to the period that contains it.
 type Time = fn(Hour) -> i64;
 
-const OF_LINE: &str = "app, key_id, user_id, endpoint, auth, outcome";
+/// No call has a label yet.
+const OF_LINE: &str = "app, key_id, user_id, endpoint, auth, outcome, label";
 
 /// Adds lines to the sums of hours, and to those of days and months, so that a year's need not be summed from all its
 /// hours; and to those grouped by a single aspect.
@@ -48,9 +49,9 @@ pub(in crate::store) async fn add_lines(
             .await?;
     }
     for (time, of) in times.into_iter().skip(1) {
-        let table = format!("usage_{time}_told");
-        let told = |line: &Line| Aspect::ALL.map(|it| of_aspect(line, it, of));
-        add(work, &table, &format!("aspect, {time}, told"), rows(lines, told)).await?;
+        let table = format!("usage_{time}_by_aspect");
+        let of_aspects = |line: &Line| Aspect::ALL.map(|it| of_aspect(line, it, of));
+        add(work, &table, &format!("aspect, {time}, value"), rows(lines, of_aspects)).await?;
     }
     Ok(())
 }
@@ -116,17 +117,18 @@ fn rows<const N: usize>(lines: &[(Line, Sums)], keys: impl Fn(&Line) -> [Vec<Par
 }
 
 fn of_line(line: &Line, time: Time) -> Vec<Part> {
-    let names = Aspect::ALL.map(|it| Part::Name(told(line, it)));
-    [Part::Time(time(line.hour))].into_iter().chain(names).collect()
+    let names = Aspect::ALL.map(|it| Part::Name(value(line, it)));
+    let label = Part::Name(String::new());
+    [Part::Time(time(line.hour))].into_iter().chain(names).chain([label]).collect()
 }
 
 fn of_aspect(line: &Line, aspect: Aspect, time: Time) -> Vec<Part> {
     let name = Part::Name(aspect.name().to_owned());
-    vec![name, Part::Time(time(line.hour)), Part::Name(told(line, aspect))]
+    vec![name, Part::Time(time(line.hour)), Part::Name(value(line, aspect))]
 }
 
 /// A line's value for an aspect, as stored in its column.
-fn told(line: &Line, aspect: Aspect) -> String {
+fn value(line: &Line, aspect: Aspect) -> String {
     match aspect {
         Aspect::App => line.app.clone(),
         Aspect::Key => line.key_id.clone(),

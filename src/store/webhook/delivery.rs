@@ -116,7 +116,7 @@ impl Store {
     ) -> Result<Vec<String>, Error> {
         let sql = "select webhook_id from webhook
              where (leased_until <= $1 or leased_until > $2)
-                 and (rests_until is null or rests_until <= $1 or rests_until > $3)
+                 and (paused_until is null or paused_until <= $1 or paused_until > $3)
                  and exists (select 1 from delivery
                      where delivery.webhook_id = webhook.webhook_id and attempt_at <= $1)
              order by leased_until, webhook_id";
@@ -216,7 +216,8 @@ impl Store {
         outcome: &Outcome,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let give_back = "update webhook set leased_until = $2, failing_since = $4, rests_until = $5
+        let give_back =
+            "update webhook set leased_until = $2, failing_since = $4, paused_until = $5
              where webhook_id = $1 and leased_until = $3";
         let settle = "update delivery
              set attempt_at = $3, delivered_at = $4, status = $5, failure = $6,
@@ -279,7 +280,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let wake =
-            "update webhook set failing_since = null, rests_until = null where webhook_id = $1";
+            "update webhook set failing_since = null, paused_until = null where webhook_id = $1";
         let hurry = "update delivery set attempt_at = $2
              where webhook_id = $1 and attempt_at > $2
                  and attempt_at <> (select leased_until from webhook where webhook_id = $1)";

@@ -70,7 +70,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<Option<StoredDelivery>, Error> {
         // The webhook before its deliveries: the order in which a sender locks them.
-        let wake = "update webhook set rests_until = null where webhook_id = $1";
+        let wake = "update webhook set paused_until = null where webhook_id = $1";
         let again = "update delivery
              set attempted_at = case when attempt_at > $3 and attempt_at =
                          (select leased_until from webhook where webhook_id = $1)

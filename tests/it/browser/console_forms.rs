@@ -81,7 +81,7 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     browser.press("Make the key").await;
     browser.reads("This is the one time that it is shown").await;
     browser.shows("console-key-made").await;
-    browser.goes_to(&gateway, "/console/keys/new?kind=admin").await;
+    browser.goes_to(&gateway, "/console/keys/new?role=owner").await;
     browser.shows("console-key-new-admin").await;
     browser.goes_to(&gateway, "/console/keys?search=dashboard").await;
     browser.reads("2026-04-09 21:15 UTC").await;

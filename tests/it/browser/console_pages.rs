@@ -81,7 +81,7 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
     browser.shows("console-nothing").await;
 
     let furnished = Furnished::new(&gateway).await;
-    for (who, key) in [("admin", &admin), ("looks", &gateway.looking_key().await)] {
+    for (who, key) in [("admin", &admin), ("looks", &gateway.auditor_key().await)] {
         browser.forgets().await;
         browser.signs_in(&gateway, key).await;
         for path in shown(&gateway, key, furnished.pages()).await {

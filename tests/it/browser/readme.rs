@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use countersign::gateway::NewKey;
-use countersign::model::key::Kind as KeyKind;
+use countersign::model::key::Role;
 
 use crate::browser::chromium::Chromium;
 use crate::connect::start_gateway;
@@ -39,18 +39,17 @@ const SERVICES: [(&str, &str, &str, u32, Day); 4] = [
     ("data warehouse", "historical", "user-context", 240, NIGHT),
 ];
 
-async fn new_key(gateway: &TestGateway, kind: KeyKind, name: &str) -> String {
-    let app = (kind == KeyKind::Caller).then(|| "demo".to_owned());
+async fn new_key(gateway: &TestGateway, role: Role, name: &str) -> String {
+    let app = (role == Role::Caller).then(|| "demo".to_owned());
     let name = name.to_owned();
     let (accounts, endpoints) = (Vec::new(), Vec::new());
     let new = NewKey {
-        kind,
+        role,
         name,
         app,
         accounts,
         endpoints,
-        links: false,
-        looks: false,
+        create_links: false,
         expires_in: None,
     };
     gateway.inner.create_key(new, "test").await.unwrap().1.expose().to_owned()
@@ -60,7 +59,7 @@ async fn new_key(gateway: &TestGateway, kind: KeyKind, name: &str) -> String {
 async fn work(database: &Database, gateway: &TestGateway) {
     let mut dice = Dice(7);
     for (name, endpoint, auth, most, day) in SERVICES {
-        let key = new_key(gateway, KeyKind::Caller, name).await;
+        let key = new_key(gateway, Role::Caller, name).await;
         let user = if auth == "app-only" { String::new() } else { gateway.id("alice").to_string() };
         let mut rows = String::new();
         for hour in HOUR - HOURS..=HOUR {
@@ -95,7 +94,7 @@ async fn its_pictures_are_of_the_console() {
     work(&database, &gateway).await;
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
-    browser.signs_in(&gateway, &new_key(&gateway, KeyKind::Admin, "Ada").await).await;
+    browser.signs_in(&gateway, &new_key(&gateway, Role::Owner, "Ada").await).await;
     for (section, choice) in [("Overview", None), ("Usage", Some("key"))] {
         browser.press(section).await;
         browser.sees(section).await;

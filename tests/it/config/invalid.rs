@@ -113,7 +113,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("limits.retry_floor", "inf", "from 0"),
     ("limits.cached_keys", "-1", "from 0"),
     ("limits.cached_accounts", "all", "from 0"),
-    ("limits.unknown_for", "0s", "above zero"),
+    ("limits.negative_cache", "0s", "above zero"),
     ("limits.answer_memory", "33554431", "at least 33554432"),
     ("limits.read_rate", "0", "from 1"),
     ("limits.question_numbers", "0", "from 1"),

@@ -104,7 +104,7 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
     let withdraw = async |key: &str, id: &str| {
         gateway.admin(key, "DELETE", &format!("/admin/v1/links/{id}")).send().await
     };
-    withdraw(&gateway.looking_key().await, id).await.is_own(403, "not_allowed");
+    withdraw(&gateway.auditor_key().await, id).await.is_own(403, "not_allowed");
     let done = withdraw(&admin, id).await;
     assert_eq!(
         (done.status.as_u16(), &done.json()["label"], &done.json()["user_id"]),

@@ -290,7 +290,7 @@ async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Da
 
 async fn who_only_looks_finds_no_button(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     assert!(
         visitor
             .open(&format!("{}/remove", path(&gateway, "alice")))

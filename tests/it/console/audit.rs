@@ -67,7 +67,7 @@ async fn the_page_says_who_did_what_from_where(database: Database) {
     for wrong in ["from=soon", "order=random", "actor=%00"] {
         is_page(&visitor.open(&format!("{PATH}?{wrong}")).await, 400);
     }
-    let looking = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
+    let looking = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     is_page(&looking.open(PATH).await, 200);
 }
 

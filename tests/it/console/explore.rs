@@ -263,7 +263,7 @@ async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
 
 async fn who_only_looks_is_told_to_ask_somebody(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     let page = visitor.open(EXPLORE).await;
     is_page(&page, 200);
     assert!(page.text().contains("may only look") && !page.text().contains("<textarea"));

@@ -48,7 +48,7 @@ async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
     let visitor = Visitor::admin(&gateway).await;
     is_page(&visitor.open(&format!("{KEYS}/new")).await, 200);
     let page = visitor
-        .send(KEYS, &[("kind", "caller"), ("name", "dashboard"), ("accounts", ""), ("expires", "")])
+        .send(KEYS, &[("role", "caller"), ("name", "dashboard"), ("accounts", ""), ("expires", "")])
         .await;
     is_page(&page, 200);
     let key = text_of(&page, "key");
@@ -84,13 +84,13 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
     let alice = gateway.id("alice").to_string();
     let accounts = format!(" {alice},\r\n{}\n", gateway.id("bob"));
     let fields = [
-        ("kind", "caller"),
+        ("role", "caller"),
         ("name", "narrow"),
         ("app", "demo"),
         ("accounts", &*accounts),
         ("28hr", "true"),
         ("historical", "true"),
-        ("links", "true"),
+        ("create_links", "true"),
         ("expires", "7d"),
     ];
     let page = visitor.send(KEYS, &fields).await;
@@ -107,7 +107,7 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
     let scopes = &key.key.scopes;
     assert_eq!(scopes.accounts, Some(vec![gateway.id("alice"), gateway.id("bob")]));
     assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
-    assert!(scopes.links && !scopes.looks && scopes.app.as_deref() == Some("demo"));
+    assert!(scopes.create_links && scopes.app.as_deref() == Some("demo"));
     assert_eq!(scopes.expires_at, Some(key.key.created_at + Duration::days(7)));
     assert!(plain(&page).contains(LAST_28H), "{}", page.text());
     tried(&gateway, &command(&page)).await.is_relayed(200);
@@ -125,17 +125,17 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
 async fn an_admins_key_is_made_and_may_only_look(database: Database) {
     let gateway = start_gateway(&database).await;
     let visitor = Visitor::admin(&gateway).await;
-    let form = visitor.open(&format!("{KEYS}/new?kind=admin")).await;
+    let form = visitor.open(&format!("{KEYS}/new?role=owner")).await;
     assert!(
         form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""),
         "{}",
         form.text()
     );
-    assert!(form.text().contains("name=\"looks\" value=\"false\" checked"), "{}", form.text());
+    assert!(form.text().contains("name=\"role\" value=\"owner\" checked"), "{}", form.text());
     let page =
-        visitor.send(KEYS, &[("kind", "admin"), ("name", "Grace"), ("looks", "false")]).await;
+        visitor.send(KEYS, &[("role", "owner"), ("name", "Grace")]).await;
     assert!(page.text().contains("may look at and change everything"), "{}", page.text());
-    let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Ada"), ("looks", "true")]).await;
+    let page = visitor.send(KEYS, &[("role", "auditor"), ("name", "Ada")]).await;
     is_page(&page, 200);
     assert_eq!(tried(&gateway, &command(&page)).await.status, 200);
     let ada = Visitor::with_key(&gateway, &text_of(&page, "key")).await;
@@ -156,7 +156,7 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
         ),
         (&[("name", "x"), ("expires", "soon")], "expires", "must be a duration"),
         (&[("name", "x"), ("app", "none")], "app", "must name a configured app"),
-        (&[("name", "x"), ("kind", "admin"), ("expires", "0s")], "expires", "must be above zero"),
+        (&[("name", "x"), ("role", "owner"), ("expires", "0s")], "expires", "must be above zero"),
     ] {
         let page = visitor.send(KEYS, fields).await;
         is_page(&page, 400);
@@ -175,7 +175,7 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
         ("name", "x"),
         ("accounts", "alice"),
         ("28hr", "true"),
-        ("links", "true"),
+        ("create_links", "true"),
         ("expires", "90d"),
     ];
     let text = visitor.send(KEYS, &chosen).await.text();
@@ -212,7 +212,7 @@ async fn keys_are_narrowed_searched_and_paged(database: Database) {
         })
         .await;
     gateway.sandbox.clock.forward(Duration::minutes(2));
-    let page = visitor.open(&format!("{KEYS}?search=service&kind=caller")).await;
+    let page = visitor.open(&format!("{KEYS}?search=service&role=caller")).await;
     assert_eq!(rows(&page), 50);
     let text = plain(&page);
     let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -226,7 +226,7 @@ async fn keys_are_narrowed_searched_and_paged(database: Database) {
         ("?search=service+07", 1),
         ("?search=%25_!", 50),
         ("?search=%25%25", 0),
-        ("?kind=admin", 1),
+        ("?role=owner", 1),
         ("?after=nonsense", 50),
     ] {
         assert_eq!(rows(&visitor.open(&format!("{KEYS}{query}")).await), count, "{query}");
@@ -319,7 +319,7 @@ async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Datab
 
 async fn who_only_looks_finds_no_button_there(database: Database) {
     let gateway = start_gateway(&database).await;
-    let looker = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
+    let looker = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     for path in
         [KEYS.to_owned(), format!("{KEYS}/new"), format!("{KEYS}/{}/revoke", &gateway.key[4..16])]
     {

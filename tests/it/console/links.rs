@@ -223,7 +223,7 @@ async fn who_only_looks_makes_and_withdraws_nothing(database: Database) {
     let gateway = start_gateway(&database).await;
     gateway.link().await;
     let path = withdraw_path(&Visitor::admin(&gateway).await.open(LINKS).await);
-    let looker = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
+    let looker = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     for page in [LINKS.to_owned(), format!("{LINKS}/new"), path.clone()] {
         let page = looker.open(&page).await;
         is_page(&page, 200);

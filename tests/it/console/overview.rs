@@ -119,7 +119,7 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
     ];
     says(&visitor.open(ROOT).await, &needs);
     // The counts that the gateway's own process writes are not the ones missing.
-    database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
+    database.run("insert into usage_writer (writer_id, started_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     says(
         &visitor.open(ROOT).await,
         &["Usage of the last days is not complete", "href=\"/console/usage#gaps\""],
@@ -130,7 +130,7 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
     gateway.call_as("alice", Endpoint::Totals, &body).send().await;
     says(
         &visitor.open(ROOT).await,
-        &["App demo: X refuses its consumer key and secret", "href=\"/console/calls?ended=badly\""],
+        &["App demo: X refuses its consumer key and secret", "href=\"/console/calls?outcome=failed\""],
     );
 
     let url = "https://hooks.example.com/%3Cscript%3E?token=s3cret";

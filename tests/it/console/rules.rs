@@ -196,7 +196,7 @@ async fn without_a_session_every_page_leads_to_sign_in_and_nothing_is_done(datab
 async fn a_key_that_looks_opens_every_page_and_no_form(database: Database) {
     let gateway = start_gateway(&database).await;
     let furnished = Furnished::new(&gateway).await;
-    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     let before = furnished.traces().await;
     for (route, method) in routes() {
         let path = furnished.path(&route);
@@ -228,7 +228,7 @@ async fn no_form_of_another_site_is_taken(database: Database) {
 async fn every_page_is_sound(database: Database) {
     let gateway = start_gateway(&database).await;
     let furnished = Furnished::new(&gateway).await;
-    for key in [gateway.new_admin_key().await, gateway.looking_key().await] {
+    for key in [gateway.new_admin_key().await, gateway.auditor_key().await] {
         let visitor = Visitor::with_key(&gateway, &key).await;
         for path in furnished.pages() {
             let answer = visitor.open(&path).await;

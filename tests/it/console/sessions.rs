@@ -138,7 +138,7 @@ async fn a_session_that_was_made_or_changed_in_the_database_opens_nothing(databa
 
 async fn a_key_that_only_looks_sees_pages_and_changes_nothing(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.looking_key().await;
+    let key = gateway.auditor_key().await;
     let visitor = Visitor::with_key(&gateway, &key).await;
     let path = format!("/console/accounts/demo/{}", gateway.id("alice"));
     let page = visitor.open(&path).await;

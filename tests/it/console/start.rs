@@ -83,7 +83,7 @@ async fn what_is_missing_for_a_step_is_said(database: Database) {
         "{}",
         page.text()
     );
-    let looker = Visitor::with_key(&gateway, &gateway.looking_key().await).await.open(START).await;
+    let looker = Visitor::with_key(&gateway, &gateway.auditor_key().await).await.open(START).await;
     is_page(&looker, 200);
     assert!(!looker.text().contains("/new\""), "{}", looker.text());
 }

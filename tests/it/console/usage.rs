@@ -51,7 +51,7 @@ async fn usage_says_what_to_do_while_there_is_none(database: Database) {
     );
 }
 
-async fn usage_is_drawn_told_apart_and_counted(database: Database) {
+async fn usage_is_drawn_by_aspect_apart_and_counted(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let visitor = Visitor::admin(&gateway).await;
     let other = used(&gateway).await;
@@ -264,7 +264,7 @@ async fn what_a_killed_process_took_with_it_is_told(database: Database) {
 
 on_both!(
     usage_says_what_to_do_while_there_is_none,
-    usage_is_drawn_told_apart_and_counted,
+    usage_is_drawn_by_aspect_apart_and_counted,
     what_there_are_few_of_has_its_own_colour_whatever_is_most,
     usage_can_be_taken_away_as_a_table,
     what_a_killed_process_took_with_it_is_told

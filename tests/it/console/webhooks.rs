@@ -210,7 +210,7 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
 async fn whoever_only_looks_sees_no_buttons(database: Database) {
     let gateway = start_gateway(&database).await;
     let (id, _) = gateway.hook(&Receiver::start().await).await;
-    let visitor = Visitor::with_key(&gateway, &gateway.looking_key().await).await;
+    let visitor = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     for page in [PATH.to_owned(), format!("{PATH}/{id}"), format!("{PATH}/{id}/remove")] {
         let page = visitor.open(&page).await;
         is_page(&page, 200);

@@ -29,12 +29,12 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
     let expected = json!({
         "secret": null,
         "id": &secret[4..16],
-        "kind": "caller",
+        "role": "caller",
         "name": "reports",
         "app": "demo",
         "accounts": [alice],
         "endpoints": ["totals"],
-        "links": false, "looks": false,
+        "create_links": false,
         "created_at": "2026-03-10T21:15:30Z",
         "expires_at": "2026-06-08T21:15:30Z",
         "revoked_at": null,
@@ -120,10 +120,10 @@ async fn a_body_that_does_not_read_is_told_in_plain_words(database: Database) {
 async fn an_admin_key_makes_an_admin_key(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let admin = gateway.new_admin_key().await;
-    let made = create(&gateway, &admin, &json!({ "name": "deputy", "admin": true })).await.json();
+    let made = create(&gateway, &admin, &json!({ "name": "deputy", "role": "owner" })).await.json();
     let deputy = made["secret"].as_str().unwrap();
     assert!(deputy.starts_with("csa_"));
-    assert_eq!((&made["kind"], &made["app"]), (&json!("admin"), &Value::Null));
+    assert_eq!((&made["role"], &made["app"]), (&json!("owner"), &Value::Null));
     assert_eq!(gateway.admin(deputy, "GET", KEYS).send().await.status, 200);
 }
 
@@ -164,7 +164,7 @@ async fn what_a_key_cannot_be_is_told_all_at_once(database: Database) {
         assert_eq!(answer.status, 400, "{field} {value}: {}", answer.text());
         answer.is_own(400, "invalid_request");
     }
-    let wide = json!({ "name": "wide", "admin": true, "app": "demo" });
+    let wide = json!({ "name": "wide", "role": "auditor", "app": "demo" });
     create(&gateway, &admin, &wide).await.is_own(400, "invalid_request");
     for text in ["", "{", "[]", "null", "{\"name\":\"a\",\"name\":\"b\"}"] {
         let ask = gateway.admin(&admin, "POST", KEYS).body(text);

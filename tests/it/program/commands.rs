@@ -123,7 +123,7 @@ async fn keys_come_and_go(database: Database) {
                 "totals",
                 "--endpoint",
                 "28hr",
-                "--links",
+                "--create-links",
                 "--expires",
                 "90d",
             ],
@@ -140,7 +140,7 @@ async fn keys_come_and_go(database: Database) {
     let table = cells(&table);
     assert_eq!(
         table[0],
-        ["ID", "NAME", "KIND", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"]
+        ["ID", "NAME", "ROLE", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"]
     );
     let row = table.iter().find(|row| row[0] == secret[4..16]).unwrap();
     assert_eq!(

@@ -211,7 +211,7 @@ async fn tell(
         seen.add("an event", format!("{:?}\n{body}", event.headers));
     }
     let rotated = deployment.must(&["webhook", "rotate", &id]).await.trim().to_owned();
-    let inviting = deployment.key("inviting", &["--links"]).await;
+    let inviting = deployment.key("inviting", &["--create-links"]).await;
     let named = |ask: Ask| ask.header("authorization", &format!("Bearer {inviting}"));
     let http = reqwest::Client::new();
     let made = named(Ask::new(&http, &running.url, "POST", "/v1/links")).body(r#"{"label":"x"}"#);

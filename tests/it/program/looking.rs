@@ -57,8 +57,8 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
         (&["--account", "@alice"], &["three", "one"]),
         (&["--account", alice, "--limit", "1"], &["three"]),
         (&["--endpoint", "28hr"], &[]),
-        (&["--ended", "badly"], &["two"]),
-        (&["--ended", "well", "--endpoint", "totals"], &["three", "one"]),
+        (&["--outcome", "failed"], &["two"]),
+        (&["--outcome", "ok", "--endpoint", "totals"], &["three", "one"]),
         (&["--request-id", "one"], &["one"]),
     ] {
         let done = deployment.must(&[CALLS, words].concat()).await;
@@ -84,7 +84,7 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
             "the account must be a user id of 1 to 19 digits or @screen_name",
         ),
         (&["--endpoint", "weekly"], "--endpoint must be totals, 28hr or historical"),
-        (&["--ended", "so"], "--ended must be well or badly"),
+        (&["--outcome", "so"], "--outcome must be ok or failed"),
     ] {
         let done = deployment.run(&[&["calls"], words].concat()).await;
         assert_eq!((done.code, done.err), (1, format!("countersign: {told}\n")));

@@ -184,7 +184,7 @@ async fn a_minute_later(database: &Database) {
         Kind::Postgres => format!("timestamptz '{past}'"),
         Kind::Sqlite => format!("'{past}'"),
     };
-    database.run(&format!("update webhook set leased_until = {then}, rests_until = null")).await;
+    database.run(&format!("update webhook set leased_until = {then}, paused_until = null")).await;
     let waits = format!("update delivery set attempt_at = {then} where attempt_at is not null");
     database.run(&waits).await;
 }

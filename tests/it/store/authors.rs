@@ -126,15 +126,6 @@ async fn an_author_who_is_no_user_is_told(database: Database) {
     assert!(matches!(refused, Err(Error::Unreadable(_))), "{refused:?}");
 }
 
-async fn later_tables_come_on_top_of_the_schema_before(database: Database) {
-    let store = database.store().await;
-    let undo = "drop index link_of_key; drop index audit_of_actor; alter table delivery drop column sealed_proof; alter table link drop column key_id; drop table replica; drop view clock; drop table author; drop table usage_hour; drop table usage_day; drop table usage_month; drop table usage_day_told; drop table usage_month_told; drop index delivery_given_up; drop table usage_writer; drop table account_month; drop table call; drop table session; drop index audit_of_subject; alter table key drop column looks; alter table audit drop column address;
-             delete from schema_version where version >= 4";
-    database.run(undo).await;
-    assert_eq!(store.migrate(NOW).await.unwrap(), [4, 5, 6, 7, 8, 9, 10]);
-    store.insert_authors(&authors([1], id(7))).await.unwrap();
-}
-
 on_both!(
     authors_of_thousands_of_posts_are_stored_and_found,
     what_is_stored_already_stays,
@@ -142,6 +133,5 @@ on_both!(
     those_who_are_connected_are_found_among_thousands,
     a_wrong_author_is_forgotten_and_caches_are_told,
     a_name_is_found_among_these_users_and_no_others,
-    an_author_who_is_no_user_is_told,
-    later_tables_come_on_top_of_the_schema_before
+    an_author_who_is_no_user_is_told
 );

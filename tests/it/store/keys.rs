@@ -1,6 +1,6 @@
 //! Keys: names, revocation, last use, rotation.
 
-use countersign::model::key::{Kind, Scopes};
+use countersign::model::key::{Role, Scopes};
 use countersign::store::{Change, Error, KeyFilter};
 use time::Duration;
 use time::macros::datetime;
@@ -12,13 +12,12 @@ async fn what_is_inserted_is_found(database: Database) {
     let store = database.store().await;
     let narrow = key("abc", "reports");
     let mut wide = key("def", "admin");
-    wide.kind = Kind::Admin;
+    wide.role = Role::Auditor;
     wide.scopes = Scopes {
         app: None,
         accounts: None,
         endpoints: None,
-        links: false,
-        looks: true,
+        create_links: false,
         expires_at: None,
     };
     let mut none = key("ghi", "nothing");

@@ -35,7 +35,7 @@ async fn with_link(store: &Store) {
 }
 
 async fn end_of(store: &Store) -> Option<NotConnected> {
-    store.find_link(HASH).await.unwrap().unwrap().last_end
+    store.find_link(HASH).await.unwrap().unwrap().last_failure
 }
 
 async fn what_is_inserted_is_found_and_audited(database: Database) {
@@ -45,7 +45,7 @@ async fn what_is_inserted_is_found_and_audited(database: Database) {
     let found = store.find_link(HASH).await.unwrap().unwrap();
     assert_eq!(found.link, link());
     assert_eq!((&*found.hash, &*found.sealed_proof), (HASH, &b"proof"[..]));
-    assert_eq!((found.browser_hash, found.last_end, found.connected), (None, None, None));
+    assert_eq!((found.browser_hash, found.last_failure, found.connected), (None, None, None));
     let entry = store.list_audit(&newest(1)).await.unwrap().remove(0);
     assert_eq!(
         (&*entry.actor, &*entry.action, &*entry.subject),

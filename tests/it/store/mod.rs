@@ -14,7 +14,7 @@ mod replicas;
 mod schema;
 mod usage;
 
-use countersign::model::key::{Key, Kind, Scopes};
+use countersign::model::key::{Key, Role, Scopes};
 use countersign::model::{Endpoint, UserId};
 use countersign::store::NewAccount;
 
@@ -39,13 +39,12 @@ fn key(id: &str, name: &str) -> Key {
         app: Some("main".to_owned()),
         accounts: Some(vec![self::id(7), self::id(11)]),
         endpoints: Some(vec![Endpoint::Totals, Endpoint::TwentyEightHours]),
-        links: true,
-        looks: false,
+        create_links: true,
         expires_at: Some(NOW + time::Duration::days(90)),
     };
     Key {
         id: id.to_owned(),
-        kind: Kind::Caller,
+        role: Role::Caller,
         name: name.to_owned(),
         scopes,
         created_at: NOW,

@@ -126,11 +126,11 @@ async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Data
         let listed = listed["keys"].as_array().unwrap();
         let broken_key = listed.iter().find(|key| key["id"] == id).unwrap();
         assert_eq!(
-            (&broken_key["kind"], &broken_key["revoked_at"]),
+            (&broken_key["role"], &broken_key["revoked_at"]),
             (&json!(null), &json!(null)),
             "{broken}"
         );
-        assert!(listed.iter().any(|key| key["kind"] == "admin"), "it hides no other");
+        assert!(listed.iter().any(|key| key["role"] == "owner"), "it hides no other");
 
         let path = format!("/admin/v1/keys/{id}");
         for _ in 0..2 {

@@ -13,7 +13,7 @@ async fn pair(database: &Database, poll: Duration) -> (TestGateway, TestGateway)
     let one = TestGateway::start(database).await;
     let two = TestGateway::build(one.sandbox.again(), &database.settings(), |config| {
         config.database.poll = poll;
-        config.limits.unknown_for = NEVER;
+        config.limits.negative_cache = NEVER;
     })
     .await;
     (one, two)

@@ -26,7 +26,7 @@ fn newer(config: &mut Config) {
 /// A gateway beside one that has sealed alice's token with a key it lacks; it never forgets what does not exist.
 async fn pair(database: &Database) -> (TestGateway, TestGateway) {
     let old = TestGateway::start_with(database, |config| {
-        config.limits.unknown_for = Duration::from_hours(1);
+        config.limits.negative_cache = Duration::from_hours(1);
     })
     .await;
     let new = TestGateway::build(old.sandbox.again(), &database.settings(), newer).await;

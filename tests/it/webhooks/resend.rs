@@ -153,7 +153,7 @@ async fn a_row_that_cannot_be_read_hides_no_other(database: Database) {
     let answer = gateway.admin(&key, "GET", "/admin/v1/keys?limit=1000").send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let keys = answer.json()["keys"].as_array().unwrap().clone();
-    let odd: Vec<_> = keys.iter().filter(|key| key["kind"].is_null()).collect();
+    let odd: Vec<_> = keys.iter().filter(|key| key["role"].is_null()).collect();
     assert_eq!((keys.len(), odd.len()), (3, 1));
     assert_eq!((&odd[0]["id"], &odd[0]["accounts"]), (&json!(&caller[4..16]), &json!([])));
     let status = gateway.inner.get_vault_status().await.unwrap();

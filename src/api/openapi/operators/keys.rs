@@ -55,7 +55,7 @@ fn revoke() -> Operation {
 fn key() -> Value {
     json!({
         "id": KEY, "kind": "caller", "name": "dashboard", "app": "demo", "accounts": ["7588892"],
-        "endpoints": ["totals", "28hr"], "links": false, "looks": false, "created_at": "2026-03-10T21:15:30Z",
+        "endpoints": ["totals", "28hr"], "create_links": false, "created_at": "2026-03-10T21:15:30Z",
         "expires_at": "2026-06-08T21:15:30Z", "revoked_at": null, "last_used_at": null,
     })
 }

@@ -22,14 +22,14 @@ pub(super) fn operations() -> Vec<Operation> {
 
 fn calls() -> Operation {
     let endpoints = one_of("", Endpoint::ALL.map(Endpoint::name));
-    let ends = one_of("", ["well", "badly"]);
+    let ends = one_of("", ["ok", "failed"]);
     let statuses = text("").pattern(Some("^[1-5]([0-9]{2}|[xX]{2})$"));
     operation(HttpMethod::Get, "/admin/v1/calls", "list_calls", "Recent calls")
         .about("Who asked what, with which credentials, and what came back: never bodies or secrets. Of many calls a second not all are kept, of those that failed the most.")
         .takes(of_key())
         .takes(of_account())
         .takes(query("endpoint", "Only of this endpoint.", endpoints.into(), "totals".into()))
-        .takes(query("ended", "`well` with a status below 400, `badly` with any other or none.", ends.into(), "badly".into()))
+        .takes(query("outcome", "`ok` with a status below 400, `failed` with any other or none.", ends.into(), "failed".into()))
         .takes(query("status", "Only with this status, such as `429`, or one of its class, such as `5xx`.", statuses.into(), "5xx".into()))
         .takes(query("request_id", "Only of this request: a question takes several calls.", text("").into(), "dashboard-17".into()))
         .takes(before(42))

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::api::operators::calls::call_id;
 use crate::gateway::{CallFilter, CallNames, Session};
-use crate::model::call::{Call, Ended, Statuses};
+use crate::model::call::{Call, CallOutcome, Statuses};
 use crate::model::{AccountRef, Endpoint};
 use crate::pages::console::address::with_query;
 use crate::pages::console::calls::view::{Filter, Listed, Pages};
@@ -34,7 +34,7 @@ pub(crate) struct ListQuery {
     #[serde(default)]
     endpoint: String,
     #[serde(default)]
-    ended: String,
+    outcome: String,
     #[serde(default)]
     status: String,
     #[serde(default)]
@@ -102,9 +102,9 @@ impl ListQuery {
             key_id: given(&self.key),
             account: None,
             endpoint: Endpoint::from_name(&self.endpoint),
-            ended: match &*self.ended {
-                "well" => Some(Ended::Well),
-                "badly" => Some(Ended::Badly),
+            outcome: match &*self.outcome {
+                "ok" => Some(CallOutcome::Ok),
+                "failed" => Some(CallOutcome::Failed),
                 _ => None,
             },
             statuses: Statuses::parse(self.status.trim()),
@@ -119,7 +119,7 @@ impl ListQuery {
             key: self.key.clone(),
             account: self.account.clone(),
             endpoint: self.endpoint.clone(),
-            ended: self.ended.clone(),
+            outcome: self.outcome.clone(),
             status: self.status.clone(),
             request_id: self.request_id.clone(),
         }
@@ -130,7 +130,7 @@ impl ListQuery {
             ("key", &*self.key),
             ("account", &self.account),
             ("endpoint", &self.endpoint),
-            ("ended", &self.ended),
+            ("outcome", &self.outcome),
             ("status", &self.status),
             ("request_id", &self.request_id),
             ("before", before),

@@ -14,7 +14,7 @@ pub struct Filter {
     pub key: String,
     pub account: String,
     pub endpoint: String,
-    pub ended: String,
+    pub outcome: String,
     pub status: String,
     pub request_id: String,
 }
@@ -74,8 +74,8 @@ pub fn show(chrome: &Chrome<'_>, it: &Listed, others: &[Listed], all: &str) -> S
 
 impl Filter {
     fn is_empty(&self) -> bool {
-        let Filter { key, account, endpoint, ended, status, request_id } = self;
-        [key, account, endpoint, ended, status, request_id].iter().all(|it| it.is_empty())
+        let Filter { key, account, endpoint, outcome, status, request_id } = self;
+        [key, account, endpoint, outcome, status, request_id].iter().all(|it| it.is_empty())
     }
 }
 

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::gateway::{KeySearch, Session};
 use crate::model::Endpoint;
-use crate::model::key::{Key, Kind, Unreadable};
+use crate::model::key::{Key, Kind, Role, Unreadable};
 use crate::pages::console::address::{callers_url, own_origin, see_other, with_query};
 use crate::pages::console::form::{self, typed};
 use crate::pages::console::form_errors::Wrong;
@@ -30,7 +30,7 @@ const ROWS: u32 = 50;
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
     #[serde(default)]
-    kind: String,
+    role: String,
     #[serde(default)]
     state: String,
     #[serde(default)]
@@ -43,9 +43,9 @@ pub(crate) struct ListQuery {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct OfKind {
+pub(crate) struct ForRole {
     #[serde(default)]
-    kind: String,
+    role: String,
 }
 
 /// The fields of the form.
@@ -53,7 +53,7 @@ pub(crate) struct OfKind {
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "the form has a box to tick for each")]
 struct Fields {
-    kind: String,
+    role: String,
     name: String,
     app: String,
     accounts: String,
@@ -61,8 +61,7 @@ struct Fields {
     #[serde(rename = "28hr")]
     twenty_eight_hours: bool,
     historical: bool,
-    links: bool,
-    looks: bool,
+    create_links: bool,
     expires: String,
 }
 
@@ -78,12 +77,12 @@ pub(crate) async fn list(
     let next = keys.last().filter(|_| is_full).map(|it| {
         let name = it.as_ref().map_or_else(|it| &it.name, |it| &it.name);
         let after = format!("{}/{name}", Unreadable::id_of(it));
-        let narrowed = [("kind", &*asked.kind), ("state", &asked.state), ("search", &asked.search)];
+        let narrowed = [("role", &*asked.role), ("state", &asked.state), ("search", &asked.search)];
         with_query(PATH, &[&narrowed[..], &[("after", &after)]].concat())
     });
     let plain = KeySearch { working_at: Some(now), limit: ROWS, ..KeySearch::default() };
     let narrowed = Narrowed {
-        kind: search.kind,
+        role: search.role,
         only_working: search.working_at.is_some(),
         is_whole: search == plain,
         search: asked.search,
@@ -99,9 +98,9 @@ pub(crate) async fn list(
 pub(crate) async fn new(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(of): Query<OfKind>,
+    Query(new): Query<ForRole>,
 ) -> Response {
-    let fields = Fields { kind: of.kind, ..Fields::default() };
+    let fields = Fields { role: new.role, ..Fields::default() };
     form_page(&host, &session, &fields, StatusCode::OK, &Wrong::default())
 }
 
@@ -124,7 +123,7 @@ pub(crate) async fn create(
             return Ok(form_page(&host, &session, &fields, status, &wrong));
         }
     };
-    let curl = match key.kind {
+    let curl = match key.role.kind() {
         Kind::Admin => {
             format!("curl {own}/admin/v1/accounts \\\n  -H 'X-Api-Key: {}'", secret.expose())
         }
@@ -137,7 +136,7 @@ pub(crate) async fn create(
             call(&host, endpoint, &account, secret.expose())
         }
     };
-    let is_admin = key.kind == Kind::Admin;
+    let is_admin = key.role.kind() == Kind::Admin;
     let listed = listed(Ok(key), host.clock().now());
     let made = Made { key: &listed, secret: secret.expose(), curl: &curl, is_admin };
     Ok(page(StatusCode::OK, view::made(&chrome(&session, Section::Keys, None), &made)))
@@ -167,8 +166,8 @@ pub(crate) async fn revoke(
 }
 
 impl Fields {
-    fn kind(&self) -> Kind {
-        Kind::from_name(&self.kind).unwrap_or(Kind::Caller)
+    fn role(&self) -> Role {
+        Role::from_name(&self.role).unwrap_or_default()
     }
 
     fn endpoints(&self) -> [(Endpoint, bool); 3] {
@@ -185,12 +184,11 @@ impl Fields {
         let chosen = self.endpoints().into_iter().filter(|it| it.1);
         wire::NewKey {
             name: self.name.trim().to_owned(),
-            admin: self.kind() == Kind::Admin,
+            role: given(&self.role),
             app: given(&self.app),
             accounts: ids.map(str::to_owned).collect(),
             endpoints: chosen.map(|it| it.0.name().to_owned()).collect(),
-            links: self.links,
-            looks: self.looks,
+            create_links: self.create_links,
             expires: given(&self.expires),
         }
         .read()
@@ -206,14 +204,13 @@ fn form_page(
 ) -> Response {
     let apps: Vec<String> = host.gateway().apps().map(|it| it.0.to_owned()).collect();
     let form = Form {
-        kind: fields.kind(),
+        role: fields.role(),
         name: &fields.name,
         apps: &apps,
         app: &fields.app,
         accounts: &fields.accounts,
         endpoints: fields.endpoints(),
-        links: fields.links,
-        looks: fields.looks,
+        create_links: fields.create_links,
         expires: &fields.expires,
         wrong,
     };
@@ -223,7 +220,7 @@ fn form_page(
 fn search(asked: &ListQuery, now: OffsetDateTime) -> KeySearch {
     let after = asked.after.split_once('/').map(|(id, name)| (typed(name), typed(id)));
     KeySearch {
-        kind: Kind::from_name(&asked.kind),
+        role: Role::from_name(&asked.role),
         working_at: (asked.state != "any").then_some(now),
         search: Some(typed(&asked.search)).filter(|it| !it.is_empty()),
         after,
@@ -258,7 +255,7 @@ fn readable(key: &Key, now: OffsetDateTime) -> Listed {
     Listed {
         id: key.id.clone(),
         name: key.name.clone(),
-        holder: view::holder(key.kind),
+        holder: view::holder(key.role),
         app: key.scopes.app.clone().unwrap_or_default(),
         may: view::may(key),
         made: time(key.created_at),

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::model::Endpoint;
-use crate::model::key::{Key, Kind};
+use crate::model::key::{Key, Role};
 use crate::pages::console::form_errors::Wrong;
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::text;
@@ -31,7 +31,7 @@ pub struct Listed {
 
 /// How the list is narrowed.
 pub struct Narrowed {
-    pub kind: Option<Kind>,
+    pub role: Option<Role>,
     /// Whether expired and revoked keys are left out.
     pub only_working: bool,
     pub search: String,
@@ -41,15 +41,14 @@ pub struct Narrowed {
 
 /// A key to create, as far as it was typed.
 pub struct Form<'a> {
-    pub kind: Kind,
+    pub role: Role,
     pub name: &'a str,
     pub apps: &'a [String],
     pub app: &'a str,
     pub accounts: &'a str,
     /// Each endpoint, and whether it is chosen.
     pub endpoints: [(Endpoint, bool); 3],
-    pub links: bool,
-    pub looks: bool,
+    pub create_links: bool,
     pub expires: &'a str,
     pub wrong: &'a Wrong,
 }
@@ -143,20 +142,20 @@ const fn about(endpoint: Endpoint) -> &'static str {
     }
 }
 
-pub const fn holder(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Caller => "a service",
-        Kind::Admin => "an admin",
+pub const fn holder(role: Role) -> &'static str {
+    match role {
+        Role::Caller => "a service",
+        Role::Owner | Role::Auditor => "an admin",
     }
 }
 
 /// What a key may be used for, in words.
 pub fn may(key: &Key) -> String {
     let scopes = &key.scopes;
-    match key.kind {
-        Kind::Admin if scopes.looks => "look at everything, change nothing".to_owned(),
-        Kind::Admin => "look at and change everything".to_owned(),
-        Kind::Caller => {
+    match key.role {
+        Role::Auditor => "look at everything, change nothing".to_owned(),
+        Role::Owner => "look at and change everything".to_owned(),
+        Role::Caller => {
             let endpoints = scopes.endpoints.as_ref().map_or("every endpoint".to_owned(), |it| {
                 it.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ")
             });
@@ -164,7 +163,7 @@ pub fn may(key: &Key) -> String {
                 let ids: Vec<String> = it.iter().map(ToString::to_string).collect();
                 format!("only as {}", ids.join(", "))
             });
-            let links = if scopes.links { "; make links" } else { "" };
+            let links = if scopes.create_links { "; make links" } else { "" };
             format!("ask {endpoints}, {accounts}{links}")
         }
     }

@@ -117,7 +117,7 @@ fn of_health(it: &Degraded) -> Need {
     let way = match it {
         Degraded::NoApp => Some(("How to begin", "/console/start".to_owned())),
         Degraded::App { .. } => {
-            Some(("Its calls that failed", "/console/calls?ended=badly".to_owned()))
+            Some(("Its calls that failed", "/console/calls?outcome=failed".to_owned()))
         }
         Degraded::DatabaseAway { .. }
         | Degraded::ClockOff { .. }

@@ -1,0 +1,120 @@
+//! Migrations.
+
+use countersign::model::key::Role;
+use countersign::model::usage::Aspect;
+use countersign::store::{Error, Schema, Store, UsageFilter};
+use tokio::task::JoinSet;
+
+use crate::database::{Database, Kind, NOW, on_both};
+use crate::store::id;
+
+/// What each version's program may have written, by version.
+const ROWS: [(i64, &str); 1] = [(1, include_str!("0001.sql"))];
+
+async fn eight_replicas_that_start_at_once_migrate_once(database: Database) {
+    let mut replicas = JoinSet::new();
+    for _ in 0..8 {
+        let settings = database.settings();
+        replicas.spawn(async move {
+            let store = Store::connect(&settings).await.unwrap();
+            let applied = store.migrate(NOW).await.unwrap();
+            store.check_schema().await.unwrap();
+            applied
+        });
+    }
+    let mut applied: Vec<i64> = replicas.join_all().await.into_iter().flatten().collect();
+    applied.sort_unstable();
+    let known = database.connect().await.schema().await.unwrap().known;
+    assert!(applied.into_iter().eq(1..=known), "each version once");
+}
+
+async fn an_empty_database_is_too_old(database: Database) {
+    let store = database.connect().await;
+    assert_eq!(store.schema().await.unwrap().found, 0);
+    let refused = store.check_schema().await;
+    assert!(matches!(refused, Err(Error::SchemaTooOld { found: 0, .. })), "{refused:?}");
+    store.migrate(NOW).await.unwrap();
+    store.check_schema().await.unwrap();
+    assert!(store.migrate(NOW).await.unwrap().is_empty(), "nothing is left to do");
+}
+
+async fn a_newer_schema_is_refused_and_left_alone(database: Database) {
+    let store = database.store().await;
+    let known = store.schema().await.unwrap().known;
+    add_version(&database, 999, known + 1).await;
+    let expected = Schema { found: 999, known, oldest_program: known + 1 };
+    assert_eq!(store.schema().await.unwrap(), expected);
+    for refused in [store.check_schema().await, store.migrate(NOW).await.map(drop)] {
+        let is_refused = matches!(refused, Err(Error::SchemaTooNew { found: 999, .. }));
+        assert!(is_refused, "{refused:?}");
+    }
+}
+
+async fn a_newer_schema_that_admits_this_program_is_used_and_left_alone(database: Database) {
+    let store = database.store().await;
+    let known = store.schema().await.unwrap().known;
+    add_version(&database, 999, known).await;
+    store.check_schema().await.unwrap();
+    assert!(store.migrate(NOW).await.unwrap().is_empty());
+    assert!(store.pending_migrations().await.unwrap().is_empty());
+    assert_eq!(store.schema().await.unwrap().found, 999);
+}
+
+async fn what_would_be_applied_is_listed_and_not_applied(database: Database) {
+    let store = database.connect().await;
+    let pending = store.pending_migrations().await.unwrap();
+    let known = store.schema().await.unwrap().known;
+    assert!(pending.iter().map(|migration| migration.version).eq(1..=known));
+    assert!(pending[0].sql(&store).contains("create table account ("));
+    assert_eq!(store.schema().await.unwrap().found, 0);
+}
+
+async fn a_development_versions_database_is_named_as_such(database: Database) {
+    database.run("create table schema_version (version integer, name text, applied_at text)").await;
+    let store = database.connect().await;
+    for refused in [store.check_schema().await, store.migrate(NOW).await.map(drop)] {
+        assert!(matches!(refused, Err(Error::SchemaOfDevelopment)), "{refused:?}");
+    }
+}
+
+/// Rows written under each version are still there, and read, after all later migrations.
+async fn rows_of_every_version_are_read_after_the_last(database: Database) {
+    let store = database.connect().await;
+    for migration in store.pending_migrations().await.unwrap() {
+        store.migrate_to(migration.version, NOW).await.unwrap();
+        let (_, rows) = ROWS
+            .iter()
+            .find(|(version, _)| *version == migration.version)
+            .unwrap_or_else(|| panic!("version {} has no rows in ROWS", migration.version));
+        let rows = match database.kind {
+            Kind::Sqlite => (*rows).to_owned(),
+            Kind::Postgres => rows.replace(" as blob)", " as bytea)"),
+        };
+        database.run(&rows).await;
+    }
+    store.check_schema().await.unwrap();
+    let account = store.find_account("main", id(7)).await.unwrap().expect("an account");
+    assert_eq!((&*account.account.screen_name, &*account.sealed_token), ("alice", &b"token"[..]));
+    let key = store.find_key("k1").await.unwrap().expect("a key").key.unwrap();
+    assert_eq!((key.role, key.scopes.create_links), (Role::Caller, true));
+    let auditor = store.find_key("k2").await.unwrap().expect("a key").key.unwrap();
+    assert_eq!(auditor.role, Role::Auditor);
+    let (from, until) = (492_336, 492_337);
+    let filter = UsageFilter { from, until, ..UsageFilter::default() };
+    assert_eq!(store.rank_usage(&filter, Aspect::App).await.unwrap()[0].1.calls, 3);
+}
+
+async fn add_version(database: &Database, version: i64, oldest_program: i64) {
+    let row = format!("{version}, 'later', {oldest_program}, '2030-01-01T00:00:00Z'");
+    database.run(&format!("insert into schema_version values ({row})")).await;
+}
+
+on_both!(
+    eight_replicas_that_start_at_once_migrate_once,
+    an_empty_database_is_too_old,
+    a_newer_schema_is_refused_and_left_alone,
+    a_newer_schema_that_admits_this_program_is_used_and_left_alone,
+    what_would_be_applied_is_listed_and_not_applied,
+    a_development_versions_database_is_named_as_such,
+    rows_of_every_version_are_read_after_the_last
+);
