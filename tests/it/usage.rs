@@ -45,7 +45,15 @@ async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
         .send()
         .await
         .is_own(400, "invalid_request");
-    let question = json!({ "tweet_ids": alice, "engagement_types": ["favorites", "impressions"], "owners": { &alice[0]: gateway.id("alice").to_string() , &alice[1]: gateway.id("alice").to_string(), &alice[2]: gateway.id("alice").to_string() } });
+    let question = json!({
+        "tweet_ids": alice,
+        "engagement_types": ["favorites", "impressions"],
+        "owners": {
+            &alice[0]: gateway.id("alice").to_string(),
+            &alice[1]: gateway.id("alice").to_string(),
+            &alice[2]: gateway.id("alice").to_string(),
+        },
+    });
     let asked = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
     assert_eq!(asked.body(question.to_string()).send().await.status, 200);
 

@@ -35,7 +35,13 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
     shows(&gateway, &browser, "/console/", "console-overview-empty").await;
     gateway.connect(&["alice", "bob"]).await;
     shows(&gateway, &browser, "/console/calls", "console-calls-empty").await;
-    let body = |ids: &[String], metrics: &[&str]| json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = |ids: &[String], metrics: &[&str]| {
+        json!({
+            "tweet_ids": ids,
+            "engagement_types": metrics,
+            "groupings": { "g": { "group_by": ["tweet.id"] } },
+        })
+    };
     shows(&gateway, &browser, "/console/usage", "console-usage-empty").await;
     let ids = gateway.sandbox.ids("alice", 2);
     database.seed(Seed { calls: 60, hours: 2000, lines: 12, ..Seed::default() }).await;
@@ -54,7 +60,14 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
         .send()
         .await
         .is_own(400, "invalid_request");
-    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions", "favorites"], "owners": { &ids[0]: gateway.id("alice").to_string(), &ids[1]: gateway.id("alice").to_string() } });
+    let question = json!({
+        "tweet_ids": ids,
+        "engagement_types": ["impressions", "favorites"],
+        "owners": {
+            &ids[0]: gateway.id("alice").to_string(),
+            &ids[1]: gateway.id("alice").to_string(),
+        },
+    });
     let ask = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
     assert_eq!(ask.body(question.to_string()).send().await.status, 200);
     shows(&gateway, &browser, "/console/calls", "console-calls").await;

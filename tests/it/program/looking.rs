@@ -21,7 +21,11 @@ fn column<'a>(lines: &'a [Value], name: &str) -> Vec<&'a str> {
 }
 
 async fn ask(deployment: &Deployment, running: &Running, key: &str, name: &str, id: &str) -> u16 {
-    let body = json!({ "tweet_ids": deployment.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = json!({
+        "tweet_ids": deployment.sandbox.ids("alice", 1),
+        "engagement_types": ["impressions"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    });
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("authorization", &format!("Bearer {key}"))

@@ -112,7 +112,7 @@ async fn an_x_that_calls_every_token_one_users_quarantines_nobody(database: Data
 
 async fn where_the_settings_say_never_nobody_is_asked_about(database: Database) {
     let gateway = TestGateway::start_with(&database, |config| {
-        config.connect.check_every = std::time::Duration::ZERO
+        config.connect.check_every = std::time::Duration::ZERO;
     })
     .await;
     a_day_later(&gateway).await;
