@@ -33,10 +33,22 @@ async fn a_call_is_told_with_everything_but_what_is_secret(database: Database) {
     assert_eq!(
         call,
         json!({
-            "id": call["id"], "at": "2026-03-10T21:15:30Z", "request_id": "mine-1", "app": "demo", "key": call["key"],
-            "account": gateway.id("alice").to_string(), "endpoint": "totals", "auth": "user-context", "posts": 3,
-            "engagement_types": ["impressions", "favorites"], "status": 200, "code": null, "attempts": 1,
-            "ms": call["ms"], "upstream_ms": call["upstream_ms"], "bytes": answer.header("content-length").parse::<u64>().unwrap(),
+            "id": call["id"],
+            "at": "2026-03-10T21:15:30Z",
+            "request_id": "mine-1",
+            "app": "demo",
+            "key": call["key"],
+            "account": gateway.id("alice").to_string(),
+            "endpoint": "totals",
+            "auth": "user-context",
+            "posts": 3,
+            "engagement_types": ["impressions", "favorites"],
+            "status": 200,
+            "code": null,
+            "attempts": 1,
+            "ms": call["ms"],
+            "upstream_ms": call["upstream_ms"],
+            "bytes": answer.header("content-length").parse::<u64>().unwrap(),
         })
     );
 }

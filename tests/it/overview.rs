@@ -29,11 +29,25 @@ async fn an_overview_of_nothing_is_whole(database: Database) {
     assert_eq!(
         overview(&gateway).await,
         json!({
-            "degraded": [], "accounts": { "active": 2, "revoked": 0, "blocked": 0, "quarantined": 0 },
-            "since": "2026-03-09T22:00:00Z", "calls": 0, "failed": 0, "hours": [], "latency": null, "webhooks": [], "gaps": [],
-            "accounts_used": [{ "app": "demo", "accounts": 0, "account_limit": null, "over_limit": null }],
+            "degraded": [],
+            "accounts": { "active": 2, "revoked": 0, "blocked": 0, "quarantined": 0 },
+            "since": "2026-03-09T22:00:00Z",
+            "calls": 0,
+            "failed": 0,
+            "hours": [],
+            "latency": null,
+            "webhooks": [],
+            "gaps": [],
+            "accounts_used": [
+                { "app": "demo", "accounts": 0, "account_limit": null, "over_limit": null },
+            ],
         })
     );
+}
+
+/// The calls of an hour with one kind of credentials.
+fn hour(at: &str, auth: &str, calls: u64, failed: u64) -> Value {
+    json!({ "at": at, "auth": auth, "calls": calls, "failed": failed })
 }
 
 async fn an_overview_tells_of_the_last_day(database: Database) {
@@ -67,20 +81,12 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
         (&told["calls"], &told["failed"], &told["since"]),
         (&json!(5), &json!(1), &json!("2026-03-09T23:00:00Z"))
     );
-    let line = |at: &str, auth: &str, calls: u64, failed: u64| {
-        json!({
-            "at": at,
-            "auth": auth,
-            "calls": calls,
-            "failed": failed,
-        })
-    };
     assert_eq!(
         told["hours"],
         json!([
-            line("2026-03-10T21:00:00Z", "app-only", 3, 0),
-            line("2026-03-10T21:00:00Z", "user-context", 1, 0),
-            line("2026-03-10T22:00:00Z", "user-context", 1, 1),
+            hour("2026-03-10T21:00:00Z", "app-only", 3, 0),
+            hour("2026-03-10T21:00:00Z", "user-context", 1, 0),
+            hour("2026-03-10T22:00:00Z", "user-context", 1, 1),
         ])
     );
     let latency = |name: &str| told["latency"][name].as_f64().unwrap();

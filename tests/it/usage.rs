@@ -22,26 +22,21 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
     json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } })
 }
 
-async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
-    let gateway = TestGateway::start(&database).await;
-    let admin = gateway.new_admin_key().await;
-    let (alice, bob) = (gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 2));
-    let public = gateway.call(Endpoint::Totals, &body(&alice, &["favorites"]));
-    let answered = public.clone().send().await;
-    public.send().await.is_relayed(200);
+/// Two calls as bob, one that the gateway refuses, and a question, which takes two calls.
+async fn call_in_other_ways(gateway: &TestGateway, alice: &[String], bob: &[String]) {
     gateway
-        .call_as("bob", Endpoint::Totals, &body(&bob, &["impressions"]))
+        .call_as("bob", Endpoint::Totals, &body(bob, &["impressions"]))
         .send()
         .await
         .is_relayed(200);
     gateway
-        .call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"]))
+        .call_as("bob", Endpoint::Totals, &body(alice, &["impressions"]))
         .send()
         .await
         .is_relayed(403);
     // A call that is refused here costs nothing at X.
     gateway
-        .call(Endpoint::Totals, &body(&alice, &["nonsense"]))
+        .call(Endpoint::Totals, &body(alice, &["nonsense"]))
         .send()
         .await
         .is_own(400, "invalid_request");
@@ -56,6 +51,16 @@ async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
     });
     let asked = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
     assert_eq!(asked.body(question.to_string()).send().await.status, 200);
+}
+
+async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let (alice, bob) = (gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 2));
+    let public = gateway.call(Endpoint::Totals, &body(&alice, &["favorites"]));
+    let answered = public.clone().send().await;
+    public.send().await.is_relayed(200);
+    call_in_other_ways(&gateway, &alice, &bob).await;
 
     let told = usage(&gateway, &admin, "?by=account,outcome").await;
     let sums: Vec<String> = told["sums"]

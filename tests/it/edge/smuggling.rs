@@ -206,7 +206,12 @@ async fn no_header_sends_a_call_elsewhere() {
     let gateway = start_gateway().await;
     let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = elsewhere.local_addr().unwrap();
-    let call = inner(&gateway, "here").replace("POST /", &format!("POST http://{host}/")).replace("Host: a", &format!("Host: {host}\r\nX-Forwarded-Host: {host}\r\nForwarded: host={host}\r\nX-Original-URL: http://{host}/"));
+    let headers = format!(
+        "Host: {host}\r\nX-Forwarded-Host: {host}\r\nForwarded: host={host}\r\n\
+         X-Original-URL: http://{host}/"
+    );
+    let call = inner(&gateway, "here").replace("POST /", &format!("POST http://{host}/"));
+    let call = call.replace("Host: a", &headers);
     let mut raw = Raw::connect(&gateway.url).await;
     raw.send(call).await;
     let answer = raw.answer().await;

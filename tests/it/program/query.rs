@@ -72,7 +72,10 @@ async fn the_options_become_one_question() {
         "tweet_ids": ["3", "1", "2"],
         "engagement_types": ["url_clicks", "impressions"],
         "window": { "start": "2026-01-01", "end": "2026-01-31T13:00:00Z" },
-        "groupings": { "days": { "group_by": ["engagement.day"] }, "by_tweet_hour": { "group_by": ["tweet.id", "engagement.hour"] } },
+        "groupings": {
+            "days": { "group_by": ["engagement.day"] },
+            "by_tweet_hour": { "group_by": ["tweet.id", "engagement.hour"] },
+        },
         "accounts": ["@Alice", "12"],
     });
     assert_eq!(body, expected);
@@ -113,7 +116,12 @@ async fn what_is_missing_is_told_beside_the_answer() {
     assert!(done.err.starts_with(told), "{done:?}");
 
     let missing = json!([
-        { "reason": "quota", "tweet_ids": ["1", "2", "3", "4", "5", "6", "7"], "engagement_types": ["favorites", "replies"], "detail": "try\u{1b}[2J later" },
+        {
+            "reason": "quota",
+            "tweet_ids": ["1", "2", "3", "4", "5", "6", "7"],
+            "engagement_types": ["favorites", "replies"],
+            "detail": "try\u{1b}[2J later",
+        },
         { "reason": "deadline", "tweet_ids": ["8"], "engagement_types": [], "detail": "" },
     ]);
     let body = json!({ "countersign": { "complete": false, "missing": missing } }).to_string();

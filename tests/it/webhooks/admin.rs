@@ -149,33 +149,35 @@ async fn deliveries_come_in_pages(database: Database) {
     assert!(seen.len() == 5 && seen.is_sorted_by(|one, two| one > two), "{seen:?}");
 }
 
+const INVALID: &[&str] = &[
+    "",
+    " ",
+    "hooks.example.com",
+    "//hooks.example.com/",
+    "ftp://a/",
+    "file:///etc/passwd",
+    "https://",
+    "https:///x",
+    "https:a",
+    "https:/a",
+    "https:\\\\a\\x",
+    "https://a\\@b/",
+    "https://user@a/",
+    "https://user:pass@a/",
+    "https://a/#part",
+    "https://a b/",
+    "https://a/\n",
+    " https://a/",
+    "https://a:99999/",
+    "javascript:alert(1)",
+    "https://[::1",
+    "https://\u{202e}a/",
+];
+
 async fn what_is_no_address_is_refused_and_says_what_would_be_right(database: Database) {
     let gateway = start_gateway(&database).await;
     let key = gateway.new_admin_key().await;
-    for wrong in [
-        "",
-        " ",
-        "hooks.example.com",
-        "//hooks.example.com/",
-        "ftp://a/",
-        "file:///etc/passwd",
-        "https://",
-        "https:///x",
-        "https:a",
-        "https:/a",
-        "https:\\\\a\\x",
-        "https://a\\@b/",
-        "https://user@a/",
-        "https://user:pass@a/",
-        "https://a/#part",
-        "https://a b/",
-        "https://a/\n",
-        " https://a/",
-        "https://a:99999/",
-        "javascript:alert(1)",
-        "https://[::1",
-        "https://\u{202e}a/",
-    ] {
+    for wrong in INVALID {
         let refused = send(&gateway, &key, "POST", "", json!({ "url": wrong })).await;
         refused.is_own(400, "invalid_request");
         assert_eq!(
