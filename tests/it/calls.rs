@@ -33,10 +33,22 @@ async fn a_call_is_told_with_everything_but_what_is_secret(database: Database) {
     assert_eq!(
         call,
         json!({
-            "id": call["id"], "at": "2026-03-10T21:15:30Z", "request_id": "mine-1", "app": "demo", "key": call["key"],
-            "account": gateway.id("alice").to_string(), "endpoint": "totals", "auth": "user-context", "posts": 3,
-            "engagement_types": ["impressions", "favorites"], "status": 200, "code": null, "attempts": 1,
-            "ms": call["ms"], "upstream_ms": call["upstream_ms"], "bytes": answer.header("content-length").parse::<u64>().unwrap(),
+            "id": call["id"],
+            "at": "2026-03-10T21:15:30Z",
+            "request_id": "mine-1",
+            "app": "demo",
+            "key": call["key"],
+            "account": gateway.id("alice").to_string(),
+            "endpoint": "totals",
+            "auth": "user-context",
+            "posts": 3,
+            "engagement_types": ["impressions", "favorites"],
+            "status": 200,
+            "code": null,
+            "attempts": 1,
+            "ms": call["ms"],
+            "upstream_ms": call["upstream_ms"],
+            "bytes": answer.header("content-length").parse::<u64>().unwrap(),
         })
     );
 }
@@ -62,9 +74,8 @@ async fn one_call_is_found_by_its_number(database: Database) {
     }
 }
 
-async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Database) {
-    let gateway = TestGateway::start(&database).await;
-    let admin = gateway.new_admin_key().await;
+/// Two calls that X answers, one that it refuses, two that the gateway refuses, and one of a stranger's.
+async fn make_five(gateway: &TestGateway) {
     let (alice, bob) = (gateway.sandbox.ids("alice", 1), gateway.sandbox.ids("bob", 1));
     gateway.call(Endpoint::Totals, &body(&alice, &["favorites"])).send().await.is_relayed(200);
     gateway
@@ -95,26 +106,10 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
         .send()
         .await
         .is_own(401, "unknown_key");
+}
 
-    let all = calls(&gateway, &admin, "").await;
-    let told: Vec<String> = all
-        .iter()
-        .map(|call| format!("{} {} {}", call["endpoint"], call["auth"], call["status"]))
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "\"historical\" null 403",
-            "\"totals\" null 400",
-            "\"totals\" \"user-context\" 403",
-            "\"28hr\" \"user-context\" 200",
-            "\"totals\" \"app-only\" 200",
-        ]
-    );
-    assert_eq!(
-        (&all[0]["code"], &all[1]["code"], &all[2]["code"]),
-        (&json!("not_allowed"), &json!("invalid_request"), &json!(null))
-    );
+/// Each filter lists the calls that it should; `all` is newest first.
+async fn filters_hold(gateway: &TestGateway, admin: &str, all: &[Value]) {
     let (mine, theirs) = (all[4]["key"].as_str().unwrap(), all[0]["key"].as_str().unwrap());
     assert_ne!(mine, theirs);
     let alices = gateway.id("alice");
@@ -136,11 +131,37 @@ async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Databa
     ] {
         let expected: Vec<&Value> = expected.iter().map(|index| &all[*index]).collect();
         assert_eq!(
-            calls(&gateway, &admin, &query).await.iter().collect::<Vec<_>>(),
+            calls(gateway, admin, &query).await.iter().collect::<Vec<_>>(),
             expected,
             "{query}"
         );
     }
+}
+
+async fn calls_are_found_by_key_account_endpoint_status_and_end(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    make_five(&gateway).await;
+    let all = calls(&gateway, &admin, "").await;
+    let told: Vec<String> = all
+        .iter()
+        .map(|call| format!("{} {} {}", call["endpoint"], call["auth"], call["status"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "\"historical\" null 403",
+            "\"totals\" null 400",
+            "\"totals\" \"user-context\" 403",
+            "\"28hr\" \"user-context\" 200",
+            "\"totals\" \"app-only\" 200",
+        ]
+    );
+    assert_eq!(
+        (&all[0]["code"], &all[1]["code"], &all[2]["code"]),
+        (&json!("not_allowed"), &json!("invalid_request"), &json!(null))
+    );
+    filters_hold(&gateway, &admin, &all).await;
     for (query, expected) in [
         ("?account=alice", "account must be a user id"),
         ("?endpoint=2", "endpoint must be totals"),

@@ -24,7 +24,11 @@ fn limited(most: u64, refuses: bool) -> impl FnOnce(&mut Config) {
 }
 
 async fn private(gateway: &TestGateway, name: &str) -> Answer {
-    let body = json!({ "tweet_ids": gateway.sandbox.ids(name, 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = json!({
+        "tweet_ids": gateway.sandbox.ids(name, 1),
+        "engagement_types": ["impressions"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    });
     gateway.call_as(name, Endpoint::Totals, &body).send().await
 }
 
@@ -42,7 +46,8 @@ async fn more_accounts_than_the_limit_are_refused_until_the_month_ends(database:
     private(&gateway, "alice").await.is_relayed(200);
     let refused = private(&gateway, "bob").await;
     refused.is_own(403, "account_limit_reached");
-    let detail = "the app demo may use 1 account a month, and that many are used already; others can be used from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
+    let detail = "the app demo may use 1 account a month, and that many are used already; others can be used \
+                  from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
     assert_eq!(refused.json()["detail"], detail);
     let until = datetime!(2026-04-01 0:00 UTC) - gateway.sandbox.clock.now();
     assert_eq!(refused.header("retry-after"), until.whole_seconds().to_string());
@@ -51,7 +56,11 @@ async fn more_accounts_than_the_limit_are_refused_until_the_month_ends(database:
     assert_eq!(nothing.header("retry-after"), until.whole_seconds().to_string());
     // An account that was used this month costs nothing more.
     private(&gateway, "alice").await.is_relayed(200);
-    let public = json!({ "tweet_ids": gateway.sandbox.ids("bob", 1), "engagement_types": ["favorites"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let public = json!({
+        "tweet_ids": gateway.sandbox.ids("bob", 1),
+        "engagement_types": ["favorites"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    });
     gateway.call(Endpoint::Totals, &public).send().await.is_relayed(200);
     assert_eq!(gateway.arrived(TOTALS).await.len(), 3);
     let overview = Visitor::admin(&gateway).await.open("/console/").await.text();
@@ -92,7 +101,11 @@ async fn what_other_replicas_used_counts(database: Database) {
     let gateway = TestGateway::start_with(&database, limited(1, true)).await;
     let replica = Replica::open(&gateway.sandbox, &database.settings()).await;
     let ids = gateway.sandbox.ids("alice", 1);
-    let body = json!({ "tweet_ids": ids, "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = json!({
+        "tweet_ids": ids,
+        "engagement_types": ["impressions"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    });
     let ask = Ask::new(&gateway.http, &replica.at(PUBLIC_URL), "POST", TOTALS)
         .header("authorization", &format!("Bearer {}", gateway.key));
     ask.header("countersign-account", "@alice")
@@ -119,7 +132,16 @@ async fn a_question_is_answered_as_far_as_the_limit_allows(database: Database) {
     let answer = ask(&gateway, &both).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("countersign-missing"), "account_limit=1");
-    let bob = json!([{ "tweet_ids": gateway.sandbox.ids("bob", 1), "engagement_types": ["impressions"], "reason": "account_limit", "account": gateway.id("bob").to_string(), "windows": [], "detail": "" }]);
+    let bob = json!([
+        {
+            "tweet_ids": gateway.sandbox.ids("bob", 1),
+            "engagement_types": ["impressions"],
+            "reason": "account_limit",
+            "account": gateway.id("bob").to_string(),
+            "windows": [],
+            "detail": "",
+        },
+    ]);
     assert_eq!((&plan["missing"], &answer.json()["countersign"]["missing"]), (&bob, &bob));
     let none = ask(&gateway, &owned(&gateway, &["bob"])).await;
     none.is_own(403, "nothing_answered");

@@ -17,7 +17,11 @@ async fn overview(gateway: &TestGateway) -> Value {
 }
 
 fn body(gateway: &TestGateway, metric: &str) -> Value {
-    json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": [metric], "groupings": { "g": { "group_by": ["tweet.id"] } } })
+    json!({
+        "tweet_ids": gateway.sandbox.ids("alice", 1),
+        "engagement_types": [metric],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    })
 }
 
 async fn an_overview_of_nothing_is_whole(database: Database) {
@@ -25,11 +29,25 @@ async fn an_overview_of_nothing_is_whole(database: Database) {
     assert_eq!(
         overview(&gateway).await,
         json!({
-            "degraded": [], "accounts": { "active": 2, "revoked": 0, "blocked": 0, "quarantined": 0 },
-            "since": "2026-03-09T22:00:00Z", "calls": 0, "failed": 0, "hours": [], "latency": null, "webhooks": [], "gaps": [],
-            "accounts_used": [{ "app": "demo", "accounts": 0, "account_limit": null, "over_limit": null }],
+            "degraded": [],
+            "accounts": { "active": 2, "revoked": 0, "blocked": 0, "quarantined": 0 },
+            "since": "2026-03-09T22:00:00Z",
+            "calls": 0,
+            "failed": 0,
+            "hours": [],
+            "latency": null,
+            "webhooks": [],
+            "gaps": [],
+            "accounts_used": [
+                { "app": "demo", "accounts": 0, "account_limit": null, "over_limit": null },
+            ],
         })
     );
+}
+
+/// The calls of an hour with one kind of credentials.
+fn hour(at: &str, auth: &str, calls: u64, failed: u64) -> Value {
+    json!({ "at": at, "auth": auth, "calls": calls, "failed": failed })
 }
 
 async fn an_overview_tells_of_the_last_day(database: Database) {
@@ -63,13 +81,12 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
         (&told["calls"], &told["failed"], &told["since"]),
         (&json!(5), &json!(1), &json!("2026-03-09T23:00:00Z"))
     );
-    let line = |at: &str, auth: &str, calls: u64, failed: u64| json!({ "at": at, "auth": auth, "calls": calls, "failed": failed });
     assert_eq!(
         told["hours"],
         json!([
-            line("2026-03-10T21:00:00Z", "app-only", 3, 0),
-            line("2026-03-10T21:00:00Z", "user-context", 1, 0),
-            line("2026-03-10T22:00:00Z", "user-context", 1, 1),
+            hour("2026-03-10T21:00:00Z", "app-only", 3, 0),
+            hour("2026-03-10T21:00:00Z", "user-context", 1, 0),
+            hour("2026-03-10T22:00:00Z", "user-context", 1, 1),
         ])
     );
     let latency = |name: &str| told["latency"][name].as_f64().unwrap();
@@ -93,7 +110,8 @@ async fn an_overview_tells_what_needs_attention(database: Database) {
     let states = overview(&gateway).await["accounts"].clone();
     assert_eq!((&states["revoked"], &states["blocked"]), (&json!(2), &json!(1)), "{states}");
     // The counts that the gateway's own process writes are not the ones missing.
-    database.run("insert into usage_writer (writer_id, started_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
+    database.run("insert into usage_writer (writer_id, started_at, written_at, settled_at, writes, lost_calls) \
+                  values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     gateway.sandbox.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
     gateway.call_as("alice", Endpoint::Totals, &body(&gateway, "impressions")).send().await;
     let admin = gateway.new_admin_key().await;
@@ -108,7 +126,8 @@ async fn an_overview_tells_what_needs_attention(database: Database) {
     }
     let columns = "webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, failure";
     let of = "from webhook where url = 'https://b.example/refuses'";
-    database.run(&format!("insert into delivery ({columns}) select webhook_id, 'account.revoked', 'demo', '7', 'x', '', '2026-03-10T20:00:00Z', 3, '2026-03-10T23:00:00Z', 'no answer' {of}")).await;
+    database.run(&format!("insert into delivery ({columns}) select webhook_id, 'account.revoked', 'demo', \
+                           '7', 'x', '', '2026-03-10T20:00:00Z', 3, '2026-03-10T23:00:00Z', 'no answer' {of}")).await;
     let told = overview(&gateway).await;
     assert_eq!(
         told["degraded"],

@@ -22,6 +22,37 @@ fn body(ids: &[String], metrics: &[&str]) -> Value {
     json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } })
 }
 
+/// Two calls as bob, one that the gateway refuses, and a question, which takes two calls.
+async fn call_in_other_ways(gateway: &TestGateway, alice: &[String], bob: &[String]) {
+    gateway
+        .call_as("bob", Endpoint::Totals, &body(bob, &["impressions"]))
+        .send()
+        .await
+        .is_relayed(200);
+    gateway
+        .call_as("bob", Endpoint::Totals, &body(alice, &["impressions"]))
+        .send()
+        .await
+        .is_relayed(403);
+    // A call that is refused here costs nothing at X.
+    gateway
+        .call(Endpoint::Totals, &body(alice, &["nonsense"]))
+        .send()
+        .await
+        .is_own(400, "invalid_request");
+    let question = json!({
+        "tweet_ids": alice,
+        "engagement_types": ["favorites", "impressions"],
+        "owners": {
+            &alice[0]: gateway.id("alice").to_string(),
+            &alice[1]: gateway.id("alice").to_string(),
+            &alice[2]: gateway.id("alice").to_string(),
+        },
+    });
+    let asked = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
+    assert_eq!(asked.body(question.to_string()).send().await.status, 200);
+}
+
 async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let admin = gateway.new_admin_key().await;
@@ -29,25 +60,7 @@ async fn calls_of_all_kinds_add_up_to_what_arrived(database: Database) {
     let public = gateway.call(Endpoint::Totals, &body(&alice, &["favorites"]));
     let answered = public.clone().send().await;
     public.send().await.is_relayed(200);
-    gateway
-        .call_as("bob", Endpoint::Totals, &body(&bob, &["impressions"]))
-        .send()
-        .await
-        .is_relayed(200);
-    gateway
-        .call_as("bob", Endpoint::Totals, &body(&alice, &["impressions"]))
-        .send()
-        .await
-        .is_relayed(403);
-    // A call that is refused here costs nothing at X.
-    gateway
-        .call(Endpoint::Totals, &body(&alice, &["nonsense"]))
-        .send()
-        .await
-        .is_own(400, "invalid_request");
-    let question = json!({ "tweet_ids": alice, "engagement_types": ["favorites", "impressions"], "owners": { &alice[0]: gateway.id("alice").to_string() , &alice[1]: gateway.id("alice").to_string(), &alice[2]: gateway.id("alice").to_string() } });
-    let asked = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
-    assert_eq!(asked.body(question.to_string()).send().await.status, 200);
+    call_in_other_ways(&gateway, &alice, &bob).await;
 
     let told = usage(&gateway, &admin, "?by=account,outcome").await;
     let sums: Vec<String> = told["sums"]

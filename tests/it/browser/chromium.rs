@@ -222,7 +222,7 @@ impl Browser {
         entries.map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// A command of the Chrome DevTools Protocol.
+    /// A command of the protocol of Chromium's developer tools.
     pub async fn tell(&self, command: &str, parameters: Value) -> Value {
         self.extra("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
     }

@@ -39,7 +39,7 @@ async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     let sandbox =
         TestSandbox::start_with(Settings { users: 4, posts_per_user: 40, ..small() }).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
-        config.limits.question_calls = 1
+        config.limits.question_calls = 1;
     })
     .await;
     let chromium = Chromium::start().await;
@@ -76,7 +76,15 @@ async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     browser.shows("console-explore-long-names").await;
     browser.fill("start", "2025-11-20").await;
     gateway
-        .order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }]))
+        .order(json!([
+            {
+                "kind": "status",
+                "status": 500,
+                "body": { "errors": ["broken"] },
+                "path": "/insights/",
+                "times": 1,
+            },
+        ]))
         .await;
     browser.asks("range", "post_day").await;
     browser.reads("Where a line is broken").await;

@@ -25,20 +25,16 @@ async fn signed_in(gateway: &TestGateway, chromium: &Chromium) -> Browser {
     browser
 }
 
-#[tokio::test]
-async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
-    let database = fresh(Kind::Sqlite).await;
-    let gateway = TestGateway::start(&database).await;
-    let chromium = Chromium::start().await;
-    let browser = signed_in(&gateway, &chromium).await;
-    database.run("delete from account").await;
-    shows(&gateway, &browser, "/console/", "console-overview-empty").await;
-    gateway.connect(&["alice", "bob"]).await;
-    shows(&gateway, &browser, "/console/calls", "console-calls-empty").await;
-    let body = |ids: &[String], metrics: &[&str]| json!({ "tweet_ids": ids, "engagement_types": metrics, "groupings": { "g": { "group_by": ["tweet.id"] } } });
-    shows(&gateway, &browser, "/console/usage", "console-usage-empty").await;
+/// A call that X answers, one that it refuses, one that the gateway refuses, and a question.
+async fn make_calls(gateway: &TestGateway) {
+    let body = |ids: &[String], metrics: &[&str]| {
+        json!({
+            "tweet_ids": ids,
+            "engagement_types": metrics,
+            "groupings": { "g": { "group_by": ["tweet.id"] } },
+        })
+    };
     let ids = gateway.sandbox.ids("alice", 2);
-    database.seed(Seed { calls: 60, hours: 2000, lines: 12, ..Seed::default() }).await;
     gateway
         .call_as("alice", Endpoint::Totals, &body(&ids, &["impressions", "favorites"]))
         .send()
@@ -54,9 +50,31 @@ async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
         .send()
         .await
         .is_own(400, "invalid_request");
-    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions", "favorites"], "owners": { &ids[0]: gateway.id("alice").to_string(), &ids[1]: gateway.id("alice").to_string() } });
+    let question = json!({
+        "tweet_ids": ids,
+        "engagement_types": ["impressions", "favorites"],
+        "owners": {
+            &ids[0]: gateway.id("alice").to_string(),
+            &ids[1]: gateway.id("alice").to_string(),
+        },
+    });
     let ask = gateway.ask("POST", "/v1/engagement").header("content-type", "application/json");
     assert_eq!(ask.body(question.to_string()).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn the_consoles_numbers_are_sound_in_every_size_and_colour() {
+    let database = fresh(Kind::Sqlite).await;
+    let gateway = TestGateway::start(&database).await;
+    let chromium = Chromium::start().await;
+    let browser = signed_in(&gateway, &chromium).await;
+    database.run("delete from account").await;
+    shows(&gateway, &browser, "/console/", "console-overview-empty").await;
+    gateway.connect(&["alice", "bob"]).await;
+    shows(&gateway, &browser, "/console/calls", "console-calls-empty").await;
+    shows(&gateway, &browser, "/console/usage", "console-usage-empty").await;
+    database.seed(Seed { calls: 60, hours: 2000, lines: 12, ..Seed::default() }).await;
+    make_calls(&gateway).await;
     shows(&gateway, &browser, "/console/calls", "console-calls").await;
     shows(&gateway, &browser, "/console/calls?account=alice", "console-calls-wrong").await;
     browser.open(&format!("{}/console/calls", gateway.admin_url)).await;

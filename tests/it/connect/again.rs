@@ -71,6 +71,28 @@ fn is_answer(answer: &Answer) -> bool {
     false
 }
 
+/// How many calls X accepted and refused. Each is signed with one of the tokens, and the latest is never refused.
+fn count_by_outcome(
+    gateway: &TestGateway,
+    arrived: &[Value],
+    tokens: &[(String, String)],
+) -> (usize, usize) {
+    let (mut by_latest, mut by_replaced) = (0, 0);
+    for call in arrived {
+        let place = tokens.iter().position(|token| call["token"] == token.0).unwrap();
+        assert!(is_whole(gateway, call, &tokens[place]), "{call}");
+        let others = tokens.iter().enumerate().filter(|numbered| numbered.0 != place);
+        assert!(!others.into_iter().any(|other| is_whole(gateway, call, other.1)));
+        if call["status"] == 200 {
+            by_latest += 1;
+        } else {
+            assert!(place + 1 < tokens.len(), "refused with the latest token: {call}");
+            by_replaced += 1;
+        }
+    }
+    (by_latest, by_replaced)
+}
+
 async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
     let gateway = start_gateway(&database).await;
     let mut tokens = vec![connect(&gateway).await];
@@ -113,20 +135,8 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
     let (refused, relayed) =
         answers.iter().fold((0, 0), |sum, pair| (sum.0 + pair[0], sum.1 + pair[1]));
 
-    let (mut by_latest, mut by_replaced) = (0, 0);
     let arrived = gateway.arrived(TOTALS).await;
-    for call in &arrived {
-        let place = tokens.iter().position(|token| call["token"] == token.0).unwrap();
-        assert!(is_whole(&gateway, call, &tokens[place]), "{call}");
-        let others = tokens.iter().enumerate().filter(|numbered| numbered.0 != place);
-        assert!(!others.into_iter().any(|other| is_whole(&gateway, call, other.1)));
-        if call["status"] == 200 {
-            by_latest += 1;
-        } else {
-            assert!(place + 1 < tokens.len(), "refused with the latest token: {call}");
-            by_replaced += 1;
-        }
-    }
+    let (by_latest, by_replaced) = count_by_outcome(&gateway, &arrived, &tokens);
     say(&format!(
         "{} arrived: {by_latest} taken, {by_replaced} refused; of the callers {relayed} relayed, {refused} not",
         arrived.len()

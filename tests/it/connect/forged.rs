@@ -202,7 +202,7 @@ async fn the_first_cookie_of_the_name_counts_and_no_other(database: Database) {
 
 async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
     let gateway = start_gateway_with(&database, |config| {
-        config.connect.public_url = Some("https://countersign.example.com".to_owned())
+        config.connect.public_url = Some("https://countersign.example.com".to_owned());
     })
     .await;
     let link = gateway.link().await;
@@ -229,15 +229,13 @@ async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
     assert!(gateway.is_connected("carol").await);
 }
 
-async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(database: Database) {
-    let gateway = start_gateway(&database).await;
-    let (link, mut browser, back) = begun(&gateway).await;
-    let path = path_of(&link).to_owned();
+fn is_page(answer: &Answer, status: u16) {
+    answer.is_page(status, &["role=\"alert\""]);
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+async fn unknown_paths_and_methods_are_pages(gateway: &TestGateway, path: &str) {
     let base = |path: &str| format!("{}{path}", gateway.url);
-    let is_page = |answer: &Answer, status: u16| {
-        answer.is_page(status, &["role=\"alert\""]);
-        assert_eq!(answer.header("access-control-allow-origin"), "");
-    };
     let missing = [
         "/connect",
         "/connect/",
@@ -257,7 +255,7 @@ async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(dat
             (format!("{path}/begin"), "GET,HEAD,POST"),
             ("/connect/callback".to_owned(), "GET,HEAD"),
             ("/connect/style.css".to_owned(), "GET,HEAD"),
-            (path.clone(), "GET,HEAD"),
+            (path.to_owned(), "GET,HEAD"),
         ];
         for (path, allow) in
             allows.iter().filter(|entry| !entry.1.split(',').any(|allowed| allowed == method))
@@ -276,6 +274,14 @@ async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(dat
             );
         }
     }
+}
+
+async fn every_answer_to_a_browser_is_a_page_that_is_neither_framed_nor_kept(database: Database) {
+    let gateway = start_gateway(&database).await;
+    let (link, mut browser, back) = begun(&gateway).await;
+    let path = path_of(&link).to_owned();
+    let base = |path: &str| format!("{}{path}", gateway.url);
+    unknown_paths_and_methods_are_pages(&gateway, &path).await;
     for (path, status) in [
         ("/connect/style.css", 200),
         (&*path, 403),

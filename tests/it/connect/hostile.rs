@@ -12,7 +12,7 @@ use crate::connect::{fault, path_of, start_gateway, start_gateway_with};
 use crate::database::{Database, on_both};
 use crate::http::Answer;
 use crate::sandbox::handshake::{ACCESS_TOKEN, AUTHORIZE, begin, begun, decide, token_of};
-use crate::upstream::{VERIFY, escape};
+use crate::upstream::{TestSandbox, VERIFY, escape};
 
 /// The page has the same tags as one with harmless text, and displays the text unchanged.
 #[track_caller]
@@ -227,6 +227,35 @@ async fn hostile_paths_queries_and_cookies_do_nothing(database: Database) {
     browser.follow(&back).await.goes_to(path_of(&link));
 }
 
+/// Asks for access with callbacks that contain `text`; gives how many of them X accepts.
+async fn callbacks_are_text(
+    sandbox: &TestSandbox,
+    text: &str,
+    plain: &str,
+    refused: &str,
+) -> usize {
+    let mut callbacks = 0;
+    // An app may register a callback that contains markup, as long as it is a URL.
+    for callback in [
+        format!("https://app.example.com/?{text}"),
+        format!("https://app.example.com/plain#{text}"),
+        text.to_owned(),
+    ] {
+        let answer = begin(sandbox, &callback).await;
+        if answer.status != 200 {
+            assert_eq!(answer.status, 403, "{callback:?}: {}", answer.text());
+            continue;
+        }
+        callbacks += 1;
+        let token = token_of(&answer).0;
+        let page = sandbox.ask("GET", &format!("{AUTHORIZE}?oauth_token={token}"));
+        is_text(&callback, &page.send().await.is_sandbox_page(200), plain);
+        let back = decide(sandbox, &token, "cancel", "").await.is_sandbox_page(200);
+        assert_eq!(skeleton(&back), skeleton(refused), "{back}");
+    }
+    callbacks
+}
+
 async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database) {
     let gateway = start_gateway(&database).await;
     let sandbox = &gateway.sandbox;
@@ -243,7 +272,10 @@ async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database)
     for text in hostile() {
         let encoded = escape(&text);
         for path in ["/oauth/authorize", "/oauth/authenticate"] {
-            let asked = page(&format!("{path}?oauth_token={encoded}&screen_name={encoded}&force_login={encoded}&x={encoded}")).await;
+            let query = ["oauth_token", "screen_name", "force_login", "x"]
+                .map(|name| format!("{name}={encoded}"))
+                .join("&");
+            let asked = page(&format!("{path}?{query}")).await;
             assert_eq!(asked.is_sandbox_page(403), invalid);
             let asked = page(&format!(
                 "{path}?oauth_token={token}&screen_name={encoded}&{encoded}={encoded}"
@@ -267,27 +299,7 @@ async fn what_others_wrote_is_text_on_the_sandboxs_pages_too(database: Database)
             (revoked.status.as_u16(), revoked.header("content-type")),
             (400, "application/json;charset=utf-8")
         );
-        // An app may register a callback that contains markup, as long as it is a URL.
-        for callback in [
-            format!("https://app.example.com/?{text}"),
-            format!("https://app.example.com/plain#{text}"),
-            text.clone(),
-        ] {
-            let answer = begin(sandbox, &callback).await;
-            if answer.status != 200 {
-                assert_eq!(answer.status, 403, "{callback:?}: {}", answer.text());
-                continue;
-            }
-            callbacks += 1;
-            let token = token_of(&answer).0;
-            is_text(
-                &callback,
-                &page(&format!("{AUTHORIZE}?oauth_token={token}")).await.is_sandbox_page(200),
-                &plain,
-            );
-            let back = decide(sandbox, &token, "cancel", "").await.is_sandbox_page(200);
-            assert_eq!(skeleton(&back), skeleton(&refused), "{back}");
-        }
+        callbacks += callbacks_are_text(sandbox, &text, &plain, &refused).await;
     }
     assert!(callbacks >= 50, "{callbacks}");
 }

@@ -68,7 +68,7 @@ async fn a_key_makes_no_links_beyond_its_rights(database: Database) {
     let narrow = gateway
         .new_key(|key| {
             key.links = true;
-            key.accounts = vec![alice]
+            key.accounts = vec![alice];
         })
         .await;
     let label = "x";

@@ -24,67 +24,68 @@ pub fn hostile() -> Vec<String> {
     all
 }
 
+const OTHERS: &[&str] = &[
+    // Templates, ours and others'.
+    "{{7*7}}",
+    "{{ label }}",
+    "{% include \"/etc/passwd\" %}",
+    "${7*7}",
+    "#{7*7}",
+    "<%= 7*7 %>",
+    "{{label|safe}}",
+    "%s%s%n",
+    // Attributes.
+    "\" onmouseover=\"alert(1)",
+    "' autofocus onfocus='alert(1)",
+    "\" style=\"position:fixed;inset:0",
+    "x onclick=alert(1) y",
+    "\"><input name=oauth_token value=x>",
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    // Already escaped: once, twice, and partly.
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&amp;lt;b&amp;gt;",
+    "&#60;b&#62;",
+    "&#x3c;b&#x3e",
+    "&nbsp;&shy;&zwj;",
+    "%3Cscript%3E",
+    "%253Cscript%253E",
+    "\\u003cscript\\u003e",
+    "\\x3cscript\\x3e",
+    "+ADw-script+AD4-",
+    // Characters that reverse or hide their neighbours.
+    "\u{202e}txet neddih",
+    "\u{202d}left\u{2066}right",
+    "\u{2067}never closed",
+    "\u{200f}\u{200e}\u{061c}",
+    "\u{feff}\u{200b}\u{200d}",
+    "\u{2028}line\u{2029}paragraph",
+    "e\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}\u{308}\u{30a}\u{30b}\u{30c}",
+    "👩‍👩‍👧‍👦🏳️‍🌈",
+    "שלום <b>עולם</b>",
+    "＜script＞alert(1)＜/script＞",
+    "ʺ˂ʹ˃",
+    // Control characters.
+    "\u{0}",
+    "a\u{0}<script>",
+    "\u{1b}[31mred\u{1b}]0;title\u{7}",
+    "\u{8}\u{8}\u{8}",
+    "\u{7f}\u{80}\u{9f}",
+    "a\r\nset-cookie: a=b",
+    "\r\n\r\n<script>alert(1)</script>",
+    "\t\u{b}\u{c}",
+    // Payloads for other interpreters.
+    "../../admin/v1/keys",
+    "//evil.example",
+    "https://evil.example/",
+    "'; drop table link; --",
+    "\\",
+    " ",
+];
+
 fn others() -> Vec<String> {
-    let texts = [
-        // Templates, ours and others'.
-        "{{7*7}}",
-        "{{ label }}",
-        "{% include \"/etc/passwd\" %}",
-        "${7*7}",
-        "#{7*7}",
-        "<%= 7*7 %>",
-        "{{label|safe}}",
-        "%s%s%n",
-        // Attributes.
-        "\" onmouseover=\"alert(1)",
-        "' autofocus onfocus='alert(1)",
-        "\" style=\"position:fixed;inset:0",
-        "x onclick=alert(1) y",
-        "\"><input name=oauth_token value=x>",
-        "javascript:alert(1)",
-        "JaVaScRiPt:alert(1)",
-        "data:text/html,<script>alert(1)</script>",
-        // Already escaped: once, twice, and partly.
-        "&lt;script&gt;alert(1)&lt;/script&gt;",
-        "&amp;lt;b&amp;gt;",
-        "&#60;b&#62;",
-        "&#x3c;b&#x3e",
-        "&nbsp;&shy;&zwj;",
-        "%3Cscript%3E",
-        "%253Cscript%253E",
-        "\\u003cscript\\u003e",
-        "\\x3cscript\\x3e",
-        "+ADw-script+AD4-",
-        // Characters that reverse or hide their neighbours.
-        "\u{202e}txet neddih",
-        "\u{202d}left\u{2066}right",
-        "\u{2067}never closed",
-        "\u{200f}\u{200e}\u{061c}",
-        "\u{feff}\u{200b}\u{200d}",
-        "\u{2028}line\u{2029}paragraph",
-        "e\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}\u{308}\u{30a}\u{30b}\u{30c}",
-        "👩‍👩‍👧‍👦🏳️‍🌈",
-        "שלום <b>עולם</b>",
-        "＜script＞alert(1)＜/script＞",
-        "ʺ˂ʹ˃",
-        // Control characters.
-        "\u{0}",
-        "a\u{0}<script>",
-        "\u{1b}[31mred\u{1b}]0;title\u{7}",
-        "\u{8}\u{8}\u{8}",
-        "\u{7f}\u{80}\u{9f}",
-        "a\r\nset-cookie: a=b",
-        "\r\n\r\n<script>alert(1)</script>",
-        "\t\u{b}\u{c}",
-        // Payloads for other interpreters.
-        "../../admin/v1/keys",
-        "//evil.example",
-        "https://evil.example/",
-        "'; drop table link; --",
-        "\\",
-        " ",
-    ];
-    let mut all = texts.map(str::to_owned).to_vec();
+    let mut all = OTHERS.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     all.push("a".repeat(100));
     all.push("W".repeat(5000));
     all.push("<b>".repeat(33));

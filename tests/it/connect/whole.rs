@@ -10,9 +10,9 @@ use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::sandbox::handshake::ACCESS_TOKEN;
 
-async fn an_account_is_connected_by_a_link_in_a_browser(database: Database) {
-    let gateway = start_gateway(&database).await;
-    let (admin, carol) = (gateway.new_admin_key().await, gateway.id("carol").to_string());
+/// Creates a link for carol as an admin; gives its URL.
+async fn create_link(gateway: &TestGateway, carol: &str) -> String {
+    let admin = gateway.new_admin_key().await;
     let wanted = json!({ "label": "for the report", "user_id": carol, "expires": "2h" });
     let made =
         gateway.admin(&admin, "POST", "/admin/v1/links").header("content-type", "application/json");
@@ -20,11 +20,29 @@ async fn an_account_is_connected_by_a_link_in_a_browser(database: Database) {
     assert_eq!(made.status, 201, "{}", made.text());
     let made = made.json();
     assert_eq!(made["expires_at"], "2026-03-10T23:15:30Z");
-    assert_eq!(made["user_id"], *carol);
+    assert_eq!(made["user_id"], carol);
     assert_eq!((&made["app"], &made["label"]), (&json!("demo"), &json!("for the report")));
     let link = made["url"].as_str().unwrap();
     assert!(link.starts_with(&format!("{}/connect/", gateway.url)), "{link}");
+    link.to_owned()
+}
 
+async fn both_steps_are_audited(gateway: &TestGateway, carol: &str) {
+    let (app, account) = ("app:demo".to_owned(), format!("account:demo/{carol}"));
+    let created = gateway.audited("link.created").await;
+    assert_eq!(created.len(), 1);
+    assert!(created[0].0.starts_with("key:"), "{created:?}");
+    assert_eq!((&created[0].1, &*created[0].2), (&app, "link \"for the report\""));
+    assert_eq!(
+        gateway.audited("account.connected").await,
+        [("link".to_owned(), account, "@carol".to_owned())]
+    );
+}
+
+async fn an_account_is_connected_by_a_link_in_a_browser(database: Database) {
+    let gateway = start_gateway(&database).await;
+    let carol = gateway.id("carol").to_string();
+    let link = &*create_link(&gateway, &carol).await;
     let mut browser = Browser::new();
     let page = browser.open(link).await;
     page.is_page(
@@ -74,15 +92,7 @@ async fn an_account_is_connected_by_a_link_in_a_browser(database: Database) {
     let signed = arrived[0]["header_values"]["authorization"].to_string();
     assert!(signed.contains(&gateway.sandbox.user("carol").access_token), "{}", arrived[0]);
 
-    let (app, account) = ("app:demo".to_owned(), format!("account:demo/{carol}"));
-    let created = gateway.audited("link.created").await;
-    assert_eq!(created.len(), 1);
-    assert!(created[0].0.starts_with("key:"), "{created:?}");
-    assert_eq!((&created[0].1, &*created[0].2), (&app, "link \"for the report\""));
-    assert_eq!(
-        gateway.audited("account.connected").await,
-        [("link".to_owned(), account, "@carol".to_owned())]
-    );
+    both_steps_are_audited(&gateway, &carol).await;
 }
 
 async fn a_link_that_was_used_is_used_for_everybody_else(database: Database) {

@@ -124,7 +124,8 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
     for (typed, expected) in [
         (
             many(501),
-            "the form takes up to 500 posts, and these are 501: ask with countersign query or POST /v1/engagement, which take up to 10000",
+            "the form takes up to 500 posts, and these are 501: ask with countersign query or POST \
+             /v1/engagement, which take up to 10000",
         ),
         (many(10_000), "these are 10000"),
         (format!("{} ", "&\"<".repeat(60)).repeat(65), "must be a post id"),
@@ -152,7 +153,14 @@ async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {
     ];
     let page = visitor.send(EXPLORE, &fields).await;
     is_page(&page, 200);
-    assert!(page.text().contains("Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were not used yet this month."), "{}", page.text());
+    assert!(
+        page.text().contains(
+            "Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were \
+                                  not used yet this month."
+        ),
+        "{}",
+        page.text()
+    );
     assert!(gateway.arrived(TOTALS).await.is_empty());
 }
 
@@ -181,77 +189,73 @@ async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database:
     assert!(admin.contains(calls["calls"][0]["key"].as_str().unwrap()), "{calls}");
 }
 
+const HOSTILE: &str = "\"><script>alert(1)</script>";
+
+/// The fields of a form, the status of its page, and a part of the message.
+type Invalid = (&'static [(&'static str, &'static str)], u16, &'static str);
+
+const INVALID: &[Invalid] = &[
+    (
+        &[("tweets", HOSTILE), ("metrics", "favorites"), ("window", "totals"), ("group", "post")],
+        400,
+        "must be a post id",
+    ),
+    (&[("tweets", "20"), ("window", "totals"), ("group", "post")], 400, "/engagement_types"),
+    (
+        &[("tweets", ""), ("metrics", "favorites"), ("window", "totals"), ("group", "post")],
+        400,
+        "/tweet_ids",
+    ),
+    (
+        &[("tweets", "20"), ("metrics", "favorites"), ("window", "totals"), ("group", "day")],
+        400,
+        "engagement.day",
+    ),
+    (
+        &[
+            ("tweets", "20"),
+            ("metrics", "favorites"),
+            ("window", "range"),
+            ("start", "2026-03-05"),
+            ("end", "x"),
+            ("group", "day"),
+        ],
+        400,
+        "/window/end",
+    ),
+    (
+        &[
+            ("tweets", "20"),
+            ("metrics", "favorites"),
+            ("window", "range"),
+            ("start", HOSTILE),
+            ("end", ""),
+            ("group", HOSTILE),
+        ],
+        400,
+        "/window/start",
+    ),
+    (
+        &[
+            ("tweets", "20"),
+            ("metrics", "impressions"),
+            ("window", "totals"),
+            ("group", "post"),
+            ("wants", "answer"),
+        ],
+        404,
+        "unavailable",
+    ),
+];
+
 async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let visitor = Visitor::admin(&gateway).await;
-    let hostile = "\"><script>alert(1)</script>";
-    for (fields, status, expected) in [
-        (
-            vec![
-                ("tweets", hostile),
-                ("metrics", "favorites"),
-                ("window", "totals"),
-                ("group", "post"),
-            ],
-            400,
-            "must be a post id",
-        ),
-        (vec![("tweets", "20"), ("window", "totals"), ("group", "post")], 400, "/engagement_types"),
-        (
-            vec![("tweets", ""), ("metrics", "favorites"), ("window", "totals"), ("group", "post")],
-            400,
-            "/tweet_ids",
-        ),
-        (
-            vec![
-                ("tweets", "20"),
-                ("metrics", "favorites"),
-                ("window", "totals"),
-                ("group", "day"),
-            ],
-            400,
-            "engagement.day",
-        ),
-        (
-            vec![
-                ("tweets", "20"),
-                ("metrics", "favorites"),
-                ("window", "range"),
-                ("start", "2026-03-05"),
-                ("end", "x"),
-                ("group", "day"),
-            ],
-            400,
-            "/window/end",
-        ),
-        (
-            vec![
-                ("tweets", "20"),
-                ("metrics", "favorites"),
-                ("window", "range"),
-                ("start", hostile),
-                ("end", ""),
-                ("group", hostile),
-            ],
-            400,
-            "/window/start",
-        ),
-        (
-            vec![
-                ("tweets", "20"),
-                ("metrics", "impressions"),
-                ("window", "totals"),
-                ("group", "post"),
-                ("wants", "answer"),
-            ],
-            404,
-            "unavailable",
-        ),
-    ] {
-        let page = visitor.send(EXPLORE, &fields).await;
-        is_page(&page, status);
+    for (fields, status, expected) in INVALID {
+        let page = visitor.send(EXPLORE, fields).await;
+        is_page(&page, *status);
         let text = page.text();
-        assert!(text.contains("role=\"alert\"") && text.contains(expected), "{fields:?}: {text}");
+        assert!(text.contains("role=\"alert\"") && text.contains(*expected), "{fields:?}: {text}");
         assert!(!text.contains("<script"), "{text}");
     }
     let page = visitor

@@ -156,6 +156,26 @@ async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
     );
 }
 
+async fn a_year_is_drawn_by_day(visitor: &Visitor<'_>, ids: &str, metrics: &[&str]) {
+    let year = [("window", "range"), ("start", "2025-03-11"), ("end", "2026-03-10")];
+    for (group, told) in [
+        ("post_day", "The 40 posts are added up."),
+        ("hour", "More than 400 hours are drawn day by day; the CSV has every hour."),
+    ] {
+        let page = visitor
+            .send(EXPLORE, &fields(ids, metrics, &[&year[..], &[("group", group)]].concat()))
+            .await;
+        is_page(&page, 200);
+        let text = page.text();
+        assert!(text.contains(told), "{group}: {text}");
+        let line = lines(figure(&text, "impressions by day")).remove(0);
+        assert_eq!(line.len(), 364, "{group}");
+        assert_eq!(text.matches(TABLE).count(), titles(&text).len(), "{group}");
+        assert_eq!(titles(&text).len(), 2, "as the tables leave room for: {group}");
+        assert!(text.len() < 100_000, "{group}: {}", text.len());
+    }
+}
+
 async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_small(
     database: Database,
 ) {
@@ -208,23 +228,7 @@ async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_smal
         }
         assert!(text.len() < 100_000, "{group}: {}", text.len());
     }
-    let year = [("window", "range"), ("start", "2025-03-11"), ("end", "2026-03-10")];
-    for (group, told) in [
-        ("post_day", "The 40 posts are added up."),
-        ("hour", "More than 400 hours are drawn day by day; the CSV has every hour."),
-    ] {
-        let page = visitor
-            .send(EXPLORE, &fields(&ids, &metrics, &[&year[..], &[("group", group)]].concat()))
-            .await;
-        is_page(&page, 200);
-        let text = page.text();
-        assert!(text.contains(told), "{group}: {text}");
-        let line = lines(figure(&text, "impressions by day")).remove(0);
-        assert_eq!(line.len(), 364, "{group}");
-        assert_eq!(text.matches(TABLE).count(), titles(&text).len(), "{group}");
-        assert_eq!(titles(&text).len(), 2, "as the tables leave room for: {group}");
-        assert!(text.len() < 100_000, "{group}: {}", text.len());
-    }
+    a_year_is_drawn_by_day(&visitor, &ids, &metrics).await;
 }
 
 async fn days_and_hours_are_lines_with_the_tables_numbers(database: Database) {
@@ -317,7 +321,17 @@ async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
     visitor
         .send(EXPLORE, &fields(&ids, &metrics, &[("window", "totals"), ("group", "post")]))
         .await;
-    gateway.order(json!([{ "kind": "status", "status": 500, "body": { "errors": ["broken"] }, "path": "/insights/", "times": 1 }])).await;
+    gateway
+        .order(json!([
+            {
+                "kind": "status",
+                "status": 500,
+                "body": { "errors": ["broken"] },
+                "path": "/insights/",
+                "times": 1,
+            },
+        ]))
+        .await;
     let months =
         [("window", "range"), ("start", "2026-01-01"), ("end", "2026-03-01"), ("group", "day")];
     let page = visitor.send(EXPLORE, &fields(&ids, &metrics, &months)).await;

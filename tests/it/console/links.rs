@@ -157,7 +157,7 @@ async fn wrong_input_is_told_beside_the_field_and_kept(database: Database) {
 async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Database) {
     let (one, two) = ("https://app.example.com/settings", "https://app.example.com/done?x=1&y=2");
     let gateway = start_gateway_with(&database, |config| {
-        config.connect.return_to = vec![one.to_owned(), two.to_owned()]
+        config.connect.return_to = vec![one.to_owned(), two.to_owned()];
     })
     .await;
     let visitor = Visitor::admin(&gateway).await;

@@ -44,10 +44,15 @@ async fn an_overview_of_nothing_leads_to_the_beginning(database: Database) {
     );
 }
 
-async fn an_overview_tells_of_the_last_day(database: Database) {
-    let gateway = TestGateway::start(&database).await;
-    let visitor = Visitor::admin(&gateway).await;
-    let body = |metric: &str| json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": [metric], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+/// Five calls that reach X, one of which it refuses, and one that the gateway refuses.
+async fn make_calls(gateway: &TestGateway) {
+    let body = |metric: &str| {
+        json!({
+            "tweet_ids": gateway.sandbox.ids("alice", 1),
+            "engagement_types": [metric],
+            "groupings": { "g": { "group_by": ["tweet.id"] } },
+        })
+    };
     for _ in 0..3 {
         gateway.call(Endpoint::Totals, &body("favorites")).send().await.is_relayed(200);
     }
@@ -59,7 +64,14 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
         .send()
         .await
         .is_own(400, "invalid_request");
-    let row = "<th scope=\"row\">21:00</th><td class=\"number\">3</td><td class=\"number\">1</td><td class=\"number\">0</td><td class=\"number\">1</td>";
+}
+
+async fn an_overview_tells_of_the_last_day(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let visitor = Visitor::admin(&gateway).await;
+    make_calls(&gateway).await;
+    let row = "<th scope=\"row\">21:00</th><td class=\"number\">3</td><td class=\"number\">1</td><td \
+               class=\"number\">0</td><td class=\"number\">1</td>";
     let page = visitor.open(ROOT).await;
     says(
         &page,
@@ -105,6 +117,42 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
     );
 }
 
+async fn a_stuck_webhook_is_named(
+    gateway: &TestGateway,
+    visitor: &Visitor<'_>,
+    database: &Database,
+) {
+    let url = "https://hooks.example.com/%3Cscript%3E?token=s3cret";
+    let admin = gateway.new_admin_key().await;
+    let webhook = gateway
+        .admin(&admin, "POST", "/admin/v1/webhooks")
+        .header("content-type", "application/json")
+        .body(json!({ "url": url }).to_string())
+        .send()
+        .await;
+    let id = webhook.json()["id"].as_str().unwrap().to_owned();
+    says(&visitor.open(ROOT).await, &["Needs attention"]);
+    assert!(!visitor.open(ROOT).await.text().contains("hooks.example.com"));
+    let columns = "webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, failure";
+    database
+        .run(&format!(
+            "insert into delivery ({columns}) values ('{id}', 'account.revoked', 'demo', '7', \
+             'x', '', '2026-03-10T20:00:00Z', 3, '2026-03-10T23:00:00Z', \
+             '<script>alert(1)</script>')"
+        ))
+        .await;
+    let page = visitor.open(ROOT).await;
+    says(
+        &page,
+        &[
+            "does not take its events: 1 wait since 2026-03-10 20:00 UTC",
+            "&#60;script&#62;",
+            "href=\"/console/webhooks\"",
+        ],
+    );
+    assert!(!page.text().contains("<script") && !page.text().contains("s3cret"), "{}", page.text());
+}
+
 async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let visitor = Visitor::admin(&gateway).await;
@@ -119,43 +167,26 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
     ];
     says(&visitor.open(ROOT).await, &needs);
     // The counts that the gateway's own process writes are not the ones missing.
-    database.run("insert into usage_writer (writer_id, started_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
+    database.run("insert into usage_writer (writer_id, started_at, written_at, settled_at, writes, lost_calls) \
+                  values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     says(
         &visitor.open(ROOT).await,
         &["Usage of the last days is not complete", "href=\"/console/usage#gaps\""],
     );
 
     gateway.sandbox.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
-    let body = json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = json!({
+        "tweet_ids": gateway.sandbox.ids("alice", 1),
+        "engagement_types": ["impressions"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    });
     gateway.call_as("alice", Endpoint::Totals, &body).send().await;
     says(
         &visitor.open(ROOT).await,
         &["App demo: X refuses its consumer key and secret", "href=\"/console/calls?outcome=failed\""],
     );
 
-    let url = "https://hooks.example.com/%3Cscript%3E?token=s3cret";
-    let admin = gateway.new_admin_key().await;
-    let webhook = gateway
-        .admin(&admin, "POST", "/admin/v1/webhooks")
-        .header("content-type", "application/json")
-        .body(json!({ "url": url }).to_string())
-        .send()
-        .await;
-    let id = webhook.json()["id"].as_str().unwrap().to_owned();
-    says(&visitor.open(ROOT).await, &["Needs attention"]);
-    assert!(!visitor.open(ROOT).await.text().contains("hooks.example.com"));
-    let columns = "webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, failure";
-    database.run(&format!("insert into delivery ({columns}) values ('{id}', 'account.revoked', 'demo', '7', 'x', '', '2026-03-10T20:00:00Z', 3, '2026-03-10T23:00:00Z', '<script>alert(1)</script>')")).await;
-    let page = visitor.open(ROOT).await;
-    says(
-        &page,
-        &[
-            "does not take its events: 1 wait since 2026-03-10 20:00 UTC",
-            "&#60;script&#62;",
-            "href=\"/console/webhooks\"",
-        ],
-    );
-    assert!(!page.text().contains("<script") && !page.text().contains("s3cret"), "{}", page.text());
+    a_stuck_webhook_is_named(&gateway, &visitor, &database).await;
 }
 
 on_both!(

@@ -51,7 +51,47 @@ async fn usage_says_what_to_do_while_there_is_none(database: Database) {
     );
 }
 
-async fn usage_is_drawn_by_aspect_apart_and_counted(database: Database) {
+async fn each_breakdown_has_its_rows(visitor: &Visitor<'_>) {
+    for (by, expected) in [
+        ("outcome", "2xx</td><td data-label=\"Calls\" class=\"number\">3<"),
+        ("outcome", "4xx</td><td data-label=\"Calls\" class=\"number\">1<"),
+        ("auth", "user-context</td><td data-label=\"Calls\" class=\"number\">3<"),
+        ("account", "no account (app-only)"),
+        ("app", "demo</td><td data-label=\"Calls\" class=\"number\">4<"),
+        ("endpoint", "totals</a></td><td data-label=\"Calls\" class=\"number\">4<"),
+        ("nonsense", "<dd>4</dd>"),
+    ] {
+        says(&visitor.open(&format!("{USAGE}?by={by}")).await, &[expected]);
+    }
+}
+
+async fn refuse_invalid_filters(visitor: &Visitor<'_>) {
+    for (query, expected) in [
+        ("from=yesterday", "id=\"from-wrong\">From must be a day"),
+        ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"),
+        (
+            "until=9999-12-31T23:30:00Z",
+            "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z",
+        ),
+        (
+            "account=%3Cb%3E",
+            "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a \
+             href=\"/console/accounts\">accounts</a>",
+        ),
+    ] {
+        let page = visitor.open(&format!("{USAGE}?{query}")).await;
+        is_page(&page, 400);
+        assert!(page.text().contains(expected) && !page.text().contains("<b>"), "{}", page.text());
+        assert_eq!(
+            page.text().matches("aria-invalid=\"true\" aria-describedby=").count(),
+            1,
+            "{}",
+            page.text()
+        );
+    }
+}
+
+async fn usage_is_drawn_told_apart_and_counted(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let visitor = Visitor::admin(&gateway).await;
     let other = used(&gateway).await;
@@ -65,7 +105,8 @@ async fn usage_is_drawn_by_aspect_apart_and_counted(database: Database) {
             "<svg",
             "calls a day",
             "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>",
-            "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts used\" class=\"number\">2</td>",
+            "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts \
+             used\" class=\"number\">2</td>",
         ],
     );
     assert_eq!(page.text().matches("<th scope=\"row\">").count(), 30, "{}", page.text());
@@ -93,17 +134,7 @@ async fn usage_is_drawn_by_aspect_apart_and_counted(database: Database) {
         ],
     );
     assert_eq!(year.text().matches("<th scope=\"row\">").count(), 11);
-    for (by, expected) in [
-        ("outcome", "2xx</td><td data-label=\"Calls\" class=\"number\">3<"),
-        ("outcome", "4xx</td><td data-label=\"Calls\" class=\"number\">1<"),
-        ("auth", "user-context</td><td data-label=\"Calls\" class=\"number\">3<"),
-        ("account", "no account (app-only)"),
-        ("app", "demo</td><td data-label=\"Calls\" class=\"number\">4<"),
-        ("endpoint", "totals</a></td><td data-label=\"Calls\" class=\"number\">4<"),
-        ("nonsense", "<dd>4</dd>"),
-    ] {
-        says(&visitor.open(&format!("{USAGE}?by={by}")).await, &[expected]);
-    }
+    each_breakdown_has_its_rows(&visitor).await;
     let narrowed = visitor.open("/console/usage?key=%3Cb%3Ethe+dashboard").await;
     says(&narrowed, &["<dd>2</dd>", "value=\"&#60;b&#62;the dashboard\""]);
     says(&visitor.open(&format!("{USAGE}?account={}", gateway.id("bob"))).await, &["<dd>1</dd>"]);
@@ -111,28 +142,7 @@ async fn usage_is_drawn_by_aspect_apart_and_counted(database: Database) {
         &visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await,
         &["Nothing was asked of X"],
     );
-    for (query, expected) in [
-        ("from=yesterday", "id=\"from-wrong\">From must be a day"),
-        ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"),
-        (
-            "until=9999-12-31T23:30:00Z",
-            "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z",
-        ),
-        (
-            "account=%3Cb%3E",
-            "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a href=\"/console/accounts\">accounts</a>",
-        ),
-    ] {
-        let page = visitor.open(&format!("{USAGE}?{query}")).await;
-        is_page(&page, 400);
-        assert!(page.text().contains(expected) && !page.text().contains("<b>"), "{}", page.text());
-        assert_eq!(
-            page.text().matches("aria-invalid=\"true\" aria-describedby=").count(),
-            1,
-            "{}",
-            page.text()
-        );
-    }
+    refuse_invalid_filters(&visitor).await;
 }
 
 async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Database) {
@@ -264,7 +274,7 @@ async fn what_a_killed_process_took_with_it_is_told(database: Database) {
 
 on_both!(
     usage_says_what_to_do_while_there_is_none,
-    usage_is_drawn_by_aspect_apart_and_counted,
+    usage_is_drawn_told_apart_and_counted,
     what_there_are_few_of_has_its_own_colour_whatever_is_most,
     usage_can_be_taken_away_as_a_table,
     what_a_killed_process_took_with_it_is_told

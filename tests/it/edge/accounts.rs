@@ -46,6 +46,22 @@ async fn an_import_of_broken_lines_is_answered_in_bounded_words(database: Databa
     assert_eq!(problems[100]["detail"], "has 99900 more problems, which are not listed");
 }
 
+async fn import_and_removal_are_audited(gateway: &TestGateway, key: &str, user_id: &str) {
+    let actor = format!("key:{}", &key[4..16]);
+    let audit = gateway.admin(key, "GET", "/admin/v1/audit").send().await.json();
+    let entries: Vec<(&str, &str)> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["actor"] == actor.as_str())
+        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap()))
+        .collect();
+    let subject = entries[0].1;
+    assert!(subject.ends_with(user_id), "{audit}");
+    assert_eq!(entries.first(), Some(&("account.removed", subject)));
+    assert_eq!(entries.last(), Some(&("account.imported", subject)));
+}
+
 async fn accounts_are_imported_listed_shown_verified_and_removed(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let key = gateway.new_admin_key().await;
@@ -99,19 +115,7 @@ async fn accounts_are_imported_listed_shown_verified_and_removed(database: Datab
     gateway.admin(&key, "DELETE", &path).send().await.is_own(404, "not_found");
     gateway.admin(&key, "POST", &format!("{path}/verify")).send().await.is_own(404, "not_found");
 
-    let actor = format!("key:{}", &key[4..16]);
-    let audit = gateway.admin(&key, "GET", "/admin/v1/audit").send().await.json();
-    let entries: Vec<(&str, &str)> = audit["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|entry| entry["actor"] == actor.as_str())
-        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap()))
-        .collect();
-    let subject = entries[0].1;
-    assert!(subject.ends_with(&user.user_id), "{audit}");
-    assert_eq!(entries.first(), Some(&("account.removed", subject)));
-    assert_eq!(entries.last(), Some(&("account.imported", subject)));
+    import_and_removal_are_audited(&gateway, &key, &user.user_id).await;
 }
 
 async fn verifying_marks_what_x_refuses(database: Database) {
@@ -320,7 +324,11 @@ async fn a_wrong_app_is_told_the_same_wherever_it_stands(database: Database) {
 async fn accounts_tell_what_was_asked_last_as_them(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let key = gateway.new_admin_key().await;
-    let body = json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = json!({
+        "tweet_ids": gateway.sandbox.ids("alice", 1),
+        "engagement_types": ["impressions"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    });
     let call = async |name: &str| gateway.call_as(name, Endpoint::Totals, &body).send().await;
     call("bob").await.is_relayed(403);
     gateway.sandbox.clock.forward(Duration::minutes(5));
@@ -352,7 +360,18 @@ async fn apps_are_listed_without_their_secrets(database: Database) {
     let answer = gateway.admin(&key, "GET", "/admin/v1/apps").send().await;
     assert_eq!(
         answer.json(),
-        json!({ "apps": [{ "name": "demo", "app_only": "bearer", "bearer_source": "minted", "accounts_used": 0, "account_limit": null, "over_limit": null }] })
+        json!({
+            "apps": [
+                {
+                    "name": "demo",
+                    "app_only": "bearer",
+                    "bearer_source": "minted",
+                    "accounts_used": 0,
+                    "account_limit": null,
+                    "over_limit": null,
+                },
+            ],
+        })
     );
 }
 

@@ -196,13 +196,30 @@ fn fits(pattern: &str, text: &str) -> bool {
 // A check that never fires is worse than none.
 #[test]
 fn a_value_that_does_not_fit_is_found_out() {
-    let document = json!({ "components": { "A": { "type": "object", "properties": { "a": { "type": "integer", "minimum": 1 } }, "required": ["a"] } } });
+    let document = json!({
+        "components": {
+            "A": {
+                "type": "object",
+                "properties": { "a": { "type": "integer", "minimum": 1 } },
+                "required": ["a"],
+            },
+        },
+    });
     let a = json!({ "$ref": "#/components/A" });
     let both = json!({ "allOf": [a, { "type": "object", "properties": { "b": { "type": ["string", "null"] } } }] });
     let one = json!({ "oneOf": [a, { "type": "null" }] });
-    let names = json!({ "type": "object", "propertyNames": { "pattern": "^(?!(start|end)$)" }, "additionalProperties": { "enum": ["x"] } });
+    let names = json!({
+        "type": "object",
+        "propertyNames": { "pattern": "^(?!(start|end)$)" },
+        "additionalProperties": { "enum": ["x"] },
+    });
     let closed = json!({ "properties": {}, "additionalProperties": false });
-    let list = json!({ "type": "array", "items": { "type": "string", "pattern": "^[0-9]{1,19}$" }, "maxItems": 2, "uniqueItems": true });
+    let list = json!({
+        "type": "array",
+        "items": { "type": "string", "pattern": "^[0-9]{1,19}$" },
+        "maxItems": 2,
+        "uniqueItems": true,
+    });
     for (schema, value, count) in [
         (&a, json!({ "a": 1 }), 0),
         (&a, json!({ "a": 0 }), 1),

@@ -19,6 +19,12 @@ async fn failing(deployment: &Deployment) -> Vec<String> {
     failing
 }
 
+/// Asserts that one line says what fails, and contains this.
+async fn only_fails(deployment: &Deployment, part: &str) {
+    let lines = failing(deployment).await;
+    assert!(lines.len() == 1 && lines[0].contains(part), "{lines:?}");
+}
+
 async fn a_sound_deployment_passes_line_by_line(database: Database) {
     let mut deployment = Deployment::new(&database).await;
     deployment.prepare().await;
@@ -39,8 +45,7 @@ async fn a_sound_deployment_passes_line_by_line(database: Database) {
     assert!(done.out.contains("config: 1 app\n"), "{}", done.out);
 
     deployment.set("VAULT__KEYS", "otherkey=ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=");
-    let lines = failing(&deployment).await;
-    assert!(lines.len() == 1 && lines[0].contains("vault: does not open"), "{lines:?}");
+    only_fails(&deployment, "vault: does not open").await;
 }
 
 async fn each_thing_that_is_broken_has_its_line(database: Database) {
@@ -53,36 +58,25 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
     deployment.prepare().await;
 
     deployment.sandbox.clock.forward(time::Duration::minutes(2));
-    let lines = failing(&deployment).await;
-    assert!(lines.len() == 1 && lines[0].contains("clock"), "{lines:?}");
+    only_fails(&deployment, "clock").await;
     deployment.sandbox.clock.forward(time::Duration::minutes(-2));
 
     deployment
         .sandbox
         .put("/sandbox/faults", json!([{ "kind": "status", "status": 503, "path": "/oauth2/" }]))
         .await;
-    let lines = failing(&deployment).await;
-    assert!(lines.len() == 1 && lines[0].contains("app demo"), "{lines:?}");
+    only_fails(&deployment, "app demo").await;
     deployment.sandbox.put("/sandbox/faults", json!([])).await;
 
     deployment.set("APPS__DEMO__CONSUMER_SECRET", "wrongwrongwrong");
-    let lines = failing(&deployment).await;
-    assert!(lines.len() == 1 && lines[0].contains("app demo"), "{lines:?}");
+    only_fails(&deployment, "app demo").await;
 
     // Neither is minted, so each is tried as it is.
     deployment.set("APPS__DEMO__APP_ONLY", "two_legged");
-    let lines = failing(&deployment).await;
-    assert!(
-        lines.len() == 1 && lines[0].contains("app demo: X refuses its consumer key"),
-        "{lines:?}"
-    );
+    only_fails(&deployment, "app demo: X refuses its consumer key").await;
     deployment.set("APPS__DEMO__APP_ONLY", "bearer");
     deployment.set("APPS__DEMO__BEARER_TOKEN", "bogus");
-    let lines = failing(&deployment).await;
-    assert!(
-        lines.len() == 1 && lines[0].contains("app demo: X refuses its bearer token"),
-        "{lines:?}"
-    );
+    only_fails(&deployment, "app demo: X refuses its bearer token").await;
     deployment
         .set("APPS__DEMO__BEARER_TOKEN", &deployment.sandbox.app("demo").bearer_token.clone());
     assert!(failing(&deployment).await.is_empty());
@@ -104,8 +98,7 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
     );
 
     deployment.set("LOG__LEVEL", "loud");
-    let lines = failing(&deployment).await;
-    assert!(lines.len() == 1 && lines[0].contains("config"), "{lines:?}");
+    only_fails(&deployment, "config").await;
 }
 
 on_both!(a_sound_deployment_passes_line_by_line, each_thing_that_is_broken_has_its_line);

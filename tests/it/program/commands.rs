@@ -106,6 +106,16 @@ async fn an_import_is_all_or_nothing(database: Database) {
     assert_eq!((done.code, &*done.err), (1, told));
 }
 
+async fn revoke_by_name_and_by_secret(deployment: &Deployment, admin: &str) {
+    let revoked = json(&deployment.must(&["key", "revoke", "boss", "--json"]).await);
+    assert_eq!(revoked["id"], &admin[4..16]);
+    let leaked = deployment.key("leaked", &[]).await;
+    let revoked = json(&deployment.must(&["key", "revoke", &leaked, "--json"]).await);
+    assert_eq!(revoked["id"], &leaked[4..16]);
+    let unknown = deployment.run(&["key", "revoke", "nobody"]).await;
+    assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
+}
+
 async fn keys_come_and_go(database: Database) {
     let deployment = Deployment::new(&database).await;
     deployment.prepare().await;
@@ -164,13 +174,7 @@ async fn keys_come_and_go(database: Database) {
     assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
     assert_eq!(json(&listed).as_array().unwrap().len(), 4);
 
-    let revoked = json(&deployment.must(&["key", "revoke", "boss", "--json"]).await);
-    assert_eq!(revoked["id"], &admin[4..16]);
-    let leaked = deployment.key("leaked", &[]).await;
-    let revoked = json(&deployment.must(&["key", "revoke", &leaked, "--json"]).await);
-    assert_eq!(revoked["id"], &leaked[4..16]);
-    let unknown = deployment.run(&["key", "revoke", "nobody"]).await;
-    assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
+    revoke_by_name_and_by_secret(&deployment, &admin).await;
 }
 
 on_both!(accounts_come_and_go, an_import_is_all_or_nothing, keys_come_and_go);
@@ -203,7 +207,10 @@ async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {
 async fn every_command_explains_itself() {
     let database = fresh(Kind::Sqlite).await;
     let deployment = Deployment::new(&database).await;
-    let commands = "serve demo sandbox query migrate check healthcheck config openapi usage calls audit account,import account,list account,show account,verify account,remove key,create key,list key,revoke webhook,add webhook,list webhook,test webhook,rotate webhook,remove vault,generate-key vault,status vault,rotate";
+    let commands = "serve demo sandbox query migrate check healthcheck config openapi usage calls audit \
+                    account,import account,list account,show account,verify account,remove key,create \
+                    key,list key,revoke webhook,add webhook,list webhook,test webhook,rotate webhook,remove \
+                    vault,generate-key vault,status vault,rotate";
     for command in commands.split(' ') {
         let arguments: Vec<&str> = command.split(',').chain(["--help"]).collect();
         let help = deployment.must(&arguments).await;

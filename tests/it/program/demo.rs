@@ -29,6 +29,33 @@ pub async fn card(folder: &Path) -> (Running, Value) {
     (running, serde_json::from_str(&line).unwrap())
 }
 
+fn user_ids(list: &Value) -> Vec<String> {
+    let mut ids: Vec<String> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|account| account["user_id"].as_str().unwrap().to_owned())
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+async fn a_question_looks_its_posts_up(http: &reqwest::Client, card: &Value) {
+    let text = |field: &str| card[field].as_str().unwrap().to_owned();
+    let ids: Vec<&Value> = card["accounts"][0]["tweet_ids"].as_array().unwrap().iter().collect();
+    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions"] });
+    let answer = Ask::new(http, &text("gateway"), "POST", "/v1/engagement")
+        .header("authorization", &format!("Bearer {}", text("key")))
+        .header("content-type", "application/json")
+        .body(question.to_string());
+    let made = answer.send().await.json()["countersign"]["calls"].clone();
+    assert_eq!(
+        (&made[0]["endpoint"], &made[0]["status"]),
+        (&json!("lookup"), &json!(200)),
+        "{made}"
+    );
+}
+
 #[tokio::test]
 async fn its_card_says_where_and_with_what() {
     let folder = TempDir::new().unwrap();
@@ -59,34 +86,12 @@ async fn its_card_says_where_and_with_what() {
     answer.is_relayed(200);
     assert_eq!(leaves(&answer.json()["g"]), known["totals"]["impressions"].as_u64().unwrap());
 
-    let ids: Vec<&Value> = account["tweet_ids"].as_array().unwrap().iter().collect();
-    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions"] });
-    let answer = Ask::new(&http, &text("gateway"), "POST", "/v1/engagement")
-        .header("authorization", &format!("Bearer {}", text("key")))
-        .header("content-type", "application/json")
-        .body(question.to_string());
-    let made = answer.send().await.json()["countersign"]["calls"].clone();
-    assert_eq!(
-        (&made[0]["endpoint"], &made[0]["status"]),
-        (&json!("lookup"), &json!(200)),
-        "{made}"
-    );
-
+    a_question_looks_its_posts_up(&http, &first).await;
     let accounts = Ask::new(&http, &text("admin"), "GET", "/admin/v1/accounts")
         .header("x-api-key", &text("admin_key"));
     let listed = accounts.send().await.json();
-    let ids = |list: &Value| {
-        let mut ids: Vec<String> = list
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|account| account["user_id"].as_str().unwrap().to_owned())
-            .collect();
-        ids.sort_unstable();
-        ids
-    };
-    assert_eq!(ids(&listed["accounts"]), ids(&first["accounts"]));
-    assert_eq!(ids(&first["accounts"]).len(), 3);
+    assert_eq!(user_ids(&listed["accounts"]), user_ids(&first["accounts"]));
+    assert_eq!(user_ids(&first["accounts"]).len(), 3);
 
     running.signal(Signal::TERM);
     let done = running.end().await;

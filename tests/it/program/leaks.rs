@@ -87,7 +87,14 @@ async fn calls(deployment: &Deployment, running: &Running, key: &str, seen: &mut
         json!({ "kind": "status", "code": 89 }),
         json!({ "kind": "status", "code": 135 }),
         json!({ "kind": "status", "status": 500 }),
-        json!({ "kind": "status", "status": 302, "headers": { "location": format!("http://x/?t={}", app.bearer_token), "set-cookie": app.consumer_secret } }),
+        json!({
+            "kind": "status",
+            "status": 302,
+            "headers": {
+                "location": format!("http://x/?t={}", app.bearer_token),
+                "set-cookie": app.consumer_secret,
+            },
+        }),
     ] {
         deployment.sandbox.put("/sandbox/faults", json!([fault])).await;
         for call in [&call, &public] {
@@ -327,7 +334,12 @@ async fn no_secret_is_said_or_stored(database: Database) {
     canaries.extend(connecting.iter().map(|(name, text)| Canary::new(name, text)));
     search(&canaries, &seen);
     // The search would have found each of them.
-    let planted = json!({ "a": deployment.environment, "b": deployment.lines(&["alice", "bob"]), "c": [key, other, admin, bearer, connecting, deployment.sandbox.app("demo").bearer_token] }).to_string();
+    let planted = json!({
+        "a": deployment.environment,
+        "b": deployment.lines(&["alice", "bob"]),
+        "c": [key, other, admin, bearer, connecting, deployment.sandbox.app("demo").bearer_token],
+    })
+    .to_string();
     for canary in canaries.iter().filter(|canary| !canary.name.ends_with("decoded")) {
         assert_eq!(canary.found_in(planted.as_bytes()), Some("raw"), "{}", canary.name);
     }

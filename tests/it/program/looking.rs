@@ -21,7 +21,11 @@ fn column<'a>(lines: &'a [Value], name: &str) -> Vec<&'a str> {
 }
 
 async fn ask(deployment: &Deployment, running: &Running, key: &str, name: &str, id: &str) -> u16 {
-    let body = json!({ "tweet_ids": deployment.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
+    let body = json!({
+        "tweet_ids": deployment.sandbox.ids("alice", 1),
+        "engagement_types": ["impressions"],
+        "groupings": { "g": { "group_by": ["tweet.id"] } },
+    });
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = Ask::new(&http, &running.url, "POST", TOTALS)
         .header("authorization", &format!("Bearer {key}"))
@@ -196,8 +200,10 @@ async fn a_question_that_reserves_much_memory_is_logged_when_it_begins() {
     let day = |ago| (SystemClock.now() - time::Duration::days(ago)).date().to_string();
     for (id, levels) in [("small", &all[..2]), ("large", &all)] {
         let question = json!({
-            "tweet_ids": deployment.sandbox.ids("alice", 16), "engagement_types": ["impressions", "url_clicks", "app_opens"],
-            "window": {"start": day(150), "end": day(1)}, "groupings": {"all": {"group_by": levels}},
+            "tweet_ids": deployment.sandbox.ids("alice", 16),
+            "engagement_types": ["impressions", "url_clicks", "app_opens"],
+            "window": {"start": day(150), "end": day(1)},
+            "groupings": {"all": {"group_by": levels}},
         });
         let ask = Ask::new(&http, &running.url, "POST", "/v1/engagement");
         let ask = ask.header("x-api-key", &key).header("x-request-id", id);

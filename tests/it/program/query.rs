@@ -53,10 +53,18 @@ on_both!(a_question_is_asked_and_its_answer_printed);
 
 #[tokio::test]
 async fn the_options_become_one_question() {
-    let mut server = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"countersign\":{\"complete\":true}}").await;
+    let mut server = Scripted::answering(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: \
+        close\r\n\r\n{\"countersign\":{\"complete\":true}}",
+    )
+    .await;
     let shell = Shell::before(&server);
     let done = shell
-        .query("--tweets 3,1 --tweets 2 --metrics url_clicks,impressions --window 2026-01-01..2026-01-31T13:00:00Z --group-by days=engagement.day --group-by tweet.id,engagement.hour --accounts @Alice,12 --deadline 90s")
+        .query(
+            "--tweets 3,1 --tweets 2 --metrics url_clicks,impressions --window \
+                2026-01-01..2026-01-31T13:00:00Z --group-by days=engagement.day --group-by \
+                tweet.id,engagement.hour --accounts @Alice,12 --deadline 90s",
+        )
         .await;
     assert_eq!((done.code, &*done.out), (0, "{\"countersign\":{\"complete\":true}}\n"), "{done:?}");
     let (head, body) = server.request().await;
@@ -64,7 +72,10 @@ async fn the_options_become_one_question() {
         "tweet_ids": ["3", "1", "2"],
         "engagement_types": ["url_clicks", "impressions"],
         "window": { "start": "2026-01-01", "end": "2026-01-31T13:00:00Z" },
-        "groupings": { "days": { "group_by": ["engagement.day"] }, "by_tweet_hour": { "group_by": ["tweet.id", "engagement.hour"] } },
+        "groupings": {
+            "days": { "group_by": ["engagement.day"] },
+            "by_tweet_hour": { "group_by": ["tweet.id", "engagement.hour"] },
+        },
         "accounts": ["@Alice", "12"],
     });
     assert_eq!(body, expected);
@@ -104,13 +115,19 @@ async fn what_is_missing_is_told_beside_the_answer() {
     assert!(done.err.starts_with(told), "{done:?}");
 
     let missing = json!([
-        { "reason": "quota", "tweet_ids": ["1", "2", "3", "4", "5", "6", "7"], "engagement_types": ["favorites", "replies"], "detail": "try\u{1b}[2J later" },
+        {
+            "reason": "quota",
+            "tweet_ids": ["1", "2", "3", "4", "5", "6", "7"],
+            "engagement_types": ["favorites", "replies"],
+            "detail": "try\u{1b}[2J later",
+        },
         { "reason": "deadline", "tweet_ids": ["8"], "engagement_types": [], "detail": "" },
     ]);
     let body = json!({ "countersign": { "complete": false, "missing": missing } }).to_string();
     let server = Scripted::answering(&answer("Content-Type: application/json", &body)).await;
     let done = Shell::before(&server).query("--tweets 1 --metrics favorites").await;
-    let told = "countersign: the answer is incomplete; missing:\n  quota, 7 posts: 1, 2, 3, 4, 5 and 2 more; without favorites, replies; try\u{fffd}[2J later\n  deadline, 1 post: 8\n";
+    let told = "countersign: the answer is incomplete; missing:\n  quota, 7 posts: 1, 2, 3, 4, 5 and 2 more; without \
+                favorites, replies; try\u{fffd}[2J later\n  deadline, 1 post: 8\n";
     assert_eq!((done.code, &*done.err), (3, told));
 }
 
@@ -221,7 +238,8 @@ async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
     shell.environment.insert("COUNTERSIGN_URL".to_owned(), url);
     fs::write(shell.folder.path().join("ids.txt"), "20\n21, twenty_two_and_a_secret\n").unwrap();
     let done = shell
-        .query("--tweets @ids.txt @nowhere.txt https://x.com/jack --metrics impresions,likes --window week --group-by tweet --accounts jack --deadline soon")
+        .query("--tweets @ids.txt @nowhere.txt https://x.com/jack --metrics impresions,likes --window week \
+                --group-by tweet --accounts jack --deadline soon")
         .await;
     let told: Vec<&str> = done.err.lines().collect();
     let expected = [

@@ -222,7 +222,12 @@ async fn a_database_that_is_away_is_one_line_without_its_password() {
 
 async fn a_schema_newer_than_the_program_is_refused(database: Database) {
     let store = database.store().await;
-    database.run("insert into schema_version select 99, 'future', applied_at from schema_version where version = 1").await;
+    database
+        .run(
+            "insert into schema_version select 99, 'future', applied_at from schema_version where \
+                  version = 1",
+        )
+        .await;
     drop::<Store>(store);
     let deployment = Deployment::new(&database).await;
     for command in [&["serve"][..], &["migrate"], &["key", "list"]] {

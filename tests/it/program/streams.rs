@@ -33,7 +33,8 @@ async fn a_table_is_passed_on_and_its_headers_say_whether_it_is_whole() {
     assert_eq!((done.code, &*done.out, &*done.err), (0, TABLE, ""));
     assert!(server.request().await.0.contains("\r\naccept: text/csv\r\n"));
 
-    let lacking = "Content-Type: text/csv\r\nCountersign-Complete: false\r\nCountersign-Missing: unavailable=3, quota=250";
+    let lacking = "Content-Type: text/csv\r\nCountersign-Complete: false\r\nCountersign-Missing: \
+                   unavailable=3, quota=250";
     let done = made_of(&answer(lacking, TABLE), "--csv").await;
     let told = "countersign: the answer is incomplete; missing:\n  unavailable, 3 posts\n  quota, 250 posts\n";
     assert_eq!((done.code, &*done.out, &*done.err), (3, TABLE, told));
@@ -137,7 +138,9 @@ async fn what_does_not_answer_as_a_gateway_does_is_told_apart() {
             "{told}: {done:?}"
         );
     }
-    let problem = "HTTP/1.1 504 Late\r\nContent-Type: application/problem+json\r\nConnection: close\r\n\r\n{\"title\":\"Too\\u001b late\",\"status\":504,\"detail\":\"try again\",\"request_id\":\"7\"}";
+    let problem = "HTTP/1.1 504 Late\r\nContent-Type: application/problem+json\r\nConnection: \
+                   close\r\n\r\n{\"title\":\"Too\\u001b late\",\"status\":504,\"detail\":\"try \
+                   again\",\"request_id\":\"7\"}";
     let done = made_of(problem, "").await;
     assert_eq!(
         (done.code, &*done.err),

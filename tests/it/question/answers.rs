@@ -135,7 +135,10 @@ async fn many_posts_and_a_long_time_are_cut_into_as_few_calls_as_can_be(database
     let ids = gateway.sandbox.ids("alice", 5);
     let mut wanted = question(&ids, &["impressions", "url_clicks"]);
     wanted["window"] = json!({ "start": "2025-11-01", "end": "2026-03-01" });
-    wanted["groupings"] = json!({ "days": { "group_by": ["tweet.id", "engagement.day"] }, "all": { "group_by": ["engagement.type"] } });
+    wanted["groupings"] = json!({
+        "days": { "group_by": ["tweet.id", "engagement.day"] },
+        "all": { "group_by": ["engagement.type"] },
+    });
     let alice = json!(gateway.id("alice").to_string());
     wanted["owners"] = ids
         .iter()

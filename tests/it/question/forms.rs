@@ -175,7 +175,8 @@ async fn a_posts_lines_come_while_other_calls_are_still_out(database: Database) 
     let body = wanted.to_string();
     let mut client = Raw::connect(&gateway.url).await;
     client.send(format!(
-        "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: {NDJSON}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: {NDJSON}\r\ncontent-type: \
+         application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         gateway.key, body.len()
     )).await;
     let early = client.until("\"value\"").await;

@@ -110,7 +110,13 @@ async fn an_author_whom_x_refused_by_mistake_is_found_again(database: Database) 
     let wanted = question(&ids, &["impressions"]);
     ask(&gateway, &wanted).await.json();
     let text = format!("Forbidden to access tweets: {}", ids.join(", "));
-    let mistake = json!({ "kind": "status", "status": 403, "body": { "errors": [text] }, "path": "/insights/", "times": 1 });
+    let mistake = json!({
+        "kind": "status",
+        "status": 403,
+        "body": { "errors": [text] },
+        "path": "/insights/",
+        "times": 1,
+    });
     gateway.order(json!([mistake])).await;
     ask(&gateway, &wanted).await.is_own(403, "nothing_answered");
     assert_eq!(stored(&gateway, &ids).await, []);

@@ -136,7 +136,8 @@ async fn opened(gateway: &TestGateway, path: &str, headers: &str, body: &Value) 
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
     let (key, body) = (&gateway.key, body.to_string());
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: \
+         application/json\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all((head + &body).as_bytes()).await.unwrap();
@@ -258,7 +259,11 @@ async fn a_key_with_many_questions_holds_no_other_up() {
     let other = gateway.new_key(|_| ()).await;
     let one = |name: &str| {
         let post = &gateway.sandbox.ids(name, 1)[0];
-        json!({"tweet_ids": [post], "engagement_types": ["impressions"], "owners": {post: gateway.id(name).to_string()}})
+        json!({
+            "tweet_ids": [post],
+            "engagement_types": ["impressions"],
+            "owners": {post: gateway.id(name).to_string()},
+        })
     };
     // The first call is held until all questions wait.
     gateway.order(json!([{"kind": "hold", "times": 1}])).await;

@@ -11,7 +11,15 @@ use crate::upstream::{TestSandbox, small};
 
 /// Orders the upstream's next answers.
 async fn answers(gateway: &TestGateway, status: u16, bodies: &[Value]) {
-    let fault = |body: &Value| json!({ "kind": "status", "status": status, "body": body, "path": "/insights/", "times": 1 });
+    let fault = |body: &Value| {
+        json!({
+            "kind": "status",
+            "status": status,
+            "body": body,
+            "path": "/insights/",
+            "times": 1,
+        })
+    };
     gateway.order(bodies.iter().map(fault).collect()).await;
 }
 
@@ -29,7 +37,15 @@ async fn an_answer_with_errors_is_not_called_complete(database: Database) {
     let wanted = owned(&gateway, "alice", &ids, &["impressions"]);
     answers(&gateway, 200, &[json!({ "errors": ["Could not read some data"] })]).await;
     ask(&gateway, &wanted).await.is_own(502, "nothing_answered");
-    answers(&gateway, 200, &[json!({ "by_tweet": { &ids[0]: { "impressions": "7" } }, "errors": ["Could not read some data"] })]).await;
+    answers(
+        &gateway,
+        200,
+        &[json!({
+            "by_tweet": { &ids[0]: { "impressions": "7" } },
+            "errors": ["Could not read some data"],
+        })],
+    )
+    .await;
     let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(
         (&answer["by_tweet"][&ids[0]]["impressions"], &answer["countersign"]["complete"]),
@@ -70,7 +86,15 @@ async fn posts_that_nobody_asked_for_spoil_one_call_and_not_the_question(databas
     )
     .await;
     ask(&gateway, &wanted).await.is_own(502, "nothing_answered");
-    answers(&gateway, 400, &[json!({ "errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [format!(" {} ", ids[0])] })]).await;
+    answers(
+        &gateway,
+        400,
+        &[json!({
+            "errors": ["1 Tweet ID(s) are unavailable"],
+            "unavailable_tweet_ids": [format!(" {} ", ids[0])],
+        })],
+    )
+    .await;
     let answer = ask(&gateway, &wanted).await.json();
     assert_eq!(missing(&answer), [("unavailable".to_owned(), 1)]);
     assert!(answer["by_tweet"][&ids[1]]["impressions"].is_string());
@@ -96,7 +120,7 @@ async fn a_sum_that_does_not_fit_is_told_in_every_form(database: Database) {
 async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
-        config.limits.question_calls = 1
+        config.limits.question_calls = 1;
     })
     .await;
     let ids = gateway.sandbox.ids("alice", 2);
@@ -128,7 +152,7 @@ async fn what_is_missing_of_a_range_is_told_window_by_window(database: Database)
 async fn a_wrong_author_costs_one_call_of_a_range(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
-        config.limits.question_calls = 1
+        config.limits.question_calls = 1;
     })
     .await;
     let ids = [gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 1)].concat();
@@ -211,7 +235,10 @@ async fn a_name_that_would_break_or_flood_the_answer_is_refused(database: Databa
     let gateway = start_gateway(&database).await;
     let mut wanted = question(&gateway.sandbox.ids("alice", 1), &["favorites"]);
     let long = "n".repeat(101);
-    wanted["groupings"] = json!({ "countersign": { "group_by": ["tweet.id"] }, &long: { "group_by": ["engagement.type"] } });
+    wanted["groupings"] = json!({
+        "countersign": { "group_by": ["tweet.id"] },
+        &long: { "group_by": ["engagement.type"] },
+    });
     let refused = ask(&gateway, &wanted).await;
     refused.is_own(400, "invalid_request");
     let refused = refused.json();

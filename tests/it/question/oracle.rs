@@ -15,6 +15,22 @@ use crate::upstream::{NOW, TestSandbox, small};
 /// How many random questions each of the tests below asks.
 const QUESTIONS: u64 = 500;
 
+/// A period that takes one call, or more if it is long.
+fn random_period(dice: &mut Dice, is_long: bool) -> Value {
+    let hours = |days: usize| 24 * i64::try_from(days).unwrap();
+    let below = |dice: &mut Dice, hours: i64| {
+        i64::try_from(dice.below(usize::try_from(hours).unwrap())).unwrap()
+    };
+    let back = 1 + below(dice, hours(if is_long { 364 } else { 300 }));
+    let long = 1 + below(dice, hours(if is_long { 364 } else { 32 }));
+    let start = NOW - time::Duration::hours(back);
+    let end = (start + time::Duration::hours(long)).min(NOW);
+    let written = |at: time::OffsetDateTime| {
+        at.format(&time::format_description::well_known::Rfc3339).unwrap()
+    };
+    json!({ "start": written(start), "end": written(end) })
+}
+
 /// A question, the endpoint that answers it, and its period if it has one.
 fn random(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
     let everybody: Vec<(String, String)> = gateway
@@ -61,20 +77,7 @@ fn random(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
     question["owners"] = owners.into();
     match endpoint {
         Endpoint::TwentyEightHours => question["window"] = json!("28hr"),
-        Endpoint::Historical => {
-            let hours = |days: usize| 24 * i64::try_from(days).unwrap();
-            let below = |dice: &mut Dice, hours: i64| {
-                i64::try_from(dice.below(usize::try_from(hours).unwrap())).unwrap()
-            };
-            let back = 1 + below(dice, hours(if is_long { 364 } else { 300 }));
-            let long = 1 + below(dice, hours(if is_long { 364 } else { 32 }));
-            let start = NOW - time::Duration::hours(back);
-            let end = (start + time::Duration::hours(long)).min(NOW);
-            let written = |at: time::OffsetDateTime| {
-                at.format(&time::format_description::well_known::Rfc3339).unwrap()
-            };
-            question["window"] = json!({ "start": written(start), "end": written(end) });
-        }
+        Endpoint::Historical => question["window"] = random_period(dice, is_long),
         Endpoint::Totals => (),
     }
     (question, endpoint.name())
@@ -133,7 +136,10 @@ async fn ten_thousand_posts_of_fifty_authors_are_one_question() {
     let question = json!({
         "tweet_ids": ids,
         "engagement_types": ["impressions", "favorites"],
-        "groupings": { "each": { "group_by": ["tweet.id", "engagement.type"] }, "all": { "group_by": ["engagement.type"] } },
+        "groupings": {
+            "each": { "group_by": ["tweet.id", "engagement.type"] },
+            "all": { "group_by": ["engagement.type"] },
+        },
         "owners": owners,
     });
     let answer = ask(&gateway, &question).await;

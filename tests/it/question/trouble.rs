@@ -15,7 +15,12 @@ async fn an_account_that_was_revoked_takes_nobody_elses_numbers_away(database: D
     let ids = [gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 2)].concat();
     let mut wanted = question(&ids, &["impressions"]);
     let owner = |name: &str| json!(gateway.id(name).to_string());
-    wanted["owners"] = json!({ &ids[0]: owner("alice"), &ids[1]: owner("alice"), &ids[2]: owner("bob"), &ids[3]: owner("bob") });
+    wanted["owners"] = json!({
+        &ids[0]: owner("alice"),
+        &ids[1]: owner("alice"),
+        &ids[2]: owner("bob"),
+        &ids[3]: owner("bob"),
+    });
     user_becomes(&gateway, "alice", "revoked").await;
     for _ in 0..2 {
         // First X says so, then the account is marked.
@@ -28,13 +33,18 @@ async fn an_account_that_was_revoked_takes_nobody_elses_numbers_away(database: D
 async fn an_account_that_is_revoked_meanwhile_keeps_what_came_before(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
-        config.limits.question_calls = 1
+        config.limits.question_calls = 1;
     })
     .await;
     let (alice, bob) = (gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 2));
     let mut wanted = question(&[alice.clone(), bob.clone()].concat(), &["impressions"]);
     let owner = |name: &str| json!(gateway.id(name).to_string());
-    wanted["owners"] = json!({ &alice[0]: owner("alice"), &alice[1]: owner("alice"), &bob[0]: owner("bob"), &bob[1]: owner("bob") });
+    wanted["owners"] = json!({
+        &alice[0]: owner("alice"),
+        &alice[1]: owner("alice"),
+        &bob[0]: owner("bob"),
+        &bob[1]: owner("bob"),
+    });
     wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-01" });
     wanted["groupings"] = json!({ "days": { "group_by": ["tweet.id", "engagement.day"] } });
     gateway.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
@@ -61,7 +71,12 @@ async fn a_spent_quota_and_faults_leave_the_rest(database: Database) {
     let ids = [gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 2)].concat();
     let mut wanted = question(&ids, &["impressions", "favorites"]);
     let owner = |name: &str| json!(gateway.id(name).to_string());
-    wanted["owners"] = json!({ &ids[0]: owner("alice"), &ids[1]: owner("alice"), &ids[2]: owner("bob"), &ids[3]: owner("bob") });
+    wanted["owners"] = json!({
+        &ids[0]: owner("alice"),
+        &ids[1]: owner("alice"),
+        &ids[2]: owner("bob"),
+        &ids[3]: owner("bob"),
+    });
     for (fault, reason) in [
         (json!({ "kind": "status", "status": 429 }), "quota"),
         (json!({ "kind": "status", "status": 500 }), "upstream_error"),
@@ -116,7 +131,7 @@ async fn a_page_of_something_on_the_way_is_told_by_type_length_and_title(databas
 async fn no_more_calls_run_at_a_time_than_the_settings_say(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
-        config.limits.question_calls = 2
+        config.limits.question_calls = 2;
     })
     .await;
     gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
@@ -147,7 +162,7 @@ async fn no_more_calls_run_at_a_time_than_the_settings_say(database: Database) {
 async fn who_hangs_up_ends_what_still_runs(database: Database) {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
     let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
-        config.limits.question_calls = 1
+        config.limits.question_calls = 1;
     })
     .await;
     gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
@@ -201,7 +216,7 @@ async fn a_key_asks_no_more_than_it_may(database: Database) {
     let narrow = gateway
         .new_key(|key| {
             key.endpoints = vec![Endpoint::Totals];
-            key.accounts = vec![alice]
+            key.accounts = vec![alice];
         })
         .await;
     let ids = gateway.sandbox.ids("bob", 2);

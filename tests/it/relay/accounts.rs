@@ -70,7 +70,11 @@ async fn a_limited_keys_names_are_looked_for_among_its_own_accounts_alone(databa
         assert_eq!((answer.status.as_u16(), answer.raw), (404, nobody.raw.clone()), "{name}");
     }
     ask(&gateway, &narrow, "@ALICE").send().await.is_relayed(200);
-    let wanted = json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "accounts": ["@bob"] });
+    let wanted = json!({
+        "tweet_ids": gateway.sandbox.ids("alice", 1),
+        "engagement_types": ["impressions"],
+        "accounts": ["@bob"],
+    });
     ask_with(&gateway, &narrow, "/v1/engagement/plan", &wanted)
         .await
         .is_own(400, "invalid_request");

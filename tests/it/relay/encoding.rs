@@ -150,7 +150,9 @@ async fn an_encoding_that_nobody_asked_for_is_passed_on_under_its_name() {
         );
     }
     let headers = json!({ "content-encoding": "x-gzip" });
-    gateway.order(json!([{ "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 }])).await;
+    gateway.order(json!([
+        { "kind": "status", "path": "/insights/", "status": 200, "headers": headers, "body": 7 },
+    ])).await;
     asked(&gateway, "gzip").await.is_own(502, "upstream_cut_short");
 }
 
@@ -187,68 +189,84 @@ async fn the_gateways_own_errors_are_gzipped_when_that_is_asked_for() {
     }
 }
 
+/// The headers of quotas and pauses, which are passed on.
+const PACES: [&str; 10] = [
+    "retry-after",
+    "x-per-minute-limit",
+    "x-per-minute-remaining",
+    "x-per-minute-reset",
+    "x-per-second-limit",
+    "x-per-second-remaining",
+    "x-per-second-reset",
+    "x-rate-limit-limit",
+    "x-rate-limit-remaining",
+    "x-rate-limit-reset",
+];
+
+/// Headers that are dropped.
+const ODD: [&str; 19] = [
+    "set-cookie",
+    "server",
+    "location",
+    "x-connection-hash",
+    "x-access-level",
+    "x-response-time",
+    "x-transaction",
+    "strict-transport-security",
+    "cache-control",
+    "etag",
+    "www-authenticate",
+    "access-control-allow-origin",
+    "countersign-error",
+    "link",
+    "refresh",
+    "x-powered-by",
+    "via",
+    "alt-svc",
+    "x-frame-options",
+];
+
+/// The headers that the gateway sets itself.
+const OWN: [&str; 8] = [
+    "content-type",
+    "content-encoding",
+    "content-length",
+    "date",
+    "vary",
+    "x-request-id",
+    "server-timing",
+    "countersign-auth",
+];
+
 #[tokio::test]
 async fn an_answers_headers_are_those_of_the_list_and_no_other() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;
-    let paces = [
-        "retry-after",
-        "x-per-minute-limit",
-        "x-per-minute-remaining",
-        "x-per-minute-reset",
-        "x-per-second-limit",
-        "x-per-second-remaining",
-        "x-per-second-reset",
-        "x-rate-limit-limit",
-        "x-rate-limit-remaining",
-        "x-rate-limit-reset",
-    ];
-    let odd = [
-        "set-cookie",
-        "server",
-        "location",
-        "x-connection-hash",
-        "x-access-level",
-        "x-response-time",
-        "x-transaction",
-        "strict-transport-security",
-        "cache-control",
-        "etag",
-        "www-authenticate",
-        "access-control-allow-origin",
-        "countersign-error",
-        "link",
-        "refresh",
-        "x-powered-by",
-        "via",
-        "alt-svc",
-        "x-frame-options",
-    ];
-    let mut headers: serde_json::Map<String, Value> = paces
+    let mut headers: serde_json::Map<String, Value> = PACES
         .iter()
-        .chain(&odd)
+        .chain(&ODD)
         .map(|name| ((*name).to_owned(), json!(format!("from-upstream {name}"))))
         .collect();
     for name in ["x-request-id", "server-timing", "countersign-auth", "vary"] {
         headers.insert(name.to_owned(), json!("from-upstream"));
     }
     for status in [200, 429, 503] {
-        gateway.order(json!([{ "kind": "status", "path": "/insights/", "status": status, "body": { "a": 1 }, "headers": headers }])).await;
+        gateway
+            .order(json!([
+                {
+                    "kind": "status",
+                    "path": "/insights/",
+                    "status": status,
+                    "body": { "a": 1 },
+                    "headers": headers,
+                },
+            ]))
+            .await;
         let answer = asked(&gateway, "gzip").await;
         answer.is_relayed(status);
-        let own = [
-            "content-type",
-            "content-encoding",
-            "content-length",
-            "date",
-            "vary",
-            "x-request-id",
-            "server-timing",
-            "countersign-auth",
-        ];
         let names: BTreeSet<&str> = answer.headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, paces.iter().chain(&own).copied().collect::<BTreeSet<&str>>());
-        for name in paces {
+        assert_eq!(names, PACES.iter().chain(&OWN).copied().collect::<BTreeSet<&str>>());
+        for name in PACES {
             assert_eq!(answer.header(name), format!("from-upstream {name}"));
         }
         assert_eq!(answer.header("server-timing"), "upstream;dur=0.000, gateway;dur=0.000");

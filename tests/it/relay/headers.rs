@@ -39,57 +39,59 @@ fn is_the_gateways_own(gateway: &TestGateway, call: &Value) {
     assert!(!call.to_string().contains(&gateway.key[4..]), "the caller's key stays here");
 }
 
+/// Headers of six requests, none of which may have an effect upstream.
+const SETS: [&[(&str, &str)]; 6] = [
+    &[
+        ("cookie", "session=1"),
+        ("set-cookie", "a=b"),
+        ("referer", "http://internal/"),
+        ("origin", "http://x"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "for=1;host=evil.example;proto=https"),
+        ("x-real-ip", "10.0.0.1"),
+        ("via", "1.1 x"),
+        ("proxy-authorization", "Basic YTpi"),
+        ("proxy-connection", "keep-alive"),
+        ("x-original-url", "/admin"),
+    ],
+    &[("connection", "authorization, x-foo"), ("x-foo", "1")],
+    &[
+        ("connection", "content-type, accept-encoding, host, content-length"),
+        ("keep-alive", "timeout=9"),
+    ],
+    &[
+        ("x_api_key", "csk_x"),
+        ("x_forwarded_for", "1"),
+        ("content_length", "5"),
+        ("authorization_", "x"),
+        ("countersign_account", "@bob"),
+        ("x-http-method-override", "DELETE"),
+    ],
+    &[
+        ("accept", "text/html"),
+        ("accept-encoding", "br, identity"),
+        ("accept-language", "de"),
+        ("user-agent", "evil"),
+        ("te", "trailers"),
+        ("expect", "100-continue"),
+        ("range", "bytes=0-1"),
+        ("if-none-match", "*"),
+    ],
+    &[
+        ("x-b3-traceid", "1"),
+        ("traceparent", "00-1-2-01"),
+        ("x-request-id", "mine"),
+        ("countersign-auth", "user"),
+    ],
+];
+
 #[tokio::test]
 async fn what_callers_send_in_headers_stays_here() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;
-    let sets: [&[(&str, &str)]; 6] = [
-        &[
-            ("cookie", "session=1"),
-            ("set-cookie", "a=b"),
-            ("referer", "http://internal/"),
-            ("origin", "http://x"),
-            ("x-forwarded-for", "10.0.0.1"),
-            ("x-forwarded-proto", "https"),
-            ("x-forwarded-host", "evil.example"),
-            ("forwarded", "for=1;host=evil.example;proto=https"),
-            ("x-real-ip", "10.0.0.1"),
-            ("via", "1.1 x"),
-            ("proxy-authorization", "Basic YTpi"),
-            ("proxy-connection", "keep-alive"),
-            ("x-original-url", "/admin"),
-        ],
-        &[("connection", "authorization, x-foo"), ("x-foo", "1")],
-        &[
-            ("connection", "content-type, accept-encoding, host, content-length"),
-            ("keep-alive", "timeout=9"),
-        ],
-        &[
-            ("x_api_key", "csk_x"),
-            ("x_forwarded_for", "1"),
-            ("content_length", "5"),
-            ("authorization_", "x"),
-            ("countersign_account", "@bob"),
-            ("x-http-method-override", "DELETE"),
-        ],
-        &[
-            ("accept", "text/html"),
-            ("accept-encoding", "br, identity"),
-            ("accept-language", "de"),
-            ("user-agent", "evil"),
-            ("te", "trailers"),
-            ("expect", "100-continue"),
-            ("range", "bytes=0-1"),
-            ("if-none-match", "*"),
-        ],
-        &[
-            ("x-b3-traceid", "1"),
-            ("traceparent", "00-1-2-01"),
-            ("x-request-id", "mine"),
-            ("countersign-auth", "user"),
-        ],
-    ];
-    for set in sets {
+    for set in SETS {
         let mut ask = gateway.call_as("alice", Endpoint::Totals, &private(&gateway, "alice"));
         for (name, value) in set {
             ask = ask.header(name, value);
@@ -104,12 +106,12 @@ async fn what_callers_send_in_headers_stays_here() {
     ask.body(public(&gateway).to_string()).send().await.is_relayed(200);
 
     let arrived = gateway.arrived("/insights/").await;
-    assert_eq!(arrived.len(), sets.len() + 2);
+    assert_eq!(arrived.len(), SETS.len() + 2);
     for call in &arrived {
         is_the_gateways_own(&gateway, call);
     }
     let alices = gateway.sandbox.user("alice").access_token.clone();
-    assert!(arrived[..sets.len()].iter().all(|call| call["token"] == alices));
+    assert!(arrived[..SETS.len()].iter().all(|call| call["token"] == alices));
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use crate::sandbox::handshake::{
 use crate::upstream::{Signer, TOTALS, TestSandbox, VERIFY, body};
 
 const NOT_AUTHENTICATED: &str = "Could not authenticate you.";
-const NOT_APPROVED: &str = "Callback URL not approved for this client application. Approved callback URLs can be adjusted in your application settings";
+const NOT_APPROVED: &str = "Callback URL not approved for this client application. Approved callback URLs \
+                            can be adjusted in your application settings";
 const UNAVAILABLE: &str = "This feature is temporarily unavailable";
 
 #[track_caller]
@@ -217,7 +218,8 @@ async fn an_app_without_callbacks_is_refused_in_xml() {
     let sandbox = TestSandbox::start().await;
     set(&sandbox, json!({ "callbacks": [] })).await;
     let answer = begin(&sandbox, CALLBACK).await;
-    let xml = "<hash><error>Desktop applications only support the oauth_callback value 'oob'</error><request>/oauth/request_token</request></hash>";
+    let xml = "<hash><error>Desktop applications only support the oauth_callback value \
+               'oob'</error><request>/oauth/request_token</request></hash>";
     assert_eq!((answer.status.as_u16(), &*answer.text()), (401, xml));
     assert_eq!(answer.header("content-type"), "application/xml; charset=utf-8");
     is_not_approved(&begin(&sandbox, "oob").await);

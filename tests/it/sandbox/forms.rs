@@ -4,13 +4,15 @@ use serde_json::{Map, Value, json};
 
 use crate::upstream::{HISTORICAL, LAST_28H, TOTALS, TestSandbox, body, with};
 
-const GZIP: &str = "This request requires gzip compression. Retry the request after setting 'Accept-Encoding' header in the request to 'gzip'.";
+const GZIP: &str = "This request requires gzip compression. Retry the request after setting \
+                    'Accept-Encoding' header in the request to 'gzip'.";
 const UNRECOGNIZED: &str =
     "was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
 
 fn group_bys(names: &str) -> String {
     format!(
-        "One or more of the groupBys you have specified are not supported: ({names}). Please adjust your request and try again."
+        "One or more of the groupBys you have specified are not supported: ({names}). Please adjust your \
+         request and try again."
     )
 }
 

@@ -268,7 +268,7 @@ impl File {
                     is_joined = false;
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' && !path.is_empty() => {
-                    is_joined = true
+                    is_joined = true;
                 }
                 other => {
                     self.note(&std::mem::take(&mut path));

@@ -85,7 +85,7 @@ async fn a_token_that_x_calls_another_users_is_quarantined_when_x_says_so_twice(
 ) {
     let gateway = TestGateway::start(&database).await;
     let other = json!({ "id_str": "999", "screen_name": "mallory" });
-    // One at a time, so that X is not asked about anybody else in between.
+    // Without bob, so that X is not asked about him in between.
     gateway.inner.remove_account(None, &AccountRef::Id(gateway.id("bob")), "test").await.unwrap();
     for (times, state_then) in [(1, "active"), (2, "quarantined")] {
         let path = "/1.1/account/verify_credentials.json";
@@ -112,7 +112,7 @@ async fn an_x_that_calls_every_token_one_users_quarantines_nobody(database: Data
 
 async fn where_the_settings_say_never_nobody_is_asked_about(database: Database) {
     let gateway = TestGateway::start_with(&database, |config| {
-        config.connect.check_every = std::time::Duration::ZERO
+        config.connect.check_every = std::time::Duration::ZERO;
     })
     .await;
     a_day_later(&gateway).await;

@@ -67,7 +67,11 @@ async fn a_question_about_the_present_is_held_against_xs_time_too(database: Data
     let gateway = TestGateway::start(&database).await;
     switch(&gateway, json!({ "clock_offset_s": 600 })).await;
     let end = gateway.sandbox.clock.now() + Duration::minutes(9);
-    let wanted = json!({ "tweet_ids": gateway.sandbox.ids("alice", 1), "engagement_types": ["impressions"], "window": day_before(end) });
+    let wanted = json!({
+        "tweet_ids": gateway.sandbox.ids("alice", 1),
+        "engagement_types": ["impressions"],
+        "window": day_before(end),
+    });
     let ask = gateway
         .ask("POST", "/v1/engagement")
         .header("content-type", "application/json")

@@ -220,7 +220,8 @@ async fn a_connection_that_the_upstream_is_about_to_close_is_not_used() {
 
 #[tokio::test]
 async fn what_cannot_be_sent_twice_goes_over_a_connection_of_its_own() {
-    const MINTED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\n\r\n{\"token_type\":\"bearer\",\"access_token\":\"A\"}";
+    const MINTED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: \
+                          42\r\n\r\n{\"token_type\":\"bearer\",\"access_token\":\"A\"}";
     let upstream = Scripted::start(&[&[MINTED, NOTHING], &[MINTED]]).await;
     let database = fresh(Kind::Sqlite).await;
     let gateway =

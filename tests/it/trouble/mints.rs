@@ -118,7 +118,11 @@ async fn a_mint_that_x_puts_off_says_until_when() {
     for status in [429, 503] {
         let (_database, gateway) = start_gateway().await;
         let headers = json!({ "retry-after": "7" });
-        gateway.order(json!([{ "kind": "status", "status": status, "headers": headers, "path": "/oauth2/token" }])).await;
+        gateway
+            .order(json!([
+                { "kind": "status", "status": status, "headers": headers, "path": "/oauth2/token" },
+            ]))
+            .await;
         let answer = public(&gateway).send().await;
         answer.is_own(502, "upstream_odd");
         assert_eq!(answer.header("retry-after"), "7");

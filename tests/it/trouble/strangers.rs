@@ -40,7 +40,7 @@ fn is_told_to_wait(answer: &crate::http::Answer) {
 async fn an_address_that_guesses_keys_waits_and_its_good_keys_do_not(database: Database) {
     // An unknown key is remembered for longer than the test may take.
     let gateway = TestGateway::start_with(&database, |config| {
-        config.limits.negative_cache = Duration::from_mins(1)
+        config.limits.negative_cache = Duration::from_mins(1);
     })
     .await;
     let unused = gateway.new_key(|_| ()).await;

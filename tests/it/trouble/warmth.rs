@@ -66,7 +66,13 @@ async fn a_name_that_changed_hands_leads_to_its_holder_after_a_start(database: D
     use_alice(&gateway).await;
     let again = started(&gateway, &database, Duration::from_secs(20)).await;
     // Bob, whom nobody used, has alice's name now.
-    database.run(&format!("update account set screen_name = 'Alice', connected_at = '2026-03-10T23:00:00Z' where user_id = '{}'", gateway.id("bob"))).await;
+    database
+        .run(&format!(
+            "update account set screen_name = 'Alice', connected_at = '2026-03-10T23:00:00Z' \
+                           where user_id = '{}'",
+            gateway.id("bob")
+        ))
+        .await;
     again.inner.warm_up().await;
     let [_, by_name] = calls(&again, &gateway.key);
     by_name.send().await.is_relayed(403);

@@ -13,6 +13,56 @@ async fn send(gateway: &TestGateway, key: &str, method: &str, path: &str, body: 
     ask.header("content-type", "application/json").body(body.to_string()).send().await
 }
 
+/// Rotates the secret with an overlap, during which no other rotation is allowed, and once more after it.
+async fn rotate_twice(gateway: &TestGateway, key: &str, id: &str, secret: &str) {
+    let rotated =
+        send(gateway, key, "POST", &format!("/{id}/rotate"), json!({ "overlap": "2h" })).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text());
+    assert_eq!(rotated.json()["old_secret_until"], "2026-03-10T23:15:30Z");
+    assert_ne!(rotated.json()["secret"], secret);
+    assert_eq!(rotated.header("cache-control"), "no-store");
+    let path = format!("/admin/v1/webhooks/{id}/rotate");
+    let refused = gateway.admin(key, "POST", &path).send().await;
+    refused.is_own(400, "invalid_request");
+    assert!(
+        refused.text().contains("still signs, until 2026-03-10T23:15:30Z"),
+        "{}",
+        refused.text()
+    );
+    gateway.later(time::Duration::hours(2)).await;
+    let rotated = gateway.admin(key, "POST", &path).send().await;
+    assert_eq!(
+        rotated.json()["old_secret_until"],
+        "2026-03-11T23:15:30Z",
+        "a day, where nothing is said"
+    );
+}
+
+/// The actions on that webhook in the audit log, all of them by that key.
+async fn audited(gateway: &TestGateway, key: &str, id: &str) -> Vec<String> {
+    gateway
+        .store
+        .list_audit(&newest(99))
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.action.starts_with("webhook."))
+        .map(|entry| {
+            assert_eq!(
+                (entry.subject, &*entry.actor),
+                (format!("webhook:{id}"), &*format!("key:{}", &key[4..16]))
+            );
+            // The path of the address may contain a secret of the receiver's.
+            assert!(
+                entry.detail.starts_with("http://127.0.0.1:") && !entry.detail.contains("hook"),
+                "{}",
+                entry.detail
+            );
+            entry.action
+        })
+        .collect()
+}
+
 async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database) {
     let gateway = start_gateway(&database).await;
     let (receiver, key) = (Receiver::start().await, gateway.new_admin_key().await);
@@ -52,56 +102,15 @@ async fn a_webhook_is_added_listed_tested_rotated_and_removed(database: Database
     assert_eq!(first["id"], receiver.arrived()[0].id());
     assert_eq!(deliveries["next"], json!(null));
 
-    let rotated =
-        send(&gateway, &key, "POST", &format!("/{id}/rotate"), json!({ "overlap": "2h" })).await;
-    assert_eq!(rotated.status, 200, "{}", rotated.text());
-    assert_eq!(rotated.json()["old_secret_until"], "2026-03-10T23:15:30Z");
-    assert_ne!(rotated.json()["secret"], secret);
-    assert_eq!(rotated.header("cache-control"), "no-store");
-    let path = format!("/admin/v1/webhooks/{id}/rotate");
-    let refused = gateway.admin(&key, "POST", &path).send().await;
-    refused.is_own(400, "invalid_request");
-    assert!(
-        refused.text().contains("still signs, until 2026-03-10T23:15:30Z"),
-        "{}",
-        refused.text()
-    );
-    gateway.later(time::Duration::hours(2)).await;
-    let rotated = gateway.admin(&key, "POST", &path).send().await;
-    assert_eq!(
-        rotated.json()["old_secret_until"],
-        "2026-03-11T23:15:30Z",
-        "a day, where nothing is said"
-    );
+    rotate_twice(&gateway, &key, id, secret).await;
 
     let path = format!("/admin/v1/webhooks/{id}");
     assert_eq!(gateway.admin(&key, "DELETE", &path).send().await.json()["id"], id);
     gateway.admin(&key, "DELETE", &path).send().await.is_own(404, "not_found");
     gateway.connect(&["alice"]).await;
     assert_eq!(gateway.deliver().await, 0);
-    let audited: Vec<String> = gateway
-        .store
-        .list_audit(&newest(99))
-        .await
-        .unwrap()
-        .into_iter()
-        .filter(|entry| entry.action.starts_with("webhook."))
-        .map(|entry| {
-            assert_eq!(
-                (entry.subject, &*entry.actor),
-                (format!("webhook:{id}"), &*format!("key:{}", &key[4..16]))
-            );
-            // The path of the address may contain a secret of the receiver's.
-            assert!(
-                entry.detail.starts_with("http://127.0.0.1:") && !entry.detail.contains("hook"),
-                "{}",
-                entry.detail
-            );
-            entry.action
-        })
-        .collect();
     assert_eq!(
-        audited,
+        audited(&gateway, &key, id).await,
         [
             "webhook.removed",
             "webhook.rotated",
@@ -140,33 +149,35 @@ async fn deliveries_come_in_pages(database: Database) {
     assert!(seen.len() == 5 && seen.is_sorted_by(|one, two| one > two), "{seen:?}");
 }
 
+const INVALID: &[&str] = &[
+    "",
+    " ",
+    "hooks.example.com",
+    "//hooks.example.com/",
+    "ftp://a/",
+    "file:///etc/passwd",
+    "https://",
+    "https:///x",
+    "https:a",
+    "https:/a",
+    "https:\\\\a\\x",
+    "https://a\\@b/",
+    "https://user@a/",
+    "https://user:pass@a/",
+    "https://a/#part",
+    "https://a b/",
+    "https://a/\n",
+    " https://a/",
+    "https://a:99999/",
+    "javascript:alert(1)",
+    "https://[::1",
+    "https://\u{202e}a/",
+];
+
 async fn what_is_no_address_is_refused_and_says_what_would_be_right(database: Database) {
     let gateway = start_gateway(&database).await;
     let key = gateway.new_admin_key().await;
-    for wrong in [
-        "",
-        " ",
-        "hooks.example.com",
-        "//hooks.example.com/",
-        "ftp://a/",
-        "file:///etc/passwd",
-        "https://",
-        "https:///x",
-        "https:a",
-        "https:/a",
-        "https:\\\\a\\x",
-        "https://a\\@b/",
-        "https://user@a/",
-        "https://user:pass@a/",
-        "https://a/#part",
-        "https://a b/",
-        "https://a/\n",
-        " https://a/",
-        "https://a:99999/",
-        "javascript:alert(1)",
-        "https://[::1",
-        "https://\u{202e}a/",
-    ] {
+    for wrong in INVALID {
         let refused = send(&gateway, &key, "POST", "", json!({ "url": wrong })).await;
         refused.is_own(400, "invalid_request");
         assert_eq!(

@@ -56,7 +56,9 @@ async fn a_row_that_was_made_in_the_database_is_not_sent_and_makes_no_link(datab
         ("account.revoked", "sealed_proof"),
         ("account.connected", "sealed_proof"),
     ] {
-        database.run(&format!("insert into delivery ({COLUMNS}) select webhook_id, '{event}', app, user_id, screen_name, reason, occurred_at, occurred_at, {proof} from delivery where delivery_id = 1")).await;
+        database.run(&format!("insert into delivery ({COLUMNS}) select webhook_id, '{event}', app, user_id, \
+                               screen_name, reason, occurred_at, occurred_at, {proof} from delivery where \
+                               delivery_id = 1")).await;
     }
     gateway.connect(&["bob"]).await;
     assert_eq!(gateway.deliver().await, 4, "none is in the way of another");
