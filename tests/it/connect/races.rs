@@ -115,7 +115,7 @@ on_both! {
             tokio::task::yield_now().await;
         }
         browser.follow(&back).await.goes_to(path_of(&link));
-        let told = ["Not connected yet.", "This link is in use: X's response is being processed.", "Reload this page in a moment; if that does not help, try again."];
+        let told = ["Not connected yet.", "This link is in use: the response from X is being processed.", "Reload this page in a moment; if that does not help, try again."];
         browser.open(&link).await.is_page(200, &told);
         Browser::new().open(&link).await.is_page(403, &["already open in another browser"]);
         house.order(json!([])).await;

@@ -323,8 +323,8 @@ on_both! {
             database.run(&format!("update link set return_to = {written}")).await;
             browser.follow(&back).await.goes_to(path_of(&link));
             if rows % 8 == 0 {
-                browser.open(&link).await.is_page(404, &["This link is not known"]);
-                browser.press(&link).await.is_page(404, &["This link is not known"]);
+                browser.open(&link).await.is_page(404, &["This link is unknown"]);
+                browser.press(&link).await.is_page(404, &["This link is unknown"]);
             }
             database.run(&format!("update link set return_to = '{}'", ALLOWED[0])).await;
             rows += 1;
