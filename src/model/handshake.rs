@@ -131,7 +131,9 @@ impl NotConnected {
             NotConnected::AppRejected => "X does not accept the app's keys.",
             NotConnected::OddAnswer => "X sent a response that cannot be trusted.",
             NotConnected::XAway => "X could not be reached.",
-            NotConnected::UnderWay => "This link is in use: the response from X is being processed.",
+            NotConnected::UnderWay => {
+                "This link is in use: the response from X is being processed."
+            }
         }
     }
 

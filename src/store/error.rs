@@ -9,19 +9,19 @@ pub enum Error {
     /// Retrying later may help: no connection in time, a server stopping, starting or read-only, a full disk, a lock.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
-    #[error("the database's schema is version {found}, newer than the {known} this program knows")]
+    #[error("the database schema has version {found}, newer than this program's {known}")]
     SchemaTooNew { found: i64, known: i64 },
     #[error(
-        "the database's schema is version {found} and must be {known}: run `countersign migrate`"
+        "the database schema has version {found}, but must have {known}; run `countersign migrate`"
     )]
     SchemaTooOld { found: i64, known: i64 },
     /// A named constraint was violated.
-    #[error("it exists already")]
+    #[error("it already exists")]
     AlreadyExists,
     /// The settings name no usable database.
-    #[error("the database settings cannot be used")]
+    #[error("the database settings are invalid")]
     Settings(#[source] Cause),
-    #[error("the database did not do as asked")]
+    #[error("a database query failed")]
     Query(#[source] Cause),
     #[error("an event could not be sealed")]
     NotProven,
@@ -54,7 +54,7 @@ impl Error {
 
     /// A column that holds what this program never writes.
     pub(crate) fn unreadable(column: &str) -> Error {
-        Error::Unreadable(Cause::new(format!("{column} holds what cannot be read")))
+        Error::Unreadable(Cause::new(format!("{column} holds a value that cannot be read")))
     }
 }
 

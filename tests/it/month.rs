@@ -42,7 +42,7 @@ on_both! {
         private(&house, "alice").await.is_relayed(200);
         let refused = private(&house, "bob").await;
         refused.is_own(403, "account_limit_reached");
-        let detail = "the app demo may use 1 account a month, and that many are used already; others can be used from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
+        let detail = "the app demo may use 1 account a month, and this limit is reached; others can be used from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
         assert_eq!(refused.json()["detail"], detail);
         let until = datetime!(2026-04-01 0:00 UTC) - house.bench.clock.now();
         assert_eq!(refused.header("retry-after"), until.whole_seconds().to_string());

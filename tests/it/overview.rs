@@ -77,7 +77,7 @@ on_both! {
         let of = "from webhook where url = 'https://b.example/refuses'";
         database.run(&format!("insert into delivery ({columns}) select webhook_id, 'account.revoked', 'demo', '7', 'x', '', '2026-03-10T20:00:00Z', 3, '2026-03-10T23:00:00Z', 'no answer' {of}")).await;
         let told = overview(&house).await;
-        assert_eq!(told["degraded"], json!(["app demo: X refuses its consumer key and secret, or has suspended it"]));
+        assert_eq!(told["degraded"], json!(["app demo: X rejects its consumer key and secret, or has suspended it"]));
         assert_eq!(told["gaps"], json!([{ "since": "2026-03-09T00:00:00Z", "lost_calls": 0, "killed": true }]));
         let [webhook] = &told["webhooks"].as_array().unwrap()[..] else { panic!("{told}") };
         assert_eq!((&webhook["url"], &webhook["waiting"], &webhook["waiting_since"], &webhook["failure"]), (&json!("https://b.example/refuses"), &json!(1), &json!("2026-03-10T20:00:00Z"), &json!("no answer")));

@@ -80,7 +80,7 @@ impl Gateway {
         let mut problems = Vec::new();
         let public_url = self.0.connect.public_url.clone().unwrap_or_default();
         if public_url.is_empty() {
-            let detail = "there are no links without server.public_url: set it, or connect by PIN";
+            let detail = "links need server.public_url; set it, or connect with a PIN";
             problems.push(Problem::at("", detail));
         }
         if !(1..=100).contains(&new.label.chars().count())
@@ -93,7 +93,7 @@ impl Gateway {
             problems.push(Problem::at("/expires", "must be above zero and at most 24 hours"));
         }
         if new.return_to.as_ref().is_some_and(|it| !self.0.connect.return_to.contains(it)) {
-            let detail = "must be one of connect.return_to, letter for letter";
+            let detail = "must be exactly as listed in connect.return_to";
             problems.push(Problem::at("/return_to", detail));
         }
         let app = self.app(new.app.as_deref()).map_err(|it| problems.push(it));
@@ -149,18 +149,18 @@ impl Gateway {
         let scopes = &key.key.scopes;
         let refuse = |why: &str| Err(Error::NotAllowed(why.to_owned()));
         if !scopes.links {
-            return refuse("it may not make links; one made with `--links` may");
+            return refuse("it may not create links; a key created with `--links` may");
         }
         if new.app.is_some() && new.app != scopes.app {
             return refuse("it is for another app");
         }
         let listed = |ids: &Vec<UserId>| new.expected_user.is_some_and(|it| ids.contains(&it));
         if !scopes.accounts.as_ref().is_none_or(listed) {
-            return refuse("it is limited to accounts, so user_id must name one of them");
+            return refuse("it is limited to certain accounts, so user_id must be one of them");
         }
         let app = scopes.app.as_deref().unwrap_or_default();
         if !self.0.apps.contains_key(app) {
-            return refuse(&format!("its app {app} is not configured here any more"));
+            return refuse(&format!("its app {app} is no longer configured"));
         }
         let new = NewLink { app: scopes.app.clone(), ..new };
         self.make_link(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
@@ -189,7 +189,7 @@ impl Gateway {
         match tokio::time::timeout(MAKING, making).await {
             Ok(Ok(link)) => Some(link),
             Ok(Err(error)) => {
-                warn!(error = &error as &dyn std::error::Error, "no link to reconnect was made");
+                warn!(error = &error as &dyn std::error::Error, "no reconnect link was created");
                 None
             }
             Err(_) => None,

@@ -248,7 +248,7 @@ impl Gateway {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     key = id,
-                    "the hour of a key's use was not stored"
+                    "could not store the hour of a key's use"
                 );
             }
         });
@@ -276,7 +276,7 @@ impl Gateway {
             return (None, problems);
         }
         if new.looks {
-            let detail = "is for admin keys; a caller's key changes nothing anyway";
+            let detail = "is for admin keys only";
             problems.push(Problem::at("/looks", detail));
         }
         let app = self.app(new.app.as_deref()).map(|it| it.name.clone());

@@ -111,7 +111,7 @@ impl Gateway {
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "the authors of posts were not read");
+                warn!(error, "could not read the authors of posts");
             }
         }
         known
@@ -133,7 +133,7 @@ impl Gateway {
         // In a fixed order, so that two replicas that forget the same posts wait for each other instead of deadlocking.
         wrong.sort_unstable();
         let removing = async move { store.remove_authors(&wrong, now).await };
-        in_time(removing, "what was wrong of posts' authors is still stored").await;
+        in_time(removing, "wrong authors of posts have not been removed").await;
     }
 
     /// Caches posts' authors and users who are not, and stores those authors that are new.
@@ -153,7 +153,7 @@ impl Gateway {
         authors.remember(&learnt).await;
         let store = self.0.store.clone();
         let storing = async move { store.insert_authors(&learnt).await };
-        in_time(storing, "the authors of posts are not stored").await;
+        in_time(storing, "the authors of posts have not been stored").await;
     }
 }
 

@@ -25,7 +25,7 @@ impl Run {
             }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
             Err(Error::UpstreamTimeout(_)) => {
-                return self.lack(task.call, Reason::UpstreamError, "X took too long");
+                return self.lack(task.call, Reason::UpstreamError, "X did not answer in time");
             }
             Err(Error::UpstreamOdd { source, .. }) => {
                 return self.lack(task.call, Reason::UpstreamError, &source.to_string());
@@ -39,7 +39,7 @@ impl Run {
             Some(Refusal::Unavailable(posts)) => {
                 let (gone, left) = split(&task.call, &posts.into_iter().collect());
                 if gone.posts.is_empty() {
-                    let detail = "X calls posts unavailable that were not asked for";
+                    let detail = "X reported posts as unavailable that were not requested";
                     return self.lack(left, Reason::UpstreamError, detail);
                 }
                 let ids: Vec<String> = gone.posts.iter().map(ToString::to_string).collect();
@@ -49,11 +49,11 @@ impl Run {
                 self.again(&task, left, Reason::UpstreamError);
             }
             Some(Refusal::Account) => {
-                self.try_next(task, Reason::AccountRevoked, "X refuses its token");
+                self.try_next(task, Reason::AccountRevoked, "X rejects its token");
             }
             Some(Refusal::Quota) => {
                 self.spent.insert(task.call.signer.kind());
-                self.lack(task.call, Reason::Quota, "X's quota is spent");
+                self.lack(task.call, Reason::Quota, "X's quota is used up");
             }
             Some(Refusal::Other(detail)) => self.lack(task.call, Reason::UpstreamError, &detail),
         }
@@ -80,7 +80,7 @@ impl Run {
         let told = match added {
             Ok(told) => told,
             Err(error) => {
-                let detail = format!("X's answer is {error}");
+                let detail = format!("X's response is {error}");
                 return self.lack(task.call.clone(), Reason::UpstreamError, &detail);
             }
         };
@@ -98,7 +98,7 @@ impl Run {
             let posts = task.call.posts.iter().copied().filter(|it| !told.listed.contains(it));
             self.lack(with(posts.collect()), Reason::UpstreamError, &detail);
         } else if !silent.is_empty() {
-            self.lack(with(silent), Reason::UpstreamError, "left out of X's answer");
+            self.lack(with(silent), Reason::UpstreamError, "missing from X's response");
         }
     }
 
@@ -119,7 +119,7 @@ impl Run {
             }
         }
         if foreign.posts.is_empty() {
-            let detail = "X calls posts foreign that were not asked for";
+            let detail = "X reported posts as another user's that were not requested";
             return self.lack(own, Reason::UpstreamError, detail);
         }
         let other = Task { call: foreign, candidate: task.candidate, again: false };
@@ -133,7 +133,7 @@ impl Run {
             return;
         }
         if task.again {
-            return self.lack(left, reason, "refused again without the posts that spoilt it");
+            return self.lack(left, reason, "rejected again without the posts that X had named");
         }
         let candidate = task.candidate;
         self.first(Task { call: left, candidate, again: true });

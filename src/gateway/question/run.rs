@@ -25,7 +25,7 @@ use crate::gateway::{Error, Gateway, Trail};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
 use crate::upstream::{Answer, Room, Spent};
 
-pub(super) const NOT_THEIRS: &str = "not the posts of whoever they were said to be";
+pub(super) const NOT_THEIRS: &str = "not by the user to whom they were attributed";
 
 /// How many waiting calls are searched for one that may begin, if complete posts have to be sent first.
 const NEAR: usize = 256;
@@ -184,10 +184,10 @@ impl Run {
                 let time = now.saturating_duration_since(*sent);
                 self.made(&call, Spent { attempts: 1, status: None, time }, 0);
             }
-            self.lack(call, Reason::Deadline, "time was up");
+            self.lack(call, Reason::Deadline, "no time was left");
         }
         for task in std::mem::take(&mut self.waiting) {
-            self.lack(task.call, Reason::Deadline, "time was up");
+            self.lack(task.call, Reason::Deadline, "no time was left");
         }
     }
 
@@ -230,7 +230,7 @@ impl Run {
                 if let Some((call, _)) = in_flight.remove(&error.id()) {
                     let posts = call.posts.clone();
                     self.probed_no_more(&call);
-                    self.lack(call, Reason::UpstreamError, "the gateway failed");
+                    self.lack(call, Reason::UpstreamError, "an internal error");
                     self.ended(&posts);
                 }
             }
@@ -275,7 +275,7 @@ impl Run {
             let task = place.and_then(|it| self.waiting.remove(it))?;
             if self.spent.contains(&task.call.signer.kind()) {
                 let posts = task.call.posts.clone();
-                self.lack(task.call, Reason::Quota, "X's quota is spent");
+                self.lack(task.call, Reason::Quota, "X's quota is used up");
                 self.ended(&posts);
             } else if let Some(task) = self.sift(task) {
                 if task.is_probe() {

@@ -136,7 +136,7 @@ impl Question {
         let largest =
             groupings.into_iter().max_by_key(|it| count(it)).filter(|_| numbers > most)?;
         let asks = format!(
-            "asks for up to {numbers} numbers, most of them in the grouping {:?}; limits.question_numbers allows an answer {most}",
+            "asks for up to {numbers} numbers, most of them in the grouping {:?}; limits.question_numbers allows {most} per answer",
             largest.name
         );
         Some(Problem::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
@@ -147,7 +147,7 @@ impl Question {
         let count = |it: &&Grouping| self.count(it, self.window, self.posts.len());
         let cuts = self.groupings.iter().max_by_key(count).map(|it| it.cuts(sent));
         let asks = format!(
-            "may take {bytes} bytes of memory until it is answered; limits.answer_memory leaves {most} for one question"
+            "may take {bytes} bytes of memory; limits.answer_memory allows {most} for one question"
         );
         Problem::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
     }
@@ -209,7 +209,7 @@ impl Grouping {
             (self.has(GroupBy::EngagementHour), "a grouping without engagement.hour"),
             (
                 sent == Sent::Whole && self.begins_with_post(),
-                "the answer as application/x-ndjson, which is sent as it comes",
+                "the answer as application/x-ndjson, which is streamed",
             ),
         ];
         let cuts: Vec<&str> = cuts.iter().filter(|it| it.0).map(|it| it.1).collect();

@@ -125,7 +125,7 @@ on_both! {
         let house = open_house_with(&database, |it| it.connect.public_url = None).await;
         let refused = ask(&house, &house.new_admin_key().await, &json!({ "label": "x" })).await;
         refused.is_own(400, "invalid_request");
-        assert!(refused.text().contains("set it, or connect by PIN"), "{}", refused.text());
+        assert!(refused.text().contains("set it, or connect with a PIN"), "{}", refused.text());
     }
 
     // A browser that came back to a page under it once got JSON.

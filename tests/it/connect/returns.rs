@@ -293,7 +293,7 @@ on_both! {
         let (admin, all) = (house.new_admin_key().await, hostile());
         say(&format!("{} addresses", all.len()));
         assert!(all.len() >= 500, "{}", all.len());
-        let refused = |problems: &[countersign::gateway::Problem]| problems == [countersign::gateway::Problem::at("/return_to", "must be one of connect.return_to, letter for letter")];
+        let refused = |problems: &[countersign::gateway::Problem]| problems == [countersign::gateway::Problem::at("/return_to", "must be exactly as listed in connect.return_to")];
         for (number, return_to) in all.into_iter().enumerate() {
             let new = NewLink { label: "x".to_owned(), return_to: Some(return_to.clone()), ..NewLink::default() };
             let made = house.gateway.create_link(new, "test").await;

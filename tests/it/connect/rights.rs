@@ -66,10 +66,10 @@ on_both! {
         let narrow = house.new_key(|it| { it.links = true; it.accounts = vec![alice] }).await;
         let label = "x";
         for (key, wanted, told) in [
-            (&without, json!({ "label": label }), "may not make links"),
+            (&without, json!({ "label": label }), "may not create links"),
             (&wide, json!({ "label": label, "app": "other" }), "another app"),
-            (&narrow, json!({ "label": label }), "user_id must name one"),
-            (&narrow, json!({ "label": label, "user_id": house.id("bob").to_string() }), "user_id must name one"),
+            (&narrow, json!({ "label": label }), "user_id must be one of them"),
+            (&narrow, json!({ "label": label, "user_id": house.id("bob").to_string() }), "user_id must be one of them"),
         ] {
             let refused = ask(&house, key, &wanted).await;
             refused.is_own(403, "not_allowed");

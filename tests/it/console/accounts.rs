@@ -111,7 +111,7 @@ on_both! {
             assert!(page.text().replace('\'', "&#39;").contains(says), "{}", page.text());
         }
         let page = visitor.open(&path).await.text();
-        assert!(page.contains("state revoked") && page.contains("X says that the access token is not valid any more"), "{page}");
+        assert!(page.contains("state revoked") && page.contains("X says that the access token is no longer valid"), "{page}");
         let (revoked, imported) = (page.find(">revoked</td>").unwrap(), page.find(">imported</td>").unwrap());
         assert!(revoked < imported, "newest first");
     }

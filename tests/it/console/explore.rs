@@ -133,7 +133,7 @@ on_both! {
         }
         let page = visitor.send(EXPLORE, &[("app", "nowhere"), ("tweets", "20"), ("metrics", "favorites")]).await;
         is_page(&page, 400);
-        assert!(page.text().contains("must name a configured app"), "{}", page.text());
+        assert!(page.text().contains("must be one of the configured apps"), "{}", page.text());
     }
 
     async fn who_only_looks_is_told_to_ask_somebody(database: Database) {

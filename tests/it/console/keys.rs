@@ -103,7 +103,7 @@ on_both! {
             (&[("name", " ")][..], "name", "must be 1 to 100 printable characters"),
             (&[("name", "x"), ("accounts", "7588892 alice")], "accounts", "must be a user id of 1 to 19 digits, not \"alice\""),
             (&[("name", "x"), ("expires", "soon")], "expires", "must be a duration"),
-            (&[("name", "x"), ("app", "none")], "app", "must name a configured app"),
+            (&[("name", "x"), ("app", "none")], "app", "must be one of the configured apps"),
             (&[("name", "x"), ("kind", "admin"), ("expires", "0s")], "expires", "must be above zero"),
         ] {
             let page = visitor.send(KEYS, fields).await;

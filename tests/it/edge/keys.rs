@@ -91,7 +91,7 @@ on_both! {
         let house = House::start(&database).await;
         let admin = house.new_admin_key().await;
         for (text, told) in [
-            ("{\"name\": a}", "the body: not JSON: there must be a value: an object, an array"),
+            ("{\"name\": a}", "the body: not JSON: a value is expected: an object, an array"),
             ("{\n\"name\":\"a\"", "(line 2, column 10)"),
             ("{}", "the body: missing field `name` (line 1, column 2)"),
         ] {

@@ -63,11 +63,11 @@ on_both! {
         let entry = |subject: &str, detail: String| ["key.refused".to_owned(), subject.to_owned(), "127.0.0.1".to_owned(), detail];
         let by_id = |key: &str| format!("key:{}", &key[4..16]);
         let mut expected = vec![
-            entry("key", "it is no key of that kind: 1".to_owned()),
-            entry("key", "the key is not known: 19".to_owned()),
-            entry("key", "too many from this address were wrong: 11".to_owned()),
-            entry(&by_id(&house.key), "the secret is not the key's: 1".to_owned()),
-            entry(&by_id(&revoked), "the key was revoked: 1000".to_owned()),
+            entry("key", "it is not a key of that kind: 1".to_owned()),
+            entry("key", "the key is unknown: 19".to_owned()),
+            entry("key", "too many wrong ones from this address: 11".to_owned()),
+            entry(&by_id(&house.key), "the secret is wrong: 1".to_owned()),
+            entry(&by_id(&revoked), "the key has been revoked: 1000".to_owned()),
             entry(&by_id(&expired), "the key has expired: 1".to_owned()),
         ];
         expected.sort();
@@ -93,10 +93,10 @@ on_both! {
         }
         let expected = [
             ("connection.refused", "connection", "what it sends is no HTTP: 2"),
-            ("console.refused", "console", "it is no key of that kind: 1"),
-            ("console.refused", "console", "the key is not known: 1"),
-            ("console.refused", &*format!("key:{}", &house.key[4..16]), "the key is a caller's: 1"),
-            ("link.refused", "link", "the link is not known: 1"),
+            ("console.refused", "console", "it is not a key of that kind: 1"),
+            ("console.refused", "console", "the key is unknown: 1"),
+            ("console.refused", &*format!("key:{}", &house.key[4..16]), "the key is a caller's key: 1"),
+            ("link.refused", "link", "the link is unknown: 1"),
         ];
         let expected: Vec<_> = expected.map(|(action, subject, detail)| [action.to_owned(), subject.to_owned(), "127.0.0.1".to_owned(), detail.to_owned()]).into();
         // A connection is told of once it has ended, which its client may know before.

@@ -24,7 +24,7 @@ on_both! {
         let refused = it.run(&["account", "connect"]).await;
         assert_ne!(refused.code, 0);
         assert_eq!(refused.out, "");
-        assert!(refused.err.contains("set it, or connect by PIN"), "{}", refused.err);
+        assert!(refused.err.contains("set it, or connect with a PIN"), "{}", refused.err);
         it.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
         let link = it.must(&["account", "connect", "--label", "for alice", "--expires", "2h"]).await;
         let id = link.trim_end().strip_prefix("https://countersign.example.com/connect/").unwrap();

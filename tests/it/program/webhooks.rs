@@ -56,7 +56,7 @@ on_both! {
         assert!(rotated.err.contains("the old secret also signs until 20"), "{rotated:?}");
         for (arguments, told) in [
             (&["webhook", "add", "hooks.example.com"][..], "URL: must be https://"),
-            (&["webhook", "add", "https://a/", "--app", "nope"], "--app: must name a configured app; these are: demo"),
+            (&["webhook", "add", "https://a/", "--app", "nope"], "--app: must be one of the configured apps: demo"),
             (&["webhook", "add", &receiver.url], "there is already a webhook with this URL"),
             (&["webhook", "test", "nope"], "there is no such webhook"),
             (&["webhook", "remove", "nope"], "there is no such webhook"),

@@ -110,10 +110,10 @@ async fn wrong_groupings_are_told_with_what_is_allowed() {
         (TOTALS, grouped(json!({})), "/groupings", "is empty; give at least one, like {\"by_tweet\""),
         (TOTALS, levels(&all[..3]), "/groupings/g/group_by/2", "totals has no time series, so it cannot group by engagement.day; 28hr and historical can"),
         (TOTALS, levels(&["Tweet.id"]), "/groupings/g/group_by/0", "\"Tweet.id\" is not a grouping value; totals can group by tweet.id, engagement.type"),
-        (TOTALS, levels(&["tweet.id", "tweet.id"]), "/groupings/g/group_by/1", "tweet.id stands here twice; give it once"),
-        (HISTORICAL, levels(&[all[0], all[1], all[3], all[2]]), "/groupings/g/group_by", "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour"),
+        (TOTALS, levels(&["tweet.id", "tweet.id"]), "/groupings/g/group_by/1", "tweet.id occurs twice; give it once"),
+        (HISTORICAL, levels(&[all[0], all[1], all[3], all[2]]), "/groupings/g/group_by", "four values must be in the order tweet.id, engagement.type, engagement.day, engagement.hour"),
         (HOURS, grouped(json!({ "a": four, "b": four })), "/groupings", "more than one grouping of four values"),
-        (TOTALS, grouped(json!({ "unavailable_tweet_ids": one })), "/groupings/unavailable_tweet_ids", "takes the name of a key of the answer; choose another name"),
+        (TOTALS, grouped(json!({ "unavailable_tweet_ids": one })), "/groupings/unavailable_tweet_ids", "is the name of a key in the answer; choose another name"),
         (TOTALS, grouped(json!({ "a/b~": { "group_by": [] } })), "/groupings/a~1b~0/group_by", "is empty; give one or more grouping values (tweet.id, engagement.type)"),
     ])
     .await;

@@ -124,6 +124,6 @@ on_both! {
         let answer = ask.header("authorization", &format!("Bearer {key}")).send().await;
         answer.is_own(403, "not_allowed");
         let detail = answer.json()["detail"].to_string();
-        assert!(detail.contains("totals is not among its endpoints, which are 28hr, historical"), "{detail}");
+        assert!(detail.contains("totals is not one of its endpoints: 28hr, historical"), "{detail}");
     }
 }

@@ -115,7 +115,7 @@ on_both! {
         for part in ["testkey1", &format!("key {}", id_of(&house.key)), "account demo/", "and 3 more"] {
             assert!(fault.to_string().contains(part), "{part}: {fault}");
         }
-        assert!(ready(&house).send().await.text().contains("were not taken"));
+        assert!(ready(&house).send().await.text().contains("could not be applied in full"));
 
         let other = reload(&house, &database, |config| config.vault.keys[0].1 = NEW.into()).await;
         assert_eq!(other, Err(RingFault::Replaced("testkey1".to_owned())));
@@ -133,23 +133,23 @@ on_both! {
             config.vault.keys[1].1 = "QB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=".into();
         });
         let fault = wrong.await.unwrap_err().to_string();
-        assert!(fault.contains("does not open") && fault.contains("newerkey"), "{fault}");
+        assert!(fault.contains("cannot be opened") && fault.contains("newerkey"), "{fault}");
         private(&old, "alice").send().await.is_own(503, "vault_key_unavailable");
         assert_eq!(state(&old, "alice").await, AccountState::Active);
     }
 
     async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(database: Database) {
         let house = House::start(&database).await;
-        for reason in ["the stored token does not open or is not this user's", "the stored token does not open"] {
+        for reason in ["the stored token cannot be opened or is not this user's", "the stored token cannot be opened"] {
             quarantine(&house, reason).await;
             private(&house, "alice").send().await.is_relayed(200);
             assert_eq!(state(&house, "alice").await, AccountState::Active);
         }
         let healed = house.audited("account.recovered").await;
         assert_eq!(healed.len(), 2);
-        assert!(healed[0].2.contains("opens again"), "{healed:?}");
+        assert!(healed[0].2.contains("can be opened again"), "{healed:?}");
 
-        for reason in ["X says that the token is another user's", "X said twice that the token is another user's"] {
+        for reason in ["X says that the token belongs to another user", "X said twice that the token belongs to another user"] {
             quarantine(&house, reason).await;
             private(&house, "alice").send().await.is_own(409, "account_not_active");
             assert_eq!(state(&house, "alice").await, AccountState::Quarantined);

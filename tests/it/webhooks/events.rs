@@ -120,7 +120,7 @@ on_both! {
         let link = data["reconnect_url"].as_str().unwrap();
         assert!(link.starts_with(&format!("{}/connect/", house.url)), "{link}");
         assert_eq!(data["reconnect_until"], "2026-03-11T21:15:30Z");
-        assert_eq!(data["reason"], "X says that the access token is not valid any more");
+        assert_eq!(data["reason"], "X says that the access token is no longer valid");
         assert_eq!(
             house.audited("link.created").await,
             [("webhook".to_owned(), "app:demo".to_owned(), r#"link "to reconnect @alice""#.to_owned())]

@@ -114,7 +114,7 @@ on_both! {
         assert_eq!(receiver.arrived().iter().filter(|it| it.what().1 == "alice").count(), 0);
         let waits = listed(&house, &admin, &id).await.pop().unwrap();
         assert_eq!((waits["state"].as_str(), waits["event"].as_str()), (Some("waiting"), Some("account.connected")));
-        assert!(waits["failure"].as_str().unwrap().contains("not on the ring"), "{waits}");
+        assert!(waits["failure"].as_str().unwrap().contains("not in vault.keys"), "{waits}");
         house.later(Duration::minutes(1)).await;
         assert!(house.deliver().await >= 1);
         assert_eq!(receiver.told()[0], names(&[("connected", "alice")])[0]);
