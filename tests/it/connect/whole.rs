@@ -79,10 +79,10 @@ on_both! {
             let page = other.open(&link).await;
             page.is_page(410, &["This link has already been used.", "If you used it, you are done."]);
             assert!(!page.text().contains("carol"), "{}", page.text());
-            other.press(&link).await.is_page(410, &["This link was used already."]);
+            other.press(&link).await.is_page(410, &["This link has already been used."]);
         }
         // Nor does the browser that used it begin once more.
-        browser.press(&link).await.is_page(410, &["This link was used already."]);
+        browser.press(&link).await.is_page(410, &["This link has already been used."]);
         browser.open(&link).await.is_page(200, &["as @carol"]);
         // Its owner sees the end of it also when the link's own time is over.
         house.bench.clock.forward(Duration::days(2));

@@ -141,7 +141,7 @@ on_both! {
         assert!(kept.contains(&format!("<option selected>{two}</option>")), "{kept}");
         let wrong = visitor.send(LINKS, &[("label", "x"), ("return_to", "https://evil.example/")]).await;
         is_page(&wrong, 400);
-        assert!(wrong.text().contains("id=\"return_to-wrong\">must be one of connect.return_to"), "{}", wrong.text());
+        assert!(wrong.text().contains("id=\"return_to-wrong\">must be exactly as listed in connect.return_to"), "{}", wrong.text());
         let nowhere = visitor.send(LINKS, &[("label", "x"), ("return_to", "")]).await;
         assert!(nowhere.status == 200 && !nowhere.text().contains("leads on"), "{}", nowhere.text());
     }

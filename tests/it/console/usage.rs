@@ -70,7 +70,7 @@ on_both! {
         says(&narrowed, &["<dd>2</dd>", "value=\"&#60;b&#62;the dashboard\""]);
         says(&visitor.open(&format!("{USAGE}?account={}", house.id("bob"))).await, &["<dd>1</dd>"]);
         says(&visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await, &["Nothing was asked of X"]);
-        for (query, expected) in [("from=yesterday", "id=\"from-wrong\">From must be a day"), ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"), ("until=9999-12-31T23:30:00Z", "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z"), ("account=%3Cb%3E", "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a href=\"/console/accounts\">accounts</a>")] {
+        for (query, expected) in [("from=yesterday", "id=\"from-wrong\">From must be a date"), ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"), ("until=9999-12-31T23:30:00Z", "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z"), ("account=%3Cb%3E", "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a href=\"/console/accounts\">accounts</a>")] {
             let page = visitor.open(&format!("{USAGE}?{query}")).await;
             is_page(&page, 400);
             assert!(page.text().contains(expected) && !page.text().contains("<b>"), "{}", page.text());

@@ -58,11 +58,11 @@ on_both! {
         // Neither is minted, so each is tried as it is.
         it.set("APPS__DEMO__APP_ONLY", "two_legged");
         let lines = failing(&it).await;
-        assert!(lines.len() == 1 && lines[0].contains("app demo: X refuses its consumer key"), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].contains("app demo: X rejects its consumer key"), "{lines:?}");
         it.set("APPS__DEMO__APP_ONLY", "bearer");
         it.set("APPS__DEMO__BEARER_TOKEN", "bogus");
         let lines = failing(&it).await;
-        assert!(lines.len() == 1 && lines[0].contains("app demo: X refuses its bearer token"), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].contains("app demo: X rejects its bearer token"), "{lines:?}");
         it.set("APPS__DEMO__BEARER_TOKEN", &it.bench.app("demo").bearer_token.clone());
         assert!(failing(&it).await.is_empty());
 

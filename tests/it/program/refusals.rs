@@ -69,7 +69,7 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
     // Nothing of it is lost when it stops.
     let audit = it.must(&["audit", "--json", "--action", "key.refused"]).await;
     assert!(
-        audit.contains("the key was revoked: 301 times since")
+        audit.contains("the key has been revoked: 301 times since")
             && audit.contains(&format!("key:{id}")),
         "{audit}"
     );

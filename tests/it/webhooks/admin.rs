@@ -55,7 +55,7 @@ on_both! {
         let path = format!("/admin/v1/webhooks/{id}/rotate");
         let refused = house.admin(&key, "POST", &path).send().await;
         refused.is_own(400, "invalid_request");
-        assert!(refused.text().contains("still signs, until 2026-03-10T23:15:30Z"), "{}", refused.text());
+        assert!(refused.text().contains("still signs until 2026-03-10T23:15:30Z"), "{}", refused.text());
         house.later(time::Duration::hours(2)).await;
         let rotated = house.admin(&key, "POST", &path).send().await;
         assert_eq!(rotated.json()["old_secret_until"], "2026-03-11T23:15:30Z", "a day, where nothing is said");
