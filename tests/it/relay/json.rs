@@ -24,10 +24,7 @@ async fn what_is_no_json_object_is_refused() {
         ("\n tweet_ids=1", "(line 2, column 3)"),
         ("{'tweet_ids':[]}", "not JSON: a key must be a string in \\\"\\\" (line 1, column 2)"),
         ("{} {}", "not JSON: nothing may follow the end of the value (line 1, column 4)"),
-        (
-            "{\"a\":[1,]}",
-            "not JSON: no comma may follow the last item or value (line 1, column 9)",
-        ),
+        ("{\"a\":[1,]}", "not JSON: no comma may follow the last item or value (line 1, column 9)"),
         ("{\"a\":\"\t\"}", "not JSON: a control character in a string must be escaped"),
         ("\u{feff}{}", "not JSON"),
         ("[]", "must be an object, not an array"),
