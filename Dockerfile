@@ -1,16 +1,16 @@
-# Countersign in an image of its own: `docker build -t countersign .`
+# The Countersign image: `docker build -t countersign .`
 
 FROM rust:1-bookworm AS build
 WORKDIR /build
 
-# The dependencies alone, in a layer that stays as long as these two files do.
+# The dependencies only, in a layer that is cached until one of these two files changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests/it \
  && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs \
  && touch src/lib.rs \
  && cargo build --profile dist --locked
 
-# Newer than the layer above, whatever time their files carry; or else cargo would keep what it built there.
+# Touched to be newer than the layer above, whatever their times are; otherwise cargo would keep what it built there.
 COPY . .
 RUN touch src/main.rs src/lib.rs \
  && cargo build --profile dist --locked
@@ -22,11 +22,11 @@ RUN apt-get update \
  && install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/countersign
 COPY --from=build /build/target/dist/countersign /usr/local/bin/
 
-# The only place that is written, and only with SQLite, whose default path is relative.
+# The only place that is written to, and only with SQLite, whose default path is relative.
 WORKDIR /var/lib/countersign
 VOLUME /var/lib/countersign
 
-# Loopback would be the container's own. What leaves the container is decided by what is published.
+# Loopback would only be reachable inside the container. Which ports others can reach depends on what you publish.
 ENV COUNTERSIGN__SERVER__LISTEN=0.0.0.0:8080 \
     COUNTERSIGN__ADMIN__LISTEN=0.0.0.0:8081
 EXPOSE 8080 8081

@@ -1,12 +1,12 @@
 //! Countersign: a gateway that holds the credentials for X's enterprise Engagement API.
 //!
 //! An internal service sends its engagement request with a Countersign key; the gateway decides which credential the
-//! request needs, signs, forwards and relays the answer. Nobody else ever sees a secret.
+//! request needs, signs and forwards it, and relays the answer. Nobody else ever sees a secret.
 //!
 //! # The map
 //!
-//! In reading order, from the values that everything speaks of to the program itself. Each module may name those that
-//! it lists and nothing else; `tests/it/tidy.rs` holds that table and the homes of the outside crates.
+//! In reading order, from the values that everything uses to the program itself. Each module may import the modules
+//! listed and no others; `tests/it/tidy/mod.rs` enforces that, and which module may use which outside crate.
 //!
 //! | module | what it is | may import |
 //! |---|---|---|
@@ -16,20 +16,21 @@
 //! | [`telemetry`] | logs and metrics | `config` |
 //! | [`vault`] | secrets at rest: seal, open, key ring | `config`, `model` |
 //! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
-//! | [`admission`] | who may go on, and with how much memory: fair turns among keys | - |
+//! | [`admission`] | who may proceed, and with how much memory: fair turns among keys | - |
 //! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `admission`, `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `admission`, `config`, `model`, `store`, `upstream`, `vault` |
-//! | [`wire`] | JSON that the API, the command line and the tests share | `gateway`, `model` |
-//! | [`web`] | what every answer over HTTP shares: extractors, the presented key, negotiation, problems and their one status table, logging, the listener | `config`, `gateway`, `model`, `telemetry`, `wire` |
+//! | [`wire`] | JSON types that the API, the command line and the tests share | `gateway`, `model` |
+//! | [`web`] | what all HTTP handlers share: extractors, the presented key, negotiation, problems and their one status table, logging, the listener | `config`, `gateway`, `model`, `telemetry`, `wire` |
 //! | [`api`] | JSON over HTTP, for services and operators, and its description | `gateway`, `model`, `web`, `wire` |
 //! | [`pages`] | the pages that people see in a browser, each with its handlers and templates | `api`, `gateway`, `model`, `web`, `wire` |
 //! | [`server`] | every route on one page; serving them | `api`, `config`, `gateway`, `model`, `pages`, `telemetry`, `web` |
 //! | [`sandbox`] | the stand-in upstream: the same rules, invented numbers | `model` |
-//! | [`client`] | what asks a running gateway, as its callers do | `config`, `model` |
+//! | [`client`] | the client of a running gateway, for callers | `config`, `model` |
 //! | [`cli`] | the command line | `api`, `client`, `config`, `gateway`, `model`, `sandbox`, `server`, `store`, `telemetry`, `vault`, `wire` |
 //!
-//! A call's way: in by [`server`], through [`gateway::Gateway::forward`], out by [`upstream::Upstream::engage`]. A question
-//! of any size goes through [`gateway::Gateway::answer_question`] and becomes many such calls.
+//! The path of a call: in through [`server`], on through [`gateway::Gateway::forward`], out through
+//! [`upstream::Upstream::engage`]. A question of any size goes through [`gateway::Gateway::answer_question`] and becomes
+//! many such calls.
 //!
 //! The rules of the upstream are written down in `docs/engagement-api.md`; comments cite its sections as "reference 6.1".
 //!
@@ -39,12 +40,12 @@
 //! |---|---|
 //! | app | a consumer key and secret registered with X, and the bearer token minted from them |
 //! | account | an X user who has connected: user id, screen name, sealed access token, state |
-//! | key | what a service or an admin presents; shown once, stored as a keyed hash, scoped |
+//! | key | what a service or an admin presents: scoped, shown once, stored as a sealed hash |
 //! | link | the one-time address by which a user connects an account |
 //! | handshake | a three-legged OAuth flow in flight, begun from a link |
 //! | call | one request to the upstream, with the kind of credentials it used |
 //! | question | one request of any size: planned, split into calls, and merged into one answer |
-//! | quarantined | said of an account whose stored token cannot be trusted, until it connects again or heals |
+//! | quarantined | the state of an account whose stored token cannot be trusted, until it reconnects or the token opens again |
 //! | ring | the vault's keys: one seals, every one opens |
 //! | seal | what binds a sealed record to the place in the database that it belongs to |
 //! | sandbox | the stand-in upstream: the same rules, invented numbers |
@@ -55,11 +56,11 @@
 //!   wire shapes belong to [`wire`], [`upstream`], [`sandbox`] and [`config`].
 //! - Nothing outside [`store`] knows SQL, nothing outside [`upstream`] knows the upstream's URLs, [`gateway`] knows no
 //!   status codes of its own answers, [`server`] knows no tables.
-//! - Only [`config`] reads the environment; only [`cli`] prints; only [`model::SystemClock`] asks for the time.
+//! - Only [`config`] reads the environment; only [`cli`] prints; only [`model::SystemClock`] reads the system's clock.
 //! - An opened access token exists only in [`gateway`] and [`upstream`], as a [`model::Secret`], and never crosses
 //!   [`web`].
-//! - A call in steady state asks the database nothing and holds no lock across an `await`.
-//! - A call that failed with one kind of credentials is never tried with the other.
+//! - A call in steady state does not query the database, and holds no lock across an `await`.
+//! - A call that failed with one kind of credentials is never retried with the other.
 
 pub mod model;
 

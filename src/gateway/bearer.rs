@@ -162,12 +162,12 @@ impl Gateway {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     app = app.name,
-                    "a bearer token was not stored"
+                    "could not store a bearer token"
                 );
                 Ok(remember(app, Bearer { generation, token }))
             }
             Ok(Err(_)) | Err(_) => {
-                warn!(app = app.name, "a bearer token is not stored yet");
+                warn!(app = app.name, "a bearer token has not been stored yet");
                 Ok(remember(app, Bearer { generation, token }))
             }
         }
@@ -189,7 +189,7 @@ impl Gateway {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     app = app.name,
-                    "a stored bearer token was not read"
+                    "could not read a stored bearer token"
                 );
                 Ok(Stored { generation: None, usable: None })
             }

@@ -176,10 +176,10 @@ impl Follower {
                 let stale = gateway.0.stale.as_secs();
                 error!(
                     error = &error as &dyn std::error::Error,
-                    "the database is away; known callers are served for {stale} s"
+                    "the database is unavailable; known callers are still served for {stale} s"
                 );
             }
-            Ok(()) if !self.was_up => warn!("the database is back"),
+            Ok(()) if !self.was_up => warn!("the database is available again"),
             _ => (),
         }
         self.was_up = up;
@@ -197,7 +197,7 @@ impl Follower {
         if up && let Err(error) = gateway.survey_missing(is_due).await {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "missing vault keys were not looked up"
+                "could not look for missing vault keys"
             );
         }
         if up && is_due {

@@ -20,17 +20,17 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the request cannot be answered as it is")]
+    #[error("the request is invalid")]
     InvalidRequest(Vec<Detail>),
-    #[error("the key is not known, has expired or was revoked")]
+    #[error("the key is unknown, expired or revoked")]
     UnknownKey,
     /// Too many wrong guesses; keys that are known to exist are still checked.
     #[error(
-        "too many keys or links from this address were wrong: wait a minute before one is tried that is not known here"
+        "too many wrong keys or links from this address; wait a minute before trying another unknown one"
     )]
     TooManyGuesses,
     #[error(
-        "the key has {most} links that wait to be used, as many as limits.key_links allows: wait until some are used or over"
+        "the key has {most} pending links, the most that limits.key_links allows; wait until some are used or expire"
     )]
     TooManyLinks { most: u32, retry_after: Duration },
     #[error("the key may not do this: {0}")]
@@ -38,14 +38,14 @@ pub enum Error {
     /// The account does not exist, or the key may not use it.
     #[error("there is no such account for this key")]
     AccountNotFound,
-    #[error("the account is {state} since {since}")]
+    #[error("the account has been {state} since {since}")]
     AccountNotActive {
         state: AccountState,
         since: OffsetDateTime,
         /// A link to reconnect, for keys that may create links.
         reconnect: Option<Reconnect>,
     },
-    #[error("the app {app} may use {}, and that many are used already", accounts_a_month(*limit))]
+    #[error("the app {app} may use {}, and this limit is reached", accounts_a_month(*limit))]
     AccountLimitReached {
         app: String,
         limit: u64,
@@ -53,7 +53,7 @@ pub enum Error {
         /// The time left until `until`.
         retry_after: Duration,
     },
-    #[error("nothing of the question could be answered")]
+    #[error("there are no results")]
     NothingAnswered {
         /// Each part of the question, with the reason why it is missing.
         missing: Vec<Missing>,
@@ -70,14 +70,14 @@ pub enum Error {
     NotConnected(NotConnected),
     #[error("X could not be reached")]
     UpstreamUnreachable(#[source] Source),
-    #[error("X's answer was not whole")]
+    #[error("X's response was incomplete")]
     UpstreamCutShort(#[source] Source),
-    #[error("X's answer is too large")]
+    #[error("X's response is too large")]
     UpstreamTooLarge(#[source] Source),
     #[error("X did not answer in time")]
     UpstreamTimeout(#[source] Source),
     /// The answer is not one that X documents, or not the one that was needed.
-    #[error("X gave an unexpected answer")]
+    #[error("X sent an unexpected response")]
     UpstreamOdd {
         source: Source,
         /// How long to wait before retrying, if X said so.
@@ -89,11 +89,11 @@ pub enum Error {
     #[error("{0}")]
     Busy(String),
     /// The stored record is not at fault: this gateway lacks the key that sealed it.
-    #[error("what is stored is sealed with the vault key {0}, which this gateway does not hold")]
+    #[error("a stored secret is sealed with the vault key {0}, which this gateway does not have")]
     VaultKeyUnavailable(String),
-    #[error("the database cannot be asked")]
+    #[error("the database is unavailable")]
     StoreUnavailable(#[source] Source),
-    #[error("something went wrong inside the gateway")]
+    #[error("an internal error occurred in the gateway")]
     Internal(#[source] Source),
 }
 
@@ -167,18 +167,18 @@ impl From<Refusal> for Detail {
             Refusal::EndpointIsPrivate(endpoint) => Detail::in_header(
                 "Countersign-Auth",
                 format!(
-                    "{endpoint} answers a post's author alone, so app cannot work; leave it out or say user"
+                    "{endpoint} is for a post's author only, so app cannot work; omit this header or set it to user"
                 ),
             ),
             Refusal::MetricIsPrivate(metric) => Detail::in_header(
                 "Countersign-Auth",
                 format!(
-                    "{metric} is for a post's author alone, so app cannot work; leave it out or say user"
+                    "{metric} is for a post's author only, so app cannot work; omit this header or set it to user"
                 ),
             ),
             Refusal::AccountNeeded => Detail::in_header(
                 "Countersign-Account",
-                "this request is signed as the posts' author: name the account, as a user id or as @screen_name",
+                "this request needs the token of the posts' author; name the account by user id or @screen_name",
             ),
         }
     }

@@ -43,23 +43,29 @@ impl fmt::Display for Degraded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Degraded::DatabaseAway { serving_for: 0 } => {
-                f.write_str("the database is away for too long")
+                f.write_str("the database has been unavailable for too long")
             }
             Degraded::DatabaseAway { serving_for } => {
-                write!(f, "the database is away; known callers are served for {serving_for} s more")
+                write!(
+                    f,
+                    "the database is unavailable; known callers are served for another {serving_for} s"
+                )
             }
             Degraded::ClockOff { seconds } => {
-                write!(f, "X's clock is {seconds} s from this machine's; signatures are corrected")
+                write!(
+                    f,
+                    "X's clock and this machine's differ by {seconds} s; signatures are corrected"
+                )
             }
-            Degraded::NotCaughtUp => f.write_str("the database was not read yet"),
+            Degraded::NotCaughtUp => f.write_str("the database has not been read yet"),
             Degraded::VaultKeyMissing { id } => {
-                write!(f, "the vault key {id}, which sealed stored secrets, is not on the ring")
+                write!(f, "the vault key {id}, which sealed stored secrets, is not in vault.keys")
             }
-            Degraded::NotReloaded => {
-                f.write_str("the settings changed and were not taken as they are; the log says why")
-            }
+            Degraded::NotReloaded => f.write_str(
+                "the settings changed, but could not be applied in full; the log says why",
+            ),
             Degraded::NoApp => f.write_str(
-                "no app is configured: set apps.<name>.consumer_key and consumer_secret",
+                "no app is configured; set apps.<name>.consumer_key and consumer_secret",
             ),
             Degraded::App { name, fault } => write!(f, "app {name}: {fault}"),
         }

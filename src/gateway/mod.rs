@@ -212,13 +212,13 @@ impl Gateway {
         let names = || apps.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let detail = match (name, apps.first_key_value()) {
             (_, None) => {
-                "no app is configured: set apps.<name>.consumer_key and consumer_secret".to_owned()
+                "no app is configured; set apps.<name>.consumer_key and consumer_secret".to_owned()
             }
             (None, Some((_, only))) if apps.len() == 1 => return Ok(only),
             (None, _) => format!("several apps are configured; name one of {}", names()),
             (Some(name), _) => match apps.get(name) {
                 Some(app) => return Ok(app),
-                None => format!("must name a configured app; these are: {}", names()),
+                None => format!("must be one of the configured apps: {}", names()),
             },
         };
         Err(Detail::at("/app", detail))

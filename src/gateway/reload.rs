@@ -14,7 +14,7 @@ impl Gateway {
     pub async fn reload(&self, config: &Config) -> Result<Result<(), RingFault>, Error> {
         for new in config.apps.values() {
             if self.0.apps.get(&new.name).is_some_and(|app| app.replace_secrets(new)) {
-                info!(app = new.name, "the app's credentials were read anew");
+                info!(app = new.name, "the app's credentials were reloaded");
             }
         }
         let applied = self.replace_ring(&config.vault).await;
@@ -26,10 +26,10 @@ impl Gateway {
     pub fn compare_apps(&self, config: &Config) {
         let is_new = |app: &&App| !self.0.apps.contains_key(&app.name);
         for app in config.apps.values().filter(is_new) {
-            warn!(app = app.name, "an app was added to the settings: restart to use it");
+            warn!(app = app.name, "an app was added to the settings; restart to use it");
         }
         for app in self.0.apps.keys().filter(|app| !config.apps.contains_key(*app)) {
-            warn!(app, "an app was taken out of the settings: it is served until a restart");
+            warn!(app, "an app was removed from the settings; it is served until a restart");
         }
     }
 

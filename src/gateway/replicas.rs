@@ -75,7 +75,7 @@ impl Gateway {
         if let Err(error) = self.0.store.remove_replica(&presence.id).await {
             debug!(
                 error = &error as &dyn std::error::Error,
-                "this replica was not removed from the list"
+                "could not remove this replica from the list"
             );
         }
     }

@@ -46,11 +46,11 @@ impl fmt::Display for RingFault {
                 f.write_str(&by_key(seals).join("; "))
             }
             RingFault::Replaced(id) => {
-                write!(f, "vault.keys has another key under the id {id} than before")
+                write!(f, "vault.keys has a different key under the id {id} than before")
             }
             RingFault::DoesNotOpen { record, vault_key } => write!(
                 f,
-                "{record} does not open: vault.keys has the id of the key that sealed it, {vault_key}, but another key under it"
+                "{record} cannot be opened: vault.keys has a different key under the id of the one that sealed it, {vault_key}"
             ),
         }
     }
@@ -123,7 +123,7 @@ impl Gateway {
         self.survey_seals().await?;
         self.0.presence.announce();
         let (keys, active) = (new.key_ids().join(" "), new.active_id());
-        info!(keys, active, "the vault's ring was read anew");
+        info!(keys, active, "the vault keys were reloaded");
         Ok(Ok(true))
     }
 

@@ -37,12 +37,12 @@ impl Gateway {
         let in_time = tokio::time::timeout(limit, self.warm(&mut read)).await;
         let (keys, accounts) = (read.keys, read.accounts);
         match in_time {
-            Ok(Ok(())) => info!(keys, accounts, "recently used keys and accounts are in memory"),
+            Ok(Ok(())) => info!(keys, accounts, "recently used keys and accounts are loaded"),
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
                 warn!(keys, accounts, error, "recently used keys and accounts could not be read");
             }
-            Err(_) => warn!(keys, accounts, "limits.warm_up was over before all was read"),
+            Err(_) => warn!(keys, accounts, "limits.warm_up ran out before all was loaded"),
         }
     }
 

@@ -129,9 +129,11 @@ impl NotConnected {
             NotConnected::ClockRejected => "X says that this server's clock is wrong.",
             NotConnected::AppSuspended => "X has suspended the app.",
             NotConnected::AppRejected => "X does not accept the app's keys.",
-            NotConnected::OddAnswer => "X's response cannot be trusted.",
+            NotConnected::OddAnswer => "X sent a response that cannot be trusted.",
             NotConnected::XAway => "X could not be reached.",
-            NotConnected::UnderWay => "This link is in use: X's response is being processed.",
+            NotConnected::UnderWay => {
+                "This link is in use: the response from X is being processed."
+            }
         }
     }
 

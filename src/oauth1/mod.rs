@@ -1,5 +1,5 @@
-//! OAuth 1.0a signatures (RFC 5849, HMAC-SHA1): parameters in, `Authorization` header out. Pure: the caller brings
-//! nonce and time. The signing itself is the `oauth1-request` crate's.
+//! OAuth 1.0a signatures (RFC 5849, HMAC-SHA1): parameters in, `Authorization` header out. Pure: the caller passes the
+//! nonce and the time. The signing itself is the `oauth1-request` crate's.
 
 use std::borrow::Cow;
 

@@ -10,11 +10,11 @@ pub enum Error {
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
     #[error(
-        "the database's schema is version {found}, newer than the {known} that this program knows, and admits programs from version {oldest_program} on: run a newer countersign"
+        "the database schema has version {found}, newer than this program's {known}, and takes programs of version {oldest_program} and later: run a newer countersign"
     )]
     SchemaTooNew { found: i64, known: i64, oldest_program: i64 },
     #[error(
-        "the database's schema is version {found} and must be {known}: run `countersign migrate`"
+        "the database schema has version {found}, but must have {known}; run `countersign migrate`"
     )]
     SchemaTooOld { found: i64, known: i64 },
     #[error(
@@ -22,12 +22,12 @@ pub enum Error {
     )]
     SchemaOfDevelopment,
     /// A named constraint was violated.
-    #[error("it exists already")]
+    #[error("it already exists")]
     AlreadyExists,
     /// The settings name no usable database.
-    #[error("the database settings cannot be used")]
+    #[error("the database settings are invalid")]
     Settings(#[source] Cause),
-    #[error("the database did not do as asked")]
+    #[error("a database query failed")]
     Query(#[source] Cause),
     #[error("an event could not be sealed")]
     NotProven,
@@ -60,7 +60,7 @@ impl Error {
 
     /// A column that holds what this program never writes.
     pub(crate) fn unreadable(column: &str) -> Error {
-        Error::Unreadable(Cause::new(format!("{column} holds what cannot be read")))
+        Error::Unreadable(Cause::new(format!("{column} holds a value that cannot be read")))
     }
 }
 

@@ -303,7 +303,7 @@ pub(super) fn stored(row: Row) -> StoredKey {
             Ok(Key { id, role, name, scopes, created_at, revoked_at, last_used_at })
         }
         Err(column) => {
-            let why = format!("key.{column} holds what cannot be read");
+            let why = format!("key.{column} holds a value that cannot be read");
             Err(Unreadable { id, name, created_at, revoked_at, why })
         }
     };

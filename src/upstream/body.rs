@@ -78,7 +78,7 @@ async fn next(body: &mut Limited<&mut Incoming>) -> Result<Option<Bytes>, Error>
                 return Err(too_large());
             }
             Some(Err(_)) => {
-                return Err(Error::CutShort("the connection ended before the body did"));
+                return Err(Error::CutShort("the connection ended before the body was complete"));
             }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {

@@ -165,7 +165,7 @@ impl Upstream {
         let collected = body::collect(incoming, &self.limits, room);
         let wire = match tokio::time::timeout(total, collected).await {
             Ok(wire) => wire?,
-            Err(_) => return Err(Error::Timeout("the answer did not end")),
+            Err(_) => return Err(Error::Timeout("the response did not end")),
         };
         let encoding = parts.headers.remove(CONTENT_ENCODING);
         let mut headers = relayed(parts.headers);

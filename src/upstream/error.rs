@@ -4,26 +4,26 @@
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Other answers occupy all the memory available for answers.
-    #[error("there is no memory left for the answer")]
+    #[error("no memory is left for the response")]
     NoMemory,
     #[error("X could not be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("X's answer was cut short: {0}")]
+    #[error("X's response was cut short: {0}")]
     CutShort(&'static str),
-    #[error("X's answer is too large: {0}")]
+    #[error("X's response is too large: {0}")]
     TooLarge(&'static str),
     #[error("X did not answer in time: {0}")]
     Timeout(&'static str),
     /// A description of the answer that contains nothing secret.
-    #[error("an answer that X does not give: {0}")]
+    #[error("not a response that X documents: {0}")]
     Odd(String),
 }
 
 /// Why the clients could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("the TLS client could not be set up")]
+    #[error("could not set up TLS")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("{0} is not a URL that can be called")]
+    #[error("{0} is not a usable URL")]
     Url(String),
 }

@@ -58,7 +58,7 @@ fn unreachable(error: reqwest::Error) -> Error {
     if error.is_timeout() {
         Error::Timeout("a token or account request")
     } else if error.is_body() || error.is_decode() {
-        Error::CutShort("the connection ended before the body did")
+        Error::CutShort("the connection ended before the body was complete")
     } else {
         Error::Unreachable(Box::new(error.without_url()))
     }

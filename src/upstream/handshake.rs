@@ -19,17 +19,17 @@ use crate::upstream::{Credential, Error, Token, Upstream};
 pub enum HandshakeError {
     #[error("X has not approved this callback URL for the app")]
     CallbackNotApproved,
-    #[error("X refused the time of the signature")]
+    #[error("X rejected the signature's timestamp")]
     ClockRejected,
     #[error("X has suspended the app")]
     AppSuspended,
-    #[error("X refused the app's consumer key and secret")]
+    #[error("X rejected the app's consumer key and secret")]
     AppRejected,
-    #[error("X does not take the request token or the verifier any more")]
+    #[error("X no longer accepts the request token or the verifier")]
     NotValid,
     #[error("X cannot do this now: it answered {0}")]
     Busy(StatusCode),
-    #[error("X's answer cannot be trusted: {0}")]
+    #[error("X's response cannot be trusted: {0}")]
     Odd(&'static str),
     #[error(transparent)]
     Upstream(#[from] Error),
@@ -118,7 +118,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> HandshakeError {
     } else if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         HandshakeError::Busy(status)
     } else {
-        HandshakeError::Odd("its status is none that this step has")
+        HandshakeError::Odd("its status is not one that this step can have")
     }
 }
 
@@ -141,7 +141,7 @@ fn read_granted(body: &[u8]) -> Result<Granted, HandshakeError> {
     }
     let screen_name = fields.get("screen_name").map(ToString::to_string);
     if screen_name.as_deref().is_some_and(|it| !is_screen_name(it)) {
-        return Err(odd("its screen name is none"));
+        return Err(odd("its screen name is not valid"));
     }
     Ok(Granted { token, user_id, screen_name })
 }
@@ -152,7 +152,7 @@ fn fields(body: &[u8]) -> Result<Fields<'_>, HandshakeError> {
     let mut fields = Fields::new();
     for (name, value) in parse(body.trim_ascii()) {
         if fields.insert(name, value).is_some() {
-            return Err(HandshakeError::Odd("a field stands in it twice"));
+            return Err(HandshakeError::Odd("a field occurs twice"));
         }
     }
     Ok(fields)

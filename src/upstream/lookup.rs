@@ -24,9 +24,9 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 pub enum LookUpError {
     #[error("X does not accept the app's bearer token")]
     BearerRejected,
-    #[error("X does not let the app look posts up")]
+    #[error("X does not allow the app to look posts up")]
     Forbidden,
-    #[error("the app's quota of look-ups is spent")]
+    #[error("the app's quota of look-ups is used up")]
     Quota {
         /// By X's clock.
         until: Option<OffsetDateTime>,

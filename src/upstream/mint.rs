@@ -19,7 +19,7 @@ use crate::upstream::{Error, Upstream};
 /// Why no bearer token was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
-    #[error("X refused the app's consumer key and secret (status {status}{})", shown(*code))]
+    #[error("X rejected the app's consumer key and secret (status {status}{})", shown(*code))]
     Refused { status: u16, code: Option<i64> },
     #[error("X answered the token request with status {status} and without a bearer token")]
     Odd { status: u16, retry_after: Option<Duration> },
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_refusal_says_its_code_in_plain_words() {
         let said = |code| MintError::Refused { status: 403, code }.to_string();
-        let refused = "X refused the app's consumer key and secret";
+        let refused = "X rejected the app's consumer key and secret";
         assert_eq!(said(Some(99)), format!("{refused} (status 403, code 99)"));
         assert_eq!(said(None), format!("{refused} (status 403)"));
     }

@@ -65,7 +65,7 @@ impl Answer {
         let said: String = texts.first().unwrap_or(&"").chars().take(200).collect();
         let status = self.status.as_u16();
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        Some(Refusal::Other(format!("the upstream answered with status {status}{said}")))
+        Some(Refusal::Other(format!("X answered with status {status}{said}")))
     }
 }
 

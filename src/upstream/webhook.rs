@@ -38,7 +38,7 @@ pub struct NotReceived {
 impl Upstream {
     /// An address that events may be sent to, normalised; the error says what would be valid.
     pub fn receiver(&self, text: &str) -> Result<String, &'static str> {
-        const RIGHT: &str = "must be https:// and a host, with a path and a query if need be, but no user and no fragment; at most 2000 characters";
+        const RIGHT: &str = "must be https:// and a host, optionally with a path and a query, but without user and fragment; at most 2000 characters";
         let url = reqwest::Url::parse(text).map_err(|_| RIGHT)?;
         let bare = url.username().is_empty() && url.password().is_none();
         // The parser accepts slips that an operator would want reported.
@@ -48,7 +48,7 @@ impl Upstream {
         match url.scheme() {
             _ if !bare || !whole || host.is_empty() || url.fragment().is_some() => Err(RIGHT),
             "https" | "http" if !self.receivers.allow(&url) => {
-                Err("must be at one of the machines that webhooks.receivers lists")
+                Err("must be on one of the hosts in webhooks.receivers")
             }
             "https" => Ok(url.into()),
             "http" if self.receivers.allow_http => Ok(url.into()),

@@ -46,7 +46,7 @@ async fn more_accounts_than_the_limit_are_refused_until_the_month_ends(database:
     private(&gateway, "alice").await.is_relayed(200);
     let refused = private(&gateway, "bob").await;
     refused.is_own(403, "account_limit_reached");
-    let detail = "the app demo may use 1 account a month, and that many are used already; others can be used \
+    let detail = "the app demo may use 1 account a month, and this limit is reached; others can be used \
                   from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
     assert_eq!(refused.json()["detail"], detail);
     let until = datetime!(2026-04-01 0:00 UTC) - gateway.sandbox.clock.now();

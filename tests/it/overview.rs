@@ -131,7 +131,7 @@ async fn an_overview_tells_what_needs_attention(database: Database) {
     let told = overview(&gateway).await;
     assert_eq!(
         told["degraded"],
-        json!(["app demo: X refuses its consumer key and secret, or has suspended it"])
+        json!(["app demo: X rejects its consumer key and secret, or has suspended it"])
     );
     assert_eq!(
         told["gaps"],

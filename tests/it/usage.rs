@@ -202,16 +202,16 @@ async fn wrong_questions_on_usage_are_refused(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let admin = gateway.new_admin_key().await;
     for (query, expected) in [
-        ("?from=yesterday", "from must be a day or a time"),
-        ("?until=2026-13-01", "until must be a day or a time"),
+        ("?from=yesterday", "from must be a date or a time"),
+        ("?until=2026-13-01", "until must be a date or a time"),
         ("?from=2026-03-02&until=2026-03-01", "from must be before until"),
         ("?by=day,week", "by must name some of hour, day, app"),
         ("?account=%40alice", "account must be a user id"),
         ("?day=1", "unknown field"),
         ("?until=9999-12-31T23:30:00Z", "until must be at most 9999-12-31T23:00:00Z"),
-        ("?until=9999-12-31T23:30:00-05:00", "until must be a day or a time"),
-        ("?from=9999-12-31T23:30:00-05:00", "from must be a day or a time"),
-        ("?until=-9999-01-01", "until must be a day or a time"),
+        ("?until=9999-12-31T23:30:00-05:00", "until must be a date or a time"),
+        ("?from=9999-12-31T23:30:00-05:00", "from must be a date or a time"),
+        ("?until=-9999-01-01", "until must be a date or a time"),
     ] {
         let answer = gateway.admin(&admin, "GET", &format!("/admin/v1/usage{query}")).send().await;
         answer.is_own(400, "invalid_request");

@@ -200,7 +200,7 @@ impl Gateway {
         let found = self.0.store.find_doubtful_link(&vault::fingerprint(id)).await?;
         let Some(stored) = found else {
             guess.was_wrong();
-            self.record_refusal(Wanted::Link, "the link is not known", None, from);
+            self.record_refusal(Wanted::Link, "the link is unknown", None, from);
             return Err(NotConnected::LinkUnknown.into());
         };
         self.require_terms(&stored)?;
@@ -339,7 +339,7 @@ impl Gateway {
         };
         metrics::counter!("countersign_connects_total", "end" => end.name()).increment(1);
         if let Err(error) = self.0.store.end_link(link_hash, end).await {
-            warn!(error = &error as &dyn std::error::Error, "how a try ended was not stored");
+            warn!(error = &error as &dyn std::error::Error, "an attempt's end was not stored");
         }
     }
 }
@@ -375,6 +375,6 @@ fn refused(app: &str, error: &HandshakeError) -> Error {
         }
         HandshakeError::Busy(_) | HandshakeError::Upstream(_) => NotConnected::XAway,
     };
-    warn!(error = error as &dyn std::error::Error, app, end = end.name(), "not connected");
+    warn!(error = error as &dyn std::error::Error, app, end = end.name(), "connecting failed");
     end.into()
 }

@@ -80,7 +80,7 @@ impl Gateway {
         let mut problems = Vec::new();
         let public_url = self.0.connect.public_url.clone().unwrap_or_default();
         if public_url.is_empty() {
-            let detail = "there are no links without server.public_url: set it, or connect by PIN";
+            let detail = "links need server.public_url; set it, or connect with a PIN";
             problems.push(Detail::at("", detail));
         }
         if !(1..=100).contains(&new.label.chars().count())
@@ -94,7 +94,7 @@ impl Gateway {
         }
         if new.return_to.as_ref().is_some_and(|address| !self.0.connect.return_to.contains(address))
         {
-            let detail = "must be one of connect.return_to, letter for letter";
+            let detail = "must be exactly as listed in connect.return_to";
             problems.push(Detail::at("/return_to", detail));
         }
         let app = self.app(new.app.as_deref()).map_err(|problem| problems.push(problem));
@@ -159,11 +159,11 @@ impl Gateway {
         let listed =
             |ids: &Vec<UserId>| new.expected_user.is_some_and(|expected| ids.contains(&expected));
         if !scopes.accounts.as_ref().is_none_or(listed) {
-            return refuse("it is limited to accounts, so user_id must name one of them");
+            return refuse("it is limited to certain accounts, so user_id must be one of them");
         }
         let app = scopes.app.as_deref().unwrap_or_default();
         if !self.0.apps.contains_key(app) {
-            return refuse(&format!("its app {app} is not configured here any more"));
+            return refuse(&format!("its app {app} is no longer configured"));
         }
         let new = NewLink { app: scopes.app.clone(), ..new };
         self.create_link_as(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
@@ -193,7 +193,7 @@ impl Gateway {
         match tokio::time::timeout(MAKING, making).await {
             Ok(Ok(link)) => Some(link),
             Ok(Err(error)) => {
-                warn!(error = &error as &dyn std::error::Error, "no link to reconnect was made");
+                warn!(error = &error as &dyn std::error::Error, "no reconnect link was created");
                 None
             }
             Err(_) => None,

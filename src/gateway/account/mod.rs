@@ -139,22 +139,22 @@ impl Gateway {
             })?;
         let (state, reason) = match &answer {
             Ok(profile) if profile.user_id != account.user_id => {
-                (AccountState::Quarantined, "X says that the token is another user's")
+                (AccountState::Quarantined, "X says that the token belongs to another user")
             }
             Ok(_) => (AccountState::Active, "X accepts the access token"),
             Err(Verdict::AccountRevoked) => {
-                (AccountState::Revoked, "X says that the access token is not valid any more")
+                (AccountState::Revoked, "X says that the access token is no longer valid")
             }
             Err(Verdict::AccountBlocked) => {
                 (AccountState::Blocked, "X says that the user is suspended or locked")
             }
             Err(Verdict::ClockRejected) => {
                 return Ok(Verified::NotTheAccount(
-                    "X refused the time of the signature: set this machine's clock",
+                    "X rejected the signature's timestamp; set this machine's clock",
                 ));
             }
             Err(_) => {
-                return Ok(Verified::NotTheAccount("X refused the app's consumer key or secret"));
+                return Ok(Verified::NotTheAccount("X rejected the app's consumer key or secret"));
             }
         };
         self.set_state(&stored, state, reason, actor).await?;
@@ -295,12 +295,12 @@ pub fn check_imports(imports: &[Import], problems: &mut Problems) {
         if let Some(user_id) = user_id
             && let Some(first) = seen.insert(user_id, import.line)
         {
-            let detail = format!("user_id {user_id} stands in line {first} too");
+            let detail = format!("user_id {user_id} is also in line {first}");
             problems.add_in_line(import.line, detail);
         }
     }
     if imports.is_empty() {
-        let detail = "there is no account to import; give one JSON object a line";
+        let detail = "no accounts to import; give one JSON object per line";
         problems.add(&Path::Root, detail);
     }
 }

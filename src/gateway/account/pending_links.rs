@@ -95,13 +95,13 @@ impl Gateway {
     /// One link that can still be used.
     pub async fn get_link(&self, id: LinkId) -> Result<WaitingLink, Error> {
         let stored = self.0.store.find_waiting_link(&id.0, self.now()).await?;
-        Ok(stored.ok_or(Error::NotFound("link that waits"))?.into())
+        Ok(stored.ok_or(Error::NotFound("pending link"))?.into())
     }
 
     /// Ends a link before it is used. A user who has already begun with it can no longer connect.
     pub async fn withdraw_link(&self, id: LinkId, actor: &str) -> Result<WaitingLink, Error> {
         let stored = self.0.store.withdraw_link(&id.0, actor, self.now()).await?;
-        let link = WaitingLink::from(stored.ok_or(Error::NotFound("link that waits"))?);
+        let link = WaitingLink::from(stored.ok_or(Error::NotFound("pending link"))?);
         // Otherwise answers about the ended account would go on carrying this link.
         if let (Some(app), Some(user)) = (self.0.apps.get(&link.link.app), link.link.expected_user)
         {

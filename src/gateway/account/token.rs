@@ -12,8 +12,8 @@ use crate::upstream::Token;
 use crate::vault::{self, Seal, Vault};
 
 /// Why an account was quarantined: its stored token did not open, at a call or at a check.
-const UNOPENED: &str = "the stored token does not open or is not this user's";
-pub(in crate::gateway) const VERIFIED_UNOPENED: &str = "the stored token does not open";
+const UNOPENED: &str = "the stored token cannot be opened or is not this user's";
+pub(in crate::gateway) const VERIFIED_UNOPENED: &str = "the stored token cannot be opened";
 
 impl Gateway {
     /// Opens an account's token, or quarantines the account: a token that does not open must not sign. An error means
@@ -29,7 +29,7 @@ impl Gateway {
             error!(
                 app = account.app,
                 account = account.user_id.to_string(),
-                "a stored token does not open or is not this user's: quarantined"
+                "an account is quarantined: its stored token cannot be opened or is not this user's"
             );
             account.state = AccountState::Quarantined;
             account.state_since = self.now();
@@ -56,7 +56,7 @@ impl Gateway {
         let event = Event::of_state(AccountState::Quarantined);
         let reason = self.0.store.find_last_detail(&subject, event.name()).await?;
         if reason.is_some_and(|reason| [UNOPENED, VERIFIED_UNOPENED].contains(&&*reason)) {
-            let reason = "the stored token opens again and is this user's";
+            let reason = "the stored token can be opened again and is this user's";
             self.change_state(&known.stored, AccountState::Active, reason, ACTOR).await?;
             known.stored.account.state = AccountState::Active;
             known.stored.account.state_since = self.now();

@@ -67,7 +67,7 @@ impl Gateway {
                     return;
                 }
                 if let Err(error) = gateway.check_next_account().await {
-                    warn!(error = &error as &dyn std::error::Error, "no account could be checked");
+                    warn!(error = &error as &dyn std::error::Error, "could not check an account");
                 }
                 drop(gateway);
                 tokio::time::sleep(BETWEEN_CHECKS).await;
@@ -121,23 +121,22 @@ impl Gateway {
         if !self.accepts_others(app, account).await? {
             *doubted_at = Some(now);
             let app = &account.app;
-            warn!(app, "X refuses one account after the other, so none is marked");
+            warn!(app, "X rejects every account that was tried, so none is marked");
             return Ok(());
         }
         let (state, reason) = match self.0.upstream.verify_account(&app.settings(), token).await {
-            Ok(Err(Verdict::AccountRevoked)) => (
-                AccountState::Revoked,
-                "X answered twice that the access token is not valid any more",
-            ),
+            Ok(Err(Verdict::AccountRevoked)) => {
+                (AccountState::Revoked, "X said twice that the access token is no longer valid")
+            }
             Ok(Err(Verdict::AccountBlocked)) => {
-                (AccountState::Blocked, "X answered twice that the user is suspended or locked")
+                (AccountState::Blocked, "X said twice that the user is suspended or locked")
             }
             Ok(Ok(profile)) if profile.user_id != account.user_id => {
-                (AccountState::Quarantined, "X said twice that the token is another user's")
+                (AccountState::Quarantined, "X said twice that the token belongs to another user")
             }
             _ => {
                 let account = account.user_id.to_string();
-                info!(account, "X refused a call, but not the account's token: it is not marked");
+                info!(account, "X rejected a call, but not the account's token");
                 return Ok(());
             }
         };
@@ -190,7 +189,7 @@ impl Verification {
         if let Err(error) = outcome {
             let account = self.known.stored.account.user_id.to_string();
             let error = &error as &dyn std::error::Error;
-            warn!(error, account, "whether X takes an account's token could not be settled");
+            warn!(error, account, "could not find out whether X accepts an account's token");
         }
     }
 }

@@ -133,10 +133,9 @@ impl MonthlyAccounts {
     /// Warns operators, once a month, that the limit is reached.
     pub(in crate::gateway) fn report_limit(&self, app: &str, now: OffsetDateTime) {
         let Some(limit) = self.reached(now) else { return };
-        let then =
-            if limit.refuses { "others are refused" } else { "others are used nevertheless" };
+        let then = if limit.refuses { "others are refused" } else { "others are still used" };
         let limit = limit.most;
-        warn!(app, limit, then, "the app's limit of accounts in a month is reached");
+        warn!(app, limit, then, "the app has reached its monthly limit of accounts");
     }
 
     fn refusal(&self, app: &str, now: OffsetDateTime) -> Error {

@@ -47,9 +47,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Fault::Keys => "X refuses its consumer key and secret, or has suspended it",
-            Fault::Time => "X refuses the time of its signatures",
-            Fault::Bearer => "X refuses its bearer token, or gives it none",
+            Fault::Keys => "X rejects its consumer key and secret, or has suspended it",
+            Fault::Time => "X rejects the timestamps of its signatures",
+            Fault::Bearer => "X rejects its bearer token, or issues none",
         })
     }
 }
@@ -94,7 +94,7 @@ impl Faults {
                 Credential::TwoLegged(_) | Credential::User(..) => &[Fault::Keys, Fault::Time],
             };
             for fault in well.iter().filter(|fault| self.clear(**fault)) {
-                info!(app, fault = fault.name(), "X accepts it again");
+                info!(app, fault = fault.name(), "X accepts the app's credentials again");
             }
         }
         fault

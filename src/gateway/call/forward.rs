@@ -83,14 +83,14 @@ impl Gateway {
         if scopes.endpoints.as_ref().is_some_and(|allowed| !allowed.contains(&endpoint)) {
             let allowed: Vec<&str> =
                 scopes.endpoints.iter().flatten().map(|endpoint| endpoint.name()).collect();
-            let detail =
-                format!("{endpoint} is not among its endpoints, which are {}", allowed.join(", "));
+            let detail = format!("{endpoint} is not one of its endpoints: {}", allowed.join(", "));
             return Err(Error::NotAllowed(detail));
         }
         let app = scopes.app.as_deref().unwrap_or_default();
-        self.0.apps.get(app).ok_or_else(|| {
-            Error::NotAllowed(format!("its app {app} is not configured here any more"))
-        })
+        self.0
+            .apps
+            .get(app)
+            .ok_or_else(|| Error::NotAllowed(format!("its app {app} is no longer configured")))
     }
 
     pub(in crate::gateway) async fn call_as_user(
@@ -247,7 +247,7 @@ fn read_headers(call: &RelayRequest<'_>) -> (Option<AccountRef>, Option<AuthKind
         Some("app" | "app-only") => Some(AuthKind::AppOnly),
         Some("user" | "user-context") => Some(AuthKind::UserContext),
         Some(_) => {
-            let detail = "must be app or user; app-only and user-context say the same";
+            let detail = "must be app or user; app-only and user-context mean the same";
             problems.push(Detail::in_header("Countersign-Auth", detail));
             None
         }

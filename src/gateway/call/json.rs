@@ -74,7 +74,7 @@ fn as_text(body: &[u8]) -> Result<&str, String> {
         let (before, _) = body.split_at(error.valid_up_to());
         let line = before.split(|byte| *byte == b'\n').count();
         let column = before.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) + 1;
-        format!("not JSON: a byte that is no UTF-8 stands there; send text encoded as UTF-8 (line {line}, column {column})")
+        format!("not JSON: there is a byte that is not UTF-8; send text encoded as UTF-8 (line {line}, column {column})")
     })
 }
 
@@ -101,26 +101,26 @@ fn in_our_words(said: &str) -> &str {
         "EOF while parsing an object" => "it ends within an object; close it with }",
         "EOF while parsing a list" => "it ends within an array; close it with ]",
         "EOF while parsing a string" => "it ends within a string; close it with \"",
-        "EOF while parsing a value" => "it ends where a value must stand",
+        "EOF while parsing a value" => "it ends where a value is expected",
         "expected value" | "expected ident" => {
-            "there must be a value: an object, an array, a string in \"\", a number, true, false or null"
+            "a value is expected: an object, an array, a string in \"\", a number, true, false or null"
         }
         "key must be a string" => "a key must be a string in \"\"",
-        "expected `:`" => "between a key and its value there must be a :",
-        "expected `,` or `}`" => "after a key's value there must be a , or a }",
-        "expected `,` or `]`" => "after an item there must be a , or a ]",
-        "trailing comma" => "after the last item or value there must be no comma",
-        "trailing characters" => "after the end of the value there must be nothing",
+        "expected `:`" => "a : is expected between a key and its value",
+        "expected `,` or `}`" => "a , or a } is expected after a key's value",
+        "expected `,` or `]`" => "a , or a ] is expected after an item",
+        "trailing comma" => "no comma may follow the last item or value",
+        "trailing characters" => "nothing may follow the end of the value",
         "invalid number" => "a number must look like 10, -1 or 0.5",
         "number out of range" => "the number is too large; ids may be strings",
-        "invalid escape" => "after a \\ there must be one of \" \\ / b f n r t u",
+        "invalid escape" => "a \\ must be followed by one of \" \\ / b f n r t u",
         "control character (\\u0000-\\u001F) found while parsing a string" => {
             "a control character in a string must be escaped, such as \\n"
         }
         "lone leading surrogate in hex escape"
         | "unexpected end of hex escape"
         | "invalid unicode code point" => {
-            "after a \\u there must be four hexadecimal digits, and after one half of a pair the other half"
+            "a \\u must be followed by four hexadecimal digits, and one half of a surrogate pair by the other half"
         }
         other => other,
     }

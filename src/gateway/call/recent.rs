@@ -115,7 +115,7 @@ impl Gateway {
 
     pub async fn get_call(&self, id: i64) -> Result<Call, Error> {
         self.store_calls().await;
-        self.0.store.find_call(id).await?.ok_or(Error::NotFound("call among the recent ones"))
+        self.0.store.find_call(id).await?.ok_or(Error::NotFound("recent call"))
     }
 
     pub async fn get_call_with_others(&self, id: i64) -> Result<CallWithOthers, Error> {
@@ -178,7 +178,7 @@ impl Gateway {
             return;
         }
         if let Err(error) = self.0.store.insert_calls(&calls, MOST_KEPT).await {
-            debug!(error = &error as &dyn std::error::Error, "recent calls were not stored");
+            debug!(error = &error as &dyn std::error::Error, "could not store recent calls");
         }
     }
 }

@@ -249,7 +249,7 @@ impl Gateway {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     key = id,
-                    "the hour of a key's use was not stored"
+                    "could not store the hour of a key's use"
                 );
             }
         });

@@ -9,8 +9,8 @@ use crate::model::key::{Kind, Presented};
 use crate::vault;
 
 /// Why a presented key is not looked up at all.
-pub(in crate::gateway) const MALFORMED: &str = "it is no key of that kind";
-pub(in crate::gateway) const TOO_MANY: &str = "too many from this address were wrong";
+pub(in crate::gateway) const MALFORMED: &str = "it is not a key of that kind";
+pub(in crate::gateway) const TOO_MANY: &str = "too many wrong ones from this address";
 
 /// Why a key is not accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,11 +26,11 @@ enum Refused {
 impl Refused {
     const fn why(self) -> &'static str {
         match self {
-            Refused::Unknown => "the key is not known",
-            Refused::WrongSecret => "the secret is not the key's",
-            Refused::Revoked => "the key was revoked",
+            Refused::Unknown => "the key is unknown",
+            Refused::WrongSecret => "the secret is wrong",
+            Refused::Revoked => "the key has been revoked",
             Refused::Expired => "the key has expired",
-            Refused::Caller => "the key is a caller's",
+            Refused::Caller => "the key is a caller's key",
         }
     }
 }

@@ -30,7 +30,7 @@ impl Gateway {
         let turn = timeout_at(deadline.end, turn).await.map_err(|_| {
             let limit = self.0.limits.key_questions;
             Error::Busy(format!(
-                "{limit} questions of this key are being answered, as many as limits.key_questions allows"
+                "{limit} questions of this key are already being answered, the most that limits.key_questions allows"
             ))
         })?;
         let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
@@ -72,7 +72,7 @@ impl Gateway {
         }
         if bytes > LARGE {
             let (key, request_id) = (&*caller.key.key.name, &*caller.request_id);
-            info!(request_id, key, bytes, calls, "a large question begins");
+            info!(request_id, key, bytes, calls, "answering a large question");
         }
         self.grow_memory(held, bytes, end).await?;
         Ok(size)
@@ -97,7 +97,7 @@ impl Gateway {
     fn no_memory(&self) -> Error {
         let limit = self.0.limits.answer_memory;
         Error::Busy(format!(
-            "other answers occupy the memory that limits.answer_memory allows, {limit} bytes"
+            "other answers take up all the memory that limits.answer_memory allows, {limit} bytes"
         ))
     }
 }

@@ -112,7 +112,7 @@ impl Gateway {
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "the authors of posts were not read");
+                warn!(error, "could not read the authors of posts");
             }
         }
         known
@@ -134,7 +134,7 @@ impl Gateway {
         // In a fixed order, so that two replicas that forget the same posts wait for each other instead of deadlocking.
         misattributed.sort_unstable();
         let removing = async move { store.remove_authors(&misattributed, now).await };
-        in_time(removing, "wrong authors of posts are still stored").await;
+        in_time(removing, "wrong authors of posts have not been removed").await;
     }
 
     /// Caches posts' authors and users who are not, and stores those authors that are new.
@@ -154,7 +154,7 @@ impl Gateway {
         authors.remember(&learnt).await;
         let store = self.0.store.clone();
         let storing = async move { store.insert_authors(&learnt).await };
-        in_time(storing, "the authors of posts are not stored").await;
+        in_time(storing, "the authors of posts have not been stored").await;
     }
 }
 

@@ -165,7 +165,10 @@ impl Gateway {
         // Look-ups in flight at the same time would log the same.
         if before <= now {
             let (app, pause) = (&app.name, pause.whole_seconds());
-            warn!(error, app, pause, "posts were not looked up, and are not for so many seconds");
+            warn!(
+                error,
+                app, pause, "posts could not be looked up; look-ups pause for this many seconds"
+            );
         }
         HashMap::new()
     }

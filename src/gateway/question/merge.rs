@@ -43,9 +43,9 @@ pub struct Contribution {
 /// An answer that cannot be added.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
-    #[error("of another form than it should be")]
+    #[error("not of the expected form")]
     Form(#[from] serde_json::Error),
-    #[error("larger than what was asked for")]
+    #[error("larger than expected")]
     TooLarge,
 }
 

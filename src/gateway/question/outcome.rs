@@ -29,7 +29,7 @@ impl Run {
             }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
             Err(Error::UpstreamTimeout(_)) => {
-                return self.record_missing(task.call, Reason::UpstreamError, "X took too long");
+                return self.record_missing(task.call, Reason::UpstreamError, "X did not answer in time");
             }
             Err(Error::UpstreamOdd { source, .. }) => {
                 return self.record_missing(task.call, Reason::UpstreamError, &source.to_string());
@@ -45,7 +45,7 @@ impl Run {
             Some(Refusal::Unavailable(posts)) => {
                 let (unavailable, left) = split(&task.call, &posts.into_iter().collect());
                 if unavailable.posts.is_empty() {
-                    let detail = "X calls posts unavailable that were not asked for";
+                    let detail = "X reported posts as unavailable that were not requested";
                     return self.record_missing(left, Reason::UpstreamError, detail);
                 }
                 let ids: Vec<String> = unavailable.posts.iter().map(ToString::to_string).collect();
@@ -55,11 +55,11 @@ impl Run {
                 self.retry_rest(&task, left, Reason::UpstreamError);
             }
             Some(Refusal::Account) => {
-                self.try_next(task, Reason::AccountRevoked, "X refuses its token");
+                self.try_next(task, Reason::AccountRevoked, "X rejects its token");
             }
             Some(Refusal::Quota) => {
                 self.exhausted.insert(task.call.signer.kind());
-                self.record_missing(task.call, Reason::Quota, "X's quota is spent");
+                self.record_missing(task.call, Reason::Quota, "X's quota is used up");
             }
             Some(Refusal::Other(detail)) => {
                 self.record_missing(task.call, Reason::UpstreamError, &detail);
@@ -88,7 +88,7 @@ impl Run {
         let contribution = match added {
             Ok(contribution) => contribution,
             Err(error) => {
-                let detail = format!("X's answer is {error}");
+                let detail = format!("X's response is {error}");
                 return self.record_missing(task.call.clone(), Reason::UpstreamError, &detail);
             }
         };
@@ -113,7 +113,7 @@ impl Run {
                 task.call.posts.iter().copied().filter(|post| !contribution.listed.contains(post));
             self.record_missing(with(posts.collect()), Reason::UpstreamError, &detail);
         } else if !silent.is_empty() {
-            self.record_missing(with(silent), Reason::UpstreamError, "left out of X's answer");
+            self.record_missing(with(silent), Reason::UpstreamError, "missing from X's response");
         }
     }
 
@@ -134,7 +134,7 @@ impl Run {
             }
         }
         if foreign.posts.is_empty() {
-            let detail = "X calls posts foreign that were not asked for";
+            let detail = "X reported posts as another user's that were not requested";
             return self.record_missing(own, Reason::UpstreamError, detail);
         }
         let other = Task { call: foreign, candidate: task.candidate, is_retry: false };
@@ -151,7 +151,7 @@ impl Run {
             return self.record_missing(
                 left,
                 reason,
-                "refused again without the posts that spoilt it",
+                "rejected again without the posts that X had named",
             );
         }
         let candidate = task.candidate;

@@ -26,7 +26,7 @@ use crate::upstream::MOST_LOOKED_UP;
 pub const MOST_CANDIDATES: usize = 5;
 
 /// The detail given for posts for which every candidate has been tried.
-pub const NOBODYS: &str = "of no account that was tried";
+pub const NOBODYS: &str = "not by any account that was tried";
 
 /// All calls that will be made to the upstream, and what cannot be answered.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

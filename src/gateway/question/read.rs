@@ -82,7 +82,7 @@ impl Problems {
         let Node::Map(entries) = node else { return };
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
             let known = known.join(", ");
-            self.add(&Path::Key(at, key), format_args!("this key is not known, only {known}"));
+            self.add(&Path::Key(at, key), format_args!("unknown key (known: {known})"));
         }
     }
 
@@ -136,14 +136,14 @@ impl Problems {
         let days = limits.days;
         let earliest = hour_of(now.earliest() - Duration::days(days.into()));
         if start.is_some_and(|start| start >= now.latest()) {
-            self.add(&START, format_args!("is in the future; it is {} now", rfc3339(now.at)));
+            self.add(&START, format_args!("is in the future; it is now {}", rfc3339(now.at)));
         } else if start.is_some_and(|start| start < earliest) {
             let earliest = rfc3339(earliest);
             let detail = format!("is more than {days} days ago; the earliest start is {earliest}");
             self.add(&START, detail);
         }
         if end.is_some_and(|end| now.is_before(end)) {
-            self.add(&END, format_args!("is in the future; it is {} now", rfc3339(now.at)));
+            self.add(&END, format_args!("is in the future; it is now {}", rfc3339(now.at)));
         }
         let (start, end) = (start?, end?);
         if end <= start {
@@ -167,7 +167,7 @@ impl Problems {
         for (name, _) in &named {
             let at = Path::Key(&GROUPINGS, name);
             if *name == REPORT {
-                self.add(&at, "is a key of the answer itself; choose another name");
+                self.add(&at, "is the name of a key in the answer; choose another name");
             } else if name.chars().count() > LONGEST_NAME {
                 self.add(&at, format_args!("is longer than {LONGEST_NAME} characters"));
             }
@@ -221,13 +221,13 @@ impl Problems {
             let post =
                 post_id(&Node::Text(name.as_ref().into())).filter(|post| posts.contains(post));
             match (post, id) {
-                (None, _) => self.add(&at, "this post is not among tweet_ids"),
+                (None, _) => self.add(&at, "this post is not in tweet_ids"),
                 (Some(post), Some(id)) => {
                     let other = owners.insert(post, id).filter(|other| *other != id);
                     if let Some(other) = other {
                         self.add(
                             &at,
-                            format_args!("this post has another author already, {other}"),
+                            format_args!("this post already has another author, {other}"),
                         );
                     }
                 }

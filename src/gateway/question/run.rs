@@ -25,7 +25,7 @@ use crate::gateway::{CallTrace, Error, Gateway};
 use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
 use crate::upstream::{Answer, Room, UpstreamEffort};
 
-pub(super) const NOT_THEIRS: &str = "not the posts of whoever they were said to be";
+pub(super) const NOT_THEIRS: &str = "not by the user to whom they were attributed";
 
 /// How many waiting calls are searched for one that may begin, if complete posts have to be sent first.
 const NEAR: usize = 256;
@@ -184,10 +184,10 @@ impl Run {
                 let time = now.saturating_duration_since(*sent);
                 self.record_call(&call, UpstreamEffort { attempts: 1, status: None, time }, 0);
             }
-            self.record_missing(call, Reason::Deadline, "time was up");
+            self.record_missing(call, Reason::Deadline, "no time was left");
         }
         for task in std::mem::take(&mut self.waiting) {
-            self.record_missing(task.call, Reason::Deadline, "time was up");
+            self.record_missing(task.call, Reason::Deadline, "no time was left");
         }
     }
 
@@ -230,7 +230,7 @@ impl Run {
                 if let Some((call, _)) = in_flight.remove(&error.id()) {
                     let posts = call.posts.clone();
                     self.end_probe(&call);
-                    self.record_missing(call, Reason::UpstreamError, "the gateway failed");
+                    self.record_missing(call, Reason::UpstreamError, "an internal error");
                     self.note_ended(&posts);
                 }
             }
@@ -275,7 +275,7 @@ impl Run {
             let task = place.and_then(|place| self.waiting.remove(place))?;
             if self.exhausted.contains(&task.call.signer.kind()) {
                 let posts = task.call.posts.clone();
-                self.record_missing(task.call, Reason::Quota, "X's quota is spent");
+                self.record_missing(task.call, Reason::Quota, "X's quota is used up");
                 self.note_ended(&posts);
             } else if let Some(task) = self.without_settled(task) {
                 if task.is_probe() {

@@ -142,7 +142,7 @@ impl Question {
             .max_by_key(|grouping| count(grouping))
             .filter(|_| numbers > most)?;
         let asks = format!(
-            "asks for up to {numbers} numbers, most of them in the grouping {:?}; limits.question_numbers allows an answer {most}",
+            "asks for up to {numbers} numbers, most of them in the grouping {:?}; limits.question_numbers allows {most} per answer",
             largest.name
         );
         Some(Detail::at("", format!("{asks}: ask for {}", largest.cuts(sent))))
@@ -153,7 +153,7 @@ impl Question {
         let count = |grouping: &&Grouping| self.count(grouping, self.window, self.posts.len());
         let cuts = self.groupings.iter().max_by_key(count).map(|grouping| grouping.cuts(sent));
         let asks = format!(
-            "may take {bytes} bytes of memory until it is answered; limits.answer_memory leaves {most} for one question"
+            "may take {bytes} bytes of memory; limits.answer_memory allows {most} for one question"
         );
         Detail::at("", format!("{asks}: ask for {}", cuts.unwrap_or_default()))
     }
@@ -215,7 +215,7 @@ impl Grouping {
             (self.has(GroupBy::EngagementHour), "a grouping without engagement.hour"),
             (
                 sent == Sent::Whole && self.begins_with_post(),
-                "the answer as application/x-ndjson, which is sent as it comes",
+                "the answer as application/x-ndjson, which is streamed",
             ),
         ];
         let cuts: Vec<&str> =

@@ -80,13 +80,13 @@ impl Gateway {
                 writing.unconfirmed = None;
                 writing.reported_calls = batch.counted_calls;
                 if writing.is_failing {
-                    info!("usage is written again");
+                    info!("usage is being written again");
                 }
             }
             Err(error) if !writing.is_failing => {
                 warn!(
                     error = error as &dyn std::error::Error,
-                    "usage is not written; it is kept in memory meanwhile"
+                    "could not write usage; it is kept in memory meanwhile"
                 );
             }
             Err(_) => (),

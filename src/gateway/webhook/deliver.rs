@@ -41,7 +41,7 @@ const SENDERS: usize = 16;
 pub(in crate::gateway) const DISTRUSTED: &str =
     "its row does not match its seal: something else has changed it, so it is not sent";
 /// Why an event that cannot be proven here waits.
-const UNPROVEN: &str = "the vault key that sealed it is not on the ring";
+const UNPROVEN: &str = "the vault key that sealed it is not in vault.keys";
 
 /// Whether this program wrote an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +75,7 @@ impl Gateway {
                         claimed = gateway.claim_delivery() => claimed,
                     };
                     if let (Err(error), true) = (&claimed, is_up) {
-                        warn!(error = error as &dyn std::error::Error, "no events can be sent");
+                        warn!(error = error as &dyn std::error::Error, "events cannot be sent");
                     }
                     is_up = claimed.is_ok();
                     let Ok(Some(claimed)) = claimed else { break };
@@ -90,7 +90,7 @@ impl Gateway {
                     Some(sent) = sending.join_next() => {
                         if let Ok(Err(error)) = sent {
                             let error = &error as &dyn std::error::Error;
-                            warn!(error, "an event could not be sent, or it not be noted");
+                            warn!(error, "an event could not be sent, or its outcome not stored");
                         }
                     }
                     () = new_events.notified() => (),
@@ -136,7 +136,7 @@ impl Gateway {
         let sent = if is_for_receiver {
             self.send(&stored, &delivery.message_id(), body(delivery, link)).await
         } else {
-            Err(NotReceived::unsent("its row is for another app, so nothing is sent"))
+            Err(NotReceived::unsent("its row names another app, so nothing is sent"))
         };
         let now = self.now();
         let outcome = outcome(claimed, sent, now);
@@ -162,7 +162,7 @@ impl Gateway {
     /// Gives up an event that this program did not write: nothing is sent and no link is created.
     async fn put_aside(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
         let Delivery { number, webhook_id, .. } = &claimed.delivery;
-        error!(webhook = webhook_id, delivery = number, why = DISTRUSTED, "an event is put aside");
+        error!(webhook = webhook_id, delivery = number, why = DISTRUSTED, "an event was set aside");
         metrics::counter!("countersign_webhook_attempts_total", "outcome" => "distrusted")
             .increment(1);
         self.settle_unsent(claimed, DISTRUSTED, None).await
@@ -170,7 +170,7 @@ impl Gateway {
 
     async fn put_off(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
         let Delivery { number, webhook_id, .. } = &claimed.delivery;
-        warn!(webhook = webhook_id, delivery = number, why = UNPROVEN, "an event waits");
+        warn!(webhook = webhook_id, delivery = number, why = UNPROVEN, "an event has to wait");
         let now = self.now();
         let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
         self.settle_unsent(claimed, UNPROVEN, Some(next_try(tried_since, now))).await
@@ -239,7 +239,7 @@ impl Gateway {
             // An event without a link is better than none.
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                warn!(error, "no link to reconnect was made");
+                warn!(error, "no reconnect link was created");
                 return Ok(None);
             }
         };

@@ -156,7 +156,7 @@ impl Gateway {
         {
             let until = until.format(&Rfc3339).unwrap_or_default();
             let detail = format!(
-                "the secret before still signs, until {until}: wait for that, or give 0s to end both that and the present one at once"
+                "the previous secret still signs until {until}; wait until then, or give 0s to end both it and the current one at once"
             );
             return Err(Error::InvalidRequest(vec![Detail::at("/overlap", detail)]));
         }
@@ -175,7 +175,7 @@ impl Gateway {
             webhook,
         };
         if !self.0.store.rotate_webhook(&rotated, &stored.sealed_secret, actor, now).await? {
-            let detail = "a newer secret: somebody else has rotated it just now";
+            let detail = "a newer secret: somebody else has just rotated it";
             return Err(Error::AlreadyExists(detail.to_owned()));
         }
         Ok((rotated.webhook, secret))

@@ -87,7 +87,10 @@ fn vault_keys_are_judged_one_by_one() {
             format!("k0000001={KEY_1}, k0000002={CANARY}"),
             "entry 2: expected a key in standard base64",
         ),
-        (format!("k0000001={KEY_1}\nk0000001={KEY_2}"), "entry 2: expected an id that no entry"),
+        (
+            format!("k0000001={KEY_1}\nk0000001={KEY_2}"),
+            "entry 2: expected an id that no earlier entry",
+        ),
     ];
     for (keys, words) in &cases {
         let wrong = parse(None, &[("COUNTERSIGN__VAULT__KEYS", keys)]);

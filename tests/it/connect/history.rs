@@ -131,8 +131,8 @@ impl History<'_> {
         let is_own = known.browser == Some(browser);
         let expected = match known.connected {
             Some(name) if is_own => (200, format!("as @{name}")),
-            Some(_) => (410, "used already".to_owned()),
-            None if known.expires_s <= self.now_s => (404, "not known".to_owned()),
+            Some(_) => (410, "already been used".to_owned()),
+            None if known.expires_s <= self.now_s => (404, "is unknown".to_owned()),
             None if known.browser.is_some() && !is_own => (403, "another browser".to_owned()),
             None => (200, "at X</button>".to_owned()),
         };

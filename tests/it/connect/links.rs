@@ -154,7 +154,7 @@ async fn without_a_public_url_there_are_no_links(database: Database) {
     let gateway = start_gateway_with(&database, |config| config.connect.public_url = None).await;
     let refused = ask(&gateway, &gateway.new_admin_key().await, &json!({ "label": "x" })).await;
     refused.is_own(400, "invalid_request");
-    assert!(refused.text().contains("set it, or connect by PIN"), "{}", refused.text());
+    assert!(refused.text().contains("set it, or connect with a PIN"), "{}", refused.text());
 }
 
 // A browser once got JSON when it returned to a page under a link.

@@ -116,7 +116,7 @@ async fn who_comes_back_twice_is_told_that_the_link_is_in_use(database: Database
     browser.follow(&back).await.goes_to(path_of(&link));
     let told = [
         "Not connected yet.",
-        "This link is in use: X's response is being processed.",
+        "This link is in use: the response from X is being processed.",
         "Reload this page in a moment; if that does not help, try again.",
     ];
     browser.open(&link).await.is_page(200, &told);

@@ -298,7 +298,7 @@ async fn a_link_names_only_what_the_settings_say_letter_for_letter(database: Dat
         problems
             == [countersign::gateway::Detail::at(
                 "/return_to",
-                "must be one of connect.return_to, letter for letter",
+                "must be exactly as listed in connect.return_to",
             )]
     };
     for (number, return_to) in all.into_iter().enumerate() {
@@ -347,8 +347,8 @@ async fn a_row_that_says_otherwise_sends_nobody_there(database: Database) {
         database.run(&format!("update link set return_to = {written}")).await;
         browser.follow(&back).await.goes_to(path_of(&link));
         if rows % 8 == 0 {
-            browser.open(&link).await.is_page(404, &["This link is not known"]);
-            browser.press(&link).await.is_page(404, &["This link is not known"]);
+            browser.open(&link).await.is_page(404, &["This link is unknown"]);
+            browser.press(&link).await.is_page(404, &["This link is unknown"]);
         }
         database.run(&format!("update link set return_to = '{}'", ALLOWED[0])).await;
         rows += 1;

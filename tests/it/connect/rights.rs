@@ -73,13 +73,13 @@ async fn a_key_makes_no_links_beyond_its_rights(database: Database) {
         .await;
     let label = "x";
     for (key, wanted, told) in [
-        (&without, json!({ "label": label }), "may not make links"),
+        (&without, json!({ "label": label }), "may not create links"),
         (&wide, json!({ "label": label, "app": "other" }), "another app"),
-        (&narrow, json!({ "label": label }), "user_id must name one"),
+        (&narrow, json!({ "label": label }), "user_id must be one of them"),
         (
             &narrow,
             json!({ "label": label, "user_id": gateway.id("bob").to_string() }),
-            "user_id must name one",
+            "user_id must be one of them",
         ),
     ] {
         let refused = ask(&gateway, key, &wanted).await;

@@ -112,10 +112,10 @@ async fn a_link_that_was_used_is_used_for_everybody_else(database: Database) {
             &["This link has already been used.", "If you used it, you are done."],
         );
         assert!(!page.text().contains("carol"), "{}", page.text());
-        other.press(&link).await.is_page(410, &["This link was used already."]);
+        other.press(&link).await.is_page(410, &["This link has already been used."]);
     }
     // Nor can the browser that used it begin once more.
-    browser.press(&link).await.is_page(410, &["This link was used already."]);
+    browser.press(&link).await.is_page(410, &["This link has already been used."]);
     browser.open(&link).await.is_page(200, &["as @carol"]);
     // Its owner still sees the outcome after the link itself has expired.
     gateway.sandbox.clock.forward(Duration::days(2));

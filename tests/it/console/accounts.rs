@@ -163,7 +163,7 @@ async fn an_account_is_verified_and_its_page_says_what_came_of_it(database: Data
     let page = visitor.open(&path).await.text();
     assert!(
         page.contains("state revoked")
-            && page.contains("X says that the access token is not valid any more"),
+            && page.contains("X says that the access token is no longer valid"),
         "{page}"
     );
     let (revoked, imported) =

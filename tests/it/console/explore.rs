@@ -262,7 +262,7 @@ async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
         .send(EXPLORE, &[("app", "nowhere"), ("tweets", "20"), ("metrics", "favorites")])
         .await;
     is_page(&page, 400);
-    assert!(page.text().contains("must name a configured app"), "{}", page.text());
+    assert!(page.text().contains("must be one of the configured apps"), "{}", page.text());
 }
 
 async fn who_only_looks_is_told_to_ask_somebody(database: Database) {

@@ -155,7 +155,7 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
             "must be a user id of 1 to 19 digits, not \"alice\"",
         ),
         (&[("name", "x"), ("expires", "soon")], "expires", "must be a duration"),
-        (&[("name", "x"), ("app", "none")], "app", "must name a configured app"),
+        (&[("name", "x"), ("app", "none")], "app", "must be one of the configured apps"),
         (&[("name", "x"), ("role", "owner"), ("expires", "0s")], "expires", "must be above zero"),
     ] {
         let page = visitor.send(KEYS, fields).await;

@@ -67,7 +67,7 @@ async fn each_breakdown_has_its_rows(visitor: &Visitor<'_>) {
 
 async fn refuse_invalid_filters(visitor: &Visitor<'_>) {
     for (query, expected) in [
-        ("from=yesterday", "id=\"from-wrong\">From must be a day"),
+        ("from=yesterday", "id=\"from-wrong\">From must be a date"),
         ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"),
         (
             "until=9999-12-31T23:30:00Z",

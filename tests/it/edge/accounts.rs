@@ -220,7 +220,7 @@ async fn mistakes_of_every_stage_are_told_in_the_order_of_the_lines(database: Da
 
     let nothing = import(&gateway, &key, "\n").await;
     nothing.is_own(400, "invalid_request");
-    let said = "the body: there is no account to import; give one JSON object a line";
+    let said = "the body: no accounts to import; give one JSON object per line";
     assert_eq!(nothing.json()["detail"], said);
 }
 
@@ -297,7 +297,7 @@ async fn a_wrong_app_is_told_the_same_wherever_it_stands(database: Database) {
     ];
     for (path, body) in bodies {
         let unknown = with(body.clone(), &json!({ "app": "nope" }));
-        let detail = "must name a configured app; these are: demo";
+        let detail = "must be one of the configured apps: demo";
         let problems = told(one.admin(&key, "POST", path).body(unknown.to_string())).await;
         assert_eq!(problems, json!([{ "pointer": "/app", "detail": detail }]), "{path}");
         if path != "/admin/v1/webhooks" {
@@ -307,7 +307,7 @@ async fn a_wrong_app_is_told_the_same_wherever_it_stands(database: Database) {
         }
     }
     let in_query = |detail: &str| json!([{ "part": "query", "detail": detail }]);
-    let unknown = in_query("app: must name a configured app; these are: demo");
+    let unknown = in_query("app: must be one of the configured apps: demo");
     for method in ["GET", "POST"] {
         let ask = one.admin(&key, method, &format!("{ACCOUNTS}?app=nope"));
         assert_eq!(told(ask).await, unknown, "{method}");

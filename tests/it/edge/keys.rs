@@ -107,7 +107,7 @@ async fn a_body_that_does_not_read_is_told_in_plain_words(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let admin = gateway.new_admin_key().await;
     for (text, told) in [
-        ("{\"name\": a}", "the body: not JSON: there must be a value: an object, an array"),
+        ("{\"name\": a}", "the body: not JSON: a value is expected: an object, an array"),
         ("{\n\"name\":\"a\"", "(line 2, column 10)"),
         ("{}", "the body: missing field `name` (line 1, column 2)"),
     ] {

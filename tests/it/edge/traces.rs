@@ -70,11 +70,11 @@ async fn refused_keys_are_told_by_key_and_address_with_their_number(database: Da
     };
     let by_id = |key: &str| format!("key:{}", &key[4..16]);
     let mut expected = vec![
-        entry("key", "it is no key of that kind: 1".to_owned()),
-        entry("key", "the key is not known: 19".to_owned()),
-        entry("key", "too many from this address were wrong: 11".to_owned()),
-        entry(&by_id(&gateway.key), "the secret is not the key's: 1".to_owned()),
-        entry(&by_id(&revoked), "the key was revoked: 1000".to_owned()),
+        entry("key", "it is not a key of that kind: 1".to_owned()),
+        entry("key", "the key is unknown: 19".to_owned()),
+        entry("key", "too many wrong ones from this address: 11".to_owned()),
+        entry(&by_id(&gateway.key), "the secret is wrong: 1".to_owned()),
+        entry(&by_id(&revoked), "the key has been revoked: 1000".to_owned()),
         entry(&by_id(&expired), "the key has expired: 1".to_owned()),
     ];
     expected.sort();
@@ -103,10 +103,10 @@ async fn refused_sign_ins_links_and_framing_are_told(database: Database) {
     }
     let expected = [
         ("connection.refused", "connection", "what it sends is no HTTP: 2"),
-        ("console.refused", "console", "it is no key of that kind: 1"),
-        ("console.refused", "console", "the key is not known: 1"),
-        ("console.refused", &*format!("key:{}", &gateway.key[4..16]), "the key is a caller's: 1"),
-        ("link.refused", "link", "the link is not known: 1"),
+        ("console.refused", "console", "it is not a key of that kind: 1"),
+        ("console.refused", "console", "the key is unknown: 1"),
+        ("console.refused", &*format!("key:{}", &gateway.key[4..16]), "the key is a caller's key: 1"),
+        ("link.refused", "link", "the link is unknown: 1"),
     ];
     let expected: Vec<_> = expected
         .map(|(action, subject, detail)| {

@@ -73,10 +73,10 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
 
     // Neither is minted, so each is tried as it is.
     deployment.set("APPS__DEMO__APP_ONLY", "two_legged");
-    only_fails(&deployment, "app demo: X refuses its consumer key").await;
+    only_fails(&deployment, "app demo: X rejects its consumer key").await;
     deployment.set("APPS__DEMO__APP_ONLY", "bearer");
     deployment.set("APPS__DEMO__BEARER_TOKEN", "bogus");
-    only_fails(&deployment, "app demo: X refuses its bearer token").await;
+    only_fails(&deployment, "app demo: X rejects its bearer token").await;
     deployment
         .set("APPS__DEMO__BEARER_TOKEN", &deployment.sandbox.app("demo").bearer_token.clone());
     assert!(failing(&deployment).await.is_empty());

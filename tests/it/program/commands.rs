@@ -98,11 +98,11 @@ async fn an_import_is_all_or_nothing(database: Database) {
     let done = deployment.run_with(&["account", "import", "--app", "nowhere"], &good).await;
     assert_eq!(done.code, 1, "{done:?}");
     let done = deployment.run_with(&["account", "import"], "").await;
-    let told = "countersign: there is no account to import; give one JSON object a line\n";
+    let told = "countersign: no accounts to import; give one JSON object per line\n";
     assert_eq!((done.code, &*done.err), (1, told));
     assert_eq!(json(&deployment.must(&["account", "list", "--json"]).await), serde_json::json!([]));
     let done = deployment.run(&["account", "list", "--app", "nowhere"]).await;
-    let told = "countersign: --app: must name a configured app; these are: demo\n";
+    let told = "countersign: --app: must be one of the configured apps: demo\n";
     assert_eq!((done.code, &*done.err), (1, told));
 }
 
@@ -192,7 +192,7 @@ async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {
         (&["--endpoint", "weekly"], "--endpoint: must be totals, 28hr or historical"),
         (&["--expires", "soon"], "--expires: must be a duration"),
         (&["--expires", "9999y"], "--expires: must be above zero and at most 100 years"),
-        (&["--app", "nowhere"], "--app: must name a configured app; these are: demo"),
+        (&["--app", "nowhere"], "--app: must be one of the configured apps: demo"),
         (&["--admin", "--app", "demo"], "an admin key has no app"),
     ] {
         let done = deployment.run(&[&["key", "create", "odd"], more].concat()).await;

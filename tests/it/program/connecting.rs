@@ -25,7 +25,7 @@ async fn a_link_needs_a_public_url(database: Database) {
     let refused = deployment.run(&["account", "connect"]).await;
     assert_ne!(refused.code, 0);
     assert_eq!(refused.out, "");
-    assert!(refused.err.contains("set it, or connect by PIN"), "{}", refused.err);
+    assert!(refused.err.contains("set it, or connect with a PIN"), "{}", refused.err);
     deployment.set("SERVER__PUBLIC_URL", "https://countersign.example.com");
     let link =
         deployment.must(&["account", "connect", "--label", "for alice", "--expires", "2h"]).await;

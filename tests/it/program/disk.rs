@@ -101,7 +101,7 @@ async fn a_full_disk_refuses_what_must_be_stored_and_nothing_else() {
             (200, json!({ "reasons": [], "status": "ready" }))
         );
     }
-    assert!(gateway.running.err.text().contains("a bearer token was not stored"));
+    assert!(gateway.running.err.text().contains("could not store a bearer token"));
 }
 
 #[tokio::test]

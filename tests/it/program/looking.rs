@@ -183,7 +183,7 @@ async fn a_page_of_something_on_the_way_is_logged_by_type_length_and_title_alone
     call.body(body.to_string()).send().await.is_own(502, "upstream_odd");
     let line = running.err.wait_for("answered with an error").await;
     let line: Value = serde_json::from_str(&line).unwrap();
-    let told = "an answer that X does not give: text/html, 90 bytes, titled \"502 Proxy Error\"";
+    let told = "not a response that X documents: text/html, 90 bytes, titled \"502 Proxy Error\"";
     assert_eq!(line["cause"], told);
     assert!(!running.err.text().contains("<h1>"), "{}", running.err.text());
 }
@@ -209,7 +209,7 @@ async fn a_question_that_reserves_much_memory_is_logged_when_it_begins() {
         let ask = ask.header("x-api-key", &key).header("x-request-id", id);
         assert_eq!(ask.body(question.to_string()).send().await.status, 200);
     }
-    let line = running.err.wait_for("a large question begins").await;
+    let line = running.err.wait_for("answering a large question").await;
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&line["request_id"], &line["key"]), (&json!("large"), &json!("reports")));
     assert!(line["bytes"].as_u64().unwrap() > 16 << 20, "{line}");

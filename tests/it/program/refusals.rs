@@ -63,7 +63,7 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
     assert!((1..=3).contains(&told.len()), "{told:?}");
     assert_eq!(
         (&told[0]["why"], &told[0]["peer"]),
-        (&Value::from("the key was revoked"), &Value::from("127.0.0.1"))
+        (&Value::from("the key has been revoked"), &Value::from("127.0.0.1"))
     );
     for secret in [&good, &revoked, &admin] {
         assert!(!done.err.contains(&secret[17..50]));
@@ -71,7 +71,7 @@ async fn a_refused_key_is_logged_by_its_id_and_address_and_many_are_summed() {
     // None of it is lost at shutdown.
     let audit = deployment.must(&["audit", "--json", "--action", "key.refused"]).await;
     assert!(
-        audit.contains("the key was revoked: 301 times since")
+        audit.contains("the key has been revoked: 301 times since")
             && audit.contains(&format!("key:{id}")),
         "{audit}"
     );

@@ -261,13 +261,13 @@ async fn settings_are_read_anew_when_their_files_change_and_at_sighup() {
 
     // No signal: the changed file is noticed.
     fs::write(&secret, &deployment.sandbox.app("demo").consumer_secret).unwrap();
-    running.err.wait_for("the app's credentials were read anew").await;
+    running.err.wait_for("the app's credentials were reloaded").await;
     named("after").send().await.is_relayed(200);
 
     write("nonsense", "");
     let refused = running.err.wait_for("could not be applied in full").await;
     assert!(refused.contains("log.level"), "{refused}");
-    assert!(get("/readyz").send().await.text().contains("were not taken"));
+    assert!(get("/readyz").send().await.text().contains("could not be applied in full"));
     named("still").send().await.is_relayed(200);
 
     write("info", "apps.other.consumer_key = 'k'\napps.other.consumer_secret = 's'");
@@ -314,11 +314,11 @@ async fn a_mounted_ring_that_is_replaced_is_taken() {
     deployment.prepare().await;
     let running = deployment.serve().await;
     mount("..2", &format!("{RING}\n{NEWER}\n"));
-    let line = running.err.wait_for("the vault's ring was read anew").await;
+    let line = running.err.wait_for("the vault keys were reloaded").await;
     assert!(line.contains("testkey1 newerkey"), "{line}");
     // Everything is sealed with a key that this ring lacks.
     mount("..3", NEWER);
-    let line = running.err.wait_for("not taken as they are").await;
+    let line = running.err.wait_for("could not be applied in full").await;
     assert!(line.contains("testkey1 (account demo/"), "{line}");
 }
 
@@ -364,7 +364,7 @@ async fn commands_that_seal_refuse_a_ring_that_does_not_fit(database: Database) 
     for command in sealing {
         let refused = deployment.run_with(command, &deployment.lines(&["alice"])).await;
         assert_eq!(refused.code, 78, "{command:?}: {refused:?}");
-        let told = format!("{id} does not open");
+        let told = format!("{id} cannot be opened");
         assert!(refused.err.contains(&told) && refused.err.contains("testkey1"), "{refused:?}");
     }
 

@@ -112,7 +112,7 @@ async fn commands_that_read_no_settings_refuse_a_file_of_them() {
             }
             assert_eq!((done.code, &*done.out), (2, ""), "{done:?}");
             assert!(
-                done.err.contains("reads no settings") && done.err.contains("--config"),
+                done.err.contains("does not read settings") && done.err.contains("--config"),
                 "{done:?}"
             );
         }

@@ -60,7 +60,7 @@ async fn webhooks_come_and_go(database: Database) {
         (&["webhook", "add", "hooks.example.com"][..], "URL: must be https://"),
         (
             &["webhook", "add", "https://a/", "--app", "nope"],
-            "--app: must name a configured app; these are: demo",
+            "--app: must be one of the configured apps: demo",
         ),
         (&["webhook", "add", &receiver.url], "there is already a webhook with this URL"),
         (&["webhook", "test", "nope"], "there is no such webhook"),

@@ -124,7 +124,7 @@ async fn a_page_of_something_on_the_way_is_told_by_type_length_and_title(databas
     answer.is_own(502, "nothing_answered");
     let lack = answer.json()["missing"][0].clone();
     assert_eq!(lack["reason"], "upstream_error");
-    let told = "an answer that X does not give: text/html, 90 bytes, titled \"502 Proxy Error\"";
+    let told = "not a response that X documents: text/html, 90 bytes, titled \"502 Proxy Error\"";
     assert_eq!(lack["detail"], told);
 }
 
@@ -204,7 +204,7 @@ async fn when_time_is_up_what_is_there_is_given(database: Database) {
     let nothing = asked.clone().body(wanted.to_string()).send().await;
     nothing.is_own(504, "nothing_answered");
     assert_eq!(nothing.header("retry-after"), "1");
-    assert!(nothing.text().contains("posts deadline, time was up"), "{}", nothing.text());
+    assert!(nothing.text().contains("posts deadline, no time was left"), "{}", nothing.text());
     let wrong = asked.header("countersign-deadline", "soon").body(wanted.to_string()).send().await;
     wrong.is_own(400, "invalid_request");
     assert_eq!(wrong.json()["problems"][0]["header"], "Countersign-Deadline");

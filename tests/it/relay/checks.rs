@@ -139,13 +139,13 @@ async fn wrong_groupings_are_told_with_what_is_allowed() {
             TOTALS,
             levels(&["tweet.id", "tweet.id"]),
             "/groupings/g/group_by/1",
-            "tweet.id stands here twice; give it once",
+            "tweet.id occurs twice; give it once",
         ),
         (
             HISTORICAL,
             levels(&[all[0], all[1], all[3], all[2]]),
             "/groupings/g/group_by",
-            "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour",
+            "four values must be in the order tweet.id, engagement.type, engagement.day, engagement.hour",
         ),
         (
             HOURS,
@@ -157,7 +157,7 @@ async fn wrong_groupings_are_told_with_what_is_allowed() {
             TOTALS,
             grouped(json!({ "unavailable_tweet_ids": one })),
             "/groupings/unavailable_tweet_ids",
-            "takes the name of a key of the answer; choose another name",
+            "is the name of a key in the answer; choose another name",
         ),
         (
             TOTALS,

@@ -20,14 +20,11 @@ async fn what_is_no_json_object_is_refused() {
         ),
         (" \n", "is empty; send a JSON object"),
         ("{", "not JSON: it ends within an object; close it with } (line 1, column 1)"),
-        ("\n tweet_ids=1", "not JSON: there must be a value: an object, an array, a string"),
+        ("\n tweet_ids=1", "not JSON: a value is expected: an object, an array, a string"),
         ("\n tweet_ids=1", "(line 2, column 3)"),
         ("{'tweet_ids':[]}", "not JSON: a key must be a string in \\\"\\\" (line 1, column 2)"),
-        ("{} {}", "not JSON: after the end of the value there must be nothing (line 1, column 4)"),
-        (
-            "{\"a\":[1,]}",
-            "not JSON: after the last item or value there must be no comma (line 1, column 9)",
-        ),
+        ("{} {}", "not JSON: nothing may follow the end of the value (line 1, column 4)"),
+        ("{\"a\":[1,]}", "not JSON: no comma may follow the last item or value (line 1, column 9)"),
         ("{\"a\":\"\t\"}", "not JSON: a control character in a string must be escaped"),
         ("\u{feff}{}", "not JSON"),
         ("[]", "must be an object, not an array"),
@@ -46,7 +43,7 @@ async fn what_is_no_json_object_is_refused() {
     }
     let odd = answer(&gateway, Endpoint::Totals, &b"{\n\"a\": \"\xff\"}"[..]).await;
     let detail = odd.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("no UTF-8") && detail.ends_with("(line 2, column 7)"), "{detail}");
+    assert!(detail.contains("not UTF-8") && detail.ends_with("(line 2, column 7)"), "{detail}");
     assert!(gateway.arrived("/").await.is_empty());
 }
 
@@ -68,7 +65,7 @@ async fn keys_given_twice_are_refused_at_any_depth_and_however_they_are_spelt() 
         assert!(good.contains(from), "{good}");
         let answer = answer(&gateway, Endpoint::Totals, good.replacen(from, to, 1)).await;
         answer.is_own(400, "invalid_request");
-        let detail = "this key stands here more than once; give it once";
+        let detail = "this key occurs more than once; give it only once";
         assert_eq!(answer.json()["problems"], json!([{ "pointer": pointer, "detail": detail }]));
     }
     assert!(gateway.arrived("/").await.is_empty());

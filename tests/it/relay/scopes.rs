@@ -143,7 +143,7 @@ async fn a_key_limited_to_other_endpoints_is_told_which_are_its_own(database: Da
     answer.is_own(403, "not_allowed");
     let detail = answer.json()["detail"].to_string();
     assert!(
-        detail.contains("totals is not among its endpoints, which are 28hr, historical"),
+        detail.contains("totals is not one of its endpoints: 28hr, historical"),
         "{detail}"
     );
 }

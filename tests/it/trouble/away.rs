@@ -110,14 +110,14 @@ async fn known_callers_are_served_while_postgres_is_stopped() {
     is_live(&gateway).await;
 
     gateway.sandbox.clock.forward(time::Duration::seconds(2));
-    let away = "the database is away; known callers are served for 298 s more";
+    let away = "the database is unavailable; known callers are served for another 298 s";
     assert_eq!(ready(&gateway).await, (200, "degraded".to_owned(), away.to_owned()));
     known_are_served(&gateway).await;
 
     gateway.sandbox.clock.forward(time::Duration::minutes(5));
     is_told_to_wait(&public(&gateway).send().await);
     is_told_to_wait(&private(&gateway, "alice").send().await);
-    let away = "the database is away for too long";
+    let away = "the database has been unavailable for too long";
     assert_eq!(ready(&gateway).await, (503, "not ready".to_owned(), away.to_owned()));
     is_live(&gateway).await;
 

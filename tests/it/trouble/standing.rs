@@ -7,9 +7,9 @@ use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
 use crate::trouble::{private, public};
 
-const KEYS: &str = "app demo: X refuses its consumer key and secret, or has suspended it";
-const TIME: &str = "app demo: X refuses the time of its signatures";
-const BEARER: &str = "app demo: X refuses its bearer token, or gives it none";
+const KEYS: &str = "app demo: X rejects its consumer key and secret, or has suspended it";
+const TIME: &str = "app demo: X rejects the timestamps of its signatures";
+const BEARER: &str = "app demo: X rejects its bearer token, or issues none";
 
 /// What readiness says about the app.
 async fn reasons(gateway: &TestGateway) -> Vec<String> {

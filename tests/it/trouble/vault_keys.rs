@@ -119,7 +119,7 @@ async fn a_ring_that_does_not_fit_is_not_taken(database: Database) {
     {
         assert!(fault.to_string().contains(part), "{part}: {fault}");
     }
-    assert!(ready(&gateway).send().await.text().contains("were not taken"));
+    assert!(ready(&gateway).send().await.text().contains("could not be applied in full"));
 
     let other = reload(&gateway, &database, |config| config.vault.keys[0].1 = NEW.into()).await;
     assert_eq!(other, Err(RingFault::Replaced("testkey1".to_owned())));
@@ -137,7 +137,7 @@ async fn a_ring_with_another_key_under_a_missing_id_is_not_taken(database: Datab
         config.vault.keys[1].1 = "QB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=".into();
     });
     let fault = wrong.await.unwrap_err().to_string();
-    assert!(fault.contains("does not open") && fault.contains("newerkey"), "{fault}");
+    assert!(fault.contains("cannot be opened") && fault.contains("newerkey"), "{fault}");
     private(&old, "alice").send().await.is_own(503, "vault_key_unavailable");
     assert_eq!(state(&old, "alice").await, AccountState::Active);
 }
@@ -145,7 +145,7 @@ async fn a_ring_with_another_key_under_a_missing_id_is_not_taken(database: Datab
 async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(database: Database) {
     let gateway = TestGateway::start(&database).await;
     for reason in
-        ["the stored token does not open or is not this user's", "the stored token does not open"]
+        ["the stored token cannot be opened or is not this user's", "the stored token cannot be opened"]
     {
         quarantine(&gateway, reason).await;
         private(&gateway, "alice").send().await.is_relayed(200);
@@ -153,10 +153,10 @@ async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(d
     }
     let healed = gateway.audited("account.recovered").await;
     assert_eq!(healed.len(), 2);
-    assert!(healed[0].2.contains("opens again"), "{healed:?}");
+    assert!(healed[0].2.contains("can be opened again"), "{healed:?}");
 
     for reason in
-        ["X says that the token is another user's", "X said twice that the token is another user's"]
+        ["X says that the token belongs to another user", "X said twice that the token belongs to another user"]
     {
         quarantine(&gateway, reason).await;
         private(&gateway, "alice").send().await.is_own(409, "account_not_active");

@@ -25,7 +25,7 @@ async fn rotate_twice(gateway: &TestGateway, key: &str, id: &str, secret: &str) 
     let refused = gateway.admin(key, "POST", &path).send().await;
     refused.is_own(400, "invalid_request");
     assert!(
-        refused.text().contains("still signs, until 2026-03-10T23:15:30Z"),
+        refused.text().contains("still signs until 2026-03-10T23:15:30Z"),
         "{}",
         refused.text()
     );

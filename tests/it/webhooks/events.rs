@@ -123,7 +123,7 @@ async fn the_end_of_an_account_carries_a_link_for_its_user_alone(database: Datab
     let link = data["reconnect_url"].as_str().unwrap();
     assert!(link.starts_with(&format!("{}/connect/", gateway.url)), "{link}");
     assert_eq!(data["reconnect_until"], "2026-03-11T21:15:30Z");
-    assert_eq!(data["reason"], "X says that the access token is not valid any more");
+    assert_eq!(data["reason"], "X says that the access token is no longer valid");
     assert_eq!(
         gateway.audited("link.created").await,
         [("webhook".to_owned(), "app:demo".to_owned(), r#"link "to reconnect @alice""#.to_owned())]

@@ -144,7 +144,7 @@ async fn an_event_whose_vault_key_is_not_here_waits_for_it(database: Database) {
         (waits["state"].as_str(), waits["event"].as_str()),
         (Some("waiting"), Some("account.connected"))
     );
-    assert!(waits["failure"].as_str().unwrap().contains("not on the ring"), "{waits}");
+    assert!(waits["failure"].as_str().unwrap().contains("not in vault.keys"), "{waits}");
     gateway.later(Duration::minutes(1)).await;
     assert!(gateway.deliver().await >= 1);
     assert_eq!(receiver.told()[0], names(&[("connected", "alice")])[0]);

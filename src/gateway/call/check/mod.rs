@@ -86,7 +86,7 @@ impl Problems {
                 for key in runs.filter(|run| run.len() > 1).filter_map(|run| run.first()) {
                     self.add(
                         &Path::Key(at, key),
-                        "this key stands here more than once; give it once",
+                        "this key occurs more than once; give it only once",
                     );
                 }
                 for (key, value) in entries {
@@ -125,7 +125,7 @@ impl Problems {
             let (count, most) = (items.len(), endpoint.max_posts());
             self.add(
                 &IDS,
-                format_args!("has {count} ids; {endpoint} takes at most {most} a request"),
+                format_args!("has {count} ids; {endpoint} takes at most {most} per request"),
             );
         }
         for (index, item) in items.iter().enumerate().filter(|(_, item)| !is_post_id(item)) {
@@ -239,7 +239,7 @@ impl Problems {
     fn levels(&mut self, endpoint: Endpoint, name: &str, grouping: &Node<'_>) -> Vec<GroupBy> {
         let at = Path::Key(&GROUPINGS, name);
         if RESERVED_NAMES.contains(&name) {
-            self.add(&at, "takes the name of a key of the answer; choose another name");
+            self.add(&at, "is the name of a key in the answer; choose another name");
         }
         let Node::Map(_) = grouping else {
             self.add(&at, format_args!("must be an object with group_by, not {}", grouping.kind()));
@@ -260,8 +260,8 @@ impl Problems {
         if self.count() == before && levels.len() == 4 && !in_order {
             self.add(
                 &at,
-                "four values must stand as tweet.id, engagement.type, engagement.day, engagement.hour, \
-                 or with the first two exchanged",
+                "four values must be in the order tweet.id, engagement.type, engagement.day, engagement.hour, \
+                 or with the first two swapped",
             );
         }
         levels
@@ -271,7 +271,7 @@ impl Problems {
         let (start, end) = (self.time(&START, start), self.time(&END, end));
         for (at, time) in [(&START, start), (&END, end)] {
             if time.is_some_and(|time| now.is_before(time)) {
-                self.add(at, format_args!("is in the future; it is {} now", rfc3339(now.at)));
+                self.add(at, format_args!("is in the future; it is now {}", rfc3339(now.at)));
             }
         }
         if let (Some(start), Some(end)) = (start, end) {
@@ -320,7 +320,7 @@ fn read_level(endpoint: Endpoint, before: &[GroupBy], item: &Node<'_>) -> Result
             GroupBys(endpoint)
         )),
         Some(level) if before.contains(&level) => {
-            Err(format!("{level} stands here twice; give it once"))
+            Err(format!("{level} occurs twice; give it once"))
         }
         Some(level) if level.is_time() && !endpoint.has_time_series() => Err(format!(
             "{endpoint} has no time series, so it cannot group by {level}; 28hr and historical can"

@@ -159,8 +159,8 @@ fn groupings_follow_the_rules() {
     for levels in [&[t][..], &[e], &[h], &[t, d, e], &[e, t, h], &[t, e, d, h], &[e, t, d, h]] {
         assert!(problems(hours, &one(levels)).is_empty(), "{levels:?}");
     }
-    finds(hours, &one(&[d, h, t, e]), "/groupings/g/group_by", "four values must stand");
-    finds(hours, &one(&[t, e, h, d]), "/groupings/g/group_by", "four values must stand");
+    finds(hours, &one(&[d, h, t, e]), "/groupings/g/group_by", "four values must be in");
+    finds(hours, &one(&[t, e, h, d]), "/groupings/g/group_by", "four values must be in");
     finds(hours, &one(&[t, t]), "/groupings/g/group_by/1", "twice");
     finds(
         hours,

@@ -85,23 +85,23 @@ fn all_mistakes_are_reported_at_once() {
         "accounts":["alice",null],"owners":{"3":"1","2":"@x","y":1},"tweets":[],"accounts":[]}"#,
     );
     let places = [
-        "/accounts this key stands here more",
-        "/tweets this key is not known, only tweet_ids,",
+        "/accounts this key occurs more",
+        "/tweets unknown key (known: tweet_ids,",
         "/tweet_ids/0 must be a post id",
         "/tweet_ids/2 no post id is above 9223372036854775807",
         "/engagement_types/0 \"likes\" is not an engagement type",
         "/engagement_types/1 quote_tweets is not served by historical",
-        "/window/zone this key is not known, only start, end",
+        "/window/zone unknown key (known: start, end)",
         "/window/start is more than 365 days ago; the earliest start is 2025-06-15T12:00:00Z",
-        "/window/end is in the future; it is 2026-06-15T12:34:56Z now",
-        "/groupings/end/sort this key is not known, only group_by",
-        "/groupings/end takes the name of a key of the answer",
+        "/window/end is in the future; it is now 2026-06-15T12:34:56Z",
+        "/groupings/end/sort unknown key (known: group_by)",
+        "/groupings/end is the name of a key in the answer",
         "/groupings/end/group_by/1 \"nope\" is not a grouping value",
         "/accounts/0 must be a user id of 1 to 19 digits or @screen_name, not \"alice\"",
         "/accounts/1 must be a user id",
-        "/owners/3 this post is not among tweet_ids",
+        "/owners/3 this post is not in tweet_ids",
         "/owners/2 must be a user id of 1 to 19 digits, not \"@x\"",
-        "/owners/y this post is not among tweet_ids",
+        "/owners/y this post is not in tweet_ids",
     ];
     let found = found.unwrap_err();
     for (found, place) in found.iter().zip(places) {
@@ -156,7 +156,7 @@ fn what_is_no_question_is_refused() {
     finds(&with(r#""accounts":[]"#), "/accounts", "is empty");
     finds(&with(r#""accounts":"@a""#), "/accounts", "must be an array");
     finds(&with(r#""owners":["20"]"#), "/owners", "must be an object of post ids");
-    finds(&with(r#""owners":{"20":1,"020":2}"#), "/owners/020", "another author already, 1");
+    finds(&with(r#""owners":{"20":1,"020":2}"#), "/owners/020", "already has another author, 1");
     finds(&with(r#""groupings":{}"#), "/groupings", "is empty");
     finds(
         &with(r#""groupings":{"g":{"group_by":["engagement.hour"]}}"#),

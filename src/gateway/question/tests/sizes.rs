@@ -57,9 +57,9 @@ fn a_monstrous_answer_is_refused_with_what_to_cut() {
     );
     assert_eq!(
         larger.too_many_numbers(Sent::Whole, 58).unwrap().detail,
-        "asks for up to 60 numbers, most of them in the grouping \"a\"; limits.question_numbers allows an answer 58: \
+        "asks for up to 60 numbers, most of them in the grouping \"a\"; limits.question_numbers allows 58 per answer: \
          ask for fewer tweet_ids, or fewer engagement_types, or a shorter window, or a grouping without \
-         engagement.hour, or the answer as application/x-ndjson, which is sent as it comes"
+         engagement.hour, or the answer as application/x-ndjson, which is streamed"
     );
     assert_eq!(larger.too_many_numbers(Sent::Lines, 1), None, "each post is sent and forgotten");
     let together =
