@@ -8,7 +8,7 @@ use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
-use crate::store::{Backlog, Grain, MOST_TOLD, UsageFilter, UsageOfTime, UsageRow};
+use crate::store::{Backlog, Grain, MOST_SEPARATE, UsageFilter, UsageOfTime, UsageRow};
 
 /// The most recent calls from which latencies are computed.
 const MOST_TIMED: u32 = 1000;
@@ -98,10 +98,11 @@ impl Gateway {
         filter.key_id = self.key_id(filter.key_id).await?;
         let store = &self.0.store;
         let ranked = match aspect {
-            Some(aspect) => store.rank_usage(&filter, aspect).await?,
+            Some(aspect) => store.list_largest_usage(&filter, aspect).await?,
             None => Vec::new(),
         };
-        let largest: Vec<String> = ranked.iter().take(MOST_TOLD).map(|it| it.0.clone()).collect();
+        let largest: Vec<String> =
+            ranked.iter().take(MOST_SEPARATE).map(|it| it.0.clone()).collect();
         let told = aspect.map(|it| (it, &*largest));
         let key_names = match aspect {
             Some(Aspect::Key) => self.key_names(ranked.iter().map(|it| &*it.0)).await,
@@ -109,7 +110,7 @@ impl Gateway {
         };
         let from = begin_of(filter.from);
         Ok(UsageSurvey {
-            over_time: store.usage_over_time(&filter, told).await?,
+            over_time: store.list_usage_over_time(&filter, told).await?,
             ranked,
             accounts: store.count_used_accounts(Month::of(from)).await?,
             gaps: self.usage_gaps(from).await?,

@@ -1,4 +1,4 @@
-//! The two databases side by side: a query is written once and run on whichever is there.
+//! The two databases side by side: one of two values, and connections to whichever database is there.
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Postgres, Sqlite, Transaction};
@@ -19,25 +19,25 @@ pub(crate) type Lease = On<Loan, PoolConnection<Sqlite>>;
 /// A transaction, rolled back unless committed.
 pub(crate) type Work<'c> = On<Transaction<'c, Postgres>, Transaction<'c, Sqlite>>;
 
-/// Runs the same text with the connection of either database under the name `$it`.
+/// Runs the same text with the value of either database as `$value`.
 macro_rules! on {
-    ($on:expr, $it:ident => $body:expr) => {
+    ($on:expr, $value:pat => $body:expr) => {
         match $on {
-            $crate::store::database::dialect::On::Postgres($it) => $body,
-            $crate::store::database::dialect::On::Sqlite($it) => $body,
+            $crate::store::database::dialect::On::Postgres($value) => $body,
+            $crate::store::database::dialect::On::Sqlite($value) => $body,
         }
     };
 }
-pub(crate) use on;
+pub(in crate::store::database) use on;
 
 impl Lease {
     /// Begins a transaction that may write.
     pub(crate) async fn begin(&mut self) -> Result<Work<'_>, Error> {
         Ok(match self {
-            On::Postgres(it) => On::Postgres(Connection::begin(&mut **it).await?),
+            On::Postgres(connection) => On::Postgres(Connection::begin(&mut **connection).await?),
             // A plain `begin` takes the lock at the first write, and then fails at once where it should wait.
-            On::Sqlite(it) => {
-                On::Sqlite(Connection::begin_with(&mut **it, "begin immediate").await?)
+            On::Sqlite(connection) => {
+                On::Sqlite(Connection::begin_with(&mut **connection, "begin immediate").await?)
             }
         })
     }
@@ -45,6 +45,6 @@ impl Lease {
 
 impl Work<'_> {
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        Ok(on!(self, it => it.commit().await)?)
+        Ok(on!(self, transaction => transaction.commit().await)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::store::database::dialect::{On, Work, on};
+use crate::store::database::dialect::{On, Work};
 use crate::store::{Error, Store, whole_seconds};
 
 struct Migration {
@@ -92,12 +92,12 @@ impl Store {
     pub async fn migrate(&self, now: OffsetDateTime) -> Result<Vec<i64>, Error> {
         let mut lease = self.writer().await?;
         let mut work = lease.begin().await?;
-        take_turn(&mut work).await?;
+        wait_for_turn(&mut work).await?;
         create_version_table(&mut work).await?;
         let found = version(&mut work).await?;
         refuse_newer(found)?;
         let mut applied = Vec::new();
-        for migration in MIGRATIONS.iter().filter(|it| it.version > found) {
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
             apply(&mut work, migration, now).await?;
             applied.push(migration.version);
         }
@@ -114,13 +114,9 @@ impl Store {
                 }
                 On::Sqlite(_) => "select count(*) from sqlite_schema where name = 'schema_version'",
             };
-            let tables: i64 =
-                on!(&mut lease, it => sqlx::query_scalar(exists).fetch_one(&mut **it).await?);
-            let found = if tables == 0 {
-                0
-            } else {
-                on!(&mut lease, it => sqlx::query_scalar(LATEST).fetch_one(&mut **it).await?)
-            };
+            let (tables,): (i64,) = lease.fetch_one(lease.query(exists)).await?;
+            let (found,) =
+                if tables == 0 { (0,) } else { lease.fetch_one(lease.query(LATEST)).await? };
             Ok(Schema { found, known: known() })
         })
         .await
@@ -137,7 +133,7 @@ impl Store {
 const LATEST: &str = "select coalesce(max(version), 0) from schema_version";
 
 fn known() -> i64 {
-    MIGRATIONS.iter().map(|it| it.version).max().unwrap_or_default()
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 fn refuse_newer(found: i64) -> Result<(), Error> {
@@ -147,40 +143,39 @@ fn refuse_newer(found: i64) -> Result<(), Error> {
 
 /// On SQLite, `begin immediate` already gave the turn. The lock ends with the transaction, so that a pooler between
 /// here and the server cannot strand it; waiting for it may take longer than other statements may.
-async fn take_turn(work: &mut Work<'_>) -> Result<(), Error> {
-    if let On::Postgres(it) = work {
-        sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **it).await?;
-        sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut **it).await?;
+async fn wait_for_turn(work: &mut Work<'_>) -> Result<(), Error> {
+    if let On::Postgres(transaction) = work {
+        sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **transaction).await?;
+        work.execute(work.query("select pg_advisory_xact_lock($1)").bind(LOCK)).await?;
     }
     Ok(())
 }
 
 async fn create_version_table(work: &mut Work<'_>) -> Result<(), Error> {
-    match work {
-        On::Postgres(it) => {
-            let sql = "create table if not exists schema_version (
+    let sql = match work {
+        On::Postgres(_) => {
+            "create table if not exists schema_version (
                 version    bigint not null,
                 name       text not null,
                 applied_at timestamptz not null,
                 constraint schema_version_pkey primary key (version)
-            )";
-            sqlx::query(sql).execute(&mut **it).await?;
+            )"
         }
-        On::Sqlite(it) => {
-            let sql = "create table if not exists schema_version (
+        On::Sqlite(_) => {
+            "create table if not exists schema_version (
                 version    integer not null,
                 name       text not null,
                 applied_at text not null,
                 constraint schema_version_pkey primary key (version)
-            ) strict";
-            sqlx::query(sql).execute(&mut **it).await?;
+            ) strict"
         }
-    }
-    Ok(())
+    };
+    work.execute(work.query(sql)).await.map(drop)
 }
 
 async fn version(work: &mut Work<'_>) -> Result<i64, Error> {
-    Ok(on!(work, it => sqlx::query_scalar(LATEST).fetch_one(&mut **it).await?))
+    let (version,) = work.fetch_one(work.query(LATEST)).await?;
+    Ok(version)
 }
 
 async fn apply(
@@ -189,15 +184,15 @@ async fn apply(
     now: OffsetDateTime,
 ) -> Result<(), Error> {
     match work {
-        On::Postgres(it) => sqlx::raw_sql(migration.postgres).execute(&mut **it).await.map(drop)?,
-        On::Sqlite(it) => sqlx::raw_sql(migration.sqlite).execute(&mut **it).await.map(drop)?,
+        On::Postgres(transaction) => {
+            sqlx::raw_sql(migration.postgres).execute(&mut **transaction).await.map(drop)?;
+        }
+        On::Sqlite(transaction) => {
+            sqlx::raw_sql(migration.sqlite).execute(&mut **transaction).await.map(drop)?;
+        }
     }
     let sql = "insert into schema_version (version, name, applied_at) values ($1, $2, $3)";
-    on!(work, it => sqlx::query(sql)
-        .bind(migration.version)
-        .bind(migration.name)
-        .bind(whole_seconds(now))
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(())
+    let query =
+        work.query(sql).bind(migration.version).bind(migration.name).bind(whole_seconds(now));
+    work.execute(query).await.map(drop)
 }

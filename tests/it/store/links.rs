@@ -98,14 +98,14 @@ on_both! {
         for it in [&over, &going] {
             store.insert_handshake(it).await.unwrap();
         }
-        assert!(store.take_handshake(b"going", b"another").await.unwrap().is_none());
-        assert!(store.take_handshake(b"neither", b"browser").await.unwrap().is_none());
+        assert!(store.remove_handshake(b"going", b"another").await.unwrap().is_none());
+        assert!(store.remove_handshake(b"neither", b"browser").await.unwrap().is_none());
         assert_eq!(end_of(&store).await, None);
         for it in [over, going] {
-            let taken = store.take_handshake(&it.token_hash, b"browser").await.unwrap();
+            let taken = store.remove_handshake(&it.token_hash, b"browser").await.unwrap();
             assert!(taken == Some(it.clone()));
             assert_eq!(end_of(&store).await, Some(NotConnected::UnderWay));
-            assert!(store.take_handshake(&it.token_hash, b"browser").await.unwrap().is_none());
+            assert!(store.remove_handshake(&it.token_hash, b"browser").await.unwrap().is_none());
         }
     }
 
@@ -116,7 +116,7 @@ on_both! {
         let mut takers = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let store = store.clone();
-            takers.spawn(async move { store.take_handshake(b"token", b"browser").await.unwrap() });
+            takers.spawn(async move { store.remove_handshake(b"token", b"browser").await.unwrap() });
         }
         assert_eq!(takers.join_all().await.iter().filter(|it| it.is_some()).count(), 1);
     }
@@ -154,11 +154,11 @@ on_both! {
             store.insert_handshake(&handshake(token, until)).await.unwrap();
         }
         store.prune_links(NOW, NOW).await.unwrap();
-        assert!(store.take_handshake(b"one", b"browser").await.unwrap().is_none());
+        assert!(store.remove_handshake(b"one", b"browser").await.unwrap().is_none());
         assert!(store.find_link(HASH).await.unwrap().is_some());
         // A link goes with the handshakes that began from it.
         store.prune_links(NOW, link().expires_at).await.unwrap();
         assert!(store.find_link(HASH).await.unwrap().is_none());
-        assert!(store.take_handshake(b"two", b"browser").await.unwrap().is_none());
+        assert!(store.remove_handshake(b"two", b"browser").await.unwrap().is_none());
     }
 }

@@ -99,7 +99,7 @@ on_both! {
             for hours in [0, 24] {
                 assert_eq!(calls(&store, &of(hours)).await.iter().sum::<u64>(), by_hour, "{from} to {until}");
             }
-            let told: u64 = store.usage_over_time(&of(24), None).await.unwrap().iter().map(|it| it.sums.calls).sum();
+            let told: u64 = store.list_usage_over_time(&of(24), None).await.unwrap().iter().map(|it| it.sums.calls).sum();
             assert_eq!(told, by_hour, "{from} to {until}");
         }
     }
@@ -110,21 +110,21 @@ on_both! {
         store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
         let month = |text: &str| Month::parse(text).unwrap().begin();
         let of = |hours, months| UsageFilter { from: month("2026-02"), until: month("2026-04"), months, ..all(Grain { hours, ..Grain::default() }) };
-        let days = store.usage_over_time(&of(24, false), None).await.unwrap();
+        let days = store.list_usage_over_time(&of(24, false), None).await.unwrap();
         let (march, mut sums) = (month("2026-03"), [0, 0]);
         for it in &days {
             sums[usize::from(it.hour >= march)] += it.sums.calls;
         }
-        let months = store.usage_over_time(&of(24, true), None).await.unwrap();
+        let months = store.list_usage_over_time(&of(24, true), None).await.unwrap();
         let told: Vec<_> = months.iter().map(|it| (it.hour, it.sums.calls)).collect();
         assert_eq!(told, [(month("2026-02"), sums[0]), (march, sums[1])]);
         assert!(sums[0] > 0 && sums[1] > 0);
         for months in [false, true] {
-            let ranked = store.rank_usage(&of(24, months), Aspect::App).await.unwrap();
+            let ranked = store.list_largest_usage(&of(24, months), Aspect::App).await.unwrap();
             assert_eq!(ranked[0].1.calls + ranked[1].1.calls, sums[0] + sums[1]);
         }
         store.prune_usage(NOW + Duration::days(60)).await.unwrap();
-        assert!(store.usage_over_time(&of(24, true), None).await.unwrap().is_empty());
+        assert!(store.list_usage_over_time(&of(24, true), None).await.unwrap().is_empty());
     }
 
     async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
@@ -132,16 +132,16 @@ on_both! {
         let lines = (1..=7).flat_map(|app| (0..app).map(move |hour| line(hour, &format!("app{app}"), None))).collect();
         store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
         let filter = UsageFilter { limit: 6, ..all(Grain { hours: 1, ..Grain::default() }) };
-        let ranked = store.rank_usage(&filter, Aspect::App).await.unwrap();
+        let ranked = store.list_largest_usage(&filter, Aspect::App).await.unwrap();
         let told: Vec<_> = ranked.iter().map(|it| (&*it.0, it.1.calls)).collect();
         assert_eq!(told, [("app7", 14), ("app6", 12), ("app5", 10), ("app4", 8), ("app3", 6), ("app2", 4)]);
         let top: Vec<String> = ranked.into_iter().take(2).map(|it| it.0).collect();
-        let told = store.usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
+        let told = store.list_usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
         let told: Vec<_> = told.iter().map(|it| (it.hour - hour_of(NOW), it.told.as_deref(), it.sums.calls)).collect();
         assert_eq!(&told[..3], [(0, None, 10), (0, Some("app6"), 2), (0, Some("app7"), 2)]);
         assert_eq!(told.last(), Some(&(6, Some("app7"), 2)));
         for (aspect, expected) in [(Aspect::Key, "key of app7"), (Aspect::Account, ""), (Aspect::Endpoint, "totals"), (Aspect::Auth, "app-only"), (Aspect::Outcome, "2xx")] {
-            assert_eq!(store.rank_usage(&filter, aspect).await.unwrap()[0].0, expected);
+            assert_eq!(store.list_largest_usage(&filter, aspect).await.unwrap()[0].0, expected);
         }
     }
 
@@ -254,22 +254,22 @@ async fn agree(store: &Store) {
         let by = Grain { hours: 24, ..Grain::default() };
         let everybody = UsageFilter { from, until, months, ..all(by) };
         let of_app = UsageFilter { app: Some("main".into()), ..everybody.clone() };
-        let told = store.usage_over_time(&everybody, None).await.unwrap();
+        let told = store.list_usage_over_time(&everybody, None).await.unwrap();
         assert!(!told.is_empty());
-        assert_eq!(told, store.usage_over_time(&of_app, None).await.unwrap());
+        assert_eq!(told, store.list_usage_over_time(&of_app, None).await.unwrap());
         for aspect in Aspect::ALL {
-            let ranked = store.rank_usage(&everybody, aspect).await.unwrap();
+            let ranked = store.list_largest_usage(&everybody, aspect).await.unwrap();
             assert_eq!(
                 ranked,
-                store.rank_usage(&of_app, aspect).await.unwrap(),
+                store.list_largest_usage(&of_app, aspect).await.unwrap(),
                 "{}",
                 aspect.name()
             );
             let names: Vec<String> = ranked.into_iter().take(3).map(|it| it.0).collect();
             let told = Some((aspect, &*names));
             assert_eq!(
-                store.usage_over_time(&everybody, told).await.unwrap(),
-                store.usage_over_time(&of_app, told).await.unwrap(),
+                store.list_usage_over_time(&everybody, told).await.unwrap(),
+                store.list_usage_over_time(&of_app, told).await.unwrap(),
                 "{}",
                 aspect.name()
             );

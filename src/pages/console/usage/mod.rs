@@ -197,7 +197,7 @@ fn chart(
     let hours = buckets(filter);
     let mut values: BTreeMap<Option<&str>, Vec<Option<u64>>> = BTreeMap::new();
     for it in &survey.over_time {
-        let of = values.entry(it.told.as_deref()).or_insert_with(|| vec![Some(0); hours.len()]);
+        let of = values.entry(it.value.as_deref()).or_insert_with(|| vec![Some(0); hours.len()]);
         let place = hours.binary_search(&it.hour).ok();
         if let Some(Some(value)) = place.and_then(|it| of.get_mut(it)) {
             *value += it.sums.calls;
