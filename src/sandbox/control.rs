@@ -14,7 +14,7 @@ use crate::model::Endpoint;
 use crate::sandbox::engagement::unlimited;
 use crate::sandbox::http::call_log::Call;
 use crate::sandbox::http::faults::{Fault, Ordered};
-use crate::sandbox::http::reply::takes_gzip;
+use crate::sandbox::http::reply::accepts_gzip;
 use crate::sandbox::world::listing;
 use crate::sandbox::world::population::UserState;
 use crate::sandbox::{Sandbox, Switches, World};
@@ -26,7 +26,7 @@ type Answer = Result<Json<Value>, Problem>;
 pub fn router() -> Router<Sandbox> {
     Router::new()
         .route("/sandbox/world", get(list_world))
-        .route("/sandbox/answer/{endpoint}", post(answer_lifted))
+        .route("/sandbox/answer/{endpoint}", post(answer_unlimited))
         .route("/sandbox/calls", get(list_calls))
         .route("/sandbox/counts", get(count_calls))
         .route("/sandbox/switches", get(find_switches).put(change_switches))
@@ -40,14 +40,14 @@ async fn list_world(State(sandbox): State<Sandbox>) -> Json<World> {
     Json(listing::list(&sandbox))
 }
 
-async fn answer_lifted(
+async fn answer_unlimited(
     State(sandbox): State<Sandbox>,
     Path(endpoint): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let endpoint = Endpoint::from_name(&endpoint).ok_or_else(|| missing("no such endpoint"))?;
-    let reply = unlimited::reply(&sandbox, endpoint, &body).compressed(takes_gzip(&headers));
+    let reply = unlimited::reply(&sandbox, endpoint, &body).compressed(accepts_gzip(&headers));
     Ok(reply.into_response(sandbox.now()))
 }
 
@@ -73,7 +73,7 @@ async fn find_switches(State(sandbox): State<Sandbox>) -> Json<Switches> {
 async fn change_switches(State(sandbox): State<Sandbox>, body: Bytes) -> Answer {
     let changes: Value = read(&body)?;
     let mut state = sandbox.state();
-    let switches = state.switches.with(&changes).map_err(|it| complaint(&it))?;
+    let switches = state.switches.with(&changes).map_err(|problems| complaint(&problems))?;
     state.switches = switches.clone();
     Ok(Json(json!(switches)))
 }
@@ -104,7 +104,7 @@ async fn change_user(
 ) -> Answer {
     let change: Change = read(&body)?;
     let users = &sandbox.population().users;
-    let place = users.iter().position(|it| it.id.to_string() == user_id);
+    let place = users.iter().position(|user| user.id.to_string() == user_id);
     let place = place.ok_or_else(|| missing("no such user"))?;
     sandbox.state().set_user_state(place, change.state);
     Ok(Json(json!({ "user_id": user_id, "state": change.state })))
@@ -112,7 +112,7 @@ async fn change_user(
 
 /// Invalidates the app's bearer token; the next mint gives another.
 async fn rotate_bearer(State(sandbox): State<Sandbox>, Path(name): Path<String>) -> Answer {
-    let place = sandbox.population().apps.iter().position(|it| it.name == name);
+    let place = sandbox.population().apps.iter().position(|app| app.name == name);
     let place = place.ok_or_else(|| missing("no such app"))?;
     sandbox.state().replace_bearer(place);
     Ok(Json(json!({ "name": name })))
@@ -125,7 +125,7 @@ async fn reset(State(sandbox): State<Sandbox>) -> StatusCode {
 
 /// Reads JSON whatever its declared type, since `curl -d` declares a form.
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|it| complaint(&it.to_string()))
+    serde_json::from_slice(body).map_err(|error| complaint(&error.to_string()))
 }
 
 fn complaint(text: &str) -> Problem {

@@ -61,7 +61,7 @@ pub fn reply(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let answer = if allowance.is_spent {
         Err(errors::too_many_requests())
     } else {
-        read(arrival).map(|it| found(sandbox, &it))
+        read(arrival).map(|query| found(sandbox, &query))
     };
     let mut reply = match answer {
         Ok(body) => Reply::json(StatusCode::OK, &body),
@@ -81,7 +81,7 @@ fn admit(sandbox: &Sandbox, arrival: &Arrival) -> Result<Allowance, Refusal> {
     let mut state = sandbox.state();
     let switches = state.switches.clone();
     let app = sandbox.population().apps.get(caller.app);
-    if app.is_some_and(|it| switches.unlisted_lookup_apps.iter().any(|name| name == it.name)) {
+    if app.is_some_and(|app| switches.unlisted_lookup_apps.iter().any(|name| name == app.name)) {
         return Err(errors::client_forbidden(caller.app as u64 + 1));
     }
     Ok(state.quotas.look_up(caller.app, &switches, now_s))
@@ -96,49 +96,50 @@ struct Query {
 fn read(arrival: &Arrival) -> Result<Query, Refusal> {
     let given = form_pairs(arrival.query.as_deref().unwrap_or_default());
     let (ids, fields) = (listed_in(&given, "ids"), listed_in(&given, "tweet.fields"));
-    let mut wrong = wrong_parameters(&given);
-    wrong.extend(wrong_ids(&ids).iter().map(|it| errors::invalid_parameter("ids", &ids, it)));
-    for it in fields.iter().filter(|it| !FIELDS.contains(&&***it)) {
+    let mut mistakes = parameter_mistakes(&given);
+    let invalid_id = |text: &String| errors::invalid_parameter("ids", &ids, text);
+    mistakes.extend(id_mistakes(&ids).iter().map(invalid_id));
+    for field in fields.iter().filter(|field| !FIELDS.contains(&&***field)) {
         let known = FIELDS.join(",");
         let text =
-            format!("The `tweet.fields` query parameter value [{it}] is not one of [{known}]");
-        wrong.push(errors::invalid_parameter("tweet.fields", &fields, &text));
+            format!("The `tweet.fields` query parameter value [{field}] is not one of [{known}]");
+        mistakes.push(errors::invalid_parameter("tweet.fields", &fields, &text));
     }
-    if !wrong.is_empty() {
-        return Err(errors::invalid_request(&wrong));
+    if !mistakes.is_empty() {
+        return Err(errors::invalid_request(&mistakes));
     }
-    Ok(Query { ids, with_author: fields.iter().any(|it| it == "author_id") })
+    Ok(Query { ids, with_author: fields.iter().any(|field| field == "author_id") })
 }
 
 /// The items of a parameter that is a list.
 fn listed_in(given: &[(String, String)], name: &str) -> Vec<String> {
-    let values = given.iter().filter(|it| it.0 == name && !it.1.is_empty());
-    values.flat_map(|it| it.1.split(',')).map(str::to_owned).collect()
+    let values = given.iter().filter(|pair| pair.0 == name && !pair.1.is_empty());
+    values.flat_map(|pair| pair.1.split(',')).map(str::to_owned).collect()
 }
 
-fn wrong_parameters(given: &[(String, String)]) -> Vec<Value> {
-    let mut wrong = Vec::new();
+fn parameter_mistakes(given: &[(String, String)]) -> Vec<Value> {
+    let mut mistakes = Vec::new();
     for (place, (name, value)) in given.iter().enumerate() {
         let text = if !PARAMETERS.contains(&&**name) {
             format!("The query parameter [{name}] is not one of [{}]", PARAMETERS.join(","))
-        } else if given.iter().take(place).any(|it| it.0 == *name) {
+        } else if given.iter().take(place).any(|earlier| earlier.0 == *name) {
             format!("Duplicate parameters are not allowed: the `{name}` query parameter")
         } else {
             continue;
         };
-        wrong.push(errors::invalid_parameter(name, std::slice::from_ref(value), &text));
+        mistakes.push(errors::invalid_parameter(name, std::slice::from_ref(value), &text));
     }
-    wrong
+    mistakes
 }
 
-fn wrong_ids(ids: &[String]) -> Vec<String> {
-    let is_id = |it: &str| {
-        (1..=MOST_DIGITS).contains(&it.len()) && it.bytes().all(|digit| digit.is_ascii_digit())
+fn id_mistakes(ids: &[String]) -> Vec<String> {
+    let is_id = |id: &str| {
+        (1..=MOST_DIGITS).contains(&id.len()) && id.bytes().all(|digit| digit.is_ascii_digit())
     };
-    let not_valid = |it: &String| format!("The `ids` query parameter value [{it}] is not valid");
+    let not_valid = |id: &String| format!("The `ids` query parameter value [{id}] is not valid");
     match ids.len() {
         0 => vec!["The `ids` query parameter can not be empty".to_owned()],
-        1..=MOST_IDS => ids.iter().filter(|it| !is_id(it)).map(not_valid).collect(),
+        1..=MOST_IDS => ids.iter().filter(|id| !is_id(id)).map(not_valid).collect(),
         count => vec![format!(
             "The number of values in the `ids` query parameter list [{count}] is not between 1 and {MOST_IDS}"
         )],
@@ -146,14 +147,14 @@ fn wrong_ids(ids: &[String]) -> Vec<String> {
 }
 
 /// Posts that exist go to `data`, the rest to `errors`; each is left out if it would be empty.
-fn found(sandbox: &Sandbox, asked: &Query) -> Value {
+fn found(sandbox: &Sandbox, query: &Query) -> Value {
     let state = sandbox.state();
     let (mut data, mut missing) = (Vec::new(), Vec::new());
-    for id in &asked.ids {
-        let post = id.parse().ok().and_then(|it| sandbox.population().find_post(it));
-        match post.filter(|it| !it.is_deleted) {
-            Some(it) if state.user_state(it.author).shows_posts() => {
-                data.push(listed(sandbox, it, asked.with_author));
+    for id in &query.ids {
+        let post = id.parse().ok().and_then(|id| sandbox.population().find_post(id));
+        match post.filter(|post| !post.is_deleted) {
+            Some(post) if state.user_state(post.author).shows_posts() => {
+                data.push(listed(sandbox, post, query.with_author));
             }
             // Posts of suspended authors are treated like those of protected ones.
             Some(_) => missing.push(errors::post_not_authorized(id)),
@@ -161,13 +162,13 @@ fn found(sandbox: &Sandbox, asked: &Query) -> Value {
         }
     }
     let parts = [("data", data), ("errors", missing)];
-    let parts = parts.into_iter().filter(|it| !it.1.is_empty());
-    parts.map(|(name, it)| (name.to_owned(), Value::Array(it))).collect::<Map<_, _>>().into()
+    let parts = parts.into_iter().filter(|part| !part.1.is_empty());
+    parts.map(|(name, items)| (name.to_owned(), Value::Array(items))).collect::<Map<_, _>>().into()
 }
 
 fn listed(sandbox: &Sandbox, post: Post, with_author: bool) -> Value {
     let author = sandbox.population().users.get(post.author);
-    let name = author.map_or("", |it| &it.screen_name);
+    let name = author.map_or("", |author| &author.screen_name);
     let mut listed = json!({ "id": post.id.to_string(), "text": format!("A post by {name}") });
     if let (true, Some(author), Some(fields)) = (with_author, author, listed.as_object_mut()) {
         fields.insert("author_id".into(), author.id.to_string().into());

@@ -1,10 +1,11 @@
 //! The audit log: who changed what, and from where.
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::model::audit::{Entry, who_and_where};
-use crate::store::database::dialect::{Work, on};
+use crate::store::database::dialect::Work;
 use crate::store::{Error, Store, whole_seconds};
 
 /// Which entries to list. Each text is a prefix of its column; an empty one matches everything.
@@ -25,59 +26,68 @@ pub struct AuditFilter {
 const BEGIN: OffsetDateTime = datetime!(1970-01-01 0:00 UTC);
 const END: OffsetDateTime = datetime!(9999-12-31 0:00 UTC);
 
-type Row = (i64, OffsetDateTime, String, Option<String>, String, String, String, String);
+/// `select` for `Row`s, with the name of the key that acted.
+macro_rules! select {
+    ($where:literal) => {
+        concat!(
+            "select audit_id, recorded_at, actor, name, address, action, subject, detail
+             from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id ",
+            $where
+        )
+    };
+}
+
+/// A row of `audit`.
+#[derive(FromRow)]
+struct Row {
+    audit_id: i64,
+    recorded_at: OffsetDateTime,
+    actor: String,
+    name: Option<String>,
+    address: String,
+    action: String,
+    subject: String,
+    detail: String,
+}
 
 impl Store {
     /// Up to `limit` entries, newest first by default.
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<Entry>, Error> {
         // Without the `= ''`, PostgreSQL expects each condition to leave few rows, and then sorts all of them.
-        let newest = "select audit_id, recorded_at, actor, name, address, action, subject, detail
-             from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
-             where audit_id < $1 and ($2 = '' or substr(actor, 1, length($2)) = $2)
+        let newest = select!(
+            "where audit_id < $1 and ($2 = '' or substr(actor, 1, length($2)) = $2)
                  and ($3 = '' or substr(action, 1, length($3)) = $3)
                  and ($4 = '' or substr(subject, 1, length($4)) = $4)
                  and recorded_at >= $5 and recorded_at < $6
-             order by audit_id desc limit $7";
-        let oldest = "select audit_id, recorded_at, actor, name, address, action, subject, detail
-             from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
-             where audit_id > $1 and ($2 = '' or substr(actor, 1, length($2)) = $2)
+             order by audit_id desc limit $7"
+        );
+        let oldest = select!(
+            "where audit_id > $1 and ($2 = '' or substr(actor, 1, length($2)) = $2)
                  and ($3 = '' or substr(action, 1, length($3)) = $3)
                  and ($4 = '' or substr(subject, 1, length($4)) = $4)
                  and recorded_at >= $5 and recorded_at < $6
-             order by audit_id limit $7";
+             order by audit_id limit $7"
+        );
         let (sql, begin) = if filter.oldest_first { (oldest, 0) } else { (newest, i64::MAX) };
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(filter.past.unwrap_or(begin))
-                .bind(&filter.actor)
-                .bind(&filter.action)
-                .bind(&filter.subject)
-                .bind(filter.from.map_or(BEGIN, |it| whole_seconds(it).clamp(BEGIN, END)))
-                .bind(filter.until.map_or(END, |it| whole_seconds(it).clamp(BEGIN, END)))
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(entry).collect())
-        })
-        .await
+        let query = self
+            .query(sql)
+            .bind(filter.past.unwrap_or(begin))
+            .bind(&filter.actor)
+            .bind(&filter.action)
+            .bind(&filter.subject)
+            .bind(filter.from.map_or(BEGIN, |from| whole_seconds(from).clamp(BEGIN, END)))
+            .bind(filter.until.map_or(END, |until| whole_seconds(until).clamp(BEGIN, END)))
+            .bind(i64::from(filter.limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(entry).collect())
     }
 
     /// The newest entries about one subject.
     pub async fn list_audit_of(&self, subject: &str, limit: u32) -> Result<Vec<Entry>, Error> {
-        let sql = "select audit_id, recorded_at, actor, name, address, action, subject, detail
-             from audit left join key on key_id = substr(actor, 5) and actor = 'key:' || key_id
-             where subject = $1 order by audit_id desc limit $2";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(subject)
-                .bind(i64::from(limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(entry).collect())
-        })
-        .await
+        let sql = select!("where subject = $1 order by audit_id desc limit $2");
+        let query = self.query(sql).bind(subject).bind(i64::from(limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(entry).collect())
     }
 
     /// Deletes a batch of an actor's entries from before `before`; returns how many.
@@ -86,16 +96,7 @@ impl Store {
                  select audit_id from audit where actor = $1 and recorded_at < $2
                  order by recorded_at limit 1000
              )";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            Ok(on!(&mut lease, it => sqlx::query(sql)
-                .bind(actor)
-                .bind(whole_seconds(before))
-                .execute(&mut **it)
-                .await?
-                .rows_affected()))
-        })
-        .await
+        self.execute(self.query(sql).bind(actor).bind(whole_seconds(before))).await
     }
 
     /// The detail of the newest entry for this action on this subject; used on a request's path.
@@ -106,15 +107,9 @@ impl Store {
     ) -> Result<Option<String>, Error> {
         let sql = "select detail from audit
              where subject = $1 and action = $2 order by audit_id desc limit 1";
-        self.short(async {
-            let mut lease = self.reader(self.call_wait).await?;
-            Ok(on!(&mut lease, it => sqlx::query_scalar(sql)
-                .bind(subject)
-                .bind(action)
-                .fetch_optional(&mut **it)
-                .await?))
-        })
-        .await
+        let query = self.query(sql).bind(subject).bind(action);
+        let row: Option<(String,)> = self.fetch_optional_for_call(query).await?;
+        Ok(row.map(|(detail,)| detail))
     }
 
     /// Records an action that changes no row.
@@ -155,19 +150,21 @@ pub(crate) async fn record(
     let sql = "insert into audit (recorded_at, actor, address, action, subject, detail)
          values ($1, $2, $3, $4, $5, $6)";
     let (actor, address) = who_and_where(line.actor);
-    on!(work, it => sqlx::query(sql)
+    let query = work
+        .query(sql)
         .bind(whole_seconds(now))
         .bind(actor)
         .bind(address)
         .bind(line.action)
         .bind(line.subject)
-        .bind(line.detail)
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(())
+        .bind(line.detail);
+    work.execute(query).await.map(drop)
 }
 
-fn entry((id, at, actor, key_name, address, action, subject, detail): Row) -> Entry {
-    let address = Some(address).filter(|it| !it.is_empty());
+fn entry(row: Row) -> Entry {
+    let Row {
+        audit_id: id, recorded_at: at, actor, name: key_name, action, subject, detail, ..
+    } = row;
+    let address = Some(row.address).filter(|address| !address.is_empty());
     Entry { id, at, actor, key_name, address, action, subject, detail }
 }

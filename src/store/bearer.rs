@@ -1,14 +1,14 @@
 //! App-only bearer tokens: one row per app, replaced by any process that knows the current generation.
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::store::database::changes;
 use crate::store::database::changes::Change;
-use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 /// A bearer token as stored. No `Debug`, so that no log line fills up with ciphertext.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, FromRow, PartialEq)]
 pub struct StoredBearer {
     pub app: String,
     pub generation: i64,
@@ -16,32 +16,23 @@ pub struct StoredBearer {
     pub minted_at: OffsetDateTime,
 }
 
-type Row = (String, i64, Vec<u8>, OffsetDateTime);
+/// The columns of a `StoredBearer`.
+macro_rules! columns {
+    () => {
+        "app, generation, sealed_token, minted_at"
+    };
+}
 
 impl Store {
     pub async fn find_bearer(&self, app: &str) -> Result<Option<StoredBearer>, Error> {
-        let sql = "select app, generation, sealed_token, minted_at from bearer where app = $1";
-        self.short(async {
-            let mut lease = self.reader(self.call_wait).await?;
-            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(app)
-                .fetch_optional(&mut **it)
-                .await?);
-            Ok(row.map(stored))
-        })
-        .await
+        let sql = concat!("select ", columns!(), " from bearer where app = $1");
+        self.fetch_optional_for_call(self.query(sql).bind(app)).await
     }
 
     /// All bearer tokens: there is at most one per app.
     pub async fn list_bearers(&self) -> Result<Vec<StoredBearer>, Error> {
-        let sql = "select app, generation, sealed_token, minted_at from bearer order by app";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> =
-                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
-            Ok(rows.into_iter().map(stored).collect())
-        })
-        .await
+        let sql = concat!("select ", columns!(), " from bearer order by app");
+        self.fetch_all(self.query(sql)).await
     }
 
     /// Stores a new token under the next generation; false when somebody else has replaced the expected one.
@@ -55,8 +46,11 @@ impl Store {
     ) -> Result<bool, Error> {
         let sql = match expected_generation {
             None => {
-                "insert into bearer (app, generation, sealed_token, minted_at)
-                 values ($1, $2 + 1, $3, $4) on conflict (app) do nothing"
+                concat!(
+                    "insert into bearer (",
+                    columns!(),
+                    ") values ($1, $2 + 1, $3, $4) on conflict (app) do nothing"
+                )
             }
             Some(_) => {
                 "update bearer set generation = $2 + 1, sealed_token = $3, minted_at = $4
@@ -66,15 +60,13 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let replaced = on!(&mut work, it => sqlx::query(sql)
+            let query = work
+                .query(sql)
                 .bind(app)
                 .bind(expected_generation.unwrap_or(0))
                 .bind(sealed_token)
-                .bind(whole_seconds(now))
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            if replaced == 0 {
+                .bind(whole_seconds(now));
+            if work.execute(query).await? == 0 {
                 return Ok(false);
             }
             changes::record(&mut work, &[Change::Bearer { app: app.to_owned() }], now).await?;
@@ -93,8 +85,4 @@ impl Store {
         let sql = "update bearer set sealed_token = $2 where app = $1 and sealed_token = $3";
         self.reseal(sql, &[&stored.app], &[&stored.sealed_token, previous_sealed_token]).await
     }
-}
-
-fn stored((app, generation, sealed_token, minted_at): Row) -> StoredBearer {
-    StoredBearer { app, generation, sealed_token, minted_at }
 }

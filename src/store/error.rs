@@ -66,10 +66,10 @@ impl Error {
 
 /// Whether `error` says that the unique constraint or index `name` is violated.
 pub(crate) fn violates(error: &sqlx::Error, name: &str) -> bool {
-    error.as_database_error().is_some_and(|it| {
+    error.as_database_error().is_some_and(|error| {
         // SQLite gives the name only in its message.
-        it.is_unique_violation()
-            && (it.constraint() == Some(name) || it.message().ends_with(&format!("'{name}'")))
+        error.is_unique_violation()
+            && (error.constraint() == Some(name) || error.message().ends_with(&format!("'{name}'")))
     })
 }
 
@@ -82,11 +82,11 @@ impl From<sqlx::Error> for Error {
 
 fn describe(error: &sqlx::Error) -> String {
     match error {
-        sqlx::Error::Database(it) => {
-            format!("{} ({})", it.message(), it.code().unwrap_or_default())
+        sqlx::Error::Database(error) => {
+            format!("{} ({})", error.message(), error.code().unwrap_or_default())
         }
-        sqlx::Error::Io(it) => format!("connection: {it}"),
-        sqlx::Error::Tls(it) => format!("TLS: {it}"),
+        sqlx::Error::Io(error) => format!("connection: {error}"),
+        sqlx::Error::Tls(error) => format!("TLS: {error}"),
         sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
         sqlx::Error::PoolClosed => "closed".to_owned(),
         sqlx::Error::WorkerCrashed => "the driver's thread has stopped".to_owned(),
@@ -106,9 +106,9 @@ fn waiting_helps(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_)
         | sqlx::Error::BeginFailed => true,
-        sqlx::Error::Database(it) => it
+        sqlx::Error::Database(error) => error
             .try_downcast_ref::<sqlx::sqlite::SqliteError>()
-            .map_or_else(|| postgres_recovers(it.as_ref()), |it| sqlite_recovers(it)),
+            .map_or_else(|| postgres_recovers(error.as_ref()), |error| sqlite_recovers(error)),
         _ => false,
     }
 }
@@ -117,12 +117,12 @@ fn waiting_helps(error: &sqlx::Error) -> bool {
 fn postgres_recovers(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     matches!(&*code, "25006" | "40001" | "40P01" | "55P03" | "57014")
-        || ["08", "28", "53", "57P", "58"].iter().any(|it| code.starts_with(it))
+        || ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
 }
 
 /// By primary result code: busy, locked, read-only, I/O, full, cannot open.
 fn sqlite_recovers(error: &dyn DatabaseError) -> bool {
-    let code = error.code().and_then(|it| it.parse::<i32>().ok()).unwrap_or_default();
+    let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
     matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)
 }
 

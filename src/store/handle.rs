@@ -2,7 +2,8 @@
 
 use crate::config;
 use crate::store::database::deadline::within;
-use crate::store::database::dialect::{Lease, On, on};
+use crate::store::database::dialect::{Lease, On};
+use crate::store::database::query::{Query, Row};
 use crate::store::database::{postgres, sqlite};
 use crate::store::error::Error;
 use crate::store::webhook::prover::Prover;
@@ -85,12 +86,9 @@ impl Store {
 
     /// Whether the database answers and its server accepts writes.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.short(async {
-            let mut lease = self.reader(self.call_wait).await?;
-            on!(&mut lease, it => sqlx::query("select 1").execute(&mut **it).await?.rows_affected());
-            Ok(())
-        })
-        .await
+        let query = self.query("select 1");
+        self.short(async { self.reader(self.call_wait).await?.execute(query).await.map(drop) })
+            .await
     }
 
     /// Closes all connections, waiting a while for work in progress; later work gets `Unavailable`.
@@ -107,6 +105,42 @@ impl Store {
         };
         // Work still running then ends with the process.
         let _ = self.long(closed).await;
+    }
+
+    /// A query for the database in use.
+    pub(super) fn query(&self, sql: &'static str) -> Query {
+        self.pools.query(sql)
+    }
+
+    /// A query whose text depends on the number of its parameters.
+    pub(super) fn query_of_many(&self, sql: String) -> Query {
+        self.pools.query_of_many(sql)
+    }
+
+    pub(super) async fn fetch_all<R: Row>(&self, query: Query) -> Result<Vec<R>, Error> {
+        self.long(async { self.reader(self.wait).await?.fetch_all(query).await }).await
+    }
+
+    pub(super) async fn fetch_optional<R: Row>(&self, query: Query) -> Result<Option<R>, Error> {
+        self.long(async { self.reader(self.wait).await?.fetch_optional(query).await }).await
+    }
+
+    /// `fetch_all` on a request's path.
+    pub(super) async fn fetch_all_for_call<R: Row>(&self, query: Query) -> Result<Vec<R>, Error> {
+        self.short(async { self.reader(self.call_wait).await?.fetch_all(query).await }).await
+    }
+
+    /// `fetch_optional` on a request's path.
+    pub(super) async fn fetch_optional_for_call<R: Row>(
+        &self,
+        query: Query,
+    ) -> Result<Option<R>, Error> {
+        self.short(async { self.reader(self.call_wait).await?.fetch_optional(query).await }).await
+    }
+
+    /// Runs a query that writes; returns the number of rows that it affected.
+    pub(super) async fn execute(&self, query: Query) -> Result<u64, Error> {
+        self.long(async { self.writer().await?.execute(query).await }).await
     }
 
     /// Work on a request's path.

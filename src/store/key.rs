@@ -1,5 +1,6 @@
 //! Keys that callers and admins hold, and the sealed verifiers that prove them.
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::key::{Key, Role, Scopes, Unreadable};
@@ -7,9 +8,8 @@ use crate::model::{Endpoint, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
 use crate::store::database::changes::Change;
-use crate::store::database::dialect::on;
 use crate::store::search::holding;
-use crate::store::{Error, Store, error, whole_seconds};
+use crate::store::{Error, Store, whole_seconds};
 
 /// A key as stored, whether it can be read or not. No `Debug`, so that no log line shows a verifier.
 ///
@@ -27,7 +27,7 @@ impl StoredKey {
 
     /// When it was revoked, as the row says.
     pub fn revoked_at(&self) -> Option<OffsetDateTime> {
-        self.key.as_ref().map_or_else(|it| it.revoked_at, |it| it.revoked_at)
+        self.key.as_ref().map_or_else(|key| key.revoked_at, |key| key.revoked_at)
     }
 
     /// Whether it was revoked without a seal, so that nothing proves it any more.
@@ -57,36 +57,36 @@ pub struct KeySearch {
     pub limit: u32,
 }
 
-pub(super) type Row = (
-    String,
-    String,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    bool,
-    Option<OffsetDateTime>,
-    OffsetDateTime,
-    Option<OffsetDateTime>,
-    Option<OffsetDateTime>,
-    Vec<u8>,
-);
+macro_rules! key_columns {
+    () => {
+        "key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
+         revoked_at, last_used_at, sealed_verifier"
+    };
+}
+pub(super) use key_columns;
+
+/// A row of `key`.
+#[derive(FromRow)]
+pub(super) struct Row {
+    key_id: String,
+    role: String,
+    name: String,
+    app: Option<String>,
+    accounts: Option<String>,
+    endpoints: Option<String>,
+    create_links: bool,
+    expires_at: Option<OffsetDateTime>,
+    created_at: OffsetDateTime,
+    revoked_at: Option<OffsetDateTime>,
+    last_used_at: Option<OffsetDateTime>,
+    sealed_verifier: Vec<u8>,
+}
 
 impl Store {
     pub async fn find_key(&self, id: &str) -> Result<Option<StoredKey>, Error> {
-        let sql =
-            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
-                 revoked_at, last_used_at, sealed_verifier
-             from key where key_id = $1";
-        self.short(async {
-            let mut lease = self.reader(self.call_wait).await?;
-            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(id)
-                .fetch_optional(&mut **it)
-                .await?);
-            Ok(row.map(stored))
-        })
-        .await
+        let sql = concat!("select ", key_columns!(), " from key where key_id = $1");
+        let row: Option<Row> = self.fetch_optional_for_call(self.query(sql).bind(id)).await?;
+        Ok(row.map(StoredKey::from))
     }
 
     /// `find_key` for an id that may be made up: such look-ups are limited to a share of the connections.
@@ -100,67 +100,55 @@ impl Store {
 
     /// The key of that name that is not revoked; case is ignored.
     pub async fn find_key_by_name(&self, name: &str) -> Result<Option<StoredKey>, Error> {
-        let sql =
-            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
-                 revoked_at, last_used_at, sealed_verifier
-             from key where lower(name) = lower($1) and revoked_at is null";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(name)
-                .fetch_optional(&mut **it)
-                .await?);
-            Ok(row.map(stored))
-        })
-        .await
+        let sql = concat!(
+            "select ",
+            key_columns!(),
+            " from key where lower(name) = lower($1) and revoked_at is null"
+        );
+        let row: Option<Row> = self.fetch_optional(self.query(sql).bind(name)).await?;
+        Ok(row.map(StoredKey::from))
     }
 
     /// Includes revoked and expired keys; a row that cannot be read does not hide the others.
     pub async fn list_keys(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, Error> {
-        let sql =
-            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
-                 revoked_at, last_used_at, sealed_verifier
-             from key where key_id > $1 order by key_id limit $2";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(filter.after.as_deref().unwrap_or_default())
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(stored).collect())
-        })
-        .await
+        let sql = concat!(
+            "select ",
+            key_columns!(),
+            " from key where key_id > $1 order by key_id limit $2"
+        );
+        let query = self
+            .query(sql)
+            .bind(filter.after.as_deref().unwrap_or_default())
+            .bind(i64::from(filter.limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(StoredKey::from).collect())
     }
 
     /// Includes revoked and expired keys, unless `search` excludes them; an unreadable row does not hide the others.
-    pub async fn search_keys(&self, search: &KeySearch) -> Result<Vec<StoredKey>, Error> {
-        let sql =
-            "select key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
-                 revoked_at, last_used_at, sealed_verifier
-             from key
+    pub async fn list_keys_by_name(&self, search: &KeySearch) -> Result<Vec<StoredKey>, Error> {
+        let sql = concat!(
+            "select ",
+            key_columns!(),
+            " from key
              where ($1 = '' or role = $1)
                  and ($2 is null or (revoked_at is null and (expires_at is null or expires_at > $2)))
                  and ($3 = '' or lower(name) like lower($3) escape '!' or key_id = $4)
                  and (lower(name), key_id) > (lower($5), $6)
-             order by lower(name), key_id limit $7";
+             order by lower(name), key_id limit $7"
+        );
         let pattern = search.search.as_deref().map(holding).unwrap_or_default();
         let (after_name, after_id) = search.after.clone().unwrap_or_default();
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(search.role.map_or("", Role::name))
-                .bind(search.working_at.map(whole_seconds))
-                .bind(&pattern)
-                .bind(search.search.as_deref().unwrap_or_default())
-                .bind(&after_name)
-                .bind(&after_id)
-                .bind(i64::from(search.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(stored).collect())
-        })
-        .await
+        let query = self
+            .query(sql)
+            .bind(search.role.map_or("", Role::name))
+            .bind(search.working_at.map(whole_seconds))
+            .bind(pattern)
+            .bind(search.search.as_deref().unwrap_or_default())
+            .bind(after_name)
+            .bind(after_id)
+            .bind(i64::from(search.limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(StoredKey::from).collect())
     }
 
     /// `AlreadyExists` when a key that is not revoked has the same name, ignoring case. Audited as `key.created`.
@@ -171,14 +159,16 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let sql =
-            "insert into key (key_id, role, name, app, accounts, endpoints, create_links, expires_at,
-                 created_at, revoked_at, last_used_at, sealed_verifier)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let sql = concat!(
+            "insert into key (",
+            key_columns!(),
+            ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+        );
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            on!(&mut work, it => sqlx::query(sql)
+            let query = work
+                .query(sql)
                 .bind(&key.id)
                 .bind(key.role.name())
                 .bind(&key.name)
@@ -190,13 +180,8 @@ impl Store {
                 .bind(whole_seconds(key.created_at))
                 .bind(key.revoked_at.map(whole_seconds))
                 .bind(key.last_used_at.map(whole_seconds))
-                .bind(sealed_verifier)
-                .execute(&mut **it)
-                .await
-                .map(drop))
-            .map_err(|it| {
-                if error::violates(&it, "key_name") { Error::AlreadyExists } else { it.into() }
-            })?;
+                .bind(sealed_verifier);
+            work.execute_unique(query, "key_name").await?;
             let subject = format!("key:{}", key.id);
             let detail = format!("{} key {:?}", key.role, key.name);
             let line = Line { actor, action: "key.created", subject: &subject, detail: &detail };
@@ -222,13 +207,9 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let name: Option<String> = on!(&mut work, it => sqlx::query_scalar(sql)
-                .bind(id)
-                .bind(whole_seconds(now))
-                .bind(sealed_verifier)
-                .fetch_optional(&mut **it)
-                .await?);
-            let Some(name) = name else { return Ok(false) };
+            let query = work.query(sql).bind(id).bind(whole_seconds(now)).bind(sealed_verifier);
+            let row: Option<(String,)> = work.fetch_optional(query).await?;
+            let Some((name,)) = row else { return Ok(false) };
             let (subject, detail) = (format!("key:{id}"), format!("key {name:?}"));
             let line = Line { actor, action: "key.revoked", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
@@ -254,16 +235,7 @@ impl Store {
     pub async fn touch_key(&self, id: &str, hour: OffsetDateTime) -> Result<(), Error> {
         let sql = "update key set last_used_at = $2
              where key_id = $1 and (last_used_at is null or last_used_at < $2)";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(id)
-                .bind(whole_seconds(hour))
-                .execute(&mut **it)
-                .await?.rows_affected());
-            Ok(())
-        })
-        .await
+        self.execute(self.query(sql).bind(id).bind(whole_seconds(hour))).await.map(drop)
     }
 }
 
@@ -274,38 +246,40 @@ fn join<T: ToString>(items: &[T]) -> String {
 /// An item that cannot be read makes the whole row unreadable: leaving it out would change what the key may do.
 fn split<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>, ()> {
     let all = |text: String| text.split_whitespace().map(&read).collect::<Option<_>>();
-    text.map(|it| all(it).ok_or(())).transpose()
+    text.map(|text| all(text).ok_or(())).transpose()
 }
 
-pub(super) fn stored(row: Row) -> StoredKey {
-    let (
-        id,
-        role,
-        name,
-        app,
-        accounts,
-        endpoints,
-        create_links,
-        expires_at,
-        created_at,
-        revoked_at,
-        last_used_at,
-        sealed_verifier,
-    ) = row;
-    let scopes = || -> Result<_, &str> {
-        let role = Role::from_name(&role).ok_or("role")?;
-        let accounts = split(accounts, UserId::parse).map_err(|()| "accounts")?;
-        let endpoints = split(endpoints, Endpoint::from_name).map_err(|()| "endpoints")?;
-        Ok((role, Scopes { app, accounts, endpoints, create_links, expires_at }))
-    };
-    let key = match scopes() {
-        Ok((role, scopes)) => {
-            Ok(Key { id, role, name, scopes, created_at, revoked_at, last_used_at })
-        }
-        Err(column) => {
-            let why = format!("key.{column} holds a value that cannot be read");
-            Err(Unreadable { id, name, created_at, revoked_at, why })
-        }
-    };
-    StoredKey { key, sealed_verifier }
+impl From<Row> for StoredKey {
+    fn from(row: Row) -> StoredKey {
+        let Row {
+            key_id: id,
+            role,
+            name,
+            app,
+            accounts,
+            endpoints,
+            create_links,
+            expires_at,
+            created_at,
+            revoked_at,
+            last_used_at,
+            sealed_verifier,
+        } = row;
+        let scopes = || -> Result<_, &str> {
+            let role = Role::from_name(&role).ok_or("role")?;
+            let accounts = split(accounts, UserId::parse).map_err(|()| "accounts")?;
+            let endpoints = split(endpoints, Endpoint::from_name).map_err(|()| "endpoints")?;
+            Ok((role, Scopes { app, accounts, endpoints, create_links, expires_at }))
+        };
+        let key = match scopes() {
+            Ok((role, scopes)) => {
+                Ok(Key { id, role, name, scopes, created_at, revoked_at, last_used_at })
+            }
+            Err(column) => {
+                let why = format!("key.{column} holds what cannot be read");
+                Err(Unreadable { id, name, created_at, revoked_at, why })
+            }
+        };
+        StoredKey { key, sealed_verifier }
+    }
 }

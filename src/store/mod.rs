@@ -1,7 +1,8 @@
 //! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log, live
 //! replicas and the change feed, on PostgreSQL or SQLite.
 //!
-//! Each query is written once, in the subset that both databases speak, and run by `on!` on the one in use.
+//! Each query is written once, in the subset that both databases speak, and run on the one in use. What it finds is
+//! read by name, into a struct that derives `FromRow`; the columns of a table are listed once, beside that struct.
 //! A mutation is one transaction: the row, its audit entry, and a change that tells every replica's caches.
 //! Times are arguments and are kept in whole seconds, UTC. No error holds a bound value or a password.
 
@@ -33,7 +34,7 @@ pub use crate::store::audit::AuditFilter;
 pub use crate::store::bearer::StoredBearer;
 pub use crate::store::call::CallFilter;
 pub use crate::store::database::changes::{Change, Changes};
-pub use crate::store::database::migrations::{Migration, Schema};
+pub use crate::store::database::migrations::Schema;
 pub use crate::store::database::notify::Wake;
 pub use crate::store::error::{Cause, Error};
 pub use crate::store::handle::Store;
@@ -45,7 +46,7 @@ pub use crate::store::reseal::Seals;
 pub use crate::store::session::StoredSession;
 pub use crate::store::time::whole_seconds;
 pub use crate::store::usage::read::{Grain, UsageFilter, UsageRow};
-pub use crate::store::usage::series::{MOST_LISTED, UsageOfTime};
+pub use crate::store::usage::series::{MOST_SEPARATE, UsageOfTime};
 pub use crate::store::usage::write::UsedAccount;
 pub use crate::store::usage::{UsageBatch, UsageWriter};
 pub use crate::store::webhook::delivery::{ClaimedDelivery, Outcome, StoredDelivery};

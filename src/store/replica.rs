@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
-use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 /// A gateway that serves.
@@ -20,33 +20,46 @@ pub struct Replica {
     pub vault_active: String,
 }
 
-type Row = (String, String, String, OffsetDateTime, String, String, i64);
+macro_rules! columns {
+    () => {
+        "replica_id, host, version, started_at, vault_keys, vault_active"
+    };
+}
+
+/// A row of `replica`, and the age of its heartbeat.
+#[derive(FromRow)]
+struct Row {
+    replica_id: String,
+    host: String,
+    version: String,
+    started_at: OffsetDateTime,
+    vault_keys: String,
+    vault_active: String,
+    age: i64,
+}
 
 impl Store {
     /// Inserts a replica or renews its heartbeat and what it holds.
     pub async fn record_heartbeat(&self, replica: &Replica) -> Result<(), Error> {
-        let sql = "insert into replica
-                 (replica_id, host, version, started_at, vault_keys, vault_active, heard_at)
+        let sql = concat!(
+            "insert into replica (",
+            columns!(),
+            ", heard_at)
              select $1, $2, $3, $4, $5, $6, seconds from clock where true
              on conflict (replica_id) do update set
                  vault_keys = excluded.vault_keys,
                  vault_active = excluded.vault_active,
-                 heard_at = excluded.heard_at";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(&replica.id)
-                .bind(&replica.host)
-                .bind(&replica.version)
-                .bind(whole_seconds(replica.started_at))
-                .bind(replica.vault_keys.join(" "))
-                .bind(&replica.vault_active)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(())
-        })
-        .await
+                 heard_at = excluded.heard_at"
+        );
+        let query = self
+            .query(sql)
+            .bind(&replica.id)
+            .bind(&replica.host)
+            .bind(&replica.version)
+            .bind(whole_seconds(replica.started_at))
+            .bind(replica.vault_keys.join(" "))
+            .bind(&replica.vault_active);
+        self.execute(query).await.map(drop)
     }
 
     /// Replicas whose last heartbeat is no older than `silence`, by host, each with the heartbeat's age.
@@ -54,44 +67,26 @@ impl Store {
         &self,
         silence: Duration,
     ) -> Result<Vec<(Replica, Duration)>, Error> {
-        let sql = "select replica_id, host, version, started_at, vault_keys, vault_active,
-                 seconds - heard_at
+        let sql = concat!(
+            "select ",
+            columns!(),
+            ", seconds - heard_at as age
              from replica cross join clock where seconds - heard_at <= $1
-             order by host, replica_id";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(seconds(silence))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(replica).collect())
-        })
-        .await
+             order by host, replica_id"
+        );
+        let rows: Vec<Row> = self.fetch_all(self.query(sql).bind(seconds(silence))).await?;
+        Ok(rows.into_iter().map(replica).collect())
     }
 
     /// Removes replicas whose last heartbeat is older than `silence`.
     pub async fn prune_replicas(&self, silence: Duration) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let sql = "delete from replica where heard_at < (select seconds from clock) - $1";
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(seconds(silence))
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(())
-        })
-        .await
+        let sql = "delete from replica where heard_at < (select seconds from clock) - $1";
+        self.execute(self.query(sql).bind(seconds(silence))).await.map(drop)
     }
 
     pub async fn remove_replica(&self, id: &str) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let sql = "delete from replica where replica_id = $1";
-            on!(&mut lease, it => sqlx::query(sql).bind(id).execute(&mut **it).await?.rows_affected());
-            Ok(())
-        })
-        .await
+        let sql = "delete from replica where replica_id = $1";
+        self.execute(self.query(sql).bind(id)).await.map(drop)
     }
 }
 
@@ -99,10 +94,14 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn replica(
-    (id, host, version, started_at, keys, vault_active, silent): Row,
-) -> (Replica, Duration) {
-    let vault_keys = keys.split_whitespace().map(str::to_owned).collect();
-    let replica = Replica { id, host, version, started_at, vault_keys, vault_active };
-    (replica, Duration::from_secs(u64::try_from(silent).unwrap_or_default()))
+fn replica(row: Row) -> (Replica, Duration) {
+    let replica = Replica {
+        id: row.replica_id,
+        host: row.host,
+        version: row.version,
+        started_at: row.started_at,
+        vault_keys: row.vault_keys.split_whitespace().map(str::to_owned).collect(),
+        vault_active: row.vault_active,
+    };
+    (replica, Duration::from_secs(u64::try_from(row.age).unwrap_or_default()))
 }

@@ -1,8 +1,9 @@
 //! What all sealed columns have in common: which vault keys sealed them, and how they are resealed.
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
-use crate::store::database::dialect::on;
+use crate::store::database::query::Query;
 use crate::store::{Error, Store, whole_seconds};
 
 /// The records of one kind that one vault key has sealed.
@@ -16,12 +17,18 @@ pub struct Seals {
     pub records: u64,
 }
 
-type Row = (Vec<u8>, String, String, i64);
+#[derive(FromRow)]
+struct Row {
+    vault_key: Vec<u8>,
+    kind: String,
+    example: String,
+    records: i64,
+}
 
 impl Store {
     /// How many of the records in use `now` each vault key has sealed; bytes 2 to 9 of each record are the key's id.
     pub async fn list_seals(&self, now: OffsetDateTime) -> Result<Vec<Seals>, Error> {
-        let sql = "select vault_key, kind, min(name), count(*) from (
+        let sql = "select vault_key, kind, min(name) as example, count(*) as records from (
                  select substr(sealed_token, 2, 8) as vault_key, 'account' as kind,
                      app || '/' || user_id as name from account
                  union all select substr(sealed_token_secret, 2, 8), 'account',
@@ -41,15 +48,8 @@ impl Store {
                      from handshake natural join (select link_hash, app from link) as its
                      where expires_at > $1
              ) as seal group by vault_key, kind order by vault_key, kind";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(whole_seconds(now))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(seals).collect())
-        })
-        .await
+        let rows: Vec<Row> = self.fetch_all(self.query(sql).bind(whole_seconds(now))).await?;
+        Ok(rows.into_iter().map(seals).collect())
     }
 
     /// Stores resealed records; false when the row has changed since it was read, so that nothing newer is lost.
@@ -60,20 +60,17 @@ impl Store {
         row: &[&str],
         seals: &[&[u8]],
     ) -> Result<bool, Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let updated = on!(&mut lease, it => {
-                let named = row.iter().fold(sqlx::query(sql), |query, it| query.bind(*it));
-                let query = seals.iter().fold(named, |query, it| query.bind(*it));
-                query.execute(&mut **it).await?.rows_affected()
-            });
-            Ok(updated > 0)
-        })
-        .await
+        let named = row.iter().fold(self.query(sql), Query::bind);
+        let query = seals.iter().fold(named, Query::bind);
+        Ok(self.execute(query).await? > 0)
     }
 }
 
-fn seals((vault_key, kind, example, records): Row) -> Seals {
-    let vault_key = String::from_utf8_lossy(&vault_key).into_owned();
-    Seals { vault_key, kind, example, records: records.try_into().unwrap_or_default() }
+fn seals(row: Row) -> Seals {
+    Seals {
+        vault_key: String::from_utf8_lossy(&row.vault_key).into_owned(),
+        kind: row.kind,
+        example: row.example,
+        records: row.records.try_into().unwrap_or_default(),
+    }
 }

@@ -2,6 +2,6 @@
 
 /// A pattern for `like … escape '!'`, to which a bare underscore would mean any character.
 pub(super) fn holding(text: &str) -> String {
-    let mark = |it: char| if matches!(it, '%' | '_' | '!') { vec!['!', it] } else { vec![it] };
+    let mark = |c: char| if matches!(c, '%' | '_' | '!') { vec!['!', c] } else { vec![c] };
     format!("%{}%", text.chars().flat_map(mark).collect::<String>())
 }

@@ -1,14 +1,15 @@
 //! Sessions of admins signed in to the console.
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
-use crate::store::database::dialect::on;
 use crate::store::{Error, Store, whole_seconds};
 
 /// A session as stored. No `Debug`, so that no log line shows a session's proof.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, FromRow, PartialEq)]
 pub struct StoredSession {
     /// The hash of the browser's cookie.
+    #[sqlx(rename = "session_hash")]
     pub hash: Vec<u8>,
     pub key_id: String,
     pub started_at: OffsetDateTime,
@@ -16,21 +17,17 @@ pub struct StoredSession {
     pub sealed_proof: Vec<u8>,
 }
 
-type Row = (Vec<u8>, String, OffsetDateTime, OffsetDateTime, Vec<u8>);
+/// The columns of a `StoredSession`.
+macro_rules! columns {
+    () => {
+        "session_hash, key_id, started_at, seen_at, sealed_proof"
+    };
+}
 
 impl Store {
     pub async fn find_session(&self, hash: &[u8]) -> Result<Option<StoredSession>, Error> {
-        let sql = "select session_hash, key_id, started_at, seen_at, sealed_proof
-             from session where session_hash = $1";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(hash)
-                .fetch_optional(&mut **it)
-                .await?);
-            Ok(row.map(stored))
-        })
-        .await
+        let sql = concat!("select ", columns!(), " from session where session_hash = $1");
+        self.fetch_optional(self.query(sql).bind(hash)).await
     }
 
     /// `find_session` for a session that may be made up: such look-ups are limited to a share of the connections.
@@ -43,21 +40,15 @@ impl Store {
     }
 
     pub async fn insert_session(&self, session: &StoredSession) -> Result<(), Error> {
-        let sql = "insert into session (session_hash, key_id, started_at, seen_at, sealed_proof)
-             values ($1, $2, $3, $4, $5)";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(&session.hash)
-                .bind(&session.key_id)
-                .bind(whole_seconds(session.started_at))
-                .bind(whole_seconds(session.seen_at))
-                .bind(&session.sealed_proof)
-                .execute(&mut **it)
-                .await?.rows_affected());
-            Ok(())
-        })
-        .await
+        let sql = concat!("insert into session (", columns!(), ") values ($1, $2, $3, $4, $5)");
+        let query = self
+            .query(sql)
+            .bind(&session.hash)
+            .bind(&session.key_id)
+            .bind(whole_seconds(session.started_at))
+            .bind(whole_seconds(session.seen_at))
+            .bind(&session.sealed_proof);
+        self.execute(query).await.map(drop)
     }
 
     /// Sessions by hash, starting after `after`.
@@ -66,18 +57,12 @@ impl Store {
         after: &[u8],
         limit: u32,
     ) -> Result<Vec<StoredSession>, Error> {
-        let sql = "select session_hash, key_id, started_at, seen_at, sealed_proof
-             from session where session_hash > $1 order by session_hash limit $2";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(after)
-                .bind(i64::from(limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(stored).collect())
-        })
-        .await
+        let sql = concat!(
+            "select ",
+            columns!(),
+            " from session where session_hash > $1 order by session_hash limit $2"
+        );
+        self.fetch_all(self.query(sql).bind(after).bind(i64::from(limit))).await
     }
 
     /// Stores a proof that was sealed again, unless it is no longer `previous`.
@@ -93,37 +78,18 @@ impl Store {
     }
 
     pub async fn touch_session(&self, hash: &[u8], now: OffsetDateTime) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let sql = "update session set seen_at = $2 where session_hash = $1";
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(hash)
-                .bind(whole_seconds(now))
-                .execute(&mut **it)
-                .await?.rows_affected());
-            Ok(())
-        })
-        .await
+        let sql = "update session set seen_at = $2 where session_hash = $1";
+        self.execute(self.query(sql).bind(hash).bind(whole_seconds(now))).await.map(drop)
     }
 
     pub async fn remove_session(&self, hash: &[u8]) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let sql = "delete from session where session_hash = $1";
-            on!(&mut lease, it => sqlx::query(sql).bind(hash).execute(&mut **it).await?.rows_affected());
-            Ok(())
-        })
-        .await
+        let sql = "delete from session where session_hash = $1";
+        self.execute(self.query(sql).bind(hash)).await.map(drop)
     }
 
     /// Ends all sessions of a key; returns how many there were.
     pub async fn remove_sessions_of(&self, key_id: &str) -> Result<u64, Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let sql = "delete from session where key_id = $1";
-            Ok(on!(&mut lease, it => sqlx::query(sql).bind(key_id).execute(&mut **it).await?.rows_affected()))
-        })
-        .await
+        self.execute(self.query("delete from session where key_id = $1").bind(key_id)).await
     }
 
     /// Deletes sessions that began before `begun_before` or were last seen before `seen_before`.
@@ -132,20 +98,9 @@ impl Store {
         begun_before: OffsetDateTime,
         seen_before: OffsetDateTime,
     ) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let sql = "delete from session where started_at < $1 or seen_at < $2";
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(whole_seconds(begun_before))
-                .bind(whole_seconds(seen_before))
-                .execute(&mut **it)
-                .await?.rows_affected());
-            Ok(())
-        })
-        .await
+        let sql = "delete from session where started_at < $1 or seen_at < $2";
+        let query =
+            self.query(sql).bind(whole_seconds(begun_before)).bind(whole_seconds(seen_before));
+        self.execute(query).await.map(drop)
     }
-}
-
-fn stored((hash, key_id, started_at, seen_at, sealed_proof): Row) -> StoredSession {
-    StoredSession { hash, key_id, started_at, seen_at, sealed_proof }
 }

@@ -47,8 +47,9 @@ pub(super) async fn collect(
     if hint.lower() > cap as u64 {
         return Err(too_large());
     }
-    let announced = hint.exact().and_then(|it| usize::try_from(it).ok());
-    let mut steps = STEPS.into_iter().filter(|it| announced.is_none() && *it < cap).chain([cap]);
+    let announced = hint.exact().and_then(|length| usize::try_from(length).ok());
+    let mut steps =
+        STEPS.into_iter().filter(|step| announced.is_none() && *step < cap).chain([cap]);
     let mut held = announced.or_else(|| steps.next()).unwrap_or(cap);
     room.grow_to(held, limits).await?;
     let mut body = Limited::new(&mut body, cap);
@@ -115,7 +116,7 @@ pub(super) fn unpack(status: StatusCode, wire: &Bytes, limits: &Limits) -> Resul
     let cap = limits.upstream_body_bytes.min(by_ratio);
     let mut start = Vec::with_capacity(wire.len().saturating_mul(4).min(KEPT));
     let mut decoder = MultiGzDecoder::new(&**wire).take(cap as u64 + 1);
-    decoder.by_ref().take(KEPT as u64).read_to_end(&mut start).map_err(|it| damaged(&it))?;
+    decoder.by_ref().take(KEPT as u64).read_to_end(&mut start).map_err(|error| damaged(&error))?;
     if start.len() > cap {
         return Err(BEYOND);
     }
@@ -127,7 +128,7 @@ pub(super) fn unpack(status: StatusCode, wire: &Bytes, limits: &Limits) -> Resul
     ends.read(&start);
     let (mut part, mut length) = (vec![0; KEPT], start.len());
     loop {
-        let count = decoder.read(&mut part).map_err(|it| damaged(&it))?;
+        let count = decoder.read(&mut part).map_err(|error| damaged(&error))?;
         ends.read(part.get(..count).unwrap_or_default());
         length += count;
         if length > cap {
@@ -165,7 +166,7 @@ pub(super) fn inflate_short(wire: &[u8], cap: usize) -> Result<Zeroizing<Vec<u8>
 }
 
 pub(super) fn is_gzip(encoding: &HeaderValue) -> bool {
-    [&b"gzip"[..], b"x-gzip"].iter().any(|it| encoding.as_bytes().eq_ignore_ascii_case(it))
+    [&b"gzip"[..], b"x-gzip"].iter().any(|name| encoding.as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// Whether an encoding means no encoding.
@@ -232,7 +233,7 @@ struct Ends {
 impl Ends {
     fn read(&mut self, part: &[u8]) {
         self.first =
-            self.first.or_else(|| part.iter().copied().find(|it| !it.is_ascii_whitespace()));
+            self.first.or_else(|| part.iter().copied().find(|byte| !byte.is_ascii_whitespace()));
         for byte in part {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,

@@ -35,12 +35,12 @@ pub struct UpstreamEffort {
 impl Answer {
     /// The uncompressed body, or the beginning of a long one.
     pub fn text(&self) -> &Bytes {
-        self.unpacked.as_ref().map_or(&self.wire, |it| &it.start)
+        self.unpacked.as_ref().map_or(&self.wire, |unpacked| &unpacked.start)
     }
 
     /// The length of the uncompressed body.
     pub fn length(&self) -> usize {
-        self.unpacked.as_ref().map_or(self.wire.len(), |it| it.length)
+        self.unpacked.as_ref().map_or(self.wire.len(), |unpacked| unpacked.length)
     }
 
     /// The whole uncompressed body.

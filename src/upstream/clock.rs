@@ -23,7 +23,7 @@ impl Upstream {
         if !self.knows_time() {
             let mut in_vain = self.time_requests.0.lock().await;
             let now = self.clock.instant();
-            let may_ask = in_vain.is_none_or(|it| now.saturating_duration_since(it) >= PAUSE);
+            let may_ask = in_vain.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE);
             // Another caller's request may have succeeded while this one waited.
             if may_ask && !self.knows_time() {
                 self.ask_time().await;

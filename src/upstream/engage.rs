@@ -128,7 +128,7 @@ impl Upstream {
                 }
                 Err(failure) => Err(failure),
             };
-        self.meters.of(endpoint).count(outcome.as_ref().map(|it| it.status));
+        self.meters.of(endpoint).count(outcome.as_ref().map(|answer| answer.status));
         outcome
     }
 
@@ -179,9 +179,9 @@ impl Upstream {
             }
             _ => body::require_complete(parts.status, &wire)?,
         }
-        let text = unpacked.as_ref().map_or(&wire, |it| &it.start);
+        let text = unpacked.as_ref().map_or(&wire, |unpacked| &unpacked.start);
         if !headers.contains_key(CONTENT_ENCODING) {
-            let length = unpacked.as_ref().map_or(wire.len(), |it| it.length);
+            let length = unpacked.as_ref().map_or(wire.len(), |unpacked| unpacked.length);
             odd::require_object(parts.status, headers.get(CONTENT_TYPE), text, length)?;
         }
         let verdict = Verdict::of(parts.status, text, credential);
@@ -209,7 +209,7 @@ fn relayed(headers: HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(8);
     // The iterator names a repeated header only once.
     for (name, value) in headers {
-        if let Some(name) = name.filter(|it| RELAYED.contains(it)) {
+        if let Some(name) = name.filter(|name| RELAYED.contains(name)) {
             kept.insert(name, value);
         }
     }
@@ -241,7 +241,7 @@ fn nonce() -> String {
             aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
             digits.extend(key::base62_digits(&bytes));
         }
-        let taken = digits.split_off(digits.len() - LENGTH);
-        String::from_utf8(taken).expect("base62 digits are ASCII")
+        let nonce = digits.split_off(digits.len() - LENGTH);
+        String::from_utf8(nonce).expect("base62 digits are ASCII")
     })
 }

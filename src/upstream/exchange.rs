@@ -46,8 +46,8 @@ fn decoded(
     most_bytes: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     match headers.get(CONTENT_ENCODING) {
-        Some(it) if body::is_gzip(it) => body::inflate_short(&body, most_bytes),
-        Some(it) if !body::is_plain(it) => {
+        Some(encoding) if body::is_gzip(encoding) => body::inflate_short(&body, most_bytes),
+        Some(encoding) if !body::is_plain(encoding) => {
             Err(Error::Odd("its encoding is neither gzip nor identity".to_owned()))
         }
         _ => Ok(body),

@@ -31,18 +31,18 @@ impl Failure {
     }
 
     pub(super) fn has_code(&self, wanted: i64) -> bool {
-        self.codes().any(|it| it == wanted)
+        self.codes().any(|code| code == wanted)
     }
 
     pub(super) fn codes(&self) -> impl Iterator<Item = i64> {
-        self.errors.iter().filter_map(|it| match it {
+        self.errors.iter().filter_map(|error| match error {
             Item::Coded { code, .. } => *code,
             _ => None,
         })
     }
 
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.errors.iter().filter_map(|it| match it {
+        self.errors.iter().filter_map(|error| match error {
             Item::Text(text) | Item::Coded { message: text, .. } => Some(&**text),
             Item::Other(_) => None,
         })
@@ -50,7 +50,7 @@ impl Failure {
 
     /// Whether any text contains these words, given in lower case.
     pub(super) fn says(&self, words: &str) -> bool {
-        self.texts().any(|it| it.to_ascii_lowercase().contains(words))
+        self.texts().any(|text| text.to_ascii_lowercase().contains(words))
     }
 }
 
@@ -67,14 +67,14 @@ fn elements(xml: &str) -> impl Iterator<Item = Item> {
 
 fn code(attributes: &str) -> Option<i64> {
     let (_, rest) = attributes.split_once("code=")?;
-    let quote = rest.chars().next().filter(|it| matches!(it, '"' | '\''))?;
+    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
     rest.split(quote).nth(1)?.trim().parse().ok()
 }
 
 fn unescaped(text: &str) -> String {
     let entities =
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'")];
-    let plain = entities.iter().fold(text.to_owned(), |it, (from, to)| it.replace(from, to));
+    let plain = entities.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
     plain.replace("&amp;", "&")
 }
 

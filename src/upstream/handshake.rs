@@ -125,7 +125,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> HandshakeError {
 fn read_request_token(body: &[u8]) -> Result<Token, HandshakeError> {
     let fields = fields(body)?;
     // Without it X would not send the user back to the requested callback.
-    match fields.get("oauth_callback_confirmed").map(|it| &**it) {
+    match fields.get("oauth_callback_confirmed").map(|value| &**value) {
         Some("true") => token(&fields),
         _ => Err(HandshakeError::Odd("it does not confirm the callback")),
     }
@@ -134,13 +134,13 @@ fn read_request_token(body: &[u8]) -> Result<Token, HandshakeError> {
 fn read_granted(body: &[u8]) -> Result<Granted, HandshakeError> {
     let fields = fields(body)?;
     let (token, odd) = (token(&fields)?, HandshakeError::Odd);
-    let prefix = token.token.expose().split_once('-').and_then(|it| UserId::parse(it.0));
+    let prefix = token.token.expose().split_once('-').and_then(|(id, _)| UserId::parse(id));
     let user_id = prefix.ok_or(odd("its access token does not begin with a user id"))?;
-    if fields.get("user_id").is_some_and(|it| UserId::parse(it) != Some(user_id)) {
+    if fields.get("user_id").is_some_and(|id| UserId::parse(id) != Some(user_id)) {
         return Err(odd("its access token is another user's"));
     }
     let screen_name = fields.get("screen_name").map(ToString::to_string);
-    if screen_name.as_deref().is_some_and(|it| !is_screen_name(it)) {
+    if screen_name.as_deref().is_some_and(|name| !is_screen_name(name)) {
         return Err(odd("its screen name is not valid"));
     }
     Ok(Granted { token, user_id, screen_name })
@@ -160,8 +160,9 @@ fn fields(body: &[u8]) -> Result<Fields<'_>, HandshakeError> {
 
 fn token(fields: &Fields<'_>) -> Result<Token, HandshakeError> {
     let part = |name: &str| {
-        let text = fields.get(name).map(|it| &**it).unwrap_or_default();
-        let plain = (1..=250).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic());
+        let text = fields.get(name).map(|value| &**value).unwrap_or_default();
+        let plain =
+            (1..=250).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         plain.then(|| Secret::from(text)).ok_or(HandshakeError::Odd("it has no token"))
     };
     Ok(Token { token: part("oauth_token")?, secret: part("oauth_token_secret")? })
@@ -172,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_told_by_codes_and_texts() {
+    fn codes_and_texts_say_what_is_wrong() {
         use HandshakeError as It;
         let unapproved = r#"<?xml version="1.0" encoding="UTF-8"?><errors><error code="415">Callback URL not approved</error></errors>"#;
         let none = "<hash><error>Desktop applications only support the oauth_callback value 'oob'</error></hash>";
@@ -180,18 +181,18 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             wanted(&refusal(status, body.as_bytes()))
         };
-        assert!(is(403, unapproved, |it| matches!(it, It::CallbackNotApproved)));
-        assert!(is(403, r#"{"errors":[{"code":415}]}"#, |it| matches!(
-            it,
+        assert!(is(403, unapproved, |error| matches!(error, It::CallbackNotApproved)));
+        assert!(is(403, r#"{"errors":[{"code":415}]}"#, |error| matches!(
+            error,
             It::CallbackNotApproved
         )));
-        assert!(is(401, none, |it| matches!(it, It::CallbackNotApproved)));
+        assert!(is(401, none, |error| matches!(error, It::CallbackNotApproved)));
         let coded = |code: i64| format!("<errors><error code=\"{code}\">x</error></errors>");
-        assert!(is(401, &coded(135), |it| matches!(it, It::ClockRejected)));
-        assert!(is(401, &coded(416), |it| matches!(it, It::AppSuspended)));
-        assert!(is(401, &coded(32), |it| matches!(it, It::AppRejected)));
-        assert!(is(503, "<html>", |it| matches!(it, It::Busy(_))));
-        assert!(is(404, "<html>", |it| matches!(it, It::Odd(_))));
+        assert!(is(401, &coded(135), |error| matches!(error, It::ClockRejected)));
+        assert!(is(401, &coded(416), |error| matches!(error, It::AppSuspended)));
+        assert!(is(401, &coded(32), |error| matches!(error, It::AppRejected)));
+        assert!(is(503, "<html>", |error| matches!(error, It::Busy(_))));
+        assert!(is(404, "<html>", |error| matches!(error, It::Odd(_))));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Upstream {
             Error::Unreachable(_) => Failure::Retryable(error),
             _ => Failure::Final(error),
         });
-        self.meters.lookup.count(outcome.as_ref().map(|it| it.0));
+        self.meters.lookup.count(outcome.as_ref().map(|(status, ..)| *status));
         let (status, headers, body) = outcome.map_err(Failure::into_error)?;
         effort.status = Some(status.as_u16());
         match status {
@@ -93,9 +93,9 @@ fn authors(body: &[u8], posts: &[u64]) -> Option<HashMap<u64, UserId>> {
     if found.data.is_none() && found.errors.is_none() {
         return None;
     }
-    let author = |it: Post| {
-        let post = it.id.parse().ok().filter(|it| posts.contains(it))?;
-        Some((post, UserId::parse(&it.author_id?)?))
+    let author = |found: Post| {
+        let post = found.id.parse().ok().filter(|post| posts.contains(post))?;
+        Some((post, UserId::parse(&found.author_id?)?))
     };
     Some(found.data.into_iter().flatten().filter_map(author).collect())
 }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_answer_tells_the_authors_of_what_was_asked_for() {
-        let user = |it| UserId::parse(it).unwrap();
+        let user = |id| UserId::parse(id).unwrap();
         for (body, expected) in [
             (
                 r#"{"data":[{"id":"20","author_id":"12","text":"x"},{"id":"21","author_id":"13"}]}"#,

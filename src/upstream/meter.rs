@@ -24,7 +24,7 @@ pub(super) struct Meter {
 impl Meters {
     pub(super) fn new() -> Meters {
         Meters {
-            engagement: Endpoint::ALL.map(|it| Meter::new(it.name())),
+            engagement: Endpoint::ALL.map(|endpoint| Meter::new(endpoint.name())),
             lookup: Meter::new("lookup"),
         }
     }

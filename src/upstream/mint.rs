@@ -28,7 +28,7 @@ pub enum MintError {
 }
 
 fn shown(code: Option<i64>) -> String {
-    code.map(|it| format!(", code {it}")).unwrap_or_default()
+    code.map(|code| format!(", code {code}")).unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -55,12 +55,12 @@ impl Upstream {
             return Err(MintError::Refused { status: status.as_u16(), code });
         }
         match serde_json::from_slice::<Minted>(&body) {
-            Ok(it)
+            Ok(minted)
                 if status == StatusCode::OK
-                    && it.token_type == "bearer"
-                    && !it.access_token.is_empty() =>
+                    && minted.token_type == "bearer"
+                    && !minted.access_token.is_empty() =>
             {
-                Ok(Secret::new(it.access_token))
+                Ok(Secret::new(minted.access_token))
             }
             _ => {
                 Err(MintError::Odd { status: status.as_u16(), retry_after: retry_after(&headers) })

@@ -25,9 +25,10 @@ pub(super) fn require_object(
 
 /// The body's type, length and title, and nothing else.
 fn describe(content_type: Option<&HeaderValue>, start: &[u8], length: usize) -> String {
-    let content_type = content_type.map(|it| printable(&String::from_utf8_lossy(it.as_bytes())));
+    let content_type =
+        content_type.map(|value| printable(&String::from_utf8_lossy(value.as_bytes())));
     let content_type = content_type.unwrap_or_else(|| "no content type".to_owned());
-    let title = title(start).map(|it| format!(", titled {it:?}")).unwrap_or_default();
+    let title = title(start).map(|title| format!(", titled {title:?}")).unwrap_or_default();
     format!("{content_type}, {length} bytes{title}")
 }
 
@@ -38,12 +39,12 @@ fn title(text: &[u8]) -> Option<String> {
     let tag = lower.find("<title")?;
     let begin = tag + lower.get(tag..)?.find('>')? + 1;
     let length = lower.get(begin..)?.find('<')?;
-    Some(printable(head.get(begin..begin + length)?)).filter(|it| !it.is_empty())
+    Some(printable(head.get(begin..begin + length)?)).filter(|title| !title.is_empty())
 }
 
 /// Letters, digits and ASCII signs, on one line.
 fn printable(text: &str) -> String {
-    let is_plain = |it: &char| it.is_alphanumeric() || it.is_ascii_graphic() || *it == ' ';
+    let is_plain = |c: &char| c.is_alphanumeric() || c.is_ascii_graphic() || *c == ' ';
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().filter(is_plain).take(LONGEST_WORDS).collect()
 }
@@ -76,11 +77,11 @@ mod tests {
             ("<title", ""),
             ("secret", ""),
         ] {
-            let told = describe(Some(&html), text.as_bytes(), text.len());
+            let description = describe(Some(&html), text.as_bytes(), text.len());
             let title =
                 if title.is_empty() { String::new() } else { format!(", titled \"{title}\"") };
             let length = text.len();
-            assert_eq!(told, format!("text/html; charset=utf-8, {length} bytes{title}"));
+            assert_eq!(description, format!("text/html; charset=utf-8, {length} bytes{title}"));
         }
         let long = format!("<title>{}</title>", "x".repeat(1000));
         assert!(describe(None, long.as_bytes(), long.len()).len() < 150);

@@ -100,7 +100,7 @@ impl Relay {
             idle: Mutex::default(),
             connector: builder.enable_http1().wrap_connector(tcp),
             host: HeaderValue::from_str(host).map_err(|_| url())?,
-            urls: Endpoint::ALL.map(|it| format!("{}{}", settings.data_url, it.path())),
+            urls: Endpoint::ALL.map(|endpoint| format!("{}{}", settings.data_url, endpoint.path())),
             origin,
             keep: limits.upstream_idle,
             age: limits.upstream_connection_age,
@@ -147,7 +147,10 @@ impl Relay {
         }
         let now = self.clock.instant();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while idle.front().is_some_and(|it| idle.len() >= MOST_IDLE || self.is_stale(it, now)) {
+        while idle
+            .front()
+            .is_some_and(|oldest| idle.len() >= MOST_IDLE || self.is_stale(oldest, now))
+        {
             idle.pop_front();
         }
         idle.push_back(Idle { connection, since: now });
@@ -219,9 +222,9 @@ impl Relay {
     }
 
     /// Whether a connection has idled too long, or is so old that a moved upstream would not be found.
-    fn is_stale(&self, it: &Idle, now: Instant) -> bool {
-        now.saturating_duration_since(it.since) >= it.connection.keep
-            || now.saturating_duration_since(it.connection.born) >= self.age
+    fn is_stale(&self, idle: &Idle, now: Instant) -> bool {
+        now.saturating_duration_since(idle.since) >= idle.connection.keep
+            || now.saturating_duration_since(idle.connection.born) >= self.age
     }
 
     async fn connect(&self) -> Result<Connection, Box<dyn StdError + Send + Sync>> {
@@ -250,21 +253,22 @@ impl Failure {
 /// How long the upstream keeps an idle connection, if it says so: `Keep-Alive: timeout=5, max=100`.
 fn idle_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
-    let mut parameters = value.split(',').filter_map(|it| it.split_once('='));
-    let timeout = parameters.find(|it| it.0.trim().eq_ignore_ascii_case("timeout"))?;
+    let mut parameters = value.split(',').filter_map(|part| part.split_once('='));
+    let timeout =
+        parameters.find(|parameter| parameter.0.trim().eq_ignore_ascii_case("timeout"))?;
     timeout.1.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn classify(error: Box<dyn StdError + Send + Sync>) -> Failure {
     let mut malformed = false;
     let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
-    while let Some(it) = cause {
-        malformed |= it.is::<rustls::Error>();
-        malformed |= it.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+    while let Some(current) = cause {
+        malformed |= current.is::<rustls::Error>();
+        malformed |= current.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
         // rustls' error comes wrapped in nested I/O errors, each of whose source is that of the error it wraps.
-        cause = match it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        cause = match current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
-            None => it.source(),
+            None => current.source(),
         };
     }
     // A certificate or an answer that is wrong now will be wrong again.

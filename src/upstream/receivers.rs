@@ -31,7 +31,7 @@ impl Receivers {
     }
 
     pub(super) fn allow(&self, url: &reqwest::Url) -> bool {
-        self.allowed.is_empty() || url.host_str().is_some_and(|it| self.allowed.has(it))
+        self.allowed.is_empty() || url.host_str().is_some_and(|host| self.allowed.has(host))
     }
 
     pub(super) fn client(&self, url: &str) -> Result<&reqwest::Client, SetupError> {

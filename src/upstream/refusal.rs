@@ -50,30 +50,30 @@ impl Answer {
         }
         let failure = Failure::read(self.text());
         let texts: Vec<&str> = failure.texts().collect();
-        if texts.iter().any(|it| it.starts_with(FORBIDDEN)) {
-            return Some(Refusal::Foreign(texts.iter().flat_map(|it| foreign(it)).collect()));
+        if texts.iter().any(|text| text.starts_with(FORBIDDEN)) {
+            return Some(Refusal::Foreign(texts.iter().flat_map(|text| foreign(text)).collect()));
         }
         let unavailable: Unavailable = serde_json::from_slice(self.text()).unwrap_or_default();
         if !unavailable.unavailable_tweet_ids.is_empty() {
             let ids = unavailable.unavailable_tweet_ids.into_iter();
-            let read = |it: Id| match it {
+            let read = |id: Id| match id {
                 Id::Text(text) => text.trim().parse().ok(),
                 Id::Number(number) => Some(number),
             };
             return Some(Refusal::Unavailable(ids.filter_map(read).collect()));
         }
-        let said: String = texts.first().unwrap_or(&"").chars().take(200).collect();
+        let detail: String = texts.first().unwrap_or(&"").chars().take(200).collect();
         let status = self.status.as_u16();
-        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        Some(Refusal::Other(format!("X answered with status {status}{said}")))
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        Some(Refusal::Other(format!("X answered with status {status}{detail}")))
     }
 }
 
 /// The posts that a text names, in either wording: all at once, or a text for each author.
 fn foreign(text: &str) -> Vec<u64> {
-    let named = text.strip_prefix(FORBIDDEN).and_then(|it| it.rsplit_once(':'));
-    let parts = named.map_or("", |it| it.1).split([',', ';', ' ']);
-    parts.filter_map(|it| it.parse().ok()).collect()
+    let named = text.strip_prefix(FORBIDDEN).and_then(|rest| rest.rsplit_once(':'));
+    let parts = named.map_or("", |(_, ids)| ids).split([',', ';', ' ']);
+    parts.filter_map(|id| id.parse().ok()).collect()
 }
 
 #[cfg(test)]

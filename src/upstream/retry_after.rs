@@ -34,8 +34,8 @@ fn named(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn quota_reset(headers: &HeaderMap) -> Option<Duration> {
-    let spent = QUOTAS.iter().filter(|it| headers.get(it.0).is_some_and(|left| left == "0"));
-    let resets = spent.filter_map(|it| headers.get(it.1)?.to_str().ok()?.parse::<i64>().ok());
+    let spent = QUOTAS.iter().filter(|quota| headers.get(quota.0).is_some_and(|left| left == "0"));
+    let resets = spent.filter_map(|quota| headers.get(quota.1)?.to_str().ok()?.parse::<i64>().ok());
     let wait = resets.max()?.saturating_sub(date(headers)?.unix_timestamp());
     Some(Duration::from_secs(wait.clamp(1, LONGEST_WINDOW).unsigned_abs()))
 }
@@ -74,10 +74,11 @@ mod tests {
             ),
         ];
         for (headers, seconds) in cases {
-            let pair =
-                |it: &(&str, &str)| (it.0.parse::<HeaderName>().unwrap(), it.1.parse().unwrap());
+            let pair = |(name, value): &(&str, &str)| {
+                (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())
+            };
             let map = headers.iter().map(pair).collect();
-            assert_eq!(retry_after(&map).map(|it| it.as_secs()), seconds, "{headers:?}");
+            assert_eq!(retry_after(&map).map(|wait| wait.as_secs()), seconds, "{headers:?}");
         }
     }
 }

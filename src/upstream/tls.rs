@@ -28,7 +28,7 @@ pub(super) fn client(
 
 /// Whether any URL of the upstream needs TLS.
 pub(super) fn uses_tls(settings: &config::Upstream) -> bool {
-    [&settings.data_url, &settings.api_url].iter().any(|it| it.starts_with("https:"))
+    [&settings.data_url, &settings.api_url].iter().any(|url| url.starts_with("https:"))
 }
 
 /// TLS that trusts the system's certificates; none are read if TLS is not used.

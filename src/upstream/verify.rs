@@ -76,11 +76,11 @@ impl Upstream {
 }
 
 fn read_profile(body: &[u8]) -> Option<Profile> {
-    let it: Verified = serde_json::from_slice(body).ok()?;
-    let user_id = UserId::parse(&it.id_str)?;
-    is_screen_name(&it.screen_name).then_some(Profile {
+    let verified: Verified = serde_json::from_slice(body).ok()?;
+    let user_id = UserId::parse(&verified.id_str)?;
+    is_screen_name(&verified.screen_name).then_some(Profile {
         user_id,
-        screen_name: it.screen_name,
-        protected: it.protected,
+        screen_name: verified.screen_name,
+        protected: verified.protected,
     })
 }

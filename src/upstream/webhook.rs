@@ -42,8 +42,8 @@ impl Upstream {
         let url = reqwest::Url::parse(text).map_err(|_| RIGHT)?;
         let bare = url.username().is_empty() && url.password().is_none();
         // The parser accepts slips that an operator would want reported.
-        let plain = text.bytes().all(|it| it.is_ascii_graphic() && it != b'\\');
-        let host = text.split_once("://").map_or("", |it| it.1);
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        let host = text.split_once("://").map_or("", |(_, rest)| rest);
         let whole = plain && text.len() <= LONGEST_URL && !host.starts_with('/');
         match url.scheme() {
             _ if !bare || !whole || host.is_empty() || url.fragment().is_some() => Err(RIGHT),
@@ -67,8 +67,10 @@ impl Upstream {
         // An address that was allowed when it was added may no longer be.
         self.receiver(message.url).map_err(NotReceived::unsent)?;
         let seconds = self.clock.now().unix_timestamp();
-        let signatures: Vec<String> =
-            secrets.iter().filter_map(|it| sign(it, message.id, seconds, &message.body)).collect();
+        let signatures: Vec<String> = secrets
+            .iter()
+            .filter_map(|secret| sign(secret, message.id, seconds, &message.body))
+            .collect();
         let client = self.receivers.client(message.url);
         let client = client.map_err(|error| NotReceived::unsent(error.to_string()))?;
         let request = client
@@ -123,8 +125,8 @@ fn in_words(error: &reqwest::Error) -> String {
     }
     let mut cause = error.source();
     let mut last = None;
-    while let Some(it) = cause {
-        (last, cause) = (Some(it.to_string()), it.source());
+    while let Some(current) = cause {
+        (last, cause) = (Some(current.to_string()), current.source());
     }
     match last {
         Some(why) if error.is_connect() => format!("it could not be reached: {why}"),

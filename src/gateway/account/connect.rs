@@ -141,7 +141,7 @@ impl Gateway {
         // A browser that disconnects half-way must not lose what X grants only once.
         let (gateway, token) = (self.clone(), Secret::from(token));
         outlive(async move {
-            let handshake = gateway.0.store.take_handshake(&hashes.0, &hashes.1).await?;
+            let handshake = gateway.0.store.remove_handshake(&hashes.0, &hashes.1).await?;
             let handshake = handshake.ok_or(NotConnected::TookTooLong)?;
             let stored = gateway.get_stored_link(&handshake.link_hash).await?;
             let place = Seal::request_secret(&stored.link.app, &handshake.token_hash);

@@ -92,7 +92,7 @@ impl Gateway {
         &self,
         search: &KeySearch,
     ) -> Result<Vec<Result<Key, Unreadable>>, Error> {
-        let stored = self.0.store.search_keys(search).await?;
+        let stored = self.0.store.list_keys_by_name(search).await?;
         Ok(stored.into_iter().map(|key| self.trusted(key)).collect())
     }
 

@@ -57,7 +57,7 @@ impl Gateway {
         let mut writing = usage.writing.lock().await;
         let counted = usage.records().counted_calls;
         if counted != writing.reported_calls {
-            self.0.store.tell_counted(&usage.writer_id, counted).await?;
+            self.0.store.update_counted_calls(&usage.writer_id, counted).await?;
             writing.reported_calls = counted;
         }
         Ok(())

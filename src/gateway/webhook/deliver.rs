@@ -246,7 +246,7 @@ impl Gateway {
         let until = created.link.expires_at;
         let text = format!("{} {}", until.unix_timestamp(), created.url.expose());
         let sealed = self.0.vault.seal(&place, Secret::new(text).expose().as_bytes())?;
-        self.0.store.keep_link(*number, &sealed).await?;
+        self.0.store.update_delivery_link(*number, &sealed).await?;
         Ok(Some(Reconnect { url: created.url, until }))
     }
 

@@ -22,16 +22,16 @@ pub struct Signed(pub Pairs);
 impl Signed {
     /// The parameter's value, or an empty text.
     pub fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|it| it.0 == name).map_or("", |it| &it.1)
+        self.0.iter().find(|pair| pair.0 == name).map_or("", |pair| &pair.1)
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|it| it.0 == name)
+        self.0.iter().any(|pair| pair.0 == name)
     }
 
     /// Whether a parameter is repeated, which RFC 5849 section 3.1 forbids.
     pub fn repeats(&self) -> bool {
-        let mut names: Vec<&str> = self.0.iter().map(|it| &*it.0).collect();
+        let mut names: Vec<&str> = self.0.iter().map(|pair| &*pair.0).collect();
         names.sort_unstable();
         names.windows(2).any(|pair| pair.first() == pair.last())
     }
@@ -42,7 +42,8 @@ impl Credentials {
         let Some(header) = headers.get(AUTHORIZATION) else {
             return Credentials::None;
         };
-        let Some((scheme, rest)) = header.to_str().ok().and_then(|it| it.split_once(' ')) else {
+        let Some((scheme, rest)) = header.to_str().ok().and_then(|text| text.split_once(' '))
+        else {
             return Credentials::Unknown;
         };
         match &*scheme.to_ascii_lowercase() {

@@ -6,7 +6,7 @@ pub(super) mod signature;
 use crate::model::AuthKind;
 use crate::sandbox::auth::credentials::{Credentials, Signed};
 use crate::sandbox::auth::signature::{base_string, body_hash, form_pairs, holds};
-use crate::sandbox::http::call_log::Undone;
+use crate::sandbox::http::call_log::BrokenBy;
 use crate::sandbox::http::errors;
 use crate::sandbox::http::errors::Refusal;
 use crate::sandbox::http::request::Arrival;
@@ -89,10 +89,11 @@ fn bearer(sandbox: &Sandbox, token: &str) -> Result<Caller, Denied> {
     let is_its = |app: &usize| population.bearer(*app, state.bearer_generation(*app)) == token;
     let Some(app) = (0..population.apps.len()).find(is_its) else {
         let was_its = |app: usize| {
-            (0..state.bearer_generation(app)).any(|it| population.bearer(app, it) == token)
+            (0..state.bearer_generation(app))
+                .any(|generation| population.bearer(app, generation) == token)
         };
         if (0..population.apps.len()).any(was_its) {
-            sandbox.calls().undone(Undone::RotatedBearer);
+            sandbox.calls().count_broken(BrokenBy::RotatedBearer);
         }
         return Err(Denied::BearerNotFound);
     };
@@ -108,7 +109,7 @@ fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Ca
     let token_secret = holder.as_ref().map_or("", |(_, token)| &token.secret);
     verify(sandbox, &mut state, arrival, signed, its, token_secret, now_s)?;
     let user = holder.map(|(user, _)| user);
-    match user.map(|it| state.user_state(it)) {
+    match user.map(|user| state.user_state(user)) {
         Some(UserState::Suspended) => Err(Denied::Suspended),
         Some(UserState::Locked) => Err(Denied::Locked),
         _ => Ok(Caller { app, user }),
@@ -130,7 +131,7 @@ pub fn verify(
     if sent_s.abs_diff(now_s) > CLOCK_TOLERANCE_S {
         let right_s = sandbox.true_time().unix_timestamp();
         if sent_s.abs_diff(right_s) <= CLOCK_TOLERANCE_S {
-            sandbox.calls().undone(Undone::ClockOffset);
+            sandbox.calls().count_broken(BrokenBy::ClockOffset);
         }
         return Err(Denied::ClockSkew);
     }
@@ -148,7 +149,7 @@ pub fn verify(
     if !state.is_fresh([&app.consumer_key, token, timestamp, nonce], now_s) {
         return Err(Denied::BadSignature);
     }
-    if state.switches.suspended_apps.iter().any(|it| it == app.name) {
+    if state.switches.suspended_apps.iter().any(|name| name == app.name) {
         return Err(Denied::AppSuspended);
     }
     Ok(())
@@ -167,11 +168,11 @@ fn token_holder(
     }
     // Its numeric prefix is the user's id (reference 6.4).
     let id = token.split_once('-').and_then(|(id, _)| id.parse().ok());
-    let user = id.and_then(|it| sandbox.population().find_user(it)).ok_or(Denied::TokenNotFound)?;
-    let its = state.grants.token(user, app).filter(|it| it.text == token);
+    let user = id.and_then(|id| sandbox.population().find_user(id)).ok_or(Denied::TokenNotFound)?;
+    let its = state.grants.token(user, app).filter(|latest| latest.text == token);
     let its = its.ok_or(Denied::TokenNotFound)?.clone();
     if !state.grants.is_live(user, app) {
-        sandbox.calls().undone(Undone::RevokedToken);
+        sandbox.calls().count_broken(BrokenBy::RevokedToken);
         return Err(Denied::TokenNotFound);
     }
     Ok(Some((user, its)))

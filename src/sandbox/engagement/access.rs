@@ -15,20 +15,20 @@ pub fn allowed_metrics(
     kind: AuthKind,
     switches: &Switches,
 ) -> Result<Vec<Metric>, Refusal> {
-    let is_allowed = |it: &Metric| {
-        let is_alias = *it == Metric::MediaClicks;
-        it.is_served_by(endpoint)
+    let is_allowed = |metric: &Metric| {
+        let is_alias = *metric == Metric::MediaClicks;
+        metric.is_served_by(endpoint)
             && (!is_alias || switches.accept_media_clicks_alias)
             && match kind {
                 AuthKind::UserContext => true,
-                AuthKind::AppOnly => endpoint == Endpoint::Totals && it.is_public(),
+                AuthKind::AppOnly => endpoint == Endpoint::Totals && metric.is_public(),
             }
     };
     let named = request.metrics.iter();
     let found: Vec<_> = named
         .map(|name| Metric::from_name(name).filter(is_allowed).ok_or_else(|| name.clone()))
         .collect();
-    let refused: Vec<String> = found.iter().filter_map(|it| it.clone().err()).collect();
+    let refused: Vec<String> = found.iter().filter_map(|result| result.clone().err()).collect();
     if refused.is_empty() {
         Ok(found.into_iter().flatten().collect())
     } else {
@@ -46,7 +46,7 @@ pub fn available_posts(
     let mut unavailable = Vec::new();
     for id in post_ids {
         let found = sandbox.population().find_post(*id);
-        match found.filter(|it| !it.is_deleted && state.user_state(it.author).shows_posts()) {
+        match found.filter(|post| !post.is_deleted && state.user_state(post.author).shows_posts()) {
             Some(post) => posts.push(post),
             None => unavailable.push(id.to_string()),
         }
@@ -67,9 +67,9 @@ pub fn refuse_foreign(
 ) -> Result<(), Refusal> {
     let Some(user) = caller.user else { return Ok(()) };
     let mut foreign: Vec<(u64, Vec<String>)> = Vec::new();
-    for post in posts.iter().filter(|it| it.author != user) {
-        let author = sandbox.population().users.get(post.author).map_or(0, |it| it.id);
-        match foreign.iter_mut().find(|it| it.0 == author) {
+    for post in posts.iter().filter(|post| post.author != user) {
+        let author = sandbox.population().users.get(post.author).map_or(0, |author| author.id);
+        match foreign.iter_mut().find(|entry| entry.0 == author) {
             Some((_, ids)) => ids.push(post.id.to_string()),
             None => foreign.push((author, vec![post.id.to_string()])),
         }

@@ -96,7 +96,7 @@ fn stray_word<'a>(text: &'a str, error: &serde_json::Error) -> Option<&'a str> {
 }
 
 fn given<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    fields.get(name).filter(|it| !it.is_null())
+    fields.get(name).filter(|value| !value.is_null())
 }
 
 /// Reads field by field and notes what is wrong.
@@ -133,7 +133,7 @@ impl Form<'_> {
         let mut names: Vec<String> = Vec::new();
         for item in self.array("engagement_types", value, MOST_TYPES) {
             match item.as_str() {
-                Some(name) if names.iter().any(|it| it == name) => (),
+                Some(name) if names.iter().any(|listed| listed == name) => (),
                 Some(name) => names.push(name.to_owned()),
                 None => self.breach(errors::invented(&format!(
                     "engagement_types: '{}' is not a string",
@@ -160,8 +160,8 @@ impl Form<'_> {
             self.breach(errors::wrong_size("groupings", fields.len(), grouping::MAX_GROUPINGS));
         }
         let groupings: Vec<Grouping> =
-            fields.iter().map(|(name, it)| self.grouping(name, it)).collect();
-        if groupings.iter().filter(|it| it.levels.len() == MOST_LEVELS).count() > 1 {
+            fields.iter().map(|(name, value)| self.grouping(name, value)).collect();
+        if groupings.iter().filter(|grouping| grouping.levels.len() == MOST_LEVELS).count() > 1 {
             self.breach(errors::invented("only one grouping may have four group_by values"));
         }
         groupings
@@ -177,13 +177,13 @@ impl Form<'_> {
         let mut refused = Vec::new();
         for item in items {
             match self.level(item) {
-                Some(it) if it.is_time() && !self.endpoint.has_time_series() => {
-                    refused.push(it.name().to_owned());
+                Some(level) if level.is_time() && !self.endpoint.has_time_series() => {
+                    refused.push(level.name().to_owned());
                 }
-                Some(it) if levels.contains(&it) => {
-                    self.breach(errors::invented(&format!("group_by names {it} twice")));
+                Some(level) if levels.contains(&level) => {
+                    self.breach(errors::invented(&format!("group_by names {level} twice")));
                 }
-                Some(it) => levels.push(it),
+                Some(level) => levels.push(level),
                 None => refused.push(plain(item)),
             }
         }
@@ -243,7 +243,7 @@ pub fn post_id(item: &Value) -> Option<i64> {
 }
 
 fn is_wrong_order(levels: &[GroupBy]) -> bool {
-    levels.len() == MOST_LEVELS && !GroupBy::FOUR_LEVEL_ORDERS.iter().any(|it| it == levels)
+    levels.len() == MOST_LEVELS && !GroupBy::FOUR_LEVEL_ORDERS.iter().any(|order| order == levels)
 }
 
 fn plain(value: &Value) -> String {

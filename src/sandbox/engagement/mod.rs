@@ -21,7 +21,7 @@ use crate::sandbox::engagement::terms::Terms;
 use crate::sandbox::engagement::window::Window;
 use crate::sandbox::http::errors;
 use crate::sandbox::http::errors::Refusal;
-use crate::sandbox::http::reply::{Reply, takes_gzip};
+use crate::sandbox::http::reply::{Reply, accepts_gzip};
 use crate::sandbox::http::request::Arrival;
 use crate::sandbox::world::population::Post;
 use crate::sandbox::world::quota::{Allowance, Pool};
@@ -37,7 +37,7 @@ pub fn reply(sandbox: &Sandbox, arrival: &Arrival, endpoint: Endpoint) -> Reply 
         Err(errors::too_many_calls())
     } else {
         body::declared_fields(arrival)
-            .and_then(|it| answer(sandbox, &it, endpoint, &Terms::Of(caller)))
+            .and_then(|fields| answer(sandbox, &fields, endpoint, &Terms::Of(caller)))
     };
     let mut reply = match answer {
         Ok(body) => Reply::json(StatusCode::OK, &Value::Object(body)),
@@ -53,13 +53,14 @@ fn admit(
     arrival: &Arrival,
     endpoint: Endpoint,
 ) -> Result<(Caller, Allowance), Refusal> {
-    if !takes_gzip(&arrival.headers) {
+    if !accepts_gzip(&arrival.headers) {
         return Err(errors::gzip_required());
     }
     let switches = sandbox.state().switches.clone();
-    let caller = authenticate(sandbox, arrival).map_err(|it| it.on_engagement(&switches))?;
+    let caller =
+        authenticate(sandbox, arrival).map_err(|denied| denied.on_engagement(&switches))?;
     let app = sandbox.population().apps.get(caller.app);
-    if app.is_some_and(|it| switches.unlisted_apps.iter().any(|name| name == it.name)) {
+    if app.is_some_and(|app| switches.unlisted_apps.iter().any(|name| name == app.name)) {
         return Err(errors::app_not_listed());
     }
     let pool = Pool::Engagement(caller.app, caller.kind(), endpoint);
@@ -79,7 +80,9 @@ pub fn answer(
     let mut request = body::read(fields, endpoint, terms.limits(), &switches)?;
     let metrics = access::allowed_metrics(&request, endpoint, terms.kind(), &switches)?;
     let window = window_of(&request, endpoint, now, terms.limits(), &switches)?;
-    request.post_ids.retain(|id| metrics.iter().any(|it| terms.include(id.unsigned_abs(), *it)));
+    request
+        .post_ids
+        .retain(|id| metrics.iter().any(|metric| terms.include(id.unsigned_abs(), *metric)));
     let (posts, unavailable) = access::available_posts(sandbox, &request.post_ids)?;
     if let Terms::Of(caller) = terms {
         access::refuse_foreign(sandbox, *caller, &posts, &switches)?;
@@ -97,12 +100,12 @@ pub fn answer(
         }
         body.insert("unavailable_tweet_ids".into(), json!(unavailable));
     }
-    let asked = Query { posts, metrics, window, terms };
-    age_lists(&mut body, &mut texts, &asked, endpoint, now);
+    let query = Query { posts, metrics, window, terms };
+    age_lists(&mut body, &mut texts, &query, endpoint, now);
     if !texts.is_empty() {
         body.insert("errors".into(), json!(texts));
     }
-    let table = table(sandbox, &asked, now);
+    let table = table(sandbox, &query, now);
     for grouping in &request.groupings {
         let nested = table.nested(&grouping.levels, switches.hour_without_day);
         body.insert(grouping.name.clone(), nested);
@@ -144,27 +147,27 @@ fn totals_echo(now: OffsetDateTime, switches: &Switches) -> Option<Window> {
 fn age_lists(
     body: &mut Map<String, Value>,
     texts: &mut Vec<String>,
-    asked: &Query<'_>,
+    query: &Query<'_>,
     endpoint: Endpoint,
     now: OffsetDateTime,
 ) {
     let older = |age, is_limited: fn(&Metric) -> bool| -> Vec<String> {
-        let is_asked = |it: &&Post| {
-            let mut limited = asked.metrics.iter().filter(|it| is_limited(it));
-            limited.any(|metric| asked.terms.include(it.id, *metric))
+        let is_included = |post: &&Post| {
+            let mut limited = query.metrics.iter().filter(|metric| is_limited(metric));
+            limited.any(|metric| query.terms.include(post.id, *metric))
         };
-        let old = asked.posts.iter().filter(|it| is_older_than(it.id, age, now));
-        old.filter(is_asked).map(|it| it.id.to_string()).collect()
+        let old = query.posts.iter().filter(|post| is_older_than(post.id, age, now));
+        old.filter(is_included).map(|post| post.id.to_string()).collect()
     };
     if endpoint == Endpoint::Totals {
-        let ids = older(MOST_IMPRESSION_AGE, |it| it.is_private_on_totals());
+        let ids = older(MOST_IMPRESSION_AGE, |metric| metric.is_private_on_totals());
         if !ids.is_empty() {
             let cutoff = window::written(now - MOST_IMPRESSION_AGE);
             texts.push(errors::too_old_for_impressions(&cutoff));
             body.insert("unsupported_for_impressions_engagements_tweet_ids".into(), json!(ids));
         }
     }
-    let ids = older(MOST_VIDEO_AGE, |it| *it == Metric::VideoViews);
+    let ids = older(MOST_VIDEO_AGE, |metric| *metric == Metric::VideoViews);
     if !ids.is_empty() {
         body.insert("unsupported_for_video_views_tweet_ids".into(), json!(ids));
     }
@@ -172,21 +175,21 @@ fn age_lists(
 
 /// Computes the numbers. Impressions that are too old are left out, video views that are too old read 0
 /// (reference 3.1, 3.3).
-fn table(sandbox: &Sandbox, asked: &Query<'_>, now: OffsetDateTime) -> Table {
-    let window = asked.window.as_ref();
+fn table(sandbox: &Sandbox, query: &Query<'_>, now: OffsetDateTime) -> Table {
+    let window = query.window.as_ref();
     let mut table = match window {
-        Some(window) => Table::hourly(asked.metrics.clone(), window.hours.clone()),
-        None => Table::summed(asked.metrics.clone()),
+        Some(window) => Table::hourly(query.metrics.clone(), window.hours.clone()),
+        None => Table::summed(query.metrics.clone()),
     };
-    for post in &asked.posts {
+    for post in &query.posts {
         let story = sandbox.population().story(post.id);
         let no_impressions = window.is_none() && is_older_than(post.id, MOST_IMPRESSION_AGE, now);
         let no_video = is_older_than(post.id, MOST_VIDEO_AGE, now);
         table.add(post.id, |metric| match (metric, window) {
-            (it, _) if !asked.terms.include(post.id, it) => None,
-            (it, _) if no_impressions && it.is_private_on_totals() => None,
+            (metric, _) if !query.terms.include(post.id, metric) => None,
+            (metric, _) if no_impressions && metric.is_private_on_totals() => None,
             (Metric::VideoViews, _) if no_video => {
-                Some(vec![0; window.map_or(1, |it| it.hours.clone().count())])
+                Some(vec![0; window.map_or(1, |window| window.hours.clone().count())])
             }
             (_, Some(window)) => Some(story.hour_by_hour(metric, window.hours.clone())),
             (_, None) => Some(vec![story.sum(metric, story.hours_until(now))]),

@@ -16,7 +16,7 @@ pub const MOST_VIDEO_AGE: Duration = Duration::days(1800);
 
 /// Whether a post is older, going by its id; ids that do not contain a time are older than everything.
 pub fn is_older_than(id: u64, age: Duration, now: OffsetDateTime) -> bool {
-    post::created_at(id).is_none_or(|it| it < now - age)
+    post::created_at(id).is_none_or(|at| at < now - age)
 }
 
 /// The numbers of one post: for each metric, one for each of the table's slots.
@@ -58,14 +58,14 @@ impl Table {
 
     /// Adds a post; `count` returns a metric's numbers, one for each slot, or `None` if the metric is not served.
     pub fn add(&mut self, id: u64, count: impl Fn(Metric) -> Option<Vec<u64>>) {
-        let metrics = self.metrics.iter().map(|it| count(*it)).collect();
+        let metrics = self.metrics.iter().map(|metric| count(*metric)).collect();
         self.rows.push(Row { id: id.to_string(), metrics });
     }
 
     /// The object for one grouping.
     pub fn nested(&self, levels: &[GroupBy], hours: HourWithoutDay) -> Value {
         let mut levels = levels.to_vec();
-        let hour = levels.iter().position(|it| *it == GroupBy::EngagementHour);
+        let hour = levels.iter().position(|level| *level == GroupBy::EngagementHour);
         if let (Some(at), HourWithoutDay::NestedDay) = (hour, hours)
             && !levels.contains(&GroupBy::EngagementDay)
         {
@@ -82,13 +82,13 @@ impl Table {
     /// Nests the cut's numbers; `None` if it has none.
     fn nest(&self, levels: &[GroupBy], cut: &Cut<'_>) -> Option<Value> {
         let Some((level, rest)) = levels.split_first() else {
-            return cut.sum().map(|it| Value::String(it.to_string()));
+            return cut.sum().map(|sum| Value::String(sum.to_string()));
         };
         let parts = match level {
             GroupBy::TweetId => cut.by_row(),
             GroupBy::EngagementType => cut.by_metric(&self.metrics),
-            GroupBy::EngagementDay => cut.by_slot(&self.slots, |it| &it.day),
-            GroupBy::EngagementHour => cut.by_slot(&self.slots, |it| &it.hour),
+            GroupBy::EngagementDay => cut.by_slot(&self.slots, |slot| &slot.day),
+            GroupBy::EngagementHour => cut.by_slot(&self.slots, |slot| &slot.hour),
         };
         let nested: Map<String, Value> = parts
             .into_iter()
@@ -109,9 +109,11 @@ struct Cut<'a> {
 impl<'a> Cut<'a> {
     fn sum(&self) -> Option<u64> {
         let given = self.rows.iter().flat_map(|row| {
-            self.metrics.iter().filter_map(|it| row.metrics.get(*it).and_then(Option::as_ref))
+            self.metrics
+                .iter()
+                .filter_map(|metric| row.metrics.get(*metric).and_then(Option::as_ref))
         });
-        let sums = given.map(|counts| self.slots.iter().filter_map(|it| counts.get(*it)).sum());
+        let sums = given.map(|counts| self.slots.iter().filter_map(|slot| counts.get(*slot)).sum());
         sums.fold(None, |total: Option<u64>, sum: u64| Some(total.unwrap_or_default() + sum))
     }
 
@@ -137,7 +139,7 @@ impl<'a> Cut<'a> {
         for place in self.slots.iter() {
             let Some(name) = slots.get(*place).map(&name) else { continue };
             // Neighbours in time share a day, so it is usually the last part.
-            match parts.iter_mut().rev().find(|it| it.0 == name) {
+            match parts.iter_mut().rev().find(|part| part.0 == name) {
                 Some((_, places)) => places.push(*place),
                 None => parts.push((name, vec![*place])),
             }

@@ -46,6 +46,6 @@ pub struct Except {
 
 impl Except {
     pub fn names(&self, post: u64, metric: Metric) -> bool {
-        self.by_post.get(&post).is_some_and(|it| it.contains(&metric))
+        self.by_post.get(&post).is_some_and(|metrics| metrics.contains(&metric))
     }
 }

@@ -23,25 +23,26 @@ struct Part {
 
 /// Answers, or refuses a request that is itself invalid.
 pub fn reply(sandbox: &Sandbox, endpoint: Endpoint, body: &[u8]) -> Reply {
-    match lifted(sandbox, endpoint, body) {
+    match answer_unlimited(sandbox, endpoint, body) {
         Ok(body) => Reply::json(StatusCode::OK, &Value::Object(body)),
         Err(refusal) => refusal.into(),
     }
 }
 
-fn lifted(
+fn answer_unlimited(
     sandbox: &Sandbox,
     endpoint: Endpoint,
     body: &[u8],
 ) -> Result<Map<String, Value>, Refusal> {
     let mut fields = fields(body)?;
     let parts = fields.remove("except").unwrap_or_else(|| Value::Array(Vec::new()));
-    let except = except(parts).map_err(|it| Refusal::texts(400, &[errors::invented(&it)]))?;
+    let except = except(parts).map_err(|text| Refusal::texts(400, &[errors::invented(&text)]))?;
     answer(sandbox, &fields, endpoint, &Terms::Lifted(except))
 }
 
 fn except(parts: Value) -> Result<Except, String> {
-    let parts: Vec<Part> = serde_json::from_value(parts).map_err(|it| format!("except: {it}"))?;
+    let parts: Vec<Part> =
+        serde_json::from_value(parts).map_err(|error| format!("except: {error}"))?;
     let mut except = Except::default();
     for part in parts {
         let metric = |name: &String| {
@@ -50,7 +51,7 @@ fn except(parts: Value) -> Result<Except, String> {
         let metrics: Vec<Metric> =
             part.engagement_types.iter().map(metric).collect::<Result<_, _>>()?;
         for item in &part.tweet_ids {
-            let id = post_id(item).and_then(|it| u64::try_from(it).ok());
+            let id = post_id(item).and_then(|id| u64::try_from(id).ok());
             let id = id.ok_or_else(|| format!("except: {item} is no id"))?;
             except.by_post.entry(id).or_default().extend(&metrics);
         }

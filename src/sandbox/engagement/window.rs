@@ -38,8 +38,8 @@ pub fn historical(
     limits: Limits,
     switches: &Switches,
 ) -> Result<Window, Refusal> {
-    let start = start.map(|it| read("start", it)).transpose()?;
-    let end = end.map(|it| read("end", it)).transpose()?;
+    let start = start.map(|text| read("start", text)).transpose()?;
+    let end = end.map(|text| read("end", text)).transpose()?;
     let checked = |start, end| checked(start, end, now, limits, switches);
     let reaches_now = |start: OffsetDateTime| start + MAX_WINDOW >= now;
     match (start, end) {
@@ -109,11 +109,11 @@ fn checked(
 
 /// Reads a time. A date means its midnight, a time without a zone is UTC; both are RFC 3339 once completed.
 fn read(field: &str, text: &str) -> Result<OffsetDateTime, Refusal> {
-    let parse = |it: &str| OffsetDateTime::parse(it, &Rfc3339).ok();
+    let parse = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
     let at = parse(text)
         .or_else(|| parse(&format!("{text}Z")))
         .or_else(|| parse(&format!("{text}T00:00:00Z")));
     // Far from both ends of the calendar, so that windows around the time can be computed.
-    at.filter(|it| (1970..=9000).contains(&it.year()))
+    at.filter(|at| (1970..=9000).contains(&at.year()))
         .ok_or_else(|| errors::bad_window(&format!("{field}: '{text}' is not a valid time")))
 }

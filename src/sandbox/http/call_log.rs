@@ -16,7 +16,7 @@ const MOST_PATHS: usize = 1_000;
 
 /// A run-time change, other than a fault, because of which a call was refused that would have been accepted.
 #[derive(Clone, Copy, Debug)]
-pub enum Undone {
+pub enum BrokenBy {
     /// The user's token was revoked.
     RevokedToken,
     /// The bearer token was replaced by another.
@@ -25,13 +25,13 @@ pub enum Undone {
     ClockOffset,
 }
 
-impl Undone {
+impl BrokenBy {
     /// Its name among the counters; it differs from paths, which begin with a slash.
     const fn name(self) -> &'static str {
         match self {
-            Undone::RevokedToken => "revoked_token",
-            Undone::RotatedBearer => "rotated_bearer",
-            Undone::ClockOffset => "clock_offset",
+            BrokenBy::RevokedToken => "revoked_token",
+            BrokenBy::RotatedBearer => "rotated_bearer",
+            BrokenBy::ClockOffset => "clock_offset",
         }
     }
 }
@@ -88,21 +88,21 @@ impl Calls {
         Ticket(log.gone + log.kept.len() as u64 - 1)
     }
 
-    pub fn undone(&self, by: Undone) {
+    pub fn count_broken(&self, by: BrokenBy) {
         *held(&self.log).counts.entry(by.name().to_owned()).or_default() += 1;
     }
 
     pub fn answered(&self, ticket: Ticket, status: u16) {
         let mut log = held(&self.log);
-        let place = ticket.0.checked_sub(log.gone).and_then(|it| usize::try_from(it).ok());
-        if let Some(call) = place.and_then(|it| log.kept.get_mut(it)) {
+        let place = ticket.0.checked_sub(log.gone).and_then(|offset| usize::try_from(offset).ok());
+        if let Some(call) = place.and_then(|place| log.kept.get_mut(place)) {
             call.status = Some(status);
         }
     }
 
     /// Calls whose path begins with `prefix`, in order of arrival.
     pub fn list(&self, prefix: &str) -> Vec<Call> {
-        held(&self.log).kept.iter().filter(|it| it.path.starts_with(prefix)).cloned().collect()
+        held(&self.log).kept.iter().filter(|call| call.path.starts_with(prefix)).cloned().collect()
     }
 
     pub fn counts(&self) -> BTreeMap<String, u64> {

@@ -83,7 +83,7 @@ const CODES: [(u32, u16, &str); 19] = [
 
 /// The error with that code from the table, or with an invented text if it is not there.
 pub fn coded(code: u32) -> Refusal {
-    match CODES.iter().find(|it| it.0 == code) {
+    match CODES.iter().find(|entry| entry.0 == code) {
         // The one error with a label (reference 6.1).
         Some((99, status, message)) => {
             let error =
@@ -302,9 +302,9 @@ pub fn invalid_parameter(name: &str, values: &[String], message: &str) -> Value 
 }
 
 /// Version 2: all invalid parameters.
-pub fn invalid_request(wrong: &[Value]) -> Refusal {
+pub fn invalid_request(mistakes: &[Value]) -> Refusal {
     let body = json!({
-        "errors": wrong,
+        "errors": mistakes,
         "title": "Invalid Request",
         "detail": "One or more parameters to your request was invalid.",
         "type": "https://api.twitter.com/2/problems/invalid-request",

@@ -48,13 +48,13 @@ impl Reply {
     }
 
     pub fn redirect(status: StatusCode, url: &str) -> Reply {
-        let to = HeaderValue::try_from(url).ok().map(|it| (LOCATION, it));
+        let to = HeaderValue::try_from(url).ok().map(|url| (LOCATION, url));
         Reply { status, headers: HeaderMap::from_iter(to), body: Vec::new() }
     }
 
     /// Compresses the body if the client accepts gzip.
-    pub fn compressed(mut self, takes_gzip: bool) -> Reply {
-        if takes_gzip && !self.body.is_empty() && !self.headers.contains_key(CONTENT_ENCODING) {
+    pub fn compressed(mut self, accepts_gzip: bool) -> Reply {
+        if accepts_gzip && !self.body.is_empty() && !self.headers.contains_key(CONTENT_ENCODING) {
             self.body = gzip(&self.body);
             self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
@@ -87,17 +87,18 @@ pub fn date(headers: &mut HeaderMap, now: OffsetDateTime) {
     let form = format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
     );
-    if let Some(date) = now.format(form).ok().and_then(|it| HeaderValue::try_from(it).ok()) {
+    if let Some(date) = now.format(form).ok().and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.entry(DATE).or_insert(date);
     }
 }
 
 /// Whether the client accepts `gzip`, with any weight but 0.
-pub fn takes_gzip(headers: &HeaderMap) -> bool {
-    let offers = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
-    offers.flat_map(|it| it.split(',')).any(|offer| {
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|header| header.to_str().ok());
+    offers.flat_map(|header| header.split(',')).any(|offer| {
         let (coding, weight) = offer.split_once(';').unwrap_or((offer, ""));
-        let refused = weight.trim().strip_prefix("q=").and_then(|it| it.trim().parse().ok());
+        let refused =
+            weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse().ok());
         coding.trim().eq_ignore_ascii_case("gzip") && refused != Some(0.0)
     })
 }

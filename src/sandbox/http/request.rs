@@ -26,7 +26,7 @@ pub struct Arrival {
 impl Arrival {
     pub async fn read(request: Request) -> Option<Arrival> {
         let (head, body) = request.into_parts();
-        let host = head.headers.get(HOST).and_then(|it| it.to_str().ok());
+        let host = head.headers.get(HOST).and_then(|value| value.to_str().ok());
         let named = head.uri.authority().map(ToString::to_string);
         Some(Arrival {
             method: head.method.to_string(),
@@ -59,7 +59,7 @@ impl Arrival {
 
     /// Whether the body is declared to be of that media type, whatever its parameters.
     pub fn is_of_type(&self, media_type: &str) -> bool {
-        let declared = self.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let declared = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = declared.unwrap_or_default().split(';').next().unwrap_or_default();
         essence.trim().eq_ignore_ascii_case(media_type)
     }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::model::Endpoint;
-use crate::sandbox::http::reply::{Reply, takes_gzip};
+use crate::sandbox::http::reply::{Reply, accepts_gzip};
 use crate::sandbox::http::request::Arrival;
 use crate::sandbox::http::{errors, faults};
 use crate::sandbox::oauth::{bearer, connected_apps, profile};
@@ -23,7 +23,7 @@ pub async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Respons
         tokio::time::sleep(delay).await;
     }
     let respond = || route(&sandbox, &arrival);
-    let zipped = takes_gzip(&arrival.headers);
+    let zipped = accepts_gzip(&arrival.headers);
     let response = match strike.fault {
         Some(fault) => faults::respond(&fault, respond, zipped, sandbox.now()).await,
         None => respond().compressed(zipped).into_response(sandbox.now()),
@@ -38,7 +38,7 @@ pub async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Respons
 }
 
 fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
-    let endpoint = Endpoint::ALL.into_iter().find(|it| it.path() == arrival.path);
+    let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == arrival.path);
     match (&*arrival.method, &*arrival.path, endpoint) {
         ("POST", _, Some(endpoint)) => engagement::reply(sandbox, arrival, endpoint),
         ("POST", "/oauth/request_token", _) => exchange::request_token(sandbox, arrival),

@@ -62,7 +62,7 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
         std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = &mut served => return,
-        _ = stopping.wait_for(|it| *it) => served.as_mut().graceful_shutdown(),
+        _ = stopping.wait_for(|is_stopping| *is_stopping) => served.as_mut().graceful_shutdown(),
     }
     let _ = served.await;
 }

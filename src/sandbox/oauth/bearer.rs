@@ -64,6 +64,6 @@ fn app_of(sandbox: &Sandbox, arrival: &Arrival) -> Result<usize, Refusal> {
     };
     let found = sandbox.population().find_app(key);
     let (app, _) =
-        found.filter(|(_, it)| it.consumer_secret == *secret).ok_or_else(|| errors::coded(99))?;
+        found.filter(|(_, app)| app.consumer_secret == *secret).ok_or_else(|| errors::coded(99))?;
     Ok(app)
 }

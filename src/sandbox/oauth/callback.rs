@@ -19,7 +19,7 @@ pub fn check(callback: &str, approved: Option<&[String]>, path: &str) -> Result<
         // A PIN needs a callback in the settings as well; how X refuses that is not known.
         Some([]) if callback != BY_PIN => return Err(errors::no_callbacks(path)),
         Some(list) if callback == BY_PIN => !list.is_empty(),
-        Some(list) => list.iter().any(|it| it == callback),
+        Some(list) => list.iter().any(|url| url == callback),
     };
     let is_approved = is_approved && !is_refused(callback);
     if is_approved { Ok(()) } else { Err(errors::callback_not_approved()) }
@@ -34,12 +34,13 @@ pub fn with_query(callback: &str, query: &str) -> String {
 
 fn is_web(callback: &str) -> bool {
     let parsed = callback.parse::<Uri>().ok();
-    parsed
-        .is_some_and(|it| matches!(it.scheme_str(), Some("http" | "https")) && it.host().is_some())
+    parsed.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+    })
 }
 
 /// Whether the scheme is refused; so is a callback that no header can carry.
 fn is_refused(callback: &str) -> bool {
     let scheme = callback.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    REFUSED_SCHEMES.contains(&&*scheme) || !callback.bytes().all(|it| it.is_ascii_graphic())
+    REFUSED_SCHEMES.contains(&&*scheme) || !callback.bytes().all(|byte| byte.is_ascii_graphic())
 }

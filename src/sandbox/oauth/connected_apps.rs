@@ -21,9 +21,9 @@ pub fn list(sandbox: &Sandbox) -> Reply {
     let population = sandbox.population();
     let state = sandbox.state();
     let users = population.users.iter().enumerate().map(|(place, user)| {
-        let apps = population.apps.iter().enumerate().map(|(app, it)| Connected {
-            name: it.name,
-            is_connected: state.grants.is_live(place, app),
+        let apps = population.apps.iter().enumerate().map(|(index, app)| Connected {
+            name: app.name,
+            is_connected: state.grants.is_live(place, index),
         });
         Owner { screen_name: &user.screen_name, apps: apps.collect() }
     });
@@ -36,7 +36,7 @@ pub fn revoke(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let value = |name: &str| find(&form, name).unwrap_or_default();
     let population = sandbox.population();
     let user = population.find_named(value("screen_name"));
-    let app = population.apps.iter().position(|it| it.name == value("app"));
+    let app = population.apps.iter().position(|app| app.name == value("app"));
     let (Some(user), Some(app)) = (user, app) else {
         return Refusal::texts(400, &[errors::invented("no such user or app")]).into();
     };
@@ -53,7 +53,7 @@ fn invalidated(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     let caller = authenticate(sandbox, arrival).map_err(Denied::on_api)?;
     let user = caller.user.ok_or_else(|| errors::coded(220))?;
     let mut state = sandbox.state();
-    let token = state.grants.token(user, caller.app).map(|it| it.text.clone());
+    let token = state.grants.token(user, caller.app).map(|token| token.text.clone());
     state.grants.withdraw(user, caller.app);
     Ok(Reply::json(StatusCode::OK, &json!({ "access_token": token })))
 }

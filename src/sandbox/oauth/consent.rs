@@ -33,7 +33,7 @@ pub fn decide(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
         return pages::invalid_token();
     };
     let app = handshake.app;
-    let name = population.apps.get(app).map_or("", |it| it.name);
+    let name = population.apps.get(app).map_or("", |app| app.name);
     match (value(&form, "decision"), population.find_named(value(&form, "screen_name"))) {
         ("cancel", _) => {
             handshake.step = Step::Over;
@@ -83,7 +83,7 @@ fn consent(
         is_chosen: user.screen_name.eq_ignore_ascii_case(chosen),
     });
     pages::page(&Consent {
-        app: population.apps.get(app).map_or("", |it| it.name),
+        app: population.apps.get(app).map_or("", |app| app.name),
         path: &arrival.path,
         token,
         callback: (!is_by_pin).then_some(&*callback),

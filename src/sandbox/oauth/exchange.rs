@@ -45,7 +45,7 @@ fn exchanged(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {
     let now_s = sandbox.now().unix_timestamp();
     let mut state = sandbox.state();
 
-    let known = state.handshakes.find(&token).filter(|it| it.app == app);
+    let known = state.handshakes.find(&token).filter(|handshake| handshake.app == app);
     let known = known.ok_or_else(errors::request_token_missing)?;
     let (secret, is_expired) = (known.secret.clone(), known.is_expired(now_s));
     let step = known.step.clone();
@@ -92,5 +92,5 @@ fn parameter(arrival: &Arrival, signed: &Signed, name: &str) -> Option<String> {
     let header = signed.0.clone();
     let query = form_pairs(arrival.query.as_deref().unwrap_or_default());
     let all = header.into_iter().chain(query).chain(arrival.form());
-    all.filter(|it| it.0 == name).map(|it| it.1).find(|it| !it.is_empty())
+    all.filter(|(key, _)| key == name).map(|(_, value)| value).find(|value| !value.is_empty())
 }

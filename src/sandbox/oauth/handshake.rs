@@ -54,7 +54,7 @@ impl Handshakes {
         now_s: i64,
     ) -> (String, String) {
         if self.kept.len() >= MOST_KEPT {
-            self.kept.retain(|_, it| !it.is_expired(now_s));
+            self.kept.retain(|_, handshake| !handshake.is_expired(now_s));
         }
         self.begun += 1;
         let number = self.begun;
@@ -72,14 +72,15 @@ impl Handshakes {
 
     /// Invalidates a request token.
     pub fn end(&mut self, token: &str) {
-        if let Some(it) = self.find(token) {
-            it.step = Step::Over;
+        if let Some(handshake) = self.find(token) {
+            handshake.step = Step::Over;
         }
     }
 
     /// The handshake that a user can still decide on.
     pub fn find_asking(&mut self, token: &str, now_s: i64) -> Option<&mut Handshake> {
-        self.find(token).filter(|it| it.step == Step::Asking && !it.is_expired(now_s))
+        self.find(token)
+            .filter(|handshake| handshake.step == Step::Asking && !handshake.is_expired(now_s))
     }
 }
 

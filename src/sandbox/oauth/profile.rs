@@ -26,9 +26,10 @@ fn profile(sandbox: &Sandbox, arrival: &Arrival) -> Result<Value, Refusal> {
     let place = caller.user.ok_or_else(|| errors::coded(220))?;
     let user = sandbox.population().users.get(place).ok_or_else(|| errors::coded(220))?;
     let is_protected = sandbox.state().user_state(place) == UserState::Protected;
-    let asked = form_pairs(arrival.query.as_deref().unwrap_or_default());
-    let is_set =
-        |name: &str| asked.iter().any(|it| it.0 == name && matches!(&*it.1, "true" | "t" | "1"));
+    let parameters = form_pairs(arrival.query.as_deref().unwrap_or_default());
+    let is_set = |name: &str| {
+        parameters.iter().any(|(key, value)| key == name && matches!(&**value, "true" | "t" | "1"))
+    };
 
     let mut body = json!({
         "id": user.id,
@@ -57,9 +58,9 @@ fn newest(user: &User) -> Value {
     let form = format_description!(
         "[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] +0000 [year]"
     );
-    let Some(it) = user.posts.iter().find(|it| !it.is_deleted) else {
+    let Some(post) = user.posts.iter().find(|post| !post.is_deleted) else {
         return Value::Null;
     };
-    let at = post::created_at(it.id).and_then(|it| it.format(form).ok());
-    json!({ "id": it.id, "id_str": it.id.to_string(), "created_at": at })
+    let at = post::created_at(post.id).and_then(|at| at.format(form).ok());
+    json!({ "id": post.id, "id_str": post.id.to_string(), "created_at": at })
 }

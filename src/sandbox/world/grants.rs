@@ -30,38 +30,38 @@ impl Grants {
 
     /// The app's latest token for the user, live or not.
     pub fn token(&self, user: usize, app: usize) -> Option<&Token> {
-        self.find(user, app).map(|it| &it.token)
+        self.find(user, app).map(|grant| &grant.token)
     }
 
     pub fn is_live(&self, user: usize, app: usize) -> bool {
-        self.find(user, app).is_some_and(|it| it.is_live)
+        self.find(user, app).is_some_and(|grant| grant.is_live)
     }
 
     /// Whether any app has access to the user.
     pub fn is_any_live(&self, user: usize) -> bool {
-        self.0.get(user).is_some_and(|it| it.iter().any(|grant| grant.is_live))
+        self.0.get(user).is_some_and(|grants| grants.iter().any(|grant| grant.is_live))
     }
 
     /// Gives the app access.
     pub fn give(&mut self, population: &Population, user: usize, app: usize) {
-        if let Some(it) = self.0.get_mut(user).and_then(|it| it.get_mut(app))
-            && !it.is_live
+        if let Some(grant) = self.0.get_mut(user).and_then(|grants| grants.get_mut(app))
+            && !grant.is_live
         {
-            it.generation += 1;
-            it.token = population.token(user, app, it.generation);
-            it.is_live = true;
+            grant.generation += 1;
+            grant.token = population.token(user, app, grant.generation);
+            grant.is_live = true;
         }
     }
 
     pub fn withdraw(&mut self, user: usize, app: usize) {
-        if let Some(it) = self.0.get_mut(user).and_then(|it| it.get_mut(app)) {
-            it.is_live = false;
+        if let Some(grant) = self.0.get_mut(user).and_then(|grants| grants.get_mut(app)) {
+            grant.is_live = false;
         }
     }
 
     /// Makes the latest tokens of all apps live, or none of them.
     pub fn set_all(&mut self, user: usize, is_live: bool) {
-        self.0.get_mut(user).into_iter().flatten().for_each(|it| it.is_live = is_live);
+        self.0.get_mut(user).into_iter().flatten().for_each(|grant| grant.is_live = is_live);
     }
 
     fn find(&self, user: usize, app: usize) -> Option<&Grant> {

@@ -69,7 +69,7 @@ pub fn list(sandbox: &Sandbox) -> World {
     let users = population.users.iter().enumerate().map(|(place, user)| {
         let token = |app: usize| {
             let token = state.grants.token(place, app);
-            token.map(|it| (it.text.clone(), it.secret.clone())).unwrap_or_default()
+            token.map(|token| (token.text.clone(), token.secret.clone())).unwrap_or_default()
         };
         let connected = population.apps.iter().enumerate();
         let connected = connected.filter(|(app, _)| state.grants.is_live(place, *app));
@@ -83,7 +83,7 @@ pub fn list(sandbox: &Sandbox) -> World {
             access_token_secret,
             other_access_token,
             other_access_token_secret,
-            connected_apps: connected.map(|(_, it)| it.name).collect(),
+            connected_apps: connected.map(|(_, app)| app.name).collect(),
             posts: Vec::new(),
         }
     });
@@ -91,25 +91,25 @@ pub fn list(sandbox: &Sandbox) -> World {
     // Computing the numbers takes a while, and calls need not wait for it.
     drop(state);
     for (listed, user) in world.users.iter_mut().zip(&population.users) {
-        listed.posts = user.posts.iter().map(|it| listed_post(sandbox, *it, now)).collect();
+        listed.posts = user.posts.iter().map(|post| listed_post(sandbox, *post, now)).collect();
     }
     world
 }
 
-fn listed_post(sandbox: &Sandbox, it: Post, now: OffsetDateTime) -> WorldPost {
-    let story = sandbox.population().story(it.id);
-    let created_at = post::created_at(it.id);
+fn listed_post(sandbox: &Sandbox, post: Post, now: OffsetDateTime) -> WorldPost {
+    let story = sandbox.population().story(post.id);
+    let created_at = post::created_at(post.id);
     let hours = story.hours_until(now);
     let total = |metric: Metric| match metric {
-        Metric::VideoViews if is_older_than(it.id, MOST_VIDEO_AGE, now) => 0,
+        Metric::VideoViews if is_older_than(post.id, MOST_VIDEO_AGE, now) => 0,
         _ => story.sum(metric, hours.clone()),
     };
-    let metrics = Metric::ALL.into_iter().filter(|it| it.is_served_by(Endpoint::Totals));
+    let metrics = Metric::ALL.into_iter().filter(|metric| metric.is_served_by(Endpoint::Totals));
     WorldPost {
-        id: it.id.to_string(),
-        created_at: created_at.and_then(|it| it.format(&Rfc3339).ok()).unwrap_or_default(),
-        state: if it.is_deleted { "deleted" } else { "active" }.to_owned(),
-        totals: metrics.map(|it| (it.name(), total(it))).collect(),
+        id: post.id.to_string(),
+        created_at: created_at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default(),
+        state: if post.is_deleted { "deleted" } else { "active" }.to_owned(),
+        totals: metrics.map(|metric| (metric.name(), total(metric))).collect(),
     }
 }
 

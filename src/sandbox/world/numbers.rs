@@ -147,14 +147,14 @@ impl Story {
 
     /// The running count of `metric` from the post's birth until the hour begins.
     fn until(&self, metric: Metric, hour: i64) -> u64 {
-        let Some(age) = usize::try_from(hour.saturating_sub(self.born)).ok().filter(|it| *it > 0)
+        let Some(age) = usize::try_from(hour.saturating_sub(self.born)).ok().filter(|age| *age > 0)
         else {
             return 0;
         };
         let age = age.min(LIFETIME);
         match metric {
             Metric::Engagements => {
-                let parts: u64 = PARTS.iter().map(|it| self.share_until(*it, age)).sum();
+                let parts: u64 = PARTS.iter().map(|part| self.share_until(*part, age)).sum();
                 parts + self.share_until(metric, age)
             }
             Metric::MediaClicks => self.share_until(Metric::MediaEngagements, age),
@@ -181,7 +181,7 @@ impl Story {
     fn impressions_until(&self, age: usize) -> u64 {
         let expected = |age: usize| {
             let of_day = usize::try_from(self.born.rem_euclid(24)).unwrap_or_default();
-            EXPECTED.get(of_day).and_then(|it| it.get(age)).copied()
+            EXPECTED.get(of_day).and_then(|shares| shares.get(age)).copied()
         };
         let Some(now) = expected(age) else { return 0 };
         let noise = draw(self.key ^ 7, age as u64) % (2 * MOST_NOISE + 1);
@@ -243,7 +243,7 @@ mod tests {
             let story = Story::new(1, post::first_id_at(hours));
             let lived = hour_of(hours)..hour_of(hours) + 1500;
             for metric in Metric::ALL {
-                let until: Vec<u64> = lived.clone().map(|it| story.until(metric, it)).collect();
+                let until: Vec<u64> = lived.clone().map(|hour| story.until(metric, hour)).collect();
                 assert!(until.is_sorted(), "{metric:?}");
                 let counts = story.hour_by_hour(metric, lived.clone());
                 assert_eq!(counts.iter().sum::<u64>(), story.sum(metric, lived.clone()));
@@ -256,7 +256,7 @@ mod tests {
         let at = datetime!(2026-03-01 10:20:00 UTC);
         let story = Story::new(1, post::first_id_at(at));
         let hours = hour_of(at)..hour_of(at) + 200;
-        let parts: u64 = PARTS.iter().map(|it| story.sum(*it, hours.clone())).sum();
+        let parts: u64 = PARTS.iter().map(|part| story.sum(*part, hours.clone())).sum();
         assert!(story.sum(Metric::Engagements, hours.clone()) > parts);
         assert!(story.sum(Metric::Impressions, hours.clone()) > 5 * parts);
     }

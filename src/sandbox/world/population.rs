@@ -107,8 +107,9 @@ impl Population {
                 user(seed, name, state, posts)
             })
             .collect();
-        let posts = users.iter().flat_map(|it| &it.posts).map(|it| (it.id, *it)).collect();
-        let places = users.iter().enumerate().map(|(place, it)| (it.id, place)).collect();
+        let posts =
+            users.iter().flat_map(|user| &user.posts).map(|post| (post.id, *post)).collect();
+        let places = users.iter().enumerate().map(|(place, user)| (user.id, place)).collect();
         Population {
             seed,
             apps: APPS.map(|name| app(seed, name)).into(),
@@ -119,7 +120,7 @@ impl Population {
     }
 
     pub fn find_app(&self, consumer_key: &str) -> Option<(usize, &App)> {
-        self.apps.iter().enumerate().find(|(_, it)| it.consumer_key == consumer_key)
+        self.apps.iter().enumerate().find(|(_, app)| app.consumer_key == consumer_key)
     }
 
     pub fn find_user(&self, id: u64) -> Option<usize> {
@@ -127,13 +128,13 @@ impl Population {
     }
 
     pub fn find_named(&self, screen_name: &str) -> Option<usize> {
-        self.users.iter().position(|it| it.screen_name == screen_name)
+        self.users.iter().position(|user| user.screen_name == screen_name)
     }
 
     /// The token that an app has for a user, after `generation` earlier ones.
     pub fn token(&self, user: usize, app: usize, generation: u64) -> Token {
-        let app = self.apps.get(app).map_or("", |it| it.name);
-        let (id, name) = self.users.get(user).map_or((0, ""), |it| (it.id, &it.screen_name));
+        let app = self.apps.get(app).map_or("", |app| app.name);
+        let (id, name) = self.users.get(user).map_or((0, ""), |user| (user.id, &user.screen_name));
         let salt = match generation {
             0 => format!("{name}, {app}"),
             _ => format!("{name}, {app}, {generation}"),
@@ -148,7 +149,7 @@ impl Population {
 
     /// The bearer token of an app after `generation` rotations. Its escapes are part of it (reference 6.1).
     pub fn bearer(&self, app: usize, generation: u64) -> String {
-        let name = self.apps.get(app).map_or("", |it| it.name);
+        let name = self.apps.get(app).map_or("", |app| app.name);
         let salt = format!("bearer of {name}, {generation}");
         let digits = |part: &str, length| self.digits(&format!("{salt}: {part}"), length);
         format!(
@@ -203,7 +204,7 @@ fn posts(settings: &Settings, author: usize, name: &str, now: OffsetDateTime) ->
 
 /// The age of the post at `index`, newest first: ages grow with the cube, to cover every scale from hours to months.
 fn age(salt: u64, index: usize, count: usize) -> Duration {
-    let cube = |it: usize| i64::try_from(it * it * it).unwrap_or(i64::MAX);
+    let cube = |number: usize| i64::try_from(number * number * number).unwrap_or(i64::MAX);
     let steps = cube(count.saturating_sub(1).max(1));
     let span = (OLDEST - NEWEST).whole_seconds();
     let at = |index: usize| span / steps * cube(index);

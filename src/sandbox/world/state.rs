@@ -32,7 +32,7 @@ impl State {
             quotas: Quotas::default(),
             grants: Grants::new(population),
             handshakes: Handshakes::default(),
-            user_states: population.users.iter().map(|it| it.first_state).collect(),
+            user_states: population.users.iter().map(|user| user.first_state).collect(),
             bearer_generations: population.apps.iter().map(|_| 0).collect(),
             nonces: Nonces::default(),
         }
@@ -52,10 +52,10 @@ impl State {
     pub fn set_user_state(&mut self, user: usize, state: UserState) {
         let is_revoked = state == UserState::Revoked;
         self.grants.set_all(user, !is_revoked);
-        if let Some(it) = self.user_states.get_mut(user)
+        if let Some(current) = self.user_states.get_mut(user)
             && !is_revoked
         {
-            *it = state;
+            *current = state;
         }
     }
 
@@ -64,8 +64,8 @@ impl State {
     }
 
     pub fn replace_bearer(&mut self, app: usize) {
-        if let Some(it) = self.bearer_generations.get_mut(app) {
-            *it += 1;
+        if let Some(generation) = self.bearer_generations.get_mut(app) {
+            *generation += 1;
         }
     }
 

@@ -83,14 +83,14 @@ impl Switches {
             return Err("an object of switches is expected".to_owned());
         };
         let mut merged = self.clone();
-        let mut wrong = Vec::new();
+        let mut problems = Vec::new();
         for (name, value) in changes {
             match merged.with_one(name, value) {
                 Ok(switches) => merged = switches,
-                Err(problem) => wrong.push(format!("{name}: {problem}")),
+                Err(problem) => problems.push(format!("{name}: {problem}")),
             }
         }
-        if wrong.is_empty() { Ok(merged) } else { Err(wrong.join("; ")) }
+        if problems.is_empty() { Ok(merged) } else { Err(problems.join("; ")) }
     }
 
     fn with_one(&self, name: &str, value: &Value) -> Result<Switches, String> {
@@ -103,7 +103,7 @@ impl Switches {
             return Err(format!("no such switch; there are {}", known.join(", ")));
         }
         switches.insert(name.to_owned(), value.clone());
-        serde_json::from_value(Value::Object(switches)).map_err(|it| it.to_string())
+        serde_json::from_value(Value::Object(switches)).map_err(|error| error.to_string())
     }
 }
 

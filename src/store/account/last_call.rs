@@ -1,9 +1,9 @@
 //! The last calls made as each account.
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::Account;
-use crate::store::database::dialect::on;
 use crate::store::{Error, Store};
 
 /// An account's newest calls, as far as calls are kept.
@@ -22,7 +22,12 @@ pub struct Failure {
     pub code: Option<String>,
 }
 
-type Row = (OffsetDateTime, i64, String);
+#[derive(FromRow)]
+struct Row {
+    called_at: OffsetDateTime,
+    status: i64,
+    code: String,
+}
 
 impl Store {
     /// The last calls of each of these accounts, in their order.
@@ -38,15 +43,12 @@ impl Store {
             for account in accounts {
                 let mut rows = Vec::with_capacity(2);
                 for sql in [last, failed] {
-                    let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                        .bind(account.user_id.to_string())
-                        .bind(&account.app)
-                        .fetch_optional(&mut **it)
-                        .await?);
-                    rows.push(row);
+                    let query = lease.query(sql);
+                    let query = query.bind(account.user_id.to_string()).bind(&account.app);
+                    rows.push(lease.fetch_optional::<Row>(query).await?);
                 }
                 let failed = rows.pop().flatten().map(failure);
-                let at = rows.pop().flatten().map(|it| it.0);
+                let at = rows.pop().flatten().map(|row| row.called_at);
                 found.push(LastCalls { at, failed });
             }
             Ok(found)
@@ -55,7 +57,10 @@ impl Store {
     }
 }
 
-fn failure((at, status, code): Row) -> Failure {
-    let status = u16::try_from(status).ok().filter(|it| *it > 0);
-    Failure { at, status, code: Some(code).filter(|it| !it.is_empty()) }
+fn failure(row: Row) -> Failure {
+    Failure {
+        at: row.called_at,
+        status: u16::try_from(row.status).ok().filter(|status| *status > 0),
+        code: Some(row.code).filter(|code| !code.is_empty()),
+    }
 }

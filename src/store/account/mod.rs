@@ -3,17 +3,19 @@
 pub(super) mod last_call;
 pub(super) mod new;
 pub(super) mod recent;
+pub(super) mod row;
 
 use time::OffsetDateTime;
 
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountState, UserId};
 use crate::store::account::new::NewAccount;
+use crate::store::account::row::{Row, SealedRow, account_columns, sealed_account_columns, state};
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
 use crate::store::database::changes::Change;
 use crate::store::database::deadline::within;
-use crate::store::database::dialect::{Work, on};
+use crate::store::database::dialect::Work;
 use crate::store::search::holding;
 use crate::store::webhook::event::NewEvent;
 use crate::store::{Error, Store, whole_seconds};
@@ -41,18 +43,17 @@ pub struct AccountFilter {
     pub limit: u32,
 }
 
-type Row = (String, String, String, String, OffsetDateTime, OffsetDateTime);
-type SealedRow = (String, String, String, String, OffsetDateTime, OffsetDateTime, Vec<u8>, Vec<u8>);
-
 impl Store {
     pub async fn find_account(
         &self,
         app: &str,
         user_id: UserId,
     ) -> Result<Option<StoredAccount>, Error> {
-        let sql = "select app, user_id, screen_name, state, state_since, connected_at,
-                 sealed_token, sealed_token_secret
-             from account where app = $1 and user_id = $2";
+        let sql = concat!(
+            "select ",
+            sealed_account_columns!(),
+            " from account where app = $1 and user_id = $2"
+        );
         self.find_sealed(sql, app, &user_id.to_string()).await
     }
 
@@ -62,36 +63,37 @@ impl Store {
         app: &str,
         lower_case_name: &str,
     ) -> Result<Option<StoredAccount>, Error> {
-        let sql = "select app, user_id, screen_name, state, state_since, connected_at,
-                 sealed_token, sealed_token_secret
-             from account where app = $1 and lower(screen_name) = $2
-             order by connected_at desc, user_id desc limit 1";
+        let sql = concat!(
+            "select ",
+            sealed_account_columns!(),
+            " from account where app = $1 and lower(screen_name) = $2
+             order by connected_at desc, user_id desc limit 1"
+        );
         self.find_sealed(sql, app, lower_case_name).await
     }
 
     pub async fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error> {
-        let sql = "select app, user_id, screen_name, state, state_since, connected_at
-             from account
+        let sql = concat!(
+            "select ",
+            account_columns!(),
+            " from account
              where ($1 is null or app = $1) and ($2 is null or state = $2)
                  and ($6 = '' or lower(screen_name) like lower($6) escape '!' or user_id like $6 escape '!')
                  and (app, user_id) > ($3, $4)
-             order by app, user_id limit $5";
+             order by app, user_id limit $5"
+        );
         let (after_app, after_id) = position(filter.after.as_ref());
         let pattern = filter.search.as_deref().map(holding).unwrap_or_default();
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(filter.app.as_deref())
-                .bind(filter.state.map(AccountState::name))
-                .bind(after_app)
-                .bind(after_id)
-                .bind(i64::from(filter.limit))
-                .bind(&pattern)
-                .fetch_all(&mut **it)
-                .await?);
-            rows.into_iter().map(account).collect()
-        })
-        .await
+        let query = self
+            .query(sql)
+            .bind(filter.app.as_deref())
+            .bind(filter.state.map(AccountState::name))
+            .bind(after_app)
+            .bind(after_id)
+            .bind(i64::from(filter.limit))
+            .bind(pattern);
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        rows.into_iter().map(Account::try_from).collect()
     }
 
     /// Accounts with their tokens, ordered by app and user id, for checks and for rotating the vault's key.
@@ -100,34 +102,23 @@ impl Store {
         after: Option<&(String, UserId)>,
         limit: u32,
     ) -> Result<Vec<StoredAccount>, Error> {
-        let sql = "select app, user_id, screen_name, state, state_since, connected_at,
-                 sealed_token, sealed_token_secret
-             from account where (app, user_id) > ($1, $2) order by app, user_id limit $3";
+        let sql = concat!(
+            "select ",
+            sealed_account_columns!(),
+            " from account where (app, user_id) > ($1, $2) order by app, user_id limit $3"
+        );
         let (after_app, after_id) = position(after);
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<SealedRow> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(after_app)
-                .bind(after_id)
-                .bind(i64::from(limit))
-                .fetch_all(&mut **it)
-                .await?);
-            rows.into_iter().map(stored).collect()
-        })
-        .await
+        let query = self.query(sql).bind(after_app).bind(after_id).bind(i64::from(limit));
+        let rows: Vec<SealedRow> = self.fetch_all(query).await?;
+        rows.into_iter().map(StoredAccount::try_from).collect()
     }
 
     /// The number of accounts for each app and state that occur.
     pub async fn count_accounts_by_state(&self) -> Result<Vec<(String, AccountState, i64)>, Error> {
         let sql =
             "select app, state, count(*) from account group by app, state order by app, state";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<(String, String, i64)> =
-                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
-            rows.into_iter().map(|(app, it, count)| Ok((app, state(&it)?, count))).collect()
-        })
-        .await
+        let rows: Vec<(String, String, i64)> = self.fetch_all(self.query(sql)).await?;
+        rows.into_iter().map(|(app, name, count)| Ok((app, state(&name)?, count))).collect()
     }
 
     /// Connects accounts or replaces their tokens: all of them or none. They become active.
@@ -139,8 +130,9 @@ impl Store {
     ) -> Result<(), Error> {
         // In a fixed order, so that two concurrent imports wait for each other instead of deadlocking.
         let mut accounts: Vec<&NewAccount> = accounts.iter().collect();
-        accounts.sort_by_key(|it| (&it.app, it.user_id));
-        let changes: Vec<Change> = accounts.iter().map(|it| changed(&it.app, it.user_id)).collect();
+        accounts.sort_by_key(|account| (&account.app, account.user_id));
+        let changes: Vec<Change> =
+            accounts.iter().map(|account| changed(&account.app, account.user_id)).collect();
         let count = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
         within(self.patience + IMPORT_EACH * count, async {
             let mut lease = self.writer().await?;
@@ -153,7 +145,7 @@ impl Store {
                     Line { actor, action: "account.imported", subject: &subject, detail: &detail };
                 audit::record(&mut work, &line, now).await?;
                 let reason = "the tokens were imported";
-                self.tell_connected(&mut work, account, reason, now).await?;
+                self.insert_connected_event(&mut work, account, reason, now).await?;
             }
             changes::record(&mut work, &changes, now).await?;
             work.commit().await
@@ -177,24 +169,22 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let updated = on!(&mut work, it => sqlx::query(sql)
+            let query = work
+                .query(sql)
                 .bind(app)
                 .bind(user_id.to_string())
                 .bind(state.name())
                 .bind(whole_seconds(now))
-                .bind(&stored.sealed_token)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            if updated == 0 {
+                .bind(&stored.sealed_token);
+            if work.execute(query).await? == 0 {
                 return Ok(false);
             }
             let event = Event::of_state(state);
             let subject = subject(app, *user_id);
             let line = Line { actor, action: event.name(), subject: &subject, detail: reason };
             audit::record(&mut work, &line, now).await?;
-            let told = NewEvent { event, app, user_id: *user_id, screen_name, reason };
-            self.tell(&mut work, &told, now).await?;
+            let event = NewEvent { event, app, user_id: *user_id, screen_name, reason };
+            self.insert_event(&mut work, &event, now).await?;
             changes::record(&mut work, &[changed(app, *user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -237,34 +227,34 @@ impl Store {
                 before_blocked,
             ),
         ];
-        let claim = "update account set checked_at = $3
+        let claim = concat!(
+            "update account set checked_at = $3
              where app = $1 and user_id = $2 and coalesce(checked_at, connected_at)
                  < case state when 'blocked' then $5 else $4 end
-             returning app, user_id, screen_name, state, state_since, connected_at,
-                 sealed_token, sealed_token_secret";
+             returning ",
+            sealed_account_columns!()
+        );
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
             let mut found: Option<(String, String)> = None;
             for (sql, before) in find {
                 if found.is_none() {
-                    found = on!(&mut lease, it => sqlx::query_as(sql)
-                        .bind(whole_seconds(before))
-                        .fetch_optional(&mut **it)
-                        .await?);
+                    let query = lease.query(sql).bind(whole_seconds(before));
+                    found = lease.fetch_optional(query).await?;
                 }
             }
             let Some((app, user_id)) = found else { return Ok(None) };
             drop(lease);
             let mut lease = self.writer().await?;
-            let row: Option<SealedRow> = on!(&mut lease, it => sqlx::query_as(claim)
+            let query = lease
+                .query(claim)
                 .bind(app)
                 .bind(user_id)
                 .bind(whole_seconds(now))
                 .bind(whole_seconds(before))
-                .bind(whole_seconds(before_blocked))
-                .fetch_optional(&mut **it)
-                .await?);
-            row.map(stored).transpose()
+                .bind(whole_seconds(before_blocked));
+            let row: Option<SealedRow> = lease.fetch_optional(query).await?;
+            row.map(StoredAccount::try_from).transpose()
         })
         .await
     }
@@ -281,19 +271,16 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let name: Option<String> = on!(&mut work, it => sqlx::query_scalar(sql)
-                .bind(app)
-                .bind(user_id.to_string())
-                .fetch_optional(&mut **it)
-                .await?);
-            let Some(name) = name else { return Ok(false) };
+            let query = work.query(sql).bind(app).bind(user_id.to_string());
+            let row: Option<(String,)> = work.fetch_optional(query).await?;
+            let Some((name,)) = row else { return Ok(false) };
             let (subject, detail) = (subject(app, user_id), format!("@{name}"));
             let line =
                 Line { actor, action: "account.removed", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             let (event, reason) = (Event::Removed, "the account was removed here");
-            let told = NewEvent { event, app, user_id, screen_name: &name, reason };
-            self.tell(&mut work, &told, now).await?;
+            let event = NewEvent { event, app, user_id, screen_name: &name, reason };
+            self.insert_event(&mut work, &event, now).await?;
             changes::record(&mut work, &[changed(app, user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -307,16 +294,9 @@ impl Store {
         app: &str,
         name: &str,
     ) -> Result<Option<StoredAccount>, Error> {
-        self.short(async {
-            let mut lease = self.reader(self.call_wait).await?;
-            let row: Option<SealedRow> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(app)
-                .bind(name)
-                .fetch_optional(&mut **it)
-                .await?);
-            row.map(stored).transpose()
-        })
-        .await
+        let query = self.query(sql).bind(app).bind(name);
+        let row: Option<SealedRow> = self.fetch_optional_for_call(query).await?;
+        row.map(StoredAccount::try_from).transpose()
     }
 }
 
@@ -325,26 +305,27 @@ pub(super) async fn put(
     account: &NewAccount,
     now: OffsetDateTime,
 ) -> Result<(), Error> {
-    let sql = "insert into account (app, user_id, screen_name, state, state_since, connected_at,
-             sealed_token, sealed_token_secret)
-         values ($1, $2, $3, 'active', $4, $4, $5, $6)
+    let sql = concat!(
+        "insert into account (",
+        sealed_account_columns!(),
+        ") values ($1, $2, $3, 'active', $4, $4, $5, $6)
          on conflict (app, user_id) do update set
              screen_name = excluded.screen_name,
              state_since = case when account.state = 'active'
                  then account.state_since else excluded.state_since end,
              state = excluded.state,
              sealed_token = excluded.sealed_token,
-             sealed_token_secret = excluded.sealed_token_secret";
-    on!(work, it => sqlx::query(sql)
+             sealed_token_secret = excluded.sealed_token_secret"
+    );
+    let query = work
+        .query(sql)
         .bind(&account.app)
         .bind(account.user_id.to_string())
         .bind(&account.screen_name)
         .bind(whole_seconds(now))
         .bind(&account.sealed_token)
-        .bind(&account.sealed_token_secret)
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(())
+        .bind(&account.sealed_token_secret);
+    work.execute(query).await.map(drop)
 }
 
 pub fn subject(app: &str, user_id: UserId) -> String {
@@ -360,17 +341,11 @@ fn position(after: Option<&(String, UserId)>) -> (&str, String) {
     after.map_or(("", String::new()), |(app, id)| (app, id.to_string()))
 }
 
-fn state(name: &str) -> Result<AccountState, Error> {
-    AccountState::from_name(name).ok_or_else(|| Error::unreadable("account.state"))
-}
+impl TryFrom<SealedRow> for StoredAccount {
+    type Error = Error;
 
-fn account((app, id, screen_name, name, state_since, connected_at): Row) -> Result<Account, Error> {
-    let user_id = UserId::parse(&id).ok_or_else(|| Error::unreadable("account.user_id"))?;
-    Ok(Account { app, user_id, screen_name, state: state(&name)?, state_since, connected_at })
-}
-
-pub(super) fn stored(row: SealedRow) -> Result<StoredAccount, Error> {
-    let (app, id, screen_name, state, state_since, connected_at, token, secret) = row;
-    let account = account((app, id, screen_name, state, state_since, connected_at))?;
-    Ok(StoredAccount { account, sealed_token: token, sealed_token_secret: secret })
+    fn try_from(row: SealedRow) -> Result<StoredAccount, Error> {
+        let SealedRow { account, sealed_token, sealed_token_secret } = row;
+        Ok(StoredAccount { account: account.try_into()?, sealed_token, sealed_token_secret })
+    }
 }

@@ -3,10 +3,11 @@
 //! The numbers come from a one-row counter. Its row lock is held until commit, so no reader can see a number
 //! before it has seen all smaller ones; a sequence would not promise that. Writers take it last, to hold it briefly.
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::store::database::dialect::{On, Work, on};
+use crate::store::database::dialect::{On, Work};
 use crate::store::database::notify;
 use crate::store::{Error, Store, whole_seconds};
 
@@ -43,57 +44,45 @@ pub struct Changes {
     pub changes: Vec<Change>,
 }
 
-type Row = (i64, Option<i64>, Option<String>, Option<String>, Option<String>);
+/// The counter beside a row of `change`, or beside none when there is no newer one.
+#[derive(FromRow)]
+struct Row {
+    latest: i64,
+    change_id: Option<i64>,
+    kind: Option<String>,
+    app: Option<String>,
+    subject: Option<String>,
+}
 
 impl Store {
     /// The number of the newest change; 0 when there is none.
     pub async fn latest_change(&self) -> Result<i64, Error> {
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            Ok(on!(&mut lease, it => sqlx::query_scalar("select latest from change_counter")
-                .fetch_one(&mut **it)
-                .await?))
-        })
-        .await
+        let query = self.query("select latest from change_counter");
+        let row = self.long(async { self.reader(self.wait).await?.fetch_one(query).await });
+        row.await.map(|(latest,)| latest)
     }
 
     /// Everything newer than `after`.
     pub async fn list_changes(&self, after: i64) -> Result<Changes, Error> {
         // One statement, so that the counter and the rows are of the same moment.
-        let sql = "select change_counter.latest, change_id, kind, app, subject
+        let sql = "select latest, change_id, kind, app, subject
              from change_counter left join change on change_id > $1
              order by change_id limit $2";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(after)
-                .bind(MOST)
-                .fetch_all(&mut **it)
-                .await?);
-            let latest = rows.first().map_or(0, |it| it.0);
-            let changes: Vec<Change> = rows
-                .into_iter()
-                .filter(|it| it.1.is_some())
-                .map(change)
-                .collect::<Result<_, _>>()?;
-            let complete = i64::try_from(changes.len()).ok() == Some(latest - after);
-            Ok(Changes { latest, complete, changes: if complete { changes } else { Vec::new() } })
-        })
-        .await
+        let rows: Vec<Row> = self.fetch_all(self.query(sql).bind(after).bind(MOST)).await?;
+        let latest = rows.first().map_or(0, |row| row.latest);
+        let changes: Vec<Change> = rows
+            .into_iter()
+            .filter(|row| row.change_id.is_some())
+            .map(change)
+            .collect::<Result<_, _>>()?;
+        let complete = i64::try_from(changes.len()).ok() == Some(latest - after);
+        Ok(Changes { latest, complete, changes: if complete { changes } else { Vec::new() } })
     }
 
     /// Deletes changes recorded before `older_than`; returns how many there were.
     pub async fn prune_changes(&self, older_than: OffsetDateTime) -> Result<u64, Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let sql = "delete from change where changed_at < $1";
-            Ok(on!(&mut lease, it => sqlx::query(sql)
-                .bind(whole_seconds(older_than))
-                .execute(&mut **it)
-                .await?
-                .rows_affected()))
-        })
-        .await
+        let sql = "delete from change where changed_at < $1";
+        self.execute(self.query(sql).bind(whole_seconds(older_than))).await
     }
 }
 
@@ -105,17 +94,13 @@ pub(crate) async fn record(
 ) -> Result<(), Error> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let sql = "update change_counter set latest = latest + $1 returning latest";
-    let latest: i64 =
-        on!(&mut *work, it => sqlx::query_scalar(sql).bind(count).fetch_one(&mut **it).await?);
+    let (latest,): (i64,) = work.fetch_one(work.query(sql).bind(count)).await?;
     for (id, change) in (latest - count + 1..).zip(changes) {
         insert(work, id, change, now).await?;
     }
-    if let On::Postgres(it) = work {
-        sqlx::query("select pg_notify($1, $2)")
-            .bind(notify::CHANNEL)
-            .bind(latest.to_string())
-            .execute(&mut **it)
-            .await?;
+    if let On::Postgres(_) = work {
+        let query = work.query("select pg_notify($1, $2)");
+        work.execute(query.bind(notify::CHANNEL).bind(latest.to_string())).await?;
     }
     Ok(())
 }
@@ -134,19 +119,13 @@ async fn insert(
         Change::Bearer { app } => ("bearer", Some(app), None),
         Change::Author { post } => ("author", None, Some(post.to_string())),
     };
-    on!(work, it => sqlx::query(sql)
-        .bind(id)
-        .bind(kind)
-        .bind(app)
-        .bind(subject)
-        .bind(whole_seconds(now))
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(())
+    let query =
+        work.query(sql).bind(id).bind(kind).bind(app).bind(subject).bind(whole_seconds(now));
+    work.execute(query).await.map(drop)
 }
 
-fn change((_, _, kind, app, subject): Row) -> Result<Change, Error> {
-    match (kind.as_deref(), app, subject) {
+fn change(row: Row) -> Result<Change, Error> {
+    match (row.kind.as_deref(), row.app, row.subject) {
         (Some("account"), Some(app), Some(user_id)) => UserId::parse(&user_id)
             .map(|user_id| Change::Account { app, user_id })
             .ok_or_else(|| Error::unreadable("change.subject")),

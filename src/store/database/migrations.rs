@@ -3,10 +3,12 @@
 //! A schema first expands and contracts a version later: each version names the oldest program that still works on it,
 //! so that during a rolling upgrade, or after one is taken back, the previous program starts and works.
 
+use std::ops::DerefMut;
+
 use sqlx::{PgConnection, SqliteConnection};
 use time::OffsetDateTime;
 
-use crate::store::database::dialect::{On, Work, on};
+use crate::store::database::dialect::{On, Work};
 use crate::store::{Error, Store, whole_seconds};
 
 /// One step from a schema version to the next.
@@ -76,7 +78,7 @@ impl Store {
         let mut work = lease.begin().await?;
         take_turn(&mut work).await?;
         create_version_table(&mut work).await?;
-        let schema = read(work.connection()).await?;
+        let schema = read(&mut work).await?;
         let mut applied = Vec::new();
         for migration in pending(schema).filter(|migration| migration.version <= version) {
             apply(&mut work, migration, now).await?;
@@ -97,7 +99,7 @@ impl Store {
     pub async fn schema(&self) -> Result<Schema, Error> {
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
-            read(lease.connection()).await
+            read(&mut lease).await
         })
         .await
     }
@@ -116,27 +118,27 @@ fn pending(schema: Schema) -> impl Iterator<Item = &'static Migration> {
 }
 
 /// What the database says of its schema.
-async fn read(
-    mut connection: On<&mut PgConnection, &mut SqliteConnection>,
-) -> Result<Schema, Error> {
+async fn read<P, S>(connection: &mut On<P, S>) -> Result<Schema, Error>
+where
+    P: DerefMut<Target = PgConnection>,
+    S: DerefMut<Target = SqliteConnection>,
+{
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    let columns = match connection {
+    let columns = connection.query(match connection {
         On::Postgres(_) => {
             "select attname::text from pg_attribute
              where attrelid = to_regclass('schema_version') and attnum > 0 and not attisdropped"
         }
         On::Sqlite(_) => "select name from pragma_table_info('schema_version')",
-    };
-    let columns: Vec<String> = on!(&mut connection, connection =>
-        sqlx::query_scalar(columns).fetch_all(&mut **connection).await?);
+    });
+    let columns: Vec<(String,)> = connection.fetch_all(columns).await?;
     if columns.is_empty() {
         return Ok(Schema { found: 0, known, oldest_program: 0 });
     }
-    if !columns.iter().any(|column| column == "oldest_program") {
+    if !columns.iter().any(|(column,)| column == "oldest_program") {
         return Err(Error::SchemaOfDevelopment);
     }
-    let latest: Option<(i64, i64)> = on!(&mut connection, connection =>
-        sqlx::query_as(LATEST).fetch_optional(&mut **connection).await?);
+    let latest = connection.fetch_optional(connection.query(LATEST)).await?;
     let (found, oldest_program) = latest.unwrap_or_default();
     Ok(Schema { found, known, oldest_program })
 }
@@ -144,37 +146,35 @@ async fn read(
 /// On SQLite, `begin immediate` already gave the turn. The lock ends with the transaction, so that a pooler between
 /// here and the server cannot strand it; waiting for it may take longer than other statements may.
 async fn take_turn(work: &mut Work<'_>) -> Result<(), Error> {
-    if let On::Postgres(work) = work {
-        sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **work).await?;
-        sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut **work).await?;
+    if let On::Postgres(transaction) = work {
+        sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **transaction).await?;
+        work.execute(work.query("select pg_advisory_xact_lock($1)").bind(LOCK)).await?;
     }
     Ok(())
 }
 
 async fn create_version_table(work: &mut Work<'_>) -> Result<(), Error> {
-    match work {
-        On::Postgres(work) => {
-            let sql = "create table if not exists schema_version (
+    let sql = match work {
+        On::Postgres(_) => {
+            "create table if not exists schema_version (
                 version        bigint not null,
                 name           text not null,
                 oldest_program bigint not null,
                 applied_at     timestamptz not null,
                 constraint schema_version_pkey primary key (version)
-            )";
-            sqlx::query(sql).execute(&mut **work).await?;
+            )"
         }
-        On::Sqlite(work) => {
-            let sql = "create table if not exists schema_version (
+        On::Sqlite(_) => {
+            "create table if not exists schema_version (
                 version        integer not null,
                 name           text not null,
                 oldest_program integer not null,
                 applied_at     text not null,
                 constraint schema_version_pkey primary key (version)
-            ) strict";
-            sqlx::query(sql).execute(&mut **work).await?;
+            ) strict"
         }
-    }
-    Ok(())
+    };
+    work.execute(work.query(sql)).await.map(drop)
 }
 
 async fn apply(
@@ -183,22 +183,20 @@ async fn apply(
     now: OffsetDateTime,
 ) -> Result<(), Error> {
     match work {
-        On::Postgres(work) => {
-            sqlx::raw_sql(migration.postgres).execute(&mut **work).await.map(drop)?;
+        On::Postgres(transaction) => {
+            sqlx::raw_sql(migration.postgres).execute(&mut **transaction).await.map(drop)?;
         }
-        On::Sqlite(work) => {
-            sqlx::raw_sql(migration.sqlite).execute(&mut **work).await.map(drop)?;
+        On::Sqlite(transaction) => {
+            sqlx::raw_sql(migration.sqlite).execute(&mut **transaction).await.map(drop)?;
         }
     }
     let sql = "insert into schema_version (version, name, oldest_program, applied_at)
          values ($1, $2, $3, $4)";
-    on!(work, work => sqlx::query(sql)
+    let query = work
+        .query(sql)
         .bind(migration.version)
         .bind(migration.name)
         .bind(migration.oldest_program)
-        .bind(whole_seconds(now))
-        .execute(&mut **work)
-        .await?
-        .rows_affected());
-    Ok(())
+        .bind(whole_seconds(now));
+    work.execute(query).await.map(drop)
 }

@@ -6,4 +6,5 @@ pub(super) mod dialect;
 pub(super) mod migrations;
 pub(super) mod notify;
 pub(super) mod postgres;
+pub(super) mod query;
 pub(super) mod sqlite;

@@ -39,13 +39,14 @@ pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, E
     let url = settings.url.expose();
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
     // Otherwise a password with one of these would be taken for a host and a port, which errors may show.
-    let rest = address.splitn(3, '/').nth(2).and_then(|it| it.split_once(['/', '#']));
-    if rest.is_some_and(|(_, it)| it.contains('@')) {
+    let rest = address.splitn(3, '/').nth(2).and_then(|path| path.split_once(['/', '#']));
+    if rest.is_some_and(|(_, host)| host.contains('@')) {
         return Err(Error::settings(
             "the URL cannot be read; write a / inside a password as %2F, a # as %23",
         ));
     }
-    let known = |it: &str| PARAMETERS.contains(&it.split_once('=').map_or(it, |(key, _)| key));
+    let known =
+        |pair: &str| PARAMETERS.contains(&pair.split_once('=').map_or(pair, |(key, _)| key));
     if !query.is_empty() && !query.split('&').all(known) {
         return Err(Error::settings(
             "the URL has an unknown parameter; write a ? inside a password as %3F",
@@ -56,7 +57,7 @@ pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, E
     if options.get_application_name().is_none() {
         options = options.application_name("countersign");
     }
-    let milliseconds = |it: Duration| it.as_millis().to_string();
+    let milliseconds = |time: Duration| time.as_millis().to_string();
     Ok(options
         .options([
             ("statement_timeout", milliseconds(settings.statement_timeout)),
@@ -86,7 +87,8 @@ pub(crate) async fn locate(error: Error, pool: &PgPool, limit: Duration) -> Erro
         _ => error,
     };
     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    let host = options.get_socket().map_or(options.get_host().into(), |it| it.to_string_lossy());
+    let host =
+        options.get_socket().map_or(options.get_host().into(), |socket| socket.to_string_lossy());
     Error::unavailable(&format!("host {host}, port {}: {cause}", options.get_port()))
 }
 

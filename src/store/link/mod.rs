@@ -2,6 +2,7 @@
 
 pub(super) mod pending;
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
@@ -11,7 +12,7 @@ use crate::store::account;
 use crate::store::account::new::NewAccount;
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
-use crate::store::database::dialect::{Work, on};
+use crate::store::database::dialect::Work;
 use crate::store::{Error, Store, whole_seconds};
 
 /// A link as stored.
@@ -28,7 +29,7 @@ pub struct StoredLink {
 }
 
 /// A three-legged flow in flight. No `Debug`, so that no log line fills up with ciphertext.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, FromRow, PartialEq)]
 pub struct StoredHandshake {
     pub token_hash: Vec<u8>,
     pub link_hash: Vec<u8>,
@@ -37,20 +38,38 @@ pub struct StoredHandshake {
     pub expires_at: OffsetDateTime,
 }
 
-pub(super) type LinkRow = (
-    Vec<u8>,
-    String,
-    String,
-    Option<String>,
-    Option<String>,
-    OffsetDateTime,
-    OffsetDateTime,
-    Vec<u8>,
-    Option<Vec<u8>>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-);
+/// The columns of `link` but the key that created it.
+macro_rules! link_columns {
+    () => {
+        "link_hash, app, label, expected_user_id, return_to, created_at, expires_at, sealed_proof,
+         browser_hash, last_failure, user_id, screen_name"
+    };
+}
+pub(super) use link_columns;
+
+/// The columns of a `StoredHandshake`.
+macro_rules! handshake_columns {
+    () => {
+        "token_hash, link_hash, browser_hash, sealed_secret, expires_at"
+    };
+}
+
+/// A row of `link`.
+#[derive(FromRow)]
+pub(super) struct Row {
+    link_hash: Vec<u8>,
+    app: String,
+    label: String,
+    expected_user_id: Option<String>,
+    return_to: Option<String>,
+    created_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+    sealed_proof: Vec<u8>,
+    browser_hash: Option<Vec<u8>>,
+    last_failure: Option<String>,
+    user_id: Option<String>,
+    screen_name: Option<String>,
+}
 
 impl Store {
     /// Stores a new link. Audited as `link.created`.
@@ -86,13 +105,9 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            on!(&mut work, it => sqlx::query(lock).bind(key_id).execute(&mut **it).await?.rows_affected());
-            let (waiting, first): (i64, Option<OffsetDateTime>) =
-                on!(&mut work, it => sqlx::query_as(count)
-                    .bind(key_id)
-                    .bind(whole_seconds(link.created_at))
-                    .fetch_one(&mut **it)
-                    .await?);
+            work.execute(work.query(lock).bind(key_id)).await?;
+            let query = work.query(count).bind(key_id).bind(whole_seconds(link.created_at));
+            let (waiting, first): (i64, Option<OffsetDateTime>) = work.fetch_one(query).await?;
             if let Some(first) = first.filter(|_| waiting >= i64::from(most)) {
                 return Ok(Err(first));
             }
@@ -103,19 +118,9 @@ impl Store {
     }
 
     pub async fn find_link(&self, hash: &[u8]) -> Result<Option<StoredLink>, Error> {
-        let sql =
-            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_failure, user_id, screen_name
-             from link where link_hash = $1";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let row: Option<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(hash)
-                .fetch_optional(&mut **it)
-                .await?);
-            row.map(stored).transpose()
-        })
-        .await
+        let sql = concat!("select ", link_columns!(), " from link where link_hash = $1");
+        let row: Option<Row> = self.fetch_optional(self.query(sql).bind(hash)).await?;
+        row.map(StoredLink::try_from).transpose()
     }
 
     /// `find_link` for a link that may be made up: such look-ups are limited to a share of the connections.
@@ -134,22 +139,15 @@ impl Store {
         limit: u32,
         now: OffsetDateTime,
     ) -> Result<Vec<StoredLink>, Error> {
-        let sql =
-            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_failure, user_id, screen_name
-             from link where link_hash > $1 and expires_at > $3 and user_id is null
-             order by link_hash limit $2";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(after)
-                .bind(i64::from(limit))
-                .bind(whole_seconds(now))
-                .fetch_all(&mut **it)
-                .await?);
-            rows.into_iter().map(stored).collect()
-        })
-        .await
+        let sql = concat!(
+            "select ",
+            link_columns!(),
+            " from link where link_hash > $1 and expires_at > $3 and user_id is null
+             order by link_hash limit $2"
+        );
+        let query = self.query(sql).bind(after).bind(i64::from(limit)).bind(whole_seconds(now));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        rows.into_iter().map(StoredLink::try_from).collect()
     }
 
     /// Stores a proof that was sealed again, unless it is no longer `previous`.
@@ -173,93 +171,55 @@ impl Store {
         let sql = "update link set browser_hash = $2, last_failure = null
              where link_hash = $1 and user_id is null and expires_at > $3
                  and (browser_hash is null or browser_hash = $2)";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let updated = on!(&mut lease, it => sqlx::query(sql)
-                .bind(hash)
-                .bind(browser_hash)
-                .bind(whole_seconds(now))
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(updated > 0)
-        })
-        .await
+        let query = self.query(sql).bind(hash).bind(browser_hash).bind(whole_seconds(now));
+        Ok(self.execute(query).await? > 0)
     }
 
     /// Stores how an attempt ended, for the page that reports it.
     pub async fn end_link(&self, hash: &[u8], end: NotConnected) -> Result<(), Error> {
         let sql = "update link set last_failure = $2 where link_hash = $1 and user_id is null";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(hash)
-                .bind(end.name())
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(())
-        })
-        .await
+        self.execute(self.query(sql).bind(hash).bind(end.name())).await.map(drop)
     }
 
     pub async fn insert_handshake(&self, handshake: &StoredHandshake) -> Result<(), Error> {
-        let sql = "insert into handshake (token_hash, link_hash, browser_hash, sealed_secret,
-                 expires_at)
-             values ($1, $2, $3, $4, $5)";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(&handshake.token_hash)
-                .bind(&handshake.link_hash)
-                .bind(&handshake.browser_hash)
-                .bind(&handshake.sealed_secret)
-                .bind(whole_seconds(handshake.expires_at))
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(())
-        })
-        .await
+        let sql = concat!(
+            "insert into handshake (",
+            handshake_columns!(),
+            ") values ($1, $2, $3, $4, $5)"
+        );
+        let query = self
+            .query(sql)
+            .bind(&handshake.token_hash)
+            .bind(&handshake.link_hash)
+            .bind(&handshake.browser_hash)
+            .bind(&handshake.sealed_secret)
+            .bind(whole_seconds(handshake.expires_at));
+        self.execute(query).await.map(drop)
     }
 
     /// Removes and returns the handshake of this request token and browser, even if it has expired: only one caller
     /// gets it. Its link is then `UnderWay` until another outcome is stored.
-    pub async fn take_handshake(
+    pub async fn remove_handshake(
         &self,
         token_hash: &[u8],
         browser_hash: &[u8],
     ) -> Result<Option<StoredHandshake>, Error> {
-        let sql = "delete from handshake
-             where token_hash = $1 and browser_hash = $2
-             returning link_hash, sealed_secret, expires_at";
-        let under_way =
-            "update link set last_failure = $2 where link_hash = $1 and user_id is null";
+        let sql = concat!(
+            "delete from handshake where token_hash = $1 and browser_hash = $2 returning ",
+            handshake_columns!()
+        );
+        let under_way = "update link set last_failure = $2 where link_hash = $1 and user_id is null";
         self.long(async {
             let _turn = self.links.acquire().await;
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let row: Option<(Vec<u8>, Vec<u8>, OffsetDateTime)> =
-                on!(&mut work, it => sqlx::query_as(sql)
-                    .bind(token_hash)
-                    .bind(browser_hash)
-                    .fetch_optional(&mut **it)
-                    .await?);
-            let Some((link_hash, sealed_secret, expires_at)) = row else { return Ok(None) };
-            on!(&mut work, it => sqlx::query(under_way)
-                .bind(&link_hash)
-                .bind(NotConnected::UnderWay.name())
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
+            let query = work.query(sql).bind(token_hash).bind(browser_hash);
+            let removed: Option<StoredHandshake> = work.fetch_optional(query).await?;
+            let Some(handshake) = removed else { return Ok(None) };
+            let query = work.query(under_way).bind(&handshake.link_hash);
+            work.execute(query.bind(NotConnected::UnderWay.name())).await?;
             work.commit().await?;
-            Ok(Some(StoredHandshake {
-                token_hash: token_hash.to_vec(),
-                link_hash,
-                browser_hash: browser_hash.to_vec(),
-                sealed_secret,
-                expires_at,
-            }))
+            Ok(Some(handshake))
         })
         .await
     }
@@ -279,14 +239,8 @@ impl Store {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
             if let Some(hash) = link_hash {
-                let updated = on!(&mut work, it => sqlx::query(sql)
-                    .bind(hash)
-                    .bind(new.user_id.to_string())
-                    .bind(&new.screen_name)
-                    .execute(&mut **it)
-                    .await?
-                    .rows_affected());
-                if updated == 0 {
+                let query = work.query(sql).bind(hash).bind(new.user_id.to_string());
+                if work.execute(query.bind(&new.screen_name)).await? == 0 {
                     return Ok(false);
                 }
             }
@@ -296,7 +250,8 @@ impl Store {
             let line =
                 Line { actor, action: "account.connected", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
-            self.tell_connected(&mut work, new, "the user allowed the app at X", now).await?;
+            let reason = "the user allowed the app at X";
+            self.insert_connected_event(&mut work, new, reason, now).await?;
             changes::record(&mut work, &[account::changed(&new.app, new.user_id)], now).await?;
             work.commit().await?;
             Ok(true)
@@ -317,11 +272,7 @@ impl Store {
                 ("delete from handshake where expires_at <= $1", handshakes_before),
                 ("delete from link where expires_at <= $1", links_before),
             ] {
-                on!(&mut work, it => sqlx::query(sql)
-                    .bind(whole_seconds(before))
-                    .execute(&mut **it)
-                    .await?
-                    .rows_affected());
+                work.execute(work.query(sql).bind(whole_seconds(before))).await?;
             }
             work.commit().await
         })
@@ -340,53 +291,49 @@ async fn insert(
     let sql = "insert into link (link_hash, app, label, expected_user_id, return_to, created_at,
              expires_at, sealed_proof, key_id)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    on!(&mut *work, it => sqlx::query(sql)
+    let query = work
+        .query(sql)
         .bind(hash)
         .bind(&link.app)
         .bind(&link.label)
-        .bind(link.expected_user.map(|it| it.to_string()))
+        .bind(link.expected_user.map(|user| user.to_string()))
         .bind(&link.return_to)
         .bind(whole_seconds(link.created_at))
         .bind(whole_seconds(link.expires_at))
         .bind(sealed_proof)
-        .bind(key_id)
-        .execute(&mut **it)
-        .await?
-        .rows_affected());
+        .bind(key_id);
+    work.execute(query).await?;
     let subject = format!("app:{}", link.app);
     let detail = format!("link {:?}", link.label);
     let entry = Line { actor, action: "link.created", subject: &subject, detail: &detail };
     audit::record(work, &entry, link.created_at).await
 }
 
-pub(super) fn stored(row: LinkRow) -> Result<StoredLink, Error> {
-    let (
-        hash,
-        app,
-        label,
-        expected,
-        return_to,
-        created_at,
-        expires_at,
-        sealed_proof,
-        browser,
-        end,
-        user_id,
-        screen_name,
-    ) = row;
-    let user = |text: String, column| UserId::parse(&text).ok_or_else(|| Error::unreadable(column));
-    let expected_user = expected.map(|it| user(it, "link.expected_user_id")).transpose()?;
-    let user_id = user_id.map(|it| user(it, "link.user_id")).transpose()?;
-    // The row's seal does not cover the user who connected.
-    if screen_name.as_deref().is_some_and(|it| !is_screen_name(it)) {
-        return Err(Error::unreadable("link.screen_name"));
+impl TryFrom<Row> for StoredLink {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<StoredLink, Error> {
+        let user = |id: String, column| UserId::parse(&id).ok_or_else(|| Error::unreadable(column));
+        let expected = row.expected_user_id.map(|id| user(id, "link.expected_user_id"));
+        let user_id = row.user_id.map(|id| user(id, "link.user_id")).transpose()?;
+        // The row's seal does not cover the user who connected.
+        if row.screen_name.as_deref().is_some_and(|name| !is_screen_name(name)) {
+            return Err(Error::unreadable("link.screen_name"));
+        }
+        Ok(StoredLink {
+            hash: row.link_hash,
+            link: Link {
+                app: row.app,
+                label: row.label,
+                expected_user: expected.transpose()?,
+                return_to: row.return_to,
+                created_at: row.created_at,
+                expires_at: row.expires_at,
+            },
+            sealed_proof: row.sealed_proof,
+            browser_hash: row.browser_hash,
+            last_failure: row.last_failure.as_deref().and_then(NotConnected::from_name),
+            connected: user_id.zip(row.screen_name),
+        })
     }
-    Ok(StoredLink {
-        hash,
-        link: Link { app, label, expected_user, return_to, created_at, expires_at },
-        sealed_proof,
-        browser_hash: browser,
-        last_failure: end.as_deref().and_then(NotConnected::from_name),
-        connected: user_id.zip(screen_name),
-    })
 }

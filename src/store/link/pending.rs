@@ -4,8 +4,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::store::audit::{self, Line};
-use crate::store::database::dialect::on;
-use crate::store::link::{self, LinkRow, StoredLink};
+use crate::store::link::{Row, StoredLink, link_columns};
 use crate::store::search::holding;
 use crate::store::{Error, Store, whole_seconds};
 
@@ -29,29 +28,26 @@ impl Store {
         filter: &LinkFilter,
         now: OffsetDateTime,
     ) -> Result<Vec<StoredLink>, Error> {
-        let sql =
-            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_failure, user_id, screen_name
-             from link
+        let sql = concat!(
+            "select ",
+            link_columns!(),
+            " from link
              where expires_at > $1 and user_id is null
                  and ($2 = '' or lower(label) like lower($2) escape '!')
                  and (created_at, link_hash) < ($3, $4)
-             order by created_at desc, link_hash desc limit $5";
+             order by created_at desc, link_hash desc limit $5"
+        );
         let pattern = filter.search.as_deref().map(holding).unwrap_or_default();
-        let (made_at, hash) = filter.after.clone().unwrap_or((NEVER, Vec::new()));
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(whole_seconds(now))
-                .bind(&pattern)
-                .bind(whole_seconds(made_at))
-                .bind(&hash)
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            rows.into_iter().map(link::stored).collect()
-        })
-        .await
+        let (created_at, hash) = filter.after.clone().unwrap_or((NEVER, Vec::new()));
+        let query = self
+            .query(sql)
+            .bind(whole_seconds(now))
+            .bind(pattern)
+            .bind(whole_seconds(created_at))
+            .bind(hash)
+            .bind(i64::from(filter.limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        rows.into_iter().map(StoredLink::try_from).collect()
     }
 
     /// The pending link whose hash begins with these bytes, if there is one.
@@ -60,22 +56,15 @@ impl Store {
         hash_begins: &[u8],
         now: OffsetDateTime,
     ) -> Result<Option<StoredLink>, Error> {
-        let sql =
-            "select link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_failure, user_id, screen_name
-             from link
-             where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let row: Option<LinkRow> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(hash_begins)
-                .bind(last_hash(hash_begins))
-                .bind(whole_seconds(now))
-                .fetch_optional(&mut **it)
-                .await?);
-            row.map(link::stored).transpose()
-        })
-        .await
+        let sql = concat!(
+            "select ",
+            link_columns!(),
+            " from link
+             where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3"
+        );
+        let query = self.query(sql).bind(hash_begins).bind(last_hash(hash_begins));
+        let row: Option<Row> = self.fetch_optional(query.bind(whole_seconds(now))).await?;
+        row.map(StoredLink::try_from).transpose()
     }
 
     /// Removes the link whose hash begins with these bytes, and any handshake begun with it; `None` when it is not
@@ -86,21 +75,19 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Option<StoredLink>, Error> {
-        let sql = "delete from link
+        let sql = concat!(
+            "delete from link
              where link_hash >= $1 and link_hash <= $2 and user_id is null and expires_at > $3
-             returning link_hash, app, label, expected_user_id, return_to, created_at, expires_at,
-                 sealed_proof, browser_hash, last_failure, user_id, screen_name";
+             returning ",
+            link_columns!()
+        );
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let row: Option<LinkRow> = on!(&mut work, it => sqlx::query_as(sql)
-                .bind(hash_begins)
-                .bind(last_hash(hash_begins))
-                .bind(whole_seconds(now))
-                .fetch_optional(&mut **it)
-                .await?);
+            let query = work.query(sql).bind(hash_begins).bind(last_hash(hash_begins));
+            let row: Option<Row> = work.fetch_optional(query.bind(whole_seconds(now))).await?;
             let Some(row) = row else { return Ok(None) };
-            let withdrawn = link::stored(row)?;
+            let withdrawn = StoredLink::try_from(row)?;
             let subject = format!("app:{}", withdrawn.link.app);
             let detail = format!("link {:?}", withdrawn.link.label);
             let entry =

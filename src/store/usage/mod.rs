@@ -4,11 +4,12 @@ pub(super) mod read;
 pub(super) mod series;
 pub(super) mod write;
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
 use crate::model::usage::{Aspect, Line, Month, Sums, hour_of};
-use crate::store::database::dialect::{Work, on};
+use crate::store::database::dialect::Work;
 use crate::store::usage::write::{UsedAccount, whole};
 use crate::store::{Error, Store, whole_seconds};
 
@@ -29,8 +30,9 @@ pub struct UsageBatch {
 }
 
 /// A process that added to the sums.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, FromRow, PartialEq)]
 pub struct UsageWriter {
+    #[sqlx(rename = "writer_id")]
     pub id: String,
     pub started_at: OffsetDateTime,
     pub written_at: OffsetDateTime,
@@ -58,19 +60,14 @@ impl Store {
     }
 
     /// Records how many calls a process has counted so far, so that calls it may never write are known.
-    pub async fn tell_counted(&self, writer_id: &str, counted_calls: u64) -> Result<(), Error> {
+    pub async fn update_counted_calls(
+        &self,
+        writer_id: &str,
+        counted_calls: u64,
+    ) -> Result<(), Error> {
         let sql = "update usage_writer set counted_calls = $2
              where writer_id = $1 and counted_calls < $2";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(writer_id)
-                .bind(whole(counted_calls))
-                .execute(&mut **it)
-                .await?.rows_affected());
-            Ok(())
-        })
-        .await
+        self.execute(self.query(sql).bind(writer_id).bind(whole(counted_calls))).await.map(drop)
     }
 
     /// How many accounts each app used in each month since `from`, newest month first.
@@ -80,34 +77,21 @@ impl Store {
     ) -> Result<Vec<(Month, String, u64)>, Error> {
         let sql = "select month, app, count(*) from account_month where month >= $1
              group by month, app order by month desc, app";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<(String, String, i64)> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(from.to_string())
-                .fetch_all(&mut **it)
-                .await?);
-            let read = |(month, app, count): (String, String, i64)| {
-                Some((Month::parse(&month)?, app, u64::try_from(count).unwrap_or_default()))
-            };
-            Ok(rows.into_iter().filter_map(read).collect())
-        })
-        .await
+        let query = self.query(sql).bind(from.to_string());
+        let rows: Vec<(String, String, i64)> = self.fetch_all(query).await?;
+        let read = |(month, app, count): (String, String, i64)| {
+            Some((Month::parse(&month)?, app, u64::try_from(count).unwrap_or_default()))
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
     }
 
     /// The accounts that an app used in a month.
     pub async fn list_used_accounts(&self, app: &str, month: Month) -> Result<Vec<UserId>, Error> {
         let sql = "select user_id from account_month
              where month = $1 and app = $2 order by user_id";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<String> = on!(&mut lease, it => sqlx::query_scalar(sql)
-                .bind(month.to_string())
-                .bind(app)
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.iter().filter_map(|it| UserId::parse(it)).collect())
-        })
-        .await
+        let query = self.query(sql).bind(month.to_string()).bind(app);
+        let rows: Vec<(String,)> = self.fetch_all(query).await?;
+        Ok(rows.iter().filter_map(|(user,)| UserId::parse(user)).collect())
     }
 
     /// Processes that wrote since `since`, the latest first.
@@ -115,23 +99,10 @@ impl Store {
         &self,
         since: OffsetDateTime,
     ) -> Result<Vec<UsageWriter>, Error> {
-        type Row = (String, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>, i64, i64);
         let sql = "select writer_id, started_at, written_at, settled_at, lost_calls,
-                 counted_calls - written_calls
+                 counted_calls - written_calls as unwritten_calls
              from usage_writer where written_at >= $1 order by written_at desc, writer_id";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(whole_seconds(since))
-                .fetch_all(&mut **it)
-                .await?);
-            let read = |row: Row| {
-                let (id, started_at, written_at, settled_at, lost_calls, unwritten_calls) = row;
-                UsageWriter { id, started_at, written_at, settled_at, lost_calls, unwritten_calls }
-            };
-            Ok(rows.into_iter().map(read).collect())
-        })
-        .await
+        self.fetch_all(self.query(sql).bind(whole_seconds(since))).await
     }
 
     /// Deletes what lies before `before`; sums by whole days, since hourly and daily sums must agree.
@@ -142,20 +113,26 @@ impl Store {
             let day = hour_of(before).div_euclid(24);
             let at = whole_seconds(before);
             let month = Month::of(before).to_string();
-            on!(&mut work, it => sqlx::query("delete from usage_hour where hour < $1").bind(day * 24).execute(&mut **it).await?.rows_affected());
-            on!(&mut work, it => sqlx::query("delete from usage_day where day < $1").bind(day).execute(&mut **it).await?.rows_affected());
+            let hours = work.query("delete from usage_hour where hour < $1");
+            work.execute(hours.bind(day * 24)).await?;
+            let days = work.query("delete from usage_day where day < $1");
+            work.execute(days.bind(day)).await?;
             let first_day = Month::of(before).begin() / 24;
-            let months = on!(&mut work, it => sqlx::query("delete from usage_month where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
-            // Finding old months here takes a scan of the whole table.
-            if months > 0 {
-                on!(&mut work, it => sqlx::query("delete from usage_month_by_aspect where month < $1").bind(first_day).execute(&mut **it).await?.rows_affected());
+            let months = work.query("delete from usage_month where month < $1");
+            // Finding old months in the other table takes a scan of all of it.
+            if work.execute(months.bind(first_day)).await? > 0 {
+                let by_aspect = work.query("delete from usage_month_by_aspect where month < $1");
+                work.execute(by_aspect.bind(first_day)).await?;
             }
             for aspect in Aspect::ALL {
-                let name = aspect.name();
-                on!(&mut work, it => sqlx::query("delete from usage_day_by_aspect where aspect = $1 and day < $2").bind(name).bind(day).execute(&mut **it).await?.rows_affected());
+                let by_aspect =
+                    work.query("delete from usage_day_by_aspect where aspect = $1 and day < $2");
+                work.execute(by_aspect.bind(aspect.name()).bind(day)).await?;
             }
-            on!(&mut work, it => sqlx::query("delete from account_month where month < $1").bind(&month).execute(&mut **it).await?.rows_affected());
-            on!(&mut work, it => sqlx::query("delete from usage_writer where written_at < $1").bind(at).execute(&mut **it).await?.rows_affected());
+            let accounts = work.query("delete from account_month where month < $1");
+            work.execute(accounts.bind(month)).await?;
+            let writers = work.query("delete from usage_writer where written_at < $1");
+            work.execute(writers.bind(at)).await?;
             work.commit().await
         })
         .await
@@ -179,15 +156,14 @@ async fn count_write(
              counted_calls = excluded.counted_calls
          where usage_writer.writes < excluded.writes";
     let now = whole_seconds(now);
-    let written = on!(work, it => sqlx::query(sql)
+    let query = work
+        .query(sql)
         .bind(&batch.writer_id)
         .bind(now)
         .bind(batch.is_settled.then_some(now))
         .bind(batch.number)
         .bind(whole(batch.lost_calls))
-        .bind(whole(batch.lines.iter().map(|it| it.1.calls).sum()))
-        .bind(whole(batch.counted_calls))
-        .execute(&mut **it)
-        .await?.rows_affected());
-    Ok(written > 0)
+        .bind(whole(batch.lines.iter().map(|(_, sums)| sums.calls).sum()))
+        .bind(whole(batch.counted_calls));
+    Ok(work.execute(query).await? > 0)
 }

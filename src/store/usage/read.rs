@@ -1,8 +1,10 @@
 //! Sums of usage, listed by what they are grouped by.
 
+use sqlx_macros::FromRow;
+
 use crate::model::usage::{Hour, Outcome, Sums};
 use crate::model::{AuthKind, Endpoint, UserId};
-use crate::store::database::dialect::on;
+use crate::store::database::query::Query;
 use crate::store::{Error, Store};
 
 /// Which sums to list.
@@ -51,7 +53,34 @@ pub struct UsageRow {
     pub sums: Sums,
 }
 
-type Row = (i64, String, String, String, String, String, String, i64, i64, i64);
+/// The columns of a `SumsRow`, over all lines of a group.
+macro_rules! sum_columns {
+    () => {
+        "cast(sum(calls) as bigint) as calls, cast(sum(posts) as bigint) as posts,
+         cast(sum(bytes) as bigint) as bytes"
+    };
+}
+
+/// The three sums of a row.
+#[derive(FromRow)]
+pub(super) struct SumsRow {
+    calls: i64,
+    posts: i64,
+    bytes: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    hour: i64,
+    app: String,
+    key_id: String,
+    user_id: String,
+    endpoint: String,
+    auth: String,
+    outcome: String,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+}
 
 /// The lines between $1 and $8, of app $3 unless it is empty, limited by `$narrowed`: from $6 to $7 whole days from the
 /// daily sums, or months from the monthly ones if $9; before them the hours from $1 to $2, and after them the rest.
@@ -92,63 +121,60 @@ macro_rules! narrowed {
     };
 }
 
-/// Binds the parameters of `narrowed` to a query.
-macro_rules! bound {
-    ($query:expr, $filter:expr) => {{
-        let (first, last) = $crate::store::usage::read::whole_days($filter);
-        $query
-            .bind($filter.from)
-            .bind($filter.until.min(first * 24))
-            .bind($filter.app.as_deref().unwrap_or_default())
-            .bind($filter.key_id.as_deref().unwrap_or_default())
-            .bind($filter.account.map(|it| it.to_string()).unwrap_or_default())
-            .bind(first)
-            .bind(last)
-            .bind($filter.until)
-            .bind($filter.months)
-    }};
-}
-
-pub(in crate::store) use {bound, lines, narrowed};
+pub(super) use {lines, narrowed, sum_columns};
 
 impl Store {
     /// Sums in the order of what they are grouped by.
     pub async fn list_usage(&self, filter: &UsageFilter) -> Result<Vec<UsageRow>, Error> {
         let sql = narrowed!(
             filter,
-            ["select
-                  case when $10 > 0 then hour / $10 * $10 else 0 end,
-                  case when $11 then app else '' end, case when $12 then key_id else '' end,
-                  case when $13 then user_id else '' end, case when $14 then endpoint else '' end,
-                  case when $15 then auth else '' end, case when $16 then outcome else '' end,
-                  cast(sum(calls) as bigint), cast(sum(posts) as bigint),
-                  cast(sum(bytes) as bigint)
-              from ("][") as line
+            [
+                "select
+                  case when $10 > 0 then hour / $10 * $10 else 0 end as hour,
+                  case when $11 then app else '' end as app,
+                  case when $12 then key_id else '' end as key_id,
+                  case when $13 then user_id else '' end as user_id,
+                  case when $14 then endpoint else '' end as endpoint,
+                  case when $15 then auth else '' end as auth,
+                  case when $16 then outcome else '' end as outcome, ",
+                sum_columns!(),
+                " from ("
+            ][") as line
               group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7 limit $17"]
         );
         let by = filter.by;
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => bound!(sqlx::query_as(sql), filter)
-                .bind(by.hours)
-                .bind(by.app)
-                .bind(by.key)
-                .bind(by.account)
-                .bind(by.endpoint)
-                .bind(by.auth)
-                .bind(by.outcome)
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(|it| read(it, by)).collect())
-        })
-        .await
+        let query = bound(self.query(sql), filter)
+            .bind(by.hours)
+            .bind(by.app)
+            .bind(by.key)
+            .bind(by.account)
+            .bind(by.endpoint)
+            .bind(by.auth)
+            .bind(by.outcome)
+            .bind(i64::from(filter.limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(|row| read(row, by)).collect())
     }
+}
+
+/// Sets the parameters of a query made by `narrowed`.
+pub(super) fn bound(query: Query, filter: &UsageFilter) -> Query {
+    let (first, last) = whole_days(filter);
+    query
+        .bind(filter.from)
+        .bind(filter.until.min(first * 24))
+        .bind(filter.app.as_deref().unwrap_or_default())
+        .bind(filter.key_id.as_deref().unwrap_or_default())
+        .bind(filter.account.map(|user| user.to_string()).unwrap_or_default())
+        .bind(first)
+        .bind(last)
+        .bind(filter.until)
+        .bind(filter.months)
 }
 
 /// The first day that the filter covers whole, and the one after the last; both lie past the end when sums are grouped
 /// by single hours.
-pub(in crate::store) fn whole_days(filter: &UsageFilter) -> (i64, i64) {
+fn whole_days(filter: &UsageFilter) -> (i64, i64) {
     let up = |hour: Hour| hour.div_euclid(24) + i64::from(hour.rem_euclid(24) > 0);
     let first =
         if filter.months || filter.by.hours % 24 == 0 { up(filter.from) } else { up(filter.until) };
@@ -156,21 +182,22 @@ pub(in crate::store) fn whole_days(filter: &UsageFilter) -> (i64, i64) {
 }
 
 fn read(row: Row, by: Grain) -> UsageRow {
-    let (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes) = row;
     UsageRow {
-        hour: (by.hours > 0).then_some(hour),
-        app: by.app.then_some(app),
-        key_id: by.key.then_some(key_id),
-        account: by.account.then(|| UserId::parse(&user_id)),
-        endpoint: Endpoint::from_name(&endpoint),
-        auth: AuthKind::from_name(&auth),
-        outcome: Outcome::from_name(&outcome),
-        sums: sums(calls, posts, bytes),
+        hour: (by.hours > 0).then_some(row.hour),
+        app: by.app.then_some(row.app),
+        key_id: by.key.then_some(row.key_id),
+        account: by.account.then(|| UserId::parse(&row.user_id)),
+        endpoint: Endpoint::from_name(&row.endpoint),
+        auth: AuthKind::from_name(&row.auth),
+        outcome: Outcome::from_name(&row.outcome),
+        sums: row.sums.into(),
     }
 }
 
-pub(in crate::store) fn sums(calls: i64, posts: i64, bytes: i64) -> Sums {
-    let [calls, posts, bytes] =
-        [calls, posts, bytes].map(|it| u64::try_from(it).unwrap_or_default());
-    Sums { calls, posts, bytes }
+impl From<SumsRow> for Sums {
+    fn from(row: SumsRow) -> Sums {
+        let [calls, posts, bytes] =
+            [row.calls, row.posts, row.bytes].map(|sum| u64::try_from(sum).unwrap_or_default());
+        Sums { calls, posts, bytes }
+    }
 }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use sqlx_macros::FromRow;
+
 use crate::model::usage::{Aspect, Hour, Sums};
-use crate::store::database::dialect::on;
-use crate::store::usage::read::{bound, lines, narrowed, sums};
+use crate::store::database::query::Query;
+use crate::store::usage::read::{SumsRow, bound, lines, narrowed, sum_columns};
 use crate::store::{Error, Store, UsageFilter};
 
 /// Sums over time, grouped by the largest values of an aspect.
@@ -18,13 +20,36 @@ pub struct UsageOfTime {
 }
 
 /// The most values of an aspect that one query can show separately.
-pub const MOST_LISTED: usize = 5;
+pub const MOST_SEPARATE: usize = 5;
 
-/// A day, an aspect's value, and sums.
-type SeriesRow = (i64, String, i64, i64, i64);
+/// An aspect, and the values of it that are listed separately.
+type Separate<'a> = (Aspect, &'a [String]);
+
+/// The sums of an aspect's value.
+#[derive(FromRow)]
+struct ValueRow {
+    value: String,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+}
+
+#[derive(FromRow)]
+struct HourRow {
+    hour: i64,
+    is_separate: i64,
+    #[sqlx(flatten)]
+    row: ValueRow,
+}
+
+#[derive(FromRow)]
+struct DayRow {
+    day: i64,
+    #[sqlx(flatten)]
+    row: ValueRow,
+}
 
 /// The column that $10 names.
-macro_rules! aspect_value {
+macro_rules! aspect {
     () => {
         "case $10 when 'app' then app when 'key' then key_id when 'account' then user_id
              when 'endpoint' then endpoint when 'auth' then auth when 'outcome' then outcome
@@ -34,156 +59,144 @@ macro_rules! aspect_value {
 
 impl Store {
     /// The largest values of an aspect by calls, as stored.
-    pub async fn rank_usage(
+    pub async fn list_largest_usage(
         &self,
         filter: &UsageFilter,
         aspect: Aspect,
     ) -> Result<Vec<(String, Sums)>, Error> {
-        let limit = i64::from(filter.limit);
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<(String, i64, i64, i64)> = if let Some((first, last)) = whole_days(filter) {
-                let sql = if filter.months {
-                    "select value, cast(sum(calls) as bigint), cast(sum(posts) as bigint),
-                         cast(sum(bytes) as bigint)
-                     from usage_month_by_aspect where aspect = $1 and month >= $2 and month < $3
+        let query = if let Some((first, last)) = whole_days(filter) {
+            let sql = if filter.months {
+                concat!(
+                    "select value, ",
+                    sum_columns!(),
+                    " from usage_month_by_aspect where aspect = $1 and month >= $2 and month < $3
                      group by value order by 2 desc, 1 limit $4"
-                } else {
-                    "select value, cast(sum(calls) as bigint), cast(sum(posts) as bigint),
-                         cast(sum(bytes) as bigint)
-                     from usage_day_by_aspect where aspect = $1 and day >= $2 and day < $3
-                     group by value order by 2 desc, 1 limit $4"
-                };
-                let name = aspect.name();
-                on!(&mut lease, it => sqlx::query_as(sql).bind(name).bind(first).bind(last).bind(limit).fetch_all(&mut **it).await?)
+                )
             } else {
-                let sql = narrowed!(filter,
-                    ["select value, cast(sum(calls) as bigint), cast(sum(posts) as bigint),
-                          cast(sum(bytes) as bigint)
-                      from (select ", aspect_value!(), " as value, calls, posts, bytes from ("]
-                    [") as line) as told_line group by 1 order by 2 desc, 1 limit $11"]
-                );
-                on!(&mut lease, it => bound!(sqlx::query_as(sql), filter).bind(aspect.name()).bind(limit).fetch_all(&mut **it).await?)
+                concat!(
+                    "select value, ",
+                    sum_columns!(),
+                    " from usage_day_by_aspect where aspect = $1 and day >= $2 and day < $3
+                     group by value order by 2 desc, 1 limit $4"
+                )
             };
-            Ok(rows.into_iter().map(|(value, a, b, c)| (value, sums(a, b, c))).collect())
-        })
-        .await
+            self.query(sql).bind(aspect.name()).bind(first).bind(last)
+        } else {
+            let sql = narrowed!(
+                filter,
+                [
+                    "select value, ",
+                    sum_columns!(),
+                    "
+                  from (select ",
+                    aspect!(),
+                    " as value, calls, posts, bytes from ("
+                ][") as line) as value_line group by 1 order by 2 desc, 1 limit $11"]
+            );
+            bound(self.query(sql), filter).bind(aspect.name())
+        };
+        let rows: Vec<ValueRow> = self.fetch_all(query.bind(i64::from(filter.limit))).await?;
+        Ok(rows.into_iter().map(|row| (row.value, row.sums.into())).collect())
     }
 
-    /// Sums over time in steps of the filter's hours; given an aspect, those in `listed` are listed separately.
-    pub async fn usage_over_time(
+    /// Sums over time in steps of the filter's hours; given an aspect, its values in `separate` are listed separately.
+    pub async fn list_usage_over_time(
         &self,
         filter: &UsageFilter,
-        listed: Option<(Aspect, &[String])>,
+        separate: Option<Separate<'_>>,
     ) -> Result<Vec<UsageOfTime>, Error> {
         if let Some(days) = whole_days(filter).filter(|_| filter.months || filter.by.hours == 24) {
-            return self.days_over_time(days, filter.months, listed).await;
+            return self.list_days_over_time(days, filter.months, separate).await;
         }
         let sql = narrowed!(
             filter,
             [
-                "select hour / $11 * $11,
-                  cast(case when value in ($12, $13, $14, $15, $16) then 1 else 0 end as bigint),
-                  case when value in ($12, $13, $14, $15, $16) then value else '' end,
-                  cast(sum(calls) as bigint), cast(sum(posts) as bigint), cast(sum(bytes) as bigint)
-              from (select hour, ",
-                aspect_value!(),
+                "select hour / $11 * $11 as hour,
+                  cast(case when value in ($12, $13, $14, $15, $16) then 1 else 0 end as bigint)
+                      as is_separate,
+                  case when value in ($12, $13, $14, $15, $16) then value else '' end as value, ",
+                sum_columns!(),
+                " from (select hour, ",
+                aspect!(),
                 " as value, calls, posts, bytes from ("
-            ][") as line) as told_line group by 1, 2, 3 order by 1, 2, 3"]
+            ][") as line) as value_line group by 1, 2, 3 order by 1, 2, 3"]
         );
-        let aspect = listed.map_or("", |it| it.0.name());
-        let [one, two, three, four, five] = names(listed);
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<(i64, i64, String, i64, i64, i64)> = on!(&mut lease, it => bound!(sqlx::query_as(sql), filter)
-                .bind(aspect)
-                .bind(if filter.months { 1 } else { filter.by.hours.max(1) })
-                .bind(one)
-                .bind(two)
-                .bind(three)
-                .bind(four)
-                .bind(five)
-                .fetch_all(&mut **it)
-                .await?);
-            let read = |(hour, is_listed, value, calls, posts, bytes): (i64, i64, String, i64, i64, i64)| UsageOfTime {
-                hour,
-                value: (is_listed == 1).then_some(value),
-                sums: sums(calls, posts, bytes),
-            };
-            Ok(rows.into_iter().map(read).collect())
-        })
-        .await
+        let query = bound(self.query(sql), filter)
+            .bind(separate.map_or("", |(aspect, _)| aspect.name()))
+            .bind(if filter.months { 1 } else { filter.by.hours.max(1) });
+        let query = names(separate).into_iter().fold(query, Query::bind);
+        let rows: Vec<HourRow> = self.fetch_all(query).await?;
+        let read = |HourRow { hour, is_separate, row }| UsageOfTime {
+            hour,
+            value: (is_separate == 1).then_some(row.value),
+            sums: row.sums.into(),
+        };
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// The same for everybody, by days or months: the totals of all apps, and from these the values listed separately.
-    async fn days_over_time(
+    async fn list_days_over_time(
         &self,
         (first, last): (i64, i64),
         months: bool,
-        listed: Option<(Aspect, &[String])>,
+        separate: Option<Separate<'_>>,
     ) -> Result<Vec<UsageOfTime>, Error> {
-        let all = if months {
-            "select month, '', cast(sum(calls) as bigint), cast(sum(posts) as bigint),
-                 cast(sum(bytes) as bigint)
-             from usage_month_by_aspect where aspect = 'app' and month >= $1 and month < $2
-             group by month order by month"
-        } else {
-            "select day, '', cast(sum(calls) as bigint), cast(sum(posts) as bigint),
-                 cast(sum(bytes) as bigint)
-             from usage_day_by_aspect where aspect = 'app' and day >= $1 and day < $2
-             group by day order by day"
-        };
-        let apart = if months {
-            "select month, value, calls, posts, bytes from usage_month_by_aspect
-             where aspect = $3 and value in ($4, $5, $6, $7, $8) and month >= $1 and month < $2
-             order by value"
-        } else {
-            "select day, value, calls, posts, bytes from usage_day_by_aspect
-             where aspect = $3 and day >= $1 and day < $2 and value in ($4, $5, $6, $7, $8)
-             order by value"
-        };
-        let (all, apart): (Vec<SeriesRow>, Vec<SeriesRow>) = self
+        let (totals, parts) =
+            if months { (MONTH_TOTALS, MONTH_PARTS) } else { (DAY_TOTALS, DAY_PARTS) };
+        let query = self.query(totals).bind(first).bind(last);
+        let (totals, parts): (Vec<DayRow>, Vec<DayRow>) = self
             .long(async {
                 let mut lease = self.reader(self.wait).await?;
-                let all = on!(&mut lease, it => sqlx::query_as(all).bind(first).bind(last).fetch_all(&mut **it).await?);
-                let Some((aspect, _)) = listed else { return Ok((all, Vec::new())) };
-                let [one, two, three, four, five] = names(listed);
-                let apart = on!(&mut lease, it => sqlx::query_as(apart)
-                    .bind(first)
-                    .bind(last)
-                    .bind(aspect.name())
-                    .bind(one)
-                    .bind(two)
-                    .bind(three)
-                    .bind(four)
-                    .bind(five)
-                    .fetch_all(&mut **it)
-                    .await?);
-                Ok((all, apart))
+                let totals = lease.fetch_all(query).await?;
+                let Some((aspect, _)) = separate else { return Ok((totals, Vec::new())) };
+                let query = lease.query(parts).bind(first).bind(last).bind(aspect.name());
+                let query = names(separate).into_iter().fold(query, Query::bind);
+                Ok((totals, lease.fetch_all(query).await?))
             })
             .await?;
         let mut by_day: BTreeMap<i64, Vec<(String, Sums)>> = BTreeMap::new();
-        for (day, value, calls, posts, bytes) in apart {
-            by_day.entry(day).or_default().push((value, sums(calls, posts, bytes)));
+        for DayRow { day, row } in parts {
+            by_day.entry(day).or_default().push((row.value, row.sums.into()));
         }
         let mut found = Vec::new();
-        for (day, name, calls, posts, bytes) in all {
-            let (hour, total) = (day * 24, sums(calls, posts, bytes));
-            if listed.is_none() {
-                found.push(UsageOfTime { hour, value: Some(name), sums: total });
+        for DayRow { day, row } in totals {
+            let (hour, total) = (day * 24, Sums::from(row.sums));
+            if separate.is_none() {
+                found.push(UsageOfTime { hour, value: Some(row.value), sums: total });
                 continue;
             }
-            let apart = by_day.remove(&day).unwrap_or_default();
-            let others = apart.iter().fold(total, |left, it| left.less(it.1));
+            let parts = by_day.remove(&day).unwrap_or_default();
+            let others = parts.iter().fold(total, |left, (_, sums)| left.less(*sums));
             if others.calls > 0 {
                 found.push(UsageOfTime { hour, value: None, sums: others });
             }
-            let listed = |(name, sums)| UsageOfTime { hour, value: Some(name), sums };
-            found.extend(apart.into_iter().map(listed));
+            let part = |(value, sums)| UsageOfTime { hour, value: Some(value), sums };
+            found.extend(parts.into_iter().map(part));
         }
         Ok(found)
     }
 }
+
+const DAY_TOTALS: &str = concat!(
+    "select day, '' as value, ",
+    sum_columns!(),
+    " from usage_day_by_aspect where aspect = 'app' and day >= $1 and day < $2
+     group by day order by day"
+);
+/// By the first day of each month.
+const MONTH_TOTALS: &str = concat!(
+    "select month as day, '' as value, ",
+    sum_columns!(),
+    " from usage_month_by_aspect where aspect = 'app' and month >= $1 and month < $2
+     group by month order by month"
+);
+const DAY_PARTS: &str = "select day, value, calls, posts, bytes from usage_day_by_aspect
+     where aspect = $3 and day >= $1 and day < $2 and value in ($4, $5, $6, $7, $8)
+     order by value";
+const MONTH_PARTS: &str =
+    "select month as day, value, calls, posts, bytes from usage_month_by_aspect
+     where aspect = $3 and value in ($4, $5, $6, $7, $8) and month >= $1 and month < $2
+     order by value";
 
 /// The first day and the one after the last, if the filter covers only whole days and everybody.
 fn whole_days(filter: &UsageFilter) -> Option<(i64, i64)> {
@@ -193,7 +206,7 @@ fn whole_days(filter: &UsageFilter) -> Option<(i64, i64)> {
 }
 
 /// Pads with the first name, since a name given twice is found once.
-fn names(listed: Option<(Aspect, &[String])>) -> [&str; MOST_LISTED] {
-    let names = listed.map_or(&[][..], |it| it.1);
-    std::array::from_fn(|index| names.get(index).or(names.first()).map_or("", |it| it.as_str()))
+fn names(separate: Option<Separate<'_>>) -> [&str; MOST_SEPARATE] {
+    let names = separate.map_or(&[][..], |(_, names)| names);
+    std::array::from_fn(|index| names.get(index).or(names.first()).map_or("", String::as_str))
 }

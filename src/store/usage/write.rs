@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
 use crate::model::usage::{Aspect, Hour, Line, Month, Sums, begin_of};
-use crate::store::database::dialect::{Work, on};
+use crate::store::database::dialect::Work;
+use crate::store::database::query::tuples;
 use crate::store::{Error, whole_seconds};
 
 /// An account whose token an app used in a month.
@@ -42,16 +42,16 @@ pub(in crate::store) async fn add_lines(
     work: &mut Work<'_>,
     lines: &[(Line, Sums)],
 ) -> Result<(), Error> {
-    let times: [(&str, Time); 3] = [("hour", |it| it), ("day", day), ("month", month)];
+    let times: [(&str, Time); 3] = [("hour", |hour| hour), ("day", day), ("month", month)];
     for (time, of) in times {
         let table = format!("usage_{time}");
-        add(work, &table, &format!("{time}, {OF_LINE}"), rows(lines, |it| [of_line(it, of)]))
+        add(work, &table, &format!("{time}, {OF_LINE}"), rows(lines, |line| [of_line(line, of)]))
             .await?;
     }
     for (time, of) in times.into_iter().skip(1) {
         let table = format!("usage_{time}_by_aspect");
-        let of_aspects = |line: &Line| Aspect::ALL.map(|it| of_aspect(line, it, of));
-        add(work, &table, &format!("aspect, {time}, value"), rows(lines, of_aspects)).await?;
+        let keys = |line: &Line| Aspect::ALL.map(|aspect| of_aspect(line, aspect, of));
+        add(work, &table, &format!("aspect, {time}, value"), rows(lines, keys)).await?;
     }
     Ok(())
 }
@@ -61,49 +61,46 @@ pub(in crate::store) async fn add_used(
     work: &mut Work<'_>,
     used: &[UsedAccount],
 ) -> Result<(), Error> {
-    let key = |it: &UsedAccount| (it.month.to_string(), it.app.clone(), it.account.to_string());
+    let key =
+        |used: &UsedAccount| (used.month.to_string(), used.app.clone(), used.account.to_string());
     let rows: BTreeMap<_, OffsetDateTime> =
-        used.iter().rev().map(|it| (key(it), whole_seconds(it.at))).collect();
+        used.iter().rev().map(|used| (key(used), whole_seconds(used.at))).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    on!(work, it => {
-        let mut query =
-            QueryBuilder::new("insert into account_month (month, app, user_id, first_used_at) ");
-        query.push_values(rows, |mut row, ((month, app, account), at)| {
-            row.push_bind(month).push_bind(app).push_bind(account).push_bind(at);
-        });
-        query.push(" on conflict (month, app, user_id) do nothing");
-        query.build().persistent(false).execute(&mut **it).await?.rows_affected()
-    });
-    Ok(())
+    let sql = format!(
+        "insert into account_month (month, app, user_id, first_used_at) values {}
+         on conflict (month, app, user_id) do nothing",
+        tuples(1, 4, rows.len())
+    );
+    let mut query = work.query_of_many(sql);
+    for ((month, app, account), at) in rows {
+        query = query.bind(month).bind(app).bind(account).bind(at);
+    }
+    work.execute(query).await.map(drop)
 }
 
 async fn add(work: &mut Work<'_>, table: &str, key: &str, rows: Rows) -> Result<(), Error> {
-    if rows.is_empty() {
-        return Ok(());
+    let Some((parts, _)) = rows.first_key_value() else { return Ok(()) };
+    let values = tuples(1, parts.len() + 3, rows.len());
+    let sql = format!(
+        "insert into {table} ({key}, calls, posts, bytes) values {values}
+         on conflict ({key}) do update set calls = {table}.calls + excluded.calls,
+             posts = {table}.posts + excluded.posts, bytes = {table}.bytes + excluded.bytes"
+    );
+    let mut query = work.query_of_many(sql);
+    for (parts, sums) in rows {
+        for part in parts {
+            query = match part {
+                Part::Time(time) => query.bind(time),
+                Part::Name(name) => query.bind(name),
+            };
+        }
+        for sum in [sums.calls, sums.posts, sums.bytes] {
+            query = query.bind(whole(sum));
+        }
     }
-    on!(work, it => {
-        let mut query =
-            QueryBuilder::new(format!("insert into {table} ({key}, calls, posts, bytes) "));
-        query.push_values(rows, |mut row, (key, sums)| {
-            for part in key {
-                match part {
-                    Part::Time(it) => row.push_bind(it),
-                    Part::Name(it) => row.push_bind(it),
-                };
-            }
-            for sum in [sums.calls, sums.posts, sums.bytes] {
-                row.push_bind(whole(sum));
-            }
-        });
-        query.push(format!(
-            " on conflict ({key}) do update set calls = {table}.calls + excluded.calls,
-                 posts = {table}.posts + excluded.posts, bytes = {table}.bytes + excluded.bytes"
-        ));
-        query.build().persistent(false).execute(&mut **it).await?.rows_affected()
-    });
-    Ok(())
+    work.execute(query).await.map(drop)
 }
 
 fn rows<const N: usize>(lines: &[(Line, Sums)], keys: impl Fn(&Line) -> [Vec<Part>; N]) -> Rows {
@@ -117,7 +114,7 @@ fn rows<const N: usize>(lines: &[(Line, Sums)], keys: impl Fn(&Line) -> [Vec<Par
 }
 
 fn of_line(line: &Line, time: Time) -> Vec<Part> {
-    let names = Aspect::ALL.map(|it| Part::Name(value(line, it)));
+    let names = Aspect::ALL.map(|aspect| Part::Name(value(line, aspect)));
     let label = Part::Name(String::new());
     [Part::Time(time(line.hour))].into_iter().chain(names).chain([label]).collect()
 }
@@ -132,7 +129,7 @@ fn value(line: &Line, aspect: Aspect) -> String {
     match aspect {
         Aspect::App => line.app.clone(),
         Aspect::Key => line.key_id.clone(),
-        Aspect::Account => line.account.map(|it| it.to_string()).unwrap_or_default(),
+        Aspect::Account => line.account.map(|user| user.to_string()).unwrap_or_default(),
         Aspect::Endpoint => line.endpoint.name().to_owned(),
         Aspect::Auth => line.auth.name().to_owned(),
         Aspect::Outcome => line.outcome.name().to_owned(),

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
 use crate::model::webhook::{Delivery, Event, Unreadable};
-use crate::store::database::dialect::{Lease, on};
+use crate::store::database::dialect::Lease;
 use crate::store::{Error, Store, whole_seconds};
 
 /// How far replicas' clocks may differ before a time that another has stored is ignored.
@@ -25,7 +26,9 @@ pub struct StoredDelivery {
 
 impl StoredDelivery {
     pub fn number(&self) -> i64 {
-        self.delivery.as_ref().map_or_else(|it| it.number, |it| it.number)
+        self.delivery
+            .as_ref()
+            .map_or_else(|unreadable| unreadable.number, |delivery| delivery.number)
     }
 }
 
@@ -53,24 +56,34 @@ pub struct Outcome {
     pub rest: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
-pub(crate) type Row = (
-    i64,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OffsetDateTime,
-    i64,
-    Option<OffsetDateTime>,
-    Option<OffsetDateTime>,
-    Option<OffsetDateTime>,
-    Option<i64>,
-    Option<String>,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-);
+macro_rules! delivery_columns {
+    () => {
+        "delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts,
+         attempted_at, attempt_at, delivered_at, status, failure, sealed_link, sealed_proof"
+    };
+}
+pub(super) use delivery_columns;
+
+/// A row of `delivery`.
+#[derive(FromRow)]
+pub(super) struct Row {
+    delivery_id: i64,
+    webhook_id: String,
+    event: String,
+    app: String,
+    user_id: String,
+    screen_name: String,
+    reason: String,
+    occurred_at: OffsetDateTime,
+    attempts: i64,
+    attempted_at: Option<OffsetDateTime>,
+    attempt_at: Option<OffsetDateTime>,
+    delivered_at: Option<OffsetDateTime>,
+    status: Option<i64>,
+    failure: Option<String>,
+    sealed_link: Option<Vec<u8>>,
+    sealed_proof: Option<Vec<u8>>,
+}
 
 impl Store {
     /// Claims one due delivery and records an attempt; nobody else has its webhook until `until`. Webhooks take turns.
@@ -90,14 +103,9 @@ impl Store {
              order by delivery_id limit 1";
         self.long(async {
             for webhook_id in self.list_free_webhooks(now, until).await? {
-                let mut lease = self.reader(self.wait).await?;
-                let found: Option<i64> = on!(&mut lease, it => sqlx::query_scalar(find)
-                    .bind(&webhook_id)
-                    .bind(whole_seconds(now))
-                    .fetch_optional(&mut **it)
-                    .await?);
-                drop(lease);
-                let Some(number) = found else { continue };
+                let query = self.query(find).bind(&webhook_id).bind(whole_seconds(now));
+                let row = self.reader(self.wait).await?.fetch_optional(query).await?;
+                let Some((number,)) = row else { continue };
                 if let Some(claimed) = self.claim(number, &webhook_id, now, until).await? {
                     return Ok(Some(claimed));
                 }
@@ -120,13 +128,13 @@ impl Store {
                  and exists (select 1 from delivery
                      where delivery.webhook_id = webhook.webhook_id and attempt_at <= $1)
              order by leased_until, webhook_id";
-        let mut lease = self.reader(self.wait).await?;
-        Ok(on!(&mut lease, it => sqlx::query_scalar(sql)
+        let query = self
+            .query(sql)
             .bind(whole_seconds(now))
             .bind(whole_seconds(until + SKEW))
-            .bind(whole_seconds(now + LONGEST_REST))
-            .fetch_all(&mut **it)
-            .await?))
+            .bind(whole_seconds(now + LONGEST_REST));
+        let rows: Vec<(String,)> = self.reader(self.wait).await?.fetch_all(query).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     async fn claim(
@@ -136,36 +144,28 @@ impl Store {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<ClaimedDelivery>, Error> {
-        let take = "update webhook set leased_until = $2
+        let claim = "update webhook set leased_until = $2
              where webhook_id = $1 and (leased_until <= $3 or leased_until > $4)
              returning failing_since";
-        let begin = "update delivery set attempts = attempts + 1, attempt_at = $2,
+        let begin = concat!(
+            "update delivery set attempts = attempts + 1, attempt_at = $2,
                  attempted_at = coalesce(attempted_at, $3)
              where delivery_id = $1 and attempt_at <= $3
-             returning delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link,
-                 sealed_proof";
+             returning ",
+            delivery_columns!()
+        );
         let (now, far) = (whole_seconds(now), whole_seconds(until + SKEW));
         let until = whole_seconds(until);
         let mut lease = self.writer().await?;
         let mut work = lease.begin().await?;
-        let taken: Option<Option<OffsetDateTime>> = on!(&mut work, it => sqlx::query_scalar(take)
-            .bind(webhook_id)
-            .bind(until)
-            .bind(now)
-            .bind(far)
-            .fetch_optional(&mut **it)
-            .await?);
-        let Some(failing_since) = taken else { return Ok(None) };
-        let row: Option<Row> = on!(&mut work, it => sqlx::query_as(begin)
-            .bind(number)
-            .bind(until)
-            .bind(now)
-            .fetch_optional(&mut **it)
-            .await?);
+        let query = work.query(claim).bind(webhook_id).bind(until).bind(now).bind(far);
+        let webhook: Option<(Option<OffsetDateTime>,)> = work.fetch_optional(query).await?;
+        let Some((failing_since,)) = webhook else { return Ok(None) };
+        let query = work.query(begin).bind(number).bind(until).bind(now);
+        let row: Option<Row> = work.fetch_optional(query).await?;
         let Some(mut row) = row else { return Ok(None) };
-        let sealed_link = row.14.take();
-        let StoredDelivery { delivery, sealed_proof } = stored(row);
+        let sealed_link = row.sealed_link.take();
+        let StoredDelivery { delivery, sealed_proof } = row.into();
         let Ok(delivery) = delivery else {
             drop(work);
             return self.postpone(&mut lease, number, now).await.map(|()| None);
@@ -183,30 +183,14 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let sql = "update delivery set attempt_at = $2, failure = $3 where delivery_id = $1";
-        on!(lease, it => sqlx::query(sql)
-            .bind(number)
-            .bind(now + LONGEST_REST)
-            .bind(UNREADABLE)
-            .execute(&mut **it)
-            .await?
-            .rows_affected());
-        Ok(())
+        let query = lease.query(sql).bind(number).bind(now + LONGEST_REST).bind(UNREADABLE);
+        lease.execute(query).await.map(drop)
     }
 
     /// Stores the link that a delivery carries, before it is sent.
-    pub async fn keep_link(&self, number: i64, sealed_link: &[u8]) -> Result<(), Error> {
+    pub async fn update_delivery_link(&self, number: i64, sealed_link: &[u8]) -> Result<(), Error> {
         let sql = "update delivery set sealed_link = $2 where delivery_id = $1";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            on!(&mut lease, it => sqlx::query(sql)
-                .bind(number)
-                .bind(sealed_link)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            Ok(())
-        })
-        .await
+        self.execute(self.query(sql).bind(number).bind(sealed_link)).await.map(drop)
     }
 
     /// Records how an attempt ended, and releases its webhook. The result of a later attempt is not overwritten.
@@ -216,7 +200,7 @@ impl Store {
         outcome: &Outcome,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let give_back =
+        let release =
             "update webhook set leased_until = $2, failing_since = $4, paused_until = $5
              where webhook_id = $1 and leased_until = $3";
         let settle = "update delivery
@@ -227,25 +211,23 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            on!(&mut work, it => sqlx::query(give_back)
+            let query = work
+                .query(release)
                 .bind(&claimed.delivery.webhook_id)
                 .bind(whole_seconds(now))
                 .bind(whole_seconds(claimed.until))
-                .bind(outcome.rest.map(|it| whole_seconds(it.0)))
-                .bind(outcome.rest.map(|it| whole_seconds(it.1)))
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            on!(&mut work, it => sqlx::query(settle)
+                .bind(outcome.rest.map(|(since, _)| whole_seconds(since)))
+                .bind(outcome.rest.map(|(_, until)| whole_seconds(until)));
+            work.execute(query).await?;
+            let query = work
+                .query(settle)
                 .bind(claimed.delivery.number)
                 .bind(i64::from(claimed.delivery.attempts))
                 .bind(outcome.again_at.map(whole_seconds))
                 .bind(arrived)
                 .bind(outcome.status.map(i64::from))
-                .bind(&outcome.failure)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
+                .bind(&outcome.failure);
+            work.execute(query).await?;
             work.commit().await
         })
         .await
@@ -260,17 +242,8 @@ impl Store {
     ) -> Result<u64, Error> {
         let sql = "update delivery set attempt_at = null, failure = $3, sealed_link = null
              where webhook_id = $1 and attempt_at is not null and occurred_at <= $2";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            Ok(on!(&mut lease, it => sqlx::query(sql)
-                .bind(webhook_id)
-                .bind(whole_seconds(older_than))
-                .bind(failure)
-                .execute(&mut **it)
-                .await?
-                .rows_affected()))
-        })
-        .await
+        let query = self.query(sql).bind(webhook_id).bind(whole_seconds(older_than)).bind(failure);
+        self.execute(query).await
     }
 
     /// Ends a webhook's rest, and makes all its waiting deliveries due, except one that is being sent.
@@ -287,65 +260,45 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            on!(&mut work, it => sqlx::query(wake)
-                .bind(webhook_id)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            on!(&mut work, it => sqlx::query(hurry)
-                .bind(webhook_id)
-                .bind(whole_seconds(now))
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
+            work.execute(work.query(wake).bind(webhook_id)).await?;
+            work.execute(work.query(hurry).bind(webhook_id).bind(whole_seconds(now))).await?;
             work.commit().await
         })
         .await
     }
 }
 
-/// Reads a row; if its event or user cannot be read, the delivery holds only what can always be shown.
-pub(crate) fn stored(row: Row) -> StoredDelivery {
-    let (
-        number,
-        webhook_id,
-        event,
-        app,
-        user_id,
-        screen_name,
-        reason,
-        occurred_at,
-        attempts,
-        attempted_at,
-        attempt_at,
-        delivered_at,
-        status,
-        failure,
-        _,
-        sealed_proof,
-    ) = row;
-    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-    let (Some(event), Some(user_id)) = (Event::from_name(&event), UserId::parse(&user_id)) else {
-        let why = UNREADABLE.to_owned();
-        let unreadable =
-            Unreadable { number, webhook_id, app, occurred_at, attempts, attempt_at, why };
-        return StoredDelivery { delivery: Err(unreadable), sealed_proof };
-    };
-    let delivery = Delivery {
-        number,
-        webhook_id,
-        event,
-        app,
-        user_id,
-        screen_name,
-        reason,
-        occurred_at,
-        attempts,
-        attempted_at,
-        attempt_at,
-        delivered_at,
-        status: status.and_then(|it| u16::try_from(it).ok()),
-        failure,
-    };
-    StoredDelivery { delivery: Ok(delivery), sealed_proof }
+impl From<Row> for StoredDelivery {
+    /// If the event or user cannot be read, the delivery holds only what can always be shown.
+    fn from(row: Row) -> StoredDelivery {
+        let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
+        let delivery = match (Event::from_name(&row.event), UserId::parse(&row.user_id)) {
+            (Some(event), Some(user_id)) => Ok(Delivery {
+                number: row.delivery_id,
+                webhook_id: row.webhook_id,
+                event,
+                app: row.app,
+                user_id,
+                screen_name: row.screen_name,
+                reason: row.reason,
+                occurred_at: row.occurred_at,
+                attempts,
+                attempted_at: row.attempted_at,
+                attempt_at: row.attempt_at,
+                delivered_at: row.delivered_at,
+                status: row.status.and_then(|status| u16::try_from(status).ok()),
+                failure: row.failure,
+            }),
+            _ => Err(Unreadable {
+                number: row.delivery_id,
+                webhook_id: row.webhook_id,
+                app: row.app,
+                occurred_at: row.occurred_at,
+                attempts,
+                attempt_at: row.attempt_at,
+                why: UNREADABLE.to_owned(),
+            }),
+        };
+        StoredDelivery { delivery, sealed_proof: row.sealed_proof }
+    }
 }

@@ -4,8 +4,7 @@ use time::OffsetDateTime;
 
 use crate::model::webhook::DeliveryState;
 use crate::store::audit::{self, Line};
-use crate::store::database::dialect::on;
-use crate::store::webhook::delivery::{Row, StoredDelivery, stored};
+use crate::store::webhook::delivery::{Row, StoredDelivery, delivery_columns};
 use crate::store::{Error, Store, webhook, whole_seconds};
 
 /// Which deliveries of a webhook to list, newest first.
@@ -27,10 +26,9 @@ impl Store {
         macro_rules! newest {
             ($of_state:literal) => {
                 concat!(
-                    "select delivery_id, webhook_id, event, app, user_id, screen_name, reason,
-                         occurred_at, attempts, attempted_at, attempt_at, delivered_at, status,
-                         failure, sealed_link, sealed_proof
-                     from delivery where webhook_id = $1 and delivery_id < $2",
+                    "select ",
+                    delivery_columns!(),
+                    " from delivery where webhook_id = $1 and delivery_id < $2",
                     $of_state,
                     " order by delivery_id desc limit $3"
                 )
@@ -47,17 +45,13 @@ impl Store {
                 newest!(" and attempt_at is null and delivered_at is null")
             }
         };
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(&filter.webhook_id)
-                .bind(filter.before.unwrap_or(i64::MAX))
-                .bind(i64::from(filter.limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(stored).collect())
-        })
-        .await
+        let query = self
+            .query(sql)
+            .bind(&filter.webhook_id)
+            .bind(filter.before.unwrap_or(i64::MAX))
+            .bind(i64::from(filter.limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(StoredDelivery::from).collect())
     }
 
     /// Makes a delivery due at once, as if it had not been tried, and ends its receiver's rest; one being sent stays as
@@ -71,7 +65,8 @@ impl Store {
     ) -> Result<Option<StoredDelivery>, Error> {
         // The webhook before its deliveries: the order in which a sender locks them.
         let wake = "update webhook set paused_until = null where webhook_id = $1";
-        let again = "update delivery
+        let again = concat!(
+            "update delivery
              set attempted_at = case when attempt_at > $3 and attempt_at =
                          (select leased_until from webhook where webhook_id = $1)
                      then attempted_at end,
@@ -80,29 +75,21 @@ impl Store {
                      then attempt_at else $3 end,
                  delivered_at = null
              where webhook_id = $1 and delivery_id = $2
-             returning delivery_id, webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-                 attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link,
-                 sealed_proof";
+             returning ",
+            delivery_columns!()
+        );
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            on!(&mut work, it => sqlx::query(wake)
-                .bind(webhook_id)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            let row: Option<Row> = on!(&mut work, it => sqlx::query_as(again)
-                .bind(webhook_id)
-                .bind(number)
-                .bind(whole_seconds(now))
-                .fetch_optional(&mut **it)
-                .await?);
+            work.execute(work.query(wake).bind(webhook_id)).await?;
+            let query = work.query(again).bind(webhook_id).bind(number).bind(whole_seconds(now));
+            let row: Option<Row> = work.fetch_optional(query).await?;
             let Some(row) = row else { return Ok(None) };
             let (subject, detail) = (webhook::subject(webhook_id), format!("delivery {number}"));
             let line = Line { actor, action: "webhook.resent", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             work.commit().await?;
-            Ok(Some(stored(row)))
+            Ok(Some(row.into()))
         })
         .await
     }
@@ -113,21 +100,15 @@ impl Store {
         after: i64,
         limit: u32,
     ) -> Result<Vec<StoredDelivery>, Error> {
-        let sql = "select delivery_id, webhook_id, event, app, user_id, screen_name, reason,
-                 occurred_at, attempts, attempted_at, attempt_at, delivered_at, status, failure,
-                 sealed_link, sealed_proof
-             from delivery where delivery_id > $1 and sealed_proof is not null
-             order by delivery_id limit $2";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(after)
-                .bind(i64::from(limit))
-                .fetch_all(&mut **it)
-                .await?);
-            Ok(rows.into_iter().map(stored).collect())
-        })
-        .await
+        let sql = concat!(
+            "select ",
+            delivery_columns!(),
+            " from delivery where delivery_id > $1 and sealed_proof is not null
+             order by delivery_id limit $2"
+        );
+        let query = self.query(sql).bind(after).bind(i64::from(limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(StoredDelivery::from).collect())
     }
 
     /// Stores a proof that was sealed again, unless it is no longer `previous`.
@@ -150,14 +131,6 @@ impl Store {
                      and (attempt_at is null or webhook_id not in (select webhook_id from webhook))
                  order by occurred_at limit 1000
              )";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            Ok(on!(&mut lease, it => sqlx::query(sql)
-                .bind(whole_seconds(older_than))
-                .execute(&mut **it)
-                .await?
-                .rows_affected()))
-        })
-        .await
+        self.execute(self.query(sql).bind(whole_seconds(older_than))).await
     }
 }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::model::UserId;
 use crate::model::webhook::{Delivery, Event};
-use crate::store::database::dialect::{Work, on};
+use crate::store::database::dialect::Work;
 use crate::store::webhook::prover::Prove;
 use crate::store::{Error, NewAccount, Store, whole_seconds};
 
@@ -27,10 +27,10 @@ impl Store {
 
     /// Writes an event for each webhook that wants it, into the transaction that makes the change. The account's row is
     /// locked by then, so an account's events are numbered in their order.
-    pub(crate) async fn tell(
+    pub(crate) async fn insert_event(
         &self,
         work: &mut Work<'_>,
-        told: &NewEvent<'_>,
+        event: &NewEvent<'_>,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let sql =
@@ -40,29 +40,25 @@ impl Store {
              where app is null or app = $2 order by webhook_id
              returning delivery_id, webhook_id";
         let prove = "update delivery set sealed_proof = $2 where delivery_id = $1";
-        let rows: Vec<(i64, String)> = on!(&mut *work, it => sqlx::query_as(sql)
-            .bind(told.event.name())
-            .bind(told.app)
-            .bind(told.user_id.to_string())
-            .bind(told.screen_name)
-            .bind(told.reason)
-            .bind(whole_seconds(now))
-            .fetch_all(&mut **it)
-            .await?);
+        let query = work
+            .query(sql)
+            .bind(event.event.name())
+            .bind(event.app)
+            .bind(event.user_id.to_string())
+            .bind(event.screen_name)
+            .bind(event.reason)
+            .bind(whole_seconds(now));
+        let rows: Vec<(i64, String)> = work.fetch_all(query).await?;
         for (number, webhook_id) in rows {
             let Some(prover) = self.prover.load_full() else { continue };
-            let proof = prover(&told.delivery(number, webhook_id, now)).ok_or(Error::NotProven)?;
-            on!(&mut *work, it => sqlx::query(prove)
-                .bind(number)
-                .bind(&proof)
-                .execute(&mut **it)
-                .await?.rows_affected());
+            let proof = prover(&event.delivery(number, webhook_id, now)).ok_or(Error::NotProven)?;
+            work.execute(work.query(prove).bind(number).bind(proof)).await?;
         }
         Ok(())
     }
 
     /// Writes the event of an account that got a token.
-    pub(crate) async fn tell_connected(
+    pub(crate) async fn insert_connected_event(
         &self,
         work: &mut Work<'_>,
         new: &NewAccount,
@@ -70,9 +66,9 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let NewAccount { app, user_id, screen_name, .. } = new;
-        let told =
+        let event =
             NewEvent { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
-        self.tell(work, &told, now).await
+        self.insert_event(work, &event, now).await
     }
 }
 

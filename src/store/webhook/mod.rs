@@ -5,12 +5,12 @@ pub(super) mod delivery_log;
 pub(super) mod event;
 pub(super) mod prover;
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::webhook::Webhook;
 use crate::store::audit::{self, Line};
-use crate::store::database::dialect::on;
-use crate::store::{Error, Store, error, whole_seconds};
+use crate::store::{Error, Store, whole_seconds};
 
 /// A webhook as stored. No `Debug`, so that no log line fills up with ciphertext.
 #[derive(Clone, Eq, PartialEq)]
@@ -22,7 +22,7 @@ pub struct StoredWebhook {
 }
 
 /// The deliveries that wait for a webhook.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, FromRow, PartialEq)]
 pub struct Backlog {
     pub waiting: i64,
     /// When the oldest waiting event occurred.
@@ -31,15 +31,31 @@ pub struct Backlog {
     pub failure: Option<String>,
 }
 
-type Row = (
-    String,
-    String,
-    Option<String>,
-    OffsetDateTime,
-    Vec<u8>,
-    Option<Vec<u8>>,
-    Option<OffsetDateTime>,
-);
+/// The columns of `webhook` but those of its sender.
+macro_rules! columns {
+    () => {
+        "webhook_id, url, app, created_at, sealed_secret, sealed_old_secret, old_secret_until"
+    };
+}
+
+/// A row of `webhook`.
+#[derive(FromRow)]
+struct Row {
+    webhook_id: String,
+    url: String,
+    app: Option<String>,
+    created_at: OffsetDateTime,
+    sealed_secret: Vec<u8>,
+    sealed_old_secret: Option<Vec<u8>>,
+    old_secret_until: Option<OffsetDateTime>,
+}
+
+#[derive(FromRow)]
+struct BacklogRow {
+    webhook_id: String,
+    #[sqlx(flatten)]
+    backlog: Backlog,
+}
 
 impl Store {
     /// `AlreadyExists` when a webhook has the same URL and app. Audited as `webhook.added`.
@@ -51,18 +67,14 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            on!(&mut work, it => sqlx::query(sql)
+            let query = work
+                .query(sql)
                 .bind(&webhook.id)
                 .bind(&webhook.url)
                 .bind(&webhook.app)
                 .bind(whole_seconds(webhook.created_at))
-                .bind(&stored.sealed_secret)
-                .execute(&mut **it)
-                .await
-                .map(drop))
-            .map_err(|it| {
-                if error::violates(&it, "webhook_url") { Error::AlreadyExists } else { it.into() }
-            })?;
+                .bind(&stored.sealed_secret);
+            work.execute_unique(query, "webhook_url").await?;
             let subject = subject(&webhook.id);
             let line =
                 Line { actor, action: "webhook.added", subject: &subject, detail: webhook.host() };
@@ -73,32 +85,16 @@ impl Store {
     }
 
     pub async fn find_webhook(&self, id: &str) -> Result<Option<StoredWebhook>, Error> {
-        let sql = "select webhook_id, url, app, created_at, sealed_secret, sealed_old_secret,
-                 old_secret_until
-             from webhook where webhook_id = $1";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let row: Option<Row> = on!(&mut lease, it => sqlx::query_as(sql)
-                .bind(id)
-                .fetch_optional(&mut **it)
-                .await?);
-            Ok(row.map(stored))
-        })
-        .await
+        let sql = concat!("select ", columns!(), " from webhook where webhook_id = $1");
+        let row: Option<Row> = self.fetch_optional(self.query(sql).bind(id)).await?;
+        Ok(row.map(StoredWebhook::from))
     }
 
     /// All webhooks: an operator has only a few.
     pub async fn list_webhooks(&self) -> Result<Vec<StoredWebhook>, Error> {
-        let sql = "select webhook_id, url, app, created_at, sealed_secret, sealed_old_secret,
-                 old_secret_until
-             from webhook order by webhook_id";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<Row> =
-                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
-            Ok(rows.into_iter().map(stored).collect())
-        })
-        .await
+        let sql = concat!("select ", columns!(), " from webhook order by webhook_id");
+        let rows: Vec<Row> = self.fetch_all(self.query(sql)).await?;
+        Ok(rows.into_iter().map(StoredWebhook::from).collect())
     }
 
     /// The backlog of each webhook that has one, ordered by id.
@@ -107,19 +103,13 @@ impl Store {
                  (select failure from delivery as tried
                   where tried.webhook_id = backlog.webhook_id and delivery_id >= first
                       and attempt_at is not null and failure is not null
-                  order by delivery_id limit 1)
+                  order by delivery_id limit 1) as failure
              from (select webhook_id, count(*) as waiting, min(occurred_at) as since,
                        min(delivery_id) as first
                    from delivery where attempt_at is not null group by webhook_id) as backlog
              order by webhook_id";
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let rows: Vec<(String, i64, Option<OffsetDateTime>, Option<String>)> =
-                on!(&mut lease, it => sqlx::query_as(sql).fetch_all(&mut **it).await?);
-            let backlog = |(id, waiting, since, failure)| (id, Backlog { waiting, since, failure });
-            Ok(rows.into_iter().map(backlog).collect())
-        })
-        .await
+        let rows: Vec<BacklogRow> = self.fetch_all(self.query(sql)).await?;
+        Ok(rows.into_iter().map(|row| (row.webhook_id, row.backlog)).collect())
     }
 
     /// Gives a webhook a new secret; the old one also signs for a while. False when somebody else has changed the one
@@ -138,16 +128,14 @@ impl Store {
         self.long(async {
             let mut lease = self.writer().await?;
             let mut work = lease.begin().await?;
-            let updated = on!(&mut work, it => sqlx::query(sql)
+            let query = work
+                .query(sql)
                 .bind(&webhook.id)
                 .bind(&rotated.sealed_secret)
                 .bind(&rotated.sealed_old_secret)
                 .bind(webhook.old_secret_until.map(whole_seconds))
-                .bind(previous_sealed_secret)
-                .execute(&mut **it)
-                .await?
-                .rows_affected());
-            if updated == 0 {
+                .bind(previous_sealed_secret);
+            if work.execute(query).await? == 0 {
                 return Ok(false);
             }
             let subject = subject(&webhook.id);
@@ -193,11 +181,7 @@ impl Store {
                 "delete from webhook where webhook_id = $1",
                 "delete from delivery where webhook_id = $1",
             ] {
-                removed += on!(&mut work, it => sqlx::query(sql)
-                    .bind(&webhook.id)
-                    .execute(&mut **it)
-                    .await?
-                    .rows_affected());
+                removed += work.execute(work.query(sql).bind(&webhook.id)).await?;
                 if removed == 0 {
                     return Ok(false);
                 }
@@ -221,10 +205,16 @@ pub(crate) fn subject(id: &str) -> String {
     format!("webhook:{id}")
 }
 
-fn stored((id, url, app, created_at, secret, old_secret, old_secret_until): Row) -> StoredWebhook {
-    StoredWebhook {
-        webhook: Webhook { id, url, app, created_at, old_secret_until },
-        sealed_secret: secret,
-        sealed_old_secret: old_secret,
+impl From<Row> for StoredWebhook {
+    fn from(row: Row) -> StoredWebhook {
+        let webhook = Webhook {
+            id: row.webhook_id,
+            url: row.url,
+            app: row.app,
+            created_at: row.created_at,
+            old_secret_until: row.old_secret_until,
+        };
+        let Row { sealed_secret, sealed_old_secret, .. } = row;
+        StoredWebhook { webhook, sealed_secret, sealed_old_secret }
     }
 }

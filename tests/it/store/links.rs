@@ -100,14 +100,14 @@ async fn a_handshake_is_taken_once_by_its_browser(database: Database) {
     for link in [&over, &going] {
         store.insert_handshake(link).await.unwrap();
     }
-    assert!(store.take_handshake(b"going", b"another").await.unwrap().is_none());
-    assert!(store.take_handshake(b"neither", b"browser").await.unwrap().is_none());
+    assert!(store.remove_handshake(b"going", b"another").await.unwrap().is_none());
+    assert!(store.remove_handshake(b"neither", b"browser").await.unwrap().is_none());
     assert_eq!(end_of(&store).await, None);
     for link in [over, going] {
-        let taken = store.take_handshake(&link.token_hash, b"browser").await.unwrap();
+        let taken = store.remove_handshake(&link.token_hash, b"browser").await.unwrap();
         assert!(taken == Some(link.clone()));
         assert_eq!(end_of(&store).await, Some(NotConnected::UnderWay));
-        assert!(store.take_handshake(&link.token_hash, b"browser").await.unwrap().is_none());
+        assert!(store.remove_handshake(&link.token_hash, b"browser").await.unwrap().is_none());
     }
 }
 
@@ -118,7 +118,7 @@ async fn of_many_that_take_a_handshake_one_gets_it(database: Database) {
     let mut takers = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let store = store.clone();
-        takers.spawn(async move { store.take_handshake(b"token", b"browser").await.unwrap() });
+        takers.spawn(async move { store.remove_handshake(b"token", b"browser").await.unwrap() });
     }
     assert_eq!(takers.join_all().await.iter().filter(|taken| taken.is_some()).count(), 1);
 }
@@ -160,12 +160,12 @@ async fn what_is_over_is_forgotten(database: Database) {
         store.insert_handshake(&handshake(token, until)).await.unwrap();
     }
     store.prune_links(NOW, NOW).await.unwrap();
-    assert!(store.take_handshake(b"one", b"browser").await.unwrap().is_none());
+    assert!(store.remove_handshake(b"one", b"browser").await.unwrap().is_none());
     assert!(store.find_link(HASH).await.unwrap().is_some());
     // Removing a link removes the handshakes that began from it.
     store.prune_links(NOW, link().expires_at).await.unwrap();
     assert!(store.find_link(HASH).await.unwrap().is_none());
-    assert!(store.take_handshake(b"two", b"browser").await.unwrap().is_none());
+    assert!(store.remove_handshake(b"two", b"browser").await.unwrap().is_none());
 }
 
 on_both!(

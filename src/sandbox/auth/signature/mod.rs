@@ -30,7 +30,7 @@ pub fn percent_decode(text: &str) -> String {
     while let [first, after @ ..] = rest {
         if let (b'%', Some((hex, tail))) = (first, after.split_at_checked(2))
             && let Ok(hex) = std::str::from_utf8(hex)
-            && hex.bytes().all(|it| it.is_ascii_hexdigit())
+            && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
             && let Ok(byte) = u8::from_str_radix(hex, 16)
         {
             bytes.push(byte);
@@ -46,7 +46,7 @@ pub fn percent_decode(text: &str) -> String {
 /// Reads a query or a form body, where `+` is a space.
 pub fn form_pairs(text: &str) -> Pairs {
     let decode = |part: &str| percent_decode(&part.replace('+', " "));
-    let parts = text.split('&').filter(|it| !it.is_empty());
+    let parts = text.split('&').filter(|part| !part.is_empty());
     parts
         .map(|part| part.split_once('=').unwrap_or((part, "")))
         .map(|(name, value)| (decode(name), decode(value)))
@@ -55,7 +55,7 @@ pub fn form_pairs(text: &str) -> Pairs {
 
 /// The first value with that name.
 pub fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs.iter().find(|it| it.0 == name).map(|it| &*it.1)
+    pairs.iter().find(|pair| pair.0 == name).map(|pair| &*pair.1)
 }
 
 /// The signature base string. `url` has no query; `parameters` are those of query, form body and header,
@@ -81,7 +81,7 @@ pub fn base_string(method: &str, url: &str, parameters: &[(String, String)]) -> 
 pub fn holds(base: &str, consumer_secret: &str, token_secret: &str, signature: &str) -> bool {
     let key = format!("{}&{}", percent_encode(consumer_secret), percent_encode(token_secret));
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes());
-    BASE64.decode(signature).is_ok_and(|it| hmac::verify(&key, base.as_bytes(), &it).is_ok())
+    BASE64.decode(signature).is_ok_and(|tag| hmac::verify(&key, base.as_bytes(), &tag).is_ok())
 }
 
 /// `oauth_body_hash` of a body.

@@ -44,7 +44,7 @@ impl Signed<'_> {
     #[track_caller]
     fn has(&self, signature: &str) {
         let base = self.base();
-        let secret = self.token.map_or("", |it| it[1]);
+        let secret = self.token.map_or("", |token| token[1]);
         assert!(holds(&base, self.consumer[1], secret, signature), "{base}");
         let mut wrong = signature.replace(['a', 'b', 'c', 'd'], "x");
         wrong.replace_range(0..1, if signature.starts_with('Q') { "R" } else { "Q" });

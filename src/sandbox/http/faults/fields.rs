@@ -13,8 +13,8 @@ pub fn replaced(mut reply: Reply, fields: &BTreeMap<String, Option<String>>) -> 
     if reply.body.starts_with(b"oauth_token=") {
         reply.body = changed(&String::from_utf8_lossy(&reply.body), fields).into_bytes();
     }
-    let target = reply.headers.get(LOCATION).and_then(|it| it.to_str().ok());
-    let changed = target.and_then(|it| it.split_once('?')).and_then(|(url, query)| {
+    let target = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let changed = target.and_then(|url| url.split_once('?')).and_then(|(url, query)| {
         HeaderValue::try_from(format!("{url}?{}", changed(query, fields))).ok()
     });
     if let Some(target) = changed {
@@ -33,7 +33,7 @@ fn changed(form: &str, fields: &BTreeMap<String, Option<String>>) -> String {
             None => parts.push(part.to_owned()),
             Some(value) => {
                 added.remove(&name);
-                parts.extend(value.as_ref().map(|it| written(&name, it)));
+                parts.extend(value.as_ref().map(|value| written(&name, value)));
             }
         }
     }

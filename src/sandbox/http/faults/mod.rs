@@ -83,7 +83,7 @@ pub enum Kind {
 impl Fault {
     /// The mistake in an order, if there is one.
     pub fn complaint(&self) -> Option<String> {
-        let known_status = self.status.is_none_or(|it| (200..=599).contains(&it));
+        let known_status = self.status.is_none_or(|status| (200..=599).contains(&status));
         let known_headers = self.headers.iter().all(|(name, value)| {
             name.parse::<HeaderName>().is_ok() && HeaderValue::try_from(value).is_ok()
         });
@@ -95,7 +95,7 @@ impl Fault {
             }
             Kind::Fields if self.fields.is_empty() => Some("fields are missing".to_owned()),
             Kind::Delay | Kind::SlowBody if self.ms.is_none() => Some("ms is missing".to_owned()),
-            Kind::GzipBomb if self.mb.is_none_or(|it| it > MOST_BOMB_MB) => {
+            Kind::GzipBomb if self.mb.is_none_or(|mb| mb > MOST_BOMB_MB) => {
                 Some(format!("mb is missing or above {MOST_BOMB_MB}"))
             }
             _ => None,
@@ -145,8 +145,8 @@ impl Faults {
     pub fn strike(&self, path: &str) -> Strike {
         let mut strike = Strike::default();
         for Ordered { fault, fired } in held(&self.list).iter_mut() {
-            let spent = fault.times.is_some_and(|it| *fired >= it);
-            let elsewhere = fault.path.as_ref().is_some_and(|it| !path.starts_with(&**it));
+            let spent = fault.times.is_some_and(|times| *fired >= times);
+            let elsewhere = fault.path.as_ref().is_some_and(|prefix| !path.starts_with(&**prefix));
             let goes_with_others = matches!(fault.kind, Kind::Delay | Kind::Hold);
             if spent || elsewhere || (strike.fault.is_some() && !goes_with_others) {
                 continue;

@@ -45,7 +45,7 @@ pub async fn respond(
             with_headers(plain_status(fault), fault).compressed(zipped).into_response(now)
         }
         Kind::Html => {
-            let status = fault.status.and_then(|it| StatusCode::from_u16(it).ok());
+            let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
             let reply = Reply::of_type(status.unwrap_or_default(), "text/html", HTML.to_vec());
             with_headers(reply, fault).into_response(now)
         }
@@ -80,7 +80,7 @@ pub async fn respond(
 
 fn plain_status(fault: &Fault) -> Reply {
     let known = fault.code.map(errors::coded);
-    let status = fault.status.or(known.as_ref().map(|it| it.status)).unwrap_or(500);
+    let status = fault.status.or(known.as_ref().map(|refusal| refusal.status)).unwrap_or(500);
     if let Some(text) = &fault.text {
         return Refusal { status, body: errors::Body::Text(text.clone()) }.into();
     }

@@ -101,7 +101,7 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     assert_eq!(auditor.role, Role::Auditor);
     let (from, until) = (492_336, 492_337);
     let filter = UsageFilter { from, until, ..UsageFilter::default() };
-    assert_eq!(store.rank_usage(&filter, Aspect::App).await.unwrap()[0].1.calls, 3);
+    assert_eq!(store.list_largest_usage(&filter, Aspect::App).await.unwrap()[0].1.calls, 3);
 }
 
 async fn add_version(database: &Database, version: i64, oldest_program: i64) {

@@ -159,21 +159,21 @@ async fn sums_of_months_are_those_of_their_days(database: Database) {
         months,
         ..all(Grain { hours, ..Grain::default() })
     };
-    let days = store.usage_over_time(&of(24, false), None).await.unwrap();
+    let days = store.list_usage_over_time(&of(24, false), None).await.unwrap();
     let (march, mut sums) = (month("2026-03"), [0, 0]);
     for day in &days {
         sums[usize::from(day.hour >= march)] += day.sums.calls;
     }
-    let months = store.usage_over_time(&of(24, true), None).await.unwrap();
+    let months = store.list_usage_over_time(&of(24, true), None).await.unwrap();
     let told: Vec<_> = months.iter().map(|month| (month.hour, month.sums.calls)).collect();
     assert_eq!(told, [(month("2026-02"), sums[0]), (march, sums[1])]);
     assert!(sums[0] > 0 && sums[1] > 0);
     for months in [false, true] {
-        let ranked = store.rank_usage(&of(24, months), Aspect::App).await.unwrap();
+        let ranked = store.list_largest_usage(&of(24, months), Aspect::App).await.unwrap();
         assert_eq!(ranked[0].1.calls + ranked[1].1.calls, sums[0] + sums[1]);
     }
     store.prune_usage(NOW + Duration::days(60)).await.unwrap();
-    assert!(store.usage_over_time(&of(24, true), None).await.unwrap().is_empty());
+    assert!(store.list_usage_over_time(&of(24, true), None).await.unwrap().is_empty());
 }
 
 async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
@@ -183,14 +183,14 @@ async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
         .collect();
     store.write_usage(&batch("a", 1, lines), NOW).await.unwrap();
     let filter = UsageFilter { limit: 6, ..all(Grain { hours: 1, ..Grain::default() }) };
-    let ranked = store.rank_usage(&filter, Aspect::App).await.unwrap();
+    let ranked = store.list_largest_usage(&filter, Aspect::App).await.unwrap();
     let told: Vec<_> = ranked.iter().map(|entry| (&*entry.0, entry.1.calls)).collect();
     assert_eq!(
         told,
         [("app7", 14), ("app6", 12), ("app5", 10), ("app4", 8), ("app3", 6), ("app2", 4)]
     );
     let top: Vec<String> = ranked.into_iter().take(2).map(|entry| entry.0).collect();
-    let told = store.usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
+    let told = store.list_usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
     let told: Vec<_> = told
         .iter()
         .map(|row| (row.hour - hour_of(NOW), row.told.as_deref(), row.sums.calls))
@@ -204,7 +204,7 @@ async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
         (Aspect::Auth, "app-only"),
         (Aspect::Outcome, "2xx"),
     ] {
-        assert_eq!(store.rank_usage(&filter, aspect).await.unwrap()[0].0, expected);
+        assert_eq!(store.list_largest_usage(&filter, aspect).await.unwrap()[0].0, expected);
     }
 }
 
@@ -246,22 +246,22 @@ async fn agree(store: &Store) {
         let by = Grain { hours: 24, ..Grain::default() };
         let everybody = UsageFilter { from, until, months, ..all(by) };
         let of_app = UsageFilter { app: Some("main".into()), ..everybody.clone() };
-        let told = store.usage_over_time(&everybody, None).await.unwrap();
+        let told = store.list_usage_over_time(&everybody, None).await.unwrap();
         assert!(!told.is_empty());
-        assert_eq!(told, store.usage_over_time(&of_app, None).await.unwrap());
+        assert_eq!(told, store.list_usage_over_time(&of_app, None).await.unwrap());
         for aspect in Aspect::ALL {
-            let ranked = store.rank_usage(&everybody, aspect).await.unwrap();
+            let ranked = store.list_largest_usage(&everybody, aspect).await.unwrap();
             assert_eq!(
                 ranked,
-                store.rank_usage(&of_app, aspect).await.unwrap(),
+                store.list_largest_usage(&of_app, aspect).await.unwrap(),
                 "{}",
                 aspect.name()
             );
             let names: Vec<String> = ranked.into_iter().take(3).map(|entry| entry.0).collect();
             let told = Some((aspect, &*names));
             assert_eq!(
-                store.usage_over_time(&everybody, told).await.unwrap(),
-                store.usage_over_time(&of_app, told).await.unwrap(),
+                store.list_usage_over_time(&everybody, told).await.unwrap(),
+                store.list_usage_over_time(&of_app, told).await.unwrap(),
                 "{}",
                 aspect.name()
             );

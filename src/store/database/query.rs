@@ -1,0 +1,171 @@
+//! Queries: each is written once, in the subset that both databases speak, and run on the one in use.
+
+use std::fmt::Write as _;
+use std::ops::DerefMut;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query as Statement;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Type,
+};
+
+use crate::store::database::dialect::{On, on};
+use crate::store::error::{Cause, Error, violates};
+
+/// The most items that one statement names; SQLite takes 32766 parameters.
+pub(in crate::store) const MOST_ITEMS: usize = 500;
+
+/// What either database's rows can be read as.
+pub(in crate::store) trait Row:
+    for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
+{
+}
+
+impl<T> Row for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
+{}
+
+type PgStatement = Statement<'static, Postgres, PgArguments>;
+type SqliteStatement = Statement<'static, Sqlite, SqliteArguments>;
+type Connection<'c> = On<&'c mut PgConnection, &'c mut SqliteConnection>;
+
+/// A statement and its parameters, for the database that it was made for.
+pub(in crate::store) struct Query(On<PgStatement, SqliteStatement>);
+
+impl Query {
+    /// Sets the next parameter.
+    pub(in crate::store) fn bind<'v, T>(self, value: T) -> Query
+    where
+        T: Encode<'v, Postgres> + Type<Postgres> + Encode<'v, Sqlite> + Type<Sqlite>,
+    {
+        Query(match self.0 {
+            On::Postgres(statement) => On::Postgres(statement.bind(value)),
+            On::Sqlite(statement) => On::Sqlite(statement.bind(value)),
+        })
+    }
+
+    async fn fetch_all<R: Row>(self, connection: Connection<'_>) -> Result<Vec<R>, Error> {
+        Ok(on!(self.paired(connection)?, (statement, connection) => {
+            statement.try_map(|row| R::from_row(&row)).fetch_all(connection).await?
+        }))
+    }
+
+    async fn fetch_optional<R: Row>(self, connection: Connection<'_>) -> Result<Option<R>, Error> {
+        Ok(on!(self.paired(connection)?, (statement, connection) => {
+            statement.try_map(|row| R::from_row(&row)).fetch_optional(connection).await?
+        }))
+    }
+
+    async fn fetch_one<R: Row>(self, connection: Connection<'_>) -> Result<R, Error> {
+        Ok(on!(self.paired(connection)?, (statement, connection) => {
+            statement.try_map(|row| R::from_row(&row)).fetch_one(connection).await?
+        }))
+    }
+
+    async fn execute(self, connection: Connection<'_>, unique: Option<&str>) -> Result<u64, Error> {
+        let affected = on!(self.paired(connection)?, (statement, connection) => {
+            statement.execute(connection).await.map(|result| result.rows_affected())
+        });
+        affected.map_err(|error| match unique {
+            Some(name) if violates(&error, name) => Error::AlreadyExists,
+            _ => error.into(),
+        })
+    }
+
+    fn paired(
+        self,
+        connection: Connection<'_>,
+    ) -> Result<On<(PgStatement, &mut PgConnection), (SqliteStatement, &mut SqliteConnection)>, Error>
+    {
+        match (self.0, connection) {
+            (On::Postgres(statement), On::Postgres(connection)) => {
+                Ok(On::Postgres((statement, connection)))
+            }
+            (On::Sqlite(statement), On::Sqlite(connection)) => {
+                Ok(On::Sqlite((statement, connection)))
+            }
+            _ => Err(Error::Query(Cause::new("the query is for the other database"))),
+        }
+    }
+}
+
+impl<P, S> On<P, S> {
+    /// A query for this database.
+    pub(in crate::store) fn query(&self, sql: &'static str) -> Query {
+        Query(match self {
+            On::Postgres(_) => On::Postgres(sqlx::query(sql)),
+            On::Sqlite(_) => On::Sqlite(sqlx::query(sql)),
+        })
+    }
+
+    /// A query whose text depends on the number of its parameters, and which is therefore not kept prepared.
+    pub(in crate::store) fn query_of_many(&self, sql: String) -> Query {
+        let sql = AssertSqlSafe(sql);
+        Query(match self {
+            On::Postgres(_) => On::Postgres(sqlx::query(sql).persistent(false)),
+            On::Sqlite(_) => On::Sqlite(sqlx::query(sql).persistent(false)),
+        })
+    }
+}
+
+/// What can be done on a connection or in a transaction.
+impl<P, S> On<P, S>
+where
+    P: DerefMut<Target = PgConnection>,
+    S: DerefMut<Target = SqliteConnection>,
+{
+    fn connection(&mut self) -> Connection<'_> {
+        match self {
+            On::Postgres(connection) => On::Postgres(&mut **connection),
+            On::Sqlite(connection) => On::Sqlite(&mut **connection),
+        }
+    }
+
+    pub(in crate::store) async fn fetch_all<R: Row>(
+        &mut self,
+        query: Query,
+    ) -> Result<Vec<R>, Error> {
+        query.fetch_all(self.connection()).await
+    }
+
+    pub(in crate::store) async fn fetch_optional<R: Row>(
+        &mut self,
+        query: Query,
+    ) -> Result<Option<R>, Error> {
+        query.fetch_optional(self.connection()).await
+    }
+
+    pub(in crate::store) async fn fetch_one<R: Row>(&mut self, query: Query) -> Result<R, Error> {
+        query.fetch_one(self.connection()).await
+    }
+
+    /// Returns the number of rows that the query affected.
+    pub(in crate::store) async fn execute(&mut self, query: Query) -> Result<u64, Error> {
+        query.execute(self.connection(), None).await
+    }
+
+    /// The same; `AlreadyExists` where the unique constraint or index `name` is violated.
+    pub(in crate::store) async fn execute_unique(
+        &mut self,
+        query: Query,
+        name: &str,
+    ) -> Result<u64, Error> {
+        query.execute(self.connection(), Some(name)).await
+    }
+}
+
+/// `($1, $2), ($3, $4)`: `count` tuples of `width` parameters, starting at `first`.
+pub(in crate::store) fn tuples(first: usize, width: usize, count: usize) -> String {
+    let mut text = String::with_capacity(count * width * 8);
+    for index in 0..count * width {
+        let before = match (index % width, index) {
+            (0, 0) => "(",
+            (0, _) => "), (",
+            _ => ", ",
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{before}${}", first + index);
+    }
+    text.push(')');
+    text
+}
