@@ -82,7 +82,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         Task::Connect(arguments) => connect::run(&deployment, arguments).await,
         Task::List { app, state, json } => list(&deployment, app, state.as_deref(), json).await,
         Task::Show(named) => {
-            let account =deployment
+            let account = deployment
                 .gateway
                 .get_account_with_last_call(named.app.as_deref(), &named.account()?)
                 .await?;

@@ -56,7 +56,8 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
     let found = first(limit, async |last: Option<&Named>, limit| {
         let filter =
             CallFilter { before: last.map(|named| named.call.id), limit, ..filter.clone() };
-        let (calls, names) = deployment.gateway.list_calls_with_names(filter, account.as_ref()).await?;
+        let (calls, names) =
+            deployment.gateway.list_calls_with_names(filter, account.as_ref()).await?;
         Ok(calls.into_iter().map(|call| named(call, &names)).collect())
     });
     let (calls, is_more) = found.await?;

@@ -71,7 +71,7 @@ fn database(reader: &mut Reader<'_>) -> Database {
         connection_life: reader.get("database.connection_life", &form::DURATION),
         stale: reader.get("database.stale", &form::DURATION_OR_ZERO),
         poll: reader.get("database.poll", &form::DURATION),
-        migrate: it.get("database.migrate", &form::FLAG),
+        migrate: reader.get("database.migrate", &form::FLAG),
     }
 }
 

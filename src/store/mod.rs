@@ -34,7 +34,7 @@ pub use crate::store::audit::AuditFilter;
 pub use crate::store::bearer::StoredBearer;
 pub use crate::store::call::CallFilter;
 pub use crate::store::database::changes::{Change, Changes};
-pub use crate::store::database::migrations::Schema;
+pub use crate::store::database::migrations::{Migration, Schema};
 pub use crate::store::database::notify::Wake;
 pub use crate::store::error::{Cause, Error};
 pub use crate::store::handle::Store;

@@ -146,7 +146,7 @@ impl NewKey {
             None => Some(Role::default()),
         };
         if role.is_none() {
-            problems.push(Problem::at("/role", "must be caller, owner or auditor"));
+            problems.push(Detail::at("/role", "must be caller, owner or auditor"));
         }
         let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
         if expires_in.is_err() {

@@ -166,6 +166,7 @@ pub fn settings(url: &str) -> config::Database {
         connection_life: Duration::from_mins(30),
         stale: Duration::from_mins(5),
         poll: Duration::from_secs(1),
+        migrate: true,
     }
 }
 

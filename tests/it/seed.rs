@@ -91,7 +91,8 @@ impl Database {
             ("outcome", "outcome"),
         ] {
             for time in ["day", "month"] {
-                self.run(&format!("delete from usage_{time}_by_aspect where aspect = '{aspect}'")).await;
+                self.run(&format!("delete from usage_{time}_by_aspect where aspect = '{aspect}'"))
+                    .await;
                 self.run(&format!("insert into usage_{time}_by_aspect (aspect, {time}, value, calls, posts, bytes) select '{aspect}', {time}, {column}, sum(calls), sum(posts), sum(bytes) from usage_{time} group by {time}, {column}")).await;
             }
         }

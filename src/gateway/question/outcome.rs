@@ -29,7 +29,11 @@ impl Run {
             }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
             Err(Error::UpstreamTimeout(_)) => {
-                return self.record_missing(task.call, Reason::UpstreamError, "X did not answer in time");
+                return self.record_missing(
+                    task.call,
+                    Reason::UpstreamError,
+                    "X did not answer in time",
+                );
             }
             Err(Error::UpstreamOdd { source, .. }) => {
                 return self.record_missing(task.call, Reason::UpstreamError, &source.to_string());

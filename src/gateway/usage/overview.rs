@@ -33,7 +33,7 @@ pub struct Overview {
     pub accounts_used: Vec<AccountsUsed>,
 }
 
-/// The time that recent calls took for which X was asked.
+/// How long recent calls to X took.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Latency {
     pub calls: usize,
@@ -65,7 +65,7 @@ impl Latency {
 
 impl Gateway {
     /// Everything of interest at a glance.
-    pub async fn overview(&self) -> Result<Overview, Error> {
+    pub async fn get_overview(&self) -> Result<Overview, Error> {
         let _ = self.write_part().await;
         self.store_calls().await;
         let (now, store) = (self.now(), &self.0.store);
@@ -73,7 +73,7 @@ impl Gateway {
         let since = until - DAY;
         let by = Grain { hours: 1, auth: true, outcome: true, ..Grain::default() };
         let filter = UsageFilter { from: since, until, by, limit: 1000, ..UsageFilter::default() };
-        self.read_month().await?;
+        self.load_used_accounts().await?;
         Ok(Overview {
             health: self.health(),
             accounts: store.count_accounts().await?,
@@ -83,37 +83,39 @@ impl Gateway {
                 store.list_call_times(now - time::Duration::DAY, MOST_TIMED).await?,
             ),
             webhooks: self.list_webhooks().await?,
-            gaps: self.usage_gaps(now - NEWS).await?,
-            accounts_used: self.accounts_used(),
+            gaps: self.list_usage_gaps(now - NEWS).await?,
+            accounts_used: self.list_accounts_used(),
         })
     }
 
     /// The largest consumers and usage over time; the filter's key may be an id or a name.
-    pub async fn survey_usage(
+    pub async fn get_usage_survey(
         &self,
         mut filter: UsageFilter,
         aspect: Option<Aspect>,
     ) -> Result<UsageSurvey, Error> {
         let _ = self.write_part().await;
-        filter.key_id = self.key_id(filter.key_id).await?;
+        filter.key_id = self.resolve_key_id(filter.key_id).await?;
         let store = &self.0.store;
         let ranked = match aspect {
             Some(aspect) => store.list_largest_usage(&filter, aspect).await?,
             None => Vec::new(),
         };
         let largest: Vec<String> =
-            ranked.iter().take(MOST_SEPARATE).map(|it| it.0.clone()).collect();
-        let told = aspect.map(|it| (it, &*largest));
+            ranked.iter().take(MOST_SEPARATE).map(|(value, _)| value.clone()).collect();
+        let split = aspect.map(|aspect| (aspect, &*largest));
         let key_names = match aspect {
-            Some(Aspect::Key) => self.key_names(ranked.iter().map(|it| &*it.0)).await,
+            Some(Aspect::Key) => {
+                self.list_key_names(ranked.iter().map(|(key_id, _)| key_id.as_str())).await
+            }
             _ => KeyNames::new(),
         };
         let from = begin_of(filter.from);
         Ok(UsageSurvey {
-            over_time: store.list_usage_over_time(&filter, told).await?,
+            over_time: store.list_usage_over_time(&filter, split).await?,
             ranked,
             accounts: store.count_used_accounts(Month::of(from)).await?,
-            gaps: self.usage_gaps(from).await?,
+            gaps: self.list_usage_gaps(from).await?,
             key_names,
         })
     }
@@ -125,13 +127,13 @@ mod tests {
 
     #[test]
     fn a_latency_is_that_of_a_call_that_was_made() {
-        let told = |millis: &[u64]| {
-            let times = millis.iter().map(|it| Duration::from_millis(*it)).collect();
-            Latency::of(times).map(|it| (it.median.as_millis(), it.most.as_millis()))
+        let latency = |millis: &[u64]| {
+            let times = millis.iter().map(|millis| Duration::from_millis(*millis)).collect();
+            Latency::of(times).map(|latency| (latency.median.as_millis(), latency.most.as_millis()))
         };
-        assert_eq!(told(&[]), None);
-        assert_eq!(told(&[7]), Some((7, 7)));
-        assert_eq!(told(&[9, 1]), Some((1, 9)));
-        assert_eq!(told(&(1..=100).rev().collect::<Vec<_>>()), Some((50, 95)));
+        assert_eq!(latency(&[]), None);
+        assert_eq!(latency(&[7]), Some((7, 7)));
+        assert_eq!(latency(&[9, 1]), Some((1, 9)));
+        assert_eq!(latency(&(1..=100).rev().collect::<Vec<_>>()), Some((50, 95)));
     }
 }

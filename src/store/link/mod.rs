@@ -208,7 +208,8 @@ impl Store {
             "delete from handshake where token_hash = $1 and browser_hash = $2 returning ",
             handshake_columns!()
         );
-        let under_way = "update link set last_failure = $2 where link_hash = $1 and user_id is null";
+        let under_way =
+            "update link set last_failure = $2 where link_hash = $1 and user_id is null";
         self.long(async {
             let _turn = self.links.acquire().await;
             let mut lease = self.writer().await?;

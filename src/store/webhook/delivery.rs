@@ -200,8 +200,7 @@ impl Store {
         outcome: &Outcome,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let release =
-            "update webhook set leased_until = $2, failing_since = $4, paused_until = $5
+        let release = "update webhook set leased_until = $2, failing_since = $4, paused_until = $5
              where webhook_id = $1 and leased_until = $3";
         let settle = "update delivery
              set attempt_at = $3, delivered_at = $4, status = $5, failure = $6,

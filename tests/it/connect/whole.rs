@@ -107,10 +107,7 @@ async fn a_link_that_was_used_is_used_for_everybody_else(database: Database) {
         browser
     }] {
         let page = other.open(&link).await;
-        page.is_page(
-            410,
-            &["This link has already been used.", "If you used it, you are done."],
-        );
+        page.is_page(410, &["This link has already been used.", "If you used it, you are done."]);
         assert!(!page.text().contains("carol"), "{}", page.text());
         other.press(&link).await.is_page(410, &["This link has already been used."]);
     }

@@ -132,8 +132,7 @@ async fn an_admins_key_is_made_and_may_only_look(database: Database) {
         form.text()
     );
     assert!(form.text().contains("name=\"role\" value=\"owner\" checked"), "{}", form.text());
-    let page =
-        visitor.send(KEYS, &[("role", "owner"), ("name", "Grace")]).await;
+    let page = visitor.send(KEYS, &[("role", "owner"), ("name", "Grace")]).await;
     assert!(page.text().contains("may look at and change everything"), "{}", page.text());
     let page = visitor.send(KEYS, &[("role", "auditor"), ("name", "Ada")]).await;
     is_page(&page, 200);

@@ -184,7 +184,9 @@ async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Databas
         visitor.send(LINKS, &[("label", "x"), ("return_to", "https://evil.example/")]).await;
     is_page(&wrong, 400);
     assert!(
-        wrong.text().contains("id=\"return_to-wrong\">must be exactly as listed in connect.return_to"),
+        wrong
+            .text()
+            .contains("id=\"return_to-wrong\">must be exactly as listed in connect.return_to"),
         "{}",
         wrong.text()
     );

@@ -183,7 +183,10 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
     gateway.call_as("alice", Endpoint::Totals, &body).send().await;
     says(
         &visitor.open(ROOT).await,
-        &["App demo: X refuses its consumer key and secret", "href=\"/console/calls?outcome=failed\""],
+        &[
+            "App demo: X refuses its consumer key and secret",
+            "href=\"/console/calls?outcome=failed\"",
+        ],
     );
 
     a_stuck_webhook_is_named(&gateway, &visitor, &database).await;

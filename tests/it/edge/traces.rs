@@ -105,7 +105,11 @@ async fn refused_sign_ins_links_and_framing_are_told(database: Database) {
         ("connection.refused", "connection", "what it sends is no HTTP: 2"),
         ("console.refused", "console", "it is not a key of that kind: 1"),
         ("console.refused", "console", "the key is unknown: 1"),
-        ("console.refused", &*format!("key:{}", &gateway.key[4..16]), "the key is a caller's key: 1"),
+        (
+            "console.refused",
+            &*format!("key:{}", &gateway.key[4..16]),
+            "the key is a caller's key: 1",
+        ),
         ("link.refused", "link", "the link is unknown: 1"),
     ];
     let expected: Vec<_> = expected
@@ -141,7 +145,7 @@ async fn who_was_refused_is_forgotten_one_day_and_nothing_else(database: Databas
 
 async fn links_that_keys_make_are_audited_with_the_callers_address(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.new_key(|key| key.links = true).await;
+    let key = gateway.new_key(|key| key.create_links = true).await;
     let ask = gateway.ask("POST", "/v1/links").header("authorization", &format!("Bearer {key}"));
     let ask = ask.header("content-type", "application/json");
     assert_eq!(ask.body(json!({ "label": "a friend" }).to_string()).send().await.status, 201);

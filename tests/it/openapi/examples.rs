@@ -63,7 +63,7 @@ impl Ids {
 
 async fn open(database: &Database) -> Doors {
     let mut gateway = TestGateway::start(database).await;
-    gateway.key = gateway.new_key(|key| key.links = true).await;
+    gateway.key = gateway.new_key(|key| key.create_links = true).await;
     Doors::open(gateway).await
 }
 

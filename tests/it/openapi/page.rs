@@ -94,7 +94,7 @@ async fn it_tells_of_every_operation_under_a_heading_that_its_contents_lead_to()
 async fn its_commands_work_as_they_stand() {
     let database = fresh(Kind::Sqlite).await;
     let mut gateway = TestGateway::start(&database).await;
-    gateway.key = gateway.new_key(|key| key.links = true).await;
+    gateway.key = gateway.new_key(|key| key.create_links = true).await;
     let doors = Doors::open(gateway).await;
     let gateway = &doors.gateway;
     let page = Ask::new(&gateway.http, &gateway.url, "GET", "/docs").send().await.text();

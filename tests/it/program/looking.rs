@@ -137,10 +137,7 @@ async fn the_audit_log_is_listed_and_narrowed(database: Database) {
         deployment.run(&["audit", "--limit", "1"]).await.err,
         "there are more entries; raise --limit to see them\n"
     );
-    assert_eq!(
-        deployment.run(&["audit", "--actor", "nobody"]).await.err,
-        "no matching entries\n"
-    );
+    assert_eq!(deployment.run(&["audit", "--actor", "nobody"]).await.err, "no matching entries\n");
     for (words, told) in [
         (&["--from", "soon"][..], "--from must be a date or a time such as 2026-03-01"),
         (&["--order", "up"], "--order must be newest or oldest"),

@@ -88,7 +88,10 @@ async fn an_altered_key_that_was_revoked_is_in_no_rotations_way(database: Databa
     deployment.set("VAULT__ACTIVE", id);
     let stuck = deployment.run(&["vault", "rotate"]).await;
     assert_eq!(stuck.code, 1, "{stuck:?}");
-    assert!(stuck.err.contains("keys revoked") && !stuck.err.contains("can be removed from vault.keys"), "{stuck:?}");
+    assert!(
+        stuck.err.contains("keys revoked") && !stuck.err.contains("can be removed from vault.keys"),
+        "{stuck:?}"
+    );
 
     deployment.set("VAULT__KEYS", RING);
     deployment.set("VAULT__ACTIVE", "");
@@ -98,7 +101,11 @@ async fn an_altered_key_that_was_revoked_is_in_no_rotations_way(database: Databa
     deployment.set("VAULT__KEYS", &format!("{RING},{}", new.trim_end()));
     deployment.set("VAULT__ACTIVE", id);
     let done = deployment.run(&["vault", "rotate"]).await;
-    assert_eq!((done.code, done.out.starts_with("resealed 0 records with ")), (0, true), "{done:?}");
+    assert_eq!(
+        (done.code, done.out.starts_with("resealed 0 records with ")),
+        (0, true),
+        "{done:?}"
+    );
     assert!(done.err.contains("the other keys can be removed"), "{done:?}");
 
     deployment.set("VAULT__KEYS", new.trim_end());

@@ -38,7 +38,10 @@ async fn webhooks_come_and_go(database: Database) {
     assert!(!table.contains("whsec_"), "{table}");
 
     let tested = deployment.run(&["webhook", "test", id]).await;
-    assert_eq!((tested.code, &*tested.err), (0, "delivered: the receiver answered with status 204\n"));
+    assert_eq!(
+        (tested.code, &*tested.err),
+        (0, "delivered: the receiver answered with status 204\n")
+    );
     receiver.next(&[500, 500]);
     let refused = deployment.run(&["webhook", "test", id]).await;
     let told = "countersign: not delivered: it answered with status 500\n";

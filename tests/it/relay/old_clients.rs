@@ -74,7 +74,7 @@ async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
 // A client once took 409 for success.
 async fn an_account_that_has_ended_is_a_403_with_a_link_in_a_header(database: Database) {
     let mut gateway = TestGateway::start(&database).await;
-    gateway.key = gateway.new_key(|key| key.links = true).await;
+    gateway.key = gateway.new_key(|key| key.create_links = true).await;
     let alice = gateway.id("alice").to_string();
     gateway.sandbox.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
     let call = || old(signed(&gateway));

@@ -142,10 +142,7 @@ async fn a_key_limited_to_other_endpoints_is_told_which_are_its_own(database: Da
     let answer = ask.header("authorization", &format!("Bearer {key}")).send().await;
     answer.is_own(403, "not_allowed");
     let detail = answer.json()["detail"].to_string();
-    assert!(
-        detail.contains("totals is not one of its endpoints: 28hr, historical"),
-        "{detail}"
-    );
+    assert!(detail.contains("totals is not one of its endpoints: 28hr, historical"), "{detail}");
 }
 
 on_both!(

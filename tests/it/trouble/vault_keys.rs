@@ -144,9 +144,10 @@ async fn a_ring_with_another_key_under_a_missing_id_is_not_taken(database: Datab
 
 async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    for reason in
-        ["the stored token cannot be opened or is not this user's", "the stored token cannot be opened"]
-    {
+    for reason in [
+        "the stored token cannot be opened or is not this user's",
+        "the stored token cannot be opened",
+    ] {
         quarantine(&gateway, reason).await;
         private(&gateway, "alice").send().await.is_relayed(200);
         assert_eq!(state(&gateway, "alice").await, AccountState::Active);
@@ -155,9 +156,10 @@ async fn an_account_quarantined_because_it_did_not_open_is_healed_once_it_does(d
     assert_eq!(healed.len(), 2);
     assert!(healed[0].2.contains("can be opened again"), "{healed:?}");
 
-    for reason in
-        ["X says that the token belongs to another user", "X said twice that the token belongs to another user"]
-    {
+    for reason in [
+        "X says that the token belongs to another user",
+        "X said twice that the token belongs to another user",
+    ] {
         quarantine(&gateway, reason).await;
         private(&gateway, "alice").send().await.is_own(409, "account_not_active");
         assert_eq!(state(&gateway, "alice").await, AccountState::Quarantined);

@@ -108,7 +108,13 @@ async fn it_is_known_who_has_not_settled_and_what_is_old_goes(database: Database
     let found: Vec<_> = writers
         .iter()
         .map(|writer| {
-            (&*writer.id, writer.started_at, writer.written_at, writer.settled_at, writer.lost_calls)
+            (
+                &*writer.id,
+                writer.started_at,
+                writer.written_at,
+                writer.settled_at,
+                writer.lost_calls,
+            )
         })
         .collect();
     assert_eq!(found, [("ended", NOW, later, Some(later), 5), ("killed", NOW, NOW, None, 0)]);

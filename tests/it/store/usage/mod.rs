@@ -136,7 +136,7 @@ async fn sums_of_days_and_of_their_hours_agree(database: Database) {
             );
         }
         let told: u64 = store
-            .usage_over_time(&of(24), None)
+            .list_usage_over_time(&of(24), None)
             .await
             .unwrap()
             .iter()
@@ -193,7 +193,7 @@ async fn the_largest_are_told_apart_in_the_course_of_time(database: Database) {
     let told = store.list_usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
     let told: Vec<_> = told
         .iter()
-        .map(|row| (row.hour - hour_of(NOW), row.told.as_deref(), row.sums.calls))
+        .map(|row| (row.hour - hour_of(NOW), row.value.as_deref(), row.sums.calls))
         .collect();
     assert_eq!(&told[..3], [(0, None, 10), (0, Some("app6"), 2), (0, Some("app7"), 2)]);
     assert_eq!(told.last(), Some(&(6, Some("app7"), 2)));
