@@ -78,21 +78,21 @@ pub(crate) async fn show(
 ) -> Response {
     let from = Client::address(&request);
     let browser = Browser::of(request.headers(), host.gateway().public_url());
-    match host.gateway().show_link(&link, browser.map(|it| it.proof), from).await {
-        Ok(it) => page(
+    match host.gateway().show_link(&link, browser.map(|browser| browser.proof), from).await {
+        Ok(link_page) => page(
             StatusCode::OK,
-            match &it.standing {
-                Standing::Connected(screen_name) => view::connected(&it.link, screen_name),
+            match &link_page.standing {
+                Standing::Connected(screen_name) => view::connected(&link_page.link, screen_name),
                 Standing::Open(last_end) => {
                     let form = format_description!(
                         "[hour]:[minute] UTC on [day] [month repr:long] [year]"
                     );
-                    let at = it.link.expires_at;
+                    let at = link_page.link.expires_at;
                     let expires_at = (rfc3339(at), at.format(form).unwrap_or_default());
                     let expires_at = (&*expires_at.0, &*expires_at.1);
-                    let name = it.expected_name.as_deref();
+                    let name = link_page.expected_name.as_deref();
                     let action = format!("/connect/{link}/begin");
-                    view::invitation(&it.link, name, *last_end, &action, expires_at)
+                    view::invitation(&link_page.link, name, *last_end, &action, expires_at)
                 }
             },
         ),
@@ -113,10 +113,11 @@ pub(crate) async fn begin(
     }
     let public_url = host.gateway().public_url();
     let browser = Browser::of(headers, public_url);
-    let begun = match host.gateway().begin_link(&link, browser.map(|it| it.proof), from).await {
-        Ok(begun) => begun,
-        Err(error) => return trouble(error),
-    };
+    let begun =
+        match host.gateway().begin_link(&link, browser.map(|browser| browser.proof), from).await {
+            Ok(begun) => begun,
+            Err(error) => return trouble(error),
+        };
     let mut response = match begun.authorize_url {
         Ok(url) => see_other(url),
         // The link's own page says why, and lets the user try again.
@@ -143,7 +144,7 @@ pub(crate) async fn callback(
     headers: HeaderMap,
     returned: Result<Query<Returned>, QueryRejection>,
 ) -> Response {
-    let returned = returned.ok().and_then(|Query(it)| it.plain());
+    let returned = returned.ok().and_then(|Query(returned)| returned.plain());
     let Some(returned) = &returned else {
         let what = "What your browser came back with is not what X sends.";
         return page(StatusCode::BAD_REQUEST, view::trouble("Not connected", what, FROM_THE_LINK));
@@ -174,8 +175,9 @@ impl Returned {
             (None, None, Some(token)) => (token, None),
             _ => return None,
         };
-        let is_plain = |it: &String| {
-            (1..=MOST_RETURNED).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_graphic())
+        let is_plain = |text: &String| {
+            (1..=MOST_RETURNED).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic())
         };
         (is_plain(&token) && verifier.iter().all(is_plain)).then_some((token, verifier))
     }
@@ -186,14 +188,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Linked {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Linked, Response> {
         let read = Path::from_request_parts(parts, state).await;
-        read.map(|Path(it)| Linked(it)).map_err(|_| trouble(NotConnected::LinkUnknown.into()))
+        read.map(|Path(link)| Linked(link)).map_err(|_| trouble(NotConnected::LinkUnknown.into()))
     }
 }
 
 impl Browser<'_> {
     fn of<'a>(headers: &'a HeaderMap, public_url: Option<&str>) -> Option<Browser<'a>> {
-        let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
-        let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+        let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = all
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
         let (_, value) = pairs.find(|(name, _)| *name == cookie_name(public_url))?;
         let (link, proof) = value.split_once('.')?;
         is_link_id(link).then_some(Browser { link, proof })

@@ -25,10 +25,10 @@ pub(crate) const FACE: Face = Face { root: "/console", policy: POLICY, problem_p
 
 /// The page for a problem that no handler has answered.
 pub(crate) fn problem_page(problem: &Problem) -> String {
-    let said = layout::sentence(problem.words().1);
+    let detail = layout::sentence(problem.words().1);
     let (title, what, advice) = match problem.status() {
         StatusCode::NOT_FOUND if problem.is_gateway_error() => {
-            ("Nothing here", said, "It may have been removed meanwhile.")
+            ("Nothing here", detail, "It may have been removed meanwhile.")
         }
         // The API routes that the detail lists do not help somebody who looks for a page.
         StatusCode::NOT_FOUND => {
@@ -39,8 +39,10 @@ pub(crate) fn problem_page(problem: &Problem) -> String {
             let what = "This page is not asked in this way.".to_owned();
             ("Nothing done", what, "Go on from the console itself.")
         }
-        status if status.is_server_error() => ("Not possible now", said, "Try again in a moment."),
-        _ => ("Not done", said, "Go back and mend it."),
+        status if status.is_server_error() => {
+            ("Not possible now", detail, "Try again in a moment.")
+        }
+        _ => ("Not done", detail, "Go back and mend it."),
     };
     layout::trouble(title, &[what], advice)
 }
@@ -78,7 +80,7 @@ pub(crate) async fn require_session(
     let session = match session(&host, request.headers(), address).await {
         Ok(Some(session)) => session,
         Ok(None) if request.method().is_safe() => {
-            return sign_in::lead(request.uri());
+            return sign_in::redirect(request.uri());
         }
         Ok(None) => {
             let what = "You are signed out, so nothing was done.";
@@ -87,8 +89,8 @@ pub(crate) async fn require_session(
         }
         Err(problem) => return problem.into_response(),
     };
-    let leaves = request.uri().path() == "/console/sign-out";
-    if !request.method().is_safe() && !session.may_act() && !leaves {
+    let is_sign_out = request.uri().path() == "/console/sign-out";
+    if !request.method().is_safe() && !session.may_act() && !is_sign_out {
         let what = "The key that you signed in with may look at everything and change nothing.";
         let text = layout::trouble("Not done", &[what.to_owned()], "Ask somebody who may act.");
         return page(StatusCode::FORBIDDEN, text);
@@ -103,10 +105,11 @@ pub(crate) async fn session(
     address: IpAddr,
 ) -> Result<Option<Session>, Problem> {
     let gateway = host.gateway();
-    let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
-    let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        all.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let name = sign_in::cookie_name(gateway.console_url());
-    match pairs.find(|it| it.0 == name) {
+    match pairs.find(|pair| pair.0 == name) {
         Some((_, secret)) => Ok(gateway.find_session(secret, address).await?),
         None => Ok(None),
     }

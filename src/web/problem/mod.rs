@@ -154,8 +154,8 @@ impl Problem {
 
     /// Notes the id of the presented key, which is public if its checksum is right.
     pub(crate) fn about_key(self, text: &str) -> Problem {
-        let key_id = Presented::parse(text).map(|it| it.id.to_owned());
-        self.change(|it| it.key_id = key_id)
+        let key_id = Presented::parse(text).map(|key| key.id.to_owned());
+        self.change(|parts| parts.key_id = key_id)
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {
@@ -208,9 +208,9 @@ impl Problem {
             "errors": [parts.detail],
             "problems": parts.problems.iter().map(describe).collect::<Vec<_>>(),
         });
-        if let (Some(it), Some(body)) = (self.reconnect(), body.as_object_mut()) {
-            body.insert("reconnect_url".to_owned(), it.url.expose().into());
-            body.insert("reconnect_until".to_owned(), rfc3339(it.until).into());
+        if let (Some(reconnect), Some(body)) = (self.reconnect(), body.as_object_mut()) {
+            body.insert("reconnect_url".to_owned(), reconnect.url.expose().into());
+            body.insert("reconnect_until".to_owned(), rfc3339(reconnect.until).into());
         }
         if let (Some(missing), Some(body)) = (self.missing(), body.as_object_mut()) {
             body.insert("missing".to_owned(), json!(missing));
@@ -235,7 +235,7 @@ impl Problem {
     }
 
     fn retry(self, after: Duration) -> Problem {
-        self.change(|it| it.retry_after = Some(after))
+        self.change(|parts| parts.retry_after = Some(after))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Parts)) -> Problem {

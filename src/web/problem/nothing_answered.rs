@@ -20,11 +20,11 @@ pub(crate) fn status_of(reason: Reason) -> StatusCode {
 
 /// Why there are no results, in words.
 pub(crate) fn why(missing: &[Missing]) -> String {
-    let why = missing.iter().take(5).map(|it| {
-        let posts = it.posts.len();
+    let why = missing.iter().take(5).map(|missing| {
+        let posts = missing.posts.len();
         let noun = if posts == 1 { "post" } else { "posts" };
-        let more = if it.detail.is_empty() { "" } else { ", " };
-        format!("{posts} {noun} {}{more}{}", it.reason.name(), it.detail)
+        let more = if missing.detail.is_empty() { "" } else { ", " };
+        format!("{posts} {noun} {}{more}{}", missing.reason.name(), missing.detail)
     });
     why.collect::<Vec<_>>().join("; ")
 }

@@ -18,7 +18,7 @@ const OPERATOR: Duration = Duration::from_secs(10);
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
-        let said = error.to_string();
+        let text = error.to_string();
         let (status, code, title) = status_of(&error);
         let detail = match &error {
             Error::InvalidRequest(problems) => spell_out(problems),
@@ -32,27 +32,27 @@ impl From<Error> for Problem {
             Error::AccountLimitReached { app, until, .. } => {
                 let until = rfc3339(*until);
                 format!(
-                    "{said}; others can be used from {until} on, or once an operator raises apps.{app}.account_limit"
+                    "{text}; others can be used from {until} on, or once an operator raises apps.{app}.account_limit"
                 )
             }
-            Error::NotConnected(end) => format!("{said} {}", end.advice()),
+            Error::NotConnected(end) => format!("{text} {}", end.advice()),
             Error::NothingAnswered { missing, .. } => {
-                format!("{said}: {}", nothing_answered::why(missing))
+                format!("{text}: {}", nothing_answered::why(missing))
             }
             Error::VaultKeyUnavailable(_) => {
-                format!("{said}; an operator has to add it to vault.keys")
+                format!("{text}; an operator has to add it to vault.keys")
             }
             Error::AppCredentialsRejected { .. } => {
-                format!("{said}; an operator has to check them with `countersign check`")
+                format!("{text}; an operator has to check them with `countersign check`")
             }
-            _ => said,
+            _ => text,
         };
-        Problem::new(status, code, title, detail).change(|it| {
-            it.retry_after = retry_after(&error);
+        Problem::new(status, code, title, detail).change(|parts| {
+            parts.retry_after = retry_after(&error);
             if let Error::InvalidRequest(problems) = &error {
-                it.problems.clone_from(problems);
+                parts.problems.clone_from(problems);
             }
-            it.cause = Some(error);
+            parts.cause = Some(error);
         })
     }
 }
@@ -166,17 +166,19 @@ fn status_of_end(end: NotConnected) -> StatusCode {
 }
 
 fn spell_out(problems: &[Detail]) -> String {
-    let said: Vec<String> = problems
+    let texts: Vec<String> = problems
         .iter()
         .take(SPELT_OUT)
-        .map(|it| match &it.place {
-            Location::Body(pointer) if pointer.is_empty() => format!("the body: {}", it.detail),
-            place => format!("{place}: {}", it.detail),
+        .map(|problem| match &problem.place {
+            Location::Body(pointer) if pointer.is_empty() => {
+                format!("the body: {}", problem.detail)
+            }
+            place => format!("{place}: {}", problem.detail),
         })
         .collect();
-    let more: usize = problems.iter().skip(SPELT_OUT).map(|it| it.stands_for).sum();
+    let more: usize = problems.iter().skip(SPELT_OUT).map(|problem| problem.stands_for).sum();
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    format!("{}{more}", said.join("; "))
+    format!("{}{more}", texts.join("; "))
 }
 
 fn remedy(state: AccountState) -> &'static str {

@@ -38,7 +38,7 @@ struct StartPage<'a> {
 }
 
 pub fn start(chrome: &Chrome<'_>, progress: &Progress) -> String {
-    let next = progress.done.iter().position(|it| !it);
+    let next = progress.done.iter().position(|done| !done);
     let step = |(index, (title, is_done)): (usize, (&'static str, bool))| Step {
         number: index + 1,
         title,
