@@ -68,7 +68,7 @@ fn callers_routes(host: &Host) -> Routes {
         .route("/v1/engagement/plan", post(engagement::plan))
         .route("/v1/links", post(links::create))
         .merge(connect_routes());
-    let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs tells of all";
+    let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs lists everything";
     Routes { relays: true, faces: FACES, all: finish(routes, offered, host) }
 }
 
@@ -111,7 +111,7 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/usage", get(operators::usage::show))
         .route("/admin/v1/audit", get(operators::audit::list))
         .route_layer(from_fn_with_state(host.clone(), operators::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
+    let offered = "this listener serves /metrics, /livez, /readyz, /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit, and the console at /console/; GET /docs lists everything";
     let guarded = admin.route("/metrics", get(probes::metrics));
     let named = from_fn_with_state(host.clone(), operators::require_known_name);
     let routes = open().merge(guarded.route_layer(named));

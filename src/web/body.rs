@@ -18,7 +18,7 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     require_type(
         headers,
         &["application/json"],
-        "the body is declared as another type than JSON; send it as Content-Type: application/json",
+        "the Content-Type is not JSON; send the body as application/json",
     )
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn require_type(
     };
     if !is_only(CONTENT_ENCODING, b"identity") || !is_only(TRANSFER_ENCODING, b"chunked") {
         return Err(Problem::wrong_type(
-            "the body is compressed; send it as it is, without Content-Encoding",
+            "the body is compressed; send it uncompressed, without Content-Encoding",
         ));
     }
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
@@ -99,7 +99,7 @@ async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Problem>
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {
-                let detail = "broke off before its end, or is not framed as its headers say";
+                let detail = "ended early, or is not framed as its headers say";
                 return Err(Problem::invalid(vec![Detail::at("", detail)]));
             }
             Some(Ok(frame)) => {

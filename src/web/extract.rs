@@ -40,7 +40,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, Problem> {
         // PostgreSQL cannot store NUL in a text.
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(Problem::invalid(vec![Detail::in_query("must hold no NUL")]));
+            return Err(Problem::invalid(vec![Detail::in_query("must not contain NUL")]));
         }
         let read = axum::extract::Query::try_from_uri(&parts.uri);
         read.map(|query| Query(query.0)).map_err(|rejection| invalid_query(&rejection))
@@ -52,7 +52,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
         if parts.uri.path().contains("%00") {
-            return Err(Problem::invalid(vec![Detail::in_path("must hold no NUL")]));
+            return Err(Problem::invalid(vec![Detail::in_path("must not contain NUL")]));
         }
         let read = axum::extract::Path::from_request_parts(parts, state).await;
         read.map(|path| Path(path.0))

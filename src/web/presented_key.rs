@@ -54,7 +54,7 @@ fn key(headers: &HeaderMap, kind: Kind) -> Result<&str, Problem> {
     let bearer = headers.get(AUTHORIZATION).and_then(bearer);
     match (api_key, bearer) {
         (Some(api_key), Some(bearer)) if Kind::of(bearer).is_some() && api_key != bearer => {
-            let detail = "holds another key than Authorization does; send one of the two";
+            let detail = "is not the key in Authorization; send only one of them";
             Err(Problem::invalid(vec![Detail::in_header("X-Api-Key", detail)]))
         }
         (Some(key), _) | (None, Some(key)) => Ok(key),
@@ -71,9 +71,7 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 pub(crate) fn require_once(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), Problem> {
     let repeated = names.iter().filter(|name| headers.get_all(*name).iter().nth(1).is_some());
     let problems: Vec<Detail> = repeated
-        .map(|name| {
-            Detail::in_header(written(name), "stands in the request more than once; send name once")
-        })
+        .map(|name| Detail::in_header(written(name), "is sent more than once; send it once"))
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Problem::invalid(problems)) }
 }

@@ -42,7 +42,7 @@ on_both! {
         private(&house, "alice").await.is_relayed(200);
         let refused = private(&house, "bob").await;
         refused.is_own(403, "account_limit_reached");
-        let detail = "the app demo may use 1 account a month, and that many are used already; others can be used from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
+        let detail = "the app demo may use 1 account a month, and that many are used already; other accounts can be used from 2026-04-01T00:00:00Z, or once an operator raises apps.demo.account_limit";
         assert_eq!(refused.json()["detail"], detail);
         let until = datetime!(2026-04-01 0:00 UTC) - house.bench.clock.now();
         assert_eq!(refused.header("retry-after"), until.whole_seconds().to_string());
@@ -55,7 +55,7 @@ on_both! {
         house.call(Endpoint::Totals, &public).send().await.is_relayed(200);
         assert_eq!(house.arrived(TOTALS).await.len(), 3);
         let overview = Visitor::admin(&house).await.open("/console/").await.text();
-        assert!(overview.contains("demo has used 1 account this month; its limit is 1, and calls for others are refused."), "{overview}");
+        assert!(overview.contains("demo has used 1 account this month; its limit is 1. Calls with other accounts are refused."), "{overview}");
         house.bench.clock.forward(Duration::days(22));
         private(&house, "bob").await.is_relayed(200);
         private(&house, "alice").await.is_own(403, "account_limit_reached");
@@ -71,7 +71,7 @@ on_both! {
         private(&house, "bob").await.is_relayed(200);
         assert_eq!(told(&apps().await), (json!(2), json!(1), json!("warn")));
         let overview = Visitor::with_key(&house, &admin).await.open("/console/").await.text();
-        assert!(overview.contains("demo has used 2 accounts this month; its limit is 1, and others are used, too."), "{overview}");
+        assert!(overview.contains("demo has used 2 accounts this month; its limit is 1. Other accounts can still be used."), "{overview}");
     }
 
     async fn what_other_replicas_used_counts(database: Database) {

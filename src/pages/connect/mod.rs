@@ -28,7 +28,7 @@ pub(crate) const FACE: Face = Face { root: "/connect", policy: html::POLICY, pro
 
 /// Far more than needed: X's tokens and verifiers have about 30 characters.
 const MOST_RETURNED: usize = 250;
-const FROM_THE_LINK: &str = "Open the link that you were sent again, and press its button.";
+const FROM_THE_LINK: &str = "Open the link that you received again, and press its button.";
 
 /// The parameters with which X sends a browser back (reference 6.4).
 #[derive(Deserialize)]
@@ -50,18 +50,20 @@ struct Browser<'a> {
 /// The page for a problem that no handler here has answered.
 fn problem_page(problem: &Problem) -> String {
     let (title, what, advice) = match problem.status() {
-        StatusCode::NOT_FOUND => (
-            "Nothing here",
-            "There is no page at this address.",
-            "Open the link that you were sent.",
-        ),
+        StatusCode::NOT_FOUND => {
+            ("Not found", "There is no page at this address.", "Open the link that you received.")
+        }
         StatusCode::METHOD_NOT_ALLOWED => {
-            ("Nothing done", "This page is not asked in this way.", FROM_THE_LINK)
+            ("Not possible", "This page does not accept this kind of request.", FROM_THE_LINK)
         }
         StatusCode::SERVICE_UNAVAILABLE => {
-            ("Not now", "The server is about to stop.", "Try again in a moment.")
+            ("Temporarily unavailable", "The server is shutting down.", "Try again in a moment.")
         }
-        _ => ("Not now", "The server cannot do this now.", "Try again in a moment."),
+        _ => (
+            "Temporarily unavailable",
+            "The server cannot do this right now.",
+            "Try again in a moment.",
+        ),
     };
     view::trouble(title, what, advice)
 }
@@ -108,7 +110,8 @@ pub(crate) async fn begin(
 ) -> Response {
     let (headers, from) = (request.headers(), Client::address(&request));
     if !is_same_origin(headers, host.gateway().public_url()) {
-        let text = view::trouble("Not begun", "Another site sent you here.", FROM_THE_LINK);
+        let text =
+            view::trouble("Not started", "This request came from another site.", FROM_THE_LINK);
         return page(StatusCode::FORBIDDEN, text);
     }
     let public_url = host.gateway().public_url();
@@ -146,7 +149,7 @@ pub(crate) async fn callback(
 ) -> Response {
     let returned = returned.ok().and_then(|Query(returned)| returned.plain());
     let Some(returned) = &returned else {
-        let what = "What your browser came back with is not what X sends.";
+        let what = "Your browser came back from X without a valid response.";
         return page(StatusCode::BAD_REQUEST, view::trouble("Not connected", what, FROM_THE_LINK));
     };
     let callback = match returned {
@@ -226,15 +229,19 @@ fn trouble(error: Error) -> Response {
     let (title, what, advice) = match &error {
         // Somebody has connected with it: a title that denies that would alarm them.
         Error::NotConnected(end @ NotConnected::LinkUsed) => {
-            ("Used already", end.what(), end.advice())
+            ("Already used", end.what(), end.advice())
         }
         Error::NotConnected(end) => ("Not connected", end.what(), end.advice()),
         Error::TooManyGuesses => (
-            "Not now",
-            "There were too many tries from your address with links that are not there.",
-            "Wait a minute, then open the link that you were sent.",
+            "Too many attempts",
+            "There were too many attempts from your address with unknown links.",
+            "Wait a minute, then open the link that you received.",
         ),
-        _ => ("Not possible now", "The server cannot do this now.", "Try again in a moment."),
+        _ => (
+            "Temporarily unavailable",
+            "The server cannot do this right now.",
+            "Try again in a moment.",
+        ),
     };
     let text = view::trouble(title, what, advice);
     let problem = Problem::from(error);

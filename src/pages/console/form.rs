@@ -32,7 +32,7 @@ pub(crate) fn field_errors(error: Error) -> Result<(StatusCode, FieldErrors), Pr
 pub(crate) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     let types = ["application/x-www-form-urlencoded"];
-    body::require_type(&parts.headers, &types, "send the form as the page does")?;
+    body::require_type(&parts.headers, &types, "submit the form from its page")?;
     let body = body::read(&parts.headers, body, MOST_BYTES, host.limits()).await?;
     serde_urlencoded::from_bytes(&body)
         .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))

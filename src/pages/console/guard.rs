@@ -28,21 +28,21 @@ pub(crate) fn problem_page(problem: &Problem) -> String {
     let detail = layout::sentence(problem.words().1);
     let (title, what, advice) = match problem.status() {
         StatusCode::NOT_FOUND if problem.is_gateway_error() => {
-            ("Nothing here", detail, "It may have been removed meanwhile.")
+            ("Not found", detail, "It may have been removed.")
         }
         // The API routes that the detail lists do not help somebody who looks for a page.
         StatusCode::NOT_FOUND => {
-            let advice = "The address may be mistyped; the console leads to all its pages.";
-            ("Nothing here", "There is no such page.".to_owned(), advice)
+            let advice = "Check the address, or start from the console.";
+            ("Not found", "This page does not exist.".to_owned(), advice)
         }
         StatusCode::METHOD_NOT_ALLOWED => {
-            let what = "This page is not asked in this way.".to_owned();
-            ("Nothing done", what, "Go on from the console itself.")
+            let what = "This page does not accept this kind of request.".to_owned();
+            ("Not possible", what, "Continue from the console.")
         }
         status if status.is_server_error() => {
-            ("Not possible now", detail, "Try again in a moment.")
+            ("Temporarily unavailable", detail, "Try again in a moment.")
         }
-        _ => ("Not done", detail, "Go back and mend it."),
+        _ => ("Not done", detail, "Go back and correct it."),
     };
     layout::trouble(title, &[what], advice)
 }
@@ -56,15 +56,14 @@ pub(crate) async fn require_own_site(
 ) -> Response {
     let headers = request.headers();
     let Some(own) = own_origin(headers, host.gateway().console_url()) else {
-        let what = "The console is served at loopback addresses and at admin.public_url alone.";
-        let advice = "Set admin.public_url to how browsers reach it.";
-        let text = layout::trouble("Not this address", &[what.to_owned()], advice);
+        let what = "The console is only available at loopback addresses and at admin.public_url.";
+        let advice = "Set admin.public_url to the address that browsers use.";
+        let text = layout::trouble("Wrong address", &[what.to_owned()], advice);
         return page(StatusCode::MISDIRECTED_REQUEST, text);
     };
     if !request.method().is_safe() && !is_same_origin(headers, Some(&own)) {
-        let what = "Another site sent you here, so nothing was done.";
-        let text =
-            layout::trouble("Not done", &[what.to_owned()], "Go on from the console itself.");
+        let what = "This request came from another site, so nothing was changed.";
+        let text = layout::trouble("Not done", &[what.to_owned()], "Continue from the console.");
         return page(StatusCode::FORBIDDEN, text);
     }
     next.run(request).await
@@ -83,7 +82,7 @@ pub(crate) async fn require_session(
             return sign_in::redirect(request.uri());
         }
         Ok(None) => {
-            let what = "You are signed out, so nothing was done.";
+            let what = "You are signed out, so nothing was changed.";
             let text = layout::trouble("Signed out", &[what.to_owned()], "Sign in again.");
             return page(StatusCode::UNAUTHORIZED, text);
         }
@@ -91,8 +90,9 @@ pub(crate) async fn require_session(
     };
     let is_sign_out = request.uri().path() == "/console/sign-out";
     if !request.method().is_safe() && !session.may_act() && !is_sign_out {
-        let what = "The key that you signed in with may look at everything and change nothing.";
-        let text = layout::trouble("Not done", &[what.to_owned()], "Ask somebody who may act.");
+        let what = "Your key is read-only, so nothing was changed.";
+        let text =
+            layout::trouble("Not done", &[what.to_owned()], "Ask an admin with full access.");
         return page(StatusCode::FORBIDDEN, text);
     }
     request.extensions_mut().insert(session);

@@ -60,11 +60,11 @@ pub(crate) async fn sign_in(
     let secret = match gateway.sign_in(fields.key.trim(), address).await? {
         SignIn::Begun(secret) => secret,
         SignIn::Refused => {
-            let error = "This is no admin key that works. Admin keys begin with csa_.";
+            let error = "This admin key is not valid, or has expired or been revoked. Admin keys start with csa_.";
             return Ok(page(StatusCode::FORBIDDEN, layout::sign_in(next, Some(error))));
         }
         SignIn::TooMany => {
-            let error = "There were too many tries from your address. Wait a minute.";
+            let error = "Too many attempts from your address. Wait a minute.";
             let refused = page(StatusCode::TOO_MANY_REQUESTS, layout::sign_in(next, Some(error)));
             return Ok(([(RETRY_AFTER, "60")], refused).into_response());
         }

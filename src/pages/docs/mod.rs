@@ -38,7 +38,7 @@ pub(crate) fn text(operations: &[Operation], strangers: &[Sample], document: &Op
     let titles = [
         (Audience::Callers, "For services"),
         (Audience::Operators, "For operators"),
-        (Audience::Anybody, "For whoever watches or reads"),
+        (Audience::Anybody, "Monitoring and documentation"),
     ];
     let group = |(audience, title): (Audience, &'static str)| {
         let tag = audience.tag();
@@ -78,7 +78,7 @@ fn describe_operation(operation: &Operation, document: &Value) -> view::Operatio
     };
     let answers = operation.answers.iter().flat_map(|answer| {
         answer.contents.iter().enumerate().map(|(index, content)| Answer {
-            status: if answer.status == "default" { "any other" } else { answer.status },
+            status: if answer.status == "default" { "other" } else { answer.status },
             media: content.media,
             about: Text(if index == 0 { answer.about.to_owned() } else { String::new() }),
             example: example(&content.example),
@@ -107,9 +107,9 @@ fn describe_parameter(parameter: &Parameter, document: &Value) -> Field {
     Field {
         name: parameter.name.to_owned(),
         place: match parameter.place {
-            ParameterIn::Path => "in the path",
-            ParameterIn::Header => "a header",
-            _ => "in the query",
+            ParameterIn::Path => "path",
+            ParameterIn::Header => "header",
+            _ => "query",
         },
         kind: kind(&schema, document),
         is_required: parameter.is_required(),
@@ -189,11 +189,11 @@ fn kind(schema: &Value, document: &Value) -> String {
     }
     let name = schema["type"].as_str().or(schema["type"].get(0).and_then(Value::as_str));
     match name.unwrap_or_default() {
-        "array" => format!("a list: {}", kind(&schema["items"], document)),
-        "boolean" => "true or false".to_owned(),
-        "integer" => "a whole number".to_owned(),
-        "object" => "an object".to_owned(),
-        _ => "a string".to_owned(),
+        "array" => format!("array of {}", kind(&schema["items"], document)),
+        "boolean" => "boolean".to_owned(),
+        "integer" => "integer".to_owned(),
+        "object" => "object".to_owned(),
+        _ => "string".to_owned(),
     }
 }
 

@@ -101,7 +101,7 @@ on_both! {
                         link = house.link().await;
                     } else {
                         assert_eq!(answer.status, 403, "{told}");
-                        answer.is_page(403, &["Not begun", "Another site sent you here.", "Open the link that you were sent again, and press its button."]);
+                        answer.is_page(403, &["Not started", "This request came from another site.", "Open the link that you received again, and press its button."]);
                         assert_eq!(answer.header("set-cookie"), "", "{told}");
                         refused += 1;
                     }
@@ -111,7 +111,7 @@ on_both! {
         assert!(refused >= 1700 && begun == 50, "{refused} {begun}");
         assert_eq!(house.steps().await, (before + begun, 0));
         // Looking at it from elsewhere is how people come.
-        Browser::new().follow(&link).await.is_page(200, &["Go on to X"]);
+        Browser::new().follow(&link).await.is_page(200, &["Continue to X"]);
         house.nothing_stored().await;
     }
 
@@ -216,7 +216,7 @@ on_both! {
                 let answer = ask.send().await;
                 is_page(&answer, 405);
                 assert_eq!(answer.header("allow"), *allow);
-                assert!(answer.text().contains("Open the link that you were sent again, and press its button."));
+                assert!(answer.text().contains("Open the link that you received again, and press its button."));
             }
         }
         for (path, status) in [("/connect/style.css", 200), (&*path, 403), ("/connect/x", 404), ("/connect/callback", 400)] {

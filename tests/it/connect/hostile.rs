@@ -136,7 +136,7 @@ on_both! {
         for text in hostile().iter().filter(|it| !it.contains('\0')) {
             database.run(&format!("update link set screen_name = '{}'", text.replace('\'', "''"))).await;
             let page = browser.open(&link).await;
-            page.is_page(500, &["The server cannot do this now."]);
+            page.is_page(500, &["The server cannot do this right now."]);
             assert!(!page.text().contains(&**text) || text.trim().len() < 2, "{}", page.text());
         }
     }

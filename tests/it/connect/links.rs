@@ -47,8 +47,8 @@ on_both! {
         let house = open_house(&database).await;
         let [alice, carol] = ["alice", "carol"].map(|it| house.id(it));
         for (user, expected) in [
-            (alice, format!("The link is for @alice alone (id {alice}): sign in to X as that user.")),
-            (carol, format!("the one that whoever sent the link had in mind (id {carol})")),
+            (alice, format!("This link is only for @alice (id {alice}). Sign in to X as that user.")),
+            (carol, format!("This link is only for the X account with the id {carol}.")),
         ] {
             let link = house.link_with(|it| it.expected_user = Some(user)).await;
             Browser::new().open(&link).await.is_page(200, &[&expected]);
@@ -160,7 +160,7 @@ on_both! {
         let mut all: Vec<String> = ["x", "%20", "%00", "%ff", "a%2fb", "callback%00"].map(str::to_owned).to_vec();
         all.extend([id[..43].to_owned(), id[..48].to_owned(), format!("{}{other}", &id[..48]), format!("{id}0"), format!("0{id}"), id.to_uppercase(), "a".repeat(43), "a".repeat(49), "a".repeat(5000)]);
         let mut browser = Browser::new();
-        browser.open(&link).await.is_page(200, &["Go on to X"]);
+        browser.open(&link).await.is_page(200, &["Continue to X"]);
         // Whoever asked it would wait, and be told that the server cannot do this now.
         database.run("alter table link rename to hidden").await;
         for id in all {
@@ -168,9 +168,9 @@ on_both! {
                 page.is_page(404, &["This link is not known, or its time is over.", "Ask whoever sent it for a new link."]);
             }
         }
-        browser.open(&link).await.is_page(500, &["The server cannot do this now."]);
+        browser.open(&link).await.is_page(500, &["The server cannot do this right now."]);
         database.run("alter table hidden rename to link").await;
-        browser.open(&link).await.is_page(200, &["Go on to X"]);
+        browser.open(&link).await.is_page(200, &["Continue to X"]);
         assert!(browser.cookies.is_empty());
     }
 }

@@ -157,7 +157,7 @@ on_both! {
             "oauth_token=%ff&oauth_verifier=%ff&x=%".to_owned(),
         ] {
             let page = browser.follow(&format!("{url}?{odd}")).await;
-            page.is_page(400, &["Not connected", "came back with is not what X sends.", "Open the link that you were sent again, and press its button."]);
+            page.is_page(400, &["Not connected", "came back from X without a valid response.", "Open the link that you received again, and press its button."]);
         }
         for other in ["x", &token[1..], &token.to_uppercase(), &"a".repeat(250)] {
             browser.follow(&format!("{url}?oauth_token={other}&oauth_verifier={verifier}")).await.goes_to(path_of(&link));

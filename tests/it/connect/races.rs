@@ -145,7 +145,7 @@ on_both! {
         bench.put("/sandbox/faults", json!([])).await;
 
         browser.follow(&next.at(&back)).await.goes_to(path_of(&link));
-        browser.open(&next.at(&link)).await.is_page(200, &["Not connected yet.", "begin again if it stays so.", "Begin again at X</button>"]);
+        browser.open(&next.at(&link)).await.is_page(200, &["Not connected yet.", "begin again if it stays so.", "Try again at X</button>"]);
         let carol = UserId::parse(&bench.user("carol").user_id).unwrap();
         assert!(store.find_account("demo", carol).await.unwrap().is_none());
         let token = token_in(&browser.press(&next.at(&link)).await);

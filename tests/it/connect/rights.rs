@@ -99,7 +99,7 @@ on_both! {
         with.is_own(409, "account_not_active");
         assert_eq!(with.json()["reconnect_until"], "2026-03-11T21:15:30Z");
         assert_eq!(with.header("cache-control"), "no-store");
-        assert!(with.json()["detail"].as_str().unwrap().ends_with("; the link in reconnect_url, or in the header Countersign-Reconnect-Url, is for that"));
+        assert!(with.json()["detail"].as_str().unwrap().ends_with("; that link is in reconnect_url and in the header Countersign-Reconnect-Url"));
         let link = with.json()["reconnect_url"].as_str().unwrap().to_owned();
         user_becomes(&house, "alice", "active").await;
         let mut browser = Browser::new();

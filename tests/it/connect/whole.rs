@@ -30,8 +30,8 @@ on_both! {
         page.is_page(200, &[
             "Connect your X account to demo",
             "“<bdi>for the report</bdi>”",
-            &format!("whoever sent the link had in mind (id {carol})"),
-            "Go on to X</button>",
+            &format!("only for the X account with the id {carol}"),
+            "Continue to X</button>",
             "until <time datetime=\"2026-03-10T23:15:30Z\">23:15 UTC on 10 March 2026</time>",
             &format!("method=\"post\" action=\"{}/begin\"", path_of(link)),
         ]);

@@ -80,7 +80,7 @@ on_both! {
         let next = page.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
         assert!(next.contains("search=user_") && next.contains("state=active"), "{next}");
         let none = visitor.open(&format!("{ACCOUNTS}?search=nobody")).await;
-        assert!(none.text().contains("No account is like that.") && none.text().contains("value=\"nobody\""));
+        assert!(none.text().contains("No accounts match.") && none.text().contains("value=\"nobody\""));
     }
 
     async fn an_empty_list_leads_to_the_first_steps(database: Database) {
@@ -91,7 +91,7 @@ on_both! {
         }
         let page = visitor.open(ACCOUNTS).await;
         is_page(&page, 200);
-        assert!(page.text().contains("No account is connected yet.") && page.text().contains("href=\"/console/start\""), "{}", page.text());
+        assert!(page.text().contains("No accounts connected yet.") && page.text().contains("href=\"/console/start\""), "{}", page.text());
     }
 
     async fn an_account_is_verified_and_its_page_says_what_came_of_it(database: Database) {
@@ -124,7 +124,7 @@ on_both! {
         let page = visitor.send(&format!("{path}/reconnect"), &[]).await;
         is_page(&page, 200);
         let link = text_of(&page, "url");
-        assert!(page.text().contains("shown this once") && page.text().contains(&house.id("alice").to_string()));
+        assert!(page.text().contains("shown only once") && page.text().contains(&house.id("alice").to_string()));
         let mut browser = Browser::new();
         let id = house.id("alice").to_string();
         browser.open(&link).await.is_page(200, &["to reconnect @alice", &*id]);
@@ -149,7 +149,7 @@ on_both! {
         let path = path(&house, "alice");
         let page = visitor.open(&format!("{path}/remove")).await;
         is_page(&page, 200);
-        assert!(page.text().contains("forgotten here for good") && page.text().contains("At X the token stays valid"), "{}", page.text());
+        assert!(page.text().contains("permanently deletes the stored token") && page.text().contains("At X, the token stays valid"), "{}", page.text());
         assert_eq!(visitor.open(&path).await.status, 200, "asking removes nothing");
         let done = visitor.send(&format!("{path}/remove"), &[]).await;
         assert_eq!((done.status.as_u16(), done.header("location")), (303, "/console/accounts?done=removed"));
@@ -177,7 +177,7 @@ on_both! {
         let page = visitor.open(&path).await;
         is_page(&page, 200);
         let text = page.text();
-        assert!(text.contains("The app gone is not in the configuration any more") && text.contains(">imported</td>"), "{text}");
+        assert!(text.contains("The app gone is no longer configured") && text.contains(">imported</td>"), "{text}");
         assert!(text.contains("/remove\"") && !text.contains("/verify\"") && !text.contains("/reconnect\""), "{text}");
         is_page(&visitor.send(&format!("{path}/verify"), &[]).await, 404);
         is_page(&visitor.send(&format!("{path}/reconnect"), &[]).await, 400);
@@ -199,7 +199,7 @@ on_both! {
     async fn who_only_looks_finds_no_button(database: Database) {
         let house = House::start(&database).await;
         let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
-        assert!(visitor.open(&format!("{}/remove", path(&house, "alice"))).await.text().contains("somebody who may act can do this"));
+        assert!(visitor.open(&format!("{}/remove", path(&house, "alice"))).await.text().contains("An admin with full access can do this"));
         for path in [ACCOUNTS.to_owned(), path(&house, "alice"), format!("{}/remove", path(&house, "alice"))] {
             let page = visitor.open(&path).await;
             is_page(&page, 200);

@@ -28,7 +28,7 @@ on_both! {
         is_page(&page, 200);
         assert!(page.text().contains("No calls yet") && page.text().contains("href=\"/docs\""), "{}", page.text());
         let page = visitor.open("/console/calls?key=nobody").await;
-        assert!(page.text().contains("No recent call is like this"), "{}", page.text());
+        assert!(page.text().contains("No recent calls match."), "{}", page.text());
     }
 
     async fn calls_are_listed_narrowed_and_shown(database: Database) {
@@ -70,17 +70,17 @@ on_both! {
         assert!(page.text().contains(">@alice</a>") && page.text().contains(">@bob</a>"), "{}", page.text());
         let wrong = visitor.open("/console/calls?account=alice").await;
         is_page(&wrong, 400);
-        assert!(wrong.text().contains("A user id has 1 to 19 digits, and a name begins with @"), "{}", wrong.text());
+        assert!(wrong.text().contains("Enter a user id (1 to 19 digits) or a name that starts with @"), "{}", wrong.text());
 
         let wrong = visitor.open("/console/calls?status=bad&account=alice").await;
         is_page(&wrong, 400);
-        for text in ["A status is a number such as 429, or a class such as 5xx.", "A user id has 1 to 19 digits", "value=\"bad\""] {
+        for text in ["Enter a status such as 429, or a class such as 5xx.", "Enter a user id (1 to 19 digits)", "value=\"bad\""] {
             assert!(wrong.text().contains(text), "{text}: {}", wrong.text());
         }
 
         for (index, expected) in [
-            (0, &["the dashboard", "400 invalid_request", "href=\"/docs#problem-invalid_request\"", "Countersign answered this itself", "from-the-dashboard", "nothing was sent to X", "not decided"][..]),
-            (1, &["X refused or failed", "user-context", "403"]),
+            (0, &["the dashboard", "400 invalid_request", "href=\"/docs#problem-invalid_request\"", "Countersign answered this call itself", "from-the-dashboard", "nothing was sent to X", "not chosen"][..]),
+            (1, &["X rejected this call.", "user-context", "403"]),
             (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alices}\">@alice</a>")]),
             (3, &["app-only", "no account", "favorites", "X answered"]),
         ] {

@@ -47,7 +47,7 @@ on_both! {
         assert_eq!(sorted(rows), sorted(expected));
         let text = page.text();
         assert!(text.contains("Calls that it took") && text.contains("user-context") && text.contains("curl --compressed"), "{text}");
-        assert!(text.contains("-d &#39;{&#34;engagement_types") && !text.contains("question.json") && text.contains("The CSV asks anew"), "{text}");
+        assert!(text.contains("-d &#39;{&#34;engagement_types") && !text.contains("question.json") && text.contains("Downloading the CSV runs the query again"), "{text}");
         assert!(text.contains("https://x.com/alice/status/"), "what was typed stays");
         let table = visitor.send(EXPLORE, &[&fields[..5], &[("wants", "table")]].concat()).await;
         assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
@@ -66,7 +66,7 @@ on_both! {
         is_page(&page, 200);
         let text = page.text();
         assert!(text.len() <= 100_000, "{}", text.len());
-        assert!(text.contains("-d @question.json") && text.contains("Put all 500 ids into its <code>tweet_ids</code>; here are the first 3"), "{text}");
+        assert!(text.contains("-d @question.json") && text.contains("with all 500 ids in <code>tweet_ids</code>. Here it is with the first 3"), "{text}");
         assert!(text.contains(&format!("[&#34;{}&#34;]", ids[..3].join("&#34;,&#34;"))), "{text}");
         assert!(text.contains(&ids.join("\n")) && !text.contains("https://x.com/alice/status/"), "addresses that are too long become ids: {text}");
         assert!(text.contains(" more rows are in the CSV."), "{text}");
@@ -74,8 +74,8 @@ on_both! {
         let arrived = house.arrived(TOTALS).await.len();
         let many = |count: u64| (0..count).map(|it| (1_000_000_000_000_000_000 + it).to_string()).collect::<Vec<_>>().join("\n");
         for (typed, expected) in [
-            (many(501), "the form takes up to 500 posts, and these are 501: ask with countersign query or POST /v1/engagement, which take up to 10000"),
-            (many(10_000), "these are 10000"),
+            (many(501), "This form takes up to 500 posts, and you entered 501. Use countersign query or POST /v1/engagement, which take up to 10000."),
+            (many(10_000), "you entered 10000"),
             (format!("{} ", "&\"<".repeat(60)).repeat(65), "must be a post id"),
         ] {
             let page = visitor.send(EXPLORE, &[&[("tweets", &*typed)], &rest[..]].concat()).await;
@@ -94,7 +94,7 @@ on_both! {
         let fields = [("tweets", &*ids), ("metrics", "favorites"), ("metrics", "impressions"), ("window", "totals"), ("group", "all"), ("wants", "plan")];
         let page = visitor.send(EXPLORE, &fields).await;
         is_page(&page, 200);
-        assert!(page.text().contains("Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were not used yet this month."), "{}", page.text());
+        assert!(page.text().contains("Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 would be new this month."), "{}", page.text());
         assert!(house.arrived(TOTALS).await.is_empty());
     }
 
@@ -141,7 +141,7 @@ on_both! {
         let visitor = Visitor::with_key(&house, &house.looking_key().await).await;
         let page = visitor.open(EXPLORE).await;
         is_page(&page, 200);
-        assert!(page.text().contains("may only look") && !page.text().contains("<textarea"));
+        assert!(page.text().contains("Your key is read-only.") && !page.text().contains("<textarea"));
         is_page(&visitor.send(EXPLORE, &[("tweets", "20"), ("metrics", "favorites")]).await, 403);
         assert!(house.arrived(TOTALS).await.is_empty());
     }

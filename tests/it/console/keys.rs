@@ -51,7 +51,7 @@ on_both! {
         answer.is_relayed(200);
         let list = visitor.open(KEYS).await;
         assert!(list.text().contains("<bdi>dashboard</bdi>") && !list.text().contains(&key[17..]), "{}", list.text());
-        assert!(list.text().contains("ask every endpoint, as every account"), "{}", list.text());
+        assert!(list.text().contains("query all endpoints with all accounts"), "{}", list.text());
         database.run("update key set last_used_at = '2026-03-09 23:00:00+00:00' where name = 'dashboard'").await;
         let list = visitor.open(KEYS).await.text();
         assert!(list.contains(">2026-03-09 23:00–24:00 UTC<"), "by the hour, as it is kept: {list}");
@@ -76,7 +76,7 @@ on_both! {
         assert!(plain(&page).contains(LAST_28H), "{}", page.text());
         tried(&house, &command(&page)).await.is_relayed(200);
         let list = visitor.open(KEYS).await;
-        assert!(list.text().contains(&format!("ask 28hr, historical, only as {alice}, {}; make links", house.id("bob"))), "{}", list.text());
+        assert!(list.text().contains(&format!("query 28hr, historical with accounts {alice}, {} only; create links", house.id("bob"))), "{}", list.text());
     }
 
     async fn an_admins_key_is_made_and_may_only_look(database: Database) {
@@ -86,13 +86,13 @@ on_both! {
         assert!(form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""), "{}", form.text());
         assert!(form.text().contains("name=\"looks\" value=\"false\" checked"), "{}", form.text());
         let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Grace"), ("looks", "false")]).await;
-        assert!(page.text().contains("may look at and change everything"), "{}", page.text());
+        assert!(page.text().contains("can view and change everything"), "{}", page.text());
         let page = visitor.send(KEYS, &[("kind", "admin"), ("name", "Ada"), ("looks", "true")]).await;
         is_page(&page, 200);
         assert_eq!(tried(&house, &command(&page)).await.status, 200);
         let ada = Visitor::with_key(&house, &text_of(&page, "key")).await;
-        assert!(ada.open(KEYS).await.text().contains("looks only"));
-        assert!(visitor.open(KEYS).await.text().contains("look at everything, change nothing"));
+        assert!(ada.open(KEYS).await.text().contains("(read-only)"));
+        assert!(visitor.open(KEYS).await.text().contains("view everything, change nothing"));
     }
 
     async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
@@ -109,7 +109,7 @@ on_both! {
             let page = visitor.send(KEYS, fields).await;
             is_page(&page, 400);
             let text = plain(&page);
-            assert!(text.contains("No key was made yet") && text.contains(&format!("id=\"{field}-wrong\">{detail}")), "{text}");
+            assert!(text.contains("The key was not created") && text.contains(&format!("id=\"{field}-wrong\">{detail}")), "{text}");
             for (_, value) in fields.iter().filter(|it| it.0 == "accounts") {
                 assert!(text.contains(&format!(">{value}</textarea>")), "{text}");
             }
@@ -155,7 +155,7 @@ on_both! {
         }
         let all = visitor.open(&format!("{KEYS}?search=old&state=any")).await.text();
         assert!(all.contains(">expired<") && !all.contains("/revoke\""), "{all}");
-        assert!(visitor.open(&format!("{KEYS}?search=nothing")).await.text().contains("No key is like that."));
+        assert!(visitor.open(&format!("{KEYS}?search=nothing")).await.text().contains("No keys match."));
     }
 
     async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
@@ -165,7 +165,7 @@ on_both! {
         let path = format!("{KEYS}/{}/revoke", &key[4..16]);
         let page = visitor.open(&path).await;
         is_page(&page, 200);
-        assert!(page.text().contains("refused from now on") && !page.text().contains("you will be signed out"), "{}", page.text());
+        assert!(page.text().contains("This cannot be undone.") && !page.text().contains("you will be signed out"), "{}", page.text());
         for other in ["doomed", &*key, "nobody"] {
             is_page(&visitor.open(&format!("{KEYS}/{other}/revoke")).await, 404);
             is_page(&visitor.send(&format!("{KEYS}/{other}/revoke"), &[]).await, 404);
@@ -213,7 +213,7 @@ on_both! {
             let page = looker.open(&path).await;
             is_page(&page, 200);
             let text = page.text();
-            assert!(path == KEYS || text.contains("somebody who may act can do this"), "{text}");
+            assert!(path == KEYS || text.contains("An admin with full access can do this"), "{text}");
             let own = text.split("<main>").nth(1).unwrap();
             assert!(!own.contains("method=\"post\"") && !own.contains("/revoke\"") && !own.contains("/keys/new"), "{own}");
         }

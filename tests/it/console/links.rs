@@ -28,13 +28,13 @@ on_both! {
         let visitor = Visitor::admin(&house).await;
         let empty = visitor.open(LINKS).await;
         is_page(&empty, 200);
-        assert!(empty.text().contains("No link waits to be used."), "{}", empty.text());
+        assert!(empty.text().contains("No pending links."), "{}", empty.text());
         is_page(&visitor.open(&format!("{LINKS}/new")).await, 200);
         let carol = house.id("carol").to_string();
         let made = visitor.send(LINKS, &[("label", "the report"), ("user_id", &carol), ("expires", "2h")]).await;
         is_page(&made, 200);
         let link = text_of(&made, "url");
-        assert!(made.text().contains("shown this once") && made.text().contains(&carol) && made.text().contains("2026-03-10 23:15 UTC"), "{}", made.text());
+        assert!(made.text().contains("shown only once") && made.text().contains(&carol) && made.text().contains("2026-03-10 23:15 UTC"), "{}", made.text());
         let list = visitor.open(LINKS).await;
         for told in ["the report", &carol, "2026-03-10 21:15 UTC", "2026-03-10 23:15 UTC", "demo"] {
             assert!(list.text().contains(told), "{told}: {}", list.text());
@@ -58,13 +58,13 @@ on_both! {
         let path = withdraw_path(&visitor.open(LINKS).await);
         let asked = visitor.open(&path).await;
         is_page(&asked, 200);
-        for told in ["“<bdi>for the report</bdi>”?", "opens nothing any more", "anybody", "2026-03-11 21:15 UTC", "Keep it"] {
+        for told in ["“<bdi>for the report</bdi>”?", "The link stops working", "anyone", "2026-03-11 21:15 UTC", ">Cancel<"] {
             assert!(asked.text().contains(told), "{told}: {}", asked.text());
         }
         assert_eq!(rows(&visitor.open(LINKS).await), 1, "asking withdraws nothing");
         let done = visitor.send(&path, &[]).await;
         assert_eq!((done.status.as_u16(), done.header("location")), (303, "/console/links?done=withdrawn"));
-        assert!(visitor.open(done.header("location")).await.text().contains("The link is withdrawn"));
+        assert!(visitor.open(done.header("location")).await.text().contains("The link was withdrawn"));
         browser.follow(&back).await;
         assert!(!house.is_connected("carol").await);
         browser.open(&link).await.is_page(404, &["This link is not known"]);
@@ -117,7 +117,7 @@ on_both! {
             is_page(&page, 400);
             let text = plain(&page);
             let told = text.split(&format!("id=\"{field}-wrong\">")).nth(1).unwrap_or_else(|| panic!("{field}: {text}"));
-            assert!(told.split('<').next().unwrap().contains(detail) && text.contains("No link was made yet"), "{text}");
+            assert!(told.split('<').next().unwrap().contains(detail) && text.contains("The link was not created"), "{text}");
             assert!(field == "label" || text.contains("value=\"kept\""), "{text}");
             assert!(field != "user_id" || text.contains("value=\"carol\""), "{text}");
         }
@@ -132,7 +132,7 @@ on_both! {
         assert!(form.contains(&format!("<option>{one}</option>")) && form.contains(&format!("<option>{two}</option>")), "{form}");
         let made = visitor.send(LINKS, &[("label", "x"), ("return_to", two)]).await;
         is_page(&made, 200);
-        assert!(plain(&made).contains(&format!("<dt>Then leads on to</dt><dd><bdi>{two}</bdi></dd>")), "{}", made.text());
+        assert!(plain(&made).contains(&format!("<dt>Return to</dt><dd><bdi>{two}</bdi></dd>")), "{}", made.text());
         let mut browser = Browser::new();
         let back = house.allow(&mut browser, &text_of(&made, "url"), "carol").await;
         browser.follow(&back).await.goes_to(two);
@@ -143,7 +143,7 @@ on_both! {
         is_page(&wrong, 400);
         assert!(wrong.text().contains("id=\"return_to-wrong\">must be one of connect.return_to"), "{}", wrong.text());
         let nowhere = visitor.send(LINKS, &[("label", "x"), ("return_to", "")]).await;
-        assert!(nowhere.status == 200 && !nowhere.text().contains("leads on"), "{}", nowhere.text());
+        assert!(nowhere.status == 200 && !nowhere.text().contains("<dt>Return to</dt>"), "{}", nowhere.text());
     }
 
     async fn where_no_address_is_allowed_none_is_offered(database: Database) {

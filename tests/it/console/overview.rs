@@ -23,10 +23,10 @@ on_both! {
     async fn an_overview_of_nothing_leads_to_the_beginning(database: Database) {
         let house = House::start(&database).await;
         let visitor = Visitor::admin(&house).await;
-        says(&visitor.open(ROOT).await, &["Nothing needs attention.", "No calls in the last day.", "/console/accounts?state=active", "<dd class=\"state active\">2</dd>"]);
-        assert!(!visitor.open(ROOT).await.text().contains("Nothing is here yet"));
+        says(&visitor.open(ROOT).await, &["Nothing needs attention.", "No calls in the last 24 hours.", "/console/accounts?state=active", "<dd class=\"state active\">2</dd>"]);
+        assert!(!visitor.open(ROOT).await.text().contains("Welcome. Countersign holds"));
         database.run("delete from account").await;
-        says(&visitor.open(ROOT).await, &["Nothing is here yet", "No calls in the last day.", "href=\"/console/start\"", "No account is connected yet"]);
+        says(&visitor.open(ROOT).await, &["Welcome. Countersign holds", "No calls in the last 24 hours.", "href=\"/console/start\"", "No accounts connected yet"]);
     }
 
     async fn an_overview_tells_of_the_last_day(database: Database) {
@@ -42,17 +42,17 @@ on_both! {
         house.call(Endpoint::Totals, &body("impressions")).send().await.is_own(400, "invalid_request");
         let row = "<th scope=\"row\">21:00</th><td class=\"number\">3</td><td class=\"number\">1</td><td class=\"number\">0</td><td class=\"number\">1</td>";
         let page = visitor.open(ROOT).await;
-        says(&page, &["<dt>Calls on X</dt><dd>5</dd>", "<dt>Refused or failed</dt><dd>1</dd>", row, "calls an hour", "Times are those of the last 5 recent calls", "Median time", "95&nbsp;% within", "App-only calls carry", "This month demo has used 2 accounts"]);
+        says(&page, &["<dt>Calls to X</dt><dd>5</dd>", "<dt>Rejected or failed</dt><dd>1</dd>", row, "calls per hour", "Times are for the latest 5 calls", "Median time", "95&nbsp;% within", "App-only calls use", "X bills demo for 2 accounts used this month"]);
         assert_eq!(page.text().matches("<th scope=\"row\">").count(), 24);
         // In the quarter of an hour until now.
-        says(&page, &["<dt>Calls a minute, this hour</dt><dd>0.3</dd>", "<dt>Calls a minute, in the busiest hour</dt><dd>0.3</dd>"]);
+        says(&page, &["<dt>Calls per minute, this hour</dt><dd>0.3</dd>", "<dt>Calls per minute, busiest hour</dt><dd>0.3</dd>"]);
         house.bench.clock.forward(Duration::hours(23));
         let visitor = Visitor::admin(&house).await;
-        says(&visitor.open(ROOT).await, &["<dt>Calls on X</dt><dd>5</dd>", "<dt>Calls a minute, this hour</dt><dd>0.0</dd>", "<dt>Calls a minute, in the busiest hour</dt><dd>0.1</dd>"]);
+        says(&visitor.open(ROOT).await, &["<dt>Calls to X</dt><dd>5</dd>", "<dt>Calls per minute, this hour</dt><dd>0.0</dd>", "<dt>Calls per minute, busiest hour</dt><dd>0.1</dd>"]);
         house.bench.clock.forward(Duration::hours(2));
         let visitor = Visitor::admin(&house).await;
         let page = visitor.open(ROOT).await;
-        says(&page, &["No calls in the last day.", "href=\"/console/start\""]);
+        says(&page, &["No calls in the last 24 hours.", "href=\"/console/start\""]);
         assert!(!page.text().contains("Median time") && !page.text().contains("<svg"), "{}", page.text());
     }
 
@@ -65,7 +65,7 @@ on_both! {
         says(&visitor.open(ROOT).await, &needs);
         // What the house's own process writes is not what is missing.
         database.run("insert into usage_writer (writer_id, began_at, written_at, settled_at, writes, lost_calls) values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
-        says(&visitor.open(ROOT).await, &["Usage of the last days is not complete", "href=\"/console/usage#gaps\""]);
+        says(&visitor.open(ROOT).await, &["Usage of the last days is incomplete", "href=\"/console/usage#gaps\""]);
 
         house.bench.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;
         let body = json!({ "tweet_ids": house.bench.ids("alice", 1), "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } } });
@@ -81,7 +81,7 @@ on_both! {
         let columns = "webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, failure";
         database.run(&format!("insert into delivery ({columns}) values ('{id}', 'account.revoked', 'demo', '7', 'x', '', '2026-03-10T20:00:00Z', 3, '2026-03-10T23:00:00Z', '<script>alert(1)</script>')")).await;
         let page = visitor.open(ROOT).await;
-        says(&page, &["does not take its events: 1 wait since 2026-03-10 20:00 UTC", "&#60;script&#62;", "href=\"/console/webhooks\""]);
+        says(&page, &["is not accepting events: 1 pending since 2026-03-10 20:00 UTC", "&#60;script&#62;", "href=\"/console/webhooks\""]);
         assert!(!page.text().contains("<script") && !page.text().contains("s3cret"), "{}", page.text());
     }
 }

@@ -254,7 +254,7 @@ on_both! {
         let nothing = visitor.open("/console/nothing").await;
         is_sound(&nothing, "/console/nothing");
         let text = nothing.text();
-        assert!(text.contains("There is no such page.") && text.contains("href=\"/console/\""), "{text}");
+        assert!(text.contains("This page does not exist.") && text.contains("href=\"/console/\""), "{text}");
         assert!(!text.contains("/metrics"), "that is for programs: {text}");
         let wrong = visitor.ask("PUT", "/console/webhooks").send().await;
         is_sound(&wrong, "PUT");

@@ -42,7 +42,7 @@ on_both! {
         for wrong in ["", "csa_", &house.key, &admin[..admin.len() - 1], "nobody"] {
             let answer = stranger.send(SIGN_IN, &[("key", wrong)]).await;
             is_page(&answer, 403);
-            assert!(answer.text().contains("no admin key that works") && answer.header("set-cookie").is_empty());
+            assert!(answer.text().contains("This admin key is not valid") && answer.header("set-cookie").is_empty());
         }
         let visitor = Visitor::with_key(&house, &admin).await;
         assert!(visitor.cookie.starts_with(&format!("{COOKIE}=")) && visitor.cookie.len() == COOKIE.len() + 1 + 43, "{}", visitor.cookie);
@@ -116,7 +116,7 @@ on_both! {
         let path = format!("/console/accounts/demo/{}", house.id("alice"));
         let page = visitor.open(&path).await;
         is_page(&page, 200);
-        assert!(page.text().contains("looks only") && !page.text().contains("Verify now"));
+        assert!(page.text().contains("(read-only)") && !page.text().contains("Verify now"));
         let refused = visitor.send(&format!("{path}/verify"), &[]).await;
         is_page(&refused, 403);
         assert!(refused.text().contains("change nothing"));

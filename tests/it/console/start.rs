@@ -47,7 +47,7 @@ on_both! {
         assert_eq!(steps(&visitor).await, (3, Some(4)), "not answered");
         tried(&house, &shown.replace("csk_…", &key)).await.is_relayed(200);
         assert_eq!(steps(&visitor).await, (4, None));
-        assert!(visitor.open(START).await.text().contains("All four are done."));
+        assert!(visitor.open(START).await.text().contains("All four steps are done."));
     }
 
     async fn a_key_whose_row_was_altered_does_not_count_as_one_that_works(database: Database) {

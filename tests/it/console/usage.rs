@@ -46,7 +46,7 @@ on_both! {
     async fn usage_says_what_to_do_while_there_is_none(database: Database) {
         let house = House::start(&database).await;
         let visitor = Visitor::admin(&house).await;
-        says(&visitor.open(USAGE).await, &["Nothing was asked of X in this time", "No account's token was used"]);
+        says(&visitor.open(USAGE).await, &["No calls to X in this period", "No account's token was used"]);
     }
 
     async fn usage_is_drawn_told_apart_and_counted(database: Database) {
@@ -55,13 +55,13 @@ on_both! {
         let other = used(&house).await;
         assert_eq!(house.arrived(TOTALS).await.len(), 4);
         let page = visitor.open(USAGE).await;
-        says(&page, &["<dd>4</dd>", "<dd>12</dd>", "<svg", "calls a day", "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>", "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts used\" class=\"number\">2</td>"]);
+        says(&page, &["<dd>4</dd>", "<dd>12</dd>", "<svg", "calls per day", "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>", "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts used\" class=\"number\">2</td>"]);
         assert_eq!(page.text().matches("<th scope=\"row\">").count(), 30, "{}", page.text());
         let page = visitor.open("/console/usage?from=2026-03-10&by=key").await;
-        says(&page, &["calls an hour", "hour of 2026-03-10 (UTC)", "<th scope=\"col\">Key</th>", "<th scope=\"row\">21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>", "&#60;b&#62;the dashboard", &format!("/console/calls?key={}", &other[4..16])]);
+        says(&page, &["calls per hour", "hour of 2026-03-10 (UTC)", "<th scope=\"col\">Key</th>", "<th scope=\"row\">21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>", "&#60;b&#62;the dashboard", &format!("/console/calls?key={}", &other[4..16])]);
         assert!(!page.text().contains("<b>"));
         let year = visitor.open("/console/usage?from=2025-05-17").await;
-        says(&year, &["calls a month", "<th scope=\"row\">2025-05</th><td class=\"number\">0</td>", "<th scope=\"row\">2026-03</th><td class=\"number\">4</td>", "<dd>12</dd>"]);
+        says(&year, &["calls per month", "<th scope=\"row\">2025-05</th><td class=\"number\">0</td>", "<th scope=\"row\">2026-03</th><td class=\"number\">4</td>", "<dd>12</dd>"]);
         assert_eq!(year.text().matches("<th scope=\"row\">").count(), 11);
         for (by, expected) in [("outcome", "2xx</td><td data-label=\"Calls\" class=\"number\">3<"), ("outcome", "4xx</td><td data-label=\"Calls\" class=\"number\">1<"), ("auth", "user-context</td><td data-label=\"Calls\" class=\"number\">3<"), ("account", "no account (app-only)"), ("app", "demo</td><td data-label=\"Calls\" class=\"number\">4<"), ("endpoint", "totals</a></td><td data-label=\"Calls\" class=\"number\">4<"), ("nonsense", "<dd>4</dd>")] {
             says(&visitor.open(&format!("{USAGE}?by={by}")).await, &[expected]);
@@ -69,8 +69,8 @@ on_both! {
         let narrowed = visitor.open("/console/usage?key=%3Cb%3Ethe+dashboard").await;
         says(&narrowed, &["<dd>2</dd>", "value=\"&#60;b&#62;the dashboard\""]);
         says(&visitor.open(&format!("{USAGE}?account={}", house.id("bob"))).await, &["<dd>1</dd>"]);
-        says(&visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await, &["Nothing was asked of X"]);
-        for (query, expected) in [("from=yesterday", "id=\"from-wrong\">From must be a day"), ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"), ("until=9999-12-31T23:30:00Z", "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z"), ("account=%3Cb%3E", "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a href=\"/console/accounts\">accounts</a>")] {
+        says(&visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await, &["No calls to X"]);
+        for (query, expected) in [("from=yesterday", "id=\"from-wrong\">From must be a day"), ("from=2026-03-02&until=2026-03-01", "From must be before until.</p>"), ("until=9999-12-31T23:30:00Z", "id=\"until-wrong\">Until must be at most 9999-12-31T23:00:00Z"), ("account=%3Cb%3E", "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. See <a href=\"/console/accounts\">Accounts</a>.")] {
             let page = visitor.open(&format!("{USAGE}?{query}")).await;
             is_page(&page, 400);
             assert!(page.text().contains(expected) && !page.text().contains("<b>"), "{}", page.text());
@@ -97,7 +97,7 @@ on_both! {
         }
         assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"], "though there are more of these now");
         let overview = legend(visitor.open("/console/").await);
-        assert_eq!(overview[..2], ["s1 app-only, answered", "s2 user-context, answered"]);
+        assert_eq!(overview[..2], ["s1 app-only, succeeded", "s2 user-context, succeeded"]);
     }
 
     async fn usage_can_be_taken_away_as_a_table(database: Database) {
@@ -137,11 +137,11 @@ on_both! {
         ask.header("content-type", "application/json").body(body(&house.bench.ids("alice", 1), &["favorites"]).to_string()).send().await.is_relayed(200);
         replica.write_usage().await;
         replica.crash().await;
-        assert!(!visitor.open(USAGE).await.text().contains("What is missing"));
+        assert!(!visitor.open(USAGE).await.text().contains("Missing usage"));
         house.bench.clock.forward(Duration::minutes(2));
-        says(&visitor.open(USAGE).await, &["What is missing", "After 2026-03-10 21:15 UTC: what a killed process did last"]);
+        says(&visitor.open(USAGE).await, &["Missing usage", "After 2026-03-10 21:15 UTC: the last calls of a process that was killed"]);
         database.run("update usage_writer set counted_calls = written_calls + 12").await;
-        says(&visitor.open(USAGE).await, &["at least 12 calls, and what a killed process did last"]);
+        says(&visitor.open(USAGE).await, &["at least 12 calls, and the last calls of a process that was killed"]);
         assert_eq!(visitor.open("/console/usage.csv").await.header("countersign-complete"), "false");
     }
 }

@@ -36,7 +36,7 @@ on_both! {
         let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&house).await);
         let empty = visitor.open(PATH).await;
         is_page(&empty, 200);
-        assert!(empty.text().contains("No webhook yet."), "{}", empty.text());
+        assert!(empty.text().contains("No webhooks yet."), "{}", empty.text());
         let added = visitor.send(PATH, &[("url", &format!(" {} ", receiver.url)), ("app", "demo")]).await;
         is_page(&added, 201);
         let secret = between(&added.text(), "aria-label=\"Secret\">", "</pre>").to_owned();
@@ -48,11 +48,11 @@ on_both! {
             assert!(!page.text().contains("whsec_") && page.text().contains(&receiver.url.replace("abc", "…")), "{}", page.text());
         }
         let arrived = done(&visitor, &format!("{path}/test"), &[]).await;
-        assert_eq!(arrived, "The test arrived: the receiver answered with status 204.");
+        assert_eq!(arrived, "The test was delivered: the receiver returned status 204.");
         receiver.next(&[500]);
         let failed = visitor.send(&format!("{path}/test"), &[]).await;
         is_page(&failed, 200);
-        assert!(failed.text().contains("The receiver refused the test: it answered with status 500."), "{}", failed.text());
+        assert!(failed.text().contains("The receiver rejected the test: it answered with status 500."), "{}", failed.text());
 
         let rotated = visitor.send(&format!("{path}/rotate"), &[("overlap", "1h")]).await;
         is_page(&rotated, 200);
@@ -107,19 +107,19 @@ on_both! {
         let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&house).await);
         let (id, _) = house.hook(&receiver).await;
         let path = format!("{PATH}/{id}");
-        assert!(visitor.open(&path).await.text().contains("No event was sent yet; tests are not listed."));
+        assert!(visitor.open(&path).await.text().contains("No events sent yet; tests are not listed."));
         receiver.next(&[500]);
         house.connect(&["alice"]).await;
         house.deliver().await;
         let text = visitor.open(PATH).await.text();
         assert!(text.contains("it answered with status 500") && text.contains("2026-03-10 21:15 UTC"), "{text}");
         let text = visitor.open(&path).await.text();
-        assert!(text.contains("account.connected") && text.contains("@alice") && text.contains("next try <span class=\"at\">2026-03-10 21:15 UTC"), "{text}");
+        assert!(text.contains("account.connected") && text.contains("@alice") && text.contains("next attempt <span class=\"at\">2026-03-10 21:15 UTC"), "{text}");
         let resend = between(&text, "/deliveries/", "/resend").to_owned();
-        assert_eq!(done(&visitor, &format!("{path}/deliveries/{resend}/resend"), &[]).await, "The event is sent again now.");
+        assert_eq!(done(&visitor, &format!("{path}/deliveries/{resend}/resend"), &[]).await, "The event is being sent again.");
         assert_eq!(house.deliver().await, 1);
         assert!(visitor.open(&format!("{path}?state=delivered")).await.text().contains("@alice"));
-        assert!(visitor.open(&format!("{path}?state=given_up")).await.text().contains("No delivery is in this state."));
+        assert!(visitor.open(&format!("{path}?state=given_up")).await.text().contains("No deliveries are in this state."));
         is_page(&visitor.send(&format!("{path}/deliveries/0/resend"), &[]).await, 404);
         is_page(&visitor.send(&format!("{path}/deliveries/x/resend"), &[]).await, 404);
 
@@ -151,7 +151,7 @@ on_both! {
             assert_eq!(page.text().matches("method=\"post\"").count(), 1, "signing out alone: {}", page.text());
         }
         let asked = visitor.open(&format!("{PATH}/{id}/remove")).await.text();
-        assert!(asked.contains("somebody who may act can do this") && asked.contains("Back to the webhook"), "{asked}");
+        assert!(asked.contains("An admin with full access can do this") && asked.contains("Back to the webhook"), "{asked}");
         for path in ["", &format!("/{id}/test"), &format!("/{id}/rotate"), &format!("/{id}/remove")] {
             is_page(&visitor.send(&format!("{PATH}{path}"), &[("url", "https://a/")]).await, 403);
         }

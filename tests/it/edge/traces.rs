@@ -92,7 +92,7 @@ on_both! {
             assert!(raw.rest().await.starts_with("HTTP/1.1 400"));
         }
         let expected = [
-            ("connection.refused", "connection", "what it sends is no HTTP: 2"),
+            ("connection.refused", "connection", "it does not speak HTTP: 2"),
             ("console.refused", "console", "it is no key of that kind: 1"),
             ("console.refused", "console", "the key is not known: 1"),
             ("console.refused", &*format!("key:{}", &house.key[4..16]), "the key is a caller's: 1"),

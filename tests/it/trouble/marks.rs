@@ -125,7 +125,7 @@ on_both! {
     async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
         let house = House::start(&database).await;
         user_becomes(&house, "alice", "suspended").await;
-        is_marked(&house, 403, "blocked", "verifies the account").await;
+        is_marked(&house, 403, "blocked", "an operator verifies it").await;
         assert_eq!(verify(&house, "alice").await.json(), json!({ "works": false, "state": "blocked" }));
         user_becomes(&house, "alice", "active").await;
         private(&house, "alice").send().await.is_own(409, "account_not_active");
@@ -136,7 +136,7 @@ on_both! {
     async fn a_locked_user_is_blocked(database: Database) {
         let house = House::start(&database).await;
         user_becomes(&house, "alice", "locked").await;
-        is_marked(&house, 403, "blocked", "verifies the account").await;
+        is_marked(&house, 403, "blocked", "an operator verifies it").await;
     }
 
     async fn a_marked_account_heals_by_importing_it_again(database: Database) {

@@ -104,7 +104,7 @@ on_both! {
         }
         let refused = stranger(MOST).send().await;
         assert_eq!(refused.status, 429);
-        assert!(refused.text().contains("too many tries from your address"), "{}", refused.text());
+        assert!(refused.text().contains("Too many attempts from your address"), "{}", refused.text());
         let answer = Ask::new(&elsewhere(), &house.url, "GET", &path).send().await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }

@@ -68,7 +68,8 @@ pub(crate) async fn list(
         is_whole: wanted == AccountFilter { limit: ROWS, ..AccountFilter::default() },
     };
     let rows: Vec<Row> = accounts.iter().map(row).collect();
-    let done = (query.done == "removed").then_some("The account is removed, and its token gone.");
+    let done =
+        (query.done == "removed").then_some("The account was removed and its token deleted.");
     let chrome = chrome(&session, Section::Accounts, done);
     Ok(page(StatusCode::OK, view::list(&chrome, &rows, &filter, next.as_deref())))
 }
@@ -81,9 +82,9 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let (seen, history) = host.gateway().look_at_account(&app, &account_ref(&account)?).await?;
     let done = match &*done.done {
-        "works" => Some("X was asked: the account's token works."),
-        "ended" => Some("X was asked: the account's token does not work."),
-        "unknown" => Some("X was asked, and it cannot be said whether the token works."),
+        "works" => Some("Checked with X: the account's token works."),
+        "ended" => Some("Checked with X: the account's token does not work."),
+        "unknown" => Some("X's response did not show whether the account's token works."),
         _ => None,
     };
     let details = Details {

@@ -85,11 +85,11 @@ impl ListQuery {
         if !account.is_empty() && AccountRef::parse(account).is_none() {
             refuse(
                 "account",
-                "A user id has 1 to 19 digits, and a name begins with @; Accounts lists them.",
+                "Enter a user id (1 to 19 digits) or a name that starts with @; see Accounts.",
             );
         }
         if !status.is_empty() && Statuses::parse(status).is_none() {
-            refuse("status", "A status is a number such as 429, or a class such as 5xx.");
+            refuse("status", "Enter a status such as 429, or a class such as 5xx.");
         }
         errors
     }

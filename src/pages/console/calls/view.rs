@@ -77,7 +77,7 @@ impl Row {
     }
 
     fn credentials(&self) -> &'static str {
-        self.call.auth.map_or("not decided", AuthKind::name)
+        self.call.auth.map_or("not chosen", AuthKind::name)
     }
 
     fn went_well(&self) -> bool {
@@ -95,10 +95,11 @@ impl Row {
     /// Who answered, in words.
     fn answer(&self) -> &'static str {
         match (self.call.status, &self.call.code) {
-            (None, _) => "No answer came from X.",
-            (Some(_), Some(_)) => "Countersign answered this itself; the code says why.",
+            (None, _) => "X failed to answer this call.",
+            (Some(_), Some(_)) => "Countersign answered this call itself; the code says why.",
             (Some(..400), None) => "X answered this call.",
-            (Some(_), None) => "X refused or failed this call.",
+            (Some(..500), None) => "X rejected this call.",
+            (Some(_), None) => "X failed to answer this call.",
         }
     }
 

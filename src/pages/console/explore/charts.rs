@@ -44,7 +44,7 @@ pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result
         (false, false) => sums.together(is_whole),
     };
     if sums.has_negative {
-        charts.notes.push("Numbers below 0 are drawn as 0.".to_owned());
+        charts.notes.push("Negative numbers are drawn as 0.".to_owned());
     }
     Ok(charts)
 }
@@ -116,10 +116,10 @@ impl Sums {
         if count > posts.len() {
             let drawn = posts.len();
             charts.notes.push(format!(
-                "Drawn are the {drawn} posts with the largest {first}, of {count}; the CSV has all."
+                "The charts show the {drawn} posts with the most {first}, out of {count}. The CSV has all of them."
             ));
         } else if count > 1 {
-            charts.notes.push(format!("The posts with the largest {first} come first."));
+            charts.notes.push(format!("The posts with the most {first} come first."));
         }
         charts.notes.extend(self.undrawn(charts.drawn.len()));
         charts
@@ -133,7 +133,7 @@ impl Sums {
         };
         let ranking = Ranking {
             title: "All posts together".to_owned(),
-            unit: "how many".to_owned(),
+            unit: "count".to_owned(),
             along: "engagement type".to_owned(),
             bars: self.metrics.iter().map(bar).collect(),
         };
@@ -144,7 +144,9 @@ impl Sums {
     fn undrawn(&self, charts: usize) -> Option<String> {
         let names: Vec<&str> = self.metrics.values().skip(charts).map(String::as_str).collect();
         let names = names.join(", ");
-        let text = format!("No room was left for charts of {names}: ask for fewer at a time.");
+        let text = format!(
+            "There was no room for charts of {names}. Select fewer engagement types at a time."
+        );
         (!names.is_empty()).then_some(text)
     }
 }
@@ -161,12 +163,12 @@ fn over_time(
     let Some(times) = Times::of(sums, missing, by_hour) else { return Ok(Charts::default()) };
     if by_hour && times.step > 1 {
         notes.push(format!(
-            "More than {MOST_HOURS} hours are drawn day by day; the CSV has every hour."
+            "Periods of more than {MOST_HOURS} hours are drawn by day. The CSV has every hour."
         ));
     }
     let places = times.count();
     if places > MOST_POINTS {
-        notes.push("The time is too long for a chart; the CSV has all.".to_owned());
+        notes.push("The period is too long for a chart. The CSV has all the numbers.".to_owned());
         return Ok(Charts { notes, ..Charts::default() });
     }
     let most = (MOST_POINTS / places).clamp(1, MOST_CHARTS);
@@ -192,7 +194,7 @@ fn over_time(
         }
     })?;
     if values.iter().flatten().flatten().any(Option::is_none) {
-        notes.push("Where a line is broken or not there, there are no numbers.".to_owned());
+        notes.push("Where a line is broken or absent, there are no numbers.".to_owned());
     }
     let charts = metrics.iter().zip(values).map(|((_, name), values)| {
         let series = lines.names.iter().zip(values);
@@ -239,9 +241,9 @@ impl Lines {
         let (own, first) = (self.own.len(), sums.metrics.values().next()?);
         match sums.totals.len() - own {
             0 => None,
-            others if own == 0 => Some(format!("The {others} posts are added up.")),
+            others if own == 0 => Some(format!("The numbers of all {others} posts are added up.")),
             others => Some(format!(
-                "The {own} posts with the largest {first} have lines of their own; the {others} others are added up."
+                "The {own} posts with the most {first} have a line each; the other {others} are added up."
             )),
         }
     }

@@ -98,7 +98,7 @@ impl Question {
     pub(super) fn excess(&self, most: usize) -> Option<String> {
         let count = self.ids.len();
         (count > MOST_POSTS).then(|| {
-            format!("the form takes up to {MOST_POSTS} posts, and these are {count}: ask with countersign query or POST /v1/engagement, which take up to {most}")
+            format!("This form takes up to {MOST_POSTS} posts, and you entered {count}. Use countersign query or POST /v1/engagement, which take up to {most}.")
         })
     }
 

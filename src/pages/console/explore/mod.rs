@@ -24,7 +24,7 @@ use crate::pages::console::explore::view::{
     Answer, Call, Charts, FormResult, MissingPosts, Report,
 };
 use crate::pages::console::guard::chrome;
-use crate::pages::console::layout::Section;
+use crate::pages::console::layout::{Section, sentence};
 use crate::web::client_address::Client;
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -103,7 +103,7 @@ pub(crate) async fn run(
         Ok(text) => page(StatusCode::OK, text),
         Err(error) => {
             let problem = Problem::from(error);
-            refuse(problem.status(), problem.words().1.to_owned())
+            refuse(problem.status(), sentence(problem.words().1))
         }
     })
 }
@@ -118,7 +118,7 @@ fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
         .collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
     format!(
-        "Calls: {calls}{parts}. Accounts used: {}, of which {} were not used yet this month.",
+        "Calls: {calls}{parts}. Accounts used: {}, of which {} would be new this month.",
         cost.accounts, cost.new_accounts
     )
 }
@@ -199,15 +199,15 @@ fn missing_posts(missing: &Missing) -> MissingPosts {
 
 fn explain(reason: Reason) -> &'static str {
     match reason {
-        Reason::Unavailable => "Deleted, protected or otherwise gone",
-        Reason::NotConnected => "Their author's account is not connected here",
-        Reason::AccountRevoked => "Their author's token does not work any more",
-        Reason::AccountLimit => "The app may use no more accounts this month",
-        Reason::Forbidden => "Not the posts of that account",
+        Reason::Unavailable => "Deleted, protected or unknown",
+        Reason::NotConnected => "The author's account is not connected",
+        Reason::AccountRevoked => "The author's token no longer works",
+        Reason::AccountLimit => "The app has reached its account limit for this month",
+        Reason::Forbidden => "The posts are not by that account",
         Reason::UnsupportedAge => "Too old for these metrics",
-        Reason::Quota => "The app's quota at X is spent",
-        Reason::Deadline => "They did not come in time",
-        Reason::UpstreamError => "X answered otherwise than it should",
+        Reason::Quota => "The app's quota at X is used up",
+        Reason::Deadline => "Not ready before the deadline",
+        Reason::UpstreamError => "X returned an unexpected response",
     }
 }
 

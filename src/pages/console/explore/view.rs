@@ -12,14 +12,14 @@ type Grouping = (&'static str, &'static str, &'static [&'static str]);
 /// The ways of grouping, each under what it is good for.
 pub const GROUPINGS: [(&str, &[Grouping]); 2] = [
     (
-        "Sums over the whole time",
+        "Totals for the whole period",
         &[
             ("post", "each post", &["tweet.id", "engagement.type"]),
             ("all", "all posts together", &["engagement.type"]),
         ],
     ),
     (
-        "Over time: of the last 28 hours, or a range of days",
+        "Over time (last 28 hours or a range of days)",
         &[
             ("day", "each day", &["engagement.day", "engagement.type"]),
             ("hour", "each hour", &["engagement.day", "engagement.hour", "engagement.type"]),
@@ -158,10 +158,10 @@ impl Form {
 fn groups() -> [(&'static str, Vec<Metric>); 3] {
     let of = |fits: fn(&Metric) -> bool| Metric::ALL.into_iter().filter(fits).collect();
     [
-        ("Public: of anybody's posts, for all time", of(|metric| metric.is_public())),
-        ("Private: of connected users' posts", of(|metric| metric.is_private_on_totals())),
+        ("Public: any posts, for all time", of(|metric| metric.is_public())),
+        ("Private: posts by connected users", of(|metric| metric.is_private_on_totals())),
         (
-            "Private, for the last 28 hours and ranges of days only",
+            "Private: for the last 28 hours and ranges of days only",
             of(|metric| !metric.is_public() && !metric.is_private_on_totals()),
         ),
     ]

@@ -90,8 +90,7 @@ pub(crate) async fn list(
         search: query.search,
     };
     let rows: Vec<Row> = keys.into_iter().map(|key| row(key, now)).collect();
-    let done =
-        (query.done == "revoked").then_some("The key is revoked: it opens nothing any more.");
+    let done = (query.done == "revoked").then_some("The key was revoked and no longer works.");
     let chrome = chrome(&session, Section::Keys, done);
     Ok(page(StatusCode::OK, view::list(&chrome, &rows, &filter, next.as_deref())))
 }
@@ -231,7 +230,7 @@ fn row(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Row {
             name: unreadable.name,
             holder: "",
             app: String::new(),
-            may: format!("nothing: {}", unreadable.why),
+            may: format!("none: {}", unreadable.why),
             created: time(unreadable.created_at),
             expires: "unknown".to_owned(),
             last_used: "unknown".to_owned(),
@@ -261,7 +260,7 @@ fn readable(key: &Key, now: OffsetDateTime) -> Row {
         state: match key.revoked_at {
             Some(_) => "revoked",
             None if has_expired => "expired",
-            None => "works",
+            None => "active",
         },
         revoked: key.revoked_at.map(time),
     }

@@ -128,9 +128,9 @@ pub fn revoke(chrome: &Chrome<'_>, key: &Row, is_own: bool) -> String {
 /// The numbers that an endpoint serves, in words.
 const fn about(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Totals => "all that ever happened to a post",
+        Endpoint::Totals => "totals since the post was published",
         Endpoint::TwentyEightHours => "the last 28 hours, hour by hour",
-        Endpoint::Historical => "up to 28 days of the past",
+        Endpoint::Historical => "any past period of up to 28 days",
     }
 }
 
@@ -145,18 +145,19 @@ pub const fn holder(kind: Kind) -> &'static str {
 pub fn may(key: &Key) -> String {
     let scopes = &key.scopes;
     match key.kind {
-        Kind::Admin if scopes.looks => "look at everything, change nothing".to_owned(),
-        Kind::Admin => "look at and change everything".to_owned(),
+        Kind::Admin if scopes.looks => "view everything, change nothing".to_owned(),
+        Kind::Admin => "view and change everything".to_owned(),
         Kind::Caller => {
-            let endpoints = scopes.endpoints.as_ref().map_or("every endpoint".to_owned(), |all| {
+            let endpoints = scopes.endpoints.as_ref().map_or("all endpoints".to_owned(), |all| {
                 all.iter().map(|endpoint| endpoint.name()).collect::<Vec<_>>().join(", ")
             });
-            let accounts = scopes.accounts.as_ref().map_or("as every account".to_owned(), |all| {
+            let accounts = scopes.accounts.as_ref().map_or("all accounts".to_owned(), |all| {
                 let ids: Vec<String> = all.iter().map(ToString::to_string).collect();
-                format!("only as {}", ids.join(", "))
+                let noun = if ids.len() == 1 { "account" } else { "accounts" };
+                format!("{noun} {} only", ids.join(", "))
             });
-            let links = if scopes.links { "; make links" } else { "" };
-            format!("ask {endpoints}, {accounts}{links}")
+            let links = if scopes.links { "; create links" } else { "" };
+            format!("query {endpoints} with {accounts}{links}")
         }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) async fn list(
     let has_links = host.gateway().public_url().is_some();
     let filter = Filter { search: query.search, is_whole, has_links };
     let rows: Vec<Row> = links.into_iter().map(row).collect();
-    let done = (query.done == "withdrawn").then_some("The link is withdrawn: it opens nothing.");
+    let done = (query.done == "withdrawn").then_some("The link was withdrawn and no longer works.");
     let chrome = chrome(&session, Section::Links, done);
     Ok(page(StatusCode::OK, view::list(&chrome, &rows, &filter, next.as_deref())))
 }
@@ -174,7 +174,7 @@ fn row(pending: WaitingLink) -> Row {
         user: pending
             .link
             .expected_user
-            .map_or_else(|| "anybody".to_owned(), |user| user.to_string()),
+            .map_or_else(|| "anyone".to_owned(), |user| user.to_string()),
         created: time(pending.link.created_at),
         expires: time(pending.link.expires_at),
     }

@@ -80,11 +80,11 @@ fn needs(found: &Overview) -> Vec<Need> {
     for (state, count) in &found.accounts {
         let why = match state {
             AccountState::Active => continue,
-            AccountState::Revoked => "X does not accept the token any more",
+            AccountState::Revoked => "X no longer accepts the token",
             AccountState::Blocked => "X has suspended or locked the user",
-            AccountState::Quarantined => "what is stored cannot be trusted",
+            AccountState::Quarantined => "the stored token cannot be trusted",
         };
-        let link = Some(("Look at these accounts", format!("/console/accounts?state={state}")));
+        let link = Some(("View accounts", format!("/console/accounts?state={state}")));
         let are = if *count == 1 { "account is" } else { "accounts are" };
         needs.push(Need { what: format!("{count} {are} {state}: {why}."), link });
     }
@@ -93,13 +93,15 @@ fn needs(found: &Overview) -> Vec<Need> {
         let why = backlog.failure.as_deref().unwrap_or_default();
         let (waiting, url) = (backlog.waiting, webhook.shown_url());
         let what =
-            format!("The webhook {url} does not take its events: {waiting} wait{since} ({why}).");
-        needs.push(Need { what, link: Some(("Look at it", "/console/webhooks".to_owned())) });
+            format!("The webhook {url} is not accepting events: {waiting} pending{since} ({why}).");
+        needs.push(Need { what, link: Some(("View webhooks", "/console/webhooks".to_owned())) });
     }
     if !found.gaps.is_empty() {
-        let what = "Usage of the last days is not complete.".to_owned();
-        needs
-            .push(Need { what, link: Some(("What is missing", "/console/usage#gaps".to_owned())) });
+        let what = "Usage of the last days is incomplete.".to_owned();
+        needs.push(Need {
+            what,
+            link: Some(("See what is missing", "/console/usage#gaps".to_owned())),
+        });
     }
     needs
 }
@@ -108,17 +110,20 @@ fn of_limit(usage: &AccountsUsed) -> Option<Need> {
     let limit = usage.limit.filter(|limit| usage.accounts >= limit.most)?;
     let (app, used, most) = (&usage.app, usage.accounts, limit.most);
     let accounts = if used == 1 { "account" } else { "accounts" };
-    let then = if limit.refuses { "calls for others are refused" } else { "others are used, too" };
-    let what =
-        format!("{app} has used {used} {accounts} this month; its limit is {most}, and {then}.");
-    Some(Need { what, link: Some(("Usage of accounts", "/console/usage#accounts".to_owned())) })
+    let then = if limit.refuses {
+        "Calls with other accounts are refused."
+    } else {
+        "Other accounts can still be used."
+    };
+    let what = format!("{app} has used {used} {accounts} this month; its limit is {most}. {then}");
+    Some(Need { what, link: Some(("View account usage", "/console/usage#accounts".to_owned())) })
 }
 
 fn of_health(degraded: &Degraded) -> Need {
     let link = match degraded {
-        Degraded::NoApp => Some(("How to begin", "/console/start".to_owned())),
+        Degraded::NoApp => Some(("Get started", "/console/start".to_owned())),
         Degraded::App { .. } => {
-            Some(("Its calls that failed", "/console/calls?ended=badly".to_owned()))
+            Some(("View failed calls", "/console/calls?ended=badly".to_owned()))
         }
         Degraded::DatabaseAway { .. }
         | Degraded::ClockOff { .. }
@@ -134,10 +139,10 @@ fn chart(found: &Overview) -> (Chart, Vec<Colour>) {
     let hours: Vec<Hour> = (found.since..found.since + 24).collect();
     let [app, user] = [AuthKind::AppOnly, AuthKind::UserContext];
     let series = [
-        ("app-only, answered", app, true, colours::of_credentials(app)),
-        ("user-context, answered", user, true, colours::of_credentials(user)),
-        ("app-only, refused or failed", app, false, Colour::REFUSED),
-        ("user-context, refused or failed", user, false, Colour::FAILED),
+        ("app-only, succeeded", app, true, colours::of_credentials(app)),
+        ("user-context, succeeded", user, true, colours::of_credentials(user)),
+        ("app-only, rejected or failed", app, false, Colour::REFUSED),
+        ("user-context, rejected or failed", user, false, Colour::FAILED),
     ];
     let colours = series.map(|(_, _, _, colour)| colour).into();
     let series = series.map(|(name, auth, well, _)| {
@@ -156,8 +161,8 @@ fn chart(found: &Overview) -> (Chart, Vec<Colour>) {
     });
     let label = |hour: &Hour| time(begin_of(*hour)).get(11..16).unwrap_or_default().to_owned();
     let chart = Chart {
-        title: "Calls on X by credentials".to_owned(),
-        unit: "calls an hour".to_owned(),
+        title: "Calls to X by credentials".to_owned(),
+        unit: "calls per hour".to_owned(),
         along: "hour (UTC)".to_owned(),
         kind: Kind::Bars,
         labels: hours.iter().map(label).collect(),

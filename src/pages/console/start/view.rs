@@ -18,7 +18,7 @@ pub struct Progress {
 }
 
 const TITLES: [&str; 4] =
-    ["Configure an app", "Connect an account", "Make a key for a service", "Make a call"];
+    ["Configure an app", "Connect an account", "Create a service key", "Make a call"];
 
 struct Step {
     number: usize,

@@ -138,7 +138,7 @@ impl UsageForm {
     }
 
     fn times(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
-        let times = [("Today", 0), ("7 days", 6), ("30 days", 29), ("A year", 364)];
+        let times = [("Today", 0), ("7 days", 6), ("30 days", 29), ("1 year", 364)];
         let link = |days| self.link(PATH, &days_before(now, days).to_string(), "", &self.by);
         times.map(|(name, days)| (name, link(days))).into()
     }
@@ -219,15 +219,15 @@ fn chart(
     let one_day =
         hours.first().map(day).filter(|first| hours.last().map(day).as_ref() == Some(first));
     let (unit, along, shown) = match (filter.by.hours, one_day) {
-        _ if filter.months => ("calls a month", "month (UTC)".to_owned(), 0..7),
-        (1, Some(day)) => ("calls an hour", format!("hour of {day} (UTC)"), 11..16),
-        (1, None) => ("calls an hour", "hour (UTC)".to_owned(), 5..16),
-        _ => ("calls a day", "day (UTC)".to_owned(), 0..10),
+        _ if filter.months => ("calls per month", "month (UTC)".to_owned(), 0..7),
+        (1, Some(day)) => ("calls per hour", format!("hour of {day} (UTC)"), 11..16),
+        (1, None) => ("calls per hour", "hour (UTC)".to_owned(), 5..16),
+        _ => ("calls per day", "day (UTC)".to_owned(), 0..10),
     };
     let label =
         |hour: &Hour| time(begin_of(*hour)).get(shown.clone()).unwrap_or_default().to_owned();
     let chart = Chart {
-        title: "Calls on X".to_owned(),
+        title: "Calls to X".to_owned(),
         unit: unit.to_owned(),
         along,
         kind: if is_small { Kind::Bars } else { Kind::Lines },

@@ -88,6 +88,6 @@ const fn name(aspect: Aspect) -> &'static str {
         Aspect::Account => "account",
         Aspect::Endpoint => "endpoint",
         Aspect::Auth => "credentials",
-        Aspect::Outcome => "X's answer",
+        Aspect::Outcome => "outcome",
     }
 }

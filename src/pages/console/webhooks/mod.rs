@@ -50,7 +50,7 @@ pub(crate) async fn list(
     Extension(session): Extension<Session>,
     Query(query): Query<DeliveryQuery>,
 ) -> Result<Response, Problem> {
-    let done = (query.done == "removed").then_some("The webhook is removed.");
+    let done = (query.done == "removed").then_some("The webhook was removed.");
     let chrome = chrome(&session, Section::Webhooks, done);
     list_page(&host, &chrome, StatusCode::OK, AddForm::default()).await
 }
@@ -88,9 +88,9 @@ pub(crate) async fn show(
     let status: Option<u16> = query.status.parse().ok();
     let done = match (&*query.done, status) {
         ("received", Some(status)) => {
-            Some(format!("The test arrived: the receiver answered with status {status}."))
+            Some(format!("The test was delivered: the receiver returned status {status}."))
         }
-        ("resent", _) => Some("The event is sent again now.".to_owned()),
+        ("resent", _) => Some("The event is being sent again.".to_owned()),
         _ => None,
     };
     let chrome = chrome(&session, Section::Webhooks, done.as_deref());
@@ -111,8 +111,8 @@ pub(crate) async fn test(
         Err(failure) => {
             let chrome = chrome(&session, Section::Webhooks, None);
             let ended = match failure.status {
-                Some(_) => "The receiver refused the test",
-                None => "The test did not arrive",
+                Some(_) => "The receiver rejected the test",
+                None => "The test was not delivered",
             };
             let message = format!("{ended}: {}.", failure.why);
             one_page(&host, &chrome, StatusCode::OK, &id, &DeliveryQuery::default(), Some(&message))
@@ -225,7 +225,7 @@ fn form_error(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
 
 fn in_words(problem: &gateway::Problem) -> String {
     let field = match &problem.place {
-        Location::Body(pointer) if pointer == "/url" => "The address ",
+        Location::Body(pointer) if pointer == "/url" => "The URL ",
         Location::Body(pointer) if pointer == "/app" => "The app ",
         _ => "",
     };

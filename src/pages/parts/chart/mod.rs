@@ -54,7 +54,7 @@ mod tests {
         let most = series.iter().map(|series| series.1.len()).max().unwrap_or_default();
         Chart {
             title: "Calls".to_owned(),
-            unit: "calls an hour".to_owned(),
+            unit: "calls per hour".to_owned(),
             along: "hour".to_owned(),
             kind,
             labels: (0..most).map(|hour| format!("{hour:02}:00")).collect(),
@@ -88,7 +88,7 @@ mod tests {
                 assert!(!html.contains("\"#0"), "a colour of its own: {html}");
                 let is_empty = series.iter().all(|series| series.1.is_empty());
                 assert_eq!(html.contains("<svg"), !is_empty, "{html}");
-                assert!(!is_empty || html.contains("no numbers"), "{html}");
+                assert!(!is_empty || html.contains("No numbers"), "{html}");
             }
         }
     }
