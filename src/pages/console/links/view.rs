@@ -12,7 +12,7 @@ pub struct Row {
     pub id: String,
     pub label: String,
     pub app: String,
-    /// The only user who may connect with it, or that anybody may.
+    /// The id of the only user who may connect with it, or `anyone`.
     pub user: String,
     pub created: String,
     pub expires: String,
