@@ -68,7 +68,7 @@ fn callers_routes(host: &Host) -> Routes {
         .route("/v1/engagement/plan", post(engagement::plan))
         .route("/v1/links", post(links::create))
         .merge(connect_routes());
-    let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs tells of all";
+    let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs lists everything";
     Routes { relays: true, faces: FACES, all: finish(routes, offered, host) }
 }
 
@@ -111,7 +111,7 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/usage", get(operators::usage::show))
         .route("/admin/v1/audit", get(operators::audit::list))
         .route_layer(from_fn_with_state(host.clone(), operators::require_key));
-    let offered = "operators find /metrics, /livez, /readyz and /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit here, and people the console at /console/; GET /docs tells of all";
+    let offered = "this listener serves /metrics, /livez, /readyz, /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit, and the console at /console/; GET /docs lists everything";
     let guarded = admin.route("/metrics", get(probes::metrics));
     let named = from_fn_with_state(host.clone(), operators::require_known_name);
     let routes = open().merge(guarded.route_layer(named));
@@ -128,7 +128,7 @@ fn console_routes(host: &Host) -> Router<Host> {
         .route("/console/accounts", get(console::accounts::list))
         .route("/console/accounts/{app}/{account}", get(console::accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(console::accounts::verify))
-        .route("/console/explore", get(console::explore::show).post(console::explore::ask))
+        .route("/console/explore", get(console::explore::show).post(console::explore::run))
         .route("/console/audit", get(console::audit::list))
         .route("/console/audit.jsonl", get(console::audit::export))
         .route("/console/webhooks", get(console::webhooks::list).post(console::webhooks::add))
@@ -137,7 +137,7 @@ fn console_routes(host: &Host) -> Router<Host> {
         .route("/console/webhooks/{webhook}/rotate", post(console::webhooks::rotate))
         .route(
             "/console/webhooks/{webhook}/remove",
-            get(console::webhooks::confirm).post(console::webhooks::remove),
+            get(console::webhooks::confirm_remove).post(console::webhooks::remove),
         )
         .route(
             "/console/webhooks/{webhook}/deliveries/{delivery}/resend",
@@ -150,19 +150,19 @@ fn console_routes(host: &Host) -> Router<Host> {
         .route("/console/accounts/{app}/{account}/reconnect", post(console::accounts::reconnect))
         .route(
             "/console/accounts/{app}/{account}/remove",
-            get(console::accounts::ask_to_remove).post(console::accounts::remove),
+            get(console::accounts::confirm_remove).post(console::accounts::remove),
         )
         .route("/console/keys", get(console::keys::list).post(console::keys::create))
         .route("/console/keys/new", get(console::keys::new))
         .route(
             "/console/keys/{key}/revoke",
-            get(console::keys::ask_to_revoke).post(console::keys::revoke),
+            get(console::keys::confirm_revoke).post(console::keys::revoke),
         )
         .route("/console/links", get(console::links::list).post(console::links::create))
         .route("/console/links/new", get(console::links::new))
         .route(
             "/console/links/{link}/withdraw",
-            get(console::links::ask_to_withdraw).post(console::links::withdraw),
+            get(console::links::confirm_withdraw).post(console::links::withdraw),
         )
         .route("/console/start", get(console::start::show))
         .route("/console/sign-out", post(console::sign_in::sign_out))

@@ -18,7 +18,7 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     require_type(
         headers,
         &["application/json"],
-        "the body is declared as another type than JSON; send it as Content-Type: application/json",
+        "the Content-Type is not JSON; send the body as application/json",
     )
 }
 
@@ -29,16 +29,16 @@ pub(crate) fn require_type(
     advice: &'static str,
 ) -> Result<(), Problem> {
     let is_only = |name, plain: &[u8]| {
-        headers.get_all(name).iter().all(|it| it.as_bytes().eq_ignore_ascii_case(plain))
+        headers.get_all(name).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(plain))
     };
     if !is_only(CONTENT_ENCODING, b"identity") || !is_only(TRANSFER_ENCODING, b"chunked") {
         return Err(Problem::wrong_type(
-            "the body is compressed; send it as it is, without Content-Encoding",
+            "the body is compressed; send it uncompressed, without Content-Encoding",
         ));
     }
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if types.iter().any(|it| essence.eq_ignore_ascii_case(it)) {
+    if types.iter().any(|media_type| essence.eq_ignore_ascii_case(media_type)) {
         Ok(())
     } else {
         Err(Problem::wrong_type(advice))
@@ -54,11 +54,11 @@ pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(body: &Bytes) -> 
 
 /// The largest size that a body can have, if at most `most` bytes are accepted.
 pub(crate) fn expected(headers: &HeaderMap, most: usize) -> usize {
-    length(headers).map_or(most, |it| it.min(most))
+    length(headers).map_or(most, |length| length.min(most))
 }
 
 fn length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok())
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
 /// The whole body, at most `most` bytes, each part within `limits.body_idle` and all within `limits.request_deadline`.
@@ -69,7 +69,7 @@ pub(crate) async fn read(
     limits: &Limits,
 ) -> Result<Bytes, Problem> {
     let length = length(headers);
-    if length.is_some_and(|it| it > most) {
+    if length.is_some_and(|length| length > most) {
         return Err(Problem::body_too_large(most));
     }
     let Some(first) = next(&mut body, limits.body_idle).await? else { return Ok(Bytes::new()) };
@@ -99,7 +99,7 @@ async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Problem>
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {
-                let detail = "broke off before its end, or is not framed as its headers say";
+                let detail = "ended early, or is not framed as its headers say";
                 return Err(Problem::invalid(vec![Detail::at("", detail)]));
             }
             Some(Ok(frame)) => {

@@ -78,8 +78,9 @@ impl Meter {
     /// Counts one call: the status it ended with, how long it took, and the gateway's own share of that.
     pub(crate) fn count(&self, status: StatusCode, elapsed: Duration, own: Duration) {
         let code = status.as_u16();
-        let exact = STATUSES.iter().position(|it| it.0 == code);
-        let class = || STATUSES.iter().skip(14).position(|it| code <= it.0).map(|it| it + 14);
+        let exact = STATUSES.iter().position(|status| status.0 == code);
+        let class =
+            || STATUSES.iter().skip(14).position(|status| code <= status.0).map(|index| index + 14);
         let found = exact.or_else(class).unwrap_or_default();
         if let (Some(counter), Some((_, label))) = (self.statuses.get(found), STATUSES.get(found)) {
             let (endpoint, auth) = (self.endpoint, self.auth);

@@ -34,7 +34,7 @@ impl Peer {
     /// The client that a trusted proxy names, unless that is itself a trusted proxy.
     pub(crate) fn named(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let trusted = self.trusted.as_ref()?;
-        Some(self.client(headers)).filter(|it| !trusted.has(*it))
+        Some(self.client(headers)).filter(|client| !trusted.has(*client))
     }
 
     /// The client behind this peer. Each proxy appends the address that called it, so the list is read from the right,
@@ -43,7 +43,8 @@ impl Peer {
     pub(crate) fn client(&self, headers: &HeaderMap) -> IpAddr {
         let Some(trusted) = &self.trusted else { return self.address };
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-        let mut named = lines.flat_map(|it| it.as_bytes().rsplit(|it| *it == b',')).map(address);
+        let mut named =
+            lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(address);
         let mut client = self.address;
         while trusted.has(client)
             && let Some(Some(before)) = named.next()
@@ -68,11 +69,13 @@ impl Client {
 /// An address with or without a port, of either family.
 fn address(entry: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
-    let bare =
-        text.strip_prefix('[').and_then(|it| it.strip_suffix(']')).filter(|it| it.contains(':'));
-    let with_port = || text.parse().ok().map(|it: SocketAddr| it.ip());
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .filter(|text| text.contains(':'));
+    let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
     let address = bare.unwrap_or(text).parse().ok().or_else(with_port);
-    address.map(|it: IpAddr| it.to_canonical())
+    address.map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -87,7 +90,7 @@ mod tests {
     fn trusting(list: &str) -> Arc<Proxies> {
         let set = [("COUNTERSIGN__ADMIN__TRUSTED_PROXIES".to_owned(), list.to_owned())];
         let read = config::parse(None, &BTreeMap::from(set), &|_| Err(String::new()));
-        Arc::new(read.unwrap_or_else(|it| panic!("{it}")).admin.trusted_proxies)
+        Arc::new(read.unwrap_or_else(|errors| panic!("{errors}")).admin.trusted_proxies)
     }
 
     /// The client's address if `peer` sends these lines of the header.

@@ -157,7 +157,7 @@ impl Share {
         if self.all >= self.most {
             return Err(Full::Listener);
         }
-        let held = holder.and_then(|it| self.by_address.get(&network(it))).copied();
+        let held = holder.and_then(|address| self.by_address.get(&network(address))).copied();
         if held.unwrap_or_default() >= self.most_of_one() {
             return Err(Full::Address);
         }
@@ -202,7 +202,7 @@ impl Full {
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(it) => Ipv6Addr::from_bits(it.to_bits() & (u128::MAX << 64)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 

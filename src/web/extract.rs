@@ -39,11 +39,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, Problem> {
         // PostgreSQL cannot store NUL in a text.
-        if parts.uri.query().is_some_and(|it| it.contains("%00")) {
-            return Err(Problem::invalid(vec![Detail::in_query("must hold no NUL")]));
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(Problem::invalid(vec![Detail::in_query("must not contain NUL")]));
         }
         let read = axum::extract::Query::try_from_uri(&parts.uri);
-        read.map(|it| Query(it.0)).map_err(|it| wrong_query(&it))
+        read.map(|query| Query(query.0)).map_err(|rejection| invalid_query(&rejection))
     }
 }
 
@@ -52,19 +52,19 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
         if parts.uri.path().contains("%00") {
-            return Err(Problem::invalid(vec![Detail::in_path("must hold no NUL")]));
+            return Err(Problem::invalid(vec![Detail::in_path("must not contain NUL")]));
         }
         let read = axum::extract::Path::from_request_parts(parts, state).await;
-        read.map(|it| Path(it.0))
+        read.map(|path| Path(path.0))
             .map_err(|_| Problem::invalid(vec![Detail::in_path("must be UTF-8 once decoded")]))
     }
 }
 
 /// A refusal in the parser's words, which name the parameter, and never its value.
-fn wrong_query(rejection: &QueryRejection) -> Problem {
-    let said = std::error::Error::source(rejection).map(ToString::to_string);
-    let said = said.unwrap_or_else(|| "cannot be read".to_owned());
-    Problem::invalid(vec![Detail::in_query(said)])
+fn invalid_query(rejection: &QueryRejection) -> Problem {
+    let message = std::error::Error::source(rejection).map(ToString::to_string);
+    let message = message.unwrap_or_else(|| "cannot be read".to_owned());
+    Problem::invalid(vec![Detail::in_query(message)])
 }
 
 /// How many items of a listing to return at most: 1 to 1000, by default 100.
@@ -79,7 +79,7 @@ impl Default for Limit {
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
         let limit = String::deserialize(deserializer)?.parse().ok();
-        let limit = limit.filter(|it| (1..=MOST_ITEMS).contains(it)).map(Limit);
+        let limit = limit.filter(|limit| (1..=MOST_ITEMS).contains(limit)).map(Limit);
         let expected = format!("must be a whole number from 1 to {MOST_ITEMS}");
         limit.ok_or_else(|| D::Error::custom(expected))
     }

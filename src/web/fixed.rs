@@ -20,8 +20,8 @@ impl Fixed {
         Fixed { kind, plain: text.to_owned().into(), gzipped: gzip(text.as_bytes()) }
     }
 
-    pub(crate) fn answer(&self, asked: &HeaderMap) -> Response {
-        let zips = Accepted::of(asked).gzip;
+    pub(crate) fn answer(&self, request_headers: &HeaderMap) -> Response {
+        let zips = Accepted::of(request_headers).gzip;
         let body = if zips { &self.gzipped } else { &self.plain };
         let mut response = body.clone().into_response();
         let headers = response.headers_mut();

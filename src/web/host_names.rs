@@ -18,15 +18,17 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn new(public_url: Option<&str>, hosts: &Hosts) -> Names {
-        let public = public_url.and_then(|it| it.split_once("://"));
-        let public = public.and_then(|it| it.1.parse().ok()).map(|it: Authority| name(&it));
+        let public = public_url.and_then(|url| url.split_once("://"));
+        let public = public
+            .and_then(|parts| parts.1.parse().ok())
+            .map(|authority: Authority| name(&authority));
         Names { public, hosts: hosts.clone() }
     }
 
     pub(crate) fn have(&self, authority: &Authority) -> bool {
         let name = name(authority);
         let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        let is_inside = !name.contains('.') || INSIDE.iter().any(|it| name.ends_with(it));
+        let is_inside = !name.contains('.') || INSIDE.iter().any(|suffix| name.ends_with(suffix));
         is_address || is_inside || self.public.as_ref() == Some(&name) || self.hosts.has(&name)
     }
 }

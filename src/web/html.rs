@@ -30,7 +30,7 @@ pub(crate) struct Face {
 impl Face {
     /// Whether a path is the root, or below it.
     pub(crate) fn has(&self, path: &str) -> bool {
-        path.strip_prefix(self.root).is_some_and(|it| it.is_empty() || it.starts_with('/'))
+        path.strip_prefix(self.root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Adds the headers that every answer there carries.
@@ -56,17 +56,17 @@ pub(crate) fn guard(policy: &'static str, headers: &mut HeaderMap) {
 
 /// Whether a request comes from a form of our own: browsers say where it was sent.
 pub(crate) fn is_same_origin(headers: &HeaderMap, own: Option<&str>) -> bool {
-    let site = headers.get_all(SEC_FETCH_SITE).iter().all(|it| it == "same-origin");
+    let site = headers.get_all(SEC_FETCH_SITE).iter().all(|site| site == "same-origin");
     // The referrer policy makes it `null`, even for our own forms.
-    let origin = headers.get_all(ORIGIN).iter().all(|it| {
-        it == "null" && headers.contains_key(SEC_FETCH_SITE)
-            || own.is_some_and(|own| it.as_bytes() == own.as_bytes())
+    let origin = headers.get_all(ORIGIN).iter().all(|origin| {
+        origin == "null" && headers.contains_key(SEC_FETCH_SITE)
+            || own.is_some_and(|own| origin.as_bytes() == own.as_bytes())
     });
     site && origin
 }
 
 pub(crate) fn is_secure(public_url: Option<&str>) -> bool {
-    public_url.is_some_and(|it| it.starts_with("https:"))
+    public_url.is_some_and(|url| url.starts_with("https:"))
 }
 
 /// Redirects a browser; `None` if `url` cannot be a header.

@@ -23,12 +23,12 @@ impl Default for Life {
 impl Life {
     /// Ends readiness: from now on each answer asks its client to close the connection.
     pub fn close(&self) {
-        self.0.send_if_modified(|it| raise(it, Phase::Closing));
+        self.0.send_if_modified(|phase| raise(phase, Phase::Closing));
     }
 
     /// Accepts no more connections, and ends each one after the answer in flight or once it is idle.
     pub fn drain(&self) {
-        self.0.send_if_modified(|it| raise(it, Phase::Draining));
+        self.0.send_if_modified(|phase| raise(phase, Phase::Draining));
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -38,7 +38,7 @@ impl Life {
     /// Waits until draining begins.
     pub async fn draining(&self) {
         // The sender lives in `self`, so only the phase ends this.
-        let _ = self.0.subscribe().wait_for(|it| *it == Phase::Draining).await;
+        let _ = self.0.subscribe().wait_for(|phase| *phase == Phase::Draining).await;
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn serve(
             // A client that disconnects, stalls or does not speak HTTP is no failure of ours.
             if let Err(error) = connection.serve(stream).await {
                 if error.is_parse() {
-                    let why = "what it sends is no HTTP";
+                    let why = "it does not speak HTTP";
                     host.gateway().record_refusal(Wanted::Connection, why, None, address.ip());
                 }
                 debug!(%address, error = &error as &dyn std::error::Error, "a connection ended early");

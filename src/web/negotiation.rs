@@ -57,20 +57,21 @@ pub(crate) fn preferred(headers: &HeaderMap, offered: &[&'static str]) -> Option
     }
     let mut best: Option<(&'static str, (f32, u8))> = None;
     for media_type in offered {
-        let fits = ranges.iter().map(|it| (fit(it.0, media_type), it.1)).filter(|it| it.0 > 0);
-        let Some((fit, weight)) = fits.max_by_key(|it| it.0) else { continue };
+        let fits =
+            ranges.iter().map(|range| (fit(range.0, media_type), range.1)).filter(|fit| fit.0 > 0);
+        let Some((fit, weight)) = fits.max_by_key(|fit| fit.0) else { continue };
         let liking = (weight, fit);
-        if weight > 0.0 && best.is_none_or(|it| liking > it.1) {
+        if weight > 0.0 && best.is_none_or(|best| liking > best.1) {
             best = Some((media_type, liking));
         }
     }
-    best.map(|it| it.0)
+    best.map(|best| best.0)
 }
 
 /// Whether `Accept` lists this very media type.
 pub(crate) fn is_named(headers: &HeaderMap, media_type: &str) -> bool {
     weighted(headers, &ACCEPT)
-        .any(|(it, weight)| it.eq_ignore_ascii_case(media_type) && weight > 0.0)
+        .any(|(item, weight)| item.eq_ignore_ascii_case(media_type) && weight > 0.0)
 }
 
 /// How well a range such as `text/*` fits a media type: 0 for not at all.
@@ -78,7 +79,7 @@ fn fit(range: &str, media_type: &str) -> u8 {
     let main = media_type.split('/').next().unwrap_or_default();
     match range.split_once('/') {
         _ if range.eq_ignore_ascii_case(media_type) => 3,
-        Some((it, "*")) if it.eq_ignore_ascii_case(main) => 2,
+        Some((main_type, "*")) if main_type.eq_ignore_ascii_case(main) => 2,
         Some(("*", "*")) => 1,
         _ => 0,
     }
@@ -86,14 +87,14 @@ fn fit(range: &str, media_type: &str) -> u8 {
 
 /// The items of a header with their weights; an unreadable weight is 0.
 fn weighted<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'a str, f32)> {
-    let values = headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
-    values.flat_map(|it| it.split(',')).filter(|it| !it.trim().is_empty()).map(|item| {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|list| list.split(',')).filter(|item| !item.trim().is_empty()).map(|item| {
         let mut parts = item.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|it| {
-            it.trim_start_matches(['q', 'Q']).trim_start().strip_prefix('=').map(str::trim)
+        let weight = parts.find_map(|parameter| {
+            parameter.trim_start_matches(['q', 'Q']).trim_start().strip_prefix('=').map(str::trim)
         });
-        (name, weight.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
+        (name, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
     })
 }
 
@@ -156,7 +157,7 @@ mod tests {
             (Some("text/csv;q=0"), None),
             (Some("text/csv;q=much"), None),
         ] {
-            let headers = text.map(|it| (ACCEPT, it.parse().unwrap()));
+            let headers = text.map(|text| (ACCEPT, text.parse().unwrap()));
             assert_eq!(preferred(&headers.into_iter().collect(), &offered), expected, "{text:?}");
         }
     }
@@ -177,7 +178,7 @@ mod tests {
             (Some("gzip; q = 0"), false, true),
             (Some(""), false, true),
         ] {
-            let headers = text.map(|it| (ACCEPT_ENCODING, it.parse().unwrap()));
+            let headers = text.map(|text| (ACCEPT_ENCODING, text.parse().unwrap()));
             let accepted = Accepted::of(&headers.into_iter().collect());
             assert_eq!(accepted, Accepted { gzip, identity }, "{text:?}");
         }

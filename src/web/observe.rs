@@ -44,7 +44,7 @@ impl RequestId {
         request
             .extensions()
             .get::<RequestId>()
-            .map_or_else(|| new_id().into(), |it| Arc::clone(&it.0))
+            .map_or_else(|| new_id().into(), |id| Arc::clone(&id.0))
     }
 }
 
@@ -81,12 +81,12 @@ pub(crate) async fn observe(
     let begun = host.clock().instant();
     let is_of_x = routes.relays && is_of_x(request.uri().path());
     let is_call = is_of_x && refusal.is_none() && request.method() == Method::POST;
-    let face = routes.faces.iter().find(|it| it.has(request.uri().path()));
-    let asked = RequestSummary::of(&request, is_of_x, face, peer);
-    request.extensions_mut().insert(Client(asked.client));
+    let face = routes.faces.iter().find(|face| face.has(request.uri().path()));
+    let summary = RequestSummary::of(&request, is_of_x, face, peer);
+    request.extensions_mut().insert(Client(summary.client));
     // The relay's handlers leave what they know in their answers instead.
     if !is_call {
-        request.extensions_mut().insert(RequestId(asked.id.as_str().into()));
+        request.extensions_mut().insert(RequestId(summary.id.as_str().into()));
     }
     let response = if let Some(refusal) = refusal {
         refusal.into_response()
@@ -95,7 +95,7 @@ pub(crate) async fn observe(
         response.map(Body::new)
     };
     let elapsed = host.clock().instant().saturating_duration_since(begun);
-    let mut response = finish(host, &asked, response, elapsed);
+    let mut response = finish(host, &summary, response, elapsed);
     if host.lifecycle().is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -103,7 +103,7 @@ pub(crate) async fn observe(
 }
 
 fn is_of_x(path: &str) -> bool {
-    Endpoint::ALL.iter().any(|it| it.path() == path)
+    Endpoint::ALL.iter().any(|endpoint| endpoint.path() == path)
 }
 
 impl RequestSummary {
@@ -115,7 +115,8 @@ impl RequestSummary {
     ) -> RequestSummary {
         let headers = request.headers();
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+        let length =
+            headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         RequestSummary {
             id: request_id(headers),
             accepted: Accepted::of(headers),
@@ -135,20 +136,20 @@ impl RequestSummary {
 
 fn finish(
     host: &Host,
-    asked: &RequestSummary,
+    summary: &RequestSummary,
     mut response: Response,
     elapsed: Duration,
 ) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
     if let Some(problem) = &problem {
-        response = render(problem, response, asked);
+        response = render(problem, response, summary);
     }
     let relayed = response.extensions_mut().remove::<Relayed>();
     let headers = response.headers_mut();
-    if let Some(face) = asked.face {
+    if let Some(face) = summary.face {
         face.guard(headers);
     }
-    headers.insert(REQUEST_ID, HeaderValue::from_str(&asked.id).expect("an id is printable"));
+    headers.insert(REQUEST_ID, HeaderValue::from_str(&summary.id).expect("an id is printable"));
     if let Some(relayed) = &relayed {
         let own = elapsed.saturating_sub(relayed.trace.effort.time);
         headers.insert(SERVER_TIMING, timing(relayed.trace.effort.time, own));
@@ -158,9 +159,9 @@ fn finish(
     if let Some(problem) = &problem {
         metrics::counter!("countersign_refusals_total", "code" => problem.code()).increment(1);
     }
-    log(asked, &response, relayed.as_ref(), problem.as_ref(), elapsed);
+    log(summary, &response, relayed.as_ref(), problem.as_ref(), elapsed);
     if let Some(relayed) = &relayed {
-        note(host, asked, &response, relayed, problem.as_ref(), elapsed);
+        note(host, summary, &response, relayed, problem.as_ref(), elapsed);
     }
     response
 }
@@ -168,7 +169,7 @@ fn finish(
 /// Adds a call with a known key to the recent calls that people can look through.
 fn note(
     host: &Host,
-    asked: &RequestSummary,
+    summary: &RequestSummary,
     response: &Response,
     Relayed { endpoint, trace }: &Relayed,
     problem: Option<&Problem>,
@@ -179,7 +180,7 @@ fn note(
     host.gateway().record_call(status.as_u16() < 400, || Call {
         id: 0,
         at: host.clock().now(),
-        request_id: asked.id.clone(),
+        request_id: summary.id.clone(),
         app: key.key.scopes.app.clone().unwrap_or_default(),
         key_id: key.key.id.clone(),
         account: trace.account,
@@ -188,7 +189,7 @@ fn note(
         posts: trace.posts,
         metrics: trace.metrics.clone(),
         status: Some(status.as_u16()),
-        code: problem.map(|it| it.code().to_owned()),
+        code: problem.map(|problem| problem.code().to_owned()),
         attempts: trace.effort.attempts,
         time: elapsed,
         upstream_time: trace.effort.time,
@@ -196,23 +197,23 @@ fn note(
     });
 }
 
-fn render(problem: &Problem, response: Response, asked: &RequestSummary) -> Response {
+fn render(problem: &Problem, response: Response, summary: &RequestSummary) -> Response {
     let (mut parts, _) = response.into_parts();
-    let mut body = if let Some(face) = asked.face {
+    let mut body = if let Some(face) = summary.face {
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         (face.problem_page)(problem).into()
-    } else if asked.form == Form::AsX {
+    } else if summary.form == Form::AsX {
         parts.status = problem.status_as_x();
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         problem.body_as_x()
     } else {
-        problem.body(&asked.id)
+        problem.body(&summary.id)
     };
     let varies =
-        if is_of_x(asked.uri.path()) { "accept, accept-encoding" } else { "accept-encoding" };
+        if is_of_x(summary.uri.path()) { "accept, accept-encoding" } else { "accept-encoding" };
     parts.headers.insert(VARY, HeaderValue::from_static(varies));
     // Three public clients gunzip before they look at the status (reference 1.2).
-    if asked.accepted.gzip {
+    if summary.accepted.gzip {
         body = gzip(&body).into();
         parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
@@ -235,7 +236,7 @@ fn timing(upstream: Duration, own: Duration) -> HeaderValue {
 }
 
 fn log(
-    asked: &RequestSummary,
+    summary: &RequestSummary,
     response: &Response,
     relayed: Option<&Relayed>,
     problem: Option<&Problem>,
@@ -244,18 +245,18 @@ fn log(
     let status = response.status().as_u16();
     let bytes_out = response.body().size_hint().exact().unwrap_or_default();
     let us = micros(elapsed);
-    let (request_id, bytes_in) = (&*asked.id, asked.bytes);
+    let (request_id, bytes_in) = (&*summary.id, summary.bytes);
     let code = problem.map(Problem::code);
     let key_id = problem.and_then(Problem::key_id);
     if let Some(Relayed { endpoint, trace }) = relayed {
-        let key = trace.key.as_ref().map(|it| &*it.key.name);
+        let key = trace.key.as_ref().map(|known| &*known.key.name);
         info!(
             request_id,
             endpoint = endpoint.name(),
             key,
             key_id,
-            peer = key.is_none().then(|| asked.client.to_string()),
-            account = trace.account.map(|it| it.to_string()),
+            peer = key.is_none().then(|| summary.client.to_string()),
+            account = trace.account.map(|id| id.to_string()),
             auth = trace.auth.map(AuthKind::name),
             status,
             code,
@@ -267,9 +268,9 @@ fn log(
             bytes_out,
             "call"
         );
-    } else if !PROBES.contains(&asked.uri.path()) {
-        let path = shown_path(&asked.uri);
-        let (method, peer) = (asked.method.as_str(), asked.client.to_string());
+    } else if !PROBES.contains(&summary.uri.path()) {
+        let path = shown_path(&summary.uri);
+        let (method, peer) = (summary.method.as_str(), summary.client.to_string());
         info!(
             request_id,
             method, path, peer, key_id, status, code, us, bytes_in, bytes_out, "request"
@@ -289,11 +290,11 @@ fn micros(duration: Duration) -> u64 {
 
 /// The caller's own id when it is short and plain, else a new one, unique among this machine's recent processes.
 fn request_id(headers: &HeaderMap) -> String {
-    let plain = |it: &&str| {
-        (1..=64).contains(&it.len())
-            && it.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
+    let plain = |id: &&str| {
+        (1..=64).contains(&id.len())
+            && id.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
     };
-    let given = headers.get(REQUEST_ID).and_then(|it| it.to_str().ok()).filter(plain);
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
     given.map_or_else(new_id, str::to_owned)
 }
 

@@ -50,11 +50,11 @@ pub(crate) async fn check_key(
 fn key(headers: &HeaderMap, kind: Kind) -> Result<&str, Problem> {
     require_once(headers, &[AUTHORIZATION, API_KEY])?;
     // A value that is not text is treated like any unknown key.
-    let api_key = headers.get(API_KEY).map(|it| it.to_str().unwrap_or_default().trim());
+    let api_key = headers.get(API_KEY).map(|value| value.to_str().unwrap_or_default().trim());
     let bearer = headers.get(AUTHORIZATION).and_then(bearer);
     match (api_key, bearer) {
         (Some(api_key), Some(bearer)) if Kind::of(bearer).is_some() && api_key != bearer => {
-            let detail = "holds another key than Authorization does; send one of the two";
+            let detail = "is not the key in Authorization; send only one of them";
             Err(Problem::invalid(vec![Detail::in_header("X-Api-Key", detail)]))
         }
         (Some(key), _) | (None, Some(key)) => Ok(key),
@@ -69,11 +69,9 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 
 /// Refuses repeated headers: which value counts is for the caller to say, as proxies on the way may disagree about it.
 pub(crate) fn require_once(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), Problem> {
-    let repeated = names.iter().filter(|it| headers.get_all(*it).iter().nth(1).is_some());
+    let repeated = names.iter().filter(|name| headers.get_all(*name).iter().nth(1).is_some());
     let problems: Vec<Detail> = repeated
-        .map(|it| {
-            Detail::in_header(written(it), "stands in the request more than once; send it once")
-        })
+        .map(|name| Detail::in_header(written(name), "is sent more than once; send it once"))
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Problem::invalid(problems)) }
 }

@@ -40,15 +40,15 @@ impl Quotas {
         auth: AuthKind,
         headers: &HeaderMap,
     ) {
-        let told =
-            NAMES.each_ref().map(|names| names.each_ref().map(|it| headers.get(it).cloned()));
-        if told.iter().flatten().all(Option::is_none) {
+        let reported =
+            NAMES.each_ref().map(|names| names.each_ref().map(|name| headers.get(name).cloned()));
+        if reported.iter().flatten().all(Option::is_none) {
             return;
         }
         let of_app = self.0.load().get(app).cloned().unwrap_or_else(|| self.add(app));
         let [by_app, by_user] = of_endpoint(&of_app, endpoint);
         let place = if auth == AuthKind::AppOnly { by_app } else { by_user };
-        place.store(Some(Arc::new(QuotaHeaders(told))));
+        place.store(Some(Arc::new(QuotaHeaders(reported))));
     }
 
     /// Adds the known quotas to an answer of the gateway's own; before credentials are chosen, those of either kind.
@@ -64,13 +64,13 @@ impl Quotas {
         let Some(of_app) = apps.get(app) else { return };
         let [by_app, by_user] =
             of_endpoint(of_app, endpoint).each_ref().map(ArcSwapOption::load_full);
-        let told = match auth {
+        let quota = match auth {
             Some(AuthKind::AppOnly) => by_app,
             Some(AuthKind::UserContext) => by_user,
             None => by_user.or(by_app),
         };
-        if let Some(told) = told {
-            told.insert(now, headers);
+        if let Some(quota) = quota {
+            quota.insert(now, headers);
         }
     }
 
@@ -108,6 +108,6 @@ fn of_endpoint(of_app: &OfApp, endpoint: Endpoint) -> &[ArcSwapOption<QuotaHeade
 }
 
 fn is_over(reset: Option<&HeaderValue>, now: i64) -> bool {
-    let reset = reset.and_then(|it| it.to_str().ok()?.parse::<i64>().ok());
-    reset.is_some_and(|it| it <= now)
+    let reset = reset.and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
+    reset.is_some_and(|reset| reset <= now)
 }

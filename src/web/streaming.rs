@@ -103,7 +103,7 @@ impl hyper::body::Body for Pieces {
         ready!(self.pause.poll(context));
         match self.next() {
             Some(piece) if piece.is_empty() => self.pause.poll(context).map(|()| None),
-            piece => Poll::Ready(piece.map(|it| Ok(Frame::data(it)))),
+            piece => Poll::Ready(piece.map(|piece| Ok(Frame::data(piece)))),
         }
     }
 }

@@ -90,7 +90,7 @@ impl hyper::body::Body for Lent {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.as_ref().map_or_else(|| SizeHint::with_exact(0), |it| it.body.size_hint())
+        self.left.as_ref().map_or_else(|| SizeHint::with_exact(0), |left| left.body.size_hint())
     }
 }
 

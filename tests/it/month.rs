@@ -46,8 +46,8 @@ async fn more_accounts_than_the_limit_are_refused_until_the_month_ends(database:
     private(&gateway, "alice").await.is_relayed(200);
     let refused = private(&gateway, "bob").await;
     refused.is_own(403, "account_limit_reached");
-    let detail = "the app demo may use 1 account a month, and this limit is reached; others can be used \
-                  from 2026-04-01T00:00:00Z on, or once an operator raises apps.demo.account_limit";
+    let detail = "the app demo may use 1 account a month, and this limit is reached; other accounts can be used \
+                  from 2026-04-01T00:00:00Z, or once an operator raises apps.demo.account_limit";
     assert_eq!(refused.json()["detail"], detail);
     let until = datetime!(2026-04-01 0:00 UTC) - gateway.sandbox.clock.now();
     assert_eq!(refused.header("retry-after"), until.whole_seconds().to_string());
@@ -66,7 +66,7 @@ async fn more_accounts_than_the_limit_are_refused_until_the_month_ends(database:
     let overview = Visitor::admin(&gateway).await.open("/console/").await.text();
     assert!(
         overview.contains(
-            "demo has used 1 account this month; its limit is 1, and calls for others are refused."
+            "demo has used 1 account this month; its limit is 1. Calls with other accounts are refused."
         ),
         "{overview}"
     );
@@ -91,7 +91,7 @@ async fn a_limit_may_only_warn(database: Database) {
     let overview = Visitor::with_key(&gateway, &admin).await.open("/console/").await.text();
     assert!(
         overview.contains(
-            "demo has used 2 accounts this month; its limit is 1, and others are used, too."
+            "demo has used 2 accounts this month; its limit is 1. Other accounts can still be used."
         ),
         "{overview}"
     );

@@ -108,7 +108,7 @@ pub(crate) fn of_everything() -> Vec<Sample> {
 
 pub(crate) fn of_keys(kind: Kind) -> Vec<Sample> {
     let missing = format!("missing_key_{}", kind.name());
-    let detail = "holds another key than Authorization does; send one of the two";
+    let detail = "is not the key in Authorization; send only one of them";
     let mut samples = of_names(kind);
     samples.extend([
         Sample::called(&missing, Problem::missing_key(kind)),
@@ -134,8 +134,7 @@ fn of_names(kind: Kind) -> Vec<Sample> {
 }
 
 pub(crate) fn of_bodies() -> Vec<Sample> {
-    let detail =
-        "the body is declared as another type than JSON; send it as Content-Type: application/json";
+    let detail = "the Content-Type is not JSON; send the body as application/json";
     vec![
         Problem::wrong_type(detail).into(),
         Problem::body_too_large(65536).into(),

@@ -28,7 +28,7 @@ pub(crate) const FACE: Face = Face { root: "/connect", policy: html::POLICY, pro
 
 /// Far more than needed: X's tokens and verifiers have about 30 characters.
 const MOST_RETURNED: usize = 250;
-const FROM_THE_LINK: &str = "Open the link that you were sent again, and press its button.";
+const FROM_THE_LINK: &str = "Open the link that you received again, and press its button.";
 
 /// The parameters with which X sends a browser back (reference 6.4).
 #[derive(Deserialize)]
@@ -50,18 +50,20 @@ struct Browser<'a> {
 /// The page for a problem that no handler here has answered.
 fn problem_page(problem: &Problem) -> String {
     let (title, what, advice) = match problem.status() {
-        StatusCode::NOT_FOUND => (
-            "Nothing here",
-            "There is no page at this address.",
-            "Open the link that you were sent.",
-        ),
+        StatusCode::NOT_FOUND => {
+            ("Not found", "There is no page at this address.", "Open the link that you received.")
+        }
         StatusCode::METHOD_NOT_ALLOWED => {
-            ("Nothing done", "This page is not asked in this way.", FROM_THE_LINK)
+            ("Not possible", "This page does not accept this kind of request.", FROM_THE_LINK)
         }
         StatusCode::SERVICE_UNAVAILABLE => {
-            ("Not now", "The server is about to stop.", "Try again in a moment.")
+            ("Temporarily unavailable", "The server is shutting down.", "Try again in a moment.")
         }
-        _ => ("Not now", "The server cannot do this now.", "Try again in a moment."),
+        _ => (
+            "Temporarily unavailable",
+            "The server cannot do this right now.",
+            "Try again in a moment.",
+        ),
     };
     view::trouble(title, what, advice)
 }
@@ -78,21 +80,21 @@ pub(crate) async fn show(
 ) -> Response {
     let from = Client::address(&request);
     let browser = Browser::of(request.headers(), host.gateway().public_url());
-    match host.gateway().get_invitation(&link, browser.map(|it| it.proof), from).await {
-        Ok(it) => page(
+    match host.gateway().get_invitation(&link, browser.map(|browser| browser.proof), from).await {
+        Ok(link_page) => page(
             StatusCode::OK,
-            match &it.state {
-                LinkState::Connected(screen_name) => view::connected(&it.link, screen_name),
+            match &link_page.state {
+                LinkState::Connected(screen_name) => view::connected(&link_page.link, screen_name),
                 LinkState::Open(last_end) => {
                     let form = format_description!(
                         "[hour]:[minute] UTC on [day] [month repr:long] [year]"
                     );
-                    let at = it.link.expires_at;
+                    let at = link_page.link.expires_at;
                     let expires_at = (rfc3339(at), at.format(form).unwrap_or_default());
                     let expires_at = (&*expires_at.0, &*expires_at.1);
-                    let name = it.expected_name.as_deref();
+                    let name = link_page.expected_name.as_deref();
                     let action = format!("/connect/{link}/begin");
-                    view::invitation(&it.link, name, *last_end, &action, expires_at)
+                    view::invitation(&link_page.link, name, *last_end, &action, expires_at)
                 }
             },
         ),
@@ -108,15 +110,17 @@ pub(crate) async fn begin(
 ) -> Response {
     let (headers, from) = (request.headers(), Client::address(&request));
     if !is_same_origin(headers, host.gateway().public_url()) {
-        let text = view::trouble("Not begun", "Another site sent you here.", FROM_THE_LINK);
+        let text =
+            view::trouble("Not started", "This request came from another site.", FROM_THE_LINK);
         return page(StatusCode::FORBIDDEN, text);
     }
     let public_url = host.gateway().public_url();
     let browser = Browser::of(headers, public_url);
-    let begun = match host.gateway().begin_link(&link, browser.map(|it| it.proof), from).await {
-        Ok(begun) => begun,
-        Err(error) => return trouble(error),
-    };
+    let begun =
+        match host.gateway().begin_link(&link, browser.map(|browser| browser.proof), from).await {
+            Ok(begun) => begun,
+            Err(error) => return trouble(error),
+        };
     let mut response = match begun.authorize_url {
         Ok(url) => see_other(url),
         // The link's own page says why, and lets the user try again.
@@ -143,9 +147,9 @@ pub(crate) async fn callback(
     headers: HeaderMap,
     returned: Result<Query<Returned>, QueryRejection>,
 ) -> Response {
-    let returned = returned.ok().and_then(|Query(it)| it.plain());
+    let returned = returned.ok().and_then(|Query(returned)| returned.plain());
     let Some(returned) = &returned else {
-        let what = "What your browser came back with is not what X sends.";
+        let what = "Your browser came back from X without a valid response.";
         return page(StatusCode::BAD_REQUEST, view::trouble("Not connected", what, FROM_THE_LINK));
     };
     let callback = match returned {
@@ -174,8 +178,9 @@ impl Returned {
             (None, None, Some(token)) => (token, None),
             _ => return None,
         };
-        let is_plain = |it: &String| {
-            (1..=MOST_RETURNED).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_graphic())
+        let is_plain = |text: &String| {
+            (1..=MOST_RETURNED).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic())
         };
         (is_plain(&token) && verifier.iter().all(is_plain)).then_some((token, verifier))
     }
@@ -186,14 +191,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Linked {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Linked, Response> {
         let read = Path::from_request_parts(parts, state).await;
-        read.map(|Path(it)| Linked(it)).map_err(|_| trouble(NotConnected::LinkUnknown.into()))
+        read.map(|Path(link)| Linked(link)).map_err(|_| trouble(NotConnected::LinkUnknown.into()))
     }
 }
 
 impl Browser<'_> {
     fn of<'a>(headers: &'a HeaderMap, public_url: Option<&str>) -> Option<Browser<'a>> {
-        let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
-        let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+        let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = all
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
         let (_, value) = pairs.find(|(name, _)| *name == cookie_name(public_url))?;
         let (link, proof) = value.split_once('.')?;
         is_link_id(link).then_some(Browser { link, proof })
@@ -222,15 +229,19 @@ fn trouble(error: Error) -> Response {
     let (title, what, advice) = match &error {
         // Somebody has connected with it: a title that denies that would alarm them.
         Error::NotConnected(end @ NotConnected::LinkUsed) => {
-            ("Used already", end.what(), end.advice())
+            ("Already used", end.what(), end.advice())
         }
         Error::NotConnected(end) => ("Not connected", end.what(), end.advice()),
         Error::TooManyGuesses => (
-            "Not now",
-            "There were too many tries from your address with links that are not there.",
-            "Wait a minute, then open the link that you were sent.",
+            "Too many attempts",
+            "There were too many attempts from your address with unknown links.",
+            "Wait a minute, then open the link that you received.",
         ),
-        _ => ("Not possible now", "The server cannot do this now.", "Try again in a moment."),
+        _ => (
+            "Temporarily unavailable",
+            "The server cannot do this right now.",
+            "Try again in a moment.",
+        ),
     };
     let text = view::trouble(title, what, advice);
     let problem = Problem::from(error);

@@ -61,7 +61,7 @@ pub fn invitation(
 
 /// The page of a link with which somebody has connected.
 pub fn connected(link: &Link, screen_name: &str) -> String {
-    let return_to = link.return_to.as_deref().map(|it| (host(it), it));
+    let return_to = link.return_to.as_deref().map(|url| (host(url), url));
     text(&ConnectedPage { app: &link.app, screen_name, return_to })
 }
 
@@ -72,7 +72,7 @@ pub fn trouble(title: &str, what: &str, advice: &str) -> String {
 
 /// The host of a URL, with its port.
 fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |it| it.1);
+    let rest = url.split_once("://").map_or(url, |parts| parts.1);
     rest.split(['/', '?', '#']).next().unwrap_or(rest)
 }
 

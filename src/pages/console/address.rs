@@ -14,12 +14,13 @@ pub(crate) const SIGN_IN: &str = "/console/sign-in";
 /// The scheme and authority of this request, if pages may be shown there.
 pub(crate) fn own_origin(headers: &HeaderMap, public_url: Option<&str>) -> Option<String> {
     let host = headers.get(HOST)?.to_str().ok()?;
-    let public = public_url.filter(|it| it.split_once("://").is_some_and(|it| it.1 == host));
+    let public =
+        public_url.filter(|url| url.split_once("://").is_some_and(|parts| parts.1 == host));
     if let Some(public) = public {
         return Some(public.to_owned());
     }
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|it| it.is_ascii_digit()) { name } else { host }
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
     });
     matches!(name, "127.0.0.1" | "localhost" | "[::1]").then(|| format!("http://{host}"))
 }
@@ -35,7 +36,7 @@ pub(crate) fn see_other(url: &str) -> Response {
 
 /// A path with those of the query parameters that are not empty.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
-    let given = parameters.iter().filter(|it| !it.1.is_empty());
+    let given = parameters.iter().filter(|parameter| !parameter.1.is_empty());
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }

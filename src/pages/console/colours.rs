@@ -6,8 +6,8 @@ use crate::model::{AuthKind, Endpoint};
 use crate::pages::parts::chart::Colour;
 
 /// The colour of the kind of credentials with which X was called.
-pub(super) fn of_credentials(it: AuthKind) -> Colour {
-    match it {
+pub(super) fn of_credentials(auth: AuthKind) -> Colour {
+    match auth {
         AuthKind::AppOnly => Colour::plain(1),
         AuthKind::UserContext => Colour::plain(2),
     }
@@ -17,22 +17,26 @@ pub(super) fn of_credentials(it: AuthKind) -> Colour {
 pub(super) fn closed(aspect: Option<Aspect>, gateway: &Gateway) -> Vec<(String, Colour)> {
     let of = |name: &str, colour| (name.to_owned(), colour);
     match aspect {
-        Some(Aspect::Auth) => AuthKind::ALL.map(|it| of(it.name(), of_credentials(it))).into(),
-        Some(Aspect::Outcome) => Outcome::ALL.map(|it| of(it.name(), of_answer(it))).into(),
+        Some(Aspect::Auth) => {
+            AuthKind::ALL.map(|auth| of(auth.name(), of_credentials(auth))).into()
+        }
+        Some(Aspect::Outcome) => {
+            Outcome::ALL.map(|outcome| of(outcome.name(), of_answer(outcome))).into()
+        }
         Some(Aspect::Endpoint) => {
             let all = Endpoint::ALL.into_iter().enumerate();
-            all.map(|(place, it)| of(it.name(), Colour::plain(place + 3))).collect()
+            all.map(|(place, endpoint)| of(endpoint.name(), Colour::plain(place + 3))).collect()
         }
         Some(Aspect::App) => {
             let all = gateway.apps().enumerate();
-            all.map(|(place, it)| of(it.0, Colour::plain(place))).collect()
+            all.map(|(place, app)| of(app.0, Colour::plain(place))).collect()
         }
         Some(Aspect::Key | Aspect::Account) | None => Vec::new(),
     }
 }
 
-fn of_answer(it: Outcome) -> Colour {
-    match it {
+fn of_answer(outcome: Outcome) -> Colour {
+    match outcome {
         Outcome::Success => Colour::plain(0),
         Outcome::Redirect => Colour::plain(7),
         Outcome::Refusal => Colour::REFUSED,

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use crate::gateway::{Detail, Error, Location};
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::form_errors::FieldErrors;
 use crate::web::body;
 use crate::web::host::Host;
 use crate::web::problem::Problem;
@@ -13,15 +13,16 @@ use crate::web::problem::Problem;
 const MOST_BYTES: usize = 256 * 1024;
 
 /// The mistakes in the fields, if those are the error; the form is then shown again with this status.
-pub(crate) fn wrong(error: Error) -> Result<(StatusCode, Wrong), Problem> {
+pub(crate) fn field_errors(error: Error) -> Result<(StatusCode, FieldErrors), Problem> {
     match error {
         Error::InvalidRequest(problems) => {
-            let wrong = problems.into_iter().map(|it| (field(&it.place), it.detail));
-            Ok((StatusCode::BAD_REQUEST, Wrong(wrong.collect())))
+            let errors =
+                problems.into_iter().map(|problem| (field(&problem.place), problem.detail));
+            Ok((StatusCode::BAD_REQUEST, FieldErrors(errors.collect())))
         }
         Error::AlreadyExists(what) => {
-            let wrong = vec![("name".to_owned(), format!("there is already {what}"))];
-            Ok((StatusCode::CONFLICT, Wrong(wrong)))
+            let errors = vec![("name".to_owned(), format!("there is already {what}"))];
+            Ok((StatusCode::CONFLICT, FieldErrors(errors)))
         }
         other => Err(other.into()),
     }
@@ -31,7 +32,7 @@ pub(crate) fn wrong(error: Error) -> Result<(StatusCode, Wrong), Problem> {
 pub(crate) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     let types = ["application/x-www-form-urlencoded"];
-    body::require_type(&parts.headers, &types, "send the form as the page does")?;
+    body::require_type(&parts.headers, &types, "submit the form from its page")?;
     let body = body::read(&parts.headers, body, MOST_BYTES, host.limits()).await?;
     serde_urlencoded::from_bytes(&body)
         .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
@@ -45,7 +46,7 @@ fn field(place: &Location) -> String {
     }
 }
 
-/// A typed search text without control characters: no name has any, and PostgreSQL accepts no text with a NUL.
-pub(crate) fn typed(text: &str) -> String {
+/// What was typed into a search field, without control characters: no name has any, and PostgreSQL stores no NUL.
+pub(crate) fn search_text(text: &str) -> String {
     text.trim().replace(char::is_control, "")
 }

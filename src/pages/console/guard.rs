@@ -25,22 +25,24 @@ pub(crate) const FACE: Face = Face { root: "/console", policy: POLICY, problem_p
 
 /// The page for a problem that no handler has answered.
 pub(crate) fn problem_page(problem: &Problem) -> String {
-    let said = layout::sentence(problem.words().1);
+    let detail = layout::sentence(problem.words().1);
     let (title, what, advice) = match problem.status() {
         StatusCode::NOT_FOUND if problem.is_gateway_error() => {
-            ("Nothing here", said, "It may have been removed meanwhile.")
+            ("Not found", detail, "It may have been removed.")
         }
         // The API routes that the detail lists do not help somebody who looks for a page.
         StatusCode::NOT_FOUND => {
-            let advice = "The address may be mistyped; the console leads to all its pages.";
-            ("Nothing here", "There is no such page.".to_owned(), advice)
+            let advice = "Check the address, or start from the console.";
+            ("Not found", "This page does not exist.".to_owned(), advice)
         }
         StatusCode::METHOD_NOT_ALLOWED => {
-            let what = "This page is not asked in this way.".to_owned();
-            ("Nothing done", what, "Go on from the console itself.")
+            let what = "This page does not accept this kind of request.".to_owned();
+            ("Not possible", what, "Continue from the console.")
         }
-        status if status.is_server_error() => ("Not possible now", said, "Try again in a moment."),
-        _ => ("Not done", said, "Go back and mend it."),
+        status if status.is_server_error() => {
+            ("Temporarily unavailable", detail, "Try again in a moment.")
+        }
+        _ => ("Not done", detail, "Go back and correct it."),
     };
     layout::trouble(title, &[what], advice)
 }
@@ -54,15 +56,14 @@ pub(crate) async fn require_own_site(
 ) -> Response {
     let headers = request.headers();
     let Some(own) = own_origin(headers, host.gateway().console_url()) else {
-        let what = "The console is served at loopback addresses and at admin.public_url alone.";
-        let advice = "Set admin.public_url to how browsers reach it.";
-        let text = layout::trouble("Not this address", &[what.to_owned()], advice);
+        let what = "The console is only available at loopback addresses and at admin.public_url.";
+        let advice = "Set admin.public_url to the address that browsers use.";
+        let text = layout::trouble("Wrong address", &[what.to_owned()], advice);
         return page(StatusCode::MISDIRECTED_REQUEST, text);
     };
     if !request.method().is_safe() && !is_same_origin(headers, Some(&own)) {
-        let what = "Another site sent you here, so nothing was done.";
-        let text =
-            layout::trouble("Not done", &[what.to_owned()], "Go on from the console itself.");
+        let what = "This request came from another site, so nothing was changed.";
+        let text = layout::trouble("Not done", &[what.to_owned()], "Continue from the console.");
         return page(StatusCode::FORBIDDEN, text);
     }
     next.run(request).await
@@ -78,19 +79,20 @@ pub(crate) async fn require_session(
     let session = match session(&host, request.headers(), address).await {
         Ok(Some(session)) => session,
         Ok(None) if request.method().is_safe() => {
-            return sign_in::lead(request.uri());
+            return sign_in::redirect(request.uri());
         }
         Ok(None) => {
-            let what = "You are signed out, so nothing was done.";
+            let what = "You are signed out, so nothing was changed.";
             let text = layout::trouble("Signed out", &[what.to_owned()], "Sign in again.");
             return page(StatusCode::UNAUTHORIZED, text);
         }
         Err(problem) => return problem.into_response(),
     };
-    let leaves = request.uri().path() == "/console/sign-out";
-    if !request.method().is_safe() && !session.may_act() && !leaves {
-        let what = "The key that you signed in with may look at everything and change nothing.";
-        let text = layout::trouble("Not done", &[what.to_owned()], "Ask somebody who may act.");
+    let is_sign_out = request.uri().path() == "/console/sign-out";
+    if !request.method().is_safe() && !session.may_act() && !is_sign_out {
+        let what = "Your key is read-only, so nothing was changed.";
+        let text =
+            layout::trouble("Not done", &[what.to_owned()], "Ask an admin with full access.");
         return page(StatusCode::FORBIDDEN, text);
     }
     request.extensions_mut().insert(session);
@@ -103,10 +105,11 @@ pub(crate) async fn session(
     address: IpAddr,
 ) -> Result<Option<Session>, Problem> {
     let gateway = host.gateway();
-    let all = headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
-    let mut pairs = all.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        all.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let name = sign_in::cookie_name(gateway.console_url());
-    match pairs.find(|it| it.0 == name) {
+    match pairs.find(|pair| pair.0 == name) {
         Some((_, secret)) => Ok(gateway.find_session(secret, address).await?),
         None => Ok(None),
     }

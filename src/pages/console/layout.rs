@@ -87,7 +87,7 @@ impl Section {
 #[template(path = "pages/console/sign_in.html", config = ".askama.toml")]
 struct SignInPage<'a> {
     next: &'a str,
-    wrong: Option<&'a str>,
+    error: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -99,8 +99,8 @@ struct TroublePage<'a> {
 }
 
 /// The page that asks for an admin key; `next` is the page to go on to.
-pub fn sign_in(next: &str, wrong: Option<&str>) -> String {
-    text(&SignInPage { next, wrong })
+pub fn sign_in(next: &str, error: Option<&str>) -> String {
+    text(&SignInPage { next, error })
 }
 
 /// A page that says what went wrong and what to do, for people who may not be signed in.
@@ -109,9 +109,9 @@ pub fn trouble(title: &str, what: &[String], advice: &str) -> String {
 }
 
 /// An error's text as a sentence, with a capital and a full stop.
-pub fn sentence(said: &str) -> String {
-    let mut letters = said.chars();
-    let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
 

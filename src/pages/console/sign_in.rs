@@ -32,20 +32,20 @@ struct Fields {
 }
 
 #[derive(Deserialize)]
-struct Leaving {
+struct SignOutFields {
     #[serde(default)]
     everywhere: bool,
 }
 
 /// Redirects from a page that requires a session to the sign-in page.
-pub(super) fn lead(uri: &Uri) -> Response {
-    let path = uri.path_and_query().map_or(ROOT, |it| it.as_str());
+pub(super) fn redirect(uri: &Uri) -> Response {
+    let path = uri.path_and_query().map_or(ROOT, |path| path.as_str());
     let next = if path == ROOT { "" } else { path };
     see_other(&with_query(SIGN_IN, &[("next", next)]))
 }
 
-pub(crate) async fn show(Query(asked): Query<SignInQuery>) -> Response {
-    page(StatusCode::OK, layout::sign_in(onward(&asked.next), None))
+pub(crate) async fn show(Query(query): Query<SignInQuery>) -> Response {
+    page(StatusCode::OK, layout::sign_in(onward(&query.next), None))
 }
 
 /// Gives the browser its cookie, or says why not.
@@ -60,12 +60,12 @@ pub(crate) async fn sign_in(
     let secret = match gateway.sign_in(fields.key.trim(), address).await? {
         SignIn::Begun(secret) => secret,
         SignIn::Refused => {
-            let wrong = "This is no admin key that works. Admin keys begin with csa_.";
-            return Ok(page(StatusCode::FORBIDDEN, layout::sign_in(next, Some(wrong))));
+            let error = "This admin key is not valid, or has expired or been revoked. Admin keys start with csa_.";
+            return Ok(page(StatusCode::FORBIDDEN, layout::sign_in(next, Some(error))));
         }
         SignIn::TooMany => {
-            let wrong = "There were too many tries from your address. Wait a minute.";
-            let refused = page(StatusCode::TOO_MANY_REQUESTS, layout::sign_in(next, Some(wrong)));
+            let error = "Too many attempts from your address. Wait a minute.";
+            let refused = page(StatusCode::TOO_MANY_REQUESTS, layout::sign_in(next, Some(error)));
             return Ok(([(RETRY_AFTER, "60")], refused).into_response());
         }
     };
@@ -81,8 +81,8 @@ pub(crate) async fn sign_out(
     Extension(session): Extension<Session>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let leaving: Leaving = form::read(&host, request).await?;
-    host.gateway().sign_out(&session, leaving.everywhere).await?;
+    let fields: SignOutFields = form::read(&host, request).await?;
+    host.gateway().sign_out(&session, fields.everywhere).await?;
     let mut response = see_other(SIGN_IN).into_response();
     let cookie = cookie(host.gateway().console_url(), "", "; Max-Age=0");
     response.headers_mut().insert(SET_COOKIE, cookie);
@@ -105,6 +105,6 @@ fn cookie(public_url: Option<&str>, secret: &str, age: &str) -> HeaderValue {
 /// The page to go on to, if it is one of the console's; else the overview.
 fn onward(next: &str) -> &str {
     let is_own =
-        next.starts_with(ROOT) && next.bytes().all(|it| it.is_ascii_graphic() && it != b'\\');
+        next.starts_with(ROOT) && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own { next } else { ROOT }
 }

@@ -71,8 +71,8 @@ pub struct Problem {
 pub struct Text(pub String);
 
 impl Problem {
-    /// Whether the detail would only repeat the title.
-    fn is_said_by_title(&self) -> bool {
+    /// Whether the detail says no more than the title.
+    fn only_repeats_title(&self) -> bool {
         self.detail.0.eq_ignore_ascii_case(self.title)
     }
 }

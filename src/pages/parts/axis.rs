@@ -13,15 +13,16 @@ impl Axis {
         let most = most.max(1);
         let rough = most.div_ceil(5);
         let power = 10_u64.pow(rough.ilog10());
-        let nice = [1, 2, 5, 10].map(|it| power.saturating_mul(it));
-        let step = nice.into_iter().find(|it| *it >= rough).unwrap_or(u64::MAX);
+        let nice = [1, 2, 5, 10].map(|factor| power.saturating_mul(factor));
+        let step = nice.into_iter().find(|step| *step >= rough).unwrap_or(u64::MAX);
         Axis { step, steps: most.div_ceil(step) }
     }
 
     /// The positions of its numbers, from 0 to 1, and their labels.
     pub fn ticks(self) -> impl Iterator<Item = (f64, String)> {
-        (0..=self.steps)
-            .map(move |it| (it as f64 / self.steps as f64, brief(it.saturating_mul(self.step))))
+        (0..=self.steps).map(move |index| {
+            (index as f64 / self.steps as f64, brief(index.saturating_mul(self.step)))
+        })
     }
 
     /// The position of a number, from 0 to 1.
@@ -40,7 +41,7 @@ pub fn brief(value: u64) -> String {
         (1_000_000, "M"),
         (1_000, "k"),
     ];
-    match units.into_iter().find(|it| value >= it.0) {
+    match units.into_iter().find(|unit| value >= unit.0) {
         None => value.to_string(),
         Some((unit, letter)) => match (value / unit, value % unit / (unit / 10)) {
             (whole, 0) => format!("{whole}{letter}"),
@@ -64,7 +65,7 @@ mod tests {
             (9_999_999, "0 2M 4M 6M 8M 10M"),
             (u64::MAX, "0 5E 10E 15E 18.4E"),
         ] {
-            let ticks: Vec<String> = Axis::up_to(most).ticks().map(|it| it.1).collect();
+            let ticks: Vec<String> = Axis::up_to(most).ticks().map(|tick| tick.1).collect();
             assert_eq!(ticks.join(" "), expected, "{most}");
         }
     }

@@ -57,20 +57,21 @@ const LONG: u64 = 1_000_000;
 impl Ranking {
     /// The ranking as HTML: title and picture; and the table behind it, unless the page has all the numbers below.
     pub fn draw(&self, with_table: bool) -> String {
-        let most = self.bars.iter().filter_map(|it| it.1).max().unwrap_or_default();
+        let most = self.bars.iter().filter_map(|bar| bar.1).max().unwrap_or_default();
         let axis = Axis::up_to(most);
-        let rows = self.bars.iter().zip((0..).map(|it| it * ROW)).map(|((name, value), y)| Row {
-            name,
-            shown: match value {
-                None => "no number".to_owned(),
-                Some(it) if *it < LONG => it.to_string(),
-                Some(it) => brief(*it),
-            },
-            y,
-            width: value.map_or(0, |it| across(axis.part(it))),
-        });
+        let rows =
+            self.bars.iter().zip((0..).map(|index| index * ROW)).map(|((name, value), y)| Row {
+                name,
+                shown: match value {
+                    None => "no number".to_owned(),
+                    Some(number) if *number < LONG => number.to_string(),
+                    Some(number) => brief(*number),
+                },
+                y,
+                width: value.map_or(0, |number| across(axis.part(number))),
+            });
         let rows: Vec<Row<'_>> = rows.collect();
-        let bottom = rows.last().map_or(0, |it| it.y + ROW);
+        let bottom = rows.last().map_or(0, |row| row.y + ROW);
         let apart = axis.ticks().count() / 2;
         let ticks = axis.ticks().enumerate().map(|(index, (part, label))| Tick {
             x: LEFT + across(part),

@@ -72,21 +72,16 @@ impl Problem {
         let detail = format!(
             "send a Countersign key as `Authorization: Bearer {prefix}…` or `X-Api-Key: {prefix}…`"
         );
-        Problem::new(StatusCode::UNAUTHORIZED, "missing_key", "No key", detail)
+        Problem::new(StatusCode::UNAUTHORIZED, "missing_key", "Missing key", detail)
     }
 
     pub(crate) fn not_acceptable(detail: &'static str) -> Problem {
-        Problem::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "not_acceptable",
-            "Nothing acceptable can be sent",
-            detail,
-        )
+        Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "Not acceptable", detail)
     }
 
     pub(crate) fn body_too_large(most: usize) -> Problem {
         let detail = format!(
-            "the body is larger than {most} bytes, the most that is taken; send it in parts"
+            "the body is larger than {most} bytes, the most that is accepted; split the request"
         );
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,9 +107,9 @@ impl Problem {
 
     pub(crate) fn too_many_connections(full: Full) -> Problem {
         let detail = match full {
-            Full::Listener => "the gateway has as many connections as limits.connections allows",
+            Full::Listener => "the gateway has reached limits.connections",
             Full::Address => {
-                "your address has three quarters of the connections that limits.connections allows, the most that one may have"
+                "your address has three quarters of limits.connections open, the most that one address may have"
             }
         };
         Problem::new(
@@ -129,14 +124,9 @@ impl Problem {
     pub(crate) fn unknown_name(name: &str) -> Problem {
         let name: String = name.chars().filter(char::is_ascii_graphic).take(100).collect();
         let detail = format!(
-            "/metrics and /admin are not served under the name {name:?}: list it in admin.hosts, or set admin.public_url if browsers come by it"
+            "/metrics and /admin are not served under the name {name:?}: list it in admin.hosts, or set admin.public_url if browsers use it"
         );
-        Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "unknown_name",
-            "This name is not served",
-            detail,
-        )
+        Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown_name", "Unknown host name", detail)
     }
 
     pub(crate) fn invalid(problems: Vec<Detail>) -> Problem {
@@ -154,8 +144,8 @@ impl Problem {
 
     /// Notes the id of the presented key, which is public if its checksum is right.
     pub(crate) fn about_key(self, text: &str) -> Problem {
-        let key_id = Presented::parse(text).map(|it| it.id.to_owned());
-        self.change(|it| it.key_id = key_id)
+        let key_id = Presented::parse(text).map(|key| key.id.to_owned());
+        self.change(|parts| parts.key_id = key_id)
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {
@@ -208,9 +198,9 @@ impl Problem {
             "errors": [parts.detail],
             "problems": parts.problems.iter().map(describe).collect::<Vec<_>>(),
         });
-        if let (Some(it), Some(body)) = (self.reconnect(), body.as_object_mut()) {
-            body.insert("reconnect_url".to_owned(), it.url.expose().into());
-            body.insert("reconnect_until".to_owned(), rfc3339(it.until).into());
+        if let (Some(reconnect), Some(body)) = (self.reconnect(), body.as_object_mut()) {
+            body.insert("reconnect_url".to_owned(), reconnect.url.expose().into());
+            body.insert("reconnect_until".to_owned(), rfc3339(reconnect.until).into());
         }
         if let (Some(missing), Some(body)) = (self.missing(), body.as_object_mut()) {
             body.insert("missing".to_owned(), json!(missing));
@@ -235,7 +225,7 @@ impl Problem {
     }
 
     fn retry(self, after: Duration) -> Problem {
-        self.change(|it| it.retry_after = Some(after))
+        self.change(|parts| parts.retry_after = Some(after))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Parts)) -> Problem {
@@ -281,13 +271,8 @@ pub(crate) fn no_route(uri: &Uri, offered: &str) -> Problem {
 pub(crate) fn wrong_method(method: &Method, uri: &Uri) -> Problem {
     let path = shown_path(uri);
     let method: String = method.as_str().chars().take(20).collect();
-    let detail = format!("{path} does not take {method}; the header Allow names what it takes");
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        "This method is not allowed",
-        detail,
-    )
+    let detail = format!("{path} does not accept {method}; see the header Allow");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail)
 }
 
 /// A path that is safe to log and repeat. Parts are cut to the length of a user id or a screen name, since a key or a

@@ -19,12 +19,28 @@ pub(crate) fn status_of(reason: Reason) -> StatusCode {
 }
 
 /// Why there are no results, in words.
-pub(crate) fn why(missing: &[Missing]) -> String {
-    let why = missing.iter().take(5).map(|it| {
-        let posts = it.posts.len();
-        let noun = if posts == 1 { "post" } else { "posts" };
-        let more = if it.detail.is_empty() { "" } else { ", " };
-        format!("{posts} {noun} {}{more}{}", it.reason.name(), it.detail)
+pub(crate) fn explain(missing: &[Missing]) -> String {
+    let texts = missing.iter().take(5).map(|missing| {
+        let posts = match missing.posts.len() {
+            1 => "1 post is".to_owned(),
+            posts => format!("{posts} posts are"),
+        };
+        let comma = if missing.detail.is_empty() { "" } else { ", " };
+        format!("{posts} {}{comma}{}", in_words(missing.reason), missing.detail)
     });
-    why.collect::<Vec<_>>().join("; ")
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+fn in_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unavailable => "unavailable (deleted, protected or unknown)",
+        Reason::NotConnected => "by an author whose account is not connected",
+        Reason::AccountRevoked => "by an author whose account's token no longer works",
+        Reason::AccountLimit => "beyond the app's account limit for this month",
+        Reason::Forbidden => "not by the account that was used",
+        Reason::UnsupportedAge => "too old for these metrics",
+        Reason::Quota => "beyond the app's quota at X",
+        Reason::Deadline => "not ready before the deadline",
+        Reason::UpstreamError => "missing because X returned an unexpected response",
+    }
 }

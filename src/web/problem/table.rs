@@ -18,41 +18,42 @@ const OPERATOR: Duration = Duration::from_secs(10);
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
-        let said = error.to_string();
+        let text = error.to_string();
         let (status, code, title) = status_of(&error);
         let detail = match &error {
             Error::InvalidRequest(problems) => spell_out(problems),
             Error::AccountNotActive { state, since, reconnect } => {
-                let link = "; the link in reconnect_url, or in the header Countersign-Reconnect-Url, is for that";
+                let link =
+                    "; that link is in reconnect_url and in the header Countersign-Reconnect-Url";
                 let helps = reconnect.is_some() && *state != AccountState::Blocked;
                 let link = if helps { link } else { "" };
                 let since = rfc3339(*since);
-                format!("the account is {state} since {since}: {}{link}", remedy(*state))
+                format!("the account has been {state} since {since}: {}{link}", remedy(*state))
             }
             Error::AccountLimitReached { app, until, .. } => {
                 let until = rfc3339(*until);
                 format!(
-                    "{said}; others can be used from {until} on, or once an operator raises apps.{app}.account_limit"
+                    "{text}; other accounts can be used from {until}, or once an operator raises apps.{app}.account_limit"
                 )
             }
-            Error::NotConnected(end) => format!("{said} {}", end.advice()),
+            Error::NotConnected(end) => format!("{text} {}", end.advice()),
             Error::NothingAnswered { missing, .. } => {
-                format!("{said}: {}", nothing_answered::why(missing))
+                format!("no results: {}", nothing_answered::explain(missing))
             }
             Error::VaultKeyUnavailable(_) => {
-                format!("{said}; an operator has to add it to vault.keys")
+                format!("{text}; an operator has to add it to vault.keys")
             }
             Error::AppCredentialsRejected { .. } => {
-                format!("{said}; an operator has to check them with `countersign check`")
+                format!("{text}; an operator has to check them with `countersign check`")
             }
-            _ => said,
+            _ => text,
         };
-        Problem::new(status, code, title, detail).change(|it| {
-            it.retry_after = retry_after(&error);
+        Problem::new(status, code, title, detail).change(|parts| {
+            parts.retry_after = retry_after(&error);
             if let Error::InvalidRequest(problems) = &error {
-                it.problems.clone_from(problems);
+                parts.problems.clone_from(problems);
             }
-            it.cause = Some(error);
+            parts.cause = Some(error);
         })
     }
 }
@@ -60,31 +61,29 @@ impl From<Error> for Problem {
 /// Status, code and title of each error. No `_` arm: a new error does not compile until it is listed here.
 fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
-        Error::InvalidRequest(_) => {
-            (StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the rules")
-        }
+        Error::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request", "Invalid request"),
         Error::UnknownKey => (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted"),
         Error::TooManyGuesses => {
-            (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many wrong keys")
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many invalid keys")
         }
         Error::TooManyLinks { .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, "too_many_links", "The key has too many links")
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_links", "Too many pending links")
         }
-        Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "The key may not do this"),
-        Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "No such account"),
+        Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed for this key"),
+        Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "Account not found"),
         Error::AccountNotActive { .. } => {
             (StatusCode::CONFLICT, "account_not_active", "The account cannot be used")
         }
         Error::AccountLimitReached { .. } => (
             StatusCode::FORBIDDEN,
             "account_limit_reached",
-            "The app may use no more accounts this month",
+            "The app's account limit for this month is reached",
         ),
         Error::NothingAnswered { reason, .. } => {
-            (nothing_answered::status_of(*reason), "nothing_answered", "Nothing could be answered")
+            (nothing_answered::status_of(*reason), "nothing_answered", "No results")
         }
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
-        Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "It exists already"),
+        Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "Already exists"),
         Error::UpstreamUnreachable(_) => {
             (StatusCode::BAD_GATEWAY, "upstream_unreachable", "X could not be reached")
         }
@@ -92,30 +91,28 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (status_of_end(*end), "not_connected", "The account was not connected")
         }
         Error::UpstreamCutShort(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "X's answer was not whole")
+            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "X's response was incomplete")
         }
         Error::UpstreamTooLarge(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_too_large", "X's answer is too large")
+            (StatusCode::BAD_GATEWAY, "upstream_too_large", "X's response is too large")
         }
         Error::UpstreamTimeout(_) => {
-            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "X did not answer in time")
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "X did not respond in time")
         }
         Error::UpstreamOdd { .. } => {
-            (StatusCode::BAD_GATEWAY, "upstream_odd", "X gave an unexpected answer")
+            (StatusCode::BAD_GATEWAY, "upstream_odd", "X returned an unexpected response")
         }
         Error::AppCredentialsRejected { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             "app_credentials_rejected",
-            "X does not accept the app's credentials",
+            "X rejected the app's credentials",
         ),
         Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The gateway is busy"),
-        Error::VaultKeyUnavailable(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "vault_key_unavailable",
-            "The gateway lacks a vault key",
-        ),
+        Error::VaultKeyUnavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "vault_key_unavailable", "A vault key is missing")
+        }
         Error::StoreUnavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database cannot be asked")
+            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database is unavailable")
         }
         Error::Internal(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in the gateway")
@@ -166,30 +163,32 @@ fn status_of_end(end: NotConnected) -> StatusCode {
 }
 
 fn spell_out(problems: &[Detail]) -> String {
-    let said: Vec<String> = problems
+    let texts: Vec<String> = problems
         .iter()
         .take(SPELT_OUT)
-        .map(|it| match &it.place {
-            Location::Body(pointer) if pointer.is_empty() => format!("the body: {}", it.detail),
-            place => format!("{place}: {}", it.detail),
+        .map(|problem| match &problem.place {
+            Location::Body(pointer) if pointer.is_empty() => {
+                format!("the body: {}", problem.detail)
+            }
+            place => format!("{place}: {}", problem.detail),
         })
         .collect();
-    let more: usize = problems.iter().skip(SPELT_OUT).map(|it| it.stands_for).sum();
+    let more: usize = problems.iter().skip(SPELT_OUT).map(|problem| problem.stands_for).sum();
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    format!("{}{more}", said.join("; "))
+    format!("{}{more}", texts.join("; "))
 }
 
 fn remedy(state: AccountState) -> &'static str {
     match state {
         AccountState::Active => "try again",
         AccountState::Revoked => {
-            "its user took the app's access back, so an operator has to import a new token, or send the user a link to connect again"
+            "its user revoked the app's access, so an operator has to import a new token, or send the user a link to reconnect"
         }
         AccountState::Blocked => {
-            "X has suspended or locked its user, who has to clear that with X; within an hour it works again, or at once when an operator verifies the account"
+            "X has suspended or locked its user, who has to resolve that with X; the account then works again within an hour, or at once if an operator verifies it"
         }
         AccountState::Quarantined => {
-            "what is stored of it cannot be trusted, so an operator has to import its token again, or send the user a link to connect again"
+            "its stored token cannot be trusted, so an operator has to import the token again, or send the user a link to reconnect"
         }
     }
 }

@@ -141,7 +141,7 @@ async fn attack(browser: &Browser, from: &str, gateway: &TestGateway, path: &str
     );
     browser.run(&form).await;
     browser.sees("Not done").await;
-    browser.reads("Another site sent you here, so nothing was done.").await;
+    browser.reads("This request came from another site, so nothing was changed.").await;
     browser.complaints().await;
 }
 

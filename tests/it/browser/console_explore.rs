@@ -24,10 +24,10 @@ impl Browser {
              document.getElementById('group').value = '{group}'"
         );
         self.run(&choose).await;
-        self.press("Ask").await;
+        self.press("Run query").await;
         let chosen = format!("//option[@selected and @value='{group}']");
         self.find(&format!(
-            "//main[.//h2[.='The answer']][.//input[@checked and @value='{window}']]{chosen}"
+            "//main[.//h2[.='Results']][.//input[@checked and @value='{window}']]{chosen}"
         ))
         .await;
     }

@@ -39,16 +39,16 @@ async fn the_pages_about_accounts_are_sound_in_every_size_and_colour() {
     browser.sees("@bob").await;
     browser.shows("console-account").await;
     browser.press("Verify now").await;
-    browser.reads("X was asked: the account's token works.").await;
-    browser.press("Make a link to reconnect").await;
-    browser.sees("A link for you to send").await;
+    browser.reads("Checked with X: the account's token works.").await;
+    browser.press("Create a reconnect link").await;
+    browser.sees("Send this link").await;
     browser.shows("console-link-made").await;
     browser.press("Back to the account").await;
     browser.press("Remove…").await;
     browser.sees("Remove @bob?").await;
     browser.shows("console-account-remove").await;
-    browser.press("Remove the account").await;
-    browser.reads("The account is removed, and its token gone.").await;
+    browser.press("Remove account").await;
+    browser.reads("The account was removed and its token deleted.").await;
     let alice = AccountRef::Id(gateway.id("alice"));
     gateway.inner.remove_account(None, &alice, "test").await.unwrap();
     browser.goes_to(&gateway, "/console/accounts").await;
@@ -68,18 +68,18 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
 
     browser.goes_to(&gateway, "/console/keys").await;
     browser.shows("console-keys").await;
-    browser.press("Make a key for a service").await;
-    browser.sees("Make a key for a service").await;
+    browser.press("Create a service key").await;
+    browser.sees("Create a service key").await;
     browser.shows("console-key-new").await;
     browser.types("name", "dashboard").await;
     browser.types("accounts", "alice").await;
-    browser.press("Make the key").await;
+    browser.press("Create key").await;
     browser.reads("must be a user id of 1 to 19 digits").await;
     browser.shows("console-key-wrong").await;
     browser.types("accounts", &gateway.id("alice").to_string()).await;
     browser.find("//option[@value='30d']").await.click().await.unwrap();
-    browser.press("Make the key").await;
-    browser.reads("This is the one time that it is shown").await;
+    browser.press("Create key").await;
+    browser.reads("Key created. Copy it now: it is shown only once.").await;
     browser.shows("console-key-made").await;
     browser.goes_to(&gateway, "/console/keys/new?role=owner").await;
     browser.shows("console-key-new-admin").await;
@@ -89,14 +89,14 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     browser.press("Revoke dashboard…").await;
     browser.sees("Revoke “dashboard”?").await;
     browser.shows("console-key-revoke").await;
-    browser.press("Revoke the key").await;
-    browser.reads("The key is revoked").await;
+    browser.press("Revoke key").await;
+    browser.reads("The key was revoked").await;
     browser.goes_to(&gateway, "/console/keys?state=any").await;
     browser.shows("console-keys-ended").await;
     // Behind the gateway's back, which still has the session cached.
     database.run("update key set revoked_at = created_at").await;
     browser.goes_to(&gateway, "/console/keys").await;
-    browser.reads("There is no key that works.").await;
+    browser.reads("No active keys.").await;
     browser.shows("console-keys-none").await;
 }
 
@@ -115,22 +115,22 @@ async fn the_pages_about_links_are_sound_in_every_size_and_colour() {
     gateway.link_with(|link| link.expected_user = Some(gateway.id("carol"))).await;
     browser.goes_to(&gateway, "/console/links").await;
     browser.shows("console-links").await;
-    browser.press("Make a link").await;
-    browser.sees("Make a link to connect an account").await;
+    browser.press("Create a link").await;
+    browser.sees("Create a link to connect an account").await;
     browser.shows("console-link-new").await;
     browser.types("label", "the weekly report").await;
     browser.types("user_id", "carol").await;
-    browser.press("Make the link").await;
+    browser.press("Create link").await;
     browser.reads("must be a user id of 1 to 19 digits").await;
     browser.shows("console-link-wrong").await;
     browser.types("user_id", "").await;
-    browser.press("Make the link").await;
-    browser.sees("A link for you to send").await;
+    browser.press("Create link").await;
+    browser.sees("Send this link").await;
     browser.press("All links").await;
     browser.press("Withdraw the weekly report…").await;
     browser.sees("Withdraw “the weekly report”?").await;
-    browser.press("Withdraw the link").await;
-    browser.reads("The link is withdrawn").await;
+    browser.press("Withdraw link").await;
+    browser.reads("The link was withdrawn").await;
 }
 
 #[tokio::test]
@@ -147,11 +147,11 @@ async fn the_first_steps_are_sound_in_every_size_and_colour() {
         gateway.inner.remove_account(None, &named, "test").await.unwrap();
     }
     browser.goes_to(&gateway, "/console/accounts").await;
-    browser.press("The first steps").await;
+    browser.press("first steps").await;
     browser.sees("First steps").await;
     browser.shows("console-start").await;
-    browser.press("Make a link").await;
-    browser.sees("Make a link to connect an account").await;
+    browser.press("Create a link").await;
+    browser.sees("Create a link to connect an account").await;
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
     browser.shows("console-sign-in").await;
     browser.fill("key", "csa_wrong").await;
     browser.press("Sign in").await;
-    browser.reads("This is no admin key that works.").await;
+    browser.reads("This admin key is not valid, or has expired or been revoked.").await;
     browser.shows("console-sign-in-refused").await;
     browser.signs_in(&gateway, &admin).await;
     let without_names =
@@ -71,13 +71,13 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
     }
     database.run("delete from audit").await;
     browser.open(&format!("{}/console/audit", gateway.admin_url)).await;
-    browser.reads("Nothing was done yet.").await;
+    browser.reads("No entries yet.").await;
     browser.shows("console-audit-none").await;
     browser.run("document.querySelector('details').open = true").await;
     browser.shows("console-signing-out").await;
     browser.open(&format!("{}/console/nothing", gateway.admin_url)).await;
-    browser.sees("Nothing here").await;
-    browser.reads("There is no such page.").await;
+    browser.sees("Not found").await;
+    browser.reads("This page does not exist.").await;
     browser.shows("console-nothing").await;
 
     let furnished = Furnished::new(&gateway).await;
@@ -104,33 +104,33 @@ async fn a_webhook_is_added_tested_and_removed_in_a_browser() {
     browser.press("Webhooks").await;
     browser.sees("Webhooks").await;
     browser.fill("url", "hooks.example.com").await;
-    browser.press("Add the webhook").await;
+    browser.press("Add webhook").await;
     browser.reads("must be https://").await;
     browser.shows("console-webhook-wrong").await;
     browser.fill("url", &receiver.url).await;
-    browser.press("Add the webhook").await;
-    browser.sees("Keep this secret now").await;
+    browser.press("Add webhook").await;
+    browser.sees("Save this secret now").await;
     browser.reads("whsec_").await;
     browser.shows("console-webhook-secret").await;
-    browser.press("I have kept it").await;
+    browser.press("I have saved it").await;
     browser.sees("Webhook").await;
     receiver.next(&[500]);
     browser.press("Test now").await;
-    browser.reads("The receiver refused the test: it answered with status 500.").await;
+    browser.reads("The receiver rejected the test: it answered with status 500.").await;
     browser.shows("console-webhook-test-failed").await;
     browser.press("Test now").await;
-    browser.reads("The test arrived: the receiver answered with status 204.").await;
+    browser.reads("The test was delivered: the receiver returned status 204.").await;
     browser.shows("console-webhook-test-arrived").await;
     gateway.connect(&["alice"]).await;
     gateway.deliver().await;
     browser.press("Show").await;
-    browser.press("Resend number 1").await;
-    browser.reads("The event is sent again now.").await;
+    browser.press("Resend delivery 1").await;
+    browser.reads("The event is being sent again.").await;
     assert_eq!(gateway.deliver().await, 1);
     browser.press("Remove…").await;
     browser.sees("Remove this webhook?").await;
     browser.shows("console-webhook-remove").await;
-    browser.press("Remove the webhook").await;
-    browser.reads("The webhook is removed.").await;
+    browser.press("Remove webhook").await;
+    browser.reads("The webhook was removed.").await;
     browser.shows("console-webhook-removed").await;
 }

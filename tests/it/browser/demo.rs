@@ -72,7 +72,7 @@ impl Demo {
     pub async fn connect(&self, browser: &Browser, link: &str) {
         browser.open(link).await;
         browser.sees("Connect your X account to demo").await;
-        browser.press("Go on to X").await;
+        browser.press("Continue to X").await;
         browser.sees("Let the app “demo” use an account?").await;
         browser.choose(self.name()).await;
         browser.press("Allow").await;
@@ -102,12 +102,12 @@ async fn an_account_is_connected_revoked_and_connected_again() {
     // Whoever opens the link in another browser learns that it was used, and not by whom.
     let other = chromium.browser().await;
     other.open(first).await;
-    other.sees("Used already").await;
+    other.sees("Already used").await;
     other.reads("This link has already been used.").await;
 
     let second = demo.new_link().await;
     browser.open(&second).await;
-    browser.press("Go on to X").await;
+    browser.press("Continue to X").await;
     browser.sees("Let the app “demo” use an account?").await;
     browser.press("Cancel").await;
     browser.sees("You did not let “demo” in").await;

@@ -13,7 +13,7 @@ async fn the_description_is_sound_in_every_size_and_colour() {
     let chromium = Chromium::start().await;
     let browser = chromium.browser().await;
     browser.open(&format!("{}/docs", gateway.url)).await;
-    browser.sees("What can be asked of Countersign").await;
+    browser.sees("Countersign API reference").await;
     browser.shows("gateway-docs").await;
 
     // The first tab stop skips the table of contents.

@@ -25,7 +25,7 @@ impl Visitor<'_> {
     }
 
     async fn tries_as(&self, name: &str) {
-        self.browser.press("Go on to X").await;
+        self.browser.press("Continue to X").await;
         self.browser.choose(name).await;
         self.browser.press("Allow").await;
     }
@@ -82,8 +82,8 @@ async fn the_gateways_pages_are_sound_in_every_size_and_colour() {
     visitor.takes(|_| ()).await;
     database.run("alter table link rename to gone").await;
     visitor.browser.open(&visitor.link).await;
-    visitor.browser.sees("Not possible now").await;
-    visitor.browser.reads("The server cannot do this now.").await;
+    visitor.browser.sees("Temporarily unavailable").await;
+    visitor.browser.reads("The server cannot do this right now.").await;
     visitor.browser.shows("gateway-trouble-server").await;
 }
 
@@ -105,7 +105,7 @@ async fn before_x(visitor: &mut Visitor<'_>) {
     for (on, off, end) in switches {
         gateway.switch(on).await;
         visitor.takes(|_| ()).await;
-        visitor.browser.press("Go on to X").await;
+        visitor.browser.press("Continue to X").await;
         visitor.is_told(end).await;
         gateway.switch(off).await;
     }
@@ -117,7 +117,7 @@ async fn before_x(visitor: &mut Visitor<'_>) {
     ] {
         ordered(visitor, REQUEST_TOKEN, &wrong).await;
         visitor.takes(|_| ()).await;
-        visitor.browser.press("Go on to X").await;
+        visitor.browser.press("Continue to X").await;
         visitor.is_told(end).await;
         gateway.order(json!([])).await;
     }
@@ -132,12 +132,12 @@ async fn after_x(visitor: &mut Visitor<'_>) {
     visitor.gateway.order(json!([])).await;
 
     visitor.takes(|_| ()).await;
-    visitor.browser.press("Go on to X").await;
+    visitor.browser.press("Continue to X").await;
     visitor.browser.press("Cancel").await;
     visitor.browser.press("Return to demo").await;
     visitor.is_told(NotConnected::Cancelled).await;
     // The user cancels.
-    visitor.browser.press("Begin again at X").await;
+    visitor.browser.press("Try again at X").await;
     visitor.browser.sees("Let the app “demo” use an account?").await;
 }
 
@@ -155,7 +155,7 @@ async fn connected(visitor: &mut Visitor<'_>, onward: &str) {
     visitor.browser.shows("gateway-connected").await;
     visitor.browser.forgets().await;
     visitor.browser.open(&visitor.link).await;
-    visitor.is_refused(NotConnected::LinkUsed, "Used already").await;
+    visitor.is_refused(NotConnected::LinkUsed, "Already used").await;
 }
 
 /// Pages that offer nothing to press.
@@ -166,11 +166,11 @@ async fn without_a_way_on(visitor: &mut Visitor<'_>) {
 
     visitor.takes(|_| ()).await;
     let browser = &visitor.browser;
-    browser.press("Go on to X").await;
+    browser.press("Continue to X").await;
     browser.sees("Let the app “demo” use an account?").await;
     browser.open(&format!("{url}/connect/callback?oauth_token=1")).await;
     browser.sees("Not connected").await;
-    browser.reads("What your browser came back with is not what X sends.").await;
+    browser.reads("Your browser came back from X without a valid response.").await;
     browser.shows("gateway-trouble-callback").await;
     browser.forgets().await;
     browser.open(&visitor.link).await;
@@ -182,7 +182,7 @@ async fn without_a_way_on(visitor: &mut Visitor<'_>) {
     let action = json!(format!("{}/begin", visitor.link));
     let forged = format!("const it = document.forms[0]; it.action = {action}; it.submit()");
     browser.run(&forged).await;
-    browser.sees("Not begun").await;
+    browser.sees("Not started").await;
     browser.shows("gateway-trouble-not_begun").await;
     // The address of that page can be opened again.
     browser.open(&format!("{}/begin", visitor.link)).await;

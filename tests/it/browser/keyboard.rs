@@ -41,7 +41,7 @@ async fn an_account_is_connected_behind_tls_by_tab_and_enter_alone() {
     let browser = chromium.browser().await;
 
     browser.open(&link).await;
-    browser.tabs_to("Go on to X").await;
+    browser.tabs_to("Continue to X").await;
     browser.strike(Key::Enter).await;
     browser.sees("Let the app “demo” use an account?").await;
     let cookies = browser.cookies().await;

@@ -54,10 +54,10 @@ impl Story {
     async fn makes_a_link(&self) -> String {
         self.operator.press("Links").await;
         self.operator.sees("Links").await;
-        self.operator.press("Make a link").await;
+        self.operator.press("Create a link").await;
         self.operator.types("label", "the weekly report").await;
-        self.operator.press("Make the link").await;
-        self.operator.sees("A link for you to send").await;
+        self.operator.press("Create link").await;
+        self.operator.sees("Send this link").await;
         self.operator.copies("url").await
     }
 
@@ -74,13 +74,13 @@ impl Story {
 
     async fn makes_a_key(&self) -> String {
         self.operator.press("Keys").await;
-        self.operator.press("Make a key for a service").await;
+        self.operator.press("Create a service key").await;
         self.operator.types("name", SERVICE).await;
-        self.operator.press("Make the key").await;
-        self.operator.reads("This is the one time that it is shown").await;
+        self.operator.press("Create key").await;
+        self.operator.reads("Key created. Copy it now: it is shown only once.").await;
         let key = self.operator.copies("key").await;
         self.operator.press("All keys").await;
-        self.operator.row(&[SERVICE, "works"]).await;
+        self.operator.row(&[SERVICE, "active"]).await;
         let page = self.operator.run("return document.documentElement.outerHTML").await;
         assert!(!page.as_str().unwrap().contains(&key), "it is shown once");
         key
@@ -105,7 +105,7 @@ impl Story {
         self.operator.click(&format!("{row}/td[1]/a")).await;
         self.operator.sees("Call ").await;
         for (what, text) in
-            [("Key", SERVICE), ("Engagement types", "impressions"), ("Answer", "200")]
+            [("Key", SERVICE), ("Engagement types", "impressions"), ("Status", "200")]
         {
             self.operator.tells(what, text).await;
         }
@@ -121,11 +121,11 @@ impl Story {
         self.operator.sees("Explore").await;
         let address = format!("https://x.com/{}/status/{post}", self.demo.name());
         self.operator.types("tweets", &address).await;
-        self.operator.press("Show the plan").await;
-        self.operator.reads("The plan").await;
+        self.operator.press("Show plan").await;
+        self.operator.reads("Plan").await;
         self.operator.reads("Accounts used: 1").await;
-        self.operator.press("Ask").await;
-        self.operator.reads("The answer").await;
+        self.operator.press("Run query").await;
+        self.operator.reads("Calls made").await;
         for metric in ["favorites", "impressions"] {
             self.operator.row(&[&post, metric]).await;
         }
@@ -134,7 +134,7 @@ impl Story {
         let shown: u64 = cell.text().await.unwrap().parse().unwrap();
         assert!(shown >= told && told > 0, "{shown} and {told}");
         self.operator.reads(&format!("curl --compressed {}/v1", self.gateway())).await;
-        self.operator.find("//h2[normalize-space()='The answer']/following::*[name()='svg']").await;
+        self.operator.find("//h2[normalize-space()='Results']/following::*[name()='svg']").await;
         self.operator.shows("story-answer").await;
     }
 
@@ -142,8 +142,8 @@ impl Story {
         self.operator.press("Keys").await;
         self.operator.press(&format!("Revoke {SERVICE}…")).await;
         self.operator.sees(&format!("Revoke “{SERVICE}”?")).await;
-        self.operator.press("Revoke the key").await;
-        self.operator.reads("The key is revoked").await;
+        self.operator.press("Revoke key").await;
+        self.operator.reads("The key was revoked").await;
     }
 
     async fn reads_who_did_it(&self, key: &str) {

@@ -17,7 +17,7 @@ impl Answer {
     #[track_caller]
     fn tells(&self, end: NotConnected) {
         let again = if end.is_for_others() { "<button class=\"plain\">" } else { "<button>" };
-        let again = &format!("{again}Begin again at X</button>");
+        let again = &format!("{again}Try again at X</button>");
         self.is_page(
             200,
             &["role=\"alert\"", "Not connected.", &shown(end.what()), &shown(end.advice()), again],
@@ -116,7 +116,7 @@ async fn a_link_belongs_to_the_browser_that_began(database: Database) {
     let gateway = start_gateway(&database).await;
     let (link, mut browser, mut other) = (gateway.link().await, Browser::new(), Browser::new());
     // Opening the link without pressing the button does not bind it to a browser.
-    other.open(&link).await.is_page(200, &["Go on to X"]);
+    other.open(&link).await.is_page(200, &["Continue to X"]);
     let back = gateway.allow(&mut browser, &link, "carol").await;
     other.open(&link).await.ends(403, NotConnected::OtherBrowser);
     other.press(&link).await.ends(403, NotConnected::OtherBrowser);
@@ -125,7 +125,7 @@ async fn a_link_belongs_to_the_browser_that_began(database: Database) {
     let own = gateway.link().await;
     gateway.begin(&mut other, &own).await;
     other.follow(&back).await.goes_to(path_of(&own));
-    other.open(&own).await.is_page(200, &["Go on to X"]);
+    other.open(&own).await.is_page(200, &["Continue to X"]);
     gateway.nothing_stored().await;
     assert_eq!(gateway.steps().await, (2, 0));
     // The browser that began can still finish.
@@ -313,7 +313,7 @@ async fn a_database_that_is_away_is_a_page_as_well() {
     let (link, mut browser) = (gateway.link().await, Browser::new());
     let back = gateway.allow(&mut browser, &link, "carol").await;
     postgres.stop();
-    let texts = ["The server cannot do this now.", "Try again in a moment."];
+    let texts = ["The server cannot do this right now.", "Try again in a moment."];
     browser.open(&link).await.is_page(503, &texts);
     browser.press(&link).await.is_page(503, &texts);
     browser.follow(&back).await.is_page(503, &texts);

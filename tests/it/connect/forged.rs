@@ -107,9 +107,9 @@ async fn only_the_links_own_page_begins(database: Database) {
                     answer.is_page(
                         403,
                         &[
-                            "Not begun",
-                            "Another site sent you here.",
-                            "Open the link that you were sent again, and press its button.",
+                            "Not started",
+                            "This request came from another site.",
+                            "Open the link that you received again, and press its button.",
                         ],
                     );
                     assert_eq!(answer.header("set-cookie"), "", "{told}");
@@ -121,7 +121,7 @@ async fn only_the_links_own_page_begins(database: Database) {
     assert!(refused >= 1700 && begun == 50, "{refused} {begun}");
     assert_eq!(gateway.steps().await, (before + begun, 0));
     // Opening the page from another site is how people get there.
-    Browser::new().follow(&link).await.is_page(200, &["Go on to X"]);
+    Browser::new().follow(&link).await.is_page(200, &["Continue to X"]);
     gateway.nothing_stored().await;
 }
 
@@ -270,7 +270,7 @@ async fn unknown_paths_and_methods_are_pages(gateway: &TestGateway, path: &str) 
             assert!(
                 answer
                     .text()
-                    .contains("Open the link that you were sent again, and press its button.")
+                    .contains("Open the link that you received again, and press its button.")
             );
         }
     }

@@ -136,7 +136,7 @@ impl History<'_> {
             None if known.browser.is_some() && !is_own => (403, "another browser".to_owned()),
             None => (200, "at X</button>".to_owned()),
         };
-        let text = page.text().replace("Go on to X</button>", "at X</button>");
+        let text = page.text().replace("Continue to X</button>", "at X</button>");
         assert_eq!(page.status, expected.0, "{text}");
         assert!(text.contains(&expected.1), "{} is not in {text}", expected.1);
     }

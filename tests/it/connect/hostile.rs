@@ -164,7 +164,7 @@ async fn a_screen_name_that_is_none_is_stored_from_no_answer_and_shown_from_no_r
             .run(&format!("update link set screen_name = '{}'", text.replace('\'', "''")))
             .await;
         let page = browser.open(&link).await;
-        page.is_page(500, &["The server cannot do this now."]);
+        page.is_page(500, &["The server cannot do this right now."]);
         assert!(!page.text().contains(&**text) || text.trim().len() < 2, "{}", page.text());
     }
 }

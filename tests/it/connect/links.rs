@@ -55,8 +55,8 @@ async fn the_page_of_a_link_for_an_account_that_is_known_names_it(database: Data
     let gateway = start_gateway(&database).await;
     let [alice, carol] = ["alice", "carol"].map(|name| gateway.id(name));
     for (user, expected) in [
-        (alice, format!("The link is for @alice alone (id {alice}): sign in to X as that user.")),
-        (carol, format!("the one that whoever sent the link had in mind (id {carol})")),
+        (alice, format!("This link is only for @alice (id {alice}). Sign in to X as that user.")),
+        (carol, format!("This link is only for the X account with the id {carol}.")),
     ] {
         let link = gateway.link_with(|link| link.expected_user = Some(user)).await;
         Browser::new().open(&link).await.is_page(200, &[&expected]);
@@ -200,7 +200,7 @@ async fn garbage_is_no_link_without_a_look_into_the_database(database: Database)
         "a".repeat(5000),
     ]);
     let mut browser = Browser::new();
-    browser.open(&link).await.is_page(200, &["Go on to X"]);
+    browser.open(&link).await.is_page(200, &["Continue to X"]);
     // A request that queried the database would wait now, and be told that the server is unavailable.
     database.run("alter table link rename to hidden").await;
     for id in all {
@@ -217,9 +217,9 @@ async fn garbage_is_no_link_without_a_look_into_the_database(database: Database)
             );
         }
     }
-    browser.open(&link).await.is_page(500, &["The server cannot do this now."]);
+    browser.open(&link).await.is_page(500, &["The server cannot do this right now."]);
     database.run("alter table hidden rename to link").await;
-    browser.open(&link).await.is_page(200, &["Go on to X"]);
+    browser.open(&link).await.is_page(200, &["Continue to X"]);
     assert!(browser.cookies.is_empty());
 }
 

@@ -163,8 +163,8 @@ async fn a_callback_that_is_not_as_x_sends_it_does_nothing(database: Database) {
             400,
             &[
                 "Not connected",
-                "came back with is not what X sends.",
-                "Open the link that you were sent again, and press its button.",
+                "came back from X without a valid response.",
+                "Open the link that you received again, and press its button.",
             ],
         );
     }

@@ -150,7 +150,7 @@ async fn who_lost_xs_answer_to_a_crash_is_told_and_begins_again(database: Databa
     browser.follow(&next.at(&back)).await.goes_to(path_of(&link));
     browser.open(&next.at(&link)).await.is_page(
         200,
-        &["Not connected yet.", "if that does not help, try again.", "Begin again at X</button>"],
+        &["Not connected yet.", "if that does not help, try again.", "Try again at X</button>"],
     );
     let carol = UserId::parse(&sandbox.user("carol").user_id).unwrap();
     assert!(store.find_account("demo", carol).await.unwrap().is_none());

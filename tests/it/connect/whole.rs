@@ -50,8 +50,8 @@ async fn an_account_is_connected_by_a_link_in_a_browser(database: Database) {
         &[
             "Connect your X account to demo",
             "“<bdi>for the report</bdi>”",
-            &format!("whoever sent the link had in mind (id {carol})"),
-            "Go on to X</button>",
+            &format!("only for the X account with the id {carol}"),
+            "Continue to X</button>",
             "until <time datetime=\"2026-03-10T23:15:30Z\">23:15 UTC on 10 March 2026</time>",
             &format!("method=\"post\" action=\"{}/begin\"", path_of(link)),
         ],

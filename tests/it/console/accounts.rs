@@ -113,7 +113,7 @@ async fn the_list_is_narrowed_searched_and_paged(database: Database) {
     assert!(next.contains("search=user_") && next.contains("state=active"), "{next}");
     let none = visitor.open(&format!("{ACCOUNTS}?search=nobody")).await;
     assert!(
-        none.text().contains("No account is like that.")
+        none.text().contains("No accounts match.")
             && none.text().contains("value=\"nobody\"")
     );
 }
@@ -130,7 +130,7 @@ async fn an_empty_list_leads_to_the_first_steps(database: Database) {
     let page = visitor.open(ACCOUNTS).await;
     is_page(&page, 200);
     assert!(
-        page.text().contains("No account is connected yet.")
+        page.text().contains("No accounts connected yet.")
             && page.text().contains("href=\"/console/start\""),
         "{}",
         page.text()
@@ -180,7 +180,7 @@ async fn a_link_to_reconnect_is_shown_once_and_is_for_that_user_alone(database: 
     is_page(&page, 200);
     let link = text_of(&page, "url");
     assert!(
-        page.text().contains("shown this once")
+        page.text().contains("shown only once")
             && page.text().contains(&gateway.id("alice").to_string())
     );
     let mut browser = Browser::new();
@@ -212,8 +212,8 @@ async fn removing_asks_first_and_says_what_it_does(database: Database) {
     let page = visitor.open(&format!("{path}/remove")).await;
     is_page(&page, 200);
     assert!(
-        page.text().contains("forgotten here for good")
-            && page.text().contains("At X the token stays valid"),
+        page.text().contains("permanently deletes the stored token")
+            && page.text().contains("At X, the token stays valid"),
         "{}",
         page.text()
     );
@@ -260,7 +260,7 @@ async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Da
     is_page(&page, 200);
     let text = page.text();
     assert!(
-        text.contains("The app gone is not in the configuration any more")
+        text.contains("The app gone is no longer configured")
             && text.contains(">imported</td>"),
         "{text}"
     );
@@ -296,7 +296,7 @@ async fn who_only_looks_finds_no_button(database: Database) {
             .open(&format!("{}/remove", path(&gateway, "alice")))
             .await
             .text()
-            .contains("somebody who may act can do this")
+            .contains("An admin with full access can do this")
     );
     for path in [
         ACCOUNTS.to_owned(),

@@ -63,7 +63,7 @@ async fn the_page_says_who_did_what_from_where(database: Database) {
         "{found}"
     );
     let nothing = visitor.open(&format!("{PATH}?actor=nobody")).await;
-    assert!(nothing.text().contains("Nothing fits."), "{}", nothing.text());
+    assert!(nothing.text().contains("No entries match."), "{}", nothing.text());
     for wrong in ["from=soon", "order=random", "actor=%00"] {
         is_page(&visitor.open(&format!("{PATH}?{wrong}")).await, 400);
     }

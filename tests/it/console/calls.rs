@@ -31,7 +31,7 @@ async fn the_list_of_calls_says_what_to_do_while_it_is_empty(database: Database)
         page.text()
     );
     let page = visitor.open("/console/calls?key=nobody").await;
-    assert!(page.text().contains("No recent call is like this"), "{}", page.text());
+    assert!(page.text().contains("No recent calls match."), "{}", page.text());
 }
 
 /// A public call, a private one, one that X refuses, and one that the gateway refuses; gives the last one's key.
@@ -84,7 +84,7 @@ async fn refuse_invalid_filters(visitor: &Visitor<'_>) {
     let wrong = visitor.open("/console/calls?account=alice").await;
     is_page(&wrong, 400);
     assert!(
-        wrong.text().contains("A user id has 1 to 19 digits, and a name begins with @"),
+        wrong.text().contains("Enter a user id (1 to 19 digits) or a name that starts with @"),
         "{}",
         wrong.text()
     );
@@ -92,8 +92,8 @@ async fn refuse_invalid_filters(visitor: &Visitor<'_>) {
     let wrong = visitor.open("/console/calls?status=bad&account=alice").await;
     is_page(&wrong, 400);
     for text in [
-        "A status is a number such as 429, or a class such as 5xx.",
-        "A user id has 1 to 19 digits",
+        "Enter a status such as 429, or a class such as 5xx.",
+        "Enter a user id (1 to 19 digits)",
         "value=\"bad\"",
     ] {
         assert!(wrong.text().contains(text), "{text}: {}", wrong.text());
@@ -109,13 +109,13 @@ async fn show_each(visitor: &Visitor<'_>, alice: &str, all: &[i64]) {
                 "the dashboard",
                 "400 invalid_request",
                 "href=\"/docs#problem-invalid_request\"",
-                "Countersign answered this itself",
+                "Countersign answered this call itself",
                 "from-the-dashboard",
                 "nothing was sent to X",
-                "not decided",
+                "not chosen",
             ][..],
         ),
-        (1, &["X refused or failed", "user-context", "403"]),
+        (1, &["X rejected this call.", "user-context", "403"]),
         (2, &["28hr", "user-context", "impressions", "bytes", &format!("/{alice}\">@alice</a>")]),
         (3, &["app-only", "no account", "favorites", "X answered"]),
     ] {

@@ -70,7 +70,7 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
     assert!(
         text.contains("-d &#39;{&#34;engagement_types")
             && !text.contains("question.json")
-            && text.contains("The CSV asks anew"),
+            && text.contains("Downloading the CSV runs the query again"),
         "{text}"
     );
     assert!(text.contains("https://x.com/alice/status/"), "what was typed stays");
@@ -104,7 +104,7 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
     assert!(
         text.contains("-d @question.json")
             && text
-                .contains("Put all 500 ids into its <code>tweet_ids</code>; here are the first 3"),
+                .contains("with all 500 ids in <code>tweet_ids</code>. Here it is with the first 3"),
         "{text}"
     );
     assert!(text.contains(&format!("[&#34;{}&#34;]", ids[..3].join("&#34;,&#34;"))), "{text}");
@@ -127,7 +127,7 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
             "the form takes up to 500 posts, and these are 501: ask with countersign query or POST \
              /v1/engagement, which take up to 10000",
         ),
-        (many(10_000), "these are 10000"),
+        (many(10_000), "you entered 10000"),
         (format!("{} ", "&\"<".repeat(60)).repeat(65), "must be a post id"),
     ] {
         let page = visitor.send(EXPLORE, &[&[("tweets", &*typed)], &rest[..]].concat()).await;
@@ -270,7 +270,7 @@ async fn who_only_looks_is_told_to_ask_somebody(database: Database) {
     let visitor = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
     let page = visitor.open(EXPLORE).await;
     is_page(&page, 200);
-    assert!(page.text().contains("may only look") && !page.text().contains("<textarea"));
+    assert!(page.text().contains("Your key is read-only.") && !page.text().contains("<textarea"));
     is_page(&visitor.send(EXPLORE, &[("tweets", "20"), ("metrics", "favorites")]).await, 403);
     assert!(gateway.arrived(TOTALS).await.is_empty());
 }

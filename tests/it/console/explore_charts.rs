@@ -99,7 +99,7 @@ fn numbers(rows: &[Vec<String>], text: &str) -> Vec<u64> {
 }
 
 /// The beginning of a chart's own table.
-const TABLE: &str = "<summary>These numbers as a table</summary>";
+const TABLE: &str = "<summary>Show as table</summary>";
 
 const DAYS: [(&str, &str); 3] =
     [("window", "range"), ("start", "2026-03-01"), ("end", "2026-03-09")];
@@ -159,8 +159,8 @@ async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
 async fn a_year_is_drawn_by_day(visitor: &Visitor<'_>, ids: &str, metrics: &[&str]) {
     let year = [("window", "range"), ("start", "2025-03-11"), ("end", "2026-03-10")];
     for (group, told) in [
-        ("post_day", "The 40 posts are added up."),
-        ("hour", "More than 400 hours are drawn day by day; the CSV has every hour."),
+        ("post_day", "The numbers of all 40 posts are added up."),
+        ("hour", "Periods of more than 400 hours are drawn by day. The CSV has every hour."),
     ] {
         let page = visitor
             .send(EXPLORE, &fields(ids, metrics, &[&year[..], &[("group", group)]].concat()))
@@ -193,24 +193,24 @@ async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_smal
             "post",
             8,
             &[
-                "Drawn are the 10 posts with the largest impressions, of 40; the CSV has all.",
-                "No room was left for charts of ",
+                "The charts show the 10 posts with the most impressions, out of 40. The CSV has all of them.",
+                "There was no room for charts of ",
             ][..],
         ),
         (
             "post_day",
             8,
             &[
-                "The 5 posts with the largest impressions have lines of their own; the 35 others are added up.",
-                "No room was left for charts of ",
+                "The 5 posts with the most impressions have a line each; the other 35 are added up.",
+                "There was no room for charts of ",
             ],
         ),
         (
             "post_hour",
             5,
-            &["The 5 posts with the largest impressions", "The last hour is not over yet"],
+            &["The 5 posts with the most impressions", "The last hour is incomplete"],
         ),
-        ("hour", 8, &["No room was left for charts of "]),
+        ("hour", 8, &["There was no room for charts of "]),
     ] {
         let page = visitor
             .send(EXPLORE, &fields(&ids, &metrics, &[("window", "28hr"), ("group", group)]))
@@ -343,7 +343,7 @@ async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
     are_as_high_as(line, &numbers(&cells(&text), "impressions"));
     assert_eq!(line.len(), 31);
     assert!(line[0].0 > 450.0, "28 of 59 days are left free: {line:?}");
-    assert!(text.contains("Where a line is broken or not there, there are no numbers."), "{text}");
+    assert!(text.contains("Where a line is broken or absent, there are no numbers."), "{text}");
 }
 
 async fn all_posts_together_are_a_bar_for_each_metric(database: Database) {

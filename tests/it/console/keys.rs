@@ -65,7 +65,7 @@ async fn a_key_is_made_shown_once_and_its_command_works(database: Database) {
         "{}",
         list.text()
     );
-    assert!(list.text().contains("ask every endpoint, as every account"), "{}", list.text());
+    assert!(list.text().contains("query all endpoints with all accounts"), "{}", list.text());
     database
         .run("update key set last_used_at = '2026-03-09 23:00:00+00:00' where name = 'dashboard'")
         .await;
@@ -114,7 +114,7 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
     let list = visitor.open(KEYS).await;
     assert!(
         list.text().contains(&format!(
-            "ask 28hr, historical, only as {alice}, {}; make links",
+            "query 28hr, historical with accounts {alice}, {} only; create links",
             gateway.id("bob")
         )),
         "{}",
@@ -133,13 +133,13 @@ async fn an_admins_key_is_made_and_may_only_look(database: Database) {
     );
     assert!(form.text().contains("name=\"role\" value=\"owner\" checked"), "{}", form.text());
     let page = visitor.send(KEYS, &[("role", "owner"), ("name", "Grace")]).await;
-    assert!(page.text().contains("may look at and change everything"), "{}", page.text());
+    assert!(page.text().contains("can view and change everything"), "{}", page.text());
     let page = visitor.send(KEYS, &[("role", "auditor"), ("name", "Ada")]).await;
     is_page(&page, 200);
     assert_eq!(tried(&gateway, &command(&page)).await.status, 200);
     let ada = Visitor::with_key(&gateway, &text_of(&page, "key")).await;
-    assert!(ada.open(KEYS).await.text().contains("looks only"));
-    assert!(visitor.open(KEYS).await.text().contains("look at everything, change nothing"));
+    assert!(ada.open(KEYS).await.text().contains("(read-only)"));
+    assert!(visitor.open(KEYS).await.text().contains("view everything, change nothing"));
 }
 
 async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
@@ -161,7 +161,7 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
         is_page(&page, 400);
         let text = plain(&page);
         assert!(
-            text.contains("No key was made yet")
+            text.contains("The key was not created")
                 && text.contains(&format!("id=\"{field}-wrong\">{detail}")),
             "{text}"
         );
@@ -237,7 +237,7 @@ async fn keys_are_narrowed_searched_and_paged(database: Database) {
             .open(&format!("{KEYS}?search=nothing"))
             .await
             .text()
-            .contains("No key is like that.")
+            .contains("No keys match.")
     );
 }
 
@@ -249,7 +249,7 @@ async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
     let page = visitor.open(&path).await;
     is_page(&page, 200);
     assert!(
-        page.text().contains("refused from now on")
+        page.text().contains("This cannot be undone.")
             && !page.text().contains("you will be signed out"),
         "{}",
         page.text()
@@ -325,7 +325,7 @@ async fn who_only_looks_finds_no_button_there(database: Database) {
         let page = looker.open(&path).await;
         is_page(&page, 200);
         let text = page.text();
-        assert!(path == KEYS || text.contains("somebody who may act can do this"), "{text}");
+        assert!(path == KEYS || text.contains("An admin with full access can do this"), "{text}");
         let own = text.split("<main>").nth(1).unwrap();
         assert!(
             !own.contains("method=\"post\"")

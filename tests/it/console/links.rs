@@ -27,7 +27,7 @@ async fn a_link_is_made_shown_once_and_listed_until_it_is_used(database: Databas
     let visitor = Visitor::admin(&gateway).await;
     let empty = visitor.open(LINKS).await;
     is_page(&empty, 200);
-    assert!(empty.text().contains("No link waits to be used."), "{}", empty.text());
+    assert!(empty.text().contains("No pending links."), "{}", empty.text());
     is_page(&visitor.open(&format!("{LINKS}/new")).await, 200);
     let carol = gateway.id("carol").to_string();
     let made = visitor
@@ -36,7 +36,7 @@ async fn a_link_is_made_shown_once_and_listed_until_it_is_used(database: Databas
     is_page(&made, 200);
     let link = text_of(&made, "url");
     assert!(
-        made.text().contains("shown this once")
+        made.text().contains("shown only once")
             && made.text().contains(&carol)
             && made.text().contains("2026-03-10 23:15 UTC"),
         "{}",
@@ -67,10 +67,10 @@ async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database
     is_page(&asked, 200);
     for told in [
         "“<bdi>for the report</bdi>”?",
-        "opens nothing any more",
-        "anybody",
+        "The link stops working",
+        "anyone",
         "2026-03-11 21:15 UTC",
-        "Keep it",
+        ">Cancel<",
     ] {
         assert!(asked.text().contains(told), "{told}: {}", asked.text());
     }
@@ -80,7 +80,7 @@ async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database
         (done.status.as_u16(), done.header("location")),
         (303, "/console/links?done=withdrawn")
     );
-    assert!(visitor.open(done.header("location")).await.text().contains("The link is withdrawn"));
+    assert!(visitor.open(done.header("location")).await.text().contains("The link was withdrawn"));
     browser.follow(&back).await;
     assert!(!gateway.is_connected("carol").await);
     browser.open(&link).await.is_page(404, &["This link is not known"]);
@@ -145,7 +145,7 @@ async fn wrong_input_is_told_beside_the_field_and_kept(database: Database) {
             .unwrap_or_else(|| panic!("{field}: {text}"));
         assert!(
             told.split('<').next().unwrap().contains(detail)
-                && text.contains("No link was made yet"),
+                && text.contains("The link was not created"),
             "{text}"
         );
         assert!(field == "label" || text.contains("value=\"kept\""), "{text}");
@@ -170,7 +170,7 @@ async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Databas
     let made = visitor.send(LINKS, &[("label", "x"), ("return_to", two)]).await;
     is_page(&made, 200);
     assert!(
-        plain(&made).contains(&format!("<dt>Then leads on to</dt><dd><bdi>{two}</bdi></dd>")),
+        plain(&made).contains(&format!("<dt>Return to</dt><dd><bdi>{two}</bdi></dd>")),
         "{}",
         made.text()
     );
@@ -191,7 +191,7 @@ async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Databas
         wrong.text()
     );
     let nowhere = visitor.send(LINKS, &[("label", "x"), ("return_to", "")]).await;
-    assert!(nowhere.status == 200 && !nowhere.text().contains("leads on"), "{}", nowhere.text());
+    assert!(nowhere.status == 200 && !nowhere.text().contains("<dt>Return to</dt>"), "{}", nowhere.text());
 }
 
 async fn where_no_address_is_allowed_none_is_offered(database: Database) {

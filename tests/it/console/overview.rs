@@ -26,20 +26,20 @@ async fn an_overview_of_nothing_leads_to_the_beginning(database: Database) {
         &visitor.open(ROOT).await,
         &[
             "Nothing needs attention.",
-            "No calls in the last day.",
+            "No calls in the last 24 hours.",
             "/console/accounts?state=active",
             "<dd class=\"state active\">2</dd>",
         ],
     );
-    assert!(!visitor.open(ROOT).await.text().contains("Nothing is here yet"));
+    assert!(!visitor.open(ROOT).await.text().contains("Create your first"));
     database.run("delete from account").await;
     says(
         &visitor.open(ROOT).await,
         &[
-            "Nothing is here yet",
-            "No calls in the last day.",
+            "Create your first",
+            "No calls in the last 24 hours.",
             "href=\"/console/start\"",
-            "No account is connected yet",
+            "No accounts connected yet",
         ],
     );
 }
@@ -76,11 +76,11 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
     says(
         &page,
         &[
-            "<dt>Calls on X</dt><dd>5</dd>",
-            "<dt>Refused or failed</dt><dd>1</dd>",
+            "<dt>Calls to X</dt><dd>5</dd>",
+            "<dt>Rejected or failed</dt><dd>1</dd>",
             row,
-            "calls an hour",
-            "Times are those of the last 5 recent calls",
+            "calls per hour",
+            "Times are for the latest 5 calls",
             "Median time",
             "95&nbsp;% within",
             "App-only calls carry",
@@ -92,8 +92,8 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
     says(
         &page,
         &[
-            "<dt>Calls a minute, this hour</dt><dd>0.3</dd>",
-            "<dt>Calls a minute, in the busiest hour</dt><dd>0.3</dd>",
+            "<dt>Calls per minute, this hour</dt><dd>0.3</dd>",
+            "<dt>Calls per minute, busiest hour</dt><dd>0.3</dd>",
         ],
     );
     gateway.sandbox.clock.forward(Duration::hours(23));
@@ -101,15 +101,15 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
     says(
         &visitor.open(ROOT).await,
         &[
-            "<dt>Calls on X</dt><dd>5</dd>",
-            "<dt>Calls a minute, this hour</dt><dd>0.0</dd>",
-            "<dt>Calls a minute, in the busiest hour</dt><dd>0.1</dd>",
+            "<dt>Calls to X</dt><dd>5</dd>",
+            "<dt>Calls per minute, this hour</dt><dd>0.0</dd>",
+            "<dt>Calls per minute, busiest hour</dt><dd>0.1</dd>",
         ],
     );
     gateway.sandbox.clock.forward(Duration::hours(2));
     let visitor = Visitor::admin(&gateway).await;
     let page = visitor.open(ROOT).await;
-    says(&page, &["No calls in the last day.", "href=\"/console/start\""]);
+    says(&page, &["No calls in the last 24 hours.", "href=\"/console/start\""]);
     assert!(
         !page.text().contains("Median time") && !page.text().contains("<svg"),
         "{}",
@@ -145,7 +145,7 @@ async fn a_stuck_webhook_is_named(
     says(
         &page,
         &[
-            "does not take its events: 1 wait since 2026-03-10 20:00 UTC",
+            "is not accepting events: 1 pending since 2026-03-10 20:00 UTC",
             "&#60;script&#62;",
             "href=\"/console/webhooks\"",
         ],
@@ -171,7 +171,7 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
                   values ('0', '2026-03-09T00:00:00Z', '2026-03-09T00:00:00Z', null, 1, 0)").await;
     says(
         &visitor.open(ROOT).await,
-        &["Usage of the last days is not complete", "href=\"/console/usage#gaps\""],
+        &["Usage of the last days is incomplete", "href=\"/console/usage#gaps\""],
     );
 
     gateway.sandbox.put("/sandbox/switches", json!({ "suspended_apps": ["demo"] })).await;

@@ -269,7 +269,7 @@ async fn what_is_not_there_is_a_page_that_says_so(database: Database) {
     is_sound(&nothing, "/console/nothing");
     let text = nothing.text();
     assert!(
-        text.contains("There is no such page.") && text.contains("href=\"/console/\""),
+        text.contains("This page does not exist.") && text.contains("href=\"/console/\""),
         "{text}"
     );
     assert!(!text.contains("/metrics"), "that is for programs: {text}");

@@ -43,7 +43,7 @@ async fn an_admin_key_opens_the_console(database: Database) {
         let answer = stranger.send(SIGN_IN, &[("key", wrong)]).await;
         is_page(&answer, 403);
         assert!(
-            answer.text().contains("no admin key that works")
+            answer.text().contains("This admin key is not valid")
                 && answer.header("set-cookie").is_empty()
         );
     }
@@ -143,7 +143,7 @@ async fn a_key_that_only_looks_sees_pages_and_changes_nothing(database: Database
     let path = format!("/console/accounts/demo/{}", gateway.id("alice"));
     let page = visitor.open(&path).await;
     is_page(&page, 200);
-    assert!(page.text().contains("looks only") && !page.text().contains("Verify now"));
+    assert!(page.text().contains("(read-only)") && !page.text().contains("Verify now"));
     let refused = visitor.send(&format!("{path}/verify"), &[]).await;
     is_page(&refused, 403);
     assert!(refused.text().contains("change nothing"));

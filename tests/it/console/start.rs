@@ -46,7 +46,7 @@ async fn each_step_is_ticked_off_once_it_is_done(database: Database) {
     assert_eq!(steps(&visitor).await, (3, Some(4)), "not answered");
     tried(&gateway, &shown.replace("csk_…", &key)).await.is_relayed(200);
     assert_eq!(steps(&visitor).await, (4, None));
-    assert!(visitor.open(START).await.text().contains("All four are done."));
+    assert!(visitor.open(START).await.text().contains("All four steps are done."));
 }
 
 async fn a_key_whose_row_was_altered_does_not_count_as_one_that_works(database: Database) {

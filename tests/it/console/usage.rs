@@ -47,7 +47,7 @@ async fn usage_says_what_to_do_while_there_is_none(database: Database) {
     let visitor = Visitor::admin(&gateway).await;
     says(
         &visitor.open(USAGE).await,
-        &["Nothing was asked of X in this time", "No account's token was used"],
+        &["No calls to X in this period", "No account's token was used"],
     );
 }
 
@@ -103,7 +103,7 @@ async fn usage_is_drawn_told_apart_and_counted(database: Database) {
             "<dd>4</dd>",
             "<dd>12</dd>",
             "<svg",
-            "calls a day",
+            "calls per day",
             "<th scope=\"row\">2026-03-10</th><td class=\"number\">4</td>",
             "<td data-label=\"Month\">2026-03</td><td data-label=\"App\">demo</td><td data-label=\"Accounts \
              used\" class=\"number\">2</td>",
@@ -114,7 +114,7 @@ async fn usage_is_drawn_told_apart_and_counted(database: Database) {
     says(
         &page,
         &[
-            "calls an hour",
+            "calls per hour",
             "hour of 2026-03-10 (UTC)",
             "<th scope=\"col\">Key</th>",
             "<th scope=\"row\">21:00</th><td class=\"number\">2</td><td class=\"number\">2</td>",
@@ -127,7 +127,7 @@ async fn usage_is_drawn_told_apart_and_counted(database: Database) {
     says(
         &year,
         &[
-            "calls a month",
+            "calls per month",
             "<th scope=\"row\">2025-05</th><td class=\"number\">0</td>",
             "<th scope=\"row\">2026-03</th><td class=\"number\">4</td>",
             "<dd>12</dd>",
@@ -140,7 +140,7 @@ async fn usage_is_drawn_told_apart_and_counted(database: Database) {
     says(&visitor.open(&format!("{USAGE}?account={}", gateway.id("bob"))).await, &["<dd>1</dd>"]);
     says(
         &visitor.open("/console/usage?from=2026-03-01&until=2026-03-10").await,
-        &["Nothing was asked of X"],
+        &["No calls to X"],
     );
     refuse_invalid_filters(&visitor).await;
 }
@@ -177,7 +177,7 @@ async fn what_there_are_few_of_has_its_own_colour_whatever_is_most(database: Dat
     }
     assert_eq!(by("outcome").await, ["s0 2xx", "s8 4xx"], "though there are more of these now");
     let overview = legend(visitor.open("/console/").await);
-    assert_eq!(overview[..2], ["s1 app-only, answered", "s2 user-context, answered"]);
+    assert_eq!(overview[..2], ["s1 app-only, succeeded", "s2 user-context, succeeded"]);
 }
 
 async fn usage_can_be_taken_away_as_a_table(database: Database) {
@@ -261,14 +261,14 @@ async fn what_a_killed_process_took_with_it_is_told(database: Database) {
         .is_relayed(200);
     replica.write_usage().await;
     replica.crash().await;
-    assert!(!visitor.open(USAGE).await.text().contains("What is missing"));
+    assert!(!visitor.open(USAGE).await.text().contains("Missing usage"));
     gateway.sandbox.clock.forward(Duration::minutes(2));
     says(
         &visitor.open(USAGE).await,
-        &["What is missing", "After 2026-03-10 21:15 UTC: what a killed process did last"],
+        &["Missing usage", "After 2026-03-10 21:15 UTC: the last calls of a process that was killed"],
     );
     database.run("update usage_writer set counted_calls = written_calls + 12").await;
-    says(&visitor.open(USAGE).await, &["at least 12 calls, and what a killed process did last"]);
+    says(&visitor.open(USAGE).await, &["at least 12 calls, and the last calls of a process that was killed"]);
     assert_eq!(visitor.open("/console/usage.csv").await.header("countersign-complete"), "false");
 }
 

@@ -39,7 +39,7 @@ async fn a_webhook_is_added_tested_rotated_and_removed_on_its_pages(database: Da
     let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&gateway).await);
     let empty = visitor.open(PATH).await;
     is_page(&empty, 200);
-    assert!(empty.text().contains("No webhook yet."), "{}", empty.text());
+    assert!(empty.text().contains("No webhooks yet."), "{}", empty.text());
     let added =
         visitor.send(PATH, &[("url", &format!(" {} ", receiver.url)), ("app", "demo")]).await;
     is_page(&added, 201);
@@ -61,12 +61,12 @@ async fn a_webhook_is_added_tested_rotated_and_removed_on_its_pages(database: Da
         );
     }
     let arrived = done(&visitor, &format!("{path}/test"), &[]).await;
-    assert_eq!(arrived, "The test arrived: the receiver answered with status 204.");
+    assert_eq!(arrived, "The test was delivered: the receiver returned status 204.");
     receiver.next(&[500]);
     let failed = visitor.send(&format!("{path}/test"), &[]).await;
     is_page(&failed, 200);
     assert!(
-        failed.text().contains("The receiver refused the test: it answered with status 500."),
+        failed.text().contains("The receiver rejected the test: it answered with status 500."),
         "{}",
         failed.text()
     );
@@ -155,7 +155,7 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
     let (id, _) = gateway.hook(&receiver).await;
     let path = format!("{PATH}/{id}");
     assert!(
-        visitor.open(&path).await.text().contains("No event was sent yet; tests are not listed.")
+        visitor.open(&path).await.text().contains("No events sent yet; tests are not listed.")
     );
     receiver.next(&[500]);
     gateway.connect(&["alice"]).await;
@@ -169,13 +169,13 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
     assert!(
         text.contains("account.connected")
             && text.contains("@alice")
-            && text.contains("next try <span class=\"at\">2026-03-10 21:15 UTC"),
+            && text.contains("next attempt <span class=\"at\">2026-03-10 21:15 UTC"),
         "{text}"
     );
     let resend = between(&text, "/deliveries/", "/resend").to_owned();
     assert_eq!(
         done(&visitor, &format!("{path}/deliveries/{resend}/resend"), &[]).await,
-        "The event is sent again now."
+        "The event is being sent again."
     );
     assert_eq!(gateway.deliver().await, 1);
     assert!(visitor.open(&format!("{path}?state=delivered")).await.text().contains("@alice"));
@@ -184,7 +184,7 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
             .open(&format!("{path}?state=given_up"))
             .await
             .text()
-            .contains("No delivery is in this state.")
+            .contains("No deliveries are in this state.")
     );
     is_page(&visitor.send(&format!("{path}/deliveries/0/resend"), &[]).await, 404);
     is_page(&visitor.send(&format!("{path}/deliveries/x/resend"), &[]).await, 404);
@@ -223,7 +223,7 @@ async fn whoever_only_looks_sees_no_buttons(database: Database) {
     }
     let asked = visitor.open(&format!("{PATH}/{id}/remove")).await.text();
     assert!(
-        asked.contains("somebody who may act can do this") && asked.contains("Back to the webhook"),
+        asked.contains("An admin with full access can do this") && asked.contains("Back to the webhook"),
         "{asked}"
     );
     for path in ["", &format!("/{id}/test"), &format!("/{id}/rotate"), &format!("/{id}/remove")] {

@@ -102,7 +102,7 @@ async fn refused_sign_ins_links_and_framing_are_told(database: Database) {
         assert!(raw.rest().await.starts_with("HTTP/1.1 400"));
     }
     let expected = [
-        ("connection.refused", "connection", "what it sends is no HTTP: 2"),
+        ("connection.refused", "connection", "it does not speak HTTP: 2"),
         ("console.refused", "console", "it is not a key of that kind: 1"),
         ("console.refused", "console", "the key is unknown: 1"),
         (

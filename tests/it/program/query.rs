@@ -170,10 +170,7 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
         .query("--tweets 1 --metrics url_clicks --window 2026-04-30..2026-03-31 --accounts @nobody")
         .await;
     let lines: Vec<&str> = done.err.lines().collect();
-    assert_eq!(
-        (done.code, &*done.out, lines[0]),
-        (1, "", "countersign: The request breaks the rules")
-    );
+    assert_eq!((done.code, &*done.out, lines[0]), (1, "", "countersign: Invalid request"));
     assert!(
         lines.iter().any(|line| line.starts_with("  /window/start: is in the future")),
         "{done:?}"
@@ -185,8 +182,7 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
     assert!(lines.last().unwrap().starts_with("request id "), "{done:?}");
 
     let done = shell.query("--tweets 20 --metrics favorites").await;
-    let told =
-        "countersign: Nothing could be answered\n  unavailable, 1 post: 20; without favorites";
+    let told = "countersign: No results\n  unavailable, 1 post: 20; without favorites";
     assert_eq!((done.code, &*done.out), (1, ""), "{done:?}");
     assert!(done.err.starts_with(told), "{done:?}");
 

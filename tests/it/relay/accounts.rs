@@ -175,7 +175,7 @@ async fn headers_that_contradict_themselves_are_refused_all_at_once() {
     let named: Vec<&Value> =
         problems.as_array().unwrap().iter().map(|problem| &problem["header"]).collect();
     assert_eq!(named, ["Countersign-Account", "Countersign-Auth"]);
-    assert_eq!(problems[0]["detail"], "stands in the request more than once; send it once");
+    assert_eq!(problems[0]["detail"], "is sent more than once; send it once");
     assert!(gateway.arrived("/").await.is_empty());
 }
 

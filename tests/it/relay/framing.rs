@@ -28,10 +28,8 @@ async fn other_methods_are_refused_with_the_one_that_is_allowed() {
             let answer = gateway.ask(method, endpoint.path()).send().await;
             answer.is_own(405, "method_not_allowed");
             assert_eq!(answer.header("allow"), "POST");
-            let detail = format!(
-                "{} does not take {method}; the header Allow names what it takes",
-                endpoint.path()
-            );
+            let detail =
+                format!("{} does not accept {method}; see the header Allow", endpoint.path());
             assert_eq!(answer.json()["errors"], serde_json::json!([detail]));
         }
         let answer = gateway.ask("HEAD", endpoint.path()).send().await;
@@ -100,7 +98,7 @@ async fn the_body_has_to_be_declared_as_json_or_not_at_all() {
         let ask = gateway.call(Endpoint::Totals, &public(&gateway)).header("content-type", wrong);
         let answer = ask.send().await;
         answer.is_own(415, "not_json");
-        let detail = "the body is declared as another type than JSON; send it as Content-Type: application/json";
+        let detail = "the Content-Type is not JSON; send the body as application/json";
         assert_eq!(answer.json()["detail"], detail);
     }
     for encoding in ["gzip", "deflate", "br", "identity, gzip"] {
@@ -108,7 +106,7 @@ async fn the_body_has_to_be_declared_as_json_or_not_at_all() {
             gateway.call(Endpoint::Totals, &public(&gateway)).header("content-encoding", encoding);
         let answer = ask.send().await;
         answer.is_own(415, "not_json");
-        let detail = "the body is compressed; send it as it is, without Content-Encoding";
+        let detail = "the body is compressed; send it uncompressed, without Content-Encoding";
         assert_eq!(answer.json()["detail"], detail);
     }
     assert_eq!(gateway.arrived("/insights/").await.len(), relayed);
@@ -128,7 +126,7 @@ async fn a_body_may_be_as_large_as_the_limit_and_not_one_byte_larger() {
     answer.is_own(413, "body_too_large");
     assert_eq!(
         answer.json()["detail"],
-        "the body is larger than 65536 bytes, the most that is taken; send it in parts"
+        "the body is larger than 65536 bytes, the most that is accepted; split the request"
     );
 
     let key = format!("authorization: Bearer {}", gateway.key);
@@ -163,7 +161,7 @@ async fn a_body_that_is_not_framed_as_promised_is_refused() {
         head.starts_with("http/1.1 400 ") && head.contains("countersign-error: invalid_request"),
         "{head}"
     );
-    assert!(body.contains("the body: broke off before its end"), "{body}");
+    assert!(body.contains("the body: ended early"), "{body}");
     assert!(gateway.arrived("/").await.is_empty());
 }
 

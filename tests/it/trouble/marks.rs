@@ -130,7 +130,7 @@ async fn an_account_without_others_is_marked_by_the_second_refusal(database: Dat
 async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
     let gateway = TestGateway::start(&database).await;
     user_becomes(&gateway, "alice", "suspended").await;
-    is_marked(&gateway, 403, "blocked", "verifies the account").await;
+    is_marked(&gateway, 403, "blocked", "an operator verifies it").await;
     assert_eq!(
         verify(&gateway, "alice").await.json(),
         json!({ "works": false, "state": "blocked" })
@@ -144,7 +144,7 @@ async fn a_suspended_user_is_blocked_and_heals_by_a_check(database: Database) {
 async fn a_locked_user_is_blocked(database: Database) {
     let gateway = TestGateway::start(&database).await;
     user_becomes(&gateway, "alice", "locked").await;
-    is_marked(&gateway, 403, "blocked", "verifies the account").await;
+    is_marked(&gateway, 403, "blocked", "an operator verifies it").await;
 }
 
 async fn a_marked_account_heals_by_importing_it_again(database: Database) {

@@ -42,7 +42,7 @@ async fn only_alice_is_quarantined(gateway: &TestGateway) {
     answer.is_own(409, "account_not_active");
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("quarantined since 2026-03-10T21:15:30Z"), "{detail}");
-    assert!(detail.contains("import its token again"), "{detail}");
+    assert!(detail.contains("import the token again"), "{detail}");
     assert_eq!(attempts(gateway).await, before);
     private(gateway, "bob").send().await.is_relayed(200);
     let key = gateway.new_admin_key().await;

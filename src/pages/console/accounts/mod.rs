@@ -12,9 +12,9 @@ use crate::gateway::{AccountFilter, AccountWithLastCall, Failure, Session, Verif
 use crate::model::audit::Entry;
 use crate::model::call::{Call, ended};
 use crate::model::{AccountRef, AccountState, UserId};
-use crate::pages::console::accounts::view::{Event, Listed, Narrowed, One};
+use crate::pages::console::accounts::view::{Details, Event, Filter, Row};
 use crate::pages::console::address::{see_other, with_query};
-use crate::pages::console::form::typed;
+use crate::pages::console::form::search_text;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, second, time};
 use crate::pages::console::links;
@@ -49,28 +49,29 @@ pub(crate) struct Done {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
-    let filter = filter(&asked);
-    let accounts = host.gateway().list_accounts_of_any_app(&filter).await?;
+    let wanted = account_filter(&query);
+    let accounts = host.gateway().list_accounts_of_any_app(&wanted).await?;
     let is_full = accounts.len() == ROWS as usize;
-    let next = accounts.last().filter(|_| is_full).map(|it| {
-        let after = format!("{}/{}", it.account.app, it.account.user_id);
-        let narrowed = [("app", &asked.app), ("state", &asked.state), ("search", &asked.search)];
-        let narrowed = narrowed.map(|(name, value)| (name, value.as_str()));
-        with_query(PATH, &[&narrowed[..], &[("after", &after)]].concat())
+    let next = accounts.last().filter(|_| is_full).map(|last| {
+        let after = format!("{}/{}", last.account.app, last.account.user_id);
+        let parameters = [("app", &query.app), ("state", &query.state), ("search", &query.search)];
+        let parameters = parameters.map(|(name, value)| (name, value.as_str()));
+        with_query(PATH, &[&parameters[..], &[("after", &after)]].concat())
     });
-    let narrowed = Narrowed {
-        apps: host.gateway().apps().map(|it| it.0.to_owned()).collect(),
-        app: asked.app,
-        state: filter.state,
-        search: asked.search,
-        is_whole: filter == AccountFilter { limit: ROWS, ..AccountFilter::default() },
+    let filter = Filter {
+        apps: host.gateway().apps().map(|app| app.0.to_owned()).collect(),
+        app: query.app,
+        state: wanted.state,
+        search: query.search,
+        is_whole: wanted == AccountFilter { limit: ROWS, ..AccountFilter::default() },
     };
-    let listed: Vec<Listed> = accounts.iter().map(listed).collect();
-    let done = (asked.done == "removed").then_some("The account is removed, and its token gone.");
+    let rows: Vec<Row> = accounts.iter().map(row).collect();
+    let done =
+        (query.done == "removed").then_some("The account was removed and its token deleted.");
     let chrome = chrome(&session, Section::Accounts, done);
-    Ok(page(StatusCode::OK, view::list(&chrome, &listed, &narrowed, next.as_deref())))
+    Ok(page(StatusCode::OK, view::list(&chrome, &rows, &filter, next.as_deref())))
 }
 
 pub(crate) async fn show(
@@ -81,18 +82,18 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let (seen, history) = host.gateway().get_account_page(&app, &account_ref(&account)?).await?;
     let done = match &*done.done {
-        "works" => Some("X was asked: the account's token works."),
-        "ended" => Some("X was asked: the account's token does not work."),
-        "unknown" => Some("X was asked, and it cannot be said whether the token works."),
+        "works" => Some("Checked with X: the account's token works."),
+        "ended" => Some("Checked with X: the account's token does not work."),
+        "unknown" => Some("X's response did not show whether the account's token works."),
         _ => None,
     };
-    let one = One {
-        account: listed(&seen),
+    let details = Details {
+        account: row(&seen),
         events: history.entries.into_iter().map(event).collect(),
-        calls: history.calls.iter().map(asked).collect(),
+        calls: history.calls.iter().map(latest_call).collect(),
         has_links: host.gateway().public_url().is_some(),
     };
-    Ok(page(StatusCode::OK, view::show(&chrome(&session, Section::Accounts, done), &one)))
+    Ok(page(StatusCode::OK, view::show(&chrome(&session, Section::Accounts, done), &details)))
 }
 
 pub(crate) async fn verify(
@@ -122,14 +123,14 @@ pub(crate) async fn reconnect(
     Ok(links::shown_once(&chrome(&session, Section::Accounts, None), created, back))
 }
 
-pub(crate) async fn ask_to_remove(
+pub(crate) async fn confirm_remove(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Path((app, account)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let (seen, _) = host.gateway().get_account_page(&app, &account_ref(&account)?).await?;
     let chrome = chrome(&session, Section::Accounts, None);
-    Ok(page(StatusCode::OK, view::remove(&chrome, &listed(&seen))))
+    Ok(page(StatusCode::OK, view::remove(&chrome, &row(&seen))))
 }
 
 pub(crate) async fn remove(
@@ -142,52 +143,54 @@ pub(crate) async fn remove(
     Ok(see_other(&with_query(PATH, &[("done", "removed")])))
 }
 
-fn filter(asked: &ListQuery) -> AccountFilter {
-    let given = |text: &str| Some(typed(text)).filter(|it| !it.is_empty());
-    let after = typed(&asked.after);
+fn account_filter(query: &ListQuery) -> AccountFilter {
+    let given = |text: &str| Some(search_text(text)).filter(|text| !text.is_empty());
+    let after = search_text(&query.after);
     let after = after.split_once('/');
     AccountFilter {
-        app: given(&asked.app),
-        state: AccountState::from_name(&asked.state),
-        search: given(asked.search.trim_start_matches([' ', '@'])),
+        app: given(&query.app),
+        state: AccountState::from_name(&query.state),
+        search: given(query.search.trim_start_matches([' ', '@'])),
         after: after.and_then(|(app, id)| Some((app.to_owned(), UserId::parse(id)?))),
         limit: ROWS,
     }
 }
 
-fn listed(seen: &AccountWithLastCall) -> Listed {
-    let (it, last) = (&seen.account, &seen.last);
-    let words = |it: &Failure| format!("{}, {}", ended(it.status, it.code.as_deref()), time(it.at));
-    Listed {
-        app: it.app.clone(),
-        user_id: it.user_id,
-        screen_name: it.screen_name.clone(),
-        state: it.state,
-        since: time(it.state_since),
-        connected_at: time(it.connected_at),
+fn row(seen: &AccountWithLastCall) -> Row {
+    let (account, last) = (&seen.account, &seen.last);
+    let words = |failure: &Failure| {
+        format!("{}, {}", ended(failure.status, failure.code.as_deref()), time(failure.at))
+    };
+    Row {
+        app: account.app.clone(),
+        user_id: account.user_id,
+        screen_name: account.screen_name.clone(),
+        state: account.state,
+        since: time(account.state_since),
+        connected_at: time(account.connected_at),
         last_call: last.at.map(time),
         last_error: last.failed.as_ref().map(words),
         is_configured: seen.is_configured,
     }
 }
 
-fn event(it: Entry) -> Event {
-    let what = it.action.strip_prefix("account.").unwrap_or(&it.action).replace('_', " ");
-    let who = match &*it.actor {
+fn event(entry: Entry) -> Event {
+    let what = entry.action.strip_prefix("account.").unwrap_or(&entry.action).replace('_', " ");
+    let who = match &*entry.actor {
         "gateway" => "Countersign".to_owned(),
         "cli" => "the command line".to_owned(),
         other => other.replacen("key:", "key ", 1),
     };
-    Event { at: second(it.at), what, who, detail: it.detail }
+    Event { at: second(entry.at), what, who, detail: entry.detail }
 }
 
-fn asked(it: &Call) -> view::LatestCall {
-    let went_well = it.status.is_some_and(|it| it < 400);
+fn latest_call(call: &Call) -> view::LatestCall {
+    let went_well = call.status.is_some_and(|status| status < 400);
     view::LatestCall {
-        at: second(it.at),
-        endpoint: it.endpoint.name(),
-        posts: it.posts,
+        at: second(call.at),
+        endpoint: call.endpoint.name(),
+        posts: call.posts,
         went_well,
-        ended: ended(it.status, it.code.as_deref()),
+        ended: ended(call.status, call.code.as_deref()),
     }
 }

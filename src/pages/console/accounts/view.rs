@@ -1,4 +1,4 @@
-//! Connected accounts: the list, one with its history, and the question before one is removed.
+//! Connected accounts: the list, one with its history, and the confirmation before one is removed.
 
 use askama::Template;
 
@@ -7,7 +7,7 @@ use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::text;
 
 /// An account as it is shown.
-pub struct Listed {
+pub struct Row {
     pub app: String,
     pub user_id: UserId,
     pub screen_name: String,
@@ -21,15 +21,15 @@ pub struct Listed {
     pub is_configured: bool,
 }
 
-impl Listed {
+impl Row {
     /// The path of its page.
     pub fn path(&self) -> String {
         format!("/console/accounts/{}/{}", self.app, self.user_id)
     }
 }
 
-/// How the list is narrowed.
-pub struct Narrowed {
+/// What narrows the list.
+pub struct Filter {
     /// All apps to choose from.
     pub apps: Vec<String>,
     pub app: String,
@@ -57,8 +57,8 @@ pub struct LatestCall {
 }
 
 /// An account with what belongs on its page.
-pub struct One {
-    pub account: Listed,
+pub struct Details {
+    pub account: Row,
     pub events: Vec<Event>,
     pub calls: Vec<LatestCall>,
     /// Whether links can be created at all.
@@ -69,41 +69,36 @@ pub struct One {
 #[template(path = "pages/console/accounts/accounts.html", config = ".askama.toml")]
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
-    accounts: &'a [Listed],
-    narrowed: &'a Narrowed,
+    accounts: &'a [Row],
+    filter: &'a Filter,
     next: Option<&'a str>,
 }
 
 #[derive(Template)]
 #[template(path = "pages/console/accounts/account.html", config = ".askama.toml")]
-struct OnePage<'a> {
+struct DetailsPage<'a> {
     chrome: &'a Chrome<'a>,
-    account: &'a Listed,
-    one: &'a One,
+    account: &'a Row,
+    details: &'a Details,
 }
 
 #[derive(Template)]
 #[template(path = "pages/console/accounts/account_remove.html", config = ".askama.toml")]
 struct RemovePage<'a> {
     chrome: &'a Chrome<'a>,
-    account: &'a Listed,
+    account: &'a Row,
 }
 
 /// A page of the list; `next` leads to the one after it.
-pub fn list(
-    chrome: &Chrome<'_>,
-    accounts: &[Listed],
-    narrowed: &Narrowed,
-    next: Option<&str>,
-) -> String {
-    text(&ListPage { chrome, accounts, narrowed, next })
+pub fn list(chrome: &Chrome<'_>, accounts: &[Row], filter: &Filter, next: Option<&str>) -> String {
+    text(&ListPage { chrome, accounts, filter, next })
 }
 
-pub fn show(chrome: &Chrome<'_>, one: &One) -> String {
-    text(&OnePage { chrome, account: &one.account, one })
+pub fn show(chrome: &Chrome<'_>, details: &Details) -> String {
+    text(&DetailsPage { chrome, account: &details.account, details })
 }
 
-/// Asks whether to remove the account, and says what that does.
-pub fn remove(chrome: &Chrome<'_>, account: &Listed) -> String {
+/// Asks for confirmation, and says what removing the account does.
+pub fn remove(chrome: &Chrome<'_>, account: &Row) -> String {
     text(&RemovePage { chrome, account })
 }

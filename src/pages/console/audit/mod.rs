@@ -13,7 +13,7 @@ use crate::api::audit_export;
 use crate::gateway::{AuditFilter, Session};
 use crate::model::audit::Entry;
 use crate::pages::console::address::with_query;
-use crate::pages::console::audit::view::{Filter, Listed};
+use crate::pages::console::audit::view::{Filter, Row};
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, second};
 use crate::web::extract::Query;
@@ -35,59 +35,59 @@ pub(crate) struct Cursor {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<AuditQuery>,
-    Query(place): Query<Cursor>,
+    Query(query): Query<AuditQuery>,
+    Query(cursor): Query<Cursor>,
 ) -> Result<Response, Problem> {
-    let filter = asked.read().map_err(Problem::invalid)?;
-    let filter = AuditFilter { past: place.before.parse().ok(), limit: ROWS, ..filter };
+    let filter = query.read().map_err(Problem::invalid)?;
+    let filter = AuditFilter { past: cursor.before.parse().ok(), limit: ROWS, ..filter };
     let entries = host.gateway().list_audit(&filter).await?;
     let parameters = [
-        ("actor", &*asked.actor),
-        ("action", &*asked.action),
-        ("subject", &*asked.subject),
-        ("from", &*asked.from),
-        ("until", &*asked.until),
-        ("order", &*asked.order),
+        ("actor", &*query.actor),
+        ("action", &*query.action),
+        ("subject", &*query.subject),
+        ("from", &*query.from),
+        ("until", &*query.until),
+        ("order", &*query.order),
     ];
     let last = entries.last().filter(|_| entries.len() == ROWS as usize);
-    let next = last.map(|it| {
-        let before = it.id.to_string();
+    let next = last.map(|entry| {
+        let before = entry.id.to_string();
         with_query(PATH, &[&parameters[..], &[("before", &*before)]].concat())
     });
-    let typed = Filter {
-        actor: &asked.actor,
-        action: &asked.action,
-        subject: &asked.subject,
-        from: &asked.from,
-        until: &asked.until,
+    let filter = Filter {
+        actor: &query.actor,
+        action: &query.action,
+        subject: &query.subject,
+        from: &query.from,
+        until: &query.until,
         is_oldest_first: filter.oldest_first,
     };
-    let entries: Vec<Listed> = entries.into_iter().map(listed).collect();
+    let rows: Vec<Row> = entries.into_iter().map(row).collect();
     let (chrome, export) =
         (chrome(&session, Section::Audit, None), with_query(EXPORT, &parameters));
-    Ok(page(StatusCode::OK, view::list(&chrome, &entries, typed, &export, next.as_deref())))
+    Ok(page(StatusCode::OK, view::list(&chrome, &rows, filter, &export, next.as_deref())))
 }
 
 /// All matching entries, as lines of JSON.
 pub(crate) async fn export(
     State(host): State<Host>,
-    Query(asked): Query<AuditQuery>,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Response, Problem> {
-    let filter = asked.read().map_err(Problem::invalid)?;
+    let filter = query.read().map_err(Problem::invalid)?;
     let mut response = audit_export::audit(host.gateway().clone(), filter).await?;
     let name = HeaderValue::from_static("attachment; filename=\"countersign-audit.jsonl\"");
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(response)
 }
 
-fn listed(it: Entry) -> Listed {
-    Listed {
-        at: second(it.at),
-        actor: it.actor,
-        key_name: it.key_name,
-        address: it.address,
-        action: it.action,
-        subject: it.subject,
-        detail: it.detail,
+fn row(entry: Entry) -> Row {
+    Row {
+        at: second(entry.at),
+        actor: entry.actor,
+        key_name: entry.key_name,
+        address: entry.address,
+        action: entry.action,
+        subject: entry.subject,
+        detail: entry.detail,
     }
 }

@@ -6,7 +6,7 @@ use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::text;
 
 /// An entry as it is shown.
-pub struct Listed {
+pub struct Row {
     pub at: String,
     pub actor: String,
     /// The name of the actor's key.
@@ -32,7 +32,7 @@ impl Filter<'_> {
     fn is_empty(self) -> bool {
         [self.actor, self.action, self.subject, self.from, self.until]
             .iter()
-            .all(|it| it.is_empty())
+            .all(|field| field.is_empty())
     }
 }
 
@@ -40,7 +40,7 @@ impl Filter<'_> {
 #[template(path = "pages/console/audit/audit.html", config = ".askama.toml")]
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
-    entries: &'a [Listed],
+    entries: &'a [Row],
     filter: Filter<'a>,
     export: &'a str,
     next: Option<&'a str>,
@@ -49,7 +49,7 @@ struct ListPage<'a> {
 /// A page of the log; `export` leads to all matching entries, `next` to the page after this one.
 pub fn list(
     chrome: &Chrome<'_>,
-    entries: &[Listed],
+    entries: &[Row],
     filter: Filter<'_>,
     export: &str,
     next: Option<&str>,

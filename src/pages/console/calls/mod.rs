@@ -13,8 +13,8 @@ use crate::gateway::{CallFilter, CallNames, Session};
 use crate::model::call::{Call, CallOutcome, Statuses};
 use crate::model::{AccountRef, Endpoint};
 use crate::pages::console::address::with_query;
-use crate::pages::console::calls::view::{Filter, Listed, Pages};
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::calls::view::{Pages, Row};
+use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::Section;
 use crate::web::extract::{Path, Query};
@@ -25,6 +25,7 @@ use crate::web::problem::Problem;
 const PATH: &str = "/console/calls";
 const ROWS: u32 = 50;
 
+/// The filter as it was typed, and where the page begins.
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
     #[serde(default)]
@@ -46,22 +47,21 @@ pub(crate) struct ListQuery {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let chrome = chrome(&session, Section::Calls, None);
-    let shown = asked.shown();
-    let wrong = asked.wrong();
-    if wrong.is_any() {
-        let text = view::list(&chrome, &shown, &wrong, &[], Pages::default());
+    let errors = query.errors();
+    if !errors.is_empty() {
+        let text = view::list(&chrome, &query, &errors, &[], Pages::default());
         return Ok(page(StatusCode::BAD_REQUEST, text));
     }
-    let (filter, account) = (asked.filter(), AccountRef::parse(asked.account.trim()));
-    let newest = filter.before.map(|_| asked.link(""));
+    let (filter, account) = (query.filter(), AccountRef::parse(query.account.trim()));
+    let newest = filter.before.map(|_| query.link(""));
     let (calls, names) = host.gateway().list_calls_with_names(filter, account.as_ref()).await?;
     let last = calls.last().filter(|_| calls.len() == ROWS as usize);
-    let next = last.map(|it| asked.link(&it.id.to_string()));
+    let next = last.map(|call| query.link(&call.id.to_string()));
     let at = Pages { newest: newest.as_deref(), next: next.as_deref() };
-    Ok(page(StatusCode::OK, view::list(&chrome, &shown, &wrong, &listed(calls, &names), at)))
+    Ok(page(StatusCode::OK, view::list(&chrome, &query, &errors, &rows(calls, &names), at)))
 }
 
 pub(crate) async fn show(
@@ -71,32 +71,32 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let found = host.gateway().get_call_with_others(call_id(&id)?).await?;
     let all = with_query(PATH, &[("request_id", &found.call.request_id)]);
-    let others = listed(found.others, &found.names);
+    let others = rows(found.others, &found.names);
     let chrome = chrome(&session, Section::Calls, None);
-    Ok(page(StatusCode::OK, view::show(&chrome, &one(found.call, &found.names), &others, &all)))
+    Ok(page(StatusCode::OK, view::show(&chrome, &row(found.call, &found.names), &others, &all)))
 }
 
 impl ListQuery {
     /// The fields that cannot be parsed, with the reasons.
-    fn wrong(&self) -> Wrong {
+    fn errors(&self) -> FieldErrors {
         let (account, status) = (self.account.trim(), self.status.trim());
-        let mut wrong = Wrong::default();
-        let mut refuse = |field: &str, why: &str| wrong.0.push((field.to_owned(), why.to_owned()));
+        let mut errors = FieldErrors::default();
+        let mut refuse = |field: &str, why: &str| errors.0.push((field.to_owned(), why.to_owned()));
         if !account.is_empty() && AccountRef::parse(account).is_none() {
             refuse(
                 "account",
-                "A user id has 1 to 19 digits, and a name begins with @; Accounts lists them.",
+                "Enter a user id (1 to 19 digits) or a name that starts with @; see Accounts.",
             );
         }
         if !status.is_empty() && Statuses::parse(status).is_none() {
-            refuse("status", "A status is a number such as 429, or a class such as 5xx.");
+            refuse("status", "Enter a status such as 429, or a class such as 5xx.");
         }
-        wrong
+        errors
     }
 
     /// The filter, without the account.
     fn filter(&self) -> CallFilter {
-        let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         CallFilter {
             app: None,
             key_id: given(&self.key),
@@ -114,19 +114,14 @@ impl ListQuery {
         }
     }
 
-    fn shown(&self) -> Filter {
-        Filter {
-            key: self.key.clone(),
-            account: self.account.clone(),
-            endpoint: self.endpoint.clone(),
-            outcome: self.outcome.clone(),
-            status: self.status.clone(),
-            request_id: self.request_id.clone(),
-        }
+    /// Whether nothing narrows the list.
+    fn is_empty(&self) -> bool {
+        let ListQuery { key, account, endpoint, outcome, status, request_id, before: _ } = self;
+        [key, account, endpoint, outcome, status, request_id].iter().all(|field| field.is_empty())
     }
 
     fn link(&self, before: &str) -> String {
-        let narrowed = [
+        let parameters = [
             ("key", &*self.key),
             ("account", &self.account),
             ("endpoint", &self.endpoint),
@@ -135,17 +130,17 @@ impl ListQuery {
             ("request_id", &self.request_id),
             ("before", before),
         ];
-        with_query(PATH, &narrowed)
+        with_query(PATH, &parameters)
     }
 }
 
-fn listed(calls: Vec<Call>, names: &CallNames) -> Vec<Listed> {
-    calls.into_iter().map(|it| one(it, names)).collect()
+fn rows(calls: Vec<Call>, names: &CallNames) -> Vec<Row> {
+    calls.into_iter().map(|call| row(call, names)).collect()
 }
 
-fn one(call: Call, names: &CallNames) -> Listed {
+fn row(call: Call, names: &CallNames) -> Row {
     let key = names.keys.get(&call.key_id).unwrap_or(&call.key_id).clone();
-    let account = call.account.map(|it| (call.app.clone(), it));
-    let screen_name = account.and_then(|it| names.accounts.get(&it).cloned());
-    Listed { call, key, screen_name }
+    let account = call.account.map(|id| (call.app.clone(), id));
+    let screen_name = account.and_then(|account| names.accounts.get(&account).cloned());
+    Row { call, key, screen_name }
 }

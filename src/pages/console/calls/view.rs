@@ -2,25 +2,15 @@
 
 use askama::Template;
 
-use crate::model::Endpoint;
 use crate::model::call::Call;
-use crate::pages::console::form_errors::Wrong;
+use crate::model::{AuthKind, Endpoint};
+use crate::pages::console::calls::ListQuery;
+use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::layout::{Chrome, Section, second};
 use crate::pages::parts::{filters, text};
 
-/// The list's filter, as it was typed.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub key: String,
-    pub account: String,
-    pub endpoint: String,
-    pub outcome: String,
-    pub status: String,
-    pub request_id: String,
-}
-
 /// A call as it is shown.
-pub struct Listed {
+pub struct Row {
     pub call: Call,
     /// The key's name, or its id if no name is known any more.
     pub key: String,
@@ -32,9 +22,9 @@ pub struct Listed {
 #[template(path = "pages/console/calls/calls.html", config = ".askama.toml")]
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
-    filter: &'a Filter,
-    wrong: &'a Wrong,
-    calls: &'a [Listed],
+    filter: &'a ListQuery,
+    errors: &'a FieldErrors,
+    calls: &'a [Row],
     pages: Pages<'a>,
 }
 
@@ -49,37 +39,30 @@ pub struct Pages<'a> {
 #[template(path = "pages/console/calls/call.html", config = ".askama.toml")]
 struct OnePage<'a> {
     chrome: &'a Chrome<'a>,
-    it: &'a Listed,
+    row: &'a Row,
     call: &'a Call,
-    others: &'a [Listed],
+    others: &'a [Row],
     /// A link to all calls with the same request id.
     all: &'a str,
 }
 
-/// A page of the list; `wrong` says which parts of the filter cannot be parsed.
+/// A page of the list; `errors` says which fields of the filter cannot be parsed.
 pub fn list(
     chrome: &Chrome<'_>,
-    filter: &Filter,
-    wrong: &Wrong,
-    calls: &[Listed],
+    filter: &ListQuery,
+    errors: &FieldErrors,
+    calls: &[Row],
     pages: Pages<'_>,
 ) -> String {
-    text(&ListPage { chrome, filter, wrong, calls, pages })
+    text(&ListPage { chrome, filter, errors, calls, pages })
 }
 
 /// One call, and the others with its request id.
-pub fn show(chrome: &Chrome<'_>, it: &Listed, others: &[Listed], all: &str) -> String {
-    text(&OnePage { chrome, it, call: &it.call, others, all })
+pub fn show(chrome: &Chrome<'_>, row: &Row, others: &[Row], all: &str) -> String {
+    text(&OnePage { chrome, row, call: &row.call, others, all })
 }
 
-impl Filter {
-    fn is_empty(&self) -> bool {
-        let Filter { key, account, endpoint, outcome, status, request_id } = self;
-        [key, account, endpoint, outcome, status, request_id].iter().all(|it| it.is_empty())
-    }
-}
-
-impl Listed {
+impl Row {
     fn at(&self) -> String {
         second(self.call.at)
     }
@@ -94,11 +77,11 @@ impl Listed {
     }
 
     fn credentials(&self) -> &'static str {
-        self.call.auth.map_or("not decided", |it| it.name())
+        self.call.auth.map_or("not chosen", AuthKind::name)
     }
 
     fn went_well(&self) -> bool {
-        self.call.status.is_some_and(|it| it < 400)
+        self.call.status.is_some_and(|status| status < 400)
     }
 
     fn status(&self) -> String {
@@ -112,15 +95,16 @@ impl Listed {
     /// Who answered, in words.
     fn answer(&self) -> &'static str {
         match (self.call.status, &self.call.code) {
-            (None, _) => "No answer came from X.",
-            (Some(_), Some(_)) => "Countersign answered this itself; the code says why.",
+            (None, _) => "X failed to answer this call.",
+            (Some(_), Some(_)) => "Countersign answered this call itself; the code says why.",
             (Some(..400), None) => "X answered this call.",
-            (Some(_), None) => "X refused or failed this call.",
+            (Some(..500), None) => "X rejected this call.",
+            (Some(_), None) => "X failed to answer this call.",
         }
     }
 
     fn metrics(&self) -> String {
-        let names: Vec<&str> = self.call.metrics.iter().map(|it| it.name()).collect();
+        let names: Vec<&str> = self.call.metrics.iter().map(|metric| metric.name()).collect();
         names.join(", ")
     }
 
@@ -137,6 +121,6 @@ impl Listed {
     }
 }
 
-fn milliseconds(it: std::time::Duration) -> String {
-    format!("{:.1} ms", it.as_secs_f64() * 1000.0)
+fn milliseconds(time: std::time::Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }

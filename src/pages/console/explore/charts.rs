@@ -24,16 +24,16 @@ const MOST_HOURS: i64 = 400;
 const MOST_POINTS: usize = 3000;
 
 /// Bytes for notes on what is not drawn, or drawn differently.
-const SAYING: usize = 2000;
+const NOTES_BYTES: usize = 2000;
 
 /// Draws the charts that fit into `room` bytes, and says what is left out. If the page's table is not whole, each chart
 /// has its own.
 pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result<Charts, Overflow> {
-    let room = room.saturating_sub(SAYING);
+    let room = room.saturating_sub(NOTES_BYTES);
     let merged = &answered.merged;
     let sums = Sums::of(merged)?;
     let columns = merged.columns();
-    let has = |it| columns.contains(&it);
+    let has = |column| columns.contains(&column);
     let mut charts = match (has(GroupBy::EngagementDay), has(GroupBy::TweetId)) {
         _ if sums.metrics.is_empty() => Charts::default(),
         (true, _) => {
@@ -44,14 +44,15 @@ pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result
         (false, false) => sums.together(is_whole),
     };
     if sums.has_negative {
-        charts.told.push("Numbers below 0 are drawn as 0.".to_owned());
+        charts.notes.push("Negative numbers are drawn as 0.".to_owned());
     }
     Ok(charts)
 }
 
 /// Draws as many charts as there is room for; `draw` is given their number.
 fn fitting<T>(charts: &[T], room: usize, draw: impl Fn(&T, usize) -> String) -> Vec<String> {
-    let first = |count| charts.iter().take(count).map(|it| draw(it, count)).collect::<Vec<_>>();
+    let first =
+        |count| charts.iter().take(count).map(|chart| draw(chart, count)).collect::<Vec<_>>();
     let fits = |drawn: &Vec<String>| drawn.iter().map(String::len).sum::<usize>() <= room;
     (0..=charts.len()).rev().map(first).find(fits).unwrap_or_default()
 }
@@ -74,14 +75,14 @@ impl Sums {
         merged.each_leaf(|leaf| {
             let (post, metric) = place(leaf);
             sums.metrics.entry(metric).or_insert_with(|| {
-                leaf.metric.map_or_else(String::new, |it| it.with(str::to_owned))
+                leaf.metric.map_or_else(String::new, |name| name.with(str::to_owned))
             });
             let total = sums.totals.entry(post).or_default().entry(metric).or_default();
             *total = total.saturating_add(counted(leaf));
             sums.has_negative |= leaf.value < 0;
             if let Some(hour) = begin(leaf) {
-                sums.first = Some(sums.first.map_or(hour, |it| it.min(hour)));
-                sums.last = Some(sums.last.map_or(hour, |it| it.max(hour)));
+                sums.first = Some(sums.first.map_or(hour, |known| known.min(hour)));
+                sums.last = Some(sums.last.map_or(hour, |known| known.max(hour)));
             }
         })?;
         Ok(sums)
@@ -94,8 +95,8 @@ impl Sums {
     /// Posts in descending order of the first engagement type; the next ones decide between equals.
     fn ranked(&self) -> Vec<u64> {
         let mut posts: Vec<u64> = self.totals.keys().copied().collect();
-        let numbers = |post: u64| self.metrics.keys().map(move |it| self.total(post, *it));
-        posts.sort_by_cached_key(|it| Reverse(numbers(*it).collect::<Vec<_>>()));
+        let numbers = |post: u64| self.metrics.keys().map(move |metric| self.total(post, *metric));
+        posts.sort_by_cached_key(|post| Reverse(numbers(*post).collect::<Vec<_>>()));
         posts
     }
 
@@ -106,31 +107,33 @@ impl Sums {
             title: format!("{name} by post"),
             unit: name.clone(),
             along: "post".to_owned(),
-            bars: posts.iter().map(|it| (it.to_string(), self.total(*it, *metric))).collect(),
+            bars: posts.iter().map(|post| (post.to_string(), self.total(*post, *metric))).collect(),
         });
-        let drawn = fitting(&ranked.collect::<Vec<_>>(), room, |it, _| it.draw(!is_whole));
+        let drawn =
+            fitting(&ranked.collect::<Vec<_>>(), room, |ranking, _| ranking.draw(!is_whole));
         let mut charts = Charts { drawn, ..Charts::default() };
-        let first = self.metrics.values().next().map_or("", |it| it);
+        let first = self.metrics.values().next().map_or("", String::as_str);
         if count > posts.len() {
             let drawn = posts.len();
-            charts.told.push(format!(
-                "Drawn are the {drawn} posts with the largest {first}, of {count}; the CSV has all."
+            charts.notes.push(format!(
+                "The charts show the {drawn} posts with the most {first}, out of {count}. The CSV has all of them."
             ));
         } else if count > 1 {
-            charts.told.push(format!("The posts with the largest {first} come first."));
+            charts.notes.push(format!("The posts with the most {first} come first."));
         }
-        charts.told.extend(self.undrawn(charts.drawn.len()));
+        charts.notes.extend(self.undrawn(charts.drawn.len()));
         charts
     }
 
     fn together(&self, is_whole: bool) -> Charts {
         let bar = |(metric, name): (&u64, &String)| {
-            let values = self.totals.values().filter_map(|it| it.get(metric).copied());
+            let values =
+                self.totals.values().filter_map(|by_metric| by_metric.get(metric).copied());
             (name.clone(), values.reduce(u64::saturating_add))
         };
         let ranking = Ranking {
             title: "All posts together".to_owned(),
-            unit: "how many".to_owned(),
+            unit: "count".to_owned(),
             along: "engagement type".to_owned(),
             bars: self.metrics.iter().map(bar).collect(),
         };
@@ -141,7 +144,9 @@ impl Sums {
     fn undrawn(&self, charts: usize) -> Option<String> {
         let names: Vec<&str> = self.metrics.values().skip(charts).map(String::as_str).collect();
         let names = names.join(", ");
-        let text = format!("No room was left for charts of {names}: ask for fewer at a time.");
+        let text = format!(
+            "There was no room for charts of {names}. Select fewer engagement types at a time."
+        );
         (!names.is_empty()).then_some(text)
     }
 }
@@ -154,50 +159,52 @@ fn over_time(
     is_whole: bool,
     room: usize,
 ) -> Result<Charts, Overflow> {
-    let mut told = Vec::new();
+    let mut notes = Vec::new();
     let Some(times) = Times::of(sums, missing, by_hour) else { return Ok(Charts::default()) };
     if by_hour && times.step > 1 {
-        told.push(format!(
-            "More than {MOST_HOURS} hours are drawn day by day; the CSV has every hour."
+        notes.push(format!(
+            "Periods of more than {MOST_HOURS} hours are drawn by day. The CSV has every hour."
         ));
     }
     let places = times.count();
     if places > MOST_POINTS {
-        told.push("The time is too long for a chart; the CSV has all.".to_owned());
-        return Ok(Charts { told, ..Charts::default() });
+        notes.push("The period is too long for a chart. The CSV has all the numbers.".to_owned());
+        return Ok(Charts { notes, ..Charts::default() });
     }
     let most = (MOST_POINTS / places).clamp(1, MOST_CHARTS);
     let metrics: Vec<(u64, &String)> =
-        sums.metrics.iter().map(|it| (*it.0, it.1)).take(most).collect();
+        sums.metrics.iter().map(|(metric, name)| (*metric, name)).take(most).collect();
     let most_lines = (MOST_POINTS / places / metrics.len().max(1)).clamp(1, MOST_LINES);
     let lines = Lines::of(sums, most_lines);
-    told.extend(lines.told(sums));
+    notes.extend(lines.note(sums));
     // Sums that are computed for a chart are in no other table.
     let with_tables = !is_whole || lines.add_up(sums) || (by_hour && times.step > 1);
 
     let mut values = vec![vec![vec![None; places]; lines.names.len()]; metrics.len()];
     merged.each_leaf(|leaf| {
         let (post, metric) = place(leaf);
-        let chart = metrics.binary_search_by_key(&metric, |it| it.0).ok();
-        let lines = chart.and_then(|it| values.get_mut(it)).zip(Some(lines.line(post)));
-        let line = lines.and_then(|(lines, it)| lines.get_mut(it));
-        if let Some(value) = line.zip(times.place(leaf)).and_then(|(line, it)| line.get_mut(it)) {
+        let chart = metrics.binary_search_by_key(&metric, |metric| metric.0).ok();
+        let lines = chart.and_then(|index| values.get_mut(index)).zip(Some(lines.line(post)));
+        let line = lines.and_then(|(lines, index)| lines.get_mut(index));
+        if let Some(value) =
+            line.zip(times.place(leaf)).and_then(|(line, index)| line.get_mut(index))
+        {
             let sum: u64 = value.unwrap_or_default();
             *value = Some(sum.saturating_add(counted(leaf)));
         }
     })?;
     if values.iter().flatten().flatten().any(Option::is_none) {
-        told.push("Where a line is broken or not there, there are no numbers.".to_owned());
+        notes.push("Where a line is broken or absent, there are no numbers.".to_owned());
     }
     let charts = metrics.iter().zip(values).map(|((_, name), values)| {
         let series = lines.names.iter().zip(values);
         let series = series.map(|(name, values)| Series { name: name.clone(), values });
         times.chart(name, series.collect())
     });
-    let draw = |it: &Chart, charts| it.draw_among(charts, with_tables);
+    let draw = |chart: &Chart, charts| chart.draw_among(charts, with_tables);
     let drawn = fitting(&charts.collect::<Vec<_>>(), room, draw);
-    told.extend(sums.undrawn(drawn.len()));
-    Ok(Charts { are_over_time: !drawn.is_empty(), drawn, told })
+    notes.extend(sums.undrawn(drawn.len()));
+    Ok(Charts { are_over_time: !drawn.is_empty(), drawn, notes })
 }
 
 /// The lines of a chart: one for each of some posts, and one for the sum of the others.
@@ -216,8 +223,8 @@ impl Lines {
         let mut names: Vec<String> = posts.iter().map(ToString::to_string).collect();
         match count - posts.len() {
             0 => {}
-            it if it == count => names.push(format!("all {it} posts")),
-            it => names.push(format!("{it} others")),
+            others if others == count => names.push(format!("all {others} posts")),
+            others => names.push(format!("{others} others")),
         }
         Lines { names, own: posts.into_iter().zip(0..).collect() }
     }
@@ -230,13 +237,13 @@ impl Lines {
         self.own.len() < sums.totals.len()
     }
 
-    fn told(&self, sums: &Sums) -> Option<String> {
+    fn note(&self, sums: &Sums) -> Option<String> {
         let (own, first) = (self.own.len(), sums.metrics.values().next()?);
         match sums.totals.len() - own {
             0 => None,
-            others if own == 0 => Some(format!("The {others} posts are added up.")),
+            others if own == 0 => Some(format!("The numbers of all {others} posts are added up.")),
             others => Some(format!(
-                "The {own} posts with the largest {first} have lines of their own; the {others} others are added up."
+                "The {own} posts with the most {first} have a line each; the other {others} are added up."
             )),
         }
     }
@@ -252,9 +259,9 @@ struct Times {
 
 impl Times {
     fn of(sums: &Sums, missing: &[Missing], by_hour: bool) -> Option<Times> {
-        let lacking = || missing.iter().flat_map(|it| &it.windows).map(|it| it.widened());
-        let first = lacking().map(|it| hour_of(it.start)).chain(sums.first).min()?;
-        let last = lacking().map(|it| hour_of(it.end) - 1).chain(sums.last).max()?;
+        let gaps = || missing.iter().flat_map(|gap| &gap.windows).map(|window| window.widened());
+        let first = gaps().map(|window| hour_of(window.start)).chain(sums.first).min()?;
+        let last = gaps().map(|window| hour_of(window.end) - 1).chain(sums.last).max()?;
         let step = if by_hour && last - first < MOST_HOURS { 1 } else { 24 };
         Some(Times { first: first.div_euclid(step) * step, last, step })
     }
@@ -269,7 +276,7 @@ impl Times {
 
     fn chart(&self, name: &str, series: Vec<Series>) -> Chart {
         let unit = if self.step == 1 { "hour" } else { "day" };
-        let [first, last] = [self.first, self.last].map(|it| begin_of(it).year());
+        let [first, last] = [self.first, self.last].map(|hour| begin_of(hour).year());
         // If all labels share a year, leaving it out makes room for more of them.
         let (along, from) = match unit {
             _ if first != last => (format!("{unit} (UTC)"), 0),
@@ -294,7 +301,7 @@ impl Times {
 
 /// The post and the engagement type of a number; 0 where the answer has none.
 fn place(leaf: &Leaf<'_>) -> (u64, u64) {
-    (leaf.post.map_or(0, |it| it.key), leaf.metric.map_or(0, |it| it.key))
+    (leaf.post.map_or(0, |part| part.key), leaf.metric.map_or(0, |part| part.key))
 }
 
 fn counted(leaf: &Leaf<'_>) -> u64 {
@@ -307,6 +314,6 @@ fn begin(leaf: &Leaf<'_>) -> Option<Hour> {
     let month = Month::try_from(u8::try_from(day / 100 % 100).ok()?).ok()?;
     let (year, of_month) = (i32::try_from(day / 10_000).ok()?, u8::try_from(day % 100).ok()?);
     let day = Date::from_calendar_date(year, month, of_month).ok()?;
-    let hour = i64::try_from(leaf.hour.map_or(0, |it| it.key)).ok()?;
+    let hour = i64::try_from(leaf.hour.map_or(0, |hour| hour.key)).ok()?;
     Some(hour_of(day.midnight().assume_utc()) + hour)
 }

@@ -1,10 +1,10 @@
-//! The input of the form: as a question, as the form shows it again, and as a command that sends the same.
+//! The contents of the form: as a question, as the form shows it again, and as a command that sends the same.
 
 use serde_json::{Value, json};
 use time::{Duration, UtcOffset};
 
 use crate::model::Metric;
-use crate::pages::console::explore::view::{Curl, GROUPINGS, QuestionFile, Typed};
+use crate::pages::console::explore::view::{Curl, Form, GROUPINGS, QuestionFile};
 use crate::web::host::Host;
 
 /// Posts that the form takes: a page with more would be slow to load and hard to read.
@@ -26,19 +26,20 @@ pub(super) struct Question {
 }
 
 /// Reads the form, or fills it in at first: with common engagement types and the last days.
-pub(super) fn read(host: &Host, fields: &[(String, String)]) -> Typed {
+pub(super) fn read(host: &Host, fields: &[(String, String)]) -> Form {
     let first = |name: &str, default: &str| {
-        fields.iter().find(|it| it.0 == name).map_or(default, |it| &it.1).to_owned()
+        fields.iter().find(|field| field.0 == name).map_or(default, |field| &field.1).to_owned()
     };
-    let given = fields.iter().filter(|it| it.0 == "metrics");
-    let mut metrics: Vec<Metric> = given.filter_map(|it| Metric::from_name(&it.1)).collect();
+    let given = fields.iter().filter(|field| field.0 == "metrics");
+    let mut metrics: Vec<Metric> = given.filter_map(|field| Metric::from_name(&field.1)).collect();
     if fields.is_empty() {
         metrics = vec![Metric::Impressions, Metric::Favorites];
     }
     let today = host.clock().now().to_offset(UtcOffset::UTC).date();
-    let proposed = |it: time::Date| if fields.is_empty() { it.to_string() } else { String::new() };
-    Typed {
-        apps: host.gateway().apps().map(|it| it.0.to_owned()).collect(),
+    let proposed =
+        |date: time::Date| if fields.is_empty() { date.to_string() } else { String::new() };
+    Form {
+        apps: host.gateway().apps().map(|app| app.0.to_owned()).collect(),
         app: first("app", ""),
         tweets: first("tweets", ""),
         most_posts: MOST_POSTS,
@@ -51,15 +52,19 @@ pub(super) fn read(host: &Host, fields: &[(String, String)]) -> Typed {
 }
 
 /// The input as a service would send it. Mistakes in it are reported as to any other caller.
-pub(super) fn question(typed: &Typed) -> Question {
-    let words = typed.tweets.split([' ', ',', ';', '\n', '\r', '\t']).filter(|it| !it.is_empty());
+pub(super) fn question(form: &Form) -> Question {
+    let words =
+        form.tweets.split([' ', ',', ';', '\n', '\r', '\t']).filter(|word| !word.is_empty());
     // The URL of a post ends with its id.
-    let ids = words.map(|it| it.split('?').next().unwrap_or(it)).map(last_part);
-    let metrics: Vec<&str> = typed.metrics.iter().map(|it| it.name()).collect();
-    let groupings = || GROUPINGS.iter().flat_map(|it| it.1);
-    let group_by = groupings().find(|it| it.0 == typed.group).or(groupings().next()).map(|it| it.2);
-    let window = match &*typed.window {
-        "range" => json!({ "start": typed.start, "end": typed.end }),
+    let ids = words.map(|word| word.split('?').next().unwrap_or(word)).map(last_part);
+    let metrics: Vec<&str> = form.metrics.iter().map(|metric| metric.name()).collect();
+    let groupings = || GROUPINGS.iter().flat_map(|section| section.1);
+    let group_by = groupings()
+        .find(|grouping| grouping.0 == form.group)
+        .or(groupings().next())
+        .map(|grouping| grouping.2);
+    let window = match &*form.window {
+        "range" => json!({ "start": form.start, "end": form.end }),
         other => json!(other),
     };
     Question {
@@ -93,14 +98,14 @@ impl Question {
     pub(super) fn excess(&self, most: usize) -> Option<String> {
         let count = self.ids.len();
         (count > MOST_POSTS).then(|| {
-            format!("the form takes up to {MOST_POSTS} posts, and these are {count}: ask with countersign query or POST /v1/engagement, which take up to {most}")
+            format!("This form takes up to {MOST_POSTS} posts, and you entered {count}. Use countersign query or POST /v1/engagement, which take up to {most}.")
         })
     }
 
     /// The typed text; only the ids if that is too long, and nothing if those are too long as well.
     pub(super) fn shown_again(&self, typed: String) -> String {
-        let forms = [typed, self.ids.join("\n")];
-        forms.into_iter().find(|it| it.len() <= MOST_SHOWN).unwrap_or_default()
+        let texts = [typed, self.ids.join("\n")];
+        texts.into_iter().find(|text| text.len() <= MOST_SHOWN).unwrap_or_default()
     }
 
     pub(super) fn curl(&self, url: &str) -> Curl {
@@ -115,7 +120,7 @@ impl Question {
             "curl --compressed {url}/v1/engagement \\\n  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n  -d {data}"
         );
         let file = is_long.then(|| {
-            let ids = self.ids.iter().filter(|it| it.len() < 20).take(SAMPLE).cloned();
+            let ids = self.ids.iter().filter(|id| id.len() < 20).take(SAMPLE).cloned();
             let ids: Vec<String> = ids.collect();
             QuestionFile { json: self.with_ids(&ids), ids: ids.len(), all_ids: self.ids.len() }
         });

@@ -20,9 +20,11 @@ use crate::model::GroupBy;
 use crate::pages::console;
 use crate::pages::console::address::callers_url;
 use crate::pages::console::explore::charts::charts;
-use crate::pages::console::explore::view::{Answer, Call, Charts, Lack, Shown, Took};
+use crate::pages::console::explore::view::{
+    Answer, Call, Charts, FormResult, MissingPosts, Report,
+};
 use crate::pages::console::guard::chrome;
-use crate::pages::console::layout::Section;
+use crate::pages::console::layout::{Section, sentence};
 use crate::web::client_address::Client;
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -40,56 +42,60 @@ const FEW_ROWS: usize = 50;
 /// Calls that a page lists.
 const MOST_CALLS: usize = 50;
 /// Reasons for what is missing that a page lists.
-const MOST_LACKS: usize = 20;
+const MOST_MISSING: usize = 20;
 
 pub(crate) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
 ) -> Response {
-    let typed = form::read(&host, &[]);
+    let form = form::read(&host, &[]);
     let chrome = chrome(&session, Section::Explore, None);
-    let text = view::show(&chrome, &typed, &Shown::Nothing, &Charts::default(), None);
+    let text = view::show(&chrome, &form, &FormResult::NotSent, &Charts::default(), None);
     page(StatusCode::OK, text)
 }
 
 /// Plans or runs the question, and shows the form again above the result; or returns the answer as a CSV download.
-pub(crate) async fn ask(
+pub(crate) async fn run(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (from, request_id) = (Client::address(&request), RequestId::of(&request));
     let fields: Vec<(String, String)> = console::form::read(&host, request).await?;
-    let mut typed = form::read(&host, &fields);
-    let question = form::question(&typed);
-    typed.tweets = question.shown_again(typed.tweets);
+    let mut form = form::read(&host, &fields);
+    let question = form::question(&form);
+    form.tweets = question.shown_again(form.tweets);
     let gateway = host.gateway();
-    let key = gateway.as_caller(&session, Some(&*typed.app).filter(|it| !it.is_empty()))?;
+    let key = gateway.as_caller(&session, Some(&*form.app).filter(|app| !app.is_empty()))?;
     let caller = Caller { key, from, request_id };
-    let wants = fields.iter().find(|it| it.0 == "wants").map_or("", |it| &it.1);
+    let wants = fields.iter().find(|field| field.0 == "wants").map_or("", |field| &field.1);
 
     let (chrome, curl) =
         (chrome(&session, Section::Explore, None), question.curl(callers_url(&host)));
-    let show =
-        |asked: &Shown, charts: &Charts| view::show(&chrome, &typed, asked, charts, Some(&curl));
-    let refuse = |status, wrong| page(status, show(&Shown::Wrong(wrong), &Charts::default()));
+    let show = |result: &FormResult, charts: &Charts| {
+        view::show(&chrome, &form, result, charts, Some(&curl))
+    };
+    let refuse =
+        |status, message| page(status, show(&FormResult::Failed(message), &Charts::default()));
     let limits = host.limits();
-    if let Some(wrong) = question.excess(limits.question_posts) {
-        return Ok(refuse(StatusCode::BAD_REQUEST, wrong));
+    if let Some(message) = question.excess(limits.question_posts) {
+        return Ok(refuse(StatusCode::BAD_REQUEST, message));
     }
     let (body, deadline) = (question.text(), Deadline::within(limits.request_deadline));
     let (turn, held) = gateway.begin_question(&caller.key, body.len(), deadline).await?;
     let received = Received { body: body.into(), held, turn };
     let shown = if wants == "plan" {
-        gateway.plan_question(&caller.key, received, deadline).await.map(|it| {
-            let cost = cost_in_words(&Plan::from(&it).cost);
-            let took = took(it.plan.calls.iter().map(call), &it.plan.missing);
-            show(&Shown::Planned { cost, took }, &Charts::default())
+        gateway.plan_question(&caller.key, received, deadline).await.map(|planned| {
+            let cost = cost_in_words(&Plan::from(&planned).cost);
+            let report = report(planned.plan.calls.iter().map(call), &planned.plan.missing);
+            show(&FormResult::Planned { cost, report }, &Charts::default())
         })
     } else {
         match gateway.answer_question(&caller, received, deadline, None).await {
-            Ok(answered) if wants == "table" => return taken_away(answered),
-            Ok(it) => with_charts(&it, show).map_err(|it| Error::Internal(it.into())),
+            Ok(answered) if wants == "table" => return csv_download(answered),
+            Ok(answered) => {
+                with_charts(&answered, show).map_err(|overflow| Error::Internal(overflow.into()))
+            }
             Err(error) => Err(error),
         }
     };
@@ -97,7 +103,7 @@ pub(crate) async fn ask(
         Ok(text) => page(StatusCode::OK, text),
         Err(error) => {
             let problem = Problem::from(error);
-            refuse(problem.status(), problem.words().1.to_owned())
+            refuse(problem.status(), sentence(problem.words().1))
         }
     })
 }
@@ -107,12 +113,12 @@ fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
     let parts: Vec<String> = cost
         .calls
         .iter()
-        .filter(|it| *it.1 > 0)
+        .filter(|of_kind| *of_kind.1 > 0)
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
     format!(
-        "Calls: {calls}{parts}. Accounts used: {}, of which {} were not used yet this month.",
+        "Calls: {calls}{parts}. Accounts used: {}, of which {} would be new this month.",
         cost.accounts, cost.new_accounts
     )
 }
@@ -120,13 +126,13 @@ fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
 /// The page with charts, which take the room that everything else leaves them.
 fn with_charts(
     answered: &Answered,
-    show: impl Fn(&Shown, &Charts) -> String,
+    show: impl Fn(&FormResult, &Charts) -> String,
 ) -> Result<String, Overflow> {
     let answer = answer(answered)?;
     let is_whole = answer.more == 0;
-    let asked = Shown::Answered(answer);
-    let room = MOST_BYTES.saturating_sub(show(&asked, &Charts::default()).len());
-    Ok(show(&asked, &charts(answered, is_whole, room)?))
+    let result = FormResult::Answered(answer);
+    let room = MOST_BYTES.saturating_sub(show(&result, &Charts::default()).len());
+    Ok(show(&result, &charts(answered, is_whole, room)?))
 }
 
 fn answer(answered: &Answered) -> Result<Answer, Overflow> {
@@ -135,76 +141,77 @@ fn answer(answered: &Answered) -> Result<Answer, Overflow> {
     answered.merged.each_leaf(|leaf| {
         count += 1;
         if rows.len() < MOST_ROWS {
-            let key =
-                |it: &GroupBy| leaf.key(*it).map_or_else(String::new, |it| it.with(str::to_owned));
+            let key = |level: &GroupBy| {
+                leaf.key(*level).map_or_else(String::new, |name| name.with(str::to_owned))
+            };
             rows.push(columns.iter().map(key).chain([leaf.value.to_string()]).collect());
         }
     })?;
     if count > MOST_ROWS {
         rows.truncate(FEW_ROWS);
     }
-    let made = answered.calls.iter().map(|it| Call {
-        status: it.status.map(|it| it.to_string()).unwrap_or_default(),
-        ms: it.effort.time.as_millis().to_string(),
-        ..call(&it.call)
+    let calls = answered.calls.iter().map(|finished| Call {
+        status: finished.status.map(|status| status.to_string()).unwrap_or_default(),
+        ms: finished.effort.time.as_millis().to_string(),
+        ..call(&finished.call)
     });
     Ok(Answer {
-        columns: columns.iter().map(|it| table::column(*it)).chain(["value"]).collect(),
+        columns: columns.iter().map(|level| table::column(*level)).chain(["value"]).collect(),
         more: count - rows.len(),
         rows,
-        took: took(made, &answered.missing),
+        report: report(calls, &answered.missing),
     })
 }
 
-fn took(calls: impl ExactSizeIterator<Item = Call>, missing: &[Missing]) -> Took {
-    Took {
+fn report(calls: impl ExactSizeIterator<Item = Call>, missing: &[Missing]) -> Report {
+    Report {
         more_calls: calls.len().saturating_sub(MOST_CALLS),
         calls: calls.take(MOST_CALLS).collect(),
-        missing: missing.iter().take(MOST_LACKS).map(lack).collect(),
-        more_missing: missing.len().saturating_sub(MOST_LACKS),
+        missing: missing.iter().take(MOST_MISSING).map(missing_posts).collect(),
+        more_missing: missing.len().saturating_sub(MOST_MISSING),
     }
 }
 
-fn call(it: &PlannedCall) -> Call {
+fn call(call: &PlannedCall) -> Call {
     Call {
-        endpoint: it.endpoint.name(),
-        auth: it.signer.kind().name(),
-        account: it.signer.account().map(|it| it.to_string()).unwrap_or_default(),
-        posts: it.posts.len(),
-        time: it
+        endpoint: call.endpoint.name(),
+        auth: call.signer.kind().name(),
+        account: call.signer.account().map(|account| account.to_string()).unwrap_or_default(),
+        posts: call.posts.len(),
+        time: call
             .span
-            .map(|it| format!("{} to {}", it.start.date(), it.end.date()))
+            .map(|span| format!("{} to {}", span.start.date(), span.end.date()))
             .unwrap_or_default(),
         status: String::new(),
         ms: String::new(),
     }
 }
 
-fn lack(it: &Missing) -> Lack {
-    let posts: BTreeSet<u64> = it.posts.iter().copied().collect();
-    Lack {
+fn missing_posts(missing: &Missing) -> MissingPosts {
+    let posts: BTreeSet<u64> = missing.posts.iter().copied().collect();
+    MissingPosts {
         posts: posts.iter().map(ToString::to_string).collect(),
-        why: why(it.reason),
-        reason: it.reason.name(),
-        detail: it.detail.clone(),
+        why: explain(missing.reason),
+        reason: missing.reason.name(),
+        detail: missing.detail.clone(),
     }
 }
 
-fn why(reason: Reason) -> &'static str {
+fn explain(reason: Reason) -> &'static str {
     match reason {
-        Reason::Unavailable => "Deleted, protected or otherwise gone",
-        Reason::NotConnected => "Their author's account is not connected here",
-        Reason::AccountRevoked => "Their author's token does not work any more",
-        Reason::AccountLimit => "The app may use no more accounts this month",
-        Reason::Forbidden => "Not the posts of that account",
+        Reason::Unavailable => "Deleted, protected or unknown",
+        Reason::NotConnected => "The author's account is not connected",
+        Reason::AccountRevoked => "The author's token no longer works",
+        Reason::AccountLimit => "The app has reached its account limit for this month",
+        Reason::Forbidden => "The posts are not by that account",
         Reason::UnsupportedAge => "Too old for these metrics",
-        Reason::Quota => "The app's quota at X is spent",
-        Reason::Deadline => "They did not come in time",
-        Reason::UpstreamError => "X answered otherwise than it should",
+        Reason::Quota => "The app's quota at X is used up",
+        Reason::Deadline => "Not ready before the deadline",
+        Reason::UpstreamError => "X returned an unexpected response",
     }
 }
 
-fn taken_away(answered: Answered) -> Result<Response, Problem> {
+fn csv_download(answered: Answered) -> Result<Response, Problem> {
     let mut response = engagement::whole(answered, engagement::CSV, false)?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(engagement::CSV));

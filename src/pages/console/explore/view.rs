@@ -12,14 +12,14 @@ type Grouping = (&'static str, &'static str, &'static [&'static str]);
 /// The ways of grouping, each under what it is good for.
 pub const GROUPINGS: [(&str, &[Grouping]); 2] = [
     (
-        "Sums over the whole time",
+        "Totals for the whole period",
         &[
             ("post", "each post", &["tweet.id", "engagement.type"]),
             ("all", "all posts together", &["engagement.type"]),
         ],
     ),
     (
-        "Over time: of the last 28 hours, or a range of days",
+        "Over time (last 28 hours or a range of days)",
         &[
             ("day", "each day", &["engagement.day", "engagement.type"]),
             ("hour", "each hour", &["engagement.day", "engagement.hour", "engagement.type"]),
@@ -34,7 +34,7 @@ pub const GROUPINGS: [(&str, &[Grouping]); 2] = [
 ];
 
 /// The contents of the form.
-pub struct Typed {
+pub struct Form {
     /// The configured apps.
     pub apps: Vec<String>,
     pub app: String,
@@ -52,13 +52,13 @@ pub struct Typed {
 }
 
 /// The result of sending the form.
-pub enum Shown {
-    Nothing,
+pub enum FormResult {
+    NotSent,
     /// The mistake, in words.
-    Wrong(String),
+    Failed(String),
     Planned {
         cost: String,
-        took: Took,
+        report: Report,
     },
     Answered(Answer),
 }
@@ -69,7 +69,7 @@ pub struct Answer {
     pub rows: Vec<Vec<String>>,
     /// Rows that are not shown.
     pub more: usize,
-    pub took: Took,
+    pub report: Report,
 }
 
 /// The pictures of an answer, above its table.
@@ -79,15 +79,15 @@ pub struct Charts {
     pub drawn: Vec<String>,
     pub are_over_time: bool,
     /// Notes on what is not drawn, or drawn differently, in sentences.
-    pub told: Vec<String>,
+    pub notes: Vec<String>,
 }
 
-/// The calls, and the results that they do not bring.
-pub struct Took {
+/// The calls of a plan or an answer, and the results that are missing from it.
+pub struct Report {
     pub calls: Vec<Call>,
     /// Calls that are not shown.
     pub more_calls: usize,
-    pub missing: Vec<Lack>,
+    pub missing: Vec<MissingPosts>,
     /// Reasons that are not shown.
     pub more_missing: usize,
 }
@@ -105,7 +105,7 @@ pub struct Call {
 }
 
 /// Missing results, and why.
-pub struct Lack {
+pub struct MissingPosts {
     pub posts: Vec<String>,
     pub why: &'static str,
     /// The reason as reported to callers.
@@ -131,8 +131,8 @@ pub struct QuestionFile {
 #[template(path = "pages/console/explore/explore.html", config = ".askama.toml")]
 struct ExplorePage<'a> {
     chrome: &'a Chrome<'a>,
-    typed: &'a Typed,
-    asked: &'a Shown,
+    form: &'a Form,
+    result: &'a FormResult,
     charts: &'a Charts,
     curl: Option<&'a Curl>,
 }
@@ -140,15 +140,15 @@ struct ExplorePage<'a> {
 /// The form, its result, and the `curl` command that does the same.
 pub fn show(
     chrome: &Chrome<'_>,
-    typed: &Typed,
-    asked: &Shown,
+    form: &Form,
+    result: &FormResult,
     charts: &Charts,
     curl: Option<&Curl>,
 ) -> String {
-    text(&ExplorePage { chrome, typed, asked, charts, curl })
+    text(&ExplorePage { chrome, form, result, charts, curl })
 }
 
-impl Typed {
+impl Form {
     fn has(&self, metric: Metric) -> bool {
         self.metrics.contains(&metric)
     }
@@ -158,16 +158,16 @@ impl Typed {
 fn groups() -> [(&'static str, Vec<Metric>); 3] {
     let of = |fits: fn(&Metric) -> bool| Metric::ALL.into_iter().filter(fits).collect();
     [
-        ("Public: of anybody's posts, for all time", of(|it| it.is_public())),
-        ("Private: of connected users' posts", of(|it| it.is_private_on_totals())),
+        ("Public: any posts, for all time", of(|metric| metric.is_public())),
+        ("Private: posts by connected users", of(|metric| metric.is_private_on_totals())),
         (
-            "Private, for the last 28 hours and ranges of days only",
-            of(|it| !it.is_public() && !it.is_private_on_totals()),
+            "Private: for the last 28 hours and ranges of days only",
+            of(|metric| !metric.is_public() && !metric.is_private_on_totals()),
         ),
     ]
 }
 
-impl Lack {
+impl MissingPosts {
     /// Some of the posts, and how many more there are.
     fn shown(&self) -> String {
         let more = self.posts.len().saturating_sub(10);

@@ -13,10 +13,10 @@ use crate::gateway::{KeySearch, Session};
 use crate::model::Endpoint;
 use crate::model::key::{Key, Kind, Role, Unreadable};
 use crate::pages::console::address::{callers_url, own_origin, see_other, with_query};
-use crate::pages::console::form::{self, typed};
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::form::{self, search_text};
+use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
-use crate::pages::console::keys::view::{Form, Listed, Made, Narrowed};
+use crate::pages::console::keys::view::{Created, Filter, Form, Row};
 use crate::pages::console::layout::{Section, hour, time};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
@@ -43,7 +43,7 @@ pub(crate) struct ListQuery {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ForRole {
+pub(crate) struct RoleQuery {
     #[serde(default)]
     role: String,
 }
@@ -68,40 +68,40 @@ struct Fields {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let now = host.clock().now();
-    let search = search(&asked, now);
+    let search = search(&query, now);
     let keys = host.gateway().list_keys_by_name(&search).await?;
     let is_full = keys.len() == ROWS as usize;
-    let next = keys.last().filter(|_| is_full).map(|it| {
-        let name = it.as_ref().map_or_else(|it| &it.name, |it| &it.name);
-        let after = format!("{}/{name}", Unreadable::id_of(it));
-        let narrowed = [("role", &*asked.role), ("state", &asked.state), ("search", &asked.search)];
-        with_query(PATH, &[&narrowed[..], &[("after", &after)]].concat())
+    let next = keys.last().filter(|_| is_full).map(|last| {
+        let name = last.as_ref().map_or_else(|unreadable| &unreadable.name, |key| &key.name);
+        let after = format!("{}/{name}", Unreadable::id_of(last));
+        let parameters =
+            [("role", &*query.role), ("state", &query.state), ("search", &query.search)];
+        with_query(PATH, &[&parameters[..], &[("after", &after)]].concat())
     });
     let plain = KeySearch { working_at: Some(now), limit: ROWS, ..KeySearch::default() };
-    let narrowed = Narrowed {
+    let filter = Filter {
         role: search.role,
         only_working: search.working_at.is_some(),
         is_whole: search == plain,
-        search: asked.search,
+        search: query.search,
     };
-    let listed: Vec<Listed> = keys.into_iter().map(|it| listed(it, now)).collect();
-    let done =
-        (asked.done == "revoked").then_some("The key is revoked: it opens nothing any more.");
+    let rows: Vec<Row> = keys.into_iter().map(|key| row(key, now)).collect();
+    let done = (query.done == "revoked").then_some("The key was revoked and no longer works.");
     let chrome = chrome(&session, Section::Keys, done);
-    Ok(page(StatusCode::OK, view::list(&chrome, &listed, &narrowed, next.as_deref())))
+    Ok(page(StatusCode::OK, view::list(&chrome, &rows, &filter, next.as_deref())))
 }
 
 /// An empty form.
 pub(crate) async fn new(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(new): Query<ForRole>,
+    Query(query): Query<RoleQuery>,
 ) -> Response {
-    let fields = Fields { role: new.role, ..Fields::default() };
-    form_page(&host, &session, &fields, StatusCode::OK, &Wrong::default())
+    let fields = Fields { role: query.role, ..Fields::default() };
+    form_page(&host, &session, &fields, StatusCode::OK, &FieldErrors::default())
 }
 
 /// Creates a key and shows its text (only once); or shows the form again, with its mistakes.
@@ -112,15 +112,15 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let own = own_origin(request.headers(), host.gateway().console_url()).unwrap_or_default();
     let fields: Fields = form::read(&host, request).await?;
-    let made = match fields.read().map_err(crate::gateway::Error::InvalidRequest) {
+    let created = match fields.read().map_err(crate::gateway::Error::InvalidRequest) {
         Ok(new) => host.gateway().create_key(new, &session.actor()).await,
         Err(error) => Err(error),
     };
-    let (key, secret) = match made {
-        Ok(made) => made,
+    let (key, secret) = match created {
+        Ok(created) => created,
         Err(error) => {
-            let (status, wrong) = form::wrong(error)?;
-            return Ok(form_page(&host, &session, &fields, status, &wrong));
+            let (status, errors) = form::field_errors(error)?;
+            return Ok(form_page(&host, &session, &fields, status, &errors));
         }
     };
     let curl = match key.role.kind() {
@@ -129,29 +129,31 @@ pub(crate) async fn create(
         }
         Kind::Caller => {
             let scopes = &key.scopes;
-            let may = |it: &Endpoint| scopes.endpoints.as_ref().is_none_or(|all| all.contains(it));
+            let may = |endpoint: &Endpoint| {
+                scopes.endpoints.as_ref().is_none_or(|all| all.contains(endpoint))
+            };
             let endpoint = Endpoint::ALL.into_iter().find(may).unwrap_or(Endpoint::Totals);
-            let account = scopes.accounts.as_ref().and_then(|it| it.first());
+            let account = scopes.accounts.as_ref().and_then(|ids| ids.first());
             let account = account.map_or("@alice".to_owned(), ToString::to_string);
             call(&host, endpoint, &account, secret.expose())
         }
     };
     let is_admin = key.role.kind() == Kind::Admin;
-    let listed = listed(Ok(key), host.clock().now());
-    let made = Made { key: &listed, secret: secret.expose(), curl: &curl, is_admin };
-    Ok(page(StatusCode::OK, view::made(&chrome(&session, Section::Keys, None), &made)))
+    let row = row(Ok(key), host.clock().now());
+    let created = Created { key: &row, secret: secret.expose(), curl: &curl, is_admin };
+    Ok(page(StatusCode::OK, view::created(&chrome(&session, Section::Keys, None), &created)))
 }
 
-pub(crate) async fn ask_to_revoke(
+pub(crate) async fn confirm_revoke(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let key = host.gateway().get_key(&id).await?;
     let is_own = Unreadable::id_of(&key) == session.key.key.id;
-    let listed = listed(key, host.clock().now());
+    let row = row(key, host.clock().now());
     let chrome = chrome(&session, Section::Keys, None);
-    Ok(page(StatusCode::OK, view::revoke(&chrome, &listed, is_own)))
+    Ok(page(StatusCode::OK, view::revoke(&chrome, &row, is_own)))
 }
 
 pub(crate) async fn revoke(
@@ -179,15 +181,15 @@ impl Fields {
     }
 
     fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Detail>> {
-        let given = |it: &str| Some(it.to_owned()).filter(|it| !it.is_empty());
-        let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|it| !it.is_empty());
-        let chosen = self.endpoints().into_iter().filter(|it| it.1);
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|id| !id.is_empty());
+        let chosen = self.endpoints().into_iter().filter(|endpoint| endpoint.1);
         wire::NewKey {
             name: self.name.trim().to_owned(),
             role: given(&self.role),
             app: given(&self.app),
             accounts: ids.map(str::to_owned).collect(),
-            endpoints: chosen.map(|it| it.0.name().to_owned()).collect(),
+            endpoints: chosen.map(|endpoint| endpoint.0.name().to_owned()).collect(),
             create_links: self.create_links,
             expires: given(&self.expires),
         }
@@ -200,65 +202,55 @@ fn form_page(
     session: &Session,
     fields: &Fields,
     status: StatusCode,
-    wrong: &Wrong,
+    errors: &FieldErrors,
 ) -> Response {
-    let apps: Vec<String> = host.gateway().apps().map(|it| it.0.to_owned()).collect();
-    let form = Form {
-        role: fields.role(),
-        name: &fields.name,
-        apps: &apps,
-        app: &fields.app,
-        accounts: &fields.accounts,
-        endpoints: fields.endpoints(),
-        create_links: fields.create_links,
-        expires: &fields.expires,
-        wrong,
-    };
+    let apps: Vec<String> = host.gateway().apps().map(|app| app.0.to_owned()).collect();
+    let form = Form { role: fields.role(), fields, apps: &apps, errors };
     page(status, view::new(&chrome(session, Section::Keys, None), &form))
 }
 
-fn search(asked: &ListQuery, now: OffsetDateTime) -> KeySearch {
-    let after = asked.after.split_once('/').map(|(id, name)| (typed(name), typed(id)));
+fn search(query: &ListQuery, now: OffsetDateTime) -> KeySearch {
+    let after = query.after.split_once('/').map(|(id, name)| (search_text(name), search_text(id)));
     KeySearch {
-        role: Role::from_name(&asked.role),
-        working_at: (asked.state != "any").then_some(now),
-        search: Some(typed(&asked.search)).filter(|it| !it.is_empty()),
+        role: Role::from_name(&query.role),
+        working_at: (query.state != "any").then_some(now),
+        search: Some(search_text(&query.search)).filter(|text| !text.is_empty()),
         after,
         limit: ROWS,
     }
 }
 
-fn listed(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Listed {
+fn row(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Row {
     match key {
         Ok(key) => readable(&key, now),
-        Err(it) => Listed {
-            id: it.id,
-            name: it.name,
+        Err(unreadable) => Row {
+            id: unreadable.id,
+            name: unreadable.name,
             holder: "",
             app: String::new(),
-            may: format!("nothing: {}", it.why),
-            made: time(it.created_at),
+            may: format!("none: {}", unreadable.why),
+            created: time(unreadable.created_at),
             expires: "unknown".to_owned(),
             last_used: "unknown".to_owned(),
             works: false,
-            is_revocable: it.revoked_at.is_none(),
-            state: if it.revoked_at.is_some() { "revoked" } else { "unreadable" },
-            revoked: it.revoked_at.map(time),
+            is_revocable: unreadable.revoked_at.is_none(),
+            state: if unreadable.revoked_at.is_some() { "revoked" } else { "unreadable" },
+            revoked: unreadable.revoked_at.map(time),
         },
     }
 }
 
-fn readable(key: &Key, now: OffsetDateTime) -> Listed {
-    let has_expired = key.scopes.expires_at.is_some_and(|it| it <= now);
+fn readable(key: &Key, now: OffsetDateTime) -> Row {
+    let has_expired = key.scopes.expires_at.is_some_and(|end| end <= now);
     let never = || "never".to_owned();
     let works = key.revoked_at.is_none() && !has_expired;
-    Listed {
+    Row {
         id: key.id.clone(),
         name: key.name.clone(),
         holder: view::holder(key.role),
         app: key.scopes.app.clone().unwrap_or_default(),
         may: view::may(key),
-        made: time(key.created_at),
+        created: time(key.created_at),
         expires: key.scopes.expires_at.map_or_else(never, time),
         last_used: key.last_used_at.map_or_else(never, hour),
         works,
@@ -266,7 +258,7 @@ fn readable(key: &Key, now: OffsetDateTime) -> Listed {
         state: match key.revoked_at {
             Some(_) => "revoked",
             None if has_expired => "expired",
-            None => "works",
+            None => "active",
         },
         revoked: key.revoked_at.map(time),
     }

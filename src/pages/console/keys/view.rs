@@ -1,15 +1,16 @@
-//! Keys: the list, a new one, and the question before one is revoked.
+//! Keys: the list, a new one, and the confirmation before one is revoked.
 
 use askama::Template;
 
 use crate::model::Endpoint;
 use crate::model::key::{Key, Role};
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::form_errors::FieldErrors;
+use crate::pages::console::keys::Fields;
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::text;
 
 /// A key as it is shown.
-pub struct Listed {
+pub struct Row {
     pub id: String,
     pub name: String,
     /// The kind of holder, in words.
@@ -17,7 +18,7 @@ pub struct Listed {
     pub app: String,
     /// What it may be used for, in words.
     pub may: String,
-    pub made: String,
+    pub created: String,
     pub expires: String,
     pub last_used: String,
     pub works: bool,
@@ -29,8 +30,8 @@ pub struct Listed {
     pub revoked: Option<String>,
 }
 
-/// How the list is narrowed.
-pub struct Narrowed {
+/// What narrows the list.
+pub struct Filter {
     pub role: Option<Role>,
     /// Whether expired and revoked keys are left out.
     pub only_working: bool,
@@ -39,30 +40,26 @@ pub struct Narrowed {
     pub is_whole: bool,
 }
 
-/// A key to create, as far as it was typed.
+/// The form for a new key.
 pub struct Form<'a> {
     pub role: Role,
-    pub name: &'a str,
+    pub fields: &'a Fields,
+    /// All apps to choose from.
     pub apps: &'a [String],
-    pub app: &'a str,
-    pub accounts: &'a str,
-    /// Each endpoint, and whether it is chosen.
-    pub endpoints: [(Endpoint, bool); 3],
-    pub create_links: bool,
-    pub expires: &'a str,
-    pub wrong: &'a Wrong,
+    pub errors: &'a FieldErrors,
 }
 
 impl Form<'_> {
     /// Each endpoint with what it answers, and whether it is chosen.
     fn choices(&self) -> [(Endpoint, &'static str, bool); 3] {
-        self.endpoints.map(|(it, is_chosen)| (it, about(it), is_chosen))
+        let endpoints = self.fields.endpoints();
+        endpoints.map(|(endpoint, is_chosen)| (endpoint, about(endpoint), is_chosen))
     }
 }
 
 /// A key that was just created, the only time that its text is shown.
-pub struct Made<'a> {
-    pub key: &'a Listed,
+pub struct Created<'a> {
+    pub key: &'a Row,
     pub secret: &'a str,
     /// A command that tries the key.
     pub curl: &'a str,
@@ -83,8 +80,8 @@ const LIVES: [(&str, &str); 6] = [
 #[template(path = "pages/console/keys/keys.html", config = ".askama.toml")]
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
-    keys: &'a [Listed],
-    narrowed: &'a Narrowed,
+    keys: &'a [Row],
+    filter: &'a Filter,
     next: Option<&'a str>,
 }
 
@@ -96,49 +93,44 @@ struct NewPage<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "pages/console/keys/key_made.html", config = ".askama.toml")]
-struct MadePage<'a> {
+#[template(path = "pages/console/keys/key_created.html", config = ".askama.toml")]
+struct CreatedPage<'a> {
     chrome: &'a Chrome<'a>,
-    made: &'a Made<'a>,
+    created: &'a Created<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "pages/console/keys/key_revoke.html", config = ".askama.toml")]
 struct RevokePage<'a> {
     chrome: &'a Chrome<'a>,
-    key: &'a Listed,
+    key: &'a Row,
     is_own: bool,
 }
 
 /// A page of the list; `next` leads to the one after it.
-pub fn list(
-    chrome: &Chrome<'_>,
-    keys: &[Listed],
-    narrowed: &Narrowed,
-    next: Option<&str>,
-) -> String {
-    text(&ListPage { chrome, keys, narrowed, next })
+pub fn list(chrome: &Chrome<'_>, keys: &[Row], filter: &Filter, next: Option<&str>) -> String {
+    text(&ListPage { chrome, keys, filter, next })
 }
 
 pub fn new(chrome: &Chrome<'_>, form: &Form<'_>) -> String {
     text(&NewPage { chrome, form })
 }
 
-pub fn made(chrome: &Chrome<'_>, made: &Made<'_>) -> String {
-    text(&MadePage { chrome, made })
+pub fn created(chrome: &Chrome<'_>, created: &Created<'_>) -> String {
+    text(&CreatedPage { chrome, created })
 }
 
-/// Asks whether to revoke the key; `is_own` if the admin has signed in with it.
-pub fn revoke(chrome: &Chrome<'_>, key: &Listed, is_own: bool) -> String {
+/// Asks for confirmation before the key is revoked; `is_own` if the admin signed in with it.
+pub fn revoke(chrome: &Chrome<'_>, key: &Row, is_own: bool) -> String {
     text(&RevokePage { chrome, key, is_own })
 }
 
 /// The numbers that an endpoint serves, in words.
 const fn about(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Totals => "all that ever happened to a post",
+        Endpoint::Totals => "totals since the post was published",
         Endpoint::TwentyEightHours => "the last 28 hours, hour by hour",
-        Endpoint::Historical => "up to 28 days of the past",
+        Endpoint::Historical => "any past period of up to 28 days",
     }
 }
 
@@ -153,18 +145,19 @@ pub const fn holder(role: Role) -> &'static str {
 pub fn may(key: &Key) -> String {
     let scopes = &key.scopes;
     match key.role {
-        Role::Auditor => "look at everything, change nothing".to_owned(),
-        Role::Owner => "look at and change everything".to_owned(),
+        Role::Auditor => "view everything, change nothing".to_owned(),
+        Role::Owner => "view and change everything".to_owned(),
         Role::Caller => {
-            let endpoints = scopes.endpoints.as_ref().map_or("every endpoint".to_owned(), |it| {
-                it.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ")
+            let endpoints = scopes.endpoints.as_ref().map_or("all endpoints".to_owned(), |all| {
+                all.iter().map(|endpoint| endpoint.name()).collect::<Vec<_>>().join(", ")
             });
-            let accounts = scopes.accounts.as_ref().map_or("as every account".to_owned(), |it| {
-                let ids: Vec<String> = it.iter().map(ToString::to_string).collect();
-                format!("only as {}", ids.join(", "))
+            let accounts = scopes.accounts.as_ref().map_or("all accounts".to_owned(), |all| {
+                let ids: Vec<String> = all.iter().map(ToString::to_string).collect();
+                let noun = if ids.len() == 1 { "account" } else { "accounts" };
+                format!("{noun} {} only", ids.join(", "))
             });
-            let links = if scopes.create_links { "; make links" } else { "" };
-            format!("ask {endpoints}, {accounts}{links}")
+            let links = if scopes.create_links { "; create links" } else { "" };
+            format!("query {endpoints} with {accounts}{links}")
         }
     }
 }

@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use crate::gateway::{CreatedLink, Error, LinkId, LinkPlace, Session, WaitingLink};
 use crate::pages::console::address::{see_other, with_query};
-use crate::pages::console::form::{self, typed};
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::form::{self, search_text};
+use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Chrome, Section, time};
-use crate::pages::console::links::view::{Form, Listed, Made, Narrowed};
+use crate::pages::console::links::view::{Created, Filter, Form, Row};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -48,22 +48,22 @@ struct Fields {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
-    let search = Some(typed(&asked.search)).filter(|it| !it.is_empty());
-    let after = LinkPlace::parse(&asked.after);
+    let search = Some(search_text(&query.search)).filter(|text| !text.is_empty());
+    let after = LinkPlace::parse(&query.after);
     let is_whole = search.is_none() && after.is_none();
     let links = host.gateway().list_links(search, after, ROWS).await?;
     let is_full = links.len() == ROWS as usize;
-    let next = links.last().filter(|_| is_full).map(|it| {
-        with_query(PATH, &[("search", &asked.search), ("after", &it.place().to_string())])
+    let next = links.last().filter(|_| is_full).map(|link| {
+        with_query(PATH, &[("search", &query.search), ("after", &link.place().to_string())])
     });
     let has_links = host.gateway().public_url().is_some();
-    let narrowed = Narrowed { search: asked.search, is_whole, has_links };
-    let listed: Vec<Listed> = links.into_iter().map(listed).collect();
-    let done = (asked.done == "withdrawn").then_some("The link is withdrawn: it opens nothing.");
+    let filter = Filter { search: query.search, is_whole, has_links };
+    let rows: Vec<Row> = links.into_iter().map(row).collect();
+    let done = (query.done == "withdrawn").then_some("The link was withdrawn and no longer works.");
     let chrome = chrome(&session, Section::Links, done);
-    Ok(page(StatusCode::OK, view::list(&chrome, &listed, &narrowed, next.as_deref())))
+    Ok(page(StatusCode::OK, view::list(&chrome, &rows, &filter, next.as_deref())))
 }
 
 /// An empty form.
@@ -71,7 +71,7 @@ pub(crate) async fn new(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
 ) -> Response {
-    form_page(&host, &session, &Fields::default(), StatusCode::OK, &Wrong::default())
+    form_page(&host, &session, &Fields::default(), StatusCode::OK, &FieldErrors::default())
 }
 
 /// Creates a link and shows it (only once); or shows the form again, with its mistakes.
@@ -81,29 +81,29 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, Problem> {
     let fields: Fields = form::read(&host, request).await?;
-    let made = match fields.read() {
+    let created = match fields.read() {
         Ok(new) => host.gateway().create_link(new, &session.actor()).await,
         Err(error) => Err(error),
     };
-    match made {
+    match created {
         Ok(created) => {
             Ok(shown_once(&chrome(&session, Section::Links, None), created, PATH.to_owned()))
         }
         Err(error) => {
-            let (status, wrong) = form::wrong(error)?;
-            Ok(form_page(&host, &session, &fields, status, &wrong))
+            let (status, errors) = form::field_errors(error)?;
+            Ok(form_page(&host, &session, &fields, status, &errors))
         }
     }
 }
 
-pub(crate) async fn ask_to_withdraw(
+pub(crate) async fn confirm_withdraw(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Path(link): Path<String>,
 ) -> Result<Response, Problem> {
     let link = host.gateway().get_link(link_id(&link)?).await?;
     let chrome = chrome(&session, Section::Links, None);
-    Ok(page(StatusCode::OK, view::withdraw(&chrome, &listed(link))))
+    Ok(page(StatusCode::OK, view::withdraw(&chrome, &row(link))))
 }
 
 pub(crate) async fn withdraw(
@@ -118,21 +118,21 @@ pub(crate) async fn withdraw(
 /// The page of a link that was just created; `back` is where its creator goes on to.
 pub(super) fn shown_once(chrome: &Chrome<'_>, created: CreatedLink, back: String) -> Response {
     let CreatedLink { link, url, .. } = created;
-    let made = Made {
+    let created = Created {
         url: url.expose().to_owned(),
         app: link.app,
         label: link.label,
-        user: link.expected_user.map(|it| it.to_string()),
+        user: link.expected_user.map(|user| user.to_string()),
         return_to: link.return_to,
         expires_at: time(link.expires_at),
         back,
     };
-    page(StatusCode::OK, view::made(chrome, &made))
+    page(StatusCode::OK, view::created(chrome, &created))
 }
 
 impl Fields {
     fn read(&self) -> Result<crate::gateway::NewLink, Error> {
-        let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let new = wire::NewLink {
             app: given(&self.app),
             label: self.label.trim().to_owned(),
@@ -149,19 +149,15 @@ fn form_page(
     session: &Session,
     fields: &Fields,
     status: StatusCode,
-    wrong: &Wrong,
+    errors: &FieldErrors,
 ) -> Response {
-    let apps: Vec<String> = host.gateway().apps().map(|it| it.0.to_owned()).collect();
+    let apps: Vec<String> = host.gateway().apps().map(|app| app.0.to_owned()).collect();
     let form = Form {
+        fields,
         apps: &apps,
-        app: &fields.app,
-        label: &fields.label,
-        user_id: &fields.user_id,
         return_addresses: host.gateway().return_addresses(),
-        return_to: &fields.return_to,
-        expires: &fields.expires,
         has_links: host.gateway().public_url().is_some(),
-        wrong,
+        errors,
     };
     page(status, view::new(&chrome(session, Section::Links, None), &form))
 }
@@ -170,13 +166,16 @@ fn link_id(text: &str) -> Result<LinkId, Error> {
     LinkId::parse(text).ok_or(Error::NotFound("link that waits"))
 }
 
-fn listed(it: WaitingLink) -> Listed {
-    Listed {
-        id: it.id.to_string(),
-        label: it.link.label,
-        app: it.link.app,
-        user: it.link.expected_user.map_or_else(|| "anybody".to_owned(), |it| it.to_string()),
-        made: time(it.link.created_at),
-        expires: time(it.link.expires_at),
+fn row(pending: WaitingLink) -> Row {
+    Row {
+        id: pending.id.to_string(),
+        label: pending.link.label,
+        app: pending.link.app,
+        user: pending
+            .link
+            .expected_user
+            .map_or_else(|| "anyone".to_owned(), |user| user.to_string()),
+        created: time(pending.link.created_at),
+        expires: time(pending.link.expires_at),
     }
 }

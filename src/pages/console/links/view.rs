@@ -2,23 +2,24 @@
 
 use askama::Template;
 
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::links::Fields;
 use crate::pages::parts::text;
 
 /// A pending link, as it is shown.
-pub struct Listed {
+pub struct Row {
     pub id: String,
     pub label: String,
     pub app: String,
-    /// The only user who may connect with it, or that anybody may.
+    /// The id of the only user who may connect with it, or `anyone`.
     pub user: String,
-    pub made: String,
+    pub created: String,
     pub expires: String,
 }
 
-/// How the list is narrowed.
-pub struct Narrowed {
+/// What narrows the list.
+pub struct Filter {
     pub search: String,
     /// Whether this is all there is: the first page, with nothing left out.
     pub is_whole: bool,
@@ -26,18 +27,16 @@ pub struct Narrowed {
     pub has_links: bool,
 }
 
-/// A link to create, as far as it was typed.
+/// The form for a new link.
 pub struct Form<'a> {
+    pub fields: &'a Fields,
+    /// All apps to choose from.
     pub apps: &'a [String],
-    pub app: &'a str,
-    pub label: &'a str,
-    pub user_id: &'a str,
     /// All addresses to choose from.
     pub return_addresses: &'a [String],
-    pub return_to: &'a str,
-    pub expires: &'a str,
+    /// Whether links can be created at all.
     pub has_links: bool,
-    pub wrong: &'a Wrong,
+    pub errors: &'a FieldErrors,
 }
 
 /// The lifetimes to choose from, as the form sends them and in words.
@@ -49,7 +48,7 @@ const LIVES: [(&str, &str); 4] = [
 ];
 
 /// A link that was just created, the only time that it is shown.
-pub struct Made {
+pub struct Created {
     pub url: String,
     pub app: String,
     pub label: String,
@@ -63,22 +62,22 @@ pub struct Made {
 }
 
 #[derive(Template)]
-#[template(path = "pages/console/links/link_made.html", config = ".askama.toml")]
-struct MadePage<'a> {
+#[template(path = "pages/console/links/link_created.html", config = ".askama.toml")]
+struct CreatedPage<'a> {
     chrome: &'a Chrome<'a>,
-    made: &'a Made,
+    created: &'a Created,
 }
 
-pub fn made(chrome: &Chrome<'_>, made: &Made) -> String {
-    text(&MadePage { chrome, made })
+pub fn created(chrome: &Chrome<'_>, created: &Created) -> String {
+    text(&CreatedPage { chrome, created })
 }
 
 #[derive(Template)]
 #[template(path = "pages/console/links/links.html", config = ".askama.toml")]
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
-    links: &'a [Listed],
-    narrowed: &'a Narrowed,
+    links: &'a [Row],
+    filter: &'a Filter,
     next: Option<&'a str>,
 }
 
@@ -93,24 +92,19 @@ struct NewPage<'a> {
 #[template(path = "pages/console/links/link_withdraw.html", config = ".askama.toml")]
 struct WithdrawPage<'a> {
     chrome: &'a Chrome<'a>,
-    link: &'a Listed,
+    link: &'a Row,
 }
 
 /// A page of the list; `next` leads to the one after it.
-pub fn list(
-    chrome: &Chrome<'_>,
-    links: &[Listed],
-    narrowed: &Narrowed,
-    next: Option<&str>,
-) -> String {
-    text(&ListPage { chrome, links, narrowed, next })
+pub fn list(chrome: &Chrome<'_>, links: &[Row], filter: &Filter, next: Option<&str>) -> String {
+    text(&ListPage { chrome, links, filter, next })
 }
 
 pub fn new(chrome: &Chrome<'_>, form: &Form<'_>) -> String {
     text(&NewPage { chrome, form })
 }
 
-/// Asks whether to withdraw the link, and says what that does.
-pub fn withdraw(chrome: &Chrome<'_>, link: &Listed) -> String {
+/// Asks for confirmation, and says what withdrawing the link does.
+pub fn withdraw(chrome: &Chrome<'_>, link: &Row) -> String {
     text(&WithdrawPage { chrome, link })
 }

@@ -34,10 +34,10 @@ pub(crate) async fn show(
 
 fn shown(found: &Overview, now: OffsetDateTime) -> view::Overview {
     let calls = |failed: bool| {
-        let of = found.usage.iter().filter(|it| !failed || it.outcome != Some(Outcome::Success));
-        of.map(|it| it.sums.calls).sum()
+        let of = found.usage.iter().filter(|row| !failed || row.outcome != Some(Outcome::Success));
+        of.map(|row| row.sums.calls).sum()
     };
-    let of_state = |state| found.accounts.iter().find(|it| it.0 == state).copied();
+    let of_state = |state| found.accounts.iter().find(|account| account.0 == state).copied();
     let (chart, colours) = chart(found);
     view::Overview {
         is_new: found.accounts.is_empty() && found.usage.is_empty(),
@@ -47,13 +47,13 @@ fn shown(found: &Overview, now: OffsetDateTime) -> view::Overview {
         calls: calls(false),
         pace: pace(found, now),
         failed: calls(true),
-        latency: found.latency.map(|it| Latency {
-            calls: it.calls,
-            median: format!("{} ms", it.median.as_millis()),
-            most: format!("{} ms", it.most.as_millis()),
+        latency: found.latency.map(|latency| Latency {
+            calls: latency.calls,
+            median: format!("{} ms", latency.median.as_millis()),
+            most: format!("{} ms", latency.most.as_millis()),
         }),
         accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
-        used: found.accounts_used.iter().filter(|it| it.accounts > 0).cloned().collect(),
+        used: found.accounts_used.iter().filter(|app| app.accounts > 0).cloned().collect(),
     }
 }
 
@@ -80,44 +80,50 @@ fn needs(found: &Overview) -> Vec<Need> {
     for (state, count) in &found.accounts {
         let why = match state {
             AccountState::Active => continue,
-            AccountState::Revoked => "X does not accept the token any more",
+            AccountState::Revoked => "X no longer accepts the token",
             AccountState::Blocked => "X has suspended or locked the user",
-            AccountState::Quarantined => "what is stored cannot be trusted",
+            AccountState::Quarantined => "the stored token cannot be trusted",
         };
-        let way = Some(("Look at these accounts", format!("/console/accounts?state={state}")));
+        let link = Some(("View accounts", format!("/console/accounts?state={state}")));
         let are = if *count == 1 { "account is" } else { "accounts are" };
-        needs.push(Need { what: format!("{count} {are} {state}: {why}."), way });
+        needs.push(Need { what: format!("{count} {are} {state}: {why}."), link });
     }
-    for (webhook, backlog) in found.webhooks.iter().filter(|it| it.1.failure.is_some()) {
-        let since = backlog.since.map(|it| format!(" since {}", time(it))).unwrap_or_default();
+    for (webhook, backlog) in found.webhooks.iter().filter(|webhook| webhook.1.failure.is_some()) {
+        let since = backlog.since.map(|at| format!(" since {}", time(at))).unwrap_or_default();
         let why = backlog.failure.as_deref().unwrap_or_default();
         let (waiting, url) = (backlog.waiting, webhook.shown_url());
         let what =
-            format!("The webhook {url} does not take its events: {waiting} wait{since} ({why}).");
-        needs.push(Need { what, way: Some(("Look at it", "/console/webhooks".to_owned())) });
+            format!("The webhook {url} is not accepting events: {waiting} pending{since} ({why}).");
+        needs.push(Need { what, link: Some(("View webhooks", "/console/webhooks".to_owned())) });
     }
     if !found.gaps.is_empty() {
-        let what = "Usage of the last days is not complete.".to_owned();
-        needs.push(Need { what, way: Some(("What is missing", "/console/usage#gaps".to_owned())) });
+        let what = "Usage of the last days is incomplete.".to_owned();
+        needs.push(Need {
+            what,
+            link: Some(("See what is missing", "/console/usage#gaps".to_owned())),
+        });
     }
     needs
 }
 
-fn of_limit(it: &AccountsUsed) -> Option<Need> {
-    let limit = it.limit.filter(|limit| it.accounts >= limit.most)?;
-    let (app, used, most) = (&it.app, it.accounts, limit.most);
+fn of_limit(usage: &AccountsUsed) -> Option<Need> {
+    let limit = usage.limit.filter(|limit| usage.accounts >= limit.most)?;
+    let (app, used, most) = (&usage.app, usage.accounts, limit.most);
     let accounts = if used == 1 { "account" } else { "accounts" };
-    let then = if limit.refuses { "calls for others are refused" } else { "others are used, too" };
-    let what =
-        format!("{app} has used {used} {accounts} this month; its limit is {most}, and {then}.");
-    Some(Need { what, way: Some(("Usage of accounts", "/console/usage#accounts".to_owned())) })
+    let then = if limit.refuses {
+        "Calls with other accounts are refused."
+    } else {
+        "Other accounts can still be used."
+    };
+    let what = format!("{app} has used {used} {accounts} this month; its limit is {most}. {then}");
+    Some(Need { what, link: Some(("View account usage", "/console/usage#accounts".to_owned())) })
 }
 
-fn of_health(it: &Degraded) -> Need {
-    let way = match it {
-        Degraded::NoApp => Some(("How to begin", "/console/start".to_owned())),
+fn of_health(degraded: &Degraded) -> Need {
+    let link = match degraded {
+        Degraded::NoApp => Some(("Get started", "/console/start".to_owned())),
         Degraded::App { .. } => {
-            Some(("Its calls that failed", "/console/calls?outcome=failed".to_owned()))
+            Some(("View failed calls", "/console/calls?outcome=failed".to_owned()))
         }
         Degraded::DatabaseAway { .. }
         | Degraded::ClockOff { .. }
@@ -125,7 +131,7 @@ fn of_health(it: &Degraded) -> Need {
         | Degraded::VaultKeyMissing { .. }
         | Degraded::NotReloaded => None,
     };
-    Need { what: sentence(&it.to_string()), way }
+    Need { what: sentence(&degraded.to_string()), link }
 }
 
 /// Calls by credentials, successful ones below the others; with the chart's colours.
@@ -133,27 +139,30 @@ fn chart(found: &Overview) -> (Chart, Vec<Colour>) {
     let hours: Vec<Hour> = (found.since..found.since + 24).collect();
     let [app, user] = [AuthKind::AppOnly, AuthKind::UserContext];
     let series = [
-        ("app-only, answered", app, true, colours::of_credentials(app)),
-        ("user-context, answered", user, true, colours::of_credentials(user)),
-        ("app-only, refused or failed", app, false, Colour::REFUSED),
-        ("user-context, refused or failed", user, false, Colour::FAILED),
+        ("app-only, succeeded", app, true, colours::of_credentials(app)),
+        ("user-context, succeeded", user, true, colours::of_credentials(user)),
+        ("app-only, rejected or failed", app, false, Colour::REFUSED),
+        ("user-context, rejected or failed", user, false, Colour::FAILED),
     ];
-    let colours = series.map(|it| it.3).into();
+    let colours = series.map(|(_, _, _, colour)| colour).into();
     let series = series.map(|(name, auth, well, _)| {
         let calls = |hour: &Hour| {
-            let of = found.usage.iter().filter(|it| {
-                it.hour == Some(*hour)
-                    && it.auth == Some(auth)
-                    && (it.outcome == Some(Outcome::Success)) == well
+            let of = found.usage.iter().filter(|row| {
+                row.hour == Some(*hour)
+                    && row.auth == Some(auth)
+                    && (row.outcome == Some(Outcome::Success)) == well
             });
-            of.map(|it| it.sums.calls).sum()
+            of.map(|row| row.sums.calls).sum()
         };
-        Series { name: name.to_owned(), values: hours.iter().map(|it| Some(calls(it))).collect() }
+        Series {
+            name: name.to_owned(),
+            values: hours.iter().map(|hour| Some(calls(hour))).collect(),
+        }
     });
     let label = |hour: &Hour| time(begin_of(*hour)).get(11..16).unwrap_or_default().to_owned();
     let chart = Chart {
-        title: "Calls on X by credentials".to_owned(),
-        unit: "calls an hour".to_owned(),
+        title: "Calls to X by credentials".to_owned(),
+        unit: "calls per hour".to_owned(),
         along: "hour (UTC)".to_owned(),
         kind: Kind::Bars,
         labels: hours.iter().map(label).collect(),

@@ -28,8 +28,8 @@ pub struct Overview {
 /// Something to look after, and where.
 pub struct Need {
     pub what: String,
-    /// What to do, and the page for it.
-    pub way: Option<(&'static str, String)>,
+    /// The text of a link to the page that helps, and its address.
+    pub link: Option<(&'static str, String)>,
 }
 
 /// Calls a minute, in tenths of a call.
@@ -49,9 +49,9 @@ pub struct Latency {
 #[template(path = "pages/console/overview/overview.html", config = ".askama.toml")]
 struct Page<'a> {
     chrome: &'a Chrome<'a>,
-    it: &'a Overview,
+    overview: &'a Overview,
 }
 
-pub fn show(chrome: &Chrome<'_>, it: &Overview) -> String {
-    text(&Page { chrome, it })
+pub fn show(chrome: &Chrome<'_>, overview: &Overview) -> String {
+    text(&Page { chrome, overview })
 }

@@ -22,10 +22,10 @@ pub(crate) async fn show(
     Extension(session): Extension<Session>,
 ) -> Result<Response, Problem> {
     let gateway = host.gateway();
-    let there = gateway.get_first_steps().await?;
-    let apps: Vec<String> = gateway.apps().map(|it| it.0.to_owned()).collect();
+    let steps = gateway.get_first_steps().await?;
+    let apps: Vec<String> = gateway.apps().map(|app| app.0.to_owned()).collect();
     let progress = Progress {
-        done: [!apps.is_empty(), there.has_account, there.has_key, there.has_call],
+        done: [!apps.is_empty(), steps.has_account, steps.has_key, steps.has_call],
         apps,
         has_links: gateway.public_url().is_some(),
         curl: keys::call(&host, Endpoint::Totals, "", "csk_…"),

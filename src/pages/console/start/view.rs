@@ -18,7 +18,7 @@ pub struct Progress {
 }
 
 const TITLES: [&str; 4] =
-    ["Configure an app", "Connect an account", "Make a key for a service", "Make a call"];
+    ["Configure an app", "Connect an account", "Create a service key", "Make a call"];
 
 struct Step {
     number: usize,
@@ -38,7 +38,7 @@ struct StartPage<'a> {
 }
 
 pub fn start(chrome: &Chrome<'_>, progress: &Progress) -> String {
-    let next = progress.done.iter().position(|it| !it);
+    let next = progress.done.iter().position(|done| !done);
     let step = |(index, (title, is_done)): (usize, (&'static str, bool))| Step {
         number: index + 1,
         title,

@@ -17,10 +17,10 @@ use crate::gateway::{KeyNames, Session, UsageFilter, UsageGap, UsageSurvey};
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::pages::console::address::with_query;
 use crate::pages::console::colours;
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, sentence, time};
-use crate::pages::console::usage::view::{Found, Gap, Ranked};
+use crate::pages::console::usage::view::{Gap, Ranked, Results};
 use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
 use crate::web::extract::Query;
 use crate::web::host::Host;
@@ -41,6 +41,7 @@ const OTHERS: usize = 7;
 /// The most values that a chart shows as bars; above that it draws lines.
 const MOST_BARS: usize = 250;
 
+/// The form as it was typed or filled in.
 #[derive(Deserialize)]
 pub(crate) struct UsageForm {
     #[serde(default)]
@@ -58,53 +59,47 @@ pub(crate) struct UsageForm {
 pub(crate) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(mut asked): Query<UsageForm>,
+    Query(mut form): Query<UsageForm>,
 ) -> Result<Response, Problem> {
     let now = host.clock().now();
-    if asked.from.is_empty() {
-        asked.from = days_before(now, 29).to_string();
+    if form.from.is_empty() {
+        form.from = days_before(now, 29).to_string();
     }
     let chrome = chrome(&session, Section::Usage, None);
-    let (shown, times) = (asked.shown(), asked.times(now));
-    let (aspect, filter) = match asked.filter(now) {
-        Ok(filter) => (shown.by, filter),
-        Err(wrong) => {
-            let text = view::refuse(&chrome, &shown, &times, &wrong);
+    let (aspect, times) = (form.aspect(), form.times(now));
+    let filter = match form.filter(now) {
+        Ok(filter) => filter,
+        Err(errors) => {
+            let text = view::refuse(&chrome, &form, &times, &errors);
             return Ok(page(StatusCode::BAD_REQUEST, text));
         }
     };
     let survey = host.gateway().get_usage_survey(filter.clone(), aspect).await?;
     let closed = colours::closed(aspect, host.gateway());
-    let found = found(survey, &filter, aspect, &closed, asked.csv(&filter));
-    Ok(page(StatusCode::OK, view::show(&chrome, &shown, &times, &found)))
+    let results = results(survey, &filter, aspect, &closed, form.csv(&filter));
+    Ok(page(StatusCode::OK, view::show(&chrome, &form, &times, &results)))
 }
 
 pub(crate) async fn download(
     State(host): State<Host>,
-    Query(asked): Query<UsageQuery>,
+    Query(query): Query<UsageQuery>,
 ) -> Result<Response, Problem> {
-    let (filter, month) = asked.read(host.clock().now()).map_err(Problem::invalid)?;
+    let (filter, month) = query.read(host.clock().now()).map_err(Problem::invalid)?;
     let report = host.gateway().get_usage_report(&filter, month).await?;
     let mut response = table(&Usage::of(report, &filter), &filter);
-    let named = HeaderValue::from_static("attachment; filename=\"countersign-usage.csv\"");
-    response.headers_mut().insert(CONTENT_DISPOSITION, named);
+    let name = HeaderValue::from_static("attachment; filename=\"countersign-usage.csv\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(response)
 }
 
 impl UsageForm {
-    fn shown(&self) -> view::Filter {
-        view::Filter {
-            from: self.from.clone(),
-            until: self.until.clone(),
-            by: Aspect::from_name(&self.by),
-            key: self.key.clone(),
-            account: self.account.clone(),
-        }
+    fn aspect(&self) -> Option<Aspect> {
+        Aspect::from_name(&self.by)
     }
 
     /// The filter that the fields mean, or their mistakes.
-    fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, Wrong> {
-        let given = |it: &str| Some(it.trim().to_owned()).filter(|it| !it.is_empty());
+    fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, FieldErrors> {
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let query = UsageQuery {
             from: given(&self.from),
             until: given(&self.until),
@@ -114,12 +109,13 @@ impl UsageForm {
             account: given(&self.account),
         };
         // The detail of a problem begins with the parameter's name, and fields have the same names.
-        let wrong = |it: crate::gateway::Detail| {
-            let field = it.detail.split(' ').next().unwrap_or_default().to_owned();
-            (field, sentence(&it.detail))
+        let error = |problem: crate::gateway::Detail| {
+            let field = problem.detail.split(' ').next().unwrap_or_default().to_owned();
+            (field, sentence(&problem.detail))
         };
-        let (mut filter, _) =
-            query.read(now).map_err(|it| Wrong(it.into_iter().map(wrong).collect()))?;
+        let (mut filter, _) = query
+            .read(now)
+            .map_err(|problems| FieldErrors(problems.into_iter().map(error).collect()))?;
         filter.until = filter.until.min(hour_of(now) + 1);
         filter.from = filter.from.max(filter.until - LONGEST);
         filter.by.hours = if filter.until - filter.from <= HOURLY { 1 } else { 24 };
@@ -142,7 +138,7 @@ impl UsageForm {
     }
 
     fn times(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
-        let times = [("Today", 0), ("7 days", 6), ("30 days", 29), ("A year", 364)];
+        let times = [("Today", 0), ("7 days", 6), ("30 days", 29), ("1 year", 364)];
         let link = |days| self.link(PATH, &days_before(now, days).to_string(), "", &self.by);
         times.map(|(name, days)| (name, link(days))).into()
     }
@@ -158,24 +154,27 @@ fn days_before(now: OffsetDateTime, days: i64) -> Date {
     now.to_offset(time::UtcOffset::UTC).date() - Duration::days(days)
 }
 
-fn found(
+fn results(
     survey: UsageSurvey,
     filter: &UsageFilter,
     aspect: Option<Aspect>,
     closed: &[(String, Colour)],
     csv: String,
-) -> Found {
+) -> Results {
     let mut total = Sums::default();
-    survey.over_time.iter().for_each(|it| total.add(it.sums));
+    survey.over_time.iter().for_each(|row| total.add(row.sums));
     let (chart, colours) = chart(&survey, filter, aspect, closed);
-    let ranked = |(told, sums): (String, Sums)| Ranked {
-        link: link(aspect, &told),
-        name: name(aspect, &told, &survey.key_names),
+    let ranked = |(value, sums): (String, Sums)| Ranked {
+        link: link(aspect, &value),
+        name: name(aspect, &value, &survey.key_names),
         sums,
     };
-    let gap =
-        |it: UsageGap| Gap { since: time(it.since), lost_calls: it.lost_calls, killed: it.killed };
-    Found {
+    let gap = |gap: UsageGap| Gap {
+        since: time(gap.since),
+        lost_calls: gap.lost_calls,
+        killed: gap.killed,
+    };
+    Results {
         chart,
         colours,
         total,
@@ -196,38 +195,39 @@ fn chart(
 ) -> (Chart, Vec<Colour>) {
     let hours = buckets(filter);
     let mut values: BTreeMap<Option<&str>, Vec<Option<u64>>> = BTreeMap::new();
-    for it in &survey.over_time {
-        let of = values.entry(it.value.as_deref()).or_insert_with(|| vec![Some(0); hours.len()]);
-        let place = hours.binary_search(&it.hour).ok();
-        if let Some(Some(value)) = place.and_then(|it| of.get_mut(it)) {
-            *value += it.sums.calls;
+    for row in &survey.over_time {
+        let of = values.entry(row.value.as_deref()).or_insert_with(|| vec![Some(0); hours.len()]);
+        let place = hours.binary_search(&row.hour).ok();
+        if let Some(Some(value)) = place.and_then(|place| of.get_mut(place)) {
+            *value += row.sums.calls;
         }
     }
-    let known = closed.iter().map(|it| Some(&*it.0));
-    let order = known.chain(survey.ranked.iter().map(|it| Some(&*it.0))).chain([Some(""), None]);
+    let known = closed.iter().map(|value| Some(&*value.0));
+    let order = known.chain(survey.ranked.iter().map(|row| Some(&*row.0))).chain([Some(""), None]);
     let (mut series, mut colours) = (Vec::new(), Vec::new());
-    for told in order {
-        let Some(values) = values.remove(&told) else { continue };
-        let fixed = closed.iter().find(|it| told == Some(&*it.0)).map(|it| it.1);
-        let place = if told.is_none() && aspect.is_some() { OTHERS } else { colours.len() };
+    for value in order {
+        let Some(values) = values.remove(&value) else { continue };
+        let fixed = closed.iter().find(|known| value == Some(&*known.0)).map(|known| known.1);
+        let place = if value.is_none() && aspect.is_some() { OTHERS } else { colours.len() };
         colours.push(fixed.unwrap_or_else(|| Colour::plain(place)));
         let others = || "all others".to_owned();
-        let name = told.map_or_else(others, |it| name(aspect, it, &survey.key_names));
+        let name = value.map_or_else(others, |value| name(aspect, value, &survey.key_names));
         series.push(Series { name, values });
     }
     let is_small = hours.len() * series.len() <= MOST_BARS;
     let day = |hour: &Hour| time(begin_of(*hour)).get(..10).unwrap_or_default().to_owned();
-    let one_day = hours.first().map(day).filter(|it| hours.last().map(day).as_ref() == Some(it));
+    let one_day =
+        hours.first().map(day).filter(|first| hours.last().map(day).as_ref() == Some(first));
     let (unit, along, shown) = match (filter.by.hours, one_day) {
-        _ if filter.months => ("calls a month", "month (UTC)".to_owned(), 0..7),
-        (1, Some(day)) => ("calls an hour", format!("hour of {day} (UTC)"), 11..16),
-        (1, None) => ("calls an hour", "hour (UTC)".to_owned(), 5..16),
-        _ => ("calls a day", "day (UTC)".to_owned(), 0..10),
+        _ if filter.months => ("calls per month", "month (UTC)".to_owned(), 0..7),
+        (1, Some(day)) => ("calls per hour", format!("hour of {day} (UTC)"), 11..16),
+        (1, None) => ("calls per hour", "hour (UTC)".to_owned(), 5..16),
+        _ => ("calls per day", "day (UTC)".to_owned(), 0..10),
     };
     let label =
         |hour: &Hour| time(begin_of(*hour)).get(shown.clone()).unwrap_or_default().to_owned();
     let chart = Chart {
-        title: "Calls on X".to_owned(),
+        title: "Calls to X".to_owned(),
         unit: unit.to_owned(),
         along,
         kind: if is_small { Kind::Bars } else { Kind::Lines },
@@ -241,30 +241,31 @@ fn chart(
 fn buckets(filter: &UsageFilter) -> Vec<Hour> {
     let step = filter.by.hours.max(1);
     let first = filter.from.div_euclid(step) * step;
-    let next = |it: &Hour| {
-        let next = if filter.months { Month::of(begin_of(*it)).next().begin() } else { it + step };
-        Some(next).filter(|it| *it < filter.until)
+    let next = |hour: &Hour| {
+        let next =
+            if filter.months { Month::of(begin_of(*hour)).next().begin() } else { hour + step };
+        Some(next).filter(|next| *next < filter.until)
     };
-    std::iter::successors(Some(first).filter(|it| *it < filter.until), next).collect()
+    std::iter::successors(Some(first).filter(|first| *first < filter.until), next).collect()
 }
 
 /// A value of an aspect, in words for people.
-fn name(aspect: Option<Aspect>, told: &str, key_names: &KeyNames) -> String {
-    match (aspect, told) {
+fn name(aspect: Option<Aspect>, value: &str, key_names: &KeyNames) -> String {
+    match (aspect, value) {
         (None, _) => "calls".to_owned(),
         (Some(Aspect::Account), "") => "no account (app-only)".to_owned(),
         (Some(Aspect::Outcome), "none") => "no answer".to_owned(),
-        _ => key_names.get(told).map_or(told, |it| it.as_str()).to_owned(),
+        _ => key_names.get(value).map_or(value, |name| name.as_str()).to_owned(),
     }
 }
 
 /// The address of its recent calls.
-fn link(aspect: Option<Aspect>, told: &str) -> Option<String> {
+fn link(aspect: Option<Aspect>, value: &str) -> Option<String> {
     let parameter = match aspect? {
         Aspect::Key => "key",
         Aspect::Account => "account",
         Aspect::Endpoint => "endpoint",
         Aspect::App | Aspect::Auth | Aspect::Outcome => return None,
     };
-    (!told.is_empty()).then(|| with_query("/console/calls", &[(parameter, told)]))
+    (!value.is_empty()).then(|| with_query("/console/calls", &[(parameter, value)]))
 }

@@ -3,23 +3,14 @@
 use askama::Template;
 
 use crate::model::usage::{Aspect, Month, Sums};
-use crate::pages::console::form_errors::Wrong;
+use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::usage::UsageForm;
 use crate::pages::parts::chart::{Chart, Colour};
 use crate::pages::parts::{filters, text};
 
-/// The query, as it was typed or filled in.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub from: String,
-    pub until: String,
-    pub by: Option<Aspect>,
-    pub key: String,
-    pub account: String,
-}
-
-/// What was found.
-pub struct Found {
+/// The totals of a period.
+pub struct Results {
     pub chart: Chart,
     /// The colours of the chart's series.
     pub colours: Vec<Colour>,
@@ -51,41 +42,41 @@ pub struct Gap {
 #[template(path = "pages/console/usage/usage.html", config = ".askama.toml")]
 struct Page<'a> {
     chrome: &'a Chrome<'a>,
-    asked: &'a Filter,
+    form: &'a UsageForm,
     /// Other periods by their names, with their addresses.
     times: &'a [(&'static str, String)],
-    found: Option<&'a Found>,
-    wrong: &'a Wrong,
+    results: Option<&'a Results>,
+    errors: &'a FieldErrors,
 }
 
 /// The page with usage totals.
 pub fn show(
     chrome: &Chrome<'_>,
-    asked: &Filter,
+    form: &UsageForm,
     times: &[(&'static str, String)],
-    found: &Found,
+    results: &Results,
 ) -> String {
-    text(&Page { chrome, asked, times, found: Some(found), wrong: &Wrong::default() })
+    text(&Page { chrome, form, times, results: Some(results), errors: &FieldErrors::default() })
 }
 
 /// The page that says why nothing is shown.
 pub fn refuse(
     chrome: &Chrome<'_>,
-    asked: &Filter,
+    form: &UsageForm,
     times: &[(&'static str, String)],
-    wrong: &Wrong,
+    errors: &FieldErrors,
 ) -> String {
-    text(&Page { chrome, asked, times, found: None, wrong })
+    text(&Page { chrome, form, times, results: None, errors })
 }
 
-impl Filter {
+impl UsageForm {
     /// The aspects to choose from: as forms send them, for people, and whether each is chosen.
     fn aspects(&self) -> [(&'static str, &'static str, bool); 6] {
-        Aspect::ALL.map(|it| (it.name(), name(it), self.by == Some(it)))
+        Aspect::ALL.map(|aspect| (aspect.name(), name(aspect), self.aspect() == Some(aspect)))
     }
 
     fn by_name(&self) -> Option<&'static str> {
-        self.by.map(name)
+        self.aspect().map(name)
     }
 }
 
@@ -97,6 +88,6 @@ const fn name(aspect: Aspect) -> &'static str {
         Aspect::Account => "account",
         Aspect::Endpoint => "endpoint",
         Aspect::Auth => "credentials",
-        Aspect::Outcome => "X's answer",
+        Aspect::Outcome => "outcome",
     }
 }

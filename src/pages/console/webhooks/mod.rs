@@ -16,7 +16,9 @@ use crate::pages::console::address::{see_other, with_query};
 use crate::pages::console::form;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Chrome, Section, time};
-use crate::pages::console::webhooks::view::{Adding, Deliveries, Listed, Of, Sent};
+use crate::pages::console::webhooks::view::{
+    AddForm, Deliveries, DeliveryRow, Subject, WebhookRow,
+};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -37,7 +39,7 @@ pub(crate) struct DeliveryQuery {
 }
 
 #[derive(Deserialize)]
-struct New {
+struct Fields {
     url: String,
     #[serde(default)]
     app: String,
@@ -46,11 +48,11 @@ struct New {
 pub(crate) async fn list(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-    Query(asked): Query<DeliveryQuery>,
+    Query(query): Query<DeliveryQuery>,
 ) -> Result<Response, Problem> {
-    let done = (asked.done == "removed").then_some("The webhook is removed.");
+    let done = (query.done == "removed").then_some("The webhook was removed.");
     let chrome = chrome(&session, Section::Webhooks, done);
-    list_page(&host, &chrome, StatusCode::OK, Adding::default()).await
+    list_page(&host, &chrome, StatusCode::OK, AddForm::default()).await
 }
 
 /// Adds a webhook and shows its secret; or shows the form again, with its mistakes.
@@ -59,20 +61,20 @@ pub(crate) async fn add(
     Extension(session): Extension<Session>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let New { url, app } = form::read(&host, request).await?;
+    let Fields { url, app } = form::read(&host, request).await?;
     let url = url.trim();
     let new =
-        NewWebhook { url: url.to_owned(), app: Some(app.clone()).filter(|it| !it.is_empty()) };
+        NewWebhook { url: url.to_owned(), app: Some(app.clone()).filter(|app| !app.is_empty()) };
     let chrome = chrome(&session, Section::Webhooks, None);
     match host.gateway().add_webhook(new, &session.actor()).await {
         Ok((webhook, secret)) => {
-            let listed = listed(webhook, Backlog::default());
-            Ok(page(StatusCode::CREATED, view::secret(&chrome, &listed, secret.expose())))
+            let row = webhook_row(webhook, Backlog::default());
+            Ok(page(StatusCode::CREATED, view::secret(&chrome, &row, secret.expose())))
         }
         Err(error) => {
-            let (status, wrong) = mendable(error)?;
-            let adding = Adding { url, app: &app, wrong: Some(&wrong) };
-            list_page(&host, &chrome, status, adding).await
+            let (status, message) = form_error(error)?;
+            let form = AddForm { url, app: &app, error: Some(&message) };
+            list_page(&host, &chrome, status, form).await
         }
     }
 }
@@ -81,18 +83,18 @@ pub(crate) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Path(id): Path,
-    Query(asked): Query<DeliveryQuery>,
+    Query(query): Query<DeliveryQuery>,
 ) -> Result<Response, Problem> {
-    let status: Option<u16> = asked.status.parse().ok();
-    let done = match (&*asked.done, status) {
+    let status: Option<u16> = query.status.parse().ok();
+    let done = match (&*query.done, status) {
         ("received", Some(status)) => {
-            Some(format!("The test arrived: the receiver answered with status {status}."))
+            Some(format!("The test was delivered: the receiver returned status {status}."))
         }
-        ("resent", _) => Some("The event is sent again now.".to_owned()),
+        ("resent", _) => Some("The event is being sent again.".to_owned()),
         _ => None,
     };
     let chrome = chrome(&session, Section::Webhooks, done.as_deref());
-    one_page(&host, &chrome, StatusCode::OK, &id, &asked, None).await
+    one_page(&host, &chrome, StatusCode::OK, &id, &query, None).await
 }
 
 /// Sends a test event, about no account, and says what the receiver did.
@@ -106,14 +108,14 @@ pub(crate) async fn test(
             let done = [("done", "received"), ("status", &status.to_string())];
             Ok(see_other(&with_query(&format!("{PATH}/{id}"), &done)))
         }
-        Err(not) => {
+        Err(failure) => {
             let chrome = chrome(&session, Section::Webhooks, None);
-            let ended = match not.status {
-                Some(_) => "The receiver refused the test",
-                None => "The test did not arrive",
+            let ended = match failure.status {
+                Some(_) => "The receiver rejected the test",
+                None => "The test was not delivered",
             };
-            let wrong = format!("{ended}: {}.", not.why);
-            one_page(&host, &chrome, StatusCode::OK, &id, &DeliveryQuery::default(), Some(&wrong))
+            let message = format!("{ended}: {}.", failure.why);
+            one_page(&host, &chrome, StatusCode::OK, &id, &DeliveryQuery::default(), Some(&message))
                 .await
         }
     }
@@ -131,25 +133,25 @@ pub(crate) async fn rotate(
     let overlap: Option<Duration> = rotation.read().map_err(Problem::invalid)?;
     match host.gateway().rotate_webhook(&id, overlap, &session.actor()).await {
         Ok((webhook, secret)) => {
-            let listed = listed(webhook, Backlog::default());
-            Ok(page(StatusCode::OK, view::secret(&chrome, &listed, secret.expose())))
+            let row = webhook_row(webhook, Backlog::default());
+            Ok(page(StatusCode::OK, view::secret(&chrome, &row, secret.expose())))
         }
         Err(error) => {
-            let (status, wrong) = mendable(error)?;
-            one_page(&host, &chrome, status, &id, &DeliveryQuery::default(), Some(&wrong)).await
+            let (status, message) = form_error(error)?;
+            one_page(&host, &chrome, status, &id, &DeliveryQuery::default(), Some(&message)).await
         }
     }
 }
 
 /// Asks for confirmation before a webhook is removed.
-pub(crate) async fn confirm(
+pub(crate) async fn confirm_remove(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
     Path(id): Path,
 ) -> Result<Response, Problem> {
     let (webhook, backlog) = host.gateway().get_webhook(&id).await?;
     let chrome = chrome(&session, Section::Webhooks, None);
-    Ok(page(StatusCode::OK, view::remove(&chrome, &listed(webhook, backlog))))
+    Ok(page(StatusCode::OK, view::remove(&chrome, &webhook_row(webhook, backlog))))
 }
 
 pub(crate) async fn remove(
@@ -167,9 +169,9 @@ pub(crate) async fn resend(
     Path((id, delivery)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let number = delivery.parse().map_err(|_| gateway::Error::NotFound("delivery"))?;
-    let again = host.gateway().resend_delivery(&id, number, &session.actor()).await;
+    let delivery = host.gateway().resend_delivery(&id, number, &session.actor()).await;
     // A delivery whose row cannot be read is due again all the same, and shown as unreadable.
-    drop(again?);
+    drop(delivery?);
     Ok(see_other(&with_query(&format!("{PATH}/{id}"), &[("done", "resent")])))
 }
 
@@ -177,13 +179,14 @@ async fn list_page(
     host: &Host,
     chrome: &Chrome<'_>,
     status: StatusCode,
-    adding: Adding<'_>,
+    form: AddForm<'_>,
 ) -> Result<Response, Problem> {
     let gateway = host.gateway();
     let webhooks = gateway.list_webhooks().await?;
-    let webhooks: Vec<Listed> = webhooks.into_iter().map(|(it, waits)| listed(it, waits)).collect();
-    let apps: Vec<String> = gateway.apps().map(|it| it.0.to_owned()).collect();
-    Ok(page(status, view::list(chrome, &webhooks, &apps, adding)))
+    let webhooks: Vec<WebhookRow> =
+        webhooks.into_iter().map(|(webhook, backlog)| webhook_row(webhook, backlog)).collect();
+    let apps: Vec<String> = gateway.apps().map(|app| app.0.to_owned()).collect();
+    Ok(page(status, view::list(chrome, &webhooks, &apps, form)))
 }
 
 async fn one_page(
@@ -191,26 +194,27 @@ async fn one_page(
     chrome: &Chrome<'_>,
     status: StatusCode,
     id: &str,
-    asked: &DeliveryQuery,
-    wrong: Option<&str>,
+    query: &DeliveryQuery,
+    error: Option<&str>,
 ) -> Result<Response, Problem> {
     let gateway = host.gateway();
     let (webhook, backlog) = gateway.get_webhook(id).await?;
-    let state = DeliveryState::from_name(&asked.state);
-    let before = asked.before.parse().ok();
+    let state = DeliveryState::from_name(&query.state);
+    let before = query.before.parse().ok();
     let filter = DeliveryFilter { webhook_id: id.to_owned(), state, before, limit: ROWS };
-    let sent: Vec<Sent> = gateway.list_deliveries(&filter).await?.into_iter().map(shown).collect();
-    let last = sent.last().filter(|_| sent.len() == ROWS as usize);
-    let next = last.map(|it| {
-        let before = it.number.to_string();
-        with_query(&format!("{PATH}/{id}"), &[("state", &asked.state), ("before", &before)])
+    let rows: Vec<DeliveryRow> =
+        gateway.list_deliveries(&filter).await?.into_iter().map(delivery_row).collect();
+    let last = rows.last().filter(|_| rows.len() == ROWS as usize);
+    let next = last.map(|delivery| {
+        let before = delivery.number.to_string();
+        with_query(&format!("{PATH}/{id}"), &[("state", &query.state), ("before", &before)])
     });
-    let deliveries = Deliveries { sent: &sent, state, next: next.as_deref() };
-    Ok(page(status, view::show(chrome, &listed(webhook, backlog), deliveries, wrong)))
+    let deliveries = Deliveries { rows: &rows, state, next: next.as_deref() };
+    Ok(page(status, view::show(chrome, &webhook_row(webhook, backlog), deliveries, error)))
 }
 
 /// The status and words for errors that the user can fix in the form; other errors are returned as they are.
-fn mendable(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
+fn form_error(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
     let words = match &error {
         gateway::Error::InvalidRequest(problems) => problems.iter().map(in_words).collect(),
         gateway::Error::AlreadyExists(what) => vec![format!("There is already {what}.")],
@@ -219,17 +223,17 @@ fn mendable(error: gateway::Error) -> Result<(StatusCode, String), Problem> {
     Ok((Problem::from(error).status(), words.join(" ")))
 }
 
-fn in_words(it: &gateway::Detail) -> String {
-    let field = match &it.place {
-        Location::Body(pointer) if pointer == "/url" => "The address ",
+fn in_words(problem: &gateway::Detail) -> String {
+    let field = match &problem.place {
+        Location::Body(pointer) if pointer == "/url" => "The URL ",
         Location::Body(pointer) if pointer == "/app" => "The app ",
         _ => "",
     };
-    format!("{field}{}.", it.detail)
+    format!("{field}{}.", problem.detail)
 }
 
-fn listed(webhook: Webhook, backlog: Backlog) -> Listed {
-    Listed {
+fn webhook_row(webhook: Webhook, backlog: Backlog) -> WebhookRow {
+    WebhookRow {
         url: webhook.shown_url(),
         id: webhook.id,
         app: webhook.app,
@@ -241,37 +245,37 @@ fn listed(webhook: Webhook, backlog: Backlog) -> Listed {
     }
 }
 
-fn shown(listed: Result<Delivery, Unreadable>) -> Sent {
-    match listed {
-        Ok(it) => Sent {
-            number: it.number,
-            at: time(it.occurred_at),
-            state: it.state(),
-            attempts: it.attempts,
-            next: it.attempt_at.map(time),
-            answer: answer(&it),
-            app: it.app,
-            of: Some(Of {
-                event: it.event.name(),
-                user_id: it.user_id.to_string(),
-                screen_name: it.screen_name,
+fn delivery_row(delivery: Result<Delivery, Unreadable>) -> DeliveryRow {
+    match delivery {
+        Ok(delivery) => DeliveryRow {
+            number: delivery.number,
+            at: time(delivery.occurred_at),
+            state: delivery.state(),
+            attempts: delivery.attempts,
+            next: delivery.attempt_at.map(time),
+            answer: answer(&delivery),
+            app: delivery.app,
+            subject: Some(Subject {
+                event: delivery.event.name(),
+                user_id: delivery.user_id.to_string(),
+                screen_name: delivery.screen_name,
             }),
         },
-        Err(it) => Sent {
-            number: it.number,
-            at: time(it.occurred_at),
-            state: it.state(),
-            attempts: it.attempts,
-            next: it.attempt_at.map(time),
-            answer: it.why,
-            app: it.app,
-            of: None,
+        Err(unreadable) => DeliveryRow {
+            number: unreadable.number,
+            at: time(unreadable.occurred_at),
+            state: unreadable.state(),
+            attempts: unreadable.attempts,
+            next: unreadable.attempt_at.map(time),
+            answer: unreadable.why,
+            app: unreadable.app,
+            subject: None,
         },
     }
 }
 
-fn answer(it: &webhook::Delivery) -> String {
-    match (&it.failure, it.status) {
+fn answer(delivery: &webhook::Delivery) -> String {
+    match (&delivery.failure, delivery.status) {
         (Some(failure), _) => failure.clone(),
         (None, Some(status)) => format!("status {status}"),
         (None, None) => "none yet".to_owned(),

@@ -7,7 +7,7 @@ use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::{filters, text};
 
 /// A webhook as it is shown.
-pub struct Listed {
+pub struct WebhookRow {
     pub id: String,
     /// The URL without the values of its query.
     pub url: String,
@@ -23,7 +23,7 @@ pub struct Listed {
 }
 
 /// An event for a webhook as it is shown.
-pub struct Sent {
+pub struct DeliveryRow {
     pub number: i64,
     pub at: String,
     pub app: String,
@@ -34,28 +34,28 @@ pub struct Sent {
     /// The receiver's last answer.
     pub answer: String,
     /// `None` if the row cannot be read.
-    pub of: Option<Of>,
+    pub subject: Option<Subject>,
 }
 
 /// The account that an event is about, and what happened to it.
-pub struct Of {
+pub struct Subject {
     pub event: &'static str,
     pub user_id: String,
     pub screen_name: String,
 }
 
-/// The fields of the form to add a webhook, and their mistakes.
+/// The form to add a webhook, and what is wrong with it.
 #[derive(Clone, Copy, Default)]
-pub struct Adding<'a> {
+pub struct AddForm<'a> {
     pub url: &'a str,
     pub app: &'a str,
-    pub wrong: Option<&'a str>,
+    pub error: Option<&'a str>,
 }
 
 /// The deliveries that are shown.
 #[derive(Clone, Copy)]
 pub struct Deliveries<'a> {
-    pub sent: &'a [Sent],
+    pub rows: &'a [DeliveryRow],
     pub state: Option<DeliveryState>,
     /// A link to the page after this one.
     pub next: Option<&'a str>,
@@ -65,25 +65,25 @@ pub struct Deliveries<'a> {
 #[template(path = "pages/console/webhooks/webhooks.html", config = ".askama.toml")]
 struct ListPage<'a> {
     chrome: &'a Chrome<'a>,
-    webhooks: &'a [Listed],
+    webhooks: &'a [WebhookRow],
     apps: &'a [String],
-    adding: Adding<'a>,
+    form: AddForm<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "pages/console/webhooks/webhook.html", config = ".askama.toml")]
-struct OnePage<'a> {
+struct DetailsPage<'a> {
     chrome: &'a Chrome<'a>,
-    webhook: &'a Listed,
+    webhook: &'a WebhookRow,
     deliveries: Deliveries<'a>,
-    wrong: Option<&'a str>,
+    error: Option<&'a str>,
 }
 
 #[derive(Template)]
 #[template(path = "pages/console/webhooks/webhook_secret.html", config = ".askama.toml")]
 struct SecretPage<'a> {
     chrome: &'a Chrome<'a>,
-    webhook: &'a Listed,
+    webhook: &'a WebhookRow,
     secret: &'a str,
 }
 
@@ -91,34 +91,34 @@ struct SecretPage<'a> {
 #[template(path = "pages/console/webhooks/webhook_remove.html", config = ".askama.toml")]
 struct RemovePage<'a> {
     chrome: &'a Chrome<'a>,
-    webhook: &'a Listed,
+    webhook: &'a WebhookRow,
 }
 
 /// The list of webhooks, and the form to add one; `apps` are the apps to choose from.
 pub fn list(
     chrome: &Chrome<'_>,
-    webhooks: &[Listed],
+    webhooks: &[WebhookRow],
     apps: &[String],
-    adding: Adding<'_>,
+    form: AddForm<'_>,
 ) -> String {
-    text(&ListPage { chrome, webhooks, apps, adding })
+    text(&ListPage { chrome, webhooks, apps, form })
 }
 
 pub fn show(
     chrome: &Chrome<'_>,
-    webhook: &Listed,
+    webhook: &WebhookRow,
     deliveries: Deliveries<'_>,
-    wrong: Option<&str>,
+    error: Option<&str>,
 ) -> String {
-    text(&OnePage { chrome, webhook, deliveries, wrong })
+    text(&DetailsPage { chrome, webhook, deliveries, error })
 }
 
 /// The one page that shows a secret.
-pub fn secret(chrome: &Chrome<'_>, webhook: &Listed, secret: &str) -> String {
+pub fn secret(chrome: &Chrome<'_>, webhook: &WebhookRow, secret: &str) -> String {
     text(&SecretPage { chrome, webhook, secret })
 }
 
 /// Asks for confirmation before the webhook is removed.
-pub fn remove(chrome: &Chrome<'_>, webhook: &Listed) -> String {
+pub fn remove(chrome: &Chrome<'_>, webhook: &WebhookRow) -> String {
     text(&RemovePage { chrome, webhook })
 }

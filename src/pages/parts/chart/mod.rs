@@ -36,13 +36,13 @@ impl Chart {
     fn figure(&self, colours: &[Colour], size: Size, with_table: bool) -> String {
         let colour = |place| colours.get(place).copied().unwrap_or_else(|| Colour::plain(place));
         let colours: Vec<Colour> = (0..self.series.len()).map(colour).collect();
-        let pictures = [size, TIGHT].map(|it| picture::picture(self, &colours, it));
+        let pictures = [size, TIGHT].map(|size| picture::picture(self, &colours, size));
         text(&Figure { chart: self, colours: &colours, pictures: &pictures, with_table })
     }
 
     /// The height of a bar below a series.
     fn stacked(&self, place: usize, index: usize) -> u64 {
-        self.series.iter().take(index).fold(0, |sum, it| sum.saturating_add(it.at(place)))
+        self.series.iter().take(index).fold(0, |sum, series| sum.saturating_add(series.at(place)))
     }
 }
 
@@ -51,13 +51,13 @@ mod tests {
     use super::*;
 
     fn chart(kind: Kind, series: &[(&str, &[u64])]) -> Chart {
-        let most = series.iter().map(|it| it.1.len()).max().unwrap_or_default();
+        let most = series.iter().map(|series| series.1.len()).max().unwrap_or_default();
         Chart {
             title: "Calls".to_owned(),
-            unit: "calls an hour".to_owned(),
+            unit: "calls per hour".to_owned(),
             along: "hour".to_owned(),
             kind,
-            labels: (0..most).map(|it| format!("{it:02}:00")).collect(),
+            labels: (0..most).map(|hour| format!("{hour:02}:00")).collect(),
             series: series
                 .iter()
                 .map(|(name, values)| Series {
@@ -86,9 +86,9 @@ mod tests {
                 assert!(!html.contains("style="), "{html}");
                 assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
                 assert!(!html.contains("\"#0"), "a colour of its own: {html}");
-                let is_empty = series.iter().all(|it| it.1.is_empty());
+                let is_empty = series.iter().all(|series| series.1.is_empty());
                 assert_eq!(html.contains("<svg"), !is_empty, "{html}");
-                assert!(!is_empty || html.contains("no numbers"), "{html}");
+                assert!(!is_empty || html.contains("No numbers"), "{html}");
             }
         }
     }
@@ -123,7 +123,7 @@ mod tests {
         chart.series[0].values[2] = None;
         chart.series[0].values[4] = None;
         let html = chart.draw_among(2, false);
-        let count = |it| html.matches(it).count();
+        let count = |text| html.matches(text).count();
         let lines = count("<polyline") - count("class=\"grid\"");
         assert_eq!(
             (lines, count("<circle"), count("<table")),
@@ -138,7 +138,9 @@ mod tests {
         let chart = chart(Kind::Lines, &[("a", &[1, 1]), ("b", &[9, 0]), ("c", &[0, 3])]);
         let classes = |html: &str| {
             let samples = html.split("class=\"sample ").skip(1);
-            samples.filter_map(|it| it.split('"').next().map(str::to_owned)).collect::<Vec<_>>()
+            samples
+                .filter_map(|sample| sample.split('"').next().map(str::to_owned))
+                .collect::<Vec<_>>()
         };
         assert_eq!(classes(&chart.draw_in(&[])), ["s0", "s1", "s2"]);
         let html = chart.draw_in(&[Colour::FAILED, Colour::plain(12)]);
@@ -157,9 +159,9 @@ mod tests {
         let edges: Vec<(i32, i32)> = html
             .split("<rect x=")
             .skip(1)
-            .map(|it| {
+            .map(|shape| {
                 let number = |name: &str| {
-                    let (_, after) = it.split_once(&format!(" {name}=\"")).unwrap();
+                    let (_, after) = shape.split_once(&format!(" {name}=\"")).unwrap();
                     after.split('"').next().unwrap().parse::<i32>().unwrap()
                 };
                 (number("y"), number("y") + number("height"))

@@ -39,7 +39,7 @@ pub(super) fn picture(chart: &Chart, colours: &[Colour], size: Size) -> String {
         Kind::Lines => lines(chart, index, colour.number(), &scale),
     });
     let label = |place: usize| {
-        let label = short(chart.labels.get(place).map_or("", |it| it.as_str()));
+        let label = short(chart.labels.get(place).map_or("", String::as_str));
         (scale.middle(place, &label), label)
     };
     text(&Picture {
@@ -58,7 +58,7 @@ pub(super) fn picture(chart: &Chart, colours: &[Colour], size: Size) -> String {
 fn bars(chart: &Chart, index: usize, class: u8, scale: &Scale) -> Vec<Shape> {
     let bar = |place| {
         let below = chart.stacked(place, index);
-        let value = chart.series.get(index).map_or(0, |it| it.at(place));
+        let value = chart.series.get(index).map_or(0, |series| series.at(place));
         let (left, right) = scale.bar(place);
         let bottom = scale.y(below) - i32::from(below > 0);
         // However small the number, its bar is seen.

@@ -48,10 +48,12 @@ impl Scale {
     pub fn of(chart: &Chart, size: Size) -> Scale {
         let each = |place| match chart.kind {
             Kind::Bars => chart.stacked(place, chart.series.len()),
-            Kind::Lines => chart.series.iter().map(|it| it.at(place)).max().unwrap_or_default(),
+            Kind::Lines => {
+                chart.series.iter().map(|series| series.at(place)).max().unwrap_or_default()
+            }
         };
         let axis = Axis::up_to((0..chart.labels.len()).map(each).max().unwrap_or_default());
-        let letters = axis.ticks().map(|it| it.1.len()).max();
+        let letters = axis.ticks().map(|tick| tick.1.len()).max();
         let left = letters.unwrap_or_default() as i32 * size.letter + size.letter / 2 + GAP;
         Scale { size, left, count: chart.labels.len().max(1), axis }
     }
@@ -88,17 +90,17 @@ impl Scale {
     /// The places that have a label: as many as there is room for, at equal distances. The first one has none if it
     /// would be moved into the next.
     pub fn labelled(&self, labels: &[String]) -> impl Iterator<Item = usize> + use<> {
-        let letters = labels.iter().map(|it| it.chars().count()).max().unwrap_or_default();
+        let letters = labels.iter().map(|label| label.chars().count()).max().unwrap_or_default();
         let each = (letters.clamp(1, MOST_LETTERS) as i32 + 1) * self.size.letter;
         let room = usize::try_from((self.right() - self.left) / each).unwrap_or_default();
         let count = labels.len();
         let least = count.div_ceil(room.max(1)).max(1);
         // So that hours are read as parts of a day.
-        let step = [1, 2, 3, 4, 6, 12, 24].into_iter().find(|it| *it >= least);
+        let step = [1, 2, 3, 4, 6, 12, 24].into_iter().find(|step| *step >= least);
         let step = step.unwrap_or(least);
-        let middle = |place: usize| labels.get(place).map(|it| self.middle(place, it));
+        let middle = |place: usize| labels.get(place).map(|label| self.middle(place, label));
         let apart = middle(0).zip(middle(step)).map(|(first, next)| next - first);
-        let is_crowded = apart.is_some_and(|it| it < each - self.size.letter / 2);
+        let is_crowded = apart.is_some_and(|distance| distance < each - self.size.letter / 2);
         (0..count).step_by(step).skip(usize::from(is_crowded))
     }
 
@@ -159,9 +161,10 @@ mod tests {
                 let places: Vec<usize> = scale.labelled(&chart.labels).collect();
                 let expected: Vec<usize> = (0..count).step_by(step).collect();
                 assert_eq!(places, expected, "{label} {}", size.class);
-                let middles: Vec<i32> = places.iter().map(|it| scale.middle(*it, label)).collect();
+                let middles: Vec<i32> =
+                    places.iter().map(|place| scale.middle(*place, label)).collect();
                 let width = i32::try_from(label.len()).unwrap() * size.letter;
-                assert!(middles.windows(2).all(|it| it[1] - it[0] >= width), "{middles:?}");
+                assert!(middles.windows(2).all(|pair| pair[1] - pair[0] >= width), "{middles:?}");
                 let ends = [middles[0] - width / 2, middles[middles.len() - 1] + width / 2];
                 assert!(ends[0] >= 0 && ends[1] <= size.width, "{ends:?}");
             }

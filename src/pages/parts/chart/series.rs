@@ -4,7 +4,7 @@
 #[derive(Clone, Debug)]
 pub struct Chart {
     pub title: String,
-    /// What the numbers count, such as `calls an hour`.
+    /// What the numbers count, such as `calls per hour`.
     pub unit: String,
     /// What the labels are, such as `hour (UTC)`.
     pub along: String,
