@@ -126,9 +126,11 @@ async fn the_answer_that_an_account_has_ended_has_a_link_for_those_who_may(datab
     with.is_own(409, "account_not_active");
     assert_eq!(with.json()["reconnect_until"], "2026-03-11T21:15:30Z");
     assert_eq!(with.header("cache-control"), "no-store");
-    assert!(with.json()["detail"].as_str().unwrap().ends_with(
-        "; that link is in reconnect_url and in the header Countersign-Reconnect-Url"
-    ));
+    assert!(
+        with.json()["detail"].as_str().unwrap().ends_with(
+            "; that link is in reconnect_url and in the header Countersign-Reconnect-Url"
+        )
+    );
     let link = with.json()["reconnect_url"].as_str().unwrap().to_owned();
     user_becomes(&gateway, "alice", "active").await;
     let mut browser = Browser::new();

@@ -112,10 +112,7 @@ async fn the_list_is_narrowed_searched_and_paged(database: Database) {
     let next = page.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     assert!(next.contains("search=user_") && next.contains("state=active"), "{next}");
     let none = visitor.open(&format!("{ACCOUNTS}?search=nobody")).await;
-    assert!(
-        none.text().contains("No accounts match.")
-            && none.text().contains("value=\"nobody\"")
-    );
+    assert!(none.text().contains("No accounts match.") && none.text().contains("value=\"nobody\""));
 }
 
 async fn an_empty_list_leads_to_the_first_steps(database: Database) {
@@ -260,8 +257,7 @@ async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Da
     is_page(&page, 200);
     let text = page.text();
     assert!(
-        text.contains("The app gone is no longer configured")
-            && text.contains(">imported</td>"),
+        text.contains("The app gone is no longer configured") && text.contains(">imported</td>"),
         "{text}"
     );
     assert!(

@@ -103,8 +103,9 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
     assert!(text.len() <= 100_000, "{}", text.len());
     assert!(
         text.contains("-d @question.json")
-            && text
-                .contains("with all 500 ids in <code>tweet_ids</code>. Here it is with the first 3"),
+            && text.contains(
+                "with all 500 ids in <code>tweet_ids</code>. Here it is with the first 3"
+            ),
         "{text}"
     );
     assert!(text.contains(&format!("[&#34;{}&#34;]", ids[..3].join("&#34;,&#34;"))), "{text}");

@@ -205,11 +205,7 @@ async fn of_many_posts_and_metrics_the_largest_are_drawn_and_the_page_stays_smal
                 "There was no room for charts of ",
             ],
         ),
-        (
-            "post_hour",
-            5,
-            &["The 5 posts with the most impressions", "The last hour is incomplete"],
-        ),
+        ("post_hour", 5, &["The 5 posts with the most impressions", "The last hour is incomplete"]),
         ("hour", 8, &["There was no room for charts of "]),
     ] {
         let page = visitor

@@ -233,11 +233,7 @@ async fn keys_are_narrowed_searched_and_paged(database: Database) {
     let all = visitor.open(&format!("{KEYS}?search=old&state=any")).await.text();
     assert!(all.contains(">expired<") && !all.contains("/revoke\""), "{all}");
     assert!(
-        visitor
-            .open(&format!("{KEYS}?search=nothing"))
-            .await
-            .text()
-            .contains("No keys match.")
+        visitor.open(&format!("{KEYS}?search=nothing")).await.text().contains("No keys match.")
     );
 }
 

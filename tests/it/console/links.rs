@@ -191,7 +191,11 @@ async fn a_link_leads_on_to_an_address_that_the_settings_allow(database: Databas
         wrong.text()
     );
     let nowhere = visitor.send(LINKS, &[("label", "x"), ("return_to", "")]).await;
-    assert!(nowhere.status == 200 && !nowhere.text().contains("<dt>Return to</dt>"), "{}", nowhere.text());
+    assert!(
+        nowhere.status == 200 && !nowhere.text().contains("<dt>Return to</dt>"),
+        "{}",
+        nowhere.text()
+    );
 }
 
 async fn where_no_address_is_allowed_none_is_offered(database: Database) {

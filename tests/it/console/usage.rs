@@ -265,10 +265,16 @@ async fn what_a_killed_process_took_with_it_is_told(database: Database) {
     gateway.sandbox.clock.forward(Duration::minutes(2));
     says(
         &visitor.open(USAGE).await,
-        &["Missing usage", "After 2026-03-10 21:15 UTC: the last calls of a process that was killed"],
+        &[
+            "Missing usage",
+            "After 2026-03-10 21:15 UTC: the last calls of a process that was killed",
+        ],
     );
     database.run("update usage_writer set counted_calls = written_calls + 12").await;
-    says(&visitor.open(USAGE).await, &["at least 12 calls, and the last calls of a process that was killed"]);
+    says(
+        &visitor.open(USAGE).await,
+        &["at least 12 calls, and the last calls of a process that was killed"],
+    );
     assert_eq!(visitor.open("/console/usage.csv").await.header("countersign-complete"), "false");
 }
 

@@ -154,9 +154,7 @@ async fn deliveries_are_listed_in_pages_by_state_and_sent_again(database: Databa
     let (receiver, visitor) = (Receiver::start().await, Visitor::admin(&gateway).await);
     let (id, _) = gateway.hook(&receiver).await;
     let path = format!("{PATH}/{id}");
-    assert!(
-        visitor.open(&path).await.text().contains("No events sent yet; tests are not listed.")
-    );
+    assert!(visitor.open(&path).await.text().contains("No events sent yet; tests are not listed."));
     receiver.next(&[500]);
     gateway.connect(&["alice"]).await;
     gateway.deliver().await;
@@ -223,7 +221,8 @@ async fn whoever_only_looks_sees_no_buttons(database: Database) {
     }
     let asked = visitor.open(&format!("{PATH}/{id}/remove")).await.text();
     assert!(
-        asked.contains("An admin with full access can do this") && asked.contains("Back to the webhook"),
+        asked.contains("An admin with full access can do this")
+            && asked.contains("Back to the webhook"),
         "{asked}"
     );
     for path in ["", &format!("/{id}/test"), &format!("/{id}/rotate"), &format!("/{id}/remove")] {
