@@ -137,7 +137,7 @@ on_both! {
         assert_eq!(told, [("app7", 14), ("app6", 12), ("app5", 10), ("app4", 8), ("app3", 6), ("app2", 4)]);
         let top: Vec<String> = ranked.into_iter().take(2).map(|it| it.0).collect();
         let told = store.list_usage_over_time(&filter, Some((Aspect::App, &top))).await.unwrap();
-        let told: Vec<_> = told.iter().map(|it| (it.hour - hour_of(NOW), it.told.as_deref(), it.sums.calls)).collect();
+        let told: Vec<_> = told.iter().map(|it| (it.hour - hour_of(NOW), it.value.as_deref(), it.sums.calls)).collect();
         assert_eq!(&told[..3], [(0, None, 10), (0, Some("app6"), 2), (0, Some("app7"), 2)]);
         assert_eq!(told.last(), Some(&(6, Some("app7"), 2)));
         for (aspect, expected) in [(Aspect::Key, "key of app7"), (Aspect::Account, ""), (Aspect::Endpoint, "totals"), (Aspect::Auth, "app-only"), (Aspect::Outcome, "2xx")] {
