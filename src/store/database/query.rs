@@ -28,6 +28,8 @@ impl<T> Row for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, Sqli
 type PgStatement = Statement<'static, Postgres, PgArguments>;
 type SqliteStatement = Statement<'static, Sqlite, SqliteArguments>;
 type Connection<'c> = On<&'c mut PgConnection, &'c mut SqliteConnection>;
+type Paired<'c> =
+    On<(PgStatement, &'c mut PgConnection), (SqliteStatement, &'c mut SqliteConnection)>;
 
 /// A statement and its parameters, for the database that it was made for.
 pub(in crate::store) struct Query(On<PgStatement, SqliteStatement>);
@@ -72,11 +74,7 @@ impl Query {
         })
     }
 
-    fn paired(
-        self,
-        connection: Connection<'_>,
-    ) -> Result<On<(PgStatement, &mut PgConnection), (SqliteStatement, &mut SqliteConnection)>, Error>
-    {
+    fn paired(self, connection: Connection<'_>) -> Result<Paired<'_>, Error> {
         match (self.0, connection) {
             (On::Postgres(statement), On::Postgres(connection)) => {
                 Ok(On::Postgres((statement, connection)))
