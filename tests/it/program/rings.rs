@@ -21,11 +21,11 @@ use crate::program::deployment::{Deployment, Output, Running};
 const PATIENCE: Duration = Duration::from_mins(1);
 const NEWER: &str = "newerkey=IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=";
 
-/// What the README has an operator type to change the vault's key, step by step.
+/// What the manual has an operator type to change the vault's key, step by step.
 fn steps() -> Vec<String> {
-    let readme = include_str!("../../../README.md");
-    let section = readme.split_once("### Changing the vault's key").unwrap().1;
-    let section = section.split_once("\n### ").unwrap().0;
+    let manual = include_str!("../../../docs/operating.md");
+    let section = manual.split_once("\n## Changing the vault's key").unwrap().1;
+    let section = section.split_once("\n## ").unwrap().0;
     let blocks = section.split("```sh\n").skip(1).map(|it| it.split_once("```").unwrap().0);
     blocks.map(|it| it.trim().to_owned()).collect()
 }
@@ -142,7 +142,7 @@ fn keys_of(replica: &Value) -> Vec<&str> {
 }
 
 on_both! {
-    async fn the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails(database: Database) {
+    async fn the_manuals_steps_change_the_vaults_key_under_load_and_no_call_fails(database: Database) {
         let mut it = Deployment::new(&database).await;
         with_ring_file(&mut it);
         it.prepare().await;

@@ -1,4 +1,5 @@
-//! The README's examples of what one question replaces, run as they stand there, but for the posts and the address.
+//! The manual's examples of what one question replaces, run as they stand there, but for the posts, the period and the
+//! address.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,15 +13,17 @@ use crate::database::{Kind, fresh};
 use crate::house::House;
 use crate::question::oracle;
 
-const README: &str = include_str!("../../../README.md");
-const SECTION: &str = "### What one question replaces\n";
-const ADDRESS: &str = "http://127.0.0.1:8080";
+const MANUAL: &str = include_str!("../../../docs/calling.md");
+const SECTION: &str = "\n## What one question replaces\n";
+const ADDRESS: &str = "$GATEWAY";
+/// The period of the examples, and the one they are run with.
+const PERIOD: [(&str, &str); 2] = [("$START", "2026-01-01"), ("$END", "2026-03-01")];
 /// The posts of the examples.
-const POSTS: [&str; 2] = ["1560000000000000000", "1570000000000000000"];
+const POSTS: [&str; 2] = ["$POST", "$OTHER_POST"];
 
 /// The blocks of commands of the section.
 fn examples() -> Vec<&'static str> {
-    let (_, section) = README.split_once(SECTION).unwrap();
+    let (_, section) = MANUAL.split_once(SECTION).unwrap();
     let section = section.split("\n#").next().unwrap();
     let blocks = section.split("```sh\n").skip(1);
     blocks.map(|it| it.split("\n```").next().unwrap()).collect()
@@ -29,6 +32,9 @@ fn examples() -> Vec<&'static str> {
 /// The example with these posts for its own, and the house's address.
 fn placed(example: &str, house: &House, posts: &[Vec<String>; 2]) -> String {
     let mut text = example.replace(ADDRESS, &house.url);
+    for (shown, day) in PERIOD {
+        text = text.replace(shown, day);
+    }
     for (shown, ids) in POSTS.iter().zip(posts) {
         assert!(text.contains(shown), "{example}");
         text = text.replace(&format!("\"{shown}\""), &format!("\"{}\"", ids.join("\",\"")));
@@ -60,7 +66,7 @@ async fn run(script: &str, house: &House) -> (i32, Value) {
 }
 
 #[tokio::test]
-async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
+async fn what_the_manual_shows_is_one_question_each_with_the_right_answer() {
     let bench = Bench::start_with(Settings { users: 3, posts_per_user: 300, ..small() }).await;
     let database = fresh(Kind::Sqlite).await;
     let house = House::build(bench, &database.settings(), |_| ()).await;
@@ -84,7 +90,7 @@ async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
             answers.push((answer, report));
         }
         assert_eq!(exits, [0, code]);
-        let question = curl.split_once("-d '").unwrap().1.trim_end_matches('\'');
+        let question = curl.split_once("<<JSON\n").unwrap().1.trim_end_matches("JSON");
         let question: Value = serde_json::from_str(question).unwrap();
         for (answer, report) in &answers {
             let missing = report["missing"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! The README on the sandbox's own interface: what it names is there, and nothing that is there is missing from it.
+//! The manual on the sandbox's own interface: what it names is there, and nothing that is there is missing from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,11 +7,10 @@ use serde_json::{Value, json};
 
 use crate::bench::{Bench, keys};
 
-/// The rows of the README's table whose first heading is this one, as cells.
+/// The rows of the manual's table whose first heading is this one, as cells.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let part = readme.lines().skip_while(|it| *it != "## Without an enterprise contract");
-    let rows = part.skip_while(|it| !it.starts_with(&format!("| {heading} |")));
+    let manual = fs::read_to_string("docs/sandbox.md").unwrap();
+    let rows = manual.lines().skip_while(|it| !it.starts_with(&format!("| {heading} |")));
     let rows = rows.skip(2).take_while(|it| it.starts_with('|'));
     let cells =
         |row: &str| row.trim_matches('|').split('|').map(|it| it.trim().to_owned()).collect();
