@@ -17,6 +17,7 @@ mod dice;
 mod documents;
 mod edge;
 mod house;
+mod manual;
 mod month;
 mod openapi;
 mod overview;

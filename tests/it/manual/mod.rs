@@ -1,0 +1,6 @@
+//! The manual, README and `docs/`, run: its commands, its way to back up and restore, and the example clients.
+
+mod backup;
+mod blocks;
+mod commands;
+mod shell;
