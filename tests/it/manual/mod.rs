@@ -2,5 +2,6 @@
 
 mod backup;
 mod blocks;
+mod clients;
 mod commands;
 mod shell;
