@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::demo;
@@ -17,7 +16,6 @@ const CURL: &str = "fail-with-body\nsilent\nshow-error\nnoproxy = \"*\"\n";
 
 pub struct Shell {
     pub folder: TempDir,
-    pub card: Value,
     /// Set beside those of the demo.
     pub variables: BTreeMap<String, String>,
     _demo: Running,
@@ -26,13 +24,13 @@ pub struct Shell {
 impl Shell {
     pub async fn start() -> Shell {
         let folder = TempDir::new().unwrap();
-        let (demo, card) = demo::card(folder.path()).await;
+        let (demo, _) = demo::card(folder.path()).await;
         fs::write(folder.path().join(".curlrc"), CURL).unwrap();
         let home = folder.path().display().to_string();
         let variables =
             [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", &home), ("no_proxy", "*")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Shell { folder, card, variables: variables.into(), _demo: demo }
+        Shell { folder, variables: variables.into(), _demo: demo }
     }
 
     /// Runs a script in a shell of its own that has loaded the demo's variables.
