@@ -8,6 +8,10 @@ use time::{Date, Duration};
 
 use crate::cli::tour::{Card, word};
 
+const ABOUT: &str = "\
+# Written by each start of this demo, to be loaded with `.` in a shell: the commands in README.md and docs/ use it.
+# The keys open invented numbers alone.
+";
 /// The longest period that X's historical endpoint takes at once.
 const PERIOD: Duration = Duration::days(28);
 
@@ -35,7 +39,7 @@ pub(super) fn text(
         ("COUNTERSIGN_KEY", card.key.clone()),
     ];
     let settings = settings.iter().map(|(name, value)| (&**name, value.clone()));
-    let mut text = "# Written by each start of this demo; load it with `.` in a shell. The keys open invented numbers alone.\n".to_owned();
+    let mut text = ABOUT.to_owned();
     for (name, value) in variables.into_iter().chain(settings) {
         let _ = writeln!(text, "export {name}={}", word(&value));
     }
