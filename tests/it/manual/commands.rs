@@ -1,13 +1,16 @@
 //! Every command that README and `docs/` show is run, against a demo.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::manual::blocks::{Commands, commands_of, documents};
 use crate::manual::shell::Shell;
+use crate::program::deployment::Running;
 use crate::webhooks::receiver::Receiver;
 
 /// What a stranger is asked to read first, in bytes.
@@ -112,6 +115,24 @@ async fn the_first_answer_is_as_the_readme_shows_it() {
     for number in numbers.as_object().unwrap().values() {
         number.as_str().unwrap().parse::<u64>().unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_variables_load_as_the_demo_says_from_any_folder() {
+    let folder = TempDir::new().unwrap();
+    let any = "127.0.0.1:0";
+    let ports = ["--listen", any, "--admin-listen", any, "--sandbox-listen", any];
+    let arguments = [&["demo", "--dir", "it's odd/$demo"], &ports[..]].concat();
+    let demo = Running::start(folder.path(), &BTreeMap::new(), &arguments);
+    let load = demo.out.wait_for("demo.env").await;
+    let script = format!("{load}cd /\ncountersign account list --json\n");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-euc", &script]).current_dir(folder.path());
+    command.env_clear().env("PATH", "/usr/bin:/bin");
+    let done = Running::of(command).end().await;
+    assert_eq!(done.code, 0, "{script}{done:?}");
+    let accounts: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(accounts.as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
