@@ -21,7 +21,8 @@ use crate::cli::open_files::fit_connections;
 use crate::cli::output;
 use crate::cli::serve::{bind, prepare, stop_on_signals, url, work_along};
 use crate::cli::tour::{self, CONNECTED, Card};
-use crate::config::{self, Config};
+use crate::cli::variables;
+use crate::config;
 use crate::gateway::{self, Import};
 use crate::model::Secret;
 use crate::model::key::{Kind, Role};
@@ -34,6 +35,7 @@ use crate::vault;
 
 const APP: &str = "demo";
 const ACTOR: &str = "demo";
+const RING_FILE: &str = "vault_keys";
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -67,12 +69,15 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn demo(arguments: Arguments) -> Result<(), Failure> {
+    // Whole, so that the variables hold in every working directory.
+    let folder = fs::canonicalize(&arguments.dir).map_err(Failure::unavailable)?;
     let upstream = bind(arguments.sandbox_listen, "--sandbox-listen")?;
     let callers = bind(arguments.listen, "--listen")?;
     let operators = bind(arguments.admin_listen, "--admin-listen")?;
     let sandbox = Sandbox::new(Settings::default(), assemble::clock());
     let world = sandbox.world();
-    let config = settings(&arguments.dir, &upstream, &callers, &world)?;
+    let settings = settings(&folder, &upstream, &callers, &world)?;
+    let config = config::parse(None, &settings, &|_| Err("a demo reads no files".to_owned()))?;
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
@@ -80,7 +85,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     fit_connections(&mut deployment.config);
     let connected = connected(&world)?;
     import(&deployment, &connected).await?;
-    let keys = keys(&deployment, &arguments.dir).await?;
+    let keys = keys(&deployment, &folder).await?;
     let link = gateway::NewLink { label: "a link to try".to_owned(), ..Default::default() };
     let link = deployment.gateway.create_link(link, ACTOR).await?;
     let card = Card {
@@ -95,12 +100,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     // Before the tour is printed, since whoever reads it may stop the process at once.
     let life = Life::default();
     let end = stop_on_signals(life.clone(), Duration::ZERO)?;
-    if arguments.json {
-        output::json_line(&card);
-    } else {
-        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("countersign"));
-        output::line(&tour::text(&card, &arguments.dir, &program));
-    }
+    show(&card, &arguments, &with_ring_file(settings, &folder), &folder)?;
     let drained = life.clone();
     let working = work_along(&deployment.gateway, &life, deployment.config.limits.drain);
     let limits = deployment.config.limits.clone();
@@ -129,6 +129,24 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Leaves the variables in their file, and prints the card.
+fn show(
+    card: &Card,
+    arguments: &Arguments,
+    settings: &BTreeMap<String, String>,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("countersign"));
+    let variables = variables::text(card, settings, &program, assemble::now().date());
+    write_private(&folder.join(tour::VARIABLES), &variables).map_err(Failure::unavailable)?;
+    if arguments.json {
+        output::json_line(card);
+    } else {
+        output::line(&tour::text(card, &arguments.dir, &program));
+    }
+    Ok(())
+}
+
 fn create_folder(folder: &Path) -> Result<(), Failure> {
     let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     created
@@ -142,7 +160,7 @@ fn settings(
     upstream: &TcpListener,
     callers: &TcpListener,
     world: &World,
-) -> Result<Config, Failure> {
+) -> Result<BTreeMap<String, String>, Failure> {
     let app = world
         .apps
         .iter()
@@ -150,7 +168,7 @@ fn settings(
         .ok_or_else(|| Failure::general(anyhow!("the sandbox has no app named {APP}")))?;
     let (sandbox, public_url) = (url(upstream), url(callers));
     let new_ring = || vault::generate_key().expose().to_owned();
-    let ring = read_or_create(&folder.join("vault_keys"), new_ring)?;
+    let ring = read_or_create(&folder.join(RING_FILE), new_ring)?;
     let database = format!("sqlite://{}", escaped(&folder.join("countersign.db")));
     let set = [
         ("DATABASE__URL", &*database),
@@ -165,11 +183,19 @@ fn settings(
         ("APPS__DEMO__LOOKUP", "true"),
         ("VAULT__KEYS", ring.trim()),
     ];
-    let environment: BTreeMap<String, String> = set
-        .into_iter()
-        .map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()))
-        .collect();
-    Ok(config::parse(None, &environment, &|_| Err("the demo reads no files".to_owned()))?)
+    let named = |(key, value): (&str, &str)| (format!("COUNTERSIGN__{key}"), value.to_owned());
+    Ok(set.into_iter().map(named).collect())
+}
+
+/// The settings with the ring's file instead of its text, for commands beside the demo.
+fn with_ring_file(
+    mut settings: BTreeMap<String, String>,
+    folder: &Path,
+) -> BTreeMap<String, String> {
+    settings.remove("COUNTERSIGN__VAULT__KEYS");
+    let file = folder.join(RING_FILE).display().to_string();
+    settings.insert("COUNTERSIGN__VAULT__KEYS_FILE".to_owned(), file);
+    settings
 }
 
 /// A path, percent-encoded for a URL.
@@ -203,7 +229,7 @@ fn read_or_create(path: &Path, create: impl FnOnce() -> String) -> Result<String
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    writeln!(file, "{text}")
+    writeln!(file, "{}", text.trim_end())
 }
 
 /// The users whose tokens are imported into the gateway.

@@ -17,6 +17,7 @@ mod sandbox;
 mod serve;
 mod tour;
 mod usage;
+mod variables;
 mod vault;
 mod webhook;
 

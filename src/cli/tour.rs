@@ -9,6 +9,8 @@ use serde_json::json;
 use crate::model::Metric;
 use crate::sandbox::{WorldPost, WorldUser};
 
+/// The file of a demo's variables, in its folder.
+pub(super) const VARIABLES: &str = "demo.env";
 /// How many accounts a demo has connected.
 pub(super) const CONNECTED: usize = 3;
 const SHOWN_POSTS: usize = 5;
@@ -32,9 +34,9 @@ pub(super) struct Card {
 
 #[derive(Serialize)]
 pub(super) struct Account {
-    user_id: String,
+    pub(super) user_id: String,
     screen_name: String,
-    tweet_ids: Vec<String>,
+    pub(super) tweet_ids: Vec<String>,
     #[serde(skip)]
     fresh: Vec<String>,
 }
@@ -52,7 +54,9 @@ pub(super) fn account(user: &WorldUser) -> Account {
 pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
     let program = word(&program.display().to_string());
     let Card { gateway, admin, sandbox, key, admin_key, link, accounts: [alice, bob, _] } = card;
-    let (alice_id, bob_id, folder) = (&alice.user_id, &bob.user_id, folder.display());
+    let (alice_id, bob_id) = (&alice.user_id, &bob.user_id);
+    let file = word(&folder.join(VARIABLES).display().to_string());
+    let folder = folder.display();
     let alices: Vec<&String> = alice.tweet_ids.iter().take(2).collect();
     let everybodys: Vec<&String> = alices.iter().copied().chain(bob.tweet_ids.first()).collect();
     let all: Vec<&str> =
@@ -113,12 +117,16 @@ Connect another account in a browser, as one of the sandbox's users (the link wo
 List the connected accounts, as an operator:
 
   curl {admin}/admin/v1/accounts -H 'Authorization: Bearer {admin_key}'
+
+The commands in README.md and docs/ use variables. Load them in another terminal, and these work as they stand:
+
+  . {file}
 "
     )
 }
 
 /// A word quoted for a shell, if need be.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(is_plain) {
         return text.to_owned();

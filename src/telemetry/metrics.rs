@@ -144,6 +144,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_manual_lists_every_metric_with_its_labels_and_no_other() {
+        let manual = fs::read_to_string("docs/admin-api.md").unwrap();
+        let rows = manual.lines().filter(|line| line.starts_with("| `countersign_"));
+        let quoted = |cell: &str| -> Vec<String> {
+            cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        };
+        let listed: Vec<(String, Vec<String>)> = rows
+            .map(|row| {
+                let cells: Vec<&str> = row.split('|').collect();
+                (quoted(cells[1]).concat(), quoted(cells[2]))
+            })
+            .collect();
+        let counted = METRICS.iter().map(|(_, name, labels, _)| {
+            let labels = labels.iter().map(|label| (*label).to_owned());
+            ((*name).to_owned(), labels.collect::<Vec<_>>())
+        });
+        assert_eq!(listed, counted.collect::<Vec<_>>());
+    }
+
     fn sources(folder: &Path) -> Vec<(String, String)> {
         let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let below = |path: PathBuf| {

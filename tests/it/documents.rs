@@ -18,7 +18,7 @@ fn files(root: &str) -> Vec<PathBuf> {
 }
 
 fn documents() -> Vec<PathBuf> {
-    let mut documents = files("docs");
+    let mut documents = [files("docs"), files("examples")].concat();
     documents
         .extend(["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(PathBuf::from));
     documents.retain(|document| document.extension().is_some_and(|extension| extension == "md"));

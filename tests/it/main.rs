@@ -17,6 +17,7 @@ mod documents;
 mod edge;
 mod gateway;
 mod http;
+mod manual;
 mod month;
 mod openapi;
 mod overview;

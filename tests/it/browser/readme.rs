@@ -1,4 +1,4 @@
-//! The pictures in the README: the console after a month in a newsroom. `tests/run readme` leaves them in
+//! The pictures in the manual: the console after a month in a newsroom. `tests/run readme` leaves them in
 //! `target/screenshots`; the ones in the repository are reduced from them by
 //! `for it in overview-light overview-dark usage-light usage-dark; do pngquant --speed 1 --strip --force
 //! -o tests/it/browser/pictures/$it.png 64 target/screenshots/readme-$it.png; done`.
@@ -106,7 +106,7 @@ async fn its_pictures_are_of_the_console() {
 
 #[test]
 fn it_shows_pictures_that_are_there_and_light() {
-    let text = fs::read_to_string("README.md").unwrap();
+    let text = fs::read_to_string("docs/console.md").unwrap();
     let kept = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
     for path in kept {
         let name = path.display().to_string();

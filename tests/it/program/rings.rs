@@ -22,11 +22,11 @@ use crate::upstream::{TOTALS, body};
 const PATIENCE: Duration = Duration::from_mins(1);
 const NEWER: &str = "newerkey=IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=";
 
-/// The commands by which the README has an operator change the vault's key, step by step.
+/// The commands by which the manual has an operator change the vault's key, step by step.
 fn steps() -> Vec<String> {
-    let readme = include_str!("../../../README.md");
-    let section = readme.split_once("### Changing the vault's key").unwrap().1;
-    let section = section.split_once("\n### ").unwrap().0;
+    let manual = include_str!("../../../docs/operating.md");
+    let section = manual.split_once("\n## Changing the vault's key").unwrap().1;
+    let section = section.split_once("\n## ").unwrap().0;
     let blocks = section.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
     blocks.map(|block| block.trim().to_owned()).collect()
 }
@@ -145,7 +145,7 @@ fn keys_of(replica: &Value) -> Vec<&str> {
     replica["vault_keys"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect()
 }
 
-async fn the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails(database: Database) {
+async fn the_manuals_steps_change_the_vaults_key_under_load_and_no_call_fails(database: Database) {
     let mut deployment = Deployment::new(&database).await;
     with_ring_file(&mut deployment);
     deployment.prepare().await;

@@ -1,4 +1,5 @@
-//! The README's examples of what one question replaces, run as they stand, except for the posts and the address.
+//! The manual's examples of what one question replaces, run as they stand, except for the posts, the period and the
+//! address.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,15 +13,17 @@ use crate::gateway::TestGateway;
 use crate::question::oracle;
 use crate::upstream::{TestSandbox, small};
 
-const README: &str = include_str!("../../../README.md");
-const SECTION: &str = "### What one question replaces\n";
-const ADDRESS: &str = "http://127.0.0.1:8080";
+const MANUAL: &str = include_str!("../../../docs/calling.md");
+const SECTION: &str = "\n## What one question replaces\n";
+const ADDRESS: &str = "$GATEWAY";
+/// The period of the examples, and the one they are run with.
+const PERIOD: [(&str, &str); 2] = [("$START", "2026-01-01"), ("$END", "2026-03-01")];
 /// The posts in the examples.
-const POSTS: [&str; 2] = ["1560000000000000000", "1570000000000000000"];
+const POSTS: [&str; 2] = ["$POST", "$OTHER_POST"];
 
 /// The code blocks of the section.
 fn examples() -> Vec<&'static str> {
-    let (_, section) = README.split_once(SECTION).unwrap();
+    let (_, section) = MANUAL.split_once(SECTION).unwrap();
     let section = section.split("\n#").next().unwrap();
     let blocks = section.split("```sh\n").skip(1);
     blocks.map(|block| block.split("\n```").next().unwrap()).collect()
@@ -29,6 +32,9 @@ fn examples() -> Vec<&'static str> {
 /// The example with these posts in place of its own, and the gateway's address.
 fn placed(example: &str, gateway: &TestGateway, posts: &[Vec<String>; 2]) -> String {
     let mut text = example.replace(ADDRESS, &gateway.url);
+    for (shown, day) in PERIOD {
+        text = text.replace(shown, day);
+    }
     for (shown, ids) in POSTS.iter().zip(posts) {
         assert!(text.contains(shown), "{example}");
         text = text.replace(&format!("\"{shown}\""), &format!("\"{}\"", ids.join("\",\"")));
@@ -60,7 +66,7 @@ async fn run(script: &str, gateway: &TestGateway) -> (i32, Value) {
 }
 
 #[tokio::test]
-async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
+async fn what_the_manual_shows_is_one_question_each_with_the_right_answer() {
     let sandbox =
         TestSandbox::start_with(Settings { users: 3, posts_per_user: 300, ..small() }).await;
     let database = fresh(Kind::Sqlite).await;
@@ -85,7 +91,7 @@ async fn what_the_readme_shows_is_one_question_each_with_the_right_answer() {
             answers.push((answer, report));
         }
         assert_eq!(exits, [0, code]);
-        let question = curl.split_once("-d '").unwrap().1.trim_end_matches('\'');
+        let question = curl.split_once("<<JSON\n").unwrap().1.trim_end_matches("JSON");
         let question: Value = serde_json::from_str(question).unwrap();
         for (answer, report) in &answers {
             let missing = report["missing"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! The README on the sandbox's own interface: everything it names exists, and everything that exists is named.
+//! The manual on the sandbox's own interface: everything it names exists, and everything that exists is named.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,11 +7,10 @@ use serde_json::{Value, json};
 
 use crate::upstream::{TestSandbox, keys};
 
-/// The cells of the README's table whose first heading is this one, by row.
+/// The cells of the manual's table whose first heading is this one, by row.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let part = readme.lines().skip_while(|line| *line != "## Without an enterprise contract");
-    let rows = part.skip_while(|line| !line.starts_with(&format!("| {heading} |")));
+    let manual = fs::read_to_string("docs/sandbox.md").unwrap();
+    let rows = manual.lines().skip_while(|line| !line.starts_with(&format!("| {heading} |")));
     let rows = rows.skip(2).take_while(|row| row.starts_with('|'));
     let cells =
         |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();

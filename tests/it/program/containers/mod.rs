@@ -91,7 +91,7 @@ async fn the_demo_runs_as_they_say_and_is_reached_from_outside() {
     let done = demo.end().await;
     assert_eq!(done.code, 0, "{done:?}");
     let kept = names(&machine.volume("demo", "").join("demo"));
-    assert_eq!(kept, ["countersign.db", "keys.json", "vault_keys"]);
+    assert_eq!(kept, ["countersign.db", "demo.env", "keys.json", "vault_keys"]);
     assert_eq!(names(&machine.volume("demo", "")), ["demo"]);
     assert!(names(&machine.path("root")).is_empty());
 }
