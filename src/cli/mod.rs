@@ -9,6 +9,7 @@ mod demo;
 mod failure;
 mod files;
 mod key;
+mod openapi;
 mod output;
 mod parts;
 mod query;
@@ -75,8 +76,8 @@ enum Task {
     Healthcheck,
     /// Print every setting with its meaning and default
     Config,
-    /// Print what can be asked over HTTP, as OpenAPI
-    Openapi,
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    Openapi(openapi::Arguments),
 }
 
 /// Does what the command line asks.
@@ -102,8 +103,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
             output::line(crate::config::describe().trim_end());
             Ok(())
         }
-        Task::Openapi => {
-            output::line(crate::api::openapi::text());
+        Task::Openapi(arguments) => {
+            openapi::run(&arguments);
             Ok(())
         }
     }
@@ -149,7 +150,7 @@ impl Task {
     fn reads_settings(&self) -> bool {
         let alone = matches!(
             self,
-            Task::Demo(_) | Task::Sandbox(_) | Task::Query(_) | Task::Config | Task::Openapi
+            Task::Demo(_) | Task::Sandbox(_) | Task::Query(_) | Task::Config | Task::Openapi(_)
         ) || matches!(self, Task::Vault(vault::Task::GenerateKey));
         !alone
     }

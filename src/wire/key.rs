@@ -1,6 +1,6 @@
 //! Keys: as they are listed, as they are made, and what is asked for.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Problem};
@@ -57,27 +57,37 @@ pub struct NewKey {
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// Whether it is for the operators' API; it then has nothing of what follows but an end.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<bool>)]
     pub admin: bool,
     /// May be left out where only one is configured.
     pub app: Option<String>,
     /// The only accounts that it may use; none for all of the app's.
-    #[serde(default)]
-    #[schema(value_type = Vec<schema::UserId>)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Vec<schema::UserId>>)]
     pub accounts: Vec<String>,
     /// The only endpoints that it may call; none for all.
-    #[serde(default)]
-    #[schema(value_type = Vec<schema::Endpoint>)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Vec<schema::Endpoint>>)]
     pub endpoints: Vec<String>,
     /// Whether it may make links by which users connect these accounts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<bool>)]
     pub links: bool,
     /// Whether an admin key may look at everything and change nothing.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<bool>)]
     pub looks: bool,
     /// After how long it ends: a duration such as `90d`. Never, where nothing is said.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
+}
+
+/// Reads `null` as though the member were absent, so that what `GET` returns can be sent back.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl From<model::key::Key> for Key {

@@ -1,7 +1,7 @@
-//! What the API's description says of values that are texts in JSON and more than that here. The names come from where
-//! they are defined.
+//! Schemas of values that JSON writes as text, such as ids and times. Names in enumerations come from `model` and
+//! `gateway`.
 
-use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Schema, SchemaFormat};
 
 use crate::gateway::Reason;
@@ -9,11 +9,12 @@ use crate::model::key::Kind;
 use crate::model::webhook::Event;
 use crate::model::{self, AccountState, AuthKind, Metric};
 
-/// 1 to 19 digits, as the upstream counts its users and posts.
+/// 1 to 19 digits, the form of X's user and post ids.
 pub const DIGITS: &str = "^[0-9]{1,19}$";
 const USER_ID: &str = "^[1-9][0-9]{0,18}$";
+pub const ACCOUNT_REF: &str = "^([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})$";
 
-/// A type that stands for a text in the description, and for nothing else.
+/// Declares a type without values that stands for a schema in the API's description.
 macro_rules! described {
     ($($name:ident: $schema:expr;)*) => {$(
         pub enum $name {}
@@ -32,21 +33,21 @@ pub(crate) use described;
 
 described! {
     State: one_of(
-        "`active` works; `revoked`: X said that the token is not valid any more; `blocked`: X has suspended or locked the user; `quarantined`: what is stored cannot be trusted.",
+        "The state of an account. `active`: its token works. `revoked`: X no longer accepts its token. `blocked`: X has suspended or locked the user. `quarantined`: the stored token cannot be trusted.",
         AccountState::ALL.map(AccountState::name),
     );
     Endpoint: one_of("An engagement endpoint.", model::Endpoint::ALL.map(model::Endpoint::name));
     Called: one_of(
-        "What was asked: an engagement endpoint, or `lookup` for whose posts they are.",
+        "An engagement endpoint, or `lookup` for a look-up of posts' authors.",
         model::Endpoint::ALL.map(model::Endpoint::name).into_iter().chain(["lookup"]),
     );
-    EngagementType: one_of("What is counted.", Metric::ALL.map(Metric::name));
+    EngagementType: one_of(&engagement_types(), Metric::ALL.map(Metric::name));
     Credentials: one_of(
-        "Whose credentials a call used: the app's alone, or those of the posts' author as well.",
+        "The credentials of a call: `app-only` for the app's alone, `user-context` for the app's and an account's.",
         [AuthKind::AppOnly, AuthKind::UserContext].map(AuthKind::name),
     );
     Outcome: one_of(
-        "The class of X's status; `none` where no answer came.",
+        "The class of X's status, or `none` if X did not answer.",
         model::usage::Outcome::ALL.map(model::usage::Outcome::name),
     );
     KeyKind: one_of(
@@ -54,39 +55,61 @@ described! {
         [Kind::Caller, Kind::Admin].map(Kind::name),
     );
     MissingReason: one_of(
-        "`unavailable`: deleted, protected or gone. `not_connected`: no token of the author's can be used. `account_revoked`: the author's token does not work any more. `forbidden`: not the posts of whom you said. `unsupported_age`: too old for these engagement types. `quota`: X's limits. `deadline`: no time was left. `upstream_error`: X failed.",
+        &missing_reasons(),
         Reason::ALL.map(Reason::name),
     );
-    EventType: one_of("What became of an account.", Event::ALL.map(Event::name));
+    EventType: one_of("What happened to an account.", Event::ALL.map(Event::name));
     DeliveryState: one_of(
-        "Whether an event has arrived.",
+        "The state of a delivery.",
         model::webhook::DeliveryState::ALL.map(model::webhook::DeliveryState::name),
     );
     UserId: text("An X user's id.").pattern(Some(USER_ID)).build();
     PostId: text("A post's id.").pattern(Some(DIGITS)).build();
-    Time: text("A time: RFC 3339, in UTC.").format(Some(format("date-time"))).build();
-    Url: text("A web address.").format(Some(format("uri"))).build();
-    Duration: text("A time span: `90d`, `12h`, `30m`, `20s`, or several of them.").build();
-    GivenPostId: AnyOfBuilder::new()
-        .description(Some("A post's id, as a string or as a number."))
-        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[0-9]{1,19}\s*$")))
-        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)))
-        .build();
-    GivenUserId: AnyOfBuilder::new()
-        .description(Some("An X user's id, as a string or as a number."))
-        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[1-9][0-9]{0,18}\s*$")))
-        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)))
-        .build();
-    GivenAccount: AnyOfBuilder::new()
-        .description(Some("An account: its user id, or its `@screen_name`."))
-        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})\s*$")))
-        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)))
-        .build();
+    Time: text("A time in UTC (RFC 3339).").format(Some(format("date-time"))).build();
+    Url: text("A URL.").format(Some(format("uri"))).build();
+    Duration: text("A duration such as `90d`, `12h`, `30m` or `20s`, or a sum such as `1h 30m`.").build();
+    AccountRef: text("An account, by user id or `@screen_name`.").pattern(Some(ACCOUNT_REF)).build();
 }
 
 pub fn text(about: &str) -> ObjectBuilder {
     let about = Some(about).filter(|it| !it.is_empty());
     ObjectBuilder::new().schema_type(Type::String).description(about)
+}
+
+fn engagement_types() -> String {
+    let line = |it: Metric| format!("`{}`: {}.", it.name(), it.about());
+    let access = "Those that `totals` serves with the app's credentials are public; all others need the posts' author.";
+    format!("What is counted. {access}\n\n{}", list(Metric::ALL.map(line)))
+}
+
+fn missing_reasons() -> String {
+    let line = |it: Reason| format!("`{}`: {}.", it.name(), meaning(it));
+    format!("Why results are missing.\n\n{}", list(Reason::ALL.map(line)))
+}
+
+const fn meaning(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unavailable => "the post is deleted, protected or unknown",
+        Reason::NotConnected => {
+            "no usable token of the author: the account is not connected, or this key or question may not use it"
+        }
+        Reason::AccountRevoked => {
+            "the author's token no longer works; the account has to be connected again"
+        }
+        Reason::AccountLimit => "the app may use no more accounts this month",
+        Reason::Forbidden => {
+            "the post is not by the owner you named, nor by any account whose token was tried"
+        }
+        Reason::UnsupportedAge => "the post is too old for these engagement types",
+        Reason::Quota => "X's rate limit is used up; retry later",
+        Reason::Deadline => "the results did not arrive in time",
+        Reason::UpstreamError => "X failed to answer",
+    }
+}
+
+/// A list in Markdown.
+fn list<const N: usize>(items: [String; N]) -> String {
+    items.map(|item| format!("- {item}")).join("\n")
 }
 
 fn format(name: &str) -> SchemaFormat {

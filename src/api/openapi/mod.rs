@@ -1,14 +1,17 @@
-//! What can be asked over HTTP, told to programs (`/openapi.json`, OpenAPI 3.1) and to people (`/docs`).
+//! The description of the HTTP API, a document for each listener: for programs at `/openapi.json` (OpenAPI 3.1), and
+//! what `/docs` shows to people.
 //!
-//! Each operation stands in `callers`, `operators` or `probes`; shapes come from the wire's own types, problems from
-//! those that are really answered.
+//! Operations are in `callers`, `operators` and `probes`. Schemas come from the types in `wire`, and problems are built
+//! by the code that answers with them.
 
 mod callers;
+pub(crate) mod examples;
 pub(crate) mod operation;
 mod operators;
 mod probes;
 mod problem_schemas;
 pub(crate) mod problems;
+mod references;
 mod schemas;
 
 use std::sync::LazyLock;
@@ -18,90 +21,151 @@ use axum::response::Response;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, ServerBuilder,
+    Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, ServerBuilder,
 };
+
+pub use crate::api::openapi::examples::use_examples_of;
 
 use crate::api::openapi::operation::{Audience, Operation};
 use crate::api::openapi::problems::Sample;
 use crate::model::key::Kind;
 use crate::web::fixed::Fixed;
 
-const ABOUT: &str = "Countersign holds the credentials for X's enterprise Engagement API, and signs each call with the right ones.\n\nAn answer with the header `Countersign-Error` is the gateway's own; any other is X's. The gateway's own are problems (RFC 9457), but on X's own paths they have X's form unless `Accept` names `application/problem+json`. Whatever is not described here is answered with 404 `not_found` or 405 `method_not_allowed`. All answers come gzipped to those who ask for it.";
-
-/// The description, indented.
-static TEXT: LazyLock<String> =
-    LazyLock::new(|| serde_json::to_string_pretty(&description()).unwrap_or_default());
-static DOCUMENT: LazyLock<Fixed> = LazyLock::new(|| Fixed::new("application/json", text()));
-
-/// The description as it is served.
-pub fn text() -> &'static str {
-    &TEXT
+/// The API of one listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Api {
+    Callers,
+    Operators,
 }
 
-pub(crate) async fn document(headers: HeaderMap) -> Response {
-    DOCUMENT.answer(&headers)
+/// The document of one API.
+struct Document {
+    /// Indented JSON.
+    text: String,
+    served: Fixed,
 }
 
-pub(crate) fn operations() -> Vec<Operation> {
-    [callers::operations(), operators::operations(), probes::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
+static CALLERS: LazyLock<Document> = LazyLock::new(|| Document::of(Api::Callers));
+static OPERATORS: LazyLock<Document> = LazyLock::new(|| Document::of(Api::Operators));
 
-/// What is told of paths and methods that are not described.
-pub(crate) fn strangers() -> Vec<Sample> {
-    problems::of_strangers()
-}
-
-pub(crate) fn description() -> OpenApi {
-    let operations = operations();
-    let mut paths = Paths::new();
-    for it in &operations {
-        paths.add_path_operation(it.path, vec![it.method.clone()], it.written());
+impl Api {
+    const fn kind(self) -> Kind {
+        match self {
+            Api::Callers => Kind::Caller,
+            Api::Operators => Kind::Admin,
+        }
     }
-    let info = InfoBuilder::new()
-        .title("Countersign")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(ABOUT))
-        .license(Some(License::new(env!("CARGO_PKG_LICENSE"))));
-    let server = |it: Audience| {
-        let url = it.servers().first().copied().unwrap_or_default();
-        ServerBuilder::new().url(url).description(Some(it.about())).build()
-    };
-    let tag = |it: Audience| TagBuilder::new().name(it.tag()).description(Some(it.about())).build();
-    OpenApiBuilder::new()
-        .info(info.build())
-        .servers(Some([Audience::Callers, Audience::Operators].map(server)))
-        .tags(Some([Audience::Callers, Audience::Operators, Audience::Anybody].map(tag)))
-        .paths(paths)
-        .components(Some(components(&operations)))
-        .build()
+
+    const fn title(self) -> &'static str {
+        match self {
+            Api::Callers => "Countersign",
+            Api::Operators => "Countersign for operators",
+        }
+    }
+
+    const fn about(self) -> &'static str {
+        match self {
+            Api::Callers => {
+                "Countersign holds the credentials for X's enterprise Engagement API and signs each call with the right ones. Your services send a key instead.\n\nResponses with the header `Countersign-Error` come from the gateway itself; all others come from X. The gateway's own errors are problem documents (RFC 9457). On X's own paths (`/insights/engagement/…`) they have X's form unless `Accept` names `application/problem+json`. A path that is not described here is answered with 404 `not_found`, another method with 405 `method_not_allowed`. Responses are gzipped for clients that accept gzip.\n\nMembers of a request to `/v1/…` that are optional may be `null`, which means the same as leaving them out."
+            }
+            Api::Operators => {
+                "The API of the operators' listener (`admin.listen`): accounts, keys, links, webhooks, calls, usage and the audit trail of a Countersign gateway. What services call is described by `/openapi.json` of the callers' listener.\n\nErrors are problem documents (RFC 9457), and their code is also in the header `Countersign-Error`. A path that is not described here is answered with 404 `not_found`, another method with 405 `method_not_allowed`. Responses are gzipped for clients that accept gzip.\n\nOptional members of a request may be `null`, which means the same as leaving them out."
+            }
+        }
+    }
+
+    const fn document(self) -> &'static LazyLock<Document> {
+        match self {
+            Api::Callers => &CALLERS,
+            Api::Operators => &OPERATORS,
+        }
+    }
 }
 
-fn components(operations: &[Operation]) -> Components {
+impl Document {
+    fn of(api: Api) -> Document {
+        let text = serde_json::to_string_pretty(&description(api)).unwrap_or_default();
+        let text = examples::localized(&text);
+        Document { served: Fixed::new("application/json", &text), text }
+    }
+}
+
+/// The document of an API as it is served.
+pub fn text(api: Api) -> &'static str {
+    &api.document().text
+}
+
+pub(crate) fn document(api: Api, headers: &HeaderMap) -> Response {
+    api.document().served.answer(headers)
+}
+
+pub(crate) fn operations(api: Api) -> Vec<Operation> {
+    let all = [callers::operations(), operators::operations(), probes::operations()];
+    all.into_iter().flatten().filter(|operation| operation.audience.is_served_by(api)).collect()
+}
+
+/// The problems of requests that match no operation.
+pub(crate) fn problems_elsewhere() -> Vec<Sample> {
+    problems::of_unknown_routes()
+}
+
+pub(crate) fn description(api: Api) -> OpenApi {
+    let operations = operations(api);
+    let mut paths = Paths::new();
+    for operation in &operations {
+        let method = vec![operation.method.clone()];
+        paths.add_path_operation(operation.path, method, operation.written());
+    }
+    let license = LicenseBuilder::new().name("MIT").identifier(Some(env!("CARGO_PKG_LICENSE")));
+    let info = InfoBuilder::new()
+        .title(api.title())
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(api.about()))
+        .license(Some(license.build()));
+    let audiences = match api {
+        Api::Callers => [Audience::Callers, Audience::Anyone],
+        Api::Operators => [Audience::Operators, Audience::Anyone],
+    };
+    let tag = |audience: Audience| {
+        TagBuilder::new().name(audience.tag()).description(Some(audience.about())).build()
+    };
+    let server = ServerBuilder::new().url("/").description(Some("The listener that serves this."));
+    let mut document = OpenApiBuilder::new()
+        .info(info.build())
+        .servers(Some([server.build()]))
+        .tags(Some(audiences.map(tag)))
+        .paths(paths)
+        .components(Some(components(api, &operations)))
+        .build();
+    references::drop_unused(&mut document);
+    document
+}
+
+fn components(api: Api, operations: &[Operation]) -> Components {
     let mut samples: Vec<Sample> =
-        operations.iter().flat_map(|it| it.problems.iter().cloned()).collect();
-    samples.extend(strangers());
+        operations.iter().flat_map(|operation| operation.problems.iter().cloned()).collect();
+    samples.extend(problems_elsewhere());
     let mut components = Components::new();
     components.schemas.extend(schemas::all());
     components.schemas.extend(problem_schemas::schemas(&samples));
     components.examples.extend(problems::examples(&samples));
-    components
-        .headers
-        .extend(problems::header_components().map(|(name, it)| (name.to_owned(), it.into())));
-    for (audience, kind) in [(Audience::Callers, Kind::Caller), (Audience::Operators, Kind::Admin)]
-    {
-        for (name, scheme) in audience.schemes().iter().zip(schemes(kind)) {
-            components.add_security_scheme(*name, scheme);
-        }
+    components.headers.extend(
+        problems::header_components().map(|(name, header)| (name.to_owned(), header.into())),
+    );
+    let audience = match api {
+        Api::Callers => Audience::Callers,
+        Api::Operators => Audience::Operators,
+    };
+    for (name, scheme) in audience.schemes().iter().zip(schemes(api.kind())) {
+        components.add_security_scheme(*name, scheme);
     }
     components
 }
 
-/// The two headers that a key may stand in.
+/// The two headers in which a key may be sent.
 fn schemes(kind: Kind) -> [SecurityScheme; 2] {
-    let about = format!("A key of the kind `{kind}`: `{}…`.", kind.prefix());
+    let article = if kind == Kind::Admin { "An" } else { "A" };
+    let about = format!("{article} {kind} key: `{}…`.", kind.prefix());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(&about));
     [
         SecurityScheme::Http(bearer.build()),

@@ -46,13 +46,13 @@ pub(crate) async fn list(
     let ListQuery { actor, action, subject, from, until, order, before, limit } = asked;
     let query = AuditQuery { actor, action, subject, from, until, order };
     let filter = query.read().map_err(Problem::invalid)?;
-    let filter = AuditFilter { past: before.map(|it| it.0), limit: limit.0, ..filter };
+    let filter = AuditFilter { past: before.map(|id| id.0), limit: limit.0, ..filter };
     let offered = [JSON, audit_export::TYPE];
     let form = preferred(&headers, &offered)
         .ok_or_else(|| Problem::not_acceptable(audit_export::NO_FORM))?;
     let mut response = if form == JSON {
         let entries = host.gateway().list_audit(&filter).await?;
-        page::<_, Entry, _>("entries", entries, &limit, |it| it.id).into_response()
+        page::<_, Entry, _>("entries", entries, &limit, |entry| entry.id).into_response()
     } else {
         audit_export::audit(host.gateway().clone(), filter).await?
     };

@@ -33,9 +33,9 @@ pub(crate) async fn list(
     let ListQuery { key, account, endpoint, ended, status, request_id, before, limit } = asked;
     let query = CallQuery { key, account, endpoint, ended, status, request_id };
     let filter = query.read().map_err(Problem::invalid)?;
-    let filter = CallFilter { before: before.map(|it| it.0), limit: limit.0, ..filter };
+    let filter = CallFilter { before: before.map(|id| id.0), limit: limit.0, ..filter };
     let calls = host.gateway().list_calls(filter).await?;
-    Ok(page::<_, Call, _>("calls", calls, &limit, |it| it.id))
+    Ok(page::<_, Call, _>("calls", calls, &limit, |call| call.id))
 }
 
 pub(crate) async fn show(State(host): State<Host>, Path(id): Path) -> Result<Json<Call>, Problem> {

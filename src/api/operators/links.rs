@@ -34,7 +34,7 @@ pub(crate) async fn list(
         return Err(Problem::invalid(vec![detail]));
     }
     let links = host.gateway().list_links(None, after.flatten(), asked.limit.0).await?;
-    Ok(page::<_, Link, _>("links", links, &asked.limit, |it| it.place().to_string()))
+    Ok(page::<_, Link, _>("links", links, &asked.limit, |link| link.place().to_string()))
 }
 
 /// Withdraws a link before it is used.

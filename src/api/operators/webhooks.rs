@@ -73,7 +73,7 @@ pub(crate) async fn deliveries(
     Path(webhook): Path,
     Query(asked): Query<DeliveryQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let before = asked.before.map(|it| it.0);
+    let before = asked.before.map(|number| number.0);
     let state = asked.state.as_deref().map(DeliveryState::from_name);
     if state == Some(None) {
         let detail = "state must be waiting, delivered or given_up";
@@ -105,5 +105,5 @@ pub(crate) async fn remove(
 }
 
 fn number(it: &Result<model::webhook::Delivery, Unreadable>) -> i64 {
-    it.as_ref().map_or_else(|it| it.number, |it| it.number)
+    it.as_ref().map_or_else(|unreadable| unreadable.number, |delivery| delivery.number)
 }

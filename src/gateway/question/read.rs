@@ -42,12 +42,12 @@ impl Question {
         let metrics =
             problems.part(&TYPES, |it| it.metrics(endpoint, root.member("engagement_types")));
         let window =
-            problems.part(&WINDOW, |it| it.question_window(root.member("window"), limits, now));
+            problems.part(&WINDOW, |it| it.question_window(given(&root, "window"), limits, now));
         let groupings =
-            problems.part(&GROUPINGS, |it| it.named(endpoint, root.member("groupings")));
-        let accounts = root.member("accounts");
+            problems.part(&GROUPINGS, |it| it.named(endpoint, given(&root, "groupings")));
+        let accounts = given(&root, "accounts");
         let accounts = accounts.map(|node| problems.part(&ACCOUNTS, |it| it.accounts(node)));
-        let owners = root.member("owners");
+        let owners = given(&root, "owners");
         let owners = owners.map(|node| problems.part(&OWNERS, |it| it.owners(node, &posts)));
         let told = problems.into_told();
         let Some(window) = window.filter(|_| told.is_empty()) else { return Err(told) };
@@ -57,9 +57,14 @@ impl Question {
     }
 }
 
+/// An optional member; `null` is the same as none.
+fn given<'a, 'b>(root: &'a Node<'b>, name: &str) -> Option<&'a Node<'b>> {
+    root.member(name).filter(|node| !matches!(node, Node::Null))
+}
+
 /// The endpoint that a body is for. If its window does not say, the one with fewest problems in the rest.
 fn endpoint_of(root: &Node<'_>) -> Endpoint {
-    match root.member("window") {
+    match given(root, "window") {
         None => Endpoint::Totals,
         Some(Node::Map(_)) => Endpoint::Historical,
         Some(Node::Text(name)) if *name == "totals" => Endpoint::Totals,

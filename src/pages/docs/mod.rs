@@ -1,4 +1,4 @@
-//! `/docs`: the API description as a page for people.
+//! `/docs`: the API description as a page for people, for each listener its own.
 
 mod view;
 
@@ -8,41 +8,51 @@ use std::sync::LazyLock;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::Value;
+use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::{HttpMethod, OpenApi};
 
+use crate::api::openapi::examples::localized;
 use crate::api::openapi::operation::{Audience, Body, Operation, Parameter};
 use crate::api::openapi::problems::Sample;
-use crate::api::openapi::{description, operations, strangers};
+use crate::api::openapi::{Api, description, operations, problems_elsewhere};
 use crate::pages::docs::view::{Answer, Field, Group, Page, Problem, Text};
 use crate::web::fixed::Fixed;
 
-static PAGE: LazyLock<Fixed> = LazyLock::new(|| {
-    Fixed::new("text/html; charset=utf-8", &text(&operations(), &strangers(), &description()))
-});
+static CALLERS: LazyLock<Fixed> = LazyLock::new(|| html(Api::Callers));
+static OPERATORS: LazyLock<Fixed> = LazyLock::new(|| html(Api::Operators));
 
 static STYLE: LazyLock<Fixed> =
     LazyLock::new(|| Fixed::new("text/css; charset=utf-8", &view::style()));
 
-pub(crate) async fn page(headers: HeaderMap) -> Response {
-    PAGE.answer(&headers)
+/// Problems of which the first one found is shown in full.
+const EXAMPLES: [&str; 2] = ["invalid_request_post_id", "invalid_request_name"];
+
+pub(crate) fn page(api: Api, headers: &HeaderMap) -> Response {
+    let page = match api {
+        Api::Callers => &CALLERS,
+        Api::Operators => &OPERATORS,
+    };
+    page.answer(headers)
 }
 
 pub(crate) async fn style(headers: HeaderMap) -> Response {
     STYLE.answer(&headers)
 }
 
-/// The page as HTML; `strangers` are the problems of requests that match no described operation.
-pub(crate) fn text(operations: &[Operation], strangers: &[Sample], document: &OpenApi) -> String {
-    let document = serde_json::to_value(document).unwrap_or_default();
-    let titles = [
-        (Audience::Callers, "For services"),
-        (Audience::Operators, "For operators"),
-        (Audience::Anybody, "For whoever watches or reads"),
-    ];
+fn html(api: Api) -> Fixed {
+    Fixed::new("text/html; charset=utf-8", &localized(&text(api)))
+}
+
+fn text(api: Api) -> String {
+    let document = serde_json::to_value(description(api)).unwrap_or_default();
+    let (operations, elsewhere) = (operations(api), problems_elsewhere());
+    let (for_operators, own) = match api {
+        Api::Callers => (false, (Audience::Callers, "For services")),
+        Api::Operators => (true, (Audience::Operators, "For operators")),
+    };
     let group = |(audience, title): (Audience, &'static str)| {
         let tag = audience.tag();
-        let of_group = operations.iter().filter(|it| it.audience.tag() == tag);
+        let of_group = operations.iter().filter(|operation| operation.audience.tag() == tag);
         Group {
             id: tag,
             title,
@@ -50,14 +60,15 @@ pub(crate) fn text(operations: &[Operation], strangers: &[Sample], document: &Op
             operations: of_group.map(|it| operation(it, &document)).collect(),
         }
     };
-    let samples: Vec<&Sample> =
-        operations.iter().flat_map(|it| &it.problems).chain(strangers).collect();
-    let example = samples.iter().find(|it| it.name == "invalid_request_post_id");
+    let own_problems = operations.iter().flat_map(|operation| &operation.problems);
+    let samples: Vec<&Sample> = own_problems.chain(&elsewhere).collect();
+    let example = samples.iter().find(|sample| EXAMPLES.contains(&&*sample.name));
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
-        groups: titles.into_iter().map(group).collect(),
+        for_operators,
+        groups: vec![group(own), group((Audience::Anyone, "Monitoring and documentation"))],
         problems: problems(&samples),
-        problem_example: example.map(|it| shown(&it.body(), 0)).unwrap_or_default(),
+        problem_example: example.map(|sample| shown(&sample.body(), 0)).unwrap_or_default(),
     };
     view::text(&page)
 }
@@ -111,9 +122,8 @@ fn parameter(it: &Parameter, document: &Value) -> Field {
     }
 }
 
-/// A command for a shell. It has only the first of the headers, which most calls need.
+/// A command for a shell, with the first header parameter only, which most calls need.
 fn curl(it: &Operation) -> String {
-    let server = it.audience.servers().first().copied().unwrap_or_default();
     let path = it
         .parameters
         .iter()
@@ -126,11 +136,11 @@ fn curl(it: &Operation) -> String {
         (HttpMethod::Get, _) | (HttpMethod::Post, Some(_)) => String::new(),
         (other, _) => format!(" -X {}", method(other)),
     };
-    let mut parts = vec![format!("curl{compressed}{method} {server}{path}")];
+    let mut parts = vec![format!("curl{compressed}{method} \"$URL{path}\"")];
     match it.audience {
         Audience::Callers => parts.push("-H \"Authorization: Bearer $KEY\"".to_owned()),
         Audience::Operators => parts.push("-H \"Authorization: Bearer $ADMIN_KEY\"".to_owned()),
-        Audience::Anybody | Audience::Watchers => (),
+        Audience::Anyone | Audience::Monitoring => (),
     }
     if let Some(it) = it.parameters.iter().find(|it| it.place == ParameterIn::Header) {
         parts.push(format!("-H '{}: {}'", it.name, example(&it.example)));
@@ -142,7 +152,7 @@ fn curl(it: &Operation) -> String {
     parts.join(" \\\n  ")
 }
 
-/// The members of an object.
+/// The members of an object, as fields.
 fn fields(schema: &Value, document: &Value) -> Vec<Field> {
     let schema = resolved(schema, document);
     let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();

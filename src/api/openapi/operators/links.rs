@@ -18,12 +18,12 @@ pub(super) fn operations() -> Vec<Operation> {
 
 fn list() -> Operation {
     let listed = json!({ "links": [link()], "next": null });
-    operation(HttpMethod::Get, "/admin/v1/links", "list_links", "Links that wait to be used")
+    operation(HttpMethod::Get, "/admin/v1/links", "list_links", "List pending links")
         .takes(after("1773177330-4b1f6f0c7a2d9e83"))
         .takes(limit())
         .gives(
             "200",
-            "Newest first, without what opens them.",
+            "The links that have not been used yet, newest first, without their URLs.",
             page("links", "Link", "after", Type::String),
             listed,
         )
@@ -31,23 +31,23 @@ fn list() -> Operation {
 }
 
 fn withdraw() -> Operation {
-    operation(HttpMethod::Delete, "/admin/v1/links/{link}", "withdraw_link", "Take a link back")
-        .about("Whoever has begun by it connects nothing any more.")
-        .takes(in_path("link", "Its id, as it was made or is listed.", ID))
-        .gives("200", "The link as it was.", named("Link"), link())
+    operation(HttpMethod::Delete, "/admin/v1/links/{link}", "withdraw_link", "Withdraw a link")
+        .about("A user who has already opened the link can no longer connect an account with it.")
+        .takes(in_path("link", "The link's id.", ID))
+        .gives("200", "The link, as it was.", named("Link"), link())
         .refuses(problems::not_found("link that waits"))
 }
 
 fn create() -> Operation {
-    let summary = "Invite a user to connect an account";
-    link_to_make(operation(HttpMethod::Post, "/admin/v1/links", "create_link_as_admin", summary))
+    let summary = "Create a link for connecting an account";
+    creates_link(operation(HttpMethod::Post, "/admin/v1/links", "create_link_as_admin", summary))
         .about(
-            "A one-time link, shown this once, by which a user connects an account in a browser.",
+            "Creates a one-time link with which a user connects an account in a browser. Its URL is shown only once.",
         )
 }
 
-/// What both doors to links have in common.
-pub(in crate::api::openapi) fn link_to_make(operation: Operation) -> Operation {
+/// Describes the creation of a link, which both APIs offer.
+pub(in crate::api::openapi) fn creates_link(operation: Operation) -> Operation {
     let new = json!({ "app": "demo", "label": "for Alice", "expires": "2h" });
     let created = json!({
         "id": ID, "url": "https://countersign.example.com/connect/…", "app": "demo", "label": "for Alice",
@@ -55,7 +55,7 @@ pub(in crate::api::openapi) fn link_to_make(operation: Operation) -> Operation {
     });
     operation
         .reads(Content::json(named("NewLink"), new))
-        .gives("201", "The link.", named("CreatedLink"), created)
+        .gives("201", "The link, with its URL.", named("CreatedLink"), created)
         .refuses(problems::of_bodies())
         .refuses(problems::of_field("/label", "must be 1 to 100 printable characters"))
         .refuses(problems::of_apps())

@@ -1,4 +1,4 @@
-//! What operators can ask.
+//! The operators' API.
 
 mod accounts;
 mod keys;
@@ -19,7 +19,7 @@ use crate::api::openapi::problems;
 use crate::api::openapi::schemas::{listing, page};
 use crate::wire::schema::{one_of, text};
 
-pub(super) use crate::api::openapi::operators::links::link_to_make;
+pub(super) use crate::api::openapi::operators::links::creates_link;
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = vec![overview::overview(), apps()];
@@ -37,9 +37,9 @@ fn apps() -> Operation {
         "name": "demo", "app_only": "bearer", "bearer_source": "minted",
         "accounts_used": 17, "account_limit": 100, "over_limit": "warn",
     });
-    operation(HttpMethod::Get, "/admin/v1/apps", "list_apps", "The configured apps").gives(
+    operation(HttpMethod::Get, "/admin/v1/apps", "list_apps", "List the configured apps").gives(
         "200",
-        "All of them.",
+        "The apps.",
         listing("apps", "App"),
         json!({ "apps": [app] }),
     )
@@ -53,21 +53,21 @@ fn audit() -> Operation {
     let shape = page("entries", "Entry", "before", Type::Integer);
     let lines = format!("{entry}\n");
     let page = json!({ "entries": [entry], "next": null });
-    let begins = |name, about, example: &str| query(name, about, text("").into(), example.into());
+    let filter = |name, about, example: &str| query(name, about, text("").into(), example.into());
     let orders = one_of("", ["newest", "oldest"]);
-    operation(HttpMethod::Get, "/admin/v1/audit", "list_audit", "Who changed what")
-        .about("With `Accept: application/x-ndjson` all entries that fit, a line each, whatever `limit` says; they are sent as they are read.")
-        .takes(begins("actor", "Only of those who are called so, or begin so.", &format!("key:{KEY}")))
-        .takes(begins("action", "Only actions that are called so, or begin so.", "key."))
-        .takes(begins("subject", "Only what was done to things that are called so, or begin so.", "account:demo/"))
-        .takes(begins("from", "A day or a time.", "2026-03-01"))
-        .takes(begins("until", "A day or a time, not included.", "2026-03-11"))
-        .takes(query("order", "Which comes first; the newest where nothing is said.", orders.into(), "oldest".into()))
+    operation(HttpMethod::Get, "/admin/v1/audit", "list_audit", "List the audit trail")
+        .about("With `Accept: application/x-ndjson` the response has all matching entries, one per line and regardless of `limit`, sent as they are read.")
+        .takes(filter("actor", "Only entries whose actor equals or starts with this text: `cli`, `gateway`, `key:ID`.", &format!("key:{KEY}")))
+        .takes(filter("action", "Only entries whose action equals or starts with this text.", "key."))
+        .takes(filter("subject", "Only entries whose subject equals or starts with this text.", "account:demo/"))
+        .takes(filter("from", "Only entries from this day or time on.", "2026-03-01"))
+        .takes(filter("until", "Only entries before this day or time.", "2026-03-11"))
+        .takes(query("order", "Which entries come first; defaults to `newest`.", orders.into(), "oldest".into()))
         .takes(before(42))
         .takes(limit())
-        .answers("200", "In that order.", vec![
+        .answers("200", "The entries.", vec![
             Content::json(shape, page),
-            Content::text(audit_export::TYPE, text("An entry a line, in JSON."), &lines),
+            Content::text(audit_export::TYPE, text("One entry per line."), &lines).of_lines("Entry"),
         ])
         .refuses(problems::of_queries())
         .refuses(problems::of_accepts())

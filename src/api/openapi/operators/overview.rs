@@ -24,8 +24,8 @@ pub(super) fn overview() -> Operation {
         "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
         "accounts_used": [{ "app": "demo", "accounts": 17, "account_limit": 100, "over_limit": "warn" }],
     });
-    let summary = "How things are, and how the last day went";
+    let summary = "Get an overview";
     operation(HttpMethod::Get, "/admin/v1/overview", "show_overview", summary)
-        .about("What the console's first page shows: what needs attention, and the numbers of the last day.")
-        .gives("200", "All of it at a glance.", named("Overview"), overview)
+        .about("The contents of the console's first page: what needs attention, and figures of the last 24 hours.")
+        .gives("200", "The overview.", named("Overview"), overview)
 }

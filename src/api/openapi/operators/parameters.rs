@@ -1,4 +1,4 @@
-//! What operations for operators have in common.
+//! Parameters and examples that operations for operators share.
 
 use serde_json::Value;
 use utoipa::openapi::path::ParameterIn;
@@ -11,13 +11,13 @@ use crate::model::key::Kind;
 use crate::web::extract::{ITEMS, MOST_ITEMS};
 use crate::wire::schema::text;
 
-/// The id of a key.
+/// The id of a key in examples.
 pub(super) const KEY: &str = "4vJ0aBcDeFgH";
 
-pub(super) const NEXT: &str = "The `next` of the page before.";
+pub(super) const NEXT: &str = "The `next` of the previous page.";
 
 pub(super) fn of_app() -> Parameter {
-    let about = "The app's name; may be left out where only one is configured.";
+    let about = "The app's name; optional if only one app is configured.";
     query("app", about, text("").into(), "demo".into())
 }
 
@@ -35,7 +35,7 @@ pub(super) fn limit() -> Parameter {
         .minimum(Some(1))
         .maximum(Some(MOST_ITEMS))
         .default(Some(ITEMS.into()));
-    query("limit", "How many at most.", schema.into(), ITEMS.into())
+    query("limit", "The most items to return.", schema.into(), ITEMS.into())
 }
 
 pub(super) fn in_path(name: &'static str, about: &'static str, example: &str) -> Parameter {
@@ -62,7 +62,7 @@ pub(super) fn operation(
         .refuses(problems::of_keys(Kind::Admin))
 }
 
-/// An example with one member more, or another.
+/// An example with this member added or replaced.
 pub(super) fn with(mut example: Value, name: &str, value: impl Into<Value>) -> Value {
     if let Value::Object(members) = &mut example {
         members.insert(name.to_owned(), value.into());

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
+use crate::api::openapi::examples::USER_ID;
 use crate::api::openapi::operation::{Content, Operation, Parameter};
 use crate::api::openapi::operators::parameters::{KEY, before, in_path, limit, operation, query};
 use crate::api::openapi::problems;
@@ -24,32 +25,31 @@ fn calls() -> Operation {
     let endpoints = one_of("", Endpoint::ALL.map(Endpoint::name));
     let ends = one_of("", ["well", "badly"]);
     let statuses = text("").pattern(Some("^[1-5]([0-9]{2}|[xX]{2})$"));
-    operation(HttpMethod::Get, "/admin/v1/calls", "list_calls", "Recent calls")
-        .about("Who asked what, with which credentials, and what came back: never bodies or secrets. Of many calls a second not all are kept, of those that failed the most.")
+    operation(HttpMethod::Get, "/admin/v1/calls", "list_calls", "List recent calls")
+        .about("Each call with its key, credentials and outcome, but never bodies or secrets. Under high load only a sample is kept, which favours failed calls.")
         .takes(of_key())
         .takes(of_account())
-        .takes(query("endpoint", "Only of this endpoint.", endpoints.into(), "totals".into()))
-        .takes(query("ended", "`well` with a status below 400, `badly` with any other or none.", ends.into(), "badly".into()))
-        .takes(query("status", "Only with this status, such as `429`, or one of its class, such as `5xx`.", statuses.into(), "5xx".into()))
-        .takes(query("request_id", "Only of this request: a question takes several calls.", text("").into(), "dashboard-17".into()))
+        .takes(query("endpoint", "Only calls of this endpoint.", endpoints.into(), "totals".into()))
+        .takes(query("ended", "Only calls that succeeded (`well`: a status below 400) or failed (`badly`: any other status, or none).", ends.into(), "badly".into()))
+        .takes(query("status", "Only calls with this status, such as `429`, or of this class, such as `5xx`.", statuses.into(), "5xx".into()))
+        .takes(query("request_id", "Only calls of this request. A question may take several.", text("").into(), "dashboard-17".into()))
         .takes(before(42))
         .takes(limit())
-        .gives("200", "Newest first.", page("calls", "RecentCall", "before", Type::Integer), json!({ "calls": [call()], "next": null }))
+        .gives("200", "The calls, newest first.", page("calls", "RecentCall", "before", Type::Integer), json!({ "calls": [call()], "next": null }))
         .refuses(problems::of_queries())
 }
 
 fn one_call() -> Operation {
-    operation(HttpMethod::Get, "/admin/v1/calls/{call}", "show_call", "One recent call")
+    operation(HttpMethod::Get, "/admin/v1/calls/{call}", "show_call", "Get a recent call")
         .takes(in_path("call", "The call's `id`.", "42"))
         .gives("200", "The call.", named("RecentCall"), call())
         .refuses(problems::not_found("call among the recent ones"))
 }
 
-/// An example.
 fn call() -> Value {
     json!({
         "id": 42, "at": "2026-03-10T21:15:30Z", "request_id": "dashboard-17", "app": "demo", "key": KEY,
-        "account": "7588892", "endpoint": "totals", "auth": "user-context", "posts": 2,
+        "account": USER_ID, "endpoint": "totals", "auth": "user-context", "posts": 2,
         "engagement_types": ["impressions"], "status": 200, "code": null, "attempts": 1,
         "ms": 214.5, "upstream_ms": 213.9, "bytes": 312,
     })
@@ -64,22 +64,25 @@ fn usage() -> Operation {
         "accounts": [{ "month": "2026-03", "app": "demo", "accounts": 2 }],
         "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
     });
-    let about = format!("What to tell apart, with commas between: {}.", BY.join(", "));
-    let time = || text("A day or a time.").into();
-    operation(HttpMethod::Get, "/admin/v1/usage", "show_usage", "What calls add up to")
-        .about("Sums over the calls that went to X, by the hour. `accounts` are those whose tokens were used in a month, which X bills.")
-        .takes(query("from", "From when; thirty days ago where nothing is said.", time(), "2026-03-01".into()))
-        .takes(query("until", "Until when, not included; now where nothing is said.", time(), "2026-03-11".into()))
-        .takes(query("by", "What to tell apart; `day` where nothing is said.", text(&about).into(), "day,key".into()))
+    let about = format!(
+        "How to group the sums, separated by commas: {}. Defaults to `day`.",
+        BY.map(|name| format!("`{name}`")).join(", ")
+    );
+    let time = || text("A day or time.").into();
+    operation(HttpMethod::Get, "/admin/v1/usage", "show_usage", "Get usage totals")
+        .about("Sums over the calls made to X, kept by the hour. `accounts` counts the accounts whose tokens were used in each month, which X bills.")
+        .takes(query("from", "The first day or time; defaults to thirty days ago.", time(), "2026-03-01".into()))
+        .takes(query("until", "The end, not included; defaults to now.", time(), "2026-03-11".into()))
+        .takes(query("by", "How to group the sums; defaults to `day`.", text(&about).into(), "day,key".into()))
         .takes(query("app", "Only calls of this app.", text("").into(), "demo".into()))
         .takes(of_key())
         .takes(of_account())
         .answers_with(
             "200",
-            "In the order of what is told apart; as a table where `Accept` asks for `text/csv`, with a column for each of it.",
+            "The sums, in the order of their groups.",
             vec![
                 Content::json(named("Usage"), answer),
-                Content::text("text/csv", text("A header, and a row for each sum."), TABLE),
+                Content::text("text/csv", text("A header, then one row per sum, with a column for each group."), TABLE),
             ],
             &["RequestId", "Complete"],
         )
@@ -87,10 +90,10 @@ fn usage() -> Operation {
 }
 
 fn of_key() -> Parameter {
-    query("key", "Only calls with this key, by its id or its name.", text("").into(), KEY.into())
+    query("key", "Only calls with this key, by id or name.", text("").into(), KEY.into())
 }
 
 fn of_account() -> Parameter {
-    let about = "Only calls with this account's token, by its user id.";
-    query("account", about, named("UserId").into(), "7588892".into())
+    let about = "Only calls with the token of this account, by user id.";
+    query("account", about, named("UserId").into(), USER_ID.into())
 }

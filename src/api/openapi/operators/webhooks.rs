@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
+use crate::api::openapi::examples::USER_ID;
 use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::operators::parameters::{before, in_path, limit, operation, query, with};
 use crate::api::openapi::problems;
@@ -21,10 +22,10 @@ pub(super) fn operations() -> Vec<Operation> {
 fn list() -> Operation {
     let waiting = with(with(webhook(), "waiting", 0), "waiting_since", Value::Null);
     let listed = with(waiting, "failure", Value::Null);
-    let summary = "Webhooks, and what waits for each";
+    let summary = "List webhooks";
     operation(HttpMethod::Get, "/admin/v1/webhooks", "list_webhooks", summary).gives(
         "200",
-        "All of them.",
+        "The webhooks, each with its pending deliveries.",
         listing("webhooks", "ListedWebhook"),
         json!({ "webhooks": [listed] }),
     )
@@ -34,36 +35,36 @@ fn add() -> Operation {
     let new = json!({ "url": "https://hooks.example.com/countersign", "app": "demo" });
     operation(HttpMethod::Post, "/admin/v1/webhooks", "add_webhook", "Add a webhook")
         .about(
-            "It is told what becomes of accounts. The secret that signs for it is shown this once.",
+            "The URL receives an event whenever an account changes its state. The secret that signs events is shown only once.",
         )
         .reads(Content::json(named("NewWebhook"), new))
-        .gives("201", "The webhook.", named("WebhookSecret"), with_secret())
+        .gives("201", "The webhook, with its secret.", named("WebhookSecret"), with_secret())
         .refuses(problems::of_bodies())
         .refuses(problems::of_field("/url", "must be an https URL"))
         .refuses(vec![problems::already_exists("webhook", "a webhook with this URL")])
 }
 
 fn remove() -> Operation {
-    one(HttpMethod::Delete, "/admin/v1/webhooks/{webhook}", "remove_webhook", "Forget a webhook")
-        .about("What waits for it is forgotten, too.")
-        .gives("200", "The webhook as it was.", named("Webhook"), webhook())
+    one(HttpMethod::Delete, "/admin/v1/webhooks/{webhook}", "remove_webhook", "Delete a webhook")
+        .about("Deletes its pending deliveries as well.")
+        .gives("200", "The webhook, as it was.", named("Webhook"), webhook())
 }
 
 fn test() -> Operation {
     let tested = json!({ "received": true, "status": 204, "failure": null });
-    let (path, summary) = ("/admin/v1/webhooks/{webhook}/test", "Send a test, now");
+    let (path, summary) = ("/admin/v1/webhooks/{webhook}/test", "Send a test event");
     one(HttpMethod::Post, path, "test_webhook", summary)
-        .about("Once it arrives, what waits is sent at once.")
-        .gives("200", "What the receiver did with it.", named("Tested"), tested)
+        .about("Waits for the receiver's response. If it accepts the event, pending deliveries are sent immediately.")
+        .gives("200", "The receiver's response.", named("Tested"), tested)
 }
 
 fn rotate() -> Operation {
     let rotated = with(with_secret(), "old_secret_until", "2026-03-11T21:15:30Z");
-    let (path, summary) = ("/admin/v1/webhooks/{webhook}/rotate", "Give a webhook a new secret");
+    let (path, summary) = ("/admin/v1/webhooks/{webhook}/rotate", "Rotate a webhook's secret");
     one(HttpMethod::Post, path, "rotate_webhook", summary)
-        .about("Shown this once. The old one signs beside it for a day, or for `overlap`; `0s` ends it at once.")
+        .about("The new secret is shown only once. Events are also signed with the old one for a day or for `overlap`; with `0s` only the new one signs.")
         .may_read(Content::json(named("Rotation"), json!({ "overlap": "24h" })))
-        .gives("200", "The webhook.", named("WebhookSecret"), rotated)
+        .gives("200", "The webhook, with its new secret.", named("WebhookSecret"), rotated)
         .refuses(problems::of_bodies())
         .refuses(problems::of_field("/overlap", "must be at most 30 days"))
         .refuses(vec![problems::already_exists("old_secret", "an old secret that still signs")])
@@ -72,14 +73,14 @@ fn rotate() -> Operation {
 fn deliveries() -> Operation {
     let listed = json!({ "deliveries": [delivery()], "next": null });
     let (path, summary) =
-        ("/admin/v1/webhooks/{webhook}/deliveries", "What was sent to a webhook, or waits");
+        ("/admin/v1/webhooks/{webhook}/deliveries", "List a webhook's deliveries");
     let shape = page("deliveries", "Delivery", "before", Type::Integer);
     let states = one_of("", DeliveryState::ALL.map(DeliveryState::name));
     one(HttpMethod::Get, path, "list_deliveries", summary)
-        .takes(query("state", "Only those that are so far.", states.into(), "delivered".into()))
+        .takes(query("state", "Only deliveries in this state.", states.into(), "delivered".into()))
         .takes(before(17))
         .takes(limit())
-        .gives("200", "Newest first; kept for 30 days.", shape, listed)
+        .gives("200", "The deliveries of the last 30 days, newest first.", shape, listed)
         .refuses(problems::of_queries())
 }
 
@@ -87,10 +88,10 @@ fn resend() -> Operation {
     let path = "/admin/v1/webhooks/{webhook}/deliveries/{delivery}/resend";
     let again = with(with(delivery(), "state", "waiting"), "delivered_at", Value::Null);
     let again = with(again, "attempt_at", "2026-03-10T21:20:00Z");
-    one(HttpMethod::Post, path, "resend_delivery", "Send an event again, now")
-        .about("Under the id that it had, also one that was given up or has arrived. It goes before later ones of the same account that wait.")
+    one(HttpMethod::Post, path, "resend_delivery", "Send an event again")
+        .about("Sends the event again under the same id, even if it was delivered or given up. Pending events of the same account that happened later are sent after it.")
         .takes(in_path("delivery", "The delivery's number.", "17"))
-        .gives("200", "The delivery, which waits again.", named("Delivery"), again)
+        .gives("200", "The delivery, which is pending again.", named("Delivery"), again)
         .refuses(problems::not_found("delivery"))
 }
 
@@ -119,7 +120,7 @@ fn webhook() -> Value {
 fn delivery() -> Value {
     json!({
         "id": format!("evt_{ID}_1773177330_17"), "number": 17, "event": "account.revoked",
-        "app": "demo", "user_id": "7588892", "screen_name": "alice",
+        "app": "demo", "user_id": USER_ID, "screen_name": "alice",
         "reason": "X answered twice that the access token is not valid any more",
         "occurred_at": "2026-03-10T21:15:30Z", "state": "delivered", "attempts": 1,
         "attempt_at": null, "delivered_at": "2026-03-10T21:15:31Z", "status": 204, "failure": null,
