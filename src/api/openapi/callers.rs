@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::ParameterIn;
 
+use crate::api::openapi::audience::Audience;
 use crate::api::openapi::examples::{POST_ID, USER_ID};
-use crate::api::openapi::operation::{Audience, Content, Operation, Parameter};
+use crate::api::openapi::operation::{Content, Operation, Parameter};
 use crate::api::openapi::operators;
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::named;

@@ -4,6 +4,7 @@
 //! Operations are in `callers`, `operators` and `probes`. Schemas come from the types in `wire`, and problems are built
 //! by the code that answers with them.
 
+pub(crate) mod audience;
 mod callers;
 pub(crate) mod examples;
 pub(crate) mod operation;
@@ -24,19 +25,14 @@ use utoipa::openapi::{
     Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, ServerBuilder,
 };
 
+pub use crate::api::openapi::audience::Api;
 pub use crate::api::openapi::examples::use_examples_of;
 
-use crate::api::openapi::operation::{Audience, Operation};
+use crate::api::openapi::audience::Audience;
+use crate::api::openapi::operation::Operation;
 use crate::api::openapi::problems::Sample;
 use crate::model::key::Kind;
 use crate::web::fixed::Fixed;
-
-/// The API of one listener.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Api {
-    Callers,
-    Operators,
-}
 
 /// The document of one API.
 struct Document {
@@ -48,40 +44,6 @@ struct Document {
 static CALLERS: LazyLock<Document> = LazyLock::new(|| Document::of(Api::Callers));
 static OPERATORS: LazyLock<Document> = LazyLock::new(|| Document::of(Api::Operators));
 
-impl Api {
-    const fn kind(self) -> Kind {
-        match self {
-            Api::Callers => Kind::Caller,
-            Api::Operators => Kind::Admin,
-        }
-    }
-
-    const fn title(self) -> &'static str {
-        match self {
-            Api::Callers => "Countersign",
-            Api::Operators => "Countersign for operators",
-        }
-    }
-
-    const fn about(self) -> &'static str {
-        match self {
-            Api::Callers => {
-                "Countersign holds the credentials for X's enterprise Engagement API and signs each call with the right ones. Your services send a key instead.\n\nResponses with the header `Countersign-Error` come from the gateway itself; all others come from X. The gateway's own errors are problem documents (RFC 9457). On X's own paths (`/insights/engagement/…`) they have X's form unless `Accept` names `application/problem+json`. A path that is not described here is answered with 404 `not_found`, another method with 405 `method_not_allowed`. Responses are gzipped for clients that accept gzip.\n\nMembers of a request to `/v1/…` that are optional may be `null`, which means the same as leaving them out."
-            }
-            Api::Operators => {
-                "The API of the operators' listener (`admin.listen`): accounts, keys, links, webhooks, calls, usage and the audit trail of a Countersign gateway. What services call is described by `/openapi.json` of the callers' listener.\n\nErrors are problem documents (RFC 9457), and their code is also in the header `Countersign-Error`. A path that is not described here is answered with 404 `not_found`, another method with 405 `method_not_allowed`. Responses are gzipped for clients that accept gzip.\n\nOptional members of a request may be `null`, which means the same as leaving them out."
-            }
-        }
-    }
-
-    const fn document(self) -> &'static LazyLock<Document> {
-        match self {
-            Api::Callers => &CALLERS,
-            Api::Operators => &OPERATORS,
-        }
-    }
-}
-
 impl Document {
     fn of(api: Api) -> Document {
         let text = serde_json::to_string_pretty(&description(api)).unwrap_or_default();
@@ -90,13 +52,20 @@ impl Document {
     }
 }
 
+fn document_of(api: Api) -> &'static Document {
+    match api {
+        Api::Callers => &CALLERS,
+        Api::Operators => &OPERATORS,
+    }
+}
+
 /// The document of an API as it is served.
 pub fn text(api: Api) -> &'static str {
-    &api.document().text
+    &document_of(api).text
 }
 
 pub(crate) fn document(api: Api, headers: &HeaderMap) -> Response {
-    api.document().served.answer(headers)
+    document_of(api).served.answer(headers)
 }
 
 pub(crate) fn operations(api: Api) -> Vec<Operation> {

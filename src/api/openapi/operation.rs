@@ -9,25 +9,12 @@ use utoipa::openapi::{
     ContentBuilder, HttpMethod, Ref, RefOr, Required, ResponseBuilder, Schema, path,
 };
 
-use crate::api::openapi::Api;
+use crate::api::openapi::audience::Audience;
 use crate::api::openapi::problems;
 use crate::api::openapi::problems::Sample;
 
 /// The extension of a response that holds its other representations, as `content` would.
 const OTHER_CONTENT: &str = "x-other-content";
-
-/// Who calls an operation, and with what.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Audience {
-    /// Services, with a key, on the callers' listener.
-    Callers,
-    /// Operators, with an admin key, on theirs.
-    Operators,
-    /// Anyone, without a key, on both listeners.
-    Anyone,
-    /// Monitoring, without a key, on the operators' listener.
-    Monitoring,
-}
 
 /// One path and method.
 pub(crate) struct Operation {
@@ -74,43 +61,6 @@ pub(crate) struct Answer {
     pub(crate) contents: Vec<Content>,
     /// Components by name.
     pub(crate) headers: &'static [&'static str],
-}
-
-impl Audience {
-    pub(crate) const fn tag(self) -> &'static str {
-        match self {
-            Audience::Callers => "callers",
-            Audience::Operators => "operators",
-            Audience::Anyone | Audience::Monitoring => "probes",
-        }
-    }
-
-    pub(crate) const fn about(self) -> &'static str {
-        match self {
-            Audience::Callers => "For services, with a caller's key (`csk_…`).",
-            Audience::Operators => "For operators, with an admin key (`csa_…`).",
-            Audience::Anyone | Audience::Monitoring => {
-                "Health checks, metrics and documentation. No key is required."
-            }
-        }
-    }
-
-    pub(crate) const fn is_served_by(self, api: Api) -> bool {
-        match self {
-            Audience::Callers => matches!(api, Api::Callers),
-            Audience::Operators | Audience::Monitoring => matches!(api, Api::Operators),
-            Audience::Anyone => true,
-        }
-    }
-
-    /// The security schemes, of which any one is enough.
-    pub(crate) const fn schemes(self) -> &'static [&'static str] {
-        match self {
-            Audience::Callers => &["caller_key", "caller_key_header"],
-            Audience::Operators => &["admin_key", "admin_key_header"],
-            Audience::Anyone | Audience::Monitoring => &[],
-        }
-    }
 }
 
 impl Operation {

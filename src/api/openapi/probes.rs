@@ -4,7 +4,8 @@ use serde_json::json;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType};
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
-use crate::api::openapi::operation::{Audience, Content, Operation};
+use crate::api::openapi::audience::Audience;
+use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::schemas::{closed, object};
 use crate::wire::schema::{one_of, text};
 

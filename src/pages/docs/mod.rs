@@ -11,8 +11,9 @@ use serde_json::Value;
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::ParameterIn;
 
+use crate::api::openapi::audience::Audience;
 use crate::api::openapi::examples::localized;
-use crate::api::openapi::operation::{Audience, Body, Operation, Parameter};
+use crate::api::openapi::operation::{Body, Operation, Parameter};
 use crate::api::openapi::problems::Sample;
 use crate::api::openapi::{Api, description, operations, problems_elsewhere};
 use crate::pages::docs::view::{Answer, Field, Group, Page, Problem, Text};

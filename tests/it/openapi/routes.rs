@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use countersign::api::openapi::{Api, text};
 use countersign::model::Endpoint;
-use serde_json::Value;
 
 use crate::bench::Answer;
 use crate::database::{Kind, fresh};
 use crate::house::House;
-use crate::openapi::{Doors, document, list, operations};
+use crate::openapi::{Doors, document, document_of, operations};
 
 /// A path and a method of the code.
 pub type Route = (String, String);
@@ -98,31 +98,24 @@ async fn a_described_method_is_there_and_no_other_is() {
 #[tokio::test]
 async fn each_listener_serves_what_is_described_for_it_and_both_the_description() {
     let database = fresh(Kind::Sqlite).await;
-    let mut servers = Vec::new();
-    let house = House::start_with(&database, |config| {
-        servers.push(config.server.listen);
-        servers.push(config.admin.listen);
-    })
-    .await;
-    let doors = Doors::open(house).await;
-    let document = document();
-    for it in operations(&document) {
-        let urls: Vec<&Value> = list(&it.told["servers"]).map(|it| &it["url"]).collect();
-        for (listen, base) in servers.iter().zip([&doors.house.url, &doors.house.admin_url]) {
-            let is_here = urls.iter().any(|it| **it == format!("http://{listen}"));
+    let doors = Doors::open(House::start(&database).await).await;
+    let listeners = [(Api::Callers, &doors.house.url), (Api::Operators, &doors.house.admin_url)];
+    for it in operations(&document()) {
+        for (api, base) in listeners {
+            let is_described = document_of(api)["paths"].get(&it.path).is_some();
             let there = it.ask(&doors, "").to(&format!("{base}{}", it.example_path()));
             let there = there.body("").send().await;
-            assert_eq!(is_here, !is_nowhere(&there), "{} on {listen}", it.id());
+            assert_eq!(is_described, !is_nowhere(&there), "{} on {api:?}", it.id());
         }
     }
-    for base in [&doors.house.url, &doors.house.admin_url] {
+    for (api, base) in listeners {
         let ask = doors
             .house
             .ask("GET", "")
             .header("authorization", "")
             .to(&format!("{base}/openapi.json"));
         let answer = ask.clone().send().await;
-        assert_eq!(answer.text(), countersign::api::openapi::text());
+        assert_eq!(answer.text(), text(api));
         assert_eq!(answer.header("content-type"), "application/json");
         assert_eq!(answer.header("cache-control"), "public, max-age=300");
         let zipped = ask.header("accept-encoding", "gzip").send().await;
@@ -142,11 +135,16 @@ fn the_program_prints_what_is_served_and_needs_no_settings() {
         let mut command = Command::new(program);
         command.env_clear().env("COUNTERSIGN_CONFIG", "/nowhere").args(arguments).output().unwrap()
     };
-    let printed = run(&["openapi"]);
-    assert!(printed.status.success() && printed.stderr.is_empty(), "{printed:?}");
-    let served = countersign::api::openapi::text();
-    assert_eq!(String::from_utf8(printed.stdout).unwrap(), format!("{served}\n"));
-    assert!(served.lines().count() > 1000, "it is indented");
+    for (arguments, api) in [
+        (&["openapi"][..], Api::Callers),
+        (&["openapi", "--listener", "callers"], Api::Callers),
+        (&["openapi", "--listener", "operators"], Api::Operators),
+    ] {
+        let printed = run(arguments);
+        assert!(printed.status.success() && printed.stderr.is_empty(), "{printed:?}");
+        assert_eq!(String::from_utf8(printed.stdout).unwrap(), format!("{}\n", text(api)));
+        assert!(text(api).lines().count() > 1000, "it is indented");
+    }
     let surplus = run(&["openapi", "--config", "x"]);
     assert!(!surplus.status.success());
 }

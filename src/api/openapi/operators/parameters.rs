@@ -5,7 +5,8 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
-use crate::api::openapi::operation::{Audience, Operation, Parameter};
+use crate::api::openapi::audience::Audience;
+use crate::api::openapi::operation::{Operation, Parameter};
 use crate::api::openapi::problems;
 use crate::model::key::Kind;
 use crate::web::extract::{ITEMS, MOST_ITEMS};
