@@ -241,7 +241,7 @@ pub(super) fn object(object: ObjectBuilder) -> RefOr<Schema> {
 }
 
 /// An object without any other members.
-pub(super) fn closed(members: ObjectBuilder) -> RefOr<Schema> {
+pub(crate) fn closed(members: ObjectBuilder) -> RefOr<Schema> {
     object(members.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false))))
 }
 

@@ -79,7 +79,7 @@ fn describe_list() -> Operation {
         "id": 42, "at": "2026-03-10T21:15:30Z", "actor": format!("key:{KEY}"),
         "key_name": "ops", "address": "10.0.0.7", "action": "key.created", "subject": "key:9sJ2kLmNoPqR", "detail": "dashboard",
     });
-    let shape = page_of::<Entry>("entries", "before", Type::Integer);
+    let listed = page_of::<Entry>("entries", "before", Type::Integer);
     let lines = format!("{entry}\n");
     let page = json!({ "entries": [entry], "next": null });
     let filter = |name, about, example: &str| query(name, about, text("").into(), example.into());
@@ -95,7 +95,7 @@ fn describe_list() -> Operation {
         .takes(before(42))
         .takes(limit())
         .answers("200", "The entries.", vec![
-            Content::json(shape, page),
+            Content::json(listed, page),
             Content::text(audit_export::TYPE, text("One entry per line."), &lines).of_lines(shape::<Entry>()),
         ])
         .refuses(problems::of_queries())
