@@ -6,8 +6,8 @@ use utoipa::openapi::path::ParameterIn;
 
 use crate::api::openapi::audience::Audience;
 use crate::api::openapi::examples::{POST_ID, USER_ID};
+use crate::api::openapi::for_operators::creates_link;
 use crate::api::openapi::operation::{Content, Operation, Parameter};
-use crate::api::openapi::operators;
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::request_name;
@@ -200,7 +200,7 @@ fn question_example() -> Value {
 }
 
 fn link() -> Operation {
-    operators::creates_link(operation(
+    creates_link(operation(
         HttpMethod::Post,
         "/v1/links",
         "create_link",

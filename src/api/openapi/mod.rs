@@ -1,19 +1,20 @@
 //! The description of the HTTP API, a document for each listener: for programs at `/openapi.json` (OpenAPI 3.1), and
 //! what `/docs` shows to people.
 //!
-//! Operations are in `callers`, `operators` and `probes`. Schemas come from the types in `wire`, and problems are built
-//! by the code that answers with them.
+//! Operators' operations are described beside their handlers, the others in `callers` and `probes`. Schemas come from the
+//! types in `wire`, and problems are built by the code that answers with them.
 
 pub(crate) mod audience;
 mod callers;
 pub(crate) mod examples;
+pub(crate) mod for_operators;
 pub(crate) mod operation;
-mod operators;
 mod probes;
 mod problem_schemas;
 pub(crate) mod problems;
 mod references;
-mod schemas;
+pub(crate) mod schemas;
+pub(crate) mod shape;
 
 use std::sync::LazyLock;
 
@@ -31,6 +32,7 @@ pub use crate::api::openapi::examples::use_examples_of;
 use crate::api::openapi::audience::Audience;
 use crate::api::openapi::operation::Operation;
 use crate::api::openapi::problems::Sample;
+use crate::api::operators;
 use crate::model::key::Kind;
 use crate::web::fixed::Fixed;
 
@@ -69,7 +71,19 @@ pub(crate) fn document(api: Api, headers: &HeaderMap) -> Response {
 }
 
 pub(crate) fn operations(api: Api) -> Vec<Operation> {
-    let all = [callers::operations(), operators::operations(), probes::operations()];
+    let all = [
+        callers::operations(),
+        operators::overview::operations(),
+        operators::apps::operations(),
+        operators::accounts::operations(),
+        operators::keys::operations(),
+        operators::links::operations(),
+        operators::webhooks::operations(),
+        operators::calls::operations(),
+        operators::usage::operations(),
+        operators::audit::operations(),
+        probes::operations(),
+    ];
     all.into_iter().flatten().filter(|operation| operation.audience.is_served_by(api)).collect()
 }
 
@@ -115,6 +129,14 @@ fn components(api: Api, operations: &[Operation]) -> Components {
         operations.iter().flat_map(|operation| operation.problems.iter().cloned()).collect();
     samples.extend(problems_elsewhere());
     let mut components = Components::new();
+    for operation in operations {
+        for content in operation.answers.iter().flat_map(|answer| &answer.contents) {
+            let brought = content.components.iter().cloned();
+            components.schemas.extend(brought.map(|(name, schema)| (name, schemas::whole(schema))));
+        }
+        let read = operation.body.iter().flat_map(|body| &body.content.components);
+        components.schemas.extend(read.cloned());
+    }
     components.schemas.extend(schemas::all());
     components.schemas.extend(problem_schemas::schemas(&samples));
     components.examples.extend(problems::examples(&samples));

@@ -5,13 +5,12 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{
-    ContentBuilder, HttpMethod, Ref, RefOr, Required, ResponseBuilder, Schema, path,
-};
+use utoipa::openapi::{ContentBuilder, HttpMethod, RefOr, Required, ResponseBuilder, Schema, path};
 
 use crate::api::openapi::audience::Audience;
 use crate::api::openapi::problems;
 use crate::api::openapi::problems::Sample;
+use crate::api::openapi::shape::Shape;
 
 /// The extension of a response that holds its other representations, as `content` would.
 const OTHER_CONTENT: &str = "x-other-content";
@@ -49,8 +48,10 @@ pub(crate) struct Content {
     pub(crate) media: &'static str,
     pub(crate) schema: RefOr<Schema>,
     pub(crate) example: Value,
-    /// The component that describes each line.
-    line: Option<&'static str>,
+    /// The schema of each line.
+    line: Option<RefOr<Schema>>,
+    /// Those that the schemas refer to.
+    pub(super) components: Vec<(String, RefOr<Schema>)>,
 }
 
 /// A successful response; or, with the status `default`, one that the gateway only passes on.
@@ -117,7 +118,7 @@ impl Operation {
         self,
         status: &'static str,
         about: &'static str,
-        schema: impl Into<RefOr<Schema>>,
+        schema: impl Into<Shape>,
         example: Value,
     ) -> Operation {
         self.answers(status, about, vec![Content::json(schema, example)])
@@ -203,27 +204,28 @@ impl Parameter {
 }
 
 impl Content {
-    pub(crate) fn json(schema: impl Into<RefOr<Schema>>, example: Value) -> Content {
-        Content { media: "application/json", schema: schema.into(), example, line: None }
+    pub(crate) fn json(schema: impl Into<Shape>, example: Value) -> Content {
+        Content::new("application/json", schema.into(), example)
     }
 
-    pub(crate) fn text(
-        media: &'static str,
-        schema: impl Into<RefOr<Schema>>,
-        example: &str,
-    ) -> Content {
-        Content { media, schema: schema.into(), example: example.into(), line: None }
+    fn new(media: &'static str, shape: Shape, example: Value) -> Content {
+        let Shape { schema, components } = shape;
+        Content { media, schema, example, line: None, components }
     }
 
-    /// Names the component that describes each line.
-    pub(crate) fn of_lines(self, component: &'static str) -> Content {
-        Content { line: Some(component), ..self }
+    pub(crate) fn text(media: &'static str, schema: impl Into<Shape>, example: &str) -> Content {
+        Content::new(media, schema.into(), example.into())
+    }
+
+    /// Adds the schema of each line.
+    pub(crate) fn of_lines(self, line: Shape) -> Content {
+        Content { line: Some(line.schema), components: line.components, ..self }
     }
 
     fn written(&self) -> utoipa::openapi::Content {
-        let line = self.line.map(|component| {
-            let reference = serde_json::to_value(Ref::from_schema_name(component));
-            Extensions::from_iter([("x-line-schema", reference.unwrap_or_default())])
+        let line = self.line.as_ref().map(|schema| {
+            let schema = serde_json::to_value(schema).unwrap_or_default();
+            Extensions::from_iter([("x-line-schema", schema)])
         });
         ContentBuilder::new()
             .schema(Some(self.schema.clone()))

@@ -10,26 +10,17 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
-use crate::wire::audit::Entry;
-use crate::wire::call::Call as RecentCall;
-use crate::wire::overview::{AccountsByState, AccountsUsed, CallsOfHour, Latency, Overview};
 use crate::wire::question::{
     Asks, CallToMake, Cost, MadeCall, Missing, MissingWindow, Plan, Report, Went,
 };
+use crate::wire::schema;
 use crate::wire::schema::{
     AccountRef, Called, Credentials, DeliveryState, Duration, EngagementType, EventType, KeyKind,
     MissingReason, Outcome, PostId, State, Time, Url, UserId, one_of, text,
 };
-use crate::wire::usage::{Gap, Usage, UsageLine, UsedAccounts};
-use crate::wire::webhook::{
-    Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
-};
-use crate::wire::{
-    Account, App, CreatedKey, CreatedLink, ImportLine, Key, Link, NewKey, NewLink, SeenAccount,
-    schema,
-};
+use crate::wire::usage::UsageLine;
 
-/// All schemas except those of problems.
+/// All schemas except those of problems and those that operations bring along.
 pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     let mut all = BTreeMap::new();
     macro_rules! add {
@@ -37,12 +28,8 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
             all.insert(<$type as ToSchema>::name().into_owned(), $how(<$type>::schema()));
         )*};
     }
-    add!(whole; Account SeenAccount Key CreatedKey CreatedLink Link App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
     add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing MissingWindow);
-    add!(whole; RecentCall Usage UsedAccounts Gap);
-    add!(whole; Overview AccountsByState CallsOfHour Latency AccountsUsed);
     add!(as_is; UsageLine Outcome);
-    add!(as_is; NewKey NewLink ImportLine NewWebhook Rotation);
     add!(as_is; State schema::Endpoint Called EngagementType Credentials KeyKind MissingReason EventType DeliveryState);
     add!(as_is; UserId PostId Time Url Duration AccountRef);
     all.insert("Numbers".to_owned(), numbers());
@@ -65,7 +52,7 @@ fn as_is(schema: RefOr<Schema>) -> RefOr<Schema> {
 }
 
 /// Makes every member required: responses have all their members, some of them `null`.
-fn whole(schema: RefOr<Schema>) -> RefOr<Schema> {
+pub(super) fn whole(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
             object.required = object.properties.keys().cloned().collect();
@@ -254,7 +241,7 @@ pub(super) fn object(object: ObjectBuilder) -> RefOr<Schema> {
 }
 
 /// An object without any other members.
-pub(super) fn closed(members: ObjectBuilder) -> RefOr<Schema> {
+pub(crate) fn closed(members: ObjectBuilder) -> RefOr<Schema> {
     object(members.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false))))
 }
 
