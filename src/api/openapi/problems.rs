@@ -202,7 +202,7 @@ pub(crate) fn of_relay() -> Vec<Sample> {
             retry_after: Duration::from_secs(10),
         }
         .into(),
-        Problem::not_acceptable(NO_ENCODING).into(),
+        Sample::called("not_acceptable_encoding", Problem::not_acceptable(NO_ENCODING)),
     ];
     samples.extend(of_upstream());
     samples
@@ -213,13 +213,13 @@ pub(crate) fn of_questions() -> Vec<Sample> {
     let detail = "must be a duration above zero such as 20s";
     let mut samples = of_plans();
     samples.push(invalid("deadline", Detail::in_header("Countersign-Deadline", detail)));
-    samples.push(Problem::not_acceptable(NO_FORM).into());
+    samples.push(Sample::called("not_acceptable_type", Problem::not_acceptable(NO_FORM)));
     samples
 }
 
 /// Those of operations that answer in more than one media type.
 pub(crate) fn of_accepts() -> Vec<Sample> {
-    vec![Problem::not_acceptable(audit_export::NO_FORM).into()]
+    vec![Sample::called("not_acceptable_list", Problem::not_acceptable(audit_export::NO_FORM))]
 }
 
 pub(crate) fn of_plans() -> Vec<Sample> {
