@@ -45,13 +45,18 @@ fn references(value: &Value, targets: &mut BTreeSet<String>) {
 
 #[test]
 fn every_operation_says_what_it_is_for_and_how_it_ends() {
-    let document = document();
+    for api in [Api::Callers, Api::Operators] {
+        check_operations(&document_of(api));
+    }
+}
+
+fn check_operations(document: &Value) {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     let tags: Vec<&Value> = list(&document["tags"]).map(|it| &it["name"]).collect();
     let schemes = object(&document["components"]["securitySchemes"]);
     let mut ids = BTreeSet::new();
-    for it in operations(&document) {
+    for it in operations(document) {
         let id = it.id().to_owned();
         assert!(it.told["summary"].as_str().unwrap().len() > 3, "{id}");
         assert_eq!(list(&it.told["tags"]).count(), 1, "{id}");
